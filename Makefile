@@ -1,0 +1,59 @@
+# Every command a person needs. A fresh machine needs python3 (3.11 or newer), git and make; the rest comes by itself.
+
+PYTHON ?= python3
+ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+# Written when the environment is complete, so an interrupted set-up is taken up again.
+READY := .venv/.ready
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint docs lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(READY) ## watch agents turn issues into merged code in a sandbox, e.g. make demo ARGS=--json
+	@$(BIN)/orchestrator demo $(ARGS)
+
+run: $(READY) ## run the bot for a real GitHub App; settings from the environment or .env
+	@$(BIN)/orchestrator serve $(ARGS)
+
+test: lint ## every check: style, types, tests, coverage
+	$(BIN)/python -m pytest -n $(CORES) --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/coverage report --fail-under=85
+	$(BIN)/coverage report --include='core/*' --fail-under=95
+
+lint: $(READY) ## style and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+
+docs: $(READY) ## write the generated documentation
+	$(BIN)/python -m config.docs --write
+	$(BIN)/orchestrator docs --write
+
+lock: ## make requirements.lock again from pyproject.toml; needs uv
+	@command -v uv >/dev/null || { echo "make lock needs uv (a package manager for Python): install it first" >&2; exit 1; }
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
+		--no-annotate --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove the environment and everything that was made
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "$(PYTHON) is not installed: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$$($(PYTHON) --version) is too old: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@command -v git >/dev/null || { echo "git is not installed: install git 2.38 or newer" >&2; exit 1; }
+	@echo "Setting up .venv; this is done once and takes about a minute."
+	@$(BIN)/python -c '' 2>/dev/null || { rm -rf .venv; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,148 @@
+"""The Actions adapter: an agent is a workflow of the repository, started by one of GitHub's two dispatches.
+
+The workflow names its run after the branch (`run-name: task/12-1 …`), and by that we know it again: a
+`repository_dispatch` answers with no run id. Only runs that a dispatch started count; the title of any other run
+(of a pull request from a fork, say) is written by whoever wants to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from adapters.agents.contract import CannotStart, Site
+from adapters.github.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from adapters.github.models import WorkflowRun
+from config.agent_kinds import ActionsAgent, AgentBase
+from core.effects import CancelAgent, PollAgent, StartAgent
+from core.signals import RunSeen
+from core.texts import comment_marker, handoff
+
+DISPATCHES = frozenset({"repository_dispatch", "workflow_dispatch"})
+_RUN_NAME = re.compile(r"^task/(\d{1,9})-(\d{1,6})(?:\s|$)", re.ASCII)
+
+PAYLOAD_LIMIT = 60_000  # bytes of a dispatch; GitHub's limits are 64 KB and 65,535 characters
+COMMENT_CHUNK = 60_000  # characters of a comment; GitHub's limit is 65,536
+
+
+def identify(run: WorkflowRun) -> tuple[int, int] | None:
+    """Task and attempt that a workflow run works on, or None when it is not one of an agent."""
+    named = _RUN_NAME.match(run.display_title)
+    return (int(named[1]), int(named[2])) if named and run.event in DISPATCHES else None
+
+
+def news_of(run: WorkflowRun, attempt: int) -> RunSeen:
+    """The run as a signal."""
+    return RunSeen(
+        attempt=attempt,
+        run_id=run.id,
+        url=run.html_url,
+        status=run.status or "",
+        conclusion=run.conclusion,
+        at=run.updated_at,
+    )
+
+
+class ActionsAdapter:
+    """Starts workflows."""
+
+    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+        """Whether the workflow file is there; an event type may be listened to by any file, or by none."""
+        workflow = _settings(spec).workflow
+        if workflow is None:
+            return ()
+        path = f".github/workflows/{workflow}"
+        if await site.github.get_content(site.repository, path, ref=site.default_branch) is None:
+            return (f"There is no `{path}` on `{site.default_branch}`: add the agent workflow.",)
+        return ()
+
+    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> None:
+        """Dispatch the workflow with the packet, unless the run is already there."""
+        settings = _settings(spec)
+        if again and await self._find(site, order.number, order.attempt):
+            return
+        packet: object = order.packet
+        if len(json.dumps(order.packet).encode()) > PAYLOAD_LIMIT:
+            packet = {"comments": await self._by_reference(site, order)}
+        payload = {
+            "task": order.number,
+            "attempt": order.attempt,
+            "agent": order.agent,
+            "branch": order.packet["branch"],
+            "base": order.packet["base"],
+            "packet": packet,
+        }
+        try:
+            if settings.workflow:
+                inputs = {k: v if isinstance(v, str) else json.dumps(v) for k, v in payload.items()}
+                await site.github.workflow_dispatch(
+                    site.repository,
+                    settings.workflow,
+                    ref=settings.ref or site.default_branch,
+                    inputs=inputs,
+                )
+            else:
+                await site.github.create_dispatch(site.repository, settings.event or "", payload)
+        except (NotFound, Forbidden, Gone, Invalid, Conflict) as error:
+            raise CannotStart(await self._advice(site, settings, error)) from error
+
+    async def _advice(self, site: Site, settings: ActionsAgent, error: Exception) -> str:
+        problems = await self.probe(site, settings)
+        if problems:
+            return " ".join(problems)
+        if isinstance(error, Forbidden):
+            return f"The App may not start workflows here: grant it the permissions of its manifest. ({error})"
+        what = f"the workflow `{settings.workflow}`" if settings.workflow else "the dispatch"
+        return f"GitHub refused {what}: {error}"
+
+    async def _by_reference(self, site: Site, order: StartAgent) -> list[str]:
+        """A packet too large for a dispatch goes into comments, and their addresses travel."""
+        marker = comment_marker(f"handoff:{order.number}:{order.attempt}")
+        written = [c for c in await site.github.list_comments(site.repository, order.number) if marker in c.body]
+        text = handoff(order.packet)
+        parts = [text[i : i + COMMENT_CHUNK] for i in range(0, len(text), COMMENT_CHUNK)]
+        for part in parts[len(written) :]:
+            comment = await site.github.create_comment(site.repository, order.number, f"{part}\n{marker}")
+            written.append(comment)
+        return [comment.html_url for comment in written]
+
+    async def _find(self, site: Site, number: int, attempt: int) -> WorkflowRun | None:
+        for event in sorted(DISPATCHES):
+            for run in await site.github.list_workflow_runs(site.repository, event=event):
+                if identify(run) == (number, attempt):
+                    return run
+        return None
+
+    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> RunSeen | None:
+        """Read the run."""
+        try:
+            if order.run_id is not None:
+                run: WorkflowRun | None = await site.github.get_workflow_run(site.repository, order.run_id)
+            else:
+                run = await self._find(site, order.number, order.attempt)
+        except (NotFound, Gone):
+            return None
+        return news_of(run, order.attempt) if run else None
+
+    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
+        """A workflow takes no words once it runs: a new attempt carries the feedback."""
+        return False
+
+    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+        """Cancel the run, if it is there and still runs."""
+        run_id = order.run_id
+        if run_id is None:
+            run = await self._find(site, order.number, order.attempt)
+            run_id = run.id if run and run.status != "completed" else None
+        if run_id is None:
+            return
+        try:
+            await site.github.cancel_run(site.repository, run_id)
+        except (Conflict, NotFound, Gone):
+            return  # it has ended by itself
+
+
+def _settings(spec: AgentBase) -> ActionsAgent:
+    if not isinstance(spec, ActionsAgent):
+        raise CannotStart(f"the Actions adapter cannot start an agent of kind {type(spec).__name__}")
+    return spec

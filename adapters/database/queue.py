@@ -1,0 +1,47 @@
+"""The job queue: Procrastinate on our own PostgreSQL, so that a job is part of the transaction that asks for it.
+
+A job means "do this now". Every wait is a row in `deadlines`, under our own clock; the queue never waits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import procrastinate
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+DELIVERY = "delivery"  # handle one delivery
+DUE = "due"  # handle one deadline that has come due
+SEND = "send"  # send what waits in the outbox for one task
+
+# Higher runs first. News and clocks before writing to the world: what is decided late may be sent in vain.
+PRIORITIES = {DELIVERY: 2, DUE: 1, SEND: 0}
+
+
+class JobQueue:
+    """Puts jobs into the queue; `bot.jobs` runs them."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        """`url` is the database's; nothing is connected before `open`."""
+        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=2, max_size=pool_size)
+        self.app = procrastinate.App(connector=connector)
+
+    async def defer(self, connection: AsyncConnection, job: str, lock: str, **arguments: Any) -> None:
+        """Ask for a job in the transaction of `connection`; jobs with the same lock run one after the other."""
+        raw = await connection.get_raw_connection()
+        await self.app.configure_task(
+            job,
+            lock=lock,
+            priority=PRIORITIES[job],
+            connection=raw.driver_connection,
+        ).defer_async(**arguments)
+
+
+def issue_lock(repository_id: int, number: int | str) -> str:
+    """News of one issue is handled in the order in which it came."""
+    return f"issue:{repository_id}:{number}"
+
+
+def send_lock(repository_id: int, number: int) -> str:
+    """The effects of one task are sent in order."""
+    return f"send:{repository_id}:{number}"

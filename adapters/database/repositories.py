@@ -1,0 +1,89 @@
+"""Repositories and installations, on a connection that the caller's transaction owns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.database import tables as t
+from config.agents import load_default_agents
+from config.repository import RepositoryConfig, parse_repository_config
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRow:
+    """A repository we are installed in. `config` is None while it has none: we only observe then."""
+
+    id: int
+    installation_id: int
+    full_name: str
+    default_branch: str
+    active: bool
+    config: RepositoryConfig | None
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> RepositoryConfig:
+    config = parse_repository_config(text)
+    # The service's own agents stand beside the repository's; a repository's agent of the same name wins.
+    return config.model_copy(update={"agents": {**load_default_agents(), **config.agents}})
+
+
+async def repository(connection: AsyncConnection, repository_id: int, *, lock: bool = False) -> RepositoryRow | None:
+    """One repository; with `lock` its row is ours until the transaction ends."""
+    query = select(t.repositories).where(t.repositories.c.id == repository_id)
+    row = (await connection.execute(query.with_for_update() if lock else query)).mappings().first()
+    if row is None:
+        return None
+    return RepositoryRow(
+        id=row["id"],
+        installation_id=row["installation_id"],
+        full_name=row["full_name"],
+        default_branch=row["default_branch"],
+        active=row["active"],
+        config=_parsed(row["config"]) if row["config"] else None,
+    )
+
+
+async def save_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:
+    """Insert or update a repository; only the named columns change."""
+    statement = insert(t.repositories).values(id=repository_id, **values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+
+
+async def forget_installation(connection: AsyncConnection, installation_id: int) -> None:
+    """The App was removed: its repositories are no longer ours to touch."""
+    await connection.execute(
+        update(t.repositories).where(t.repositories.c.installation_id == installation_id).values(active=False)
+    )
+
+
+async def labels_made(connection: AsyncConnection, repository_id: int) -> frozenset[str]:
+    """The labels that we know the repository has."""
+    query = select(t.repositories.c.labels_made).where(t.repositories.c.id == repository_id)
+    return frozenset((await connection.execute(query)).scalar_one_or_none() or ())
+
+
+async def remember_labels(connection: AsyncConnection, repository_id: int, labels: Iterable[str]) -> None:
+    """The repository has these labels too."""
+    made = await labels_made(connection, repository_id)
+    await connection.execute(
+        update(t.repositories).where(t.repositories.c.id == repository_id).values(labels_made=sorted({*made, *labels}))
+    )
+
+
+async def config_sha(connection: AsyncConnection, repository_id: int) -> str | None:
+    """The digest of the configuration in force."""
+    query = select(t.repositories.c.config_sha).where(t.repositories.c.id == repository_id)
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def update_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:
+    """Change the named columns of a repository that is there."""
+    await connection.execute(update(t.repositories).where(t.repositories.c.id == repository_id).values(**values))

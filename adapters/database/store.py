@@ -1,0 +1,200 @@
+"""Reading and writing single things, always on a connection that the caller's transaction owns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.database import tables as t
+from adapters.database.codec import effect_to_json, task_from_json, task_to_json
+from core.deadlines import Deadline
+from core.effects import Effect
+from core.events import Event
+from core.task import Status, Task
+
+
+async def task(connection: AsyncConnection, repository_id: int, number: int) -> Task | None:
+    """The task of this issue, if it is one."""
+    query = select(t.tasks.c.state).where(t.tasks.c.repository_id == repository_id, t.tasks.c.number == number)
+    state = (await connection.execute(query)).scalar_one_or_none()
+    return task_from_json(state) if state is not None else None
+
+
+async def tasks_with_status(connection: AsyncConnection, repository_id: int, statuses: Iterable[Status]) -> list[Task]:
+    """All tasks in one of these statuses, by number; withdrawn ones are left out."""
+    query = (
+        select(t.tasks.c.state)
+        .where(
+            t.tasks.c.repository_id == repository_id,
+            t.tasks.c.status.in_([s.value for s in statuses]),
+            t.tasks.c.withdrawn.is_(False),
+        )
+        .order_by(t.tasks.c.number)
+    )
+    return [task_from_json(state) for state in (await connection.execute(query)).scalars()]
+
+
+async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> None:
+    """Write the task, with the columns that are views of it."""
+    values = {
+        "status": task.status.value,
+        "priority": task.priority.value,
+        "agent": task.lease.agent if task.lease else None,
+        "attempt": task.attempt,
+        "fingerprint": task.fingerprint,
+        "withdrawn": task.withdrawn,
+        "pull_number": task.pull.number if task.pull else None,
+        "head_sha": task.pull.head_sha if task.pull else None,
+        "updated_at": now,
+        "state": task_to_json(task),
+    }
+    statement = insert(t.tasks).values(
+        repository_id=task.repository_id, number=task.number, created_at=task.created_at, **values
+    )
+    await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "number"], set_=values))
+    if task.pull:
+        link = insert(t.pulls).values(repository_id=task.repository_id, number=task.pull.number, task=task.number)
+        await connection.execute(link.on_conflict_do_nothing())
+
+
+async def save_events(connection: AsyncConnection, repository_id: int, events: Sequence[Event]) -> None:
+    """Append to the audit trail."""
+    if not events:
+        return
+    rows = [
+        {
+            "repository_id": repository_id,
+            "type": e.type.value,
+            "task": e.task,
+            "agent": e.agent,
+            "attempt": e.attempt,
+            "actor": e.actor,
+            "payload": dict(e.payload),
+            "occurred_at": e.occurred_at,
+        }
+        for e in events
+    ]
+    await connection.execute(t.events.insert(), rows)
+
+
+async def save_effect(
+    connection: AsyncConnection, repository_id: int, number: int, effect: Effect, now: datetime
+) -> None:
+    """Put an effect into the outbox. A state effect replaces an earlier one; a once effect stays what it was."""
+    kind = type(effect).__name__
+    payload = effect_to_json(effect)
+    statement = insert(t.outbox).values(
+        repository_id=repository_id,
+        number=number,
+        key=effect.key,
+        kind=kind,
+        payload=payload,
+        created_at=now,
+    )
+    if effect.state:
+        statement = statement.on_conflict_do_update(
+            index_elements=["repository_id", "key"],
+            set_={
+                "payload": payload,
+                "version": t.outbox.c.version + 1,
+                "state": "waiting",
+                "tries": 0,
+                "not_before": None,
+                "error": None,
+                "created_at": now,
+                "done_at": None,
+            },
+        )
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=["repository_id", "key"])
+    await connection.execute(statement)
+
+
+async def replace_deadlines(
+    connection: AsyncConnection, repository_id: int, subject: str, deadlines: Sequence[Deadline]
+) -> None:
+    """The deadlines of a subject are exactly these."""
+    await connection.execute(
+        delete(t.deadlines).where(
+            t.deadlines.c.repository_id == repository_id,
+            t.deadlines.c.subject == subject,
+            t.deadlines.c.kind.not_in([d.kind.value for d in deadlines]),
+        )
+    )
+    for deadline in deadlines:
+        await set_deadline(connection, repository_id, subject, deadline.kind.value, deadline.due_at, deadline.attempt)
+
+
+async def set_deadline(
+    connection: AsyncConnection,
+    repository_id: int,
+    subject: str,
+    kind: str,
+    due_at: datetime,
+    attempt: int = 0,
+) -> None:
+    """One wait; a later call for the same subject and kind moves it."""
+    statement = insert(t.deadlines).values(
+        repository_id=repository_id, subject=subject, kind=kind, due_at=due_at, attempt=attempt
+    )
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["repository_id", "subject", "kind"],
+            set_={"due_at": due_at, "attempt": attempt},
+        )
+    )
+
+
+async def holdings(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
+    """How many tasks each agent is at work on."""
+    rows = await connection.execute(
+        select(t.tasks.c.agent, func.count())
+        .where(
+            t.tasks.c.repository_id == repository_id,
+            t.tasks.c.status == Status.IN_PROGRESS.value,
+            t.tasks.c.agent.is_not(None),
+        )
+        .group_by(t.tasks.c.agent)
+    )
+    return dict(rows.tuples().all())
+
+
+async def assigned_counts(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
+    """How often each agent was ever given a task."""
+    rows = await connection.execute(
+        select(t.agents.c.name, t.agents.c.assigned).where(t.agents.c.repository_id == repository_id)
+    )
+    return dict(rows.tuples().all())
+
+
+async def count_assignment(connection: AsyncConnection, repository_id: int, agent: str) -> None:
+    """One more task for this agent."""
+    statement = insert(t.agents).values(repository_id=repository_id, name=agent, assigned=1)
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["repository_id", "name"], set_={"assigned": t.agents.c.assigned + 1}
+        )
+    )
+
+
+async def task_of_pull(connection: AsyncConnection, repository_id: int, pull: int) -> int | None:
+    """The task that this pull request belongs to or once belonged to."""
+    return (
+        await connection.execute(
+            select(t.pulls.c.task).where(t.pulls.c.repository_id == repository_id, t.pulls.c.number == pull)
+        )
+    ).scalar_one_or_none()
+
+
+async def tasks_at_head(connection: AsyncConnection, repository_id: int, sha: str) -> list[int]:
+    """The tasks whose pull request has this commit as its head."""
+    rows = await connection.execute(
+        select(t.tasks.c.number)
+        .where(t.tasks.c.repository_id == repository_id, t.tasks.c.head_sha == sha)
+        .order_by(t.tasks.c.number)
+    )
+    return list(rows.scalars())

@@ -1,0 +1,172 @@
+"""The tables, as SQLAlchemy Core sees them. The migrations create them; a test holds the two against each other."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+_moment = DateTime(timezone=True)
+
+installations = Table(
+    "installations",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account", Text, nullable=False),
+    Column("suspended", Boolean, nullable=False, server_default=text("false")),
+)
+
+# One row per repository. Its lock is what makes one repository have one writer at a time.
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("installation_id", BigInteger, nullable=False),
+    Column("full_name", Text, nullable=False),
+    Column("default_branch", Text, nullable=False),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    Column("config", Text),  # the last good text; null: none yet, so we only observe
+    Column("config_sha", Text),  # of the text last read, good or bad
+    Column("config_problems", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("config_read_at", _moment),
+    Column("labels_made", JSONB, nullable=False, server_default=text("'[]'")),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("guid", Text, primary_key=True),
+    Column("event", Text, nullable=False),
+    Column("action", Text),
+    Column("repository_id", BigInteger),
+    Column("installation_id", BigInteger),
+    Column("payload", LargeBinary, nullable=False),
+    Column("received_at", _moment, nullable=False),
+    Column("handled_at", _moment),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("error", Text),
+)
+Index("deliveries_unhandled", deliveries.c.received_at, postgresql_where=deliveries.c.handled_at.is_(None))
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("repository_id", BigInteger, ForeignKey("repositories.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("agent", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("pull_number", Integer),
+    Column("head_sha", Text),
+    Column("created_at", _moment, nullable=False),
+    Column("updated_at", _moment, nullable=False),
+    Column("state", JSONB, nullable=False),  # the whole `core.task.Task`; the columns above are views of it
+    PrimaryKeyConstraint("repository_id", "number"),
+)
+Index("tasks_by_status", tasks.c.repository_id, tasks.c.status)
+Index("tasks_by_fingerprint", tasks.c.repository_id, tasks.c.fingerprint)
+Index("tasks_by_pull", tasks.c.repository_id, tasks.c.pull_number)
+Index("tasks_by_head", tasks.c.repository_id, tasks.c.head_sha)
+
+# Who waits for whom: `reference` is `#12` in the same repository, `owner/repo#3` elsewhere. `finished` is null
+# where there is no such issue; for a task of ours the task's own status says more, and is asked first.
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("repository_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("finished", Boolean),
+    PrimaryKeyConstraint("repository_id", "number", "reference"),
+)
+Index("dependencies_backwards", dependencies.c.repository_id, dependencies.c.reference)
+
+# Pull requests that ever belonged to a task: their news finds the task even when a later attempt holds it.
+pulls = Table(
+    "pulls",
+    metadata,
+    Column("repository_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("task", Integer, nullable=False),
+    PrimaryKeyConstraint("repository_id", "number"),
+)
+
+# How often each agent was ever given a task: the measure of fairness.
+agents = Table(
+    "agents",
+    metadata,
+    Column("repository_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("assigned", Integer, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("repository_id", "name"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("repository_id", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("task", Integer, nullable=False),
+    Column("agent", Text),
+    Column("attempt", Integer),
+    Column("actor", Text),
+    Column("payload", JSONB, nullable=False),
+    Column("occurred_at", _moment, nullable=False),
+)
+Index("events_of_task", events.c.repository_id, events.c.task, events.c.id)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("repository_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    # Grows whenever a state effect is replaced; a send counts only for the version it read.
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("state", Text, nullable=False, server_default=text("'waiting'")),  # waiting | done | parked
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("not_before", _moment),
+    Column("error", Text),
+    Column("created_at", _moment, nullable=False),
+    Column("done_at", _moment),
+    Column("remote_id", BigInteger),  # of the comment, check run, … that it made
+    Column("digest", Text),  # of what was last written there, so that the same is not written twice
+    UniqueConstraint("repository_id", "key"),
+)
+Index("outbox_waiting", outbox.c.created_at, postgresql_where=text("state <> 'done'"))
+
+# Every wait, of whatever it is: a task's (`task:<number>`), a repository's, a delivery's, an effect's.
+deadlines = Table(
+    "deadlines",
+    metadata,
+    Column("repository_id", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", _moment, nullable=False),
+    PrimaryKeyConstraint("repository_id", "subject", "kind"),
+)
+Index("deadlines_due", deadlines.c.due_at)

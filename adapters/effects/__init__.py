@@ -1,0 +1,43 @@
+"""Every effect has one sender: the function that brings it into the world."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from adapters.effects import agents, checks, issues, merging
+from adapters.effects.errand import Errand, Identity, Mirrors, Sent
+from core.effects import (
+    CancelAgent,
+    CheckRun,
+    CloseIssue,
+    ClosePull,
+    Comment,
+    Effect,
+    MergePull,
+    PollAgent,
+    React,
+    ReadChecks,
+    SetLabels,
+    StartAgent,
+    TryMerge,
+    UpsertCard,
+)
+
+SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
+    SetLabels: issues.set_labels,
+    UpsertCard: issues.upsert_card,
+    Comment: issues.comment,
+    React: issues.react,
+    CloseIssue: issues.close_issue,
+    ClosePull: issues.close_pull,
+    CheckRun: checks.check_run,
+    ReadChecks: checks.read_checks,
+    TryMerge: merging.try_merge,
+    MergePull: merging.merge_pull,
+    StartAgent: agents.start_agent,
+    PollAgent: agents.poll_agent,
+    CancelAgent: agents.cancel_agent,
+}
+
+__all__ = ["SENDERS", "Errand", "Identity", "Mirrors", "Sent"]

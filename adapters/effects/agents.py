@@ -1,0 +1,53 @@
+"""Senders about agents: start, ask, cancel."""
+
+from __future__ import annotations
+
+from adapters.agents import ADAPTERS, AgentAdapter, CannotStart
+from adapters.effects.errand import Errand, Sent
+from config.agent_kinds import AgentBase
+from core.effects import CancelAgent, PollAgent, StartAgent
+from core.signals import AgentStarted, AgentStartFailed
+
+
+def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
+    """The agent's adapter and settings.
+
+    Raises `CannotStart` when the configuration no longer has the agent, or no adapter for its kind.
+    """
+    config = errand.repository.config
+    spec = config.agents.get(agent) if config else None
+    if spec is None:
+        raise CannotStart(f"The configuration no longer has an agent `{agent}`.")
+    if spec.adapter not in ADAPTERS:
+        raise CannotStart(f"This version has no adapter `{spec.adapter}`, which `{agent}` needs.")
+    return ADAPTERS[spec.adapter], spec
+
+
+async def start_agent(effect: StartAgent, errand: Errand) -> Sent:
+    """Start the agent; whether it went or not goes back in as a signal."""
+    try:
+        adapter, spec = _adapter(errand, effect.agent)
+        await adapter.start(errand.site, spec, effect, again=errand.again)
+    except CannotStart as problem:
+        return Sent(signals=((effect.number, AgentStartFailed(effect.attempt, str(problem))),))
+    return Sent(signals=((effect.number, AgentStarted(effect.attempt)),))
+
+
+async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
+    """Ask how the attempt goes. No trace is no signal: the deadline that asked goes on running."""
+    try:
+        adapter, spec = _adapter(errand, effect.agent)
+    except CannotStart:
+        return Sent()
+    news = await adapter.poll(errand.site, spec, effect)
+    return Sent(signals=((effect.number, news),) if news else ())
+
+
+async def cancel_agent(effect: CancelAgent, errand: Errand) -> Sent:
+    """Tell the agent to stop."""
+    try:
+        adapter, spec = _adapter(errand, effect.agent)
+    except CannotStart:
+        return Sent()  # an agent that is gone from the configuration is no longer ours to stop
+    await adapter.cancel(errand.site, spec, effect)
+    return Sent()

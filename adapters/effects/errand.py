@@ -1,0 +1,77 @@
+"""One effect on its way into the world: what the senders are given, and what they give back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from adapters.agents import Site
+from adapters.database.database import Database
+from adapters.database.repositories import RepositoryRow
+from adapters.git import Git, Mirror
+from adapters.github import GitHub
+from core.signals import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are on GitHub."""
+
+    app_id: int
+    slug: str
+    bot_id: int
+
+    @property
+    def login(self) -> str:
+        """The login of our bot user."""
+        return f"{self.slug}[bot]"
+
+
+@dataclass(slots=True)
+class Mirrors:
+    """The local mirrors, one per repository, made when first needed."""
+
+    data_dir: Path
+    server_url: str
+    git: Git
+
+    def of(self, repository: RepositoryRow) -> Mirror:
+        """The mirror of this repository at its present address."""
+        url = f"{self.server_url.rstrip('/')}/{repository.full_name}.git"
+        return Mirror(self.data_dir, repository.id, url, self.git)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a sender may use, and what is known of earlier sends under the same key."""
+
+    github: GitHub
+    repository: RepositoryRow
+    identity: Identity
+    database: Database
+    mirrors: Mirrors
+    key: str
+    again: bool  # an earlier send may have been done: look before doing it again
+    remote_id: int | None  # of what an earlier send made
+    digest: str | None  # of what was last written there
+    created_at: datetime
+
+    @property
+    def name(self) -> str:
+        """The repository as `owner/name`."""
+        return self.repository.full_name
+
+    @property
+    def site(self) -> Site:
+        """The repository as agents' adapters see it."""
+        return Site(self.github, self.repository.full_name, self.repository.default_branch)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The effect is in the world. `signals` (issue number, signal) go back in by the same door as everything else."""
+
+    remote_id: int | None = None
+    digest: str | None = None
+    signals: tuple[tuple[int, Signal], ...] = ()

@@ -1,0 +1,109 @@
+"""Senders of effects on issues: labels, the card, comments, reactions, closing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+
+from adapters.database import repositories, store
+from adapters.effects.errand import Errand, Sent
+from adapters.github.errors import Gone, Invalid, NotFound
+from config.labels import describe, is_ours
+from core.effects import CloseIssue, ClosePull, Comment, React, SetLabels, UpsertCard
+from core.texts import CARD_MARKER, card, comment_marker
+
+
+async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
+    """Make our labels on the issue exactly these; the labels of others stay."""
+    github, name = errand.github, errand.name
+    there = {label.name for label in await github.list_issue_labels(name, effect.number)}
+    wanted = {label for label in there if not is_ours(label)} | set(effect.labels)
+    if {label.casefold() for label in there} == {label.casefold() for label in wanted}:
+        return Sent()
+    await _make_labels(effect.labels, errand)
+    await github.set_issue_labels(name, effect.number, sorted(wanted))
+    return Sent()
+
+
+async def _make_labels(labels: tuple[str, ...], errand: Errand) -> None:
+    """Labels that the repository lacks are made with their colour and description, before they are used."""
+    async with errand.database.transaction() as connection:
+        made = await repositories.labels_made(connection, errand.repository.id)
+    missing = [label for label in labels if label not in made]
+    if not missing:
+        return
+    there = {label.name.casefold() for label in await errand.github.list_repo_labels(errand.name)}
+    for label in missing:
+        if label.casefold() not in there:
+            looks = describe(label)
+            try:
+                await errand.github.create_label(
+                    errand.name, looks.name, color=looks.colour, description=looks.description[:100]
+                )
+            except Invalid:
+                continue  # somebody made it meanwhile; if not, setting it on the issue says so
+    async with errand.database.transaction() as connection:
+        await repositories.remember_labels(connection, errand.repository.id, labels)
+
+
+async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
+    """Draw the card from the task as it is now; one comment per task, edited in place."""
+    async with errand.database.transaction() as connection:
+        task = await store.task(connection, errand.repository.id, effect.number)
+    if task is None or errand.repository.config is None:
+        return Sent(errand.remote_id, errand.digest)
+    body = card(task, errand.repository.config)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    comment_id = errand.remote_id
+    if comment_id is None and errand.again:
+        comment_id = await _find_comment(effect.number, CARD_MARKER, errand)
+    if comment_id is not None:
+        if digest == errand.digest:
+            return Sent(comment_id, digest)
+        try:
+            await errand.github.update_comment(errand.name, comment_id, body)
+            return Sent(comment_id, digest)
+        except (NotFound, Gone):
+            pass  # somebody deleted it: a new one takes its place
+    comment = await errand.github.create_comment(errand.name, effect.number, body)
+    return Sent(comment.id, digest)
+
+
+async def comment(effect: Comment, errand: Errand) -> Sent:
+    """Write a comment once; after an unclear answer it is looked for by its marker first."""
+    marker = comment_marker(errand.key)
+    if errand.again and (found := await _find_comment(effect.number, marker, errand)):
+        return Sent(found)
+    written = await errand.github.create_comment(errand.name, effect.number, f"{effect.body}\n{marker}")
+    return Sent(written.id)
+
+
+async def _find_comment(number: int, marker: str, errand: Errand) -> int | None:
+    """Our own comment with this marker. Whoever else writes one only fools himself: the author is checked."""
+    for there in await errand.github.list_comments(errand.name, number):
+        if there.user and there.user.id == errand.identity.bot_id and marker in there.body:
+            return there.id
+    return None
+
+
+async def react(effect: React, errand: Errand) -> Sent:
+    """React to a comment; GitHub keeps it to one. A comment that was deleted needs no reaction."""
+    with contextlib.suppress(NotFound, Gone):
+        await errand.github.react_to_comment(errand.name, effect.comment_id, effect.content)
+    return Sent()
+
+
+async def close_issue(effect: CloseIssue, errand: Errand) -> Sent:
+    """Close the issue of a task that is done; GitHub may have done it by a closing keyword."""
+    issue = await errand.github.get_issue(errand.name, effect.number)
+    if issue.state == "open":
+        await errand.github.update_issue(errand.name, effect.number, state="closed", state_reason="completed")
+    return Sent()
+
+
+async def close_pull(effect: ClosePull, errand: Errand) -> Sent:
+    """Close a pull request that a later attempt replaced. GitHub closes it by its issue side."""
+    pull = await errand.github.get_pull(errand.name, effect.pull_number)
+    if pull.state == "open":
+        await errand.github.update_issue(errand.name, effect.pull_number, state="closed")
+    return Sent()

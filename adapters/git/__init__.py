@@ -1,0 +1,19 @@
+"""Git: local mirrors of repositories, and merges tried on them without a work tree."""
+
+from adapters.git.merge import ConflictedFile, MergeError, MergeResult, merge_tree, merge_trees, touched_files
+from adapters.git.mirror import Mirror
+from adapters.git.runner import Git, GitError, GitTimeoutError, check_git_version
+
+__all__ = [
+    "ConflictedFile",
+    "Git",
+    "GitError",
+    "GitTimeoutError",
+    "MergeError",
+    "MergeResult",
+    "Mirror",
+    "check_git_version",
+    "merge_tree",
+    "merge_trees",
+    "touched_files",
+]

@@ -1,0 +1,117 @@
+r"""Reads what `git merge-tree --write-tree -z --stdin` prints, as seen with git 2.39.
+
+For each merge, every item ended by NUL: the status (`1` clean, `0` conflict: the reverse of an exit status),
+the tree; for conflicts the entries `<mode> <object> <stage>\t<path>` of all unmerged files, an empty item,
+and the messages (`<n>`, n paths, type, text), at last an empty item.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+_OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ENTRY: Final = re.compile(rb"(\d{6}) ([0-9a-f]{40,64}) ([123])\t(.+)", re.DOTALL)
+_CONFLICT: Final = re.compile(r"CONFLICT \((.+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """An unmerged file: its path as git has it, the conflict's kind, and its object by stage (1 base, 2 ours,
+    3).
+    """
+
+    raw_path: bytes
+    kind: str
+    stages: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMerge:
+    """One merge as git printed it."""
+
+    clean: bool
+    tree: str
+    files: tuple[ParsedFile, ...] = ()
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Items:
+    items: list[bytes]
+    at: int = 0
+    kinds: dict[bytes, str] = field(default_factory=dict)
+
+    def next(self) -> bytes:
+        if self.at >= len(self.items):
+            raise EOFError
+        self.at += 1
+        return self.items[self.at - 1]
+
+
+def is_object_name(name: str) -> bool:
+    """Whether this is a full object id (SHA-1 or SHA-256) in small letters."""
+    return _OBJECT.fullmatch(name) is not None
+
+
+def path_text(raw: bytes) -> str:
+    r"""Write a path as text that everything takes: bytes that are no UTF-8 become `\xff`."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def read_merges(output: bytes, *, whole: bool) -> list[ParsedMerge]:
+    """Read all merges printed; without `whole` (git died) a half-printed last one is left out.
+
+    Raises ValueError for anything that does not look as described above: rather no verdict than a wrong one.
+    """
+    pieces = output.split(b"\0")
+    rest = pieces.pop()
+    if rest and whole:
+        raise ValueError("the output does not end with NUL")
+    items = _Items(pieces)
+    merges: list[ParsedMerge] = []
+    while items.at < len(items.items):
+        try:
+            merges.append(_merge(items))
+        except EOFError:
+            if whole:
+                raise ValueError("the output ends in the middle of a merge") from None
+            break
+    return merges
+
+
+def _merge(items: _Items) -> ParsedMerge:
+    status, tree = items.next(), items.next().decode("ascii", "replace")
+    if status not in {b"0", b"1"} or not is_object_name(tree):
+        raise ValueError(f"neither a status nor a tree: {status[:20]!r} {tree[:80]!r}")
+    if status == b"1":
+        if items.next():
+            raise ValueError("a clean merge with unmerged files")
+        return ParsedMerge(clean=True, tree=tree)
+    stages: dict[bytes, dict[int, str]] = {}
+    while entry := items.next():
+        found = _ENTRY.fullmatch(entry)
+        if found is None:
+            raise ValueError(f"no entry of a file: {entry[:80]!r}")
+        stages.setdefault(found[4], {})[int(found[3])] = found[2].decode()
+    kinds: dict[bytes, str] = {}
+    messages: list[str] = []
+    while count := items.next():
+        paths = [items.next() for _ in range(int(count))]
+        kind, text = path_text(items.next()), path_text(items.next()).strip()
+        conflict = _CONFLICT.fullmatch(kind)
+        if conflict is None:
+            continue
+        messages.append(text)
+        for path in paths:
+            kinds.setdefault(path, conflict[1])
+    files = tuple(ParsedFile(path, kinds.get(path) or _shape(sides), sides) for path, sides in stages.items())
+    return ParsedMerge(clean=False, tree=tree, files=files, messages=tuple(messages))
+
+
+def _shape(sides: dict[int, str]) -> str:
+    """Name a conflict by the sides that have the file, for a file that no message names."""
+    if 2 in sides and 3 in sides:
+        return "contents" if 1 in sides else "add/add"
+    return "modify/delete"

@@ -1,0 +1,186 @@
+"""Runs git as a child process: with a clean environment, a time limit, and errors that never hold a token.
+
+The child sees no configuration but ours: neither the system's nor a user's, no hooks, no credential helpers,
+no prompts, no other protocols than HTTP(S). So nothing that a repository or a machine brings along is ever
+executed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+OLDEST_GIT: Final = (2, 39)
+"""`merge-tree --write-tree` came with 2.38, its `--stdin` mode, which we use, with 2.39."""
+
+_STDERR_TAIL: Final = 2000
+_PASSED_ON: Final = (
+    "PATH",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+)
+"""What a machine may need to reach the network at all; everything else of our environment stays with us."""
+
+
+class GitError(Exception):
+    """Git failed. `command` is its subcommand, `exit` its status, `stderr` the end of what it said, tokens
+    removed.
+    """
+
+    def __init__(self, command: str, exit_status: int, stderr: str) -> None:
+        super().__init__(f"git {command} failed with status {exit_status}: {stderr or 'it said nothing'}")
+        self.command = command
+        self.exit = exit_status
+        self.stderr = stderr
+
+
+class GitTimeoutError(GitError):
+    """Git took longer than it may and was killed, with all its children."""
+
+    def __init__(self, command: str, seconds: float) -> None:
+        super().__init__(command, -signal.SIGKILL, f"killed after {seconds:g} s")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a git command left behind."""
+
+    exit: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Git:
+    """Starts git. `timeout` is in seconds and holds for each command; `allow_file_protocol` is for tests
+    alone.
+    """
+
+    def __init__(self, *, timeout: float = 120.0, allow_file_protocol: bool = False, executable: str = "git") -> None:
+        self._timeout = timeout
+        self._executable = executable
+        self._config = {
+            "core.hooksPath": os.devnull,
+            "core.attributesFile": os.devnull,
+            "core.fsmonitor": "false",
+            "credential.helper": "",
+            "gc.autoDetach": "false",  # housekeeping must end with the command, not live on behind our back
+            "maintenance.autoDetach": "false",
+            "protocol.allow": "never",
+            "protocol.http.allow": "always",
+            "protocol.https.allow": "always",
+            "protocol.file.allow": "always" if allow_file_protocol else "never",
+            "fetch.recurseSubmodules": "false",
+            "submodule.recurse": "false",
+            "transfer.credentialsInUrl": "die",
+        }
+
+    async def run(
+        self,
+        *arguments: str,
+        git_dir: Path | None = None,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
+        ok: Collection[int] = (0,),
+        secrets: Sequence[str] = (),
+    ) -> Finished:
+        """Run one git command to its end.
+
+        `config` is handed over in the child's environment, so that neither disk nor process list shows it.
+        Raises GitError for an exit status outside `ok`, GitTimeoutError, and GitError also when git is not
+        installed; `secrets` are cut out of what git says. When the caller is cancelled the child is killed
+        first.
+        """
+        command = arguments[0]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                self._executable,
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd="/" if git_dir is None else git_dir,
+                env=self._environment(git_dir, environment or {}, config or {}),
+                start_new_session=True,  # a group of its own, so that its helpers die with it
+            )
+        except OSError as error:
+            raise GitError(command, -1, f"cannot start: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(self._timeout):
+                stdout, stderr = await process.communicate(stdin)
+        except TimeoutError:
+            raise GitTimeoutError(command, self._timeout) from None
+        finally:
+            await _end(process)
+        finished = Finished(process.returncode or 0, stdout, stderr)
+        if finished.exit not in ok:
+            said = finished.stderr[-4 * _STDERR_TAIL :].decode("utf-8", "replace")
+            raise GitError(command, finished.exit, _redacted(said, secrets)[-_STDERR_TAIL:].strip())
+        return finished
+
+    def _environment(self, git_dir: Path | None, more: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
+        settings = {**self._config, **config}
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment |= {
+            "HOME": os.devnull,  # no ~/.netrc, no ~/.gitconfig
+            "XDG_CONFIG_HOME": os.devnull,
+            "LC_ALL": "C",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_CONFIG_COUNT": str(len(settings)),
+        }
+        for index, (key, value) in enumerate(settings.items()):
+            environment[f"GIT_CONFIG_KEY_{index}"] = key
+            environment[f"GIT_CONFIG_VALUE_{index}"] = value
+        if git_dir is not None:
+            environment["GIT_DIR"] = str(git_dir)
+        return {**environment, **more}
+
+
+async def check_git_version(git: Git) -> tuple[int, int]:
+    """Give git's version; RuntimeError with a sentence for the operator when it is missing or too old."""
+    needed = ".".join(map(str, OLDEST_GIT))
+    try:
+        said = (await git.run("version")).stdout.decode("utf-8", "replace")
+    except GitError as error:
+        raise RuntimeError(f"git cannot be run ({error.stderr}); install git {needed} or newer") from error
+    found = re.search(r"(\d+)\.(\d+)", said)
+    if found is None:
+        raise RuntimeError(f"git answers {said.strip()[:80]!r} for its version; install git {needed} or newer")
+    version = int(found[1]), int(found[2])
+    if version < OLDEST_GIT:
+        have = ".".join(map(str, version))
+        raise RuntimeError(f"git {have} is too old to try merges without a work tree; install {needed} or newer")
+    return version
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # Shielded: a second cancellation must not leave a zombie behind.
+        await asyncio.shield(process.wait())
+
+
+def _redacted(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return re.sub(r"(https?://)[^/\s@]+@", r"\1***@", text)

@@ -1,0 +1,75 @@
+"""What is asked as the App itself (with its JWT), and the one list an installation has of itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from adapters.github.caller import Caller, asked
+from adapters.github.models import App, HookDelivery, Installation, InstallationToken, Repository
+from adapters.github.operation import operation
+
+GET: Final = operation("apps/get-authenticated", "GET", "/app", permission=None)
+INSTALLATIONS: Final = operation(
+    "apps/list-installations", "GET", "/app/installations", permission=None, query="per_page"
+)
+CREATE_TOKEN: Final = operation(
+    "apps/create-installation-access-token",
+    "POST",
+    "/app/installations/{installation_id}/access_tokens",
+    permission=None,
+    harmless=True,
+)
+DELIVERIES: Final = operation(
+    "apps/list-webhook-deliveries", "GET", "/app/hook/deliveries", permission=None, query="per_page status"
+)
+REDELIVER: Final = operation(
+    "apps/redeliver-webhook-delivery",
+    "POST",
+    "/app/hook/deliveries/{delivery_id}/attempts",
+    permission=None,
+)
+REPOSITORIES: Final = operation(
+    "apps/list-repos-accessible-to-installation",
+    "GET",
+    "/installation/repositories",
+    permission=("metadata", "read"),
+    query="per_page",
+    items="repositories",
+)
+
+
+class AppOperations(Caller):
+    """The App's own calls."""
+
+    async def get_app(self) -> App:
+        """Give the App: its slug, permissions and events as GitHub has them now."""
+        return await self._one(GET, App, {})
+
+    async def list_installations(self) -> list[Installation]:
+        """List all installations, suspended ones included."""
+        return await self._all(INSTALLATIONS, Installation, {})
+
+    async def create_installation_token(self, installation_id: int) -> InstallationToken:
+        """Make a new token for an installation, valid for an hour; NotFound once it was uninstalled."""
+        return await self._one(CREATE_TOKEN, InstallationToken, {"installation_id": installation_id})
+
+    def hook_deliveries(self, *, status: str | None = None) -> AsyncIterator[HookDelivery]:
+        """Walk the log of webhook deliveries, newest first, page by page: stop when old enough (GitHub keeps
+        3 days).
+
+        `status` is `success` or `failure`.
+        """
+        return self._each(DELIVERIES, HookDelivery, {}, asked(status=status))
+
+    async def redeliver(self, delivery_id: int) -> None:
+        """Ask GitHub to deliver again; it keeps the `X-GitHub-Delivery` of the first attempt."""
+        await self._done(REDELIVER, {"delivery_id": delivery_id})
+
+
+class InstallationOperations(Caller):
+    """What an installation asks about itself."""
+
+    async def installation_repositories(self) -> list[Repository]:
+        """List the repositories that the installation may see."""
+        return await self._all(REPOSITORIES, Repository, {})

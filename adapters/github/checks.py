@@ -1,0 +1,137 @@
+"""Checks and statuses of a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+from adapters.github.caller import Caller, asked, given, repository_parts, timestamp
+from adapters.github.models import CheckRun, CheckSuite, CombinedStatus
+from adapters.github.operation import operation
+
+CheckStatus = Literal["queued", "in_progress", "completed"]
+CheckConclusion = Literal["success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"]
+
+_AT: Final = "/repos/{owner}/{repo}/commits/{ref}"
+_RUNS: Final = "/repos/{owner}/{repo}/check-runs"
+_BODY: Final = "name status conclusion details_url external_id started_at completed_at output actions"
+
+LIST_RUNS: Final = operation(
+    "checks/list-for-ref",
+    "GET",
+    _AT + "/check-runs",
+    permission=("checks", "read"),
+    query="check_name filter per_page",
+    items="check_runs",
+)
+LIST_SUITES: Final = operation(
+    "checks/list-suites-for-ref",
+    "GET",
+    _AT + "/check-suites",
+    permission=("checks", "read"),
+    query="per_page",
+    items="check_suites",
+)
+COMBINED: Final = operation(
+    "repos/get-combined-status-for-ref",
+    "GET",
+    _AT + "/status",
+    permission=("statuses", "read"),
+    query="per_page",
+)
+CREATE: Final = operation("checks/create", "POST", _RUNS, permission=("checks", "write"), body=_BODY + " head_sha")
+UPDATE: Final = operation(
+    "checks/update", "PATCH", _RUNS + "/{check_run_id}", permission=("checks", "write"), body=_BODY
+)
+
+
+class CheckOperations(Caller):
+    """Checks. `ref` is a SHA, a branch or a tag."""
+
+    async def list_check_runs(
+        self, repo: str, ref: str, *, name: str | None = None, latest: bool = True
+    ) -> list[CheckRun]:
+        """List the check runs of a commit; `latest` leaves out those that a newer run of the same name
+        replaced.
+        """
+        query = asked(check_name=name, filter="latest" if latest else "all")
+        return await self._all(LIST_RUNS, CheckRun, {**repository_parts(repo), "ref": ref}, query)
+
+    async def list_check_suites(self, repo: str, ref: str) -> list[CheckSuite]:
+        """List the check suites of a commit, one for each App."""
+        return await self._all(LIST_SUITES, CheckSuite, {**repository_parts(repo), "ref": ref})
+
+    async def combined_status(self, repo: str, ref: str) -> CombinedStatus:
+        """Give the statuses of the older kind, the latest of each context (the first 100)."""
+        return await self._one(
+            COMBINED, CombinedStatus, {**repository_parts(repo), "ref": ref}, query={"per_page": 100}
+        )
+
+    async def create_check_run(
+        self,
+        repo: str,
+        *,
+        name: str,
+        head_sha: str,
+        status: CheckStatus | None = None,
+        conclusion: CheckConclusion | None = None,
+        external_id: str | None = None,
+        details_url: str | None = None,
+        started_at: datetime | None = None,
+        completed_at: datetime | None = None,
+        output: Mapping[str, object] | None = None,
+        actions: Sequence[Mapping[str, str]] | None = None,
+    ) -> CheckRun:
+        """Make a check run; `output` has title, summary and possibly text and annotations (≤ 50 a call)."""
+        body = given(
+            name=name,
+            head_sha=head_sha,
+            **_content(status, conclusion, external_id, details_url, started_at, completed_at, output, actions),
+        )
+        return await self._one(CREATE, CheckRun, repository_parts(repo), body=body)
+
+    async def update_check_run(
+        self,
+        repo: str,
+        check_run_id: int,
+        *,
+        name: str | None = None,
+        status: CheckStatus | None = None,
+        conclusion: CheckConclusion | None = None,
+        external_id: str | None = None,
+        details_url: str | None = None,
+        started_at: datetime | None = None,
+        completed_at: datetime | None = None,
+        output: Mapping[str, object] | None = None,
+        actions: Sequence[Mapping[str, str]] | None = None,
+    ) -> CheckRun:
+        """Change what is given of a check run; annotations are added to those it has."""
+        body = given(
+            name=name,
+            **_content(status, conclusion, external_id, details_url, started_at, completed_at, output, actions),
+        )
+        values = {**repository_parts(repo), "check_run_id": check_run_id}
+        return await self._one(UPDATE, CheckRun, values, body=body)
+
+
+def _content(
+    status: str | None,
+    conclusion: str | None,
+    external_id: str | None,
+    details_url: str | None,
+    started_at: datetime | None,
+    completed_at: datetime | None,
+    output: Mapping[str, object] | None,
+    actions: Sequence[Mapping[str, str]] | None,
+) -> dict[str, object]:
+    return given(
+        status=status,
+        conclusion=conclusion,
+        external_id=external_id,
+        details_url=details_url,
+        started_at=None if started_at is None else timestamp(started_at),
+        completed_at=None if completed_at is None else timestamp(completed_at),
+        output=None if output is None else dict(output),
+        actions=None if actions is None else [dict(action) for action in actions],
+    )

@@ -1,0 +1,96 @@
+"""The client: one transport, the App, and a `GitHub` for each installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from adapters.github.actions import ActionsOperations
+from adapters.github.app import AppOperations, InstallationOperations
+from adapters.github.checks import CheckOperations
+from adapters.github.exchange import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnBudget, OnCall, RetryPolicy, Timeouts
+from adapters.github.issues import IssueOperations
+from adapters.github.labels import LabelOperations
+from adapters.github.pulls import PullOperations
+from adapters.github.repositories import RepositoryOperations
+from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens
+from adapters.github.transport import Transport
+
+
+class GitHub(
+    IssueOperations,
+    LabelOperations,
+    PullOperations,
+    CheckOperations,
+    ActionsOperations,
+    RepositoryOperations,
+    InstallationOperations,
+):
+    """GitHub as one installation of the App sees it. Methods raise classes in `adapters.github.errors`."""
+
+    def __init__(self, transport: Transport, credential: InstallationCredential) -> None:
+        super().__init__(transport, credential)
+        self.installation_id = credential.installation_id
+        self._installation = credential
+
+    async def git_token(self) -> str:
+        """Give the token that git fetches with (user `x-access-token`); valid for at least five minutes."""
+        return await self._installation.token()
+
+    async def graphql(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Run a GraphQL query and give its `data`; GraphQLError keeps partial data."""
+        return await self._transport.graphql(query, variables or {}, self._credential)
+
+
+class GitHubClient:
+    """Everything the bot needs to talk to GitHub. Use as `async with GitHubClient(...) as client`.
+
+    `now` gives the present as an aware datetime; the hooks are those of `Transport`.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        graphql_url: str,
+        app_id: int | str,
+        private_key_pem: str,
+        now: Callable[[], datetime],
+        user_agent: str = "mcp-orchestrator",
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        on_call: OnCall | None = None,
+        on_budget: OnBudget | None = None,
+    ) -> None:
+        self._transport = Transport(
+            api_url=api_url,
+            graphql_url=graphql_url,
+            now=now,
+            user_agent=user_agent,
+            timeouts=timeouts,
+            retry=retry,
+            on_call=on_call,
+            on_budget=on_budget,
+        )
+        self.app = AppOperations(self._transport, AppAuth(app_id, private_key_pem, now))
+        self._tokens = InstallationTokens(self.app.create_installation_token, now)
+
+    def installation(self, installation_id: int) -> GitHub:
+        """Give GitHub as this installation sees it; cheap, tokens are shared by all that have the same id."""
+        return GitHub(self._transport, InstallationCredential(self._tokens, installation_id))
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End open token requests and close the connections."""
+        await self._tokens.close()
+        await self._transport.close()

@@ -1,0 +1,223 @@
+"""What can go wrong between us and GitHub, sorted by what to do about it.
+
+`classify` is pure: an answer and the time go in, the error to raise comes out. The table of statuses is
+GitHub's documentation of its REST API ("troubleshooting" and "rate limits") read with the sharp edges in
+mind: 429 and secondary limits look like plain refusals, and 520 is no status that Python's `http` knows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+SECONDARY_LIMIT_WAIT: Final = timedelta(seconds=60)
+"""GitHub: without a header, wait at least a minute after a secondary limit."""
+
+LONGEST_WAIT: Final = timedelta(hours=2)
+"""The longest window GitHub has is an hour; a later time comes from a broken clock and must not park us for
+ever.
+"""
+
+_MESSAGE_LENGTH: Final = 500
+_READS: Final = frozenset({"GET", "HEAD"})
+_SECONDARY: Final = re.compile(r"secondary rate limit|abuse detection", re.IGNORECASE)
+_PRIMARY: Final = re.compile(r"api rate limit exceeded", re.IGNORECASE)
+
+
+class GitHubError(Exception):
+    """Any failure of a call to GitHub.
+
+    `status` is the HTTP status, 0 when there was no answer; `operation` is GitHub's operationId, filled in by
+    the transport; `request_id` is what GitHub's support asks for. No token ever stands in any of them.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, operation: str = "", request_id: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.operation = operation
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.operation, str(self.status or "")) if part)
+        return f"{where}: {self.message}" if where else self.message
+
+
+class Transient(GitHubError):
+    """Nothing was changed and the next try may well succeed: 5xx on a read, a reset or refused connection."""
+
+
+class Unclear(GitHubError):
+    """A write whose fate is unknown (timeout, 5xx, broken connection): look whether it was done before
+    repeating it.
+    """
+
+
+class RateLimited(GitHubError):
+    """GitHub asks us to wait; `retry_at` is an aware UTC datetime, `secondary` tells which kind of limit it
+    was.
+    """
+
+    def __init__(self, message: str, *, retry_at: datetime, secondary: bool, status: int, request_id: str) -> None:
+        super().__init__(message, status=status, request_id=request_id)
+        self.retry_at = retry_at
+        self.secondary = secondary
+
+
+class Unauthorised(GitHubError):
+    """The credential is not (or no longer) accepted."""
+
+
+class Forbidden(GitHubError):
+    """The App may not do this: a permission is missing or the repository forbids it. A person must act."""
+
+
+class NotFound(GitHubError):
+    """It does not exist, we may not see it, or an event overtook the API: then read once more later."""
+
+
+class Gone(GitHubError):
+    """It existed and was deleted, or the feature is switched off in this repository."""
+
+
+class Conflict(GitHubError):
+    """The state of the object forbids it (409, and 405 "not mergeable"): read it anew and decide again."""
+
+
+class Invalid(GitHubError):
+    """GitHub understood and refused the content (400, 422, other 4xx): repeating the same request cannot
+    help.
+
+    `errors` holds GitHub's own list, each as one line of text.
+    """
+
+    def __init__(self, message: str, *, errors: tuple[str, ...] = (), status: int = 0, request_id: str = "") -> None:
+        super().__init__(message, status=status, request_id=request_id)
+        self.errors = errors
+
+
+class TooLarge(GitHubError):
+    """What we sent, or what we were about to read, is over a size limit."""
+
+
+class UnexpectedAnswer(GitHubError):
+    """A successful answer that does not look like GitHub's description of it."""
+
+
+class GraphQLError(GitHubError):
+    """A GraphQL answer with `errors`; `data` keeps what GitHub answered all the same (it may be partial)."""
+
+    def __init__(self, errors: tuple[str, ...], data: object, *, status: int = 200, request_id: str = "") -> None:
+        super().__init__("; ".join(errors) or "GraphQL error", status=status, request_id=request_id)
+        self.errors = errors
+        self.data = data
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes, method: str, now: datetime) -> GitHubError:
+    """Give the error for an answer that is not a success.
+
+    `headers` may have keys of any case, `now` is aware. Nothing in the answer makes this raise: a body that
+    is no JSON, senseless numbers in headers and unknown statuses all lead to an error of the most careful
+    class.
+    """
+    head = {key.lower(): value for key, value in headers.items()}
+    request_id = head.get("x-github-request-id", "")[:100]
+    message, errors = _explain(status, body)
+    if status in {403, 429}:
+        limited = _rate_limit(status, head, message, now, request_id)
+        if limited is not None:
+            return limited
+    if status == 422 or status == 400:
+        return Invalid(message, errors=errors, status=status, request_id=request_id)
+    if status >= 500 or status == 408:
+        undone = method.upper() in _READS
+        return (Transient if undone else Unclear)(message, status=status, request_id=request_id)
+    kinds: dict[int, type[GitHubError]] = {
+        401: Unauthorised,
+        402: Forbidden,
+        403: Forbidden,
+        404: NotFound,
+        405: Conflict,
+        409: Conflict,
+        410: Gone,
+        413: TooLarge,
+        451: Forbidden,
+    }
+    if status in kinds:
+        return kinds[status](message, status=status, request_id=request_id)
+    if 400 <= status < 500:
+        return Invalid(message, errors=errors, status=status, request_id=request_id)
+    # A redirect we do not follow, or a status no server should send: a read changed nothing, a write may
+    # have.
+    careful = UnexpectedAnswer if method.upper() in _READS else Unclear
+    return careful(message, status=status, request_id=request_id)
+
+
+def _rate_limit(
+    status: int, head: Mapping[str, str], message: str, now: datetime, request_id: str
+) -> RateLimited | None:
+    waits = _retry_after(head.get("retry-after"), now)
+    if waits is not None:
+        return _limited(message, waits, True, status, request_id, now)
+    if _SECONDARY.search(message):
+        return _limited(message, now + SECONDARY_LIMIT_WAIT, True, status, request_id, now)
+    if head.get("x-ratelimit-remaining", "").strip() == "0" or _PRIMARY.search(message):
+        reset = _epoch(head.get("x-ratelimit-reset")) or now + SECONDARY_LIMIT_WAIT
+        return _limited(message, reset, False, status, request_id, now)
+    if status == 429:
+        return _limited(message, now + SECONDARY_LIMIT_WAIT, True, status, request_id, now)
+    return None
+
+
+def _limited(message: str, at: datetime, secondary: bool, status: int, request_id: str, now: datetime) -> RateLimited:
+    # At least a second: a reset that has just passed must not turn into a busy loop.
+    at = min(max(at, now + timedelta(seconds=1)), now + LONGEST_WAIT)
+    return RateLimited(message, retry_at=at, secondary=secondary, status=status, request_id=request_id)
+
+
+def _retry_after(value: str | None, now: datetime) -> datetime | None:
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return now + timedelta(seconds=min(int(text[:9]), 10**6))
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return now + SECONDARY_LIMIT_WAIT
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _epoch(value: str | None) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(value or ""), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _explain(status: int, body: bytes) -> tuple[str, tuple[str, ...]]:
+    try:
+        data = json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        text = body[:_MESSAGE_LENGTH].decode("utf-8", "replace").strip()
+        return (text or f"HTTP status {status} without a message"), ()
+    raw = data.get("errors")
+    items = raw if isinstance(raw, list) else [] if raw is None else [raw]
+    errors = tuple(_one_line(item) for item in items[:20])
+    message = str(data.get("message") or f"HTTP status {status}")[:_MESSAGE_LENGTH]
+    return (f"{message}: {'; '.join(errors)}"[: 2 * _MESSAGE_LENGTH] if errors else message), errors
+
+
+def _one_line(error: object) -> str:
+    if not isinstance(error, dict):
+        return str(error)[:_MESSAGE_LENGTH]
+    if error.get("message"):
+        return str(error["message"])[:_MESSAGE_LENGTH]
+    parts = (error.get("resource"), error.get("field"), error.get("code"))
+    return " ".join(str(part) for part in parts if part)[:_MESSAGE_LENGTH]

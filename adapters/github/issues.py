@@ -1,0 +1,163 @@
+"""Issues: reading and changing them, their comments, reactions and relations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+from adapters.github.caller import Caller, asked, given, repository_parts
+from adapters.github.errors import NotFound
+from adapters.github.models import Comment, Issue, Reaction
+from adapters.github.operation import operation
+
+State = Literal["open", "closed", "all"]
+StateReason = Literal["completed", "not_planned", "duplicate", "reopened"]
+ReactionContent = Literal["+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"]
+
+_ISSUES: Final = "/repos/{owner}/{repo}/issues"
+_ISSUE: Final = _ISSUES + "/{issue_number}"
+_COMMENT: Final = _ISSUES + "/comments/{comment_id}"
+
+GET: Final = operation("issues/get", "GET", _ISSUE, permission=("issues", "read"))
+LIST: Final = operation(
+    "issues/list-for-repo",
+    "GET",
+    _ISSUES,
+    permission=("issues", "read"),
+    query="labels state since sort direction per_page",
+)
+CREATE: Final = operation(
+    "issues/create", "POST", _ISSUES, permission=("issues", "write"), body="title body labels assignees"
+)
+UPDATE: Final = operation(
+    "issues/update",
+    "PATCH",
+    _ISSUE,
+    permission=("issues", "write"),
+    body="title body state state_reason assignees",
+)
+COMMENTS: Final = operation(
+    "issues/list-comments", "GET", _ISSUE + "/comments", permission=("issues", "read"), query="since per_page"
+)
+GET_COMMENT: Final = operation("issues/get-comment", "GET", _COMMENT, permission=("issues", "read"))
+CREATE_COMMENT: Final = operation(
+    "issues/create-comment", "POST", _ISSUE + "/comments", permission=("issues", "write"), body="body"
+)
+UPDATE_COMMENT: Final = operation(
+    "issues/update-comment", "PATCH", _COMMENT, permission=("issues", "write"), body="body"
+)
+REACT: Final = operation(
+    "reactions/create-for-issue-comment",
+    "POST",
+    _COMMENT + "/reactions",
+    permission=("issues", "write"),
+    body="content",
+)
+BLOCKED_BY: Final = operation(
+    "issues/list-dependencies-blocked-by",
+    "GET",
+    _ISSUE + "/dependencies/blocked_by",
+    permission=("issues", "read"),
+    query="per_page",
+)
+PARENT: Final = operation("issues/get-parent", "GET", _ISSUE + "/parent", permission=("issues", "read"))
+SUB_ISSUES: Final = operation(
+    "issues/list-sub-issues", "GET", _ISSUE + "/sub_issues", permission=("issues", "read"), query="per_page"
+)
+
+
+class IssueOperations(Caller):
+    """Issues of a repository. `repo` is `owner/name`, `number` what people see; ids are the database's."""
+
+    async def get_issue(self, repo: str, number: int) -> Issue:
+        """Give an issue (or the issue side of a pull request)."""
+        return await self._one(GET, Issue, _at(repo, number))
+
+    async def list_issues(
+        self,
+        repo: str,
+        *,
+        labels: Sequence[str] = (),
+        state: State = "open",
+        since: datetime | None = None,
+    ) -> list[Issue]:
+        """List issues that carry all of `labels`, pull requests included, the latest changed first.
+
+        `since` keeps those changed at or after it. A label with a comma cannot be asked for (ValueError).
+        """
+        if any("," in label for label in labels):
+            raise ValueError("GitHub cannot filter by a label with a comma in its name")
+        query = asked(labels=",".join(labels) or None, state=state, since=since, sort="updated", direction="desc")
+        return await self._all(LIST, Issue, {**repository_parts(repo)}, query)
+
+    async def create_issue(
+        self, repo: str, *, title: str, body: str, labels: Sequence[str] = (), assignees: Sequence[str] = ()
+    ) -> Issue:
+        """Open an issue. Labels that do not exist are made by GitHub, in grey."""
+        content = given(title=title, body=body, labels=list(labels) or None, assignees=list(assignees) or None)
+        return await self._one(CREATE, Issue, repository_parts(repo), body=content)
+
+    async def update_issue(
+        self,
+        repo: str,
+        number: int,
+        *,
+        title: str | None = None,
+        body: str | None = None,
+        state: Literal["open", "closed"] | None = None,
+        state_reason: StateReason | None = None,
+        assignees: Sequence[str] | None = None,
+    ) -> Issue:
+        """Change what is given, leave the rest; `assignees` replaces the whole list."""
+        content = given(
+            title=title,
+            body=body,
+            state=state,
+            state_reason=state_reason,
+            assignees=None if assignees is None else list(assignees),
+        )
+        return await self._one(UPDATE, Issue, _at(repo, number), body=content)
+
+    async def list_comments(self, repo: str, number: int, *, since: datetime | None = None) -> list[Comment]:
+        """List the comments, oldest first; `since` keeps those changed at or after it."""
+        return await self._all(COMMENTS, Comment, _at(repo, number), asked(since=since))
+
+    async def get_comment(self, repo: str, comment_id: int) -> Comment:
+        """Give one comment."""
+        return await self._one(GET_COMMENT, Comment, _comment(repo, comment_id))
+
+    async def create_comment(self, repo: str, number: int, body: str) -> Comment:
+        """Comment on an issue or pull request; GitHub takes at most 65,536 characters (Invalid above)."""
+        return await self._one(CREATE_COMMENT, Comment, _at(repo, number), body={"body": body})
+
+    async def update_comment(self, repo: str, comment_id: int, body: str) -> Comment:
+        """Replace the text of a comment."""
+        return await self._one(UPDATE_COMMENT, Comment, _comment(repo, comment_id), body={"body": body})
+
+    async def react_to_comment(self, repo: str, comment_id: int, content: ReactionContent) -> Reaction:
+        """React to a comment; doing it twice changes nothing."""
+        return await self._one(REACT, Reaction, _comment(repo, comment_id), body={"content": content})
+
+    async def blocked_by(self, repo: str, number: int) -> list[Issue]:
+        """List the issues that block this one (GitHub's dependencies), also in other repositories."""
+        return await self._all(BLOCKED_BY, Issue, _at(repo, number))
+
+    async def parent(self, repo: str, number: int) -> Issue | None:
+        """Give the issue this one is a sub-issue of, or None."""
+        try:
+            return await self._one(PARENT, Issue, _at(repo, number))
+        except NotFound:
+            return None
+
+    async def sub_issues(self, repo: str, number: int) -> list[Issue]:
+        """List the sub-issues, in their order."""
+        return await self._all(SUB_ISSUES, Issue, _at(repo, number))
+
+
+def _at(repo: str, number: int) -> dict[str, str | int]:
+    return {**repository_parts(repo), "issue_number": number}
+
+
+def _comment(repo: str, comment_id: int) -> dict[str, str | int]:
+    return {**repository_parts(repo), "comment_id": comment_id}

@@ -1,0 +1,111 @@
+"""Pull requests: what they are, what they change, merging them."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from adapters.github.caller import Caller, asked, given, repository_parts
+from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, Review
+from adapters.github.operation import operation
+
+MergeMethod = Literal["merge", "squash", "rebase"]
+
+_PULLS: Final = "/repos/{owner}/{repo}/pulls"
+_PULL: Final = _PULLS + "/{pull_number}"
+
+GET: Final = operation("pulls/get", "GET", _PULL, permission=("pull_requests", "read"))
+LIST: Final = operation(
+    "pulls/list",
+    "GET",
+    _PULLS,
+    permission=("pull_requests", "read"),
+    query="state head base sort direction per_page",
+)
+FILES: Final = operation(
+    "pulls/list-files", "GET", _PULL + "/files", permission=("pull_requests", "read"), query="per_page"
+)
+REVIEWS: Final = operation(
+    "pulls/list-reviews", "GET", _PULL + "/reviews", permission=("pull_requests", "read"), query="per_page"
+)
+OF_COMMIT: Final = operation(
+    "repos/list-pull-requests-associated-with-commit",
+    "GET",
+    "/repos/{owner}/{repo}/commits/{commit_sha}/pulls",
+    permission=("pull_requests", "read"),
+    query="per_page",
+)
+MERGE: Final = operation(
+    "pulls/merge",
+    "PUT",
+    _PULL + "/merge",
+    permission=("contents", "write"),
+    body="sha merge_method commit_title commit_message",
+)
+UPDATE_BRANCH: Final = operation(
+    "pulls/update-branch",
+    "PUT",
+    _PULL + "/update-branch",
+    permission=("pull_requests", "write"),
+    body="expected_head_sha",
+)
+
+
+class PullOperations(Caller):
+    """Pull requests of a repository."""
+
+    async def get_pull(self, repo: str, number: int) -> PullRequest:
+        """Give a pull request; `mergeable` is None while GitHub is still working it out."""
+        return await self._one(GET, PullRequest, _at(repo, number))
+
+    async def list_pulls(
+        self,
+        repo: str,
+        *,
+        state: Literal["open", "closed", "all"] = "open",
+        head: str | None = None,
+        base: str | None = None,
+    ) -> list[PullRequest]:
+        """List pull requests, the latest changed first; `head` is `owner:branch`, `base` a branch."""
+        query = asked(state=state, head=head, base=base, sort="updated", direction="desc")
+        return await self._all(LIST, PullRequest, repository_parts(repo), query)
+
+    async def pull_files(self, repo: str, number: int) -> list[ChangedFile]:
+        """List the files it changes; GitHub gives at most 3,000."""
+        return await self._all(FILES, ChangedFile, _at(repo, number))
+
+    async def pull_reviews(self, repo: str, number: int) -> list[Review]:
+        """List its reviews, oldest first; a person's latest one counts."""
+        return await self._all(REVIEWS, Review, _at(repo, number))
+
+    async def pulls_of_commit(self, repo: str, sha: str) -> list[PullRequest]:
+        """List the pull requests that contain a commit; the only way from a fork's check run to its pull
+        request.
+        """
+        return await self._all(OF_COMMIT, PullRequest, {**repository_parts(repo), "commit_sha": sha})
+
+    async def merge_pull(
+        self,
+        repo: str,
+        number: int,
+        *,
+        sha: str,
+        method: MergeMethod = "merge",
+        title: str | None = None,
+        message: str | None = None,
+    ) -> MergeOutcome:
+        """Merge, provided its head is still `sha`.
+
+        Raises Conflict when it is not mergeable (405) or its head has moved on (409).
+        """
+        body = given(sha=sha, merge_method=method, commit_title=title, commit_message=message)
+        return await self._one(MERGE, MergeOutcome, _at(repo, number), body=body)
+
+    async def update_branch(self, repo: str, number: int, *, expected_head_sha: str) -> None:
+        """Ask GitHub to merge the base into the head; it does so later. Invalid when the head moved or it
+        conflicts.
+        """
+        await self._done(UPDATE_BRANCH, _at(repo, number), body={"expected_head_sha": expected_head_sha})
+
+
+def _at(repo: str, number: int) -> dict[str, str | int]:
+    return {**repository_parts(repo), "pull_number": number}

@@ -1,0 +1,105 @@
+"""Repositories: branches, commits, files, and what a person may do."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+
+from adapters.github.caller import Caller, asked, parse, repository_parts
+from adapters.github.errors import Invalid, NotFound, TooLarge, UnexpectedAnswer
+from adapters.github.models import Branch, Commit, Comparison, FileContent, Permission, Repository
+from adapters.github.operation import operation
+
+_REPO: Final = "/repos/{owner}/{repo}"
+
+GET: Final = operation("repos/get", "GET", _REPO, permission=("metadata", "read"))
+GET_BRANCH: Final = operation("repos/get-branch", "GET", _REPO + "/branches/{branch}", permission=("contents", "read"))
+DELETE_REF: Final = operation(
+    "git/delete-ref", "DELETE", _REPO + "/git/refs/{ref}", permission=("contents", "write"), slashes="ref"
+)
+COMPARE: Final = operation(
+    "repos/compare-commits-with-basehead",
+    "GET",
+    _REPO + "/compare/{basehead}",
+    permission=("contents", "read"),
+    query="per_page",
+)
+GET_COMMIT: Final = operation("repos/get-commit", "GET", _REPO + "/commits/{ref}", permission=("contents", "read"))
+GET_CONTENT: Final = operation(
+    "repos/get-content",
+    "GET",
+    _REPO + "/contents/{path}",
+    permission=("contents", "read"),
+    query="ref",
+    slashes="path",
+)
+PERMISSION: Final = operation(
+    "repos/get-collaborator-permission-level",
+    "GET",
+    _REPO + "/collaborators/{username}/permission",
+    permission=("metadata", "read"),
+)
+
+
+class RepositoryOperations(Caller):
+    """A repository and its git side. Branch names are plain (`task/12-1`), without `refs/heads/`."""
+
+    async def get_repository(self, repo: str) -> Repository:
+        """Give a repository, by its present name also when asked by a former one."""
+        return await self._one(GET, Repository, repository_parts(repo))
+
+    async def get_branch(self, repo: str, branch: str) -> Branch:
+        """Give a branch and its head commit; NotFound when there is none."""
+        return await self._one(GET_BRANCH, Branch, {**repository_parts(repo), "branch": branch})
+
+    async def delete_branch(self, repo: str, branch: str) -> bool:
+        """Delete a branch; False when it was not there any more."""
+        try:
+            await self._done(DELETE_REF, {**repository_parts(repo), "ref": f"heads/{branch}"})
+        except NotFound:
+            return False
+        except Invalid as error:
+            if "does not exist" in error.message:
+                return False
+            raise
+        return True
+
+    async def compare(self, repo: str, base: str, head: str) -> Comparison:
+        """Compare two commits or branches; ValueError for names that would change the question."""
+        if ".." in base or ".." in head:
+            raise ValueError("no branch or commit has two dots in its name")
+        # One page is enough: ahead, behind and the files stand on the first, commits are not read.
+        values = {**repository_parts(repo), "basehead": f"{base}...{head}"}
+        return await self._one(COMPARE, Comparison, values, query={"per_page": 1})
+
+    async def get_commit(self, repo: str, ref: str) -> Commit:
+        """Give a commit by SHA, branch or tag, with its (first 300) files."""
+        return await self._one(GET_COMMIT, Commit, {**repository_parts(repo), "ref": ref})
+
+    async def get_content(self, repo: str, path: str, *, ref: str | None = None) -> bytes | None:
+        """Give a file's bytes at `ref` (default branch when None); None when there is no such file.
+
+        Raises TooLarge above GitHub's 1 MB for this way of asking, Invalid for a directory, link or
+        submodule.
+        """
+        values = {**repository_parts(repo), "path": path}
+        try:
+            answer = await self._transport.request(GET_CONTENT, values, self._credential, query=asked(ref=ref))
+        except NotFound:
+            return None
+        if isinstance(answer.data, list):
+            raise Invalid(f"{path} is a directory, not a file", status=answer.status)
+        file = parse(GET_CONTENT, FileContent, answer.data, answer.status)
+        if file.type != "file":
+            raise Invalid(f"{path} is a {file.type}, not a file", status=answer.status)
+        if file.encoding != "base64":
+            raise TooLarge(f"{path} has {file.size} bytes, more than GitHub gives at once", status=answer.status)
+        try:
+            return base64.b64decode(file.content)
+        except binascii.Error as error:
+            raise UnexpectedAnswer(f"{path} is not encoded as announced", status=answer.status) from error
+
+    async def permission_of(self, repo: str, login: str) -> Permission:
+        """What a person may do; compare `user.id`, logins are given away anew. An error means: nothing."""
+        return await self._one(PERMISSION, Permission, {**repository_parts(repo), "username": login})

@@ -1,0 +1,194 @@
+"""The outbox: what was decided becomes true in the world.
+
+An effect was written in the transaction of its decision. Here it is sent, marked, and its answer goes back in as a
+signal, in the transaction that marks it. The try is counted *before* the call: whoever finds a counted try that was
+never marked done (we were killed, or the answer was unclear) looks first whether the effect is in the world already.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import or_, select, update
+
+from adapters.database import repositories, store
+from adapters.database import tables as t
+from adapters.database.codec import effect_from_json
+from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
+from adapters.github import GitHubClient
+from adapters.github.errors import (
+    Forbidden,
+    GitHubError,
+    Gone,
+    Invalid,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unauthorised,
+)
+from adapters.unit_of_work import NoConfiguration, Work
+from core.effects import Effect, StartAgent
+from core.signals import AgentStartFailed
+
+log = structlog.get_logger()
+
+# Repeating the same call cannot help here; a person has to look. NotFound is given a few tries, because news can
+# overtake the API.
+_HOPELESS = (Forbidden, Gone, Invalid, TooLarge, Unauthorised)
+NOT_FOUND_TRIES = 4
+MAX_TRIES = 15  # with the back-off below, a little over an hour
+LONGEST_PAUSE = timedelta(minutes=10)
+
+OnSent = Callable[[Effect, datetime], None]
+
+
+def pause_after(tries: int, error: Exception, now: datetime, jitter: float) -> datetime:
+    """When to try again: when GitHub says so, else 1 s, 2 s, 4 s … up to ten minutes, a little apart (`jitter` 0…1)."""
+    if isinstance(error, RateLimited):
+        return error.retry_at + timedelta(seconds=5 * jitter)
+    seconds = min(2.0 ** (tries - 1), LONGEST_PAUSE.total_seconds())
+    return now + timedelta(seconds=seconds * (0.75 + 0.5 * jitter))
+
+
+def is_hopeless(tries: int, error: Exception) -> bool:
+    """Whether another try is pointless."""
+    if isinstance(error, NotFound):
+        return tries >= NOT_FOUND_TRIES
+    if not isinstance(error, GitHubError | OSError):
+        return tries >= NOT_FOUND_TRIES  # a mistake of ours: trying for an hour only hides it
+    return isinstance(error, _HOPELESS) or tries >= MAX_TRIES
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Sends what waits."""
+
+    work: Work
+    client: GitHubClient
+    mirrors: Mirrors
+    identity: Callable[[int], Awaitable[Identity]]  # by installation id
+    on_sent: OnSent | None = None
+
+    async def send_waiting(self, repository_id: int, number: int) -> None:
+        """Send all that waits for one task, in order. One that fails does not hold up the others."""
+        while True:
+            rows = await self._waiting(repository_id, number)
+            if not rows:
+                return
+            for row in rows:
+                await self._send(row)
+
+    async def _waiting(self, repository_id: int, number: int) -> list[Any]:
+        now = self.work.now()
+        query = (
+            select(t.outbox)
+            .where(
+                t.outbox.c.repository_id == repository_id,
+                t.outbox.c.number == number,
+                t.outbox.c.state == "waiting",
+                or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= now),
+            )
+            .order_by(t.outbox.c.created_at, t.outbox.c.id)
+        )
+        async with self.work.database.transaction() as connection:
+            return list((await connection.execute(query)).mappings())
+
+    async def _send(self, row: Any) -> None:
+        effect = effect_from_json(row["kind"], row["payload"])
+        tries = row["tries"] + 1
+        async with self.work.database.transaction() as connection:
+            repository = await repositories.repository(connection, row["repository_id"])
+            counted = await connection.execute(
+                update(t.outbox)
+                .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
+                .values(tries=tries)
+            )
+        if counted.rowcount == 0:
+            return  # replaced by a newer one meanwhile; the next round takes that
+        if repository is None or not repository.active:
+            await self._park(row, "the App is no longer installed here")
+            return
+        try:
+            errand = Errand(
+                github=self.client.installation(repository.installation_id),
+                repository=repository,
+                identity=await self.identity(repository.installation_id),
+                database=self.work.database,
+                mirrors=self.mirrors,
+                key=row["key"],
+                again=row["tries"] > 0,
+                remote_id=row["remote_id"],
+                digest=row["digest"],
+                created_at=row["created_at"],
+            )
+            sent = await SENDERS[type(effect)](effect, errand)
+        except Exception as error:
+            await self._failed(row, effect, tries, error)
+            return
+        await self._mark(row, effect, sent)
+
+    async def _mark(self, row: Any, effect: Effect, sent: Sent) -> None:
+        """Done: marked in the same transaction that takes the answer in."""
+        done = (
+            update(t.outbox)
+            .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
+            .values(state="done", done_at=self.work.now(), error=None, not_before=None)
+        )
+        # What the send made is true also of a newer version that still waits.
+        made = update(t.outbox).where(t.outbox.c.id == row["id"]).values(remote_id=sent.remote_id, digest=sent.digest)
+        try:
+            async with self.work.on(row["repository_id"]) as unit:
+                await unit.connection.execute(made)
+                await unit.connection.execute(done)
+                for number, signal in sent.signals:
+                    await unit.apply(number, signal)
+        except NoConfiguration:
+            async with self.work.database.transaction() as connection:
+                await connection.execute(made)
+                await connection.execute(done)
+        log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"] + 1)
+        if self.on_sent:
+            self.on_sent(effect, self.work.now())
+
+    async def _failed(self, row: Any, effect: Effect, tries: int, error: Exception) -> None:
+        log.warning(
+            "effect_failed",
+            key=row["key"],
+            tries=tries,
+            error=str(error),
+            exc_info=None if isinstance(error, GitHubError | OSError) else error,
+        )
+        if is_hopeless(tries, error):
+            await self._park(row, str(error), effect)
+            return
+        retry_at = pause_after(tries, error, self.work.now(), random.random())  # noqa: S311 - only spreads load
+        async with self.work.database.transaction() as connection:
+            await connection.execute(
+                update(t.outbox)
+                .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
+                .values(not_before=retry_at, error=str(error)[:1000])
+            )
+            await store.set_deadline(
+                connection, row["repository_id"], f"outbox:{row['id']}", "send", retry_at, row["number"]
+            )
+
+    async def _park(self, row: Any, reason: str, effect: Effect | None = None) -> None:
+        """Given up, but kept and shown. An agent whose start is given up on gets no chance to leave a task asleep."""
+        log.error("effect_parked", key=row["key"], kind=row["kind"], reason=reason)
+        parked = (
+            update(t.outbox)
+            .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
+            .values(state="parked", error=reason[:1000])
+        )
+        if not isinstance(effect, StartAgent):
+            async with self.work.database.transaction() as connection:
+                await connection.execute(parked)
+            return
+        async with self.work.on(row["repository_id"]) as unit:
+            await unit.connection.execute(parked)
+            await unit.apply(effect.number, AgentStartFailed(effect.attempt, reason))

@@ -1,0 +1,229 @@
+"""The unit of work: one transaction in which one repository has one writer, the rules decide, and all of it is kept.
+
+Whoever has news (a handler, the scheduler, the outbox) opens one, applies signals, and leaves. On the way out the
+queue is assigned if anything changed that could matter to it, and the jobs that send the effects are asked for. Either
+everything is committed (state, events, effects, deadlines, jobs) or nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.agents import ADAPTERS
+from adapters.database import graph, repositories, store
+from adapters.database.database import Database
+from adapters.database.queue import SEND, JobQueue, send_lock
+from adapters.database.repositories import RepositoryRow
+from config.agent_kinds import AgentBase
+from config.repository import RepositoryConfig
+from core.assignment import Agent, assign, busy
+from core.decide import Context, Decision, decide
+from core.effects import Comment, Effect, React, UpsertCard
+from core.events import EventType
+from core.queue import chain_lengths, order
+from core.readiness import Surroundings
+from core.signals import Assigned, CommandGiven, DependencyChanged, IssueSeen, Signal
+from core.task import Flag, Status, Task
+
+# What a dry run may write: what it would do, and answers to people.
+_HARMLESS = (UpsertCard, Comment, React)
+
+
+class NoConfiguration(LookupError):
+    """The repository has no configuration: we only observe, and nothing may be decided there."""
+
+
+class UnitOfWork:
+    """One repository, locked. Made by `Work.on`; lives as long as its transaction."""
+
+    def __init__(
+        self, connection: AsyncConnection, repository: RepositoryRow, now: datetime, since: datetime | None
+    ) -> None:
+        """`since` is when the news that is being handled reached us."""
+        if repository.config is None:
+            raise NoConfiguration(repository.full_name)
+        self.connection = connection
+        self.repository = repository
+        self.policy: RepositoryConfig = repository.config
+        self.now = now
+        self.since = since
+        self._to_send: set[int] = set()
+        self._queue_changed = False
+
+    async def task(self, number: int) -> Task | None:
+        """The task as this transaction sees it."""
+        return await store.task(self.connection, self.repository.id, number)
+
+    async def apply(self, number: int, signal: Signal) -> Decision:
+        """Let the rules decide on a signal for the issue `number`, and keep what they decide."""
+        before = await self.task(number)
+        around = await self._around(number, signal)
+        context = Context(
+            now=self.now,
+            policy=self.policy,
+            repository_id=self.repository.id,
+            repository=self.repository.full_name,
+            default_branch=self.repository.default_branch,
+            around=around,
+            agents=tuple(await self.agents()) if isinstance(signal, CommandGiven) else (),
+            since=self.since,
+        )
+        decision = decide(before, signal, context)
+        await self._keep(number, before, decision)
+        if isinstance(signal, IssueSeen) and decision.task is not None:
+            await graph.save_dependencies(self.connection, self.repository.id, number, around.dependencies)
+        await self._tell_dependents(number, before, decision.task)
+        return decision
+
+    async def _around(self, number: int, signal: Signal) -> Surroundings:
+        """What readiness depends on; read only for signals that look at it."""
+        if not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven):
+            return Surroundings()
+        repository_id = self.repository.id
+        if isinstance(signal, IssueSeen):
+            references = dict(signal.dependencies)
+            fingerprint: str | None = signal.issue.fingerprint
+        else:
+            references = await graph.stored_dependencies(self.connection, repository_id, number)
+            task = await self.task(number)
+            fingerprint = task.fingerprint if task else None
+        here = [int(ref[1:]) for ref in references if ref.startswith("#")]
+        ours = await graph.finished_tasks(self.connection, repository_id, here)
+        references |= {f"#{n}": finished for n, finished in ours.items()}
+        twins = await graph.older_twins(self.connection, repository_id, number, fingerprint) if fingerprint else []
+        return Surroundings(
+            capabilities=frozenset(c for agent in self.policy.agents.values() for c in agent.capabilities),
+            graph=await graph.open_graph(self.connection, repository_id) if here else {},
+            dependencies=references,
+            twins=tuple(twins),
+        )
+
+    async def _keep(self, number: int, before: Task | None, decision: Decision) -> None:
+        repository_id, task = self.repository.id, decision.task
+        if task is not None and task != before:
+            await store.save_task(self.connection, task, self.now)
+        if task is not None and decision.deadlines is not None:
+            await store.replace_deadlines(self.connection, repository_id, f"task:{number}", decision.deadlines)
+        await store.save_events(self.connection, repository_id, decision.events)
+        await self.want(number, *decision.effects)
+        if task is not None and (before is None or _matters_to_queue(before) != _matters_to_queue(task)):
+            self._queue_changed = True
+
+    async def want(self, number: int, *effects: Effect) -> None:
+        """Put effects into the outbox, to be sent for this task or issue once we have committed."""
+        for effect in effects:
+            if self.policy.dry_run and not isinstance(effect, _HARMLESS):
+                continue
+            await store.save_effect(self.connection, self.repository.id, number, effect, self.now)
+            self._to_send.add(number)
+
+    async def _tell_dependents(self, number: int, before: Task | None, after: Task | None) -> None:
+        """Those who wait for this task learn that it exists now, is finished, or is open again."""
+        if after is None or (before is not None and _finished(before) == _finished(after)):
+            return
+        for dependent in await graph.dependents(self.connection, self.repository.id, number):
+            await self.apply(dependent, DependencyChanged(number))
+
+    async def agents(self) -> list[Agent]:
+        """The agents of the configuration with what they hold now."""
+        holding = await store.holdings(self.connection, self.repository.id)
+        assigned = await store.assigned_counts(self.connection, self.repository.id)
+        return [
+            _agent(name, spec, holding.get(name, 0), assigned.get(name, 0)) for name, spec in self.policy.agents.items()
+        ]
+
+    async def assign_queue(self) -> None:
+        """Hand out what can be handed out, in queue order, until nobody has room."""
+        agents = await self.agents()
+        if all(busy(agent) for agent in agents):
+            return
+        ready = await store.tasks_with_status(self.connection, self.repository.id, [Status.READY])
+        free = [t for t in ready if not t.waits_for and Flag.PARKED not in t.flags]
+        if not free:
+            return
+        behind = chain_lengths(await graph.open_graph(self.connection, self.repository.id))
+        queue = order(free, behind)
+        for task, choice in zip(queue, assign(queue, agents, self.policy.scoring, self.now), strict=True):
+            if self.policy.dry_run and choice.agent:
+                choice = replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}")
+            decision = await self.apply(task.number, Assigned(choice))
+            if any(e.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) for e in decision.events):
+                await store.count_assignment(self.connection, self.repository.id, choice.agent or "")
+
+    async def finish(self, jobs: JobQueue) -> None:
+        """What follows from all that was applied: assignments, and the jobs that send."""
+        if self._queue_changed:
+            await self.assign_queue()
+        for number in sorted(self._to_send):
+            await jobs.defer(
+                self.connection,
+                SEND,
+                send_lock(self.repository.id, number),
+                repository_id=self.repository.id,
+                number=number,
+            )
+
+
+def _matters_to_queue(task: Task) -> tuple[object, ...]:
+    """The parts of a task by which an assignment could come out differently."""
+    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.lease)
+
+
+def _finished(task: Task) -> bool:
+    return not task.issue_open if task.withdrawn else task.status is Status.DONE
+
+
+def _agent(name: str, spec: AgentBase, holding: int, assigned: int) -> Agent:
+    kind: str = getattr(spec, "adapter", "")
+    return Agent(
+        name=name,
+        capabilities=frozenset(spec.capabilities),
+        prefers=frozenset(spec.prefers),
+        max_tasks=spec.max_tasks,
+        roles=frozenset(spec.roles),
+        holding=holding,
+        assigned=assigned,
+        unavailable=None if kind in ADAPTERS else f"cannot be started: this version has no {kind} adapter",
+    )
+
+
+class Work:
+    """Opens units of work."""
+
+    def __init__(self, database: Database, jobs: JobQueue, now: Callable[[], datetime]) -> None:
+        """`now` gives the aware time of our clock."""
+        self.database = database
+        self.jobs = jobs
+        self.now = now
+
+    @asynccontextmanager
+    async def on(self, repository_id: int, since: datetime | None = None) -> AsyncIterator[UnitOfWork]:
+        """A unit of work on one repository, committed at the end unless an exception leaves it.
+
+        Raises `NoConfiguration` where we only observe, also for a repository that we do not know.
+        """
+        async with self.database.transaction() as connection:
+            row = await repositories.repository(connection, repository_id, lock=True)
+            if row is None or not row.active:
+                raise NoConfiguration(f"repository {repository_id}")
+            unit = UnitOfWork(connection, row, self.now(), since)
+            yield unit
+            await unit.finish(self.jobs)
+
+    async def send(self, repository_id: int, number: int, *effects: Effect) -> None:
+        """Put effects into the outbox that no decision on a task asked for: an answer where we only observe."""
+        async with self.database.transaction() as connection:
+            for effect in effects:
+                await store.save_effect(connection, repository_id, number, effect, self.now())
+            await self.jobs.defer(
+                connection,
+                SEND,
+                send_lock(repository_id, number),
+                repository_id=repository_id,
+                number=number,
+            )

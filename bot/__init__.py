@@ -1,0 +1,1 @@
+"""The running bot: application, webhook endpoint, jobs, command line."""

@@ -1,0 +1,1 @@
+"""The lowest room: settings of the service, a repository's configuration, labels, defaults."""

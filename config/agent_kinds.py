@@ -1,0 +1,193 @@
+"""The agents of a repository: one strict model for each kind of adapter."""
+
+import re
+from collections.abc import Hashable
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from config.labels import MAX_NAME_LENGTH
+from config.problems import mistake, quote
+
+NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9+#._-]*$"
+WORKFLOW_PATTERN: Final = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.ya?ml$"
+MENTION_PATTERN: Final = r"^@[A-Za-z0-9](-?[A-Za-z0-9])*(/[A-Za-z0-9._-]+)?$"
+REF_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._/+#@-]*$"
+MAX_AGENTS: Final = 100
+MAX_CAPABILITIES: Final = 50
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+class Section(BaseModel):
+    """What all parts of the configuration share: no unknown keys, no guessed types, no changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _name(value: str) -> str:
+    if re.fullmatch(NAME_PATTERN, value) and len(value) <= MAX_NAME_LENGTH and value.isascii():
+        return value
+    tidy = re.sub(r"[^a-z0-9+#._-]+", "-", value.strip().lower())[:MAX_NAME_LENGTH].strip("-")
+    hint = f"write `{tidy}`" if re.fullmatch(NAME_PATTERN, tidy) else ""
+    rule = f"a name is 1 to {MAX_NAME_LENGTH} of a-z 0-9 + # . _ - and begins with a letter or digit"
+    raise mistake(rule, suggestion=hint)
+
+
+def _workflow(value: str) -> str:
+    if re.fullmatch(WORKFLOW_PATTERN, value) and len(value) <= 100:
+        return value
+    last = value.rsplit("/", 1)[-1]
+    hint = f"write `{last}`" if last != value and re.fullmatch(WORKFLOW_PATTERN, last) else ""
+    raise mistake("must be the name of a file in .github/workflows, such as agent.yml", suggestion=hint)
+
+
+def _event(value: str) -> str:
+    # GitHub takes at most 100 characters for `event_type`.
+    if 1 <= len(value) <= 100 and value.isprintable() and value == value.strip():
+        return value
+    raise mistake("must be the type of a repository_dispatch event, at most 100 characters, such as agent-task")
+
+
+def _ref(value: str) -> str:
+    if re.fullmatch(REF_PATTERN, value) and len(value) <= 250 and ".." not in value:
+        return value
+    raise mistake("must be the name of a branch or tag, such as main")
+
+
+def _mention(value: str) -> str:
+    if re.fullmatch(MENTION_PATTERN, value) and len(value) <= 100:
+        return value
+    hint = f'write "@{value}"' if re.fullmatch(MENTION_PATTERN, f"@{value}") else ""
+    raise mistake('must be the name to mention, in quotes, such as "@claude"', suggestion=hint)
+
+
+def _https(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme == "https" and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        usable = False
+    if usable and len(value) <= 2000 and value.isascii() and value.isprintable() and " " not in value:
+        return value
+    raise mistake("must be an https:// address without user or password in it")
+
+
+def unique(values: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The same values; raises the usual mistake when one of them is there twice."""
+    seen: set[Item] = set()
+    for value in values:
+        if value in seen:
+            raise mistake(f"{quote(value)} is there twice")
+        seen.add(value)
+    return values
+
+
+def _text(pattern: str, longest: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "maxLength": longest})
+
+
+Name = Annotated[str, AfterValidator(_name), _text(NAME_PATTERN, MAX_NAME_LENGTH)]
+Role: TypeAlias = Literal["plan", "implement", "review"]
+Capabilities = Annotated[tuple[Name, ...], Field(max_length=MAX_CAPABILITIES), AfterValidator(unique)]
+
+
+class AgentBase(Section):
+    """What every agent has, whatever starts it."""
+
+    capabilities: Capabilities = Field((), description="What the agent can do. A task needs all of its own.")
+    prefers: Capabilities = Field((), description="What it does best: counts in the score, excludes nothing.")
+    max_tasks: int = Field(1, ge=1, le=100, description="How many tasks it may hold at once.")
+    roles: Annotated[tuple[Role, ...], Field(min_length=1), AfterValidator(unique)] = Field(
+        ("implement",), description="The parts it may play in a task."
+    )
+
+
+class ActionsAgent(AgentBase):
+    """Started by a workflow of the repository, which may run any agent."""
+
+    adapter: Literal["actions"] = Field(description="Starts a GitHub Actions workflow.")
+    workflow: Annotated[str, AfterValidator(_workflow), _text(WORKFLOW_PATTERN, 100)] | None = Field(
+        None, description="File name of the workflow to start by `workflow_dispatch`. Either this or `event`."
+    )
+    event: Annotated[str, AfterValidator(_event), _text("", 100)] | None = Field(
+        None, description="Type of the `repository_dispatch` event to send. Either this or `workflow`."
+    )
+    ref: Annotated[str, AfterValidator(_ref), _text(REF_PATTERN, 250)] | None = Field(
+        None,
+        description="Branch or tag to start it on; only with `workflow`. Default branch if absent.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_start(self) -> "ActionsAgent":
+        if self.workflow is None and self.event is None:
+            raise mistake(
+                "says neither how to start it by `workflow` nor by `event`",
+                suggestion="add `workflow: agent.yml` or `event: agent-task`",
+            )
+        if self.workflow is not None and self.event is not None:
+            raise mistake("has both `workflow` and `event`", suggestion="keep one of them", key="event")
+        if self.ref is not None and self.event is not None:
+            raise mistake(
+                "`ref` goes with `workflow` only: GitHub starts `event` on the default branch",
+                suggestion="remove `ref`",
+                key="ref",
+            )
+        return self
+
+
+class CopilotAgent(AgentBase):
+    """GitHub's own coding agent."""
+
+    adapter: Literal["copilot"] = Field(description="Assigns the issue to Copilot.")
+
+
+class MentionAgent(AgentBase):
+    """An agent that listens to comments."""
+
+    adapter: Literal["mention"] = Field(description="Mentions the agent in a comment on the issue.")
+    mention: Annotated[str, AfterValidator(_mention), _text(MENTION_PATTERN, 100)] = Field(
+        description='The name that wakes it, in quotes: `"@claude"`, `"@codex"`, `"@cursor"`.'
+    )
+
+
+class HttpAgent(AgentBase):
+    """An agent behind an HTTP interface."""
+
+    adapter: Literal["http"] = Field(description="Sends a signed request to the agent's server.")
+    preset: Literal["cursor", "jules", "devin"] | None = Field(
+        None, description="A known service. Either this or `url`."
+    )
+    url: Annotated[str, AfterValidator(_https), _text("^https://", 2000)] | None = Field(
+        None, description="Where to send the hand-off. Either this or `preset`."
+    )
+
+    @model_validator(mode="after")
+    def _one_address(self) -> "HttpAgent":
+        if self.preset is None and self.url is None:
+            raise mistake(
+                "says neither by `preset` nor by `url` where its server is",
+                suggestion="add `preset: cursor` (or jules, devin) or `url: https://…`",
+            )
+        if self.preset is not None and self.url is not None:
+            raise mistake("has both `preset` and `url`", suggestion="keep one of them", key="url")
+        return self
+
+
+class PullAgent(AgentBase):
+    """An agent that asks for work itself."""
+
+    adapter: Literal["pull"] = Field(description="Waits until the agent asks for work (command, API, MCP).")
+
+
+Agent = Annotated[ActionsAgent | CopilotAgent | MentionAgent | HttpAgent | PullAgent, Field(discriminator="adapter")]
+Agents = Annotated[dict[Name, Agent], Field(max_length=MAX_AGENTS)]
+
+AGENT_KINDS: Final[dict[str, type[AgentBase]]] = {
+    "actions": ActionsAgent,
+    "copilot": CopilotAgent,
+    "mention": MentionAgent,
+    "http": HttpAgent,
+    "pull": PullAgent,
+}

@@ -1,0 +1,33 @@
+"""The agents that the service itself brings along, from `config/agents.yml`."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field
+
+from config.agent_kinds import Agent, Agents, Section
+from config.problems import ConfigError, Problem
+from config.validation import parse_model
+
+DEFAULT_AGENTS_FILE: Final = Path(__file__).with_name("agents.yml")
+
+
+class ServiceAgents(Section):
+    """The content of `config/agents.yml`."""
+
+    version: Literal[1] = Field(description="The version of this format: 1.")
+    agents: Agents = Field(description="The agents, each under its name, as in a repository's configuration.")
+
+
+def load_default_agents(path: Path = DEFAULT_AGENTS_FILE) -> dict[str, Agent]:
+    """The service's own agents by name, in the file's order.
+
+    Raises ConfigError (its text names file and line) when the file cannot be read or is not right; the start
+    stops then, because half a team would look like a working service.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(str(path), [Problem(1, 1, "", f"the file cannot be read: {reason}")]) from None
+    return parse_model(ServiceAgents, text, str(path)).agents

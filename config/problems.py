@@ -1,0 +1,52 @@
+"""What is wrong with a configuration file, told so that its author can mend it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic_core import PydanticCustomError
+
+# GitHub takes 50 annotations in one request; a file with more mistakes than that is mended in rounds.
+MAX_PROBLEMS: Final = 50
+_MAX_QUOTED: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: where it stands (line and column count from 1), what it is, and what to write instead."""
+
+    line: int
+    column: int
+    key_path: str
+    message: str
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        where = f"`{self.key_path}`: " if self.key_path else ""
+        hint = f"; {self.suggestion}" if self.suggestion else ""
+        return f"{where}{self.message}{hint}"
+
+
+class ConfigError(Exception):
+    """A configuration file that cannot be used; `problems` has every mistake found, in the file's order."""
+
+    def __init__(self, path: str, problems: Sequence[Problem]) -> None:
+        ordered = sorted(problems, key=lambda problem: (problem.line, problem.column))
+        shown = ordered[:MAX_PROBLEMS]
+        if len(ordered) > MAX_PROBLEMS:
+            more = f"and {len(ordered) - MAX_PROBLEMS} more problems after this one"
+            shown.append(Problem(ordered[MAX_PROBLEMS].line, 1, "", more))
+        self.path = path
+        self.problems: tuple[Problem, ...] = tuple(shown)
+        super().__init__("\n".join(f"{path}:{p.line}:{p.column}: {p}" for p in self.problems))
+
+
+def quote(text: object) -> str:
+    """What somebody wrote, safe to show in a message: one line, at most 60 characters, in backticks."""
+    line = "".join(char if char.isprintable() and char != "`" else "'" for char in str(text))
+    return f"`{line if len(line) <= _MAX_QUOTED else line[: _MAX_QUOTED - 1] + '…'}`"
+
+
+def mistake(message: str, *, suggestion: str = "", key: str = "") -> PydanticCustomError:
+    """An error for a validator to raise: what is wrong, what to do, which key it is about."""
+    return PydanticCustomError("mistake", "{message}", {"message": message, "suggestion": suggestion, "key": key})

@@ -1,0 +1,193 @@
+"""A repository's configuration, `.github/orchestrator.yml`: every key, its type, default and meaning."""
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from config.agent_kinds import Agents, Section, unique
+from config.durations import Duration, format_duration
+from config.labels import MAX_LABEL_LENGTH, is_ours
+from config.problems import mistake, quote
+from config.validation import parse_model
+
+CONFIG_PATH: Final = ".github/orchestrator.yml"
+
+QUIET_PATTERN: Final = r"^([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9]) ([A-Za-z0-9_+/-]+)$"
+PERSON_PATTERN: Final = r"^[A-Za-z0-9](-?[A-Za-z0-9])*(/[A-Za-z0-9._-]+)?$"
+
+PriorityName: TypeAlias = Literal["P0", "P1", "P2"]
+
+
+def _quiet(value: str) -> str:
+    match = re.fullmatch(QUIET_PATTERN, value, re.ASCII)
+    if match is None:
+        raise mistake('must be a time of day and a zone, such as "22:00-07:00 Europe/Berlin"')
+    if match[1] == match[3] and match[2] == match[4]:
+        raise mistake("begins and ends at the same time", suggestion="remove `quiet` to be never quiet")
+    try:
+        ZoneInfo(match[5])
+    except (KeyError, ValueError, OSError):
+        raise mistake(f"`{match[5]}` is not a time zone", suggestion="write one such as Europe/Berlin or UTC") from None
+    return value
+
+
+def _label(value: str) -> str:
+    if not value.strip() or len(value) > MAX_LABEL_LENGTH or not value.isprintable():
+        raise mistake(f"must be a label's name, 1 to {MAX_LABEL_LENGTH} characters")
+    if is_ours(value):
+        raise mistake(
+            f"{quote(value)} is the orchestrator's own label and cannot be mapped",
+            suggestion="remove this line",
+        )
+    return value
+
+
+def _person(value: str) -> str:
+    if re.fullmatch(PERSON_PATTERN, value) and len(value) <= 140:
+        return value
+    hint = f"write `{value[1:]}`" if re.fullmatch(PERSON_PATTERN, value[1:]) and value.startswith("@") else ""
+    raise mistake("must be a login such as alice or a team such as acme/maintainers", suggestion=hint)
+
+
+def _keyword(value: str) -> str:
+    if 2 <= len(value.strip()) <= 60 and value.isprintable():
+        return value.strip().lower()
+    raise mistake("a keyword has 2 to 60 characters")
+
+
+def _once_whatever_case(priorities: dict[str, PriorityName]) -> dict[str, PriorityName]:
+    seen: dict[str, str] = {}
+    for label in priorities:
+        earlier = seen.setdefault(label.casefold(), label)
+        if earlier != label:
+            raise mistake(f"{quote(earlier)} and {quote(label)} are the same label on GitHub", key=label)
+    return priorities
+
+
+LabelName = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string", "maxLength": MAX_LABEL_LENGTH})]
+Person = Annotated[str, AfterValidator(_person), WithJsonSchema({"type": "string", "pattern": PERSON_PATTERN})]
+Keywords = Annotated[
+    tuple[Annotated[str, AfterValidator(_keyword)], ...], Field(max_length=200), AfterValidator(unique)
+]
+Priorities = Annotated[dict[LabelName, PriorityName], Field(max_length=100), AfterValidator(_once_whatever_case)]
+Weight = Annotated[float, Field(ge=0, le=1)]
+
+
+class Merge(Section):
+    """What happens to a pull request whose checks pass."""
+
+    auto: bool = Field(False, description="Merge by itself once checks pass and `review` is satisfied.")
+    method: Literal["merge", "squash", "rebase"] = Field("squash", description="How it is merged.")
+    review: Literal["none", "agent", "person"] = Field(
+        "none", description="Whose approval is needed before: nobody's, another agent's or a person's."
+    )
+
+
+class Scoring(Section):
+    """How much each part counts when an agent is chosen; only their proportions matter."""
+
+    priority: Weight = Field(0.5, description="The task's priority.")
+    capability: Weight = Field(0.3, description="How well the agent's capabilities match.")
+    load: Weight = Field(0.15, description="How free the agent is.")
+    fairness: Weight = Field(0.05, description="How long the agent has not had its turn.")
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> "Scoring":
+        if not self.priority + self.capability + self.load + self.fairness > 0:
+            raise mistake("all weights are 0, so nothing is left to choose by", suggestion="give one a weight")
+        return self
+
+
+class Limits(Section):
+    """Where the bot stops."""
+
+    max_attempts: int = Field(3, ge=1, le=20, description="Attempts at a task before it goes to a person.")
+    max_queue_depth: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description="Open tasks in the queue; further ones are parked until there is room.",
+    )
+
+
+class Timeouts(Section):
+    """How long silence is taken for work."""
+
+    ack: Duration = Field(timedelta(minutes=2), description="From the start of an agent to its first sign of life.")
+    heartbeat: Duration = Field(timedelta(minutes=10), description="Without a sign of life the agent has failed.")
+    stall: Duration = Field(timedelta(hours=2), description="Without progress the task is stalled.")
+    hard: Duration = Field(timedelta(hours=8), description="The longest that one attempt may take.")
+
+    @model_validator(mode="after")
+    def _hard_is_the_longest(self) -> "Timeouts":
+        for key in ("ack", "heartbeat", "stall"):
+            if getattr(self, key) > self.hard:
+                text = f"is longer than `hard` ({format_duration(self.hard)}), so it could never be reached"
+                raise mistake(text, suggestion="make it shorter, or `hard` longer", key=key)
+        return self
+
+
+class Progress(Section):
+    """The digest issue."""
+
+    every: Duration = Field(timedelta(hours=2), description="How often the digest is brought up to date.")
+    quiet: (
+        Annotated[str, AfterValidator(_quiet), WithJsonSchema({"type": "string", "pattern": QUIET_PATTERN})] | None
+    ) = Field(None, description='When to leave people alone: `"22:00-07:00 Europe/Berlin"`. Never quiet if absent.')
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Whether `now` (aware) lies in the quiet hours; their end no longer belongs to them."""
+        match = re.fullmatch(QUIET_PATTERN, self.quiet or "", re.ASCII)
+        if match is None:
+            return False
+        start, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
+        local = now.astimezone(UTC).astimezone(ZoneInfo(match[5])).time()
+        return start <= local < end if start < end else local >= start or local < end
+
+
+class Escalation(Section):
+    """Whom to call when only a person can help."""
+
+    within: Duration = Field(timedelta(minutes=5), description="How soon the next person is called after silence.")
+    to: Annotated[tuple[Person, ...], Field(max_length=20), AfterValidator(unique)] = Field(
+        (), description="Logins or teams, in order. Code owners and the maintainer if absent."
+    )
+    channels: Annotated[tuple[Literal["webhook", "slack", "email"], ...], AfterValidator(unique)] = Field(
+        (), description="Where to call besides GitHub."
+    )
+
+
+class Classification(Section):
+    """Words in a task that decide its class, besides the built-in ones. A person can overrule the outcome."""
+
+    functional: Keywords = Field((), description="Words that speak for testable behaviour.")
+    non_functional: Keywords = Field((), description="Words that speak for configuration, environment, fixes, docs.")
+
+
+class RepositoryConfig(Section):
+    """`.github/orchestrator.yml`: how the orchestrator works in this repository."""
+
+    version: Literal[1] = Field(description="The version of this format: 1.")
+    agents: Agents = Field(description="The agents, each under its name.")
+    priorities: Priorities = Field(
+        default_factory=dict, description="A team's own labels and the priority that each stands for."
+    )
+    merge: Merge = Field(default_factory=Merge)
+    scoring: Scoring = Field(default_factory=Scoring)
+    limits: Limits = Field(default_factory=Limits)
+    timeouts: Timeouts = Field(default_factory=Timeouts)
+    progress: Progress = Field(default_factory=Progress)
+    escalation: Escalation = Field(default_factory=Escalation)
+    classification: Classification = Field(default_factory=Classification)
+    dry_run: bool = Field(False, description="Only say in the card and the digest what would be done.")
+
+
+def parse_repository_config(text: str, path: str = CONFIG_PATH) -> RepositoryConfig:
+    """Read and check a repository's configuration; `path` is named in the messages.
+
+    Raises ConfigError, and nothing else, with every problem and its line.
+    """
+    return parse_model(RepositoryConfig, text, path)

@@ -1,0 +1,114 @@
+"""The checks of single settings. Their messages follow the variable's name and never contain its value."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import SecretStr
+
+from config.problems import mistake
+
+# GitHub's own App keys have 2048 bits, and RS256 asks for no less.
+MIN_KEY_BITS: Final = 2048
+
+
+def private_key(value: SecretStr) -> SecretStr:
+    """The PEM text with real line ends, after it was parsed as an RSA private key."""
+    pem = value.get_secret_value().replace("\\n", "\n").strip() + "\n"
+    try:
+        key = load_pem_private_key(pem.encode("utf-8", "replace"), password=None)
+    except TypeError:
+        raise mistake("is encrypted with a password: give the key as GitHub made it") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise mistake(
+            "is not a private key in PEM form: give the whole text of the .pem file that GitHub made for the "
+            "App, from -----BEGIN to -----END"
+        ) from None
+    if not isinstance(key, RSAPrivateKey):
+        raise mistake("is not an RSA key: give the private key that GitHub made for the App")
+    if key.key_size < MIN_KEY_BITS:
+        raise mistake(f"has {key.key_size} bits but needs {MIN_KEY_BITS}: make a new one in the App's settings")
+    return SecretStr(pem)
+
+
+def secrets(value: object) -> object:
+    """`new,old` → both, in that order."""
+    if not isinstance(value, str):
+        return value
+    parts = tuple(part.strip() for part in value.split(","))
+    if not all(parts):
+        raise mistake("has an empty entry between its commas: give one secret, or several as new,old")
+    return tuple(SecretStr(part) for part in parts)
+
+
+def web_address(value: str) -> str:
+    """An http(s) address without a slash at its end."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise mistake("is not an address: write one such as https://github.example.com") from None
+    if not usable or not value.isascii() or not value.isprintable() or " " in value:
+        raise mistake("is not an address: write one such as https://github.example.com")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise mistake("must be an address without user, password, ? and #")
+    return value.rstrip("/")
+
+
+def graphql_address(settings: Mapping[str, object]) -> str:
+    """Where GraphQL is served beside the REST API, on GitHub, GitHub Enterprise and anything like them."""
+    api = str(settings["github_api_url"])
+    return f"{api.removesuffix('/v3')}/graphql" if api.endswith("/api/v3") else f"{api}/graphql"
+
+
+def server_address(settings: Mapping[str, object]) -> str:
+    """Where git and the pages are served beside the REST API.
+
+    It is never github.com when the API is another one: that server's tokens are not for GitHub to see.
+    """
+    parts = urlsplit(str(settings["github_api_url"]))
+    return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
+
+
+def database_address(value: SecretStr) -> SecretStr:
+    """A PostgreSQL address, its scheme written as `postgresql`."""
+    address = value.get_secret_value().strip()
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in {"postgres", "postgresql"} and parts.port != 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        usable = False
+    if not usable or "://" not in address:
+        raise mistake(
+            "must be an address such as postgresql://user:password@host:5432/name, special characters of the "
+            "password as %XX: mend it, or remove it to use the embedded server"
+        )
+    return SecretStr("postgresql://" + address.split("://", 1)[1])
+
+
+def directory(value: Path) -> Path:
+    """An absolute directory, `~` expanded; it need not exist yet."""
+    try:
+        path = value.expanduser().absolute()
+        wrong = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError, ValueError):
+        raise mistake("cannot be used as a directory: write its whole path") from None
+    if wrong:
+        raise mistake("is a file, not a directory: name a directory of its own")
+    return path
+
+
+def host(value: str) -> str:
+    """A host name or an IP address to listen on."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", value):
+            raise mistake("must be a host name or an IP address without port, such as 0.0.0.0") from None
+    return value

@@ -1,0 +1,183 @@
+"""The service's settings: from the environment or a `.env` file, checked before anything starts."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from config import setting_checks as checks
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+WebAddress = Annotated[str, AfterValidator(checks.web_address)]
+
+_MAX_KEY_BYTES: Final = 64 * 1024
+_PEM: Final = "GITHUB_PRIVATE_KEY"
+_PEM_PATH: Final = "GITHUB_PRIVATE_KEY_PATH"
+
+# What to do about a setting that is not there.
+_MISSING: Final = {
+    "GITHUB_APP_ID": "set it to the number on the App's settings page",
+    _PEM: f"set it to the text of the App's private key, or {_PEM_PATH} to its file",
+    "GITHUB_WEBHOOK_SECRET": "set it to the App's webhook secret; unsigned deliveries are never accepted",
+}
+
+
+class SettingsError(Exception):
+    """The service cannot start: `problems` has one line for each setting, and never a secret's value."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class Settings(BaseSettings):
+    """All settings of the service; each is an environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    github_app_id: int = Field(gt=0, description="The App's id, a number.")
+    github_private_key: Annotated[SecretStr, AfterValidator(checks.private_key)] = Field(
+        description="The App's private key: PEM text, line ends also as `\\n`. Either this or the next."
+    )
+    github_private_key_path: Path | None = Field(None, description="A file with the App's private key.")
+    github_webhook_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(checks.secrets)] = Field(
+        description="The App's webhook secret. While it is changed: the new and the old one, `new,old`."
+    )
+    github_api_url: WebAddress = Field("https://api.github.com", description="GitHub's REST API.")
+    github_graphql_url: WebAddress = Field(
+        default_factory=checks.graphql_address,
+        description="GitHub's GraphQL API.",
+        json_schema_extra={"default_text": "`graphql` beside the REST API"},
+    )
+    github_server_url: WebAddress = Field(
+        default_factory=checks.server_address,
+        description="Where git and the web pages are.",
+        json_schema_extra={"default_text": "the REST API's server; `https://github.com` for GitHub's own"},
+    )
+    database_url: Annotated[SecretStr, AfterValidator(checks.database_address)] | None = Field(
+        None,
+        description="A PostgreSQL ≥ 14: `postgresql://user:password@host:5432/name`.",
+        json_schema_extra={"default_text": "the embedded server"},
+    )
+    data_dir: Annotated[Path, AfterValidator(checks.directory)] = Field(
+        description="Where the embedded database and the copies of repositories are kept.",
+        json_schema_extra={"default_text": "`~/.local/share/mcp-orchestrator`; `/var/lib/mcp-orchestrator` for root"},
+    )
+    host: Annotated[str, AfterValidator(checks.host)] = Field(
+        "127.0.0.1",
+        description="Where to listen. `0.0.0.0` when the proxy is on another machine or container.",
+    )
+    port: int = Field(8080, ge=0, le=65_535, description="The port to listen on; 0 takes a free one.")
+    log_level: Annotated[LogLevel, BeforeValidator(lambda value: str(value).upper())] = Field(
+        "INFO", description="`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."
+    )
+    workers: int = Field(8, ge=1, le=64, description="How many jobs are worked on at the same time.")
+    sweep_seconds: float = Field(
+        1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two looks at the deadlines."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` hands over: nothing slips in from a surrounding environment."""
+        return (init_settings,)
+
+
+def load_settings(env: Mapping[str, str] | None = None, env_file: Path | None = Path(".env")) -> Settings:
+    """The settings from `env` (the process's environment if None), completed from `env_file` if it exists.
+
+    Empty variables count as absent. Raises SettingsError with one line for each problem: the variable, what
+    is wrong, what to do.
+    """
+    environment = os.environ if env is None else env
+    found = {**_from_file(env_file), **{name: value for name, value in environment.items() if value.strip()}}
+    values = {name: found[name.upper()].strip() for name in Settings.model_fields if name.upper() in found}
+    values.setdefault("data_dir", _default_data_dir(found))
+    problems = _take_key_from_file(values)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        lines = [line for line in map(_line, details) if line and not (problems and line.startswith(_PEM))]
+        if "github_private_key_path" in values:
+            lines = [re.sub(f"^{_PEM} ", f"{_PEM_PATH} names a file that ", line) for line in lines]
+        problems += lines
+    if problems:
+        raise SettingsError(tuple(problems))
+    return settings
+
+
+def _from_file(env_file: Path | None) -> dict[str, str]:
+    if env_file is None:
+        return {}
+    try:
+        read = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8").env_vars
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError((f"{env_file} cannot be read ({reason}): mend or remove it",)) from None
+    return {name.upper(): value for name, value in read.items() if value and value.strip()}
+
+
+def _default_data_dir(environment: Mapping[str, str]) -> str:
+    if os.geteuid() == 0:
+        # Not root's home: the embedded server runs as another user and opens the way to its directory.
+        return "/var/lib/mcp-orchestrator"
+    return f"{environment.get('XDG_DATA_HOME') or '~/.local/share'}/mcp-orchestrator"
+
+
+def _take_key_from_file(values: dict[str, str]) -> list[str]:
+    """Put the key's text where its file is named; returns what is wrong with that, at most one line."""
+    if "github_private_key_path" not in values:
+        return []
+    if "github_private_key" in values:
+        return [f"{_PEM} and {_PEM_PATH} are both set: keep one of them"]
+    try:
+        path = Path(values["github_private_key_path"]).expanduser()
+        with path.open("rb") as file:
+            values["github_private_key"] = file.read(_MAX_KEY_BYTES).decode()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        return [f"{_PEM_PATH} names a file that cannot be read ({reason}): name the .pem file of the App"]
+    return []
+
+
+def _line(error: ErrorDetails) -> str:
+    """One of pydantic's errors as a line; empty for the consequences of another one."""
+    variable, context = str(error["loc"][0]).upper(), error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return f"{variable} is missing: {_MISSING[variable]}"
+        case "mistake":
+            return f"{variable} {context['message']}"
+        case "default_factory_not_called":
+            return ""
+        case "int_parsing" | "int_type" | "int_parsing_size":
+            return f"{variable} must be a whole number"
+        case "float_parsing" | "finite_number":
+            return f"{variable} must be a number"
+        case "greater_than":
+            return f"{variable} must be more than {context['gt']}"
+        case "greater_than_equal":
+            return f"{variable} must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"{variable} must be at most {context['le']}"
+        case "literal_error":
+            return f"{variable} must be one of {str(context['expected']).replace(chr(39), '')}"
+        case _:
+            return f"{variable}: {error['msg']}"

@@ -1,0 +1,227 @@
+"""YAML from outside as plain data, with the place of every key, and nothing that can hurt.
+
+Only the nodes of PyYAML are used, never its constructors: what comes out is made of dict, list, str, int,
+float, bool and None. Keys are always text. As in YAML 1.2 only `true` and `false` are truth values, and
+`22:00` or `2026-01-01` stay the text that they look like.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NoReturn, TypeAlias, cast
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from config.problems import ConfigError, Problem, quote
+
+# A configuration is a page of text. The limits stop a file that is made to eat time or memory.
+MAX_BYTES: Final = 256 * 1024
+MAX_DEPTH: Final = 16
+MAX_ALIASES: Final = 20
+MAX_NODES: Final = 10_000
+
+Data: TypeAlias = "dict[str, Data] | list[Data] | str | int | float | bool | None"
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+_TAG: Final = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Line and column, counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(slots=True)
+class Document:
+    """The data of one file, and where each key and each value begins in it."""
+
+    data: Data = None
+    keys: dict[KeyPath, Place] = field(default_factory=dict)
+    values: dict[KeyPath, Place] = field(default_factory=dict)
+
+    def key_place(self, path: KeyPath) -> Place:
+        """Where the key at `path` is written, or the nearest one around it."""
+        return self._nearest(path, self.keys)
+
+    def value_place(self, path: KeyPath) -> Place:
+        """Where the value at `path` begins, or the nearest one around it."""
+        return self._nearest(path, self.values)
+
+    def _nearest(self, path: KeyPath, places: dict[KeyPath, Place]) -> Place:
+        if path in places:
+            return places[path]
+        while path not in self.keys and path:
+            path = path[:-1]
+        return self.keys.get(path, Place(1, 1))
+
+
+class _LimitError(yaml.MarkedYAMLError):
+    """The text may be YAML, but it is more than a configuration needs."""
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that stops at too many aliases and too deep nesting, and knows the scalars of YAML 1.2."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+        self.aliases = 0
+        self.nodes = 0
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        self.depth += 1
+        self.nodes += 1
+        if self.check_event(yaml.AliasEvent):
+            self.aliases += 1
+            if self.aliases > MAX_ALIASES:
+                self._stop(f"more than {MAX_ALIASES} aliases (*name); write the values out")
+        if self.nodes > MAX_NODES:
+            self._stop(f"more than {MAX_NODES} values")
+        if self.depth > MAX_DEPTH:
+            self._stop(f"nested deeper than {MAX_DEPTH} levels")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def _stop(self, reason: str) -> NoReturn:
+        peek = cast("Callable[[], yaml.Event]", self.peek_event)
+        mark = cast("yaml.Mark", peek().start_mark)
+        raise _LimitError(problem=reason, problem_mark=mark)
+
+
+for _name, _pattern, _first in (
+    ("null", r"^(~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"^[-+]?[0-9]{1,18}$", list("-+0123456789")),
+    (
+        "float",
+        r"^[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,3})?$",
+        list("-+.0123456789"),
+    ),
+):
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(_pattern, re.ASCII), _first)
+
+
+def read_yaml(text: str, path: str) -> Document:
+    """Read one YAML document.
+
+    Raises ConfigError, and nothing else, for any text that is not usable: with every problem that can be
+    told apart (duplicate keys, foreign tags), or with the first one when the text is no YAML at all.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise ConfigError(path, [Problem(1, 1, "", f"the file is larger than {MAX_BYTES // 1024} KiB")])
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+        raise ConfigError(path, [Problem(at.line, at.column, "", _sentence(error))]) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"the character U+{int(error.character):04X} cannot stand in a YAML file"
+        raise ConfigError(path, [Problem(line, 1, "", message)]) from None
+    except (ValueError, OverflowError):  # PyYAML's chr() of an escape such as "\UFFFFFFFF"
+        line = loader.line + 1
+        raise ConfigError(path, [Problem(line, 1, "", "an escape that names no character")]) from None
+    if root is None:
+        raise ConfigError(path, [Problem(1, 1, "", "the file is empty")])
+    builder = _Builder()
+    builder.document.data = builder.build(root, ())
+    if builder.problems:
+        raise ConfigError(path, builder.problems)
+    return builder.document
+
+
+def _sentence(error: yaml.MarkedYAMLError) -> str:
+    what = " ".join(part for part in (error.context, error.problem) if part)
+    what = what.replace("`", "'")
+    return what if isinstance(error, _LimitError) else f"this is not valid YAML: {what}"
+
+
+class _Builder:
+    """Turns nodes into data and remembers their places."""
+
+    def __init__(self) -> None:
+        self.document = Document()
+        self.problems: list[Problem] = []
+        self._nodes = 0
+
+    def build(self, node: Node, path: KeyPath) -> Data:
+        """The data of `node`; what is wrong with it goes to `problems` and becomes None."""
+        self._nodes += 1
+        self.document.values[path] = _start(node)
+        if len(path) > MAX_DEPTH:  # an alias to one of its own parents
+            return self._refuse(node, path, f"nested deeper than {MAX_DEPTH} levels")
+        if self._nodes > MAX_NODES:
+            if self._nodes == MAX_NODES + 1:
+                self._refuse(node, path, f"more than {MAX_NODES} values")
+            return None
+        if isinstance(node, MappingNode) and node.tag == _TAG + "map":
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
+            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
+        return self._refuse(node, path, f"the tag {quote(node.tag)} is not accepted here")
+
+    def _mapping(self, node: MappingNode, path: KeyPath) -> Data:
+        result: dict[str, Data] = {}
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode) or _broken(key.value):
+                self._refuse(key, path, "a key must be plain text")
+                continue
+            inside = (*path, str(key.value))
+            if key.value in result:
+                first = self.document.keys[inside].line
+                self._refuse(key, inside, f"the key is already there in line {first}")
+                continue
+            self.document.keys[inside] = _start(key)
+            result[key.value] = self.build(value, inside)
+        return result
+
+    def _scalar(self, node: ScalarNode, path: KeyPath) -> Data:
+        text: str = node.value
+        if _broken(text):
+            return self._refuse(node, path, "an escape that names no character")
+        kind = node.tag.removeprefix(_TAG)
+        if kind == "str":
+            return text
+        if kind == "null":
+            return None
+        if kind == "bool" and text.lower() in {"true", "false"}:
+            return text.lower() == "true"
+        if kind in {"int", "float"}:
+            try:
+                return int(text) if kind == "int" else float(text)
+            except ValueError:  # only behind a tag that somebody wrote, as in `!!int many`
+                return self._refuse(node, path, f"{quote(text)} is not a number")
+        return self._refuse(node, path, f"the tag {quote(node.tag)} is not accepted here")
+
+    def _refuse(self, node: Node, path: KeyPath, message: str) -> Data:
+        place = _start(node)
+        self.problems.append(Problem(place.line, place.column, dotted(path), message))
+        return None
+
+
+def dotted(path: KeyPath) -> str:
+    """`("agents", "codex", "capabilities", 0)` → `agents.codex.capabilities[0]`, each part one short line."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{quote(part)[1:-1]}"
+    return text.removeprefix(".")
+
+
+def _start(node: Node) -> Place:
+    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _broken(text: str) -> bool:
+    """Half a surrogate pair, written as an escape: no text at all, and it could not be stored."""
+    return any("\ud800" <= char <= "\udfff" for char in text)

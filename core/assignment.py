@@ -1,0 +1,148 @@
+"""Which agent gets which task: deterministic, and it explains itself.
+
+Tasks come in queue order, so no score can let a P1 pass a P0. For each task the agents that may not have it are
+excluded with a reason; the others are scored, and the best one wins, ties broken by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from config.repository import Scoring
+from core.task import Candidate, Choice, Priority, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent as the assignment sees it."""
+
+    name: str
+    capabilities: frozenset[str]
+    prefers: frozenset[str]
+    max_tasks: int
+    roles: frozenset[str]
+    holding: int = 0  # tasks it has in hand
+    assigned: int = 0  # tasks it was ever given: the measure of fairness
+    unavailable: str | None = None  # why it takes no work now (offline, draining, …)
+
+
+# Priority's part of the score: the same for all candidates of one task, but it makes scores of different tasks
+# comparable in the explanation. Three classes, evenly spaced.
+_PRIORITY_PART = {Priority.P0: 1.0, Priority.P1: 0.5, Priority.P2: 0.0}
+
+
+def unfit(task: Task, agent: Agent) -> str | None:
+    """Why this agent can never have this task, however long it waits; None when it could."""
+    lacking = sorted(set(task.required) - agent.capabilities)
+    if lacking:
+        return f"lacks {', '.join(lacking)}"
+    return None if "implement" in agent.roles else "does not implement"
+
+
+def busy(agent: Agent) -> str | None:
+    """Why this agent takes no work now; None when it does."""
+    if agent.unavailable:
+        return agent.unavailable
+    if agent.holding >= agent.max_tasks:
+        return f"has its limit of {agent.max_tasks} in hand"
+    return None
+
+
+def failed_before(task: Task, name: str) -> str | None:
+    """After two failed attempts in a row, or one that ended in silence, another agent is to get the task."""
+    in_a_row = 0
+    for attempt in reversed(task.counted):
+        if attempt.agent != name:
+            break
+        if attempt.outcome == "silent":
+            return f"fell silent on attempt {attempt.number}"
+        in_a_row += attempt.blamed
+    return "two failed attempts in a row" if in_a_row >= 2 else None
+
+
+def exclusions(task: Task, agents: Sequence[Agent]) -> dict[str, str | None]:
+    """For each agent, why it may not have the task now, or None.
+
+    Earlier failures exclude an agent only while another one could do the task: better the same agent than nobody.
+    """
+    fresh = {a.name for a in agents if not unfit(task, a) and not failed_before(task, a.name)}
+    return {
+        a.name: unfit(task, a) or (failed_before(task, a.name) if fresh - {a.name} else None) or busy(a) for a in agents
+    }
+
+
+def preferred_match(task: Task, agent: Agent) -> float:
+    """Share of the task's wishes that the agent meets, 0…1.
+
+    Wishes are the preferred capabilities of the task; a task without any is matched by what the agent prefers among
+    its required ones, and is otherwise a perfect match for everybody.
+    """
+    wishes = set(task.intake.preferred)
+    if wishes:
+        return len(wishes & (agent.capabilities | agent.prefers)) / len(wishes)
+    if agent.prefers and task.required:
+        return 1.0 if agent.prefers & set(task.required) else 0.5
+    return 1.0
+
+
+def score(task: Task, agent: Agent, assigned_most: int, weights: Scoring) -> Candidate:
+    """The agent's score for the task, with its parts (each already weighted)."""
+    parts = {
+        "priority": weights.priority * _PRIORITY_PART[task.priority],
+        "capability": weights.capability * preferred_match(task, agent),
+        "load": weights.load * (1 - agent.holding / agent.max_tasks),
+        "fairness": weights.fairness * (1 - agent.assigned / assigned_most if assigned_most else 1.0),
+    }
+    if task.history and task.history[-1].agent == agent.name:
+        # Who knows the branch mends it fastest: worth more than any of the other parts together, but an agent that
+        # failed twice in a row was excluded before.
+        parts["knows the branch"] = 1.0
+    return Candidate(agent.name, round(sum(parts.values()), 6), parts)
+
+
+def choose(task: Task, agents: Sequence[Agent], weights: Scoring, now: datetime) -> Choice:
+    """The agent for one task, with the whole table of candidates."""
+    reasons = exclusions(task, agents)
+    assigned_most = max((agent.assigned for agent in agents), default=0)
+    candidates = tuple(
+        Candidate(agent.name, None, excluded=why)
+        if (why := reasons[agent.name])
+        else score(task, agent, assigned_most, weights)
+        for agent in sorted(agents, key=lambda a: a.name)
+    )
+    able = [c for c in candidates if c.score is not None]
+    if not able:
+        return Choice(None, _nobody(candidates), candidates, now)
+    best = min(able, key=lambda c: (-(c.score or 0.0), c.agent))
+    return Choice(best.agent, _why(best, able), candidates, now)
+
+
+def _nobody(candidates: Sequence[Candidate]) -> str:
+    if not candidates:
+        return "no agent is configured"
+    return "no agent is free: " + "; ".join(f"{c.agent} {c.excluded}" for c in candidates)
+
+
+def _why(best: Candidate, able: Sequence[Candidate]) -> str:
+    if len(able) == 1:
+        return f"{best.agent} is the only agent that can take it now"
+    runner_up = min((c for c in able if c is not best), key=lambda c: (-(c.score or 0.0), c.agent))
+    if runner_up.score == best.score:
+        return f"{best.agent} and {runner_up.agent} score {best.score:.3f} alike; the name decides"
+    return f"{best.agent} scores {best.score:.3f}, before {runner_up.agent} with {runner_up.score:.3f}"
+
+
+def assign(queue: Sequence[Task], agents: Sequence[Agent], weights: Scoring, now: datetime) -> list[Choice]:
+    """One choice per task of the queue (in its order); each one counts against the load seen by the next."""
+    hands: Mapping[str, Agent] = {agent.name: agent for agent in agents}
+    choices = []
+    for task in queue:
+        choice = choose(task, list(hands.values()), weights, now)
+        if choice.agent:
+            taken = hands[choice.agent]
+            busier = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
+            hands = {**hands, choice.agent: busier}
+        choices.append(choice)
+    return choices

@@ -1,0 +1,67 @@
+"""What a task waits for, and until when. Derived from its state, so that no state is without a deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from config.repository import Timeouts
+from core.task import ChecksState, Lease, Status, Task
+
+
+class DeadlineKind(StrEnum):
+    """The kinds of wait of a task."""
+
+    AUTHOR = "author"  # not ready: its author has to say more
+    QUEUE = "queue"  # ready: nobody took it
+    ACK = "ack"  # handed over: no sign yet that the agent began
+    HEARTBEAT = "heartbeat"  # at work: no sign of life
+    HARD = "hard"  # at work for too long
+    CI = "ci"  # pull request open: its checks have not ended
+    STALL = "stall"  # in review: nothing moves
+    PERSON = "person"  # failed: a person has not reacted
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One wait of one task. When `due_at` has passed it comes back as the signal `DeadlineDue`."""
+
+    kind: DeadlineKind
+    due_at: datetime
+    attempt: int
+
+
+def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
+    """All deadlines of a task in its present state; empty only when it is done."""
+    due: dict[DeadlineKind, datetime] = {}
+    quiet_since = max(task.status_since, task.reminded_at or task.status_since)
+    match task.status:
+        case Status.PENDING:
+            due[DeadlineKind.AUTHOR] = quiet_since + timeouts.stall
+        case Status.READY:
+            due[DeadlineKind.QUEUE] = quiet_since + timeouts.stall
+        case Status.IN_PROGRESS if task.lease and task.lease.holder_id is None:
+            due |= _of_lease(task.lease, timeouts)
+        case Status.REVIEW | Status.IN_PROGRESS:
+            due[DeadlineKind.STALL] = quiet_since + timeouts.stall
+            if task.pull and task.pull.open and task.pull.checks is ChecksState.PENDING:
+                asked = task.pull.checks_asked_at
+                first = task.pull.head_seen_at + timeouts.ack
+                due[DeadlineKind.CI] = asked + timeouts.heartbeat if asked else first
+        case Status.FAILED:
+            due[DeadlineKind.PERSON] = quiet_since + timeouts.stall
+        case Status.DONE:
+            pass
+    return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
+
+
+def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
+    hard = lease.since + timeouts.hard
+    if lease.acknowledged_at is None:
+        return {DeadlineKind.ACK: lease.since + timeouts.ack, DeadlineKind.HARD: hard}
+    last_sign = lease.last_sign_at or lease.acknowledged_at
+    # Before an agent is declared dead it is asked once; the answer has as long as an acknowledgement.
+    asked = lease.polled_at if lease.polled_at and lease.polled_at > last_sign else None
+    heartbeat = asked + timeouts.ack if asked else last_sign + timeouts.heartbeat
+    return {DeadlineKind.HEARTBEAT: heartbeat, DeadlineKind.HARD: hard}

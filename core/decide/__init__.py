@@ -1,0 +1,70 @@
+"""The one place where anything is decided: `decide(task, signal, context) -> Decision`.
+
+Pure: the same input gives the same decision. The queue as a whole is assigned by
+`core.assignment.assign`, whose choices come back here as `Assigned`.
+"""
+
+from __future__ import annotations
+
+from core.decide import agents, checks, commands, issues, merging, pulls, readying, reviews, waits
+from core.decide.draft import Context, Decision, Draft
+from core.signals import (
+    AgentStarted,
+    AgentStartFailed,
+    Assigned,
+    BaseMoved,
+    ChecksSeen,
+    CommandGiven,
+    DeadlineDue,
+    DependencyChanged,
+    IssueSeen,
+    MergeRefused,
+    MergeTried,
+    PullSeen,
+    ReviewSeen,
+    RunSeen,
+    Signal,
+)
+from core.task import Task
+
+__all__ = ["Context", "Decision", "Draft", "decide"]
+
+
+def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
+    """What follows from `signal` for `task` (None: we have no such task).
+
+    A signal that changes nothing gives a decision without events and effects; none is ever an error.
+    """
+    if isinstance(signal, IssueSeen):
+        return issues.seen(task, signal, context)
+    if isinstance(signal, CommandGiven):
+        return commands.given(task, signal, context)
+    if task is None or task.withdrawn:
+        return Decision(task)
+    draft = Draft(task, context)
+    match signal:
+        case PullSeen():
+            pulls.seen(draft, signal)
+        case ChecksSeen():
+            checks.seen(draft, signal)
+        case ReviewSeen():
+            reviews.seen(draft, signal)
+        case RunSeen():
+            agents.run_seen(draft, signal)
+        case AgentStarted():
+            agents.started(draft, signal)
+        case AgentStartFailed():
+            agents.start_failed(draft, signal)
+        case Assigned():
+            agents.assigned(draft, signal)
+        case MergeTried():
+            merging.tried(draft, signal)
+        case MergeRefused():
+            merging.refused(draft, signal)
+        case BaseMoved():
+            merging.base_moved(draft, signal)
+        case DeadlineDue():
+            waits.due(draft, signal)
+        case DependencyChanged():
+            readying.dependency_changed(draft, signal)
+    return draft.conclude()

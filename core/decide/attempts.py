@@ -1,0 +1,78 @@
+"""How an attempt ends: kept in the history, and the task goes back to the queue or to a person."""
+
+from __future__ import annotations
+
+from core.decide.draft import Draft
+from core.effects import CancelAgent, Comment
+from core.events import EventType
+from core.lifecycle import Trigger, allows
+from core.task import Attempt, Feedback, Flag
+from core.texts import escalation, feedback_comment
+
+
+def end_attempt(
+    draft: Draft,
+    outcome: str,
+    reason: str,
+    *,
+    blamed: bool,
+    feedback: Feedback | None = None,
+    cancel: bool = True,
+) -> None:
+    """Put the current attempt into the history; nobody holds the task afterwards.
+
+    `cancel` tells an agent that may still be at work to stop.
+    """
+    task = draft.task
+    lease, pull = task.lease, task.pull
+    if lease is None and pull is None:
+        return
+    attempt = Attempt(
+        number=lease.attempt if lease else task.attempt,
+        agent=lease.agent if lease else pull.author.login if pull else "",
+        started_at=lease.since if lease else task.status_since,
+        ended_at=draft.now,
+        outcome=outcome,
+        reason=reason,
+        branch=lease.branch if lease else pull.branch if pull else "",
+        blamed=blamed,
+        pull=pull.number if pull else None,
+        head_sha=pull.head_sha if pull else None,
+        feedback=feedback,
+    )
+    if cancel and lease and lease.holder_id is None and pull is None:
+        draft.want(CancelAgent(task.number, lease.attempt, lease.agent, lease.run_id))
+    draft.set(history=(*task.history, attempt), lease=None, pull=None, choice=None)
+
+
+def send_back(
+    draft: Draft, feedback: Feedback, *, outcome: str = "failed", blamed: bool = True, cancel: bool = True
+) -> None:
+    """The attempt did not succeed: back to the queue with feedback, or to a person when the attempts are used up."""
+    task = draft.task
+    where = task.pull.number if task.pull else task.number
+    holder = task.lease.agent if task.lease else None
+    draft.want(Comment(where, feedback.key, feedback_comment(task, feedback)))
+    draft.tell(EventType.TASK_SENT_BACK, reason=feedback.title, outcome=outcome)
+    if outcome == "silent":
+        draft.tell(EventType.AGENT_FAILED, reason=feedback.title)
+    end_attempt(draft, outcome, feedback.title, blamed=blamed, feedback=feedback, cancel=cancel)
+    draft.task = draft.task.unflagged(Flag.CONFLICT, Flag.STALLED, Flag.BLOCKED)
+    limit = draft.policy.limits.max_attempts
+    if draft.task.failures < limit:
+        draft.move(Trigger.SENT_BACK)
+        return
+    if allows(draft.task.status, Trigger.ATTEMPTS_USED_UP):
+        draft.move(Trigger.ATTEMPTS_USED_UP)
+    reason = f"{limit} attempts did not succeed; the last one: {feedback.title}"
+    draft.tell(EventType.TASK_FAILED, reason=reason, last_agent=holder)
+    call_person(draft, reason)
+
+
+def call_person(draft: Draft, reason: str) -> None:
+    """Only a person can help: flag the task and mention those whom the configuration names, once per attempt."""
+    task = draft.task
+    draft.task = task.flagged(Flag.NEEDS_HUMAN, reason)
+    draft.tell(EventType.ESCALATED, reason=reason, to=list(draft.policy.escalation.to))
+    topic = f"escalation:{len(task.history)}:{task.status}"
+    draft.want(Comment(task.number, topic, escalation(task, reason, draft.policy)))

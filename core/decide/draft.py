@@ -1,0 +1,110 @@
+"""The draft of a decision, and the decision itself.
+
+A rule changes the draft's task and says what happened and what is wanted. What follows from the new state by itself
+(labels, card, deadlines) is added once, in `conclude`, so that no rule can forget it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from config.repository import RepositoryConfig
+from core.assignment import Agent
+from core.deadlines import Deadline, deadlines_of
+from core.effects import Effect, SetLabels, UpsertCard
+from core.events import Event, EventType
+from core.labels import labels_of
+from core.lifecycle import Trigger, move
+from core.readiness import Surroundings
+from core.task import Pull, Task
+from core.texts import card
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision may know beyond the task and the signal."""
+
+    now: datetime
+    policy: RepositoryConfig
+    repository_id: int
+    repository: str
+    default_branch: str = "main"
+    around: Surroundings = field(default_factory=Surroundings)
+    agents: tuple[Agent, ...] = ()  # as they are now, for `/explain`
+    since: datetime | None = None  # when the news that led here reached us
+
+    @property
+    def heard_at(self) -> datetime:
+        """When the news reached us; now, if nobody took the time."""
+        return self.since or self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome: what the task is now, what happened, what is wanted, and what it waits for."""
+
+    task: Task | None
+    events: tuple[Event, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    deadlines: tuple[Deadline, ...] | None = None  # None: they stay as they are
+
+
+class Draft:
+    """A decision in the making. Lives only as long as one call of `decide`."""
+
+    def __init__(self, task: Task, context: Context, *, is_new: bool = False) -> None:
+        """Start from the task as it is; a new one has no labels and no card yet."""
+        self.before = None if is_new else task
+        self.task = task
+        self.context = context
+        self.events: list[Event] = []
+        self.effects: list[Effect] = []
+
+    @property
+    def now(self) -> datetime:
+        """The time of the decision."""
+        return self.context.now
+
+    @property
+    def policy(self) -> RepositoryConfig:
+        """The repository's configuration."""
+        return self.context.policy
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the task."""
+        self.task = replace(self.task, **changes)
+
+    def set_pull(self, **changes: Any) -> Pull:
+        """Change fields of the task's pull request, which must be there."""
+        if self.task.pull is None:
+            raise ValueError(f"#{self.task.number} has no pull request")
+        pull = replace(self.task.pull, **changes)
+        self.set(pull=pull)
+        return pull
+
+    def move(self, trigger: Trigger) -> None:
+        """Follow the transition table; a new status starts its waits anew."""
+        self.task = replace(move(self.task, trigger, self.now), reminded_at=None)
+
+    def tell(self, type_: EventType, *, actor: str | None = None, **payload: Any) -> None:
+        """Write a line into the audit trail."""
+        lease = self.task.lease
+        agent = lease.agent if lease else None
+        self.events.append(Event(type_, self.task.number, self.now, agent, self.task.attempt or None, actor, payload))
+
+    def want(self, *effects: Effect) -> None:
+        """Ask for effects."""
+        self.effects.extend(effects)
+
+    def conclude(self) -> Decision:
+        """The finished decision, with what follows from the state by itself."""
+        task = self.task
+        views: list[Effect] = []
+        if not task.withdrawn and (self.before is None or labels_of(self.before) != labels_of(task)):
+            views.append(SetLabels(task.number, labels_of(task)))
+        if self.before is None or card(self.before, self.policy) != card(task, self.policy):
+            views.append(UpsertCard(task.number))
+        deadlines = deadlines_of(task, self.policy.timeouts) if not task.withdrawn else ()
+        return Decision(task, tuple(self.events), (*views, *self.effects), deadlines)

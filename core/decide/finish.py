@@ -1,0 +1,69 @@
+"""From review to done: what is said on the pull request, when it is merged, and when the task is finished."""
+
+from __future__ import annotations
+
+from core.decide.attempts import end_attempt
+from core.decide.draft import Draft
+from core.done import done_gaps, merge_gaps
+from core.effects import CheckRun, CloseIssue, MergePull
+from core.events import EventType
+from core.lifecycle import Trigger, allows
+from core.task import ChecksState, Flag, Status
+from core.texts import DONE_CHECK, done_check
+
+
+def evaluate(draft: Draft) -> None:
+    """Take a task in review as far as it can go now. Safe to call after any change."""
+    task = draft.task
+    pull = task.pull
+    if pull is None:
+        return
+    # A failed task whose old pull request a person merged may be done after all.
+    late_merge = pull.merged and allows(task.status, Trigger.COMPLETED) and not done_gaps(task)
+    if task.status is not Status.REVIEW and not late_merge:
+        return
+    if pull.merged:
+        gaps = done_gaps(task)
+        if not gaps:
+            complete(draft)
+        else:
+            draft.task = task.flagged(Flag.BLOCKED, f"Merged, but not done: {gaps[0]}")
+        return
+    if pull.checks not in (ChecksState.SUCCESS, ChecksState.NONE):
+        return
+    gaps = merge_gaps(task, draft.policy.merge.review)
+    _show(draft, gaps)
+    if not gaps and draft.policy.merge.auto and pull.merge_requested_sha != pull.head_sha:
+        round_ = pull.merge_round + 1
+        draft.set_pull(merge_requested_sha=pull.head_sha, merge_round=round_)
+        draft.tell(EventType.MERGE_REQUESTED, pull=pull.number, head=pull.head_sha)
+        title = f"{task.title} (#{pull.number})"
+        draft.want(MergePull(task.number, pull.number, pull.head_sha, draft.policy.merge.method, title, round_))
+
+
+def _show(draft: Draft, gaps: tuple[str, ...]) -> None:
+    """Say on the pull request what is missing; only when that changed, because every write costs."""
+    pull = draft.task.pull
+    if pull is None:
+        return
+    conclusion, title, summary = done_check(draft.task, gaps)
+    shown = f"{pull.head_sha}:{conclusion}:{summary}"
+    if shown == pull.dod_shown or (pull.dod_shown is None and not gaps and draft.policy.merge.auto):
+        return  # nothing new; and where nothing ever was missing, the merge itself says so
+    draft.set_pull(dod_shown=shown)
+    draft.want(CheckRun(draft.task.number, DONE_CHECK, pull.head_sha, conclusion, title, summary))
+
+
+def complete(draft: Draft, by: str | None = None) -> None:
+    """The task is done: by its Definition of Done, or because a person (`by`) said so."""
+    if not allows(draft.task.status, Trigger.COMPLETED):
+        return
+    pull = draft.task.pull
+    reason = f"set by @{by}" if by else f"#{pull.number} merged" if pull else "done"
+    draft.tell(EventType.TASK_COMPLETED, actor=by, reason=reason, pull=pull.number if pull else None)
+    merged = pull if pull and pull.merged else None
+    end_attempt(draft, "delivered" if merged else "released", reason, blamed=False)
+    draft.move(Trigger.COMPLETED)
+    draft.set(flags={}, waits_for=(), missing=(), closed_by=by, pull=merged)
+    if draft.task.issue_open:
+        draft.want(CloseIssue(draft.task.number, draft.task.attempt))

@@ -1,0 +1,166 @@
+"""What a pull request does to its task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.decide.agents import show_life
+from core.decide.attempts import end_attempt, send_back
+from core.decide.draft import Draft
+from core.decide.finish import evaluate
+from core.effects import CancelAgent, ClosePull, ReadChecks, TryMerge
+from core.events import EventType
+from core.lifecycle import Trigger, allows
+from core.signals import PullFacts, PullSeen
+from core.task import ChecksState, Feedback, Pull, Status
+
+
+def seen(draft: Draft, signal: PullSeen) -> None:
+    """A pull request of the task was opened, pushed to, closed, merged, or read again."""
+    task, facts = draft.task, signal.pull
+    current = task.pull if task.pull and task.pull.number == facts.number else None
+    if facts.from_fork:
+        return  # forks are never trusted; a person may still merge one, and then closes the issue
+    if current and facts.updated_at < current.updated_at:
+        return
+    if facts.merged:
+        _merged(draft, facts, current)
+    elif current is None:
+        if facts.open and _may_link(draft, signal):
+            _link(draft, facts)
+        elif facts.open:
+            draft.tell(EventType.LATE_RESULT, pull=facts.number, branch=facts.branch, head=facts.head_sha)
+    elif not facts.open:
+        _closed(draft, signal, current)
+    else:
+        _updated(draft, facts, current)
+
+
+def _may_link(draft: Draft, signal: PullSeen) -> bool:
+    """Whether this pull request carries the task's current attempt."""
+    task, lease = draft.task, draft.task.lease
+    if not allows(task.status, Trigger.PULL_OPENED):
+        return False
+    if signal.attempt is not None:
+        return lease is not None and lease.attempt == signal.attempt
+    # The branch does not say: a writer's pull request counts (with or without a lease), a stranger's does not.
+    return signal.author_can_write
+
+
+def _pull(draft: Draft, facts: PullFacts) -> Pull:
+    return Pull(
+        number=facts.number,
+        attempt=draft.task.attempt,
+        branch=facts.branch,
+        base=facts.base,
+        head_sha=facts.head_sha,
+        url=facts.url,
+        author=facts.author,
+        updated_at=facts.updated_at,
+        head_seen_at=draft.now,
+        draft=facts.draft,
+        open=facts.open,
+        merged=facts.merged,
+        merge_sha=facts.merge_sha,
+    )
+
+
+def _link(draft: Draft, facts: PullFacts) -> None:
+    task = draft.task
+    draft.set(pull=_pull(draft, facts))
+    show_life(draft)
+    draft.want(*(ClosePull(task.number, a.pull) for a in task.history if a.pull and a.pull != facts.number))
+    if facts.draft:
+        return  # not handed in yet; it shows that the agent lives
+    _hand_in(draft)
+
+
+def _hand_in(draft: Draft) -> None:
+    draft.move(Trigger.PULL_OPENED)
+    pull = draft.set_pull(head_seen_at=draft.now)
+    draft.tell(EventType.TASK_REVIEW, pull=pull.number, head=pull.head_sha)
+    _look_at(draft, pull)
+
+
+def _look_at(draft: Draft, pull: Pull) -> None:
+    number = draft.task.number
+    draft.want(
+        TryMerge(number, pull.number, pull.branch, pull.base, pull.head_sha),
+        ReadChecks(number, pull.head_sha),
+    )
+
+
+def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
+    new_head = facts.head_sha != current.head_sha or facts.base != current.base
+    pull = draft.set_pull(updated_at=facts.updated_at, draft=facts.draft, base=facts.base, open=True)
+    show_life(draft)
+    if new_head:
+        pull = replace(
+            pull,
+            head_sha=facts.head_sha,
+            head_seen_at=draft.now,
+            checks=ChecksState.PENDING,
+            checks_asked_at=None,
+            mergeable_sha=None,
+            merge_requested_sha=None,
+            dod_shown=None,
+            conflict_shown=None,
+        )
+        draft.set(pull=pull)
+    if draft.task.status is Status.IN_PROGRESS and not facts.draft:
+        _hand_in(draft)
+    elif new_head and draft.task.status is Status.REVIEW:
+        _look_at(draft, pull)
+    evaluate(draft)
+
+
+def _closed(draft: Draft, signal: PullSeen, current: Pull) -> None:
+    if not current.open or not allows(draft.task.status, Trigger.SENT_BACK):
+        return
+    draft.set_pull(open=False, updated_at=signal.pull.updated_at)
+    send_back(
+        draft,
+        Feedback(
+            key=f"closed:{current.number}:{current.head_sha}",
+            title="The pull request was closed without being merged",
+            details=f"#{current.number} was closed without being merged. Its branch is `{current.branch}`.",
+            at=draft.now,
+            sha=current.head_sha,
+        ),
+        outcome="released" if signal.closed_by_us else "failed",
+        blamed=not signal.closed_by_us,
+    )
+
+
+def _merged(draft: Draft, facts: PullFacts, current: Pull | None) -> None:
+    """A merge is a fact, whatever we thought of the pull request: the world wins over our bookkeeping."""
+    task = draft.task
+    if not task.is_open and task.status is not Status.FAILED:
+        return
+    if current and current.merged:
+        return
+    if current is None:
+        known = facts.number in {a.pull for a in task.history}
+        if task.pull is not None or not (known or allows(task.status, Trigger.PULL_OPENED)):
+            draft.tell(EventType.LATE_RESULT, pull=facts.number, merged=True)
+            return
+        if task.lease and task.lease.holder_id is None and known:
+            draft.want(CancelAgent(task.number, task.lease.attempt, task.lease.agent, task.lease.run_id))
+            end_attempt(draft, "released", f"#{facts.number} was merged meanwhile", blamed=False, cancel=False)
+        draft.set(pull=_pull(draft, facts))
+        if allows(draft.task.status, Trigger.PULL_OPENED):
+            draft.move(Trigger.PULL_OPENED)
+        draft.want(ReadChecks(task.number, facts.head_sha))
+    else:
+        same_head = current.head_sha == facts.head_sha
+        draft.set_pull(
+            merged=True,
+            open=False,
+            merge_sha=facts.merge_sha,
+            updated_at=facts.updated_at,
+            head_sha=facts.head_sha,
+            checks=current.checks if same_head else ChecksState.PENDING,
+        )
+        if not same_head:
+            draft.want(ReadChecks(task.number, facts.head_sha))
+    evaluate(draft)

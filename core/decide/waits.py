@@ -1,0 +1,75 @@
+"""What happens when a wait is over. The clock enters by the same door as everything else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from core.deadlines import DeadlineKind, deadlines_of
+from core.decide.attempts import send_back
+from core.decide.draft import Draft
+from core.effects import PollAgent, ReadChecks
+from core.signals import DeadlineDue
+from core.task import ChecksState, Feedback, Flag, Lease
+from core.texts import spoken
+
+
+def due(draft: Draft, signal: DeadlineDue) -> None:
+    """A deadline has come due; one that the task no longer has, or has later now, is old news."""
+    task = draft.task
+    current = {d.kind: d.due_at for d in deadlines_of(task, draft.policy.timeouts)}
+    kind = DeadlineKind(signal.kind)
+    if signal.attempt != task.attempt or kind not in current or current[kind] > draft.now:
+        return
+    match kind:
+        case DeadlineKind.ACK if task.lease:
+            _silent(draft, task.lease, "did not begin", draft.policy.timeouts.ack)
+        case DeadlineKind.HEARTBEAT if task.lease:
+            _ask_or_give_up(draft, task.lease)
+        case DeadlineKind.HARD if task.lease:
+            _silent(draft, task.lease, "did not finish", draft.policy.timeouts.hard)
+        case DeadlineKind.CI if task.pull:
+            # The news may have been lost: read the checks. If none has begun by now, there are none.
+            draft.set_pull(checks_asked_at=draft.now)
+            draft.want(ReadChecks(task.number, task.pull.head_sha, final=True))
+        case DeadlineKind.STALL:
+            draft.set(reminded_at=draft.now)
+            draft.task = draft.task.flagged(Flag.STALLED, _stall_reason(draft))
+        case DeadlineKind.AUTHOR | DeadlineKind.QUEUE | DeadlineKind.PERSON:
+            draft.set(reminded_at=draft.now)
+        case _:
+            pass
+
+
+def _ask_or_give_up(draft: Draft, lease: Lease) -> None:
+    last_sign = lease.last_sign_at or lease.since
+    if lease.polled_at is None or lease.polled_at <= last_sign:
+        draft.set(lease=replace(lease, polled_at=draft.now))
+        draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.run_id))
+        return
+    _silent(draft, lease, "gave no sign of life", draft.now - last_sign)
+
+
+def _silent(draft: Draft, lease: Lease, what: str, after: timedelta) -> None:
+    send_back(
+        draft,
+        Feedback(
+            key=f"silent:{lease.attempt}",
+            title=f"{lease.agent} {what}",
+            details=f"`{lease.agent}` {what} within {spoken(after)}. "
+            f"Whatever it pushed is on the branch `{lease.branch}`.",
+            at=draft.now,
+        ),
+        outcome="silent",
+    )
+
+
+def _stall_reason(draft: Draft) -> str:
+    task = draft.task
+    if task.pull is None:
+        return "Nothing has moved for a while."
+    if task.pull.merged:
+        return f"#{task.pull.number} is merged, but the task is not done."
+    if task.pull.checks is ChecksState.PENDING:
+        return f"The checks of #{task.pull.number} have not ended."
+    return f"#{task.pull.number} waits for a review or for its acceptance criteria to be ticked."

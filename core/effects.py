@@ -1,0 +1,230 @@
+"""What the bot wants to happen in the world, as data.
+
+Each effect has a `key`. Two kinds exist. A *state* effect says how something is to look (`SetLabels`, `UpsertCard`,
+`CheckRun`): a later one with the same key replaces an earlier one that was not sent yet. A *once* effect says that
+something is to happen (`Comment`, `StartAgent`, `MergePull`): a second one with the same key is the same effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class SetLabels:
+    """Our labels on an issue are exactly these; labels that are not ours stay as they are."""
+
+    state: ClassVar[bool] = True
+    number: int
+    labels: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """One per issue."""
+        return f"labels:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertCard:
+    """The task card shows the task as it is when this is sent. It is drawn then, so it needs no text here."""
+
+    state: ClassVar[bool] = True
+    number: int
+
+    @property
+    def key(self) -> str:
+        """One per issue."""
+        return f"card:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A new comment, written once; a hidden marker with the key is looked for before it is sent again."""
+
+    state: ClassVar[bool] = False
+    number: int
+    topic: str
+    body: str
+
+    @property
+    def key(self) -> str:
+        """One per issue and topic."""
+        return f"comment:{self.number}:{self.topic}"
+
+
+@dataclass(frozen=True, slots=True)
+class React:
+    """A reaction on a comment. GitHub itself keeps it to one per user and content."""
+
+    state: ClassVar[bool] = False
+    comment_id: int
+    content: Literal["eyes", "rocket", "confused"]
+
+    @property
+    def key(self) -> str:
+        """One per comment and content."""
+        return f"react:{self.comment_id}:{self.content}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartAgent:
+    """Hand the sealed packet to the agent."""
+
+    state: ClassVar[bool] = False
+    number: int
+    attempt: int
+    agent: str
+    packet: dict[str, Any]
+    since: datetime  # when the news reached us that made the assignment possible; latency counts from here
+
+    @property
+    def key(self) -> str:
+        """One per attempt: the fencing token makes it unique."""
+        return f"start:{self.number}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAgent:
+    """Tell the agent of an attempt to stop."""
+
+    state: ClassVar[bool] = False
+    number: int
+    attempt: int
+    agent: str
+    run_id: int | None
+
+    @property
+    def key(self) -> str:
+        """One per attempt."""
+        return f"cancel:{self.number}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class PollAgent:
+    """Ask how the agent's attempt goes; the answer comes back as a signal."""
+
+    state: ClassVar[bool] = True
+    number: int
+    attempt: int
+    agent: str
+    run_id: int | None
+
+    @property
+    def key(self) -> str:
+        """One per attempt."""
+        return f"poll:{self.number}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRun:
+    """A check of ours on a commit. `conclusion` None means still in progress."""
+
+    state: ClassVar[bool] = True
+    number: int  # of the task
+    name: str
+    sha: str
+    conclusion: str | None  # success | failure | neutral | action_required
+    title: str
+    summary: str
+
+    @property
+    def key(self) -> str:
+        """One per name and commit."""
+        return f"check:{self.name}:{self.sha}"
+
+
+@dataclass(frozen=True, slots=True)
+class TryMerge:
+    """Merge the head with its base on the local mirror; the verdict comes back as a signal."""
+
+    state: ClassVar[bool] = True
+    number: int
+    pull_number: int
+    branch: str
+    base: str
+    head_sha: str
+
+    @property
+    def key(self) -> str:
+        """One per pull request: only the newest head matters."""
+        return f"try-merge:{self.pull_number}"
+
+
+@dataclass(frozen=True, slots=True)
+class MergePull:
+    """Merge the pull request, bound to this head."""
+
+    state: ClassVar[bool] = False
+    number: int
+    pull_number: int
+    sha: str
+    method: str
+    title: str
+    round: int
+
+    @property
+    def key(self) -> str:
+        """One per head and request: after a refusal the rules may ask again, and count it."""
+        return f"merge:{self.pull_number}:{self.sha}:{self.round}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePull:
+    """Close a pull request that a later attempt replaced."""
+
+    state: ClassVar[bool] = False
+    number: int
+    pull_number: int
+
+    @property
+    def key(self) -> str:
+        """One per pull request."""
+        return f"close-pull:{self.pull_number}"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseIssue:
+    """Close the issue of a task that is done."""
+
+    state: ClassVar[bool] = False
+    number: int
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        """One per attempt: a reopened task can be closed again."""
+        return f"close-issue:{self.number}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadChecks:
+    """Read the checks of the pull request's head again; they come back as a signal."""
+
+    state: ClassVar[bool] = True
+    number: int
+    sha: str
+    final: bool = False  # nothing ran in time: if nothing is there now either, nothing will be
+
+    @property
+    def key(self) -> str:
+        """One per commit."""
+        return f"checks:{self.number}:{self.sha}"
+
+
+Effect = (
+    SetLabels
+    | UpsertCard
+    | Comment
+    | React
+    | StartAgent
+    | CancelAgent
+    | PollAgent
+    | CheckRun
+    | TryMerge
+    | MergePull
+    | ClosePull
+    | CloseIssue
+    | ReadChecks
+)

@@ -1,0 +1,46 @@
+"""The labels of a task: a view of its state, never the state itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from config.labels import agent_label, capability_label
+from core.task import Kind, Priority, Status, Task
+
+TASK = "task"
+
+
+def labels_of(task: Task) -> tuple[str, ...]:
+    """The labels of ours that the issue is to carry, sorted."""
+    labels = {TASK, f"status:{task.status}", task.priority.value, f"type:{task.kind}"}
+    labels |= {capability_label(name) for name in task.required}
+    labels |= {flag.value for flag in task.flags}
+    if task.lease:
+        labels.add(agent_label(task.lease.agent))
+    return tuple(sorted(labels))
+
+
+def status_in(label: str) -> Status | None:
+    """The status that a label stands for."""
+    prefix, _, value = label.partition(":")
+    return Status(value) if prefix == "status" and value in set(Status) else None
+
+
+def kind_in(label: str) -> Kind | None:
+    """The class that a label stands for."""
+    prefix, _, value = label.partition(":")
+    return Kind(value) if prefix == "type" and value in set(Kind) else None
+
+
+def capability_in(label: str) -> str | None:
+    """The capability that a label asks for."""
+    prefix, _, value = label.partition(":")
+    return value.lower() if prefix == "needs" and value else None
+
+
+def priority_in(labels: frozenset[str], own_words: Mapping[str, str]) -> Priority | None:
+    """The most urgent priority that the labels name, by ours or a team's own words (`priorities`)."""
+    named = [Priority(label) for label in labels if label in set(Priority)]
+    lowered = {label.lower() for label in labels}
+    named += [Priority(value) for word, value in own_words.items() if word.lower() in lowered]
+    return min(named, key=lambda p: p.rank, default=None)

@@ -1,0 +1,62 @@
+"""The order in which tasks are handed out, and the graph of who waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from core.task import Task
+
+Graph = Mapping[int, Sequence[int]]  # task → the tasks it depends on
+
+
+def chain_lengths(graph: Graph) -> dict[int, int]:
+    """For each task, how many tasks the longest chain behind it has: what finishing it unblocks.
+
+    Tasks on a cycle, and what only they unblock, count as 0: nothing can be gained there before the cycle is broken.
+    Runs in time linear in tasks and dependencies, without recursion (a chain may be longer than Python's stack).
+    """
+    dependents: dict[int, list[int]] = {number: [] for number in graph}
+    waiting_behind: dict[int, int] = dict.fromkeys(graph, 0)
+    for number, needs in graph.items():
+        for need in set(needs):
+            if need in dependents:
+                dependents[need].append(number)
+                waiting_behind[need] += 1
+    # Peel the leaves (nobody waits for them) and walk towards what they wait for: Kahn's algorithm, backwards.
+    lengths = dict.fromkeys(graph, 0)
+    leaves = [number for number, count in waiting_behind.items() if count == 0]
+    while leaves:
+        number = leaves.pop()
+        for need in set(graph[number]):
+            if need not in waiting_behind:
+                continue
+            lengths[need] = max(lengths[need], lengths[number] + 1)
+            waiting_behind[need] -= 1
+            if waiting_behind[need] == 0:
+                leaves.append(need)
+    return {number: 0 if waiting_behind[number] else length for number, length in lengths.items()}
+
+
+def cycle_through(graph: Graph, start: int) -> tuple[int, ...]:
+    """The shortest cycle of dependencies through `start`, beginning with it; empty when there is none."""
+    came_from: dict[int, int] = {}
+    frontier = [start]
+    while frontier:
+        following: list[int] = []
+        for number in frontier:
+            for need in sorted(set(graph.get(number, ()))):
+                if need == start:
+                    path = [number]
+                    while path[-1] != start:
+                        path.append(came_from[path[-1]])
+                    return tuple(reversed(path))
+                if need not in came_from:
+                    came_from[need] = number
+                    following.append(need)
+        frontier = following
+    return ()
+
+
+def order(tasks: Iterable[Task], behind: Mapping[int, int]) -> list[Task]:
+    """Queue order: priority class, then what unblocks most, then the oldest. `behind` is from `chain_lengths`."""
+    return sorted(tasks, key=lambda t: (t.priority.rank, -behind.get(t.number, 0), t.created_at, t.number))

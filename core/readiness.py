@@ -1,0 +1,62 @@
+"""Definition of Ready: what is missing before a task may be handed to an agent, in words its author can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from core.queue import Graph, cycle_through
+from core.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the check needs to know beyond the task itself."""
+
+    capabilities: Collection[str] = ()  # that some agent has
+    graph: Graph = field(default_factory=dict)  # of the repository's open tasks
+    # Reference (`#12`, `owner/repo#3`) → finished? None: there is no such issue.
+    dependencies: Mapping[str, bool | None] = field(default_factory=dict)
+    twins: Collection[int] = ()  # open tasks with the same fingerprint that are older
+
+
+def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
+    """One sentence for each thing that keeps the task from being ready; empty when it is."""
+    intake = task.intake
+    gaps: list[str] = list(intake.problems)
+    if not intake.goal:
+        gaps.append("It has no goal: say under a heading `Goal` what is to be achieved.")
+    if not intake.criteria:
+        gaps.append(
+            "It has no acceptance criteria: add a heading `Acceptance criteria` with at least one line `- [ ] …`."
+        )
+    unknown = sorted(set(task.required) - set(around.capabilities))
+    if unknown:
+        known = ", ".join(f"`{c}`" for c in sorted(around.capabilities)) or "none at all"
+        gaps.append(f"No agent has {_listed(unknown)}; the capabilities of this repository's agents are {known}.")
+    gaps += [
+        f"It depends on {reference}, which does not exist."
+        for reference, finished in sorted(around.dependencies.items())
+        if finished is None
+    ]
+    here = tuple(int(r[1:]) for r in around.dependencies if r.startswith("#"))
+    cycle = cycle_through({**around.graph, task.number: here}, task.number)
+    if cycle:
+        path = " → ".join(f"#{n}" for n in (*cycle, cycle[0]))
+        gaps.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
+    if around.twins:
+        gaps.append(f"It is the same task as {_numbers(around.twins)}: close one of them, or say how they differ.")
+    if task.approved_digest != task.text_digest:
+        gaps.append(
+            "Its text was written by somebody without write access: "
+            "a maintainer has to read it and approve it with `/ready`."
+        )
+    return tuple(gaps)
+
+
+def _listed(names: Collection[str]) -> str:
+    return " or ".join(f"`{name}`" for name in names)
+
+
+def _numbers(numbers: Collection[int]) -> str:
+    return ", ".join(f"#{n}" for n in sorted(numbers))

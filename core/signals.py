@@ -1,0 +1,221 @@
+"""What can happen to a task, as data: the input of every decision.
+
+A signal is a fact that somebody gathered (from a delivery, from GitHub's API, from git, from the clock). It carries
+what is needed to tell old news from new: `updated_at`, a head SHA, an attempt number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.intake import Intake, fingerprint, parse
+from core.task import Actor, ChecksState, Choice, FailedCheck
+
+
+@dataclass(frozen=True, slots=True)
+class IssueFacts:
+    """An issue as GitHub tells it; `title` and `body` are still raw and hostile."""
+
+    id: int
+    number: int
+    title: str
+    body: str
+    open: bool
+    not_planned: bool
+    author: Actor
+    labels: frozenset[str]
+    url: str
+    created_at: datetime
+    updated_at: datetime
+    intake: Intake  # what the body says, read once
+    fingerprint: str
+
+
+def read_issue(*, title: str, body: str, **facts: Any) -> IssueFacts:
+    """The facts of an issue with its text parsed; `facts` are the other fields of `IssueFacts`."""
+    intake = parse(body)
+    return IssueFacts(title=title, body=body, intake=intake, fingerprint=fingerprint(title, intake), **facts)
+
+
+@dataclass(frozen=True, slots=True)
+class IssueSeen:
+    """An issue was opened, edited, labelled, closed, reopened, or read again.
+
+    `sender` is None when nobody in particular can be named (the reconciler read it). `label` is the one that the
+    sender put on (`label_added`) or took off.
+    """
+
+    issue: IssueFacts
+    sender: Actor | None = None
+    sender_can_write: bool = False
+    sender_is_us: bool = False
+    label: str | None = None
+    label_added: bool = False
+    # What the text says it depends on: reference (`#12`, `owner/repo#3`) → finished? None: there is no such issue.
+    dependencies: Mapping[str, bool | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PullFacts:
+    """A pull request as GitHub tells it."""
+
+    number: int
+    title: str
+    branch: str
+    base: str
+    head_sha: str
+    url: str
+    author: Actor
+    open: bool
+    draft: bool
+    merged: bool
+    merge_sha: str | None
+    from_fork: bool
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PullSeen:
+    """A pull request that belongs to the task was opened, pushed to, closed, merged, or read again.
+
+    `attempt` comes from the branch name (`task/<n>-<attempt>`); None when the branch does not say.
+    """
+
+    pull: PullFacts
+    attempt: int | None
+    author_can_write: bool
+    closed_by_us: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksSeen:
+    """The state of all checks on one commit, ours left out."""
+
+    sha: str
+    state: ChecksState
+    failed: tuple[FailedCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSeen:
+    """Somebody reviewed the pull request."""
+
+    review_id: int
+    pull_number: int
+    sha: str
+    reviewer: Actor
+    can_write: bool
+    state: str  # approved | changes_requested | commented | dismissed
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """The workflow run of an agent started, goes on, or ended."""
+
+    attempt: int
+    run_id: int
+    url: str
+    status: str  # queued | in_progress | completed | …
+    conclusion: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted:
+    """The start call was accepted. It proves nothing yet: the acknowledgement has to follow."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStartFailed:
+    """The agent could not be started. `reason` says what a person must mend."""
+
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergeTried:
+    """The head was merged with its base on the local mirror. `clean` is None when it could not be tried."""
+
+    pull_number: int
+    head_sha: str
+    base_sha: str
+    clean: bool | None
+    files: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRefused:
+    """GitHub would not merge the pull request now."""
+
+    pull_number: int
+    head_sha: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BaseMoved:
+    """Something was pushed to the branch that pull requests go into."""
+
+    base: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineDue:
+    """A deadline has come due. `attempt` is the one it was set for."""
+
+    kind: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyChanged:
+    """A task that this one depends on was finished, reopened or went away."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The assignment pass chose (or could not choose) an agent for this task."""
+
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGiven:
+    """A slash command, from a comment or another door. `permission` is GitHub's word at this moment."""
+
+    number: int  # of the issue or pull request where it was said: the answer goes there
+    name: str
+    argument: str
+    actor: Actor
+    permission: str  # none | read | triage | write | maintain | admin
+    key: str  # of the comment and line: the answer is written once
+    comment_id: int | None = None
+
+
+Signal = (
+    IssueSeen
+    | PullSeen
+    | ChecksSeen
+    | ReviewSeen
+    | RunSeen
+    | AgentStarted
+    | AgentStartFailed
+    | MergeTried
+    | MergeRefused
+    | BaseMoved
+    | DeadlineDue
+    | DependencyChanged
+    | Assigned
+    | CommandGiven
+)

@@ -1,0 +1,245 @@
+"""The task: everything the rules know about one issue, as one immutable value.
+
+A decision takes a `Task` and gives the next one (`dataclasses.replace`); nothing else holds state. The labels,
+the task card and the deadlines are all views of this value, so that they can never tell different stories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from core.intake import Intake
+
+
+class Status(StrEnum):
+    """Where a task stands; the label is `status:<value>`."""
+
+    PENDING = "pending"
+    READY = "ready"
+    IN_PROGRESS = "in-progress"
+    REVIEW = "review"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Priority(StrEnum):
+    """How urgent a task is; `P0` comes before everything else, always."""
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+
+    @property
+    def rank(self) -> int:
+        """0 for the most urgent class."""
+        return int(self.value[1])
+
+
+class Kind(StrEnum):
+    """The class of a task, which decides the plan that is handed to the agent; the label is `type:<value>`."""
+
+    FUNCTIONAL = "functional"
+    NON_FUNCTIONAL = "non-functional"
+
+
+class Flag(StrEnum):
+    """A circumstance shown as a label of its own, always with one sentence of reason on the card."""
+
+    BLOCKED = "blocked"
+    CONFLICT = "conflict"
+    STALLED = "stalled"
+    NEEDS_HUMAN = "needs-human"
+    PARKED = "parked"
+
+
+class ChecksState(StrEnum):
+    """What continuous integration says of one commit."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NONE = "none"  # nothing ran, and nothing is expected to: the repository has no checks
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody on GitHub. The numeric id is the identity; the login is only how we write it."""
+
+    id: int
+    login: str
+    is_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one agent to work on a task. The attempt number is its fencing token."""
+
+    agent: str
+    attempt: int
+    branch: str
+    since: datetime
+    acknowledged_at: datetime | None = None
+    last_sign_at: datetime | None = None
+    polled_at: datetime | None = None
+    run_id: int | None = None
+    run_url: str | None = None
+    holder_id: int | None = None  # of the person who claimed the task; None when an agent was assigned
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCheck:
+    """One check that failed on a commit, with what an agent needs to mend it."""
+
+    name: str
+    url: str
+    step: str | None = None
+    first_error: str | None = None
+    failing_tests: tuple[str, ...] = ()
+    log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """The pull request that carries the current attempt, as far as the rules need it."""
+
+    number: int
+    attempt: int
+    branch: str
+    base: str
+    head_sha: str
+    url: str
+    author: Actor
+    updated_at: datetime
+    head_seen_at: datetime
+    draft: bool = False
+    open: bool = True
+    merged: bool = False
+    merge_sha: str | None = None
+    checks: ChecksState = ChecksState.PENDING
+    checks_asked_at: datetime | None = None
+    approvals: Mapping[int, str] = field(default_factory=dict)  # reviewer's id → head SHA approved
+    mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
+    merge_requested_sha: str | None = None
+    merge_round: int = 0  # how often we asked for the merge; makes each request an effect of its own
+    dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
+    conflict_shown: str | None = None  # the same for the check `conflict-first`
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """Why an attempt did not succeed, in the words that the next one gets."""
+
+    key: str  # makes the comment appear once: `ci:<sha>`, `review:<id>`, `agent:<attempt>`, …
+    title: str
+    details: str  # Markdown, already cleaned, masked and bounded
+    at: datetime
+    sha: str | None = None
+    failed_checks: tuple[FailedCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One finished attempt."""
+
+    number: int
+    agent: str
+    started_at: datetime
+    ended_at: datetime
+    outcome: str  # delivered | failed | silent (no sign of life) | released | retried
+    reason: str
+    branch: str
+    blamed: bool  # counts against the agent and the limit of attempts
+    pull: int | None = None
+    head_sha: str | None = None
+    feedback: Feedback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One agent in the table that `/explain` shows: its score, or why it was left out."""
+
+    agent: str
+    score: float | None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    excluded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The outcome of one assignment for one task, with everything that led to it."""
+
+    agent: str | None
+    reason: str
+    candidates: tuple[Candidate, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One issue that carries the label `task`."""
+
+    repository_id: int
+    repository: str
+    number: int
+    issue_id: int
+    title: str
+    url: str
+    author: Actor
+    intake: Intake
+    fingerprint: str
+    text_digest: str
+    issue_open: bool
+    issue_updated_at: datetime
+    created_at: datetime
+    status: Status
+    status_since: datetime
+    priority: Priority
+    kind: Kind
+    kind_reason: str
+    approved_digest: str | None = None
+    approved_by: str | None = None
+    kind_overruled: bool = False
+    required: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()  # references of unfinished dependencies: `#12`, `owner/repo#3`
+    flags: Mapping[Flag, str] = field(default_factory=dict)
+    attempt: int = 0
+    lease: Lease | None = None
+    pull: Pull | None = None
+    choice: Choice | None = None
+    history: tuple[Attempt, ...] = ()
+    retried_after: int = 0  # how many attempts lay behind the last `/retry`: those no longer count
+    withdrawn: bool = False  # somebody took the label `task` off: we keep our hands off
+    closed_by: str | None = None
+    reminded_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody may still have to work on it."""
+        return self.status not in (Status.DONE, Status.FAILED)
+
+    @property
+    def last_feedback(self) -> Feedback | None:
+        """The feedback that the next attempt starts from."""
+        return next((a.feedback for a in reversed(self.history) if a.feedback), None)
+
+    @property
+    def counted(self) -> tuple[Attempt, ...]:
+        """The attempts since a person last said `/retry`, which wipes the slate."""
+        return self.history[self.retried_after :]
+
+    @property
+    def failures(self) -> int:
+        """How many attempts count against the limit."""
+        return sum(attempt.blamed for attempt in self.counted)
+
+    def flagged(self, flag: Flag, reason: str) -> Task:
+        """The task with this flag up."""
+        return replace(self, flags={**self.flags, flag: reason})
+
+    def unflagged(self, *flags: Flag) -> Task:
+        """The task without these flags."""
+        return replace(self, flags={f: r for f, r in self.flags.items() if f not in flags})

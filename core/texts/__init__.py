@@ -1,0 +1,215 @@
+"""Every text that the bot writes. The words are in the templates beside this file; tests keep a snapshot of each.
+
+All functions are pure: the templates are read once, when the program starts. Text that came from outside was cleaned
+before it got into a `Task`, and is defused or fenced here where it is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime, timedelta
+from importlib import resources
+from typing import Any
+
+from jinja2 import DictLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from config.repository import RepositoryConfig
+from core.commands import COMMANDS
+from core.deadlines import DeadlineKind, deadlines_of
+from core.done import done_gaps
+from core.sanitise import defuse, fence, one_line
+from core.signals import MergeTried
+from core.task import FailedCheck, Feedback, Pull, Status, Task
+
+DONE_CHECK = "definition-of-done"
+CONFLICT_CHECK = "conflict-first"
+CARD_MARKER = "<!-- orchestrator:card "
+SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
+COMMENT_LIMIT = 65_536  # characters of a comment; GitHub's limit
+
+# A failing heartbeat or a running check changes by the minute; the card shows only what stays true for a while,
+# because every change of the card is a write to GitHub.
+_SHOWN_DEADLINES = {
+    DeadlineKind.HARD: "ends the attempt",
+    DeadlineKind.STALL: "counts as stalled",
+    DeadlineKind.QUEUE: "counts as stalled",
+}
+
+
+def spoken(duration: timedelta) -> str:
+    """A duration as people say it: `90 s`, `10 min`, `2 h`, `1 h 30 min`."""
+    seconds = int(duration.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _cell(text: str) -> str:
+    """Text from outside, safe inside a table cell."""
+    return defuse(one_line(text, 300)).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """A name from outside (of a file, of a branch) as inline code that it cannot leave."""
+    return f"`{one_line(text, 300).replace('`', chr(0x2019)).replace('|', chr(0x2223))}`"
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    here = resources.files(__package__)
+    sources = {entry.name: entry.read_text("utf-8") for entry in here.iterdir() if entry.name.endswith(".md.j2")}
+    # The output is Markdown, not HTML: what comes from outside goes through `cell`, `defuse` or `fence`.
+    environment = ImmutableSandboxedEnvironment(
+        loader=DictLoader(sources),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    environment.filters |= {
+        "moment": _moment,
+        "spoken": spoken,
+        "cell": _cell,
+        "defuse": defuse,
+        "fence": fence,
+        "code": _code,
+    }
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def _render(template: str, **values: Any) -> str:
+    text = _TEMPLATES.get_template(f"{template}.md.j2").render(**values).strip() + "\n"
+    return text if len(text) <= COMMENT_LIMIT else text[: COMMENT_LIMIT - 40] + "\n\n… (cut off here)\n"
+
+
+def card(task: Task, policy: RepositoryConfig) -> str:
+    """The task card: where the task stands, what it waits for, and what can be done now."""
+    shown = [
+        (_SHOWN_DEADLINES[d.kind], d.due_at) for d in deadlines_of(task, policy.timeouts) if d.kind in _SHOWN_DEADLINES
+    ]
+    return _render(
+        "card",
+        task=task,
+        dry_run=policy.dry_run,
+        deadlines=shown,
+        commands=_sensible_commands(task),
+        marker=_card_marker(task),
+        max_attempts=policy.limits.max_attempts,
+    )
+
+
+def _sensible_commands(task: Task) -> tuple[str, ...]:
+    match task.status:
+        case Status.PENDING:
+            return ("ready", "priority P0")
+        case Status.READY:
+            return ("explain", "claim", "priority P0")
+        case Status.IN_PROGRESS:
+            return ("explain", "release", "retry")
+        case Status.REVIEW:
+            return ("complete", "retry", "release")
+        case Status.FAILED:
+            return ("retry", "explain")
+        case Status.DONE:
+            return ()
+
+
+def _card_marker(task: Task) -> str:
+    """State that the database could be rebuilt from, hidden in the card; base64, so nothing in it ends a comment."""
+    lease, pull = task.lease, task.pull
+    state = {
+        "v": 1,
+        "task": task.number,
+        "status": task.status,
+        "priority": task.priority,
+        "attempt": task.attempt,
+        "lease": lease and [lease.agent, lease.branch, lease.since.isoformat()],
+        "pull": pull and [pull.number, pull.head_sha],
+        "attempts": [[a.number, a.agent, a.outcome, a.pull] for a in task.history[-10:]],
+    }
+    packed = base64.urlsafe_b64encode(json.dumps(state, separators=(",", ":")).encode()).decode()
+    return f"{CARD_MARKER}{packed} -->"
+
+
+def comment_marker(key: str) -> str:
+    """The hidden line by which a comment of ours is found again before it is written a second time."""
+    return f"<!-- orchestrator:key {base64.urlsafe_b64encode(key.encode()).decode()} -->"
+
+
+def feedback_comment(task: Task, feedback: Feedback) -> str:
+    """Tells agent and people why the attempt did not succeed."""
+    return _render("feedback", task=task, feedback=feedback)
+
+
+def failed_check_details(check: FailedCheck) -> str:
+    """One failed check: the step, the first error, the failing tests, the end of the log."""
+    return _render("failed_check", check=check).strip()
+
+
+def escalation(task: Task, reason: str, policy: RepositoryConfig) -> str:
+    """Calls a person: what happened, what was tried, what can be done."""
+    return _render("escalation", task=task, reason=reason, to=policy.escalation.to)
+
+
+def handoff(packet: dict[str, Any]) -> str:
+    """The hand-off packet as Markdown, for people and for agents that are addressed in comments."""
+    return _render("handoff", p=packet)
+
+
+def help_text() -> str:
+    """The answer to `/help`."""
+    return _render("help", commands=COMMANDS.values())
+
+
+def how_to_begin() -> str:
+    """The answer where there is no task."""
+    return _render("how_to_begin")
+
+
+def no_configuration() -> str:
+    """The answer to any command in a repository without a configuration."""
+    return _render("no_configuration")
+
+
+def explain(task: Task) -> str:
+    """The answer to `/explain`: the table of candidates."""
+    return _render("explain", task=task, choice=task.choice)
+
+
+def status_text(task: Task, policy: RepositoryConfig) -> str:
+    """The answer to `/status`."""
+    return _render("status", task=task, gaps=done_gaps(task) if task.pull else ())
+
+
+def done_check(task: Task, gaps: tuple[str, ...]) -> tuple[str, str, str]:
+    """Conclusion, title and summary of the check `definition-of-done`."""
+    if not gaps:
+        return "success", "Everything is in place", _render("done_check", gaps=(), task=task)
+    count = f"{len(gaps)} thing{'s' if len(gaps) > 1 else ''} missing"
+    return "action_required", count, _render("done_check", gaps=gaps, task=task)[:SUMMARY_LIMIT]
+
+
+def conflict_check(tried: MergeTried, pull: Pull) -> tuple[str, str, str]:
+    """Conclusion, title and summary of the check `conflict-first`."""
+    summary = _render("conflict_check", tried=tried, pull=pull)[:SUMMARY_LIMIT]
+    if tried.clean is None:
+        return "neutral", "The merge could not be tried", summary
+    if tried.clean:
+        return "success", f"Merges cleanly with {pull.base}", summary
+    return "failure", f"Conflicts with {pull.base} in {len(tried.files)} file(s)", summary
+
+
+def conflict_details(tried: MergeTried, pull: Pull) -> str:
+    """What the next attempt is told of a conflict."""
+    return _render("conflict_details", tried=tried, pull=pull).strip()

@@ -1,0 +1,30 @@
+"""What a delivery does to a task: one file per kind of event.
+
+Every handler goes the same way: gather what the decision needs, then open a unit of work and apply signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from handlers import checks, comments, installations, issues, pulls, pushes, repositories, reviews, runs
+from handlers.desk import Delivery, Desk
+
+Handler = Callable[[Delivery, Desk], Awaitable[None]]
+
+# By event; the App's manifest asks for exactly these (installation events come by themselves).
+HANDLERS: dict[str, Handler] = {
+    "check_suite": checks.suite,
+    "installation": installations.installation,
+    "installation_repositories": installations.changed,
+    "issue_comment": comments.comment,
+    "issues": issues.issue,
+    "pull_request": pulls.pull,
+    "pull_request_review": reviews.review,
+    "push": pushes.push,
+    "repository": repositories.repository,
+    "status": checks.status,
+    "workflow_run": runs.run,
+}
+
+__all__ = ["HANDLERS", "Delivery", "Desk", "Handler"]

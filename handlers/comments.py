@@ -1,0 +1,65 @@
+"""Comments: slash commands."""
+
+from __future__ import annotations
+
+from adapters import gather
+from adapters.database import store
+from adapters.github.models import Comment, Issue, User
+from adapters.pull_facts import actor
+from core.command_parser import ParsedCommand, new_commands, parse_commands
+from core.commands import COMMANDS
+from core.effects import Comment as WriteComment
+from core.effects import React
+from core.signals import CommandGiven
+from core.texts import no_configuration
+from handlers.desk import Delivery, Desk
+
+
+async def comment(delivery: Delivery, desk: Desk) -> None:
+    """A comment was written or edited; of an edited one only what is new is carried out."""
+    commands = _commands(delivery)
+    if not commands:
+        return
+    repository = await desk.repository(delivery)
+    if repository is None:
+        return
+    said = Comment.model_validate(delivery.payload["comment"])
+    where = Issue.model_validate(delivery.payload["issue"])
+    # Whoever edits a comment gives its new commands, not whoever wrote it first.
+    who = User.model_validate(delivery.payload["sender"])
+    if await desk.is_us(repository, who) or await desk.is_us(repository, said.user):
+        return
+    github = desk.github(repository)
+    if repository.config is None:
+        answer = WriteComment(where.number, f"answer:{said.id}", no_configuration())
+        await desk.work.send(repository.id, where.number, React(said.id, "confused"), answer)
+        return
+    await desk.work.send(repository.id, where.number, React(said.id, "eyes"))
+    role = await gather.role_of(github, repository.full_name, who)
+    async with desk.work.on(repository.id, delivery.received_at) as unit:
+        number = where.number
+        if where.is_pull_request:
+            number = await store.task_of_pull(unit.connection, repository.id, where.number) or number
+        for command in commands:
+            await unit.apply(
+                number,
+                CommandGiven(
+                    number=where.number,
+                    name=command.name,
+                    argument=command.argument,
+                    actor=actor(who),
+                    permission=role,
+                    key=f"{said.id}:{command.key}",
+                    comment_id=said.id,
+                ),
+            )
+
+
+def _commands(delivery: Delivery) -> tuple[ParsedCommand, ...]:
+    body = delivery.payload["comment"].get("body")
+    if delivery.action == "created":
+        return parse_commands(body, COMMANDS)
+    if delivery.action == "edited":
+        before = delivery.payload.get("changes", {}).get("body", {}).get("from")
+        return new_commands(before, body, COMMANDS)
+    return ()

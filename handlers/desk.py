@@ -1,0 +1,83 @@
+"""What every handler has at hand, and the delivery it handles."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from adapters.configuration import read_configuration
+from adapters.database import repositories
+from adapters.database.repositories import RepositoryRow
+from adapters.effects import Identity
+from adapters.github import GitHub, GitHubClient
+from adapters.github.models import Repository, User
+from adapters.unit_of_work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One webhook delivery, verified and stored."""
+
+    guid: str
+    event: str
+    action: str | None
+    payload: dict[str, Any]
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The tools of the handlers, and what a delivery's repository is to us."""
+
+    work: Work
+    client: GitHubClient
+    identity: Callable[[int], Awaitable[Identity]]
+
+    async def repository(self, delivery: Delivery) -> RepositoryRow | None:
+        """The repository of the delivery, known and up to date; None where we are not installed or it is archived.
+
+        A repository is learnt from any delivery that names it, not only from those about installations: theirs may
+        have been lost.
+        """
+        payload = delivery.payload
+        if "repository" not in payload or not payload.get("installation"):
+            return None
+        told = Repository.model_validate(payload["repository"])
+        installation_id = int(payload["installation"]["id"])
+        async with self.work.database.transaction() as connection:
+            known = await repositories.repository(connection, told.id)
+            if known is None or (
+                known.full_name,
+                known.default_branch,
+                known.installation_id,
+                known.active,
+            ) != (
+                told.full_name,
+                told.default_branch,
+                installation_id,
+                True,
+            ):
+                await repositories.save_repository(
+                    connection,
+                    told.id,
+                    installation_id=installation_id,
+                    full_name=told.full_name,
+                    default_branch=told.default_branch,
+                    active=True,
+                )
+        if known is None:
+            await read_configuration(self.work, self.client.installation(installation_id), told.id, told.full_name)
+        async with self.work.database.transaction() as connection:
+            row = await repositories.repository(connection, told.id)
+        return row if row and not told.archived else None
+
+    def github(self, repository: RepositoryRow) -> GitHub:
+        """GitHub as our installation there sees it."""
+        return self.client.installation(repository.installation_id)
+
+    async def is_us(self, repository: RepositoryRow, user: User | None) -> bool:
+        """Whether this is our own bot user, by its numeric id."""
+        identity = await self.identity(repository.installation_id)
+        return user is not None and user.id == identity.bot_id

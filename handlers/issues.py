@@ -1,0 +1,67 @@
+"""Issues: opened, edited, labelled, closed, reopened."""
+
+from __future__ import annotations
+
+from adapters import gather
+from adapters.database import graph, store
+from adapters.github.models import Issue, User
+from adapters.pull_facts import pull_facts
+from core.labels import TASK
+from core.links import parse_branch
+from core.signals import DependencyChanged, PullSeen
+from handlers.desk import Delivery, Desk
+
+_RELEVANT = frozenset({"opened", "edited", "labeled", "unlabeled", "closed", "reopened", "transferred", "deleted"})
+
+
+async def issue(delivery: Delivery, desk: Desk) -> None:
+    """An issue changed."""
+    if delivery.action not in _RELEVANT:
+        return
+    repository = await desk.repository(delivery)
+    if repository is None or repository.config is None:
+        return
+    github, database = desk.github(repository), desk.work.database
+    told = Issue.model_validate(delivery.payload["issue"])
+    if delivery.action in ("transferred", "deleted"):
+        # It is no longer here; for its task this is the same as being closed as not planned.
+        told = told.model_copy(update={"state": "closed", "state_reason": "not_planned"})
+    sender = User.model_validate(delivery.payload["sender"])
+    async with database.transaction() as connection:
+        task = await store.task(connection, repository.id, told.number)
+    if task is None and TASK not in told.label_names:
+        await _no_task(desk, repository.id, told)
+        return
+    if task and told.updated_at == task.issue_updated_at and delivery.action not in ("transferred", "deleted"):
+        # GitHub's clock ticks in seconds: two changes in one of them cannot be told apart by their time.
+        told = await github.get_issue(repository.full_name, told.number)
+    us = await desk.is_us(repository, sender)
+    signal = await gather.issue_seen(
+        database,
+        github,
+        repository,
+        told,
+        sender=sender,
+        sender_can_write=not us and await gather.can_write(github, repository.full_name, sender),
+        sender_is_us=us,
+        label=delivery.payload.get("label", {}).get("name") if "label" in delivery.payload else None,
+        label_added=delivery.action == "labeled",
+    )
+    closing_pull = None
+    if delivery.action == "closed" and task and task.pull and not task.pull.merged:
+        # A merge closes the issue by its closing word, and this news may overtake that of the merge.
+        closing_pull = await github.get_pull(repository.full_name, task.pull.number)
+    async with desk.work.on(repository.id, delivery.received_at) as unit:
+        if closing_pull is not None:
+            branch = parse_branch(closing_pull.head.ref)
+            attempt = branch[1] if branch else None
+            await unit.apply(told.number, PullSeen(pull_facts(closing_pull), attempt, False))
+        await unit.apply(told.number, signal)
+
+
+async def _no_task(desk: Desk, repository_id: int, told: Issue) -> None:
+    """An issue that is no task can still be what a task waits for."""
+    async with desk.work.on(repository_id) as unit:
+        waiting = await graph.note_dependency(unit.connection, repository_id, f"#{told.number}", told.state == "closed")
+        for number in waiting:
+            await unit.apply(number, DependencyChanged(told.number))

@@ -1,0 +1,73 @@
+"""Pull requests: opened, pushed to, closed, merged."""
+
+from __future__ import annotations
+
+from adapters import gather
+from adapters.database import store
+from adapters.database.repositories import RepositoryRow
+from adapters.github.models import PullRequest, User
+from adapters.pull_facts import pull_facts
+from core.links import closing_references, parse_branch
+from core.signals import PullSeen
+from handlers.desk import Delivery, Desk
+
+_RELEVANT = frozenset(
+    {"opened", "edited", "reopened", "synchronize", "ready_for_review", "converted_to_draft", "closed"}
+)
+
+
+async def pull(delivery: Delivery, desk: Desk) -> None:
+    """A pull request changed."""
+    if delivery.action not in _RELEVANT:
+        return
+    repository = await desk.repository(delivery)
+    if repository is None or repository.config is None:
+        return
+    told = PullRequest.model_validate(delivery.payload["pull_request"])
+    sender = User.model_validate(delivery.payload["sender"])
+    number = await task_of(desk, repository, told)
+    if number is None:
+        return
+    github = desk.github(repository)
+    async with desk.work.database.transaction() as connection:
+        task = await store.task(connection, repository.id, number)
+    known = task.pull if task and task.pull and task.pull.number == told.number else None
+    if known and known.updated_at == told.updated_at and delivery.action != "closed":
+        # Two pushes in one second cannot be told apart by their time; GitHub knows which was the last.
+        told = await github.get_pull(repository.full_name, told.number)
+    branch = parse_branch(told.head.ref)
+    attempt = branch[1] if branch and branch[0] == number else None
+    trusted = attempt is not None or await _author_can_write(desk, repository, told)
+    signal = PullSeen(
+        pull_facts(told),
+        attempt,
+        author_can_write=trusted,
+        closed_by_us=delivery.action == "closed" and await desk.is_us(repository, sender),
+    )
+    async with desk.work.on(repository.id, delivery.received_at) as unit:
+        await unit.apply(number, signal)
+
+
+async def _author_can_write(desk: Desk, repository: RepositoryRow, told: PullRequest) -> bool:
+    """A bot that pushed to a branch of this repository has write access by that; people are asked about."""
+    if told.user is not None and told.user.type == "Bot":
+        return not told.from_fork
+    return await gather.can_write(desk.github(repository), repository.full_name, told.user)
+
+
+async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> int | None:
+    """The task a pull request works on: by its branch, by what we know of it, or by its closing words."""
+    if told.from_fork:
+        return None
+    named: list[int] = []
+    if branch := parse_branch(told.head.ref):
+        named.append(branch[0])
+    async with desk.work.database.transaction() as connection:
+        linked = await store.task_of_pull(connection, repository.id, told.number)
+        if linked is not None:
+            return linked
+        named += closing_references(told.body or "", repository.full_name)
+        for number in named:
+            if await store.task(connection, repository.id, number):
+                return number
+    return None

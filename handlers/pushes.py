@@ -1,0 +1,38 @@
+"""Pushes: a moved base may make conflicts, and a pushed configuration is read."""
+
+from __future__ import annotations
+
+from adapters.configuration import read_configuration
+from adapters.database import store
+from config.repository import CONFIG_PATH
+from core.signals import BaseMoved
+from core.task import Status
+from handlers.desk import Delivery, Desk
+
+
+async def push(delivery: Delivery, desk: Desk) -> None:
+    """Commits went into a branch."""
+    repository = await desk.repository(delivery)
+    ref = str(delivery.payload.get("ref", ""))
+    if repository is None or not ref.startswith("refs/heads/") or delivery.payload.get("deleted"):
+        return
+    branch = ref.removeprefix("refs/heads/")
+    if branch == repository.default_branch and _touches_configuration(delivery):
+        await read_configuration(desk.work, desk.github(repository), repository.id, repository.full_name)
+    if repository.config is None:
+        return
+    async with desk.work.on(repository.id, delivery.received_at) as unit:
+        in_flight = await store.tasks_with_status(unit.connection, repository.id, [Status.IN_PROGRESS, Status.REVIEW])
+        for task in in_flight:
+            if task.pull and task.pull.base == branch:
+                await unit.apply(task.number, BaseMoved(branch, str(delivery.payload["after"])))
+
+
+def _touches_configuration(delivery: Delivery) -> bool:
+    """Whether the push may have changed the configuration; GitHub lists at most 2,048 commits, so many mean maybe."""
+    commits = delivery.payload.get("commits") or []
+    if len(commits) >= 2048 or delivery.payload.get("forced"):
+        return True
+    return any(
+        CONFIG_PATH in (commit.get(kind) or []) for commit in commits for kind in ("added", "modified", "removed")
+    )

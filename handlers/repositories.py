@@ -1,0 +1,16 @@
+"""Repositories are renamed, moved, archived. We know them by their id; the name is only where to reach them."""
+
+from __future__ import annotations
+
+from adapters.database import repositories
+from handlers.desk import Delivery, Desk
+
+
+async def repository(delivery: Delivery, desk: Desk) -> None:
+    """Something about the repository itself changed."""
+    repository_id = int(delivery.payload["repository"]["id"])
+    if delivery.action in ("archived", "deleted"):
+        async with desk.work.database.transaction() as connection:
+            await repositories.update_repository(connection, repository_id, active=False)
+        return
+    await desk.repository(delivery)  # takes over the new name, branch or owner

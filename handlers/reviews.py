@@ -1,0 +1,36 @@
+"""Reviews of pull requests."""
+
+from __future__ import annotations
+
+from adapters import gather
+from adapters.database import store
+from adapters.github.models import PullRequest, Review
+from adapters.pull_facts import actor
+from core.signals import ReviewSeen
+from handlers.desk import Delivery, Desk
+
+
+async def review(delivery: Delivery, desk: Desk) -> None:
+    """A review was submitted or dismissed."""
+    if delivery.action not in ("submitted", "dismissed"):
+        return
+    repository = await desk.repository(delivery)
+    if repository is None or repository.config is None:
+        return
+    told = Review.model_validate(delivery.payload["review"])
+    pull = PullRequest.model_validate(delivery.payload["pull_request"])
+    async with desk.work.database.transaction() as connection:
+        number = await store.task_of_pull(connection, repository.id, pull.number)
+    if number is None or await desk.is_us(repository, told.user):
+        return
+    signal = ReviewSeen(
+        review_id=told.id,
+        pull_number=pull.number,
+        sha=told.commit_id or "",
+        reviewer=actor(told.user),
+        can_write=await gather.can_write(desk.github(repository), repository.full_name, told.user),
+        state="dismissed" if delivery.action == "dismissed" else told.state.lower(),
+        body=told.body or "",
+    )
+    async with desk.work.on(repository.id, delivery.received_at) as unit:
+        await unit.apply(number, signal)

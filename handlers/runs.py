@@ -1,0 +1,37 @@
+"""Workflow runs that carry an agent's attempt. Those of CI are heard of by their check suites."""
+
+from __future__ import annotations
+
+from adapters.agents.actions import identify, news_of
+from adapters.database import store
+from adapters.github.models import PullRequest, WorkflowRun
+from adapters.pull_facts import pull_facts
+from core.links import branch_name
+from core.signals import PullSeen
+from handlers.desk import Delivery, Desk
+
+
+async def run(delivery: Delivery, desk: Desk) -> None:
+    """A workflow run was requested, began, or ended."""
+    repository = await desk.repository(delivery)
+    if repository is None or repository.config is None:
+        return
+    told = WorkflowRun.model_validate(delivery.payload["workflow_run"])
+    named = identify(told)
+    if named is None:
+        return
+    number, attempt = named
+    async with desk.work.database.transaction() as connection:
+        if await store.task(connection, repository.id, number) is None:
+            return
+    handed_in: list[PullRequest] = []
+    if told.status == "completed":
+        # The news of its pull request may still be on its way; an attempt must not fail for that.
+        owner = repository.full_name.split("/")[0]
+        handed_in = await desk.github(repository).list_pulls(
+            repository.full_name, state="all", head=f"{owner}:{branch_name(number, attempt)}"
+        )
+    async with desk.work.on(repository.id, delivery.received_at) as unit:
+        for pull in handed_in:
+            await unit.apply(number, PullSeen(pull_facts(pull), attempt, author_can_write=True))
+        await unit.apply(number, news_of(told, attempt))

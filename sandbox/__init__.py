@@ -1,0 +1,33 @@
+"""A GitHub on your own machine: stateful, over HTTP, with real git, a clock that you turn and faults that
+you plan.
+
+async with Sandbox(root, clock=TurnedClock(datetime(2026, 3, 2, 9, tzinfo=UTC))) as hub:
+shop, alice = hub.repository("acme/shop"), hub.user("alice")
+hub.grant(shop, alice, "write")
+app = hub.app("my-app", webhook_url=url, secret="…", permissions={"issues": "write"}, events=["issues"])
+await hub.install(app, hub.organisation("acme"), [shop])
+issue = await alice.opens_issue(shop, "A bug", labels=["bug"])
+await hub.settled()
+"""
+
+from sandbox.clock import Clock, RealClock, TurnedClock
+from sandbox.contract import Contract
+from sandbox.deliver import Delivery
+from sandbox.errors import ApiError
+from sandbox.faults import FaultPlan
+from sandbox.hub import Sandbox
+from sandbox.limits import Limits
+from sandbox.serve import RequestRecord
+
+__all__ = [
+    "ApiError",
+    "Clock",
+    "Contract",
+    "Delivery",
+    "FaultPlan",
+    "Limits",
+    "RealClock",
+    "RequestRecord",
+    "Sandbox",
+    "TurnedClock",
+]

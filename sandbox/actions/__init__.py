@@ -1,0 +1,1 @@
+"""GitHub Actions of the sandbox: workflow files, runs, jobs, logs."""

@@ -1,0 +1,90 @@
+"""Starting workflows from outside: `workflow_dispatch` and `repository_dispatch`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox.actions import triggers
+from sandbox.errors import ApiError
+from sandbox.world_runs import WorkflowRun
+
+if TYPE_CHECKING:
+    from sandbox.actions.catalogue import Workflow
+    from sandbox.hub import Sandbox
+    from sandbox.world import Repository, User
+
+MAX_INPUTS, MAX_INPUT_TEXT = 25, 65_535
+
+
+def _checked_inputs(declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with their defaults. Raises ApiError 422 for unknown, missing or senseless ones."""
+    unknown = sorted(given.keys() - declared.keys())
+    if unknown:
+        raise ApiError(422, f"Unexpected inputs provided: {unknown}")
+    if sum(len(str(value)) for value in given.values()) > MAX_INPUT_TEXT:
+        raise ApiError(422, f"inputs are too large: at most {MAX_INPUT_TEXT} characters together")
+    found: dict[str, Any] = {}
+    for name, options in declared.items():
+        value = given.get(name, options.get("default"))
+        if value in (None, "") and options.get("required") is True:
+            raise ApiError(422, f"Required input '{name}' not provided")
+        if options.get("type") == "choice" and value not in (None, "", *options.get("options", [])):
+            raise ApiError(422, f"Provided value '{value}' for input '{name}' not in the list of allowed values")
+        if options.get("type") == "boolean":
+            value = str(value).lower() == "true"
+        found[name] = "" if value is None else value
+    return found
+
+
+async def workflow_dispatch(
+    hub: Sandbox,
+    repository: Repository,
+    actor: User,
+    workflow: Workflow,
+    *,
+    ref: str,
+    inputs: Mapping[str, Any],
+) -> WorkflowRun:
+    """Start a workflow by hand. Raises ApiError 422: bad ref, workflow without the trigger, bad inputs."""
+    places = (f"refs/heads/{ref}", f"refs/tags/{ref}", ref)
+    full = next((name for name in places if repository.git.ref(name) is not None), "")
+    sha = repository.git.ref(full)
+    if sha is None:
+        raise ApiError(422, f"No ref found for: {ref}")
+    file = next((f for f in await hub.actions.files(repository, sha) if f.path == workflow.path), None)
+    if file is None or "workflow_dispatch" not in file.triggers:
+        raise ApiError(422, "Workflow does not have 'workflow_dispatch' trigger")
+    if workflow.state != "active":
+        raise ApiError(422, "Cannot trigger a 'workflow_dispatch' on a disabled workflow")
+    found = _checked_inputs(file.inputs, inputs)
+    hub.emit(
+        repository,
+        "workflow_dispatch",
+        None,
+        sender=actor,
+        inputs=dict(inputs),
+        ref=full,
+        workflow=workflow.path,
+    )
+    return await hub.actions.start(
+        repository,
+        file,
+        event="workflow_dispatch",
+        actor=actor,
+        sha=sha,
+        ref=full,
+        title=file.name,
+        payload={"inputs": dict(inputs), "ref": full, "workflow": workflow.path},
+        inputs=found,
+    )
+
+
+async def repository_dispatch(
+    hub: Sandbox, repository: Repository, actor: User, event_type: str, client_payload: Mapping[str, Any]
+) -> list[WorkflowRun]:
+    """Tell Apps and the default branch's workflows of an event of one's own making."""
+    said = {"action": event_type, "branch": repository.default_branch, "client_payload": dict(client_payload)}
+    fields = {key: value for key, value in said.items() if key != "action"}
+    hub.emit(repository, "repository_dispatch", event_type, sender=actor, **fields)
+    return await triggers.on_dispatch(hub, repository, event_type, actor, said)

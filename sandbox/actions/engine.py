@@ -1,0 +1,229 @@
+"""Starts workflow runs, walks them through their states, and ends them: the rules of GitHub Actions.
+
+A run has no task of its own. Each job is one piece of the hub's work; whichever job ends last ends the run.
+So a job that sleeps on the clock (a stalled agent) never keeps anybody waiting who asks whether the sandbox
+has settled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sandbox.actions import announce
+from sandbox.actions.catalogue import Catalogue
+from sandbox.actions.expressions import ExpressionError, condition, interpolate
+from sandbox.actions.perform import context_of, perform
+from sandbox.actions.workflow import PERMISSIONS, JobSpec, WorkflowFile
+from sandbox.world_pulls import PullRequest
+from sandbox.world_runs import WorkflowJob, WorkflowRun
+
+if TYPE_CHECKING:
+    from sandbox.hub import Sandbox
+    from sandbox.world import Repository, User
+
+
+@dataclass(eq=False, slots=True)
+class Plan:
+    """What a run in progress needs besides its state."""
+
+    file: WorkflowFile
+    specs: dict[int, JobSpec] = field(default_factory=dict)
+    tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    cancelled: bool = False
+
+
+class Actions(Catalogue):
+    """The Actions service of one sandbox."""
+
+    def __init__(self, hub: Sandbox) -> None:
+        super().__init__(hub)
+        self.plans: dict[int, Plan] = {}
+
+    async def start(
+        self,
+        repository: Repository,
+        file: WorkflowFile,
+        *,
+        event: str,
+        actor: User,
+        sha: str,
+        ref: str,
+        title: str,
+        payload: dict[str, Any],
+        checkout: str | None = None,
+        branch: str | None = None,
+        pulls: list[PullRequest] | None = None,
+        inputs: dict[str, Any] | None = None,
+    ) -> WorkflowRun:
+        """Make a run and set its first jobs going. A disabled workflow is for the caller to refuse."""
+        workflow = self.workflow(repository, file)
+        workflow.runs += 1
+        now = self.hub.now()
+        run = WorkflowRun(
+            id=self.hub.new_id(),
+            repository=repository,
+            workflow_id=workflow.id,
+            path=file.path,
+            name=file.name,
+            display_title=title,
+            number=workflow.runs,
+            event=event,
+            head_branch=branch or ref.removeprefix("refs/heads/").removeprefix("refs/tags/"),
+            head_sha=sha,
+            actor=actor,
+            triggered_by=actor,
+            created_at=now,
+            updated_at=now,
+            started_at=now,
+            pulls=pulls if pulls is not None else self._pulls(repository, sha, event),
+            inputs=inputs or {},
+            payload=payload,
+            ref=ref,
+            checkout_sha=checkout or sha,
+        )
+        if file.run_name is not None:
+            try:
+                run.display_title = interpolate(file.run_name, context_of(self.hub, run)) or title
+            except ExpressionError as error:
+                run.display_title = f"{title} ({error})"
+        repository.runs[run.id] = run
+        await self._begin(run, file, file.jobs)
+        return run
+
+    @staticmethod
+    def _pulls(repository: Repository, sha: str, event: str) -> list[PullRequest]:
+        if event != "push":
+            return []
+        return [pull for pull in repository.pulls() if pull.state == "open" and pull.head_sha == sha]
+
+    # The life of a run
+
+    async def _begin(self, run: WorkflowRun, file: WorkflowFile, jobs: tuple[JobSpec, ...]) -> None:
+        plan = Plan(file)
+        self.plans[run.id] = plan
+        announce.run_requested(self.hub, run)
+        if file.error is not None:
+            announce.run_completed(self.hub, run, "failure")
+            return
+        for spec in jobs:
+            job = announce.job_queued(self.hub, run, spec)
+            plan.specs[job.id] = spec
+        self._advance(run)
+
+    def _advance(self, run: WorkflowRun) -> None:
+        """Start the jobs whose needs are met, skip those whose needs failed, end the run after the last."""
+        plan = self.plans[run.id]
+        moved = True
+        while moved:
+            moved = False
+            for job in run.latest_jobs:
+                if job.status != "queued" or job.id in plan.tasks or job.id not in plan.specs:
+                    continue
+                spec = plan.specs[job.id]
+                needed = [other for other in run.latest_jobs if self._key(plan, other) in spec.needs]
+                if any(other.status != "completed" for other in needed):
+                    continue
+                if self._skipped(run, plan, spec, needed):
+                    announce.job_completed(self.hub, job, "skipped")
+                    moved = True
+                else:
+                    plan.tasks[job.id] = self.hub.work(self._job(run, job, spec), name=f"job {job.name}")
+        if all(job.status == "completed" for job in run.latest_jobs) and run.status != "completed":
+            announce.run_completed(self.hub, run, self._conclusion(run, plan))
+
+    @staticmethod
+    def _key(plan: Plan, job: WorkflowJob) -> str:
+        return plan.specs[job.id].key if job.id in plan.specs else job.name
+
+    def _skipped(self, run: WorkflowRun, plan: Plan, spec: JobSpec, needed: list[WorkflowJob]) -> bool:
+        if plan.cancelled:
+            return True
+        bad = [job for job in needed if job.conclusion != "success"]
+        context = context_of(self.hub, run, spec, needs=self.needs(run))
+        context["job"] = {"status": "failure" if bad else "success"}
+        try:
+            return not condition(spec.condition, context)
+        except ExpressionError:
+            return False  # the job starts and tells the mistake in its log
+
+    def permissions(self, run: WorkflowRun, spec: JobSpec) -> Mapping[str, str]:
+        """What the job's token may do: as the job or the file says, else everything that a run can have."""
+        for asked in (spec.permissions, self.plans[run.id].file.permissions):
+            if asked is not None:
+                return asked
+        return dict.fromkeys(PERMISSIONS, "write")
+
+    def needs(self, run: WorkflowRun) -> dict[str, Any]:
+        """The `needs` context: result and outputs of every job that has ended."""
+        plan = self.plans[run.id]
+        return {
+            self._key(plan, job): {
+                "result": job.conclusion,
+                "outputs": plan.outputs.get(self._key(plan, job), {}),
+            }
+            for job in run.latest_jobs
+            if job.status == "completed"
+        }
+
+    async def _job(self, run: WorkflowRun, job: WorkflowJob, spec: JobSpec) -> None:
+        plan = self.plans[run.id]
+        try:
+            announce.job_started(self.hub, job)
+            conclusion, outputs = await perform(self, run, job, spec)
+            plan.outputs[spec.key] = outputs
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not plan.cancelled or task is None:
+                raise  # the sandbox itself is closing
+            task.uncancel()
+            conclusion = "cancelled"
+        announce.job_completed(self.hub, job, conclusion)
+        self._advance(run)
+
+    @staticmethod
+    def _conclusion(run: WorkflowRun, plan: Plan) -> str:
+        found = {job.conclusion for job in run.latest_jobs}
+        if plan.cancelled or "cancelled" in found:
+            return "cancelled"
+        for bad in ("timed_out", "failure"):
+            if bad in found:
+                return "failure" if bad == "failure" else "timed_out"
+        return "success" if "success" in found else "skipped"
+
+    # What people and Apps ask of a run
+
+    def cancel(self, run: WorkflowRun) -> bool:
+        """Stop a run; False when it is over already."""
+        if run.status == "completed":
+            return False
+        plan = self.plans[run.id]
+        plan.cancelled = True
+        for job in run.latest_jobs:
+            task = plan.tasks.get(job.id)
+            if task is not None and not task.done():
+                task.cancel()
+            if job.status == "queued":  # nothing of it runs yet that could tell of its end
+                announce.job_completed(self.hub, job, "cancelled")
+        self._advance(run)
+        return True
+
+    async def rerun(self, run: WorkflowRun, actor: User, *, failed_only: bool = False) -> bool:
+        """Run again as the next attempt, perhaps only the jobs that failed; False while it runs."""
+        if run.status != "completed":
+            return False
+        file = self.plans[run.id].file
+        kept = {job.name for job in run.latest_jobs if job.conclusion == "success"} if failed_only else set()
+        earlier = [job for job in run.latest_jobs if job.name in kept]
+        jobs = tuple(spec for spec in file.jobs if spec.name not in kept)
+        now = self.hub.now()
+        run.attempt += 1
+        run.status, run.conclusion = "queued", None
+        run.started_at = run.updated_at = now
+        run.triggered_by = actor
+        run.jobs.extend(announce.job_kept(self.hub, run, job) for job in earlier)
+        await self._begin(run, file, jobs)
+        return True

@@ -1,0 +1,254 @@
+"""The steps of one job, done for real: bash in a checkout, with GitHub's files and variables."""
+
+import asyncio
+import functools
+import itertools
+import operator
+import os
+import shutil
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox.actions.expressions import ExpressionError, condition, interpolate, text
+from sandbox.actions.workflow import JobSpec, StepSpec
+from sandbox.world_runs import WorkflowStep
+
+TIME_LIMIT = 300.0  # seconds of the computer for one step; a job that hangs must not hang the sandbox
+_BASH = ["bash", "--noprofile", "--norc", "-e"]
+
+
+class JobLog:
+    """A job's log in GitHub's format: a time stamp with seven decimals before every line."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        """Add text, one stamped line for each of its lines."""
+        stamp = self._now().strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+        self.lines.extend(f"{stamp} {part}" for part in line.split("\n"))
+
+    def group(self, title: str, *lines: str) -> None:
+        """Add a folded group."""
+        self.write("\n".join([f"##[group]{title}", *lines, "##[endgroup]"]))
+
+    def error(self, message: str) -> None:
+        """Add an error line."""
+        self.write(f"##[error]{message}")
+
+    @property
+    def text(self) -> str:
+        """The whole log."""
+        return "".join(f"{line}\n" for line in self.lines)
+
+
+@dataclass(slots=True)
+class StepRunner:
+    """Runs the steps of a job one after the other and says how it ended."""
+
+    spec: JobSpec
+    folder: Path
+    log: JobLog
+    context: dict[str, Any]
+    env: Mapping[str, str]
+    checkout: Callable[[Path], Awaitable[None]]
+    now: Callable[[], datetime]
+    changed: Callable[[], None]
+    steps: list[WorkflowStep] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+    _extra: dict[str, str] = field(default_factory=dict)
+    _paths: list[str] = field(default_factory=list)
+
+    @property
+    def workspace(self) -> Path:
+        """The folder that steps run in."""
+        return self.folder / "work"
+
+    async def run(self) -> str:
+        """Do everything; gives the job's conclusion ("success" or "failure")."""
+        self.workspace.mkdir(parents=True, exist_ok=True)
+        self.context["job"] = {"status": "success"}
+        self.context["steps"] = {}
+        self.context["env"] = dict(self.env)
+        await self._set_up()
+        for number, spec in enumerate(self.spec.steps, 2):
+            step = WorkflowStep(name=self._title(spec), number=number)
+            self.steps.append(step)
+            await self._one(spec, step)
+        self.outputs = {name: self._filled(text(value)) for name, value in self.spec.outputs.items()}
+        last = _instant("Complete job", len(self.steps) + 1, self.now())
+        self.steps.append(last)
+        return str(self.context["job"]["status"])
+
+    async def _set_up(self) -> None:
+        step = _instant("Set up job", 1, self.now())
+        self.steps.append(step)
+        self.log.write("Current runner version: 'sandbox'")
+        for word in self.spec.unsupported:
+            self.log.write(f"##[warning]The sandbox does not support `{word}` and goes on without it.")
+
+    def _filled(self, source: str) -> str:
+        return interpolate(source, self.context)
+
+    def _title(self, spec: StepSpec) -> str:
+        try:
+            return self._filled(spec.name)
+        except ExpressionError:
+            return spec.name
+
+    async def _one(self, spec: StepSpec, step: WorkflowStep) -> None:
+        step.started_at, step.status = self.now(), "in_progress"
+        try:
+            if condition(spec.condition, self.context):
+                self.changed()
+                step.conclusion = "success" if await self._perform(spec) else "failure"
+            else:
+                step.conclusion = "skipped"
+        except ExpressionError as error:
+            self.log.error(str(error))
+            step.conclusion = "failure"
+        step.status, step.completed_at = "completed", self.now()
+        outcome = step.conclusion
+        if outcome == "failure" and spec.continue_on_error:
+            step.conclusion = "success"
+        elif outcome == "failure":
+            self.context["job"]["status"] = "failure"
+        known = self.context["steps"].get(spec.identifier, {"outputs": {}})
+        if spec.identifier:
+            self.context["steps"][spec.identifier] = {
+                **known,
+                "outcome": outcome,
+                "conclusion": step.conclusion,
+            }
+        self.changed()
+
+    async def _perform(self, spec: StepSpec) -> bool:
+        if spec.uses is not None:
+            return await self._use(spec, spec.uses)
+        script = self._filled(spec.run or "")
+        env = {key: self._filled(text(value)) for key, value in spec.env.items()}
+        shell = spec.shell or self.spec.shell or "bash"
+        if shell not in ("bash", "sh"):
+            self.log.error(f"The sandbox runs bash and sh, not `{shell}`. Set `shell: bash` for this step.")
+            return False
+        shown = [f"\x1b[36;1m{line}\x1b[0m" for line in script.rstrip("\n").split("\n")]
+        self.log.group(
+            f"Run {script.strip().splitlines()[0] if script.strip() else ''}",
+            *shown,
+            "shell: /usr/bin/bash -e {0}" if shell == "bash" else "shell: /usr/bin/sh -e {0}",
+            *(["env:", *(f"  {key}: {value}" for key, value in env.items())] if env else []),
+        )
+        directory = self.workspace / self._filled(text(spec.directory or self.spec.directory or "."))
+        if not directory.is_dir():
+            self.log.error(f"The working directory {spec.directory or self.spec.directory} does not exist.")
+            return False
+        limit = TIME_LIMIT if spec.timeout_minutes is None else min(TIME_LIMIT, spec.timeout_minutes * 60)
+        status = await self._bash(script, env, directory, limit, spec.identifier, pipefail=spec.shell == "bash")
+        if status is None:
+            self.log.error(f"The step was stopped after {limit:.0f} seconds.")
+            return False
+        if status != 0:
+            self.log.error(f"Process completed with exit code {status}.")
+        return status == 0
+
+    async def _use(self, spec: StepSpec, uses: str) -> bool:
+        name = uses.split("@", 1)[0]
+        self.log.group(f"Run {uses}", *(f"  {key}: {value}" for key, value in spec.inputs.items()))
+        if name == "actions/checkout":
+            target = self.workspace / self._filled(text(spec.inputs.get("path", ".")))
+            await self.checkout(target)
+            self.log.write(f"HEAD is now at {self.context['github'].get('sha', '')}")
+        else:
+            self.log.write(f"##[warning]The action {uses} is not available in the sandbox; the step does nothing.")
+        return True
+
+    async def _bash(
+        self,
+        script: str,
+        env: Mapping[str, str],
+        directory: Path,
+        limit: float,
+        identifier: str,
+        *,
+        pipefail: bool,
+    ) -> int | None:
+        """Run a script in a process group of its own; its status, or None when it took too long."""
+        files = {
+            name: self.folder / name.lower()
+            for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STEP_SUMMARY")
+        }
+        for file in files.values():
+            file.write_text("")
+        path = os.pathsep.join([*reversed(self._paths), os.environ.get("PATH", "/usr/bin:/bin")])
+        process = await asyncio.create_subprocess_exec(
+            *_BASH,
+            *(["-o", "pipefail"] if pipefail else []),
+            "-c",
+            script,
+            cwd=directory,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            limit=1 << 20,
+            env={**self.env, **self._extra, **env, **{k: str(v) for k, v in files.items()}, "PATH": path},
+        )
+        assert process.stdout is not None  # noqa: S101 -- asked for with PIPE above
+        try:
+            async with asyncio.timeout(limit):
+                async for line in process.stdout:
+                    self.log.write(line.decode(errors="replace").rstrip("\r\n"))
+                status = await process.wait()
+        except TimeoutError:
+            return None
+        except ValueError as error:  # one line longer than asyncio's buffer
+            self.log.error(f"The output cannot be logged: {error}")
+            return 1
+        finally:
+            _end(process)
+            await process.wait()
+        self._extra.update(_assignments(files["GITHUB_ENV"].read_text(errors="replace")))
+        self._paths.extend(files["GITHUB_PATH"].read_text(errors="replace").split("\n")[:-1])
+        self.context["env"].update(self._extra)
+        if identifier:
+            found = _assignments(files["GITHUB_OUTPUT"].read_text(errors="replace"))
+            self.context["steps"][identifier] = {"outputs": found}
+        return status
+
+    def clean(self) -> None:
+        """Remove the job's folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _instant(name: str, number: int, when: datetime) -> WorkflowStep:
+    """A step of the runner itself, which takes no time."""
+    return WorkflowStep(
+        name=name, number=number, status="completed", conclusion="success", started_at=when, completed_at=when
+    )
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what is left of a step, children included; they would outlive the test."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _assignments(source: str) -> dict[str, str]:
+    """`name=value` lines and `name<<END … END` blocks, as steps write them into $GITHUB_OUTPUT."""
+    found: dict[str, str] = {}
+    lines = iter(source.split("\n"))
+    for line in lines:
+        name, separator, value = line.partition("=")
+        block, arrow, end = line.partition("<<")
+        if arrow and (not separator or len(block) < len(name)):
+            found[block] = "\n".join(itertools.takewhile(functools.partial(operator.ne, end), lines))
+        elif separator:
+            found[name] = value
+    return found

@@ -1,0 +1,94 @@
+"""Which events start which workflows: pushes, pull requests, `repository_dispatch`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox.git_objects import RefChange
+from sandbox.world_pulls import PullRequest
+from sandbox.world_runs import WorkflowRun
+
+if TYPE_CHECKING:
+    from sandbox.hub import Sandbox
+    from sandbox.world import Repository, User
+
+RUN_ACTOR = "github-actions[bot]"
+
+
+async def on_push(
+    hub: Sandbox, repository: Repository, change: RefChange, actor: User, payload: Mapping[str, Any]
+) -> None:
+    """Start the workflows that a moved branch or tag asks for; the run token's own pushes start none."""
+    if actor.login == RUN_ACTOR or not change.after.strip("0"):
+        return
+    branch = change.ref.removeprefix("refs/heads/") if change.ref.startswith("refs/heads/") else None
+    paths: tuple[str, ...] = ()
+    if change.before.strip("0"):
+        paths = tuple(c.path for c in await repository.git.changes(change.before, change.after, patches=False))
+    commit = await repository.git.commit(change.after)
+    for file in await hub.actions.files(repository, change.after):
+        if hub.actions.enabled(repository, file) and file.wants("push", branch=branch, paths=paths):
+            await hub.actions.start(
+                repository,
+                file,
+                event="push",
+                actor=actor,
+                sha=change.after,
+                ref=change.ref,
+                title=commit.message.split("\n", 1)[0],
+                payload=dict(payload),
+            )
+
+
+async def on_pull_request(
+    hub: Sandbox,
+    pull: PullRequest,
+    action: str,
+    actor: User,
+    payload: Mapping[str, Any],
+    merge_sha: str | None,
+) -> None:
+    """Start what a pull request asks for, on its merge with the base; nothing while it conflicts."""
+    if actor.login == RUN_ACTOR or merge_sha is None:
+        return
+    repository = pull.repository
+    paths = tuple(c.path for c in await repository.git.changes(pull.base_sha, merge_sha, patches=False))
+    for file in await hub.actions.files(repository, merge_sha):
+        wanted = file.wants("pull_request", action=action, branch=pull.base_ref, paths=paths)
+        if wanted and hub.actions.enabled(repository, file):
+            await hub.actions.start(
+                repository,
+                file,
+                event="pull_request",
+                actor=actor,
+                sha=pull.head_sha,
+                ref=f"refs/pull/{pull.number}/merge",
+                checkout=merge_sha,
+                branch=pull.head_ref,
+                title=pull.title,
+                payload=dict(payload),
+                pulls=[pull],
+            )
+
+
+async def on_dispatch(
+    hub: Sandbox, repository: Repository, event_type: str, actor: User, payload: Mapping[str, Any]
+) -> list[WorkflowRun]:
+    """`repository_dispatch`: start the default branch's workflows that listen for this type."""
+    branch = repository.default_branch
+    sha = repository.git.head(branch)
+    return [
+        await hub.actions.start(
+            repository,
+            file,
+            event="repository_dispatch",
+            actor=actor,
+            sha=sha,
+            ref=f"refs/heads/{branch}",
+            title=event_type,
+            payload=dict(payload),
+        )
+        for file in await hub.actions.files(repository, sha)
+        if hub.actions.enabled(repository, file) and file.wants("repository_dispatch", action=event_type)
+    ]

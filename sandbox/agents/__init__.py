@@ -1,0 +1,15 @@
+"""Scripted agents: they take the work that is dispatched and do what a test wrote for them."""
+
+from sandbox.agents.scripted import AgentCrash, AgentWork, ScriptedAgent
+from sandbox.agents.scripts import Crashes, FinishesWithoutPull, Nonsense, Stalls, WritesFiles
+
+__all__ = [
+    "AgentCrash",
+    "AgentWork",
+    "Crashes",
+    "FinishesWithoutPull",
+    "Nonsense",
+    "ScriptedAgent",
+    "Stalls",
+    "WritesFiles",
+]

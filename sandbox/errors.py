@@ -1,0 +1,52 @@
+"""The errors of the API, with the bodies that GitHub gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+DOCS = "https://docs.github.com/rest"
+
+
+class ApiError(Exception):
+    """Raised by a handler: answered with this status and GitHub's usual body."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        errors: Sequence[Mapping[str, Any] | str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        documentation_url: str = DOCS,
+    ) -> None:
+        super().__init__(f"{status} {message}")
+        self.status = status
+        self.headers = dict(headers or {})
+        self.body: dict[str, Any] = {"message": message}
+        if errors is not None:
+            self.body["errors"] = [dict(error) if isinstance(error, Mapping) else error for error in errors]
+        self.body |= {"documentation_url": documentation_url, "status": str(status)}
+
+
+def not_found() -> ApiError:
+    """404: it is not there, or you may not know that it is."""
+    return ApiError(404, "Not Found")
+
+
+def not_accessible() -> ApiError:
+    """403: the App was not granted what this needs."""
+    return ApiError(403, "Resource not accessible by integration")
+
+
+def invalid(resource: str, field: str, code: str = "invalid", message: str | None = None) -> ApiError:
+    """422 about one field; codes: missing, missing_field, invalid, already_exists, custom (with a
+    message).
+    """
+    error = {"resource": resource, "code": code, "field": field}
+    return ApiError(422, "Validation Failed", errors=[error | ({"message": message} if message else {})])
+
+
+def invalid_request(sentence: str) -> ApiError:
+    """422 for a body that does not have the shape the operation asks for."""
+    return ApiError(422, f"Invalid request.\n\n{sentence}")

@@ -1,0 +1,97 @@
+"""One way to start git: no hooks, no configuration of the machine, no prompts, bytes in and bytes out."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class GitError(Exception):
+    """Git refused a command; the text is what git said."""
+
+    def __init__(self, arguments: Sequence[str], status: int, stderr: str) -> None:
+        super().__init__(f"git {' '.join(arguments)} ended with status {status}: {stderr.strip()}")
+        self.status = status
+        self.stderr = stderr
+
+
+def git_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every git process: the machine's own configuration must not change a test's result.
+
+    Proxies of the machine are left out too: the sandbox only ever talks to 127.0.0.1.
+    """
+    return {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "true",
+        "GIT_AUTHOR_NAME": "GitHub Sandbox",
+        "GIT_AUTHOR_EMAIL": "sandbox@example.com",
+        "GIT_COMMITTER_NAME": "GitHub Sandbox",
+        "GIT_COMMITTER_EMAIL": "sandbox@example.com",
+        **(extra or {}),
+    }
+
+
+def run_git(
+    arguments: Sequence[str],
+    *,
+    directory: Path,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    allowed: Sequence[int] = (0,),
+) -> tuple[int, bytes]:
+    """Run git and wait in this thread; gives (exit status, standard output).
+
+    For setting the stage and for a test's own look at a repository; the server uses `git_process`.
+    Raises GitError when the exit status is not one of `allowed`.
+    """
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=directory,
+        input=stdin,
+        capture_output=True,
+        env=git_environment(environment),
+        check=False,
+    )
+    if done.returncode not in allowed:
+        raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
+    return done.returncode, done.stdout
+
+
+async def git_process(
+    arguments: Sequence[str],
+    *,
+    directory: Path,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    allowed: Sequence[int] = (0,),
+) -> tuple[int, bytes]:
+    """Run git without blocking the event loop; gives (exit status, standard output).
+
+    A cancelled caller takes the process with it. Raises GitError when the status is not one of `allowed`.
+    """
+    process = await asyncio.create_subprocess_exec(
+        "git",
+        *arguments,
+        cwd=directory,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=git_environment(environment),
+    )
+    try:
+        stdout, stderr = await process.communicate(stdin)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    status = await process.wait()
+    if status not in allowed:
+        raise GitError(arguments, status, stderr.decode(errors="replace"))
+    return status, stdout

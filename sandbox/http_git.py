@@ -1,0 +1,156 @@
+"""Git over smart HTTP: a bridge from aiohttp to `git http-backend`; clone, fetch and push are git's own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from sandbox.auth import Credential, authenticate
+from sandbox.errors import ApiError
+from sandbox.git import GitRepository
+from sandbox.git_command import git_environment
+from sandbox.git_objects import ZERO, RefChange
+from sandbox.pushes import after_push
+from sandbox.world import Repository, role_at_least
+
+if TYPE_CHECKING:
+    from sandbox.hub import Sandbox
+
+SERVICES = ("git-upload-pack", "git-receive-pack")
+
+
+@functools.cache
+def backend_path() -> Path:
+    """Where this machine's `git http-backend` lives. Raises FileNotFoundError when git came without it."""
+    found = subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True)
+    path = Path(found.stdout.strip()) / "git-http-backend"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: install git with its http-backend to serve repositories")
+    return path
+
+
+def wants_write(path: str, service: str) -> bool:
+    """Whether a smart HTTP request is part of a push."""
+    return path.endswith("git-receive-pack") or service == "git-receive-pack"
+
+
+async def answer(repository: GitRepository, request: web.Request, rest: str, login: str) -> web.Response:
+    """Pass one request to git and its CGI answer back; `rest` is the path below the repository."""
+    body = await request.content.read()
+    environment = git_environment(
+        {
+            "GIT_PROJECT_ROOT": str(repository.path.parent),
+            "PATH_INFO": f"/{repository.path.name}/{rest}",
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REMOTE_USER": login,
+            "REMOTE_ADDR": "127.0.0.1",
+            "REQUEST_METHOD": request.method,
+            "QUERY_STRING": request.query_string,
+            "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            # aiohttp has already unpacked a gzipped body, so Content-Encoding is not passed on.
+            "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        }
+    )
+    process = await asyncio.create_subprocess_exec(
+        str(backend_path()),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    try:
+        stdout, stderr = await process.communicate(body)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    head, separator, payload = stdout.partition(b"\r\n\r\n")
+    if not separator:
+        text = f"git http-backend gave no answer: {stderr.decode(errors='replace')}"
+        return web.Response(status=500, text=text)
+    status = 200
+    headers: dict[str, str] = {}
+    for line in head.decode(errors="replace").split("\r\n"):
+        name, _, value = line.partition(":")
+        if name.lower() == "status":
+            status = int(value.split()[0])
+        else:
+            headers[name] = value.strip()
+    return web.Response(status=status, headers=headers, body=payload)
+
+
+def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[RefChange]:
+    """What a push did: the refs that were made, moved or deleted between two looks."""
+    return [
+        RefChange(ref, before.get(ref, ZERO), after.get(ref, ZERO))
+        for ref in sorted({*before, *after})
+        if before.get(ref) != after.get(ref)
+    ]
+
+
+def _challenge(message: str) -> web.Response:
+    return web.Response(status=401, text=message, headers={"WWW-Authenticate": 'Basic realm="GitHub"'})
+
+
+def _refusal(
+    hub: Sandbox, repository: Repository | None, credential: Credential, *, write: bool
+) -> web.Response | None:
+    """Why the sender may not do this, or None."""
+    if repository is None or (credential.kind != "anonymous" and not credential.reaches(repository)):
+        return web.Response(status=404, text="Repository not found.")
+    if credential.kind == "app":
+        return web.Response(status=403, text="A JSON web token is no git credential; use an installation token.")
+    if credential.kind == "anonymous":
+        needs = write or repository.private
+        return _challenge("Authentication required.") if needs else None
+    if credential.kind in ("installation", "run"):
+        allowed = credential.holds(f"contents:{'write' if write else 'read'}")
+    else:
+        allowed = credential.user is not None and role_at_least(
+            repository.role_of(credential.user), "write" if write else "read"
+        )
+    if not allowed:
+        return web.Response(status=403, text=f"Permission to {repository.full_name}.git denied to {credential.name}.")
+    if write and repository.archived:
+        return web.Response(status=403, text="This repository was archived so it is read-only.")
+    return None
+
+
+async def serve(hub: Sandbox, request: web.Request) -> web.Response:
+    """One request of a git client; a fault of the sandbox itself is kept in `hub.errors`."""
+    try:
+        return await _serve(hub, request)
+    except Exception as error:
+        hub.errors.append(error)
+        raise
+
+
+async def _serve(hub: Sandbox, request: web.Request) -> web.Response:
+    _, owner, name, rest = request.path.split("/", 3)
+    repository = hub.find_repository(f"{owner}/{name.removesuffix('.git')}")
+    try:
+        credential = authenticate(hub, request.headers.get("Authorization"))
+    except ApiError:
+        return _challenge("Invalid username or token.")
+    service = request.query.get("service", "")
+    if rest != "info/refs" and rest not in SERVICES:
+        return web.Response(status=404, text="Only smart HTTP is served here.")
+    refusal = _refusal(hub, repository, credential, write=wants_write(rest, service))
+    if refusal is not None or repository is None:
+        return refusal or web.Response(status=404)
+    if rest != "git-receive-pack":
+        return await answer(repository.git, request, rest, credential.name)
+    async with repository.git.lock:
+        before = await repository.git.refs("refs/")
+        response = await answer(repository.git, request, rest, credential.name)
+        changes = moved(before, await repository.git.refs("refs/"))
+    if credential.user is not None:
+        await after_push(hub, repository, changes, credential.user)
+    return response

@@ -1,0 +1,41 @@
+"""Which permission an App needs before it may subscribe to an event. Source: GitHub's list of webhook
+events.
+"""
+
+from collections.abc import Mapping, Sequence
+
+NEEDED: dict[str, tuple[str, ...]] = {
+    "check_run": ("checks",),
+    "check_suite": ("checks",),
+    "create": ("contents",),
+    "delete": ("contents",),
+    "issue_comment": ("issues", "pull_requests"),
+    "issue_dependencies": ("issues",),
+    "issues": ("issues",),
+    "label": ("metadata",),
+    "member": ("members", "metadata"),
+    "merge_group": ("merge_queues",),
+    "milestone": ("issues", "pull_requests"),
+    "pull_request": ("pull_requests",),
+    "pull_request_review": ("pull_requests",),
+    "pull_request_review_comment": ("pull_requests",),
+    "pull_request_review_thread": ("pull_requests",),
+    "push": ("contents",),
+    "repository": ("metadata",),
+    "repository_dispatch": ("contents",),
+    "status": ("statuses",),
+    "sub_issues": ("issues",),
+    "workflow_dispatch": ("contents",),
+    "workflow_job": ("actions",),
+    "workflow_run": ("actions",),
+}
+
+
+def check_subscriptions(permissions: Mapping[str, str], events: Sequence[str]) -> None:
+    """Raise ValueError for an event that does not exist here or whose permission was not asked for."""
+    for event in events:
+        if event not in NEEDED:
+            raise ValueError(f"an App cannot subscribe to {event!r} here; it can to {', '.join(sorted(NEEDED))}")
+        if not any(permissions.get(name, "none") != "none" for name in NEEDED[event]):
+            needed = " or ".join(f"{name}: read" for name in NEEDED[event])
+            raise ValueError(f"to subscribe to {event!r} an App must ask for {needed}")

@@ -1,0 +1,1 @@
+"""What the clock does to a task: one file per job."""

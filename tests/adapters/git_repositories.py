@@ -1,0 +1,71 @@
+"""Real repositories for the tests of `adapters.git`, made with plain git commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+_ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "HOME": os.devnull,
+    "LC_ALL": "C",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.com",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.com",
+    "GIT_AUTHOR_DATE": "2026-01-31T12:00:00Z",
+    "GIT_COMMITTER_DATE": "2026-01-31T12:00:00Z",
+}
+
+Files = dict[bytes, bytes | None]
+
+
+class Work:
+    """A work tree in which a story is told; paths and contents are bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str | bytes, ok: bool = True) -> subprocess.CompletedProcess[bytes]:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.folder, env=_ENVIRONMENT, capture_output=True, check=False
+        )
+        if ok and done.returncode:
+            raise AssertionError(f"git {arguments!r}: {done.stderr!r}")
+        return done
+
+    def commit(self, files: Files, message: str = "change") -> str:
+        """Write (or with None remove) files and commit; gives the SHA."""
+        for path, content in files.items():
+            place = os.path.join(os.fsencode(self.folder), path)
+            if content is None:
+                os.unlink(place)
+            else:
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                Path(os.fsdecode(place)).write_bytes(content)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.sha("HEAD")
+
+    def branch(self, name: str, start: str = "main") -> None:
+        self.git("checkout", "-q", "-f", "-B", name, start)
+
+    def sha(self, name: str) -> str:
+        return self.git("rev-parse", name).stdout.decode().strip()
+
+    def real_merge(self, ours: str, theirs: str) -> tuple[bool, set[bytes], str | None]:
+        """Merge in the work tree: clean or not, the unmerged paths, the tree if clean."""
+        self.git("checkout", "-q", "-f", "--detach", ours)
+        done = self.git("merge", "--no-commit", "--no-ff", theirs, ok=False)
+        unmerged = self.git("ls-files", "-u", "-z").stdout.split(b"\0")
+        paths = {entry.partition(b"\t")[2] for entry in unmerged if entry}
+        tree = None if paths else self.git("write-tree").stdout.decode().strip()
+        self.git("reset", "-q", "--hard")
+        self.git("clean", "-qfdx")
+        self.git("checkout", "-q", "-f", "main")
+        return done.returncode == 0, paths, tree

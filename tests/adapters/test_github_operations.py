@@ -1,0 +1,458 @@
+"""Every operation against GitHub's own description: what is declared, and what is really sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from aiohttp import web
+from github_server import INSTALLATION, START, Asked, Server, comment, github, in_turn, issue, says
+
+from adapters.github import OPERATIONS, GitHub, GitHubClient, Operation, errors
+from adapters.github.caller import timestamp
+from adapters.github.operation import operation
+
+Json = dict[str, Any]
+
+
+@cache
+def description() -> Json:
+    """GitHub's description of its REST API, as kept with the tests."""
+    path = Path(__file__).parents[1] / "data" / "github" / "rest-api.json"
+    return dict(json.loads(path.read_text()))
+
+
+def resolved(part: Json) -> Json:
+    while "$ref" in part:
+        target: Json = description()
+        for key in part["$ref"].split("/")[1:]:
+            target = target[key]
+        part = target
+    return part
+
+
+def described(one: Operation) -> Json:
+    return dict(description()["paths"][one.path][one.method.lower()])
+
+
+def parameters(one: Operation, place: str) -> dict[str, Json]:
+    found = (resolved(parameter) for parameter in described(one).get("parameters", []))
+    return {parameter["name"]: parameter for parameter in found if parameter["in"] == place}
+
+
+def body_schema(one: Operation) -> Json:
+    body = resolved(described(one).get("requestBody", {}))
+    return resolved(body.get("content", {}).get("application/json", {}).get("schema", {}))
+
+
+def body_keys(schema: Json) -> Iterator[str]:
+    yield from schema.get("properties", {})
+    for choice in (*schema.get("oneOf", ()), *schema.get("anyOf", ())):
+        yield from body_keys(resolved(choice))
+
+
+@pytest.mark.parametrize("one", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_what_is_declared_is_what_github_describes(one: Operation) -> None:
+    assert described(one)["operationId"] == one.id
+    assert set(re.findall(r"\{(\w+)\}", one.path)) == set(parameters(one, "path"))
+    assert one.query <= set(parameters(one, "query"))
+    assert one.body <= set(body_keys(body_schema(one)))
+    assert one.slashes <= set(parameters(one, "path"))
+    if one.items is not None:
+        schema = resolved(described(one)["responses"]["200"]["content"]["application/json"]["schema"])
+        assert schema["properties"][one.items]["type"] == "array"
+
+
+def test_permissions_are_named_as_the_manifest_names_them() -> None:
+    known = resolved({"$ref": "#/components/schemas/app-permissions"})["properties"]
+    for one in OPERATIONS.values():
+        if one.permission is not None:
+            name, access = one.permission
+            assert access in known[name]["enum"]
+            assert one.method == "GET" or access == "write"
+        else:
+            assert one.path.startswith("/app")
+
+
+def test_an_operation_is_declared_once() -> None:
+    with pytest.raises(ValueError, match="declared twice"):
+        operation("issues/get", "GET", "/x", permission=None)
+
+
+def test_a_key_that_is_not_declared_is_never_sent() -> None:
+    with pytest.raises(ValueError, match="issues/update does not declare milestone"):
+        OPERATIONS["issues/update"].check_keys({}, {"milestone": 5})
+    with pytest.raises(ValueError, match="issues/get does not declare page"):
+        OPERATIONS["issues/get"].check_keys({"page": 1}, None)
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        timestamp(START.replace(tzinfo=None))
+
+
+USER: Json = {"id": 1, "login": "ada", "type": "User"}
+LABEL: Json = {"id": 1, "name": "task", "color": "ededed", "description": None}
+REPO: Json = {"id": 9, "name": "shop", "full_name": "acme/shop", "owner": USER}
+SHA = "a" * 40
+TIMES: Json = {"created_at": "2026-01-31T12:00:00Z", "updated_at": "2026-01-31T12:00:00Z"}
+END: Json = {"ref": "main", "sha": SHA, "repo": REPO}
+PULL: Json = {
+    "id": 1,
+    "number": 7,
+    "title": "t",
+    "state": "closed",
+    "head": END,
+    "base": END,
+    "user": USER,
+    "html_url": "https://x",
+    "merged_at": "2026-01-31T12:00:00Z",
+    **TIMES,
+}
+CHECK: Json = {"id": 1, "name": "c", "head_sha": SHA, "status": "queued"}
+RUN: Json = {"id": 1, "event": "push", "head_sha": SHA, "html_url": "https://x", **TIMES}
+JOB: Json = {"id": 1, "run_id": 1, "name": "j", "status": "completed", "head_sha": SHA}
+DELIVERY: Json = {
+    "id": 1,
+    "guid": "g",
+    "delivered_at": "2026-01-31T12:00:00Z",
+    "status": "OK",
+    "status_code": 200,
+    "event": "issues",
+}
+FILE: Json = {
+    "type": "file",
+    "path": "a/b",
+    "sha": SHA,
+    "size": 2,
+    "encoding": "base64",
+    "content": base64.b64encode(b"hi").decode() + "\n",
+}
+
+R = "acme/shop"
+Act = Callable[[GitHub], Awaitable[object]]
+CALLS: dict[str, tuple[Act, object]] = {
+    "issues/get": (lambda gh: gh.get_issue(R, 1), issue()),
+    "issues/list-for-repo": (
+        lambda gh: gh.list_issues(R, labels=["task"], state="all", since=START),
+        [issue()],
+    ),
+    "issues/create": (
+        lambda gh: gh.create_issue(R, title="t", body="b", labels=["task"], assignees=["ada"]),
+        issue(),
+    ),
+    "issues/update": (
+        lambda gh: gh.update_issue(
+            R, 1, title="t", body="", state="closed", state_reason="completed", assignees=[]
+        ),
+        issue(),
+    ),
+    "issues/list-comments": (lambda gh: gh.list_comments(R, 1, since=START), [comment()]),
+    "issues/get-comment": (lambda gh: gh.get_comment(R, 5), comment()),
+    "issues/create-comment": (lambda gh: gh.create_comment(R, 1, "hello"), comment()),
+    "issues/update-comment": (lambda gh: gh.update_comment(R, 5, "hello"), comment()),
+    "reactions/create-for-issue-comment": (
+        lambda gh: gh.react_to_comment(R, 5, "eyes"),
+        {"id": 1, "content": "eyes", "user": USER},
+    ),
+    "issues/list-dependencies-blocked-by": (lambda gh: gh.blocked_by(R, 1), [issue()]),
+    "issues/get-parent": (lambda gh: gh.parent(R, 1), issue()),
+    "issues/list-sub-issues": (lambda gh: gh.sub_issues(R, 1), [issue()]),
+    "issues/list-labels-for-repo": (lambda gh: gh.list_repo_labels(R), [LABEL]),
+    "issues/get-label": (lambda gh: gh.get_label(R, "status:ready"), LABEL),
+    "issues/create-label": (lambda gh: gh.create_label(R, "task", color="ededed", description="d"), LABEL),
+    "issues/update-label": (
+        lambda gh: gh.update_label(R, "a/b", new_name="c", color="ededed", description=""),
+        LABEL,
+    ),
+    "issues/list-labels-on-issue": (lambda gh: gh.list_issue_labels(R, 1), [LABEL]),
+    "issues/set-labels": (lambda gh: gh.set_issue_labels(R, 1, ["task", "P1", "task"]), [LABEL]),
+    "pulls/get": (lambda gh: gh.get_pull(R, 7), PULL),
+    "pulls/list": (lambda gh: gh.list_pulls(R, state="all", head="acme:task/1-1", base="main"), [PULL]),
+    "pulls/list-files": (lambda gh: gh.pull_files(R, 7), [{"filename": "a", "status": "added"}]),
+    "pulls/list-reviews": (
+        lambda gh: gh.pull_reviews(R, 7),
+        [{"id": 1, "state": "APPROVED", "html_url": "https://x", "user": None}],
+    ),
+    "repos/list-pull-requests-associated-with-commit": (lambda gh: gh.pulls_of_commit(R, SHA), [PULL]),
+    "pulls/merge": (
+        lambda gh: gh.merge_pull(R, 7, sha=SHA, method="squash", title="t", message="m"),
+        {"sha": SHA, "merged": True, "message": "ok"},
+    ),
+    "pulls/update-branch": (lambda gh: gh.update_branch(R, 7, expected_head_sha=SHA), {"message": "later"}),
+    "checks/list-for-ref": (
+        lambda gh: gh.list_check_runs(R, "task/1-1", name="c", latest=False),
+        {"total_count": 1, "check_runs": [CHECK]},
+    ),
+    "checks/list-suites-for-ref": (
+        lambda gh: gh.list_check_suites(R, SHA),
+        {"total_count": 1, "check_suites": [{"id": 1, "head_sha": SHA, "status": "queued"}]},
+    ),
+    "repos/get-combined-status-for-ref": (
+        lambda gh: gh.combined_status(R, SHA),
+        {"state": "pending", "sha": SHA, "total_count": 0, "statuses": []},
+    ),
+    "checks/create": (
+        lambda gh: gh.create_check_run(
+            R,
+            name="conflict-first",
+            head_sha=SHA,
+            status="completed",
+            conclusion="success",
+            external_id="1",
+            details_url="https://x",
+            started_at=START,
+            completed_at=START,
+            output={"title": "t", "summary": "s"},
+            actions=[{"label": "Hold", "description": "d", "identifier": "hold"}],
+        ),
+        CHECK,
+    ),
+    "checks/update": (
+        lambda gh: gh.update_check_run(R, 1, name="n", status="completed", conclusion="failure"),
+        CHECK,
+    ),
+    "actions/list-workflow-runs-for-repo": (
+        lambda gh: gh.list_workflow_runs(
+            R,
+            branch="b",
+            head_sha=SHA,
+            event="push",
+            status="completed",
+            actor="ada",
+            created=">=2026-01-31",
+            check_suite_id=1,
+        ),
+        {"total_count": 1, "workflow_runs": [RUN]},
+    ),
+    "actions/get-workflow-run": (lambda gh: gh.get_workflow_run(R, 1), RUN),
+    "actions/list-jobs-for-workflow-run": (
+        lambda gh: gh.list_run_jobs(R, 1),
+        {"total_count": 1, "jobs": [JOB]},
+    ),
+    "actions/download-job-logs-for-workflow-run": (lambda gh: gh.job_log_tail(R, 1, 100), "log"),
+    "actions/cancel-workflow-run": (lambda gh: gh.cancel_run(R, 1), {}),
+    "repos/create-dispatch-event": (lambda gh: gh.create_dispatch(R, "agent-task", {"a": 1}), None),
+    "actions/create-workflow-dispatch": (
+        lambda gh: gh.workflow_dispatch(R, "agent.yml", ref="main", inputs={"a": "b"}),
+        None,
+    ),
+    "repos/get": (lambda gh: gh.get_repository(R), REPO),
+    "repos/get-branch": (lambda gh: gh.get_branch(R, "task/1-1"), {"name": "x", "commit": {"sha": SHA}}),
+    "git/delete-ref": (lambda gh: gh.delete_branch(R, "task/1-1"), None),
+    "repos/compare-commits-with-basehead": (
+        lambda gh: gh.compare(R, "main", "task/1-1"),
+        {
+            "status": "ahead",
+            "ahead_by": 1,
+            "behind_by": 0,
+            "total_commits": 1,
+            "merge_base_commit": {"sha": SHA},
+        },
+    ),
+    "repos/get-commit": (
+        lambda gh: gh.get_commit(R, SHA),
+        {"sha": SHA, "commit": {"message": "m"}, "author": {}, "parents": []},
+    ),
+    "repos/get-content": (lambda gh: gh.get_content(R, ".github/a b.yml", ref="a/b"), FILE),
+    "repos/get-collaborator-permission-level": (
+        lambda gh: gh.permission_of(R, "dependabot[bot]"),
+        {"permission": "write", "role_name": "maintain", "user": USER},
+    ),
+    "apps/list-repos-accessible-to-installation": (
+        lambda gh: gh.installation_repositories(),
+        {"total_count": 1, "repositories": [REPO]},
+    ),
+}
+
+
+def matches(one: Operation, asked: Asked) -> bool:
+    pattern = re.sub(
+        r"\\\{(\w+)\\\}",
+        lambda hit: "(.+)" if hit[1] in one.slashes else "([^/]+)",
+        re.escape("/api" + one.path),
+    )
+    return asked.method == one.method and re.fullmatch(pattern, urlsplit(asked.path).path) is not None
+
+
+def check_schema(value: object, schema: Json) -> None:
+    """The part of JSON Schema that the description of request bodies uses."""
+    schema = resolved(schema)
+    if value is None:
+        assert schema.get("nullable"), schema
+        return
+    choices = [*schema.get("oneOf", ()), *schema.get("anyOf", ())]
+    if choices:
+        problems = []
+        for choice in choices:
+            try:
+                check_schema(
+                    value, {**choice, "properties": choice.get("properties", schema.get("properties", {}))}
+                )
+            except AssertionError as problem:
+                problems.append(problem)
+            else:
+                break
+        else:
+            raise AssertionError(problems)
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+    if schema.get("type") in kinds:
+        assert isinstance(value, kinds[schema["type"]]), (value, schema["type"])
+    if "enum" in schema:
+        assert value in schema["enum"]
+    if isinstance(value, dict):
+        assert set(schema.get("required", ())) <= set(value)
+        for key, item in value.items():
+            if key in schema.get("properties", {}):
+                check_schema(item, schema["properties"][key])
+    if isinstance(value, list) and "items" in schema:
+        for item in value:
+            check_schema(item, schema["items"])
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_what_is_sent_is_what_github_describes(name: str) -> None:
+    act, data = CALLS[name]
+    one = OPERATIONS[name]
+    async with github() as (server, client):
+        server.handler = says(data)
+        await act(client.installation(INSTALLATION))
+    [asked] = server.seen
+    assert matches(one, asked), asked.path
+    described_query = parameters(one, "query")
+    for key, value in parse_qsl(urlsplit(asked.path).query):
+        schema = resolved(described_query[key]["schema"])
+        check_schema(int(value) if schema.get("type") == "integer" else value, schema)
+    if asked.body is not None or resolved(described(one).get("requestBody", {})).get("required"):
+        check_schema(asked.body, body_schema(one))
+    assert server.calls[-1] == (name, 200)
+
+
+APP_CALLS: dict[str, tuple[Callable[[GitHubClient], Awaitable[object]], object]] = {
+    "apps/get-authenticated": (lambda client: client.app.get_app(), {"id": 42, "name": "o", "slug": "o"}),
+    "apps/list-installations": (
+        lambda client: client.app.list_installations(),
+        [{"id": 7, "account": USER}, {"id": 8, "account": {"id": 3, "slug": "big"}}],
+    ),
+    "apps/create-installation-access-token": (
+        lambda client: client.app.create_installation_token(8),
+        {"token": "ghs_x", "expires_at": "2026-01-31T13:00:00Z"},
+    ),
+    "apps/list-webhook-deliveries": (lambda client: first_delivery(client), [DELIVERY]),
+    "apps/redeliver-webhook-delivery": (lambda client: client.app.redeliver(5), {}),
+}
+
+
+async def first_delivery(client: GitHubClient) -> object:
+    return [delivery.guid async for delivery in client.app.hook_deliveries(status="failure")]
+
+
+@pytest.mark.parametrize("name", APP_CALLS)
+async def test_what_the_app_itself_sends_is_what_github_describes(name: str) -> None:
+    act, data = APP_CALLS[name]
+    async with github() as (server, client):
+        server.handler = says(data)
+        await act(client)
+    [asked] = server.asked
+    assert matches(OPERATIONS[name], asked)
+    assert set(dict(parse_qsl(urlsplit(asked.path).query))) <= set(parameters(OPERATIONS[name], "query"))
+    assert str(asked.authorization).count(".") == 2, "the App's own JWT"
+
+
+def test_every_operation_is_tried_here() -> None:
+    assert set(CALLS) | set(APP_CALLS) == set(OPERATIONS)
+
+
+# What some answers mean
+
+
+async def ask(server: Server, client: GitHubClient, act: Act, status: int, data: object) -> object:
+    server.handler = says(data, status)
+    return await act(client.installation(INSTALLATION))
+
+
+async def test_bodies_are_what_was_meant() -> None:
+    async with github() as (server, client):
+        server.handler = in_turn((200, [LABEL], {}), (200, issue(), {}))
+        gh = client.installation(INSTALLATION)
+        await gh.set_issue_labels(R, 1, ["task", "P1", "task"])
+        await gh.update_issue(R, 1, state="closed")
+    assert [asked.body for asked in server.seen] == [{"labels": ["P1", "task"]}, {"state": "closed"}]
+
+
+async def test_a_branch_that_is_gone_counts_as_deleted_before() -> None:
+    async with github() as (server, client):
+        gone = {"message": "Reference does not exist"}
+        delete: Act = lambda gh: gh.delete_branch(R, "task/1-1")  # noqa: E731 - one line says it best
+        assert await ask(server, client, delete, 204, None) is True
+        assert await ask(server, client, delete, 422, gone) is False
+        assert await ask(server, client, delete, 404, {"message": "Not Found"}) is False
+        with pytest.raises(errors.Invalid, match="protected"):
+            await ask(server, client, delete, 422, {"message": "Cannot delete a protected branch"})
+    assert unquote(server.seen[0].path) == "/api/repos/acme/shop/git/refs/heads/task/1-1"
+
+
+async def test_files_and_what_is_none() -> None:
+    async with github() as (server, client):
+        read: Act = lambda gh: gh.get_content(R, "a/b")  # noqa: E731
+        assert await ask(server, client, read, 200, FILE) == b"hi"
+        assert await ask(server, client, read, 404, {"message": "Not Found"}) is None
+        with pytest.raises(errors.Invalid, match="a/b is a directory"):
+            await ask(server, client, read, 200, [FILE])
+        with pytest.raises(errors.Invalid, match="a/b is a symlink"):
+            await ask(server, client, read, 200, {**FILE, "type": "symlink"})
+        with pytest.raises(errors.TooLarge, match="2 bytes"):
+            await ask(server, client, read, 200, {**FILE, "encoding": "none", "content": ""})
+        with pytest.raises(errors.UnexpectedAnswer, match="not encoded"):
+            await ask(server, client, read, 200, {**FILE, "content": "a"})
+
+
+async def test_a_task_without_a_parent_has_none() -> None:
+    async with github() as (server, client):
+        assert await ask(server, client, lambda gh: gh.parent(R, 1), 404, {"message": "Not Found"}) is None
+
+
+async def test_a_dispatch_may_or_may_not_name_its_run() -> None:
+    async with github() as (server, client):
+        start: Act = lambda gh: gh.workflow_dispatch(R, "agent.yml", ref="main")  # noqa: E731
+        assert await ask(server, client, start, 204, None) is None
+        made = await ask(server, client, start, 200, {"workflow_run_id": 5, "run_url": "u", "html_url": "h"})
+    assert getattr(made, "workflow_run_id", None) == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "message"), [(405, "Pull Request is not mergeable"), (409, "Head changed")]
+)
+async def test_a_merge_that_is_refused_is_a_conflict(status: int, message: str) -> None:
+    async with github() as (server, client):
+        with pytest.raises(errors.Conflict, match=message):
+            await ask(server, client, lambda gh: gh.merge_pull(R, 7, sha=SHA), status, {"message": message})
+
+
+async def test_questions_that_cannot_be_asked() -> None:
+    async with github() as (server, client):
+        gh = client.installation(INSTALLATION)
+        with pytest.raises(ValueError, match="comma"):
+            await gh.list_issues(R, labels=["a,b"])
+        with pytest.raises(ValueError, match="two dots"):
+            await gh.compare(R, "main", "a...b")
+    assert server.asked == []
+
+
+async def test_what_a_handler_does_is_counted_by_operation() -> None:
+    async with github() as (server, client):
+
+        async def refuse(request: web.Request) -> web.Response:
+            return web.json_response({"message": "Not Found"}, status=404)
+
+        server.handler = refuse
+        with pytest.raises(errors.NotFound):
+            await client.installation(INSTALLATION).get_issue(R, 1)
+    assert server.calls == [("apps/create-installation-access-token", 201), ("issues/get", 404)]

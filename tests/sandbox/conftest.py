@@ -1,0 +1,91 @@
+"""A stage for the sandbox's own tests: a repository, an App that writes down what it hears, a client that speaks as it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+from aiohttp import web
+
+from sandbox import Contract, Sandbox, TurnedClock
+from sandbox.world import App, Installation, Repository
+
+
+DATA = Path(__file__).parents[1] / "data" / "github"
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+EVERYTHING = {
+    "issues": "write",
+    "pull_requests": "write",
+    "checks": "write",
+    "statuses": "write",
+    "contents": "write",
+    "actions": "read",
+}
+EVENTS = ["issues", "issue_comment", "label", "check_run", "check_suite", "status", "issue_dependencies", "sub_issues"]
+
+
+class Stage:
+    """A sandbox with an App that writes down what it hears, and a client that speaks as the App."""
+
+    def __init__(self, hub: Sandbox, clock: TurnedClock, shop: Repository, app: App) -> None:
+        self.hub, self.clock, self.shop, self.app = hub, clock, shop, app
+        self.installation: Installation
+        self.answer = 202
+        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.http: aiohttp.ClientSession
+
+    @property
+    def events(self) -> list[str]:
+        out = []
+        for headers, body in self.heard:
+            action = json.loads(body).get("action")
+            out.append(headers["X-GitHub-Event"] + (f".{action}" if action else ""))
+        return out
+
+    def jwt(self) -> str:
+        now = int(self.hub.now().timestamp())
+        claims = {"iat": now - 60, "exp": now + 540, "iss": str(self.app.id)}
+        return jwt.encode(claims, self.app.private_key, algorithm="RS256")
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str
+    ) -> tuple[int, Any, Any]:
+        if token is None:
+            token = self.hub.installation_token(self.installation)
+        sent = {"Authorization": f"Bearer {token}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        if not token:
+            del sent["Authorization"]
+        url = path if path.startswith("http") else self.hub.url + path
+        async with self.http.request(method, url, json=body, headers=sent, allow_redirects=False) as answer:
+            text = await answer.text()
+            return answer.status, (json.loads(text) if text else None), answer.headers
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    clock = TurnedClock(NINE)
+    async with Sandbox(tmp_path / "hub", clock=clock, contract=Contract.load(DATA)) as hub:
+        shop = hub.repository("acme/shop", files={"cart.py": "print(1)\n"})
+        app = hub.app("bot", secret="s3cret", permissions=EVERYTHING, events=EVENTS)
+        here = Stage(hub, clock, shop, app)
+
+        async def hear(request: web.Request) -> web.Response:
+            here.heard.append((dict(request.headers), await request.read()))
+            return web.Response(status=here.answer)
+
+        receiver = web.Application()
+        receiver.router.add_post("/webhook", hear)
+        runner = web.AppRunner(receiver)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        app.webhook_url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhook"
+        here.installation = await hub.install(app, hub.organisation("acme"), [shop])
+        async with aiohttp.ClientSession() as here.http:
+            yield here
+        await runner.cleanup()

@@ -1,0 +1,266 @@
+"""Workflow runs: steps for real, jobs that need each other, cancel, re-run, dispatches, a test's verdicts."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandbox_kit import api, opened
+
+from sandbox import Sandbox
+from sandbox.actions.conclusion import Conclusion
+from sandbox.people import Person
+from sandbox.world import Repository, WorkflowRun
+
+HOME = "/repos/acme/shop"
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    async with opened(tmp_path) as hub:
+        hub.grant(hub.repository("acme/shop"), hub.user("alice"), "write")
+        events = [
+            "workflow_run",
+            "workflow_job",
+            "check_run",
+            "check_suite",
+            "workflow_dispatch",
+            "repository_dispatch",
+        ]
+        permissions = {"actions": "write", "checks": "write", "contents": "write"}
+        app = hub.app("ears", webhook_url="http://127.0.0.1:9/", permissions=permissions, events=events)
+        await hub.install(app, hub.organisation("acme"), [hub.repository("acme/shop")])
+        yield hub
+
+
+@pytest.fixture
+def shop(hub: Sandbox) -> Repository:
+    return hub.repository("acme/shop")
+
+
+@pytest.fixture
+def alice(hub: Sandbox) -> Person:
+    return hub.user("alice")
+
+
+async def pushed(hub: Sandbox, workflow: str, **files: str) -> WorkflowRun:
+    """Push a workflow file and give the run that it starts, once it is over."""
+    shop = hub.repository("acme/shop")
+    await hub.user("alice").pushes(shop, "main", {".github/workflows/ci.yml": workflow, **files})
+    await hub.settled()
+    return max(shop.runs.values(), key=lambda run: run.id)
+
+
+async def test_steps_hand_values_on(hub: Sandbox) -> None:
+    run = await pushed(
+        hub,
+        """
+name: CI
+on: push
+env: {GREETING: Hello}
+jobs:
+  first:
+    runs-on: ubuntu-latest
+    outputs: {word: "${{ steps.say.outputs.word }}"}
+    steps:
+      - uses: actions/checkout@v4
+      - id: say
+        run: |
+          echo "word=$GREETING $GITHUB_REF_NAME" >> "$GITHUB_OUTPUT"
+          echo "LATER=yes" >> "$GITHUB_ENV"
+          ls README.md
+      - run: test "$LATER" = yes
+        working-directory: .github
+      - run: echo never
+        if: failure()
+      - uses: someone/unknown@v1
+  second:
+    needs: first
+    runs-on: ubuntu-latest
+    steps:
+      - run: 'echo "got ${{ needs.first.outputs.word }} from ${{ github.actor }}"'
+""",
+    )
+    first, second = run.jobs
+    assert run.conclusion == "success", first.log
+    assert [step.conclusion for step in first.steps] == [
+        "success",
+        "success",
+        "success",
+        "success",
+        "skipped",
+        "success",
+        "success",
+    ]
+    assert "got Hello main from alice" in second.log
+    assert "The action someone/unknown@v1 is not available in the sandbox" in first.log
+
+
+async def test_a_failed_job_stops_what_needs_it_but_not_what_always_runs(hub: Sandbox) -> None:
+    run = await pushed(
+        hub,
+        """
+on: push
+jobs:
+  bad: {runs-on: x, steps: [{run: "echo no; exit 3"}, {run: echo after}]}
+  next: {needs: bad, runs-on: x, steps: [{run: echo next}]}
+  report: {needs: [bad, next], if: always(), runs-on: x, steps: [{run: "echo ${{ needs.bad.result }}"}]}
+  soft: {runs-on: x, steps: [{run: exit 1, continue-on-error: true}, {run: echo fine}]}
+""",
+    )
+    found = {job.name: job.conclusion for job in run.jobs}
+    assert found == {"bad": "failure", "next": "skipped", "report": "success", "soft": "success"}
+    assert run.conclusion == "failure"
+    assert "##[error]Process completed with exit code 3." in run.jobs[0].log
+    assert "echo after" not in run.jobs[0].log
+    assert [check.conclusion for check in hub.repository("acme/shop").check_runs(run.head_sha)] == [
+        "failure",
+        "skipped",
+        "success",
+        "success",
+    ]
+
+
+async def test_a_workflow_file_with_a_mistake_fails_at_once(hub: Sandbox) -> None:
+    run = await pushed(hub, "on: push\njobs: {a: {runs-on: x, steps: [{run: ls, uses: y}]}}\n")
+    assert (run.status, run.conclusion, run.jobs) == ("completed", "failure", [])
+
+
+async def test_nothing_starts_while_a_pull_request_conflicts(hub: Sandbox, shop: Repository, alice: Person) -> None:
+    workflow = "on: pull_request\njobs: {a: {runs-on: x, steps: [{run: 'true'}]}}\n"
+    await alice.pushes(shop, "main", {".github/workflows/ci.yml": workflow, "a": "1\n"})
+    await alice.pushes(shop, "work", {"a": "2\n"})
+    await alice.pushes(shop, "main", {"a": "3\n"})
+    await alice.opens_pull(shop, head="work", title="Two")
+    await hub.settled()
+    assert shop.runs == {}
+    await alice.pushes(shop, "work", {"a": "1\n"}, "Give way")
+    await hub.settled()
+    assert [(run.event, run.conclusion) for run in shop.runs.values()] == [("pull_request", "success")]
+
+
+async def test_a_test_decides_and_runs_again(hub: Sandbox, shop: Repository, alice: Person) -> None:
+    verdicts = [Conclusion.failure(step="tests", log="E   assert 1 == 2"), Conclusion.success(seconds=30)]
+    hub.ci(shop, lambda run: verdicts[run.attempt - 1] if run.event == "pull_request" else Conclusion.success())
+    await alice.pushes(shop, "work", {"a": "1\n"})
+    pull = await alice.opens_pull(shop, head="work", title="One")
+    await hub.settled()
+    run = max(shop.runs.values(), key=lambda run: run.id)
+    assert (run.event, run.conclusion, run.pulls) == ("pull_request", "failure", [pull])
+    assert "E   assert 1 == 2" in run.jobs[0].log
+    token = hub.token(alice)
+    shown = await api(hub, token, "GET", f"{HOME}/pulls/1")
+    assert shown["mergeable_state"] == "unstable"
+    await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/rerun-failed-jobs", status=201)
+    await hub.settled()
+    assert (run.attempt, run.status) == (2, "in_progress")
+    hub.clock.advance(30)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
+    await hub.settled()
+    assert run.conclusion == "success"
+    earlier = await api(hub, token, "GET", f"{HOME}/actions/runs/{run.id}/attempts/1")
+    assert (earlier["run_attempt"], earlier["conclusion"]) == (1, "failure")
+    assert (await api(hub, token, "GET", f"{HOME}/pulls/1"))["mergeable_state"] == "clean"
+
+
+async def test_a_run_can_be_stopped(hub: Sandbox, alice: Person) -> None:
+    shop = hub.repository("acme/shop")
+    hub.ci(shop, lambda _: Conclusion.success(seconds=3600))
+    await alice.pushes(shop, "main", {"a": "1\n"})
+    await hub.settled()
+    (run,) = shop.runs.values()
+    token = hub.token(alice)
+    await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/rerun", status=403)
+    await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/cancel", status=202)
+    await hub.settled()
+    assert (run.status, run.conclusion, run.jobs[0].conclusion) == ("completed", "cancelled", "cancelled")
+    await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/cancel", status=409)
+
+
+DISPATCHED = """
+name: agent
+run-name: "${{ inputs.agent }} takes ${{ inputs.task }}"
+on:
+  workflow_dispatch:
+    inputs:
+      agent: {required: true, type: choice, options: [codex, claude]}
+      task: {default: "7"}
+jobs:
+  work: {runs-on: x, steps: [{run: 'echo "agent ${{ inputs.agent }} task ${{ github.event.inputs.task }}"'}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"ref": "gone"}, "No ref found for: gone"),
+        ({"ref": "main", "inputs": {"agent": "codex", "colour": "red"}}, "Unexpected inputs provided"),
+        ({"ref": "main"}, "Required input 'agent' not provided"),
+        ({"ref": "main", "inputs": {"agent": "eliza"}}, "not in the list of allowed values"),
+    ],
+)
+async def test_a_senseless_dispatch_is_refused(hub: Sandbox, alice: Person, body: dict[str, Any], message: str) -> None:
+    await alice.pushes(hub.repository("acme/shop"), "main", {".github/workflows/agent.yml": DISPATCHED})
+    path = f"{HOME}/actions/workflows/agent.yml/dispatches"
+    answer = await api(hub, hub.token(alice), "POST", path, body, status=422)
+    assert message in answer["message"]
+
+
+async def test_a_dispatch_by_hand_names_its_run(hub: Sandbox, shop: Repository, alice: Person) -> None:
+    files = {
+        ".github/workflows/agent.yml": DISPATCHED,
+        ".github/workflows/ci.yml": "on: push\njobs: {a: {runs-on: x, steps: [{run: 'true'}]}}",
+    }
+    await alice.pushes(shop, "main", files)
+    token, home = hub.token(alice), f"{HOME}/actions/workflows"
+    await api(hub, token, "POST", f"{home}/ci.yml/dispatches", {"ref": "main"}, status=422)
+    await api(hub, token, "POST", f"{home}/none.yml/dispatches", {"ref": "main"}, status=404)
+    body = {"ref": "main", "inputs": {"agent": "codex"}, "return_run_details": True}
+    told = await api(hub, token, "POST", f"{home}/agent.yml/dispatches", body)
+    await hub.settled()
+    run = shop.runs[told["workflow_run_id"]]
+    assert (run.display_title, run.conclusion, run.inputs) == (
+        "codex takes 7",
+        "success",
+        {"agent": "codex", "task": "7"},
+    )
+    listed = await api(hub, token, "GET", f"{home}/agent.yml/runs?status=success")
+    assert [one["id"] for one in listed["workflow_runs"]] == [run.id]
+    assert [one["name"] for one in (await api(hub, token, "GET", home))["workflows"]] == [
+        "agent",
+        ".github/workflows/ci.yml",
+    ]
+    await api(hub, token, "PUT", f"{home}/agent.yml/disable", status=204)
+    await api(hub, token, "POST", f"{home}/agent.yml/dispatches", body, status=422)
+
+
+async def test_a_dispatch_event_has_limits_and_needs_no_listener(hub: Sandbox, shop: Repository, alice: Person) -> None:
+    token = hub.token(alice)
+    many = {"event_type": "x", "client_payload": {str(number): 1 for number in range(11)}}
+    large = {"event_type": "x", "client_payload": {"text": "x" * 65_536}}
+    for body in (many, large):
+        await api(hub, token, "POST", f"{HOME}/dispatches", body, status=422)
+    hub.violations.clear()  # GitHub's description names the first of those limits itself
+    await api(hub, token, "POST", f"{HOME}/dispatches", {"event_type": "x"}, status=204)
+    assert shop.runs == {}
+    assert hub.deliveries[-1].payload["client_payload"] == {}
+
+
+async def test_what_the_run_token_pushes_starts_nothing(hub: Sandbox, shop: Repository) -> None:
+    run = await pushed(
+        hub,
+        """
+on: push
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - uses: actions/checkout@v4
+      - run: |
+          git config user.name robot && git config user.email robot@example.com
+          echo 1 > made && git add made && git commit --quiet -m made
+          git push --quiet origin HEAD:refs/heads/made
+""",
+    )
+    assert run.conclusion == "success", run.jobs[0].log
+    assert shop.git.read("made", "made") == "1\n"
+    assert list(shop.runs.values()) == [run]

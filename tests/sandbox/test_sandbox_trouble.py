@@ -1,0 +1,167 @@
+"""What goes wrong on GitHub goes wrong here: lost and late webhooks, unclear answers, limits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from sandbox import Limits
+
+if TYPE_CHECKING:
+    from conftest import Stage
+
+COMMENTS = "/repos/acme/shop/issues/1/comments"
+
+
+async def test_a_lost_delivery_is_found_in_the_log_and_asked_for_again(stage: Stage) -> None:
+    hub = stage.hub
+    hub.faults.drop("issues", "opened")
+    await hub.user("alice").opens_issue(stage.shop, "Hello")
+    await hub.settled()
+    assert stage.events == ["installation.created"]
+    token = stage.jwt()
+    status, failed, _ = await stage.call("GET", "/app/hook/deliveries?status=failure", token=token)
+    assert [(one["event"], one["status_code"]) for one in failed] == [("issues", 502)]
+    status, whole, _ = await stage.call("GET", f"/app/hook/deliveries/{failed[0]['id']}", token=token)
+    assert whole["request"]["payload"]["issue"]["title"] == "Hello"
+    url = f"/app/hook/deliveries/{failed[0]['id']}/attempts"
+    assert (await stage.call("POST", url, token=token))[0] == 202
+    await hub.settled()
+    assert stage.events[-1] == "issues.opened"
+    assert stage.heard[-1][0]["X-GitHub-Delivery"] == failed[0]["guid"]
+    status, log, headers = await stage.call("GET", "/app/hook/deliveries?per_page=2", token=token)
+    assert [(one["guid"] == failed[0]["guid"], one["redelivery"]) for one in log] == [(True, True), (True, False)]
+    following = headers["Link"].split(";")[0].strip("<>")
+    assert [one["event"] for one in (await stage.call("GET", following, token=token))[1]] == ["installation"]
+    assert hub.violations == []
+
+
+async def test_a_receiver_that_fails_is_not_tried_again(stage: Stage) -> None:
+    stage.answer = 500
+    await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
+    await stage.hub.settled()
+    delivery = stage.hub.deliveries[-1]
+    assert (delivery.status_code, delivery.ok, delivery.attempts) == (500, False, 1)
+    stage.answer = 202
+    again = await stage.hub.redeliver(delivery.guid)
+    assert (again.status_code, again.ok, again.attempts) == (202, True, 2)
+    stage.app.webhook_url = "http://127.0.0.1:9/webhook"
+    assert (await stage.hub.redeliver(delivery.guid)).status_code == 502
+
+
+async def test_deliveries_repeat_wait_and_overtake(stage: Stage) -> None:
+    hub, alice = stage.hub, stage.hub.user("alice")
+    await hub.settled()
+    stage.heard.clear()
+    hub.faults.duplicate("issues", "opened")
+    issue = await alice.opens_issue(stage.shop, "Hello")
+    await hub.settled()
+    assert stage.events == ["issues.opened", "issues.opened"]
+    assert stage.heard[0] [0]["X-GitHub-Delivery"] == stage.heard[1][0]["X-GitHub-Delivery"]
+    hub.faults.delay("issue_comment", "created", seconds=30)
+    comment = await alice.comments(issue, "one")
+    await alice.edits_comment(comment, "two")
+    await hub.settled()
+    assert stage.events[2:] == ["issue_comment.edited"]
+    stage.clock.advance(30)
+    await hub.settled()
+    assert stage.events[3:] == ["issue_comment.created"]
+    hub.faults.reorder(2)
+    await alice.closes(issue)
+    await alice.reopens(issue)
+    await hub.settled()
+    assert stage.events[4:] == ["issues.reopened", "issues.closed"]
+
+
+async def test_unclear_answers(stage: Stage) -> None:
+    hub = stage.hub
+    issue = await hub.user("alice").opens_issue(stage.shop, "Hello")
+    hub.faults.answer("issues/create-comment", "500-done")
+    assert (await stage.call("POST", COMMENTS, {"body": "one"}))[0] == 500
+    hub.faults.answer("issues/create-comment", "502-not-done")
+    assert (await stage.call("POST", COMMENTS, {"body": "two"}))[0] == 502
+    hub.faults.answer("issues/create-comment", "hang-done")
+    with pytest.raises(aiohttp.ClientError):
+        await stage.call("POST", COMMENTS, {"body": "three"})
+    hub.faults.answer("issues/create-comment", "hang-not-done", seconds=20)
+    waiting = asyncio.create_task(stage.call("POST", COMMENTS, {"body": "four"}))
+    while not (stage.clock.next_due and hub.idle):
+        await asyncio.sleep(0)
+    await hub.settled()
+    stage.clock.advance(20)
+    with pytest.raises(aiohttp.ClientError):
+        await waiting
+    assert [comment.body for comment in issue.comments] == ["one", "three"]
+    hub.faults.answer("issues/get", "401-expired")
+    assert (await stage.call("GET", "/repos/acme/shop/issues/1"))[0] == 401
+    hub.faults.answer("issues/get", "403-secondary", seconds=7)
+    status, body, headers = await stage.call("GET", "/repos/acme/shop/issues/1")
+    assert (status, headers["Retry-After"]) == (403, "7")
+    hub.faults.answer("issues/get", "429")
+    assert (await stage.call("GET", "/repos/acme/shop/issues/1"))[0] == 429
+    hub.faults.answer("issues/get", "301-moved")
+    status, _, headers = await stage.call("GET", "/repos/acme/shop/issues/1")
+    assert (status, (await stage.call("GET", headers["Location"]))[0]) == (301, 200)
+    assert [one.status for one in hub.requests if one.operation_id == "issues/get"] == [401, 403, 429, 301, 200]
+    with pytest.raises(ValueError, match="unknown fault"):
+        hub.faults.answer("issues/get", "418")  # type: ignore[arg-type]
+    assert hub.violations == []
+
+
+async def test_the_hourly_limit(stage: Stage) -> None:
+    stage.hub.limits.requests_per_hour = 2
+    url = "/repos/acme/shop"
+    token = stage.hub.installation_token(stage.installation)
+    assert (await stage.call("GET", url, token=token))[2]["X-RateLimit-Remaining"] == "1"
+    tag = (await stage.call("GET", "/repos/acme/shop/labels", token=token))[2]["ETag"]
+    status, body, headers = await stage.call("GET", url, token=token)
+    assert (status, headers["X-RateLimit-Remaining"]) == (403, "0")
+    left = (await stage.call("GET", "/rate_limit", token=token))[1]["resources"]["core"]
+    assert left["remaining"] == 0
+    assert int(headers["X-RateLimit-Reset"]) == left["reset"]
+    stage.clock.advance(3599)
+    assert (await stage.call("GET", url, token=token))[0] == 403
+    stage.hub.limits.requests_per_hour = 5000
+    status, body, _ = await stage.call("GET", "/repos/acme/shop/labels", token=token, If_None_Match=tag)
+    assert (status, body) == (304, None)
+    assert stage.hub.violations == []
+
+
+async def test_a_version_that_is_known_costs_nothing(stage: Stage) -> None:
+    token = stage.hub.installation_token(stage.installation)
+    url = "/repos/acme/shop/labels"
+    first = (await stage.call("GET", url, token=token))[2]
+    again = await stage.call("GET", url, token=token, If_None_Match=first["ETag"])
+    assert again[0] == 304
+    assert again[2]["X-RateLimit-Used"] == first["X-RateLimit-Used"] == "1"
+    other = stage.hub.installation_token(stage.installation)
+    assert (await stage.call("GET", url, token=other, If_None_Match=first["ETag"]))[0] == 200
+    await stage.call("DELETE", url + "/bug", token=token)
+    assert (await stage.call("GET", url, token=token, If_None_Match=first["ETag"]))[0] == 200
+
+
+async def test_too_much_content_in_a_minute(stage: Stage) -> None:
+    assert Limits().content_per_minute == 80
+    stage.hub.limits.content_per_minute = 2
+    await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
+    statuses = [(await stage.call("POST", COMMENTS, {"body": "x"}))[0] for _ in range(3)]
+    assert statuses == [201, 201, 403]
+    stage.clock.advance(61)
+    assert (await stage.call("POST", COMMENTS, {"body": "x"}))[0] == 201
+
+
+async def test_malformed_requests_get_github_s_answers(stage: Stage) -> None:
+    url = stage.hub.url + "/repos/acme/shop/issues"
+    token = stage.hub.installation_token(stage.installation)
+    async with stage.http.post(url, data=b"{", headers={"Authorization": f"Bearer {token}"}) as answer:
+        assert (answer.status, (await answer.json())["message"]) == (400, "Problems parsing JSON")
+    assert (await stage.call("POST", "/repos/acme/shop/issues", {"body": "no title"}))[0] == 422
+    assert (await stage.call("POST", "/repos/acme/shop/issues", {"title": "x", "labels": "bug"}))[0] == 422
+    assert (await stage.call("GET", "/repos/acme/shop/issues/one"))[0] == 404
+    version = {"X_GitHub_Api_Version": "2022-11-28"}
+    assert (await stage.call("GET", "/repos/acme/shop", **version))[0] == 200
+    assert any("title" in one and "required" in one for one in stage.hub.violations)
+    assert any("issue_number='one'" in one for one in stage.hub.violations)
