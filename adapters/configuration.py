@@ -11,7 +11,9 @@ from adapters.github import GitHub
 from adapters.github.errors import GitHubError, Invalid, TooLarge
 from adapters.unit_of_work import Work
 from config.problems import ConfigError
-from config.repository import CONFIG_PATH, parse_repository_config
+from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_config
+from core.effects import MakeLabels
+from core.labels import labels_for
 
 log = structlog.get_logger()
 
@@ -26,11 +28,12 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
     """
     problems: list[str] = []
     text: str | None = None
+    config: RepositoryConfig | None = None
     try:
         raw = await github.get_content(full_name, CONFIG_PATH)
         if raw is not None:
             text = raw.decode("utf-8")
-            parse_repository_config(text, CONFIG_PATH)
+            config = parse_repository_config(text, CONFIG_PATH)
     except ConfigError as error:
         problems = [str(problem) for problem in error.problems]
     except (UnicodeDecodeError, Invalid, TooLarge) as error:
@@ -46,6 +49,9 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
     async with work.database.transaction() as connection:
         before = await repositories.config_sha(connection, repository_id)
         await repositories.update_repository(connection, repository_id, **values)
-        if not problems and before != digest and text is not None:
+        changed = config is not None and before != digest
+        if changed:
             await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now)
+    if config and changed and not config.dry_run:
+        await work.send(repository_id, 0, MakeLabels(labels_for(config)))
     log.info("configuration_read", repository=full_name, present=text is not None, problems=problems)

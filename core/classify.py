@@ -19,6 +19,8 @@ TITLE_FACTOR = 3  # a title says what a task is; its body also says how it came 
 MAX_BODY = 4_000  # characters; what a task is stands at its beginning
 DEFAULT_WEIGHT = 1
 
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t].*$", re.MULTILINE)
+
 
 @dataclass(frozen=True, slots=True)
 class ClassificationRules:
@@ -111,9 +113,11 @@ def plan(kind: Class) -> tuple[str, ...]:
 def classify(title: str, body_text: str, rules: ClassificationRules = DEFAULT_RULES) -> Classification:
     """The class of a task by its title and its goal in words. The same input gives the same answer.
 
+    Give the goal (`Intake.goal`) rather than the whole body, whose other sections speak of tests and documents
+    whatever the task is. Headings are left out in any case: one of the form's own is `Dependencies`.
     A tie, and a text without any known word, counts as functional: a test written first does no harm.
     """
-    head, body = plain(title[:1000]).lower(), plain(body_text[:MAX_BODY]).lower()
+    head, body = plain(title[:1000]).lower(), plain(_HEADING.sub("", body_text[:MAX_BODY])).lower()
     speaks: list[tuple[str, int]] = []
     against: list[tuple[str, int]] = []
     for phrases, found in ((rules.functional, speaks), (rules.non_functional, against)):

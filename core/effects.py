@@ -27,6 +27,20 @@ class SetLabels:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeLabels:
+    """The repository has these labels of ours, with their colours and descriptions."""
+
+    state: ClassVar[bool] = True
+    labels: tuple[str, ...]
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """One per repository."""
+        return "repository-labels"
+
+
+@dataclass(frozen=True, slots=True)
 class UpsertCard:
     """The task card shows the task as it is when this is sent. It is drawn then, so it needs no text here."""
 
@@ -215,6 +229,7 @@ class ReadChecks:
 
 Effect = (
     SetLabels
+    | MakeLabels
     | UpsertCard
     | Comment
     | React

@@ -228,7 +228,7 @@ def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ..
             "is longer than a path may be"
             if len(path) > MAX_FILE
             else "is a web address; give the path inside the repository"
-            if re.match(r"[a-z][a-z0-9+.-]*:/", path, re.IGNORECASE)
+            if re.match(r"[a-z][a-z0-9+.-]+:/", path, re.IGNORECASE)
             else "is not relative; paths start at the top of the repository, without `/`, `~` or a drive"
             if re.match(r"[/~:-]|[A-Za-z]:", path)
             else "leads out of the repository or into git's own files"

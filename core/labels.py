@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from config.labels import agent_label, capability_label
+from config.labels import FIXED_LABELS, agent_label, capability_label
+from config.repository import RepositoryConfig
 from core.task import Kind, Priority, Status, Task
 
 TASK = "task"
@@ -18,6 +19,16 @@ def labels_of(task: Task) -> tuple[str, ...]:
     if task.lease:
         labels.add(agent_label(task.lease.agent))
     return tuple(sorted(labels))
+
+
+def labels_for(policy: RepositoryConfig) -> tuple[str, ...]:
+    """All labels that a repository with this configuration can need from the start."""
+    capabilities = {c for agent in policy.agents.values() for c in agent.capabilities}
+    return (
+        *(label.name for label in FIXED_LABELS),
+        *(capability_label(name) for name in sorted(capabilities)),
+        *(agent_label(name) for name in policy.agents),
+    )
 
 
 def status_in(label: str) -> Status | None:

@@ -172,12 +172,12 @@ def command_lines(text: str) -> tuple[Line, ...]:
     tokens = parse(text)
     found: list[Line] = []
     open_tags: dict[str, int] = defaultdict(int)
-    for before, token in pairwise(tokens):
+    for index, token in enumerate(tokens):
         if token.type == "html_block":
             for tag in HTML_TAG_RE.finditer(token.content):
                 if (name := tag_name(tag[0]).lower()) in _CONTAINERS:
                     open_tags[name] = max(0, open_tags[name] + (-1 if tag[0].startswith("</") else 1))
-        elif token.type == "inline" and token.map and before.type == "paragraph_open" and before.level == 0:
+        elif token.type == "inline" and token.level == 1 and token.map and tokens[index - 1].type == "paragraph_open":
             content = token.content.split("\n")
             if any(open_tags.values()) or not any(_COMMAND.match(line) for line in content):
                 continue

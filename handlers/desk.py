@@ -34,6 +34,7 @@ class Desk:
     work: Work
     client: GitHubClient
     identity: Callable[[int], Awaitable[Identity]]
+    server_url: str  # of GitHub's pages and git: full addresses of issues begin with it
 
     async def repository(self, delivery: Delivery) -> RepositoryRow | None:
         """The repository of the delivery, known and up to date; None where we are not installed or it is archived.

@@ -66,7 +66,7 @@ async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> i
         linked = await store.task_of_pull(connection, repository.id, told.number)
         if linked is not None:
             return linked
-        named += closing_references(told.body or "", repository.full_name)
+        named += closing_references(told.body or "", repository.full_name, desk.server_url)
         for number in named:
             if await store.task(connection, repository.id, number):
                 return number

@@ -10,6 +10,7 @@ issue = await alice.opens_issue(shop, "A bug", labels=["bug"])
 await hub.settled()
 """
 
+from sandbox.actions.conclusion import Conclusion
 from sandbox.clock import Clock, RealClock, TurnedClock
 from sandbox.contract import Contract
 from sandbox.deliver import Delivery
@@ -22,6 +23,7 @@ from sandbox.serve import RequestRecord
 __all__ = [
     "ApiError",
     "Clock",
+    "Conclusion",
     "Contract",
     "Delivery",
     "FaultPlan",

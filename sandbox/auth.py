@@ -53,12 +53,16 @@ class Credential:
         return self.user.login if self.user is not None else "anonymous"
 
     def reaches(self, repository: Repository) -> bool:
-        """Whether the sender may know of the repository at all."""
+        """Whether the repository is one of those that the credential was given for."""
         if self.kind in ("installation", "run"):
             return self.repositories is None or repository.id in self.repositories
         if not repository.private:
             return True
         return self.user is not None and self.kind == "user" and repository.role_of(self.user) != "none"
+
+    def sees(self, repository: Repository) -> bool:
+        """Whether the sender may know of the repository: a public one can be read with any token."""
+        return not repository.private or self.reaches(repository)
 
     def holds(self, permission: str) -> bool:
         """Whether an App's or a run's token was granted `name:level`, or one of several parted by `|`."""
@@ -182,7 +186,11 @@ def permit(credential: Credential, repository: Repository | None, permission: st
             raise ApiError(403, "You must authenticate with an installation access token")
         return
     if credential.kind in ("installation", "run"):
-        if not credential.holds(permission):
+        if repository is not None and not credential.reaches(repository):
+            # A public repository without the App: there to be read, like for anybody else.
+            if not permission.endswith(":read"):
+                raise not_accessible()
+        elif not credential.holds(permission):
             raise not_accessible()
         return
     if repository is None:

@@ -64,6 +64,7 @@ class TurnedClock:
         self._now = start.astimezone(UTC)
         self._order = itertools.count()
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None], Work | None]] = []
+        self._slept = asyncio.Event()
 
     def now(self) -> datetime:
         """The time now, aware, in UTC."""
@@ -80,6 +81,7 @@ class TurnedClock:
         heapq.heappush(self._sleepers, (due, next(self._order), future, work))
         if work is not None:
             work.pause()
+        self._slept.set()
         try:
             await future
         except asyncio.CancelledError:
@@ -99,6 +101,12 @@ class TurnedClock:
                 if work is not None:
                     work.resume()
                 future.set_result(None)
+
+    async def sleeper(self) -> None:
+        """Return when somebody sleeps on this clock: at once, or when the next one lies down."""
+        while self.next_due is None:
+            self._slept.clear()
+            await self._slept.wait()
 
     @property
     def next_due(self) -> datetime | None:

@@ -104,8 +104,23 @@ class Contract:
 @functools.lru_cache(maxsize=4)
 def _load(directory: Path) -> Contract:
     rest = json.loads((directory / "rest-api.json").read_text())
+    _amend(rest)
     webhooks = json.loads((directory / "webhooks.json").read_text())
     return Contract(rest, webhooks)
+
+
+def _amend(rest: Schema) -> None:
+    """Correct the one place where GitHub's description contradicts every answer of GitHub.
+
+    The account of a listed installation would have to be a person and an enterprise at once (`allOf`); elsewhere the
+    same description says `anyOf`.
+    """
+    answers = rest.get("paths", {}).get("/app/installations", {}).get("get", {}).get("responses", {})
+    if "200" in answers:
+        items = answers["200"]["content"]["application/json"]["schema"]["items"]
+        account = items["properties"]["account"]
+        if "allOf" in account:
+            account["anyOf"] = account.pop("allOf")
 
 
 class _Document:
@@ -177,6 +192,8 @@ class _Operation:
         for name in names:
             hole = ".+?" if name in greedy else "[^/]+"
             expression = expression.replace(rf"\{{{name}\}}", f"(?P<{name}>{hole})")
+        # The root of a tree is the empty path: GitHub takes it with and without the slash.
+        expression = expression.replace("/(?P<path>.+?)", "(?:/(?P<path>.*))?")
         self.pattern = re.compile(expression)
         parts = path.strip("/").split("/")
         self.rank = (*(1 if "{" in part else 0 for part in parts), len(greedy))
@@ -216,7 +233,7 @@ class _Operation:
         match = self.pattern.fullmatch(path)
         values = match.groupdict() if match is not None else {}
         for name, schema in self._path.items():
-            if name in values and not _fits(schema, unquote(values[name])):
+            if values.get(name) is not None and not _fits(schema, unquote(values[name])):
                 found.append(f"path: {name}={values[name]!r} is not a {schema.get('type')}")
         for name, value in query.items():
             if name not in self._query:
@@ -285,7 +302,8 @@ def convert(schema: Any, *, closed: bool = False) -> Any:
             # GitHub writes oneOf where several may fit (two kinds of error, say), so it is read as anyOf.
             # The branches of allOf describe one object together: none of them can forbid the others' keys.
             made["allOf" if key == "allOf" else "anyOf"] = [
-                convert(one, closed=closed and key != "allOf") for one in value]
+                convert(one, closed=closed and key != "allOf") for one in value
+            ]
         elif key in ("items", "not", "additionalProperties"):
             made[key] = convert(value, closed=closed)
         elif key == "enum":

@@ -35,6 +35,12 @@ def backend_path() -> Path:
     return path
 
 
+def is_git(path: str) -> bool:
+    """Whether a request comes from a git client; `.git` may be left out of the address, as on GitHub."""
+    parts = path.split("/", 3)
+    return len(parts) == 4 and (parts[2].endswith(".git") or parts[3] in ("info/refs", *SERVICES))
+
+
 def wants_write(path: str, service: str) -> bool:
     """Whether a smart HTTP request is part of a push."""
     return path.endswith("git-receive-pack") or service == "git-receive-pack"

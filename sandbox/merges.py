@@ -36,7 +36,8 @@ def _check(pull: PullRequest, method: str, sha: str | None) -> None:
         raise _refused("Pull Request is not mergeable")
     if pull.draft:
         raise _refused("Pull Request is still a draft")
-    if sha is not None and sha != pull.head_sha:
+    actual = repository.git.ref(f"refs/heads/{pull.head_ref}")  # a push may be on its way to the pull request
+    if (sha is not None and sha != pull.head_sha) or actual not in (None, pull.head_sha):
         raise ApiError(409, "Head branch was modified. Review and try the merge again.")
     rule = pulls.missing(pull)
     if rule is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.auth import Credential
 from sandbox.keys import key_pair
@@ -23,6 +24,15 @@ RUN_PERMISSIONS = dict.fromkeys(("actions", "checks", "contents", "issues", "pul
 TOKEN_LIFE = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest that its owner has confirmed; its code is good once, for an hour."""
+
+    content: Mapping[str, Any]
+    owner: Account
+    expires_at: datetime
+
+
 class AppRegistry(Registry):
     """The part of the sandbox that knows Apps, installations and tokens."""
 
@@ -32,6 +42,7 @@ class AppRegistry(Registry):
         self.credentials: dict[str, Credential] = {}
         self.apps: dict[str, App] = {}
         self.installations: dict[int, Installation] = {}
+        self.manifests: dict[str, Manifest] = {}
         self._last_token = 0
         self._owner = self.organisation("github")
         self.actions_app = self._actions_app()
@@ -72,6 +83,38 @@ class AppRegistry(Registry):
         )
         self.apps[slug] = app
         return app
+
+    def confirm_manifest(self, content: Mapping[str, Any], owner: Account) -> str:
+        """The owner presses "Create GitHub App" on a manifest (`app.yml` as a dict).
+
+        Gives the code that `POST /app-manifests/{code}/conversions` turns into the App. Raises ValueError for a
+        manifest that lacks what GitHub asks for, or that wants events without their permission.
+        """
+        missing = [key for key in ("name", "url", "hook_attributes") if not content.get(key)]
+        if missing:
+            raise ValueError(f"the manifest lacks {', '.join(missing)}")
+        check_subscriptions(
+            {"metadata": "read", **content.get("default_permissions", {})}, content.get("default_events", [])
+        )
+        code = f"{self.random.getrandbits(160):040x}"
+        self.manifests[code] = Manifest(content, owner, self.now() + TOKEN_LIFE)
+        return code
+
+    def app_from_manifest(self, code: str) -> App | None:
+        """The App of a confirmed manifest; None when the code is unknown, used or older than an hour."""
+        manifest = self.manifests.pop(code, None)
+        if manifest is None or manifest.expires_at <= self.now():
+            return None
+        content = manifest.content
+        return self.app(
+            re.sub(r"[^a-z0-9]+", "-", str(content["name"]).lower()).strip("-"),
+            name=str(content["name"]),
+            owner=manifest.owner,
+            webhook_url=content["hook_attributes"].get("url"),
+            secret=f"{self.random.getrandbits(160):040x}",
+            permissions=content.get("default_permissions", {}),
+            events=content.get("default_events", []),
+        )
 
     def installation_of(self, app: App, repository: Repository) -> Installation | None:
         """The installation through which an App reaches a repository."""

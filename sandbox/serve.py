@@ -77,7 +77,7 @@ class Server:
         """Listen."""
         application = web.Application(client_max_size=MAX_BODY)
         application.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
@@ -92,8 +92,7 @@ class Server:
         work = self._hub.begin(f"{request.method} {request.path}")
         current_work.set(work)
         try:
-            segments = request.path.split("/")
-            if len(segments) > 3 and segments[2].endswith(".git"):
+            if http_git.is_git(request.path):
                 return await http_git.serve(self._hub, request)
             return await self._api(request)
         finally:
@@ -127,7 +126,7 @@ def encoded(body: Any) -> tuple[bytes | None, str]:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(), "application/json; charset=utf-8"
 
 
-class Hang(Exception):  # noqa: N818 - a fault that was asked for, not an error
+class Hang(Exception):
     """The fault plan wants no answer: the connection closes, after so many seconds or at once."""
 
     def __init__(self, seconds: float | None) -> None:
@@ -147,6 +146,7 @@ class Exchange:
         self.credential: Credential = ANONYMOUS
         self.headers: dict[str, str] = {
             "X-GitHub-Media-Type": "github.v3; format=json",
+            "X-GitHub-Api-Version-Selected": request.headers.get("X-GitHub-Api-Version", API_VERSIONS[0]),
             "X-GitHub-Request-Id": f"{hub.random.getrandbits(64):016X}",
         }
 
@@ -179,6 +179,9 @@ class Exchange:
             self.hub.errors.append(error)
             reply = Reply(500, {"message": "Server Error"})
         record.status, record.answer = reply.status, reply.body
+        if counted and "X-RateLimit-Limit" not in self.headers:
+            bucket = self.hub.meter.bucket(self.credential.bucket, "core", self.hub.now())
+            self.headers |= bucket.headers("core")
         reply.headers = {**self.headers, **reply.headers}
         if counted:
             self._check_answer(record, reply)
@@ -244,10 +247,10 @@ class Exchange:
         repository = self.hub.find_repository(name)
         if repository is None:
             moved = self.hub.repositories.get(self.hub.former_names.get(name.lower(), 0))
-            if moved is not None and self.credential.reaches(moved):
+            if moved is not None and self.credential.sees(moved):
                 raise self._moved(moved)
             raise not_found()
-        if not self.credential.reaches(repository) and self.credential.kind != "app":
+        if not self.credential.sees(repository) and self.credential.kind != "app":
             raise not_found()
         return repository
 

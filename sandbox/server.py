@@ -83,6 +83,7 @@ class Call:
             raise not_found()
         # Where `issues` or `pull_requests` would do, a plain issue still needs `issues`.
         limited = self.credential.kind in ("installation", "run")
+        limited = limited and self.credential.reaches(self.repository)
         if limited and issue.pull is None and "|" in (self.permission or ""):
             needed = next(one for one in (self.permission or "").split("|") if one.startswith("issues:"))
             if not self.credential.holds(needed):

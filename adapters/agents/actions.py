@@ -27,8 +27,13 @@ COMMENT_CHUNK = 60_000  # characters of a comment; GitHub's limit is 65,536
 
 def identify(run: WorkflowRun) -> tuple[int, int] | None:
     """Task and attempt that a workflow run works on, or None when it is not one of an agent."""
-    named = _RUN_NAME.match(run.display_title)
-    return (int(named[1]), int(named[2])) if named and run.event in DISPATCHES else None
+    return task_in_run_name(run.display_title) if run.event in DISPATCHES else None
+
+
+def task_in_run_name(title: str) -> tuple[int, int] | None:
+    """Task and attempt that the title of a run names, whoever wrote it."""
+    named = _RUN_NAME.match(title)
+    return (int(named[1]), int(named[2])) if named else None
 
 
 def news_of(run: WorkflowRun, attempt: int) -> RunSeen:

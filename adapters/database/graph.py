@@ -58,7 +58,7 @@ async def stored_dependencies(connection: AsyncConnection, repository_id: int, n
             t.dependencies.c.repository_id == repository_id, t.dependencies.c.number == number
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def save_dependencies(

@@ -160,7 +160,7 @@ async def holdings(connection: AsyncConnection, repository_id: int) -> dict[str,
         )
         .group_by(t.tasks.c.agent)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def assigned_counts(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
@@ -168,7 +168,7 @@ async def assigned_counts(connection: AsyncConnection, repository_id: int) -> di
     rows = await connection.execute(
         select(t.agents.c.name, t.agents.c.assigned).where(t.agents.c.repository_id == repository_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def count_assignment(connection: AsyncConnection, repository_id: int, agent: str) -> None:

@@ -14,6 +14,7 @@ from core.effects import (
     ClosePull,
     Comment,
     Effect,
+    MakeLabels,
     MergePull,
     PollAgent,
     React,
@@ -26,6 +27,7 @@ from core.effects import (
 
 SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     SetLabels: issues.set_labels,
+    MakeLabels: issues.make_labels,
     UpsertCard: issues.upsert_card,
     Comment: issues.comment,
     React: issues.react,

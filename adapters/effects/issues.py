@@ -9,7 +9,7 @@ from adapters.database import repositories, store
 from adapters.effects.errand import Errand, Sent
 from adapters.github.errors import Gone, Invalid, NotFound
 from config.labels import describe, is_ours
-from core.effects import CloseIssue, ClosePull, Comment, React, SetLabels, UpsertCard
+from core.effects import CloseIssue, ClosePull, Comment, MakeLabels, React, SetLabels, UpsertCard
 from core.texts import CARD_MARKER, card, comment_marker
 
 
@@ -22,6 +22,12 @@ async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
         return Sent()
     await _make_labels(effect.labels, errand)
     await github.set_issue_labels(name, effect.number, sorted(wanted))
+    return Sent()
+
+
+async def make_labels(effect: MakeLabels, errand: Errand) -> Sent:
+    """Make those labels that the repository lacks. GitHub's issue form drops a label that does not exist."""
+    await _make_labels(effect.labels, errand)
     return Sent()
 
 

@@ -17,6 +17,7 @@ from adapters.github.pulls import PullOperations
 from adapters.github.repositories import RepositoryOperations
 from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens
 from adapters.github.transport import Transport
+from adapters.github.users import UserOperations
 
 
 class GitHub(
@@ -27,6 +28,7 @@ class GitHub(
     ActionsOperations,
     RepositoryOperations,
     InstallationOperations,
+    UserOperations,
 ):
     """GitHub as one installation of the App sees it. Methods raise classes in `adapters.github.errors`."""
 

@@ -25,14 +25,18 @@ def digest(title: str, body: str) -> str:
     return hashlib.sha256(f"{title}\0{body}".encode(errors="surrogatepass")).hexdigest()
 
 
-def _classify(title: str, body: str, policy: RepositoryConfig) -> Classification:
-    """By the built-in words and the repository's own."""
+def _classify(issue: IssueFacts, policy: RepositoryConfig) -> Classification:
+    """By the built-in words and the repository's own.
+
+    Title, goal and criteria say what kind of work it is; "tests cover it" under Definition of done does not.
+    """
     own = policy.classification
     rules = ClassificationRules(
         functional=(*DEFAULT_RULES.functional, *own.functional),
         non_functional=(*DEFAULT_RULES.non_functional, *own.non_functional),
     )
-    return classify(title, body, rules)
+    wanted = "\n".join((issue.intake.goal, *(criterion.text for criterion in issue.intake.criteria)))
+    return classify(issue.title, wanted, rules)
 
 
 def seen(task: Task | None, signal: IssueSeen, context: Context) -> Decision:
@@ -66,7 +70,7 @@ def seen(task: Task | None, signal: IssueSeen, context: Context) -> Decision:
 def _new(issue: IssueFacts, context: Context) -> Task:
     intake = issue.intake
     title = one_line(issue.title, TITLE_LIMIT)
-    classified = _classify(title, issue.body, context.policy)
+    classified = _classify(issue, context.policy)
     overruled = next((kind for label in sorted(issue.labels) if (kind := kind_in(label))), None)
     by_form = Priority(intake.priority) if intake.priority else None
     return Task(
@@ -105,7 +109,7 @@ def _take_text(draft: Draft, signal: IssueSeen) -> None:
         intake = issue.intake
         changes: dict[str, object] = {}
         if not task.kind_overruled:
-            classified = _classify(issue.title, issue.body, draft.policy)
+            classified = _classify(issue, draft.policy)
             changes = {"kind": Kind(classified.kind), "kind_reason": classified.reason}
         if intake.priority and intake.priority != task.intake.priority:
             changes["priority"] = Priority(intake.priority)

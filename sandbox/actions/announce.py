@@ -40,12 +40,12 @@ def _job_event(hub: Sandbox, job: WorkflowJob, action: str) -> None:
     )
 
 
-def _check_event(hub: Sandbox, check: CheckRun, action: str) -> None:
+def _check_event(hub: Sandbox, job: WorkflowJob, check: CheckRun, action: str) -> None:
     hub.emit(
         check.repository,
         "check_run",
         action,
-        sender=hub.actions_app.bot,
+        sender=job.run.triggered_by or job.run.actor,
         check_run=render.check_run(hub, check),
     )
 
@@ -83,7 +83,7 @@ def job_queued(hub: Sandbox, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
     check.details_url = f"{hub.url}/{run.repository.full_name}/actions/runs/{run.id}/job/{job.id}"
     suite.runs.append(check)
     run.jobs.append(job)
-    _check_event(hub, check, "created")
+    _check_event(hub, job, check, "created")
     _job_event(hub, job, "queued")
     return job
 
@@ -132,7 +132,7 @@ def job_completed(hub: Sandbox, job: WorkflowJob, conclusion: str) -> None:
         check = job.check_run
         check.status, check.conclusion, check.completed_at = "completed", conclusion, now
         check.annotations = _annotations(job)
-        _check_event(hub, check, "completed")
+        _check_event(hub, job, check, "completed")
     _job_event(hub, job, "completed")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LOG_TICKET_LIFE = timedelta(minutes=1)
 DEFAULT_CI = """
 name: CI
-on: [push, pull_request]
+on: {push: {branches: [DEFAULT]}, pull_request: }
 jobs: {test: {runs-on: ubuntu-latest, steps: [{name: tests, run: "true"}]}}
 """
 
@@ -57,7 +57,10 @@ class Catalogue:
         if repository.id in self.hub.ci_scripts and not any(
             file.triggers.keys() & {"push", "pull_request"} for file in files
         ):
-            return [*files, parse_workflow(f"{FOLDER}/ci.yml", DEFAULT_CI)]
+            return [
+                *files,
+                parse_workflow(f"{FOLDER}/ci.yml", DEFAULT_CI.replace("DEFAULT", repository.default_branch)),
+            ]
         return files
 
     async def register(self, repository: Repository) -> list[Workflow]:

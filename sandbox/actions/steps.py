@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sandbox.actions.composite import run_composite
 from sandbox.actions.expressions import ExpressionError, condition, interpolate, text
 from sandbox.actions.workflow import JobSpec, StepSpec
 from sandbox.world_runs import WorkflowStep
@@ -80,7 +81,7 @@ class StepRunner:
             step = WorkflowStep(name=self._title(spec), number=number)
             self.steps.append(step)
             await self._one(spec, step)
-        self.outputs = {name: self._filled(text(value)) for name, value in self.spec.outputs.items()}
+        self.outputs = {name: self.filled(text(value)) for name, value in self.spec.outputs.items()}
         last = _instant("Complete job", len(self.steps) + 1, self.now())
         self.steps.append(last)
         return str(self.context["job"]["status"])
@@ -92,12 +93,13 @@ class StepRunner:
         for word in self.spec.unsupported:
             self.log.write(f"##[warning]The sandbox does not support `{word}` and goes on without it.")
 
-    def _filled(self, source: str) -> str:
+    def filled(self, source: str) -> str:
+        """A text with its `${{ … }}` replaced. Raises ExpressionError."""
         return interpolate(source, self.context)
 
     def _title(self, spec: StepSpec) -> str:
         try:
-            return self._filled(spec.name)
+            return self.filled(spec.name)
         except ExpressionError:
             return spec.name
 
@@ -106,7 +108,7 @@ class StepRunner:
         try:
             if condition(spec.condition, self.context):
                 self.changed()
-                step.conclusion = "success" if await self._perform(spec) else "failure"
+                step.conclusion = "success" if await self.perform(spec) else "failure"
             else:
                 step.conclusion = "skipped"
         except ExpressionError as error:
@@ -127,11 +129,12 @@ class StepRunner:
             }
         self.changed()
 
-    async def _perform(self, spec: StepSpec) -> bool:
+    async def perform(self, spec: StepSpec) -> bool:
+        """Do one step whatever its condition; gives whether it went well."""
         if spec.uses is not None:
             return await self._use(spec, spec.uses)
-        script = self._filled(spec.run or "")
-        env = {key: self._filled(text(value)) for key, value in spec.env.items()}
+        script = self.filled(spec.run or "")
+        env = {key: self.filled(text(value)) for key, value in spec.env.items()}
         shell = spec.shell or self.spec.shell or "bash"
         if shell not in ("bash", "sh"):
             self.log.error(f"The sandbox runs bash and sh, not `{shell}`. Set `shell: bash` for this step.")
@@ -143,7 +146,7 @@ class StepRunner:
             "shell: /usr/bin/bash -e {0}" if shell == "bash" else "shell: /usr/bin/sh -e {0}",
             *(["env:", *(f"  {key}: {value}" for key, value in env.items())] if env else []),
         )
-        directory = self.workspace / self._filled(text(spec.directory or self.spec.directory or "."))
+        directory = self.workspace / self.filled(text(spec.directory or self.spec.directory or "."))
         if not directory.is_dir():
             self.log.error(f"The working directory {spec.directory or self.spec.directory} does not exist.")
             return False
@@ -160,9 +163,11 @@ class StepRunner:
         name = uses.split("@", 1)[0]
         self.log.group(f"Run {uses}", *(f"  {key}: {value}" for key, value in spec.inputs.items()))
         if name == "actions/checkout":
-            target = self.workspace / self._filled(text(spec.inputs.get("path", ".")))
+            target = self.workspace / self.filled(text(spec.inputs.get("path", ".")))
             await self.checkout(target)
             self.log.write(f"HEAD is now at {self.context['github'].get('sha', '')}")
+        elif uses.startswith("./"):
+            return await run_composite(self, spec, self.workspace / uses)
         else:
             self.log.write(f"##[warning]The action {uses} is not available in the sandbox; the step does nothing.")
         return True

@@ -213,7 +213,7 @@ def _members(
         yield JobSpec(
             key=key,
             name=name,
-            steps=tuple(_step(key, number, step) for number, step in enumerate(steps, 1)),
+            steps=tuple(read_step(key, number, step) for number, step in enumerate(steps, 1)),
             needs=needs,
             condition=job.get("if"),
             env=_mapping(job.get("env"), f"jobs.{key}.env"),
@@ -229,7 +229,8 @@ def _members(
         )
 
 
-def _step(job: str, number: int, body: Any) -> StepSpec:
+def read_step(job: str, number: int, body: Any) -> StepSpec:
+    """One step of a job or of a composite action. Raises WorkflowError."""
     step = _mapping(body, f"step {number} of job {job}")
     run, uses = step.get("run"), step.get("uses")
     if (run is None) == (uses is None):

@@ -34,7 +34,7 @@ FOREVER = 365 * 24 * 3600.0  # seconds of the sandbox's clock
 ALL = ("actions", "checks", "contents", "issues", "pull_requests", "statuses")
 
 
-class AgentCrash(Exception):  # noqa: N818 - not an error of the sandbox: the agent was told to crash
+class AgentCrash(Exception):
     """The agent died; its job fails."""
 
 
@@ -191,7 +191,8 @@ class AgentWork:
             aiohttp.ClientSession(headers=headers) as session,
             session.request(method, f"{self.hub.url}/repos/{full_name}{path}", json=body) as response,
         ):
-            answer = await response.json() if response.content_length != 0 else None
+            text = await response.text()
+            answer = json.loads(text) if text else None
             if response.status >= 400:
                 raise AgentCrash(f"{method} {path} was answered {response.status}: {answer}")
             return answer

@@ -31,6 +31,21 @@ async def get_by_slug(call: Call) -> Reply:
     return Reply(200, render.app(call.hub, app))
 
 
+@route("POST", "/app-manifests/{code}/conversions", "apps/create-from-manifest")
+async def convert_manifest(call: Call) -> Reply:
+    """The App of a manifest that its owner has confirmed, with its secrets: the only time they are shown."""
+    app = call.hub.app_from_manifest(call.params["code"])
+    if app is None:
+        raise not_found()
+    secrets = {
+        "client_id": app.client_id,
+        "client_secret": f"{call.hub.random.getrandbits(160):040x}",
+        "webhook_secret": app.secret,
+        "pem": app.private_key,
+    }
+    return Reply(201, render.app(call.hub, app) | secrets)
+
+
 @route("GET", "/app/installations", "apps/list-installations", permission="jwt")
 async def list_installations(call: Call) -> Reply:
     """The App's installations."""

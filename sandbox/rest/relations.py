@@ -150,7 +150,7 @@ def _line(call: Call, one: IssueEvent | Comment) -> dict[str, object]:
 
 def _by_id(call: Call, wanted: int) -> Issue:
     for repository in call.hub.repositories.values():
-        if repository is call.repository or call.credential.reaches(repository):
+        if repository is call.repository or call.credential.sees(repository):
             for issue in repository.issues.values():
                 if issue.id == wanted:
                     return issue

@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox import render_pulls, reviews
 from sandbox.errors import ApiError, invalid_request, not_found
+from sandbox.rest.reactions import added, listed, taken
 from sandbox.server import Call, Reply, route
 from sandbox.world import Review, ReviewComment, User, role_at_least
 
@@ -209,3 +210,34 @@ async def delete_comment(call: Call) -> Reply:
     comment.pull.review_comments.remove(comment)
     reviews.tell_comment(call.hub, comment, "deleted", call.actor)
     return Reply(204)
+
+
+@route("GET", f"{COMMENT}/reactions", "reactions/list-for-pull-request-review-comment", permission=READ)
+async def list_reactions(call: Call) -> Reply:
+    """The reactions to a comment on a line."""
+    return listed(call, _comment(call).reactions)
+
+
+@route(
+    "POST",
+    f"{COMMENT}/reactions",
+    "reactions/create-for-pull-request-review-comment",
+    permission=WRITE,
+    role="read",
+    content=True,
+)
+async def react(call: Call) -> Reply:
+    """React to a comment on a line."""
+    return added(call, _comment(call).reactions)
+
+
+@route(
+    "DELETE",
+    f"{COMMENT}/reactions/{{reaction_id}}",
+    "reactions/delete-for-pull-request-comment",
+    permission=WRITE,
+    role="read",
+)
+async def take_reaction(call: Call) -> Reply:
+    """Take one's reaction back."""
+    return taken(call, _comment(call).reactions)

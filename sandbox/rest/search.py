@@ -12,7 +12,7 @@ from sandbox.world import Issue
 async def issues(call: Call) -> Reply:
     """Issues and pull requests that the sender may see."""
     query = call.query.get("q", "")
-    found = [one for one in search.find(call.hub, query) if call.credential.reaches(one.repository)]
+    found = [one for one in search.find(call.hub, query) if call.credential.sees(one.repository)]
     order = call.query.get("sort")
     if order not in (None, "created", "updated", "comments"):
         raise invalid("Search", "sort")

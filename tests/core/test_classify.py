@@ -32,9 +32,7 @@ def test_accuracy_on_the_labelled_set() -> None:
     check = [e for e in EXAMPLES if e["split"] == "check"]
     assert len(EXAMPLES) >= 60
     assert len(check) >= len(EXAMPLES) // 2
-    print(
-        f"\naccuracy: tune {accuracy(tune):.3f} of {len(tune)}, held out {accuracy(check):.3f} of {len(check)}"
-    )
+    print(f"\naccuracy: tune {accuracy(tune):.3f} of {len(tune)}, held out {accuracy(check):.3f} of {len(check)}")
     print(f"together {accuracy(EXAMPLES):.3f} of {len(EXAMPLES)}")
     assert accuracy(EXAMPLES) >= 0.9
     assert accuracy(check) >= 0.85
@@ -50,9 +48,7 @@ def test_no_example_stands_on_both_sides() -> None:
 def test_the_reason_names_the_words_on_both_sides() -> None:
     answer = classify("Fix the webhook", "It crashes when an order is paid.")
     assert answer.kind == "non-functional"
-    assert answer.reason == (
-        "Non-functional, because of “fix”, “crash*” (weight 16); against it “webhook*” (6)."
-    )
+    assert answer.reason == ("Non-functional, because of “fix”, “crash*” (weight 16); against it “webhook*” (6).")
 
 
 def test_the_title_weighs_more_than_the_body() -> None:
@@ -61,15 +57,17 @@ def test_the_title_weighs_more_than_the_body() -> None:
     assert classify("Slow", "voucher", rules).kind == "non-functional"
 
 
+def test_the_headings_of_the_form_say_nothing_about_a_task() -> None:
+    assert classify("Pay later", "### Goal\n\nCustomers can.\n\n### Dependencies\n\n#12").kind == "functional"
+    assert "dependenc" not in classify("Pay later", "### Goal\n\nCustomers can.\n\n### Dependencies").reason
+
+
 def test_weights_prefixes_phrases_and_nonsense_in_the_rules_of_a_repository() -> None:
     rules = ClassificationRules(functional=("pay*^5", "", "*", "x^y"), non_functional=("dead   letter^2",))
     assert classify("Payments", "dead\nletter", rules).reason == (
         "Functional, because of “pay*” (weight 15); against it “dead letter” (2)."
     )
-    assert (
-        classify("Prepaid dead-letter", "", rules).reason
-        == "Functional, because no word in it says otherwise."
-    )
+    assert classify("Prepaid dead-letter", "", rules).reason == "Functional, because no word in it says otherwise."
 
 
 def test_without_evidence_or_with_as_much_on_both_sides_a_test_comes_first() -> None:

@@ -92,7 +92,8 @@ def test_failing_tests_of_many_runners(line: str, test: str) -> None:
     ],
 )
 def test_the_first_error_of_many_tools(line: str) -> None:
-    log = f"Collecting packages\nFound 0 errors\n0 failed\nerror: 0\n{line}\nerror: a later one\n##[error]Process completed with exit code 2."
+    noise = "Collecting packages\nFound 0 errors\n0 failed\nerror: 0"
+    log = f"{noise}\n{line}\nerror: a later one\n##[error]Process completed with exit code 2."
     shown = line.removeprefix("E   ").replace("##[error]", "Error: ")
     shown = "Error: F401 unused import" if line.startswith("::") else shown
     assert excerpt(log).first_error == shown

@@ -9,7 +9,9 @@ from core.links import branch_name, closing_references, parse_branch
 REPOSITORY = "acme/shop"
 
 
-@pytest.mark.parametrize("word", "close closes closed fix fixes fixed resolve resolves resolved Fixes RESOLVED".split())
+@pytest.mark.parametrize(
+    "word", ["close", "closes", "closed", "fix", "fixes", "fixed", "resolve", "resolves", "Resolved", "FIXES"]
+)
 def test_each_of_githubs_keywords_counts(word: str) -> None:
     assert closing_references(f"{word} #12", REPOSITORY) == (12,)
 

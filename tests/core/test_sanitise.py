@@ -138,9 +138,7 @@ def test_cleaning_is_bounded_final_and_leaves_nothing_invisible(text: str) -> No
 @given(PIECES)
 def test_no_comment_is_left_in_the_rendered_page(text: str) -> None:
     page = MarkdownIt("commonmark").enable("table").parse(clean(text))
-    html = [
-        t.content for token in page for t in [token, *(token.children or [])] if t.type.startswith("html_")
-    ]
+    html = [t.content for token in page for t in [token, *(token.children or [])] if t.type.startswith("html_")]
     assert not [part for part in html if part.startswith(("<!--", "<?", "<!["))]
 
 

@@ -1,4 +1,4 @@
-"""A stage for the sandbox's own tests: a repository, an App that writes down what it hears, a client that speaks as it."""
+"""A stage for the sandbox's own tests: a repository, an App that writes down what it hears, a client that is it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from aiohttp import web
 
 from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.world import App, Installation, Repository
-
 
 DATA = Path(__file__).parents[1] / "data" / "github"
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ async def test_an_app_becomes_an_installation(stage: Stage) -> None:
     token = stage.jwt()
     status, app, _ = await stage.call("GET", "/app", token=token)
     assert (status, app["slug"], app["installations_count"]) == (200, "bot", 1)
-    status, found, _ = await stage.call("GET", "/repos/acme/shop/installation", token=token)
+    _, found, _ = await stage.call("GET", "/repos/acme/shop/installation", token=token)
     assert found["id"] == stage.installation.id
     url = f"/app/installations/{stage.installation.id}/access_tokens"
     status, made, _ = await stage.call("POST", url, {"permissions": {"issues": "read"}}, token=token)
@@ -75,7 +75,7 @@ async def test_permission_levels_carry_the_numeric_id(stage: Stage) -> None:
     alice = hub.user("alice")
     hub.grant(stage.shop, alice, "maintain")
     level = "/repos/acme/shop/collaborators/{}/permission"
-    status, body, _ = await stage.call("GET", level.format("Alice"))
+    _, body, _ = await stage.call("GET", level.format("Alice"))
     assert (body["permission"], body["role_name"], body["user"]["id"]) == ("write", "maintain", alice.id)
     hub.user("mallory")
     assert (await stage.call("GET", level.format("mallory")))[1]["role_name"] == "read"  # it is public

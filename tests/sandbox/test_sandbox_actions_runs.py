@@ -1,13 +1,17 @@
 """Workflow runs: steps for real, jobs that need each other, cancel, re-run, dispatches, a test's verdicts."""
 
+import asyncio
+import io
+import os
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_kit import api, opened
+from sandbox_kit import NINE, api, opened
 
-from sandbox import Sandbox
+from sandbox import Sandbox, TurnedClock
 from sandbox.actions.conclusion import Conclusion
 from sandbox.people import Person
 from sandbox.world import Repository, WorkflowRun
@@ -96,6 +100,51 @@ jobs:
     assert "The action someone/unknown@v1 is not available in the sandbox" in first.log
 
 
+async def test_a_composite_action_of_the_repository_runs(hub: Sandbox) -> None:
+    action = """
+name: Greet
+inputs: {who: {default: world}, again: {default: "no"}}
+outputs: {text: {value: "${{ steps.make.outputs.text }}"}}
+runs:
+  using: composite
+  steps:
+    - {id: make, shell: bash, run: 'echo "text=Hello ${{ inputs.who }}" >> "$GITHUB_OUTPUT"'}
+    - {if: "inputs.again == 'yes'", shell: bash, run: 'test -f "$GITHUB_ACTION_PATH/action.yml" && exit 4'}
+"""
+    workflow = """
+on: push
+jobs:
+  a:
+    runs-on: x
+    steps:
+      - uses: actions/checkout@v4
+      - {uses: ./.github/actions/greet, id: greet, with: {who: "${{ github.actor }}"}}
+      - run: echo "it said ${{ steps.greet.outputs.text }}"
+      - {uses: ./.github/actions/greet, with: {again: "yes"}}
+      - {uses: ./nowhere, if: always()}
+"""
+    run = await pushed(hub, workflow, **{".github/actions/greet/action.yml": action})
+    (job,) = run.jobs
+    assert "it said Hello alice" in job.log
+    assert "exit code 4" in job.log
+    assert "there is no action.yml" in job.log
+    assert [step.conclusion for step in job.steps[1:-1]] == ["success"] * 3 + ["failure"] * 2
+
+
+async def test_leaving_the_sandbox_ends_what_still_runs(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    async with Sandbox(root=tmp_path / "hub", clock=TurnedClock(NINE)) as hub:
+        shop = hub.repository("acme/shop")
+        hub.grant(shop, hub.user("alice"), "write")
+        steps = f"on: push\njobs: {{a: {{runs-on: x, steps: [{{run: 'echo $$ > {told}; sleep 600'}}]}}}}\n"
+        await hub.user("alice").pushes(shop, "main", {".github/workflows/ci.yml": steps})
+        pid = int(await asyncio.to_thread(told.read_text))
+        os.kill(pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 async def test_a_failed_job_stops_what_needs_it_but_not_what_always_runs(hub: Sandbox) -> None:
     run = await pushed(
         hub,
@@ -160,6 +209,24 @@ async def test_a_test_decides_and_runs_again(hub: Sandbox, shop: Repository, ali
     earlier = await api(hub, token, "GET", f"{HOME}/actions/runs/{run.id}/attempts/1")
     assert (earlier["run_attempt"], earlier["conclusion"]) == (1, "failure")
     assert (await api(hub, token, "GET", f"{HOME}/pulls/1"))["mergeable_state"] == "clean"
+
+
+async def test_logs_come_by_a_signed_address_that_grows_old(hub: Sandbox) -> None:
+    run = await pushed(hub, "on: push\njobs: {a: {runs-on: x, steps: [{run: echo hello}]}}\n")
+    token, home = hub.token(hub.user("alice")), f"{HOME}/actions"
+    one = f"{home}/runs/{run.id}"
+    archive = zipfile.ZipFile(io.BytesIO(await api(hub, token, "GET", f"{one}/logs")))
+    assert "hello" in archive.read("0_a.txt").decode()
+    assert len((await api(hub, token, "GET", f"{one}/attempts/1/jobs"))["jobs"]) == 1
+    assert (await api(hub, token, "GET", f"{home}/jobs/{run.jobs[0].id}"))["name"] == "a"
+    ticket = hub.actions.sign(f"job {run.repository.id} {run.jobs[0].id}")
+    assert "hello" in await api(hub, token, "GET", f"/_logs/{ticket}")
+    hub.clock.advance(61)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
+    await api(hub, token, "GET", f"/_logs/{ticket}", status=404)
+    await api(hub, token, "DELETE", f"{one}/logs", status=204)
+    await api(hub, token, "GET", f"{home}/jobs/{run.jobs[0].id}/logs", status=404)
+    await api(hub, token, "DELETE", one, status=204)
+    await api(hub, token, "GET", one, status=404)
 
 
 async def test_a_run_can_be_stopped(hub: Sandbox, alice: Person) -> None:

@@ -118,8 +118,7 @@ async def test_payloads_have_the_keys_of_real_ones(stage: Stage) -> None:
     assert (await stage.call("POST", RUNS, done))[0] == 201
     await hub.settled()
     ours = {
-        f"{headers['X-GitHub-Event']}.{json.loads(body)['action']}": json.loads(body)
-        for headers, body in stage.heard
+        f"{headers['X-GitHub-Event']}.{json.loads(body)['action']}": json.loads(body) for headers, body in stage.heard
     }
     names = (
         "issues.opened",

@@ -28,7 +28,7 @@ def address(hub: Sandbox, token: str, name: str = "acme/shop") -> str:
 
 
 async def test_a_public_repository_is_cloned_by_anybody_and_pushed_by_nobody(hub: Sandbox, tmp_path: Path) -> None:
-    await git(tmp_path, "clone", "--quiet", f"{hub.url}/acme/shop.git", "copy")
+    await git(tmp_path, "clone", "--quiet", f"{hub.url}/acme/shop", "copy")
     assert (tmp_path / "copy" / "README.md").read_text() == "# Shop\n"
     with pytest.raises(GitError, match=r"could not read|Authentication|terminal prompts"):
         await git(tmp_path / "copy", "push", "origin", "HEAD:refs/heads/work")

@@ -207,6 +207,9 @@ async def test_pull_requests_over_rest(hub: Sandbox, shop: Repository, alice: Pe
     await api(hub, hub.token(hub.user("bob")), "POST", f"{home}/pulls/1/reviews", review)
     (comment,) = await api(hub, token, "GET", f"{home}/pulls/1/comments")
     assert (comment["path"], comment["line"]) == ("cart.py", 1)
+    reactions = f"{home}/pulls/comments/{comment['id']}/reactions"
+    await api(hub, token, "POST", reactions, {"content": "eyes"}, status=201)
+    assert [one["content"] for one in await api(hub, token, "GET", reactions)] == ["eyes"]
     await alice.pushes(shop, "main", {"else.py": "1\n"})
     await api(hub, token, "PUT", f"{home}/pulls/1/update-branch", {}, status=202)
     assert shop.git.read("work", "else.py") == "1\n"

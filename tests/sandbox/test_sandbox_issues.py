@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,9 +66,7 @@ async def test_the_app_works_on_an_issue(stage: Stage) -> None:
         "POST", "/repos/acme/shop/labels", {"name": "status:ready", "color": "0E8A16", "description": "Go"}
     )
     assert (status, label["color"], label["default"]) == (201, "0e8a16", False)
-    status, body, _ = await stage.call(
-        "POST", "/repos/acme/shop/labels", {"name": "Status:Ready", "color": "ff0000"}
-    )
+    status, body, _ = await stage.call("POST", "/repos/acme/shop/labels", {"name": "Status:Ready", "color": "ff0000"})
     assert status == 422
     assert body["errors"] == [{"resource": "Label", "code": "already_exists", "field": "name"}]
     status, body, _ = await stage.call("POST", "/repos/acme/shop/labels", {"name": "x", "color": "red"})
@@ -140,7 +137,7 @@ async def test_lists_come_in_pages(stage: Stage) -> None:
     alice = stage.hub.user("alice")
     for number in range(5):
         await alice.opens_issue(stage.shop, f"Number {number}")
-    status, body, headers = await stage.call("GET", "/repos/acme/shop/issues?per_page=2&page=2&direction=asc")
+    _, body, headers = await stage.call("GET", "/repos/acme/shop/issues?per_page=2&page=2&direction=asc")
     assert [one["number"] for one in body] == [3, 4]
     links = headers["Link"]
     assert all(f'rel="{name}"' in links for name in ("next", "last", "first", "prev"))

@@ -1,0 +1,62 @@
+"""Before the agent: check the order, write the hand-off, switch to the branch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from handoff_text import handoff_text
+from order import Order, read_order
+from runner import ACTION_FOLDER, Refused, commit_of, git, give, run, setting
+
+
+def main() -> None:
+    """Write `packet.json` and `handoff.md` below RUNNER_TEMP, switch to the branch and set the step's outputs.
+
+    The hand-off lies outside the work tree, so that it never gets into a commit.
+    """
+    order = read_order(setting("TOKEN"))
+    folder = Path(setting("RUNNER_TEMP")) / "orchestrator"
+    folder.mkdir(parents=True, exist_ok=True)
+    packet, handoff = folder / "packet.json", folder / "handoff.md"
+    base_sha, start_sha = _switch(order)
+    packet.write_text(json.dumps(order.packet, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    handoff.write_text(handoff_text(order, packet), encoding="utf-8")
+    give(
+        kind=order.kind,
+        task=str(order.task),
+        attempt=str(order.attempt),
+        agent=order.agent,
+        branch=order.branch,
+        base=order.base,
+        base_sha=base_sha,
+        start_sha=start_sha,
+        folder=str(folder),
+        packet=str(packet),
+        handoff=str(handoff),
+    )
+
+
+def _switch(order: Order) -> tuple[str, str]:
+    """Be on the branch: the base's tip and the commit to start from.
+
+    Where the branch is at the origin already (this attempt was run before), the work goes on from there, because
+    what is pushed is never pushed over.
+    """
+    base = commit_of(f"refs/remotes/origin/{order.base}")
+    if base is None:
+        raise Refused(f"There is no branch {order.base!r} at the origin. Check out with fetch-depth: 0, and see `base`.")
+    start = commit_of(f"refs/remotes/origin/{order.branch}") or base
+    git("switch", "--quiet", "--no-track", "--force-create", order.branch, start)
+    # Not --global: on a runner of one's own that would outlive the run.
+    git("config", "user.name", f"{order.agent} (agent)")
+    git("config", "user.email", "41898282+github-actions[bot]@users.noreply.github.com")
+    exclude = Path(git("rev-parse", "--git-path", "info/exclude")[1])
+    exclude.parent.mkdir(parents=True, exist_ok=True)
+    with exclude.open("a", encoding="utf-8") as file:
+        file.write(f"/{ACTION_FOLDER}/\n")
+    return base, start
+
+
+if __name__ == "__main__":
+    run(main)

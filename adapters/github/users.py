@@ -1,0 +1,19 @@
+"""Accounts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from adapters.github.caller import Caller
+from adapters.github.models import User
+from adapters.github.operation import operation
+
+GET_USER: Final = operation("users/get-by-username", "GET", "/users/{username}", permission=None)
+
+
+class UserOperations(Caller):
+    """What anybody may know of an account."""
+
+    async def get_user(self, login: str) -> User:
+        """Give the account that has this login now; `id` is what lasts."""
+        return await self._one(GET_USER, User, {"username": login})

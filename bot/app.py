@@ -1,0 +1,151 @@
+"""The running bot: everything put together, started in order, stopped in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from adapters.clock import Clock, SystemClock
+from adapters.database.database import Database, describe_url
+from adapters.database.embedded import EmbeddedPostgres
+from adapters.database.queue import JobQueue
+from adapters.effects import Identity, Mirrors
+from adapters.git import Git, check_git_version
+from adapters.github import GitHubClient
+from adapters.github.exchange import DEFAULT_RETRY, RetryPolicy
+from adapters.outbox import Outbox
+from adapters.unit_of_work import Work
+from bot.health import Health
+from bot.jobs import register, run_worker
+from bot.metrics import Metrics
+from bot.webhook import MAX_BODY, WebhookEndpoint
+from config.agents import load_default_agents
+from config.settings import Settings
+from handlers import Desk
+from scheduler.startup import discover
+from scheduler.timer import run_timer
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Bot:
+    """All parts of one bot. Made by `assemble`."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    jobs: JobQueue
+    client: GitHubClient
+    work: Work
+    outbox: Outbox
+    desk: Desk
+    metrics: Metrics
+    web: web.Application
+
+    async def run(self) -> None:
+        """Work and keep time, until cancelled."""
+        await discover(self.work, self.client)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_worker(self.jobs, self.settings.workers))
+            group.create_task(run_timer(self.work, self.clock, self.settings.sweep_seconds))
+
+
+class _Identities:
+    """Who we are, asked once."""
+
+    def __init__(self, client: GitHubClient) -> None:
+        self._client = client
+        self._known: Identity | None = None
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, installation_id: int) -> Identity:
+        async with self._lock:
+            if self._known is None:
+                app = await self._client.app.get_app()
+                bot = await self._client.installation(installation_id).get_user(f"{app.slug}[bot]")
+                self._known = Identity(app.id, app.slug, bot.id)
+            return self._known
+
+
+@asynccontextmanager
+async def assemble(
+    settings: Settings, clock: Clock | None = None, retry: RetryPolicy = DEFAULT_RETRY
+) -> AsyncIterator[Bot]:
+    """A bot with its database up to date, ready to be served and run.
+
+    Raises `DatabaseError`, `DataDirectoryError`, `ConfigError` or `RuntimeError` (git) with a line that says what is
+    wrong: nothing is half started.
+    """
+    clock = clock or SystemClock()
+    load_default_agents()  # a mistake there must stop the start, not the first delivery
+    git = Git()
+    await check_git_version(git)
+    async with AsyncExitStack() as stack:
+        url = await _database_url(settings, stack)
+        database = Database(url, pool_size=settings.workers + 2)
+        stack.push_async_callback(database.close)
+        await database.migrate()
+        log.info("database_ready", database=describe_url(url), embedded=settings.database_url is None)
+        jobs = JobQueue(url, pool_size=settings.workers + 2)
+        await stack.enter_async_context(jobs.app.open_async())
+        metrics = Metrics()
+        client = GitHubClient(
+            api_url=settings.github_api_url,
+            graphql_url=settings.github_graphql_url,
+            app_id=settings.github_app_id,
+            private_key_pem=settings.github_private_key.get_secret_value(),
+            now=clock.now,
+            retry=retry,
+            on_call=metrics.on_call,
+            on_budget=metrics.on_budget,
+        )
+        await stack.enter_async_context(client)
+        work = Work(database, jobs, clock.now)
+        identity = _Identities(client)
+        mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
+        outbox = Outbox(work, client, mirrors, identity, metrics.on_sent)
+        desk = Desk(work, client, identity, settings.github_server_url)
+        register(jobs, desk, outbox)
+        secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
+        site = _web(WebhookEndpoint(database, jobs, clock, secrets, metrics), Health(database, clock, metrics))
+        yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, site)
+
+
+async def _database_url(settings: Settings, stack: AsyncExitStack) -> str:
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    server = EmbeddedPostgres(settings.data_dir)
+    url = await asyncio.to_thread(server.start)
+    stack.callback(server.stop)
+    return url
+
+
+def _web(webhook: WebhookEndpoint, health: Health) -> web.Application:
+    application = web.Application(client_max_size=MAX_BODY)
+    application.router.add_post("/webhook", webhook.handle)
+    application.router.add_get("/healthz", health.healthz)
+    application.router.add_get("/readyz", health.readyz)
+    application.router.add_get("/metrics", health.metrics)
+    return application
+
+
+@asynccontextmanager
+async def listening(bot: Bot) -> AsyncIterator[str]:
+    """The bot's web server, while inside; gives its address (port 0 in the settings: a free one)."""
+    runner = web.AppRunner(bot.web, access_log=None, shutdown_timeout=10)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, bot.settings.host, bot.settings.port)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        address = f"http://{host}:{port}"
+        log.info("listening", address=address)
+        yield address
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,88 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from adapters.database.database import DatabaseError
+from adapters.database.embedded import DataDirectoryError
+from bot.app import assemble, listening
+from bot.logs import configure_logs
+from config.problems import ConfigError
+from config.settings import Settings, SettingsError, load_settings
+
+app = typer.Typer(
+    name="orchestrator",
+    help="Runs a team of AI coding agents from a repository's own issues.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@app.command()
+def serve() -> None:
+    """Run the bot; settings come from the environment or from `.env` (docs/configuration.md)."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        _stop(str(error))
+    configure_logs(settings.log_level)
+    try:
+        asyncio.run(_serve(settings))
+    except (ConfigError, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
+        _stop(str(error))
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with assemble(settings) as bot, listening(bot) as address:
+        _errors.print(f"Listening on {address}; deliveries go to {address}/webhook", markup=False)
+        running = asyncio.create_task(bot.run())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+@app.command()
+def demo(
+    json: Annotated[bool, typer.Option("--json", help="Print only the summary, as one JSON object.")] = False,
+) -> None:
+    """Watch agents turn issues into merged code, in a GitHub sandbox on this machine."""
+    from bot.demo.run import run_demo  # the sandbox is not part of a running service
+
+    raise typer.Exit(run_demo(as_json=json))
+
+
+@app.command()
+def docs(
+    write: Annotated[bool, typer.Option("--write", help="Write them.")] = False,
+) -> None:
+    """Write the generated documentation, or check that it is up to date."""
+    from bot.docs import main as generate
+
+    raise typer.Exit(generate(write=write))
+
+
+def _stop(reason: str) -> NoReturn:
+    for line in reason.splitlines():
+        _errors.print(line, style="bold red", markup=False)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point of the command `orchestrator`."""
+    app()

@@ -1,0 +1,66 @@
+"""`/healthz`: the process lives. `/readyz`: it can do its work. `/metrics`: how it fares."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from datetime import datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from aiohttp import web
+
+from adapters.clock import Clock
+from adapters.database.database import Database
+from bot.metrics import Metrics
+
+
+@cache
+def build_sha() -> str:
+    """The commit that runs: `BUILD_SHA` of the environment, else what the checkout says, else `unknown`."""
+    if told := os.environ.get("BUILD_SHA"):
+        return told[:64]
+    here = Path(__file__).parent
+    try:
+        asked = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return asked.stdout.strip() or "unknown"
+
+
+class Health:
+    """The three endpoints that operators ask."""
+
+    def __init__(self, database: Database, clock: Clock, metrics: Metrics) -> None:
+        """Uptime counts from here."""
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._started: datetime = clock.now()
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """Always 200 while the process answers."""
+        uptime = (self._clock.now() - self._started).total_seconds()
+        body = {
+            "status": "ok",
+            "version": metadata.version("mcp-orchestrator"),
+            "build_sha": build_sha(),
+            "uptime_seconds": round(uptime, 3),
+        }
+        return web.json_response(body)
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """200 when deliveries can be taken, 503 with the reason when not."""
+        try:
+            await self._database.ping()
+        except Exception as error:  # whatever it is, it means that we cannot work
+            return web.json_response({"status": "not ready", "reason": type(error).__name__}, status=503)
+        return web.json_response({"status": "ready"})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Prometheus's text format."""
+        text = await self._metrics.text(self._database, self._clock.now())
+        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

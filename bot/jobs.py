@@ -1,0 +1,130 @@
+"""The jobs: what a worker does with a delivery, a due deadline, and a full outbox.
+
+No job ever disappears. One that fails for a reason in the world is set down as a deadline and comes back; one that
+dies with its worker is put back into the queue by the timer; one that is interrupted by a shutdown is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import procrastinate
+import structlog
+
+from adapters.database import store
+from adapters.database.inbox import load_delivery, mark_delivery
+from adapters.database.queue import DELIVERY, DUE, SEND, JobQueue
+from adapters.github.errors import GitHubError
+from adapters.outbox import Outbox, is_hopeless, pause_after
+from adapters.unit_of_work import NoConfiguration
+from handlers import HANDLERS, Delivery, Desk
+from scheduler.due import due as handle_due
+
+log = structlog.get_logger()
+
+# A worker looks for jobs when it is told of a new one. A job that waited for a lock is not new: this is how often,
+# in seconds, the worker looks by itself.
+POLL_SECONDS = 0.2
+HEARTBEAT_SECONDS = 1.0
+STALLED_SECONDS = 60.0  # after which a dead worker's row goes; its jobs are put back long before
+SHUTDOWN_SECONDS = 10.0
+RESTART_PAUSE = 1.0
+_AGAIN = procrastinate.RetryStrategy(max_attempts=20, wait=1)  # for what is not the world's fault: shutdown, database
+
+
+def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
+    """Tell the queue what its jobs do."""
+
+    @jobs.app.task(name=DELIVERY, retry=_AGAIN)
+    async def delivery(guid: str) -> None:
+        await handle_delivery(desk, guid)
+
+    @jobs.app.task(name=DUE, retry=_AGAIN)
+    async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
+        with structlog.contextvars.bound_contextvars(subject=subject, kind=kind):
+            try:
+                await handle_due(desk.work, desk.client, repository_id, subject, kind, attempt)
+            except (GitHubError, NoConfiguration) as error:
+                log.warning("deadline_later", error=str(error))  # it is set anew already
+
+    @jobs.app.task(name=SEND, retry=_AGAIN)
+    async def send(repository_id: int, number: int) -> None:
+        await outbox.send_waiting(repository_id, number)
+
+
+async def handle_delivery(desk: Desk, guid: str) -> None:
+    """Handle a stored delivery; a failure is noted and comes back later, or stays visible when nothing helps."""
+    work = desk.work
+    async with work.database.transaction() as connection:
+        stored = await load_delivery(connection, guid)
+    if stored is None or stored.handled:
+        return
+    with structlog.contextvars.bound_contextvars(delivery=guid, event_name=stored.event, action=stored.action):
+        payload: dict[str, Any] = json.loads(stored.payload)
+        told = Delivery(guid, stored.event, stored.action, payload, stored.received_at)
+        try:
+            await HANDLERS[stored.event](told, desk)
+        except NoConfiguration:
+            log.info("delivery_only_observed")
+        except Exception as error:
+            await _failed(desk, guid, stored.tries + 1, stored.repository_id or 0, error)
+            return
+        async with work.database.transaction() as connection:
+            await mark_delivery(connection, guid, handled_at=work.now(), error=None)
+
+
+async def _failed(desk: Desk, guid: str, tries: int, repository_id: int, error: Exception) -> None:
+    work = desk.work
+    hopeless = is_hopeless(tries, error)
+    log.error(
+        "delivery_parked" if hopeless else "delivery_later",
+        tries=tries,
+        error=str(error),
+        exc_info=None if isinstance(error, GitHubError) else error,
+    )
+    async with work.database.transaction() as connection:
+        await mark_delivery(
+            connection,
+            guid,
+            tries=tries,
+            error=f"{type(error).__name__}: {error}"[:1000],
+            handled_at=work.now() if hopeless else None,
+        )
+        if not hopeless:
+            retry_at = max(pause_after(tries, error, work.now(), 0.5), work.now() + timedelta(seconds=1))
+            await store.set_deadline(connection, repository_id, f"delivery:{guid}", "retry", retry_at)
+
+
+async def run_worker(jobs: JobQueue, concurrency: int) -> None:
+    """Work until cancelled; then finish what is in hand, and give back what takes too long."""
+    while True:
+        try:
+            await jobs.app.run_worker_async(
+                concurrency=concurrency,
+                fetch_job_polling_interval=POLL_SECONDS,
+                update_heartbeat_interval=HEARTBEAT_SECONDS,
+                stalled_worker_timeout=STALLED_SECONDS,
+                shutdown_graceful_timeout=SHUTDOWN_SECONDS,
+                install_signal_handlers=False,
+                delete_jobs="successful",
+            )
+            log.error("worker_stopped")  # it does so when it lost the database
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("worker_failed")
+        await asyncio.sleep(RESTART_PAUSE)
+
+
+async def work_off(jobs: JobQueue, concurrency: int) -> None:
+    """Do the jobs that are there, and those they lead to, then return: a worker that is cranked by hand."""
+    await jobs.app.run_worker_async(
+        concurrency=concurrency,
+        wait=False,
+        listen_notify=False,
+        install_signal_handlers=False,
+        delete_jobs="successful",
+    )

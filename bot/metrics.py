@@ -1,0 +1,147 @@
+"""What `/metrics` shows. What the database knows is counted there, so that every replica tells the same."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections import deque
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from sqlalchemy import func, select
+
+from adapters.database import tables as t
+from adapters.database.database import Database
+from core.effects import Effect, StartAgent
+from core.events import EventType
+from core.task import Status
+
+MEMORY_LIMIT_MB = 512  # what the service has to stay below
+# Milliseconds; the target for the 95th percentile is 1,000, the limit 5,000.
+LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
+WINDOW = 1000  # assignments that the percentile looks back on
+
+
+def memory_mb() -> float:
+    """The largest resident memory this process ever had, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024) if sys.platform == "darwin" else peak / 1024
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that `share` (0…1) of the values do not exceed (nearest rank); 0 without values."""
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+
+
+class Metrics:
+    """Counts of this process, and gauges read from the database when asked."""
+
+    def __init__(self) -> None:
+        """Every bot has a registry of its own, so that several can live in one process."""
+        self.registry = CollectorRegistry()
+        self.latencies: deque[float] = deque(maxlen=WINDOW)
+        self.latency = Histogram(
+            "assignment_latency_ms",
+            "From the news that made an assignment possible to the accepted start of the agent",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.calls = Counter(
+            "github_calls", "Calls to GitHub by operation and status", ["operation", "status"], registry=self.registry
+        )
+        self.budget = Gauge(
+            "github_budget_left", "Requests left of GitHub's primary limit", ["credential"], registry=self.registry
+        )
+        self.deliveries = Counter(
+            "deliveries", "Webhook deliveries by event and outcome", ["event", "outcome"], registry=self.registry
+        )
+        self.effects = Counter("effects_sent", "Effects sent, by kind", ["kind"], registry=self.registry)
+        gauges = {
+            "queue_depth": "Tasks that are ready and wait for an agent",
+            "active_tasks": "Tasks in progress or in review",
+            "reassignments_total": "Tasks that were given to an agent again",
+            "conflicts_total": "Conflicts found",
+            "task_completion_rate": "Share of finished tasks that are done, 0 to 1",
+            "error_rate": "Share of finished attempts that failed, 0 to 1",
+            "p95_assignment_latency_ms": "95th percentile of the latest assignments",
+            "orchestrator_memory_usage_mb": "Largest resident memory of this process",
+            "orchestrator_memory_limit_mb": "What it has to stay below",
+            "outbox_depth": "Effects that wait to be sent",
+            "outbox_parked": "Effects that were given up; a person has to look",
+            "oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
+        }
+        self.gauges = {name: Gauge(name, text, registry=self.registry) for name, text in gauges.items()}
+        self.heartbeat_age = Gauge(
+            "agent_heartbeat_age_seconds",
+            "Since the last sign of life of an agent at work",
+            ["repository", "agent"],
+            registry=self.registry,
+        )
+
+    def on_call(self, operation: str, status: int, seconds: float) -> None:
+        """One call to GitHub has ended."""
+        self.calls.labels(operation, str(status)).inc()
+
+    def on_budget(self, credential: str, remaining: int, reset_at: datetime) -> None:
+        """GitHub said how many requests are left."""
+        self.budget.labels(credential).set(remaining)
+
+    def on_sent(self, effect: Effect, now: datetime) -> None:
+        """An effect is in the world."""
+        self.effects.labels(type(effect).__name__).inc()
+        if isinstance(effect, StartAgent):
+            ms = max(0.0, (now - effect.since).total_seconds() * 1000)
+            self.latency.observe(ms)
+            self.latencies.append(ms)
+
+    async def text(self, database: Database, now: datetime) -> bytes:
+        """The page, in Prometheus's text format."""
+        await self._read(database, now)
+        return generate_latest(self.registry)
+
+    async def _read(self, database: Database, now: datetime) -> None:
+        async with database.transaction() as connection:
+            statuses = await connection.execute(select(t.tasks.c.status, func.count()).group_by(t.tasks.c.status))
+            by_status: dict[str, int] = dict(statuses.all())
+            types = await connection.execute(select(t.events.c.type, func.count()).group_by(t.events.c.type))
+            by_type: dict[str, int] = dict(types.all())
+            effects = await connection.execute(
+                select(t.outbox.c.state, func.count()).where(t.outbox.c.state != "done").group_by(t.outbox.c.state)
+            )
+            by_state: dict[str, int] = dict(effects.all())
+            oldest = await connection.execute(
+                select(func.min(t.deliveries.c.received_at)).where(t.deliveries.c.handled_at.is_(None))
+            )
+            oldest_at = oldest.scalar_one_or_none()
+            at_work = await connection.execute(
+                select(t.repositories.c.full_name, t.tasks.c.state["lease"])
+                .join(t.repositories, t.repositories.c.id == t.tasks.c.repository_id)
+                .where(t.tasks.c.status == Status.IN_PROGRESS.value)
+            )
+            leases = at_work.all()
+        done, failed = by_status.get(Status.DONE, 0), by_status.get(Status.FAILED, 0)
+        sent_back, completed = by_type.get(EventType.TASK_SENT_BACK, 0), by_type.get(EventType.TASK_COMPLETED, 0)
+        values = {
+            "queue_depth": by_status.get(Status.READY, 0),
+            "active_tasks": by_status.get(Status.IN_PROGRESS, 0) + by_status.get(Status.REVIEW, 0),
+            "reassignments_total": by_type.get(EventType.TASK_REASSIGNED, 0),
+            "conflicts_total": by_type.get(EventType.CONFLICT_DETECTED, 0),
+            "task_completion_rate": done / (done + failed) if done + failed else 0,
+            "error_rate": sent_back / (sent_back + completed) if sent_back + completed else 0,
+            "p95_assignment_latency_ms": percentile(list(self.latencies), 0.95),
+            "orchestrator_memory_usage_mb": memory_mb(),
+            "orchestrator_memory_limit_mb": MEMORY_LIMIT_MB,
+            "outbox_depth": by_state.get("waiting", 0),
+            "outbox_parked": by_state.get("parked", 0),
+            "oldest_delivery_seconds": (now - oldest_at).total_seconds() if oldest_at else 0,
+        }
+        for name, value in values.items():
+            self.gauges[name].set(value)
+        self.heartbeat_age.clear()
+        for repository, lease in leases:
+            if lease:
+                sign = datetime.fromisoformat(lease["last_sign_at"] or lease["since"])
+                self.heartbeat_age.labels(repository, lease["agent"]).set((now - sign).total_seconds())

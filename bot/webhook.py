@@ -1,0 +1,146 @@
+"""The endpoint that GitHub calls: verify, keep, answer. Nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from adapters.clock import Clock
+from adapters.database.database import Database
+from adapters.database.inbox import StoredDelivery, store_delivery
+from adapters.database.queue import JobQueue
+from bot.metrics import Metrics
+from handlers import HANDLERS
+from handlers.ordering import ordering_key
+
+log = structlog.get_logger()
+
+MAX_BODY = 26 * 1024 * 1024  # bytes; GitHub sends up to 25 MB
+LARGE = 256 * 1024  # bytes of JSON that are parsed off the event loop
+_GUID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
+_EVENT = re.compile(r"[a-z_]{1,60}", re.ASCII)
+
+
+class Malformed(Exception):
+    """The request is not a delivery; `status` is the answer, the text says why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        """`reason` is shown to the caller and holds nothing secret."""
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def is_signed(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
+    """Whether `signature` is `sha256=<hex>` of the body by one of the secrets.
+
+    Every secret is tried, and each comparison takes the same time, so that an answer tells nothing of them.
+    """
+    given = signature.encode("utf-8", "replace")
+    matches = [
+        hmac.compare_digest(b"sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest().encode(), given)
+        for secret in secrets
+    ]
+    return any(matches)
+
+
+class WebhookEndpoint:
+    """`POST /webhook`."""
+
+    def __init__(
+        self, database: Database, jobs: JobQueue, clock: Clock, secrets: Sequence[str], metrics: Metrics
+    ) -> None:
+        """`secrets` are all that are valid now; at least one.
+
+        Raises `ValueError` without a secret: an unsigned endpoint would take orders from anybody.
+        """
+        if not secrets or not all(secrets):
+            raise ValueError("a webhook secret is needed")
+        self._database = database
+        self._jobs = jobs
+        self._clock = clock
+        self._secrets = [secret.encode() for secret in secrets]
+        self._metrics = metrics
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one delivery."""
+        event = request.headers.get("X-GitHub-Event", "")
+        known = event if event in HANDLERS else "other"
+        try:
+            outcome = await self._take(request, event)
+        except Malformed as problem:
+            self._metrics.deliveries.labels(known, str(problem.status)).inc()
+            log.warning("delivery_refused", status=problem.status, reason=problem.reason, remote=request.remote)
+            return web.json_response({"error": problem.reason}, status=problem.status)
+        self._metrics.deliveries.labels(known, outcome).inc()
+        return web.json_response({"status": outcome}, status=202 if outcome == "accepted" else 200)
+
+    async def _take(self, request: web.Request, event: str) -> str:
+        if request.content_type != "application/json":
+            raise Malformed(415, "the content type must be application/json; set it in the App's webhook settings")
+        guid = request.headers.get("X-GitHub-Delivery", "")
+        if not _GUID.fullmatch(guid):
+            raise Malformed(400, "the header X-GitHub-Delivery is missing or malformed")
+        if not _EVENT.fullmatch(event):
+            raise Malformed(400, "the header X-GitHub-Event is missing or malformed")
+        signature = request.headers.get("X-Hub-Signature-256")
+        if not signature:
+            raise Malformed(401, "the header X-Hub-Signature-256 is missing")
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise Malformed(413, f"the body is larger than {MAX_BODY} bytes") from None
+        if not is_signed(body, signature, self._secrets):
+            raise Malformed(401, "the signature does not fit: compare the webhook secret here and on GitHub")
+        payload = await _parse(body)
+        if event == "ping":
+            return "pong"
+        if event not in HANDLERS:
+            return "ignored"
+        delivery = StoredDelivery(
+            guid=guid,
+            event=event,
+            action=_text(payload.get("action")),
+            repository_id=_id(payload, "repository"),
+            installation_id=_id(payload, "installation"),
+            payload=body,
+            received_at=self._clock.now(),
+        )
+        kept = await store_delivery(self._database, self._jobs, delivery, ordering_key(event, payload))
+        return "accepted" if kept else "already received"
+
+
+async def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        payload = await asyncio.to_thread(json.loads, body) if len(body) > LARGE else json.loads(body)
+    except (ValueError, RecursionError):
+        raise Malformed(400, "the body is not JSON") from None
+    if not isinstance(payload, dict):
+        raise Malformed(400, "the body is not a JSON object")
+    return payload
+
+
+def _text(value: object) -> str | None:
+    return value[:100] if isinstance(value, str) else None
+
+
+def _id(payload: dict[str, Any], key: str) -> int | None:
+    """The numeric id of an object in the payload.
+
+    Raises `Malformed` when there is something else: a signed delivery of GitHub's never has that.
+    """
+    part = payload.get(key)
+    if part is None:
+        return None
+    value = part.get("id") if isinstance(part, dict) else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
+        raise Malformed(400, f"`{key}` has no usable id")
+    return value

@@ -1,0 +1,40 @@
+"""Which deliveries have to be handled one after the other: those of one issue and of what belongs to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.agents.actions import task_in_run_name
+from core.links import parse_branch
+
+
+def ordering_key(event: str, payload: dict[str, Any]) -> str:
+    """A name that deliveries about the same thing share, as far as the payload alone can tell.
+
+    It keeps the usual order; the rules do not rely on it, because GitHub does not promise any.
+    """
+    repository = payload.get("repository")
+    if not isinstance(repository, dict):
+        return f"{event}:{_dig(payload, 'installation', 'id')}"
+    return f"issue:{repository.get('id')}:{_subject(event, payload)}"
+
+
+def _subject(event: str, payload: dict[str, Any]) -> object:
+    number = _dig(payload, "issue", "number")
+    if number is not None:
+        return number
+    for path in (("pull_request", "head", "ref"), ("check_suite", "head_branch"), ("workflow_run", "head_branch")):
+        branch = parse_branch(str(_dig(payload, *path) or ""))
+        if branch:
+            return branch[0]
+    run = task_in_run_name(str(_dig(payload, "workflow_run", "display_title") or ""))
+    if run:
+        return run[0]
+    pull = _dig(payload, "pull_request", "number")
+    return f"pull-{pull}" if pull is not None else event
+
+
+def _dig(value: Any, *path: str) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,72 @@
+"""Composite actions that live in the repository itself: `uses: ./.github/actions/setup`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sandbox.actions.expressions import condition, text
+from sandbox.actions.workflow import StepSpec, WorkflowError, read_step
+
+if TYPE_CHECKING:
+    from sandbox.actions.steps import StepRunner
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """The action's description. Raises WorkflowError when there is none that can be run here."""
+    for name in ("action.yml", "action.yaml"):
+        if (folder / name).is_file():
+            try:
+                found = yaml.safe_load((folder / name).read_text())
+            except yaml.YAMLError as error:
+                raise WorkflowError(f"{name} cannot be read: {error}") from error
+            if not isinstance(found, dict) or not isinstance(found.get("runs"), dict):
+                raise WorkflowError(f"{name} has no `runs:`")
+            if found["runs"].get("using") != "composite":
+                raise WorkflowError("the sandbox runs composite actions only")
+            return found
+    raise WorkflowError("there is no action.yml; check the repository out first")
+
+
+async def run_composite(runner: StepRunner, spec: StepSpec, folder: Path) -> bool:
+    """Do the steps of a composite action in the job's place; gives whether all went well.
+
+    They see their own `inputs` and `steps`; the action's outputs become those of the step that uses it.
+    """
+    try:
+        action = await asyncio.to_thread(_read, folder)
+        steps = [
+            read_step(str(spec.uses), number, step) for number, step in enumerate(action["runs"].get("steps") or [], 1)
+        ]
+    except WorkflowError as error:
+        runner.log.error(f"{spec.uses}: {error}")
+        return False
+    declared: dict[str, Any] = action.get("inputs") or {}
+    inputs = {
+        name: runner.filled(text(spec.inputs.get(name, (options or {}).get("default"))))
+        for name, options in declared.items()
+    }
+    outer = runner.context
+    github = {**outer["github"], "action_path": str(folder)}
+    runner.context = {**outer, "inputs": inputs, "github": github, "steps": {}, "job": {"status": "success"}}
+    try:
+        for step in steps:
+            if not condition(step.condition, runner.context):
+                continue
+            inner = dataclasses.replace(step, env={"GITHUB_ACTION_PATH": str(folder), **spec.env, **step.env})
+            if not await runner.perform(inner) and not step.continue_on_error:
+                runner.context["job"]["status"] = "failure"
+        outputs = {
+            name: runner.filled(text((options or {}).get("value")))
+            for name, options in (action.get("outputs") or {}).items()
+        }
+        went_well = bool(runner.context["job"]["status"] == "success")
+    finally:
+        runner.context = outer
+    if spec.identifier:
+        outer["steps"][spec.identifier] = {"outputs": outputs}
+    return went_well

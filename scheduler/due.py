@@ -1,0 +1,66 @@
+"""A deadline that has come due enters by the same door as everything else: as a signal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from adapters import gather
+from adapters.configuration import RECONCILE, REPOSITORY
+from adapters.database import repositories, store
+from adapters.github import GitHubClient
+from adapters.github.errors import Gone, NotFound
+from adapters.unit_of_work import NoConfiguration, Work
+from core.deadlines import DeadlineKind
+from core.signals import DeadlineDue
+from scheduler.reconcile import RECONCILE_EVERY, reconcile
+
+RETRY_AFTER = timedelta(seconds=30)
+
+
+async def due(work: Work, client: GitHubClient, repository_id: int, subject: str, kind: str, attempt: int) -> None:
+    """Handle one deadline. If that fails it comes due again soon: a wait is never lost."""
+    try:
+        if subject == REPOSITORY and kind == RECONCILE:
+            await _reconcile(work, client, repository_id)
+        elif subject.startswith("task:"):
+            await _task(work, client, repository_id, int(subject.removeprefix("task:")), kind, attempt)
+    except Exception:
+        async with work.database.transaction() as connection:
+            await store.set_deadline(connection, repository_id, subject, kind, work.now() + RETRY_AFTER, attempt)
+        raise
+
+
+async def _reconcile(work: Work, client: GitHubClient, repository_id: int) -> None:
+    async with work.database.transaction() as connection:
+        row = await repositories.repository(connection, repository_id)
+        if row is None or not row.active:
+            return  # the App is gone from there; being installed again sets it going again
+        await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, work.now() + RECONCILE_EVERY)
+    await reconcile(work, client.installation(row.installation_id), row)
+
+
+async def _task(work: Work, client: GitHubClient, repository_id: int, number: int, kind: str, attempt: int) -> None:
+    signals = []
+    if kind in (DeadlineKind.QUEUE, DeadlineKind.AUTHOR):
+        # It has waited long: what it waits for may be elsewhere, where no delivery tells us of it.
+        async with work.database.transaction() as connection:
+            row = await repositories.repository(connection, repository_id)
+        if row and row.active and row.config:
+            github = client.installation(row.installation_id)
+            try:
+                issue = await github.get_issue(row.full_name, number)
+                signals.append(await gather.issue_seen(work.database, github, row, issue))
+            except (NotFound, Gone):
+                pass  # deleted or moved away: the deadline itself is still told
+    try:
+        async with work.on(repository_id) as unit:
+            for signal in signals:
+                await unit.apply(number, signal)
+            await unit.apply(number, DeadlineDue(kind, attempt))
+    except NoConfiguration:
+        # Nothing is decided while there is no configuration; the wait goes on.
+        async with work.database.transaction() as connection:
+            row = await repositories.repository(connection, repository_id)
+            if row and row.active:
+                later = work.now() + timedelta(hours=1)
+                await store.set_deadline(connection, repository_id, f"task:{number}", kind, later, attempt)

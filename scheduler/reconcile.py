@@ -1,0 +1,97 @@
+"""The reconciler: GitHub against the database. What no delivery told us is found here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from adapters import gather
+from adapters.configuration import read_configuration
+from adapters.database import repositories, store
+from adapters.database.repositories import RepositoryRow
+from adapters.github import GitHub
+from adapters.github.models import Issue, PullRequest
+from adapters.pull_facts import pull_facts
+from adapters.unit_of_work import Work
+from core.effects import ReadChecks, SetLabels
+from core.labels import TASK, labels_of
+from core.links import parse_branch
+from core.signals import BaseMoved, PullSeen
+from core.task import ChecksState, Status, Task
+
+log = structlog.get_logger()
+
+RECONCILE_EVERY = timedelta(minutes=15)
+
+
+async def reconcile(work: Work, github: GitHub, row: RepositoryRow) -> None:
+    """Read the repository's configuration, its tasks and their pull requests, and take in what differs."""
+    await read_configuration(work, github, row.id, row.full_name)
+    async with work.database.transaction() as connection:
+        fresh = await repositories.repository(connection, row.id)
+        if fresh is None or fresh.config is None:
+            return
+        open_tasks = await store.tasks_with_status(connection, row.id, [s for s in Status if s is not Status.DONE])
+    issues = {i.number: i for i in await github.list_issues(row.full_name, labels=[TASK]) if not i.is_pull_request}
+    for task in open_tasks:
+        if task.number not in issues:
+            # No longer listed: closed, no longer labelled, or moved. Its own page says which.
+            issues[task.number] = await github.get_issue(row.full_name, task.number)
+    for issue in sorted(issues.values(), key=lambda i: i.number):
+        await _issue(work, github, fresh, issue)
+    pulls = await github.list_pulls(row.full_name)
+    for pull in pulls:
+        await _pull(work, fresh, pull)
+    listed = {pull.number for pull in pulls}
+    for task in open_tasks:
+        if task.pull and task.pull.open and task.pull.number not in listed:
+            await _pull(work, fresh, await github.get_pull(row.full_name, task.pull.number))
+    await _review(work, github, fresh)
+    log.info("reconciled", repository=row.full_name, issues=len(issues), pulls=len(pulls))
+
+
+async def _issue(work: Work, github: GitHub, row: RepositoryRow, issue: Issue) -> None:
+    async with work.database.transaction() as connection:
+        before = await store.task(connection, row.id, issue.number)
+    author = issue.user
+    writer = author is not None and before is None and await gather.can_write(github, row.full_name, author)
+    # A text that nobody has judged yet is judged by who wrote the issue; a known one keeps its approval.
+    signal = await gather.issue_seen(
+        work.database, github, row, issue, sender=author if before is None else None, sender_can_write=writer
+    )
+    async with work.on(row.id) as unit:
+        decision = await unit.apply(issue.number, signal)
+        task = decision.task
+        if task and not task.withdrawn and _labels_differ(task, issue):
+            await unit.want(issue.number, SetLabels(issue.number, labels_of(task)))
+
+
+def _labels_differ(task: Task, issue: Issue) -> bool:
+    return not set(labels_of(task)) <= set(issue.label_names)
+
+
+async def _pull(work: Work, row: RepositoryRow, pull: PullRequest) -> None:
+    branch = parse_branch(pull.head.ref)
+    async with work.on(row.id) as unit:
+        number = await store.task_of_pull(unit.connection, row.id, pull.number)
+        if number is None and branch and not pull.from_fork:
+            number = branch[0]
+        if number is None or await unit.task(number) is None:
+            return
+        attempt = branch[1] if branch and branch[0] == number else None
+        await unit.apply(number, PullSeen(pull_facts(pull), attempt, author_can_write=attempt is not None))
+
+
+async def _review(work: Work, github: GitHub, row: RepositoryRow) -> None:
+    """Tasks in review: has CI ended, has the base moved, without our hearing of it?"""
+    head = (await github.get_branch(row.full_name, row.default_branch)).commit.sha
+    async with work.on(row.id) as unit:
+        for task in await store.tasks_with_status(unit.connection, row.id, [Status.REVIEW]):
+            pull = task.pull
+            if pull is None:
+                continue
+            if pull.checks is ChecksState.PENDING:
+                await unit.want(task.number, ReadChecks(task.number, pull.head_sha))
+            if pull.open and pull.mergeable_sha is None:
+                await unit.apply(task.number, BaseMoved(pull.base, head))

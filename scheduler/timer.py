@@ -1,0 +1,37 @@
+"""The loop that everything timed hangs on: due deadlines, and the jobs of workers that died."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+
+from adapters.clock import Clock
+from adapters.database.queue import JobQueue
+from adapters.unit_of_work import Work
+from scheduler.sweep import sweep
+
+log = structlog.get_logger()
+
+DEAD_AFTER = 5.0  # seconds without a heartbeat of a worker, which beats every second
+
+
+async def revive(jobs: JobQueue) -> int:
+    """Put the jobs of workers that died back into the queue; gives how many."""
+    stalled = list(await jobs.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER))
+    for job in stalled:
+        log.warning("job_revived", job=job.id, task=job.task_name, arguments=job.task_kwargs)
+        # The queue keeps its own time, that of the database; any past moment means at once.
+        await jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
+    return len(stalled)
+
+
+async def run_timer(work: Work, clock: Clock, every: float) -> None:
+    """Sweep, revive, sleep, until cancelled. A failing round is logged and followed by the next."""
+    while True:
+        try:
+            await sweep(work)
+            await revive(work.jobs)
+        except Exception:
+            log.exception("timer_round_failed")
+        await clock.sleep(every)

@@ -1,0 +1,75 @@
+"""What all tests share: one real PostgreSQL per test process, and a fresh database from a template for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import structlog
+
+from adapters.database.database import Database
+from adapters.database.embedded import EmbeddedPostgres
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a running server, the embedded one, in a directory of its own."""
+    root = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
+    server = EmbeddedPostgres(root)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def in_database(url: str, name: str) -> str:
+    """The same server, another database."""
+    base, _, query = url.partition("?")
+    return f"{base.rsplit('/', 1)[0]}/{name}?{query}"
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> str:
+    """A database with all tables, to copy from."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_bot")
+
+    async def migrate() -> None:
+        database = Database(in_database(postgres, "template_bot"))
+        await database.migrate()
+        await database.close()
+
+    asyncio.run(migrate())
+    return "template_bot"
+
+
+@pytest.fixture
+def database_url(postgres: str, template: str) -> Iterator[str]:
+    """The URL of a database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield in_database(postgres, name)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plain_logs() -> None:
+    """Logs of a failing test as people read them, without the locals of half the libraries."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
