@@ -1,10 +1,12 @@
 """The fault plan: what shall go wrong, one line each, used up as it happens.
 
-hub.faults.drop("issues", "opened")                    # GitHub could not hand that delivery over
-hub.faults.duplicate("issue_comment")                  # the same delivery, same GUID, twice
-hub.faults.delay("check_suite", seconds=30)            # by the sandbox's clock
-hub.faults.reorder(3)                                  # holds the next three, sends them reversed
-hub.faults.answer("issues/create-comment", "500-done") # does it, and answers 500
+    hub.faults.drop("issues", "opened")                    # GitHub could not hand that delivery over
+    hub.faults.duplicate("issue_comment")                  # the same delivery, same GUID, twice
+    hub.faults.delay("check_suite", seconds=30)            # by the sandbox's clock
+    hub.faults.reorder(3)                                  # holds the next three, sends them reversed
+    hub.faults.answer("issues/create-comment", "500-done") # does it, and answers 500
+
+Each of them but `reorder` takes `times`.
 """
 
 from __future__ import annotations

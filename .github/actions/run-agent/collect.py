@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from order import read_order
-from runner import Refused, changes_something, commit_of, git, is_ancestor, run, setting
+from runner import (
+    ACTION_FOLDER,
+    BUNDLE,
+    Refused,
+    changes_something,
+    commit_of,
+    git,
+    is_ancestor,
+    run,
+    setting,
+    work_folder,
+)
 
 
 def main() -> None:
     """Write the bundle. Raises Refused when nothing was changed, or when history was rewritten."""
-    base, start, bundle = setting("BASE_SHA"), setting("START_SHA"), Path(setting("BUNDLE"))
-    git("add", "--all")
+    base, start = setting("BASE_SHA"), setting("START_SHA")
+    git("add", "--all", "--", ".", f":(exclude,top){ACTION_FOLDER}")
     if git("diff", "--cached", "--quiet", "--no-ext-diff", statuses=(0, 1))[0]:
-        # Without a token: a hand-off that came as comments was read by `prepare`, the order itself is in the event.
         git("commit", "--quiet", "--cleanup=whitespace", "--message", _message())
     head = commit_of("HEAD")
     if head is None or not is_ancestor(start, head):
         raise Refused("The agent rewrote the history that it was given: its work cannot be handed in.")
     if not changes_something(base, head):
         raise Refused("The agent changed nothing, so there is nothing to hand in. Its log above may say why.")
-    bundle.parent.mkdir(parents=True, exist_ok=True)
-    git("bundle", "create", "--quiet", str(bundle), "HEAD", f"^{base}")
+    folder = work_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    git("bundle", "create", "--quiet", str(folder / BUNDLE), "HEAD", f"^{base}")
 
 
 def _message() -> str:

@@ -79,7 +79,11 @@ def _feedback(feedback: dict[str, Any] | None, heading: str) -> str:
         parts.append(f"### Failed check: {check['name']}\n\n{check['url']}")
         parts += [f"Step: {check['step']}"] if check.get("step") else []
         parts += [f"First error: {check['first_error']}"] if check.get("first_error") else []
-        parts += ["Failing tests:\n" + "\n".join(f"- {t}" for t in check["failing_tests"])] if check.get("failing_tests") else []
+        parts += (
+            ["Failing tests:\n" + "\n".join(f"- {t}" for t in check["failing_tests"])]
+            if check.get("failing_tests")
+            else []
+        )
         parts += [f"The end of its log:\n\n{_fence(check['log_tail'])}"] if check.get("log_tail") else []
     return _section(heading, "\n\n".join(part for part in parts if part))
 

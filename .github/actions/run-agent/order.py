@@ -127,7 +127,9 @@ def _check(packet: dict[str, Any], expected: dict[str, object], task: int) -> No
         raise Refused(f"The packet is not about task {task}.")
     for key, value in expected.items():
         if packet.get(key) != value:
-            raise Refused(f"The packet's {key} is {packet.get(key)!r}, the dispatch's {value!r}: they must be the same.")
+            raise Refused(
+                f"The packet's {key} is {packet.get(key)!r}, the dispatch's {value!r}: they must be the same."
+            )
     if str(packet.get("repository")).lower() != setting("GITHUB_REPOSITORY").lower():
         raise Refused(f"The packet is for {packet.get('repository')!r}, not for this repository.")
 

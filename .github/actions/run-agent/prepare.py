@@ -7,16 +7,13 @@ from pathlib import Path
 
 from handoff_text import handoff_text
 from order import Order, read_order
-from runner import ACTION_FOLDER, Refused, commit_of, git, give, run, setting
+from runner import ACTION_FOLDER, Refused, commit_of, git, give, run, setting, work_folder
 
 
 def main() -> None:
-    """Write `packet.json` and `handoff.md` below RUNNER_TEMP, switch to the branch and set the step's outputs.
-
-    The hand-off lies outside the work tree, so that it never gets into a commit.
-    """
+    """Write `packet.json` and `handoff.md`, switch to the branch and set the step's outputs."""
     order = read_order(setting("TOKEN"))
-    folder = Path(setting("RUNNER_TEMP")) / "orchestrator"
+    folder = work_folder()
     folder.mkdir(parents=True, exist_ok=True)
     packet, handoff = folder / "packet.json", folder / "handoff.md"
     base_sha, start_sha = _switch(order)
@@ -45,7 +42,9 @@ def _switch(order: Order) -> tuple[str, str]:
     """
     base = commit_of(f"refs/remotes/origin/{order.base}")
     if base is None:
-        raise Refused(f"There is no branch {order.base!r} at the origin. Check out with fetch-depth: 0, and see `base`.")
+        raise Refused(
+            f"There is no branch {order.base!r} at the origin. Check out with fetch-depth: 0, and see `base`."
+        )
     start = commit_of(f"refs/remotes/origin/{order.branch}") or base
     git("switch", "--quiet", "--no-track", "--force-create", order.branch, start)
     # Not --global: on a runner of one's own that would outlive the run.

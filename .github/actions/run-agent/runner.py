@@ -24,8 +24,14 @@ MAX_ANSWER = 10_000_000  # bytes
 API_VERSION = "2022-11-28"
 # Where the workflow puts this action; `prepare` keeps it out of the agent's commits.
 ACTION_FOLDER = ".orchestrator-action"
+BUNDLE = "work.bundle"
 
 Value = TypeVar("Value")
+
+
+def work_folder() -> Path:
+    """Where the hand-off and the collected work lie: outside the work tree, so that they get into no commit."""
+    return Path(setting("RUNNER_TEMP")) / "orchestrator"
 
 
 class Refused(Exception):
@@ -135,7 +141,7 @@ def changes_something(base: str, head: str) -> bool:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A redirect would carry the token to wherever it points."""
 
-    def redirect_request(  # noqa: PLR0913 - the library's signature
+    def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> None:
         return None

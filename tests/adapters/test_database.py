@@ -1,0 +1,153 @@
+"""The database: migrations against the description, embedded and external alike, and what is refused."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from adapters.database import repositories, store
+from adapters.database.database import Database, DatabaseError, describe_url, engine_url
+from adapters.database.embedded import DataDirectoryError, EmbeddedPostgres
+from adapters.database.tables import metadata
+
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def database(database_url: str):
+    database = Database(database_url)
+    yield database
+    await database.close()
+
+
+async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, kind, _: kind != "table" or not str(name).startswith("procrastinate_")},
+        )
+        return list(compare_metadata(context, metadata))
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_again_or_twice_at_once_changes_nothing(database: Database) -> None:
+    await asyncio.gather(database.migrate(), database.migrate())
+    await database.ping()
+
+
+async def test_two_replicas_may_find_an_empty_database_at_once(postgres: str) -> None:
+    from tests.conftest import in_database
+
+    admin = Database(postgres)
+    async with admin.engine.connect() as connection:
+        plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await plain.execute(text("CREATE DATABASE empty_at_start"))
+    first, second = (Database(in_database(postgres, "empty_at_start")) for _ in range(2))
+    await asyncio.gather(first.migrate(), second.migrate())
+    async with first.transaction() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM procrastinate_jobs"))).scalar_one() == 0
+        assert (await connection.execute(text("SELECT count(*) FROM tasks"))).scalar_one() == 0
+    await first.close()
+    await second.close()
+    async with admin.engine.connect() as connection:
+        plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await plain.execute(text("DROP DATABASE empty_at_start"))
+    await admin.close()
+
+
+async def test_tables_newer_than_the_program_stop_the_start(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseError, match="9999.*older than they are"):
+        await database.migrate()
+
+
+@pytest.mark.parametrize("url", ["mysql://root@localhost/x", "sqlite:///x.db", "localhost:5432"])
+def test_only_postgresql_is_taken(url: str) -> None:
+    with pytest.raises(DatabaseError, match="not a PostgreSQL URL"):
+        engine_url(url)
+
+
+def test_a_url_is_described_without_its_password() -> None:
+    assert describe_url("postgresql://bot:secret@db.example.com/orchestrator") == "orchestrator on db.example.com"
+
+
+async def test_a_transaction_that_fails_leaves_nothing_behind(database: Database) -> None:
+    async def fails() -> None:
+        async with database.transaction() as connection:
+            await store.set_deadline(connection, 1, "task:1", "ack", NINE)
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError):
+        await fails()
+    async with database.transaction() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM deadlines"))).scalar_one() == 0
+
+
+async def test_the_lock_of_a_repository_lets_one_writer_in_at_a_time(database: Database) -> None:
+    async with database.transaction() as connection:
+        await repositories.save_repository(
+            connection, 1, installation_id=1, full_name="acme/shop", default_branch="main"
+        )
+    order: list[str] = []
+    first_is_in = asyncio.Event()
+
+    async def first() -> None:
+        async with database.transaction() as connection:
+            await repositories.repository(connection, 1, lock=True)
+            first_is_in.set()
+            for _ in range(5):
+                await connection.execute(text("SELECT 1"))
+            order.append("first")
+
+    async def second() -> None:
+        await first_is_in.wait()
+        async with database.transaction() as connection:
+            await repositories.repository(connection, 1, lock=True)
+            order.append("second")
+
+    await asyncio.gather(first(), second())
+    assert order == ["first", "second"]
+
+
+def test_the_embedded_server_keeps_its_data_from_one_start_to_the_next(tmp_path: Path) -> None:
+    async def write(url: str) -> None:
+        database = Database(url)
+        await database.migrate()
+        async with database.transaction() as connection:
+            await store.set_deadline(connection, 1, "task:1", "ack", NINE)
+        await database.close()
+
+    async def read(url: str) -> int:
+        database = Database(url)
+        await database.migrate()
+        async with database.transaction() as connection:
+            count = (await connection.execute(text("SELECT count(*) FROM deadlines"))).scalar_one()
+        await database.close()
+        return int(count)
+
+    server = EmbeddedPostgres(tmp_path)
+    asyncio.run(write(server.start()))
+    server.stop()
+    again = EmbeddedPostgres(tmp_path)
+    assert asyncio.run(read(again.start())) == 1
+    again.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's home has to be kept closed")
+def test_root_gets_no_data_directory_in_its_home() -> None:
+    with pytest.raises(DataDirectoryError, match="DATA_DIR .* below root's home"):
+        EmbeddedPostgres(Path.home() / "orchestrator")
+
+
+def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataDirectoryError, match="cannot be made"):
+        EmbeddedPostgres(tmp_path / "file" / "data").start()
