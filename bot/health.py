@@ -31,6 +31,15 @@ def build_sha() -> str:
     return asked.stdout.strip() or "unknown"
 
 
+@cache
+def version() -> str:
+    """The version that is installed; `unknown` in a checkout that was not."""
+    try:
+        return metadata.version("mcp-orchestrator")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
 class Health:
     """The three endpoints that operators ask."""
 
@@ -46,7 +55,7 @@ class Health:
         uptime = (self._clock.now() - self._started).total_seconds()
         body = {
             "status": "ok",
-            "version": metadata.version("mcp-orchestrator"),
+            "version": version(),
             "build_sha": build_sha(),
             "uptime_seconds": round(uptime, 3),
         }

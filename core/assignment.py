@@ -65,9 +65,10 @@ def failed_before(task: Task, name: str) -> str | None:
 def exclusions(task: Task, agents: Sequence[Agent]) -> dict[str, str | None]:
     """For each agent, why it may not have the task now, or None.
 
-    Earlier failures exclude an agent only while another one could do the task: better the same agent than nobody.
+    Earlier failures exclude an agent only while another one could do the task, if not now then when it has room:
+    better the same agent than nobody.
     """
-    fresh = {a.name for a in agents if not unfit(task, a) and not failed_before(task, a.name)}
+    fresh = {a.name for a in agents if not (unfit(task, a) or a.unavailable or failed_before(task, a.name))}
     return {
         a.name: unfit(task, a) or (failed_before(task, a.name) if fresh - {a.name} else None) or busy(a) for a in agents
     }
@@ -95,10 +96,10 @@ def score(task: Task, agent: Agent, assigned_most: int, weights: Scoring) -> Can
         "load": weights.load * (1 - agent.holding / agent.max_tasks),
         "fairness": weights.fairness * (1 - agent.assigned / assigned_most if assigned_most else 1.0),
     }
-    if task.history and task.history[-1].agent == agent.name:
-        # Who knows the branch mends it fastest: worth more than any of the other parts together, but an agent that
-        # failed twice in a row was excluded before.
-        parts["knows the branch"] = 1.0
+    if task.history and task.history[-1].agent == agent.name and task.history[-1].outcome == "failed":
+        # Who knows the branch mends it fastest: worth as much as all the other parts together, but an agent that
+        # failed twice in a row was excluded before, and one that a person took the task from starts like anybody.
+        parts["knows the branch"] = weights.priority + weights.capability + weights.load + weights.fairness
     return Candidate(agent.name, round(sum(parts.values()), 6), parts)
 
 

@@ -57,7 +57,7 @@ def refusal(command: Command, actor: Actor, role: str, task: Task | None) -> str
     if at_least(role, command.role) or (command.holder_too and holds):
         return None
     who = f"{command.role} access" + (", or whoever holds the task" if command.holder_too else "")
-    return f"`/{command.name}` needs {who}; you have {role if role in ROLES else 'no'} access to this repository."
+    return f"`/{command.name}` needs {who}; you have {role if role in ROLES[1:] else 'no'} access to this repository."
 
 
 def nearest(word: str) -> str | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from config.repository import Timeouts
-from core.task import ChecksState, Lease, Status, Task
+from core.task import ChecksState, Lease, Pull, Status, Task
 
 
 class DeadlineKind(StrEnum):
@@ -18,8 +18,8 @@ class DeadlineKind(StrEnum):
     ACK = "ack"  # handed over: no sign yet that the agent began
     HEARTBEAT = "heartbeat"  # at work: no sign of life
     HARD = "hard"  # at work for too long
-    CI = "ci"  # pull request open: its checks have not ended
-    STALL = "stall"  # in review: nothing moves
+    CI = "ci"  # there is a pull request, and its checks have not ended
+    STALL = "stall"  # in review, or with a person: nothing moves
     PERSON = "person"  # failed: a person has not reacted
 
 
@@ -45,22 +45,28 @@ def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
             due |= _of_lease(task.lease, timeouts)
         case Status.REVIEW | Status.IN_PROGRESS:
             due[DeadlineKind.STALL] = quiet_since + timeouts.stall
-            if task.pull and task.pull.open and task.pull.checks is ChecksState.PENDING:
-                asked = task.pull.checks_asked_at
-                first = task.pull.head_seen_at + timeouts.ack
-                due[DeadlineKind.CI] = asked + timeouts.heartbeat if asked else first
+            due |= _of_checks(task.pull, timeouts)
         case Status.FAILED:
             due[DeadlineKind.PERSON] = quiet_since + timeouts.stall
+            due |= _of_checks(task.pull, timeouts)
         case Status.DONE:
             pass
     return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
+
+
+def _of_checks(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
+    # Also of a pull request that was merged before its checks had ended: the task is done only when they passed.
+    if pull is None or pull.checks is not ChecksState.PENDING:
+        return {}
+    asked = pull.checks_asked_at
+    return {DeadlineKind.CI: asked + timeouts.heartbeat if asked else pull.head_seen_at + timeouts.ack}
 
 
 def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
     hard = lease.since + timeouts.hard
     if lease.acknowledged_at is None:
         return {DeadlineKind.ACK: lease.since + timeouts.ack, DeadlineKind.HARD: hard}
-    last_sign = lease.last_sign_at or lease.acknowledged_at
+    last_sign = lease.last_heard_at
     # Before an agent is declared dead it is asked once; the answer has as long as an acknowledgement.
     asked = lease.polled_at if lease.polled_at and lease.polled_at > last_sign else None
     heartbeat = asked + timeouts.ack if asked else last_sign + timeouts.heartbeat

@@ -37,8 +37,12 @@ def done_gaps(task: Task) -> tuple[str, ...]:
 
 
 def review_gap(pull: Pull, required: str) -> str | None:
-    """What `merge.review` (none | agent | person) still asks for; approvals count for the current head only."""
-    if required == "none" or pull.head_sha in pull.approvals.values():
+    """What `merge.review` (none | agent | person) still asks for; approvals count for the current head only.
+
+    A person's approval is as good as the reviewing agent's, but not the other way round.
+    """
+    good = [a for a in pull.approvals.values() if a.sha == pull.head_sha and not (required == "person" and a.by_bot)]
+    if required == "none" or good:
         return None
     who = "a person" if required == "person" else "the reviewing agent"
     return f"It waits for the approval of {who}."
@@ -50,6 +54,9 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
     if pull is None or not pull.open:
         return ("There is no open pull request.",)
     gaps = [*_check_gaps(pull), *_criteria_gaps(task)]
+    if task.approved_digest != task.text_digest:
+        # Whoever may change the criteria could tick them as well.
+        gaps.append("The issue's text is by somebody without write access: a maintainer approves it with `/ready`.")
     if pull.draft:
         gaps.append("It is a draft.")
     if waiting := review_gap(pull, review):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from config.labels import FIXED_LABELS, agent_label, capability_label
+from config.labels import FIXED_LABELS, agent_label, capability_label, is_ours
 from config.repository import RepositoryConfig
 from core.task import Kind, Priority, Status, Task
 
@@ -31,27 +31,38 @@ def labels_for(policy: RepositoryConfig) -> tuple[str, ...]:
     )
 
 
+def is_task(labels: Collection[str]) -> bool:
+    """Whether an issue with these labels is a task. GitHub takes `Task` and `task` for the same label; so do we."""
+    return any(label.casefold() == TASK for label in labels)
+
+
+def right(labels: Collection[str], task: Task) -> bool:
+    """Whether the labels of ours that an issue carries are those that the task is to have."""
+    ours = {label.casefold() for label in labels if is_ours(label)}
+    return ours == {label.casefold() for label in labels_of(task)}
+
+
 def status_in(label: str) -> Status | None:
     """The status that a label stands for."""
-    prefix, _, value = label.partition(":")
+    prefix, _, value = label.casefold().partition(":")
     return Status(value) if prefix == "status" and value in set(Status) else None
 
 
 def kind_in(label: str) -> Kind | None:
     """The class that a label stands for."""
-    prefix, _, value = label.partition(":")
+    prefix, _, value = label.casefold().partition(":")
     return Kind(value) if prefix == "type" and value in set(Kind) else None
 
 
 def capability_in(label: str) -> str | None:
     """The capability that a label asks for."""
-    prefix, _, value = label.partition(":")
-    return value.lower() if prefix == "needs" and value else None
+    prefix, _, value = label.casefold().partition(":")
+    return value if prefix == "needs" and value else None
 
 
 def priority_in(labels: frozenset[str], own_words: Mapping[str, str]) -> Priority | None:
     """The most urgent priority that the labels name, by ours or a team's own words (`priorities`)."""
-    named = [Priority(label) for label in labels if label in set(Priority)]
-    lowered = {label.lower() for label in labels}
-    named += [Priority(value) for word, value in own_words.items() if word.lower() in lowered]
+    folded = {label.casefold() for label in labels}
+    named = [priority for priority in Priority if priority.casefold() in folded]
+    named += [Priority(value) for word, value in own_words.items() if word.casefold() in folded]
     return min(named, key=lambda p: p.rank, default=None)

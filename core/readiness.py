@@ -24,6 +24,8 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
     """One sentence for each thing that keeps the task from being ready; empty when it is."""
     intake = task.intake
     gaps: list[str] = list(intake.problems)
+    if not task.issue_open:
+        gaps.append("The issue is closed: reopen it.")
     if not intake.goal:
         gaps.append("It has no goal: say under a heading `Goal` what is to be achieved.")
     if not intake.criteria:

@@ -88,6 +88,11 @@ class Lease:
     run_url: str | None = None
     holder_id: int | None = None  # of the person who claimed the task; None when an agent was assigned
 
+    @property
+    def last_heard_at(self) -> datetime:
+        """The last sign of life, or the hand-over if there was none yet."""
+        return self.last_sign_at or self.acknowledged_at or self.since
+
 
 @dataclass(frozen=True, slots=True)
 class FailedCheck:
@@ -99,6 +104,14 @@ class FailedCheck:
     first_error: str | None = None
     failing_tests: tuple[str, ...] = ()
     log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One reviewer's approval; it counts for this commit and no other."""
+
+    sha: str
+    by_bot: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +133,7 @@ class Pull:
     merge_sha: str | None = None
     checks: ChecksState = ChecksState.PENDING
     checks_asked_at: datetime | None = None
-    approvals: Mapping[int, str] = field(default_factory=dict)  # reviewer's id → head SHA approved
+    approvals: Mapping[int, Approval] = field(default_factory=dict)  # by the reviewer's id
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
     merge_requested_sha: str | None = None
     merge_round: int = 0  # how often we asked for the merge; makes each request an effect of its own
@@ -136,7 +149,7 @@ class Feedback:
     title: str
     details: str  # Markdown, already cleaned, masked and bounded
     at: datetime
-    sha: str | None = None
+    sha: str | None = None  # the commit that was found wanting
     failed_checks: tuple[FailedCheck, ...] = ()
 
 
@@ -214,7 +227,7 @@ class Task:
     retried_after: int = 0  # how many attempts lay behind the last `/retry`: those no longer count
     withdrawn: bool = False  # somebody took the label `task` off: we keep our hands off
     closed_by: str | None = None
-    reminded_at: datetime | None = None
+    reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
 
     @property
     def is_open(self) -> bool:

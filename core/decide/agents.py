@@ -11,8 +11,11 @@ from core.events import EventType
 from core.handoff import packet
 from core.lifecycle import Trigger, allows
 from core.links import branch_name
+from core.sanitise import clean, defuse, mask_secrets
 from core.signals import AgentStarted, AgentStartFailed, Assigned, RunSeen
 from core.task import Actor, Choice, Feedback, Flag, Lease, Status
+
+REASON_LIMIT = 5_000  # characters of an adapter's reason that are shown
 
 # Conclusions of a workflow run that are not its own doing, with what they mean for a person who reads the card.
 _NOT_RUN = {"cancelled": "was cancelled", "skipped": "was skipped", "action_required": "waits for approval"}
@@ -21,7 +24,7 @@ _NOT_RUN = {"cancelled": "was cancelled", "skipped": "was skipped", "action_requ
 def assigned(draft: Draft, signal: Assigned) -> None:
     """The assignment pass looked at this task."""
     task, choice = draft.task, signal.choice
-    if task.status is not Status.READY:
+    if task.status is not Status.READY or task.waits_for or Flag.PARKED in task.flags:
         return
     if choice.agent is None:
         # Only a new reason is news; the time at which it was found again is not.
@@ -80,7 +83,7 @@ def start_failed(draft: Draft, signal: AgentStartFailed) -> None:
         Feedback(
             key=f"start:{signal.attempt}",
             title=f"{draft.task.lease.agent if draft.task.lease else 'The agent'} could not be started",
-            details=signal.reason,
+            details=defuse(clean(mask_secrets(signal.reason), REASON_LIMIT)),
             at=draft.now,
         ),
         outcome="silent",
@@ -96,7 +99,7 @@ def run_seen(draft: Draft, signal: RunSeen) -> None:
         return
     if lease.run_id not in (None, signal.run_id) and signal.run_id < (lease.run_id or 0):
         return  # an earlier run of the same attempt; ids grow
-    if lease.run_id is None:
+    if lease.run_id != signal.run_id:
         draft.set(lease=replace(lease, run_id=signal.run_id, run_url=signal.url))
     if signal.status == "completed":
         _run_ended(draft, signal)
@@ -105,17 +108,14 @@ def run_seen(draft: Draft, signal: RunSeen) -> None:
 
 
 def show_life(draft: Draft) -> None:
-    """A sign of life of the holder: the first one is its acknowledgement."""
+    """A sign of life of the holder, if there is one: the first is its acknowledgement."""
+    draft.moved_on()
     lease = draft.task.lease
     if lease is None:
         return
     if lease.acknowledged_at is None:
         draft.tell(EventType.TASK_ACKNOWLEDGED, stage="at work")
-    draft.set(
-        lease=replace(lease, acknowledged_at=lease.acknowledged_at or draft.now, last_sign_at=draft.now),
-        reminded_at=None,
-    )
-    draft.task = draft.task.unflagged(Flag.STALLED)
+    draft.set(lease=replace(lease, acknowledged_at=lease.acknowledged_at or draft.now, last_sign_at=draft.now))
 
 
 def _run_ended(draft: Draft, signal: RunSeen) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from core.decide.draft import Draft
+from core.decide.readying import settle
 from core.effects import CancelAgent, Comment
 from core.events import EventType
-from core.lifecycle import Trigger, allows
-from core.task import Attempt, Feedback, Flag
+from core.lifecycle import Trigger
+from core.sanitise import defuse, one_line
+from core.task import Attempt, Feedback, Flag, Status
 from core.texts import escalation, feedback_comment
 
 
@@ -21,7 +23,7 @@ def end_attempt(
 ) -> None:
     """Put the current attempt into the history; nobody holds the task afterwards.
 
-    `cancel` tells an agent that may still be at work to stop.
+    `cancel` tells an agent that has not handed in yet, and so may still be at work, to stop.
     """
     task = draft.task
     lease, pull = task.lease, task.pull
@@ -40,9 +42,10 @@ def end_attempt(
         head_sha=pull.head_sha if pull else None,
         feedback=feedback,
     )
-    if cancel and lease and lease.holder_id is None and pull is None:
+    if cancel and lease and lease.holder_id is None and task.status is Status.IN_PROGRESS:
         draft.want(CancelAgent(task.number, lease.attempt, lease.agent, lease.run_id))
     draft.set(history=(*task.history, attempt), lease=None, pull=None, choice=None)
+    draft.task = draft.task.unflagged(Flag.CONFLICT, Flag.STALLED, Flag.BLOCKED)
 
 
 def send_back(
@@ -57,13 +60,12 @@ def send_back(
     if outcome == "silent":
         draft.tell(EventType.AGENT_FAILED, reason=feedback.title)
     end_attempt(draft, outcome, feedback.title, blamed=blamed, feedback=feedback, cancel=cancel)
-    draft.task = draft.task.unflagged(Flag.CONFLICT, Flag.STALLED, Flag.BLOCKED)
     limit = draft.policy.limits.max_attempts
     if draft.task.failures < limit:
         draft.move(Trigger.SENT_BACK)
+        settle(draft)
         return
-    if allows(draft.task.status, Trigger.ATTEMPTS_USED_UP):
-        draft.move(Trigger.ATTEMPTS_USED_UP)
+    draft.move(Trigger.ATTEMPTS_USED_UP)
     reason = f"{limit} attempts did not succeed; the last one: {feedback.title}"
     draft.tell(EventType.TASK_FAILED, reason=reason, last_agent=holder)
     call_person(draft, reason)
@@ -72,7 +74,7 @@ def send_back(
 def call_person(draft: Draft, reason: str) -> None:
     """Only a person can help: flag the task and mention those whom the configuration names, once per attempt."""
     task = draft.task
-    draft.task = task.flagged(Flag.NEEDS_HUMAN, reason)
+    draft.task = task.flagged(Flag.NEEDS_HUMAN, defuse(one_line(reason, 300)))
     draft.tell(EventType.ESCALATED, reason=reason, to=list(draft.policy.escalation.to))
     topic = f"escalation:{len(task.history)}:{task.status}"
     draft.want(Comment(task.number, topic, escalation(task, reason, draft.policy)))

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Literal
 
 from core.assignment import choose
-from core.commands import COMMANDS, nearest, refusal
+from core.commands import COMMANDS, at_least, nearest, refusal
 from core.decide.agents import take
 from core.decide.attempts import end_attempt
 from core.decide.draft import Context, Decision, Draft
-from core.decide.finish import complete, evaluate
+from core.decide.finish import evaluate
 from core.decide.readying import check_readiness
 from core.done import done_gaps, merge_gaps
 from core.effects import Comment, Effect, React
@@ -84,9 +84,13 @@ def _explain(draft: Draft, signal: CommandGiven) -> str:
 
 
 def _claim(draft: Draft, signal: CommandGiven) -> str:
+    if draft.task.status is Status.FAILED:
+        _start_over(draft, signal)  # whoever finishes by hand what agents did not
     task = draft.task
     if task.status is Status.IN_PROGRESS and task.lease:
         raise Refused(f"`{task.lease.agent}` is at work on it. `/release` it first.")
+    if task.missing and task.status is Status.PENDING:
+        raise Refused(_not_yet("It is not ready yet", task.missing))
     if task.status is not Status.READY:
         raise Refused(f"Only a task that is ready can be claimed; this one is {task.status}.")
     if task.waits_for:
@@ -101,21 +105,23 @@ def _release(draft: Draft, signal: CommandGiven) -> None:
     task = draft.task
     if task.lease is None or not allows(task.status, Trigger.RELEASED):
         raise Refused("Nobody holds this task.")
+    _refuse_merged(task)
     draft.tell(EventType.TASK_RELEASED, actor=signal.actor.login)
     end_attempt(draft, "released", f"released by @{signal.actor.login}", blamed=False)
     draft.move(Trigger.RELEASED)
+    check_readiness(draft)
 
 
 def _ready(draft: Draft, signal: CommandGiven) -> str | None:
     task = draft.task
-    if task.status not in (Status.PENDING, Status.READY):
+    if not task.is_open:
         raise Refused(f"The task is already {task.status}.")
-    if signal.permission in ("write", "maintain", "admin"):
+    if at_least(signal.permission, "write"):
         draft.set(approved_digest=task.text_digest, approved_by=signal.actor.login)
     check_readiness(draft)
-    gaps = draft.task.missing
-    if gaps:
-        raise Refused("It is not ready yet:\n\n" + "\n".join(f"- {gap}" for gap in gaps))
+    evaluate(draft)
+    if draft.task.status is Status.PENDING:
+        raise Refused(_not_yet("It is not ready yet", draft.task.missing))
     return None
 
 
@@ -130,14 +136,28 @@ def _retry(draft: Draft, signal: CommandGiven) -> str | None:
     task = draft.task
     if not allows(task.status, Trigger.RETRIED):
         raise Refused(f"There is nothing to retry: the task is {task.status}.")
+    _start_over(draft, signal)
+    return None
+
+
+def _refuse_merged(task: Task) -> None:
     if task.pull and task.pull.merged:
-        raise Refused(f"#{task.pull.number} is already merged. Reopen the issue to start over.")
+        raise Refused(f"#{task.pull.number} is already merged. Close and reopen the issue to start over.")
+
+
+def _start_over(draft: Draft, signal: CommandGiven) -> None:
+    _refuse_merged(draft.task)
+    if not draft.task.issue_open:
+        raise Refused("The issue is closed. Reopen it to start over.")
     end_attempt(draft, "retried", f"/retry by @{signal.actor.login}", blamed=False)
     draft.move(Trigger.RETRIED)
     draft.set(retried_after=len(draft.task.history), closed_by=None)
-    draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN, Flag.STALLED, Flag.CONFLICT, Flag.BLOCKED)
+    draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN, Flag.STALLED)
     check_readiness(draft)
-    return None
+
+
+def _not_yet(what: str, gaps: tuple[str, ...]) -> str:
+    return f"{what}:\n\n" + "\n".join(f"- {gap}" for gap in gaps)
 
 
 def _complete(draft: Draft, signal: CommandGiven) -> str | None:
@@ -148,15 +168,13 @@ def _complete(draft: Draft, signal: CommandGiven) -> str | None:
     task = draft.task
     if task.status is Status.DONE:
         return None
-    if task.pull and task.pull.open and not (gaps := merge_gaps(task, draft.policy.merge.review)):
-        if task.pull.merge_requested_sha == task.pull.head_sha:
-            return "Everything is in place; the merge is under way."
-        return f"Everything is in place: #{task.pull.number} can be merged."
-    gaps = done_gaps(task)
-    if not gaps:
-        complete(draft)
-        return None
-    raise Refused("It is not done yet:\n\n" + "\n".join(f"- {gap}" for gap in gaps))
+    if not (task.pull and task.pull.open):
+        raise Refused(_not_yet("It is not done yet", done_gaps(task)))
+    if gaps := merge_gaps(task, draft.policy.merge.review):
+        raise Refused(_not_yet("It cannot be merged yet", gaps))
+    if task.pull.merge_requested_sha == task.pull.head_sha:
+        return "Everything is in place; the merge is under way."
+    return f"Everything is in place: #{task.pull.number} can be merged."
 
 
 _RULES: dict[str, Callable[[Draft, CommandGiven], str | None]] = {

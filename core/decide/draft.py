@@ -6,6 +6,7 @@ A rule changes the draft's task and says what happened and what is wanted. What 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -15,10 +16,10 @@ from core.assignment import Agent
 from core.deadlines import Deadline, deadlines_of
 from core.effects import Effect, SetLabels, UpsertCard
 from core.events import Event, EventType
-from core.labels import labels_of
+from core.labels import labels_of, right
 from core.lifecycle import Trigger, move
 from core.readiness import Surroundings
-from core.task import Pull, Task
+from core.task import Flag, Pull, Task
 from core.texts import card
 
 
@@ -84,6 +85,11 @@ class Draft:
         self.set(pull=pull)
         return pull
 
+    def moved_on(self) -> None:
+        """Something happened to the work: it is not stalled, and that wait begins anew."""
+        self.set(reminded_at=self.now)
+        self.task = self.task.unflagged(Flag.STALLED)
+
     def move(self, trigger: Trigger) -> None:
         """Follow the transition table; a new status starts its waits anew."""
         self.task = replace(move(self.task, trigger, self.now), reminded_at=None)
@@ -98,11 +104,15 @@ class Draft:
         """Ask for effects."""
         self.effects.extend(effects)
 
-    def conclude(self) -> Decision:
-        """The finished decision, with what follows from the state by itself."""
+    def conclude(self, labels_there: Collection[str] | None = None) -> Decision:
+        """The finished decision, with what follows from the state by itself.
+
+        `labels_there` are the issue's, when they were just read: what a person did to ours is put right.
+        """
         task = self.task
         views: list[Effect] = []
-        if not task.withdrawn and (self.before is None or labels_of(self.before) != labels_of(task)):
+        new = self.before is None or labels_of(self.before) != labels_of(task)
+        if not task.withdrawn and (new or (labels_there is not None and not right(labels_there, task))):
             views.append(SetLabels(task.number, labels_of(task)))
         if self.before is None or card(self.before, self.policy) != card(task, self.policy):
             views.append(UpsertCard(task.number))

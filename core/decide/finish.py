@@ -29,8 +29,8 @@ def evaluate(draft: Draft) -> None:
         else:
             draft.task = task.flagged(Flag.BLOCKED, f"Merged, but not done: {gaps[0]}")
         return
-    if pull.checks not in (ChecksState.SUCCESS, ChecksState.NONE):
-        return
+    if pull.checks not in (ChecksState.SUCCESS, ChecksState.NONE) or pull.mergeable_sha != pull.head_sha:
+        return  # what is still under way will tell us when it has ended
     gaps = merge_gaps(task, draft.policy.merge.review)
     _show(draft, gaps)
     if not gaps and draft.policy.merge.auto and pull.merge_requested_sha != pull.head_sha:
@@ -39,6 +39,14 @@ def evaluate(draft: Draft) -> None:
         draft.tell(EventType.MERGE_REQUESTED, pull=pull.number, head=pull.head_sha)
         title = f"{task.title} (#{pull.number})"
         draft.want(MergePull(task.number, pull.number, pull.head_sha, draft.policy.merge.method, title, round_))
+
+
+def ask_again(draft: Draft) -> None:
+    """GitHub refused the merge; now something happened that may be what it asked for."""
+    task = draft.task
+    if task.pull and not task.pull.merged and task.pull.merge_requested_sha and Flag.BLOCKED in task.flags:
+        draft.set_pull(merge_requested_sha=None)
+        draft.task = draft.task.unflagged(Flag.BLOCKED)
 
 
 def _show(draft: Draft, gaps: tuple[str, ...]) -> None:

@@ -11,11 +11,11 @@ from core.decide.draft import Context, Decision, Draft
 from core.decide.finish import complete, evaluate
 from core.decide.readying import check_readiness
 from core.events import EventType
-from core.labels import TASK, capability_in, kind_in, priority_in, status_in
+from core.labels import TASK, capability_in, is_task, kind_in, priority_in, status_in
 from core.lifecycle import Trigger, allows
 from core.sanitise import one_line
 from core.signals import IssueFacts, IssueSeen
-from core.task import Kind, Priority, Status, Task
+from core.task import Flag, Kind, Priority, Status, Task
 
 TITLE_LIMIT = 256  # GitHub's own limit for a title
 
@@ -43,28 +43,36 @@ def seen(task: Task | None, signal: IssueSeen, context: Context) -> Decision:
     """An issue was opened, edited, labelled, closed, reopened, or read again."""
     issue = signal.issue
     if task is None:
-        if TASK not in issue.labels or not issue.open:
+        if not is_task(issue.labels) or not issue.open:
             return Decision(None)
         draft = Draft(_new(issue, context), context, is_new=True)
         draft.tell(EventType.TASK_CREATED, actor=issue.author.login, title=draft.task.title)
     else:
-        if issue.updated_at < task.issue_updated_at:
-            return Draft(task, context).conclude()
         draft = Draft(task, context)
+        if issue.updated_at < task.issue_updated_at:
+            # Old news, but an approval of the very text we know is none the worse for coming late.
+            if not task.withdrawn and digest(issue.title, issue.body) == task.text_digest:
+                _take_approval(draft, signal)
+                check_readiness(draft)
+            return draft.conclude()
         if task.withdrawn:
-            if TASK not in issue.labels:
+            if not is_task(issue.labels) or signal.sender_is_us:
+                # Hands off; but those who wait for it still have to learn when it is closed.
+                draft.set(issue_open=issue.open, issue_updated_at=issue.updated_at)
                 return draft.conclude()
             draft.set(withdrawn=False)
-            if allows(task.status, Trigger.REOPENED):
-                draft.move(Trigger.REOPENED)
+            if issue.open and task.status is Status.FAILED:
+                reopen(draft)
     _take_text(draft, signal)
+    _take_approval(draft, signal)
     if not signal.sender_is_us:
         _take_instruction(draft, signal)
+    if not signal.sender_is_us and not draft.task.withdrawn:
         _take_state(draft, signal)
     draft.set(issue_open=issue.open, issue_updated_at=issue.updated_at)
     check_readiness(draft)
     evaluate(draft)
-    return draft.conclude()
+    return draft.conclude(None if signal.sender_is_us else issue.labels)
 
 
 def _new(issue: IssueFacts, context: Context) -> Task:
@@ -91,7 +99,7 @@ def _new(issue: IssueFacts, context: Context) -> Task:
         status_since=context.now,
         priority=priority_in(issue.labels, context.policy.priorities) or by_form or Priority.P2,
         kind=overruled or Kind(classified.kind),
-        kind_reason=classified.reason,
+        kind_reason=f"the label `type:{overruled}` was there from the start" if overruled else classified.reason,
         kind_overruled=overruled is not None,
         required=_required(intake.required, issue.labels),
     )
@@ -125,23 +133,41 @@ def _take_text(draft: Draft, signal: IssueSeen) -> None:
             required=tuple(sorted((set(task.required) - dropped) | set(intake.required))),
             **changes,
         )
-    if signal.sender_can_write and signal.sender:
-        draft.set(approved_digest=text, approved_by=signal.sender.login)
+
+
+def _take_approval(draft: Draft, signal: IssueSeen) -> None:
+    """Somebody with write access who writes the text, or says by a label that this is work to do, approves it.
+
+    Any other label does not: who sets a priority may not have read what a stranger has just written.
+    """
+    if not signal.sender or not signal.sender_can_write or not signal.issue.open:
+        return
+    approves = signal.label_added and (is_task({signal.label or ""}) or status_in(signal.label or "") is Status.READY)
+    if signal.label is None or approves:
+        draft.set(approved_digest=draft.task.text_digest, approved_by=signal.sender.login)
 
 
 def _take_instruction(draft: Draft, signal: IssueSeen) -> None:
     """A label put on or taken off by a person is an instruction, and wins."""
+    who = signal.sender.login if signal.sender else "somebody"
+    if not is_task(signal.issue.labels):
+        # Seen on the issue and not only in the news of it, which may have been lost.
+        abandon(draft, who, f"@{who} took the label `task` off")
+        draft.set(withdrawn=True)
+        draft.tell(EventType.INSTRUCTION, actor=who, label=TASK, added=False)
+        return
     if signal.label is None or signal.sender is None or draft.before is None:
         return
-    label, task, who = signal.label, draft.task, signal.sender.login
+    label, task = signal.label, draft.task
     capability = capability_in(label)
-    if label == TASK and not signal.label_added:
-        _withdraw(draft, who)
-    elif capability:
+    if capability:
         change = {capability} if signal.label_added else set()
         draft.set(required=tuple(sorted((set(task.required) - {capability}) | change)))
     elif not signal.label_added:
-        return
+        flag = next((flag for flag in Flag if flag == label.casefold()), None)
+        if flag not in task.flags:
+            return
+        draft.task = task.unflagged(flag)
     elif priority := priority_in(frozenset({label}), draft.policy.priorities):
         draft.set(priority=priority)
     elif kind := kind_in(label):
@@ -153,25 +179,27 @@ def _take_instruction(draft: Draft, signal: IssueSeen) -> None:
     draft.tell(EventType.INSTRUCTION, actor=who, label=label, added=signal.label_added)
 
 
-def _withdraw(draft: Draft, who: str) -> None:
-    end_attempt(draft, "released", f"@{who} took the label `task` off", blamed=False)
+def abandon(draft: Draft, who: str, reason: str) -> None:
+    """A person does not want this task done, or not by us. One that is done stays done."""
+    if draft.task.status is Status.DONE:
+        return
     if allows(draft.task.status, Trigger.ABANDONED):
+        end_attempt(draft, "released", reason, blamed=False)
         draft.move(Trigger.ABANDONED)
-    draft.set(withdrawn=True, flags={}, closed_by=who)
+        draft.tell(EventType.TASK_FAILED, actor=who, reason=reason)
+    draft.set(flags={}, closed_by=who)
 
 
 def _ask_for_status(draft: Draft, wanted: Status, signal: IssueSeen) -> None:
     """Drive towards the status that the person asked for, by the ways the table has."""
     task, who = draft.task, signal.sender.login if signal.sender else ""
-    if wanted is task.status:
-        return
+    if wanted is task.status or not (signal.issue.open or wanted in (Status.DONE, Status.FAILED)):
+        return  # nobody is sent to work on an issue that is closed
     match wanted:
         case Status.DONE:
             complete(draft, by=who)
-        case Status.FAILED if allows(task.status, Trigger.ABANDONED):
-            end_attempt(draft, "released", f"@{who} set status:failed", blamed=False)
-            draft.move(Trigger.ABANDONED)
-            draft.set(closed_by=who)
+        case Status.FAILED:
+            abandon(draft, who, f"@{who} set status:failed")
         case Status.READY | Status.PENDING if allows(task.status, Trigger.RELEASED):
             end_attempt(draft, "released", f"@{who} set {signal.label}", blamed=False)
             draft.move(Trigger.RELEASED)
@@ -185,20 +213,21 @@ def _take_state(draft: Draft, signal: IssueSeen) -> None:
     """An issue that a person closed or reopened is an instruction too."""
     issue, task = signal.issue, draft.task
     who = signal.sender.login if signal.sender else "somebody"
-    if task.issue_open and not issue.open and task.is_open:
-        if task.pull and task.pull.merged:
-            return  # GitHub closed it with the merge; whether it is done, `evaluate` says
-        if not issue.not_planned:
+    merged = bool(task.pull and task.pull.merged)
+    if task.issue_open and not issue.open:
+        if issue.not_planned:
+            abandon(draft, who, f"@{who} closed the issue as not planned")
+        elif not merged:  # else GitHub closed it with the merge; whether it is done, `evaluate` says
+            draft.set(issue_open=False)
             complete(draft, by=who)
-            return
-        end_attempt(draft, "released", f"@{who} closed the issue as not planned", blamed=False)
-        if allows(draft.task.status, Trigger.ABANDONED):
-            draft.move(Trigger.ABANDONED)
-        draft.set(closed_by=who)
-        draft.tell(EventType.TASK_FAILED, actor=who, reason="closed as not planned")
-    elif not task.issue_open and issue.open and not task.is_open:
-        reopen(draft)
-        draft.tell(EventType.TASK_REOPENED, actor=who)
+    elif not task.issue_open and issue.open:
+        if not task.is_open:
+            reopen(draft)
+            draft.tell(EventType.TASK_REOPENED, actor=who)
+        elif merged:
+            end_attempt(draft, "released", f"@{who} reopened the issue after the merge", blamed=False)
+            draft.move(Trigger.RELEASED)
+            draft.tell(EventType.TASK_REOPENED, actor=who)
 
 
 def reopen(draft: Draft) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from core.decide.attempts import send_back
 from core.decide.draft import Draft
-from core.decide.finish import evaluate
+from core.decide.finish import ask_again, evaluate
 from core.effects import CheckRun, TryMerge
 from core.events import EventType
+from core.sanitise import defuse, mask_secrets, one_line
 from core.signals import BaseMoved, MergeRefused, MergeTried
 from core.task import Feedback, Flag, Pull, Status
 from core.texts import CONFLICT_CHECK, conflict_check, conflict_details
@@ -58,6 +59,7 @@ def base_moved(draft: Draft, signal: BaseMoved) -> None:
     pull = draft.task.pull
     if pull is None or not pull.open or pull.base != signal.base:
         return
+    ask_again(draft)
     draft.set_pull(mergeable_sha=None, merge_requested_sha=None)
     draft.want(TryMerge(draft.task.number, pull.number, pull.branch, pull.base, pull.head_sha))
 
@@ -67,4 +69,5 @@ def refused(draft: Draft, signal: MergeRefused) -> None:
     pull = draft.task.pull
     if pull is None or pull.merged or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
         return
-    draft.task = draft.task.flagged(Flag.BLOCKED, f"GitHub did not merge #{pull.number}: {signal.reason}")
+    reason = defuse(one_line(mask_secrets(signal.reason), 300))
+    draft.task = draft.task.flagged(Flag.BLOCKED, f"GitHub did not merge #{pull.number}: {reason}")

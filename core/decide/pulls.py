@@ -8,11 +8,11 @@ from core.decide.agents import show_life
 from core.decide.attempts import end_attempt, send_back
 from core.decide.draft import Draft
 from core.decide.finish import evaluate
-from core.effects import CancelAgent, ClosePull, ReadChecks, TryMerge
+from core.effects import ClosePull, ReadChecks, TryMerge
 from core.events import EventType
 from core.lifecycle import Trigger, allows
 from core.signals import PullFacts, PullSeen
-from core.task import ChecksState, Feedback, Pull, Status
+from core.task import ChecksState, Feedback, Flag, Pull, Status
 
 
 def seen(draft: Draft, signal: PullSeen) -> None:
@@ -23,6 +23,8 @@ def seen(draft: Draft, signal: PullSeen) -> None:
         return  # forks are never trusted; a person may still merge one, and then closes the issue
     if current and facts.updated_at < current.updated_at:
         return
+    if current and current.merged:
+        return  # nothing comes after a merge
     if facts.merged:
         _merged(draft, facts, current)
     elif current is None:
@@ -43,8 +45,20 @@ def _may_link(draft: Draft, signal: PullSeen) -> bool:
         return False
     if signal.attempt is not None:
         return lease is not None and lease.attempt == signal.attempt
+    facts = signal.pull
+    if facts.draft and not (lease and (facts.author.is_bot or facts.author.id == lease.holder_id)):
+        return False  # a person's sketch takes nothing out of anybody's hands
+    if any(a.pull == facts.number and a.feedback and a.feedback.sha == facts.head_sha for a in task.history):
+        return False  # the very commit that was found wanting
     # The branch does not say: a writer's pull request counts (with or without a lease), a stranger's does not.
     return signal.author_can_write
+
+
+def _carry(draft: Draft, facts: PullFacts) -> None:
+    """From now on this pull request carries the task. Where nobody held it, that is an attempt of its own."""
+    if draft.task.lease is None:
+        draft.set(attempt=draft.task.attempt + 1, choice=None)
+    draft.set(pull=_pull(draft, facts))
 
 
 def _pull(draft: Draft, facts: PullFacts) -> Pull:
@@ -67,7 +81,7 @@ def _pull(draft: Draft, facts: PullFacts) -> Pull:
 
 def _link(draft: Draft, facts: PullFacts) -> None:
     task = draft.task
-    draft.set(pull=_pull(draft, facts))
+    _carry(draft, facts)
     show_life(draft)
     draft.want(*(ClosePull(task.number, a.pull) for a in task.history if a.pull and a.pull != facts.number))
     if facts.draft:
@@ -79,10 +93,11 @@ def _hand_in(draft: Draft) -> None:
     draft.move(Trigger.PULL_OPENED)
     pull = draft.set_pull(head_seen_at=draft.now)
     draft.tell(EventType.TASK_REVIEW, pull=pull.number, head=pull.head_sha)
-    _look_at(draft, pull)
+    look_at(draft, pull)
 
 
-def _look_at(draft: Draft, pull: Pull) -> None:
+def look_at(draft: Draft, pull: Pull) -> None:
+    """Try the merge and read the checks; both come back as signals."""
     number = draft.task.number
     draft.want(
         TryMerge(number, pull.number, pull.branch, pull.base, pull.head_sha),
@@ -92,8 +107,9 @@ def _look_at(draft: Draft, pull: Pull) -> None:
 
 def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
     new_head = facts.head_sha != current.head_sha or facts.base != current.base
+    if new_head or facts.updated_at > current.updated_at:  # else it was merely read again
+        show_life(draft)
     pull = draft.set_pull(updated_at=facts.updated_at, draft=facts.draft, base=facts.base, open=True)
-    show_life(draft)
     if new_head:
         pull = replace(
             pull,
@@ -107,17 +123,15 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
             conflict_shown=None,
         )
         draft.set(pull=pull)
+        draft.task = draft.task.unflagged(Flag.BLOCKED)  # what GitHub refused was another commit
     if draft.task.status is Status.IN_PROGRESS and not facts.draft:
         _hand_in(draft)
-    elif new_head and draft.task.status is Status.REVIEW:
-        _look_at(draft, pull)
+    elif draft.task.status is Status.REVIEW and (new_head or current.draft) and not facts.draft:
+        look_at(draft, pull)
     evaluate(draft)
 
 
 def _closed(draft: Draft, signal: PullSeen, current: Pull) -> None:
-    if not current.open or not allows(draft.task.status, Trigger.SENT_BACK):
-        return
-    draft.set_pull(open=False, updated_at=signal.pull.updated_at)
     send_back(
         draft,
         Feedback(
@@ -125,7 +139,6 @@ def _closed(draft: Draft, signal: PullSeen, current: Pull) -> None:
             title="The pull request was closed without being merged",
             details=f"#{current.number} was closed without being merged. Its branch is `{current.branch}`.",
             at=draft.now,
-            sha=current.head_sha,
         ),
         outcome="released" if signal.closed_by_us else "failed",
         blamed=not signal.closed_by_us,
@@ -135,9 +148,7 @@ def _closed(draft: Draft, signal: PullSeen, current: Pull) -> None:
 def _merged(draft: Draft, facts: PullFacts, current: Pull | None) -> None:
     """A merge is a fact, whatever we thought of the pull request: the world wins over our bookkeeping."""
     task = draft.task
-    if not task.is_open and task.status is not Status.FAILED:
-        return
-    if current and current.merged:
+    if task.status is Status.DONE:
         return
     if current is None:
         known = facts.number in {a.pull for a in task.history}
@@ -145,12 +156,9 @@ def _merged(draft: Draft, facts: PullFacts, current: Pull | None) -> None:
             draft.tell(EventType.LATE_RESULT, pull=facts.number, merged=True)
             return
         if task.lease and task.lease.holder_id is None and known:
-            draft.want(CancelAgent(task.number, task.lease.attempt, task.lease.agent, task.lease.run_id))
-            end_attempt(draft, "released", f"#{facts.number} was merged meanwhile", blamed=False, cancel=False)
-        draft.set(pull=_pull(draft, facts))
-        if allows(draft.task.status, Trigger.PULL_OPENED):
-            draft.move(Trigger.PULL_OPENED)
-        draft.want(ReadChecks(task.number, facts.head_sha))
+            # An earlier attempt's work was taken after all; whoever is at the next one may stop.
+            end_attempt(draft, "released", f"#{facts.number} was merged meanwhile", blamed=False)
+        _carry(draft, facts)
     else:
         same_head = current.head_sha == facts.head_sha
         draft.set_pull(
@@ -160,7 +168,11 @@ def _merged(draft: Draft, facts: PullFacts, current: Pull | None) -> None:
             updated_at=facts.updated_at,
             head_sha=facts.head_sha,
             checks=current.checks if same_head else ChecksState.PENDING,
+            checks_asked_at=current.checks_asked_at if same_head else None,
+            head_seen_at=current.head_seen_at if same_head else draft.now,
         )
-        if not same_head:
-            draft.want(ReadChecks(task.number, facts.head_sha))
+    if allows(draft.task.status, Trigger.PULL_OPENED):
+        draft.move(Trigger.PULL_OPENED)
+    if draft.task.pull and draft.task.pull.checks is ChecksState.PENDING:
+        draft.want(ReadChecks(task.number, facts.head_sha))
     evaluate(draft)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from core.decide.attempts import send_back
 from core.decide.draft import Draft
-from core.decide.finish import evaluate
+from core.decide.finish import ask_again, evaluate
 from core.sanitise import clean, defuse
 from core.signals import ReviewSeen
-from core.task import Feedback, Status
+from core.task import Approval, Feedback, Status
 
 BODY_LIMIT = 20_000  # characters of a review that travel to the next attempt; a comment holds 65,536
 
@@ -17,22 +17,22 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
     pull = draft.task.pull
     if pull is None or pull.number != signal.pull_number or not pull.open or not signal.can_write:
         return
-    others = {who: sha for who, sha in pull.approvals.items() if who != signal.reviewer.id}
     if signal.reviewer.id == pull.author.id:
         return  # nobody approves their own work; GitHub refuses it too
+    others = {who: approval for who, approval in pull.approvals.items() if who != signal.reviewer.id}
     match signal.state:
         case "approved":
-            draft.set_pull(approvals={**others, signal.reviewer.id: signal.sha})
-        case "dismissed":
+            own = Approval(signal.sha, signal.reviewer.is_bot)
+            draft.set_pull(approvals={**others, signal.reviewer.id: own})
+        case "dismissed" | "changes_requested":
             draft.set_pull(approvals=others)
-        case "changes_requested" if draft.task.status is Status.REVIEW:
-            draft.set_pull(approvals=others)
-            send_back(draft, _feedback(signal, draft), cancel=False)
-            return
         case _:
             return
-    if draft.task.pull and draft.task.pull.merge_requested_sha and not draft.task.pull.merged:
-        draft.set_pull(merge_requested_sha=None)  # an approval may be what GitHub's refusal asked for
+    draft.moved_on()
+    if signal.state == "changes_requested" and draft.task.status is Status.REVIEW:
+        send_back(draft, _feedback(signal, draft), cancel=False)
+        return
+    ask_again(draft)
     evaluate(draft)
 
 

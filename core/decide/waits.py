@@ -8,6 +8,7 @@ from datetime import timedelta
 from core.deadlines import DeadlineKind, deadlines_of
 from core.decide.attempts import send_back
 from core.decide.draft import Draft
+from core.decide.pulls import look_at
 from core.effects import PollAgent, ReadChecks
 from core.signals import DeadlineDue
 from core.task import ChecksState, Feedback, Flag, Lease
@@ -18,8 +19,8 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
     """A deadline has come due; one that the task no longer has, or has later now, is old news."""
     task = draft.task
     current = {d.kind: d.due_at for d in deadlines_of(task, draft.policy.timeouts)}
-    kind = DeadlineKind(signal.kind)
-    if signal.attempt != task.attempt or kind not in current or current[kind] > draft.now:
+    kind = next((kind for kind in current if kind == signal.kind), None)
+    if kind is None or signal.attempt != task.attempt or current[kind] > draft.now:
         return
     match kind:
         case DeadlineKind.ACK if task.lease:
@@ -35,14 +36,20 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
         case DeadlineKind.STALL:
             draft.set(reminded_at=draft.now)
             draft.task = draft.task.flagged(Flag.STALLED, _stall_reason(draft))
-        case DeadlineKind.AUTHOR | DeadlineKind.QUEUE | DeadlineKind.PERSON:
+            if task.pull and task.pull.open and not task.pull.draft:
+                # An answer of the world may have been lost: ask for all of them again.
+                draft.set_pull(mergeable_sha=None, merge_requested_sha=None)
+                look_at(draft, task.pull)
+        case DeadlineKind.QUEUE if not task.waits_for:
             draft.set(reminded_at=draft.now)
+            why = task.choice.reason if task.choice else "nobody has looked for an agent"
+            draft.task = draft.task.flagged(Flag.STALLED, f"It is ready, and nobody took it: {why}.")
         case _:
-            pass
+            draft.set(reminded_at=draft.now)
 
 
 def _ask_or_give_up(draft: Draft, lease: Lease) -> None:
-    last_sign = lease.last_sign_at or lease.since
+    last_sign = lease.last_heard_at
     if lease.polled_at is None or lease.polled_at <= last_sign:
         draft.set(lease=replace(lease, polled_at=draft.now))
         draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.run_id))

@@ -2,24 +2,27 @@
 
 A story says what people and agents do, turns the clock, and reads what the bot wrote. At the end nothing the bot wrote
 may be left unread: `written()` takes what is new, and the fixture fails on what nobody took.
+
+The bot does one thing at a time, and the world comes to rest after each thing it sends, so that the same story always
+has the same writes in the same order. A story about races sets `workers` higher and reads only how it ends.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from sqlalchemy import func, select, text
 
 from adapters.database import store
 from adapters.database import tables as t
+from adapters.effects import SENDERS, Errand, Sent
 from adapters.github.exchange import RetryPolicy
 from bot.app import Bot, assemble, listening
 from bot.jobs import work_off
@@ -28,11 +31,14 @@ from core.task import Task
 from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.actions.conclusion import CiScript, Conclusion
 from sandbox.agents import ScriptedAgent
-from sandbox.serve import RequestRecord
-from sandbox.world import App, Installation, Issue, Repository, User
+from sandbox.agents.scripted import Script
+from sandbox.people import Person
+from sandbox.world import App, Installation, Issue, PullRequest, Repository, WorkflowRun
 from scheduler.startup import discover
 from scheduler.sweep import sweep
 from scheduler.timer import revive
+from tests.scenarios.shop import CONFIG_PATH, FILES
+from tests.scenarios.writes import line, writes_of
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DATA = Path(__file__).parents[1] / "data" / "github"
@@ -40,65 +46,11 @@ ROOT = Path(__file__).parents[2]
 NO_WAIT = RetryPolicy(wait_initial=0, wait_max=0, wait_jitter=0)
 SECRET = "a-webhook-secret"
 
-CONFIG = """\
-version: 1
-agents:
-  codex: {adapter: actions, event: agent-task, capabilities: [python, tests], max_tasks: 2}
-  claude: {adapter: actions, workflow: agent.yml, capabilities: [python, docs]}
-merge: {auto: true}
-escalation: {to: [alice]}
-"""
-AGENT_WORKFLOW = """\
-name: agent
-run-name: task/${{ github.event.client_payload.task || inputs.task }}-${{ github.event.client_payload.attempt || inputs.attempt }}
-on:
-  repository_dispatch: {types: [agent-task]}
-  workflow_dispatch:
-    inputs:
-      task: {type: string}
-      attempt: {type: string}
-      agent: {type: string}
-      branch: {type: string}
-      base: {type: string}
-      packet: {type: string}
-jobs:
-  work:
-    runs-on: ubuntu-latest
-    steps: [{run: "true"}]
-"""
-CI_WORKFLOW = """\
-name: CI
-on: pull_request
-jobs:
-  test:
-    runs-on: ubuntu-latest
-    steps:
-      - {name: tests, run: "true"}
-"""
-FILES = {
-    "README.md": "# shop\n",
-    "shop/cart.py": "def total(prices):\n    return sum(prices)\n",
-    ".github/orchestrator.yml": CONFIG,
-    ".github/workflows/agent.yml": AGENT_WORKFLOW,
-    ".github/workflows/ci.yml": CI_WORKFLOW,
-}
-
 
 @cache
 def contract() -> Contract:
     """GitHub's own description, read once."""
     return Contract.load(DATA)
-
-
-def body(goal: str = "Make it so.", criteria: tuple[str, ...] = ("it is so",), *, ticked: bool = True, **more: str) -> str:
-    """A task as the issue form would render it; further sections by keyword, `depends_on="#1"`."""
-    box = "x" if ticked else " "
-    lines = [f"### Goal\n\n{goal}"]
-    if criteria:
-        lines.append("### Acceptance criteria\n\n" + "\n".join(f"- [{box}] {c}" for c in criteria))
-    headings = {"needs": "Required capabilities", "depends_on": "Dependencies", "priority": "Priority", "files": "Files"}
-    lines += [f"### {headings[key]}\n\n{value}" for key, value in more.items()]
-    return "\n\n".join(lines) + "\n"
 
 
 @dataclass
@@ -108,14 +60,30 @@ class World:
     hub: Sandbox
     clock: TurnedClock
     shop: Repository
-    alice: User  # a maintainer
+    alice: Person  # a maintainer
     app: App
-    installation: Installation
-    stack: AsyncExitStack
     env: Mapping[str, str]
-    bot: Bot
+    workers: int = 1
     _read: int = 0
-    _bots: list[AsyncExitStack] = field(default_factory=list)
+    _bots: list[tuple[Bot, AsyncExitStack]] = field(default_factory=list)
+
+    @property
+    def bot(self) -> Bot:
+        """The bot that runs now."""
+        return self._bots[-1][0]
+
+    @property
+    def address(self) -> str:
+        """Where the bot listens."""
+        return (self.app.webhook_url or "").removesuffix("/webhook")
+
+    @property
+    def installation(self) -> Installation:
+        """The App's installation on the shop."""
+        [installation] = [i for i in self.hub.installations.values() if i.app is self.app]
+        return installation
+
+    # Time
 
     async def settle(self) -> None:
         """Let everything happen that happens without the clock going on."""
@@ -123,26 +91,71 @@ class World:
             await self.hub.settled()
             await sweep(self.bot.work)
             await revive(self.bot.jobs)
-            await work_off(self.bot.jobs, 4)
-            await self.hub.settled()
-            if await self._quiet():
+            if await self._jobs():
+                await work_off(self.bot.jobs, self.workers)
+                await self.hub.settled()
+            if self.hub.idle and not await self._jobs() and not await self._due():
                 return
         raise AssertionError("the world does not come to rest")
 
-    async def _quiet(self) -> bool:
+    async def _jobs(self) -> int:
+        query = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
         async with self.bot.database.transaction() as connection:
-            jobs = await connection.execute(
-                text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
-            )
-            due = await connection.execute(
-                select(func.count()).select_from(t.deadlines).where(t.deadlines.c.due_at <= self.clock.now())
-            )
-            return jobs.scalar_one() == 0 and due.scalar_one() == 0 and self.hub.idle
+            return int((await connection.execute(query)).scalar_one())
+
+    async def _due(self) -> int:
+        query = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.due_at <= self.clock.now())
+        async with self.bot.database.transaction() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     async def later(self, **duration: float) -> None:
         """Turn the clock (`minutes=3`), and let what is due happen."""
         self.clock.advance(timedelta(**duration).total_seconds())
         await self.settle()
+
+    # What people and agents do
+
+    async def files(self, title: str, text: str, *labels: str, by: Person | None = None) -> Issue:
+        """Alice (or somebody else) files a task, and it takes its course."""
+        issue = await (by or self.alice).opens_issue(self.shop, title, text, labels=["task", *labels])
+        await self.settle()
+        return issue
+
+    async def configures(self, text: str) -> None:
+        """Alice pushes another configuration; the labels that come with it are no part of the story."""
+        await self.alice.pushes(self.shop, "main", {CONFIG_PATH: text}, "Configure")
+        await self.settle()
+        left = [written for written in self.written() if not written.startswith("label ")]
+        assert not left, left
+
+    async def says(self, issue: Issue, text: str, *, by: Person | None = None) -> None:
+        """Somebody comments (alice, if not told), and the bot answers."""
+        await (by or self.alice).comments(issue, text)
+        await self.settle()
+
+    def person(self, login: str, role: Any = "none") -> Person:
+        """Somebody with this role in the shop."""
+        person = self.hub.user(login)
+        self.hub.grant(self.shop, person, role)
+        return person
+
+    def agent(self, name: str, script: Script, **more: Any) -> ScriptedAgent:
+        """Let an agent of the configuration do its work by a script."""
+        agent = ScriptedAgent(script, **more)
+        self.hub.agents[name] = agent
+        return agent
+
+    def ci(self, script: CiScript | None = None) -> None:
+        """How CI of pull requests ends: by this script; without one, green."""
+
+        def decide(run: WorkflowRun) -> Any:
+            if run.event in ("repository_dispatch", "workflow_dispatch"):
+                return None
+            return script(run) if script else Conclusion.success()
+
+        self.hub.ci(self.shop, decide)
+
+    # What there is to see
 
     async def task(self, issue: Issue | int) -> Task:
         """The bot's own picture of a task."""
@@ -176,105 +189,58 @@ class World:
         """What the bot wrote besides the card."""
         return [c.body for c in issue.comments if c.user is self.app.bot and "orchestrator:card" not in c.body]
 
-    def agent(self, name: str, script: Any, **more: Any) -> ScriptedAgent:
-        """Let an agent of the configuration do its work by a script."""
-        agent = ScriptedAgent(script, **more)
-        self.hub.agents[name] = agent
-        return agent
-
-    def ci(self, script: CiScript | None = None) -> None:
-        """How CI of pull requests ends: by this script; without one, green."""
-
-        def decide(run: Any) -> Any:
-            if run.event in ("repository_dispatch", "workflow_dispatch"):
-                return None
-            return script(run) if script else Conclusion.success()
-
-        self.hub.ci(self.shop, decide)
+    @property
+    def pull(self) -> PullRequest:
+        """The newest pull request."""
+        return self.shop.pulls()[-1]
 
     def written(self) -> list[str]:
         """What the bot wrote to GitHub since the last call, a line each."""
-        records = self._writes()
-        lines = [_line(record) for record in records[self._read :]]
-        self._read = len(records)
+        lines = self.unread()
+        self._read = len(writes_of(self.hub, self.app))
         return lines
 
     def unread(self) -> list[str]:
         """What the bot wrote and nobody looked at."""
-        return [_line(record) for record in self._writes()[self._read :]]
+        return [line(self.hub, record) for record in writes_of(self.hub, self.app)[self._read :]]
 
-    def _writes(self) -> list[RequestRecord]:
-        return [
-            r
-            for r in self.hub.requests
-            if r.installation_id is not None
-            and r.actor == self.app.bot.login
-            and r.method != "GET"
-            and r.operation_id != "apps/create-installation-access-token"
-        ]
-
-    async def restart(self) -> None:
-        """The bot goes down and another one comes up on the same database, at the same address."""
-        await self._bots.pop().aclose()
-        await self.start()
+    # The bot's own life
 
     async def start(self) -> None:
         """Start a bot on the story's database."""
         stack = AsyncExitStack()
         settings = load_settings(self.env, env_file=None)
-        self.bot = await stack.enter_async_context(assemble(settings, self.clock, NO_WAIT))
-        address = await stack.enter_async_context(listening(self.bot))
+        bot = await stack.enter_async_context(assemble(settings, self.clock, NO_WAIT))
+        address = await stack.enter_async_context(listening(bot))
         self.app.webhook_url = f"{address}/webhook"
-        self._bots.append(stack)
-        await discover(self.bot.work, self.bot.client)
+        self._bots.append((bot, stack))
+        await discover(bot.work, bot.client)
 
     async def stop(self) -> None:
         """Stop the bot."""
         while self._bots:
-            await self._bots.pop().aclose()
+            _, stack = self._bots.pop()
+            await stack.aclose()
 
 
-_PATH = re.compile(r"/repos/[^/]+/[^/]+/(?:issues|pulls|git)?/?(.*)")
+@contextmanager
+def in_step(hub: Sandbox) -> Iterator[None]:
+    """After each effect the bot waits until the world has reacted: agents, CI, and the deliveries about them."""
+    real = dict(SENDERS)
 
+    def waiting(send: Callable[[Any, Errand], Awaitable[Sent]]) -> Callable[[Any, Errand], Awaitable[Sent]]:
+        async def sends(effect: Any, errand: Errand) -> Sent:
+            sent = await send(effect, errand)
+            await hub.settled()
+            return sent
 
-def _line(record: RequestRecord) -> str:
-    """One write as a story reads it."""
-    sent: dict[str, Any] = record.body if isinstance(record.body, dict) else {}
-    what = _PATH.match(record.path)
-    where = what[1] if what else record.path
-    number = where.split("/")[0]
-    match record.operation_id:
-        case "issues/set-labels":
-            status = [n for n in sent["labels"] if n.startswith("status:")]
-            return f"#{number} labels {' '.join(status)}"
-        case "issues/create-comment":
-            kind = "card" if "orchestrator:card" in sent["body"] else f"comment: {_headline(sent['body'])}"
-            return f"#{number} {kind}"
-        case "issues/update-comment":
-            return "card edited"
-        case "reactions/create-for-issue-comment":
-            return f"reaction {sent['content']}"
-        case "repos/create-dispatch-event":
-            payload = sent["client_payload"]
-            return f"dispatch {payload['branch']} to {payload['agent']}"
-        case "actions/create-workflow-dispatch":
-            return f"dispatch {sent['inputs']['branch']} to {sent['inputs']['agent']}"
-        case "checks/create":
-            return f"check {sent['name']}: {sent.get('conclusion')}"
-        case "checks/update":
-            return f"check updated: {sent.get('conclusion')}"
-        case "pulls/merge":
-            return f"merge #{number}"
-        case "issues/update":
-            return f"#{number} {json.dumps({k: sent[k] for k in sorted(sent)})}"
-        case "issues/create-label":
-            return f"label {sent['name']}"
-        case _:
-            return f"{record.operation_id} {where}"
+        return sends
 
-
-def _headline(text: str) -> str:
-    return next(line for line in text.splitlines() if line.strip()).lstrip("# ")
+    SENDERS.update({kind: waiting(send) for kind, send in real.items()})
+    try:
+        yield
+    finally:
+        SENDERS.update(real)
 
 
 @asynccontextmanager
@@ -283,10 +249,11 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
     clock = TurnedClock(NINE)
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(Sandbox(root=root / "hub", clock=clock, contract=contract()))
+        stack.enter_context(in_step(hub))
         acme, alice = hub.organisation("acme"), hub.user("alice")
         shop = hub.repository("acme/shop", files=dict(files))
         hub.grant(shop, alice, "maintain")
-        manifest = _manifest()
+        manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text())
         app = hub.app(
             "mcp-orchestrator",
             webhook_url="http://127.0.0.1:9/webhook",
@@ -304,11 +271,11 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
             "DATA_DIR": str(root / "data"),
             "PORT": "0",
         }
-        world = World(hub, clock, shop, alice, app, None, stack, env, None)  # type: ignore[arg-type]  # filled below
+        world = World(hub, clock, shop, alice, app, env)
         world.ci()
         await world.start()
         stack.push_async_callback(world.stop)
-        world.installation = await hub.install(app, acme, [shop])
+        await hub.install(app, acme, [shop])
         await world.settle()
         world.written()  # the labels it made
         yield world
@@ -316,10 +283,3 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
         left = world.unread()
         assert not left, "the bot wrote what the story did not expect:\n" + "\n".join(left)
         assert hub.violations == [], "\n".join(hub.violations)
-
-
-def _manifest() -> dict[str, Any]:
-    import yaml
-
-    manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text())
-    return manifest

@@ -1,0 +1,80 @@
+"""What the bot wrote to GitHub, as a story reads it: one line for each write."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from sandbox import Sandbox
+from sandbox.serve import RequestRecord
+from sandbox.world import App
+
+_NOT_A_WRITE = ("apps/create-installation-access-token",)
+_PATH = re.compile(r"/repos/[^/]+/[^/]+/(?:issues|pulls|git)?/?(.*)")
+
+
+def writes_of(hub: Sandbox, app: App) -> list[RequestRecord]:
+    """Every request of the App's installations that changes something, oldest first."""
+    return [
+        r
+        for r in hub.requests
+        if r.installation_id is not None
+        and r.actor == app.bot.login
+        and r.method != "GET"
+        and r.operation_id not in _NOT_A_WRITE
+    ]
+
+
+def line(hub: Sandbox, record: RequestRecord) -> str:
+    """One write; what GitHub refused says so at its end."""
+    refused = f" (refused: {record.status})" if record.status and record.status >= 400 else ""
+    return _told(hub, record) + refused
+
+
+def _told(hub: Sandbox, record: RequestRecord) -> str:
+    sent: dict[str, Any] = record.body if isinstance(record.body, dict) else {}
+    what = _PATH.match(record.path)
+    where = what[1] if what else record.path
+    number = where.split("/")[0]
+    match record.operation_id:
+        case "issues/set-labels":
+            status = [n for n in sent["labels"] if n.startswith("status:")]
+            return f"#{number} labels {' '.join(status)}"
+        case "issues/create-comment":
+            kind = "card" if "orchestrator:card" in sent["body"] else f"comment: {_headline(sent['body'])}"
+            return f"#{number} {kind}"
+        case "issues/update-comment":
+            return f"#{_commented(hub, where)} card edited"
+        case "reactions/create-for-issue-comment":
+            return f"#{_commented(hub, where)} reaction {sent['content']}"
+        case "repos/create-dispatch-event":
+            payload = sent["client_payload"]
+            return f"dispatch {payload['branch']} to {payload['agent']}"
+        case "actions/create-workflow-dispatch":
+            return f"dispatch {sent['inputs']['branch']} to {sent['inputs']['agent']}"
+        case "actions/cancel-workflow-run":
+            return "run cancelled"
+        case "checks/create":
+            return f"check {sent['name']}: {sent.get('conclusion')}"
+        case "checks/update":
+            return f"check updated: {sent.get('conclusion')}"
+        case "pulls/merge":
+            return f"merge #{number}"
+        case "issues/update":
+            return f"#{number} {json.dumps({k: sent[k] for k in sorted(sent)})}"
+        case "issues/create-label":
+            return f"label {sent['name']}"
+        case _:
+            return f"{record.operation_id} {where}"
+
+
+def _commented(hub: Sandbox, where: str) -> int | str:
+    """The number of the issue below which the comment stands; `where` is `comments/<id>`, and may go on."""
+    comment_id = int(re.findall(r"\d+", where)[0])
+    there = (comment for repository in hub.repositories.values() for comment in repository.comments())
+    return next((comment.issue.number for comment in there if comment.id == comment_id), "?")
+
+
+def _headline(text: str) -> str:
+    return next(line for line in text.splitlines() if line.strip()).lstrip("# ")

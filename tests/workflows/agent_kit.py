@@ -1,0 +1,260 @@
+"""A runner for the scripts of `.github/actions/run-agent`: real git with a bare origin, and a small API."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from sandbox import Contract
+
+ROOT = Path(__file__).resolve().parents[2]
+ACTION = ROOT / ".github" / "actions" / "run-agent"
+DATA = ROOT / "tests" / "data" / "github"
+BOT = 4242  # the numeric id of the orchestrator's bot user
+RUN_TOKEN, APP_TOKEN = "run-token", "app-token"
+
+_GIT = {
+    "PATH": os.environ["PATH"],
+    "HOME": os.devnull,
+    "LC_ALL": "C.UTF-8",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.com",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.com",
+}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, env=_GIT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"git {arguments}: {done.stderr}"
+    return done.stdout.strip()
+
+
+@dataclass
+class Api:
+    """As much of GitHub as the scripts ask; every request must be one that GitHub describes."""
+
+    url: str = ""
+    comments: dict[int, dict[str, Any]] = field(default_factory=dict)
+    pulls: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, token
+    # What befalls the next POSTs: "500" (not done), "lost" (done, and then 502), "403", "redirect".
+    trouble: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+    def comment(self, number: int, task: int, body: str, author: int = BOT) -> str:
+        """Store a comment; gives its address."""
+        self.comments[number] = {
+            "id": number,
+            "body": body,
+            "user": {"id": author, "login": "orchestrator[bot]"},
+            "issue_url": f"{self.url}/repos/acme/shop/issues/{task}",
+        }
+        return f"{self.url}/acme/shop/issues/{task}#issuecomment-{number}"
+
+    def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
+        parts = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self.violations += Contract.load(DATA).check_request(method, parts.path, query, body)
+        if method == "GET" and "/issues/comments/" in parts.path:
+            found = self.comments.get(int(parts.path.rsplit("/", 1)[1]))
+            return (200, found) if found else (404, {"message": "Not Found"})
+        if method == "GET":
+            owner, _, branch = query["head"].partition(":")
+            assert owner == "acme"
+            return 200, [p for p in self.pulls if p["head"] == branch and p["base"] == query["base"]]
+        trouble = self.trouble.pop(0) if self.trouble else ""
+        if trouble in ("500", "403"):
+            return int(trouble), {"message": "Resource not accessible"}
+        if trouble == "redirect":
+            return 307, {"message": "moved"}
+        pull = {**body, "html_url": f"https://github.test/acme/shop/pull/{90 + len(self.pulls)}"}
+        self.pulls.append(pull)
+        return (502, {"message": "Bad Gateway"}) if trouble == "lost" else (201, pull)
+
+
+@contextmanager
+def api_server() -> Iterator[Api]:
+    """The API on a free port of this machine."""
+    api = Api()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _do(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            api.requests.append((self.command, self.path, self.headers["Authorization"].removeprefix("Bearer ")))
+            status, value = api.answer(self.command, self.path, body)
+            answer = json.dumps(value).encode()
+            self.send_response(status)
+            if status == 307:
+                self.send_header("Location", f"{api.url}/elsewhere")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_POST = _do  # noqa: N815 - the library looks for these names
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's signature
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    api.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert api.violations == []
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a script ended."""
+
+    status: int
+    output: str
+    outputs: dict[str, str]
+
+    @property
+    def error(self) -> str:
+        """The one error that the run's page shows; decoded."""
+        assert self.status == 1, self.output
+        lines = [line for line in self.output.splitlines() if line.startswith("::error::")]
+        assert len(lines) == 1, self.output
+        return lines[0].removeprefix("::error::").replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
+
+
+def packet_of(task: int = 12, attempt: int = 1, agent: str = "codex", **more: Any) -> dict[str, Any]:
+    """A small packet."""
+    return {
+        "version": 1,
+        "repository": "acme/shop",
+        "task": {
+            "number": task,
+            "title": "Add a total to the cart",
+            "url": f"https://github.test/acme/shop/issues/{task}",
+            "priority": "P1",
+        },
+        "attempt": attempt,
+        "agent": agent,
+        "branch": f"task/{task}-{attempt}",
+        "base": "main",
+        "goal": "The cart shows a total.",
+        "criteria": ["total([1, 2]) is 3"],
+        **more,
+    }
+
+
+def payload_of(packet: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The payload that carries a packet."""
+    keys = ("attempt", "agent", "branch", "base")
+    return {"task": packet["task"]["number"], **{k: packet[k] for k in keys}, "packet": packet, **more}
+
+
+class Stage:
+    """An origin, and one checkout for each job, as actions/checkout leaves it."""
+
+    def __init__(self, folder: Path, api: Api) -> None:
+        self.folder, self.api = folder, api
+        self.origin, self.job, self.temp = folder / "origin.git", folder / "work", folder / "temp"
+        self.temp.mkdir(parents=True)
+        git(folder, "init", "-q", "--bare", "-b", "main", str(self.origin))
+        git(folder, "clone", "-q", str(self.origin), "seed")
+        self.seed = folder / "seed"
+        git(self.seed, "switch", "-q", "-c", "main")
+        self.commit_to("main", "cart.py", "def total(prices):\n    return 0\n")
+        self.new_job("work")
+        self.event: dict[str, Any] = {"client_payload": payload_of(packet_of())}
+
+    def commit_to(self, branch: str, file: str, text: str) -> str:
+        """Push a commit to the origin, as somebody else; gives its SHA."""
+        if git(self.seed, "branch", "--show-current") != branch:
+            git(self.seed, "switch", "-q", "-C", branch, "main")
+        (self.seed / file).write_text(text)
+        git(self.seed, "add", "-A")
+        git(self.seed, "commit", "-q", "-m", f"Change {file}")
+        git(self.seed, "push", "-q", "origin", f"HEAD:refs/heads/{branch}")
+        return git(self.seed, "rev-parse", "HEAD")
+
+    def new_job(self, name: str) -> None:
+        """A fresh machine, with what the job before kept."""
+        self.job = self.folder / name
+        git(self.folder, "clone", "-q", str(self.origin), name)
+        git(self.job, "checkout", "-q", "--detach")
+
+    def run(self, script: str, **more: str) -> Done:
+        """Run a script as the action does."""
+        event, output = self.folder / "event.json", self.folder / "output"
+        event.write_text(json.dumps(self.event))
+        output.write_text("")
+        environment = {
+            **{k: v for k, v in _GIT.items() if not k.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))},
+            "GITHUB_ACTOR_ID": str(BOT),
+            "GITHUB_API_URL": self.api.url,
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_OUTPUT": str(output),
+            "GITHUB_REPOSITORY": "acme/shop",
+            "GITHUB_SERVER_URL": self.api.url,
+            "RETRY_SECONDS": "0",
+            "RUNNER_TEMP": str(self.temp),
+            "RUN_TOKEN": RUN_TOKEN,
+            "TOKEN": RUN_TOKEN,
+            **more,
+        }
+        done = subprocess.run(
+            [sys.executable, "-B", str(ACTION / script)],
+            cwd=self.job,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stderr == "", done.stderr
+        assert done.returncode in (0, 1), done.stdout
+        outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
+        return Done(done.returncode, done.stdout, outputs)
+
+    def prepare(self) -> Done:
+        return self.run("prepare.py")
+
+    def collect(self, prepared: Done) -> Done:
+        given = {"BASE_SHA": prepared.outputs["base-sha"], "START_SHA": prepared.outputs["start-sha"]}
+        return self.run("collect.py", **given)
+
+    def hand_in(self, token: str = APP_TOKEN) -> Done:
+        return self.run("hand_in.py", TOKEN=token)
+
+    def works(self, file: str = "cart.py", text: str = "def total(prices):\n    return sum(prices)\n") -> None:
+        """What the agent does: it writes a file."""
+        (self.job / file).write_text(text)
+
+    def up_to_hand_in(self) -> None:
+        """Both scripts of the first job with some work between them, and then a fresh machine."""
+        prepared = self.prepare()
+        assert prepared.status == 0, prepared.output
+        self.works()
+        collected = self.collect(prepared)
+        assert collected.status == 0, collected.output
+        self.new_job(f"hand-in-{len(list(self.folder.iterdir()))}")
+
+    @property
+    def branches(self) -> dict[str, str]:
+        """The origin's branches and their SHAs."""
+        listed = git(self.origin, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
+        return dict(line.split(" ", 1) for line in listed.splitlines())
