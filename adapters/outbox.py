@@ -127,10 +127,9 @@ class Outbox:
                 created_at=row["created_at"],
             )
             sent = await SENDERS[type(effect)](effect, errand)
+            await self._mark(row, effect, sent)
         except Exception as error:
             await self._failed(row, effect, tries, error)
-            return
-        await self._mark(row, effect, sent)
 
     async def _mark(self, row: Any, effect: Effect, sent: Sent) -> None:
         """Done: marked in the same transaction that takes the answer in."""

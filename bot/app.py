@@ -50,8 +50,8 @@ class Bot:
 
     async def run(self) -> None:
         """Work and keep time, until cancelled."""
-        await discover(self.work, self.client)
         async with asyncio.TaskGroup() as group:
+            group.create_task(discover(self.work, self.client))
             group.create_task(run_worker(self.jobs, self.settings.workers))
             group.create_task(run_timer(self.work, self.clock, self.settings.sweep_seconds))
 

@@ -32,7 +32,8 @@ HEARTBEAT_SECONDS = 1.0
 STALLED_SECONDS = 60.0  # after which a dead worker's row goes; its jobs are put back long before
 SHUTDOWN_SECONDS = 10.0
 RESTART_PAUSE = 1.0
-_AGAIN = procrastinate.RetryStrategy(max_attempts=20, wait=1)  # for what is not the world's fault: shutdown, database
+# For what is not the world's fault (a shutdown, the database): after 1 s, 2 s, 3 s …, and never given up.
+_AGAIN = procrastinate.RetryStrategy(linear_wait=1)
 
 
 def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
@@ -47,12 +48,18 @@ def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
         with structlog.contextvars.bound_contextvars(subject=subject, kind=kind):
             try:
                 await handle_due(desk.work, desk.client, repository_id, subject, kind, attempt)
-            except (GitHubError, NoConfiguration) as error:
-                log.warning("deadline_later", error=str(error))  # it is set anew already
+            except Exception as error:
+                # It has been set anew already; a second try by the queue would only double it.
+                log.warning("deadline_later", error=str(error), exc_info=_unexpected(error))
 
     @jobs.app.task(name=SEND, retry=_AGAIN)
     async def send(repository_id: int, number: int) -> None:
         await outbox.send_waiting(repository_id, number)
+
+
+def _unexpected(error: Exception) -> Exception | None:
+    """What the log shows the whole way of: mistakes of ours, not GitHub's refusals."""
+    return None if isinstance(error, GitHubError | NoConfiguration | OSError) else error
 
 
 async def handle_delivery(desk: Desk, guid: str) -> None:
@@ -83,7 +90,7 @@ async def _failed(desk: Desk, guid: str, tries: int, repository_id: int, error: 
         "delivery_parked" if hopeless else "delivery_later",
         tries=tries,
         error=str(error),
-        exc_info=None if isinstance(error, GitHubError) else error,
+        exc_info=_unexpected(error),
     )
     async with work.database.transaction() as connection:
         await mark_delivery(

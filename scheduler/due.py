@@ -12,6 +12,7 @@ from adapters.github.errors import Gone, NotFound
 from adapters.unit_of_work import NoConfiguration, Work
 from core.deadlines import DeadlineKind
 from core.signals import DeadlineDue
+from scheduler.prune import PRUNE, SERVICE, prune
 from scheduler.reconcile import RECONCILE_EVERY, reconcile
 
 RETRY_AFTER = timedelta(seconds=30)
@@ -22,6 +23,8 @@ async def due(work: Work, client: GitHubClient, repository_id: int, subject: str
     try:
         if subject == REPOSITORY and kind == RECONCILE:
             await _reconcile(work, client, repository_id)
+        elif subject == SERVICE and kind == PRUNE:
+            await prune(work)
         elif subject.startswith("task:"):
             await _task(work, client, repository_id, int(subject.removeprefix("task:")), kind, attempt)
     except Exception:

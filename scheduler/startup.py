@@ -9,6 +9,7 @@ from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
 from adapters.unit_of_work import Work
+from scheduler.prune import PRUNE, SERVICE
 
 log = structlog.get_logger()
 
@@ -19,6 +20,8 @@ async def discover(work: Work, client: GitHubClient) -> int:
     Where GitHub cannot be reached we start all the same: deliveries and deadlines are waiting.
     """
     found = 0
+    async with work.database.transaction() as connection:
+        await store.set_deadline(connection, 0, SERVICE, PRUNE, work.now())
     try:
         for installation in await client.app.list_installations():
             if installation.suspended_at is not None:
@@ -36,7 +39,7 @@ async def discover(work: Work, client: GitHubClient) -> int:
                     if not seen.archived:
                         await store.set_deadline(connection, seen.id, REPOSITORY, RECONCILE, work.now())
                 found += 1
-    except GitHubError as error:
+    except (GitHubError, OSError) as error:
         log.warning("discovery_failed", error=str(error))
     log.info("discovered", repositories=found)
     return found

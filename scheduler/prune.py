@@ -1,0 +1,30 @@
+"""Housekeeping: what was handled long ago goes, so that the database does not grow for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete
+
+from adapters.database import store
+from adapters.database import tables as t
+from adapters.unit_of_work import Work
+
+log = structlog.get_logger()
+
+SERVICE = "service"  # the subject of deadlines that belong to no repository
+PRUNE = "prune"
+EVERY = timedelta(days=1)
+# GitHub can be asked to deliver again for three days; a GUID must be known at least that long.
+KEEP_DELIVERIES = timedelta(days=7)
+
+
+async def prune(work: Work) -> int:
+    """Drop deliveries that were handled long ago, and come back tomorrow; gives how many went."""
+    now = work.now()
+    async with work.database.transaction() as connection:
+        await store.set_deadline(connection, 0, SERVICE, PRUNE, now + EVERY)
+        gone = await connection.execute(delete(t.deliveries).where(t.deliveries.c.handled_at < now - KEEP_DELIVERIES))
+    log.info("pruned", deliveries=gone.rowcount)
+    return gone.rowcount

@@ -1,0 +1,167 @@
+"""Jobs survive their workers: the queue under death, shutdown and disorder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from adapters.database import store
+from adapters.database import tables as t
+from adapters.database.database import Database
+from adapters.database.inbox import StoredDelivery, store_delivery
+from adapters.database.queue import DELIVERY, DUE, JobQueue
+from adapters.unit_of_work import Work
+from bot.jobs import run_worker, work_off
+from scheduler.prune import KEEP_DELIVERIES, prune
+from scheduler.sweep import BATCH, sweep
+from scheduler.timer import DEAD_AFTER, revive
+
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@dataclass
+class Office:
+    """A queue whose only job writes down what it was asked."""
+
+    database: Database
+    jobs: JobQueue
+    work: Work
+    done: list[str] = field(default_factory=list)
+    before: Callable[[str], Awaitable[None]] | None = None
+
+    async def ask(self, guid: str, lock: str = "issue:1:1") -> bool:
+        delivery = StoredDelivery(guid, "issues", "opened", 1, 1, b"{}", NINE)
+        return await store_delivery(self.database, self.jobs, delivery, lock)
+
+    async def states(self) -> list[str]:
+        async with self.database.transaction() as connection:
+            found = await connection.execute(text("SELECT status::text FROM procrastinate_jobs ORDER BY id"))
+            return list(found.scalars())
+
+
+@pytest.fixture
+async def office(database_url: str) -> AsyncIterator[Office]:
+    database, jobs = Database(database_url), JobQueue(database_url)
+    async with jobs.app.open_async():
+        it = Office(database, jobs, Work(database, jobs, lambda: NINE))
+
+        @jobs.app.task(name=DELIVERY, retry=1)
+        async def delivery(guid: str) -> None:
+            if it.before:
+                await it.before(guid)
+            it.done.append(guid)
+
+        @jobs.app.task(name=DUE)
+        async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
+            it.done.append(f"{subject} {kind} {attempt}")
+
+        yield it
+    await database.close()
+
+
+async def test_a_delivery_and_its_job_are_kept_together_and_once(office: Office) -> None:
+    assert await office.ask("a")
+    assert not await office.ask("a")
+    await work_off(office.jobs, 4)
+    assert office.done == ["a"]
+
+
+async def test_jobs_of_one_issue_run_in_order_whatever_the_number_of_workers(office: Office) -> None:
+    async def slow_at_first(guid: str) -> None:
+        for _ in range(20 - int(guid)):
+            await asyncio.sleep(0)
+
+    office.before = slow_at_first
+    for number in range(20):
+        await office.ask(str(number))
+    for _ in range(25):
+        await work_off(office.jobs, 8)
+    assert office.done == [str(number) for number in range(20)]
+
+
+async def test_a_dead_workers_job_goes_on_elsewhere(office: Office) -> None:
+    await office.ask("a")
+    manager = office.jobs.app.job_manager
+    dead = await manager.register_worker()
+    assert await manager.fetch_job(queues=None, worker_id=dead) is not None
+    assert await revive(office.jobs) == 0, "its worker was alive a moment ago"
+
+    async with office.database.transaction() as connection:
+        ago = timedelta(seconds=DEAD_AFTER + 1)
+        await connection.execute(
+            text("UPDATE procrastinate_workers SET last_heartbeat = now() - CAST(:ago AS interval) WHERE id = :id"),
+            {"ago": ago, "id": dead},
+        )
+    assert await revive(office.jobs) == 1
+    await work_off(office.jobs, 1)
+    assert office.done == ["a"]
+
+
+async def test_a_shutdown_finishes_what_is_in_hand(office: Office) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(guid: str) -> None:
+        started.set()
+        await go_on.wait()
+
+    office.before = wait
+    await office.ask("a")
+    worker = asyncio.create_task(run_worker(office.jobs, 1))
+    await started.wait()
+    worker.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert office.done == ["a"]
+    assert await office.states() == []
+
+
+async def test_a_shutdown_gives_back_what_takes_too_long(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.jobs.SHUTDOWN_SECONDS", 0.05)
+    started = asyncio.Event()
+
+    async def for_ever(guid: str) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    office.before = for_ever
+    await office.ask("a")
+    worker = asyncio.create_task(run_worker(office.jobs, 1))
+    await started.wait()
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert office.done == []
+    assert await office.states() == ["todo"]
+
+
+async def test_every_due_deadline_becomes_one_job_and_the_others_stay(office: Office) -> None:
+    async with office.database.transaction() as connection:
+        for number in range(BATCH + 5):
+            await store.set_deadline(connection, 1, f"task:{number}", "ack", NINE - timedelta(seconds=1), 3)
+        await store.set_deadline(connection, 1, "task:9999", "ack", NINE + timedelta(seconds=1), 1)
+    taken = await asyncio.gather(sweep(office.work), sweep(office.work))
+    assert sum(taken) == BATCH + 5
+    await work_off(office.jobs, 8)
+    assert sorted(office.done) == sorted(f"task:{n} ack 3" for n in range(BATCH + 5))
+    async with office.database.transaction() as connection:
+        assert list((await connection.execute(select(t.deadlines.c.subject))).scalars()) == ["task:9999"]
+
+
+async def test_deliveries_that_were_handled_long_ago_go(office: Office) -> None:
+    for guid in ("old", "new", "open"):
+        await office.ask(guid)
+    async with office.database.transaction() as connection:
+        for guid, age in (("old", KEEP_DELIVERIES + timedelta(days=1)), ("new", timedelta(days=1))):
+            await connection.execute(
+                t.deliveries.update().where(t.deliveries.c.guid == guid).values(handled_at=NINE - age)
+            )
+    assert await prune(office.work) == 1
+    async with office.database.transaction() as connection:
+        assert sorted((await connection.execute(select(t.deliveries.c.guid))).scalars()) == ["new", "open"]
