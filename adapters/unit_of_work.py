@@ -25,7 +25,7 @@ from core.assignment import Agent, assign, busy
 from core.decide import Context, Decision, decide
 from core.effects import Comment, Effect, React, UpsertCard
 from core.events import EventType
-from core.queue import chain_lengths, order
+from core.queue import chain_lengths, knot_of, order
 from core.readiness import Surroundings
 from core.signals import Assigned, CommandGiven, DependencyChanged, IssueSeen, Signal
 from core.task import Flag, Status, Task
@@ -75,10 +75,21 @@ class UnitOfWork:
         )
         decision = decide(before, signal, context)
         await self._keep(number, before, decision)
-        if isinstance(signal, IssueSeen) and decision.task is not None:
-            await graph.save_dependencies(self.connection, self.repository.id, number, around.dependencies)
-        await self._tell_dependents(number, before, decision.task)
+        knot = await self._take_dependencies(number, signal, before) if decision.task is not None else frozenset()
+        await self._tell_others(number, before, decision.task, knot)
         return decision
+
+    async def _take_dependencies(self, number: int, signal: Signal, before: Task | None) -> frozenset[int]:
+        """Keep what an issue says it depends on; gives those who were or are on a cycle with it by that."""
+        if not isinstance(signal, IssueSeen) or (before and signal.issue.updated_at < before.issue_updated_at):
+            return frozenset()
+        connection, repository_id = self.connection, self.repository.id
+        stored = await graph.stored_dependencies(connection, repository_id, number)
+        if stored == signal.dependencies:
+            return frozenset()
+        was = knot_of(await graph.open_graph(connection, repository_id), number)
+        await graph.save_dependencies(connection, repository_id, number, signal.dependencies)
+        return was | knot_of(await graph.open_graph(connection, repository_id), number)
 
     async def _around(self, number: int, signal: Signal) -> Surroundings:
         """What readiness depends on; read only for signals that look at it."""
@@ -122,12 +133,22 @@ class UnitOfWork:
             await store.save_effect(self.connection, self.repository.id, number, effect, self.now)
             self._to_send.add(number)
 
-    async def _tell_dependents(self, number: int, before: Task | None, after: Task | None) -> None:
-        """Those who wait for this task learn that it exists now, is finished, or is open again."""
-        if after is None or (before is not None and _finished(before) == _finished(after)):
+    async def _tell_others(self, number: int, before: Task | None, after: Task | None, knot: frozenset[int]) -> None:
+        """Those whose readiness rests on this task look at it again.
+
+        They wait for it, and it exists now, is finished, or is open again; they ask for the same, and it no longer
+        does, or does now; or they are on a cycle with it.
+        """
+        if after is None:
             return
-        for dependent in await graph.dependents(self.connection, self.repository.id, number):
-            await self.apply(dependent, DependencyChanged(number))
+        others = set(knot)
+        if before is None or _finished(before) != _finished(after):
+            others.update(await graph.dependents(self.connection, self.repository.id, number))
+        asked, asks = _asks_for(before), _asks_for(after)
+        for fingerprint in {asked, asks} - {None} if asked != asks else ():
+            others.update(await graph.younger_twins(self.connection, self.repository.id, number, fingerprint or ""))
+        for other in sorted(others - {number}):
+            await self.apply(other, DependencyChanged(number))
 
     async def agents(self) -> list[Agent]:
         """The agents of the configuration with what they hold now."""
@@ -176,6 +197,11 @@ def _matters_to_queue(task: Task) -> tuple[object, ...]:
 
 def _finished(task: Task) -> bool:
     return not task.issue_open if task.withdrawn else task.status is Status.DONE
+
+
+def _asks_for(task: Task | None) -> str | None:
+    """The fingerprint by which a task has twins; one that is over has none."""
+    return task.fingerprint if task and task.is_open and not task.withdrawn else None
 
 
 def _agent(name: str, spec: AgentBase, holding: int, assigned: int) -> Agent:

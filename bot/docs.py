@@ -55,17 +55,19 @@ A label that a person puts on is an instruction and wins over what the bot had d
 
 | label | what it does |
 | --- | --- |
-| `task` | Makes the issue a task; taken off, the bot keeps its hands off. |
+| `task` | Makes the issue a task, and from a writer approves its text; taken off, the bot keeps its hands off. |
 | `P0`, `P1`, `P2`, or one that the configuration maps to them | Sets the priority. |
 | `type:functional`, `type:non-functional` | Sets the class, which decides the plan that the agent gets. |
 | `needs:<capability>` | Adds a required capability; taken off, removes it. |
-| `status:ready`, `status:pending` | Gives the task back to the queue. |
+| `status:ready` | Gives the task back to the queue, and from a writer approves its text. |
+| `status:pending` | Gives the task back to the queue. |
 | `status:done` | Declares it done. |
 | `status:failed` | Gives it up. |
+| `blocked`, `conflict`, `stalled`, `needs-human` | Taken off, it is gone until there is a new reason. |
 
 `status:in-progress` and `status:review` come about by work; set by hand, they are set right again. Closing an issue
-as completed means `status:done`, as not planned means `status:failed`, and reopening it starts the task anew. Every
-instruction is kept in the audit trail with the name of who gave it.
+as completed declares it done, as not planned gives it up, and reopening it starts the task anew. Every instruction is
+kept in the audit trail with the name of who gave it.
 """
 
 

@@ -57,6 +57,27 @@ def cycle_through(graph: Graph, start: int) -> tuple[int, ...]:
     return ()
 
 
+def knot_of(graph: Graph, start: int) -> frozenset[int]:
+    """The tasks that lie on a cycle of dependencies through `start`, itself among them; empty when there is none."""
+    backwards: dict[int, list[int]] = {}
+    for number, needs in graph.items():
+        for need in needs:
+            backwards.setdefault(need, []).append(number)
+    return _reached(graph, start) & _reached(backwards, start)
+
+
+def _reached(graph: Graph, start: int) -> frozenset[int]:
+    """What can be reached from `start` in one step or more."""
+    found: set[int] = set()
+    ahead = list(graph.get(start, ()))
+    while ahead:
+        number = ahead.pop()
+        if number not in found:
+            found.add(number)
+            ahead.extend(graph.get(number, ()))
+    return frozenset(found)
+
+
 def order(tasks: Iterable[Task], behind: Mapping[int, int]) -> list[Task]:
     """Queue order: priority class, then what unblocks most, then the oldest. `behind` is from `chain_lengths`."""
     return sorted(tasks, key=lambda t: (t.priority.rank, -behind.get(t.number, 0), t.created_at, t.number))

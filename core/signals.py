@@ -178,7 +178,10 @@ class DeadlineDue:
 
 @dataclass(frozen=True, slots=True)
 class DependencyChanged:
-    """A task that this one depends on was finished, reopened or went away."""
+    """What this task's readiness rests on changed: a dependency, an older twin, or a cycle it is part of.
+
+    `number` is the issue whose news it is.
+    """
 
     number: int
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,11 +18,16 @@ from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 
 _numbers = itertools.count(1)
+# Test processes may share an external server, so everything in it carries the number of the process.
+TEMPLATE = f"template_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a running server, the embedded one, in a directory of its own."""
+    """The URL of a running server: the embedded one, in a directory of its own, or that of `TEST_DATABASE_URL`."""
+    if external := os.environ.get("TEST_DATABASE_URL"):
+        yield external
+        return
     root = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
     server = EmbeddedPostgres(root)
     try:
@@ -33,29 +39,30 @@ def postgres() -> Iterator[str]:
 
 def in_database(url: str, name: str) -> str:
     """The same server, another database."""
-    base, _, query = url.partition("?")
-    return f"{base.rsplit('/', 1)[0]}/{name}?{query}"
+    base, mark, query = url.partition("?")
+    return f"{base.rsplit('/', 1)[0]}/{name}{mark}{query}"
 
 
 @pytest.fixture(scope="session")
 def template(postgres: str) -> str:
     """A database with all tables, to copy from."""
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_bot")
+        connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
 
     async def migrate() -> None:
-        database = Database(in_database(postgres, "template_bot"))
+        database = Database(in_database(postgres, TEMPLATE))
         await database.migrate()
         await database.close()
 
     asyncio.run(migrate())
-    return "template_bot"
+    return TEMPLATE
 
 
 @pytest.fixture
 def database_url(postgres: str, template: str) -> Iterator[str]:
     """The URL of a database of this test's own."""
-    name = f"test_{next(_numbers)}"
+    name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     yield in_database(postgres, name)

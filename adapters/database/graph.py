@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
@@ -89,12 +89,23 @@ async def dependents(connection: AsyncConnection, repository_id: int, number: in
 
 async def older_twins(connection: AsyncConnection, repository_id: int, number: int, fingerprint: str) -> list[int]:
     """Open tasks with the same fingerprint and a smaller number."""
+    return await _twins(connection, repository_id, fingerprint, t.tasks.c.number < number)
+
+
+async def younger_twins(connection: AsyncConnection, repository_id: int, number: int, fingerprint: str) -> list[int]:
+    """Open tasks with the same fingerprint and a larger number."""
+    return await _twins(connection, repository_id, fingerprint, t.tasks.c.number > number)
+
+
+async def _twins(
+    connection: AsyncConnection, repository_id: int, fingerprint: str, which: ColumnElement[bool]
+) -> list[int]:
     rows = await connection.execute(
         select(t.tasks.c.number)
         .where(
             t.tasks.c.repository_id == repository_id,
             t.tasks.c.fingerprint == fingerprint,
-            t.tasks.c.number < number,
+            which,
             t.tasks.c.withdrawn.is_(False),
             t.tasks.c.status.not_in([Status.DONE.value, Status.FAILED.value]),
         )

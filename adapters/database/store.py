@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -96,16 +96,18 @@ async def save_effect(
         created_at=now,
     )
     if effect.state:
+        waits = t.outbox.c.state == "waiting"
         statement = statement.on_conflict_do_update(
             index_elements=["repository_id", "key"],
             set_={
                 "payload": payload,
                 "version": t.outbox.c.version + 1,
                 "state": "waiting",
-                "tries": 0,
+                # A send whose fate is unknown makes the next one look first, whatever it is to write.
+                "tries": case((t.outbox.c.state == "done", 0), else_=func.least(t.outbox.c.tries, 1)),
                 "not_before": None,
                 "error": None,
-                "created_at": now,
+                "created_at": case((waits, t.outbox.c.created_at), else_=now),  # it keeps its place in the line
                 "done_at": None,
             },
         )

@@ -66,5 +66,5 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
         case DeadlineDue():
             waits.due(draft, signal)
         case DependencyChanged():
-            readying.dependency_changed(draft, signal)
+            readying.check_readiness(draft)
     return draft.conclude()

@@ -114,9 +114,12 @@ def _release(draft: Draft, signal: CommandGiven) -> None:
 
 def _ready(draft: Draft, signal: CommandGiven) -> str | None:
     task = draft.task
-    if not task.is_open:
+    may_approve = at_least(signal.permission, "write")
+    # Of a task that somebody works on, a text that was changed meanwhile can still be approved.
+    news = task.is_open and may_approve and task.approved_digest != task.text_digest
+    if task.status not in (Status.PENDING, Status.READY) and not news:
         raise Refused(f"The task is already {task.status}.")
-    if at_least(signal.permission, "write"):
+    if may_approve:
         draft.set(approved_digest=task.text_digest, approved_by=signal.actor.login)
     check_readiness(draft)
     evaluate(draft)

@@ -15,7 +15,7 @@ from core.labels import TASK, capability_in, is_task, kind_in, priority_in, stat
 from core.lifecycle import Trigger, allows
 from core.sanitise import one_line
 from core.signals import IssueFacts, IssueSeen
-from core.task import Flag, Kind, Priority, Status, Task
+from core.task import Kind, Priority, Status, Task
 
 TITLE_LIMIT = 256  # GitHub's own limit for a title
 
@@ -138,12 +138,14 @@ def _take_text(draft: Draft, signal: IssueSeen) -> None:
 def _take_approval(draft: Draft, signal: IssueSeen) -> None:
     """Somebody with write access who writes the text, or says by a label that this is work to do, approves it.
 
-    Any other label does not: who sets a priority may not have read what a stranger has just written.
+    Any other label does not: who sets a priority may not have read what a stranger has just written. (Besides its
+    author only people with write access can edit an issue, so a writer's issue holds writers' words.)
     """
     if not signal.sender or not signal.sender_can_write or not signal.issue.open:
         return
-    approves = signal.label_added and (is_task({signal.label or ""}) or status_in(signal.label or "") is Status.READY)
-    if signal.label is None or approves:
+    label = signal.label or ""
+    approves = signal.label_added and (is_task({label}) or status_in(label) is Status.READY)
+    if approves or not label or signal.sender.id == signal.issue.author.id:
         draft.set(approved_digest=draft.task.text_digest, approved_by=signal.sender.login)
 
 
@@ -164,10 +166,10 @@ def _take_instruction(draft: Draft, signal: IssueSeen) -> None:
         change = {capability} if signal.label_added else set()
         draft.set(required=tuple(sorted((set(task.required) - {capability}) | change)))
     elif not signal.label_added:
-        flag = next((flag for flag in Flag if flag == label.casefold()), None)
-        if flag not in task.flags:
-            return
-        draft.task = task.unflagged(flag)
+        off = [flag for flag in task.flags if flag == label.casefold()]
+        if not off:
+            return  # the bot's own labels are put right; nothing else asks for anything by being gone
+        draft.task = task.unflagged(*off)
     elif priority := priority_in(frozenset({label}), draft.policy.priorities):
         draft.set(priority=priority)
     elif kind := kind_in(label):

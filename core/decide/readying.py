@@ -6,7 +6,6 @@ from core.decide.draft import Draft
 from core.events import EventType
 from core.lifecycle import Trigger
 from core.readiness import missing
-from core.signals import DependencyChanged
 from core.task import Flag, Status
 
 
@@ -41,9 +40,3 @@ def settle(draft: Draft) -> None:
         draft.task = task.flagged(Flag.BLOCKED, f"It waits for {', '.join(task.waits_for)}.")
     else:
         draft.task = task.unflagged(Flag.BLOCKED)
-
-
-def dependency_changed(draft: Draft, signal: DependencyChanged) -> None:
-    """A dependency was finished, reopened, or went away: look at readiness again."""
-    if f"#{signal.number}" in draft.context.around.dependencies:
-        check_readiness(draft)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -21,20 +22,19 @@ from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps
 from core.sanitise import defuse, fence, one_line
 from core.signals import MergeTried
-from core.task import FailedCheck, Feedback, Pull, Status, Task
+from core.task import FailedCheck, Feedback, Flag, Pull, Status, Task
 
 DONE_CHECK = "definition-of-done"
 CONFLICT_CHECK = "conflict-first"
 CARD_MARKER = "<!-- orchestrator:card "
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
-COMMENT_LIMIT = 65_536  # characters of a comment; GitHub's limit
+COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
 
 # A failing heartbeat or a running check changes by the minute; the card shows only what stays true for a while,
 # because every change of the card is a write to GitHub.
 _SHOWN_DEADLINES = {
     DeadlineKind.HARD: "ends the attempt",
     DeadlineKind.STALL: "counts as stalled",
-    DeadlineKind.QUEUE: "counts as stalled",
 }
 
 
@@ -81,6 +81,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "defuse": defuse,
         "fence": fence,
         "code": _code,
+        "quote": shlex.quote,
     }
     return environment
 
@@ -95,8 +96,12 @@ def _render(template: str, **values: Any) -> str:
 
 def card(task: Task, policy: RepositoryConfig) -> str:
     """The task card: where the task stands, what it waits for, and what can be done now."""
+    # Once it counts as stalled, it does so until something moves: no news, so no write.
+    hidden = {DeadlineKind.STALL} if Flag.STALLED in task.flags else set()
     shown = [
-        (_SHOWN_DEADLINES[d.kind], d.due_at) for d in deadlines_of(task, policy.timeouts) if d.kind in _SHOWN_DEADLINES
+        (_SHOWN_DEADLINES[d.kind], d.due_at)
+        for d in deadlines_of(task, policy.timeouts)
+        if d.kind in _SHOWN_DEADLINES.keys() - hidden
     ]
     return _render(
         "card",
@@ -120,7 +125,7 @@ def _sensible_commands(task: Task) -> tuple[str, ...]:
         case Status.REVIEW:
             return ("complete", "retry", "release")
         case Status.FAILED:
-            return ("retry", "explain")
+            return ("retry", "claim", "explain")
         case Status.DONE:
             return ()
 

@@ -15,6 +15,7 @@ from adapters.database.database import Database, DatabaseError, describe_url, en
 from adapters.database.embedded import DataDirectoryError, EmbeddedPostgres
 from adapters.database.tables import metadata
 
+EMPTY = f"empty_at_start_{os.getpid()}"
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
@@ -48,8 +49,8 @@ async def test_two_replicas_may_find_an_empty_database_at_once(postgres: str) ->
     admin = Database(postgres)
     async with admin.engine.connect() as connection:
         plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await plain.execute(text("CREATE DATABASE empty_at_start"))
-    first, second = (Database(in_database(postgres, "empty_at_start")) for _ in range(2))
+        await plain.execute(text(f"CREATE DATABASE {EMPTY}"))
+    first, second = (Database(in_database(postgres, EMPTY)) for _ in range(2))
     await asyncio.gather(first.migrate(), second.migrate())
     async with first.transaction() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM procrastinate_jobs"))).scalar_one() == 0
@@ -58,7 +59,7 @@ async def test_two_replicas_may_find_an_empty_database_at_once(postgres: str) ->
     await second.close()
     async with admin.engine.connect() as connection:
         plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await plain.execute(text("DROP DATABASE empty_at_start"))
+        await plain.execute(text(f"DROP DATABASE {EMPTY}"))
     await admin.close()
 
 

@@ -1,19 +1,112 @@
 """An issue becomes merged code, and nobody copies text."""
 
+import pytest
+
 from sandbox.agents import WritesFiles
-from tests.scenarios.shop import body
+from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
+TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
-async def test_an_issue_becomes_merged_code(world: World) -> None:
-    codex = world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 0.19\n"}))
 
-    issue = await world.files("Add the tax rate", body(needs="tests"), "bug")
+@pytest.mark.parametrize(
+    ("agent", "needs"),
+    [
+        pytest.param("codex", "tests", id="repository_dispatch"),
+        pytest.param("claude", "docs", id="workflow_dispatch"),
+    ],
+)
+async def test_an_issue_becomes_merged_code(world: World, agent: str, needs: str) -> None:
+    hand = world.agent(agent, WritesFiles(TAX))
 
-    print("\n".join(world.written()))
-    print(await world.events(issue))
-    print(world.card(issue))
-    assert world.status(issue) == "done"
+    issue = await world.files("Add the tax rate", body(needs=needs, files="`shop/tax.py`"), "bug")
+
+    assert world.written() == [
+        "#1 labels status:in-progress",
+        "#1 card",
+        f"dispatch task/1-1 to {agent}",
+        "#1 labels status:review",
+        "#1 card edited",
+        "check conflict-first: success",
+        "merge #2",
+        "#1 labels status:done",
+        "#1 card edited",
+    ]
     assert issue.state == "closed"
-    assert world.shop.git.read("main", "shop/tax.py") == "RATE = 0.19\n"
-    assert codex.works[0].packet["goal"] == "Make it so."
+    assert set(issue.label_names) == {"bug", "P2", f"needs:{needs}", "status:done", "task", "type:functional"}
+    assert world.shop.git.read("main", "shop/tax.py") == TAX["shop/tax.py"]
+    assert "**Status** | done" in world.card(issue)
+    assert await world.events(issue) == [
+        "task_created",
+        "task_ready",
+        "task_assigned",
+        "task_acknowledged",  # the start was accepted
+        "task_acknowledged",  # the run began
+        "task_review",
+        "merge_requested",
+        "task_completed",
+    ]
+
+    [work] = hand.works
+    packet = work.packet
+    assert (packet["repository"], packet["agent"], packet["attempt"]) == ("acme/shop", agent, 1)
+    assert (packet["branch"], packet["base"]) == ("task/1-1", "main")
+    assert packet["task"]["title"] == "Add the tax rate"
+    assert packet["goal"] == "Make it so."
+    assert packet["criteria"] == ["it is so"]
+    assert packet["files"] == ["shop/tax.py"]
+    assert packet["plan"]["kind"] == "functional"
+    assert (packet["history"], packet["feedback"]) == ([], None)
+    assert packet["report"]["closing_line"] == "Closes #1"
+
+
+async def test_labels_of_people_stay(world: World) -> None:
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()), "bug", "help wanted")
+    assert world.written() == ["#1 labels status:pending", "#1 card"]
+    await world.alice.labels(issue, "question")
+    await world.alice.unlabels(issue, "bug")
+    await world.settle()
+    assert world.written() == []
+
+    world.agent("codex", WritesFiles(TAX))
+    await world.alice.edits_issue(issue, body=body(needs="tests"))
+    await world.settle()
+    world.written()
+    assert world.status(issue) == "done"
+    assert {"help wanted", "question"} <= set(issue.label_names)
+    assert "bug" not in issue.label_names
+
+
+async def test_criteria_ticked_late_let_the_merge_go_on(world: World) -> None:
+    """A pull request whose task has open criteria is not merged; the check on it says why, and ticking merges it."""
+    world.agent("codex", WritesFiles(TAX))
+    issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
+    assert world.written()[-3:] == [
+        "#1 card edited",
+        "check conflict-first: success",
+        "check definition-of-done: action_required",
+    ]
+    assert "“it is so”" in (world.check("definition-of-done").summary or "")
+    assert world.status(issue) == "review"
+
+    await world.alice.edits_issue(issue, body=body(needs="tests"))
+    await world.settle()
+    assert world.written() == [
+        "check updated: success",
+        "merge #2",
+        "#1 labels status:done",
+        "#1 card edited",
+    ]
+
+
+async def test_without_auto_merge_a_person_presses_the_button(world: World) -> None:
+    await world.configures(config(merge={"auto": False}))
+    world.agent("codex", WritesFiles(TAX))
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert "check definition-of-done: success" in world.written()
+    assert world.status(issue) == "review"
+
+    await world.alice.merges(world.pull)
+    await world.settle()
+    assert world.written() == ["#1 labels status:done", "#1 card edited"]
+    assert issue.state == "closed"

@@ -33,7 +33,7 @@ from sandbox.actions.conclusion import CiScript, Conclusion
 from sandbox.agents import ScriptedAgent
 from sandbox.agents.scripted import Script
 from sandbox.people import Person
-from sandbox.world import App, Installation, Issue, PullRequest, Repository, WorkflowRun
+from sandbox.world import App, CheckRun, Installation, Issue, PullRequest, Repository, WorkflowRun
 from scheduler.startup import discover
 from scheduler.sweep import sweep
 from scheduler.timer import revive
@@ -51,6 +51,23 @@ SECRET = "a-webhook-secret"
 def contract() -> Contract:
     """GitHub's own description, read once."""
     return Contract.load(DATA)
+
+
+@dataclass
+class BotClock:
+    """The sandbox's clock as the bot reads it: a millionth of a second later each time, so that before is before."""
+
+    clock: TurnedClock
+    readings: int = 0
+
+    def now(self) -> datetime:
+        """The time now."""
+        self.readings += 1
+        return self.clock.now() + timedelta(microseconds=self.readings)
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when the clock was turned on by so many seconds."""
+        await self.clock.sleep(seconds)
 
 
 @dataclass
@@ -109,8 +126,8 @@ class World:
             return int((await connection.execute(query)).scalar_one())
 
     async def later(self, **duration: float) -> None:
-        """Turn the clock (`minutes=3`), and let what is due happen."""
-        self.clock.advance(timedelta(**duration).total_seconds())
+        """Turn the clock (`minutes=3`, and a moment), and let what is due happen."""
+        self.clock.advance(timedelta(**duration).total_seconds() + 0.1)
         await self.settle()
 
     # What people and agents do
@@ -194,6 +211,11 @@ class World:
         """The newest pull request."""
         return self.shop.pulls()[-1]
 
+    def check(self, name: str) -> CheckRun:
+        """The check of this name on the newest pull request."""
+        [check] = [run for run in self.shop.check_runs(self.pull.head_sha) if run.name == name]
+        return check
+
     def written(self) -> list[str]:
         """What the bot wrote to GitHub since the last call, a line each."""
         lines = self.unread()
@@ -210,7 +232,7 @@ class World:
         """Start a bot on the story's database."""
         stack = AsyncExitStack()
         settings = load_settings(self.env, env_file=None)
-        bot = await stack.enter_async_context(assemble(settings, self.clock, NO_WAIT))
+        bot = await stack.enter_async_context(assemble(settings, BotClock(self.clock), NO_WAIT))
         address = await stack.enter_async_context(listening(bot))
         self.app.webhook_url = f"{address}/webhook"
         self._bots.append((bot, stack))

@@ -20,7 +20,7 @@ def writes_of(hub: Sandbox, app: App) -> list[RequestRecord]:
         r
         for r in hub.requests
         if r.installation_id is not None
-        and r.actor == app.bot.login
+        and hub.installations[r.installation_id].app is app
         and r.method != "GET"
         and r.operation_id not in _NOT_A_WRITE
     ]

@@ -217,14 +217,8 @@ class Stage:
             "TOKEN": RUN_TOKEN,
             **more,
         }
-        done = subprocess.run(
-            [sys.executable, "-B", str(ACTION / script)],
-            cwd=self.job,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [sys.executable, "-B", str(ACTION / script)]
+        done = subprocess.run(command, cwd=self.job, env=environment, capture_output=True, text=True, check=False)
         assert done.stderr == "", done.stderr
         assert done.returncode in (0, 1), done.stdout
         outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())

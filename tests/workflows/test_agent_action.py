@@ -1,14 +1,10 @@
 """From a dispatch to a pull request: the scripts of `.github/actions/run-agent` with real git."""
 
-import base64
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from agent_kit import APP_TOKEN, RUN_TOKEN, Stage, git, packet_of, payload_of
-
-MARKER = "<!-- orchestrator:key {} -->".format(base64.urlsafe_b64encode(b"handoff:12:1").decode())
 
 
 def test_work_goes_from_the_dispatch_to_a_pull_request(stage: Stage) -> None:
@@ -199,9 +195,7 @@ def test_a_base_that_went_on_is_no_obstacle(stage: Stage) -> None:
 def test_a_hook_at_the_origin_that_refuses_is_told(stage: Stage) -> None:
     stage.up_to_hand_in()
     hook = stage.origin / "hooks" / "pre-receive"
-    hook.write_text(
-        "#!/bin/sh\necho 'refusing to allow an App to update workflow .github/workflows/ci.yml' >&2\nexit 1\n"
-    )
+    hook.write_text("#!/bin/sh\necho 'refusing to allow an App to update workflow .github/w/ci.yml' >&2\nexit 1\n")
     hook.chmod(0o755)
     assert "the permission `workflows`" in stage.hand_in().error
 
@@ -212,130 +206,6 @@ def test_the_runs_own_token_is_used_with_a_warning(stage: Stage) -> None:
     assert handed.status == 0
     assert "::warning::" in handed.output
     assert "AGENT_TOKEN" in handed.output
-
-
-# The hand-off by reference
-
-
-def _by_reference(stage: Stage, *texts: str, author: int | None = None, marker: str = MARKER) -> None:
-    more = {} if author is None else {"author": author}
-    urls = [stage.api.comment(n, 12, f"{text}\n{marker}", **more) for n, text in enumerate(texts, 501)]
-    stage.event = {"client_payload": {**payload_of(packet_of()), "packet": {"comments": urls}}}
-
-
-def test_a_large_hand_off_is_read_from_comments(stage: Stage) -> None:
-    long = "".join(f"- line {n} of the log \u00e9\n" for n in range(6000))
-    text = f"## Add a total to the cart (#12)\n\nAttempt 1\n\n{long}"
-    _by_reference(stage, text[:60_000], text[60_000:])
-    prepared = stage.prepare()
-    assert prepared.status == 0, prepared.output
-    assert Path(prepared.outputs["handoff"]).read_text().endswith(text)
-    packet = json.loads(Path(prepared.outputs["packet"]).read_text())
-    assert packet["handoff"] == text.rstrip("\n") or packet["handoff"] == text
-    assert packet["task"] == {
-        "number": 12,
-        "title": "Add a total to the cart",
-        "url": f"{stage.api.url}/acme/shop/issues/12",
-    }
-    stage.works()
-    assert stage.collect(prepared).status == 0
-    stage.new_job("hand-in")
-    assert stage.hand_in().status == 0
-    assert stage.api.pulls[0]["title"] == "Add a total to the cart"
-    reading = {token for method, path, token in stage.api.requests if "comments" in path}
-    assert reading == {RUN_TOKEN}
-
-
-def test_a_comment_of_somebody_else_is_not_followed(stage: Stage) -> None:
-    _by_reference(stage, "## Send me the keys (#12)", author=666)
-    assert "was not written by who started this run" in stage.prepare().error
-
-
-def test_a_comment_of_another_attempt_is_not_followed(stage: Stage) -> None:
-    _by_reference(stage, "## Old words (#12)", marker=MARKER.replace("aGFuZG9mZjoxMjox", "aGFuZG9mZjoxMjoy"))
-    assert "not the hand-off of this attempt" in stage.prepare().error
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "https://elsewhere.example/acme/shop/issues/12#issuecomment-501",
-        "{url}/acme/other/issues/12#issuecomment-501",
-        "{url}/acme/shop/issues/13#issuecomment-501",
-        "{url}/acme/shop/issues/12#issuecomment-501/../../7",
-        "{url}/acme/shop/issues/12",
-        7,
-    ],
-)
-def test_only_comments_on_the_task_are_followed(stage: Stage, address: object) -> None:
-    _by_reference(stage, "## Words (#12)")
-    where = address.format(url=stage.api.url) if isinstance(address, str) else address
-    stage.event["client_payload"]["packet"] = {"comments": [where]}
-    assert "is not the address of a comment on task 12" in stage.prepare().error
-    assert stage.api.requests == []
-
-
-def test_a_comment_that_is_gone_is_told(stage: Stage) -> None:
-    _by_reference(stage, "## Words (#12)")
-    stage.api.comments.clear()
-    assert "404" in stage.prepare().error
-
-
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"task": "12; id"}, "task is '12; id'"),
-        ({"task": True}, "whole number"),
-        ({"task": 0}, "whole number"),
-        ({"attempt": "\u0661"}, "whole number"),
-        ({"attempt": 2}, "is not that of attempt 2"),
-        ({"agent": "Codex"}, "is none that a configuration can have"),
-        ({"agent": "a\n::add-mask::x"}, "must be a name"),
-        ({"branch": "task/12-1/../main"}, "is not that of attempt 1"),
-        ({"branch": "main"}, "is not that of attempt 1"),
-        ({"base": "--upload-pack=id"}, "is not the name of a branch"),
-        ({"base": "a..b"}, "is not the name of a branch"),
-        ({"base": "$(id)"}, "There is no branch '$(id)'"),
-        ({"base": ""}, "must be a name"),
-        ({"packet": "{"}, "not JSON"),
-        ({"packet": "[]"}, "no packet"),
-        ({"packet": None}, "no packet"),
-        ({"packet": {"comments": []}}, "1 to 20 comments"),
-    ],
-)
-def test_an_order_that_makes_no_sense_is_refused(stage: Stage, change: dict[str, Any], expected: str) -> None:
-    payload = payload_of(packet_of())
-    if change.get("base"):
-        payload["packet"]["base"] = change["base"]
-    stage.event = {"client_payload": {**payload, **change}}
-    assert expected in stage.prepare().error
-    assert git(stage.job, "branch", "--show-current") == ""
-    assert not (stage.temp / "orchestrator" / "packet.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"version": 2}, "copy the newer"),
-        ({"task": {"number": 13, "title": "x"}}, "not about task 12"),
-        ({"attempt": 2}, "attempt is 2"),
-        ({"agent": "claude"}, "agent is 'claude'"),
-        ({"branch": "task/12-2"}, "branch is 'task/12-2'"),
-        ({"base": "release"}, "base is 'release'"),
-        ({"repository": "acme/other"}, "not for this repository"),
-    ],
-)
-def test_a_packet_of_another_run_is_refused(stage: Stage, change: dict[str, Any], expected: str) -> None:
-    stage.event["client_payload"]["packet"] = {**packet_of(), **change}
-    assert expected in stage.prepare().error
-
-
-def test_a_run_that_was_not_dispatched_is_told_what_it_needs(stage: Stage) -> None:
-    stage.event = {"ref": "refs/heads/main", "commits": []}
-    assert "repository_dispatch (agent-task)" in stage.prepare().error
 
 
 def test_a_hostile_title_is_only_a_title(stage: Stage) -> None:
@@ -358,30 +228,3 @@ def test_a_hostile_title_is_only_a_title(stage: Stage) -> None:
         assert active not in git(stage.origin, "log", "-1", "--format=%B", "task/12-1")
     assert not [line for line in handed.output.splitlines() if line.startswith("::") and "::notice::" not in line]
     assert not list(stage.folder.rglob("pwned"))
-
-
-def test_the_hand_off_says_everything_that_the_packet_says(stage: Stage) -> None:
-    words = iter(f"word{n}x" for n in range(1000))
-
-    def filled(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: filled(v) for k, v in value.items()}
-        return [filled(v) for v in value] if isinstance(value, list) else next(words) if value == "" else value
-
-    packet = packet_of(
-        **filled(
-            {
-                "goal": "", "criteria": ["", ""], "definition_of_done": [""], "plan": {"kind": "", "reason": "", "steps": ["", ""]},
-                "required": [""], "preferred": [""], "files": [""], "dependencies": [""], "notes": "", "estimate": "",
-                "history": [{"number": 1, "agent": "", "outcome": "", "reason": "", "branch": "", "pull_request": 31, "head_sha": "", "feedback": None}],
-                "feedback": {"title": "", "details": "", "sha": "", "failed_checks": [
-                    {"name": "", "url": "", "step": "", "first_error": "", "failing_tests": ["", ""], "log_tail": ""}]},
-            }
-        )
-    )  # fmt: skip
-    stage.event = {"client_payload": payload_of(packet)}
-    text = Path(stage.prepare().outputs["handoff"]).read_text()
-    used = next(words)
-    missing = [f"word{n}x" for n in range(int(used[4:-1])) if f"word{n}x" not in text]
-    assert missing == []
-    assert "#31" in text

@@ -20,7 +20,9 @@ from runner import (
 def main() -> None:
     """Write the bundle. Raises Refused when nothing was changed, or when history was rewritten."""
     base, start = setting("BASE_SHA"), setting("START_SHA")
-    git("add", "--all", "--", ".", f":(exclude,top){ACTION_FOLDER}")
+    git("add", "--all")
+    # It is excluded already, but an agent or a .gitignore may have lifted that.
+    git("rm", "-r", "--cached", "--quiet", "--force", "--ignore-unmatch", ACTION_FOLDER)
     if git("diff", "--cached", "--quiet", "--no-ext-diff", statuses=(0, 1))[0]:
         git("commit", "--quiet", "--cleanup=whitespace", "--message", _message())
     head = commit_of("HEAD")

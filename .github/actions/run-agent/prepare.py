@@ -14,11 +14,15 @@ def main() -> None:
     """Write `packet.json` and `handoff.md`, switch to the branch and set the step's outputs."""
     order = read_order(setting("TOKEN"))
     folder = work_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     packet, handoff = folder / "packet.json", folder / "handoff.md"
+    try:
+        text = handoff_text(order, packet)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Refused(f"The packet is not complete ({error!r}); docs/agents.md shows one.") from error
     base_sha, start_sha = _switch(order)
+    folder.mkdir(parents=True, exist_ok=True)
     packet.write_text(json.dumps(order.packet, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    handoff.write_text(handoff_text(order, packet), encoding="utf-8")
+    handoff.write_text(text, encoding="utf-8")
     give(
         kind=order.kind,
         task=str(order.task),

@@ -1,0 +1,71 @@
+"""Alice, the maintainer of the shop: she files the tasks, completes one of them, and checks what was promised."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from bot.demo.form import IssueForm
+from bot.demo.story import Errand, Story
+from core.texts import DONE_CHECK
+from sandbox import Sandbox
+from sandbox.people import Person
+from sandbox.world import Issue, PullRequest, Repository
+
+LOOK_EVERY = 0.1  # seconds between two looks at her notifications
+_TASK_BRANCH = re.compile(r"task/(\d+)-\d+")
+
+
+@dataclass(slots=True)
+class Maintainer:
+    """What she does, all of it as a person could on GitHub."""
+
+    hub: Sandbox
+    person: Person
+    shop: Repository
+    form: IssueForm
+    story: Story
+    issues: dict[str, Issue] = field(default_factory=dict)
+    _checked: set[str] = field(default_factory=set)
+
+    async def files_tasks(self) -> None:
+        """Open an issue for each errand, through the form."""
+        for errand in self.story.errands:
+            body = self.form.render(self._answers(errand))
+            issue = await self.person.opens_issue(self.shop, errand.title, body, labels=self.form.labels)
+            self.issues[errand.name] = issue
+            await self.hub.clock.sleep(self.story.filing)
+
+    def _answers(self, errand: Errand) -> dict[str, str]:
+        answers = dict(errand.answers)
+        if errand.after:
+            answers["dependencies"] = ", ".join(f"#{self.issues[name].number}" for name in errand.after)
+        return answers
+
+    async def completes(self) -> None:
+        """Come back to the issues that were not ready, and write down what was missing."""
+        await self.hub.clock.sleep(self.story.completing)
+        for errand in self.story.errands:
+            if errand.completed:
+                body = self.form.render({**self._answers(errand), **errand.completed})
+                await self.person.edits_issue(self.issues[errand.name], body=body)
+
+    async def checks(self) -> None:
+        """Whenever a pull request's `definition-of-done` asks for it, look at the work and tick the criteria."""
+        while True:
+            for pull in self.shop.pulls():
+                if pull.state == "open" and pull.head_sha not in self._checked and self._asked(pull):
+                    self._checked.add(pull.head_sha)
+                    self.hub.work(self._ticks(pull), name="alice ticks the criteria")
+            await self.hub.clock.sleep(LOOK_EVERY)
+
+    def _asked(self, pull: PullRequest) -> bool:
+        runs = self.shop.check_runs(pull.head_sha)
+        return any(run.name == DONE_CHECK and run.conclusion == "action_required" for run in runs)
+
+    async def _ticks(self, pull: PullRequest) -> None:
+        await self.hub.clock.sleep(self.story.patience)
+        branch = _TASK_BRANCH.fullmatch(pull.head_ref)
+        if branch:
+            issue = self.shop.issue(int(branch[1]))
+            await self.person.edits_issue(issue, body=(issue.body or "").replace("- [ ]", "- [x]"))

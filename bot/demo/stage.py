@@ -1,0 +1,83 @@
+"""Sandbox and bot, put together as they would be in the world: they meet over HTTP only."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.app import Bot, assemble, listening
+from bot.demo import shelf
+from bot.demo.form import IssueForm
+from bot.demo.people import Maintainer
+from bot.demo.story import Story
+from config.settings import load_settings
+from sandbox import Sandbox
+from sandbox.agents import ScriptedAgent
+from sandbox.world import App, Repository
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that is running."""
+
+    hub: Sandbox
+    shop: Repository
+    app: App
+    bot: Bot
+    alice: Maintainer
+    running: asyncio.Task[None]  # the bot at work; ends only by a failure
+
+
+@asynccontextmanager
+async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
+    """The stage, with all its files below `root`; everything is stopped on the way out."""
+    files = shelf.shop()
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(Sandbox(root / "github"))
+        acme, person = hub.organisation("acme"), hub.user("alice")
+        shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files=files))
+        hub.grant(shop, person, "maintain")
+        for name, part in story.agents.items():
+            hub.agents[name] = ScriptedAgent(part.script, think=part.think)
+        app = _register(hub)
+        bot = await stack.enter_async_context(assemble(load_settings(_environment(hub, app, root), env_file=None)))
+        address = await stack.enter_async_context(listening(bot))
+        app.webhook_url = f"{address}/webhook"
+        running = asyncio.create_task(bot.run(), name="the bot")
+        stack.push_async_callback(_stop, running)
+        await hub.install(app, acme, [shop])
+        form = IssueForm.parse(files[shelf.FORM])
+        yield Stage(hub, shop, app, bot, Maintainer(hub, person, shop, form, story), running)
+
+
+def _register(hub: Sandbox) -> App:
+    manifest = shelf.manifest()
+    return hub.app(
+        "mcp-orchestrator",
+        secret=secrets.token_hex(32),
+        permissions=manifest["default_permissions"],
+        events=manifest["default_events"],
+    )
+
+
+def _environment(hub: Sandbox, app: App, root: Path) -> dict[str, str]:
+    """What an operator would set; no DATABASE_URL, so the bot brings its own PostgreSQL."""
+    return {
+        "GITHUB_APP_ID": str(app.id),
+        "GITHUB_PRIVATE_KEY": app.private_key,
+        "GITHUB_WEBHOOK_SECRET": app.secret or "",
+        "GITHUB_API_URL": hub.url,
+        "GITHUB_SERVER_URL": hub.url,
+        "DATA_DIR": str(root / "orchestrator"),
+        "PORT": "0",
+    }
+
+
+async def _stop(running: asyncio.Task[None]) -> None:
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

@@ -1,0 +1,116 @@
+"""How things stand, read from the bot's database: what is shown is what the bot knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from adapters.database import store
+from adapters.database import tables as t
+from bot.demo.words import Happening, told
+from bot.demo.stage import Stage
+from core.events import EventType
+from core.task import Status, Task
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRow:
+    """One agent: what it can do, the tasks in its hands, and how its attempts ended."""
+
+    name: str
+    capabilities: tuple[str, ...]
+    holds: tuple[int, ...]
+    done: int
+    sent_back: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One moment. `elapsed` is in seconds since the first task was about to be filed."""
+
+    elapsed: float
+    expected: int
+    tasks: tuple[Task, ...]
+    agents: tuple[AgentRow, ...]
+    happenings: tuple[Happening, ...]
+    sent_back: int
+
+    def count(self, status: Status) -> int:
+        """How many tasks are in this status."""
+        return sum(task.status is status for task in self.tasks)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can move any more: every task is done, failed, or waits for one that failed."""
+        settled = {task.number for task in self.tasks if not task.is_open}
+        hopeless = {f"#{task.number}" for task in self.tasks if task.status is Status.FAILED}
+        while stuck := {x.number for x in self.tasks if x.number not in settled and hopeless & set(x.waits_for)}:
+            settled |= stuck
+            hopeless |= {f"#{number}" for number in stuck}
+        return len(self.tasks) == self.expected and len(settled) == self.expected
+
+
+class Watcher:
+    """Looks at the database again and again, and remembers the events that it has seen."""
+
+    def __init__(self, stage: Stage, since: datetime) -> None:
+        """`since` is the moment from which time is counted."""
+        self._stage = stage
+        self._since = since
+        self._last = 0
+        self._happenings: list[Happening] = []
+        self._rows: list[Mapping[str, Any]] = []
+
+    async def look(self) -> Snapshot:
+        """How things stand now."""
+        stage = self._stage
+        query = (
+            select(t.events)
+            .where(t.events.c.repository_id == stage.shop.id, t.events.c.id > self._last)
+            .order_by(t.events.c.id)
+        )
+        async with stage.bot.database.transaction() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+            tasks = await store.tasks_with_status(connection, stage.shop.id, list(Status))
+        by_number = {task.number: task for task in tasks}
+        for row in rows:
+            self._last = row["id"]
+            self._rows.append(row)
+            elapsed = max(0.0, (row["occurred_at"] - self._since).total_seconds())
+            self._happenings += told(row, by_number.get(row["task"]), elapsed)
+        return Snapshot(
+            elapsed=max(0.0, (stage.bot.clock.now() - self._since).total_seconds()),
+            expected=len(stage.alice.story.errands),
+            tasks=tuple(tasks),
+            agents=tuple(self._agents(tasks)),
+            happenings=tuple(self._happenings),
+            sent_back=self._count(EventType.TASK_SENT_BACK),
+        )
+
+    def _count(self, type_: EventType, agent: str | None = None) -> int:
+        return sum(row["type"] == type_.value and agent in (None, row["agent"]) for row in self._rows)
+
+    def _agents(self, tasks: Sequence[Task]) -> list[AgentRow]:
+        configured = self._stage.alice.story.agents
+        return [
+            AgentRow(
+                name,
+                self._stage.capabilities.get(name, ()),
+                tuple(task.number for task in tasks if task.lease and task.lease.agent == name),
+                self._count(EventType.TASK_COMPLETED, name),
+                self._count(EventType.TASK_SENT_BACK, name),
+            )
+            for name in configured
+        ]
+
+    async def quiet(self) -> bool:
+        """Whether nothing waits to be handled or to be sent."""
+        waiting = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
+        unhandled = select(func.count()).select_from(t.deliveries).where(t.deliveries.c.handled_at.is_(None))
+        async with self._stage.bot.database.transaction() as connection:
+            counts = [(await connection.execute(query)).scalar_one() for query in (waiting, unhandled)]
+        return self._stage.hub.idle and not any(counts)

@@ -1,0 +1,95 @@
+"""The audit trail in words, for somebody who sees it for the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.events import EventType
+from core.task import Status, Task
+
+Tone = Literal["plain", "good", "bad", "person"]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line: when (seconds since the beginning), what, and in which tone to show it."""
+
+    elapsed: float
+    text: str
+    tone: Tone = "plain"
+
+
+def told(row: Mapping[str, Any], task: Task | None, elapsed: float) -> list[Happening]:
+    """A row of the audit trail as a line, or none when it says nothing to a newcomer.
+
+    `task` is as it is now, a moment after the event.
+    """
+    found = _words(row, task)
+    return [Happening(elapsed, *found)] if found else []
+
+
+def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None:
+    number, agent, actor, payload = f"#{row['task']}", row["agent"], row["actor"], row["payload"]
+    title = f"{number} {task.title}" if task else number
+    match EventType(row["type"]):
+        case EventType.TASK_CREATED:
+            return f"@{actor} filed {title}", "person"
+        case EventType.TASK_READY:
+            waits = f", but waits for {', '.join(task.waits_for)}" if task and task.waits_for else ""
+            return f"{number} is ready{waits}", "plain"
+        case EventType.TASK_EDITED if actor and task:
+            ticked = task.intake.criteria and all(criterion.ticked for criterion in task.intake.criteria)
+            did = "looked at the work and ticked the criteria of" if ticked else "wrote down what was missing in"
+            return f"@{actor} {did} {number}", "person"
+        case EventType.TASK_ASSIGNED:
+            return f"{number} goes to {agent}: {payload['reason']}", "plain"
+        case EventType.TASK_REASSIGNED:
+            return f"{number} goes to {agent} with the feedback, attempt {row['attempt']}", "plain"
+        case EventType.TASK_ACKNOWLEDGED if payload.get("stage") == "at work":
+            return f"{agent} is at work on {title}", "plain"
+        case EventType.TASK_REVIEW:
+            return f"{agent} opened pull request #{payload['pull']} for {title}", "plain"
+        case EventType.TASK_SENT_BACK:
+            return f"{number} goes back with feedback to learn from: {payload['reason']}", "bad"
+        case EventType.MERGE_REQUESTED:
+            return f"#{payload['pull']} has passed everything and is merged", "plain"
+        case EventType.TASK_COMPLETED:
+            return f"{title} is done: {payload['reason']}", "good"
+        case EventType.TASK_FAILED:
+            return f"{number} failed: {payload['reason']}", "bad"
+        case EventType.AGENT_FAILED:
+            return f"{agent} failed on {number}: {payload['reason']}", "bad"
+        case EventType.ESCALATED:
+            to = ", ".join(f"@{who}" for who in payload.get("to", ())) or "a person"
+            return f"{number} needs {to}", "bad"
+        case EventType.CONFLICT_DETECTED:
+            return f"#{payload['pull']} conflicts in {', '.join(payload['files'])}", "bad"
+        case _:
+            return None
+
+
+def note(task: Task) -> str:
+    """What a task waits for or has behind it, in a few words."""
+    match task.status:
+        case Status.PENDING:
+            return f"not ready: {task.missing[0]}" if task.missing else "being read"
+        case Status.READY if task.waits_for:
+            return f"waits for {', '.join(task.waits_for)}"
+        case Status.READY:
+            return "waits for a free agent"
+        case Status.IN_PROGRESS:
+            return f"attempt {task.attempt}, with feedback" if task.attempt > 1 else "at work"
+        case Status.REVIEW if task.pull and task.pull.merged:
+            return "merged"
+        case Status.REVIEW if task.pull and task.pull.merge_requested_sha:
+            return "being merged"
+        case Status.REVIEW if task.pull and task.pull.checks == "success":
+            return "CI green, criteria open"
+        case Status.REVIEW:
+            return "CI is running"
+        case Status.DONE:
+            return "merged at the first attempt" if task.attempt == 1 else f"merged at attempt {task.attempt}"
+        case Status.FAILED:
+            return "needs a person"

@@ -1,0 +1,381 @@
+"""Building blocks for tests of the rules: people, issues, pull requests, and a story that one task goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from adapters.database.codec import effect_from_json, effect_to_json, task_from_json, task_to_json
+from config.repository import RepositoryConfig
+from core.assignment import Agent
+from core.deadlines import DeadlineKind, deadlines_of
+from core.decide import Context, Decision, decide
+from core.effects import Comment, Effect, StartAgent
+from core.events import EventType
+from core.readiness import Surroundings
+from core.signals import (
+    AgentStarted,
+    AgentStartFailed,
+    Assigned,
+    BaseMoved,
+    ChecksSeen,
+    CommandGiven,
+    DeadlineDue,
+    DependencyChanged,
+    IssueFacts,
+    IssueSeen,
+    MergeRefused,
+    MergeTried,
+    PullFacts,
+    PullSeen,
+    ReviewSeen,
+    RunSeen,
+    Signal,
+    read_issue,
+)
+from core.task import Actor, ChecksState, Choice, FailedCheck, Lease, Pull, Status, Task
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+REPOSITORY = "acme/shop"
+
+ALICE = Actor(1, "alice")  # maintains the repository
+BOB = Actor(2, "bob")  # may write
+MALLORY = Actor(3, "mallory")  # has no write access
+ROBOT = Actor(4, "codex[bot]", is_bot=True)
+CRITIC = Actor(5, "critic[bot]", is_bot=True)  # another bot, which reviews
+
+SHA = "a" * 40
+SHA2 = "b" * 40
+BASE = "c" * 40
+MERGE = "d" * 40
+
+
+def policy(**changes: Any) -> RepositoryConfig:
+    """A repository's configuration with two agents, `codex` (python, tests) and `claude` (python, docs)."""
+    actions = {"adapter": "actions", "workflow": "agent.yml"}
+    agents = {
+        "codex": {**actions, "capabilities": ("python", "tests")},
+        "claude": {**actions, "capabilities": ("python", "docs")},
+    }
+    return RepositoryConfig.model_validate({"version": 1, "agents": agents, **changes})
+
+
+def body(
+    goal: str = "Sell apples.",
+    criteria: tuple[str, ...] = ("apples are sold",),
+    *,
+    ticked: bool = False,
+    **headings: str,
+) -> str:
+    """The text of an issue; further headings by keyword (`depends_on="#3"`)."""
+    box = "x" if ticked else " "
+    parts = [f"### Goal\n\n{goal}"]
+    if criteria:
+        parts.append("### Acceptance criteria\n\n" + "\n".join(f"- [{box}] {c}" for c in criteria))
+    parts += [f"### {name.replace('_', ' ').capitalize()}\n\n{text}" for name, text in headings.items()]
+    return "\n\n".join(parts)
+
+
+def issue(
+    number: int = 1,
+    *,
+    title: str = "Sell apples",
+    text: str | None = None,
+    labels: tuple[str, ...] = ("task",),
+    closed: bool = False,
+    not_planned: bool = False,
+    author: Actor = ALICE,
+    at: datetime = NOW,
+    created: datetime = NOW,
+) -> IssueFacts:
+    """An issue as GitHub tells it."""
+    return read_issue(
+        id=1000 + number,
+        number=number,
+        title=title,
+        body=body() if text is None else text,
+        open=not closed,
+        not_planned=not_planned,
+        author=author,
+        labels=frozenset(labels),
+        url=f"https://github.com/{REPOSITORY}/issues/{number}",
+        created_at=created,
+        updated_at=at,
+    )
+
+
+def pull(
+    number: int = 7,
+    *,
+    branch: str = "task/1-1",
+    base: str = "main",
+    sha: str = SHA,
+    author: Actor = ROBOT,
+    closed: bool = False,
+    draft: bool = False,
+    merged: bool = False,
+    fork: bool = False,
+    at: datetime = NOW,
+) -> PullFacts:
+    """A pull request as GitHub tells it."""
+    return PullFacts(
+        number=number,
+        title="Sell apples",
+        branch=branch,
+        base=base,
+        head_sha=sha,
+        url=f"https://github.com/{REPOSITORY}/pull/{number}",
+        author=author,
+        open=not (closed or merged),
+        draft=draft,
+        merged=merged,
+        merge_sha=MERGE if merged else None,
+        from_fork=fork,
+        updated_at=at,
+    )
+
+
+def agent(name: str = "codex", *capabilities: str, **changes: Any) -> Agent:
+    """An agent as the assignment sees it; with room for one task unless said otherwise."""
+    values: dict[str, Any] = {"prefers": frozenset(), "max_tasks": 1, "roles": frozenset({"implement"}), **changes}
+    return Agent(name, frozenset(capabilities), **values)
+
+
+def red(name: str = "tests", **changes: Any) -> FailedCheck:
+    """A failed check."""
+    return FailedCheck(name, f"https://github.com/{REPOSITORY}/runs/1", **changes)
+
+
+class Story:
+    """One task, and what it hears. Each step takes a minute; each decision is checked for what always holds."""
+
+    def __init__(self, **changes: Any) -> None:
+        """`changes` go into the repository's configuration."""
+        self.policy = policy(**changes)
+        self.now = NOW
+        self.known: Task | None = None
+        self.last = Decision(None)
+        self.dependencies: dict[str, bool | None] = {}
+        self.twins: tuple[int, ...] = ()
+        self.graph: dict[int, tuple[int, ...]] = {}
+        self.agents: tuple[Agent, ...] = ()
+        self.issue = issue()
+        self.keys = 0
+
+    @property
+    def task(self) -> Task:
+        """The task as it is now."""
+        assert self.known is not None
+        return self.known
+
+    @property
+    def pull(self) -> Pull:
+        """Its pull request."""
+        assert self.task.pull is not None
+        return self.task.pull
+
+    @property
+    def lease(self) -> Lease:
+        """Its lease."""
+        assert self.task.lease is not None
+        return self.task.lease
+
+    @property
+    def context(self) -> Context:
+        """What the next decision may know."""
+        around = Surroundings(
+            capabilities=frozenset(c for a in self.policy.agents.values() for c in a.capabilities),
+            graph=self.graph,
+            dependencies=self.dependencies,
+            twins=self.twins,
+        )
+        return Context(self.now, self.policy, 42, REPOSITORY, around=around, agents=self.agents)
+
+    def wait(self, **duration: float) -> Story:
+        """Time goes by."""
+        self.now += timedelta(**duration)
+        return self
+
+    def hears(self, signal: Signal) -> Decision:
+        """The rules decide on a signal."""
+        self.wait(minutes=1)
+        context = replace(self.context, around=Surroundings()) if _is_blind(signal) else self.context
+        decision = decide(self.known, signal, context)
+        assert decide(self.known, signal, context) == decision
+        if decision.task is not None:
+            holds_always(decision.task, self.policy)
+        for effect in decision.effects:
+            assert effect_from_json(type(effect).__name__, effect_to_json(effect)) == effect
+        self.known, self.last = decision.task, decision
+        return decision
+
+    # What people do to the issue
+
+    def issue_seen(self, sender: Actor | None = ALICE, **changes: Any) -> Decision:
+        """The issue as it was, with these changes (fields of `issue`), as `sender` left it."""
+        signal = {k: changes.pop(k) for k in ("label", "label_added", "sender_is_us") if k in changes}
+        if changes or "at" not in changes:
+            values: dict[str, Any] = {
+                "title": self.issue.title,
+                "text": self.issue.body,
+                "labels": tuple(self.issue.labels),
+                "closed": not self.issue.open,
+                "not_planned": self.issue.not_planned,
+                "author": self.issue.author,
+                "at": self.now,
+                **changes,
+            }
+            self.issue = issue(self.issue.number, **values)
+        return self.hears(
+            IssueSeen(
+                self.issue,
+                sender=sender,
+                sender_can_write=sender in (ALICE, BOB),
+                dependencies=self.dependencies,
+                **signal,
+            )
+        )
+
+    def labelled(self, label: str, sender: Actor = ALICE) -> Decision:
+        """Somebody puts a label on."""
+        labels = (*self.issue.labels, label)
+        return self.issue_seen(sender, labels=labels, label=label, label_added=True)
+
+    def unlabelled(self, label: str, sender: Actor = ALICE) -> Decision:
+        """Somebody takes a label off."""
+        labels = tuple(there for there in self.issue.labels if there != label)
+        return self.issue_seen(sender, labels=labels, label=label, label_added=False)
+
+    def ready(self, **changes: Any) -> Story:
+        """A maintainer files a task that is ready."""
+        self.issue_seen(**changes)
+        assert self.task.status is Status.READY, self.task.missing
+        return self
+
+    # What happens to its attempts
+
+    def assigned(self, name: str | None = "codex", reason: str = "it is free") -> Story:
+        """The assignment pass chose this agent."""
+        self.hears(Assigned(Choice(name, reason, (), self.now)))
+        return self
+
+    def begun(self, run_id: int = 100) -> Story:
+        """The agent's run is at work."""
+        return self.run("in_progress", run_id=run_id)
+
+    def run(self, status: str, conclusion: str | None = None, run_id: int = 100, attempt: int | None = None) -> Story:
+        """News of the agent's run."""
+        attempt = attempt or self.task.attempt
+        self.hears(RunSeen(attempt, run_id, f"https://github.com/runs/{run_id}", status, conclusion, self.now))
+        return self
+
+    def pulled(self, number: int = 7, attempt: int | None = 0, can_write: bool = True, **changes: Any) -> Decision:
+        """News of a pull request; by default of the one of the current attempt."""
+        if attempt == 0:
+            attempt = self.task.attempt
+        by_us = changes.pop("by_us", False)
+        facts = pull(number, **{"branch": f"task/1-{attempt}", "at": self.now, **changes})
+        return self.hears(PullSeen(facts, attempt, can_write, by_us))
+
+    def in_review(self) -> Story:
+        """An agent got the ready task and opened its pull request #7."""
+        self.assigned().begun()
+        self.pulled()
+        assert self.task.status is Status.REVIEW
+        return self
+
+    def checks(self, state: ChecksState, sha: str | None = None, *failed: FailedCheck) -> Decision:
+        """The checks of a commit; of the head, unless said otherwise."""
+        return self.hears(ChecksSeen(sha or self.pull.head_sha, state, failed))
+
+    def merge_tried(self, clean: bool | None = True, sha: str | None = None, **changes: Any) -> Decision:
+        """The head was merged with its base on the mirror."""
+        values: dict[str, Any] = {"base_sha": BASE, **changes}
+        return self.hears(MergeTried(self.pull.number, sha or self.pull.head_sha, clean=clean, **values))
+
+    def merged(self, **changes: Any) -> Decision:
+        """Its pull request was merged."""
+        current = self.pull
+        return self.pulled(
+            current.number, attempt=None, can_write=False, branch=current.branch, sha=current.head_sha, merged=True,
+            **changes,
+        )  # fmt: skip
+
+    def reviewed(self, state: str, by: Actor = BOB, *, can_write: bool = True, text: str = "", **more: Any) -> Decision:
+        """Somebody reviews the pull request."""
+        values = {"review_id": 900, "pull_number": self.pull.number, "sha": self.pull.head_sha, **more}
+        return self.hears(ReviewSeen(reviewer=by, can_write=can_write, state=state, body=text, **values))
+
+    def says(self, command: str, by: Actor = ALICE, role: str = "write", **more: Any) -> Decision:
+        """Somebody gives a slash command, on the issue."""
+        name, _, argument = command.removeprefix("/").partition(" ")
+        self.keys += 1
+        return self.hears(CommandGiven(1, name, argument, by, role, f"{self.keys}:x", **more))
+
+    def due(self, kind: DeadlineKind) -> Decision:
+        """Time goes by until this deadline is due."""
+        at = next(d.due_at for d in deadlines_of(self.task, self.policy.timeouts) if d.kind is kind)
+        self.now = max(self.now, at)
+        return self.hears(DeadlineDue(kind.value, self.task.attempt))
+
+    # What came of it
+
+    def told(self, type_: EventType) -> bool:
+        """Whether the last decision wrote a line of this type into the audit trail."""
+        return any(event.type is type_ for event in self.last.events)
+
+    def wanted(self, *kinds: type[Effect]) -> list[Any]:
+        """The effects of these kinds that the last decision asks for."""
+        return [effect for effect in self.last.effects if isinstance(effect, kinds)]
+
+    def said(self) -> str:
+        """All that the last decision writes in comments."""
+        return "\n".join(effect.body for effect in self.wanted(Comment))
+
+    def packet(self) -> Mapping[str, Any]:
+        """The packet of the agent that the last decision starts."""
+        (start,) = self.wanted(StartAgent)
+        return dict(start.packet)
+
+
+def _is_blind(signal: Signal) -> bool:
+    """Whether the unit of work gathers no surroundings for it."""
+    return not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven)
+
+
+def holds_always(task: Task, config: RepositoryConfig) -> None:
+    """What is true of any task after any decision."""
+    from core.labels import labels_of
+
+    labels = labels_of(task)
+    assert [label for label in labels if label.startswith("status:")] == [f"status:{task.status}"]
+    assert len([label for label in labels if label in {"P0", "P1", "P2"}]) == 1
+    assert len([label for label in labels if label.startswith("type:")]) == 1
+    assert len([label for label in labels if label.startswith("agent:")]) == bool(task.lease)
+    numbers = [attempt.number for attempt in task.history]
+    assert numbers == sorted(set(numbers)), "attempts grow"
+    assert not numbers or numbers[-1] <= task.attempt
+    if task.lease:
+        assert task.lease.attempt == task.attempt
+        assert task.status in (Status.IN_PROGRESS, Status.REVIEW)
+    if task.status is Status.IN_PROGRESS:
+        assert task.lease
+    if task.status is Status.REVIEW:
+        assert task.pull
+    if task.status in (Status.PENDING, Status.READY):
+        assert task.pull is None
+        assert bool(task.missing) == (task.status is Status.PENDING)
+    if task.status is Status.READY:
+        assert task.issue_open
+        assert task.approved_digest == task.text_digest
+    assert bool(deadlines_of(task, config.timeouts)) == (task.status is not Status.DONE)
+    assert task_from_json(task_to_json(task)) == task
+
+
+__all__ = [
+    "ALICE", "BASE", "BOB", "CRITIC", "MALLORY", "MERGE", "NOW", "REPOSITORY", "ROBOT", "SHA", "SHA2",
+    "AgentStartFailed", "AgentStarted", "BaseMoved", "MergeRefused", "Story",
+    "agent", "body", "holds_always", "issue", "policy", "pull", "red",
+]  # fmt: skip

@@ -1,0 +1,497 @@
+"""The life of a small repository under everything that can happen, in any order: what must hold, holds.
+
+The shell below does what the unit of work does (decide, keep, tell dependents, assign), with dictionaries for tables.
+The world sends news of itself, and any old news may arrive again at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from core.assignment import Agent, assign, busy, exclusions
+from core.commands import COMMANDS, ROLES
+from core.deadlines import deadlines_of
+from core.decide import Context, Decision, decide
+from core.effects import CloseIssue, MergePull, StartAgent
+from core.events import EventType
+from core.queue import chain_lengths, order
+from core.readiness import Surroundings
+from core.signals import (
+    AgentStarted,
+    AgentStartFailed,
+    Assigned,
+    BaseMoved,
+    ChecksSeen,
+    CommandGiven,
+    DeadlineDue,
+    DependencyChanged,
+    IssueFacts,
+    IssueSeen,
+    MergeRefused,
+    MergeTried,
+    PullSeen,
+    ReviewSeen,
+    RunSeen,
+    Signal,
+)
+from core.task import Actor, ChecksState, Flag, Status, Task
+from tests.builders import (
+    ALICE,
+    BOB,
+    MALLORY,
+    NOW,
+    REPOSITORY,
+    ROBOT,
+    agent,
+    body,
+    holds_always,
+    issue,
+    policy,
+    pull,
+    red,
+)
+
+US = Actor(99, "orchestrator[bot]", is_bot=True)
+WRITERS = (ALICE, BOB)
+NUMBERS = (1, 2, 3, 4)
+LABELS = (
+    "task", "P0", "P1", "urgent", "bug", "type:functional", "needs:python", "needs:cobol", "blocked", "needs-human",
+    "status:pending", "status:ready", "status:in-progress", "status:review", "status:done", "status:failed",
+)  # fmt: skip
+
+
+class Shell:
+    """What the unit of work does, without a database."""
+
+    def __init__(self) -> None:
+        self.policy = policy(
+            priorities={"urgent": "P0"}, merge={"auto": True, "review": "agent"}, limits={"max_attempts": 3}
+        )
+        self.now = NOW
+        self.tasks: dict[int, Task] = {}
+        self.dependencies: dict[int, dict[str, bool | None]] = {}
+        self.counts = {"codex": 0, "claude": 0}
+        self.started: set[str] = set()
+        self.approved: set[str] = set()  # goals that a writer wrote or approved
+        self.closed: Callable[[int], bool] = lambda number: False
+        self.changed = False
+
+    def apply(self, number: int, signal: Signal) -> Decision:
+        before = self.tasks.get(number)
+        around = self._around(number, signal)
+        context = Context(self.now, self.policy, 42, REPOSITORY, around=around, agents=tuple(self.agents()))
+        decision = decide(before, signal, context)
+        assert decide(before, signal, context) == decision, "the same input gives the same decision"
+        after = decision.task
+        if after is not None:
+            self.tasks[number] = after
+            self._judge(before, after, signal, decision)
+            if isinstance(signal, IssueSeen) and after.issue_updated_at == signal.issue.updated_at:
+                self.dependencies[number] = dict(around.dependencies)
+            self.changed = self.changed or before is None or _matters(before) != _matters(after)
+            if before is None or _finished(before) != _finished(after):
+                for dependent, needs in list(self.dependencies.items()):
+                    if f"#{number}" in needs:
+                        self.apply(dependent, DependencyChanged(number))
+        return decision
+
+    def agents(self) -> list[Agent]:
+        hands = [t.lease.agent for t in self.tasks.values() if t.lease and t.status is Status.IN_PROGRESS]
+        return [
+            agent(name, *spec.capabilities, holding=hands.count(name), assigned=self.counts[name])
+            for name, spec in self.policy.agents.items()
+        ]
+
+    def finish(self) -> None:
+        """Hand out what can be handed out."""
+        agents = self.agents()
+        if not self.changed or all(busy(a) for a in agents):
+            return
+        self.changed = False
+        free = [
+            t
+            for t in self.tasks.values()
+            if t.status is Status.READY and not t.withdrawn and not t.waits_for and Flag.PARKED not in t.flags
+        ]
+        queue = order(free, chain_lengths(self._graph()))
+        taken: list[tuple[Task, str]] = []
+        for task, choice in zip(queue, assign(queue, agents, self.policy.scoring, self.now), strict=True):
+            decision = self.apply(task.number, Assigned(choice))
+            if any(e.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) for e in decision.events):
+                assert choice.agent
+                self.counts[choice.agent] += 1
+                taken.append((task, choice.agent))
+        for left in (t for t in queue if self.tasks[t.number].status is Status.READY):
+            for task, name in taken:
+                passed_over = left.priority.rank < task.priority.rank and exclusions(left, agents)[name] is None
+                assert not passed_over, f"#{left.number} ({left.priority}) was passed over for #{task.number}"
+
+    def _graph(self) -> dict[int, tuple[int, ...]]:
+        return {
+            number: tuple(int(ref[1:]) for ref in self.dependencies.get(number, {}))
+            for number, task in self.tasks.items()
+            if task.status is not Status.DONE and not task.withdrawn
+        }
+
+    def _around(self, number: int, signal: Signal) -> Surroundings:
+        if not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven):
+            return Surroundings()
+        references = dict(signal.dependencies if isinstance(signal, IssueSeen) else self.dependencies.get(number, {}))
+        references |= {
+            ref: _finished(self.tasks[int(ref[1:])]) for ref in references if int(ref[1:]) in self.tasks
+        }  # fmt: skip
+        known = self.tasks.get(number)
+        fingerprint = signal.issue.fingerprint if isinstance(signal, IssueSeen) else known and known.fingerprint
+        twins = [
+            t.number
+            for t in self.tasks.values()
+            if t.number < number and t.fingerprint == fingerprint and t.is_open and not t.withdrawn
+        ]
+        capabilities = frozenset(c for spec in self.policy.agents.values() for c in spec.capabilities)
+        return Surroundings(capabilities, self._graph(), references, twins)
+
+    def _judge(self, before: Task | None, after: Task, signal: Signal, decision: Decision) -> None:
+        holds_always(after, self.policy)
+        if before is not None:
+            assert after.attempt >= before.attempt
+            assert after.history[: len(before.history)] == before.history, "the history is never rewritten"
+            if before.status is Status.DONE and after.status is not Status.DONE:
+                assert isinstance(signal, IssueSeen)
+                assert not signal.sender_is_us
+                assert signal.issue.open
+        if not after.withdrawn:
+            assert decision.deadlines is None or bool(decision.deadlines) == (after.status is not Status.DONE)
+        for effect in decision.effects:
+            if isinstance(effect, StartAgent):
+                self._judge_start(after, effect)
+            if isinstance(effect, MergePull):
+                assert after.pull
+                assert effect.sha == after.pull.head_sha
+                assert after.pull.checks in (ChecksState.SUCCESS, ChecksState.NONE)
+                assert all(c.ticked for c in after.intake.criteria)
+                assert after.intake.goal in self.approved, "a stranger's ticks merge nothing"
+            if isinstance(effect, CloseIssue):
+                assert after.status is Status.DONE
+
+    def _judge_start(self, task: Task, effect: StartAgent) -> None:
+        assert effect.key not in self.started, "one attempt, one start"
+        self.started.add(effect.key)
+        assert effect.packet["goal"] in self.approved, "a stranger's text never reaches an agent"
+        assert task.issue_open
+        assert not task.withdrawn
+        assert not task.missing
+        for dependency in task.intake.dependencies:
+            there = self.tasks.get(dependency.number)
+            assert _finished(there) if there else self.closed(dependency.number), f"#{dependency.number} is still open"
+
+
+def _matters(task: Task) -> tuple[object, ...]:
+    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.lease)
+
+
+def _finished(task: Task) -> bool:
+    return not task.issue_open if task.withdrawn else task.status is Status.DONE
+
+
+people = st.sampled_from([ALICE, BOB, MALLORY])
+numbers = st.sampled_from(NUMBERS)
+shas = st.sampled_from([c * 40 for c in "abcd"])
+
+
+class Life(RuleBasedStateMachine):
+    """A repository with four issues that may depend on each other, three people and two agents."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shell = Shell()
+        self.issues: dict[int, IssueFacts] = {}
+        self.news: list[tuple[int, Signal]] = []  # everything ever told, to be told again
+        self.goals = 0
+        self.keys = 0
+        self.shell.closed = lambda number: number in self.issues and not self.issues[number].open
+
+    def tick(self) -> datetime:
+        self.shell.now += timedelta(seconds=20)
+        return self.shell.now
+
+    def hear(self, number: int, *signals: Signal) -> None:
+        self.news += [(number, signal) for signal in signals if not isinstance(signal, CommandGiven)]
+        for signal in signals:
+            self.shell.apply(number, signal)
+        self.shell.finish()
+
+    def show(self, number: int, sender: Actor | None, label: str | None = None, added: bool = False) -> None:
+        facts = self.issues[number]
+        writes = sender in WRITERS
+        approves = label is None or (added and label in ("task", "status:ready")) or sender == facts.author
+        if writes and facts.open and approves:
+            self.shell.approved.add(facts.intake.goal)
+        references = {f"#{d.number}": self.is_closed(d.number) for d in facts.intake.dependencies}
+        self.hear(
+            number,
+            IssueSeen(
+                facts,
+                sender=sender,
+                sender_can_write=writes,
+                sender_is_us=sender == US,
+                label=label,
+                label_added=added,
+                dependencies=references,
+            ),
+        )
+
+    def is_closed(self, number: int) -> bool | None:
+        return not self.issues[number].open if number in self.issues else None
+
+    def current(self, number: int) -> Task | None:
+        return self.shell.tasks.get(number)
+
+    # People and issues
+
+    @initialize(priorities=st.lists(st.sampled_from(["P0", "P1", ""]), min_size=3, max_size=3), chain=st.booleans())
+    def backlog(self, priorities: list[str], chain: bool) -> None:
+        """Three good tasks are there from the start; the third may wait for the first."""
+        for number, priority in enumerate(priorities, 1):
+            self.write_issue(number, ALICE, 1, True, "", priority, [1] if chain and number == 3 else [])
+
+    @rule(
+        number=numbers,
+        author=people,
+        criteria=st.sampled_from([1, 1, 2, 0]),
+        ticked=st.booleans(),
+        needs=st.sampled_from(["", "", "python", "docs", "cobol"]),
+        priority=st.sampled_from(["", "", "P0", "P1", "P9"]),
+        behind=st.just([]) | st.lists(st.sampled_from([1, 2, 3, 4, 5]), max_size=2),
+    )
+    def write_issue(
+        self, number: int, author: Actor, criteria: int, ticked: bool, needs: str, priority: str, behind: list[int]
+    ) -> None:
+        """Opens the issue, or edits it: only its author and writers can."""
+        there = self.issues.get(number)
+        if there and author not in (*WRITERS, there.author):
+            author = there.author
+        self.goals += 1
+        headings = {k: v for k, v in (("required_capabilities", needs), ("priority", priority)) if v}
+        if behind:
+            headings["dependencies"] = ", ".join(f"#{n}" for n in behind)
+        text = body(
+            f"Reach goal {self.goals}.", tuple(f"it does {n}" for n in range(criteria)), ticked=ticked, **headings
+        )
+        self.issues[number] = issue(
+            number,
+            title=f"Goal {self.goals}",
+            text=text,
+            labels=tuple(there.labels) if there else ("task",),
+            author=there.author if there else author,
+            closed=not there.open if there else False,
+            at=self.tick(),
+        )
+        self.show(number, author)
+
+    @rule(number=numbers, who=st.sampled_from([ALICE, BOB, US]), label=st.sampled_from(LABELS), add=st.booleans())
+    def label(self, number: int, who: Actor, label: str, add: bool) -> None:
+        if number in self.issues:
+            facts = self.issues[number]
+            labels = facts.labels | {label} if add else facts.labels - {label}
+            self.issues[number] = replace(facts, labels=labels, updated_at=self.tick())
+            self.show(number, who, label, add)
+
+    @rule(number=numbers, who=st.sampled_from([ALICE, MALLORY, US, None]), planned=st.booleans())
+    def close_or_reopen(self, number: int, who: Actor | None, planned: bool) -> None:
+        if number in self.issues:
+            facts = self.issues[number]
+            not_planned = facts.open and not planned
+            self.issues[number] = replace(facts, open=not facts.open, not_planned=not_planned, updated_at=self.tick())
+            self.show(number, who)
+
+    @precondition(lambda self: self.news)
+    @rule(which=st.integers(0, 1000))
+    def tell_again(self, which: int) -> None:
+        """Old news comes late, or a second time."""
+        number, signal = self.news[-1 - which % min(30, len(self.news))]
+        self.shell.apply(number, signal)
+        self.shell.finish()
+
+    @rule(
+        number=numbers,
+        who=people,
+        role=st.sampled_from(["write", *ROLES]),
+        command=st.sampled_from([*COMMANDS, "retyr"]),
+        argument=st.sampled_from(["", "P0", "p1", "urgent"]),
+    )
+    def command(self, number: int, who: Actor, role: str, command: str, argument: str) -> None:
+        self.keys += 1
+        self.tick()
+        task = self.current(number)
+        role = role if who in WRITERS else "read"
+        if command == "ready" and task and role in ("write", "maintain", "admin"):
+            self.shell.approved.add(task.intake.goal)
+        self.hear(number, CommandGiven(number, command, argument, who, role, f"{self.keys}:1", comment_id=self.keys))
+
+    # Agents
+
+    def one_of(self, which: int, fits: Callable[[Task], object]) -> Task | None:
+        fitting = [task for _, task in sorted(self.shell.tasks.items()) if fits(task)]
+        return fitting[which % len(fitting)] if fitting else None
+
+    @rule(
+        which=numbers,
+        late=st.sampled_from([0, 0, 0, 1]),
+        status=st.sampled_from(["queued", "in_progress", "in_progress", "completed"]),
+        conclusion=st.sampled_from(["success", "failure", "cancelled", None]),
+        run=st.integers(100, 102),
+    )
+    def run_news(self, which: int, late: int, status: str, conclusion: str | None, run: int) -> None:
+        if task := self.one_of(which, lambda t: t.attempt):
+            at = self.tick()
+            self.hear(task.number, RunSeen(task.attempt - late, run, "https://ci/1", status, conclusion, at))
+
+    @rule(which=numbers, late=st.sampled_from([0, 0, 1]), went=st.booleans())
+    def start_news(self, which: int, late: int, went: bool) -> None:
+        if task := self.one_of(which, lambda t: t.lease):
+            self.tick()
+            attempt = task.attempt - late
+            signal = AgentStarted(attempt) if went else AgentStartFailed(attempt, "There is no workflow.")
+            self.hear(task.number, signal)
+
+    @rule(which=numbers)
+    def hands_in(self, which: int) -> None:
+        """All goes as it should: a pull request that merges, with checks that pass."""
+        task = self.one_of(which, lambda t: t.status is Status.IN_PROGRESS)
+        if task:
+            branch = f"task/{task.number}-{task.attempt}"
+            facts = pull(task.number * 100 + task.attempt, branch=branch, sha="a" * 40, at=self.tick())
+            self.hear(
+                task.number,
+                PullSeen(facts, task.attempt, author_can_write=True),
+                MergeTried(facts.number, facts.head_sha, "e" * 40, True),
+                ChecksSeen(facts.head_sha, ChecksState.SUCCESS),
+            )
+
+    # Pull requests
+
+    @rule(
+        which=numbers,
+        late=st.sampled_from([0, 0, 0, 1]),
+        sha=shas,
+        draft=st.booleans(),
+        fork=st.sampled_from([False, False, False, True]),
+        state=st.sampled_from(["open", "open", "open", "closed", "merged"]),
+        lag=st.sampled_from([0, 0, 90]),
+    )
+    def agents_pull(self, which: int, late: int, sha: str, draft: bool, fork: bool, state: str, lag: int) -> None:
+        """A pull request from a branch of ours: each attempt has one."""
+        if task := self.one_of(which, lambda t: t.attempt):
+            attempt = task.attempt - late
+            facts = pull(
+                task.number * 100 + attempt,
+                branch=f"task/{task.number}-{attempt}",
+                sha=sha,
+                draft=draft,
+                fork=fork,
+                closed=state == "closed",
+                merged=state == "merged",
+                at=self.tick() - timedelta(seconds=lag),
+            )
+            self.hear(task.number, PullSeen(facts, attempt, author_can_write=True, closed_by_us=lag == 90))
+
+    @rule(
+        which=numbers,
+        author=st.sampled_from([ALICE, MALLORY, ROBOT]),
+        sha=shas,
+        draft=st.booleans(),
+        state=st.sampled_from(["open", "open", "closed", "merged"]),
+    )
+    def somebodys_pull(self, which: int, author: Actor, sha: str, draft: bool, state: str) -> None:
+        """A pull request from a branch with any name, linked by its closing words."""
+        if task := self.one_of(which, lambda t: True):
+            facts = pull(
+                task.number * 100 + 50 + author.id,
+                branch="patch",
+                sha=sha,
+                draft=draft,
+                author=author,
+                closed=state == "closed",
+                merged=state == "merged",
+                at=self.tick(),
+            )
+            self.hear(task.number, PullSeen(facts, None, author_can_write=author != MALLORY))
+
+    @rule(which=numbers, state=st.sampled_from(ChecksState), sha=st.none() | shas)
+    def checks(self, which: int, state: ChecksState, sha: str | None) -> None:
+        task = self.one_of(which, lambda t: t.pull)
+        if task and task.pull:
+            self.tick()
+            failed = (red(),) if state is ChecksState.FAILURE else ()
+            self.hear(task.number, ChecksSeen(sha or task.pull.head_sha, state, failed))
+
+    @rule(which=numbers, clean=st.sampled_from([True, True, False, None]))
+    def merge_tried(self, which: int, clean: bool | None) -> None:
+        task = self.one_of(which, lambda t: t.pull)
+        if task and task.pull:
+            self.tick()
+            self.hear(task.number, MergeTried(task.pull.number, task.pull.head_sha, "e" * 40, clean, ("a.py",)))
+
+    @rule(which=numbers, refused=st.booleans())
+    def base_or_refusal(self, which: int, refused: bool) -> None:
+        task = self.one_of(which, lambda t: t.pull)
+        if task and task.pull:
+            self.tick()
+            refusal = MergeRefused(task.pull.number, task.pull.head_sha, "Required status check is expected.")
+            self.hear(task.number, refusal if refused else BaseMoved("main", "e" * 40))
+
+    @rule(
+        which=numbers,
+        who=st.sampled_from([ALICE, CRITIC, MALLORY, ROBOT]),
+        sha=st.none() | shas,
+        state=st.sampled_from(["approved", "approved", "changes_requested", "commented", "dismissed"]),
+    )
+    def review(self, which: int, who: Actor, sha: str | None, state: str) -> None:
+        task = self.one_of(which, lambda t: t.pull)
+        if task and task.pull:
+            self.tick()
+            self.keys += 1
+            seen = sha or task.pull.head_sha
+            self.hear(
+                task.number, ReviewSeen(self.keys, task.pull.number, seen, who, who != MALLORY, state, "Hm, @all.")
+            )
+
+    # The clock
+
+    @rule(which=numbers, kind=st.integers(0, 2))
+    def deadline(self, which: int, kind: int) -> None:
+        timeouts = self.shell.policy.timeouts
+        if task := self.one_of(which, lambda t: deadlines_of(t, timeouts)):
+            due = deadlines_of(task, timeouts)
+            deadline = due[kind % len(due)]
+            self.shell.now = max(self.shell.now, deadline.due_at)
+            self.hear(task.number, DeadlineDue(deadline.kind.value, deadline.attempt))
+
+    @invariant()
+    def nobody_holds_too_much(self) -> None:
+        for hand in self.shell.agents():
+            assert hand.holding <= hand.max_tasks
+
+    @invariant()
+    def nothing_waits_while_somebody_is_free(self) -> None:
+        """What is ready and was not handed out has a reason for each agent."""
+        agents = self.shell.agents()
+        for task in self.shell.tasks.values():
+            if task.status is Status.READY and not task.waits_for and not task.withdrawn:
+                assert all(exclusions(task, agents).values())
+
+
+Life.TestCase.settings = settings(
+    max_examples=70,
+    stateful_step_count=40,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestLife = Life.TestCase

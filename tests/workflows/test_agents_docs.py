@@ -1,0 +1,143 @@
+"""`docs/agents.md` cannot go stale: its packet is made by the code, its YAML is read by the code.
+
+After a change of the packet: `UPDATE_DOCS=1 pytest tests/workflows/test_agents_docs.py`.
+"""
+
+import json
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from agent_kit import ROOT, Stage
+
+from adapters.agents.actions import task_in_run_name
+from config.repository import parse_repository_config
+from core.handoff import packet
+from core.intake import Criterion, Dependency, Intake
+from core.links import branch_name
+from core.task import Actor, Attempt, FailedCheck, Feedback, Kind, Lease, Priority, Status, Task
+from core.texts import comment_marker, handoff
+from sandbox.actions.expressions import interpolate
+
+DOCS = ROOT / "docs" / "agents.md"
+BLOCK = re.compile(r"(<!-- packet: [^\n]*-->\n```json\n)(.*?)(```\n<!-- end of packet -->)", re.DOTALL)
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+TEN = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+SHA = "6f0c3a1d5b7e9f2046c8ae13579bdf02468ace13"
+
+
+def sample() -> dict[str, Any]:
+    """A packet in which nothing is empty: the second attempt, after a red CI."""
+    check = FailedCheck(
+        name="test",
+        url="https://github.com/acme/shop/actions/runs/77/job/99",
+        step="Run pytest",
+        first_error="AssertionError: assert 0 == 3",
+        failing_tests=("tests/test_cart.py::test_total",),
+        log_tail="E       assert 0 == 3\n1 failed in 0.12s",
+    )
+    feedback = Feedback("ci:1", "CI is red", "The check `test` failed.", TEN, SHA, (check,))
+    task = Task(
+        repository_id=1,
+        repository="acme/shop",
+        number=12,
+        issue_id=1012,
+        title="Add a total to the cart",
+        url="https://github.com/acme/shop/issues/12",
+        author=Actor(7, "alice"),
+        intake=Intake(
+            goal="The cart shows what everything in it costs together.",
+            criteria=(Criterion("total([1, 2]) is 3"), Criterion("an empty cart costs 0")),
+            definition_of_done=(Criterion("the README mentions it"),),
+            required=("python",),
+            preferred=("backend",),
+            dependencies=(Dependency(None, 9),),
+            files=("cart.py", "tests/"),
+            estimate="1 hour",
+            notes="Prices are whole cents.",
+        ),
+        fingerprint="f",
+        text_digest="d",
+        issue_open=True,
+        issue_updated_at=NINE,
+        created_at=NINE,
+        status=Status.IN_PROGRESS,
+        status_since=TEN,
+        priority=Priority.P1,
+        kind=Kind.FUNCTIONAL,
+        kind_reason="it says `shows`",
+        required=("python",),
+        attempt=2,
+        history=(Attempt(1, "codex", NINE, TEN, "failed", "CI is red", branch_name(12, 1), True, 31, SHA, feedback),),
+    )
+    return packet(task, Lease("codex", 2, branch_name(12, 2), TEN), "main", "2026-03-02T10:00:05Z")
+
+
+def test_the_packet_in_the_docs_is_the_codes() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    made = json.dumps(sample(), indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("UPDATE_DOCS"):
+        DOCS.write_text(BLOCK.sub(lambda found: found[1] + made + found[3], text), encoding="utf-8")
+        text = DOCS.read_text(encoding="utf-8")
+    (shown,) = BLOCK.finditer(text)
+    assert shown[2] == made, "run UPDATE_DOCS=1 pytest tests/workflows/test_agents_docs.py"
+
+
+def test_every_key_of_the_packet_is_explained() -> None:
+    table = DOCS.read_text(encoding="utf-8").split("<!-- end of packet -->")[1].split("\n\nA dispatch")[0]
+    first_cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    explained = {key for cell in first_cells for key in re.findall(r"`(\w+)`", cell)}
+    assert explained == set(sample())
+
+
+def test_the_action_takes_the_real_packet_and_tells_all_of_it(stage: Stage) -> None:
+    order = sample()
+    keys = ("attempt", "agent", "branch", "base")
+    stage.event = {"client_payload": {"task": 12, **{key: order[key] for key in keys}, "packet": order}}
+    prepared = stage.prepare()
+    assert prepared.status == 0, prepared.output
+    text = Path(prepared.outputs["handoff"]).read_text(encoding="utf-8")
+
+    def words(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            return [word for one in value.values() for word in words(one)]
+        return [word for one in value for word in words(one)] if isinstance(value, list) else [str(value)]
+
+    # How to hand in is the workflow's business; the attempt's own feedback is told once, as the last one.
+    told = {k: v for k, v in order.items() if k not in ("version", "sealed_at", "report")}
+    missing = [word for word in words(told) if word.strip() not in text]
+    assert missing == []
+
+
+def test_the_action_takes_the_comments_that_the_bot_writes(stage: Stage) -> None:
+    order = sample()
+    body = f"{handoff(order)}\n{comment_marker('handoff:12:2')}"
+    keys = ("attempt", "agent", "branch", "base")
+    by_reference = {"comments": [stage.api.comment(501, 12, body)]}
+    stage.event = {"client_payload": {"task": 12, **{key: order[key] for key in keys}, "packet": by_reference}}
+    prepared = stage.prepare()
+    assert prepared.status == 0, prepared.output
+    assert Path(prepared.outputs["handoff"]).read_text(encoding="utf-8").endswith(handoff(order))
+    written = json.loads(Path(prepared.outputs["packet"]).read_text(encoding="utf-8"))
+    assert written["task"]["title"] == order["task"]["title"]
+
+
+def test_the_configurations_in_the_docs_are_taken() -> None:
+    blocks = re.findall(r"```yaml\n(# \.github/orchestrator\.yml\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert [list(parse_repository_config(block).agents) for block in blocks] == [["codex"], ["claude"], ["aider"]]
+
+
+def test_the_calling_workflow_in_the_docs_names_its_runs() -> None:
+    blocks = [yaml.safe_load(b) for b in re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)]
+    (caller,) = [block for block in blocks if "jobs" in block]
+    event = {"client_payload": {"task": 12, "attempt": 2, "agent": "codex"}}
+    name = interpolate(caller["run-name"], {"github": {"event": event}, "inputs": {}})
+    assert task_in_run_name(name) == (12, 2)
+    ours = yaml.safe_load((ROOT / ".github" / "workflows" / "agent.yml").read_text())
+    assert caller["run-name"] == ours["run-name"]
+    given = set(caller["jobs"]["agent"]["with"])
+    assert given == set(ours[True]["workflow_call"]["inputs"])
+    assert caller["permissions"] == ours["jobs"]["hand-in"]["permissions"]
