@@ -51,7 +51,7 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "$$($(PYTHON) --version) is too old: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 		{ echo "$(PYTHON) has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	@command -v git >/dev/null || { echo "git is not installed: install git 2.38 or newer" >&2; exit 1; }
+	@command -v git >/dev/null || { echo "git is not installed: install git 2.39 or newer" >&2; exit 1; }
 	@echo "Setting up .venv; this is done once and takes about a minute."
 	@$(BIN)/python -c '' 2>/dev/null || { rm -rf .venv; $(PYTHON) -m venv .venv; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock

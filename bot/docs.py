@@ -87,10 +87,11 @@ def _command(command: Command) -> tuple[str, ...]:
 
 def lifecycle_part() -> str:
     """The state diagram, and the table that it is drawn from."""
-    rows = [("what happens", "from", "to")]
-    for row in TRANSITIONS:
-        rows.append((row.trigger.value, ", ".join(f"`{source}`" for source in row.sources), f"`{row.target}`"))
-    return f"```mermaid\n{mermaid()}```\n\n{_table(rows)}"
+    rows = (
+        (row.trigger.value, ", ".join(f"`{source}`" for source in row.sources), f"`{row.target}`")
+        for row in TRANSITIONS
+    )
+    return f"```mermaid\n{mermaid()}```\n\n{_table([('what happens', 'from', 'to'), *rows])}"
 
 
 def signals_part() -> str:
@@ -136,11 +137,11 @@ def with_parts(page: str) -> str:
     Raises `MarkersMissing` when the page has not exactly one place for a part.
     """
     for name, make in PARTS.items():
-        place = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-        if len(place.findall(page)) != 1:
-            raise MarkersMissing(f"needs one pair of lines <!-- generated: {name} --> and <!-- end of {name} -->")
-        made = make()
-        page = place.sub(lambda found, text=made: f"{found[1]}\n{text}\n\n{found[2]}", page)
+        first, last = f"<!-- generated: {name} -->\n", f"<!-- end of {name} -->"
+        places = list(re.finditer(f"(?<={re.escape(first)}).*?(?={re.escape(last)})", page, re.DOTALL))
+        if len(places) != 1:
+            raise MarkersMissing(f"needs one pair of lines {first.strip()} and {last}")
+        page = f"{page[: places[0].start()]}\n{make()}\n\n{page[places[0].end() :]}"
     return page
 
 

@@ -109,7 +109,7 @@ class Limits(Section):
         1000,
         ge=1,
         le=100_000,
-        description="Open tasks in the queue; further ones are parked until there is room.",
+        description="Open tasks in the queue; further ones are parked until there is room. Checked, but without effect in this version.",
     )
 
 
@@ -133,10 +133,16 @@ class Timeouts(Section):
 class Progress(Section):
     """The digest issue."""
 
-    every: Duration = Field(timedelta(hours=2), description="How often the digest is brought up to date.")
+    every: Duration = Field(
+        timedelta(hours=2),
+        description="How often the digest is brought up to date. Checked, but without effect in this version.",
+    )
     quiet: (
         Annotated[str, AfterValidator(_quiet), WithJsonSchema({"type": "string", "pattern": QUIET_PATTERN})] | None
-    ) = Field(None, description='When to leave people alone: `"22:00-07:00 Europe/Berlin"`. Never quiet if absent.')
+    ) = Field(
+        None,
+        description='When to leave people alone: `"22:00-07:00 Europe/Berlin"`. Never quiet if absent. Checked, but without effect in this version.',
+    )
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether `now` (aware) lies in the quiet hours; their end no longer belongs to them."""
@@ -151,12 +157,15 @@ class Progress(Section):
 class Escalation(Section):
     """Whom to call when only a person can help."""
 
-    within: Duration = Field(timedelta(minutes=5), description="How soon the next person is called after silence.")
+    within: Duration = Field(
+        timedelta(minutes=5),
+        description="How soon the next person is called after silence. Checked, but without effect in this version.",
+    )
     to: Annotated[tuple[Person, ...], Field(max_length=20), AfterValidator(unique)] = Field(
         (), description="Logins or teams, in order. Code owners and the maintainer if absent."
     )
     channels: Annotated[tuple[Literal["webhook", "slack", "email"], ...], AfterValidator(unique)] = Field(
-        (), description="Where to call besides GitHub."
+        (), description="Where to call besides GitHub. Checked, but without effect in this version."
     )
 
 

@@ -2,7 +2,7 @@
 
 Functional is new or changed behaviour that a test can pin down before the code exists. Everything else starts
 from something found wrong or missing: bug reports, configuration, environment, speed, clean-up, documents.
-No model takes part: the rules are lists of words that a repository can replace; the reason names those found.
+No model takes part: the rules are lists of words that a repository can add to; the reason names those found.
 """
 
 import re

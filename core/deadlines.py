@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from config.repository import Timeouts
@@ -21,6 +21,9 @@ class DeadlineKind(StrEnum):
     CI = "ci"  # there is a pull request, and its checks have not ended
     STALL = "stall"  # in review, or with a person: nothing moves
     PERSON = "person"  # failed: a person has not reacted
+
+
+ANSWER = timedelta(seconds=30)  # for GitHub to tell how an agent's run goes; it takes a call, and a few if one fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,9 @@ def _of_checks(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, date
 
 
 def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
-    hard = lease.since + timeouts.hard
-    if lease.acknowledged_at is None:
-        return {DeadlineKind.ACK: lease.since + timeouts.ack, DeadlineKind.HARD: hard}
-    last_sign = lease.last_heard_at
-    # Before an agent is declared dead it is asked once; the answer has as long as an acknowledgement.
-    asked = lease.polled_at if lease.polled_at and lease.polled_at > last_sign else None
-    heartbeat = asked + timeouts.ack if asked else last_sign + timeouts.heartbeat
-    return {DeadlineKind.HEARTBEAT: heartbeat, DeadlineKind.HARD: hard}
+    begun = lease.acknowledged_at is not None
+    kind, patience = (DeadlineKind.HEARTBEAT, timeouts.heartbeat) if begun else (DeadlineKind.ACK, timeouts.ack)
+    heard = lease.last_heard_at
+    # Before an agent is declared dead it is asked once: its run may be queued, or its news lost.
+    asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None
+    return {kind: asked + ANSWER if asked else heard + patience, DeadlineKind.HARD: lease.since + timeouts.hard}

@@ -31,7 +31,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
         return
     github = desk.github(repository)
     if repository.config is None:
-        answer = WriteComment(where.number, f"answer:{said.id}", no_configuration())
+        answer = WriteComment(where.number, f"answer:{said.id}", no_configuration(repository.problems))
         await desk.work.send(repository.id, where.number, React(said.id, "confused"), answer)
         return
     await desk.work.send(repository.id, where.number, React(said.id, "eyes"))

@@ -26,6 +26,7 @@ class RepositoryRow:
     default_branch: str
     active: bool
     config: RepositoryConfig | None
+    problems: tuple[str, ...] = ()  # of the configuration as it stands now; the last good one stays in force
 
 
 @lru_cache(maxsize=256)
@@ -48,6 +49,7 @@ async def repository(connection: AsyncConnection, repository_id: int, *, lock: b
         default_branch=row["default_branch"],
         active=row["active"],
         config=_parsed(row["config"]) if row["config"] else None,
+        problems=tuple(row["config_problems"]),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bot.demo.form import IssueForm
 from bot.demo.story import Errand, Story
+from config.labels import FIXED_LABELS
 from core.texts import DONE_CHECK
 from sandbox import Sandbox
 from sandbox.people import Person
@@ -27,6 +28,11 @@ class Maintainer:
     story: Story
     issues: dict[str, Issue] = field(default_factory=dict)
     _checked: set[str] = field(default_factory=set)
+
+    async def waits_for_labels(self) -> None:
+        """An issue form cannot set labels that are not there yet: wait until the bot has made its own."""
+        while any(self.shop.label(label.name) is None for label in FIXED_LABELS):
+            await self.hub.clock.sleep(LOOK_EVERY)
 
     async def files_tasks(self) -> None:
         """Open an issue for each errand, through the form."""

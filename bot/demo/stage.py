@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from bot.demo import shelf
 from bot.demo.form import IssueForm
 from bot.demo.people import Maintainer
 from bot.demo.story import Story
+from config.repository import CONFIG_PATH, parse_repository_config
 from config.settings import load_settings
 from sandbox import Sandbox
 from sandbox.agents import ScriptedAgent
@@ -29,6 +30,7 @@ class Stage:
     app: App
     bot: Bot
     alice: Maintainer
+    capabilities: Mapping[str, tuple[str, ...]]  # of each agent, as the repository's configuration has them
     running: asyncio.Task[None]  # the bot at work; ends only by a failure
 
 
@@ -51,7 +53,9 @@ async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
         stack.push_async_callback(_stop, running)
         await hub.install(app, acme, [shop])
         form = IssueForm.parse(files[shelf.FORM])
-        yield Stage(hub, shop, app, bot, Maintainer(hub, person, shop, form, story), running)
+        team = parse_repository_config(files[CONFIG_PATH]).agents
+        capabilities = {name: agent.capabilities for name, agent in team.items()}
+        yield Stage(hub, shop, app, bot, Maintainer(hub, person, shop, form, story), capabilities, running)
 
 
 def _register(hub: Sandbox) -> App:

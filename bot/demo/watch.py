@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 
 from adapters.database import store
 from adapters.database import tables as t
-from bot.demo.words import Happening, told
 from bot.demo.stage import Stage
+from bot.demo.words import Happening, told
 from core.events import EventType
 from core.task import Status, Task
 
@@ -79,9 +79,10 @@ class Watcher:
         by_number = {task.number: task for task in tasks}
         for row in rows:
             self._last = row["id"]
-            self._rows.append(row)
-            elapsed = max(0.0, (row["occurred_at"] - self._since).total_seconds())
-            self._happenings += told(row, by_number.get(row["task"]), elapsed)
+            event = {str(name): value for name, value in row.items()}
+            self._rows.append(event)
+            elapsed = max(0.0, (event["occurred_at"] - self._since).total_seconds())
+            self._happenings += told(event, by_number.get(event["task"]), elapsed)
         return Snapshot(
             elapsed=max(0.0, (stage.bot.clock.now() - self._since).total_seconds()),
             expected=len(stage.alice.story.errands),

@@ -74,7 +74,7 @@ def note(task: Task) -> str:
     """What a task waits for or has behind it, in a few words."""
     match task.status:
         case Status.PENDING:
-            return f"not ready: {task.missing[0]}" if task.missing else "being read"
+            return task.missing[0].partition(":")[0] if task.missing else "being read"
         case Status.READY if task.waits_for:
             return f"waits for {', '.join(task.waits_for)}"
         case Status.READY:

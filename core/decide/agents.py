@@ -105,6 +105,9 @@ def run_seen(draft: Draft, signal: RunSeen) -> None:
         _run_ended(draft, signal)
     elif signal.status == "in_progress":
         show_life(draft)
+    elif draft.task.lease:
+        # Queued, or waiting for an approval: it has not begun, but it is there. Slow is not dead.
+        draft.set(lease=replace(draft.task.lease, last_sign_at=draft.now))
 
 
 def show_life(draft: Draft) -> None:

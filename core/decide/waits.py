@@ -24,9 +24,9 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
         return
     match kind:
         case DeadlineKind.ACK if task.lease:
-            _silent(draft, task.lease, "did not begin", draft.policy.timeouts.ack)
+            _ask_or_give_up(draft, task.lease, "did not begin")
         case DeadlineKind.HEARTBEAT if task.lease:
-            _ask_or_give_up(draft, task.lease)
+            _ask_or_give_up(draft, task.lease, "gave no sign of life")
         case DeadlineKind.HARD if task.lease:
             _silent(draft, task.lease, "did not finish", draft.policy.timeouts.hard)
         case DeadlineKind.CI if task.pull:
@@ -48,13 +48,13 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
             draft.set(reminded_at=draft.now)
 
 
-def _ask_or_give_up(draft: Draft, lease: Lease) -> None:
+def _ask_or_give_up(draft: Draft, lease: Lease, what: str) -> None:
     last_sign = lease.last_heard_at
     if lease.polled_at is None or lease.polled_at <= last_sign:
         draft.set(lease=replace(lease, polled_at=draft.now))
         draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.run_id))
         return
-    _silent(draft, lease, "gave no sign of life", draft.now - last_sign)
+    _silent(draft, lease, what, draft.now - last_sign)
 
 
 def _silent(draft: Draft, lease: Lease, what: str, after: timedelta) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -182,9 +183,9 @@ def how_to_begin() -> str:
     return _render("how_to_begin")
 
 
-def no_configuration() -> str:
-    """The answer to any command in a repository without a configuration."""
-    return _render("no_configuration")
+def no_configuration(problems: Sequence[str] = ()) -> str:
+    """The answer to any command in a repository without a (correct) configuration."""
+    return _render("no_configuration", problems=problems)
 
 
 def explain(task: Task) -> str:

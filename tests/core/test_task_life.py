@@ -44,6 +44,7 @@ from core.task import Actor, ChecksState, Flag, Status, Task
 from tests.builders import (
     ALICE,
     BOB,
+    CRITIC,
     MALLORY,
     NOW,
     REPOSITORY,
@@ -199,6 +200,7 @@ def _finished(task: Task) -> bool:
     return not task.issue_open if task.withdrawn else task.status is Status.DONE
 
 
+SUCCESS = ChecksState.SUCCESS
 people = st.sampled_from([ALICE, BOB, MALLORY])
 numbers = st.sampled_from(NUMBERS)
 shas = st.sampled_from([c * 40 for c in "abcd"])
@@ -360,19 +362,20 @@ class Life(RuleBasedStateMachine):
             signal = AgentStarted(attempt) if went else AgentStartFailed(attempt, "There is no workflow.")
             self.hear(task.number, signal)
 
-    @rule(which=numbers)
-    def hands_in(self, which: int) -> None:
-        """All goes as it should: a pull request that merges, with checks that pass."""
-        task = self.one_of(which, lambda t: t.status is Status.IN_PROGRESS)
-        if task:
+    @rule(which=numbers, how_far=st.integers(0, 3))
+    def goes_well(self, which: int, how_far: int) -> None:
+        """All goes as it should, up to some point: handed in, checks passed, approved, merged."""
+        if task := self.one_of(which, lambda t: t.status is Status.IN_PROGRESS):
             branch = f"task/{task.number}-{task.attempt}"
             facts = pull(task.number * 100 + task.attempt, branch=branch, sha="a" * 40, at=self.tick())
-            self.hear(
-                task.number,
-                PullSeen(facts, task.attempt, author_can_write=True),
-                MergeTried(facts.number, facts.head_sha, "e" * 40, True),
-                ChecksSeen(facts.head_sha, ChecksState.SUCCESS),
-            )
+            merged = replace(facts, merged=True, open=False, updated_at=facts.updated_at + timedelta(seconds=9))
+            steps: list[list[Signal]] = [
+                [PullSeen(facts, task.attempt, author_can_write=True)],
+                [MergeTried(facts.number, facts.head_sha, "e" * 40, True), ChecksSeen(facts.head_sha, SUCCESS)],
+                [ReviewSeen(1, facts.number, facts.head_sha, CRITIC, True, "approved", "")],
+                [PullSeen(merged, None, author_can_write=False)],
+            ]
+            self.hear(task.number, *(signal for step in steps[: how_far + 1] for signal in step))
 
     # Pull requests
 
@@ -457,9 +460,9 @@ class Life(RuleBasedStateMachine):
         if task and task.pull:
             self.tick()
             self.keys += 1
-            seen = sha or task.pull.head_sha
+            sha = sha or task.pull.head_sha
             self.hear(
-                task.number, ReviewSeen(self.keys, task.pull.number, seen, who, who != MALLORY, state, "Hm, @all.")
+                task.number, ReviewSeen(self.keys, task.pull.number, sha, who, who != MALLORY, state, "Hm, @all.")
             )
 
     # The clock

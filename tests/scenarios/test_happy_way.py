@@ -25,8 +25,8 @@ async def test_an_issue_becomes_merged_code(world: World, agent: str, needs: str
         "#1 labels status:in-progress",
         "#1 card",
         f"dispatch task/1-1 to {agent}",
-        "#1 labels status:review",
         "#1 card edited",
+        "#1 labels status:review",
         "check conflict-first: success",
         "merge #2",
         "#1 labels status:done",
@@ -82,7 +82,7 @@ async def test_criteria_ticked_late_let_the_merge_go_on(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
     assert world.written()[-3:] == [
-        "#1 card edited",
+        "#1 labels status:review",
         "check conflict-first: success",
         "check definition-of-done: action_required",
     ]

@@ -78,3 +78,26 @@ def _commented(hub: Sandbox, where: str) -> int | str:
 
 def _headline(text: str) -> str:
     return next(line for line in text.splitlines() if line.strip()).lstrip("# ")
+
+
+# What the bot always writes, step by step; a story is made of these and of what is special about it.
+
+
+def started(task: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
+    """The task is handed to an agent."""
+    return [f"#{task} labels status:in-progress", f"#{task} {card}", f"dispatch task/{task}-{attempt} to {agent}"]
+
+
+def handed_in(task: int) -> list[str]:
+    """Its pull request is open, and merges cleanly."""
+    return [f"#{task} card edited", f"#{task} labels status:review", "check conflict-first: success"]
+
+
+def merged(task: int, pull: int) -> list[str]:
+    """The pull request is merged, and the task is done."""
+    return [f"merge #{pull}", f"#{task} labels status:done", f"#{task} card edited"]
+
+
+def delivered(task: int, pull: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
+    """The whole way from the queue to done."""
+    return [*started(task, agent, attempt, card=card), *handed_in(task), *merged(task, pull)]

@@ -1,0 +1,142 @@
+"""Runs the demo: everything in one process and one temporary directory, which is gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from adapters.database.database import DatabaseError
+from adapters.database.embedded import DataDirectoryError
+from bot.demo.shelf import NoCheckout
+from bot.demo.show import JsonShow, LiveShow, Show, show_for
+from bot.demo.stage import Stage, opened
+from bot.demo.story import STORY, Story
+from bot.demo.summary import Outcome, conclude
+from bot.demo.watch import Snapshot, Watcher
+from bot.demo.words import note
+from bot.logs import configure_logs
+
+LOOK_EVERY = 0.15  # seconds between two pictures
+QUIET_SECONDS = 10.0  # for the last words of the bot after the last task has settled
+ENDED = {signal.SIGINT: 130, signal.SIGTERM: 143}  # exit statuses, as shells give them
+
+
+class GaveUp(RuntimeError):
+    """It took too long; the text says what was still open."""
+
+
+def run_demo(as_json: bool = False, story: Story = STORY, show: Show | None = None) -> int:
+    """Play the story and show it; gives the exit status, 0 only if every task is done, merged and works.
+
+    1 when it is not, or when it took longer than `story.limit` seconds; 130 after Ctrl-C.
+    """
+    show = show or show_for(as_json=as_json)
+    # A live picture and log lines do not go together: then they are kept, and shown if anything went wrong.
+    logs = io.StringIO() if isinstance(show, LiveShow) else sys.stderr
+    configure_logs("ERROR" if isinstance(show, JsonShow) else "WARNING", stream=logs)
+    status = 1
+    try:
+        status = asyncio.run(_until_stopped(story, show))
+    except KeyboardInterrupt:
+        status = ENDED[signal.SIGINT]
+    except (GaveUp, NoCheckout, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
+        show.close()
+        sys.stderr.write(f"{error}\n")
+    finally:
+        show.close()
+        if status == 1 and isinstance(logs, io.StringIO):
+            sys.stderr.write(logs.getvalue())
+    return status
+
+
+async def _until_stopped(story: Story, show: Show) -> int:
+    """Play it; a request to end (SIGTERM) cleans up like Ctrl-C does."""
+    task = asyncio.current_task()
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        asked.set()
+        if task is not None:
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    try:
+        with tempfile.TemporaryDirectory(prefix="orchestrator-demo-") as folder:
+            outcome = await _play(Path(folder), story, show)
+    except asyncio.CancelledError:
+        if asked.is_set():
+            return ENDED[signal.SIGTERM]
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+    show.end(outcome)
+    return 0 if outcome.well else 1
+
+
+async def _play(root: Path, story: Story, show: Show) -> Outcome:
+    show.begin()
+    latest: Snapshot | None = None
+    try:
+        async with asyncio.timeout(story.limit), opened(root, story) as stage:
+            await _while_bot_lives(stage, stage.alice.waits_for_labels())
+            watcher = Watcher(stage, stage.bot.clock.now())
+            people = [asyncio.create_task(_file(stage)), asyncio.create_task(stage.alice.checks())]
+            try:
+                while True:
+                    latest = await watcher.look()
+                    show.update(latest)
+                    if latest.over:
+                        break
+                    for task in (stage.running, *people):
+                        if task.done():
+                            task.result()  # nobody of them ends before the story but by a failure
+                    await asyncio.sleep(LOOK_EVERY)
+                await _fall_silent(watcher)
+            finally:
+                for task in people:
+                    task.cancel()
+            return await conclude(stage, latest, root)
+    except TimeoutError:
+        raise GaveUp(_given_up(story, latest)) from None
+
+
+async def _while_bot_lives(stage: Stage, waiting: Coroutine[Any, Any, None]) -> None:
+    """Wait for something that only a living bot brings about. Raises what ended the bot, if it ends before."""
+    task = asyncio.create_task(waiting)
+    try:
+        await asyncio.wait({task, stage.running}, return_when=asyncio.FIRST_COMPLETED)
+        if stage.running.done():
+            stage.running.result()
+        await task
+    finally:
+        task.cancel()
+
+
+async def _file(stage: Stage) -> None:
+    await stage.alice.files_tasks()
+    await stage.alice.completes()
+
+
+async def _fall_silent(watcher: Watcher) -> None:
+    """Let the bot finish what it has in hand: labels, cards, closing issues. What it never does, the checks find."""
+    for _ in range(round(QUIET_SECONDS / LOOK_EVERY)):
+        if await watcher.quiet():
+            return
+        await asyncio.sleep(LOOK_EVERY)
+
+
+def _given_up(story: Story, latest: Snapshot | None) -> str:
+    head = f"The demo gave up after {story.limit:.0f} s"
+    if latest is None:
+        return f"{head}: the bot did not come up."
+    open_ones = [f"#{task.number} {task.title}: {task.status}, {note(task)}" for task in latest.tasks if task.is_open]
+    missing = latest.expected - len(latest.tasks)
+    unknown = [f"{missing} tasks that never became known"] if missing else []
+    return "\n  ".join([f"{head}. Still open:", *open_ones, *unknown])

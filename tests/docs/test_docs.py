@@ -1,0 +1,206 @@
+"""The documentation keeps its word: nothing stale, no dead link, and the examples in it work."""
+
+import re
+import runpy
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from bot.docs import PARTS, MarkersMissing, files, main, with_parts
+from config.docs import main as configuration_docs
+from config.repository import parse_repository_config
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+
+# Words of those who sell, marks of what is unfinished, and what concerns nobody outside.
+FORBIDDEN = re.compile(
+    r"\b(seamless\w*|blazing\w*|cutting[- ]edge|revolutionar\w+|effortless\w*|powerful|game[- ]chang\w+|leverag\w+|"
+    r"todo|fixme|tbd|lorem ipsum|coming soon|stay tuned)\b|\.library\b|/work/",
+    re.IGNORECASE,
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in this language."""
+    tokens = MARKDOWN.parse(page.read_text(encoding="utf-8"))
+    return [token.content for token in tokens if token.type == "fence" and token.info == language]
+
+
+def inlines(page: Path) -> Iterator[tuple[Token, list[Token]]]:
+    """Every piece of running text, with the token before it."""
+    before: Token | None = None
+    for token in MARKDOWN.parse(page.read_text(encoding="utf-8")):
+        if token.type == "inline" and before is not None:
+            yield before, token.children or []
+        before = token
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    found: set[str] = set()
+    for before, children in inlines(page):
+        if before.type == "heading_open":
+            heading = "".join(child.content for child in children if child.type in ("text", "code_inline"))
+            found.add(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"))
+    return found
+
+
+def links(page: Path) -> Iterator[str]:
+    """Every target of a link or picture."""
+    for _, children in inlines(page):
+        for child in children:
+            target = child.attrGet("href" if child.type == "link_open" else "src")
+            if target:
+                yield str(target)
+
+
+def test_the_generated_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (main(write=False), configuration_docs(["--check"])) == (0, 0), capsys.readouterr().err
+
+
+def test_what_is_stale_is_named_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    assert main(write=True, root=tmp_path) == 0
+    capsys.readouterr()
+    (tmp_path / "docs" / "commands.md").write_text("something else")
+    assert main(write=False, root=tmp_path) == 1
+    assert capsys.readouterr().err == "docs/commands.md is stale; run `make docs`\n"
+    assert main(write=True, root=tmp_path) == 0
+    assert capsys.readouterr().err == "docs/commands.md written\n"
+    assert main(write=False, root=tmp_path) == 0
+
+
+def test_the_words_between_the_generated_parts_stay() -> None:
+    page = "before\n" + "".join(f"<!-- generated: {n} -->\nold\n<!-- end of {n} -->\n{n} goes on\n" for n in PARTS)
+    made = with_parts(page)
+    assert made.startswith("before\n")
+    assert all(f"{name} goes on\n" in made for name in PARTS)
+    assert "old" not in made.splitlines()
+    assert with_parts(made) == made
+
+
+def test_a_page_without_its_markers_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(MarkersMissing, match="generated: lifecycle"):
+        with_parts("no marker here")
+    assert main(write=True, root=tmp_path) == 1
+    assert "docs/architecture.md" in capsys.readouterr().err
+
+
+def test_every_row_of_the_generated_tables_says_something() -> None:
+    for text in files().values():
+        for line in text.splitlines():
+            assert not re.search(r"\|\s*\|", line), f"an empty cell: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    dead = []
+    for link in links(page):
+        parts = urlsplit(link)
+        if parts.scheme:
+            continue
+        target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+        inside = target.is_relative_to(ROOT) and target.exists()
+        if not inside or (parts.fragment and parts.fragment not in anchors(target)):
+            dead.append(link)
+    assert not dead
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_page_has_words_that_do_not_belong(page: Path) -> None:
+    assert [found[0] for found in FORBIDDEN.finditer(page.read_text(encoding="utf-8"))] == []
+
+
+def test_the_index_names_every_page() -> None:
+    named = {(ROOT / "docs" / link).resolve() for link in links(ROOT / "docs" / "README.md")}
+    assert set(PAGES) - named == {ROOT / "docs" / "README.md"}
+
+
+def test_every_configuration_that_is_shown_is_right() -> None:
+    shown = [
+        block for page in PAGES for block in blocks(page, "yaml") if re.search(r"^version: 1$", block, re.MULTILINE)
+    ]
+    assert len(shown) >= 2
+    for block in shown:
+        assert parse_repository_config(block).agents
+
+
+def test_every_make_command_that_is_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    there = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"(?:^|`)\s*make ([a-z]+)", text, re.MULTILINE))
+    assert "demo" in named
+    assert named <= there
+
+
+def test_what_operators_are_told_to_look_for_is_really_said() -> None:
+    source = "\n".join(
+        p.read_text(encoding="utf-8") for room in ("adapters", "bot", "scheduler") for p in (ROOT / room).rglob("*.py")
+    )
+    told = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    told += (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    names = set(
+        re.findall(
+            r"`((?:effect|delivery|outbox|oldest|configuration|discover|github)[a-z]*_[a-z_]+|discovered)`", told
+        )
+    )
+    assert {"effect_parked", "delivery_parked", "outbox_parked", "configuration_read", "discovered"} <= names
+    assert [name for name in sorted(names) if f'"{name}"' not in source] == []
+
+
+def test_the_queries_for_what_was_given_up_work(database_url: str) -> None:
+    queries = blocks(ROOT / "docs" / "troubleshooting.md", "sql")
+    now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+    with psycopg.connect(database_url) as connection:
+        for kind in ("Comment", "StartAgent"):
+            connection.execute(
+                "INSERT INTO outbox (repository_id, number, key, kind, payload, state, tries, error, created_at)"
+                " VALUES (1, 7, %s, %s, '{}', 'parked', 15, 'no', %s)",
+                (kind, kind, now),
+            )
+        connection.execute(
+            "INSERT INTO deliveries (guid, event, payload, received_at, handled_at, tries, error)"
+            " VALUES ('abc', 'issues', '', %s, %s, 3, 'no')",
+            (now, now),
+        )
+        answers = []
+        for query in queries:
+            cursor = connection.execute(query.encode())
+            answers.append([row[0] for row in cursor] if cursor.description else cursor.rowcount)
+        assert [len(answer) if isinstance(answer, list) else answer for answer in answers] == [2, 1, 1, 1]
+        waiting = connection.execute("SELECT kind FROM outbox WHERE state = 'waiting'").fetchall()
+        assert waiting == [("Comment",)]
+        deadlines = connection.execute("SELECT repository_id, subject, kind, attempt FROM deadlines ORDER BY subject")
+        delivery, effect = deadlines.fetchall()
+        assert delivery == (0, "delivery:abc", "retry", 0)
+        assert effect[1].startswith("outbox:")
+        assert (effect[0], effect[2], effect[3]) == (1, "send", 7), "the sweep finds the task's number in `attempt`"
+
+
+async def test_the_example_tries_a_configuration(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    whole, _ = blocks(ROOT / "docs" / "sandbox.md", "python")
+    script = tmp_path / "try_it.py"
+    script.write_text(whole, encoding="utf-8")
+    card = await runpy.run_path(str(script))["main"](tmp_path, database_url)
+    assert "**Status** | done" in card
+
+
+async def test_the_example_makes_github_misbehave(tmp_path: Path) -> None:
+    _, faults = blocks(ROOT / "docs" / "sandbox.md", "python")
+    script = tmp_path / "faults.py"
+    script.write_text(faults, encoding="utf-8")
+    said = await runpy.run_path(str(script))["main"](tmp_path)
+    assert said == ["installation created 502", "issues opened 502", "issues closed 502"]

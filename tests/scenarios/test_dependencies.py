@@ -1,0 +1,103 @@
+"""Tasks that wait for others, and the order in which the queue is handed out."""
+
+from sandbox.agents import Stalls, WritesFiles
+from tests.scenarios.shop import body
+from tests.scenarios.world import World
+from tests.scenarios.writes import delivered
+
+
+def _writes(name: str) -> WritesFiles:
+    return WritesFiles({f"shop/{name}.py": f"# {name}\n"})
+
+
+async def test_a_chain_of_three_is_done_in_its_order(world: World) -> None:
+    codex = world.agent("codex", _writes("part"))
+    third = await world.files("Third", body("Do the third.", needs="tests", depends_on="#2"))
+    assert "which does not exist" in world.card(third)
+    second = await world.files("Second", body("Do the second.", needs="tests", depends_on="#3"))
+    assert world.status(third) == "ready"  # it exists now
+    assert "It waits for #2." in world.card(third)
+    first = await world.files("First", body("Do the first.", needs="tests"))
+
+    assert [world.status(issue) for issue in (first, second, third)] == ["done"] * 3
+    assert [work.task for work in codex.works] == [3, 2, 1]
+    assert codex.works[1].packet["dependencies"] == ["#3"]
+    world.written()
+
+
+async def test_waiting_shows_and_ends(world: World) -> None:
+    codex = world.agent("codex", _writes("part"))
+    first = await world.files("First", body("Do the first.", needs="tests", criteria=()))
+    second = await world.files("Second", body("Do the second.", needs="tests", depends_on="#1"))
+    world.written()
+    assert "blocked" in second.label_names
+    assert codex.works == []
+
+    await world.alice.edits_issue(first, body=body("Do the first.", needs="tests"))
+    await world.settle()
+    assert [line for line in world.written() if "#2 " in line or "2-1" in line] == [
+        "dispatch task/2-1 to codex",
+        "#2 labels status:in-progress",
+    ]
+    assert "blocked" not in second.label_names
+
+
+async def test_an_ordinary_issue_that_a_task_waits_for(world: World) -> None:
+    codex = world.agent("codex", _writes("part"))
+    question = await world.alice.opens_issue(world.shop, "Which rate do we take?", "19 % or 7 %?")
+    await world.settle()
+    assert world.written() == []
+
+    task = await world.files("Add the tax rate", body(needs="tests", depends_on="#1"))
+    assert world.written() == ["#2 labels status:ready", "#2 card"]
+    assert "Waits for** | #1" in world.card(task)
+    assert codex.works == []
+
+    await world.alice.closes(question)
+    await world.settle()
+    assert world.written() == delivered(2, 3, "codex")
+
+
+async def test_an_ordinary_issue_that_is_reopened_holds_the_task_again(world: World) -> None:
+    world.agent("codex", Stalls())
+    question = await world.alice.opens_issue(world.shop, "Which rate do we take?")
+    await world.alice.closes(question)
+    for number in (2, 3):
+        await world.files(f"Long work {number}", body(f"Work long on {number}.", needs="tests"))
+    task = await world.files("Add the tax rate", body(needs="tests", depends_on="#1"))
+    assert "blocked" not in task.label_names
+    world.written()
+
+    await world.alice.reopens(question)
+    await world.settle()
+    assert world.written() == ["#4 labels status:ready", "#4 card edited"]
+    assert "blocked" in task.label_names
+
+
+async def test_p0_goes_before_p1_goes_before_p2(world: World) -> None:
+    """The only agent for documents has one task in hand; three more come in, the most urgent last."""
+    claude = world.agent("claude", Stalls())
+    busy = await world.files("Long work", body("Work long.", needs="docs"))
+    for number, priority in ((2, "P2"), (3, "P1"), (4, "P0")):
+        await world.files(f"Page {number}", body(f"Write page {number}.", needs="docs", priority=priority))
+    assert [work.task for work in claude.works] == [1]
+
+    claude.script = _writes("page")
+    await world.alice.closes(busy, reason="not_planned")
+    await world.settle()
+    assert [work.task for work in claude.works] == [1, 4, 3, 2]
+    assert world.status(world.shop.issue(2)) == "done"
+    world.written()
+
+
+async def test_within_a_class_the_task_that_unblocks_most_goes_first(world: World) -> None:
+    claude = world.agent("claude", Stalls())
+    busy = await world.files("Long work", body("Work long.", needs="docs"))
+    await world.files("Lone page", body("Write a lone page.", needs="docs"))
+    await world.files("Foundation", body("Write the foundation.", needs="docs"))
+    await world.files("House", body("Write the house.", needs="docs", depends_on="#3"))
+    claude.script = _writes("page")
+    await world.alice.closes(busy, reason="not_planned")
+    await world.settle()
+    assert [work.task for work in claude.works] == [1, 3, 2, 4]
+    world.written()
