@@ -31,6 +31,9 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
     config: RepositoryConfig | None = None
     try:
         raw = await github.get_content(full_name, CONFIG_PATH)
+        if raw is None:
+            # What an organisation wants everywhere stands in its own `.github` repository, if we may see that.
+            raw = await github.get_content(f"{full_name.split('/')[0]}/.github", CONFIG_PATH)
         if raw is not None:
             text = raw.decode("utf-8")
             config = parse_repository_config(text, CONFIG_PATH)

@@ -39,8 +39,8 @@ _REPOSITORY: Final = """\
 
 The file on the default branch counts; without it in the repository, the one in the organisation's `.github`
 repository. **Without any the bot only observes.** An unknown key, a name that is there twice or a value that
-makes no sense is reported with its line on the pull request that edits the file, and the last good
-configuration stays in force. Only `version` and `agents` are needed.
+makes no sense is a mistake, which the log names with its line; the last good configuration stays in force. Where
+there is none yet, the answer to any command names the mistakes. Only `version` and `agents` are needed.
 
 A duration is a number with its unit, `90s`, `10m`, `2h`, `1d`, or several, `1h30m`. A name (of an agent or a
 capability) is 1 to 44 of `a-z 0-9 + # . _ -` and begins with a letter or digit. Editors that know JSON Schema

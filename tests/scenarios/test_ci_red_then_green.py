@@ -49,12 +49,13 @@ async def test_ci_red_then_green(world: World) -> None:
 
     assert world.written() == [
         *started(1, "codex", card="card"),
-        "#2 comment: CI failed: test",
-        *started(1, "codex", attempt=2)[:1],
         "#1 card edited",
+        "#2 comment: CI failed: test",
         "dispatch task/1-2 to codex",
+        "#1 card edited",
+        "#1 labels status:review",
         '#2 {"state": "closed"}',
-        *handed_in(1),
+        "check conflict-first: success",
         *merged(1, 3),
     ]
     assert world.status(issue) == "done"
@@ -106,9 +107,9 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
     # Two failed fixes of one agent in a row: the third attempt is another's.
     assert sorted((len(codex.works), len(claude.works))) == [1, 2]
     assert world.written()[-4:] == [
-        "#4 comment: CI failed: test",
         "#1 labels status:failed",
-        "#1 card edited",
+        '#3 {"state": "closed"}',
+        "#4 comment: CI failed: test",
         "#1 comment: @alice **a person is needed here.**",
     ]
     [call] = world.comments(issue)
@@ -140,7 +141,7 @@ async def test_red_of_an_old_head_is_no_news(world: World) -> None:
     await world.later(seconds=60)
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
-    assert world.written() == merged(1, 2)
+    assert world.written() == ["#1 card edited", *merged(1, 2)]
 
 
 async def test_an_agent_that_mends_its_own_branch_in_time(world: World) -> None:
@@ -160,20 +161,11 @@ async def test_an_agent_that_mends_its_own_branch_in_time(world: World) -> None:
 async def test_a_repository_without_ci(world: World) -> None:
     """No checks ever appear: after a while there are none, and the merge goes on."""
     await world.alice.pushes(world.shop, "main", {".github/workflows/ci.yml": None})
-    await world.settle()
+    world.hub.ci(world.shop, None)
     world.agent("codex", WritesFiles(FIXED))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "review"
     assert world.written() == [*started(1, "codex", card="card"), *handed_in(1)]
     await world.later(minutes=2)
     assert world.status(issue) == "done"
-    assert world.written() == merged(1, 2)
-
-
-async def test_ci_that_was_rerun_and_is_green_now(world: World) -> None:
-    """CI was red for a reason of its own; a person runs it again while nobody is free for another attempt."""
-    world.ci(_in_turn(_red()))
-    world.agent("claude", WritesFiles(FIXED))
-    issue = await world.files("Write the manual", body(needs="docs"))
-    assert world.status(issue) == "done"  # the second attempt
-    world.written()
+    assert world.written() == ["#1 card edited", *merged(1, 2)]
