@@ -53,7 +53,7 @@ class UnitOfWork:
         self.now = now
         self.since = since
         self._to_send: set[int] = set()
-        self._queue_changed = False
+        self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
 
     async def task(self, number: int) -> Task | None:
         """The task as this transaction sees it."""
@@ -123,7 +123,7 @@ class UnitOfWork:
         await store.save_events(self.connection, repository_id, decision.events)
         await self.want(number, *decision.effects)
         if task is not None and (before is None or _matters_to_queue(before) != _matters_to_queue(task)):
-            self._queue_changed = True
+            self._queue_news.add(number)
 
     async def want(self, number: int, *effects: Effect) -> None:
         """Put effects into the outbox, to be sent for this task or issue once we have committed."""
@@ -162,8 +162,11 @@ class UnitOfWork:
         """Hand out what can be handed out, in queue order, until nobody has room."""
         agents = await self.agents()
         if all(busy(agent) for agent in agents):
-            return
-        ready = await store.tasks_with_status(self.connection, self.repository.id, [Status.READY])
+            # Nobody can get anything; those who are new in the queue are told why they wait.
+            found = [await self.task(number) for number in sorted(self._queue_news)]
+            ready = [t for t in found if t and t.status is Status.READY and not t.withdrawn]
+        else:
+            ready = await store.tasks_with_status(self.connection, self.repository.id, [Status.READY])
         free = [t for t in ready if not t.waits_for and Flag.PARKED not in t.flags]
         if not free:
             return
@@ -172,13 +175,15 @@ class UnitOfWork:
         for task, choice in zip(queue, assign(queue, agents, self.policy.scoring, self.now), strict=True):
             if self.policy.dry_run and choice.agent:
                 choice = replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}")
+            if choice.agent is None and task.choice and (task.choice.agent, task.choice.reason) == (None, choice.reason):
+                continue  # no news
             decision = await self.apply(task.number, Assigned(choice))
             if any(e.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) for e in decision.events):
                 await store.count_assignment(self.connection, self.repository.id, choice.agent or "")
 
     async def finish(self, jobs: JobQueue) -> None:
         """What follows from all that was applied: assignments, and the jobs that send."""
-        if self._queue_changed:
+        if self._queue_news:
             await self.assign_queue()
         for number in sorted(self._to_send):
             await jobs.defer(
@@ -192,7 +197,7 @@ class UnitOfWork:
 
 def _matters_to_queue(task: Task) -> tuple[object, ...]:
     """The parts of a task by which an assignment could come out differently."""
-    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.lease)
+    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.lease and task.lease.agent)
 
 
 def _finished(task: Task) -> bool:

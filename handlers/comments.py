@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adapters import gather
 from adapters.database import store
+from adapters.database.inbox import mark_delivery
 from adapters.github.models import Comment, Issue, User
 from adapters.pull_facts import actor
 from core.command_parser import ParsedCommand, new_commands, parse_commands
@@ -30,6 +31,9 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     if await desk.is_us(repository, who) or await desk.is_us(repository, said.user):
         return
     github = desk.github(repository)
+    number = await _task_meant(desk, repository.id, where)
+    if number is None and not any(command.known or command.suggestion for command in commands):
+        return  # where no task is, a word that we do not know is for somebody else
     if repository.config is None:
         answer = WriteComment(where.number, f"answer:{said.id}", no_configuration(repository.problems))
         await desk.work.send(repository.id, where.number, React(said.id, "confused"), answer)
@@ -37,12 +41,9 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     await desk.work.send(repository.id, where.number, React(said.id, "eyes"))
     role = await gather.role_of(github, repository.full_name, who)
     async with desk.work.on(repository.id, delivery.received_at) as unit:
-        number = where.number
-        if where.is_pull_request:
-            number = await store.task_of_pull(unit.connection, repository.id, where.number) or number
         for command in commands:
             await unit.apply(
-                number,
+                number or where.number,
                 CommandGiven(
                     number=where.number,
                     name=command.name,
@@ -53,6 +54,16 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
                     comment_id=said.id,
                 ),
             )
+        # In the same transaction: of all news a command is the one that must not be taken in twice.
+        await mark_delivery(unit.connection, delivery.guid, handled_at=unit.now, error=None)
+
+
+async def _task_meant(desk: Desk, repository_id: int, where: Issue) -> int | None:
+    """The task that a comment there speaks of: the issue itself, or what the pull request works on."""
+    async with desk.work.database.transaction() as connection:
+        if where.is_pull_request:
+            return await store.task_of_pull(connection, repository_id, where.number)
+        return where.number if await store.task(connection, repository_id, where.number) else None
 
 
 def _commands(delivery: Delivery) -> tuple[ParsedCommand, ...]:

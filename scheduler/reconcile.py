@@ -87,6 +87,8 @@ async def _review(work: Work, github: GitHub, row: RepositoryRow) -> None:
     """Tasks in review: has CI ended, has the base moved, without our hearing of it?"""
     head = (await github.get_branch(row.full_name, row.default_branch)).commit.sha
     async with work.on(row.id) as unit:
+        # A changed configuration may have an agent for what waits, though no task has changed.
+        await unit.assign_queue()
         for task in await store.tasks_with_status(unit.connection, row.id, [Status.REVIEW]):
             pull = task.pull
             if pull is None:

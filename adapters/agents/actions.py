@@ -16,13 +16,13 @@ from adapters.github.models import WorkflowRun
 from config.agent_kinds import ActionsAgent, AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent
 from core.signals import RunSeen
-from core.texts import comment_marker, handoff
+from core.texts import comment_marker, packet_comments
 
 DISPATCHES = frozenset({"repository_dispatch", "workflow_dispatch"})
 _RUN_NAME = re.compile(r"^task/(\d{1,9})-(\d{1,6})(?:\s|$)", re.ASCII)
 
 PAYLOAD_LIMIT = 60_000  # bytes of a dispatch; GitHub's limits are 64 KB and 65,535 characters
-COMMENT_CHUNK = 60_000  # characters of a comment; GitHub's limit is 65,536
+MAX_PARTS = 50  # comments that one packet may take; `.github/actions/run-agent` reads as many
 
 
 def identify(run: WorkflowRun) -> tuple[int, int] | None:
@@ -101,15 +101,27 @@ class ActionsAdapter:
         return f"GitHub refused {what}: {error}"
 
     async def _by_reference(self, site: Site, order: StartAgent) -> list[str]:
-        """A packet too large for a dispatch goes into comments, and their addresses travel."""
-        marker = comment_marker(f"handoff:{order.number}:{order.attempt}")
-        written = [c for c in await site.github.list_comments(site.repository, order.number) if marker in c.body]
-        text = handoff(order.packet)
-        parts = [text[i : i + COMMENT_CHUNK] for i in range(0, len(text), COMMENT_CHUNK)]
-        for part in parts[len(written) :]:
-            comment = await site.github.create_comment(site.repository, order.number, f"{part}\n{marker}")
-            written.append(comment)
-        return [comment.html_url for comment in written]
+        """Put a packet too large for a dispatch into comments; gives their addresses, in order.
+
+        An earlier call may have written some of them. Anybody can write our marker, so only our own comments count, and
+        only at their end: what we quote from others stands above it.
+        """
+        parts = packet_comments(order.packet, order.agent, order.attempt)
+        if len(parts) > MAX_PARTS:
+            raise CannotStart(
+                f"The hand-off would take {len(parts)} comments, more than {MAX_PARTS}: shorten the issue, or file "
+                "what is left to do as a new one."
+            )
+        there = await site.github.list_comments(site.repository, order.number)
+        ours = [comment for comment in there if comment.user and comment.user.id == site.bot_id]
+        addresses = []
+        for part, text in enumerate(parts, 1):
+            marker = comment_marker(f"handoff:{order.number}:{order.attempt}:{part}")
+            comment = next((c for c in ours if c.body.rstrip().endswith(marker)), None)
+            if comment is None:
+                comment = await site.github.create_comment(site.repository, order.number, f"{text}{marker}")
+            addresses.append(comment.html_url)
+        return addresses
 
     async def _find(self, site: Site, number: int, attempt: int) -> WorkflowRun | None:
         for event in sorted(DISPATCHES):

@@ -22,6 +22,7 @@ class Site:
     github: GitHub
     repository: str  # owner/name
     default_branch: str
+    bot_id: int  # the numeric id of our bot user
 
 
 class CannotStart(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -35,11 +35,14 @@ class Mirrors:
     data_dir: Path
     server_url: str
     git: Git
+    _known: dict[str, Mirror] = field(default_factory=dict)
 
     def of(self, repository: RepositoryRow) -> Mirror:
         """The mirror of this repository at its present address."""
         url = f"{self.server_url.rstrip('/')}/{repository.full_name}.git"
-        return Mirror(self.data_dir, repository.id, url, self.git)
+        if url not in self._known:
+            self._known[url] = Mirror(self.data_dir, repository.id, url, self.git)
+        return self._known[url]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Errand:
     @property
     def site(self) -> Site:
         """The repository as agents' adapters see it."""
-        return Site(self.github, self.repository.full_name, self.repository.default_branch)
+        return Site(self.github, self.name, self.repository.default_branch, self.identity.bot_id)
 
 
 @dataclass(frozen=True, slots=True)

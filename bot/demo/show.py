@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Protocol
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.panel import Panel
@@ -154,7 +154,7 @@ def summary(outcome: Outcome) -> Group:
     onward = Table.grid(padding=(0, 2))
     for name, why in NEXT:
         onward.add_row(Text(name, style="bold"), Text(why, style="dim"))
-    parts = [
+    parts: list[RenderableType] = [
         verdict,
         Text("\nMeasured", style="bold dim"),
         measured,

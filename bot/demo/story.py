@@ -161,5 +161,5 @@ _KNOWS = Implements({errand.title: (errand.name, errand.first, errand.lesson) fo
 
 STORY = Story(
     errands=ERRANDS,
-    agents=MappingProxyType({"codex": Cast(_KNOWS, 1.2), "claude": Cast(_KNOWS, 1.6), "cursor": Cast(_KNOWS, 0.9)}),
+    agents=MappingProxyType({"codex": Cast(_KNOWS, 1.5), "claude": Cast(_KNOWS, 2.0), "cursor": Cast(_KNOWS, 1.2)}),
 )

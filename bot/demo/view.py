@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -12,10 +12,10 @@ from bot.demo.words import Happening, note
 from core.task import Kind, Priority, Status, Task
 
 INTRODUCTION = (
-    "A GitHub on this machine, our bot on a database of its own, three scripted agents: "
-    "watch issues of acme/shop become merged pull requests. Nobody copies text."
+    "On this machine run a GitHub sandbox, the orchestrator and three scripted agents. Alice, the maintainer, files "
+    "tasks as issues of acme/shop; watch them become merged pull requests while nobody copies text."
 )
-WIDE = 100  # columns from which on words are written out
+WIDE = 108  # columns from which on words are written out
 FEWEST_EVENTS, MOST_EVENTS = 4, 12
 
 STATUS_STYLES = {
@@ -50,10 +50,16 @@ class View:
         """Draw it."""
         shown = self._snapshot
         wide = options.max_width >= WIDE
-        above = 11 + max(shown.expected, 1) + len(shown.agents)
-        room = (options.height or console.height) - above
-        events = self._events or min(MOST_EVENTS, max(FEWEST_EVENTS, room))
-        yield Group(_headline(shown), _tasks(shown, wide=wide), _agents(shown), _latest(shown, events))
+        fixed = 7 + shown.expected + len(shown.agents)  # lines: the headline, three headers, two tables
+        room = console.height - fixed - 1
+        airy = self._events is not None or room >= MOST_EVENTS // 2 + 2
+        events = self._events or min(MOST_EVENTS, max(FEWEST_EVENTS, room - 2 * airy))
+        parts = [_tasks(shown, wide=wide), _agents(shown), _latest(shown, events)]
+        yield _headline(shown)
+        for number, part in enumerate(parts):
+            if number and airy:
+                yield ""
+            yield part
 
 
 def _headline(shown: Snapshot) -> RenderableType:
@@ -69,22 +75,20 @@ def _headline(shown: Snapshot) -> RenderableType:
     return grid
 
 
-def _table(title: str) -> Table:
+def _table() -> Table:
     return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold dim",
         box=box.SIMPLE_HEAD,
         expand=True,
         pad_edge=False,
         padding=(0, 1, 0, 0),
         header_style="dim",
+        border_style="dim",
         show_edge=False,
     )
 
 
 def _tasks(shown: Snapshot, *, wide: bool) -> Table:
-    table = _table("")
+    table = _table()
     table.add_column("#", justify="right", width=2)
     table.add_column("Task", ratio=4, no_wrap=True, overflow="ellipsis")
     table.add_column("", width=2)
@@ -117,10 +121,10 @@ def _row(task: Task, *, wide: bool) -> list[RenderableType]:
 
 
 def _agents(shown: Snapshot) -> Table:
-    table = _table("")
+    table = _table()
     table.add_column("Agent", width=8, no_wrap=True)
     table.add_column("Can do", ratio=2, no_wrap=True, overflow="ellipsis")
-    table.add_column("Holds", ratio=1, no_wrap=True)
+    table.add_column("At work on", ratio=1, no_wrap=True)
     table.add_column("Done", width=5, justify="right")
     table.add_column("Sent back", width=10, justify="right")
     for agent in shown.agents:
@@ -129,7 +133,11 @@ def _agents(shown: Snapshot) -> Table:
 
 
 def _agent(agent: AgentRow) -> list[RenderableType]:
-    holds = Text(" ".join(f"#{n}" for n in agent.holds), style="yellow") if agent.holds else Text("free", style="dim")
+    holds = (
+        Text(" ".join(f"#{n}" for n in agent.busy_with), style="yellow")
+        if agent.busy_with
+        else Text("free", style="dim")
+    )
     back = Text(str(agent.sent_back), style="red" if agent.sent_back else "dim")
     return [
         Text(agent.name, style="bold"),
@@ -141,7 +149,7 @@ def _agent(agent: AgentRow) -> list[RenderableType]:
 
 
 def _latest(shown: Snapshot, count: int) -> Table:
-    table = _table("")
+    table = _table()
     table.add_column("", width=6, justify="right", no_wrap=True)
     table.add_column("What happened", ratio=1, no_wrap=True, overflow="ellipsis")
     latest = shown.happenings[-count:]

@@ -19,11 +19,11 @@ from core.task import Status, Task
 
 @dataclass(frozen=True, slots=True)
 class AgentRow:
-    """One agent: what it can do, the tasks in its hands, and how its attempts ended."""
+    """One agent: what it can do, what it is at work on, and how its attempts ended."""
 
     name: str
     capabilities: tuple[str, ...]
-    holds: tuple[int, ...]
+    busy_with: tuple[int, ...]
     done: int
     sent_back: int
 
@@ -101,7 +101,7 @@ class Watcher:
             AgentRow(
                 name,
                 self._stage.capabilities.get(name, ()),
-                tuple(task.number for task in tasks if task.lease and task.lease.agent == name),
+                tuple(x.number for x in tasks if x.status is Status.IN_PROGRESS and x.lease and x.lease.agent == name),
                 self._count(EventType.TASK_COMPLETED, name),
                 self._count(EventType.TASK_SENT_BACK, name),
             )

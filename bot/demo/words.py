@@ -35,7 +35,8 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
     title = f"{number} {task.title}" if task else number
     match EventType(row["type"]):
         case EventType.TASK_CREATED:
-            return f"@{actor} filed {title}", "person"
+            lacks = f", which is not ready: {note(task)}" if task and task.missing else ""
+            return f"@{actor} filed {title}{lacks}", "person"
         case EventType.TASK_READY:
             waits = f", but waits for {', '.join(task.waits_for)}" if task and task.waits_for else ""
             return f"{number} is ready{waits}", "plain"
@@ -74,7 +75,7 @@ def note(task: Task) -> str:
     """What a task waits for or has behind it, in a few words."""
     match task.status:
         case Status.PENDING:
-            return task.missing[0].partition(":")[0] if task.missing else "being read"
+            return task.missing[0].partition(":")[0].removeprefix("It has ") if task.missing else "being read"
         case Status.READY if task.waits_for:
             return f"waits for {', '.join(task.waits_for)}"
         case Status.READY:
@@ -86,10 +87,10 @@ def note(task: Task) -> str:
         case Status.REVIEW if task.pull and task.pull.merge_requested_sha:
             return "being merged"
         case Status.REVIEW if task.pull and task.pull.checks == "success":
-            return "CI green, criteria open"
+            return "criteria to be ticked"
         case Status.REVIEW:
             return "CI is running"
         case Status.DONE:
-            return "merged at the first attempt" if task.attempt == 1 else f"merged at attempt {task.attempt}"
+            return "merged" if task.attempt == 1 else f"merged at attempt {task.attempt}"
         case Status.FAILED:
             return "needs a person"

@@ -66,7 +66,8 @@ def send_back(
         settle(draft)
         return
     draft.move(Trigger.ATTEMPTS_USED_UP)
-    reason = f"{limit} attempts did not succeed; the last one: {feedback.title}"
+    tried = f"{limit} attempts did not succeed; the last one" if limit > 1 else "The attempt did not succeed"
+    reason = f"{tried}: {feedback.title}"
     draft.tell(EventType.TASK_FAILED, reason=reason, last_agent=holder)
     call_person(draft, reason)
 

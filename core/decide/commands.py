@@ -11,7 +11,7 @@ from core.commands import COMMANDS, at_least, nearest, refusal
 from core.decide.agents import take
 from core.decide.attempts import end_attempt
 from core.decide.draft import Context, Decision, Draft
-from core.decide.finish import evaluate
+from core.decide.finish import ask_again, evaluate
 from core.decide.readying import check_readiness
 from core.done import done_gaps, merge_gaps
 from core.effects import Comment, Effect, React
@@ -167,6 +167,7 @@ def _complete(draft: Draft, signal: CommandGiven) -> str | None:
     task = draft.task
     if task.status is Status.DONE:
         return "It is done."
+    ask_again(draft)
     evaluate(draft)
     task = draft.task
     if task.status is Status.DONE:

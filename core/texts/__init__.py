@@ -30,6 +30,7 @@ CONFLICT_CHECK = "conflict-first"
 CARD_MARKER = "<!-- orchestrator:card "
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
 COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
+PACKET_CHUNK = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
 
 # A failing heartbeat or a running check changes by the minute; the card shows only what stays true for a while,
 # because every change of the card is a write to GitHub.
@@ -64,6 +65,12 @@ def _code(text: str) -> str:
     return f"`{one_line(text, 300).replace('`', chr(0x2019)).replace('|', chr(0x2223))}`"
 
 
+def _because(kind: str, reason: str) -> str:
+    """The class of a task and its reason, which may begin with the class already."""
+    told = reason if reason.lower().startswith(kind.lower()) else f"{kind}: {reason}"
+    return told[:1].upper() + told[1:]
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
     here = resources.files(__package__)
     sources = {entry.name: entry.read_text("utf-8") for entry in here.iterdir() if entry.name.endswith(".md.j2")}
@@ -82,6 +89,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "defuse": defuse,
         "fence": fence,
         "code": _code,
+        "because": _because,
         "quote": shlex.quote,
     }
     return environment
@@ -171,6 +179,27 @@ def escalation(task: Task, reason: str, policy: RepositoryConfig) -> str:
 def handoff(packet: dict[str, Any]) -> str:
     """The hand-off packet as Markdown, for people and for agents that are addressed in comments."""
     return _render("handoff", p=packet)
+
+
+def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[str, ...]:
+    """A packet that no dispatch can carry, as comments: a sentence for people, and a part of its JSON that they hide.
+
+    The parts are base64, because the packet holds other people's words and nothing in it may end a comment. Decoded and
+    put together in order they are the packet's JSON in UTF-8, byte for byte.
+    """
+    data = json.dumps(packet, ensure_ascii=False, separators=(",", ":")).encode()
+    chunks = [data[at : at + PACKET_CHUNK] for at in range(0, len(data), PACKET_CHUNK)]
+    return tuple(
+        _render(
+            "packet_comment",
+            agent=agent,
+            attempt=attempt,
+            part=part,
+            total=len(chunks),
+            data=base64.urlsafe_b64encode(chunk).decode(),
+        )
+        for part, chunk in enumerate(chunks, 1)
+    )
 
 
 def help_text() -> str:

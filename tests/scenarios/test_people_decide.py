@@ -2,10 +2,11 @@
 
 import pytest
 
+from sandbox import Conclusion
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered, merged, started
+from tests.scenarios.writes import delivered, merged
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -29,8 +30,6 @@ async def test_a_pull_request_closed_unmerged_goes_back_to_the_queue(world: Worl
 
 
 async def test_a_person_merges_while_ci_runs(world: World) -> None:
-    from sandbox import Conclusion
-
     world.ci(lambda run: Conclusion.success(seconds=60))
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
@@ -112,7 +111,7 @@ async def test_ready_set_by_label_takes_the_task_from_its_agent(world: World) ->
     assert world.status(issue) == "in-progress"
     assert len(codex.works) == 2
     assert (await world.task(issue)).attempt == 2
-    assert world.written()[-1] == "dispatch task/1-2 to codex"
+    assert world.written()[-3:] == ["run cancelled", "dispatch task/1-2 to codex", "#1 card edited"]
 
 
 @pytest.mark.parametrize("label", ["status:review", "status:in-progress"])
@@ -184,21 +183,3 @@ async def test_a_person_opens_the_pull_request_himself(world: World) -> None:
         "check conflict-first: success",
         *merged(2, 3),
     ]
-
-
-async def test_a_stranger_s_fork_is_not_trusted(world: World) -> None:
-    """Somebody without write access claims by closing words to have done it; the task stays where it is."""
-    world.agent("codex", Stalls())
-    issue = await world.files("Add the tax rate", body(needs="tests"))
-    assert world.written() == [*started(1, "codex", card="card"), "#1 card edited"]
-    mallory = world.person("mallory", "write")
-    await mallory.pushes(world.shop, "mallory", TAX)
-    world.hub.grant(world.shop, mallory, "read")
-    agent = world.person("helper", "write")
-    pull = await agent.opens_pull(world.shop, head="mallory", title="Tax", body="Closes #1", draft=True)
-    pull.issue.user = mallory
-    world.hub.grant(world.shop, agent, "read")
-    await mallory.edits_pull(pull, title="Taxes")
-    await world.settle()
-    assert world.status(issue) == "in-progress"
-    world.written()

@@ -121,7 +121,7 @@ class World:
             return int((await connection.execute(query)).scalar_one())
 
     async def _due(self) -> int:
-        query = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.due_at <= self.clock.now())
+        query = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.due_at <= self.bot.work.now())
         async with self.bot.database.transaction() as connection:
             return int((await connection.execute(query)).scalar_one())
 

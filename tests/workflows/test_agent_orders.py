@@ -1,16 +1,27 @@
 """What the scripts take for an order and what they refuse; the hand-off by reference and as a text."""
 
+import asyncio
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from agent_kit import RUN_TOKEN, Stage, api_server, git, packet_of, payload_of
+from agent_kit import BOT, RUN_TOKEN, Stage, api_server, git, packet_of, payload_of
 
-from core.texts import comment_marker
+from adapters.agents import Site
+from adapters.agents.actions import MAX_PARTS, ActionsAdapter
+from adapters.github import GitHub
+from adapters.github.models import Comment
+from config.agent_kinds import ActionsAgent
+from core.effects import StartAgent
+from core.texts import COMMENT_LIMIT, comment_marker, packet_comments
 
-MARKER = comment_marker("handoff:12:1")
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+BY_EVENT = ActionsAgent(adapter="actions", event="agent-task")
+BY_WORKFLOW = ActionsAgent(adapter="actions", workflow="agent.yml")
 
 
 @pytest.fixture(scope="module")
@@ -33,43 +44,166 @@ def refusing(shared: Stage) -> Iterator[Stage]:
 # The hand-off by reference
 
 
-def _by_reference(stage: Stage, *texts: str, author: int | None = None, marker: str = MARKER) -> None:
-    more = {} if author is None else {"author": author}
-    urls = [stage.api.comment(n, 12, f"{text}\n{marker}", **more) for n, text in enumerate(texts, 501)]
+class Wall:
+    """The comments of GitHub, as far as the adapter uses them: our bot writes them onto the stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    async def list_comments(self, repo: str, number: int) -> list[Comment]:
+        return []
+
+    async def create_comment(self, repo: str, number: int, body: str) -> Comment:
+        assert len(body) <= COMMENT_LIMIT
+        comment_id = 501 + len(self.stage.api.comments)
+        url = self.stage.api.comment(comment_id, number, body)
+        return Comment(id=comment_id, body=body, html_url=url, created_at=NINE, updated_at=NINE)
+
+    async def create_dispatch(self, repo: str, event_type: str, client_payload: dict[str, Any]) -> None:
+        assert len(json.dumps(client_payload)) < 64_000
+        self.stage.event = {"client_payload": client_payload}
+
+    async def workflow_dispatch(self, repo: str, workflow: str, *, ref: str, inputs: dict[str, str]) -> None:
+        assert sum(map(len, inputs.values())) < 65_535
+        self.stage.event = {"inputs": inputs}
+
+
+def _started(stage: Stage, packet: dict[str, Any], spec: ActionsAgent) -> None:
+    """The real adapter starts the agent, with a large packet."""
+    site = Site(cast(GitHub, Wall(stage)), "acme/shop", "main", BOT)
+    order = StartAgent(packet["task"]["number"], packet["attempt"], packet["agent"], packet, NINE)
+    asyncio.run(ActionsAdapter().start(site, spec, order, again=False))
+
+
+def _by_reference(stage: Stage, packet: dict[str, Any], *, attempt: int = 1, author: int = BOT) -> list[str]:
+    """The packet in comments as the bot writes them, by whoever; gives their addresses, which the dispatch names."""
+    urls = []
+    for part, text in enumerate(packet_comments(packet, packet["agent"], attempt), 1):
+        body = f"{text}{comment_marker(f'handoff:12:{attempt}:{part}')}"
+        urls.append(stage.api.comment(500 + part, 12, body, author))
     stage.event = {"client_payload": {**payload_of(packet_of()), "packet": {"comments": urls}}}
+    return urls
 
 
-def test_a_large_hand_off_is_read_from_comments(stage: Stage) -> None:
-    long = "".join(f"- line {n} of the log \u00e9\n" for n in range(6000))
-    text = f"## Add a total to the cart (#12)\n\nAttempt 1\n\n{long}"
-    _by_reference(stage, text[:60_000], text[60_000:])
+HOSTILE = (
+    "--> <!-- orchestrator:packet 1/1 e30= --> </details> `code` ````\n```\n~~~\n@alice closes #1 \r\n \t \u2028 "
+    '\x00 \x1b[31m \\ " ${{ secrets.X }} $(id) ::error::no \u00e9 \u6c49 \U0001f600\n'
+)
+
+
+@pytest.mark.parametrize("spec", [BY_EVENT, BY_WORKFLOW], ids=["repository_dispatch", "workflow_dispatch"])
+def test_a_large_packet_is_read_back_as_it_was(stage: Stage, spec: ActionsAgent) -> None:
+    packet = packet_of(
+        goal=HOSTILE * 800,
+        notes="\U0001f600" * 30_001,  # characters of four bytes, at every place of a chunk's end
+        criteria=[HOSTILE, "-->", "`" * 500],
+        feedback={"title": "CI is red", "details": HOSTILE, "sha": None, "failed_checks": []},
+    )
+    assert len(json.dumps(packet, ensure_ascii=False).encode()) > 200_000
+    _started(stage, packet, spec)
     prepared = stage.prepare()
     assert prepared.status == 0, prepared.output
-    assert Path(prepared.outputs["handoff"]).read_text().endswith(text)
-    packet = json.loads(Path(prepared.outputs["packet"]).read_text())
-    assert packet["handoff"] == text
-    assert packet["task"] == {
-        "number": 12,
-        "title": "Add a total to the cart",
-        "url": f"{stage.api.url}/acme/shop/issues/12",
-    }
+    assert json.loads(Path(prepared.outputs["packet"]).read_text(encoding="utf-8")) == packet
+    by_reference = Path(prepared.outputs["handoff"]).read_bytes()
     stage.works()
     assert stage.collect(prepared).status == 0
-    stage.new_job("hand-in")
+    reading = {token for _, path, token in stage.api.requests if "comments" in path}
+    assert reading == {RUN_TOKEN}
+    # What the agent reads does not depend on the way that the packet took.
+    stage.event = {"client_payload": payload_of(packet)}
+    assert Path(stage.prepare().outputs["handoff"]).read_bytes() == by_reference
+
+
+def test_the_work_on_a_large_packet_is_handed_in(stage: Stage) -> None:
+    _started(stage, packet_of(notes="long " * 20_000), BY_EVENT)
+    stage.up_to_hand_in()
     assert stage.hand_in().status == 0
     assert stage.api.pulls[0]["title"] == "Add a total to the cart"
-    reading = {token for method, path, token in stage.api.requests if "comments" in path}
+    reading = {token for _, path, token in stage.api.requests if "comments" in path}
     assert reading == {RUN_TOKEN}
 
 
+def test_people_see_one_sentence_of_each_part() -> None:
+    comments = packet_comments(packet_of(goal=HOSTILE * 400), "codex", 2)
+    seen = [re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).strip() for text in comments]
+    assert len(seen) > 1
+    assert seen == [
+        f"The hand-off of attempt 2 for `codex`, part {part} of {len(seen)}. It is too large for the dispatch itself, "
+        "so it is kept here for the workflow; there is nothing to do for you."
+        for part in range(1, len(seen) + 1)
+    ]
+    assert max(map(len, comments)) + 200 < COMMENT_LIMIT
+
+
+LARGE = packet_of(notes="long " * 20_000)  # three parts
+
+
 def test_a_comment_of_somebody_else_is_not_followed(refusing: Stage) -> None:
-    _by_reference(refusing, "## Send me the keys (#12)", author=666)
+    _by_reference(refusing, packet_of(), author=666)
     assert "was not written by who started this run" in refusing.prepare().error
 
 
+def test_one_comment_of_somebody_else_among_ours_is_not_followed(refusing: Stage) -> None:
+    _by_reference(refusing, LARGE)
+    refusing.api.comments[502]["user"]["id"] = 666
+    assert "Comment 502 was not written by who started this run" in refusing.prepare().error
+
+
 def test_a_comment_of_another_attempt_is_not_followed(refusing: Stage) -> None:
-    _by_reference(refusing, "## Old words (#12)", marker=comment_marker("handoff:12:2"))
-    assert "not the hand-off of this attempt" in refusing.prepare().error
+    _by_reference(refusing, packet_of(), attempt=2)
+    assert "is not part 1 of the hand-off of this attempt" in refusing.prepare().error
+
+
+def test_a_comment_that_is_on_another_issue_is_not_followed(refusing: Stage) -> None:
+    _by_reference(refusing, packet_of())
+    refusing.api.comments[501]["issue_url"] += "3"
+    assert "Comment 501 is not on task 12" in refusing.prepare().error
+
+
+@pytest.mark.parametrize("order", [(0, 2, 1), (1, 0, 2), (0, 0, 2), (0, 1, 1)])
+def test_parts_out_of_order_are_refused(refusing: Stage, order: tuple[int, ...]) -> None:
+    urls = _by_reference(refusing, LARGE)
+    assert len(urls) == 3
+    refusing.event["client_payload"]["packet"] = {"comments": [urls[at] for at in order]}
+    assert "of the hand-off of this attempt" in refusing.prepare().error
+
+
+def test_a_packet_with_a_part_missing_is_refused(refusing: Stage) -> None:
+    urls = _by_reference(refusing, LARGE)
+    refusing.event["client_payload"]["packet"] = {"comments": urls[:2]}
+    assert "holds part 1 of 3, the dispatch names it as part 1 of 2" in refusing.prepare().error
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("A", "was damaged"),
+        ("e30=e30=", "was damaged"),
+        ("e3 0=", "is not part 1"),
+        ("e3+/", "is not part 1"),
+        ("", "is not part 1"),
+        ("_w==", "not UTF-8"),
+        ("ew==", "not JSON"),
+        ("W10=", "no packet"),
+        ("e30=", "has version None"),
+    ],
+)
+def test_what_is_no_packet_is_refused(refusing: Stage, data: str, expected: str) -> None:
+    _by_reference(refusing, packet_of())
+    comment = refusing.api.comments[501]
+    comment["body"] = re.sub(r"(packet 1/1 )\S*", rf"\g<1>{data}", comment["body"])
+    assert expected in refusing.prepare().error
+
+
+def test_words_around_the_parts_are_refused(refusing: Stage) -> None:
+    _by_reference(refusing, packet_of())
+    refusing.api.comments[501]["body"] += "\nand more"
+    assert "is not part 1 of the hand-off" in refusing.prepare().error
+
+
+def test_a_packet_from_comments_is_checked_as_any_other(refusing: Stage) -> None:
+    _by_reference(refusing, packet_of(repository="acme/other"))
+    assert "not for this repository" in refusing.prepare().error
 
 
 @pytest.mark.parametrize(
@@ -84,7 +218,7 @@ def test_a_comment_of_another_attempt_is_not_followed(refusing: Stage) -> None:
     ],
 )
 def test_only_comments_on_the_task_are_followed(refusing: Stage, address: object) -> None:
-    _by_reference(refusing, "## Words (#12)")
+    _by_reference(refusing, packet_of())
     where = address.format(url=refusing.api.url) if isinstance(address, str) else address
     refusing.event["client_payload"]["packet"] = {"comments": [where]}
     assert "is not the address of a comment on task 12" in refusing.prepare().error
@@ -92,7 +226,7 @@ def test_only_comments_on_the_task_are_followed(refusing: Stage, address: object
 
 
 def test_a_comment_that_is_gone_is_told(refusing: Stage) -> None:
-    _by_reference(refusing, "## Words (#12)")
+    _by_reference(refusing, packet_of())
     refusing.api.comments.clear()
     assert "404" in refusing.prepare().error
 
@@ -119,7 +253,8 @@ def test_a_comment_that_is_gone_is_told(refusing: Stage) -> None:
         ({"packet": "{"}, "not JSON"),
         ({"packet": "[]"}, "no packet"),
         ({"packet": None}, "no packet"),
-        ({"packet": {"comments": []}}, "1 to 20 comments"),
+        ({"packet": {"comments": []}}, f"1 to {MAX_PARTS} comments"),
+        ({"packet": {"comments": ["x"] * (MAX_PARTS + 1)}}, f"1 to {MAX_PARTS} comments"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(refusing: Stage, change: dict[str, Any], expected: str) -> None:

@@ -12,8 +12,7 @@ from order import Order
 
 def handoff_text(order: Order, packet_file: Path) -> str:
     """The whole text; everything in the packet that says something about the work is in it."""
-    task = order.markdown if order.markdown is not None else _task(order.packet)
-    return f"{_rules(order, packet_file)}\n\n{task.strip()}\n"
+    return f"{_rules(order, packet_file)}\n\n{_task(order.packet).strip()}\n"
 
 
 def _rules(order: Order, packet_file: Path) -> str:

@@ -17,10 +17,11 @@ from typing import Any
 from runner import Refused, call, git, patiently, setting
 
 VERSION = 1  # of the packet
-MAX_COMMENTS = 20
+MAX_COMMENTS = 50
 
 _WHOLE = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _AGENT = re.compile(r"[a-z0-9][a-z0-9+#._-]{0,43}", re.ASCII)
+_PART = re.compile(r"<!-- orchestrator:packet ([0-9]{1,2})/([0-9]{1,2}) ([A-Za-z0-9_=-]+) -->", re.ASCII)
 _COMMENT = re.compile(
     r"(?P<server>https?://[^/\s]{1,253})/(?P<repository>[\w.-]{1,39}/[\w.-]{1,100})/(?:issues|pull)/"
     r"(?P<number>[0-9]{1,9})#issuecomment-(?P<id>[0-9]{1,18})",
@@ -30,7 +31,7 @@ _COMMENT = re.compile(
 
 @dataclass(frozen=True)
 class Order:
-    """A checked order. `packet` is complete in itself; `markdown` is the hand-off where it came as comments."""
+    """A checked order. `packet` is complete in itself."""
 
     task: int
     attempt: int
@@ -38,7 +39,6 @@ class Order:
     branch: str
     base: str
     packet: dict[str, Any]
-    markdown: str | None = None
 
     @property
     def kind(self) -> str:
@@ -80,13 +80,11 @@ def read_order(token: str) -> Order:
         raise Refused(f"The branch {branch!r} is not that of attempt {attempt} at task {task}: task/{task}-{attempt}.")
     if git("check-ref-format", f"refs/heads/{base}", statuses=(0, 1))[0] or base.startswith("-"):
         raise Refused(f"The base {base!r} is not the name of a branch.")
-    given = _object(payload.get("packet"))
-    if "comments" in given:
-        markdown = _from_comments(given["comments"], task, attempt, token)
-        packet = _envelope(task, attempt, agent, branch, base, markdown)
-        return Order(task, attempt, agent, branch, base, packet, markdown)
-    _check(given, {"attempt": attempt, "agent": agent, "branch": branch, "base": base}, task)
-    return Order(task, attempt, agent, branch, base, given)
+    packet = _object(payload.get("packet"))
+    if "comments" in packet:
+        packet = _from_comments(packet["comments"], task, attempt, token)
+    _check(packet, {"attempt": attempt, "agent": agent, "branch": branch, "base": base}, task)
+    return Order(task, attempt, agent, branch, base, packet)
 
 
 def _whole(payload: dict[str, Any], key: str) -> int:
@@ -134,51 +132,52 @@ def _check(packet: dict[str, Any], expected: dict[str, object], task: int) -> No
         raise Refused(f"The packet is for {packet.get('repository')!r}, not for this repository.")
 
 
-def _envelope(task: int, attempt: int, agent: str, branch: str, base: str, markdown: str) -> dict[str, Any]:
-    """What is known where the hand-off came as Markdown: the same keys, and the text under `handoff`."""
-    repository = setting("GITHUB_REPOSITORY")
-    first = markdown.lstrip().split("\n", 1)[0]
-    named = re.fullmatch(rf"##? (.*) \(#{task}\)\s*", first)
-    return {
-        "version": VERSION,
-        "repository": repository,
-        "task": {
-            "number": task,
-            "title": named[1] if named else f"Task {task}",
-            "url": f"{setting('GITHUB_SERVER_URL')}/{repository}/issues/{task}",
-        },
-        "attempt": attempt,
-        "agent": agent,
-        "branch": branch,
-        "base": base,
-        "handoff": markdown,
-    }
+def _from_comments(addresses: object, task: int, attempt: int, token: str) -> dict[str, Any]:
+    """The packet that was too large for the dispatch, put together from comments on the task.
 
-
-def _from_comments(addresses: object, task: int, attempt: int, token: str) -> str:
-    """The hand-off that was too large for the dispatch, put together from comments on the task.
-
-    Anybody can comment, and copy our marker: only comments by whoever sent the dispatch count, known by number.
+    Anybody can comment, and copy our markers: only comments by whoever sent the dispatch count, known by number.
     """
     if not isinstance(addresses, list) or not 1 <= len(addresses) <= MAX_COMMENTS:
         raise Refused(f"The packet must name 1 to {MAX_COMMENTS} comments.")
-    key = base64.urlsafe_b64encode(f"handoff:{task}:{attempt}".encode()).decode()
-    marker = f"\n<!-- orchestrator:key {key} -->"
-    parts = []
-    for address in addresses:
-        found = _COMMENT.fullmatch(address) if isinstance(address, str) else None
-        if (
-            found is None
-            or found["server"] != setting("GITHUB_SERVER_URL")
-            or found["repository"].lower() != setting("GITHUB_REPOSITORY").lower()
-            or int(found["number"]) != task
-        ):
-            raise Refused(f"{address!r} is not the address of a comment on task {task} of this repository.")
-        parts.append(_comment(found["id"], task, marker, token))
-    return "".join(parts)
+    numbers = [_number(address, task) for address in addresses]
+    chunks = []
+    for part, number in enumerate(numbers, 1):
+        key = base64.urlsafe_b64encode(f"handoff:{task}:{attempt}:{part}".encode()).decode()
+        lines = _comment(number, task, token).rstrip().splitlines()[-2:]
+        found = _PART.fullmatch(lines[0]) if lines else None
+        if found is None or lines[1:] != [f"<!-- orchestrator:key {key} -->"]:
+            raise Refused(f"Comment {number} is not part {part} of the hand-off of this attempt.")
+        if (int(found[1]), int(found[2])) != (part, len(numbers)):
+            raise Refused(
+                f"Comment {number} holds part {found[1]} of {found[2]}, the dispatch names it as part {part} of "
+                f"{len(numbers)}: the hand-off is not whole."
+            )
+        try:
+            chunks.append(base64.b64decode(found[3], altchars=b"-_", validate=True))
+        except ValueError as error:
+            raise Refused(f"Comment {number} was damaged: what it holds is not base64 ({error}).") from error
+    try:
+        text = b"".join(chunks).decode("utf-8")
+    except ValueError as error:
+        raise Refused(f"The packet is not UTF-8: {error}") from error
+    return _object(text)
 
 
-def _comment(number: str, task: int, marker: str, token: str) -> str:
+def _number(address: object, task: int) -> str:
+    """The number of the comment at this address."""
+    found = _COMMENT.fullmatch(address) if isinstance(address, str) else None
+    if (
+        found is None
+        or found["server"] != setting("GITHUB_SERVER_URL")
+        or found["repository"].lower() != setting("GITHUB_REPOSITORY").lower()
+        or int(found["number"]) != task
+    ):
+        raise Refused(f"{address!r} is not the address of a comment on task {task} of this repository.")
+    return found["id"]
+
+
+def _comment(number: str, task: int, token: str) -> str:
+    """The text of the comment, if it is on this task and by who started the run."""
     path = f"/repos/{setting('GITHUB_REPOSITORY')}/issues/comments/{number}"
     comment = patiently(lambda: call("GET", path, token))
     try:
@@ -190,7 +189,6 @@ def _comment(number: str, task: int, marker: str, token: str) -> str:
             f"Comment {number} was not written by who started this run, so it is not followed. "
             "To start a run by hand, give the packet itself."
         )
-    body = body.replace("\r\n", "\n").rstrip()
-    if not issue.endswith(f"/issues/{task}") or not body.endswith(marker):
-        raise Refused(f"Comment {number} is not the hand-off of this attempt.")
-    return body.removesuffix(marker)
+    if not issue.endswith(f"/issues/{task}"):
+        raise Refused(f"Comment {number} is not on task {task}.")
+    return body

@@ -1,0 +1,78 @@
+"""The registry of commands: who may use which, and what a mistyped word meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.command_parser import parse_commands
+from core.commands import COMMANDS, ROLES, at_least, nearest, refusal
+from core.decide.commands import _RULES
+from core.task import Actor
+from tests.builders import ALICE, MALLORY, Story
+
+
+def test_every_command_has_a_rule_and_every_rule_a_command() -> None:
+    assert set(_RULES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=str)
+def test_every_command_explains_itself(command: object) -> None:
+    from core.commands import Command
+
+    assert isinstance(command, Command)
+    assert command.help.endswith(".")
+    assert command.role in ROLES
+    (parsed,) = parse_commands(command.example, COMMANDS)
+    assert parsed.name == command.name
+
+
+@pytest.mark.parametrize(
+    ("name", "weakest"),
+    [
+        ("help", "read"),
+        ("status", "read"),
+        ("explain", "read"),
+        ("claim", "write"),
+        ("release", "write"),
+        ("ready", "triage"),
+        ("priority", "triage"),
+        ("retry", "write"),
+        ("complete", "write"),
+    ],
+)
+def test_who_may_use_it(name: str, weakest: str) -> None:
+    allowed = [role for role in ROLES if refusal(COMMANDS[name], ALICE, role, None) is None]
+    assert allowed == list(ROLES[ROLES.index(weakest) :])
+
+
+def test_whoever_holds_the_task_may_release_it_whatever_the_role() -> None:
+    story = Story().ready()
+    story.says("/claim")
+    assert refusal(COMMANDS["release"], ALICE, "read", story.task) is None
+    assert refusal(COMMANDS["retry"], ALICE, "read", story.task) is not None
+    namesake = Actor(77, "alice")
+    assert refusal(COMMANDS["release"], namesake, "read", story.task) is not None
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [
+        ("read", "`/release` needs write access, or whoever holds the task; you have read access to this repository."),
+        ("none", "`/release` needs write access, or whoever holds the task; you have no access to this repository."),
+        ("boss", "`/release` needs write access, or whoever holds the task; you have no access to this repository."),
+    ],
+)
+def test_a_refusal_says_what_is_needed(role: str, text: str) -> None:
+    assert refusal(COMMANDS["release"], MALLORY, role, None) == text
+
+
+def test_roles_that_github_does_not_name_count_as_none() -> None:
+    assert not at_least("security-champion", "read")
+    assert at_least("maintain", "write")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("retyr", "retry"), ("CLAIMED", "claim"), ("prio", "priority"), ("xyzzy", None)]
+)
+def test_the_nearest_command(typed: str, meant: str | None) -> None:
+    assert nearest(typed) == meant

@@ -1,0 +1,299 @@
+"""What slash commands do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.effects import CancelAgent, Comment, MergePull, React, StartAgent
+from core.events import EventType
+from core.signals import MergeRefused
+from core.task import ChecksState, Flag, Priority, Status
+from tests.builders import ALICE, BOB, MALLORY, SHA, Story, agent, body, red
+
+
+def refused(story: Story) -> str:
+    """The words of the refusal; nothing but the answer may have changed."""
+    assert story.last.events == ()
+    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    return story.said()
+
+
+class TestAnswers:
+    def test_a_command_that_worked_gets_a_rocket(self) -> None:
+        story = Story().ready()
+        story.says("/priority P0", comment_id=77)
+        assert story.wanted(React) == [React(77, "rocket")]
+        assert story.told(EventType.COMMAND_RUN)
+
+    def test_one_that_did_not_gets_a_reason(self) -> None:
+        story = Story().ready()
+        story.says("/retyr", comment_id=77)
+        assert story.wanted(React) == [React(77, "confused")]
+        assert refused(story) == "There is no command `/retyr`. Did you mean `/retry`? `/help` lists them all."
+        story.says("/xyzzy")
+        assert refused(story) == "There is no command `/xyzzy`. `/help` lists them all."
+
+    def test_the_answer_goes_where_the_question_was_and_is_written_once(self) -> None:
+        story = Story().ready()
+        story.says("/status")
+        assert [effect.key for effect in story.wanted(Comment)] == ["comment:1:answer:1:x"]
+        assert not story.wanted(React), "it did not come from a comment"
+
+    def test_who_may_not_learns_what_is_needed(self) -> None:
+        story = Story().ready()
+        before = story.task
+        story.says("/priority P0", by=MALLORY, role="read")
+        assert refused(story).startswith("`/priority` needs triage access; you have read access")
+        assert story.task == before
+
+    @pytest.mark.parametrize("withdrawn", [True, False])
+    def test_where_there_is_no_task_it_is_said_how_to_begin(self, withdrawn: bool) -> None:
+        story = Story()
+        if withdrawn:
+            story.ready()
+            story.unlabelled("task")
+        story.says("/status")
+        assert refused(story).startswith("This is not a task yet.")
+        story.says("/help")
+        assert "/retry" in story.said()
+
+    @pytest.mark.parametrize("command", ["/help", "/status", "/explain"])
+    def test_questions_change_nothing(self, command: str) -> None:
+        story = Story().ready()
+        before = story.task
+        story.says(command, by=MALLORY, role="read")
+        assert story.task == before
+        assert story.said()
+
+
+class TestExplain:
+    def test_of_a_ready_task_the_candidates_of_this_moment_are_shown(self) -> None:
+        story = Story().ready().assigned(None, "no agent is free")
+        story.agents = (agent("codex"), agent("claude", holding=1))
+        story.says("/explain")
+        assert "codex is the only agent that can take it now" in story.said()
+        assert "excluded: has its limit of 1 in hand" in story.said()
+
+    def test_of_one_in_hand_the_choice_of_then(self) -> None:
+        story = Story().ready().assigned(reason="codex scores best")
+        story.says("/explain")
+        assert "codex scores best" in story.said()
+
+    def test_of_one_that_waits_nobody_was_looked_for(self) -> None:
+        story = Story()
+        story.dependencies = {"#2": False}
+        story.ready()
+        story.says("/explain")
+        assert "Nobody was looked for yet: the task is ready." in story.said()
+
+
+class TestClaimAndRelease:
+    def test_a_person_takes_the_task_and_gets_the_hand_off(self) -> None:
+        story = Story().ready()
+        story.says("/claim", by=BOB)
+        assert (story.task.status, story.lease.agent, story.lease.holder_id) == (Status.IN_PROGRESS, "bob", BOB.id)
+        assert "Sell apples." in story.said()
+        assert "task/1-1" in story.said()
+        assert not story.wanted(StartAgent)
+
+    @pytest.mark.parametrize(
+        ("prepare", "reason"),
+        [
+            ("pending", "It is not ready yet:\n\n- It has no acceptance criteria"),
+            ("waiting", "It waits for #2."),
+            ("in-progress", "`codex` is at work on it. `/release` it first."),
+            ("review", "Only a task that is ready can be claimed; this one is review."),
+            ("failed-and-closed", "The issue is closed. Reopen it to start over."),
+        ],
+    )
+    def test_not_now(self, prepare: str, reason: str) -> None:
+        story = Story()
+        story.dependencies = {"#2": False} if prepare == "waiting" else {}
+        story.issue_seen(text=body(criteria=()) if prepare == "pending" else body())
+        if prepare == "in-progress":
+            story.assigned()
+        elif prepare == "review":
+            story.in_review()
+        elif prepare == "failed-and-closed":
+            story.issue_seen(closed=True, not_planned=True)
+        before = story.task
+        story.says("/claim")
+        assert refused(story).startswith(reason)
+        assert story.task == before
+
+    def test_whoever_is_called_to_a_failed_task_can_claim_it(self) -> None:
+        story = Story(limits={"max_attempts": 1}).ready().assigned().begun().run("completed", "failure")
+        assert "`/claim` it and finish it yourself" in story.said()
+        story.says("/claim", by=BOB)
+        assert (story.task.status, story.lease.agent, story.task.failures) == (Status.IN_PROGRESS, "bob", 0)
+        assert Flag.NEEDS_HUMAN not in story.task.flags
+
+    def test_released_it_is_nobodys_and_the_agent_stops(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.says("/release")
+        assert (story.task.status, story.task.lease, story.task.failures) == (Status.READY, None, 0)
+        assert story.wanted(CancelAgent)
+        assert story.told(EventType.TASK_RELEASED)
+        story.says("/release")
+        assert refused(story) == "Nobody holds this task."
+
+    def test_the_holder_may_release_it_whatever_the_role(self) -> None:
+        story = Story().ready()
+        story.says("/claim", by=BOB)
+        story.says("/release", by=BOB, role="read")
+        assert story.task.status is Status.READY
+        assert not story.wanted(CancelAgent), "nobody is stopped but oneself"
+
+    def test_what_is_merged_is_not_given_back(self) -> None:
+        story = Story().ready().in_review()
+        story.merged()
+        story.says("/release")
+        assert "#7 is already merged" in refused(story)
+
+
+class TestReady:
+    def test_a_maintainer_approves_what_a_stranger_wrote(self) -> None:
+        story = Story()
+        story.issue_seen(MALLORY, author=MALLORY)
+        story.says("/ready", by=BOB, role="triage")
+        assert "written by somebody without write access" in refused(story)
+        story.says("/ready", by=BOB, role="maintain")
+        assert (story.task.status, story.task.approved_by) == (Status.READY, "bob")
+
+    def test_it_says_what_is_missing(self) -> None:
+        story = Story()
+        story.issue_seen(text=body(goal="none", criteria=()))
+        story.says("/ready")
+        assert refused(story).count("\n- ") == 2
+
+    def test_of_a_task_in_hand_there_is_nothing_to_say(self) -> None:
+        story = Story().ready().assigned()
+        story.says("/ready")
+        assert refused(story) == "The task is already in-progress."
+
+    def test_but_a_text_that_was_changed_meanwhile_can_be_approved(self) -> None:
+        story = Story().ready(author=MALLORY).assigned()
+        story.issue_seen(MALLORY, text=body("Sell apples and pears."))
+        story.says("/ready")
+        assert story.task.approved_digest == story.task.text_digest
+        assert story.task.status is Status.IN_PROGRESS
+
+
+class TestPriority:
+    @pytest.mark.parametrize("argument", ["P0", "p0", " p0 "])
+    def test_it_is_set(self, argument: str) -> None:
+        story = Story().ready()
+        story.says(f"/priority {argument}", role="triage")
+        assert story.task.priority is Priority.P0
+
+    @pytest.mark.parametrize("argument", ["", "P3", "high"])
+    def test_a_wrong_one_is_explained(self, argument: str) -> None:
+        story = Story().ready()
+        story.says(f"/priority {argument}")
+        assert "`/priority P0`" in refused(story)
+
+
+class TestRetry:
+    @pytest.mark.parametrize("start", ["in-progress", "review", "failed"])
+    def test_it_starts_over_with_a_clean_slate(self, start: str) -> None:
+        story = Story(limits={"max_attempts": 2}).ready().in_review()
+        story.checks(ChecksState.FAILURE, None, red())
+        story.assigned().begun()
+        if start == "review":
+            story.pulled(8)
+        elif start == "failed":
+            story.run("completed", "failure")
+        assert story.task.status == start
+        story.says("/retry")
+        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert not story.task.flags
+        assert bool(story.wanted(CancelAgent)) is (start == "in-progress")
+
+    def test_what_is_missing_counts(self) -> None:
+        story = Story().ready().assigned()
+        story.issue_seen(text=body(criteria=()))
+        story.says("/retry")
+        assert story.task.status is Status.PENDING
+
+    @pytest.mark.parametrize(
+        ("prepare", "reason"),
+        [
+            ("ready", "There is nothing to retry: the task is ready."),
+            ("merged", "#7 is already merged. Close and reopen the issue to start over."),
+            ("closed", "The issue is closed. Reopen it to start over."),
+        ],
+    )
+    def test_not_now(self, prepare: str, reason: str) -> None:
+        story = Story().ready()
+        if prepare == "merged":
+            story.in_review().merged()
+        elif prepare == "closed":
+            story.issue_seen(closed=True, not_planned=True)
+        story.says("/retry")
+        assert refused(story) == reason
+
+
+class TestComplete:
+    def green(self, **changes: Any) -> Story:
+        story = Story(**changes).ready(text=body(ticked=True)).in_review()
+        story.checks(ChecksState.SUCCESS)
+        story.merge_tried()
+        return story
+
+    def test_it_says_that_people_can_merge(self) -> None:
+        story = self.green()
+        story.says("/complete")
+        assert story.said() == "Everything is in place: #7 can be merged."
+
+    def test_it_says_that_the_merge_is_under_way(self) -> None:
+        story = self.green(merge={"auto": True})
+        story.says("/complete")
+        assert story.said() == "Everything is in place; the merge is under way."
+        assert not story.wanted(MergePull)
+
+    @pytest.mark.parametrize(
+        ("review", "text", "gap"),
+        [
+            ("person", body(ticked=True), "It waits for the approval of a person."),
+            ("agent", body(ticked=True), "It waits for the approval of the reviewing agent."),
+            ("none", body(), "1 of 1 acceptance criteria are not ticked"),
+        ],
+    )
+    def test_it_says_what_is_missing(self, review: str, text: str, gap: str) -> None:
+        story = self.green(merge={"review": review})
+        story.issue_seen(text=text)
+        story.says("/complete")
+        assert refused(story).startswith(f"It cannot be merged yet:\n\n- {gap}")
+
+    def test_without_a_pull_request(self) -> None:
+        story = Story().ready()
+        story.says("/complete")
+        assert refused(story).startswith("It is not done yet:\n\n- There is no pull request.")
+
+    def test_after_the_merge(self) -> None:
+        story = Story().ready().in_review()
+        story.merged()
+        story.checks(ChecksState.SUCCESS)
+        story.says("/complete")
+        assert "apples are sold" in refused(story)
+        story.issue_seen(text=body(ticked=True))
+        assert story.task.status is Status.DONE
+        story.says("/complete")
+        assert story.said() == "It is done."
+
+    def test_it_finds_out_that_the_task_is_done(self) -> None:
+        story = Story(limits={"max_attempts": 1}).ready().in_review()
+        story.checks(ChecksState.FAILURE, None, red())
+        story.pulled(7, attempt=1, merged=True)
+        story.checks(ChecksState.SUCCESS)
+        story.issue_seen(None, text=body(ticked=True))
+        assert story.task.status is Status.DONE
+
+    def test_a_merge_that_github_refused_is_asked_for_again(self) -> None:
+        story = self.green(merge={"auto": True})
+        story.hears(MergeRefused(7, SHA, "no"))
+        story.says("/complete", by=ALICE)
+        assert "under way" in story.said()
+        assert [merge.round for merge in story.wanted(MergePull)] == [2]

@@ -1,0 +1,115 @@
+"""Conflict-first, and the merge itself."""
+
+from __future__ import annotations
+
+from core.effects import CheckRun, MergePull, TryMerge
+from core.events import EventType
+from core.signals import BaseMoved, MergeRefused, MergeTried
+from core.task import ChecksState, Flag, Status
+from tests.builders import BASE, SHA, SHA2, Story, body
+
+NEW_BASE = "e" * 40
+
+
+def asked() -> Story:
+    """We asked GitHub to merge."""
+    story = Story(merge={"auto": True, "method": "rebase"}).ready(text=body(ticked=True)).in_review()
+    story.checks(ChecksState.SUCCESS)
+    story.merge_tried()
+    (merge,) = story.wanted(MergePull)
+    assert (merge.sha, merge.method, merge.round) == (SHA, "rebase", 1)
+    return story
+
+
+def test_a_clean_merge_is_said_once() -> None:
+    story = Story().ready().in_review()
+    story.merge_tried()
+    (check,) = story.wanted(CheckRun)
+    assert (check.name, check.sha, check.conclusion) == ("conflict-first", SHA, "success")
+    story.merge_tried()
+    assert not story.wanted(CheckRun)
+
+
+def test_a_conflict_sends_it_back_and_nobody_is_to_blame() -> None:
+    story = Story().ready().in_review()
+    story.merge_tried(False, files=("shop/a.py", "shop/`b`.py"))
+    assert (story.task.status, story.task.failures) == (Status.READY, 0)
+    (check,) = story.wanted(CheckRun)
+    assert (check.conclusion, check.title) == ("failure", "Conflicts with main in 2 file(s)")
+    assert story.told(EventType.CONFLICT_DETECTED)
+    assert "shop/a.py" in story.said()
+
+
+def test_a_conflict_of_a_draft_is_shown_and_resolved() -> None:
+    story = Story().ready().assigned()
+    story.pulled(draft=True)
+    story.merge_tried(False, files=("shop/a.py",))
+    assert story.task.flags[Flag.CONFLICT] == "#7 conflicts with `main`."
+    story.merge_tried(True)
+    assert Flag.CONFLICT not in story.task.flags
+    assert story.told(EventType.CONFLICT_RESOLVED)
+
+
+def test_what_could_not_be_tried_is_left_to_github() -> None:
+    story = Story(merge={"auto": True}).ready(text=body(ticked=True)).in_review()
+    story.checks(ChecksState.SUCCESS)
+    story.merge_tried(None, problem="the mirror is away")
+    (check,) = story.wanted(CheckRun)
+    assert check.conclusion == "neutral"
+    assert story.wanted(MergePull)
+
+
+def test_a_verdict_is_for_the_commit_it_names() -> None:
+    story = Story().ready().in_review()
+    assert story.merge_tried(False, sha=SHA2).effects == ()
+    assert story.hears(MergeTried(8, SHA, BASE, False)).effects == ()
+    assert story.task.status is Status.REVIEW
+
+
+def test_when_the_base_moves_the_merge_is_tried_again() -> None:
+    story = asked()
+    story.hears(BaseMoved("main", NEW_BASE))
+    assert story.wanted(TryMerge) == [TryMerge(1, 7, "task/1-1", "main", SHA)]
+    assert story.pull.mergeable_sha is None
+    story.merge_tried(base_sha=NEW_BASE)
+    assert [merge.round for merge in story.wanted(MergePull)] == [2]
+
+
+def test_a_refusal_is_shown_in_words_that_do_nothing() -> None:
+    story = asked()
+    story.hears(MergeRefused(7, SHA, "Thank @everybody.\nToken: ghp_0123456789abcdef0123"))
+    reason = story.task.flags[Flag.BLOCKED]
+    assert reason.startswith("GitHub did not merge #7: Thank ")
+    assert "@everybody" not in reason
+    assert "\n" not in reason
+    assert "ghp_" not in reason
+    assert not story.wanted(MergePull)
+
+
+def test_a_refusal_of_an_earlier_head_or_after_the_merge_is_old_news() -> None:
+    story = asked()
+    assert story.hears(MergeRefused(7, SHA2, "no")).effects == ()
+    story.merged()
+    assert story.hears(MergeRefused(7, SHA, "It is merged.")).effects == ()
+
+
+def test_a_refusal_is_forgotten_with_a_new_head() -> None:
+    story = asked()
+    story.hears(MergeRefused(7, SHA, "no"))
+    story.pulled(sha=SHA2)
+    assert Flag.BLOCKED not in story.task.flags
+
+
+def test_a_refusal_because_the_base_moved_is_asked_again() -> None:
+    story = asked()
+    story.hears(MergeRefused(7, SHA, "Base branch was modified."))
+    story.hears(BaseMoved("main", NEW_BASE))
+    assert Flag.BLOCKED not in story.task.flags
+    story.merge_tried(base_sha=NEW_BASE)
+    assert [merge.round for merge in story.wanted(MergePull)] == [2]
+
+
+def test_without_a_pull_request_there_is_nothing_to_merge() -> None:
+    story = Story().ready()
+    for signal in (BaseMoved("main", NEW_BASE), MergeRefused(7, SHA, "no"), MergeTried(7, SHA, BASE, True)):
+        assert story.hears(signal).effects == ()

@@ -1,0 +1,103 @@
+"""What a review does to a task."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.effects import Comment, MergePull
+from core.signals import MergeRefused
+from core.task import Actor, ChecksState, Flag, Status
+from tests.builders import ALICE, BOB, CRITIC, MALLORY, ROBOT, SHA, SHA2, Story, body
+
+
+def green(review: str = "person") -> Story:
+    """Everything is in place but the review."""
+    story = Story(merge={"auto": True, "review": review}).ready(text=body(ticked=True)).in_review()
+    story.merge_tried()
+    story.checks(ChecksState.SUCCESS)
+    assert not story.wanted(MergePull)
+    return story
+
+
+@pytest.mark.parametrize(
+    ("review", "by", "merged"),
+    [("person", BOB, True), ("person", CRITIC, False), ("agent", CRITIC, True), ("agent", BOB, True)],
+)
+def test_an_approval_lets_it_be_merged(review: str, by: Actor, merged: bool) -> None:
+    story = green(review)
+    story.reviewed("approved", by)
+    assert bool(story.wanted(MergePull)) is merged
+
+
+def test_an_approval_of_an_earlier_commit_does_not_count() -> None:
+    story = green()
+    story.reviewed("approved", sha=SHA2)
+    assert not story.wanted(MergePull)
+
+
+def test_an_approval_does_not_outlive_a_push() -> None:
+    story = green()
+    story.reviewed("approved", sha=SHA)
+    story.pulled(sha=SHA2)
+    story.merge_tried()
+    story.checks(ChecksState.SUCCESS)
+    assert not story.wanted(MergePull)
+
+
+@pytest.mark.parametrize("state", ["dismissed", "changes_requested"])
+def test_an_approval_can_be_taken_back(state: str) -> None:
+    story = Story(merge={"auto": True, "review": "person"}).ready(text=body(ticked=True)).assigned()
+    story.pulled(draft=True)
+    story.reviewed("approved")
+    assert set(story.pull.approvals) == {BOB.id}
+    story.reviewed(state)
+    assert not story.pull.approvals
+    assert story.task.status is Status.IN_PROGRESS
+
+
+def test_changes_requested_sends_it_back_with_the_words_of_the_review() -> None:
+    story = Story().ready().in_review()
+    story.reviewed("changes_requested", text="Please ask @everybody.<!-- hidden -->")
+    assert story.task.status is Status.READY
+    (comment,) = story.wanted(Comment)
+    assert comment.topic == "review:900"
+    assert "bob asked for changes" in comment.body
+    assert "hidden" not in comment.body
+    assert "@everybody" not in comment.body
+
+
+def test_a_review_without_words_points_to_its_comments() -> None:
+    story = Story().ready().in_review()
+    story.reviewed("changes_requested")
+    feedback = story.task.last_feedback
+    assert feedback
+    assert feedback.details == "The review has no text; see its comments on the lines."
+
+
+@pytest.mark.parametrize(
+    ("by", "can_write", "state", "number"),
+    [
+        (MALLORY, False, "changes_requested", 7),
+        (MALLORY, False, "approved", 7),
+        (ROBOT, True, "approved", 7),
+        (ALICE, True, "commented", 7),
+        (ALICE, True, "changes_requested", 8),
+    ],
+)
+def test_what_moves_nothing(by: Actor, can_write: bool, state: str, number: int) -> None:
+    story = green()
+    before = story.task
+    assert story.reviewed(state, by, can_write=can_write, pull_number=number).effects == ()
+    assert story.task == before
+
+
+def test_an_approval_may_be_what_githubs_refusal_asked_for() -> None:
+    story = Story(merge={"auto": True}).ready(text=body(ticked=True)).in_review()
+    story.merge_tried()
+    story.checks(ChecksState.SUCCESS)
+    story.reviewed("approved")
+    assert not story.wanted(MergePull), "it is asked for already"
+    story.hears(MergeRefused(7, SHA, "At least 1 approving review is required."))
+    story.reviewed("approved", ALICE)
+    assert [merge.round for merge in story.wanted(MergePull)] == [2]
+    assert Flag.BLOCKED not in story.task.flags

@@ -1,0 +1,184 @@
+"""What happens when a wait is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.deadlines import DeadlineKind, deadlines_of
+from core.effects import CancelAgent, MergePull, PollAgent, ReadChecks, SetLabels, TryMerge, UpsertCard
+from core.events import EventType
+from core.signals import DeadlineDue
+from core.task import ChecksState, Flag, Status
+from tests.builders import SHA, Story, body
+
+
+class TestAnAgent:
+    @pytest.mark.parametrize(
+        ("begun", "kind", "title"),
+        [
+            (False, DeadlineKind.ACK, "codex did not begin"),
+            (True, DeadlineKind.HEARTBEAT, "codex gave no sign of life"),
+        ],
+    )
+    def test_that_is_silent_is_asked_once_and_then_replaced(self, begun: bool, kind: DeadlineKind, title: str) -> None:
+        story = Story().ready().assigned()
+        if begun:
+            story.begun()
+        story.due(kind)
+        assert len(story.wanted(PollAgent)) == 1
+        assert story.task.status is Status.IN_PROGRESS
+        story.due(kind)
+        assert story.task.status is Status.READY
+        assert (story.task.history[-1].outcome, story.task.history[-1].reason) == ("silent", title)
+        assert story.wanted(CancelAgent)
+        assert story.told(EventType.AGENT_FAILED)
+        assert "`task/1-1`" in story.said()
+
+    def test_that_answers_goes_on(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.due(DeadlineKind.HEARTBEAT)
+        story.begun()
+        story.due(DeadlineKind.HEARTBEAT)
+        assert len(story.wanted(PollAgent)) == 1
+        assert story.task.status is Status.IN_PROGRESS
+
+    def test_that_lives_and_lives_and_never_ends_is_stopped(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.due(DeadlineKind.HARD)
+        assert story.task.history[-1].reason == "codex did not finish"
+        assert "within 8 h" in story.said()
+        assert story.wanted(CancelAgent)
+
+    def test_with_a_draft_is_stopped_too(self) -> None:
+        story = Story().ready().assigned()
+        story.pulled(draft=True)
+        story.due(DeadlineKind.HARD)
+        assert story.wanted(CancelAgent)
+        assert story.task.history[-1].pull == 7
+
+
+class TestOldNews:
+    def test_a_deadline_of_an_earlier_attempt(self) -> None:
+        story = Story().ready().assigned().begun().run("completed", "failure").assigned()
+        story.wait(hours=1)
+        before = story.task
+        story.hears(DeadlineDue("ack", attempt=1))
+        assert story.task == before
+
+    def test_a_deadline_that_moved(self) -> None:
+        story = Story().ready().assigned().begun()
+        before = story.task
+        story.hears(DeadlineDue("heartbeat", attempt=1))
+        assert story.task == before
+
+    @pytest.mark.parametrize("kind", ["ci", "person", "of-another-version"])
+    def test_a_deadline_that_the_task_does_not_have(self, kind: str) -> None:
+        story = Story().ready()
+        before = story.task
+        assert story.hears(DeadlineDue(kind, attempt=0)).effects == ()
+        assert story.task == before
+
+
+class TestChecks:
+    def test_news_that_may_be_lost_is_read_and_its_absence_is_an_answer(self) -> None:
+        story = Story().ready().in_review()
+        story.due(DeadlineKind.CI)
+        assert story.wanted(ReadChecks) == [ReadChecks(1, SHA, final=True)]
+        assert story.pull.checks_asked_at == story.now
+
+    def test_after_a_merge_too(self) -> None:
+        story = Story().ready(text=body(ticked=True)).in_review()
+        story.merged()
+        story.due(DeadlineKind.CI)
+        assert story.wanted(ReadChecks) == [ReadChecks(1, SHA, final=True)]
+        story.checks(ChecksState.NONE)
+        assert story.task.status is Status.DONE
+
+
+class TestStalls:
+    def reason(self, story: Story) -> str:
+        story.due(DeadlineKind.STALL)
+        return story.task.flags[Flag.STALLED]
+
+    def test_checks_that_never_end(self) -> None:
+        assert self.reason(Story().ready().in_review()) == "The checks of #7 have not ended."
+
+    def test_people_who_do_not_review(self) -> None:
+        story = Story().ready().in_review()
+        story.checks(ChecksState.SUCCESS)
+        assert self.reason(story) == "#7 waits for a review or for its acceptance criteria to be ticked."
+
+    def test_a_merge_that_is_not_enough(self) -> None:
+        story = Story().ready().in_review()
+        story.merged()
+        story.checks(ChecksState.SUCCESS)
+        assert self.reason(story) == "#7 is merged, but the task is not done."
+
+    def test_a_person_who_claimed_it(self) -> None:
+        story = Story().ready()
+        story.says("/claim")
+        assert self.reason(story) == "Nothing has moved for a while."
+
+    def test_it_is_written_once_and_not_every_two_hours(self) -> None:
+        story = Story().ready()
+        story.says("/claim")
+        story.due(DeadlineKind.STALL)
+        assert story.wanted(SetLabels)
+        assert story.wanted(UpsertCard)
+        story.due(DeadlineKind.STALL)
+        assert story.last.effects == ()
+
+    def test_an_answer_of_the_world_that_was_lost_is_asked_for_again(self) -> None:
+        story = Story(merge={"auto": True}).ready(text=body(ticked=True)).in_review()
+        story.merge_tried()
+        story.checks(ChecksState.SUCCESS)
+        assert story.wanted(MergePull)
+        story.due(DeadlineKind.STALL)
+        assert story.wanted(TryMerge, ReadChecks)
+        story.merge_tried()
+        assert [merge.round for merge in story.wanted(MergePull)] == [2]
+
+    def test_a_ready_task_that_nobody_takes(self) -> None:
+        story = Story().ready().assigned(None, "no agent is free: codex lacks docs")
+        story.due(DeadlineKind.QUEUE)
+        why = "It is ready, and nobody took it: no agent is free: codex lacks docs."
+        assert story.task.flags[Flag.STALLED] == why
+
+    def test_one_that_nobody_even_looked_at(self) -> None:
+        story = Story().ready()
+        story.due(DeadlineKind.QUEUE)
+        assert "nobody has looked" in story.task.flags[Flag.STALLED]
+
+    def test_one_that_waits_for_another_is_not_stalled(self) -> None:
+        story = Story()
+        story.dependencies = {"#2": False}
+        story.ready()
+        story.due(DeadlineKind.QUEUE)
+        assert Flag.STALLED not in story.task.flags
+        assert story.task.reminded_at == story.now
+
+
+@pytest.mark.parametrize("kind", [DeadlineKind.AUTHOR, DeadlineKind.PERSON])
+def test_people_are_waited_for_anew(kind: DeadlineKind) -> None:
+    story = Story()
+    story.issue_seen(text=body(criteria=()))
+    if kind is DeadlineKind.PERSON:
+        story.labelled("status:failed")
+    story.due(kind)
+    assert story.last.effects == ()
+    (deadline,) = deadlines_of(story.task, story.policy.timeouts)
+    assert deadline.due_at > story.now
+
+
+def test_a_withdrawn_task_waits_for_nothing() -> None:
+    story = Story().ready().assigned()
+    story.unlabelled("task")
+    story.wait(hours=9)
+    assert story.hears(DeadlineDue("hard", 1)).effects == ()
+
+
+def test_flags_are_only_ever_shown_with_a_reason() -> None:
+    story = Story().ready()
+    assert replace(story.task, flags={}).flagged(Flag.BLOCKED, "because").flags == {"blocked": "because"}

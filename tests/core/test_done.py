@@ -1,0 +1,104 @@
+"""Definition of Done, and what must be true before we merge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.done import done_gaps, merge_gaps, review_gap
+from core.task import Approval, ChecksState, Task
+from tests.builders import SHA, SHA2, Story, body
+
+OPEN = {"merged": False, "mergeable_sha": SHA}
+MERGED = {"merged": True, "open": False}
+
+
+def task(*, ticked: bool = True, criteria: tuple[str, ...] = ("a", "b"), **pull: Any) -> Task:
+    story = Story().ready(text=body(criteria=criteria, ticked=ticked)).in_review()
+    return replace(story.task, pull=replace(story.pull, **{"checks": ChecksState.SUCCESS, **pull}))
+
+
+@pytest.mark.parametrize("state", [ChecksState.SUCCESS, ChecksState.NONE])
+def test_done_is_merged_with_passing_checks_and_every_criterion_ticked(state: ChecksState) -> None:
+    assert done_gaps(task(**MERGED, checks=state)) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "gaps"),
+    [
+        ({}, ("The pull request is not merged.",)),
+        ({**MERGED, "checks": ChecksState.FAILURE}, ("Checks of the head commit failed.",)),
+        ({**MERGED, "checks": ChecksState.PENDING}, ("The checks of the head commit have not all ended.",)),
+        (
+            {**MERGED, "ticked": False},
+            ("2 of 2 acceptance criteria are not ticked: “a”; “b”.",),
+        ),
+        (
+            {**MERGED, "ticked": False, "criteria": tuple("abcdefg")},
+            ("7 of 7 acceptance criteria are not ticked: “a”; “b”; “c”; “d”; “e”; and 2 more.",),
+        ),
+    ],
+)
+def test_what_keeps_it_from_being_done(changes: dict[str, Any], gaps: tuple[str, ...]) -> None:
+    assert done_gaps(task(**changes)) == gaps
+
+
+def test_without_a_pull_request_nothing_is_done() -> None:
+    without = replace(task(), pull=None)
+    assert done_gaps(without) == ("There is no pull request.",)
+    assert merge_gaps(without, "none") == ("There is no open pull request.",)
+
+
+def test_criteria_that_were_taken_out_do_not_count_as_ticked() -> None:
+    story = Story().ready().in_review()
+    story.issue_seen(text=body(criteria=()))
+    assert "The task has no acceptance criteria." in done_gaps(story.task)
+
+
+def test_a_criterion_notifies_nobody_when_it_is_quoted() -> None:
+    assert "@everybody" not in done_gaps(task(**MERGED, ticked=False, criteria=("thank @everybody",)))[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "gap"),
+    [
+        ({**OPEN}, None),
+        ({**OPEN, "draft": True}, "It is a draft."),
+        ({**OPEN, "mergeable_sha": SHA2}, "The merge with its base has not been tried on this commit."),
+        ({**OPEN, "checks": ChecksState.FAILURE}, "Checks of the head commit failed."),
+        ({**OPEN, "ticked": False, "criteria": ("a",)}, "1 of 1 acceptance criteria are not ticked: “a”."),
+    ],
+)
+def test_what_keeps_it_from_being_merged(changes: dict[str, Any], gap: str | None) -> None:
+    assert merge_gaps(task(**changes), "none") == ((gap,) if gap else ())
+
+
+def test_what_a_stranger_wrote_or_ticked_merges_nothing() -> None:
+    known = replace(task(**OPEN), approved_digest="of an earlier text")
+    (gap,) = merge_gaps(known, "none")
+    assert "`/ready`" in gap
+
+
+PERSON, BOT = Approval(SHA, by_bot=False), Approval(SHA, by_bot=True)
+
+
+@pytest.mark.parametrize(
+    ("required", "approvals", "enough"),
+    [
+        ("none", {}, True),
+        ("person", {}, False),
+        ("person", {5: BOT}, False),
+        ("person", {5: BOT, 2: PERSON}, True),
+        ("person", {2: Approval(SHA2, by_bot=False)}, False),
+        ("agent", {}, False),
+        ("agent", {5: BOT}, True),
+        ("agent", {2: PERSON}, True),
+        ("agent", {5: Approval(SHA2, by_bot=True)}, False),
+    ],
+)
+def test_whose_approval_counts(required: str, approvals: dict[int, Approval], enough: bool) -> None:
+    pull = task(approvals=approvals).pull
+    assert pull
+    assert (review_gap(pull, required) is None) is enough

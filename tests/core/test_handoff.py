@@ -1,0 +1,125 @@
+"""The hand-off packet: complete, plain JSON, and the same in both forms."""
+
+from __future__ import annotations
+
+import json
+
+from core.task import ChecksState
+from core.texts import handoff
+from tests.builders import NOW, SHA, Story, body, red
+
+TEXT = (
+    body(
+        "Sell apples, and pears.",
+        ("apples are sold", "pears are sold"),
+        priority="P1",
+        required_capabilities="python",
+        preferred_capabilities="docs",
+        definition_of_done="- [ ] the docs say so",
+        dependencies="#3, acme/web#4",
+        files="shop/fruit.py",
+        estimate="2 h",
+    )
+    + "\n\n### Background\n\nPeople like fruit."
+)
+
+
+def filed() -> Story:
+    story = Story()
+    story.dependencies = {"#3": True, "acme/web#4": True}
+    return story.ready(title="Sell fruit", text=TEXT)
+
+
+def test_the_packet_holds_everything_the_issue_says() -> None:
+    story = filed().assigned()
+    packet = story.packet()
+    assert packet == {
+        "version": 1,
+        "sealed_at": story.now.isoformat(),
+        "repository": "acme/shop",
+        "task": {
+            "number": 1,
+            "title": "Sell fruit",
+            "url": "https://github.com/acme/shop/issues/1",
+            "priority": "P1",
+        },
+        "attempt": 1,
+        "agent": "codex",
+        "branch": "task/1-1",
+        "base": "main",
+        "goal": "Sell apples, and pears.",
+        "criteria": ["apples are sold", "pears are sold"],
+        "definition_of_done": ["the docs say so"],
+        "plan": {
+            "kind": story.task.kind,
+            "reason": story.task.kind_reason,
+            "steps": packet["plan"]["steps"],
+        },
+        "required": ["python"],
+        "preferred": ["docs"],
+        "files": ["shop/fruit.py"],
+        "dependencies": ["#3", "acme/web#4"],
+        "notes": "### Background\n\nPeople like fruit.",
+        "estimate": "2 h",
+        "history": [],
+        "feedback": None,
+        "report": {
+            "pull_request": "Open a pull request from `task/1-1` into `main` whose description contains `Closes #1`.",
+            "closing_line": "Closes #1",
+        },
+    }
+    assert packet["plan"]["steps"]
+    assert json.loads(json.dumps(packet)) == packet
+
+
+def test_the_next_attempt_gets_what_went_wrong() -> None:
+    story = filed().in_review()
+    failed = red(step="pytest", first_error="E assert 1 == 2", failing_tests=("test_fruit",), log_tail="boom")
+    story.checks(ChecksState.FAILURE, None, failed)
+    packet = story.assigned().packet()
+    assert (packet["attempt"], packet["branch"]) == (2, "task/1-2")
+    (earlier,) = packet["history"]
+    assert earlier["feedback"] == packet["feedback"]
+    assert {k: earlier[k] for k in ("number", "agent", "outcome", "reason", "branch", "pull_request", "head_sha")} == {
+        "number": 1,
+        "agent": "codex",
+        "outcome": "failed",
+        "reason": "CI failed: tests",
+        "branch": "task/1-1",
+        "pull_request": 7,
+        "head_sha": SHA,
+    }
+    assert packet["feedback"]["sha"] == SHA
+    assert packet["feedback"]["failed_checks"] == [
+        {
+            "name": "tests",
+            "url": failed.url,
+            "step": "pytest",
+            "first_error": "E assert 1 == 2",
+            "failing_tests": ["test_fruit"],
+            "log_tail": "boom",
+        }
+    ]
+
+
+def test_the_packet_is_sealed() -> None:
+    """What is edited after the assignment is for the next attempt."""
+    story = filed().assigned()
+    packet = story.packet()
+    story.issue_seen(text=body("Something else."))
+    assert packet["goal"] == "Sell apples, and pears."
+
+
+def test_the_markdown_says_what_the_json_says() -> None:
+    story = filed().in_review()
+    story.checks(ChecksState.FAILURE, None, red(log_tail="boom"))
+    packet = story.assigned().packet()
+    text = handoff(dict(packet))
+    said = [
+        packet["goal"], *packet["criteria"], *packet["definition_of_done"], *packet["files"], packet["branch"],
+        packet["base"], *packet["plan"]["steps"], packet["notes"], packet["report"]["pull_request"],
+        packet["estimate"], *packet["required"], *packet["preferred"], packet["feedback"]["title"], "boom",
+        *packet["dependencies"], packet["history"][0]["branch"], packet["task"]["title"], packet["task"]["url"],
+    ]  # fmt: skip
+    assert [words for words in said if words not in text] == []
+    assert NOW.isoformat()[:10] in text, "when it was sealed"

@@ -1,0 +1,98 @@
+"""The order of the queue, chains and cycles: told by examples, and compared with slow but obvious answers."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.queue import chain_lengths, cycle_through, order
+from core.task import Priority, Task
+from tests.builders import NOW, Story
+
+graphs = st.dictionaries(st.integers(1, 7), st.lists(st.integers(1, 8), max_size=4), max_size=7)
+plain = settings(derandomize=True, deadline=None, max_examples=150)
+
+
+def task(number: int, priority: str = "P2", age: int = 0) -> Task:
+    known = Story().ready().task
+    return replace(known, number=number, priority=Priority(priority), created_at=NOW - timedelta(hours=age))
+
+
+def test_priority_comes_first_then_what_unblocks_most_then_the_oldest() -> None:
+    tasks = [task(1), task(2, age=5), task(3), task(4, "P1"), task(5, "P0"), task(6, "P0", age=1)]
+    assert [t.number for t in order(tasks, {3: 2, 5: 0, 6: 0})] == [6, 5, 4, 3, 2, 1]
+
+
+def test_a_long_chain_behind_a_p2_does_not_let_it_pass_a_p1() -> None:
+    assert [t.number for t in order([task(1), task(2, "P1")], {1: 100})] == [2, 1]
+
+
+def test_of_two_tasks_of_one_second_the_smaller_number_goes_first() -> None:
+    assert [t.number for t in order([task(9), task(4)], {})] == [4, 9]
+
+
+def test_a_chain_counts_what_finishing_it_unblocks() -> None:
+    assert chain_lengths({1: (), 2: (1,), 3: (2,), 4: (1,), 5: ()}) == {1: 2, 2: 1, 3: 0, 4: 0, 5: 0}
+
+
+def test_a_dependency_outside_the_graph_is_finished_and_counts_nothing() -> None:
+    assert chain_lengths({2: (1,)}) == {2: 0}
+    assert cycle_through({2: (1,)}, 2) == ()
+
+
+def test_tasks_on_a_cycle_unblock_nothing() -> None:
+    assert chain_lengths({1: (2,), 2: (1,), 3: (1,)}) == {1: 0, 2: 0, 3: 0}
+
+
+def test_a_chain_longer_than_the_stack_is_no_trouble() -> None:
+    graph = {n: (n - 1,) for n in range(1, 5001)}
+    assert chain_lengths(graph)[1] == 4999
+    assert cycle_through(graph, 5000) == ()
+    assert len(cycle_through({**graph, 1: (5000,)}, 1)) == 5000
+
+
+def test_a_cycle_is_named_from_its_start_by_the_shortest_way() -> None:
+    assert cycle_through({1: (2, 3), 2: (4,), 3: (1,), 4: (1,)}, 1) == (1, 3)
+    assert cycle_through({1: (1,)}, 1) == (1,)
+    assert cycle_through({1: (2,), 2: (3,), 3: (2,)}, 1) == ()
+
+
+@plain
+@given(graphs)
+def test_chain_lengths_agree_with_walking_every_path(graph: dict[int, list[int]]) -> None:
+    behind = {n: {m for m, needs in graph.items() if n in needs} for n in graph}
+
+    def reached(start: int) -> set[int]:
+        found: set[int] = set()
+        frontier = behind[start]
+        while frontier - found:
+            found |= frontier
+            frontier = set().union(*(behind[n] for n in frontier))
+        return found
+
+    def longest(number: int) -> int:
+        return max((1 + longest(m) for m in behind[number]), default=0)
+
+    # Whatever has a cycle behind it counts as 0.
+    cyclic = {n for n in graph if n in reached(n)}
+    hopeless = {n for n in graph if n in cyclic or reached(n) & cyclic}
+    assert chain_lengths(graph) == {n: 0 if n in hopeless else longest(n) for n in graph}
+
+
+@plain
+@given(graphs, st.integers(1, 7))
+def test_cycles_agree_with_trying_every_path(graph: dict[int, list[int]], start: int) -> None:
+    found = cycle_through(graph, start)
+    if found:
+        assert found[0] == start
+        assert all(b in graph.get(a, ()) for a, b in itertools.pairwise((*found, start)))
+    shorter = range(1, len(found) or 8)
+    others = set(graph) - {start}
+    for length in shorter:
+        for rest in itertools.permutations(others, length - 1):
+            path = (start, *rest, start)
+            assert not all(b in graph.get(a, ()) for a, b in itertools.pairwise(path)), "a shorter cycle"

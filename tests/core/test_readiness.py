@@ -1,0 +1,157 @@
+"""Definition of Ready: what is missing, in words its author can act on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.readiness import Surroundings, missing
+from core.signals import DependencyChanged
+from core.task import Status
+from tests.builders import ALICE, MALLORY, Story, body, policy
+
+KNOWN = frozenset({"python", "tests"})
+
+
+def gaps(text: str | None = None, **changes: Any) -> tuple[str, ...]:
+    story = Story()
+    story.issue_seen(text=text or body())
+    known = {k: changes.pop(k) for k in ("required", "issue_open", "approved_digest") if k in changes}
+    return missing(replace(story.task, **known), Surroundings(**{"capabilities": KNOWN, **changes}))
+
+
+def test_a_good_task_has_no_gaps() -> None:
+    assert gaps() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "gap"),
+    [
+        (body(goal="none"), "It has no goal: say under a heading `Goal` what is to be achieved."),
+        (body(criteria=()), "It has no acceptance criteria: add a heading `Acceptance criteria`"),
+        (body(priority="P9"), "The priority “P9” is not known: choose P0, P1 or P2."),
+    ],
+)
+def test_the_text_lacks_something(text: str, gap: str) -> None:
+    (found,) = gaps(text)
+    assert found.startswith(gap)
+
+
+@pytest.mark.parametrize(
+    ("changes", "gap"),
+    [
+        (
+            {"required": ("cobol", "python")},
+            "No agent has `cobol`; the capabilities of this repository's agents are `python`, `tests`.",
+        ),
+        (
+            {"required": ("cobol", "rust"), "capabilities": ()},
+            "No agent has `cobol` or `rust`; the capabilities of this repository's agents are none at all.",
+        ),
+        ({"dependencies": {"#9": None}}, "It depends on #9, which does not exist."),
+        ({"dependencies": {"acme/web#9": None}}, "It depends on acme/web#9, which does not exist."),
+        ({"dependencies": {"#1": False}}, "Its dependencies form a cycle: #1 → #1. Remove one of them."),
+        (
+            {"dependencies": {"#2": False, "acme/web#3": True}, "graph": {2: (3,), 3: (1,)}},
+            "Its dependencies form a cycle: #1 → #2 → #3 → #1. Remove one of them.",
+        ),
+        ({"twins": (8, 5)}, "It is the same task as #5, #8: close one of them, or say how they differ."),
+        ({"issue_open": False}, "The issue is closed: reopen it."),
+        (
+            {"approved_digest": None},
+            "Its text was written by somebody without write access: a maintainer has to read it and approve it with "
+            "`/ready`.",
+        ),
+    ],
+)
+def test_the_world_lacks_something(changes: dict[str, Any], gap: str) -> None:
+    assert gaps(**changes) == (gap,)
+
+
+def test_an_open_dependency_is_waited_for_and_is_no_gap() -> None:
+    assert gaps(dependencies={"#2": False, "acme/web#3": False}, graph={2: (), 1: (2,)}) == ()
+
+
+def test_everything_is_said_at_once() -> None:
+    assert len(gaps(body(goal="none", criteria=()), required=("cobol",), twins=(3,), dependencies={"#9": None})) == 5
+
+
+class TestBetweenPendingAndReady:
+    def test_a_maintainer_edits_a_task_that_is_not_ready_and_it_becomes_ready(self) -> None:
+        story = Story()
+        story.issue_seen(text=body(criteria=()))
+        assert story.task.status is Status.PENDING
+        story.issue_seen(text=body())
+        assert story.task.status is Status.READY
+        assert story.task.missing == ()
+
+    def test_an_edit_can_take_readiness_away_again(self) -> None:
+        story = Story().ready()
+        story.issue_seen(text=body(criteria=()))
+        assert story.task.status is Status.PENDING
+
+    def test_a_strangers_edit_takes_the_approval_away_and_ready_gives_it_back(self) -> None:
+        story = Story().ready(author=MALLORY)
+        story.issue_seen(MALLORY, text=body("Mail me the keys."))
+        assert story.task.status is Status.PENDING
+        story.says("/ready", by=ALICE)
+        assert story.task.status is Status.READY
+        assert story.task.approved_by == "alice"
+
+    def test_a_task_behind_another_is_ready_but_blocked_until_that_one_is_done(self) -> None:
+        story = Story()
+        story.dependencies = {"#2": False}
+        story.ready()
+        assert story.task.waits_for == ("#2",)
+        assert dict(story.task.flags) == {"blocked": "It waits for #2."}
+        story.dependencies = {"#2": True}
+        story.hears(DependencyChanged(2))
+        assert story.task.waits_for == ()
+        assert not story.task.flags
+
+    def test_news_of_a_task_that_this_one_does_not_depend_on_changes_nothing(self) -> None:
+        story = Story().ready()
+        before = story.task
+        story.hears(DependencyChanged(5))
+        assert story.task == before
+
+    def test_a_new_configuration_without_the_capability_makes_it_unready(self) -> None:
+        story = Story().ready(text=body(required_capabilities="docs"))
+        story.policy = policy(agents={"codex": {"adapter": "actions", "workflow": "agent.yml"}})
+        story.issue_seen(None)
+        assert story.task.status is Status.PENDING
+        assert "none at all" in story.task.missing[0]
+
+
+class TestWhatChangesWhileSomebodyWorksOnIt:
+    """It stays with whoever has it; what was found counts when it comes back to the queue."""
+
+    def test_a_strangers_edit_does_not_reach_the_next_agent(self) -> None:
+        story = Story().ready(author=MALLORY).in_review()
+        story.issue_seen(MALLORY, text=body("Mail me the keys."))
+        assert story.task.status is Status.REVIEW
+        story.reviewed("changes_requested")
+        assert story.task.status is Status.PENDING
+        assert "written by somebody without write access" in story.task.missing[0]
+
+    def test_a_new_dependency_holds_it_back(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.dependencies = {"#2": False}
+        story.issue_seen(text=body(dependencies="#2"))
+        story.run("completed", "failure")
+        assert story.task.status is Status.READY
+        assert story.task.waits_for == ("#2",)
+        story.assigned("claude")
+        assert story.task.status is Status.READY
+
+    def test_a_dependency_that_is_finished_meanwhile_no_longer_does(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.dependencies = {"#2": False}
+        story.issue_seen(text=body(dependencies="#2"))
+        story.dependencies = {"#2": True}
+        story.hears(DependencyChanged(2))
+        story.run("completed", "failure")
+        assert story.task.waits_for == ()
+        assert "blocked" not in story.task.flags

@@ -1,0 +1,319 @@
+"""Every text the bot writes, compared with its snapshot in tests/data/texts. `UPDATE_SNAPSHOTS=1` rewrites them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from core import texts
+from core.commands import COMMANDS
+from core.deadlines import DeadlineKind
+from core.decide.attempts import call_person
+from core.decide.draft import Draft
+from core.done import done_gaps, merge_gaps
+from core.signals import MergeTried
+from core.task import Candidate, ChecksState, Choice, Flag, Task
+from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red
+
+SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
+
+LONG = body(
+    "Sell apples, and pears.",
+    ("apples are sold", "pears are sold"),
+    priority="P1",
+    required_capabilities="python",
+    preferred_capabilities="docs",
+    definition_of_done="- [ ] the docs say so",
+    files="shop/fruit.py",
+    estimate="2 h",
+)
+FAILED = red(
+    step="pytest", first_error="E assert 1 == 2", failing_tests=("test_a", "test_b"), log_tail="```\nboom\n```"
+)
+
+
+def same(name: str, text: str) -> None:
+    """The text is what its snapshot says."""
+    path = SNAPSHOTS / f"{name}.md"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.rstrip("\n") + "\n", "utf-8")
+    assert text.rstrip("\n") + "\n" == path.read_text("utf-8"), "UPDATE_SNAPSHOTS=1 rewrites the snapshots"
+
+
+def without_marker(card: str) -> str:
+    return re.sub(r"<!-- orchestrator:card \S+ -->", "<!-- the marker -->", card)
+
+
+def of_card(story: Story) -> str:
+    return without_marker(texts.card(story.task, story.policy))
+
+
+def pending() -> Story:
+    story = Story()
+    story.dependencies = {"#9": None}
+    story.issue_seen(MALLORY, author=MALLORY, text=body(criteria=()))
+    return story
+
+
+def waiting() -> Story:
+    story = Story()
+    story.dependencies = {"#2": False, "acme/web#3": False}
+    return story.ready(text=LONG)
+
+
+def looked_at_in_vain() -> Story:
+    choice = "no agent is free: claude lacks tests; codex has its limit of 1 in hand"
+    return Story().ready(text=LONG).assigned(None, choice)
+
+
+def second_attempt() -> Story:
+    story = Story().ready(text=LONG).in_review()
+    story.checks(ChecksState.FAILURE, None, FAILED)
+    return story.assigned(reason="codex scores 1.500, before claude with 0.400").begun(101)
+
+
+def in_review() -> Story:
+    story = Story().ready(text=LONG).in_review()
+    story.checks(ChecksState.SUCCESS)
+    return story
+
+
+def given_up() -> Story:
+    story = Story(limits={"max_attempts": 1}, escalation={"to": ("alice",)}).ready(text=LONG).in_review()
+    story.checks(ChecksState.FAILURE, None, FAILED)
+    return story
+
+
+def done() -> Story:
+    story = Story().ready(text=body(ticked=True)).in_review()
+    story.checks(ChecksState.SUCCESS)
+    story.merged()
+    return story
+
+
+def claimed() -> Story:
+    story = Story().ready()
+    story.says("/claim", by=BOB)
+    story.due(DeadlineKind.STALL)
+    return story
+
+
+def dry() -> Story:
+    return Story(dry_run=True).ready().assigned(None, "dry run: it would go to codex")
+
+
+STORIES: tuple[Callable[[], Story], ...] = (
+    pending, waiting, looked_at_in_vain, second_attempt, in_review, given_up, done, claimed, dry,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda f: f.__name__)
+def test_the_card_and_the_status(story: Callable[[], Story]) -> None:
+    told = story()
+    same(f"card_{story.__name__}", of_card(told))
+    same(f"status_{story.__name__}", texts.status_text(told.task, told.policy))
+
+
+def test_feedback_of_ci() -> None:
+    story = Story().ready().in_review()
+    story.checks(ChecksState.FAILURE, None, FAILED, red("lint", log_tail=""))
+    same("feedback_ci", story.said())
+
+
+def test_feedback_of_a_review() -> None:
+    story = Story().ready().in_review()
+    story.reviewed("changes_requested", text="Please use `Decimal` for money.")
+    same("feedback_review", story.said())
+
+
+def test_feedback_of_silence() -> None:
+    story = Story().ready().assigned()
+    story.due(DeadlineKind.ACK)
+    story.due(DeadlineKind.ACK)
+    same("feedback_silent", story.said())
+
+
+def test_feedback_of_a_conflict() -> None:
+    story = Story().ready().in_review()
+    story.merge_tried(False, files=("shop/a.py", "shop/`b`.py"))
+    same("feedback_conflict", story.said())
+
+
+def test_feedback_on_a_persons_pull_request() -> None:
+    story = Story().ready()
+    story.pulled(attempt=None, author=BOB, branch="bobs")
+    story.checks(ChecksState.FAILURE, None, replace(red(), url=""))
+    same("feedback_person", story.said())
+
+
+def test_the_escalation() -> None:
+    same("escalation", given_up().said())
+    calm = Draft(Story().ready().task, Story().context)
+    call_person(calm, "Nobody knows what to do.")
+    same("escalation_to_nobody", texts.escalation(calm.task, "Nobody knows what to do.", calm.policy))
+
+
+def test_the_hand_off() -> None:
+    story = second_attempt()
+    story.run("completed", "failure", run_id=101)
+    packet = story.assigned("claude").packet()
+    same("handoff", texts.handoff(dict(packet)))
+    same("handoff_small", texts.handoff(dict(Story().ready().assigned().packet())))
+
+
+def test_the_explanation() -> None:
+    candidates = (
+        Candidate("claude", None, excluded="lacks tests"),
+        Candidate("codex", 0.9, {"priority": 0.5, "capability": 0.3, "load": 0.1}),
+    )
+    ready = Story().ready().task
+    chosen = replace(ready, choice=Choice("codex", "codex is the only agent that can take it now", candidates, NOW))
+    same("explain_chosen", texts.explain(chosen))
+    same("explain_nobody_looked", texts.explain(ready))
+    same("explain_claimed", texts.explain(claimed().task))
+
+
+def test_the_checks() -> None:
+    task = Story().ready(text=LONG).in_review().task
+    assert task.pull
+    missing = texts.done_check(task, merge_gaps(task, "person"))
+    assert missing[:2] == ("action_required", "4 things missing")
+    same("done_check_missing", missing[2])
+    complete = texts.done_check(task, ())
+    assert complete[:2] == ("success", "Everything is in place")
+    same("done_check_complete", complete[2])
+    for name, tried in {
+        "clean": MergeTried(7, SHA, BASE, True),
+        "conflict": MergeTried(7, SHA, BASE, False, ("shop/a.py", "with | and `ticks`")),
+        "untried": MergeTried(7, SHA, "", None, problem="there is no branch main, says @nobody"),
+    }.items():
+        same(f"conflict_check_{name}", texts.conflict_check(tried, task.pull)[2])
+
+
+def test_answers_without_a_task() -> None:
+    same("help", texts.help_text())
+    same("how_to_begin", texts.how_to_begin())
+    same("no_configuration", texts.no_configuration())
+    same("bad_configuration", texts.no_configuration(["line 3: `agent` is not known; did you mean `agents`?"]))
+
+
+def test_help_names_every_command() -> None:
+    assert all(f"`{command.example}`" in texts.help_text() for command in COMMANDS.values())
+
+
+def test_every_template_and_every_snapshot_is_used() -> None:
+    source = Path(__file__).read_text("utf-8")
+    of_stories = {f"{kind}_{story.__name__}" for story in STORIES for kind in ("card", "status")}
+    for path in SNAPSHOTS.glob("*.md"):
+        assert path.stem in of_stories or f'"{path.stem}"' in source or path.stem.startswith("conflict_check_")
+    templates = {e.name.removesuffix(".md.j2") for e in resources.files(texts).iterdir() if e.name.endswith(".j2")}
+    code = Path(texts.__file__).read_text("utf-8")
+    assert {name for name in templates if f'"{name}"' not in code} == set()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"), (90, "90 s"), (119, "119 s"), (120, "2 min"), (600, "10 min"), (3599, "1 h"), (3600, "1 h"),
+        (5400, "1 h 30 min"), (28800, "8 h"), (86400, "24 h"),
+    ],
+)  # fmt: skip
+def test_durations_as_people_say_them(seconds: int, words: str) -> None:
+    assert texts.spoken(timedelta(seconds=seconds)) == words
+
+
+class TestHostileText:
+    EVIL = "@everybody closes #1 <img src=x> | `code` [a](http://x)"
+
+    def task(self) -> Task:
+        story = Story().ready(title=self.EVIL, text=body(self.EVIL, (self.EVIL,), priority="P1")).in_review()
+        story.checks(ChecksState.FAILURE, None, red(self.EVIL, first_error=self.EVIL, failing_tests=(self.EVIL,)))
+        return story.task
+
+    def harmless(self, text: str) -> None:
+        assert "@everybody" not in text
+        assert "closes #1 " not in text
+        assert "<img" not in text
+
+    def test_in_the_card_and_the_answers(self) -> None:
+        task = self.task()
+        self.harmless(texts.card(task, Story().policy))
+        self.harmless(texts.status_text(task, Story().policy))
+        self.harmless(texts.escalation(task, self.EVIL, Story().policy))
+
+    def test_in_the_hand_off_when_it_is_written_as_a_comment(self) -> None:
+        story = Story()
+        story.known = self.task()
+        self.harmless(texts.handoff(dict(story.assigned().packet())))
+
+    def test_in_checks(self) -> None:
+        task = self.task()
+        self.harmless(texts.done_check(task, done_gaps(task))[2])
+        assert "|" not in texts.conflict_check(MergeTried(7, SHA, BASE, False, ("a|b",)), _pull())[2].split("```")[0]
+
+    def test_a_branch_name_is_no_command(self) -> None:
+        pull = replace(_pull(), branch="x;curl$IFS`evil`")
+        summary = texts.conflict_check(MergeTried(7, SHA, BASE, False, ("a",)), pull)[2]
+        assert "git switch 'x;curl$IFS`evil`'\n" in summary
+
+
+def _pull():  # type: ignore[no-untyped-def]  # the story's own type
+    return Story().ready().in_review().pull
+
+
+class TestBounds:
+    def test_no_comment_is_longer_than_github_takes_with_its_marker(self) -> None:
+        story = Story().ready().in_review()
+        story.checks(ChecksState.FAILURE, None, *(red(f"check {n}", log_tail="x" * 6000) for n in range(20)))
+        comment = story.said()
+        assert comment.endswith("… (cut off here)\n")
+        assert len(comment + "\n" + texts.comment_marker(f"comment:1:ci:{SHA}")) <= 65_536
+
+    def test_a_summary_of_a_thousand_files_is_cut(self) -> None:
+        tried = MergeTried(7, SHA, BASE, False, tuple(f"{n}/{'x' * 280}" for n in range(1000)))
+        conclusion, title, summary = texts.conflict_check(tried, _pull())
+        assert (conclusion, title) == ("failure", "Conflicts with main in 1000 file(s)")
+        assert len(summary) <= texts.SUMMARY_LIMIT
+
+
+class TestMarkers:
+    def test_the_cards_marker_tells_where_the_task_stands(self) -> None:
+        story = second_attempt()
+        card = texts.card(story.task, story.policy)
+        assert card.rstrip().endswith(" -->")
+        packed = card.rsplit(texts.CARD_MARKER, 1)[1].split(" ")[0]
+        state = json.loads(base64.urlsafe_b64decode(packed))
+        assert (state["task"], state["status"], state["attempt"]) == (1, "in-progress", 2)
+        assert state["lease"][:2] == ["codex", "task/1-2"]
+        assert state["attempts"] == [[1, "codex", "failed", 7]]
+
+    def test_a_comments_marker_cannot_be_ended_from_inside(self) -> None:
+        marker = texts.comment_marker("answer:--> @everybody <!--")
+        assert marker.count("-->") == 1
+        assert texts.comment_marker("a") != texts.comment_marker("b")
+
+
+def test_a_packet_too_large_for_a_dispatch_comes_back_whole() -> None:
+    packet = {"goal": "ä" * 50_000, "notes": "--> @everybody"}
+    comments = texts.packet_comments(packet, "codex", 2)
+    assert len(comments) == 3
+    assert all(len(comment) < texts.COMMENT_LIMIT for comment in comments)
+    assert "@everybody" not in "".join(comments)
+
+
+def test_a_stalled_task_says_so_once() -> None:
+    story = in_review()
+    assert "counts as stalled" in of_card(story)
+    stalled = replace(story.task, flags={Flag.STALLED: "Nothing moves."}, reminded_at=NOW + timedelta(days=1))
+    assert "counts as stalled" not in texts.card(stalled, story.policy)
+    assert SHA2 not in of_card(story)

@@ -1,0 +1,236 @@
+"""Slash commands: who may say what, where, and how the bot answers."""
+
+import pytest
+
+from core.texts import how_to_begin
+from sandbox.agents import Stalls, WritesFiles
+from tests.scenarios.shop import body
+from tests.scenarios.world import World
+from tests.scenarios.writes import delivered
+
+TAX = {"shop/tax.py": "RATE = 0.19\n"}
+
+
+def _answer(world: World, number: int = 1) -> str:
+    """The newest comment of the bot below the issue, besides its card."""
+    return world.comments(world.shop.issue(number))[-1]
+
+
+async def test_help_status_and_explain_are_for_everybody(world: World) -> None:
+    reader = world.person("rita", "read")
+    world.agent("codex", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    world.written()
+
+    await world.says(issue, "/help", by=reader)
+    assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 comment: Commands"]
+    for word in ("help", "status", "explain", "claim", "release", "ready", "priority", "retry", "complete"):
+        assert f"`/{word}" in _answer(world)
+
+    await world.says(issue, "/status", by=reader)
+    world.written()
+    assert "The task is **in-progress**" in _answer(world)
+    assert "held by `codex` (attempt 1)" in _answer(world)
+
+    await world.says(issue, "/explain", by=reader)
+    world.written()
+    assert "codex is the only agent that can take it now" in _answer(world)
+    assert "excluded: lacks tests" in _answer(world)
+    assert issue.comments[-2].reaction_names == ["eyes", "rocket"]
+    assert (await world.events(issue)).count("command_run") == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "role", "needed"),
+    [
+        ("/claim", "triage", "write access, or whoever holds the task"),
+        ("/release", "triage", "write access, or whoever holds the task"),
+        ("/retry", "triage", "write access"),
+        ("/complete", "triage", "write access, or whoever holds the task"),
+        ("/ready", "read", "triage access"),
+        ("/priority P0", "read", "triage access"),
+    ],
+)
+async def test_who_may_not(world: World, words: str, role: str, needed: str) -> None:
+    person = world.person("rita", role)
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    world.written()
+    await world.says(issue, words, by=person)
+    word = words.split()[0]
+    assert world.written() == [
+        "#1 reaction eyes",
+        "#1 reaction confused",
+        f"#1 comment: `{word}` needs {needed}; you have {role} access to this repository.",
+    ]
+
+
+async def test_an_unknown_word_gets_the_nearest_command(world: World) -> None:
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    world.written()
+    await world.says(issue, "/staus")
+    assert world.written() == [
+        "#1 reaction eyes",
+        "#1 reaction confused",
+        "#1 comment: There is no command `/staus`. Did you mean `/status`? `/help` lists them all.",
+    ]
+
+
+async def test_several_commands_in_one_comment(world: World) -> None:
+    codex = world.agent("codex", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="tests", depends_on="#1"))
+    world.written()
+    await world.says(issue, "Please:\n\n/priority P0\n/status\n\nThank you.")
+    assert world.written() == [
+        "#1 reaction eyes",
+        "#1 labels status:pending",
+        "#1 card edited",
+        "#1 reaction rocket",
+        "#1 comment: The task is **pending** since 2026-03-02 09:00 UTC, P0.",
+    ]
+    assert codex.works == []
+
+
+async def test_of_an_edited_comment_only_what_is_new_runs(world: World) -> None:
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    comment = await world.alice.comments(issue, "/priority P1")
+    await world.settle()
+    world.written()
+    await world.alice.edits_comment(comment, "/priority P1\n\nand, by the way,\n\n/status")
+    await world.settle()
+    assert world.written() == ["#1 comment: The task is **pending** since 2026-03-02 09:00 UTC, P1."]
+    assert (await world.events(issue)).count("command_run") == 2
+    await world.alice.edits_comment(comment, "Never mind.")
+    await world.settle()
+    assert world.written() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "> /retry",
+        "```\n/retry\n```",
+        "    /retry",
+        "Use `/retry` for that.",
+        "See /retry in the middle of a line",
+        "- /retry",
+        "<!-- \n/retry\n-->",
+        "/home/alice/shop is where it is",
+    ],
+)
+async def test_talk_about_commands_is_no_command(world: World, text: str) -> None:
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    world.written()
+    await world.says(issue, text)
+    assert world.written() == []
+
+
+async def test_a_person_claims_and_releases(world: World) -> None:
+    """Every agent is busy; bob takes the task, thinks better of it, and gives it back."""
+    world.agent("claude", Stalls())
+    bob = world.person("bob", "write")
+    await world.files("Keep claude busy", body("Keep claude busy.", needs="docs"))
+    issue = await world.files("Write the manual", body(needs="docs"))
+    world.written()
+
+    await world.says(issue, "/claim", by=bob)
+    assert world.status(issue) == "in-progress"
+    assert "agent:bob" in issue.label_names
+    assert "Work on the branch `task/2-1`" in _answer(world, 2)
+    assert world.written() == [
+        "#2 reaction eyes",
+        "label agent:bob",
+        "#2 labels status:in-progress",
+        "#2 card edited",
+        "#2 reaction rocket",
+        "#2 comment: Write the manual (#2)".replace("#2)", "#\u200b2)")
+        if False
+        else "#2 comment: Write the manual (#2)",
+    ]
+    await world.says(issue, "/claim")
+    assert "`bob` is at work on it. `/release` it first." in _answer(world, 2)
+    world.written()
+
+    world.hub.grant(world.shop, bob, "read")  # bob left the team, but still holds the task
+    await world.says(issue, "/release", by=bob)
+    assert world.status(issue) == "ready"
+    assert "agent:bob" not in issue.label_names
+    assert world.written() == [
+        "#2 reaction eyes",
+        "#2 labels status:ready",
+        "#2 card edited",
+        "#2 reaction rocket",
+    ]
+
+
+async def test_release_takes_the_task_from_an_agent(world: World) -> None:
+    codex = world.agent("codex", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    world.written()
+    codex.script = WritesFiles(TAX)
+    await world.says(issue, "/release")
+    assert world.status(issue) == "done"
+    assert (await world.task(issue)).history[0].outcome == "released"
+    assert world.written()[:4] == ["#1 reaction eyes", "#1 card edited", "run cancelled", "#1 reaction rocket"]
+
+
+async def test_priority(world: World) -> None:
+    ted = world.person("ted", "triage")
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    world.written()
+    await world.says(issue, "/priority p1", by=ted)
+    assert world.written() == ["#1 reaction eyes", "#1 labels status:pending", "#1 card edited", "#1 reaction rocket"]
+    assert "P1" in issue.label_names
+    await world.says(issue, "/priority urgent", by=ted)
+    assert world.written() == [
+        "#1 reaction eyes",
+        "#1 reaction confused",
+        "#1 comment: Say which priority: `/priority P0`, `/priority P1` or `/priority P2`.",
+    ]
+
+
+async def test_complete_says_what_is_missing_on_the_pull_request(world: World) -> None:
+    world.agent("codex", WritesFiles(TAX))
+    issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
+    world.written()
+    await world.says(world.pull.issue, "/complete")
+    assert world.written() == [
+        "#2 reaction eyes",
+        "#2 reaction confused",
+        "#2 comment: It cannot be merged yet:",
+    ]
+    assert "1 of 1 acceptance criteria are not ticked: “it is so”" in _answer(world, 2)
+    assert world.status(issue) == "review"
+
+
+async def test_retry_has_nothing_to_do(world: World) -> None:
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    world.written()
+    await world.says(issue, "/retry")
+    assert world.written()[-1] == "#1 comment: There is nothing to retry: the task is pending."
+
+
+async def test_an_issue_that_is_no_task(world: World) -> None:
+    issue = await world.alice.opens_issue(world.shop, "A question", "How much is the tax?")
+    await world.says(issue, "/status")
+    assert world.written() == [
+        "#1 reaction eyes",
+        "#1 reaction confused",
+        f"#1 comment: {how_to_begin().strip()}",
+    ]
+    await world.says(issue, "/help")
+    assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 comment: Commands"]
+
+
+async def test_a_word_that_is_no_command_on_an_issue_that_is_no_task(world: World) -> None:
+    """Other bots have commands of their own; where nobody works with tasks, silence."""
+    issue = await world.alice.opens_issue(world.shop, "A question", "How much is the tax?")
+    await world.says(issue, "/gcbrun")
+    assert world.written() == []
+
+
+async def test_the_bot_does_not_talk_to_itself(world: World) -> None:
+    codex = world.agent("codex", WritesFiles(TAX))
+    issue = await world.files("Add /help", body("Say this:\n\n/retry\n", needs="tests"))
+    assert world.status(issue) == "done"
+    assert len(codex.works) == 1
+    assert world.written() == delivered(1, 2, "codex", card="card")

@@ -1,0 +1,113 @@
+"""The repository's configuration, and repositories that come, go and change their names."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.agents import Stalls, WritesFiles
+from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
+from tests.scenarios.world import World, opened
+from tests.scenarios.writes import delivered
+
+TAX = {"shop/tax.py": "RATE = 0.19\n"}
+
+
+@pytest.fixture
+async def bare(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
+    """The shop without a configuration: the bot only observes."""
+    async with opened(tmp_path, database_url, {**CODE, **WORKFLOWS}) as it:
+        yield it
+
+
+async def test_without_a_configuration_the_bot_only_observes(bare: World) -> None:
+    issue = await bare.files("Add the tax rate", body(needs="tests"))
+    await bare.later(minutes=20)
+    assert bare.written() == []
+
+    await bare.says(issue, "/status")
+    written = bare.written()
+    assert written[0] == "#1 reaction confused"
+    assert written[1].startswith("#1 comment: I only watch this repository so far")
+    assert len(written) == 2
+    await bare.says(issue, "/deploy now")
+    assert bare.written() == []
+
+
+async def test_a_configuration_that_comes_later_finds_the_issues_that_are_there(bare: World) -> None:
+    codex = bare.agent("codex", WritesFiles(TAX))
+    issue = await bare.files("Add the tax rate", body(needs="tests"))
+    await bare.alice.labels(issue, "task")  # the form's label did not exist yet, so GitHub had dropped it
+    ordinary = await bare.alice.opens_issue(bare.shop, "A question", "Why?")
+    await bare.settle()
+    await bare.alice.pushes(bare.shop, "main", {CONFIG_PATH: CONFIG})
+    await bare.settle()
+    assert bare.status(issue) == "done"
+    assert len(codex.works) == 1
+    assert ordinary.comments == []
+    bare.written()
+
+
+async def test_a_bad_configuration_leaves_the_last_good_one_in_force(world: World) -> None:
+    world.agent("codex", WritesFiles(TAX))
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: "version: 1\nagent: {}\n"})
+    await world.settle()
+    assert world.written() == []
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert world.status(issue) == "done"
+    assert world.written() == delivered(1, 2, "codex", card="card")
+
+
+async def test_an_agent_that_the_configuration_gains_takes_what_waits_for_it(world: World) -> None:
+    issue = await world.files("Port it", body(needs="cobol"))
+    assert world.status(issue) == "pending"
+    world.written()
+    grace = world.agent("grace", WritesFiles(TAX))
+    agents = {"grace": {"adapter": "actions", "workflow": "agent.yml", "capabilities": ["cobol"]}}
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(agents=agents)})
+    await world.settle()
+    assert world.status(issue) == "done"
+    assert len(grace.works) == 1
+    world.written()
+
+
+async def test_a_dry_run_writes_only_the_card(world: World) -> None:
+    codex = world.agent("codex", WritesFiles(TAX))
+    await world.configures(config(dry_run=True))
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert world.written() == ["#1 card"]
+    assert "dry run: it would go to codex" in world.card(issue)
+    assert "**Dry run**: nothing but this card is written." in world.card(issue)
+    assert codex.works == []
+
+    await world.says(issue, "/explain")
+    assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", *_one_comment(world)]
+
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: CONFIG})
+    await world.settle()
+    assert world.status(issue) == "done"
+    assert len(codex.works) == 1
+    world.written()
+
+
+def _one_comment(world: World) -> list[str]:
+    return [f"#1 comment: {world.comments(world.shop.issue(1))[-1].splitlines()[0]}"]
+
+
+async def test_a_renamed_repository_goes_on_working(world: World) -> None:
+    world.agent("codex", WritesFiles(TAX))
+    world.hub.rename(world.shop, "boutique")
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert world.status(issue) == "done"
+    assert world.written() == delivered(1, 2, "codex", card="card")
+
+
+async def test_an_uninstalled_app_is_silent(world: World) -> None:
+    world.agent("codex", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    world.written()
+    world.hub.tell_installation(world.installation, "installation", "deleted")
+    await world.settle()
+    await world.later(hours=9)
+    assert world.written() == []
+    assert world.status(issue) == "in-progress"

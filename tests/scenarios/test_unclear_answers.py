@@ -1,0 +1,64 @@
+"""GitHub answers with an error and did it, or did not, or does not answer: nothing twice, nothing lost."""
+
+import pytest
+
+from sandbox.agents import WritesFiles
+from sandbox.faults import AnswerKind
+from tests.scenarios.shop import body
+from tests.scenarios.world import World
+
+TAX = {"shop/tax.py": "RATE = 0.19\n"}
+WRITES = (
+    "issues/set-labels",
+    "issues/create-comment",
+    "issues/update-comment",
+    "repos/create-dispatch-event",
+    "checks/create",
+    "pulls/merge",
+)
+
+
+@pytest.mark.parametrize("kind", ["500-done", "502-not-done", "hang-done", "hang-not-done", "403-secondary"])
+async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: AnswerKind) -> None:
+    codex = world.agent("codex", WritesFiles(TAX))
+    for operation in WRITES:
+        world.hub.faults.answer(operation, kind)
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    for _ in range(6):
+        await world.later(seconds=70)
+    assert world.status(issue) == "done"
+    assert len(codex.works) == 1
+    assert "**Status** | done" in world.card(issue)  # the one card
+    assert world.comments(issue) == []
+    assert len([run for run in world.shop.check_runs(world.pull.head_sha) if run.name == "conflict-first"]) == 1
+    world.written()
+
+
+async def test_the_card_is_changed_before_its_first_version_is_known_to_be_there(world: World) -> None:
+    """The card was made, but the answer was lost; meanwhile the task changed."""
+    world.hub.faults.answer("issues/create-comment", "500-done")
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    await world.alice.labels(issue, "P0")
+    await world.settle()
+    await world.later(seconds=5)
+    assert "**Priority** | P0" in world.card(issue)
+    world.written()
+
+
+async def test_an_expired_token_is_renewed(world: World) -> None:
+    world.agent("codex", WritesFiles(TAX))
+    world.hub.faults.answer("issues/set-labels", "401-expired")
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    await world.later(seconds=5)
+    assert world.status(issue) == "done"
+    world.written()
+
+
+async def test_an_hour_later_the_token_is_another(world: World) -> None:
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    await world.later(hours=2)
+    world.agent("codex", WritesFiles(TAX))
+    await world.alice.edits_issue(issue, body=body(needs="tests"))
+    await world.settle()
+    assert world.status(issue) == "done"
+    world.written()
