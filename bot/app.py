@@ -121,9 +121,16 @@ async def _database_url(settings: Settings, stack: AsyncExitStack) -> str:
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     server = EmbeddedPostgres(settings.data_dir)
-    url = await asyncio.to_thread(server.start)
-    stack.callback(server.stop)
-    return url
+    # Whoever is stopped while it starts cannot stop the thread: what that has started is stopped when it is there.
+    starting = asyncio.create_task(asyncio.to_thread(server.start))
+
+    async def stop() -> None:
+        await asyncio.wait({starting})
+        if starting.exception() is None:
+            server.stop()
+
+    stack.push_async_callback(stop)
+    return await asyncio.shield(starting)
 
 
 def _web(webhook: WebhookEndpoint, health: Health) -> web.Application:

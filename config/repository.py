@@ -109,7 +109,8 @@ class Limits(Section):
         1000,
         ge=1,
         le=100_000,
-        description="Open tasks in the queue; further ones are parked until there is room. Checked, but without effect in this version.",
+        description="Open tasks in the queue; further ones are parked until there is room. "
+        "Checked, but without effect in this version.",
     )
 
 
@@ -141,7 +142,8 @@ class Progress(Section):
         Annotated[str, AfterValidator(_quiet), WithJsonSchema({"type": "string", "pattern": QUIET_PATTERN})] | None
     ) = Field(
         None,
-        description='When to leave people alone: `"22:00-07:00 Europe/Berlin"`. Never quiet if absent. Checked, but without effect in this version.',
+        description='When to leave people alone: `"22:00-07:00 Europe/Berlin"`. Never quiet if absent. '
+        "Checked, but without effect in this version.",
     )
 
     def is_quiet(self, now: datetime) -> bool:

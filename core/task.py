@@ -135,6 +135,7 @@ class Pull:
     checks_asked_at: datetime | None = None
     approvals: Mapping[int, Approval] = field(default_factory=dict)  # by the reviewer's id
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
+    tried_base_sha: str | None = None  # the base's SHA at that trial
     merge_requested_sha: str | None = None
     merge_round: int = 0  # how often we asked for the merge; makes each request an effect of its own
     dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice

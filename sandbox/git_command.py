@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from sandbox.processes import start_process
 
 
 class GitError(Exception):
@@ -76,7 +77,7 @@ async def git_process(
 
     A cancelled caller takes the process with it. Raises GitError when the status is not one of `allowed`.
     """
-    process = await asyncio.create_subprocess_exec(
+    process = await start_process(
         "git",
         *arguments,
         cwd=directory,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from sandbox.processes import start_process
 from sandbox.auth import Credential, authenticate
 from sandbox.errors import ApiError
 from sandbox.git import GitRepository
@@ -64,7 +65,7 @@ async def answer(repository: GitRepository, request: web.Request, rest: str, log
             "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
         }
     )
-    process = await asyncio.create_subprocess_exec(
+    process = await start_process(
         str(backend_path()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

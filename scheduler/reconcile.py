@@ -95,5 +95,5 @@ async def _review(work: Work, github: GitHub, row: RepositoryRow) -> None:
                 continue
             if pull.checks is ChecksState.PENDING:
                 await unit.want(task.number, ReadChecks(task.number, pull.head_sha))
-            if pull.open and pull.mergeable_sha is None:
+            if pull.open and pull.base == row.default_branch and pull.tried_base_sha != head:
                 await unit.apply(task.number, BaseMoved(pull.base, head))

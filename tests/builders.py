@@ -14,6 +14,7 @@ from core.deadlines import DeadlineKind, deadlines_of
 from core.decide import Context, Decision, decide
 from core.effects import Comment, Effect, StartAgent
 from core.events import EventType
+from core.labels import labels_of
 from core.readiness import Surroundings
 from core.signals import (
     AgentStarted,
@@ -207,6 +208,7 @@ class Story:
         if decision.task is not None:
             holds_always(decision.task, self.policy)
         for effect in decision.effects:
+            assert effect.key
             assert effect_from_json(type(effect).__name__, effect_to_json(effect)) == effect
         self.known, self.last = decision.task, decision
         return decision
@@ -347,8 +349,6 @@ def _is_blind(signal: Signal) -> bool:
 
 def holds_always(task: Task, config: RepositoryConfig) -> None:
     """What is true of any task after any decision."""
-    from core.labels import labels_of
-
     labels = labels_of(task)
     assert [label for label in labels if label.startswith("status:")] == [f"status:{task.status}"]
     assert len([label for label in labels if label in {"P0", "P1", "P2"}]) == 1

@@ -87,7 +87,9 @@ async def comment(effect: Comment, errand: Errand) -> Sent:
 async def _find_comment(number: int, marker: str, errand: Errand) -> int | None:
     """Our own comment with this marker. Whoever else writes one only fools himself: the author is checked."""
     for there in await errand.github.list_comments(errand.name, number):
-        if there.user and there.user.id == errand.identity.bot_id and marker in there.body:
+        # At the end, because we also quote what others wrote, and that may quote a marker.
+        last_line = there.body.rstrip().rpartition("\n")[2]
+        if there.user and there.user.id == errand.identity.bot_id and last_line.startswith(marker):
             return there.id
     return None
 

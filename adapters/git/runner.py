@@ -108,15 +108,17 @@ class Git:
         """
         command = arguments[0]
         try:
-            process = await asyncio.create_subprocess_exec(
-                self._executable,
-                *arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                cwd="/" if git_dir is None else git_dir,
-                env=self._environment(git_dir, environment or {}, config or {}),
-                start_new_session=True,  # a group of its own, so that its helpers die with it
+            process = await _started(
+                asyncio.create_subprocess_exec(
+                    self._executable,
+                    *arguments,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    cwd="/" if git_dir is None else git_dir,
+                    env=self._environment(git_dir, environment or {}, config or {}),
+                    start_new_session=True,  # a group of its own, so that its helpers die with it
+                )
             )
         except OSError as error:
             raise GitError(command, -1, f"cannot start: {error.strerror}") from error
@@ -152,6 +154,20 @@ class Git:
         if git_dir is not None:
             environment["GIT_DIR"] = str(git_dir)
         return {**environment, **more}
+
+
+async def _started(start: Coroutine[Any, Any, Process]) -> Process:
+    """The process, once it runs; one that nobody waits for any more is ended.
+
+    Cancelled between the start of the process and the opening of its pipes, asyncio waits for ever (seen with Python
+    3.11), and with it the shutdown. So the start itself is never cancelled.
+    """
+    starting = asyncio.create_task(start)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _end(await starting)
+        raise
 
 
 async def check_git_version(git: Git) -> tuple[int, int]:

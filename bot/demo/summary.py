@@ -15,6 +15,7 @@ from bot.demo.stage import Stage
 from bot.demo.watch import Snapshot
 from bot.metrics import percentile
 from core.task import Status
+from sandbox.processes import start_process
 from sandbox import RequestRecord
 from sandbox.git_command import GitError, git_process
 
@@ -123,7 +124,7 @@ async def _in_git(stage: Stage, clone: Path) -> tuple[list[str], tuple[str, ...]
 
 
 async def _run_tests(folder: Path) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
+    process = await start_process(
         sys.executable,
         *("-m", "unittest"),
         cwd=folder,

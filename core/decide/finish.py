@@ -8,7 +8,7 @@ from core.done import done_gaps, merge_gaps
 from core.effects import CheckRun, CloseIssue, MergePull
 from core.events import EventType
 from core.lifecycle import Trigger, allows
-from core.task import ChecksState, Flag, Status
+from core.task import ChecksState, Flag, Pull, Status
 from core.texts import DONE_CHECK, done_check
 
 
@@ -32,7 +32,7 @@ def evaluate(draft: Draft) -> None:
     if pull.checks not in (ChecksState.SUCCESS, ChecksState.NONE) or pull.mergeable_sha != pull.head_sha:
         return  # what is still under way will tell us when it has ended
     gaps = merge_gaps(task, draft.policy.merge.review)
-    _show(draft, gaps)
+    _show(draft, pull, gaps)
     if not gaps and draft.policy.merge.auto and pull.merge_requested_sha != pull.head_sha:
         round_ = pull.merge_round + 1
         draft.set_pull(merge_requested_sha=pull.head_sha, merge_round=round_)
@@ -49,11 +49,8 @@ def ask_again(draft: Draft) -> None:
         draft.task = draft.task.unflagged(Flag.BLOCKED)
 
 
-def _show(draft: Draft, gaps: tuple[str, ...]) -> None:
+def _show(draft: Draft, pull: Pull, gaps: tuple[str, ...]) -> None:
     """Say on the pull request what is missing; only when that changed, because every write costs."""
-    pull = draft.task.pull
-    if pull is None:
-        return
     conclusion, title, summary = done_check(draft.task, gaps)
     shown = f"{pull.head_sha}:{conclusion}:{summary}"
     if shown == pull.dod_shown or (pull.dod_shown is None and not gaps and draft.policy.merge.auto):

@@ -27,7 +27,7 @@ def tried(draft: Draft, signal: MergeTried) -> None:
         _conflict(draft, signal, pull)
         return
     # Where the merge could not be tried, GitHub's own refusal of conflicts is still behind us.
-    draft.set_pull(mergeable_sha=pull.head_sha)
+    draft.set_pull(mergeable_sha=pull.head_sha, tried_base_sha=signal.base_sha or None)
     if Flag.CONFLICT in draft.task.flags:
         draft.task = draft.task.unflagged(Flag.CONFLICT)
         draft.tell(EventType.CONFLICT_RESOLVED, pull=pull.number)

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sandbox.processes import start_process
 from sandbox.actions.composite import run_composite
 from sandbox.actions.expressions import ExpressionError, condition, interpolate, text
 from sandbox.actions.workflow import JobSpec, StepSpec
@@ -190,7 +191,7 @@ class StepRunner:
         for file in files.values():
             file.write_text("")
         path = os.pathsep.join([*reversed(self._paths), os.environ.get("PATH", "/usr/bin:/bin")])
-        process = await asyncio.create_subprocess_exec(
+        process = await start_process(
             *_BASH,
             *(["-o", "pipefail"] if pipefail else []),
             "-c",

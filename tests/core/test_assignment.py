@@ -57,7 +57,10 @@ class TestWhoMayHaveIt:
             ([attempt(1, "codex", "silent")], "fell silent on attempt 1"),
             ([attempt(1, "codex", "silent"), attempt(2, "claude")], None),
             ([attempt(1, "codex"), attempt(2, "codex", "released", blamed=False)], None),
-            ([attempt(1, "codex"), attempt(2, "codex", blamed=False), attempt(3, "codex")], "two failed attempts in a row"),
+            (
+                [attempt(1, "codex"), attempt(2, "codex", blamed=False), attempt(3, "codex")],
+                "two failed attempts in a row",
+            ),
         ],
     )  # fmt: skip
     def test_failures_that_send_the_task_to_somebody_else(self, history: list[Attempt], reason: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.command_parser import parse_commands
-from core.commands import COMMANDS, ROLES, at_least, nearest, refusal
+from core.commands import COMMANDS, ROLES, Command, at_least, nearest, refusal
 from core.decide.commands import _RULES
 from core.task import Actor
 from tests.builders import ALICE, MALLORY, Story
@@ -16,10 +16,8 @@ def test_every_command_has_a_rule_and_every_rule_a_command() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=str)
-def test_every_command_explains_itself(command: object) -> None:
-    from core.commands import Command
+def test_every_command_explains_itself(command: Command) -> None:
 
-    assert isinstance(command, Command)
     assert command.help.endswith(".")
     assert command.role in ROLES
     (parsed,) = parse_commands(command.example, COMMANDS)

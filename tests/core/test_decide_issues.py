@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from core.decide import decide
+from core.decide.draft import Draft
 from core.decide.issues import digest
 from core.effects import CancelAgent, CloseIssue, SetLabels, UpsertCard
 from core.events import EventType
+from core.labels import labels_for
 from core.signals import ChecksSeen, IssueSeen
 from core.task import ChecksState, Flag, Kind, Priority, Status
-from tests.builders import ALICE, BOB, MALLORY, NOW, SHA, Story, body, issue
+from tests.builders import ALICE, BOB, MALLORY, NOW, SHA, Story, body, issue, policy
 
 
 class TestANewIssue:
@@ -393,3 +395,15 @@ class TestTheStateOfTheIssue:
 def test_no_task_and_no_signal_of_an_issue_is_nothing() -> None:
     story = Story()
     assert decide(None, ChecksSeen(SHA, ChecksState.SUCCESS), story.context).effects == ()
+
+
+def test_a_repository_has_every_label_its_tasks_can_need() -> None:
+    names = labels_for(policy())
+    assert {"task", "P0", "status:ready", "needs-human", "needs:python", "needs:docs", "agent:codex"} <= set(names)
+    assert len(names) == len(set(names))
+
+
+def test_a_rule_that_forgets_to_look_for_a_pull_request_is_told_so() -> None:
+    story = Story().ready()
+    with pytest.raises(ValueError, match="#1 has no pull request"):
+        Draft(story.task, story.context).set_pull(draft=True)

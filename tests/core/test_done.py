@@ -11,8 +11,8 @@ from core.done import done_gaps, merge_gaps, review_gap
 from core.task import Approval, ChecksState, Task
 from tests.builders import SHA, SHA2, Story, body
 
-OPEN = {"merged": False, "mergeable_sha": SHA}
-MERGED = {"merged": True, "open": False}
+OPEN: dict[str, Any] = {"merged": False, "mergeable_sha": SHA}
+MERGED: dict[str, Any] = {"merged": True, "open": False}
 
 
 def task(*, ticked: bool = True, criteria: tuple[str, ...] = ("a", "b"), **pull: Any) -> Task:

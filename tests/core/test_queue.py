@@ -9,7 +9,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.queue import chain_lengths, cycle_through, order
+from core.queue import chain_lengths, cycle_through, knot_of, order
 from core.task import Priority, Task
 from tests.builders import NOW, Story
 
@@ -59,6 +59,31 @@ def test_a_cycle_is_named_from_its_start_by_the_shortest_way() -> None:
     assert cycle_through({1: (2, 3), 2: (4,), 3: (1,), 4: (1,)}, 1) == (1, 3)
     assert cycle_through({1: (1,)}, 1) == (1,)
     assert cycle_through({1: (2,), 2: (3,), 3: (2,)}, 1) == ()
+
+
+def test_the_knot_is_everybody_on_a_cycle_through_the_task() -> None:
+    graph = {1: (2, 4), 2: (3,), 3: (1, 2), 4: (5,), 5: (), 6: (1,)}
+    assert knot_of(graph, 1) == {1, 2, 3}
+    assert knot_of(graph, 6) == knot_of(graph, 4) == frozenset()
+
+
+@plain
+@given(graphs, st.integers(1, 7))
+def test_the_knot_agrees_with_asking_each_task_for_its_way_back(graph: dict[int, list[int]], start: int) -> None:
+    there = {n for n in {*graph, start} if _way(graph, start, n) and _way(graph, n, start)}
+    assert knot_of(graph, start) == there
+
+
+def _way(graph: dict[int, list[int]], start: int, end: int) -> bool:
+    ahead, found = list(graph.get(start, ())), set[int]()
+    while ahead:
+        number = ahead.pop()
+        if number == end:
+            return True
+        if number not in found:
+            found.add(number)
+            ahead += graph.get(number, ())
+    return False
 
 
 @plain

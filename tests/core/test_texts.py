@@ -21,7 +21,7 @@ from core.decide.attempts import call_person
 from core.decide.draft import Draft
 from core.done import done_gaps, merge_gaps
 from core.signals import MergeTried
-from core.task import Candidate, ChecksState, Choice, Flag, Task
+from core.task import Candidate, ChecksState, Choice, Flag, Pull, Task
 from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
@@ -267,7 +267,7 @@ class TestHostileText:
         assert "git switch 'x;curl$IFS`evil`'\n" in summary
 
 
-def _pull():  # type: ignore[no-untyped-def]  # the story's own type
+def _pull() -> Pull:
     return Story().ready().in_review().pull
 
 

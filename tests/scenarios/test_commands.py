@@ -1,7 +1,5 @@
 """Slash commands: who may say what, where, and how the bot answers."""
 
-import pytest
-
 from core.texts import how_to_begin
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
@@ -40,28 +38,27 @@ async def test_help_status_and_explain_are_for_everybody(world: World) -> None:
     assert (await world.events(issue)).count("command_run") == 3
 
 
-@pytest.mark.parametrize(
-    ("words", "role", "needed"),
-    [
-        ("/claim", "triage", "write access, or whoever holds the task"),
-        ("/release", "triage", "write access, or whoever holds the task"),
-        ("/retry", "triage", "write access"),
-        ("/complete", "triage", "write access, or whoever holds the task"),
-        ("/ready", "read", "triage access"),
-        ("/priority P0", "read", "triage access"),
-    ],
-)
-async def test_who_may_not(world: World, words: str, role: str, needed: str) -> None:
-    person = world.person("rita", role)
+MAY_NOT = [
+    ("/claim", "triage", "write access, or whoever holds the task"),
+    ("/release", "triage", "write access, or whoever holds the task"),
+    ("/retry", "triage", "write access"),
+    ("/complete", "triage", "write access, or whoever holds the task"),
+    ("/ready", "read", "triage access"),
+    ("/priority P0", "read", "triage access"),
+]
+
+
+async def test_who_may_not(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     world.written()
-    await world.says(issue, words, by=person)
-    word = words.split()[0]
-    assert world.written() == [
-        "#1 reaction eyes",
-        "#1 reaction confused",
-        f"#1 comment: `{word}` needs {needed}; you have {role} access to this repository.",
-    ]
+    for words, role, needed in MAY_NOT:
+        await world.says(issue, words, by=world.person(f"{role}er", role))
+        word = words.split()[0]
+        assert world.written() == [
+            "#1 reaction eyes",
+            "#1 reaction confused",
+            f"#1 comment: `{word}` needs {needed}; you have {role} access to this repository.",
+        ]
 
 
 async def test_an_unknown_word_gets_the_nearest_command(world: World) -> None:
@@ -104,24 +101,24 @@ async def test_of_an_edited_comment_only_what_is_new_runs(world: World) -> None:
     assert world.written() == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "> /retry",
-        "```\n/retry\n```",
-        "    /retry",
-        "Use `/retry` for that.",
-        "See /retry in the middle of a line",
-        "- /retry",
-        "<!-- \n/retry\n-->",
-        "/home/alice/shop is where it is",
-    ],
-)
-async def test_talk_about_commands_is_no_command(world: World, text: str) -> None:
+TALK = [
+    "> /retry",
+    "```\n/retry\n```",
+    "    /retry",
+    "Use `/retry` for that.",
+    "See /retry in the middle of a line",
+    "- /retry",
+    "<!-- \n/retry\n-->",
+    "/etc/hosts is where it is",
+]
+
+
+async def test_talk_about_commands_is_no_command(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     world.written()
-    await world.says(issue, text)
-    assert world.written() == []
+    for text in TALK:
+        await world.says(issue, text)
+        assert world.written() == [], text
 
 
 async def test_a_person_claims_and_releases(world: World) -> None:

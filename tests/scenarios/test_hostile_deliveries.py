@@ -1,0 +1,252 @@
+"""What comes to the endpoint that is no delivery of GitHub's, and what operators ask the bot."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from adapters.database import tables as t
+from sandbox.agents import WritesFiles
+from tests.scenarios.shop import body
+from tests.scenarios.world import SECRET, World
+from tests.scenarios.writes import delivered
+
+GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of no particular manners."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def _sign(raw: bytes, secret: str = SECRET) -> str:
+    return "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+
+
+async def _post(
+    world: World,
+    http: aiohttp.ClientSession,
+    raw: bytes = b"{}",
+    headers: Mapping[str, str | None] | None = None,
+    *,
+    secret: str = SECRET,
+) -> tuple[int, str]:
+    """Post a delivery, rightly signed unless `headers` (None leaves one out) say otherwise; gives status and reason."""
+    usual: dict[str, str | None] = {
+        "Content-Type": "application/json",
+        "X-GitHub-Delivery": GUID,
+        "X-GitHub-Event": "issues",
+        "X-Hub-Signature-256": _sign(raw, secret),
+    }
+    sent = {name: value for name, value in {**usual, **(headers or {})}.items() if value is not None}
+    async with http.post(f"{world.address}/webhook", data=io.BytesIO(raw), headers=sent) as response:
+        answer = await response.json()
+        return response.status, answer.get("error") or answer["status"]
+
+
+async def _stored(world: World) -> int:
+    async with world.bot.database.transaction() as connection:
+        query = select(func.count()).select_from(t.deliveries).where(t.deliveries.c.guid == GUID)
+        return int((await connection.execute(query)).scalar_one())
+
+
+NO_DELIVERY: list[tuple[dict[str, str | None], int, str]] = [
+    ({"X-Hub-Signature-256": None}, 401, "X-Hub-Signature-256 is missing"),
+    ({"X-Hub-Signature-256": ""}, 401, "X-Hub-Signature-256 is missing"),
+    ({"X-Hub-Signature-256": "sha256=" + "0" * 64}, 401, "the signature does not fit"),
+    ({"X-Hub-Signature-256": _sign(b"{}").upper()}, 401, "the signature does not fit"),
+    ({"X-Hub-Signature-256": _sign(b"{}").removeprefix("sha256=")}, 401, "the signature does not fit"),
+    ({"X-Hub-Signature-256": "sha256=größer"}, 401, "the signature does not fit"),
+    ({"X-Hub-Signature-256": _sign(b"{}", "")}, 401, "the signature does not fit"),
+    (
+        {
+            "X-Hub-Signature-256": None,
+            "X-Hub-Signature": "sha1=" + hmac.new(SECRET.encode(), b"{}", hashlib.sha1).hexdigest(),
+        },
+        401,
+        "X-Hub-Signature-256 is missing",
+    ),
+    ({"X-GitHub-Delivery": None}, 400, "X-GitHub-Delivery"),
+    ({"X-GitHub-Delivery": "x' OR 1=1 --"}, 400, "X-GitHub-Delivery"),
+    ({"X-GitHub-Delivery": "a" * 101}, 400, "X-GitHub-Delivery"),
+    ({"X-GitHub-Event": None}, 400, "X-GitHub-Event"),
+    ({"X-GitHub-Event": "../issues"}, 400, "X-GitHub-Event"),
+    ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "application/json"),
+]
+NO_BODY: list[tuple[bytes, str]] = [
+    (b"", "not JSON"),
+    (b"payload=%7B%7D", "not JSON"),
+    (b'{"action": ', "not JSON"),
+    (b"\xff\xfe\x00", "not JSON"),
+    (b"[]", "not a JSON object"),
+    (b'"issues"', "not a JSON object"),
+    (b"[" * 100_000, "not JSON"),
+    (b'{"a":' * 100_000, "not JSON"),
+    (b'{"repository": []}', "`repository` has no usable id"),
+    (b'{"repository": {"id": "1"}}', "`repository` has no usable id"),
+    (b'{"repository": {"id": true}}', "`repository` has no usable id"),
+    (b'{"repository": {"id": 99999999999999999999}}', "`repository` has no usable id"),
+    (b'{"installation": {"id": -1}}', "`installation` has no usable id"),
+]
+
+
+async def test_what_is_no_delivery_is_refused_with_a_reason(world: World, http: aiohttp.ClientSession) -> None:
+    for headers, status, reason in NO_DELIVERY:
+        answered, why = await _post(world, http, headers=headers)
+        assert answered == status, headers
+        assert reason in why, headers
+        assert SECRET not in why
+    assert await _stored(world) == 0
+
+
+async def test_a_body_that_is_none_is_refused_with_a_reason(world: World, http: aiohttp.ClientSession) -> None:
+    for raw, reason in NO_BODY:
+        status, why = await _post(world, http, raw)
+        assert (status, reason in why) == (400, True), raw[:40]
+    assert await _stored(world) == 0
+
+
+OTHER_SHAPES: list[dict[str, object]] = [
+    {},
+    {"action": "opened"},
+    {"action": ["opened"], "issue": 7},
+    {"action": "opened", "issue": None, "repository": {"id": 1}, "installation": {"id": 1}},
+    {"action": "opened", "issue": {"number": "one"}, "sender": "mallory"},
+]
+
+
+async def test_a_signed_delivery_of_another_shape_harms_nobody(world: World, http: aiohttp.ClientSession) -> None:
+    for number, payload in enumerate(OTHER_SHAPES):
+        for event in ("issues", "issue_comment", "pull_request", "check_suite", "workflow_run", "installation", "push"):
+            headers = {"X-GitHub-Delivery": f"{event.replace('_', '-')}-{number}", "X-GitHub-Event": event}
+            status, _ = await _post(world, http, json.dumps(payload).encode(), headers)
+            assert status == 202
+    await world.settle()
+    for _ in range(6):
+        await world.later(minutes=10)
+    assert world.written() == []
+    world.agent("codex", WritesFiles({"a.txt": "a\n"}))
+    await world.files("Add a file", body(needs="tests"))
+    assert world.written() == delivered(1, 2, "codex", card="card")
+
+
+async def test_events_that_nobody_asked_for_are_ignored(world: World, http: aiohttp.ClientSession) -> None:
+    assert await _post(world, http, headers={"X-GitHub-Event": "star"}) == (200, "ignored")
+    assert await _post(world, http, headers={"X-GitHub-Event": "ping"}) == (200, "pong")
+    assert await _stored(world) == 0
+
+
+async def test_a_secret_is_rotated(world: World, http: aiohttp.ClientSession) -> None:
+    """While both are valid, deliveries signed with either are taken; a third one never."""
+    await world.stop()
+    world.env = {**world.env, "GITHUB_WEBHOOK_SECRET": f"the-next-secret,{SECRET}"}
+    await world.start()
+    assert await _post(world, http) == (202, "accepted")
+    other = {"X-GitHub-Delivery": GUID.replace("7", "8")}
+    assert await _post(world, http, headers=other, secret="the-next-secret") == (202, "accepted")
+    assert (await _post(world, http, secret="another"))[0] == 401
+
+
+async def test_a_delivery_of_25_megabytes_is_taken_and_a_larger_one_refused(
+    world: World, http: aiohttp.ClientSession
+) -> None:
+    frame = b'{"action": "opened", "x": "%s"}'
+    large = frame % (b"x" * (25 * MEGABYTE - len(frame) + 2))
+    assert len(large) == 25 * MEGABYTE
+    assert await _post(world, http, large) == (202, "accepted")
+    too_large = frame % (b"x" * (26 * MEGABYTE))
+    status, why = await _post(world, http, too_large, {"X-GitHub-Delivery": "another"})
+    assert (status, "larger than" in why) == (413, True)
+
+
+async def test_the_same_guid_is_taken_once(world: World, http: aiohttp.ClientSession) -> None:
+    assert await _post(world, http, b'{"action": "opened"}') == (202, "accepted")
+    assert await _post(world, http, b'{"action": "closed"}') == (200, "already received")
+    assert await _stored(world) == 1
+
+
+async def test_what_operators_ask(world: World, http: aiohttp.ClientSession) -> None:
+    world.agent("codex", WritesFiles({"a.txt": "a\n"}))
+    await world.files("Add a file", body(needs="tests"))
+    await world.later(minutes=1)
+    world.written()
+    async with http.get(f"{world.address}/healthz") as response:
+        health = await response.json()
+        assert response.status == 200
+        assert health["status"] == "ok"
+        assert len(health["build_sha"]) >= 7
+        assert 60 <= health["uptime_seconds"] < 61
+    async with http.get(f"{world.address}/readyz") as response:
+        assert (response.status, await response.json()) == (200, {"status": "ready"})
+    async with http.get(f"{world.address}/metrics") as response:
+        assert response.status == 200
+        lines = (await response.text()).splitlines()
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert float(values["assignment_latency_ms_count"]) == 1
+    assert float(values["task_completion_rate"]) == 1
+    for name in (
+        "queue_depth",
+        "active_tasks",
+        "reassignments_total",
+        "conflicts_total",
+        "error_rate",
+        "outbox_depth",
+    ):
+        assert float(values[name]) == 0, name
+    for name in ("p95_assignment_latency_ms", "orchestrator_memory_usage_mb", "orchestrator_memory_limit_mb"):
+        assert float(values[name]) > 0, name
+    assert any(name.startswith("github_budget_left{") for name in values)
+
+
+async def test_the_age_of_the_last_sign_of_life(world: World, http: aiohttp.ClientSession) -> None:
+    world.agent("codex", WritesFiles({"a.txt": "a\n"}), think=3600)
+    await world.files("Add a file", body(needs="tests"))
+    await world.later(minutes=5)
+    world.written()
+    async with http.get(f"{world.address}/metrics") as response:
+        text = await response.text()
+    [line] = [line for line in text.splitlines() if line.startswith("agent_heartbeat_age_seconds{")]
+    assert 'agent="codex"' in line
+    assert 'repository="acme/shop"' in line
+    assert 300 <= float(line.rsplit(" ", 1)[1]) < 301
+
+
+async def test_not_ready_without_the_database(world: World, http: aiohttp.ClientSession) -> None:
+    database = world.bot.database
+    engine, database.engine = database.engine, _unreachable()
+    try:
+        async with http.get(f"{world.address}/readyz") as response:
+            answer = await response.json()
+            assert (response.status, answer["status"]) == (503, "not ready")
+        async with http.get(f"{world.address}/healthz") as response:
+            assert response.status == 200
+        # GitHub is told that it was not kept, and can be asked for it again.
+        async with http.post(
+            f"{world.address}/webhook",
+            data=b"{}",
+            headers={
+                "Content-Type": "application/json",
+                "X-GitHub-Delivery": GUID,
+                "X-GitHub-Event": "issues",
+                "X-Hub-Signature-256": _sign(b"{}"),
+            },
+        ) as response:
+            assert response.status >= 500
+    finally:
+        await database.engine.dispose()
+        database.engine = engine
+
+
+def _unreachable() -> AsyncEngine:
+    return create_async_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
