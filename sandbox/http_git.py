@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from sandbox.processes import start_process
 from sandbox.auth import Credential, authenticate
 from sandbox.errors import ApiError
 from sandbox.git import GitRepository
 from sandbox.git_command import git_environment
 from sandbox.git_objects import ZERO, RefChange
+from sandbox.processes import start_process
 from sandbox.pushes import after_push
 from sandbox.world import Repository, role_at_least
 

@@ -12,10 +12,11 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from asyncio.subprocess import Process
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 OLDEST_GIT: Final = (2, 39)
 """`merge-tree --write-tree` came with 2.38, its `--stdin` mode, which we use, with 2.39."""
@@ -187,7 +188,7 @@ async def check_git_version(git: Git) -> tuple[int, int]:
     return version
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -44,6 +44,8 @@ def run_demo(as_json: bool = False, story: Story = STORY, show: Show | None = No
     try:
         status = asyncio.run(_until_stopped(story, show))
     except KeyboardInterrupt:
+        show.close()
+        sys.stderr.write("Stopped; nothing is left behind.\n")
         status = ENDED[signal.SIGINT]
     except (GaveUp, NoCheckout, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
         show.close()

@@ -15,9 +15,9 @@ from bot.demo.stage import Stage
 from bot.demo.watch import Snapshot
 from bot.metrics import percentile
 from core.task import Status
-from sandbox.processes import start_process
 from sandbox import RequestRecord
 from sandbox.git_command import GitError, git_process
+from sandbox.processes import start_process
 
 TEST_SECONDS = 30.0  # for the shop's own tests, which take less than one
 # Calls that are no content of the repository's conversation: signing in, and the labels made once for all tasks.

@@ -107,7 +107,7 @@ def _tasks(shown: Snapshot, *, wide: bool) -> Table:
 def _row(task: Task, *, wide: bool) -> list[RenderableType]:
     kind = task.kind.value if wide else {Kind.FUNCTIONAL: "func", Kind.NON_FUNCTIONAL: "other"}[task.kind]
     style = STATUS_STYLES[task.status]
-    holder = task.lease.agent if task.lease else task.history[-1].agent if task.status is Status.DONE else ""
+    holder = task.lease.agent if task.lease else task.history[-1].agent if task.history and not task.is_open else ""
     return [
         str(task.number),
         Text(task.title, style="dim" if task.status is Status.DONE else ""),

@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.processes import start_process
 from sandbox.actions.composite import run_composite
 from sandbox.actions.expressions import ExpressionError, condition, interpolate, text
 from sandbox.actions.workflow import JobSpec, StepSpec
+from sandbox.processes import start_process
 from sandbox.world_runs import WorkflowStep
 
 TIME_LIMIT = 300.0  # seconds of the computer for one step; a job that hangs must not hang the sandbox

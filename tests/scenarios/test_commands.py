@@ -1,5 +1,8 @@
 """Slash commands: who may say what, where, and how the bot answers."""
 
+import pytest
+
+from bot.jobs import handle_delivery
 from core.texts import how_to_begin
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
@@ -231,3 +234,27 @@ async def test_the_bot_does_not_talk_to_itself(world: World) -> None:
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
     assert world.written() == delivered(1, 2, "codex", card="card")
+
+
+async def test_a_command_is_carried_out_once_though_the_bot_dies_right_after(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decided and kept, but killed before it could say that the delivery is handled: it is handled again."""
+    codex = world.agent("codex", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    with monkeypatch.context() as patch:
+        patch.setattr("bot.jobs.mark_delivery", _dies)
+        await world.alice.comments(issue, "/retry")
+        await world.hub.settled()
+        guid = world.hub.deliveries[-1].guid
+        with pytest.raises(SystemError):
+            await handle_delivery(world.bot.desk, guid)
+    await handle_delivery(world.bot.desk, guid)
+    await world.settle()
+    assert len(codex.works) == 2
+    assert (await world.events(issue)).count("command_run") == 1
+    assert world.written()[-1] == "#1 card edited"
+
+
+async def _dies(*_: object, **__: object) -> None:
+    raise SystemError("killed")

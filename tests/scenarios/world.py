@@ -9,8 +9,8 @@ has the same writes in the same order. A story about races sets `workers` higher
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,7 +22,6 @@ from sqlalchemy import func, select, text
 
 from adapters.database import store
 from adapters.database import tables as t
-from adapters.effects import SENDERS, Errand, Sent
 from adapters.github.exchange import RetryPolicy
 from bot.app import Bot, assemble, listening
 from bot.jobs import work_off
@@ -38,6 +37,7 @@ from scheduler.startup import discover
 from scheduler.sweep import sweep
 from scheduler.timer import revive
 from tests.scenarios.shop import CONFIG_PATH, FILES
+from tests.scenarios.stepping import BotClock, in_step
 from tests.scenarios.writes import line, writes_of
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -51,23 +51,6 @@ SECRET = "a-webhook-secret"
 def contract() -> Contract:
     """GitHub's own description, read once."""
     return Contract.load(DATA)
-
-
-@dataclass
-class BotClock:
-    """The sandbox's clock as the bot reads it: a millionth of a second later each time, so that before is before."""
-
-    clock: TurnedClock
-    readings: int = 0
-
-    def now(self) -> datetime:
-        """The time now."""
-        self.readings += 1
-        return self.clock.now() + timedelta(microseconds=self.readings)
-
-    async def sleep(self, seconds: float) -> None:
-        """Return when the clock was turned on by so many seconds."""
-        await self.clock.sleep(seconds)
 
 
 @dataclass
@@ -243,26 +226,6 @@ class World:
         while self._bots:
             _, stack = self._bots.pop()
             await stack.aclose()
-
-
-@contextmanager
-def in_step(hub: Sandbox) -> Iterator[None]:
-    """After each effect the bot waits until the world has reacted: agents, CI, and the deliveries about them."""
-    real = dict(SENDERS)
-
-    def waiting(send: Callable[[Any, Errand], Awaitable[Sent]]) -> Callable[[Any, Errand], Awaitable[Sent]]:
-        async def sends(effect: Any, errand: Errand) -> Sent:
-            sent = await send(effect, errand)
-            await hub.settled()
-            return sent
-
-        return sends
-
-    SENDERS.update({kind: waiting(send) for kind, send in real.items()})
-    try:
-        yield
-    finally:
-        SENDERS.update(real)
 
 
 @asynccontextmanager

@@ -1,0 +1,71 @@
+"""Tasks and moments for tests of the demo's picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.demo.watch import AgentRow, Snapshot
+from bot.demo.words import Happening
+from core.intake import Criterion, Intake
+from core.task import Actor, ChecksState, Kind, Lease, Priority, Pull, Status, Task
+
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ALICE = Actor(1, "alice")
+
+
+def task(number: int, title: str, status: Status, **more: Any) -> Task:
+    """A task as the database holds it."""
+    basis = Task(
+        repository_id=1,
+        repository="acme/shop",
+        number=number,
+        issue_id=100 + number,
+        title=title,
+        url=f"https://github.example/acme/shop/issues/{number}",
+        author=ALICE,
+        intake=Intake(goal="So be it.", criteria=(Criterion("It is so."),)),
+        fingerprint="f",
+        text_digest="d",
+        issue_open=True,
+        issue_updated_at=NINE,
+        created_at=NINE,
+        status=status,
+        status_since=NINE,
+        priority=Priority.P1,
+        kind=Kind.FUNCTIONAL,
+        kind_reason="because",
+    )
+    return replace(basis, **more)
+
+
+def lease(agent: str, number: int, attempt: int = 1) -> Lease:
+    """The right of an agent to work."""
+    return Lease(agent, attempt, f"task/{number}-{attempt}", NINE)
+
+
+def pull(number: int, **more: Any) -> Pull:
+    """An open pull request."""
+    basis = Pull(
+        number=number,
+        attempt=1,
+        branch="task/1-1",
+        base="main",
+        head_sha="a" * 40,
+        url="https://github.example/pull",
+        author=ALICE,
+        updated_at=NINE,
+        head_seen_at=NINE,
+        checks=ChecksState.PENDING,
+    )
+    return replace(basis, **more)
+
+
+def snapshot(*tasks: Task, happenings: tuple[Happening, ...] = (), expected: int | None = None) -> Snapshot:
+    """A moment with two agents."""
+    agents = (
+        AgentRow("codex", ("python", "tests"), (2,), 3, 1),
+        AgentRow("cursor", ("frontend",), (), 0, 0),
+    )
+    return Snapshot(12.34, len(tasks) if expected is None else expected, tasks, agents, happenings, 1)

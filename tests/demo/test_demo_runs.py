@@ -1,0 +1,90 @@
+"""The demo itself: from filed issues to merged code, and the same when agents fail."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.demo.run import run_demo
+from bot.demo.story import STORY, Cast
+from sandbox.agents import Crashes, Stalls
+
+ROOT = Path(__file__).parents[2]
+COMMAND = "import sys; from bot.cli import main; sys.argv = ['orchestrator', 'demo', '--json']; main()"
+
+
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """The demo sets logging up for itself; afterwards it is as it was."""
+    before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
+    yield
+    structlog.configure(**before)
+    logging.getLogger().handlers[:] = handlers
+
+
+def of_the_demo(folder: Path) -> list[str]:
+    """The processes that were started for a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").replace("\0", " ")
+        except OSError:
+            continue
+        if str(folder) in words:
+            found.append(words)
+    return found
+
+
+def test_the_demo_turns_eight_issues_into_merged_code(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)  # the embedded server runs as another user when we are root
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    [line] = done.stdout.splitlines()
+    told = json.loads(line)
+    assert (told["tasks"], told["done"], told["failed"], told["lost"]) == (8, 8, 0, 0)
+    assert 0 < told["assignment_latency_ms"]["p50"] <= told["assignment_latency_ms"]["p95"]
+    assert told["feedback_rounds"] >= 1
+    assert told["github_calls"]["pulls/merge"] >= 8
+    assert {"repos/create-dispatch-event", "actions/create-workflow-dispatch"} <= told["github_calls"].keys()
+    assert told["content_writes_per_task"] > 0
+    assert 0 < told["seconds"] < 60
+    assert not list(tmp_path.glob("orchestrator-demo-*"))
+    assert not of_the_demo(tmp_path)
+
+
+def test_it_ends_with_status_1_when_the_agents_fail_for_ever(
+    capsys: pytest.CaptureFixture[str], own_logs: None
+) -> None:
+    hopeless = replace(STORY, errands=STORY.errands[:2], agents={n: Cast(Crashes(), 0) for n in STORY.agents})
+    assert run_demo(as_json=True, story=hopeless) == 1
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert (told["tasks"], told["done"], told["failed"], told["lost"]) == (2, 0, 1, 1)
+    assert told["feedback_rounds"] == 3
+    assert "#1 Add voucher codes is failed, not done" in err
+    assert "shop/vouchers.py of the task Add voucher codes is not in main" in err
+
+
+def test_it_gives_up_when_nothing_moves(capsys: pytest.CaptureFixture[str], own_logs: None) -> None:
+    asleep = replace(STORY, errands=STORY.errands[:1], agents={n: Cast(Stalls(), 0) for n in STORY.agents}, limit=4)
+    assert run_demo(as_json=True, story=asleep) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "The demo gave up after 4 s. Still open:\n  #1 Add voucher codes: in-progress, at work" in err

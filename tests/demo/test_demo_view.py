@@ -1,0 +1,162 @@
+"""A newcomer understands what the demo shows."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bot.demo.picture import draw
+from bot.demo.show import LineShow, LiveShow, last_line, summary
+from bot.demo.summary import Outcome
+from bot.demo.view import View
+from bot.demo.watch import Snapshot
+from bot.demo.words import Happening, note
+from core.task import ChecksState, Status
+from tests.demo.demo_pieces import lease, pull, snapshot, task
+
+MOMENT = snapshot(
+    task(1, "Add voucher codes", Status.DONE, pull=pull(9, merged=True)),
+    task(2, "Take a voucher", Status.IN_PROGRESS, lease=lease("codex", 2, 2), attempt=2),
+    task(3, "Show the voucher", Status.READY, waits_for=("#2",)),
+    task(4, "Never oversell", Status.PENDING, missing=("It has no acceptance criteria: add a heading.",)),
+    happenings=(
+        Happening(1.0, "@alice filed #1 Add voucher codes", "person"),
+        Happening(9.5, "#2 goes back with feedback to learn from: CI failed: test", "bad"),
+    ),
+)
+OUTCOME = Outcome(
+    figures={
+        "tasks": 8,
+        "done": 8,
+        "failed": 0,
+        "lost": 0,
+        "assignment_latency_ms": {"p50": 120.4, "p95": 310.0},
+        "feedback_rounds": 1,
+        "github_calls": {"issues/get": 3, "pulls/merge": 8},
+        "content_writes_per_task": 12.5,
+        "seconds": 19.8,
+    },
+    problems=(),
+    proof=("its 27 tests pass",),
+)
+
+
+def drawn(moment: Snapshot, width: int = 110, height: int = 50) -> list[str]:
+    console = Console(width=width, height=height, file=io.StringIO(), record=True)
+    console.print(View(moment))
+    return console.export_text().splitlines()
+
+
+def test_a_task_is_one_line_with_all_that_matters() -> None:
+    lines = drawn(MOMENT)
+    [taking] = [line for line in lines if "Take a voucher" in line]
+    for word in ("2", "P1", "functional", "in-progress", "codex", "attempt 2, with feedback"):
+        assert word in taking
+    [added] = [line for line in lines if line.startswith(" 1 ")]
+    assert "✓ done" in added
+    assert "#9" in added
+
+
+def test_it_says_what_others_wait_for() -> None:
+    text = "\n".join(drawn(MOMENT))
+    assert "waits for #2" in text
+    assert "no acceptance criteria" in text
+
+
+def test_agents_and_events_are_there() -> None:
+    text = "\n".join(drawn(MOMENT))
+    assert "python, tests" in text
+    assert "free" in text
+    assert "9.5 s  #2 goes back with feedback to learn from: CI failed: test" in text
+    assert "1 of 4 done" in text
+    assert "12.3 s" in text
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 60), (120, 24), (120, 60)])
+def test_it_fits_the_terminal(width: int, height: int) -> None:
+    eight = snapshot(
+        *(task(number, "A title that is a good deal longer than the room for it", Status.READY) for number in range(8)),
+        happenings=tuple(Happening(n, "Something happened that takes many words to tell " * 3) for n in range(50)),
+    )
+    lines = drawn(eight, width, height)
+    assert max(map(len, lines)) <= width
+    assert len(lines) < height
+
+
+def test_tasks_that_are_not_filed_yet_keep_their_place() -> None:
+    some, all_of_them = snapshot(*MOMENT.tasks[:1], expected=4), snapshot(*MOMENT.tasks)
+    assert len(drawn(some)) == len(drawn(all_of_them))
+
+
+@pytest.mark.parametrize(
+    ("pull_request", "expected"),
+    [
+        (pull(9), "CI is running"),
+        (pull(9, checks=ChecksState.SUCCESS), "criteria to be ticked"),
+        (pull(9, checks=ChecksState.SUCCESS, merge_requested_sha="a"), "being merged"),
+        (pull(9, merged=True), "merged"),
+    ],
+)
+def test_review_has_stages(pull_request: object, expected: str) -> None:
+    assert note(task(1, "A", Status.REVIEW, pull=pull_request)) == expected
+
+
+def test_a_story_is_over_when_nothing_can_move() -> None:
+    failed = task(1, "A", Status.FAILED)
+    behind = task(2, "B", Status.READY, waits_for=("#1",))
+    far_behind = task(3, "C", Status.READY, waits_for=("#2",))
+    assert snapshot(failed, behind, far_behind).over
+    assert not snapshot(failed, behind, far_behind, expected=4).over
+    assert not snapshot(failed, task(2, "B", Status.READY)).over
+    assert snapshot(task(1, "A", Status.DONE)).over
+
+
+def test_the_summary_has_figures_and_the_way_on() -> None:
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(summary(OUTCOME))
+    text = console.export_text()
+    for words in ("its 27 tests pass", "120 ms, p95 310 ms", "1 time", "11 of 2 kinds", "12.5", "README.md"):
+        assert words in text
+    assert last_line(OUTCOME) == "8 tasks: 8 done and merged into main, 0 failed, 0 lost, in 19.8 s."
+
+
+def test_the_summary_says_what_went_wrong() -> None:
+    console = Console(width=100, file=io.StringIO(), record=True)
+    console.print(summary(Outcome(OUTCOME.figures, ("shop/tax.py is not in main",), ("its 27 tests pass",))))
+    text = console.export_text()
+    assert "✗ shop/tax.py is not in main" in text
+    assert "27 tests" not in text
+
+
+def test_lines_are_told_once() -> None:
+    console = Console(width=80, file=io.StringIO(), record=True)
+    show = LineShow(console)
+    show.begin()
+    show.update(MOMENT)
+    show.update(MOMENT)
+    show.end(OUTCOME)
+    text = console.export_text()
+    assert text.count("@alice filed #1") == 1
+    assert text.splitlines()[-1].startswith("8 tasks: 8 done")
+
+
+def test_the_live_picture_begins_with_a_sentence_and_ends_with_the_summary() -> None:
+    console = Console(width=100, height=40, file=io.StringIO(), force_terminal=True, record=True)
+    show = LiveShow(console)
+    show.begin()
+    show.update(MOMENT)
+    show.end(OUTCOME)
+    show.close()
+    text = console.export_text()
+    assert "run a GitHub sandbox, the orchestrator and three scripted agents" in text.splitlines()[1]
+    assert text.rstrip().endswith("in 19.8 s.")
+
+
+def test_the_picture_asks_no_server_and_names_no_machine() -> None:
+    svg = draw(MOMENT)
+    assert svg.startswith("<svg")
+    assert "@font-face" not in svg
+    assert "orchestrator&#160;demo" in svg
+    assert len(svg) < 150_000
