@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import or_, select, update
+from sqlalchemy import case, or_, select, update
 
 from adapters.database import repositories, store
 from adapters.database import tables as t
@@ -32,7 +32,23 @@ from adapters.github.errors import (
     Unauthorised,
 )
 from adapters.unit_of_work import NoConfiguration, Work
-from core.effects import Effect, StartAgent
+from core.effects import (
+    CancelAgent,
+    CheckRun,
+    CloseIssue,
+    ClosePull,
+    Comment,
+    Effect,
+    MakeLabels,
+    MergePull,
+    PollAgent,
+    React,
+    ReadChecks,
+    SetLabels,
+    StartAgent,
+    TryMerge,
+    UpsertCard,
+)
 from core.signals import AgentStartFailed
 
 log = structlog.get_logger()
@@ -43,6 +59,19 @@ _HOPELESS = (Forbidden, Gone, Invalid, TooLarge, Unauthorised)
 NOT_FOUND_TRIES = 4
 MAX_TRIES = 15  # with the back-off below, a little over an hour
 LONGEST_PAUSE = timedelta(minutes=10)
+
+# What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
+# that they are written once, when a chain of quick answers has come to its end.
+_ORDER: tuple[tuple[type[Effect], ...], ...] = (
+    (StartAgent, CancelAgent),
+    (React, Comment),
+    (TryMerge, ReadChecks, PollAgent),
+    (CheckRun,),
+    (MergePull, ClosePull, CloseIssue),
+    (MakeLabels, SetLabels),
+    (UpsertCard,),
+)
+_LANES = {kind.__name__: lane for lane, kinds in enumerate(_ORDER) for kind in kinds}
 
 OnSent = Callable[[Effect, datetime], None]
 
@@ -75,15 +104,14 @@ class Outbox:
     on_sent: OnSent | None = None
 
     async def send_waiting(self, repository_id: int, number: int) -> None:
-        """Send all that waits for one task, in order. One that fails does not hold up the others."""
-        while True:
-            rows = await self._waiting(repository_id, number)
-            if not rows:
-                return
-            for row in rows:
-                await self._send(row)
+        """Send all that waits for one task. One that fails does not hold up the others.
 
-    async def _waiting(self, repository_id: int, number: int) -> list[Any]:
+        After each one we look again: its answer may have changed what the next is to say.
+        """
+        while (row := await self._next(repository_id, number)) is not None:
+            await self._send(row)
+
+    async def _next(self, repository_id: int, number: int) -> Any:
         now = self.work.now()
         query = (
             select(t.outbox)
@@ -93,10 +121,11 @@ class Outbox:
                 t.outbox.c.state == "waiting",
                 or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= now),
             )
-            .order_by(t.outbox.c.created_at, t.outbox.c.id)
+            .order_by(case(_LANES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
+            .limit(1)
         )
         async with self.work.database.transaction() as connection:
-            return list((await connection.execute(query)).mappings())
+            return (await connection.execute(query)).mappings().first()
 
     async def _send(self, row: Any) -> None:
         effect = effect_from_json(row["kind"], row["payload"])

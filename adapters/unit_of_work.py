@@ -175,7 +175,8 @@ class UnitOfWork:
         for task, choice in zip(queue, assign(queue, agents, self.policy.scoring, self.now), strict=True):
             if self.policy.dry_run and choice.agent:
                 choice = replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}")
-            if choice.agent is None and task.choice and (task.choice.agent, task.choice.reason) == (None, choice.reason):
+            known = (task.choice.agent, task.choice.reason) if task.choice else None
+            if known == (None, choice.reason) and choice.agent is None:
                 continue  # no news
             decision = await self.apply(task.number, Assigned(choice))
             if any(e.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) for e in decision.events):

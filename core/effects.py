@@ -204,12 +204,12 @@ class CloseIssue:
 
     state: ClassVar[bool] = False
     number: int
-    attempt: int
+    done_at: datetime
 
     @property
     def key(self) -> str:
-        """One per attempt: a reopened task can be closed again."""
-        return f"close-issue:{self.number}:{self.attempt}"
+        """One each time the task is done: a reopened task can be closed again."""
+        return f"close-issue:{self.number}:{self.done_at.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)

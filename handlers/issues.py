@@ -6,7 +6,7 @@ from adapters import gather
 from adapters.database import graph, store
 from adapters.github.models import Issue, User
 from adapters.pull_facts import pull_facts
-from core.labels import TASK
+from core.labels import is_task
 from core.links import parse_branch
 from core.signals import DependencyChanged, PullSeen
 from handlers.desk import Delivery, Desk
@@ -30,7 +30,7 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
     us = await desk.is_us(repository, sender)
     async with database.transaction() as connection:
         task = await store.task(connection, repository.id, told.number)
-    if task is None and TASK not in told.label_names:
+    if task is None and not is_task(told.label_names):
         await _no_task(desk, repository.id, told)
         return
     if task and us and delivery.action in ("labeled", "unlabeled"):

@@ -18,7 +18,7 @@ from bot.demo.view import INTRODUCTION, View
 from bot.demo.watch import Snapshot
 
 PICTURE = Path("docs/demo.svg")
-WIDTH, EVENTS = 108, 11  # columns, and lines of the audit trail
+WIDTH, EVENTS = 118, 11  # columns, and lines of the audit trail
 TITLE = "orchestrator demo"
 # Rich's picture asks a web server for its font. Ours asks nobody: whoever looks at it has a font for code.
 _REMOTE_FONT = re.compile(r"@font-face\s*\{[^}]*\}\s*")

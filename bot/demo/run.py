@@ -24,7 +24,8 @@ from bot.logs import configure_logs
 
 LOOK_EVERY = 0.15  # seconds between two pictures
 QUIET_SECONDS = 10.0  # for the last words of the bot after the last task has settled
-ENDED = {signal.SIGINT: 130, signal.SIGTERM: 143}  # exit statuses, as shells give them
+INTERRUPTED = 128 + signal.SIGINT  # exit status, as shells give it
+ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP)  # by the system, or because the terminal was closed
 
 
 class GaveUp(RuntimeError):
@@ -46,7 +47,7 @@ def run_demo(as_json: bool = False, story: Story = STORY, show: Show | None = No
     except KeyboardInterrupt:
         show.close()
         sys.stderr.write("Stopped; nothing is left behind.\n")
-        status = ENDED[signal.SIGINT]
+        status = INTERRUPTED
     except (GaveUp, NoCheckout, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
         show.close()
         sys.stderr.write(f"{error}\n")
@@ -58,26 +59,28 @@ def run_demo(as_json: bool = False, story: Story = STORY, show: Show | None = No
 
 
 async def _until_stopped(story: Story, show: Show) -> int:
-    """Play it; a request to end (SIGTERM) cleans up like Ctrl-C does."""
+    """Play it; a request to end cleans up like Ctrl-C does."""
     task = asyncio.current_task()
-    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    asked: list[int] = []
 
-    def stop() -> None:
-        asked.set()
+    def stop(number: int) -> None:
+        asked.append(number)
         if task is not None:
             task.cancel()
 
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop)
+    for number in ASKED_TO_END:
+        loop.add_signal_handler(number, stop, number)
     try:
         with tempfile.TemporaryDirectory(prefix="orchestrator-demo-") as folder:
             outcome = await _play(Path(folder), story, show)
     except asyncio.CancelledError:
-        if asked.is_set():
-            return ENDED[signal.SIGTERM]
+        if asked:
+            return 128 + asked[0]
         raise
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in ASKED_TO_END:
+            loop.remove_signal_handler(number)
     show.end(outcome)
     return 0 if outcome.well else 1
 

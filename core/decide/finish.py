@@ -71,4 +71,4 @@ def complete(draft: Draft, by: str | None = None) -> None:
     draft.move(Trigger.COMPLETED)
     draft.set(flags={}, waits_for=(), missing=(), closed_by=by, pull=merged)
     if draft.task.issue_open:
-        draft.want(CloseIssue(draft.task.number, draft.task.attempt))
+        draft.want(CloseIssue(draft.task.number, draft.now))

@@ -32,9 +32,7 @@ class Work:
         self.git("init", "-q", "-b", "main")
 
     def git(self, *arguments: str | bytes, ok: bool = True) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.folder, env=_ENVIRONMENT, capture_output=True, check=False
-        )
+        done = subprocess.run(["git", *arguments], cwd=self.folder, env=_ENVIRONMENT, capture_output=True, check=False)
         if ok and done.returncode:
             raise AssertionError(f"git {arguments!r}: {done.stderr!r}")
         return done

@@ -239,9 +239,7 @@ async def test_the_token_reaches_the_server_and_neither_disk_nor_arguments_nor_e
     spy.write_text(f'#!/bin/sh\necho "$@" >> {arguments}\nexec git "$@"\n')
     spy.chmod(0o755)
     async with TestServer(git_over_http(work, seen)) as server:
-        mirror = Mirror(
-            tmp_path / "data", 5, str(server.make_url("/acme/shop.git")), Git(executable=str(spy))
-        )
+        mirror = Mirror(tmp_path / "data", 5, str(server.make_url("/acme/shop.git")), Git(executable=str(spy)))
         commits = await mirror.fetch(["refs/heads/main", "refs/heads/gone"], TOKEN)
         with pytest.raises(GitError) as caught:
             await mirror.fetch(["refs/heads/main"], "ghs_wrong-and-secret")

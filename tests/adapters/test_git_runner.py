@@ -47,9 +47,7 @@ async def test_a_user_configuration_is_not_read(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_errors_say_what_git_said_without_tokens(tmp_path: Path) -> None:
-    git = Git(
-        executable=script(tmp_path, 'echo "fatal: https://bob:hunter2@host/x ghs_token refused" >&2; exit 7')
-    )
+    git = Git(executable=script(tmp_path, 'echo "fatal: https://bob:hunter2@host/x ghs_token refused" >&2; exit 7'))
 
     with pytest.raises(GitError) as caught:
         await git.run("fetch", secrets=("ghs_token",))

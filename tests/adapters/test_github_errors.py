@@ -131,9 +131,7 @@ def test_the_request_id_is_kept_for_the_support() -> None:
     ),
     st.sampled_from(["GET", "POST", "PATCH", "x"]),
 )
-def test_no_answer_at_all_breaks_the_classifier(
-    status: int, headers: dict[str, str], body: bytes, method: str
-) -> None:
+def test_no_answer_at_all_breaks_the_classifier(status: int, headers: dict[str, str], body: bytes, method: str) -> None:
     error = classify(status, headers, body, method, START)
     assert isinstance(error, GitHubError)
     assert len(str(error)) < 2000

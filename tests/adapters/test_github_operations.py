@@ -78,7 +78,7 @@ def test_permissions_are_named_as_the_manifest_names_them() -> None:
             assert access in known[name]["enum"]
             assert one.method == "GET" or access == "write"
         else:
-            assert one.path.startswith("/app")
+            assert one.path.startswith(("/app", "/users/"))
 
 
 def test_an_operation_is_declared_once() -> None:
@@ -149,9 +149,7 @@ CALLS: dict[str, tuple[Act, object]] = {
         issue(),
     ),
     "issues/update": (
-        lambda gh: gh.update_issue(
-            R, 1, title="t", body="", state="closed", state_reason="completed", assignees=[]
-        ),
+        lambda gh: gh.update_issue(R, 1, title="t", body="", state="closed", state_reason="completed", assignees=[]),
         issue(),
     ),
     "issues/list-comments": (lambda gh: gh.list_comments(R, 1, since=START), [comment()]),
@@ -266,6 +264,7 @@ CALLS: dict[str, tuple[Act, object]] = {
         lambda gh: gh.permission_of(R, "dependabot[bot]"),
         {"permission": "write", "role_name": "maintain", "user": USER},
     ),
+    "users/get-by-username": (lambda gh: gh.get_user("mcp-orchestrator[bot]"), USER),
     "apps/list-repos-accessible-to-installation": (
         lambda gh: gh.installation_repositories(),
         {"total_count": 1, "repositories": [REPO]},
@@ -293,9 +292,7 @@ def check_schema(value: object, schema: Json) -> None:
         problems = []
         for choice in choices:
             try:
-                check_schema(
-                    value, {**choice, "properties": choice.get("properties", schema.get("properties", {}))}
-                )
+                check_schema(value, {**choice, "properties": choice.get("properties", schema.get("properties", {}))})
             except AssertionError as problem:
                 problems.append(problem)
             else:
@@ -427,9 +424,7 @@ async def test_a_dispatch_may_or_may_not_name_its_run() -> None:
     assert getattr(made, "workflow_run_id", None) == 5
 
 
-@pytest.mark.parametrize(
-    ("status", "message"), [(405, "Pull Request is not mergeable"), (409, "Head changed")]
-)
+@pytest.mark.parametrize(("status", "message"), [(405, "Pull Request is not mergeable"), (409, "Head changed")])
 async def test_a_merge_that_is_refused_is_a_conflict(status: int, message: str) -> None:
     async with github() as (server, client):
         with pytest.raises(errors.Conflict, match=message):

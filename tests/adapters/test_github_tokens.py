@@ -49,18 +49,14 @@ def test_the_jwt_is_kept_until_a_minute_before_it_expires() -> None:
     assert auth.jwt() not in {first, second}
 
 
-@pytest.mark.parametrize(
-    "text", ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"]
-)
+@pytest.mark.parametrize("text", ["", "nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"])
 def test_a_key_that_is_none_is_refused_at_once(text: str) -> None:
     with pytest.raises(ValueError, match="GITHUB_PRIVATE_KEY is not a private key in PEM form"):
         AppAuth(42, text, Clock())
 
 
 def test_a_key_of_the_wrong_kind_is_refused() -> None:
-    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
+    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(ValueError, match="must be an RSA key"):
         AppAuth(42, pem.decode(), Clock())
 
@@ -85,9 +81,7 @@ async def test_a_token_is_made_with_the_jwt_and_used_until_five_minutes_before_i
 async def test_callers_at_the_same_time_share_one_request() -> None:
     async with github() as (server, client):
         server.handler = says(issue())
-        await asyncio.gather(
-            *(client.installation(INSTALLATION).get_issue("acme/shop", 1) for _ in range(20))
-        )
+        await asyncio.gather(*(client.installation(INSTALLATION).get_issue("acme/shop", 1) for _ in range(20)))
     assert server.tokens == 1
 
 

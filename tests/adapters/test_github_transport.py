@@ -58,9 +58,7 @@ async def test_pages_are_followed_to_the_last() -> None:
 
         async def pages(request: web.Request) -> web.Response:
             page = int(request.query.get("page", "1"))
-            link = (
-                f'<{server.url}/api/x?page={page + 1}>; rel="next", <{server.url}/api/x?page=3>; rel="last"'
-            )
+            link = f'<{server.url}/api/x?page={page + 1}>; rel="next", <{server.url}/api/x?page=3>; rel="last"'
             return web.json_response([issue(page)], headers={"Link": link} if page < 3 else {})
 
         server.handler = pages
@@ -124,9 +122,7 @@ async def test_a_list_that_is_none_is_an_error(data: object) -> None:
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_renamed_repository_is_followed_by_reads(status: int) -> None:
     async with github() as (server, client):
-        server.handler = in_turn(
-            (status, None, {"Location": "/api/repositories/1/issues/1"}), (200, issue(), {})
-        )
+        server.handler = in_turn((status, None, {"Location": "/api/repositories/1/issues/1"}), (200, issue(), {}))
         await client.installation(INSTALLATION).get_issue("acme/old-name", 1)
     assert [asked.path for asked in server.seen] == [
         "/api/repos/acme/old-name/issues/1",
@@ -335,9 +331,7 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
             await transport.request(Operation("x/y", "GET", "/x", None), {}, Anyone())
 
 
-@pytest.mark.parametrize(
-    "url", ["", "github.com", "ftp://x", "https://user:pw@x", "https://x/?a=1", "http://["]
-)
+@pytest.mark.parametrize("url", ["", "github.com", "ftp://x", "https://user:pw@x", "https://x/?a=1", "http://["])
 def test_an_address_that_is_none_names_the_setting(url: str) -> None:
     with pytest.raises(ValueError, match="GITHUB_API_URL must be"):
         Transport(api_url=url, graphql_url="https://x", now=Clock())
@@ -394,9 +388,7 @@ async def test_what_is_no_repository_is_never_sent(repo: str) -> None:
 async def test_graphql_goes_to_its_own_address_and_gives_the_data() -> None:
     async with github() as (server, client):
         server.handler = says({"data": {"viewer": {"login": "bot"}}})
-        data = await client.installation(INSTALLATION).graphql(
-            "query($n: Int) { viewer { login } }", {"n": 1}
-        )
+        data = await client.installation(INSTALLATION).graphql("query($n: Int) { viewer { login } }", {"n": 1})
     assert data == {"viewer": {"login": "bot"}}
     assert (server.seen[0].path, server.seen[0].method) == ("/graphql", "POST")
     assert server.seen[0].body == {"query": "query($n: Int) { viewer { login } }", "variables": {"n": 1}}

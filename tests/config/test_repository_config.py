@@ -200,9 +200,7 @@ def test_a_mistake_has_its_place_and_a_way_out(
 
 
 def test_all_mistakes_come_together_in_the_order_of_the_file() -> None:
-    found = mistakes(
-        "version: 3\nagents:\n  a: {adapter: pull, roles: [x]}\nlimits: {max_attempts: 0}\nfoo: 1\n"
-    )
+    found = mistakes("version: 3\nagents:\n  a: {adapter: pull, roles: [x]}\nlimits: {max_attempts: 0}\nfoo: 1\n")
     assert [problem.line for problem in found] == [1, 3, 4, 5]
 
 

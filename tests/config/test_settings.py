@@ -170,9 +170,7 @@ def test_a_senseless_setting_is_named_with_what_to_do(variable: str, value: str,
 
 
 def test_all_mistakes_come_together() -> None:
-    found = problems(
-        GITHUB_APP_ID="x", GITHUB_PRIVATE_KEY="", GITHUB_PRIVATE_KEY_PATH="/nowhere/x.pem", PORT="-1"
-    )
+    found = problems(GITHUB_APP_ID="x", GITHUB_PRIVATE_KEY="", GITHUB_PRIVATE_KEY_PATH="/nowhere/x.pem", PORT="-1")
     assert [line.split(" ", 1)[0] for line in found] == ["GITHUB_PRIVATE_KEY_PATH", "GITHUB_APP_ID", "PORT"]
 
 
@@ -198,9 +196,7 @@ def test_the_database_address_has_the_scheme_that_libraries_know() -> None:
 def test_the_env_file_completes_the_environment(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     quoted = PEM.replace("\n", "\\n")
-    file.write_text(
-        f'# mine\nGITHUB_APP_ID=1\nGITHUB_PRIVATE_KEY="{quoted}"\nGITHUB_WEBHOOK_SECRET=abc\nPORT=\n'
-    )
+    file.write_text(f'# mine\nGITHUB_APP_ID=1\nGITHUB_PRIVATE_KEY="{quoted}"\nGITHUB_WEBHOOK_SECRET=abc\nPORT=\n')
     settings = load_settings({"GITHUB_APP_ID": "2", "GITHUB_WEBHOOK_SECRET": ""}, file)
     assert settings.github_app_id == 2, "the environment wins"
     assert settings.github_webhook_secret[0].get_secret_value() == "abc", "an empty variable is absent"

@@ -148,10 +148,7 @@ def test_no_text_does_more_than_be_refused(text: str) -> None:
 
 
 DATA = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**17), 10**17)
-    | st.text(st.characters(exclude_categories=["C"])),
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text(st.characters(exclude_categories=["C"])),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abcdef"), inner, max_size=4),
     max_leaves=20,
 )
@@ -164,9 +161,7 @@ def test_what_json_writes_is_read_as_it_was(data: object) -> None:
 
 
 SHAPES = st.dictionaries(
-    st.sampled_from(
-        ["version", "agents", "priorities", "merge", "scoring", "timeouts", "progress", "escalation", "x"]
-    ),
+    st.sampled_from(["version", "agents", "priorities", "merge", "scoring", "timeouts", "progress", "escalation", "x"]),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("pull"),
         lambda inner: (

@@ -85,12 +85,12 @@ def _headline(text: str) -> str:
 
 def started(task: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
     """The task is handed to an agent."""
-    return [f"#{task} labels status:in-progress", f"#{task} {card}", f"dispatch task/{task}-{attempt} to {agent}"]
+    return [f"dispatch task/{task}-{attempt} to {agent}", f"#{task} labels status:in-progress", f"#{task} {card}"]
 
 
 def handed_in(task: int) -> list[str]:
-    """Its pull request is open, and merges cleanly."""
-    return [f"#{task} card edited", f"#{task} labels status:review", "check conflict-first: success"]
+    """Its pull request is open, merges cleanly, and waits for something."""
+    return ["check conflict-first: success", f"#{task} labels status:review", f"#{task} card edited"]
 
 
 def merged(task: int, pull: int) -> list[str]:
@@ -100,4 +100,4 @@ def merged(task: int, pull: int) -> list[str]:
 
 def delivered(task: int, pull: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
     """The whole way from the queue to done."""
-    return [*started(task, agent, attempt, card=card), *handed_in(task), *merged(task, pull)]
+    return [*started(task, agent, attempt, card=card), "check conflict-first: success", *merged(task, pull)]
