@@ -24,15 +24,18 @@ async def status(delivery: Delivery, desk: Desk) -> None:
 
 async def _read(delivery: Delivery, desk: Desk, sha: str, app_id: int | None) -> None:
     """The news is only that something ended; what all checks say together is read, so that order does not matter."""
+    installation = delivery.payload.get("installation")
+    if not installation or app_id == (await desk.identity(int(installation["id"]))).app_id:
+        return  # our own
     repository = await desk.repository(delivery)
     if repository is None or repository.config is None:
         return
     async with desk.work.database.transaction() as connection:
         numbers = await store.tasks_at_head(connection, repository.id, sha)
-    identity = await desk.identity(repository.installation_id)
-    if not numbers or app_id == identity.app_id:
+    if not numbers:
         return
-    signal = await read_checks(desk.github(repository), repository.full_name, sha, identity.app_id)
+    our_app = (await desk.identity(repository.installation_id)).app_id
+    signal = await read_checks(desk.github(repository), repository.full_name, sha, our_app)
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         for number in numbers:
             await unit.apply(number, signal)

@@ -18,6 +18,8 @@ from handlers.desk import Delivery, Desk
 
 async def comment(delivery: Delivery, desk: Desk) -> None:
     """A comment was written or edited; of an edited one only what is new is carried out."""
+    if await desk.by_us(delivery):
+        return
     commands = _commands(delivery)
     if not commands:
         return
@@ -28,8 +30,8 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     where = Issue.model_validate(delivery.payload["issue"])
     # Whoever edits a comment gives its new commands, not whoever wrote it first.
     who = User.model_validate(delivery.payload["sender"])
-    if await desk.is_us(repository, who) or await desk.is_us(repository, said.user):
-        return
+    if await desk.is_us(repository, said.user):
+        return  # somebody edited our own words; they are no commands
     github = desk.github(repository)
     number = await _task_meant(desk, repository.id, where)
     if number is None and not any(command.known or command.suggestion for command in commands):

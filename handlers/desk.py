@@ -47,32 +47,29 @@ class Desk:
             return None
         told = Repository.model_validate(payload["repository"])
         installation_id = int(payload["installation"]["id"])
+        now = (installation_id, told.full_name, told.default_branch, True)
         async with self.work.database.transaction() as connection:
             known = await repositories.repository(connection, told.id)
-            if known is None or (
+            if known is not None and now == (
+                known.installation_id,
                 known.full_name,
                 known.default_branch,
-                known.installation_id,
                 known.active,
-            ) != (
-                told.full_name,
-                told.default_branch,
-                installation_id,
-                True,
             ):
-                await repositories.save_repository(
-                    connection,
-                    told.id,
-                    installation_id=installation_id,
-                    full_name=told.full_name,
-                    default_branch=told.default_branch,
-                    active=True,
-                )
+                return None if told.archived else known
+            await repositories.save_repository(
+                connection,
+                told.id,
+                installation_id=installation_id,
+                full_name=told.full_name,
+                default_branch=told.default_branch,
+                active=True,
+            )
         if known is None:
             await read_configuration(self.work, self.client.installation(installation_id), told.id, told.full_name)
         async with self.work.database.transaction() as connection:
             row = await repositories.repository(connection, told.id)
-        return row if row and not told.archived else None
+        return None if told.archived else row
 
     def github(self, repository: RepositoryRow) -> GitHub:
         """GitHub as our installation there sees it."""
@@ -82,3 +79,11 @@ class Desk:
         """Whether this is our own bot user, by its numeric id."""
         identity = await self.identity(repository.installation_id)
         return user is not None and user.id == identity.bot_id
+
+    async def by_us(self, delivery: Delivery) -> bool:
+        """Whether our own bot did what the delivery tells; asked before anything is read, because much is."""
+        installation, sender = delivery.payload.get("installation"), delivery.payload.get("sender")
+        if not installation or not sender:
+            return False
+        identity = await self.identity(int(installation["id"]))
+        return bool(sender["id"] == identity.bot_id)

@@ -18,6 +18,11 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
     """An issue changed."""
     if delivery.action not in _RELEVANT:
         return
+    us = await desk.by_us(delivery)
+    if us and delivery.action in ("labeled", "unlabeled"):
+        # The echo of what we set. Taken as news, it would cost a read, and a person's edit that the read finds would
+        # be put down to us.
+        return
     repository = await desk.repository(delivery)
     if repository is None or repository.config is None:
         return
@@ -27,15 +32,10 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         # It is no longer here; for its task this is the same as being closed as not planned.
         told = told.model_copy(update={"state": "closed", "state_reason": "not_planned"})
     sender = User.model_validate(delivery.payload["sender"])
-    us = await desk.is_us(repository, sender)
     async with database.transaction() as connection:
         task = await store.task(connection, repository.id, told.number)
     if task is None and not is_task(told.label_names):
         await _no_task(desk, repository.id, told)
-        return
-    if task and us and delivery.action in ("labeled", "unlabeled"):
-        # The echo of what we set. Taken as news, it would cost a read, and a person's edit that the read finds would
-        # be put down to us.
         return
     if task and told.updated_at == task.issue_updated_at and delivery.action not in ("transferred", "deleted"):
         # GitHub's clock ticks in seconds: two changes in one of them cannot be told apart by their time.
