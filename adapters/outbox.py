@@ -32,23 +32,7 @@ from adapters.github.errors import (
     Unauthorised,
 )
 from adapters.unit_of_work import NoConfiguration, Work
-from core.effects import (
-    CancelAgent,
-    CheckRun,
-    CloseIssue,
-    ClosePull,
-    Comment,
-    Effect,
-    MakeLabels,
-    MergePull,
-    PollAgent,
-    React,
-    ReadChecks,
-    SetLabels,
-    StartAgent,
-    TryMerge,
-    UpsertCard,
-)
+from core.effects import Effect, StartAgent
 from core.signals import AgentStartFailed
 
 log = structlog.get_logger()
@@ -60,18 +44,7 @@ NOT_FOUND_TRIES = 4
 MAX_TRIES = 15  # with the back-off below, a little over an hour
 LONGEST_PAUSE = timedelta(minutes=10)
 
-# What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
-# that they are written once, when a chain of quick answers has come to its end.
-_ORDER: tuple[tuple[type[Effect], ...], ...] = (
-    (StartAgent, CancelAgent),
-    (React, Comment),
-    (TryMerge, ReadChecks, PollAgent),
-    (CheckRun,),
-    (MergePull, ClosePull, CloseIssue),
-    (MakeLabels, SetLabels),
-    (UpsertCard,),
-)
-_LANES = {kind.__name__: lane for lane, kinds in enumerate(_ORDER) for kind in kinds}
+_LANES = {kind.__name__: int(kind.lane) for kind in SENDERS}
 
 OnSent = Callable[[Effect, datetime], None]
 

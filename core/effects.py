@@ -9,7 +9,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 from typing import Any, ClassVar, Literal
+
+
+class Lane(IntEnum):
+    """In which order the effects of one task are sent.
+
+    What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
+    that they are written once, when a chain of quick answers has come to its end.
+    """
+
+    AGENT = 0
+    ANSWER = 1
+    LOOK = 2
+    CHECK = 3
+    END = 4
+    LABELS = 5
+    CARD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +34,7 @@ class SetLabels:
     """Our labels on an issue are exactly these; labels that are not ours stay as they are."""
 
     state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.LABELS
     number: int
     labels: tuple[str, ...]
 
@@ -31,6 +49,7 @@ class MakeLabels:
     """The repository has these labels of ours, with their colours and descriptions."""
 
     state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.LABELS
     labels: tuple[str, ...]
     number: int = 0
 
@@ -45,6 +64,7 @@ class UpsertCard:
     """The task card shows the task as it is when this is sent. It is drawn then, so it needs no text here."""
 
     state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.CARD
     number: int
 
     @property
@@ -58,6 +78,7 @@ class Comment:
     """A new comment, written once; a hidden marker with the key is looked for before it is sent again."""
 
     state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.ANSWER
     number: int
     topic: str
     body: str
@@ -73,6 +94,7 @@ class React:
     """A reaction on a comment. GitHub itself keeps it to one per user and content."""
 
     state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.ANSWER
     comment_id: int
     content: Literal["eyes", "rocket", "confused"]
 
@@ -87,6 +109,7 @@ class StartAgent:
     """Hand the sealed packet to the agent."""
 
     state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.AGENT
     number: int
     attempt: int
     agent: str
@@ -104,6 +127,7 @@ class CancelAgent:
     """Tell the agent of an attempt to stop."""
 
     state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.AGENT
     number: int
     attempt: int
     agent: str
@@ -120,6 +144,7 @@ class PollAgent:
     """Ask how the agent's attempt goes; the answer comes back as a signal."""
 
     state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.LOOK
     number: int
     attempt: int
     agent: str
@@ -136,6 +161,7 @@ class CheckRun:
     """A check of ours on a commit. `conclusion` None means still in progress."""
 
     state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.CHECK
     number: int  # of the task
     name: str
     sha: str
@@ -154,6 +180,7 @@ class TryMerge:
     """Merge the head with its base on the local mirror; the verdict comes back as a signal."""
 
     state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.LOOK
     number: int
     pull_number: int
     branch: str
@@ -171,6 +198,7 @@ class MergePull:
     """Merge the pull request, bound to this head."""
 
     state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.END
     number: int
     pull_number: int
     sha: str
@@ -189,6 +217,7 @@ class ClosePull:
     """Close a pull request that a later attempt replaced."""
 
     state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.END
     number: int
     pull_number: int
 
@@ -203,6 +232,7 @@ class CloseIssue:
     """Close the issue of a task that is done."""
 
     state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.END
     number: int
     done_at: datetime
 
@@ -217,6 +247,7 @@ class ReadChecks:
     """Read the checks of the pull request's head again; they come back as a signal."""
 
     state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.LOOK
     number: int
     sha: str
     final: bool = False  # nothing ran in time: if nothing is there now either, nothing will be
