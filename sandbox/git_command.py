@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sandbox.processes import start_process
-
 
 class GitError(Exception):
     """Git refused a command; the text is what git said."""
@@ -78,7 +76,7 @@ async def git_process(
 
     A cancelled caller takes the process with it. Raises GitError when the status is not one of `allowed`.
     """
-    process = await start_process(
+    process = await asyncio.create_subprocess_exec(
         "git",
         *arguments,
         cwd=directory,

@@ -16,7 +16,6 @@ from sandbox.errors import ApiError
 from sandbox.git import GitRepository
 from sandbox.git_command import git_environment
 from sandbox.git_objects import ZERO, RefChange
-from sandbox.processes import start_process
 from sandbox.pushes import after_push
 from sandbox.world import Repository, role_at_least
 
@@ -65,7 +64,7 @@ async def answer(repository: GitRepository, request: web.Request, rest: str, log
             "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
         }
     )
-    process = await start_process(
+    process = await asyncio.create_subprocess_exec(
         str(backend_path()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -76,16 +76,25 @@ class Sandbox(AppRegistry):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end_tasks()
         for close in self.closing:
             await close()
         await self._server.close()
+        await self._end_tasks()  # what the last requests began
         await self._deliverer.close()
         if self.errors and error is None:
             raise ExceptionGroup("the sandbox itself failed", self.errors)
+
+    async def _end_tasks(self) -> None:
+        """Cancel everything, also what the cancelled begin on their way out, and wait until it is over.
+
+        A task that is left would be cancelled by the event loop's own end, together with those of asyncio that
+        connect a process's pipes: then it waits for that process for ever.
+        """
+        while tasks := list(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def url(self) -> str:

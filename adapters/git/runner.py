@@ -12,11 +12,10 @@ import contextlib
 import os
 import re
 import signal
-from asyncio.subprocess import Process
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 OLDEST_GIT: Final = (2, 39)
 """`merge-tree --write-tree` came with 2.38, its `--stdin` mode, which we use, with 2.39."""
@@ -109,17 +108,15 @@ class Git:
         """
         command = arguments[0]
         try:
-            process = await _started(
-                asyncio.create_subprocess_exec(
-                    self._executable,
-                    *arguments,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    cwd="/" if git_dir is None else git_dir,
-                    env=self._environment(git_dir, environment or {}, config or {}),
-                    start_new_session=True,  # a group of its own, so that its helpers die with it
-                )
+            process = await asyncio.create_subprocess_exec(
+                self._executable,
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd="/" if git_dir is None else git_dir,
+                env=self._environment(git_dir, environment or {}, config or {}),
+                start_new_session=True,  # a group of its own, so that its helpers die with it
             )
         except OSError as error:
             raise GitError(command, -1, f"cannot start: {error.strerror}") from error
@@ -157,20 +154,6 @@ class Git:
         return {**environment, **more}
 
 
-async def _started(start: Coroutine[Any, Any, Process]) -> Process:
-    """The process, once it runs; one that nobody waits for any more is ended.
-
-    Cancelled between the start of the process and the opening of its pipes, asyncio waits for ever (seen with Python
-    3.11), and with it the shutdown. So the start itself is never cancelled.
-    """
-    starting = asyncio.create_task(start)
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        await _end(await starting)
-        raise
-
-
 async def check_git_version(git: Git) -> tuple[int, int]:
     """Give git's version; RuntimeError with a sentence for the operator when it is missing or too old."""
     needed = ".".join(map(str, OLDEST_GIT))
@@ -188,7 +171,7 @@ async def check_git_version(git: Git) -> tuple[int, int]:
     return version
 
 
-async def _end(process: Process) -> None:
+async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

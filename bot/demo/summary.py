@@ -17,7 +17,6 @@ from bot.metrics import percentile
 from core.task import Status
 from sandbox import RequestRecord
 from sandbox.git_command import GitError, git_process
-from sandbox.processes import start_process
 
 TEST_SECONDS = 30.0  # for the shop's own tests, which take less than one
 # Calls that are no content of the repository's conversation: signing in, and the labels made once for all tasks.
@@ -124,7 +123,7 @@ async def _in_git(stage: Stage, clone: Path) -> tuple[list[str], tuple[str, ...]
 
 
 async def _run_tests(folder: Path) -> tuple[int | None, str]:
-    process = await start_process(
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "unittest"),
         cwd=folder,

@@ -16,7 +16,6 @@ from typing import Any
 from sandbox.actions.composite import run_composite
 from sandbox.actions.expressions import ExpressionError, condition, interpolate, text
 from sandbox.actions.workflow import JobSpec, StepSpec
-from sandbox.processes import start_process
 from sandbox.world_runs import WorkflowStep
 
 TIME_LIMIT = 300.0  # seconds of the computer for one step; a job that hangs must not hang the sandbox
@@ -191,7 +190,7 @@ class StepRunner:
         for file in files.values():
             file.write_text("")
         path = os.pathsep.join([*reversed(self._paths), os.environ.get("PATH", "/usr/bin:/bin")])
-        process = await start_process(
+        process = await asyncio.create_subprocess_exec(
             *_BASH,
             *(["-o", "pipefail"] if pipefail else []),
             "-c",
