@@ -50,11 +50,17 @@ def ask_again(draft: Draft) -> None:
 
 
 def _show(draft: Draft, pull: Pull, gaps: tuple[str, ...]) -> None:
-    """Say on the pull request what is missing; only when that changed, because every write costs."""
+    """Say on the pull request what is missing; where nothing ever was, the merge itself says so."""
+    if gaps or pull.dod_shown is not None or not draft.policy.merge.auto:
+        say_done(draft, pull, gaps)
+
+
+def say_done(draft: Draft, pull: Pull, gaps: tuple[str, ...] = ()) -> None:
+    """Write the check `definition-of-done`; only when it says something new, because every write costs."""
     conclusion, title, summary = done_check(draft.task, gaps)
     shown = f"{pull.head_sha}:{conclusion}:{summary}"
-    if shown == pull.dod_shown or (pull.dod_shown is None and not gaps and draft.policy.merge.auto):
-        return  # nothing new; and where nothing ever was missing, the merge itself says so
+    if shown == pull.dod_shown:
+        return
     draft.set_pull(dod_shown=shown)
     draft.want(CheckRun(draft.task.number, DONE_CHECK, pull.head_sha, conclusion, title, summary))
 

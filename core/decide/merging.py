@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.decide.attempts import send_back
 from core.decide.draft import Draft
-from core.decide.finish import ask_again, evaluate
+from core.decide.finish import ask_again, evaluate, say_done
 from core.effects import CheckRun, TryMerge
 from core.events import EventType
 from core.sanitise import defuse, mask_secrets, one_line
@@ -68,6 +68,12 @@ def refused(draft: Draft, signal: MergeRefused) -> None:
     """GitHub would not merge: show why. A new push, review or base lets us ask again."""
     pull = draft.task.pull
     if pull is None or pull.merged or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
+        return
+    if pull.dod_shown is None:
+        # Where nothing was missing nothing was said; but a branch may be protected by that very check.
+        say_done(draft, pull)
+        draft.set_pull(merge_requested_sha=None)
+        evaluate(draft)
         return
     reason = defuse(one_line(mask_secrets(signal.reason), 300))
     draft.task = draft.task.flagged(Flag.BLOCKED, f"GitHub did not merge #{pull.number}: {reason}")

@@ -75,8 +75,26 @@ def test_when_the_base_moves_the_merge_is_tried_again() -> None:
     assert [merge.round for merge in story.wanted(MergePull)] == [2]
 
 
-def test_a_refusal_is_shown_in_words_that_do_nothing() -> None:
+def refused_once() -> Story:
+    """GitHub refused, perhaps for want of our own check, which is written now; and we asked again."""
     story = asked()
+    story.hears(MergeRefused(7, SHA, "Required status check is expected."))
+    return story
+
+
+def test_a_refusal_may_be_for_want_of_a_check_that_was_never_written() -> None:
+    story = refused_once()
+    (check,) = story.wanted(CheckRun)
+    assert (check.name, check.conclusion) == ("definition-of-done", "success")
+    assert [merge.round for merge in story.wanted(MergePull)] == [2]
+    assert Flag.BLOCKED not in story.task.flags
+    story.hears(MergeRefused(7, SHA, "Still no."))
+    assert "Still no." in story.task.flags[Flag.BLOCKED]
+    assert not story.wanted(MergePull)
+
+
+def test_a_refusal_is_shown_in_words_that_do_nothing() -> None:
+    story = refused_once()
     story.hears(MergeRefused(7, SHA, "Thank @everybody.\nToken: ghp_0123456789abcdef0123"))
     reason = story.task.flags[Flag.BLOCKED]
     assert reason.startswith("GitHub did not merge #7: Thank ")
@@ -94,19 +112,19 @@ def test_a_refusal_of_an_earlier_head_or_after_the_merge_is_old_news() -> None:
 
 
 def test_a_refusal_is_forgotten_with_a_new_head() -> None:
-    story = asked()
+    story = refused_once()
     story.hears(MergeRefused(7, SHA, "no"))
     story.pulled(sha=SHA2)
     assert Flag.BLOCKED not in story.task.flags
 
 
 def test_a_refusal_because_the_base_moved_is_asked_again() -> None:
-    story = asked()
+    story = refused_once()
     story.hears(MergeRefused(7, SHA, "Base branch was modified."))
     story.hears(BaseMoved("main", NEW_BASE))
     assert Flag.BLOCKED not in story.task.flags
     story.merge_tried(base_sha=NEW_BASE)
-    assert [merge.round for merge in story.wanted(MergePull)] == [2]
+    assert [merge.round for merge in story.wanted(MergePull)] == [3]
 
 
 def test_without_a_pull_request_there_is_nothing_to_merge() -> None:
