@@ -36,16 +36,16 @@ async def test_the_second_of_two_that_edit_the_same_lines_goes_back(world: World
     assert world.written() == [
         "#1 labels status:done",
         "#1 card edited",
+        "dispatch task/3-2 to claude",
+        "#4 comment: The branch conflicts with main",
+        "check updated: failure",
         "#3 labels status:in-progress",
         "#3 card edited",
-        "check updated: failure",
-        "#4 comment: The branch conflicts with main",
-        "dispatch task/3-2 to claude",
-        "#3 card edited",
-        "#3 labels status:review",
-        '#4 {"state": "closed"}',
         "check conflict-first: success",
         "check definition-of-done: success",
+        '#4 {"state": "closed"}',
+        "#3 labels status:review",
+        "#3 card edited",
     ]
     [check] = [run for run in world.shop.check_runs(second.head_sha) if run.name == "conflict-first"]
     assert check.conclusion == "failure"

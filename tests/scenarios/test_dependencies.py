@@ -35,7 +35,11 @@ async def test_waiting_shows_and_ends(world: World) -> None:
 
     await world.alice.edits_issue(first, body=body("Do the first.", needs="tests"))
     await world.settle()
-    assert world.written()[:9] == delivered(1, 3, "codex")
+    assert world.written()[:9] == [
+        *delivered(1, 3, "codex"),
+        "dispatch task/2-1 to codex",
+        "#2 labels status:in-progress",
+    ]
     assert (world.status(second), "blocked" in second.label_names) == ("done", False)
 
 

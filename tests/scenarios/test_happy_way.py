@@ -5,6 +5,7 @@ import pytest
 from sandbox.agents import WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
+from tests.scenarios.writes import delivered
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -21,17 +22,7 @@ async def test_an_issue_becomes_merged_code(world: World, agent: str, needs: str
 
     issue = await world.files("Add the tax rate", body(needs=needs, files="`shop/tax.py`"), "bug")
 
-    assert world.written() == [
-        "#1 labels status:in-progress",
-        "#1 card",
-        f"dispatch task/1-1 to {agent}",
-        "#1 card edited",
-        "#1 labels status:review",
-        "check conflict-first: success",
-        "merge #2",
-        "#1 labels status:done",
-        "#1 card edited",
-    ]
+    assert world.written() == delivered(1, 2, agent, card="card")
     assert issue.state == "closed"
     assert set(issue.label_names) == {"bug", "P2", f"needs:{needs}", "status:done", "task", "type:functional"}
     assert world.shop.git.read("main", "shop/tax.py") == TAX["shop/tax.py"]
@@ -82,9 +73,9 @@ async def test_criteria_ticked_late_let_the_merge_go_on(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
     assert world.written()[-3:] == [
-        "#1 labels status:review",
-        "check conflict-first: success",
         "check definition-of-done: action_required",
+        "#1 labels status:review",
+        "#1 card edited",
     ]
     assert "“it is so”" in (world.check("definition-of-done").summary or "")
     assert world.status(issue) == "review"

@@ -130,10 +130,10 @@ async def test_words_of_a_stranger_reach_no_agent_before_a_maintainer_approves(w
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
     assert world.written()[:4] == [
+        "dispatch task/1-1 to codex",
         "#1 reaction eyes",
-        "#1 labels status:in-progress",
-        "#1 card edited",
         "#1 reaction rocket",
+        "#1 labels status:in-progress",
     ]
 
 

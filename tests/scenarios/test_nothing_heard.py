@@ -83,7 +83,7 @@ async def test_the_end_of_ci(world: World) -> None:
     world.written()
     await world.later(minutes=2)
     assert world.status(issue) == "done"
-    assert world.written() == ["#1 card edited", *merged(1, 2)]
+    assert world.written() == merged(1, 2)
 
 
 async def test_the_merge_by_a_person(world: World) -> None:

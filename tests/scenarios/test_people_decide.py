@@ -22,9 +22,9 @@ async def test_a_pull_request_closed_unmerged_goes_back_to_the_queue(world: Worl
 
     assert world.status(issue) == "in-progress"
     assert world.written()[:3] == [
-        "#1 labels status:in-progress",
-        "#1 card edited",
+        "dispatch task/1-2 to codex",
         "#2 comment: The pull request was closed without being merged",
+        "#1 labels status:in-progress",
     ]
     assert codex.works[1].packet["history"][0]["reason"] == "The pull request was closed without being merged"
 
@@ -66,7 +66,7 @@ async def test_closed_as_completed_is_done(world: World) -> None:
     world.written()
     await world.alice.closes(issue)
     await world.settle()
-    assert world.written() == ["#1 labels status:done", "#1 card edited", "run cancelled"]
+    assert world.written() == ["run cancelled", "#1 labels status:done", "#1 card edited"]
     assert "by alice" in world.card(issue)
     assert codex.works[0].job.run.conclusion == "cancelled"
 
@@ -77,7 +77,7 @@ async def test_closed_as_not_planned_stops_the_work(world: World) -> None:
     world.written()
     await world.alice.closes(issue, reason="not_planned")
     await world.settle()
-    assert world.written() == ["#1 labels status:failed", "#1 card edited", "run cancelled"]
+    assert world.written() == ["run cancelled", "#1 labels status:failed", "#1 card edited"]
     assert (await world.task(issue)).lease is None
 
     codex.script = WritesFiles(TAX)
@@ -94,10 +94,10 @@ async def test_done_set_by_label(world: World) -> None:
     await world.alice.labels(issue, "status:done")
     await world.settle()
     assert world.written() == [
-        "#1 labels status:done",
-        "#1 card edited",
         "run cancelled",
         '#1 {"state": "closed", "state_reason": "completed"}',
+        "#1 labels status:done",
+        "#1 card edited",
     ]
     assert issue.state == "closed"
 
@@ -111,7 +111,7 @@ async def test_ready_set_by_label_takes_the_task_from_its_agent(world: World) ->
     assert world.status(issue) == "in-progress"
     assert len(codex.works) == 2
     assert (await world.task(issue)).attempt == 2
-    assert world.written()[-3:] == ["run cancelled", "dispatch task/1-2 to codex", "#1 card edited"]
+    assert world.written()[-3:] == ["#1 labels status:in-progress", "#1 card edited", "#1 card edited"]
 
 
 @pytest.mark.parametrize("label", ["status:review", "status:in-progress"])
@@ -149,7 +149,7 @@ async def test_without_the_label_task_we_keep_our_hands_off(world: World) -> Non
     world.written()
     await world.alice.unlabels(issue, "task")
     await world.settle()
-    assert world.written() == ["#1 card edited", "run cancelled"]
+    assert world.written() == ["run cancelled", "#1 card edited"]
     await world.alice.edits_issue(issue, body="Something else entirely.")
     await world.alice.labels(issue, "P0")
     await world.settle()
@@ -177,9 +177,4 @@ async def test_a_person_opens_the_pull_request_himself(world: World) -> None:
     await bob.opens_pull(world.shop, head="bobs-tax", title="Tax", body="Closes #2")
     await world.settle()
     assert world.status(issue) == "done"
-    assert world.written() == [
-        "#2 labels status:review",
-        "#2 card edited",
-        "check conflict-first: success",
-        *merged(2, 3),
-    ]
+    assert world.written() == ["check conflict-first: success", *merged(2, 3)]
