@@ -76,12 +76,10 @@ async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
     await world.later(seconds=30)
     assert world.status(issue) == "done"
     assert world.written() == [
+        "dispatch task/2-2 to claude",
+        "#2 comment: codex did not begin",
         "#2 labels status:in-progress",
         "#2 card edited",
-        "#2 comment: codex did not begin",
-        "dispatch task/2-2 to claude",
-        "#2 card edited",
-        "#2 labels status:review",
         "check conflict-first: success",
         *merged(2, 3),
     ]
