@@ -16,12 +16,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import yaml
 
 from sandbox import RealClock, Sandbox
 from sandbox.actions.conclusion import Conclusion
 from sandbox.agents import ScriptedAgent, WritesFiles
 from sandbox.world import App, Issue, PullRequest, Repository, User
-from tests.scenarios.world import FILES, SECRET, body, contract, manifest
+from tests.scenarios.shop import FILES, body
+from tests.scenarios.world import ROOT, SECRET, contract
 
 PATIENCE = 30.0  # seconds that anything may take before the test gives up
 
@@ -112,7 +114,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         acme, alice = hub.organisation("acme"), hub.user("alice")
         shop = hub.repository("acme/shop", files=dict(FILES))
         hub.grant(shop, alice, "maintain")
-        asked = manifest()
+        asked = yaml.safe_load((ROOT / "app.yml").read_text())
         app = hub.app(
             "mcp-orchestrator",
             webhook_url="http://127.0.0.1:9/webhook",
