@@ -7,8 +7,10 @@ from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import PullRequest, User
 from adapters.pull_facts import pull_facts
+from config.identities import is_of_family, load_identities
 from core.links import closing_references, parse_branch
 from core.signals import PullSeen
+from core.task import Status
 from handlers.desk import Delivery, Desk
 
 _RELEVANT = frozenset(
@@ -56,7 +58,7 @@ async def _author_can_write(desk: Desk, repository: RepositoryRow, told: PullReq
 
 
 async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> int | None:
-    """The task a pull request works on: by its branch, by what we know of it, or by its closing words."""
+    """The task a pull request works on: by its branch, what we know of it, its closing words, or who opened it."""
     if told.from_fork:
         return None
     named: list[int] = []
@@ -70,4 +72,10 @@ async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> i
         for number in named:
             if await store.task(connection, repository.id, number):
                 return number
-    return None
+        family = load_identities().get(told.user.id) if told.user else None
+        if family is None:
+            return None
+        at_work = await store.tasks_with_status(connection, repository.id, [Status.IN_PROGRESS])
+    # An agent that works in its own way names neither; where it holds just one task, that is the one.
+    held = [t.number for t in at_work if t.pull is None and t.lease and is_of_family(t.lease.agent, family)]
+    return held[0] if len(held) == 1 else None
