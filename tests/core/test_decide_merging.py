@@ -75,6 +75,32 @@ def test_when_the_base_moves_the_merge_is_tried_again() -> None:
     assert [merge.round for merge in story.wanted(MergePull)] == [2]
 
 
+def test_the_base_of_the_last_trial_is_remembered_until_the_next_one() -> None:
+    """A base that moved counts as tried only when it was: the reconciler asks again if the trial was lost."""
+    story = Story().ready().in_review()
+    assert story.pull.tried_base_sha is None
+    story.merge_tried()
+    assert story.pull.tried_base_sha == BASE
+    story.hears(BaseMoved("main", NEW_BASE))
+    assert story.pull.tried_base_sha == BASE
+    story.merge_tried(base_sha=NEW_BASE)
+    assert story.pull.tried_base_sha == NEW_BASE
+
+
+def test_what_could_not_be_tried_has_no_base() -> None:
+    story = Story().ready().in_review()
+    story.merge_tried()
+    story.merge_tried(None, base_sha="", problem="the mirror is away")
+    assert story.pull.tried_base_sha is None
+
+
+def test_a_verdict_on_another_commit_leaves_the_base_as_it_was() -> None:
+    story = Story().ready().in_review()
+    story.merge_tried()
+    story.merge_tried(sha=SHA2, base_sha=NEW_BASE)
+    assert story.pull.tried_base_sha == BASE
+
+
 def refused_once() -> Story:
     """GitHub refused, perhaps for want of our own check, which is written now; and we asked again."""
     story = asked()

@@ -67,6 +67,11 @@ def test_the_knot_is_everybody_on_a_cycle_through_the_task() -> None:
     assert knot_of(graph, 6) == knot_of(graph, 4) == frozenset()
 
 
+def test_who_waits_for_itself_is_a_knot_of_one_and_a_stranger_is_none() -> None:
+    assert knot_of({1: (1, 2), 2: ()}, 1) == {1}
+    assert knot_of({1: (2,), 2: (1,)}, 9) == frozenset()
+
+
 @plain
 @given(graphs, st.integers(1, 7))
 def test_the_knot_agrees_with_asking_each_task_for_its_way_back(graph: dict[int, list[int]], start: int) -> None:

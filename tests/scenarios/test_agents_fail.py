@@ -6,7 +6,6 @@ from tests.scenarios.world import World
 from tests.scenarios.writes import merged, started
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
-ONLY_PULL = ["#1 card edited", "#1 labels status:review", "check conflict-first: success"]
 
 
 async def test_an_agent_crashes(world: World) -> None:

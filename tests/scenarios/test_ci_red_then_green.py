@@ -104,7 +104,8 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
     assert len(codex.works) + len(claude.works) == 3
     # Two failed fixes of one agent in a row: the third attempt is another's.
     assert sorted((len(codex.works), len(claude.works))) == [1, 2]
-    assert world.written()[-4:] == [
+    assert world.written()[-5:] == [
+        "#4 comment: CI failed: test",
         "#1 comment: @alice **a person is needed here.**",
         '#3 {"state": "closed"}',
         "#1 labels status:failed",
@@ -118,7 +119,16 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
     assert world.status(issue) == "done"
     assert "needs-human" not in issue.label_names
     assert (await world.task(issue)).attempt == 4
-    assert world.written()[:2] == ["dispatch task/1-4 to codex", "#1 reaction eyes"]
+    assert world.written() == [
+        "dispatch task/1-4 to codex",
+        "#1 reaction eyes",
+        "#1 reaction rocket",
+        "#1 labels status:in-progress",
+        "#1 card edited",
+        "check conflict-first: success",
+        '#4 {"state": "closed"}',
+        *merged(1, 5),
+    ]
     assert issue.comments[-1].reaction_names == ["eyes", "rocket"]
 
 

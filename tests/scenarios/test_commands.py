@@ -7,7 +7,7 @@ from core.texts import how_to_begin
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered
+from tests.scenarios.writes import delivered, merged
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -163,11 +163,14 @@ async def test_release_takes_the_task_from_an_agent(world: World) -> None:
     await world.says(issue, "/release")
     assert world.status(issue) == "done"
     assert (await world.task(issue)).history[0].outcome == "released"
-    assert world.written()[:4] == [
+    assert world.written() == [
         "run cancelled",
         "dispatch task/1-2 to codex",
         "#1 reaction eyes",
         "#1 reaction rocket",
+        "#1 card edited",
+        "check conflict-first: success",
+        *merged(1, 2),
     ]
 
 

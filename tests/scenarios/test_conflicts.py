@@ -3,7 +3,7 @@
 from sandbox.agents import AgentWork, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import merged
+from tests.scenarios.writes import handed_in, merged
 
 CART = "shop/cart.py"
 OLD = "def total(prices):\n    return sum(prices)\n"
@@ -41,11 +41,7 @@ async def test_the_second_of_two_that_edit_the_same_lines_goes_back(world: World
         "check updated: failure",
         "#3 labels status:in-progress",
         "#3 card edited",
-        "check conflict-first: success",
-        "check definition-of-done: success",
-        '#4 {"state": "closed"}',
-        "#3 labels status:review",
-        "#3 card edited",
+        *handed_in(3, "check definition-of-done: success", '#4 {"state": "closed"}'),
     ]
     [check] = [run for run in world.shop.check_runs(second.head_sha) if run.name == "conflict-first"]
     assert check.conclusion == "failure"

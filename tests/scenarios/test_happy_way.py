@@ -5,7 +5,7 @@ import pytest
 from sandbox.agents import WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered
+from tests.scenarios.writes import delivered, handed_in, merged, started
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -72,22 +72,16 @@ async def test_criteria_ticked_late_let_the_merge_go_on(world: World) -> None:
     """A pull request whose task has open criteria is not merged; the check on it says why, and ticking merges it."""
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
-    assert world.written()[-3:] == [
-        "check definition-of-done: action_required",
-        "#1 labels status:review",
-        "#1 card edited",
+    assert world.written() == [
+        *started(1, "codex", card="card"),
+        *handed_in(1, "check definition-of-done: action_required"),
     ]
     assert "“it is so”" in (world.check("definition-of-done").summary or "")
     assert world.status(issue) == "review"
 
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
-    assert world.written() == [
-        "check updated: success",
-        "merge #2",
-        "#1 labels status:done",
-        "#1 card edited",
-    ]
+    assert world.written() == ["check updated: success", *merged(1, 2)]
 
 
 async def test_without_auto_merge_a_person_presses_the_button(world: World) -> None:

@@ -3,7 +3,7 @@
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered
+from tests.scenarios.writes import delivered, merged
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 PENDING = ["#1 labels status:pending", "#1 card"]
@@ -129,11 +129,14 @@ async def test_words_of_a_stranger_reach_no_agent_before_a_maintainer_approves(w
     await world.says(issue, "/ready")
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
-    assert world.written()[:4] == [
+    assert world.written() == [
         "dispatch task/1-1 to codex",
         "#1 reaction eyes",
         "#1 reaction rocket",
         "#1 labels status:in-progress",
+        "#1 card edited",
+        "check conflict-first: success",
+        *merged(1, 2),
     ]
 
 

@@ -6,9 +6,10 @@ from sandbox import Conclusion
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered, merged
+from tests.scenarios.writes import delivered, merged, started
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
+BEGUN = "#1 card edited"  # the news that the run began
 
 
 async def test_a_pull_request_closed_unmerged_goes_back_to_the_queue(world: World) -> None:
@@ -21,10 +22,12 @@ async def test_a_pull_request_closed_unmerged_goes_back_to_the_queue(world: Worl
     await world.settle()
 
     assert world.status(issue) == "in-progress"
-    assert world.written()[:3] == [
+    assert world.written() == [
         "dispatch task/1-2 to codex",
         "#2 comment: The pull request was closed without being merged",
         "#1 labels status:in-progress",
+        "#1 card edited",
+        BEGUN,
     ]
     assert codex.works[1].packet["history"][0]["reason"] == "The pull request was closed without being merged"
 
@@ -111,7 +114,7 @@ async def test_ready_set_by_label_takes_the_task_from_its_agent(world: World) ->
     assert world.status(issue) == "in-progress"
     assert len(codex.works) == 2
     assert (await world.task(issue)).attempt == 2
-    assert world.written()[-3:] == ["#1 labels status:in-progress", "#1 card edited", "#1 card edited"]
+    assert world.written() == ["run cancelled", *started(1, "codex", attempt=2), BEGUN]
 
 
 @pytest.mark.parametrize("label", ["status:review", "status:in-progress"])

@@ -88,9 +88,9 @@ def started(task: int, agent: str, attempt: int = 1, *, card: str = "card edited
     return [f"dispatch task/{task}-{attempt} to {agent}", f"#{task} labels status:in-progress", f"#{task} {card}"]
 
 
-def handed_in(task: int) -> list[str]:
-    """Its pull request is open, merges cleanly, and waits for something."""
-    return ["check conflict-first: success", f"#{task} labels status:review", f"#{task} card edited"]
+def handed_in(task: int, *more: str) -> list[str]:
+    """Its pull request is open, merges cleanly, and waits for something; `more` is written before that is shown."""
+    return ["check conflict-first: success", *more, f"#{task} labels status:review", f"#{task} card edited"]
 
 
 def merged(task: int, pull: int) -> list[str]:
@@ -99,5 +99,5 @@ def merged(task: int, pull: int) -> list[str]:
 
 
 def delivered(task: int, pull: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
-    """The whole way from the queue to done."""
+    """The whole way from the queue to done; that it was in review is never shown, because it was over so quickly."""
     return [*started(task, agent, attempt, card=card), "check conflict-first: success", *merged(task, pull)]
