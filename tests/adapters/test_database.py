@@ -39,8 +39,14 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(da
 
 
 async def test_migrating_again_or_twice_at_once_changes_nothing(database: Database) -> None:
+    async def tables() -> list[str]:
+        async with database.transaction() as connection:
+            found = await connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
+            return sorted(found.scalars())
+
+    before = await tables()
     await asyncio.gather(database.migrate(), database.migrate())
-    await database.ping()
+    assert await tables() == before
 
 
 async def test_two_replicas_may_find_an_empty_database_at_once(postgres: str) -> None:
