@@ -59,6 +59,8 @@ $(READY): requirements.lock pyproject.toml
 	@command -v git >/dev/null || { echo "git is not installed: install git 2.39 or newer" >&2; exit 1; }
 	@echo "Setting up .venv; this is done once and takes about a minute."
 	@$(BIN)/python -c '' 2>/dev/null || { rm -rf .venv; $(PYTHON) -m venv .venv; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+# The lock is complete, so nothing is to be resolved: without --no-deps, older versions of pip ask for the newest release
+# of a package that another one wants with an extra, and refuse it for not being pinned.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
 	@touch $@
