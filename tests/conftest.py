@@ -17,6 +17,16 @@ import structlog
 from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 
+STORIES = {"scenarios", "process", "demo"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole stories are marked: `make test` runs them, and the property tests, without measuring coverage."""
+    for item in items:
+        if STORIES.intersection(item.path.relative_to(item.config.rootpath).parts):
+            item.add_marker("story")
+
+
 _numbers = itertools.count(1)
 # Test processes may share an external server, so everything in it carries the number of the process.
 TEMPLATE = f"template_{os.getpid()}"

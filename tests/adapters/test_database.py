@@ -49,6 +49,21 @@ async def test_migrating_again_or_twice_at_once_changes_nothing(database: Databa
     assert await tables() == before
 
 
+async def test_a_connection_that_died_while_it_was_idle_is_replaced(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.database.database.IDLE_SECONDS", 0.0)
+    me = text("SELECT pg_backend_pid()")
+    async with database.transaction() as connection:
+        before = (await connection.execute(me)).scalar_one()
+    other = Database(database.url)
+    async with other.transaction() as connection:
+        await connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": before})
+    await other.close()
+    async with database.transaction() as connection:
+        assert (await connection.execute(me)).scalar_one() != before
+
+
 async def test_two_replicas_may_find_an_empty_database_at_once(postgres: str) -> None:
     from tests.conftest import in_database
 
