@@ -45,7 +45,10 @@ async def test_a_configuration_that_comes_later_finds_the_issues_that_are_there(
     assert bare.status(issue) == "done"
     assert len(codex.works) == 1
     assert ordinary.comments == []
-    bare.written()
+    made = [line for line in bare.written() if line.startswith("label ")]
+    assert {"label status:ready", "label P0", "label agent:codex", "label needs:docs"} <= set(made)
+    assert len(made) == len(set(made))
+    assert "label task" not in made  # alice made that one, and its looks are hers
 
 
 async def test_a_bad_configuration_leaves_the_last_good_one_in_force(world: World) -> None:

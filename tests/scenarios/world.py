@@ -25,12 +25,16 @@ from adapters.database import tables as t
 from adapters.github.exchange import RetryPolicy
 from bot.app import Bot, assemble, listening
 from bot.jobs import work_off
+from config.labels import describe
+from config.repository import parse_repository_config
 from config.settings import load_settings
+from core.labels import labels_for
 from core.task import Task
 from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.actions.conclusion import CiScript, Conclusion
 from sandbox.agents import ScriptedAgent
 from sandbox.agents.scripted import Script
+from sandbox.labels import add_label
 from sandbox.people import Person
 from sandbox.world import App, CheckRun, Installation, Issue, PullRequest, Repository, WorkflowRun
 from scheduler.startup import discover
@@ -238,6 +242,10 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
         acme, alice = hub.organisation("acme"), hub.user("alice")
         shop = hub.repository("acme/shop", files=dict(files))
         hub.grant(shop, alice, "maintain")
+        if text := files.get(CONFIG_PATH):
+            # The bot was here before, and making labels is a story of its own.
+            for label in map(describe, labels_for(parse_repository_config(text, CONFIG_PATH))):
+                add_label(hub, shop, label.name, label.colour, label.description)
         manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text())
         app = hub.app(
             "mcp-orchestrator",
@@ -262,7 +270,7 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
         stack.push_async_callback(world.stop)
         await hub.install(app, acme, [shop])
         await world.settle()
-        world.written()  # the labels it made
+        assert world.written() == []
         yield world
         await world.settle()
         left = world.unread()
