@@ -85,10 +85,18 @@ async def test_two_replicas_may_find_an_empty_database_at_once(postgres: str) ->
 
 
 async def test_tables_newer_than_the_program_stop_the_start(database: Database) -> None:
-    async with database.transaction() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseError, match="9999.*older than they are"):
-        await database.migrate()
+    async def becomes(revision: str) -> str:
+        async with database.transaction() as connection:
+            before = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one()
+            await connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
+        return str(before)
+
+    ours = await becomes("9999")
+    try:
+        with pytest.raises(DatabaseError, match="9999.*older than they are"):
+            await database.migrate()
+    finally:
+        await becomes(ours)
 
 
 @pytest.mark.parametrize("url", ["mysql://root@localhost/x", "sqlite:///x.db", "localhost:5432"])
