@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from sqlalchemy import case, or_, select, update
 
+from adapters.agents import Services
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
@@ -73,6 +74,7 @@ class Outbox:
     work: Work
     client: GitHubClient
     mirrors: Mirrors
+    services: Services
     identity: Callable[[int], Awaitable[Identity]]  # by installation id
     on_sent: OnSent | None = None
 
@@ -122,11 +124,13 @@ class Outbox:
                 identity=await self.identity(repository.installation_id),
                 database=self.work.database,
                 mirrors=self.mirrors,
+                services=self.services,
                 key=row["key"],
                 again=row["tries"] > 0,
                 remote_id=row["remote_id"],
                 digest=row["digest"],
                 created_at=row["created_at"],
+                now=self.work.now(),
             )
             sent = await SENDERS[type(effect)](effect, errand)
             await self._mark(row, effect, sent)

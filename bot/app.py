@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import aiohttp
 import structlog
 from aiohttp import web
 
+from adapters.agents import Services
 from adapters.clock import Clock, SystemClock
 from adapters.database.database import Database, describe_url
 from adapters.database.embedded import EmbeddedPostgres
@@ -31,6 +33,8 @@ from scheduler.startup import discover
 from scheduler.timer import run_timer
 
 log = structlog.get_logger()
+
+AGENT_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)  # seconds, of a call to an agent outside GitHub
 
 
 @dataclass(slots=True)
@@ -109,7 +113,8 @@ async def assemble(
         work = Work(database, jobs, clock.now)
         identity = _Identities(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
-        outbox = Outbox(work, client, mirrors, identity, metrics.on_sent)
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
+        outbox = Outbox(work, client, mirrors, Services(http, settings.agent_keys), identity, metrics.on_sent)
         desk = Desk(work, client, identity, settings.github_server_url)
         register(jobs, desk, outbox)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]

@@ -73,6 +73,15 @@ class Settings(BaseSettings):
         description="Where the embedded database and the copies of repositories are kept.",
         json_schema_extra={"default_text": "`~/.local/share/mcp-orchestrator`; `/var/lib/mcp-orchestrator` for root"},
     )
+    github_user_token: SecretStr | None = Field(
+        None, description="A user's token, for agents of the kind `copilot`: GitHub lets no App assign Copilot."
+    )
+    cursor_api_key: SecretStr | None = Field(None, description="For agents with `preset: cursor`.")
+    jules_api_key: SecretStr | None = Field(None, description="For agents with `preset: jules`.")
+    devin_api_key: SecretStr | None = Field(None, description="For agents with `preset: devin`.")
+    agent_http_secret: SecretStr | None = Field(
+        None, description="Signs what is sent to agents of the kind `http` with a `url`."
+    )
     host: Annotated[str, AfterValidator(checks.host)] = Field(
         "127.0.0.1",
         description="Where to listen. `0.0.0.0` when the proxy is on another machine or container.",
@@ -85,6 +94,18 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two looks at the deadlines."
     )
+
+    @property
+    def agent_keys(self) -> dict[str, SecretStr]:
+        """The keys that are set, by the kind of agent or preset that they are for."""
+        keys = {
+            "copilot": self.github_user_token,
+            "cursor": self.cursor_api_key,
+            "jules": self.jules_api_key,
+            "devin": self.devin_api_key,
+            "http": self.agent_http_secret,
+        }
+        return {name: key for name, key in keys.items() if key is not None}
 
     @classmethod
     def settings_customise_sources(

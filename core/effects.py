@@ -113,7 +113,7 @@ class StartAgent:
     number: int
     attempt: int
     agent: str
-    packet: dict[str, Any]
+    packet: dict[str, Any]  # `core.handoff.packet`; its `role` says what is asked
     since: datetime  # when the news reached us that made the assignment possible; latency counts from here
 
     @property
@@ -131,7 +131,7 @@ class CancelAgent:
     number: int
     attempt: int
     agent: str
-    run_id: int | None
+    session: str | None
 
     @property
     def key(self) -> str:
@@ -148,7 +148,7 @@ class PollAgent:
     number: int
     attempt: int
     agent: str
-    run_id: int | None
+    session: str | None
 
     @property
     def key(self) -> str:

@@ -17,9 +17,9 @@ VERSION = 1
 def packet(task: Task, lease: Lease, base: str, sealed_at: str) -> dict[str, Any]:
     """The packet of one attempt, as plain JSON values.
 
-    Keys: `version`, `sealed_at`, `repository`, `task` (number, title, url, priority), `attempt`, `agent`, `branch`,
-    `base`, `goal`, `criteria` (texts), `definition_of_done`, `plan` (kind, reason, steps), `files`, `dependencies`
-    (references), `notes`, `estimate`, `history` (earlier attempts), `feedback` (of the last one, or None), `report`
+    Keys: `version`, `sealed_at`, `repository`, `task` (number, title, url, priority), `attempt`, `agent`, `role`,
+    `branch`, `base`, `goal`, `criteria` (texts), `definition_of_done`, `plan` (kind, reason, steps), `files`,
+    `dependencies` (references), `notes`, `estimate`, `history` (earlier attempts), `feedback` (of the last one, or None), `report`
     (how to hand the work in).
     """
     intake = task.intake
@@ -35,6 +35,7 @@ def packet(task: Task, lease: Lease, base: str, sealed_at: str) -> dict[str, Any
         },
         "attempt": lease.attempt,
         "agent": lease.agent,
+        "role": lease.role.value,
         "branch": lease.branch,
         "base": base,
         "goal": intake.goal,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from core.intake import Intake, fingerprint, parse
-from core.task import Actor, ChecksState, Choice, FailedCheck
+from core.task import Actor, ChecksState, Choice, FailedCheck, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +113,15 @@ class ReviewSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class RunSeen:
-    """The workflow run of an agent started, goes on, or ended."""
+class AgentSeen:
+    """How an agent's work on an attempt goes: a workflow run, a session of a service, or its own word."""
 
     attempt: int
-    run_id: int
-    url: str
-    status: str  # queued | in_progress | completed | …
-    conclusion: str | None
+    state: SessionState
     at: datetime
+    session: str | None = None  # how the adapter finds it again; None when it cannot say
+    url: str = ""
+    detail: str = ""  # how it ended, as the predicate of a sentence: `was cancelled`, `ended with failure`
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +129,8 @@ class AgentStarted:
     """The start call was accepted. It proves nothing yet: the acknowledgement has to follow."""
 
     attempt: int
+    session: str | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,18 @@ class AgentStartFailed:
 
     attempt: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentUnavailable:
+    """The agent takes no work now (rate limit, out of credit, its service is down): nobody's fault.
+
+    `until` is when it may be asked again.
+    """
+
+    attempt: int
+    reason: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +225,10 @@ Signal = (
     | PullSeen
     | ChecksSeen
     | ReviewSeen
-    | RunSeen
+    | AgentSeen
     | AgentStarted
     | AgentStartFailed
+    | AgentUnavailable
     | MergeTried
     | MergeRefused
     | BaseMoved

@@ -55,6 +55,32 @@ class Flag(StrEnum):
     PARKED = "parked"
 
 
+class Role(StrEnum):
+    """The part an agent plays in a task."""
+
+    PLAN = "plan"
+    IMPLEMENT = "implement"
+    REVIEW = "review"
+
+
+class SessionState(StrEnum):
+    """How the work of an agent on one attempt goes, in one vocabulary for every kind of agent."""
+
+    QUEUED = "queued"  # accepted, not begun: it is there, and slow is not dead
+    WORKING = "working"
+    NEEDS_INPUT = "needs-input"  # it asks a person something
+    PAUSED = "paused"
+    DELIVERED = "delivered"  # it says that it is done
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed-out"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes from this session."""
+        return self in (self.DELIVERED, self.FAILED, self.CANCELLED, self.TIMED_OUT)
+
+
 class ChecksState(StrEnum):
     """What continuous integration says of one commit."""
 
@@ -84,9 +110,10 @@ class Lease:
     acknowledged_at: datetime | None = None
     last_sign_at: datetime | None = None
     polled_at: datetime | None = None
-    run_id: int | None = None
-    run_url: str | None = None
+    session: str | None = None  # how its adapter finds the work again: the id of a run, of a session, …
+    session_url: str | None = None
     holder_id: int | None = None  # of the person who claimed the task; None when an agent was assigned
+    role: Role = Role.IMPLEMENT
 
     @property
     def last_heard_at(self) -> datetime:
@@ -169,6 +196,17 @@ class Attempt:
     pull: int | None = None
     head_sha: str | None = None
     feedback: Feedback | None = None
+    role: Role = Role.IMPLEMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a planning agent wrote for those who implement, already cleaned."""
+
+    text: str
+    agent: str
+    attempt: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +266,8 @@ class Task:
     retried_after: int = 0  # how many attempts lay behind the last `/retry`: those no longer count
     withdrawn: bool = False  # somebody took the label `task` off: we keep our hands off
     closed_by: str | None = None
+    plan: Plan | None = None
+    review: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
 
     @property

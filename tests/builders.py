@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import aiohttp
+
+from adapters.agents import Services
+from adapters.agents.actions import news_of
 from adapters.database.codec import effect_from_json, effect_to_json, task_from_json, task_to_json
+from adapters.github.models import WorkflowRun
 from config.repository import RepositoryConfig
 from core.assignment import Agent
 from core.deadlines import DeadlineKind, deadlines_of
@@ -32,13 +38,13 @@ from core.signals import (
     PullFacts,
     PullSeen,
     ReviewSeen,
-    RunSeen,
     Signal,
     read_issue,
 )
 from core.task import Actor, ChecksState, Choice, FailedCheck, Lease, Pull, Status, Task
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+NO_SERVICES = Services(cast(aiohttp.ClientSession, None), {})  # for adapters that talk to GitHub alone
 REPOSITORY = "acme/shop"
 
 ALICE = Actor(1, "alice")  # maintains the repository
@@ -270,7 +276,9 @@ class Story:
     def run(self, status: str, conclusion: str | None = None, run_id: int = 100, attempt: int | None = None) -> Story:
         """News of the agent's run."""
         attempt = attempt or self.task.attempt
-        self.hears(RunSeen(attempt, run_id, f"https://github.com/runs/{run_id}", status, conclusion, self.now))
+        url = f"https://github.com/runs/{run_id}"
+        told = SimpleNamespace(id=run_id, status=status, conclusion=conclusion, html_url=url, updated_at=self.now)
+        self.hears(news_of(cast(WorkflowRun, told), attempt))
         return self
 
     def pulled(self, number: int = 7, attempt: int | None = 0, can_write: bool = True, **changes: Any) -> Decision:
@@ -375,7 +383,28 @@ def holds_always(task: Task, config: RepositoryConfig) -> None:
 
 
 __all__ = [
-    "ALICE", "BASE", "BOB", "CRITIC", "MALLORY", "MERGE", "NOW", "REPOSITORY", "ROBOT", "SHA", "SHA2",
-    "AgentStartFailed", "AgentStarted", "BaseMoved", "MergeRefused", "Story",
-    "agent", "body", "holds_always", "issue", "policy", "pull", "red",
+    "ALICE",
+    "BASE",
+    "BOB",
+    "CRITIC",
+    "MALLORY",
+    "MERGE",
+    "NOW",
+    "NO_SERVICES",
+    "REPOSITORY",
+    "ROBOT",
+    "SHA",
+    "SHA2",
+    "AgentStartFailed",
+    "AgentStarted",
+    "BaseMoved",
+    "MergeRefused",
+    "Story",
+    "agent",
+    "body",
+    "holds_always",
+    "issue",
+    "policy",
+    "pull",
+    "red",
 ]  # fmt: skip

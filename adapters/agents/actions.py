@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 
-from adapters.agents.contract import CannotStart, Site
+from adapters.agents.contract import CannotStart, Site, Started
 from adapters.github.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from adapters.github.models import WorkflowRun
 from config.agent_kinds import ActionsAgent, AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent
-from core.signals import RunSeen
+from core.signals import AgentSeen
+from core.task import SessionState
 from core.texts import comment_marker, packet_comments
 
 DISPATCHES = frozenset({"repository_dispatch", "workflow_dispatch"})
@@ -36,16 +37,31 @@ def task_in_run_name(title: str) -> tuple[int, int] | None:
     return (int(named[1]), int(named[2])) if named else None
 
 
-def news_of(run: WorkflowRun, attempt: int) -> RunSeen:
+# Conclusions of a run as the rules know them; what is not here has failed.
+_ENDS = {
+    "success": SessionState.DELIVERED,
+    "cancelled": SessionState.CANCELLED,
+    "timed_out": SessionState.TIMED_OUT,
+}
+# What is not the run's own doing reads differently from a failure.
+_WORDS = {
+    "success": "",
+    "cancelled": "was cancelled",
+    "skipped": "was skipped",
+    "action_required": "waits for approval",
+}
+
+
+def news_of(run: WorkflowRun, attempt: int) -> AgentSeen:
     """The run as a signal."""
-    return RunSeen(
-        attempt=attempt,
-        run_id=run.id,
-        url=run.html_url,
-        status=run.status or "",
-        conclusion=run.conclusion,
-        at=run.updated_at,
-    )
+    detail = ""
+    if run.status == "completed":
+        conclusion = run.conclusion or "unknown"
+        state = _ENDS.get(conclusion, SessionState.FAILED)
+        detail = _WORDS.get(conclusion, f"ended with {conclusion}")
+    else:
+        state = SessionState.WORKING if run.status == "in_progress" else SessionState.QUEUED
+    return AgentSeen(attempt, state, run.updated_at, str(run.id), run.html_url, detail)
 
 
 class ActionsAdapter:
@@ -61,11 +77,11 @@ class ActionsAdapter:
             return (f"There is no `{path}` on `{site.default_branch}`: add the agent workflow.",)
         return ()
 
-    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> None:
+    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
         """Dispatch the workflow with the packet, unless the run is already there."""
         settings = _settings(spec)
         if again and await self._find(site, order.number, order.attempt):
-            return
+            return Started()
         packet: object = order.packet
         if len(json.dumps(order.packet).encode()) > PAYLOAD_LIMIT:
             packet = {"comments": await self._by_reference(site, order)}
@@ -90,6 +106,7 @@ class ActionsAdapter:
                 await site.github.create_dispatch(site.repository, settings.event or "", payload)
         except (NotFound, Forbidden, Gone, Invalid, Conflict) as error:
             raise CannotStart(await self._advice(site, settings, error)) from error
+        return Started()
 
     async def _advice(self, site: Site, settings: ActionsAgent, error: Exception) -> str:
         problems = await self.probe(site, settings)
@@ -130,11 +147,11 @@ class ActionsAdapter:
                     return run
         return None
 
-    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> RunSeen | None:
+    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
         """Read the run."""
         try:
-            if order.run_id is not None:
-                run: WorkflowRun | None = await site.github.get_workflow_run(site.repository, order.run_id)
+            if order.session is not None:
+                run: WorkflowRun | None = await site.github.get_workflow_run(site.repository, int(order.session))
             else:
                 run = await self._find(site, order.number, order.attempt)
         except (NotFound, Gone):
@@ -147,7 +164,7 @@ class ActionsAdapter:
 
     async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
         """Cancel the run, if it is there and still runs."""
-        run_id = order.run_id
+        run_id = int(order.session) if order.session else None
         if run_id is None:
             run = await self._find(site, order.number, order.attempt)
             run_id = run.id if run and run.status != "completed" else None

@@ -6,13 +6,26 @@ business of `core`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
+
+import aiohttp
+from pydantic import SecretStr
 
 from adapters.github import GitHub
 from config.agent_kinds import AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent
-from core.signals import RunSeen
+from core.signals import AgentSeen
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What reaches agents outside GitHub: a connection, and the operator's keys by the names of their settings."""
+
+    http: aiohttp.ClientSession
+    keys: Mapping[str, SecretStr]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +36,31 @@ class Site:
     repository: str  # owner/name
     default_branch: str
     bot_id: int  # the numeric id of our bot user
+    services: Services
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The start call was accepted: the session by which the work is found again, where there is one, and its page."""
+
+    session: str | None = None
+    url: str = ""
 
 
 class CannotStart(Exception):
     """The agent cannot be started here. The text says what a person must mend."""
+
+
+class Unavailable(Exception):
+    """The agent takes no work now, and that is nobody's fault: its rate limit, its credit, its service.
+
+    `until` (aware) is when it may be asked again; None leaves that to us.
+    """
+
+    def __init__(self, reason: str, until: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.until = until
 
 
 class AgentAdapter(Protocol):
@@ -36,14 +70,15 @@ class AgentAdapter(Protocol):
         """What keeps the agent from being started here, in words a person can act on; empty when nothing does."""
         ...
 
-    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> None:
+    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
         """Start the agent on the sealed packet; `again` when an earlier call's fate is unknown: look first.
 
-        Returning proves nothing but that the call was accepted. Raises `CannotStart`, or what the client raises.
+        Returning proves nothing but that the call was accepted. Raises `CannotStart`, `Unavailable`, or what the client
+        raises.
         """
         ...
 
-    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> RunSeen | None:
+    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
         """How the attempt goes; None when there is no trace of it."""
         ...
 

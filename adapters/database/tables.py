@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Identity,
     Index,
@@ -110,15 +111,54 @@ pulls = Table(
     PrimaryKeyConstraint("repository_id", "number"),
 )
 
-# How often each agent was ever given a task: the measure of fairness.
+# What we know of each agent besides its configuration. `settings` are those that people gave it while the bot runs.
 agents = Table(
     "agents",
     metadata,
     Column("repository_id", BigInteger, nullable=False),
     Column("name", Text, nullable=False),
-    Column("assigned", Integer, nullable=False, server_default=text("0")),
+    Column("assigned", Integer, nullable=False, server_default=text("0")),  # how often ever: the measure of fairness
+    Column("settings", JSONB),
+    Column("mode", Text),  # draining | removed
+    Column("changed_by", Text),
+    Column("changed_at", _moment),
+    Column("cooling_until", _moment),  # it takes no work before then, and nobody is to blame
+    Column("cooling_reason", Text),
+    Column("seen_at", _moment),  # its last sign of life on any task
+    Column("failed_at", _moment),  # when it last fell silent; a later sign of life says that it is back
+    Column("failed_reason", Text),
     PrimaryKeyConstraint("repository_id", "name"),
 )
+
+# Circuit breakers, by the kind of adapter (and the service behind it): `http:cursor`, `actions`, …
+circuits = Table(
+    "circuits",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
+    Column("open_until", _moment),  # null: closed; past: half open, the next call is the probe
+    Column("reason", Text),
+)
+
+# Every attempt, for the measures of agents: how fast, how often well, how long silent.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("repository_id", BigInteger, nullable=False),
+    Column("task", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("capabilities", JSONB, nullable=False),  # that the task asked for
+    Column("started_at", _moment, nullable=False),
+    Column("acknowledged_at", _moment),
+    Column("ended_at", _moment),
+    Column("outcome", Text),
+    Column("blamed", Boolean, nullable=False, server_default=text("false")),
+    Column("longest_silence", Float, nullable=False, server_default=text("0")),  # seconds between two signs of life
+    PrimaryKeyConstraint("repository_id", "task", "attempt"),
+)
+Index("attempts_of_agent", attempts.c.repository_id, attempts.c.agent, attempts.c.started_at)
 
 events = Table(
     "events",

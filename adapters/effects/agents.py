@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from adapters.agents import ADAPTERS, AgentAdapter, CannotStart
+from datetime import timedelta
+
+from adapters.agents import ADAPTERS, AgentAdapter, CannotStart, Unavailable
 from adapters.effects.errand import Errand, Sent
 from config.agent_kinds import AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent
-from core.signals import AgentStarted, AgentStartFailed
+from core.signals import AgentStarted, AgentStartFailed, AgentUnavailable
+
+COOL_DOWN = timedelta(minutes=15)  # for an agent that takes no work and does not say for how long
 
 
 def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
@@ -27,10 +31,13 @@ async def start_agent(effect: StartAgent, errand: Errand) -> Sent:
     """Start the agent; whether it went or not goes back in as a signal."""
     try:
         adapter, spec = _adapter(errand, effect.agent)
-        await adapter.start(errand.site, spec, effect, again=errand.again)
+        begun = await adapter.start(errand.site, spec, effect, again=errand.again)
     except CannotStart as problem:
         return Sent(signals=((effect.number, AgentStartFailed(effect.attempt, str(problem))),))
-    return Sent(signals=((effect.number, AgentStarted(effect.attempt)),))
+    except Unavailable as problem:
+        until = problem.until or errand.now + COOL_DOWN
+        return Sent(signals=((effect.number, AgentUnavailable(effect.attempt, str(problem), until)),))
+    return Sent(signals=((effect.number, AgentStarted(effect.attempt, begun.session, begun.url)),))
 
 
 async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from adapters.agents import Site
+from adapters.agents import Services, Site
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.git import Git, Mirror
@@ -54,11 +54,13 @@ class Errand:
     identity: Identity
     database: Database
     mirrors: Mirrors
+    services: Services
     key: str
     again: bool  # an earlier send may have been done: look before doing it again
     remote_id: int | None  # of what an earlier send made
     digest: str | None  # of what was last written there
     created_at: datetime
+    now: datetime
 
     @property
     def name(self) -> str:
@@ -68,7 +70,9 @@ class Errand:
     @property
     def site(self) -> Site:
         """The repository as agents' adapters see it."""
-        return Site(self.github, self.name, self.repository.default_branch, self.identity.bot_id)
+        return Site(
+            self.github, self.name, self.repository.default_branch, self.identity.bot_id, self.services, self.now
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from core.decide import agents, checks, commands, issues, merging, pulls, readying, reviews, waits
 from core.decide.draft import Context, Decision, Draft
 from core.signals import (
+    AgentSeen,
     AgentStarted,
     AgentStartFailed,
+    AgentUnavailable,
     Assigned,
     BaseMoved,
     ChecksSeen,
@@ -22,7 +24,6 @@ from core.signals import (
     MergeTried,
     PullSeen,
     ReviewSeen,
-    RunSeen,
     Signal,
 )
 from core.task import Task
@@ -49,12 +50,14 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             checks.seen(draft, signal)
         case ReviewSeen():
             reviews.seen(draft, signal)
-        case RunSeen():
-            agents.run_seen(draft, signal)
+        case AgentSeen():
+            agents.seen(draft, signal)
         case AgentStarted():
             agents.started(draft, signal)
         case AgentStartFailed():
             agents.start_failed(draft, signal)
+        case AgentUnavailable():
+            agents.unavailable(draft, signal)
         case Assigned():
             agents.assigned(draft, signal)
         case MergeTried():

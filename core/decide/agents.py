@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.decide.attempts import send_back
+from core.decide.attempts import end_attempt, send_back
 from core.decide.draft import Draft
+from core.decide.readying import settle
 from core.effects import StartAgent
 from core.events import EventType
 from core.handoff import packet
 from core.lifecycle import Trigger, allows
 from core.links import branch_name
-from core.sanitise import clean, defuse, mask_secrets
-from core.signals import AgentStarted, AgentStartFailed, Assigned, RunSeen
-from core.task import Actor, Choice, Feedback, Flag, Lease, Status
+from core.sanitise import clean, defuse, mask_secrets, one_line
+from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned
+from core.task import Actor, Choice, Feedback, Flag, Lease, SessionState, Status
 
 REASON_LIMIT = 5_000  # characters of an adapter's reason that are shown
-
-# Conclusions of a workflow run that are not its own doing, with what they mean for a person who reads the card.
-_NOT_RUN = {"cancelled": "was cancelled", "skipped": "was skipped", "action_required": "waits for approval"}
 
 
 def assigned(draft: Draft, signal: Assigned) -> None:
@@ -70,8 +68,12 @@ def _is_current(draft: Draft, attempt: int) -> bool:
 
 def started(draft: Draft, signal: AgentStarted) -> None:
     """The start call was accepted: worth a line in the trail, but no acknowledgement."""
-    if _is_current(draft, signal.attempt):
-        draft.tell(EventType.TASK_ACKNOWLEDGED, stage="start accepted")
+    lease = draft.task.lease
+    if lease is None or lease.attempt != signal.attempt:
+        return
+    draft.tell(EventType.TASK_ACKNOWLEDGED, stage="start accepted")
+    if signal.session:
+        draft.set(lease=replace(lease, session=signal.session, session_url=signal.url or None))
 
 
 def start_failed(draft: Draft, signal: AgentStartFailed) -> None:
@@ -91,23 +93,40 @@ def start_failed(draft: Draft, signal: AgentStartFailed) -> None:
     )
 
 
-def run_seen(draft: Draft, signal: RunSeen) -> None:
-    """News of the workflow run that carries an attempt."""
+def unavailable(draft: Draft, signal: AgentUnavailable) -> None:
+    """The agent takes no work now. Nobody is to blame: the task goes back, and another one gets it."""
+    lease = draft.task.lease
+    if lease is None or lease.attempt != signal.attempt or draft.task.status is not Status.IN_PROGRESS:
+        return
+    reason = defuse(one_line(mask_secrets(signal.reason), 300))
+    draft.tell(EventType.TASK_SENT_BACK, reason=reason, outcome="unavailable", until=signal.until.isoformat())
+    end_attempt(draft, "unavailable", reason, blamed=False, cancel=False)
+    draft.move(Trigger.SENT_BACK)
+    settle(draft)
+
+
+def seen(draft: Draft, signal: AgentSeen) -> None:
+    """News of the agent's work on an attempt."""
     lease = draft.task.lease
     if lease is None or lease.attempt != signal.attempt:
-        draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, run=signal.run_id, status=signal.status)
+        draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, session=signal.session, state=signal.state)
         return
-    if lease.run_id not in (None, signal.run_id) and signal.run_id < (lease.run_id or 0):
-        return  # an earlier run of the same attempt; ids grow
-    if lease.run_id != signal.run_id:
-        draft.set(lease=replace(lease, run_id=signal.run_id, run_url=signal.url))
-    if signal.status == "completed":
-        _run_ended(draft, signal)
-    elif signal.status == "in_progress":
-        show_life(draft)
-    elif draft.task.lease:
-        # Queued, or waiting for an approval: it has not begun, but it is there. Slow is not dead.
+    if _is_of_an_earlier_session(signal.session, lease.session):
+        return
+    if signal.session and lease.session != signal.session:
+        draft.set(lease=replace(lease, session=signal.session, session_url=signal.url or None))
+    if signal.state.ended:
+        _ended(draft, signal)
+    elif signal.state in (SessionState.QUEUED, SessionState.PAUSED) and draft.task.lease:
+        # It has not begun, or waits for something, but it is there. Slow is not dead.
         draft.set(lease=replace(draft.task.lease, last_sign_at=draft.now))
+    else:
+        show_life(draft)
+
+
+def _is_of_an_earlier_session(told: str | None, known: str | None) -> bool:
+    """Whether news is of an earlier run of the same attempt: the ids of runs are numbers, and grow."""
+    return bool(told and known and told.isdigit() and known.isdigit() and int(told) < int(known))
 
 
 def show_life(draft: Draft) -> None:
@@ -121,18 +140,16 @@ def show_life(draft: Draft) -> None:
     draft.set(lease=replace(lease, acknowledged_at=lease.acknowledged_at or draft.now, last_sign_at=draft.now))
 
 
-def _run_ended(draft: Draft, signal: RunSeen) -> None:
+def _ended(draft: Draft, signal: AgentSeen) -> None:
     task = draft.task
     if task.pull is not None or not allows(task.status, Trigger.SENT_BACK):
         return  # the work is handed in; what becomes of it, the pull request tells
-    conclusion = signal.conclusion or "unknown"
-    if conclusion == "success":
+    run = f"[The run]({signal.url})" if signal.url else "The run"
+    if signal.state is SessionState.DELIVERED:
         title = "The run ended without a pull request"
-        details = f"[The run]({signal.url}) succeeded, but no pull request from the agreed branch was opened."
-    elif conclusion in _NOT_RUN:
-        title = f"The run {_NOT_RUN[conclusion]}"
-        details = f"[The run]({signal.url}) {_NOT_RUN[conclusion]} before it handed in any work."
+        details = f"{run} succeeded, but no pull request from the agreed branch was opened."
     else:
-        title = f"The run ended with {conclusion}"
-        details = f"[The run]({signal.url}) ended with `{conclusion}` before it handed in any work."
-    send_back(draft, Feedback(f"run:{signal.run_id}", title, details, draft.now), cancel=False)
+        how = defuse(one_line(signal.detail, 200)) or f"ended with {signal.state}"
+        title = f"The run {how}"
+        details = f"{run} {how} before it handed in any work."
+    send_back(draft, Feedback(f"run:{signal.session or task.attempt}", title, details, draft.now), cancel=False)

@@ -8,7 +8,7 @@ from core.effects import CancelAgent, Comment
 from core.events import EventType
 from core.lifecycle import Trigger
 from core.sanitise import defuse, one_line
-from core.task import Attempt, Feedback, Flag, Status
+from core.task import Attempt, Feedback, Flag, Role, Status
 from core.texts import escalation, feedback_comment
 
 
@@ -41,9 +41,10 @@ def end_attempt(
         pull=pull.number if pull else None,
         head_sha=pull.head_sha if pull else None,
         feedback=feedback,
+        role=lease.role if lease else Role.IMPLEMENT,
     )
     if cancel and lease and lease.holder_id is None and task.status is Status.IN_PROGRESS:
-        draft.want(CancelAgent(task.number, lease.attempt, lease.agent, lease.run_id))
+        draft.want(CancelAgent(task.number, lease.attempt, lease.agent, lease.session))
     draft.set(history=(*task.history, attempt), lease=None, pull=None, choice=None)
     draft.task = draft.task.unflagged(Flag.CONFLICT, Flag.STALLED, Flag.BLOCKED)
 

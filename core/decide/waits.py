@@ -52,7 +52,7 @@ def _ask_or_give_up(draft: Draft, lease: Lease, what: str) -> None:
     last_sign = lease.last_heard_at
     if lease.polled_at is None or lease.polled_at <= last_sign:
         draft.set(lease=replace(lease, polled_at=draft.now))
-        draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.run_id))
+        draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.session))
         return
     _silent(draft, lease, what, draft.now - last_sign)
 

@@ -25,6 +25,7 @@ from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.agents import ScriptedAgent, Stalls
 from sandbox.people import Person
 from sandbox.world import Issue, Repository, WorkflowRun
+from tests.builders import NO_SERVICES, NOW
 from tests.scenarios.shop import AGENT_WORKFLOW
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -102,7 +103,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             now=hub.now,
             retry=NO_WAIT,
         ) as client:
-            site = Site(client.installation(installation.id), "acme/shop", "main", app.bot.id)
+            site = Site(client.installation(installation.id), "acme/shop", "main", app.bot.id, NO_SERVICES, NOW)
             yield Stage(hub, shop, issue, agent, site)
         await hub.settled()
         assert hub.violations == [], "\n".join(hub.violations)
@@ -279,10 +280,10 @@ async def test_a_run_is_found_by_its_name_and_asked_by_its_number(stage: Stage, 
     (run,) = await stage.start(spec)
     news = await ADAPTER.poll(stage.site, spec, PollAgent(1, 1, "codex", None))
     assert news is not None
-    assert (news.attempt, news.run_id, news.status, news.conclusion) == (1, run.id, "in_progress", None)
-    assert await ADAPTER.poll(stage.site, spec, PollAgent(1, 1, "codex", run.id)) == news
+    assert (news.attempt, news.session, news.state) == (1, str(run.id), "working")
+    assert await ADAPTER.poll(stage.site, spec, PollAgent(1, 1, "codex", str(run.id))) == news
     assert await ADAPTER.poll(stage.site, spec, PollAgent(1, 2, "codex", None)) is None, "that is another attempt"
-    assert await ADAPTER.poll(stage.site, spec, PollAgent(1, 1, "codex", run.id + 1_000_000)) is None
+    assert await ADAPTER.poll(stage.site, spec, PollAgent(1, 1, "codex", str(run.id + 1_000_000))) is None
 
 
 async def test_it_takes_no_words_while_it_works(stage: Stage) -> None:
@@ -296,18 +297,18 @@ async def test_it_takes_no_words_while_it_works(stage: Stage) -> None:
 @pytest.mark.parametrize("by_number", [True, False], ids=["by its number", "by its name"])
 async def test_a_run_is_cancelled(stage: Stage, by_number: bool) -> None:
     (run,) = await stage.start(BY_EVENT)
-    order = CancelAgent(1, 1, "codex", run.id if by_number else None)
+    order = CancelAgent(1, 1, "codex", str(run.id) if by_number else None)
     await ADAPTER.cancel(stage.site, BY_EVENT, order)
     await stage.hub.settled()
     assert run.conclusion == "cancelled"
     await ADAPTER.cancel(stage.site, BY_EVENT, order)  # it has ended: nothing to do, and no error
-    news = await ADAPTER.poll(stage.site, BY_EVENT, PollAgent(1, 1, "codex", run.id))
+    news = await ADAPTER.poll(stage.site, BY_EVENT, PollAgent(1, 1, "codex", str(run.id)))
     assert news is not None
-    assert (news.status, news.conclusion) == ("completed", "cancelled")
+    assert (news.state, news.detail) == ("cancelled", "was cancelled")
 
 
 async def test_cancelling_what_is_not_there_is_no_error(stage: Stage) -> None:
     (run,) = await stage.start(BY_EVENT)
     await ADAPTER.cancel(stage.site, BY_EVENT, CancelAgent(1, 2, "codex", None))
-    await ADAPTER.cancel(stage.site, BY_EVENT, CancelAgent(1, 2, "codex", run.id + 1_000_000))
+    await ADAPTER.cancel(stage.site, BY_EVENT, CancelAgent(1, 2, "codex", str(run.id + 1_000_000)))
     assert run.status == "in_progress"

@@ -111,7 +111,7 @@ class TestRuns:
         story = Story().ready().assigned()
         story.run("in_progress", run_id=55)
         assert story.lease.acknowledged_at == story.now
-        assert (story.lease.run_id, story.lease.run_url) == (55, "https://github.com/runs/55")
+        assert (story.lease.session, story.lease.session_url) == ("55", "https://github.com/runs/55")
         assert story.told(EventType.TASK_ACKNOWLEDGED)
         first = story.lease.acknowledged_at
         story.run("in_progress", run_id=55)
@@ -153,7 +153,7 @@ class TestRuns:
 
     def test_of_two_runs_of_one_attempt_the_later_one_counts(self) -> None:
         story = Story().ready().assigned().begun(100).begun(101)
-        assert story.lease.run_id == 101
+        assert story.lease.session == "101"
         story.run("completed", "cancelled", run_id=100)
         assert story.task.status is Status.IN_PROGRESS
         story.run("completed", "failure", run_id=101)

@@ -45,6 +45,7 @@ def test_the_packet_holds_everything_the_issue_says() -> None:
         },
         "attempt": 1,
         "agent": "codex",
+        "role": "implement",
         "branch": "task/1-1",
         "base": "main",
         "goal": "Sell apples, and pears.",

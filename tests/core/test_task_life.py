@@ -23,6 +23,7 @@ from core.events import EventType
 from core.queue import chain_lengths, order
 from core.readiness import Surroundings
 from core.signals import (
+    AgentSeen,
     AgentStarted,
     AgentStartFailed,
     Assigned,
@@ -37,10 +38,9 @@ from core.signals import (
     MergeTried,
     PullSeen,
     ReviewSeen,
-    RunSeen,
     Signal,
 )
-from core.task import Actor, ChecksState, Flag, Status, Task
+from core.task import Actor, ChecksState, Flag, SessionState, Status, Task
 from tests.builders import (
     ALICE,
     BOB,
@@ -345,14 +345,13 @@ class Life(RuleBasedStateMachine):
     @rule(
         which=numbers,
         late=st.sampled_from([0, 0, 0, 1]),
-        status=st.sampled_from(["queued", "in_progress", "in_progress", "completed"]),
-        conclusion=st.sampled_from(["success", "failure", "cancelled", None]),
+        state=st.sampled_from([SessionState.QUEUED, SessionState.WORKING, *SessionState]),
         run=st.integers(100, 102),
     )
-    def run_news(self, which: int, late: int, status: str, conclusion: str | None, run: int) -> None:
+    def run_news(self, which: int, late: int, state: SessionState, run: int) -> None:
         if task := self.one_of(which, lambda t: t.attempt):
             at = self.tick()
-            self.hear(task.number, RunSeen(task.attempt - late, run, "https://ci/1", status, conclusion, at))
+            self.hear(task.number, AgentSeen(task.attempt - late, state, at, str(run), "https://ci/1"))
 
     @rule(which=numbers, late=st.sampled_from([0, 0, 1]), went=st.booleans())
     def start_news(self, which: int, late: int, went: bool) -> None:

@@ -18,6 +18,7 @@ from adapters.github.models import Comment
 from config.agent_kinds import ActionsAgent
 from core.effects import StartAgent
 from core.texts import COMMENT_LIMIT, comment_marker, packet_comments
+from tests.builders import NO_SERVICES, NOW
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 BY_EVENT = ActionsAgent(adapter="actions", event="agent-task")
@@ -70,7 +71,7 @@ class Wall:
 
 def _started(stage: Stage, packet: dict[str, Any], spec: ActionsAgent) -> None:
     """The real adapter starts the agent, with a large packet."""
-    site = Site(cast(GitHub, Wall(stage)), "acme/shop", "main", BOT)
+    site = Site(cast(GitHub, Wall(stage)), "acme/shop", "main", BOT, NO_SERVICES, NOW)
     order = StartAgent(packet["task"]["number"], packet["attempt"], packet["agent"], packet, NINE)
     asyncio.run(ActionsAdapter().start(site, spec, order, again=False))
 

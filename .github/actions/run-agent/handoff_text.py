@@ -33,9 +33,10 @@ The same as JSON: `{packet_file}`"""
 
 def _task(packet: dict[str, Any]) -> str:
     about, plan = packet["task"], packet.get("plan") or {}
+    role = packet.get("role", "implement")
     parts = [
         f"# {about['title']} (#{about['number']})",
-        f"Attempt {packet['attempt']}, priority {about.get('priority')}, {about.get('url')}",
+        f"Attempt {packet['attempt']} ({role}), priority {about.get('priority')}, {about.get('url')}",
         _section("Goal", packet.get("goal")),
         _list("Acceptance criteria", packet.get("criteria")),
         _list("Definition of done", packet.get("definition_of_done")),
