@@ -18,9 +18,9 @@ def packet(task: Task, lease: Lease, base: str, sealed_at: str) -> dict[str, Any
     """The packet of one attempt, as plain JSON values.
 
     Keys: `version`, `sealed_at`, `repository`, `task` (number, title, url, priority), `attempt`, `agent`, `role`,
-    `branch`, `base`, `goal`, `criteria` (texts), `definition_of_done`, `plan` (kind, reason, steps), `files`,
-    `dependencies` (references), `notes`, `estimate`, `history` (earlier attempts), `feedback` (of the last one, or None), `report`
-    (how to hand the work in).
+    `branch`, `base`, `goal`, `criteria` (texts), `definition_of_done`, `plan` (kind, reason, steps), `required`,
+    `preferred`, `files`, `dependencies` (references), `notes`, `estimate`, `history` (earlier attempts), `feedback` (of
+    the last one, or None), `report` (how to hand the work in).
     """
     intake = task.intake
     return {
