@@ -81,7 +81,7 @@ def commands_page() -> str:
 
 
 def _command(command: Command) -> tuple[str, ...]:
-    who = "anyone" if command.role == "read" else f"{command.role} access"
+    who = "anyone" if command.role == "none" else f"{command.role} access"
     return f"`{command.example}`", command.help, who + (", or the holder" if command.holder_too else "")
 
 

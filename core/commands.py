@@ -8,7 +8,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from core.task import Actor, Task
+from config.identities import is_of_family
+from core.task import Actor, Lease, Task
 
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")  # GitHub's, weakest first
 
@@ -27,9 +28,9 @@ class Command:
 COMMANDS: dict[str, Command] = {
     c.name: c
     for c in (
-        Command("help", "read", "Lists the commands you can use.", "/help"),
-        Command("status", "read", "Says where this task stands and what it waits for.", "/status"),
-        Command("explain", "read", "Shows why this agent was chosen, or why nobody was.", "/explain"),
+        Command("help", "none", "Lists the commands you can use.", "/help"),
+        Command("status", "none", "Says where this task stands and what it waits for.", "/status"),
+        Command("explain", "none", "Shows why this agent was chosen, or why nobody was.", "/explain"),
         Command("claim", "write", "Takes the task yourself and gives you the hand-off.", "/claim", holder_too=True),
         Command("release", "write", "Gives the task back to the queue.", "/release", holder_too=True),
         Command("ready", "triage", "Checks the task again; from a writer it also approves its text.", "/ready"),
@@ -48,13 +49,24 @@ COMMANDS: dict[str, Command] = {
 
 def at_least(role: str, required: str) -> bool:
     """Whether `role` is `required` or stronger. A role GitHub did not name (a custom one) counts as none."""
-    return role in ROLES and ROLES.index(role) >= ROLES.index(required)
+    return required == "none" or (role in ROLES and ROLES.index(role) >= ROLES.index(required))
 
 
-def refusal(command: Command, actor: Actor, role: str, task: Task | None) -> str | None:
-    """Why this actor may not use the command now, or None."""
-    holds = bool(task and task.lease and task.lease.holder_id == actor.id)
-    if at_least(role, command.role) or (command.holder_too and holds):
+def holds(lease: Lease | None, actor: Actor, family: str | None) -> bool:
+    """Whether the lease is this actor's: of the person who claimed, or of an agent of the account's `family`."""
+    if lease is None:
+        return False
+    return (
+        lease.holder_id == actor.id
+        if lease.holder_id is not None
+        else bool(family and is_of_family(lease.agent, family))
+    )
+
+
+def refusal(command: Command, actor: Actor, role: str, task: Task | None, family: str | None = None) -> str | None:
+    """Why this actor may not use the command now, or None. `family` names the agents that act by this account."""
+    held = task is not None and (holds(task.lease, actor, family) or holds(task.review, actor, family))
+    if at_least(role, command.role) or (command.holder_too and held):
         return None
     who = f"{command.role} access" + (", or whoever holds the task" if command.holder_too else "")
     return f"`/{command.name}` needs {who}; you have {role if role in ROLES[1:] else 'no'} access to this repository."

@@ -218,6 +218,7 @@ class CommandGiven:
     permission: str  # none | read | triage | write | maintain | admin
     key: str  # of the comment and line: the answer is written once
     comment_id: int | None = None
+    family: str | None = None  # of the agents that act by this account (`config.identities`)
 
 
 Signal = (

@@ -7,6 +7,7 @@ from adapters.database import store
 from adapters.database.inbox import mark_delivery
 from adapters.github.models import Comment, Issue, User
 from adapters.pull_facts import actor
+from config.identities import load_identities
 from core.command_parser import ParsedCommand, new_commands, parse_commands
 from core.commands import COMMANDS
 from core.effects import Comment as WriteComment
@@ -54,6 +55,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
                     permission=role,
                     key=f"{said.id}:{command.key}",
                     comment_id=said.id,
+                    family=load_identities().get(who.id),
                 ),
             )
         # In the same transaction: of all news a command is the one that must not be taken in twice.

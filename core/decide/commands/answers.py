@@ -1,0 +1,36 @@
+"""What all rules of commands share: refusing, and the outcome of a command that needs no task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.decide.draft import Context, Draft
+from core.effects import Effect
+from core.events import Event
+from core.signals import CommandGiven
+from core.task import Task
+
+
+class Refused(Exception):
+    """The command cannot be carried out now; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What comes of a command that needs no task: the answer, and what else follows."""
+
+    text: str | None
+    events: tuple[Event, ...] = ()
+    effects: tuple[Effect, ...] = ()
+
+
+# Carries out a command on a task: gives the answer, or None where 🚀 says enough. Raises `Refused`.
+Rule = Callable[[Draft, CommandGiven], str | None]
+# The same for a command that may be given anywhere; the task is the one that the issue is, if it is one.
+RuleAnywhere = Callable[[Context, CommandGiven, Task | None], Told]
+
+
+def not_yet(what: str, gaps: tuple[str, ...]) -> str:
+    """A sentence, and what is missing as a list."""
+    return f"{what}:\n\n" + "\n".join(f"- {gap}" for gap in gaps)
