@@ -24,7 +24,7 @@ from sandbox.actions.perform import dispatched
 from sandbox.actions.steps import JobLog
 from sandbox.actions.triggers import RUN_ACTOR
 from sandbox.git_command import git_process
-from sandbox.world import User
+from sandbox.world import Repository, User
 from sandbox.world_runs import WorkflowJob, WorkflowStep
 
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ class AgentCrash(Exception):
     """The agent died; its job fails."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class AgentWork:
     """What a script has in hand while it works. Every change goes over HTTP with the agent's own token."""
 
     hub: Sandbox = field(repr=False)
-    job: WorkflowJob = field(repr=False)
+    repository: Repository = field(repr=False)
+    id: int  # of the job or session that this is
     actor: User
     token: str = field(repr=False)
-    run_token: str = field(repr=False)
     payload: dict[str, Any]
     _log: JobLog = field(repr=False)
     _think: float = 0
@@ -96,7 +96,7 @@ class AgentWork:
     def base(self) -> str:
         """The branch to merge into: as told, else the default branch."""
         told = self.payload.get("base") or self.packet.get("base")
-        return str(told) if told else self.job.run.repository.default_branch
+        return str(told) if told else self.repository.default_branch
 
     @property
     def feedback(self) -> Any:
@@ -144,10 +144,10 @@ class AgentWork:
 
     async def clone(self) -> Path:
         """Clone and stand on the work branch: the one that is there, or a new one from the base."""
-        target = self.hub.root / "agents" / str(self.job.id)
+        target = self.hub.root / "agents" / str(self.id)
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        url = f"{self.hub.url}/{self.job.run.repository.full_name}.git"
+        url = f"{self.hub.url}/{self.repository.full_name}.git"
         await self.git("clone", "--quiet", url, str(target))
         self._folder = target
         known = await self.git("branch", "--remotes", "--list", f"origin/{self.branch}")
@@ -185,7 +185,7 @@ class AgentWork:
 
     async def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """One REST call below the repository; gives its JSON. Raises AgentCrash when GitHub refuses."""
-        full_name = self.job.run.repository.full_name
+        full_name = self.repository.full_name
         headers = {"Authorization": f"Bearer {self.token}", "User-Agent": self.actor.login}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
@@ -199,8 +199,7 @@ class AgentWork:
 
     async def open_pull(self, title: str, body: str, *, draft: bool = False) -> int:
         """Open a pull request from the work branch, or find the one that is open; gives its number."""
-        repository = self.job.run.repository
-        query = f"?state=open&head={repository.owner.login}:{self.branch}"
+        query = f"?state=open&head={self.repository.owner.login}:{self.branch}"
         found = await self.api("GET", f"/pulls{query}")
         if found:
             return int(found[0]["number"])
@@ -223,6 +222,19 @@ class AgentWork:
         """Do nothing for ever (a year of the clock), until somebody cancels the run."""
         await self.hub.clock.sleep(FOREVER)
 
+    def tidy(self) -> None:
+        """Throw the clone away, if there is one."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class JobWork(AgentWork):
+    """Work that a workflow's job was dispatched for."""
+
+    job: WorkflowJob = field(repr=False)
+    run_token: str = field(repr=False)
+
 
 Script = Callable[[AgentWork], Awaitable[None]]
 
@@ -238,7 +250,7 @@ class ScriptedAgent:
     script: Script
     actor: str | None = None
     think: float = 0
-    works: list[AgentWork] = field(default_factory=list)
+    works: list[JobWork] = field(default_factory=list)
 
     def _user_and_token(self, hub: Sandbox, job: WorkflowJob, payload: Mapping[str, Any]) -> tuple[User, str]:
         run = job.run
@@ -271,8 +283,10 @@ class ScriptedAgent:
         ]
         payload = dispatched(job.run)
         user, token = self._user_and_token(hub, job, payload)
-        work = AgentWork(
+        work = JobWork(
             hub=hub,
+            repository=job.run.repository,
+            id=job.id,
             job=job,
             actor=user,
             token=token,
@@ -291,6 +305,5 @@ class ScriptedAgent:
         finally:
             step = job.steps[1]
             step.status, step.conclusion, step.completed_at = "completed", conclusion, hub.now()
-            if work._folder is not None:
-                shutil.rmtree(work._folder, ignore_errors=True)
+            work.tidy()
         return conclusion

@@ -73,7 +73,7 @@ class Nonsense:
 
     async def __call__(self, work: AgentWork) -> None:
         """Do something else."""
-        work.payload = {**work.payload, "branch": f"improvements-{work.job.id}"}
+        work.payload = {**work.payload, "branch": f"improvements-{work.id}"}
         await _deliver(work, self.files, "Various improvements")
         await work.open_pull("Various improvements", "This improves things.")
 
