@@ -9,11 +9,13 @@ import structlog
 from adapters.database import repositories, store
 from adapters.github import GitHub
 from adapters.github.errors import GitHubError, Invalid, TooLarge
+from adapters.github.models import PullRequest
 from adapters.unit_of_work import Work
-from config.problems import ConfigError
+from config.problems import ConfigError, Problem
 from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_config
-from core.effects import MakeLabels
+from core.effects import CheckRun, MakeLabels, UpsertCard
 from core.labels import labels_for
+from core.texts import CONFIG_CHECK, config_check
 
 log = structlog.get_logger()
 
@@ -37,10 +39,8 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         if raw is not None:
             text = raw.decode("utf-8")
             config = parse_repository_config(text, CONFIG_PATH)
-    except ConfigError as error:
-        problems = [str(problem) for problem in error.problems]
-    except (UnicodeDecodeError, Invalid, TooLarge) as error:
-        problems = [f"{CONFIG_PATH} cannot be read: {error}"]
+    except (ConfigError, UnicodeDecodeError, Invalid, TooLarge) as error:
+        problems = [f"line {problem.line}: {problem}" for problem in _problems(error)]
     except GitHubError:
         log.warning("configuration_unreadable", repository=full_name)
         raise
@@ -49,12 +49,49 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
     digest = hashlib.sha256((text or "").encode()).hexdigest()
     if not problems:
         values |= {"config": text, "config_sha": digest}
+    outdated: list[int] = []
     async with work.database.transaction() as connection:
+        row = await repositories.repository(connection, repository_id)
+        if row and row.problems and not problems:
+            outdated = await store.outdated_cards(connection, repository_id)
         before = await repositories.config_sha(connection, repository_id)
         await repositories.update_repository(connection, repository_id, **values)
         changed = config is not None and before != digest
         if changed:
             await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now)
+    for number in outdated:
+        await work.send(repository_id, number, UpsertCard(number))
     if config and changed and not config.dry_run:
         await work.send(repository_id, 0, MakeLabels(labels_for(config)))
     log.info("configuration_read", repository=full_name, present=text is not None, problems=problems)
+
+
+async def check_configuration(
+    work: Work, github: GitHub, repository_id: int, full_name: str, pull: PullRequest
+) -> None:
+    """Say on a pull request that edits the configuration whether it would be taken.
+
+    Also of a fork, and where no configuration is in force yet: the file is only read, at the head's SHA.
+    """
+    if pull.state != "open" or not any(
+        file.filename == CONFIG_PATH for file in await github.pull_files(full_name, pull.number)
+    ):
+        return
+    problems: tuple[Problem, ...] = ()
+    try:
+        raw = await github.get_content(full_name, CONFIG_PATH, ref=pull.head.sha)
+        if raw is None:
+            return  # it takes the file away: that is no mistake
+        parse_repository_config(raw.decode("utf-8"), CONFIG_PATH)
+    except (ConfigError, UnicodeDecodeError, Invalid, TooLarge) as error:
+        problems = _problems(error)
+    conclusion, title, summary, annotations = config_check(CONFIG_PATH, problems)
+    check = CheckRun(pull.number, CONFIG_CHECK, pull.head.sha, conclusion, title, summary, annotations)
+    await work.send(repository_id, pull.number, check)
+
+
+def _problems(error: Exception) -> tuple[Problem, ...]:
+    if isinstance(error, ConfigError):
+        return error.problems
+    reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    return (Problem(1, 1, "", f"the file cannot be read: {reason}"),)

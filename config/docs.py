@@ -39,12 +39,25 @@ _REPOSITORY: Final = """\
 
 The file on the default branch counts; without it in the repository, the one in the organisation's `.github`
 repository. **Without any the bot only observes.** An unknown key, a name that is there twice or a value that
-makes no sense is a mistake, which the log names with its line; the last good configuration stays in force. Where
-there is none yet, the answer to any command names the mistakes. Only `version` and `agents` are needed.
+makes no sense is a mistake. A pull request that edits the file gets the check `orchestrator-config`, with each mistake
+on its line and the nearest valid word beside it. If a mistake gets onto the default branch all the same, the last good
+configuration stays in force; task cards say so, and `/status` names the mistakes. Where there is no good one yet, the
+answer to any command names them. Only `version` and `agents` are needed.
 
 A duration is a number with its unit, `90s`, `10m`, `2h`, `1d`, or several, `1h30m`. A name (of an agent or a
-capability) is 1 to 44 of `a-z 0-9 + # . _ -` and begins with a letter or digit. Editors that know JSON Schema
-check the file as you type with `config/orchestrator.schema.json`.
+capability) is 1 to 44 of `a-z 0-9 + # . _ -` and begins with a letter or digit.
+
+Editors that know JSON Schema check the file as you type. Name the schema in its first line, by the address of
+[`config/orchestrator.schema.json`](../config/orchestrator.schema.json) in the copy of this project that you run, or by a
+path to a copy of it:
+
+```yaml
+# yaml-language-server: $schema=./orchestrator.schema.json
+version: 1
+```
+
+(That is how the YAML language server reads it, which Visual Studio Code with its YAML extension, Neovim, Emacs and others
+use; JetBrains' editors ask for a schema and a file in *Languages & Frameworks, JSON Schema Mappings*.)
 
 ### A complete example
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-# GitHub takes 50 annotations in one request; a file with more mistakes than that is mended in rounds.
-MAX_PROBLEMS: Final = 50
+# Each becomes an annotation on a pull request; a file with more mistakes than that is mended in rounds.
+MAX_PROBLEMS: Final = 200
 _MAX_QUOTED: Final = 60
 
 

@@ -157,17 +157,30 @@ class PollAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class Annotation:
+    """A remark of a check on lines of a file, shown beside them in the pull request; lines count from 1."""
+
+    path: str
+    start_line: int
+    end_line: int
+    message: str
+    title: str = ""
+    level: Literal["notice", "warning", "failure"] = "failure"
+
+
+@dataclass(frozen=True, slots=True)
 class CheckRun:
-    """A check of ours on a commit. `conclusion` None means still in progress."""
+    """A check of ours on a commit, with remarks on its lines. `conclusion` None means still in progress."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[Lane] = Lane.CHECK
-    number: int  # of the task
+    number: int  # of the task, or of the pull request where no task is
     name: str
     sha: str
     conclusion: str | None  # success | failure | neutral | action_required
     title: str
     summary: str
+    annotations: tuple[Annotation, ...] = ()  # as many as you like: they are sent in portions
 
     @property
     def key(self) -> str:

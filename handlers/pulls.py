@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapters import gather
+from adapters.configuration import check_configuration
 from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import PullRequest, User
@@ -16,6 +17,8 @@ from handlers.desk import Delivery, Desk
 _RELEVANT = frozenset(
     {"opened", "edited", "reopened", "synchronize", "ready_for_review", "converted_to_draft", "closed"}
 )
+# What may show another file than before; a draft that is ready shows the same.
+_NEW_CONTENT = frozenset({"opened", "edited", "reopened", "synchronize"})
 
 
 async def pull(delivery: Delivery, desk: Desk) -> None:
@@ -23,9 +26,13 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
     if delivery.action not in _RELEVANT:
         return
     repository = await desk.repository(delivery)
-    if repository is None or repository.config is None:
+    if repository is None:
         return
     told = PullRequest.model_validate(delivery.payload["pull_request"])
+    if delivery.action in _NEW_CONTENT:
+        await check_configuration(desk.work, desk.github(repository), repository.id, repository.full_name, told)
+    if repository.config is None:
+        return
     sender = User.model_validate(delivery.payload["sender"])
     number = await task_of(desk, repository, told)
     if number is None:

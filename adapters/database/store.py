@@ -16,6 +16,18 @@ from core.effects import Effect
 from core.events import Event
 from core.task import Status, Task
 
+OUTDATED = "outdated "  # begins the digest of a card that says so of the configuration
+
+
+async def outdated_cards(connection: AsyncConnection, repository_id: int) -> list[int]:
+    """The tasks whose card says that the configuration in force is an older one."""
+    rows = await connection.execute(
+        select(t.outbox.c.number).where(
+            t.outbox.c.repository_id == repository_id, t.outbox.c.digest.startswith(OUTDATED)
+        )
+    )
+    return list(rows.scalars())
+
 
 async def task(connection: AsyncConnection, repository_id: int, number: int) -> Task | None:
     """The task of this issue, if it is one."""

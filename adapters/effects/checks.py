@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, Final, cast
 
 from adapters.effects.errand import Errand, Sent
 from adapters.github.checks import CheckConclusion, CheckStatus
 from adapters.github.ci import read_checks as read
-from core.effects import CheckRun, ReadChecks
+from adapters.github.models import CheckRun as GitHubCheckRun
+from core.effects import Annotation, CheckRun, ReadChecks
+
+PORTION: Final = 50  # annotations that GitHub takes in one request
 
 
 async def check_run(effect: CheckRun, errand: Errand) -> Sent:
-    """Show the check on the commit as it is to be: made once, changed afterwards."""
-    digest = hashlib.sha256(f"{effect.conclusion}\0{effect.title}\0{effect.summary}".encode()).hexdigest()
-    run_id = errand.remote_id
-    if run_id is None and errand.again:
-        runs = await errand.github.list_check_runs(errand.name, effect.sha, name=effect.name)
-        ours = [r for r in runs if r.app and r.app.id == errand.identity.app_id]
-        run_id = ours[0].id if ours else None
-    if run_id is not None and digest == errand.digest:
+    """Show the check on the commit as it is to be: made once, changed afterwards.
+
+    GitHub only ever adds annotations to a run, so other annotations than before make a new run; of several with one
+    name it shows the newest. `digest` is that of the words and, after a dot, that of the annotations.
+    """
+    remarks = _digest(*map(repr, effect.annotations)) if effect.annotations else ""
+    digest = f"{_digest(str(effect.conclusion), effect.title, effect.summary)}.{remarks}"
+    mark = f"{remarks[:16]} {errand.key}"[:200]
+    run_id = errand.remote_id if (errand.digest or "").partition(".")[2] == remarks else None
+    told = len(effect.annotations) if run_id is not None else 0
+    if errand.again and (found := await _found(effect, mark, errand)):
+        run_id, told = found.id, found.output.annotations_count
+    elif run_id is not None and digest == errand.digest:
         return Sent(run_id, digest)
     status: CheckStatus = "completed" if effect.conclusion else "in_progress"
     conclusion = cast("CheckConclusion | None", effect.conclusion)
@@ -31,13 +40,45 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
             head_sha=effect.sha,
             status=status,
             conclusion=conclusion,
-            external_id=errand.key[-200:],
-            output=output,
+            external_id=mark,
+            output=_with(output, effect.annotations[:PORTION]),
         )
-        run_id = made.id
+        run_id, told = made.id, PORTION
     else:
-        await errand.github.update_check_run(errand.name, run_id, status=status, conclusion=conclusion, output=output)
+        portion = effect.annotations[told : told + PORTION]
+        await errand.github.update_check_run(
+            errand.name, run_id, status=status, conclusion=conclusion, output=_with(output, portion)
+        )
+        told += PORTION
+    for at in range(told, len(effect.annotations), PORTION):
+        rest = _with(output, effect.annotations[at : at + PORTION])
+        await errand.github.update_check_run(errand.name, run_id, output=rest)
     return Sent(run_id, digest)
+
+
+async def _found(effect: CheckRun, mark: str, errand: Errand) -> GitHubCheckRun | None:
+    """The run that an earlier try made; by its mark, since another with other annotations may stand beside it."""
+    runs = await errand.github.list_check_runs(errand.name, effect.sha, name=effect.name)
+    return next((r for r in runs if r.app and r.app.id == errand.identity.app_id and r.external_id == mark), None)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _with(output: dict[str, str], annotations: Sequence[Annotation]) -> dict[str, Any]:
+    told = [
+        {
+            "path": one.path,
+            "start_line": one.start_line,
+            "end_line": one.end_line,
+            "annotation_level": one.level,
+            "message": one.message,
+        }
+        | ({"title": one.title} if one.title else {})
+        for one in annotations
+    ]
+    return {**output, "annotations": told} if told else dict(output)
 
 
 async def read_checks(effect: ReadChecks, errand: Errand) -> Sent:

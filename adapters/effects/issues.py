@@ -58,8 +58,10 @@ async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
         task = await store.task(connection, errand.repository.id, effect.number)
     if task is None or errand.repository.config is None:
         return Sent(errand.remote_id, errand.digest)
-    body = card(task, errand.repository.config)
-    digest = hashlib.sha256(body.encode()).hexdigest()
+    outdated = bool(errand.repository.problems)
+    body = card(task, errand.repository.config, outdated=outdated)
+    # Those that tell of a bad configuration are drawn anew once it is mended, and are known by this.
+    digest = (store.OUTDATED if outdated else "") + hashlib.sha256(body.encode()).hexdigest()
     comment_id = errand.remote_id
     if comment_id is None and errand.again:
         comment_id = await _find_comment(effect.number, CARD_MARKER, errand)

@@ -17,16 +17,19 @@ from typing import Any
 from jinja2 import DictLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from config.problems import Problem
 from config.repository import RepositoryConfig
 from core.commands import COMMANDS
 from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps
+from core.effects import Annotation
 from core.sanitise import defuse, fence, one_line
 from core.signals import MergeTried
 from core.task import FailedCheck, Feedback, Flag, Pull, Status, Task
 
 DONE_CHECK = "definition-of-done"
 CONFLICT_CHECK = "conflict-first"
+CONFIG_CHECK = "orchestrator-config"
 CARD_MARKER = "<!-- orchestrator:card "
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
 COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
@@ -103,8 +106,11 @@ def _render(template: str, **values: Any) -> str:
     return text if len(text) <= COMMENT_LIMIT else text[: COMMENT_LIMIT - 40] + "\n\n… (cut off here)\n"
 
 
-def card(task: Task, policy: RepositoryConfig) -> str:
-    """The task card: where the task stands, what it waits for, and what can be done now."""
+def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str:
+    """The task card: where the task stands, what it waits for, and what can be done now.
+
+    `outdated` tells that the configuration in force is an older one, because the present file has mistakes.
+    """
     # Once it counts as stalled, it does so until something moves: no news, so no write.
     hidden = {DeadlineKind.STALL} if Flag.STALLED in task.flags else set()
     shown = [
@@ -116,6 +122,7 @@ def card(task: Task, policy: RepositoryConfig) -> str:
         "card",
         task=task,
         dry_run=policy.dry_run,
+        outdated=outdated,
         deadlines=shown,
         commands=_sensible_commands(task),
         marker=_card_marker(task),
@@ -243,6 +250,18 @@ def conflict_check(tried: MergeTried, pull: Pull) -> tuple[str, str, str]:
     if tried.clean:
         return "success", f"Merges cleanly with {pull.base}", summary
     return "failure", f"Conflicts with {pull.base} in {len(tried.files)} file(s)", summary
+
+
+def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str, tuple[Annotation, ...]]:
+    """Conclusion, title, summary and annotations of the check `orchestrator-config`."""
+    count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
+    title = f"{count} in {path}" if problems else "The configuration is good"
+    summary = _render("config_check", path=path, problems=problems)[:SUMMARY_LIMIT]
+    remarks = tuple(
+        Annotation(path, problem.line, problem.line, defuse(str(problem)), problem.key_path[:255])
+        for problem in problems
+    )
+    return "failure" if problems else "success", title, summary, remarks
 
 
 def conflict_details(tried: MergeTried, pull: Pull) -> str:

@@ -211,7 +211,7 @@ def test_the_error_reads_like_a_compiler_s() -> None:
 
 
 def test_very_many_mistakes_are_cut_off_and_counted() -> None:
-    found = mistakes("version: 1\nagents: {}\n" + "".join(f"k{number}: 1\n" for number in range(80)))
+    found = mistakes("version: 1\nagents: {}\n" + "".join(f"k{number}: 1\n" for number in range(MAX_PROBLEMS + 30)))
     assert len(found) == MAX_PROBLEMS + 1
     assert found[-1].message == "and 30 more problems after this one"
 

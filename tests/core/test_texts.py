@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from config.problems import Problem
 from core import texts
 from core.commands import COMMANDS
 from core.deadlines import DeadlineKind
@@ -198,6 +199,31 @@ def test_the_checks() -> None:
         "untried": MergeTried(7, SHA, "", None, problem="there is no branch main, says @nobody"),
     }.items():
         same(f"conflict_check_{name}", texts.conflict_check(tried, task.pull)[2])
+
+
+def test_the_check_of_a_configuration() -> None:
+    path = ".github/orchestrator.yml"
+    problems = (
+        Problem(3, 5, "agents.codex.capabilites", "unknown key `capabilites`", "did you mean `capabilities`?"),
+        Problem(9, 1, "", "this is not valid YAML: @everyone | look"),
+    )
+    conclusion, title, summary, annotations = texts.config_check(path, problems)
+    assert (conclusion, title) == ("failure", "2 mistakes in .github/orchestrator.yml")
+    same("config_check_mistakes", summary)
+    assert [(a.path, a.start_line, a.end_line, a.title) for a in annotations] == [
+        (path, 3, 3, "agents.codex.capabilites"),
+        (path, 9, 9, ""),
+    ]
+    assert annotations[0].message == (
+        "`agents.codex.capabilites`: unknown key `capabilites`; did you mean `capabilities`?"
+    )
+    assert "@everyone" not in annotations[1].message
+    same("config_check_good", texts.config_check(path, ())[2])
+
+
+def test_a_card_says_when_the_configuration_in_force_is_an_older_one() -> None:
+    story = Story().ready()
+    same("card_outdated", without_marker(texts.card(story.task, story.policy, outdated=True)))
 
 
 def test_answers_without_a_task() -> None:

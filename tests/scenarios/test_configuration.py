@@ -61,6 +61,54 @@ async def test_a_bad_configuration_leaves_the_last_good_one_in_force(world: Worl
     assert world.written() == delivered(1, 2, "codex", card="card")
 
 
+async def test_a_pull_request_that_edits_the_configuration_is_told_its_mistakes_on_their_lines(world: World) -> None:
+    mistakes = "".join(f"nonsense{number}: true\n" for number in range(60))
+    bad = CONFIG.replace("capabilities: [python, docs]", "capabilites: [python]") + mistakes
+    await world.alice.pushes(world.shop, "team", {CONFIG_PATH: bad})
+    pull = await world.alice.opens_pull(world.shop, head="team", title="Another team")
+    await world.settle()
+    assert world.written() == ["check orchestrator-config: failure", "check updated: None"]
+    check = world.check("orchestrator-config")
+    assert len(check.annotations) == 61
+    assert (check.annotations[0]["path"], check.annotations[0]["start_line"]) == (CONFIG_PATH, 4)
+    assert "did you mean `capabilities`?" in check.annotations[0]["message"]
+    assert check.title == f"61 mistakes in {CONFIG_PATH}"
+
+    await world.alice.pushes(world.shop, "team", {CONFIG_PATH: CONFIG + "limits: {max_attempts: 2}\n"})
+    await world.settle()
+    assert world.written() == ["check orchestrator-config: success"]
+    assert world.check("orchestrator-config").annotations == []
+    await world.alice.merges(pull)
+    await world.alice.pushes(world.shop, "words", {"README.md": "# The shop\n"})
+    await world.alice.opens_pull(world.shop, head="words", title="Words alone")
+    await world.settle()
+    assert world.written() == []
+
+
+async def test_no_annotation_is_told_twice_when_an_answer_was_lost(world: World) -> None:
+    await world.alice.pushes(world.shop, "team", {CONFIG_PATH: CONFIG + "".join(f"k{n}: 1\n" for n in range(60))})
+    world.hub.faults.answer("checks/create", "500-done")
+    await world.alice.opens_pull(world.shop, head="team", title="Another team")
+    await world.settle()
+    await world.later(seconds=5)
+    lines = [annotation["start_line"] for annotation in world.check("orchestrator-config").annotations]
+    assert sorted(lines) == list(range(8, 68))
+    world.written()
+
+
+async def test_cards_tell_of_a_bad_configuration_until_it_is_mended(world: World) -> None:
+    world.agent("codex", Stalls())
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: "agents: [\n"})
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert "The configuration on the default branch has mistakes" in world.card(issue)
+    world.written()
+
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: CONFIG})
+    await world.settle()
+    assert "mistakes" not in world.card(issue)
+    assert world.written() == ["#1 card edited"]
+
+
 async def test_an_agent_that_the_configuration_gains_takes_what_waits_for_it(world: World) -> None:
     issue = await world.files("Port it", body(needs="cobol"))
     assert world.status(issue) == "pending"
