@@ -71,6 +71,7 @@ class UnitOfWork:
             default_branch=self.repository.default_branch,
             around=around,
             agents=tuple(await self.agents()) if isinstance(signal, CommandGiven) else (),
+            config_problems=self.repository.problems,
             since=self.since,
         )
         decision = decide(before, signal, context)

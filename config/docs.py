@@ -48,16 +48,16 @@ A duration is a number with its unit, `90s`, `10m`, `2h`, `1d`, or several, `1h3
 capability) is 1 to 44 of `a-z 0-9 + # . _ -` and begins with a letter or digit.
 
 Editors that know JSON Schema check the file as you type. Name the schema in its first line, by the address of
-[`config/orchestrator.schema.json`](../config/orchestrator.schema.json) in the copy of this project that you run, or by a
-path to a copy of it:
+[`config/orchestrator.schema.json`](../config/orchestrator.schema.json) in the copy of this project that you run, or
+by a path to a copy of it:
 
 ```yaml
 # yaml-language-server: $schema=./orchestrator.schema.json
 version: 1
 ```
 
-(That is how the YAML language server reads it, which Visual Studio Code with its YAML extension, Neovim, Emacs and others
-use; JetBrains' editors ask for a schema and a file in *Languages & Frameworks, JSON Schema Mappings*.)
+(That is how the YAML language server reads it, which Visual Studio Code with its YAML extension, Neovim, Emacs and
+others use; JetBrains' editors ask for schema and file in *Languages & Frameworks, JSON Schema Mappings*.)
 
 ### A complete example
 

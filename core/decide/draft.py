@@ -34,6 +34,7 @@ class Context:
     default_branch: str = "main"
     around: Surroundings = field(default_factory=Surroundings)
     agents: tuple[Agent, ...] = ()  # as they are now, for `/explain`
+    config_problems: tuple[str, ...] = ()  # of the file on the default branch, when an older one is in force
     since: datetime | None = None  # when the news that led here reached us
 
     @property

@@ -229,9 +229,9 @@ def explain(task: Task) -> str:
     return _render("explain", task=task, choice=task.choice)
 
 
-def status_text(task: Task, policy: RepositoryConfig) -> str:
-    """The answer to `/status`."""
-    return _render("status", task=task, gaps=done_gaps(task) if task.pull else ())
+def status_text(task: Task, policy: RepositoryConfig, problems: Sequence[str] = ()) -> str:
+    """The answer to `/status`; `problems` are those of a configuration that is not taken."""
+    return _render("status", task=task, gaps=done_gaps(task) if task.pull else (), problems=problems)
 
 
 def done_check(task: Task, gaps: tuple[str, ...]) -> tuple[str, str, str]:

@@ -223,6 +223,8 @@ def test_the_check_of_a_configuration() -> None:
 
 def test_a_card_says_when_the_configuration_in_force_is_an_older_one() -> None:
     story = Story().ready()
+    problems = ("line 3: `agent`: unknown key `agent`; did you mean `agents`?",)
+    same("status_outdated", texts.status_text(story.task, story.policy, problems))
     same("card_outdated", without_marker(texts.card(story.task, story.policy, outdated=True)))
 
 

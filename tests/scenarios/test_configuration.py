@@ -92,7 +92,7 @@ async def test_no_annotation_is_told_twice_when_an_answer_was_lost(world: World)
     await world.settle()
     await world.later(seconds=5)
     lines = [annotation["start_line"] for annotation in world.check("orchestrator-config").annotations]
-    assert sorted(lines) == list(range(8, 68))
+    assert sorted(lines) == list(range(7, 67))
     world.written()
 
 
@@ -101,6 +101,8 @@ async def test_cards_tell_of_a_bad_configuration_until_it_is_mended(world: World
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: "agents: [\n"})
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert "The configuration on the default branch has mistakes" in world.card(issue)
+    await world.says(issue, "/status")
+    assert "- line 2: this is not valid YAML" in world.comments(issue)[0]
     world.written()
 
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: CONFIG})

@@ -18,7 +18,7 @@ def _help(context: Context, signal: CommandGiven, task: Task | None) -> Told:
 
 
 def _status(draft: Draft, signal: CommandGiven) -> str:
-    return status_text(draft.task, draft.policy)
+    return status_text(draft.task, draft.policy, draft.context.config_problems)
 
 
 def _explain(draft: Draft, signal: CommandGiven) -> str:
