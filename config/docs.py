@@ -54,6 +54,8 @@ by a path to a copy of it:
 ```yaml
 # yaml-language-server: $schema=./orchestrator.schema.json
 version: 1
+agents:
+  codex: {{adapter: actions, workflow: agent.yml}}
 ```
 
 (That is how the YAML language server reads it, which Visual Studio Code with its YAML extension, Neovim, Emacs and
