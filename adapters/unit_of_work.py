@@ -7,7 +7,7 @@ everything is committed (state, events, effects, deadlines, jobs) or nothing is.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -21,10 +21,12 @@ from adapters.database.queue import SEND, JobQueue, send_lock
 from adapters.database.repositories import RepositoryRow
 from config.agent_kinds import AgentBase
 from config.repository import RepositoryConfig
+from config.team import Change
 from core.assignment import Agent, assign, busy
 from core.decide import Context, Decision, decide
-from core.effects import Comment, Effect, React, UpsertCard
+from core.effects import Comment, Effect, MakeLabels, React, UpsertCard
 from core.events import EventType
+from core.labels import capabilities_of, labels_for
 from core.queue import chain_lengths, knot_of, order
 from core.readiness import Surroundings
 from core.signals import Assigned, CommandGiven, DependencyChanged, IssueSeen, Signal
@@ -54,6 +56,7 @@ class UnitOfWork:
         self.since = since
         self._to_send: set[int] = set()
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
+        self._team_news = False  # an agent came, went, or was changed
 
     async def task(self, number: int) -> Task | None:
         """The task as this transaction sees it."""
@@ -73,9 +76,13 @@ class UnitOfWork:
             agents=tuple(await self.agents()) if isinstance(signal, CommandGiven) else (),
             config_problems=self.repository.problems,
             since=self.since,
+            team=self.repository.team,
+            in_hand=await self.in_hand() if isinstance(signal, CommandGiven) else {},
         )
         decision = decide(before, signal, context)
         await self._keep(number, before, decision)
+        if decision.team:
+            await self._change_team(decision.team)
         knot = await self._take_dependencies(number, signal, before) if decision.task is not None else frozenset()
         await self._tell_others(number, before, decision.task, knot)
         return decision
@@ -109,7 +116,7 @@ class UnitOfWork:
         references |= {f"#{n}": finished for n, finished in ours.items()}
         twins = await graph.older_twins(self.connection, repository_id, number, fingerprint) if fingerprint else []
         return Surroundings(
-            capabilities=frozenset(c for agent in self.policy.agents.values() for c in agent.capabilities),
+            capabilities=capabilities_of(self.policy),
             graph=await graph.open_graph(self.connection, repository_id) if here else {},
             dependencies=references,
             twins=tuple(twins),
@@ -125,6 +132,25 @@ class UnitOfWork:
         await self.want(number, *decision.effects)
         if task is not None and (before is None or _matters_to_queue(before) != _matters_to_queue(task)):
             self._queue_news.add(number)
+
+    async def _change_team(self, changes: Mapping[str, Change]) -> None:
+        """Keep what a person changed of agents. It counts at once: no restart, and tasks in hand are not touched."""
+        before = self.policy
+        for name, change in changes.items():
+            await repositories.save_team_change(self.connection, self.repository.id, name, change)
+        row = await repositories.repository(self.connection, self.repository.id)
+        if row is None or row.config is None:
+            raise NoConfiguration(self.repository.full_name)
+        self.repository, self.policy = row, row.config
+        self._team_news = True
+        if set(labels_for(self.policy)) - set(labels_for(before)):
+            await self.want(0, MakeLabels(labels_for(self.policy)))
+        had, has = capabilities_of(before), capabilities_of(self.policy)
+        if had == has:
+            return
+        for task in await store.tasks_with_status(self.connection, self.repository.id, [Status.PENDING, Status.READY]):
+            if bool(set(task.required) - had) != bool(set(task.required) - has):
+                await self.apply(task.number, DependencyChanged(task.number))
 
     async def want(self, number: int, *effects: Effect) -> None:
         """Put effects into the outbox, to be sent for this task or issue once we have committed."""
@@ -153,11 +179,16 @@ class UnitOfWork:
 
     async def agents(self) -> list[Agent]:
         """The agents of the configuration with what they hold now."""
-        holding = await store.holdings(self.connection, self.repository.id)
+        holding = await self.in_hand()
         assigned = await store.assigned_counts(self.connection, self.repository.id)
         return [
-            _agent(name, spec, holding.get(name, 0), assigned.get(name, 0)) for name, spec in self.policy.agents.items()
+            _agent(name, spec, holding.get(name, 0), assigned.get(name, 0), self.repository.team.unavailable(name))
+            for name, spec in self.policy.agents.items()
         ]
+
+    async def in_hand(self) -> dict[str, int]:
+        """How many tasks each agent is at work on, also one that was removed."""
+        return await store.holdings(self.connection, self.repository.id)
 
     async def assign_queue(self) -> None:
         """Hand out what can be handed out, in queue order, until nobody has room."""
@@ -185,7 +216,7 @@ class UnitOfWork:
 
     async def finish(self, jobs: JobQueue) -> None:
         """What follows from all that was applied: assignments, and the jobs that send."""
-        if self._queue_news:
+        if self._queue_news or self._team_news:
             await self.assign_queue()
         for number in sorted(self._to_send):
             await jobs.defer(
@@ -211,7 +242,7 @@ def _asks_for(task: Task | None) -> str | None:
     return task.fingerprint if task and task.is_open and not task.withdrawn else None
 
 
-def _agent(name: str, spec: AgentBase, holding: int, assigned: int) -> Agent:
+def _agent(name: str, spec: AgentBase, holding: int, assigned: int, unavailable: str | None) -> Agent:
     kind: str = getattr(spec, "adapter", "")
     return Agent(
         name=name,
@@ -221,7 +252,8 @@ def _agent(name: str, spec: AgentBase, holding: int, assigned: int) -> Agent:
         roles=frozenset(spec.roles),
         holding=holding,
         assigned=assigned,
-        unavailable=None if kind in ADAPTERS else f"cannot be started: this version has no {kind} adapter",
+        unavailable=unavailable
+        or (None if kind in ADAPTERS else f"cannot be started: this version has no {kind} adapter"),
     )
 
 

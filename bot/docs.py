@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from core.commands import COMMANDS, Command
+from core.commands import COMMANDS, ROLES, Use
 from core.deadlines import DeadlineKind
 from core.effects import Effect
 from core.events import EventType
@@ -40,7 +40,7 @@ Two customers ask for this, so let us have it first.
 /priority P0
 ```
 
-{table}
+{tables}
 
 "Holder" is whoever has the task in hand. Who may do what is asked of GitHub, by the account's numeric id, at the
 moment when the command is carried out; an error means no.
@@ -48,6 +48,21 @@ moment when the command is carried out; an error means no.
 The bot answers with 👀 at once, then with 🚀, or with 😕 and a reason. An unknown word gets the nearest command.
 A comment may hold several commands; they are carried out in order. Of an edited comment only what is new is carried
 out. What stands in a quotation, in code, in a list, in a link or in HTML is talk about commands, not a command.
+
+## Agents, while the bot runs
+
+`/agents` can be said in any issue of the repository, whether it is a task or not. What it changes counts at once, is
+kept in the database, and is shown beside what the configuration says; the file itself is not touched.
+
+```text
+/agents add grace adapter=actions workflow=agent.yml capabilities=cobol,tests max_tasks=2
+/agents set grace max_tasks=3
+/agents set grace workflow= event=agent-task
+```
+
+The settings are those of the [configuration](configuration.md#agentsname), with commas in lists; `key=` takes one out.
+A mistake is answered with the nearest valid word, and changes nothing. A drained or removed agent finishes what it has
+in hand. When the file is edited so that a change no longer goes with it, the file counts and `/agents` says so.
 
 ## Labels are commands too
 
@@ -77,12 +92,25 @@ class MarkersMissing(ValueError):
 
 def commands_page() -> str:
     """The whole of `docs/commands.md`."""
-    return _COMMANDS.format(table=_table([("command", "what it does", "who"), *map(_command, COMMANDS.values())]))
+    groups: dict[tuple[str, bool], list[Use]] = defaultdict(list)
+    for command in COMMANDS.values():
+        for use in command.uses:
+            groups[use.role, use.holder_too].append(use)
+    ordered = sorted(
+        groups.items(), key=lambda group: (group[0][0] != "none", not group[0][1], ROLES.index(group[0][0]))
+    )
+    tables = (
+        f"### {_audience(*who)}\n\n"
+        + _table([("command", "what it does"), *((f"`{use.example}`", use.help) for use in uses)])
+        for who, uses in ordered
+    )
+    return _COMMANDS.format(tables="\n\n".join(tables))
 
 
-def _command(command: Command) -> tuple[str, ...]:
-    who = "anyone" if command.role == "none" else f"{command.role} access"
-    return f"`{command.example}`", command.help, who + (", or the holder" if command.holder_too else "")
+def _audience(role: str, holder_too: bool) -> str:
+    if role == "none":
+        return "Anyone"
+    return f"The holder, or {role} access" if holder_too else f"{role.capitalize()} access or more"
 
 
 def lifecycle_part() -> str:

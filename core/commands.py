@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from config.identities import is_of_family
 from core.task import Actor, Lease, Task
@@ -15,34 +16,73 @@ ROLES = ("none", "read", "triage", "write", "maintain", "admin")  # GitHub's, we
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """One slash command. `role` is the weakest role on the repository that may use it."""
+class Use:
+    """One way to use a command: what it does, who may do it, and an example.
 
-    name: str
+    `role` is the weakest role on the repository that may; anyone has `none`.
+    """
+
     role: str
     help: str
     example: str
-    holder_too: bool = False  # whoever holds the task may use it, whatever the role
+    holder_too: bool = False  # whoever holds the task may, whatever the role
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Use):
+    """One slash command. The first word of its argument can make it another use, `/agents drain …`."""
+
+    forms: Mapping[str, Use] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The word after the slash."""
+        return self.example.removeprefix("/").partition(" ")[0]
+
+    def use(self, argument: str) -> tuple[str, Use]:
+        """Which use of the command an argument makes, and how it is called."""
+        word = argument.strip().partition(" ")[0].lower()
+        return (f"{self.name} {word}", self.forms[word]) if word in self.forms else (self.name, self)
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """All its uses."""
+        return (self, *self.forms.values())
 
 
 COMMANDS: dict[str, Command] = {
-    c.name: c
-    for c in (
-        Command("help", "none", "Lists the commands you can use.", "/help"),
-        Command("status", "none", "Says where this task stands and what it waits for.", "/status"),
-        Command("explain", "none", "Shows why this agent was chosen, or why nobody was.", "/explain"),
-        Command("claim", "write", "Takes the task yourself and gives you the hand-off.", "/claim", holder_too=True),
-        Command("release", "write", "Gives the task back to the queue.", "/release", holder_too=True),
-        Command("ready", "triage", "Checks the task again; from a writer it also approves its text.", "/ready"),
-        Command("priority", "triage", "Sets the priority to P0, P1 or P2.", "/priority P0"),
-        Command("retry", "write", "Starts over with a clean slate of attempts.", "/retry"),
+    command.name: command
+    for command in (
+        Command("none", "Lists the commands you can use.", "/help"),
+        Command("none", "Says where this task stands and what it waits for.", "/status"),
+        Command("none", "Shows why this agent was chosen, or why nobody was.", "/explain"),
         Command(
-            "complete",
-            "write",
-            "Checks whether the task is done and says what is missing.",
-            "/complete",
-            True,
+            "none",
+            "Shows the agents: what they can do, what they have in hand, how they are.",
+            "/agents",
+            forms={
+                "add": Use(
+                    "write",
+                    "Adds an agent, with the settings it would have in the configuration.",
+                    "/agents add codex adapter=actions workflow=agent.yml capabilities=python,tests max_tasks=2",
+                ),
+                "set": Use(
+                    "write", "Changes settings of an agent; `key=` takes one out.", "/agents set codex max_tasks=3"
+                ),
+                "drain": Use(
+                    "write", "Gives an agent no new task; what it has in hand goes on.", "/agents drain codex"
+                ),
+                "resume": Use("write", "Takes a drained or removed agent in again.", "/agents resume codex"),
+                "remove": Use("write", "Takes an agent out; what it has in hand it finishes.", "/agents remove codex"),
+                "reset": Use("write", "Forgets what was changed against the configuration.", "/agents reset codex"),
+            },
         ),
+        Command("write", "Takes the task yourself and gives you the hand-off.", "/claim", True),
+        Command("write", "Gives the task back to the queue.", "/release", True),
+        Command("write", "Checks whether the task is done and says what is missing.", "/complete", True),
+        Command("triage", "Checks the task again; from a writer it also approves its text.", "/ready"),
+        Command("triage", "Sets the priority to P0, P1 or P2.", "/priority P0"),
+        Command("write", "Starts over with a clean slate of attempts.", "/retry"),
     )
 }
 
@@ -63,13 +103,16 @@ def holds(lease: Lease | None, actor: Actor, family: str | None) -> bool:
     )
 
 
-def refusal(command: Command, actor: Actor, role: str, task: Task | None, family: str | None = None) -> str | None:
+def refusal(
+    command: Command, actor: Actor, role: str, task: Task | None, family: str | None = None, argument: str = ""
+) -> str | None:
     """Why this actor may not use the command now, or None. `family` names the agents that act by this account."""
+    called, use = command.use(argument)
     held = task is not None and (holds(task.lease, actor, family) or holds(task.review, actor, family))
-    if at_least(role, command.role) or (command.holder_too and held):
+    if at_least(role, use.role) or (use.holder_too and held):
         return None
-    who = f"{command.role} access" + (", or whoever holds the task" if command.holder_too else "")
-    return f"`/{command.name}` needs {who}; you have {role if role in ROLES[1:] else 'no'} access to this repository."
+    who = f"{use.role} access" + (", or whoever holds the task" if use.holder_too else "")
+    return f"`/{called}` needs {who}; you have {role if role in ROLES[1:] else 'no'} access to this repository."
 
 
 def nearest(word: str) -> str | None:

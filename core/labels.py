@@ -21,12 +21,16 @@ def labels_of(task: Task) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
+def capabilities_of(policy: RepositoryConfig) -> frozenset[str]:
+    """What the repository's agents can do, all together."""
+    return frozenset(c for agent in policy.agents.values() for c in agent.capabilities)
+
+
 def labels_for(policy: RepositoryConfig) -> tuple[str, ...]:
     """All labels that a repository with this configuration can need from the start."""
-    capabilities = {c for agent in policy.agents.values() for c in agent.capabilities}
     return (
         *(label.name for label in FIXED_LABELS),
-        *(capability_label(name) for name in sorted(capabilities)),
+        *(capability_label(name) for name in sorted(capabilities_of(policy))),
         *(agent_label(name) for name in policy.agents),
     )
 

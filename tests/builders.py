@@ -15,6 +15,7 @@ from adapters.agents.actions import news_of
 from adapters.database.codec import effect_from_json, effect_to_json, task_from_json, task_to_json
 from adapters.github.models import WorkflowRun
 from config.repository import RepositoryConfig
+from config.team import Change, Team
 from core.assignment import Agent
 from core.deadlines import DeadlineKind, deadlines_of
 from core.decide import Context, Decision, decide
@@ -168,6 +169,8 @@ class Story:
         self.twins: tuple[int, ...] = ()
         self.graph: dict[int, tuple[int, ...]] = {}
         self.agents: tuple[Agent, ...] = ()
+        self.changes: dict[str, Change] = {}  # what people changed of agents while the bot runs
+        self.in_hand: dict[str, int] = {}
         self.issue = issue()
         self.keys = 0
 
@@ -198,7 +201,16 @@ class Story:
             dependencies=self.dependencies,
             twins=self.twins,
         )
-        return Context(self.now, self.policy, 42, REPOSITORY, around=around, agents=self.agents)
+        return Context(
+            self.now,
+            self.policy,
+            42,
+            REPOSITORY,
+            around=around,
+            agents=self.agents,
+            team=Team(self.policy.agents, changes=self.changes),
+            in_hand=self.in_hand,
+        )
 
     def wait(self, **duration: float) -> Story:
         """Time goes by."""
@@ -217,6 +229,7 @@ class Story:
             assert effect.key
             assert effect_from_json(type(effect).__name__, effect_to_json(effect)) == effect
         self.known, self.last = decision.task, decision
+        self.changes |= decision.team
         return decision
 
     # What people do to the issue

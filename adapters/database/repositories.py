@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,13 +12,18 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
+from config.agent_kinds import Agent
 from config.agents import load_default_agents
 from config.repository import RepositoryConfig, parse_repository_config
+from config.team import Change, Team
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryRow:
-    """A repository we are installed in. `config` is None while it has none: we only observe then."""
+    """A repository we are installed in. `config` is None while it has none: we only observe then.
+
+    The agents of `config` are those of the `team` that take part, with what people changed while the bot runs.
+    """
 
     id: int
     installation_id: int
@@ -27,13 +32,20 @@ class RepositoryRow:
     active: bool
     config: RepositoryConfig | None
     problems: tuple[str, ...] = ()  # of the configuration as it stands now; the last good one stays in force
+    team: Team = field(default_factory=Team)
+
+    def agent(self, name: str) -> Agent | None:
+        """The settings of an agent, also of one that was removed while the bot runs: it may have tasks in hand."""
+        return self.team.known.get(name)
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> RepositoryConfig:
+def _parsed(text: str) -> tuple[RepositoryConfig, Team]:
+    """The configuration, and the team by the files alone."""
     config = parse_repository_config(text)
     # The service's own agents stand beside the repository's; a repository's agent of the same name wins.
-    return config.model_copy(update={"agents": {**load_default_agents(), **config.agents}})
+    service = load_default_agents()
+    return config, Team({**service, **config.agents}, frozenset(service.keys() - config.agents.keys()))
 
 
 async def repository(connection: AsyncConnection, repository_id: int, *, lock: bool = False) -> RepositoryRow | None:
@@ -42,15 +54,44 @@ async def repository(connection: AsyncConnection, repository_id: int, *, lock: b
     row = (await connection.execute(query.with_for_update() if lock else query)).mappings().first()
     if row is None:
         return None
+    config, team = _parsed(row["config"]) if row["config"] else (None, Team())
+    if config is not None:
+        if changes := await team_changes(connection, repository_id):
+            team = replace(team, changes=changes)
+        config = config.model_copy(update={"agents": team.agents})
     return RepositoryRow(
         id=row["id"],
         installation_id=row["installation_id"],
         full_name=row["full_name"],
         default_branch=row["default_branch"],
         active=row["active"],
-        config=_parsed(row["config"]) if row["config"] else None,
+        config=config,
         problems=tuple(row["config_problems"]),
+        team=team,
     )
+
+
+async def team_changes(connection: AsyncConnection, repository_id: int) -> dict[str, Change]:
+    """What people changed of the repository's agents while the bot runs, by name."""
+    query = (
+        select(t.agents.c.name, t.agents.c.settings, t.agents.c.mode, t.agents.c.changed_by, t.agents.c.changed_at)
+        .where(t.agents.c.repository_id == repository_id, t.agents.c.changed_at.is_not(None))
+        .order_by(t.agents.c.name)
+    )
+    rows = await connection.execute(query)
+    return {name: Change(by or "", at, settings or {}, mode) for name, settings, mode, by, at in rows}
+
+
+async def save_team_change(connection: AsyncConnection, repository_id: int, name: str, change: Change) -> None:
+    """Keep what a person changed of an agent, instead of what was changed before."""
+    values = {
+        "settings": dict(change.settings) or None,
+        "mode": change.mode,
+        "changed_by": change.by,
+        "changed_at": change.at,
+    }
+    statement = insert(t.agents).values(repository_id=repository_id, name=name, **values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "name"], set_=values))
 
 
 async def save_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:

@@ -18,8 +18,7 @@ def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
 
     Raises `CannotStart` when the configuration no longer has the agent, or no adapter for its kind.
     """
-    config = errand.repository.config
-    spec = config.agents.get(agent) if config else None
+    spec = errand.repository.agent(agent)
     if spec is None:
         raise CannotStart(f"The configuration no longer has an agent `{agent}`.")
     if spec.adapter not in ADAPTERS:

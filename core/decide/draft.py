@@ -6,12 +6,13 @@ A rule changes the draft's task and says what happened and what is wanted. What 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from config.repository import RepositoryConfig
+from config.team import Change, Team
 from core.assignment import Agent
 from core.deadlines import Deadline, deadlines_of
 from core.effects import Effect, SetLabels, UpsertCard
@@ -36,6 +37,8 @@ class Context:
     agents: tuple[Agent, ...] = ()  # as they are now, for `/explain`
     config_problems: tuple[str, ...] = ()  # of the file on the default branch, when an older one is in force
     since: datetime | None = None  # when the news that led here reached us
+    team: Team = field(default_factory=Team)  # the agents as the files and people have them
+    in_hand: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
 
     @property
     def heard_at(self) -> datetime:
@@ -51,6 +54,7 @@ class Decision:
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     deadlines: tuple[Deadline, ...] | None = None  # None: they stay as they are
+    team: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
 
 
 class Draft:

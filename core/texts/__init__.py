@@ -10,6 +10,7 @@ import base64
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -211,7 +212,30 @@ def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[s
 
 def help_text() -> str:
     """The answer to `/help`."""
-    return _render("help", commands=COMMANDS.values())
+    return _render("help", uses=[use for command in COMMANDS.values() for use in command.uses])
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRow:
+    """One agent as `/agents` shows it. `by` and `at` are of what somebody changed of it while the bot runs."""
+
+    name: str
+    kind: str
+    capabilities: tuple[str, ...]
+    roles: tuple[str, ...]
+    in_hand: int
+    max_tasks: int
+    state: str
+    source: str  # file | service | run time
+    by: str | None = None
+    at: datetime | None = None
+    changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
+    problem: str | None = None  # why a change does not count
+
+
+def team_text(rows: Sequence[TeamRow]) -> str:
+    """The answer to `/agents`."""
+    return _render("agents", rows=rows)
 
 
 def how_to_begin() -> str:

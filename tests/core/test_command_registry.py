@@ -16,7 +16,7 @@ def test_every_command_has_a_rule_and_every_rule_a_command() -> None:
     assert not RULES.keys() & RULES_ANYWHERE.keys()
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=str)
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
 def test_every_command_explains_itself(command: Command) -> None:
 
     assert command.help.endswith(".")

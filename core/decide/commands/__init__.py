@@ -6,10 +6,11 @@ One file for each group of commands, each with its table of rules; here they are
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from core.commands import COMMANDS, nearest, refusal
-from core.decide.commands import asking, holding, shaping, steering
+from core.decide.commands import asking, holding, shaping, steering, team
 from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told
 from core.decide.draft import Context, Decision, Draft
 from core.effects import Comment, Effect, React
@@ -19,7 +20,7 @@ from core.task import Task
 from core.texts import how_to_begin
 
 RULES: Mapping[str, Rule] = {**asking.RULES, **holding.RULES, **shaping.RULES, **steering.RULES}
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {**asking.RULES_ANYWHERE}
+RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {**asking.RULES_ANYWHERE, **team.RULES_ANYWHERE}
 
 
 def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision:
@@ -31,11 +32,11 @@ def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision
         return Decision(task, effects=_answer(signal, "confused", str(refused)))
     effects = (*told.effects, *_answer(signal, "rocket", told.text))
     if draft is None:
-        return Decision(task, told.events, effects)
+        return Decision(task, told.events, effects, team=told.team)
     draft.tell(EventType.COMMAND_RUN, actor=signal.actor.login, command=signal.name, argument=signal.argument)
     draft.events.extend(told.events)
     draft.want(*effects)
-    return draft.conclude()
+    return replace(draft.conclude(), team=told.team)
 
 
 def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, context: Context) -> Told:
@@ -43,7 +44,7 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
     command = COMMANDS.get(signal.name)
     if command is None:
         raise Refused(_unknown(signal.name))
-    if why := refusal(command, signal.actor, signal.permission, task, signal.family):
+    if why := refusal(command, signal.actor, signal.permission, task, signal.family, signal.argument):
         raise Refused(why)
     if anywhere := RULES_ANYWHERE.get(command.name):
         return anywhere(context, signal, task)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from config.team import Change
 from core.decide.draft import Context, Draft
 from core.effects import Effect
 from core.events import Event
@@ -23,6 +24,7 @@ class Told:
     text: str | None
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
+    team: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
 
 
 # Carries out a command on a task: gives the answer, or None where 🚀 says enough. Raises `Refused`.

@@ -1,0 +1,181 @@
+"""`/agents`: the table, and agents added, changed, drained and removed while the bot runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.effects import Comment, React
+from core.events import EventType
+from tests.builders import ALICE, MALLORY, Story, agent
+
+ADD = "/agents add grace adapter=actions workflow=agent.yml capabilities=cobol,tests max_tasks=2"
+
+
+def refused(story: Story) -> str:
+    """The words of the refusal; nothing may have changed."""
+    assert story.last.events == ()
+    assert not story.last.team
+    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    return story.said()
+
+
+def row(story: Story, name: str) -> str:
+    """The agent's line in the table."""
+    story.says("/agents", by=MALLORY, role="none")
+    (line,) = [line for line in story.said().splitlines() if line.startswith(f"| `{name}`")]
+    return line
+
+
+def test_anybody_sees_the_agents_where_no_task_is() -> None:
+    story = Story()
+    story.agents = (agent("codex", holding=1), agent("claude", unavailable="offline since 09:00 | @all"))
+    story.in_hand = {"codex": 1}
+    assert row(story, "codex") == "| `codex` | actions | `python`, `tests` | 1 of 1 | busy | file |"
+    assert "@all" not in row(story, "claude")
+    assert story.known is None
+
+
+def test_an_added_agent_is_there_with_its_settings() -> None:
+    story = Story()
+    story.says(ADD)
+    assert story.said() == "`grace` is there (actions), with `cobol`, `tests`; it may hold 2 at once."
+    (event,) = story.last.events
+    assert (event.type, event.agent, event.actor) == (EventType.AGENT_REGISTERED, "grace", "alice")
+    assert event.payload["settings"]["capabilities"] == ["cobol", "tests"]
+    assert story.context.team.agents["grace"].max_tasks == 2
+    assert row(story, "grace") == (
+        "| `grace` | actions | `cobol`, `tests` | 0 of 2 | available | run time, by alice (2026-03-02 09:01 UTC) |"
+    )
+
+
+def test_on_a_task_it_is_a_command_like_any_other() -> None:
+    story = Story().ready()
+    story.says(ADD)
+    assert [event.type for event in story.last.events] == [EventType.COMMAND_RUN, EventType.AGENT_REGISTERED]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("add grace adapter=pull max_taks=2", "unknown key `max_taks`; did you mean `max_tasks`?"),
+        ("add grace adapter=action workflow=agent.yml", "not `action`; did you mean `actions`?"),
+        ("add grace workflow=agent.yml", "the key `adapter` is missing; add one of `actions`"),
+        ("add grace adapter=actions", "says neither how to start it by `workflow` nor by `event`"),
+        ("add grace adapter=actions workflow=agent.yml max_tasks=two", "`max_tasks`: must be a whole number"),
+        ("add grace adapter=actions workflow=agent.yml max_tasks=0", "`max_tasks`: must be at least 1"),
+        ("add grace adapter=actions workflow=agent.yml capabilities=Python", "write `python`"),
+        ("add grace adapter=actions workflow=agent.yml roles=reviewer", "did you mean `review`?"),
+        ("add grace actions", "`actions` is no setting: write `key=value`"),
+        ("add grace adapter=actions adapter=http", "`adapter` is there twice"),
+        ('add grace adapter="actions', "a quotation mark is not closed"),
+        ("add Grace! adapter=pull", "`Grace!` is no name for an agent"),
+        ("add codex adapter=pull", "There is an agent `codex` already; `/agents set codex …` changes it."),
+        ("add", "Say which agent: `/agents add codex`."),
+        ("set codex", "Say what to change: `/agents set codex max_tasks=2`."),
+        ("set codex event=go", "has both `workflow` and `event`"),
+        ("set codxe max_tasks=2", "There is no agent `codxe`. Did you mean `codex`?"),
+        ("drain zorro", "There is no agent `zorro`. There are `codex`, `claude`."),
+        ("resume codex", "`codex` is neither drained nor removed."),
+        ("resume zorro", "There is no agent `zorro`."),
+        ("reset zorro", "There is no agent `zorro`."),
+        ("dran codex", "`/agents` has no `dran`. Did you mean `/agents drain`?"),
+        ("qqqq codex", "It takes `add`, `set`, `drain`, `resume`, `remove`, `reset`."),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_answered_with_what_to_write(words: str, reason: str) -> None:
+    story = Story()
+    story.says(f"/agents {words}")
+    assert reason in refused(story)
+
+
+@pytest.mark.parametrize("verb", ["add x adapter=pull", "set codex max_tasks=2", "drain codex", "remove codex"])
+@pytest.mark.parametrize("role", ["none", "read", "triage"])
+def test_only_people_with_write_access_change_the_team(verb: str, role: str) -> None:
+    story = Story()
+    story.says(f"/agents {verb}", by=MALLORY, role=role)
+    assert f"`/agents {verb.split()[0]}` needs write access" in refused(story)
+
+
+def test_a_setting_is_laid_over_the_file_and_shown_against_it() -> None:
+    story = Story()
+    story.says("/agents set codex max_tasks=3 capabilities=python, docs")
+    assert story.said() == "Of `codex` `max_tasks` is now `3`, `capabilities` is now `python, docs`."
+    codex = story.context.team.agents["codex"]
+    assert (codex.max_tasks, codex.capabilities) == (3, ("python", "docs"))
+    assert (
+        "| file, changed by alice (2026-03-02 09:01 UTC): `max_tasks` `3` (there `nothing`), "
+        "`capabilities` `python, docs` (there `python, tests`) |" in row(story, "codex")
+    )
+    story.says("/agents set codex max_tasks=")
+    assert story.said() == "Of `codex` `max_tasks` is taken out."
+    assert story.context.team.agents["codex"].max_tasks == 1
+    story.says("/agents reset codex")
+    assert story.context.team.agents == story.policy.agents
+
+
+def test_one_way_to_start_can_be_exchanged_for_the_other() -> None:
+    story = Story()
+    story.says("/agents set codex workflow= event=agent-task")
+    codex = story.context.team.agents["codex"]
+    assert codex.model_dump(include={"workflow", "event"}) == {"workflow": None, "event": "agent-task"}
+
+
+def test_a_change_that_no_longer_goes_with_the_file_does_not_count_and_says_so() -> None:
+    story = Story()
+    story.says("/agents set codex ref=next")
+    by_event = {"adapter": "actions", "event": "agent-task", "capabilities": ("python",)}
+    story.policy = Story(agents={"codex": by_event}).policy
+    assert story.context.team.agents == story.policy.agents
+    story.says("/agents")
+    assert "no longer goes with the file, so the file counts: `ref`: `ref` goes with `workflow` only" in story.said()
+
+
+def test_a_drained_agent_keeps_what_it_has() -> None:
+    story = Story()
+    story.in_hand = {"codex": 2}
+    story.says("/agents drain codex")
+    assert story.said() == (
+        "`codex` gets no new task; the 2 it has in hand go on. `/agents resume codex` takes this back."
+    )
+    assert story.context.team.unavailable("codex") == "draining: it finishes what it has"
+    story.says("/agents set codex max_tasks=3")
+    assert story.context.team.mode("codex") == "draining"
+    story.says("/agents resume codex")
+    assert story.context.team.unavailable("codex") is None
+    assert story.context.team.agents["codex"].max_tasks == 3
+
+
+def test_a_removed_agent_takes_no_part_but_is_known() -> None:
+    story = Story()
+    story.in_hand = {"codex": 1}
+    story.says("/agents remove codex")
+    assert "the one it has in hand goes on" in story.said()
+    assert list(story.context.team.agents) == ["claude"]
+    assert story.context.team.known["codex"] == story.policy.agents["codex"]
+    assert "| removed: it finishes what it has | file, changed by alice" in row(story, "codex")
+    for words in ("set codex max_tasks=2", "drain codex", "remove codex", "add codex adapter=pull"):
+        story.says(f"/agents {words}")
+        assert "`/agents resume codex` brings it back" in refused(story)
+    story.says("/agents resume codex")
+    assert "codex" in story.context.team.agents
+
+
+def test_one_that_was_added_and_removed_leaves_the_table_with_its_last_task() -> None:
+    story = Story()
+    story.says(ADD)
+    story.says("/agents reset grace")
+    assert refused(story) == "`grace` stands in no file; `/agents remove grace` takes it out."
+    story.says("/agents remove grace")
+    story.in_hand = {"grace": 1}
+    assert "| 1 of 2 | removed: it finishes what it has |" in row(story, "grace")
+    story.in_hand = {}
+    story.says("/agents")
+    assert "grace" not in story.said()
+    story.says("/agents add grace adapter=pull", by=ALICE)
+    assert story.context.team.agents["grace"].adapter == "pull"
+
+
+def test_without_agents_it_is_said_how_to_begin() -> None:
+    story = Story(agents={})
+    story.says("/agents")
+    assert "There are no agents." in story.said()

@@ -1,0 +1,82 @@
+"""Agents come and go while the bot runs: no restart, and what is in hand stays in hand."""
+
+from __future__ import annotations
+
+from sandbox.agents import Stalls, WritesFiles
+from tests.scenarios.shop import body
+from tests.scenarios.world import World
+
+TAX = {"shop/tax.py": "RATE = 0.19\n"}
+DONE = ["eyes", "rocket"]
+
+
+def answer(world: World) -> str:
+    """The newest answer of the bot below the first issue."""
+    return world.comments(world.shop.issue(1))[-1].split("\n<!--")[0]
+
+
+async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
+    """Added for a task that waits for it, drained, taken in again, and removed with a task in hand."""
+    desk = await world.alice.opens_issue(world.shop, "Agents", "About our agents.")  # an issue that is no task
+    port = await world.files("Port it", body("Port it.", needs="cobol"))
+    assert world.status(port) == "pending"
+    world.written()
+
+    grace = world.agent("grace", Stalls())
+    await world.says(desk, "/agents add grace adapter=actions workflow=agent.yml capabilities=cobol")
+    assert world.status(port) == "in-progress"
+    assert {"label agent:grace", "dispatch task/2-1 to grace"} <= set(world.written())
+    assert len(grace.works) == 1
+
+    await world.says(desk, "/agents drain grace")
+    late = await world.files("Port that", body("Port that.", needs="cobol"))
+    assert (world.status(port), world.status(late)) == ("in-progress", "ready")
+    assert "grace draining: it finishes what it has" in world.card(late)
+    await world.says(desk, "/agents", by=world.person("rita", "read"))
+    assert "| `grace` | actions | `cobol` | 1 of 1 | draining: it finishes what it has | run time, by alice" in answer(
+        world
+    )
+    world.written()
+
+    await world.says(desk, "/agents set grace max_tasks=2")
+    assert world.status(late) == "ready"
+    await world.says(desk, "/agents resume grace")
+    assert world.status(late) == "in-progress"
+    assert len(grace.works) == 2
+    world.written()
+
+    await world.says(desk, "/agents remove grace")
+    assert (world.status(port), world.status(late)) == ("in-progress", "in-progress")
+    await world.says(late, "/release")  # it is still told to stop
+    assert (await world.task(late)).missing == (
+        "No agent has `cobol`; the capabilities of this repository's agents are `docs`, `python`, `tests`.",
+    )
+    assert world.status(late) == "pending"
+    assert "run cancelled" in " ".join(world.written())
+    assert await world.events(desk) == [
+        "agent_registered", "agent_drained", "agent_changed", "agent_resumed", "agent_removed",
+    ]  # fmt: skip
+
+
+async def test_a_change_survives_a_restart(world: World) -> None:
+    codex = world.agent("codex", WritesFiles(TAX))
+    desk = await world.alice.opens_issue(world.shop, "Agents", "About our agents.")
+    await world.says(desk, "/agents remove codex")
+    await world.stop()
+    await world.start()
+    await world.settle()
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert world.status(issue) == "pending"
+    assert codex.works == []
+    world.written()
+
+
+async def test_a_stranger_changes_nothing(world: World) -> None:
+    desk = await world.alice.opens_issue(world.shop, "Agents", "About our agents.")
+    await world.says(desk, "/agents remove codex", by=world.person("mallory", "read"))
+    assert world.written() == [
+        "#1 reaction eyes",
+        "#1 reaction confused",
+        "#1 comment: `/agents remove` needs write access; you have read access to this repository.",
+    ]
+    assert await world.events(desk) == []
