@@ -114,7 +114,8 @@ async def assemble(
         identity = _Identities(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
-        outbox = Outbox(work, client, mirrors, Services(http, settings.agent_keys), identity, metrics.on_sent)
+        services = Services(http, settings.agent_keys, settings.agent_urls, settings.agent_http_internal)
+        outbox = Outbox(work, client, mirrors, services, identity, metrics.on_sent)
         desk = Desk(work, client, identity, settings.github_server_url)
         register(jobs, desk, outbox)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Hashable
-from typing import Annotated, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
@@ -14,6 +14,7 @@ NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9+#._-]*$"
 WORKFLOW_PATTERN: Final = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.ya?ml$"
 MENTION_PATTERN: Final = r"^@[A-Za-z0-9](-?[A-Za-z0-9])*(/[A-Za-z0-9._-]+)?$"
 REF_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._/+#@-]*$"
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_AGENTS: Final = 100
 MAX_CAPABILITIES: Final = 50
 
@@ -66,7 +67,8 @@ def _mention(value: str) -> str:
 def _https(value: str) -> str:
     try:
         parts = urlsplit(value)
-        usable = parts.scheme == "https" and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+        local = parts.scheme == "http" and parts.hostname in LOOPBACK  # nothing leaves the machine
+        usable = (parts.scheme == "https" or local) and parts.hostname and parts.port != 0 and "@" not in parts.netloc
     except ValueError:
         usable = False
     if usable and len(value) <= 2000 and value.isascii() and value.isprintable() and " " not in value:
@@ -95,6 +97,10 @@ Capabilities = Annotated[tuple[Name, ...], Field(max_length=MAX_CAPABILITIES), A
 
 class AgentBase(Section):
     """What every agent has, whatever starts it."""
+
+    # Traits of a kind, the same for all its agents.
+    poll_seconds: ClassVar[int | None] = None  # how often its service is asked, because it tells nothing by itself
+    comes_for_work: ClassVar[bool] = False  # it is offered work and fetches it: until then silence is no failure
 
     capabilities: Capabilities = Field((), description="What the agent can do. A task needs all of its own.")
     prefers: Capabilities = Field((), description="What it does best: counts in the score, excludes nothing.")
@@ -155,11 +161,13 @@ class MentionAgent(AgentBase):
 class HttpAgent(AgentBase):
     """An agent behind an HTTP interface."""
 
+    poll_seconds: ClassVar[int | None] = 60
+
     adapter: Literal["http"] = Field(description="Sends a signed request to the agent's server.")
     preset: Literal["cursor", "jules", "devin"] | None = Field(
         None, description="A known service. Either this or `url`."
     )
-    url: Annotated[str, AfterValidator(_https), _text("^https://", 2000)] | None = Field(
+    url: Annotated[str, AfterValidator(_https), _text("^https?://", 2000)] | None = Field(
         None, description="Where to send the hand-off. Either this or `preset`."
     )
 
@@ -177,6 +185,8 @@ class HttpAgent(AgentBase):
 
 class PullAgent(AgentBase):
     """An agent that asks for work itself."""
+
+    comes_for_work: ClassVar[bool] = True
 
     adapter: Literal["pull"] = Field(description="Waits until the agent asks for work (command, API, MCP).")
 

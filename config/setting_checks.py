@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import SecretStr
 
+from config.agent_kinds import LOOPBACK
 from config.problems import mistake
 
 # GitHub's own App keys have 2048 bits, and RS256 asks for no less.
@@ -59,6 +60,14 @@ def web_address(value: str) -> str:
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise mistake("must be an address without user, password, ? and #")
     return value.rstrip("/")
+
+
+def key_address(value: str) -> str:
+    """An address that a key may be sent to: encrypted, unless it never leaves the machine."""
+    parts = urlsplit(value)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise mistake("must begin with https://: a key is sent there")
+    return value
 
 
 def graphql_address(settings: Mapping[str, object]) -> str:

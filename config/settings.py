@@ -19,6 +19,7 @@ from config import setting_checks as checks
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 WebAddress = Annotated[str, AfterValidator(checks.web_address)]
+KeyAddress = Annotated[WebAddress, AfterValidator(checks.key_address)]
 
 _MAX_KEY_BYTES: Final = 64 * 1024
 _PEM: Final = "GITHUB_PRIVATE_KEY"
@@ -82,6 +83,14 @@ class Settings(BaseSettings):
     agent_http_secret: SecretStr | None = Field(
         None, description="Signs what is sent to agents of the kind `http` with a `url`."
     )
+    cursor_api_url: KeyAddress = Field("https://api.cursor.com", description="Where `CURSOR_API_KEY` is sent.")
+    jules_api_url: KeyAddress = Field("https://jules.googleapis.com", description="Where `JULES_API_KEY` is sent.")
+    devin_api_url: KeyAddress = Field("https://api.devin.ai", description="Where `DEVIN_API_KEY` is sent.")
+    agent_http_internal: bool = Field(
+        False,
+        description="Whether agents with a `url` may be on internal addresses. Whoever configures a repository "
+        "can then have the bot send requests to them.",
+    )
     host: Annotated[str, AfterValidator(checks.host)] = Field(
         "127.0.0.1",
         description="Where to listen. `0.0.0.0` when the proxy is on another machine or container.",
@@ -106,6 +115,11 @@ class Settings(BaseSettings):
             "http": self.agent_http_secret,
         }
         return {name: key for name, key in keys.items() if key is not None}
+
+    @property
+    def agent_urls(self) -> dict[str, str]:
+        """Where the keys are sent, by the preset that they are for."""
+        return {"cursor": self.cursor_api_url, "jules": self.jules_api_url, "devin": self.devin_api_url}
 
     @classmethod
     def settings_customise_sources(

@@ -18,6 +18,7 @@ class DeadlineKind(StrEnum):
     ACK = "ack"  # handed over: no sign yet that the agent began
     HEARTBEAT = "heartbeat"  # at work: no sign of life
     HARD = "hard"  # at work for too long
+    POLL = "poll"  # at work for a service that tells nothing by itself: it is asked
     CI = "ci"  # there is a pull request, and its checks have not ended
     STALL = "stall"  # in review, or with a person: nothing moves
     PERSON = "person"  # failed: a person has not reacted
@@ -71,4 +72,7 @@ def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
     heard = lease.last_heard_at
     # Before an agent is declared dead it is asked once: its run may be queued, or its news lost.
     asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None
-    return {kind: asked + ANSWER if asked else heard + patience, DeadlineKind.HARD: lease.since + timeouts.hard}
+    due = {kind: asked + ANSWER if asked else heard + patience, DeadlineKind.HARD: lease.since + timeouts.hard}
+    if lease.poll_seconds:
+        due[DeadlineKind.POLL] = (lease.asked_at or lease.since) + timedelta(seconds=lease.poll_seconds)
+    return due

@@ -122,6 +122,7 @@ class AgentSeen:
     session: str | None = None  # how the adapter finds it again; None when it cannot say
     url: str = ""
     detail: str = ""  # how it ended, as the predicate of a sentence: `was cancelled`, `ended with failure`
+    pull: int | None = None  # the pull request that it says is its work
 
 
 @dataclass(frozen=True, slots=True)

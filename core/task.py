@@ -114,6 +114,8 @@ class Lease:
     session_url: str | None = None
     holder_id: int | None = None  # of the person who claimed the task; None when an agent was assigned
     role: Role = Role.IMPLEMENT
+    poll_seconds: int | None = None  # how often its service is asked; None for agents whose news come by themselves
+    asked_at: datetime | None = None  # when it was last asked for that reason
 
     @property
     def last_heard_at(self) -> datetime:

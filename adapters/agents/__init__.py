@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from adapters.agents.actions import ActionsAdapter
 from adapters.agents.contract import AgentAdapter, CannotStart, Services, Site, Started, Unavailable
+from adapters.agents.http import HttpAdapter
+from adapters.agents.pull import PullAdapter
 
-ADAPTERS: dict[str, AgentAdapter] = {"actions": ActionsAdapter()}
+ADAPTERS: dict[str, AgentAdapter] = {"actions": ActionsAdapter(), "http": HttpAdapter(), "pull": PullAdapter()}
 
 __all__ = ["ADAPTERS", "AgentAdapter", "CannotStart", "Services", "Site", "Started", "Unavailable"]

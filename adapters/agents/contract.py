@@ -7,7 +7,7 @@ business of `core`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -22,10 +22,15 @@ from core.signals import AgentSeen
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What reaches agents outside GitHub: a connection, and the operator's keys by the names of their settings."""
+    """What reaches agents outside GitHub: a connection, and what the operator set for each kind or preset.
+
+    A key goes only to the address that the same operator set: no repository's configuration can send it elsewhere.
+    """
 
     http: aiohttp.ClientSession
     keys: Mapping[str, SecretStr]
+    urls: Mapping[str, str] = field(default_factory=dict)  # of presets
+    internal: bool = False  # whether agents with a `url` may be on internal addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,10 @@ class AgentAdapter(Protocol):
         ...
 
     async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
-        """How the attempt goes; None when there is no trace of it."""
+        """How the attempt goes; None when there is no trace of it.
+
+        Raises `Unavailable` when the agent cannot go on for want of credit, or what the client raises.
+        """
         ...
 
     async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import structlog
 
 from adapters.agents import ADAPTERS, AgentAdapter, CannotStart, Unavailable
+from adapters.database import store
 from adapters.effects.errand import Errand, Sent
+from adapters.github.errors import Gone, NotFound
+from adapters.pull_facts import pull_facts
 from config.agent_kinds import AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent
-from core.signals import AgentStarted, AgentStartFailed, AgentUnavailable
+from core.links import parse_branch
+from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, PullSeen
+from core.task import SessionState
+
+log = structlog.get_logger()
 
 COOL_DOWN = timedelta(minutes=15)  # for an agent that takes no work and does not say for how long
 
@@ -34,19 +43,56 @@ async def start_agent(effect: StartAgent, errand: Errand) -> Sent:
     except CannotStart as problem:
         return Sent(signals=((effect.number, AgentStartFailed(effect.attempt, str(problem))),))
     except Unavailable as problem:
-        until = problem.until or errand.now + COOL_DOWN
-        return Sent(signals=((effect.number, AgentUnavailable(effect.attempt, str(problem), until)),))
+        return Sent(signals=((effect.number, _unavailable(effect.attempt, problem, errand)),))
     return Sent(signals=((effect.number, AgentStarted(effect.attempt, begun.session, begun.url)),))
+
+
+def _unavailable(attempt: int, problem: Unavailable, errand: Errand) -> AgentUnavailable:
+    return AgentUnavailable(attempt, str(problem), problem.until or errand.now + COOL_DOWN)
 
 
 async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
     """Ask how the attempt goes. No trace is no signal: the deadline that asked goes on running."""
     try:
         adapter, spec = _adapter(errand, effect.agent)
-    except CannotStart:
+        news = await adapter.poll(errand.site, spec, effect)
+    except CannotStart as problem:
+        log.warning("agent_not_asked", agent=effect.agent, task=effect.number, reason=str(problem))
         return Sent()
-    news = await adapter.poll(errand.site, spec, effect)
-    return Sent(signals=((effect.number, news),) if news else ())
+    except Unavailable as problem:
+        return Sent(signals=((effect.number, _unavailable(effect.attempt, problem, errand)),))
+    if news is None:
+        return Sent()
+    pull = await _delivered(news, effect.number, errand)
+    return Sent(signals=((effect.number, pull), (effect.number, news)) if pull else ((effect.number, news),))
+
+
+async def _delivered(news: AgentSeen, number: int, errand: Errand) -> PullSeen | None:
+    """The pull request that a service says is the attempt's work, where nothing else tells whose it is.
+
+    A service is believed only so far: not about one that is of another task, or older than the attempt, or from a fork.
+    """
+    if news.state is not SessionState.DELIVERED or news.pull is None:
+        return None
+    async with errand.database.transaction() as connection:
+        task = await store.task(connection, errand.repository.id, number)
+        linked = await store.task_of_pull(connection, errand.repository.id, news.pull)
+    lease = task.lease if task else None
+    if lease is None or lease.attempt != news.attempt or linked not in (None, number):
+        return None
+    try:
+        told = await errand.github.get_pull(errand.name, news.pull)
+    except (NotFound, Gone):
+        return None
+    named = parse_branch(told.head.ref)
+    if (named and named != (number, news.attempt)) or told.from_fork or told.created_at < _whole(lease.since):
+        return None
+    return PullSeen(pull_facts(told), news.attempt, author_can_write=True)
+
+
+def _whole(moment: datetime) -> datetime:
+    """The time as GitHub writes it, in whole seconds."""
+    return moment.replace(microsecond=0)
 
 
 async def cancel_agent(effect: CancelAgent, errand: Errand) -> Sent:

@@ -47,6 +47,7 @@ def take(draft: Draft, agent: str, choice: Choice | None, holder: Actor | None =
     """Give the task to an agent, or to a person (`holder`), as a new attempt."""
     task = draft.task
     attempt = task.attempt + 1
+    spec = draft.policy.agents.get(agent)
     lease = Lease(
         agent=agent,
         attempt=attempt,
@@ -54,6 +55,7 @@ def take(draft: Draft, agent: str, choice: Choice | None, holder: Actor | None =
         since=draft.now,
         acknowledged_at=draft.now if holder else None,
         holder_id=holder.id if holder else None,
+        poll_seconds=spec.poll_seconds if spec and holder is None else None,
     )
     draft.set(attempt=attempt, lease=lease, choice=choice, pull=None)
     draft.move(Trigger.ASSIGNED)

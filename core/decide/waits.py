@@ -29,6 +29,10 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
             _ask_or_give_up(draft, task.lease, "gave no sign of life")
         case DeadlineKind.HARD if task.lease:
             _silent(draft, task.lease, "did not finish", draft.policy.timeouts.hard)
+        case DeadlineKind.POLL if task.lease:
+            # Apart from `polled_at`: an answer that is late here is no reason to give up on the agent.
+            draft.set(lease=replace(task.lease, asked_at=draft.now))
+            draft.want(PollAgent(task.number, task.lease.attempt, task.lease.agent, task.lease.session))
         case DeadlineKind.CI if task.pull:
             # The news may have been lost: read the checks. If none has begun by now, there are none.
             draft.set_pull(checks_asked_at=draft.now)

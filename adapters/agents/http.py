@@ -1,0 +1,179 @@
+"""The HTTP adapter: an agent behind an interface of its own, a known service (`preset`) or any server (`url`).
+
+None of them can be trusted to tell us its news, so they are asked regularly (`AgentBase.poll_seconds`). What they
+answer is checked here before it goes on: ids and addresses by their form, words by `AgentSeen`'s readers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from adapters.agents.contract import CannotStart, Site, Started, Unavailable
+from adapters.agents.line import Limited, Line, NoSuchThing, Unanswered, public_session, refuse_inside
+from adapters.agents.plain import Plain
+from adapters.agents.presets import PRESETS
+from adapters.agents.service import Job, Service, Session
+from config.agent_kinds import AgentBase, HttpAgent
+from core.effects import CancelAgent, PollAgent, StartAgent
+from core.links import branch_name
+from core.signals import AgentSeen
+from core.texts import handoff
+
+_SESSION_ID: Final = re.compile(r"[\w.:~-]{1,200}", re.ASCII)
+_PAGE: Final = re.compile(r"https?://[\w.:-]{1,253}(?:/[\w./~%:@!$&*+,;=?#-]{0,500})?", re.ASCII)
+_PULL: Final = re.compile(r"(?:https?://[\w.:-]{1,253}/([\w.-]{1,39}/[\w.-]{1,100})/pulls?/)?([1-9]\d{0,8})", re.ASCII)
+
+
+class HttpAdapter:
+    """Talks to services outside GitHub."""
+
+    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+        """Whether the key is there and good, the service answers, and it knows the repository."""
+        try:
+            async with _reached(site, spec) as (service, line):
+                return await service.check(line, site)
+        except (CannotStart, Unavailable, Unanswered, NoSuchThing) as problem:
+            return (str(problem),)
+
+    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+        """Have the service work on the packet, unless it already does."""
+        job = _job(site, order)
+        async with _reached(site, spec) as (service, line):
+            session = await service.find(line, job) if again else None
+            if session is None:
+                try:
+                    session = await service.begin(line, job)
+                except NoSuchThing as problem:
+                    raise CannotStart(
+                        f"{problem}. Is the service's address right, and the agent allowed there?"
+                    ) from None
+        if session.used_up:
+            raise Unavailable(f"{service.name} cannot go on: {session.used_up}")
+        return Started(_id(service, session), _page(session))
+
+    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+        """Ask how the session goes; raises `Unavailable` when it cannot go on for want of credit."""
+        job = _job(site, order)
+        try:
+            async with _reached(site, spec) as (service, line):
+                session = (
+                    await service.look(line, order.session, job) if order.session else await service.find(line, job)
+                )
+        except NoSuchThing:
+            return None
+        except Limited as limit:
+            raise Unanswered(str(limit)) from None  # we asked too often; that says nothing of the session
+        if session is None:
+            return None
+        if session.used_up:
+            raise Unavailable(f"{service.name} cannot go on: {session.used_up}")
+        return AgentSeen(
+            order.attempt,
+            session.state,
+            site.now,
+            order.session or _id(service, session),
+            _page(session),
+            session.detail,
+            _pull_number(session.pull, site.repository),
+        )
+
+    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
+        """Tell the session something; False where it takes nothing."""
+        job = _job(site, order)
+        async with _reached(site, spec) as (service, line):
+            session = await service.find(line, job)
+            if session is None or session.state.ended:
+                return False
+            try:
+                await service.say(line, _id(service, session), job, text)
+            except (NoSuchThing, CannotStart):
+                return False
+        return True
+
+    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+        """Stop the session, if there is one and it still works."""
+        job = _job(site, order)
+        async with _reached(site, spec) as (service, line):
+            try:
+                session = order.session
+                if session is None:
+                    found = await service.find(line, job)
+                    if found is None:
+                        return
+                    session = _id(service, found)
+                await self._stop(service, line, session, job)
+            except NoSuchThing:
+                return
+
+    async def _stop(self, service: Service, line: Line, session: str, job: Job) -> None:
+        try:
+            await service.stop(line, session, job)
+        except CannotStart:
+            # Services refuse to stop what has ended already. Anything else is a refusal indeed.
+            if not (await service.look(line, session, job)).state.ended:
+                raise
+
+
+@asynccontextmanager
+async def _reached(site: Site, spec: AgentBase) -> AsyncIterator[tuple[Service, Line]]:
+    """The agent's service, and a line to it. Raises `CannotStart` where the operator has to do something first."""
+    if not isinstance(spec, HttpAgent):
+        raise CannotStart(f"the HTTP adapter cannot start an agent of kind {type(spec).__name__}")
+    service: Service = PRESETS[spec.preset] if spec.preset else Plain()
+    name, services = spec.preset or "http", site.services
+    key = services.keys.get(name)
+    if key is None:
+        raise CannotStart(f"{service.name} needs a key: set {service.variable} in the bot's environment.")
+
+    def line(http: Any, base: str) -> Line:
+        return Line(http, service.name, base, service.variable, key.get_secret_value(), service.headers, site.now)
+
+    if spec.preset:
+        yield service, line(services.http, services.urls.get(name, service.address))
+    elif services.internal:
+        yield service, line(services.http, spec.url or "")
+    else:
+        refuse_inside(spec.url or "")
+        async with public_session(services.http) as http:
+            yield service, line(http, spec.url or "")
+
+
+def _job(site: Site, order: StartAgent | PollAgent | CancelAgent) -> Job:
+    packet = order.packet if isinstance(order, StartAgent) else {}
+    branch = branch_name(order.number, order.attempt)
+    task = packet.get("task", {})
+    return Job(
+        repository=site.repository,
+        address=str(task.get("url", "")).rpartition("/issues/")[0] or f"https://github.com/{site.repository}",
+        number=order.number,
+        attempt=order.attempt,
+        agent=order.agent,
+        branch=branch,
+        base=str(packet.get("base", site.default_branch)),
+        title=str(task.get("title", "")),
+        prompt=handoff(packet) if packet else "",
+        packet=packet,
+    )
+
+
+def _id(service: Service, session: Session) -> str:
+    """The session's id, fit for an address."""
+    if not _SESSION_ID.fullmatch(session.id) or session.id in (".", ".."):
+        raise Unanswered(f"{service.name} gave no usable id of its session")
+    return session.id
+
+
+def _page(session: Session) -> str:
+    """The session's page, fit for a link on the card; empty for what is no plain address."""
+    return session.url if _PAGE.fullmatch(session.url) else ""
+
+
+def _pull_number(told: str, repository: str) -> int | None:
+    """The number of a pull request of this repository."""
+    match = _PULL.fullmatch(told.removesuffix("/"))
+    if match is None or (match[1] or repository).lower() != repository.lower():
+        return None
+    return int(match[2])

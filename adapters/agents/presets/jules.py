@@ -1,0 +1,118 @@
+"""Google's Jules, by its API v1alpha.
+
+Read in the documentation, and not tried with a key of ours: all of it; the API calls itself alpha. It takes no key of
+ours and no branch: a session is found again by its title, and its pull request, from a branch of its own, by what the
+session says when it has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from adapters.agents.contract import CannotStart, Site
+from adapters.agents.line import Line
+from adapters.agents.service import Job, Session, objects, text_of
+from core.task import SessionState
+
+STATES: Final = {
+    "QUEUED": SessionState.QUEUED,
+    "PLANNING": SessionState.WORKING,
+    "IN_PROGRESS": SessionState.WORKING,
+    "AWAITING_PLAN_APPROVAL": SessionState.NEEDS_INPUT,
+    "AWAITING_USER_FEEDBACK": SessionState.NEEDS_INPUT,
+    "PAUSED": SessionState.PAUSED,
+    "COMPLETED": SessionState.DELIVERED,
+    "FAILED": SessionState.FAILED,
+}
+PAGES: Final = 3  # of a hundred sessions
+
+
+class Jules:
+    """`preset: jules`."""
+
+    name: ClassVar[str] = "Jules"
+    variable: ClassVar[str] = "JULES_API_KEY"
+    address: ClassVar[str] = "https://jules.googleapis.com"
+
+    def headers(self, key: str, body: bytes) -> Mapping[str, str]:
+        """Google's header for keys."""
+        return {"X-Goog-Api-Key": key}
+
+    async def check(self, line: Line, site: Site) -> tuple[str, ...]:
+        """Whether Jules may work on the repository."""
+        try:
+            await self._source(line, site.repository)
+        except CannotStart as problem:
+            return (str(problem),)
+        return ()
+
+    async def _source(self, line: Line, repository: str) -> str:
+        """Jules' own name for the repository: told by the API, because how it is built has changed before."""
+        query = {"pageSize": "100"}
+        for _ in range(PAGES):
+            page = await line.get("/v1alpha/sources", **query)
+            for source in objects(page, "sources"):
+                named = f"{text_of(source, 'githubRepo', 'owner')}/{text_of(source, 'githubRepo', 'repo')}"
+                if named.lower() == repository.lower():
+                    return text_of(source, "name")
+            query["pageToken"] = text_of(page, "nextPageToken")
+            if not query["pageToken"]:
+                break
+        raise CannotStart(f"Jules does not know `{repository}`: connect it at https://jules.google.com first.")
+
+    async def begin(self, line: Line, job: Job) -> Session:
+        """A session that opens a pull request by itself and asks nobody to approve its plan."""
+        source = await self._source(line, job.repository)
+        return _read(
+            await line.post(
+                "/v1alpha/sessions",
+                {
+                    "title": _title(job),
+                    "prompt": job.prompt,
+                    "sourceContext": {"source": source, "githubRepoContext": {"startingBranch": job.base}},
+                    "automationMode": "AUTO_CREATE_PR",
+                },
+            )
+        )
+
+    async def find(self, line: Line, job: Job) -> Session | None:
+        """The session with our title."""
+        query = {"pageSize": "100"}
+        for _ in range(PAGES):
+            page = await line.get("/v1alpha/sessions", **query)
+            for session in objects(page, "sessions"):
+                if text_of(session, "title") == _title(job):
+                    return _read(session)
+            query["pageToken"] = text_of(page, "nextPageToken")
+            if not query["pageToken"]:
+                break
+        return None
+
+    async def look(self, line: Line, session: str, job: Job) -> Session:
+        """The session by its id."""
+        return _read(await line.get(f"/v1alpha/sessions/{session}"))
+
+    async def say(self, line: Line, session: str, job: Job, text: str) -> None:
+        """A message to it."""
+        await line.post(f"/v1alpha/sessions/{session}:sendMessage", {"prompt": text})
+
+    async def stop(self, line: Line, session: str, job: Job) -> None:
+        """The API knows no stopping but to delete the session; what it pushed stays."""
+        await line.delete(f"/v1alpha/sessions/{session}")
+
+
+def _title(job: Job) -> str:
+    return job.key
+
+
+def _read(session: Mapping[str, Any]) -> Session:
+    state = text_of(session, "state")
+    pulls = [text_of(output, "pullRequest", "url") for output in objects(session, "outputs")]
+    return Session(
+        id=text_of(session, "id") or text_of(session, "name").rpartition("/")[2],
+        state=STATES.get(state, SessionState.QUEUED),
+        url=text_of(session, "url"),
+        pull=next((url for url in pulls if url), ""),
+        detail="failed" if state == "FAILED" else "",
+    )

@@ -1,0 +1,99 @@
+"""The HTTP adapter through the conformance kit: Cursor, Jules, Devin, and a team's own server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.agents.http import HttpAdapter
+from config.agent_kinds import HttpAgent
+from sandbox.services import AgentServices, ServiceAgent
+from tests.conformance.kit import (
+    AnswersUnclearly,
+    AnyAdapter,
+    BeginsLate,
+    Gap,
+    IsLimited,
+    NeedsThings,
+    SeesSessions,
+)
+from tests.conformance.stages import HubStage, keyed, later, sandboxed
+
+KEY = "key-of-a-service-1234567890"
+VARIABLES = {
+    "cursor": "CURSOR_API_KEY",
+    "jules": "JULES_API_KEY",
+    "devin": "DEVIN_API_KEY",
+    "plain": "AGENT_HTTP_SECRET",
+}
+
+
+@dataclass
+class ServiceStage(HubStage):
+    """A service beside the sandbox."""
+
+    service: str = ""
+    services: AgentServices = field(kw_only=True)
+    agent: ServiceAgent = field(kw_only=True)
+
+    async def begun(self) -> int:
+        """How many sessions there are."""
+        await self.hub.settled()
+        return len(self.agent.sessions)
+
+    async def begins_late(self) -> None:
+        """A minute passes before anything happens."""
+        self.agent.late = 60
+
+    async def begins(self) -> None:
+        """It has passed."""
+        self.clock.advance(60)
+        await self.hub.settled()
+
+    def fails_next(self, how: str) -> None:
+        """The service's next answer to a start."""
+        self.agent.faults.append(how)  # type: ignore[arg-type]  # one of its kinds
+
+    def gaps(self) -> Sequence[Gap]:
+        """No key, a wrong key, and where it can be known: a repository that the service does not reach."""
+        urls, variable = dict(self.site.services.urls), VARIABLES[self.service]
+        kind = "http" if self.service == "plain" else self.service
+        return [
+            Gap(keyed(self.site, {}, urls), self.spec, variable),
+            Gap(keyed(self.site, {kind: "wrong"}, urls), self.spec, variable),
+        ]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, service: str) -> AsyncIterator[ServiceStage]:
+    """The service, with a key of ours."""
+    async with sandboxed(tmp_path) as (hub, clock, shop, issue, site):
+        services = await AgentServices.open(hub)
+        how: dict[str, Any] = {"url": f"{services.url('plain')}/work"} if service == "plain" else {"preset": service}
+        kind = "http" if service == "plain" else service
+        stage = ServiceStage(
+            hub,
+            clock,
+            shop,
+            issue,
+            keyed(site, {kind: KEY}, {service: services.url(service)}),
+            HttpAdapter(),
+            HttpAgent(adapter="http", **how),
+            secrets=[KEY],
+            steers=True,
+            unclear=[("500-done", True), ("502-not-done", False), ("hang-done", True), ("nonsense", False)],
+            limits=[("429", later(120)), ("402", None)],
+            service=service,
+            services=services,
+            agent=None,  # type: ignore[arg-type]  # its script is the stage's
+        )
+        yield replace(stage, agent=services.agent(service, stage.script, key=KEY))
+
+
+@pytest.mark.parametrize("service", list(VARIABLES))
+class TestHttp(AnyAdapter, SeesSessions, BeginsLate, AnswersUnclearly, IsLimited, NeedsThings):
+    """All of them."""
