@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, field
 
 from bot.demo.form import IssueForm
-from bot.demo.story import Errand, Story
+from bot.demo.story import SPEED, Errand, Story
 from config.labels import FIXED_LABELS
 from core.texts import DONE_CHECK
 from sandbox import Sandbox
 from sandbox.people import Person
 from sandbox.world import Issue, PullRequest, Repository
 
-LOOK_EVERY = 0.1  # seconds between two looks at her notifications
+LOOK_EVERY = 0.1  # seconds of the watcher's between two looks at her notifications
 _TASK_BRANCH = re.compile(r"task/(\d+)-\d+")
 
 
@@ -32,7 +32,7 @@ class Maintainer:
     async def waits_for_labels(self) -> None:
         """An issue form cannot set labels that are not there yet: wait until the bot has made its own."""
         while any(self.shop.label(label.name) is None for label in FIXED_LABELS):
-            await self.hub.clock.sleep(LOOK_EVERY)
+            await self.hub.clock.sleep(LOOK_EVERY * SPEED)
 
     async def files_tasks(self) -> None:
         """Open an issue for each errand, through the form."""
@@ -40,7 +40,7 @@ class Maintainer:
             body = self.form.render(self._answers(errand))
             issue = await self.person.opens_issue(self.shop, errand.title, body, labels=self.form.labels)
             self.issues[errand.name] = issue
-            await self.hub.clock.sleep(self.story.filing)
+            await self.hub.clock.sleep(self.story.filing * SPEED)
 
     def _answers(self, errand: Errand) -> dict[str, str]:
         answers = dict(errand.answers)
@@ -50,7 +50,7 @@ class Maintainer:
 
     async def completes(self) -> None:
         """Come back to the issues that were not ready, and write down what was missing."""
-        await self.hub.clock.sleep(self.story.completing)
+        await self.hub.clock.sleep(self.story.completing * SPEED)
         for errand in self.story.errands:
             if errand.completed:
                 body = self.form.render({**self._answers(errand), **errand.completed})
@@ -63,14 +63,14 @@ class Maintainer:
                 if pull.state == "open" and pull.head_sha not in self._checked and self._asked(pull):
                     self._checked.add(pull.head_sha)
                     self.hub.work(self._ticks(pull), name="alice ticks the criteria")
-            await self.hub.clock.sleep(LOOK_EVERY)
+            await self.hub.clock.sleep(LOOK_EVERY * SPEED)
 
     def _asked(self, pull: PullRequest) -> bool:
         runs = self.shop.check_runs(pull.head_sha)
         return any(run.name == DONE_CHECK and run.conclusion == "action_required" for run in runs)
 
     async def _ticks(self, pull: PullRequest) -> None:
-        await self.hub.clock.sleep(self.story.patience)
+        await self.hub.clock.sleep(self.story.patience * SPEED)
         branch = _TASK_BRANCH.fullmatch(pull.head_ref)
         if branch:
             issue = self.shop.issue(int(branch[1]))

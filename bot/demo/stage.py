@@ -13,15 +13,16 @@ from bot.app import Bot, assemble, listening
 from bot.demo import shelf
 from bot.demo.form import IssueForm
 from bot.demo.people import Maintainer
-from bot.demo.story import Story
+from bot.demo.story import SPEED, Story
 from config.repository import CONFIG_PATH, parse_repository_config
 from config.settings import load_settings
-from sandbox import Limits, Sandbox
+from sandbox import Limits, RealClock, Sandbox
 from sandbox.agents import ScriptedAgent
 from sandbox.world import App, Repository
 
 # The demo packs the work of an afternoon into half a minute. GitHub's limits by the hour hold, those by the minute
 # would make it wait: which it does well, but it is dull to watch.
+SWEEP = 0.5  # seconds of the watcher's between two looks at the deadlines
 LIMITS = Limits(points_per_minute=100_000, content_per_minute=100_000)
 
 
@@ -43,14 +44,17 @@ async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
     """The stage, with all its files below `root`; everything is stopped on the way out."""
     files = shelf.shop()
     async with AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(Sandbox(root / "github", limits=LIMITS))
+        clock = RealClock(speed=SPEED)
+        hub = await stack.enter_async_context(Sandbox(root / "github", clock=clock, limits=LIMITS))
         acme, person = hub.organisation("acme"), hub.user("alice")
         shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files=files))
         hub.grant(shop, person, "maintain")
         for name, part in story.agents.items():
-            hub.agents[name] = ScriptedAgent(part.script, think=part.think)
+            hub.agents[name] = ScriptedAgent(part.script, think=part.think * SPEED)
         app = _register(hub)
-        bot = await stack.enter_async_context(assemble(load_settings(_environment(hub, app, root), env_file=None)))
+        bot = await stack.enter_async_context(
+            assemble(load_settings(_environment(hub, app, root), env_file=None), clock)
+        )
         address = await stack.enter_async_context(listening(bot))
         app.webhook_url = f"{address}/webhook"
         running = asyncio.create_task(bot.run(), name="the bot")
@@ -82,6 +86,7 @@ def _environment(hub: Sandbox, app: App, root: Path) -> dict[str, str]:
         "GITHUB_SERVER_URL": hub.url,
         "DATA_DIR": str(root / "orchestrator"),
         "PORT": "0",
+        "SWEEP_SECONDS": str(SWEEP * SPEED),
     }
 
 

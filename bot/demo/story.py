@@ -9,6 +9,8 @@ from types import MappingProxyType
 from bot.demo.crib import Implements
 from sandbox.agents.scripted import Script
 
+SPEED = 20.0  # how much faster than the watcher's the time of the demo passes: patience of minutes is spent in seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -31,7 +33,7 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """One agent: how it works, and the seconds it thinks."""
+    """One agent: how it works, and for how many seconds of the watcher's it thinks."""
 
     script: Script
     think: float
@@ -39,7 +41,10 @@ class Cast:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All of it. `filing` and `patience` are seconds: between two issues, and before the maintainer reacts."""
+    """All of it, in seconds as the watcher counts them.
+
+    `filing` is the time between two issues, `patience` that before the maintainer reacts.
+    """
 
     errands: tuple[Errand, ...]
     agents: Mapping[str, Cast]

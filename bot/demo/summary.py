@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.demo import shelf
 from bot.demo.stage import Stage
+from bot.demo.story import SPEED
 from bot.demo.watch import Snapshot
 from bot.metrics import percentile
 from core.task import Status
@@ -52,7 +53,7 @@ async def conclude(stage: Stage, shown: Snapshot, root: Path) -> Outcome:
 
 def _figures(stage: Stage, shown: Snapshot) -> dict[str, Any]:
     done, failed = shown.count(Status.DONE), shown.count(Status.FAILED)
-    latencies = list(stage.bot.metrics.latencies)
+    latencies = [ms / SPEED for ms in stage.bot.metrics.latencies]  # as the watcher's clock has them
     calls = [record for record in stage.hub.requests if by_bot(stage, record)]
     by_operation = Counter(record.operation_id or f"{record.method} {record.path}" for record in calls)
     return {

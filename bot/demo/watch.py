@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from adapters.database import store
 from adapters.database import tables as t
 from bot.demo.stage import Stage
+from bot.demo.story import SPEED
 from bot.demo.words import Happening, told
 from core.events import EventType
 from core.task import Status, Task
@@ -30,7 +31,7 @@ class AgentRow:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment. `elapsed` is in seconds since the first task was about to be filed."""
+    """One moment. `elapsed` is in seconds of the watcher's since the first task was about to be filed."""
 
     elapsed: float
     expected: int
@@ -81,16 +82,19 @@ class Watcher:
             self._last = row["id"]
             event = {str(name): value for name, value in row.items()}
             self._rows.append(event)
-            elapsed = max(0.0, (event["occurred_at"] - self._since).total_seconds())
+            elapsed = self._elapsed(event["occurred_at"])
             self._happenings += told(event, by_number.get(event["task"]), elapsed)
         return Snapshot(
-            elapsed=max(0.0, (stage.bot.clock.now() - self._since).total_seconds()),
+            elapsed=self._elapsed(stage.bot.clock.now()),
             expected=len(stage.alice.story.errands),
             tasks=tuple(tasks),
             agents=tuple(self._agents(tasks)),
             happenings=tuple(self._happenings),
             sent_back=self._count(EventType.TASK_SENT_BACK),
         )
+
+    def _elapsed(self, at: datetime) -> float:
+        return max(0.0, (at - self._since).total_seconds()) / SPEED
 
     def _count(self, type_: EventType, agent: str | None = None) -> int:
         return sum(row["type"] == type_.value and agent in (None, row["agent"]) for row in self._rows)
