@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import case, null, or_, select, update
 
 from adapters.agents import Services
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
+from adapters.database.repositories import RepositoryRow
 from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
 from adapters.github import GitHubClient
 from adapters.github.errors import (
@@ -83,10 +84,11 @@ class Outbox:
 
         After each one we look again: its answer may have changed what the next is to say.
         """
-        while (row := await self._next(repository_id, number)) is not None:
-            await self._send(row)
+        while (taken := await self._take(repository_id, number)) is not None:
+            await self._send(*taken)
 
-    async def _next(self, repository_id: int, number: int) -> Any:
+    async def _take(self, repository_id: int, number: int) -> tuple[Any, RepositoryRow | None] | None:
+        """What is to be sent next, and its repository. The try is counted here, before the call is made."""
         now = self.work.now()
         query = (
             select(t.outbox)
@@ -98,22 +100,18 @@ class Outbox:
             )
             .order_by(case(_LANES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
             .limit(1)
+            .with_for_update()
         )
         async with self.work.database.transaction() as connection:
-            return (await connection.execute(query)).mappings().first()
+            row = (await connection.execute(query)).mappings().first()
+            if row is None:
+                return None
+            await connection.execute(update(t.outbox).where(t.outbox.c.id == row["id"]).values(tries=row["tries"] + 1))
+            return row, await repositories.repository(connection, repository_id)
 
-    async def _send(self, row: Any) -> None:
+    async def _send(self, row: Any, repository: RepositoryRow | None) -> None:
         effect = effect_from_json(row["kind"], row["payload"])
         tries = row["tries"] + 1
-        async with self.work.database.transaction() as connection:
-            repository = await repositories.repository(connection, row["repository_id"])
-            counted = await connection.execute(
-                update(t.outbox)
-                .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
-                .values(tries=tries)
-            )
-        if counted.rowcount == 0:
-            return  # replaced by a newer one meanwhile; the next round takes that
         if repository is None or not repository.active:
             await self._park(row, "the App is no longer installed here")
             return
@@ -139,22 +137,27 @@ class Outbox:
 
     async def _mark(self, row: Any, effect: Effect, sent: Sent) -> None:
         """Done: marked in the same transaction that takes the answer in."""
+        current = t.outbox.c.version == row["version"]
         done = (
             update(t.outbox)
-            .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
-            .values(state="done", done_at=self.work.now(), error=None, not_before=None)
+            .where(t.outbox.c.id == row["id"])
+            .values(
+                # What the send made is true also of a newer version, which still waits.
+                remote_id=sent.remote_id,
+                digest=sent.digest,
+                state=case((current, "done"), else_=t.outbox.c.state),
+                done_at=case((current, self.work.now()), else_=t.outbox.c.done_at),
+                error=case((current, null()), else_=t.outbox.c.error),
+                not_before=case((current, null()), else_=t.outbox.c.not_before),
+            )
         )
-        # What the send made is true also of a newer version that still waits.
-        made = update(t.outbox).where(t.outbox.c.id == row["id"]).values(remote_id=sent.remote_id, digest=sent.digest)
         try:
             async with self.work.on(row["repository_id"]) as unit:
-                await unit.connection.execute(made)
                 await unit.connection.execute(done)
                 for number, signal in sent.signals:
                     await unit.apply(number, signal)
         except NoConfiguration:
             async with self.work.database.transaction() as connection:
-                await connection.execute(made)
                 await connection.execute(done)
         log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"] + 1)
         if self.on_sent:
