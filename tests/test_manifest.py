@@ -56,7 +56,9 @@ def declared(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 def called() -> set[str]:
     """The names of all methods that anything in the bot calls. The demo is left out: it is no part of the service."""
-    sources = [path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "demo" not in path.parts]
+    sources = [
+        path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "demo" not in path.relative_to(ROOT).parts
+    ]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sources]
     calls = (node.func for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
     return {function.attr for function in calls if isinstance(function, ast.Attribute)}
