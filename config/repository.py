@@ -82,7 +82,9 @@ class Merge(Section):
     auto: bool = Field(False, description="Merge by itself once checks pass and `review` is satisfied.")
     method: Literal["merge", "squash", "rebase"] = Field("squash", description="How it is merged.")
     review: Literal["none", "agent", "person"] = Field(
-        "none", description="Whose approval is needed before: nobody's, another agent's or a person's."
+        "none",
+        description="Whose approval is needed before: nobody's, that of an agent with the role `review` "
+        "(never the one that wrote it), or a person's.",
     )
 
 
@@ -185,6 +187,9 @@ class RepositoryConfig(Section):
     agents: Agents = Field(description="The agents, each under its name.")
     priorities: Priorities = Field(
         default_factory=dict, description="A team's own labels and the priority that each stands for."
+    )
+    plan: Literal["none", "agent"] = Field(
+        "none", description="Who plans before anybody implements: nobody, or an agent with the role `plan`."
     )
     merge: Merge = Field(default_factory=Merge)
     scoring: Scoring = Field(default_factory=Scoring)

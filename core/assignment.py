@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from config.repository import Scoring
-from core.task import Candidate, Choice, Priority, Task
+from core.task import Candidate, Choice, Priority, Role, Status, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,45 @@ class Agent:
 _PRIORITY_PART = {Priority.P0: 1.0, Priority.P1: 0.5, Priority.P2: 0.0}
 
 
-def unfit(task: Task, agent: Agent) -> str | None:
-    """Why this agent can never have this task, however long it waits; None when it could."""
-    lacking = sorted(set(task.required) - agent.capabilities)
-    if lacking:
-        return f"lacks {', '.join(lacking)}"
-    return None if "implement" in agent.roles else "does not implement"
+def part_of(task: Task, agents: Sequence[Agent], plan: str) -> Role:
+    """Which part of a task is handed out next. `plan` (none | agent) says who plans.
+
+    A plan is made once, before anybody implements. Where nobody could make it, or it was tried in vain, the work goes on
+    without: a plan is a help, never a reason to wait for ever.
+    """
+    if task.status is Status.REVIEW:
+        return Role.REVIEW
+    wanted = plan == "agent" and task.plan is None and task.failed_plan is None
+    return Role.PLAN if wanted and any("plan" in a.roles and not a.unavailable for a in agents) else Role.IMPLEMENT
+
+
+def unfit(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
+    """Why this agent can never have this part of the task, however long it waits; None when it could.
+
+    The required capabilities are those of whoever implements. Who plans or reviews need not have them, but scores by them.
+    """
+    if role.value not in agent.roles:
+        return f"does not {role}"
+    if role is Role.REVIEW:
+        return "wrote it" if agent.name in _authors(task) else _reviewed_in_vain(task, agent.name)
+    lacking = sorted(set(task.required) - agent.capabilities) if role is Role.IMPLEMENT else ()
+    return f"lacks {', '.join(lacking)}" if lacking else None
+
+
+def _authors(task: Task) -> frozenset[str]:
+    """Who worked on the pull request: its holder, and whoever had it before."""
+    number = task.pull.number if task.pull else None
+    earlier = {a.agent for a in task.work if a.pull is not None and a.pull == number}
+    return frozenset(earlier | ({task.lease.agent} if task.lease else set()))
+
+
+def _reviewed_in_vain(task: Task, name: str) -> str | None:
+    number = task.pull.number if task.pull else None
+    for attempt in task.counted:
+        in_vain = attempt.role is Role.REVIEW and attempt.outcome in ("failed", "silent")
+        if in_vain and attempt.agent == name and attempt.pull == number:
+            return f"gave no verdict on attempt {attempt.number}"
+    return None
 
 
 def busy(agent: Agent) -> str | None:
@@ -53,7 +86,7 @@ def busy(agent: Agent) -> str | None:
 def failed_before(task: Task, name: str) -> str | None:
     """After two failed attempts in a row, or one that ended in silence, another agent is to get the task."""
     in_a_row = 0
-    for attempt in reversed(task.counted):
+    for attempt in reversed(task.work):
         if attempt.agent != name:
             break
         if attempt.outcome == "silent":
@@ -62,25 +95,27 @@ def failed_before(task: Task, name: str) -> str | None:
     return "two failed attempts in a row" if in_a_row >= 2 else None
 
 
-def exclusions(task: Task, agents: Sequence[Agent]) -> dict[str, str | None]:
-    """For each agent, why it may not have the task now, or None.
+def exclusions(task: Task, agents: Sequence[Agent], role: Role = Role.IMPLEMENT) -> dict[str, str | None]:
+    """For each agent, why it may not have this part of the task now, or None.
 
     Earlier failures exclude an agent only while another one could do the task, if not now then when it has room:
     better the same agent than nobody.
     """
-    fresh = {a.name for a in agents if not (unfit(task, a) or a.unavailable or failed_before(task, a.name))}
+    failed = {a.name: failed_before(task, a.name) if role is Role.IMPLEMENT else None for a in agents}
+    fresh = {a.name for a in agents if not (unfit(task, a, role) or a.unavailable or failed[a.name])}
     return {
-        a.name: unfit(task, a) or (failed_before(task, a.name) if fresh - {a.name} else None) or busy(a) for a in agents
+        a.name: unfit(task, a, role) or (failed[a.name] if fresh - {a.name} else None) or busy(a) for a in agents
     }
 
 
-def preferred_match(task: Task, agent: Agent) -> float:
+def preferred_match(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> float:
     """Share of the task's wishes that the agent meets, 0…1.
 
     Wishes are the preferred capabilities of the task; a task without any is matched by what the agent prefers among
-    its required ones, and is otherwise a perfect match for everybody.
+    its required ones, and is otherwise a perfect match for everybody. To whoever plans or reviews the required ones
+    are wishes too.
     """
-    wishes = set(task.intake.preferred)
+    wishes = set(task.intake.preferred) | (set() if role is Role.IMPLEMENT else set(task.required))
     if wishes:
         return len(wishes & (agent.capabilities | agent.prefers)) / len(wishes)
     if agent.prefers and task.required:
@@ -88,36 +123,42 @@ def preferred_match(task: Task, agent: Agent) -> float:
     return 1.0
 
 
-def score(task: Task, agent: Agent, assigned_most: int, weights: Scoring) -> Candidate:
+def score(
+    task: Task, agent: Agent, assigned_most: int, weights: Scoring, role: Role = Role.IMPLEMENT
+) -> Candidate:
     """The agent's score for the task, with its parts (each already weighted)."""
     parts = {
         "priority": weights.priority * _PRIORITY_PART[task.priority],
-        "capability": weights.capability * preferred_match(task, agent),
+        "capability": weights.capability * preferred_match(task, agent, role),
         "load": weights.load * (1 - agent.holding / agent.max_tasks),
         "fairness": weights.fairness * (1 - agent.assigned / assigned_most if assigned_most else 1.0),
     }
-    if task.history and task.history[-1].agent == agent.name and task.history[-1].outcome == "failed":
+    last = next((a for a in reversed(task.history) if a.role is Role.IMPLEMENT), None)
+    if role is Role.IMPLEMENT and last and (last.agent, last.outcome) == (agent.name, "failed"):
         # Who knows the branch mends it fastest: worth as much as all the other parts together, but an agent that
         # failed twice in a row was excluded before, and one that a person took the task from starts like anybody.
         parts["knows the branch"] = weights.priority + weights.capability + weights.load + weights.fairness
     return Candidate(agent.name, round(sum(parts.values()), 6), parts)
 
 
-def choose(task: Task, agents: Sequence[Agent], weights: Scoring, now: datetime) -> Choice:
-    """The agent for one task, with the whole table of candidates."""
-    reasons = exclusions(task, agents)
+def choose(
+    task: Task, agents: Sequence[Agent], weights: Scoring, now: datetime, role: Role = Role.IMPLEMENT
+) -> Choice:
+    """The agent for one part of a task, with the whole table of candidates."""
+    reasons = exclusions(task, agents, role)
     assigned_most = max((agent.assigned for agent in agents), default=0)
     candidates = tuple(
         Candidate(agent.name, None, excluded=why)
         if (why := reasons[agent.name])
-        else score(task, agent, assigned_most, weights)
+        else score(task, agent, assigned_most, weights, role)
         for agent in sorted(agents, key=lambda a: a.name)
     )
     able = [c for c in candidates if c.score is not None]
     if not able:
-        return Choice(None, _nobody(candidates), candidates, now)
+        hopeless = not any(unfit(task, a, role) is None and not a.unavailable for a in agents)
+        return Choice(None, _nobody(candidates), candidates, now, role, hopeless)
     best = min(able, key=lambda c: (-(c.score or 0.0), c.agent))
-    return Choice(best.agent, _why(best, able), candidates, now)
+    return Choice(best.agent, _why(best, able), candidates, now, role)
 
 
 def _nobody(candidates: Sequence[Candidate]) -> str:
@@ -135,12 +176,18 @@ def _why(best: Candidate, able: Sequence[Candidate]) -> str:
     return f"{best.agent} scores {best.score:.3f}, before {runner_up.agent} with {runner_up.score:.3f}"
 
 
-def assign(queue: Sequence[Task], agents: Sequence[Agent], weights: Scoring, now: datetime) -> list[Choice]:
-    """One choice per task of the queue (in its order); each one counts against the load seen by the next."""
+def assign(
+    queue: Sequence[Task], agents: Sequence[Agent], weights: Scoring, now: datetime, plan: str = "none"
+) -> list[Choice]:
+    """One choice per task of the queue (in its order); each one counts against the load seen by the next.
+
+    `plan` (none | agent) says who plans; a task in review is in the queue for a reviewer.
+    """
     hands: Mapping[str, Agent] = {agent.name: agent for agent in agents}
     choices = []
     for task in queue:
-        choice = choose(task, list(hands.values()), weights, now)
+        there = list(hands.values())
+        choice = choose(task, there, weights, now, part_of(task, there, plan))
         if choice.agent:
             taken = hands[choice.agent]
             busier = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)

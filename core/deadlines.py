@@ -15,7 +15,7 @@ class DeadlineKind(StrEnum):
 
     AUTHOR = "author"  # not ready: its author has to say more
     QUEUE = "queue"  # ready: nobody took it
-    ACK = "ack"  # handed over: no sign yet that the agent began
+    ACK = "ack"  # handed over, to work or to review: no sign yet that the agent began
     HEARTBEAT = "heartbeat"  # at work: no sign of life
     HARD = "hard"  # at work for too long
     POLL = "poll"  # at work for a service that tells nothing by itself: it is asked
@@ -50,11 +50,14 @@ def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
         case Status.REVIEW | Status.IN_PROGRESS:
             due[DeadlineKind.STALL] = quiet_since + timeouts.stall
             due |= _of_checks(task.pull, timeouts)
+            if task.review and task.review.holder_id is None:
+                due |= _of_lease(task.review, timeouts)
         case Status.FAILED:
             due[DeadlineKind.PERSON] = quiet_since + timeouts.stall
             due |= _of_checks(task.pull, timeouts)
         case Status.DONE:
             pass
+    # Of the two leases only one has deadlines at a time: who wrote it waits while another reviews it.
     return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.sanitise import defuse
-from core.task import ChecksState, Pull, Task
+from core.task import ChecksState, Pull, Status, Task
 
 
 def _criteria_gaps(task: Task) -> list[str]:
@@ -39,9 +39,14 @@ def done_gaps(task: Task) -> tuple[str, ...]:
 def review_gap(pull: Pull, required: str) -> str | None:
     """What `merge.review` (none | agent | person) still asks for; approvals count for the current head only.
 
-    A person's approval is as good as the reviewing agent's, but not the other way round.
+    A person's approval is as good as the reviewing agent's, but not the other way round. What a bot says that was not
+    asked to review is nobody's approval.
     """
-    good = [a for a in pull.approvals.values() if a.sha == pull.head_sha and not (required == "person" and a.by_bot)]
+    good = [
+        approval
+        for approval in pull.approvals.values()
+        if approval.sha == pull.head_sha and (not approval.by_bot or (required == "agent" and approval.agent))
+    ]
     if required == "none" or good:
         return None
     who = "a person" if required == "person" else "the reviewing agent"
@@ -64,3 +69,18 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
     if pull.mergeable_sha != pull.head_sha:
         gaps.append("The merge with its base has not been tried on this commit.")
     return tuple(gaps)
+
+
+def wants_reviewer(task: Task, review: str) -> bool:
+    """Whether an agent is to be asked to review the pull request now (`review`: none | agent | person).
+
+    Only what could be merged but for the review is worth an agent's time; and its packet holds the issue's text, so
+    that must be one that somebody with write access approved.
+    """
+    pull = task.pull
+    if review != "agent" or task.status is not Status.REVIEW or task.review is not None or pull is None:
+        return False
+    settled = task.issue_open and not task.missing and not task.waits_for and not task.withdrawn
+    mergeable = pull.mergeable_sha == pull.head_sha and pull.checks in (ChecksState.SUCCESS, ChecksState.NONE)
+    waiting = pull.open and not pull.merged and not pull.draft and review_gap(pull, review) is not None
+    return settled and task.approved_digest == task.text_digest and mergeable and waiting

@@ -15,6 +15,7 @@ class Trigger(StrEnum):
     MADE_READY = "definition of ready met"
     UNREADY = "edited, no longer ready"
     ASSIGNED = "assigned"
+    PLANNED = "plan delivered"
     PULL_OPENED = "pull request opened"
     SENT_BACK = "CI red, changes requested, conflict, agent failed, pull request closed"
     RELEASED = "released"
@@ -40,6 +41,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(Trigger.MADE_READY, (_P,), _R),
     Transition(Trigger.UNREADY, (_R,), _P),
     Transition(Trigger.ASSIGNED, (_R,), _I),
+    Transition(Trigger.PLANNED, (_I,), _R),
     # A person may open a pull request for a task that no agent holds; that is work too.
     Transition(Trigger.PULL_OPENED, (_P, _R, _I), _V),
     Transition(Trigger.SENT_BACK, (_I, _V), _R),

@@ -110,6 +110,7 @@ class ReviewSeen:
     can_write: bool
     state: str  # approved | changes_requested | commented | dismissed
     body: str
+    family: str | None = None  # of the agents that act by this account (`config.identities`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,24 @@ class AgentSeen:
     url: str = ""
     detail: str = ""  # how it ended, as the predicate of a sentence: `was cancelled`, `ended with failure`
     pull: int | None = None  # the pull request that it says is its work
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDelivered:
+    """A planning agent delivered its plan; `text` is still raw."""
+
+    attempt: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictDelivered:
+    """A reviewing agent delivered its verdict on the head that it was given; `text` is still raw."""
+
+    attempt: int
+    approves: bool
+    text: str
+    key: str = ""  # of what it came in, a review or a comment; empty: there is one verdict per attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +247,8 @@ Signal = (
     | ChecksSeen
     | ReviewSeen
     | AgentSeen
+    | PlanDelivered
+    | VerdictDelivered
     | AgentStarted
     | AgentStartFailed
     | AgentUnavailable

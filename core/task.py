@@ -141,6 +141,7 @@ class Approval:
 
     sha: str
     by_bot: bool
+    agent: str | None = None  # the reviewing agent whose verdict it is; what other bots say is no verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,8 @@ class Pull:
     merge_sha: str | None = None
     checks: ChecksState = ChecksState.PENDING
     checks_asked_at: datetime | None = None
-    approvals: Mapping[int, Approval] = field(default_factory=dict)  # by the reviewer's id
+    # By the reviewer's id; the verdict of an agent without an account stands under its attempt, negative.
+    approvals: Mapping[int, Approval] = field(default_factory=dict)
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
     tried_base_sha: str | None = None  # the base's SHA at that trial
     merge_requested_sha: str | None = None
@@ -191,7 +193,7 @@ class Attempt:
     agent: str
     started_at: datetime
     ended_at: datetime
-    outcome: str  # delivered | failed | silent (no sign of life) | released | retried
+    outcome: str  # delivered | failed | silent (no sign of life) | unavailable | released | retried
     reason: str
     branch: str
     blamed: bool  # counts against the agent and the limit of attempts
@@ -229,6 +231,8 @@ class Choice:
     reason: str
     candidates: tuple[Candidate, ...]
     at: datetime
+    role: Role = Role.IMPLEMENT  # which part of the task was to be handed out
+    hopeless: bool = False  # no agent could have it, however long it waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +286,10 @@ class Task:
         """The feedback that the next attempt starts from."""
         return next((a.feedback for a in reversed(self.history) if a.feedback), None)
 
+    def lease_of(self, attempt: int) -> Lease | None:
+        """The lease with this fencing token: of whoever has the task in hand, or of its reviewer."""
+        return next((lease for lease in (self.lease, self.review) if lease and lease.attempt == attempt), None)
+
     @property
     def counted(self) -> tuple[Attempt, ...]:
         """The attempts since a person last said `/retry`, which wipes the slate."""
@@ -291,6 +299,17 @@ class Task:
     def failures(self) -> int:
         """How many attempts count against the limit."""
         return sum(attempt.blamed for attempt in self.counted)
+
+    @property
+    def work(self) -> tuple[Attempt, ...]:
+        """The counted attempts at the work itself; planning and reviewing are no attempts at it."""
+        return tuple(attempt for attempt in self.counted if attempt.role is Role.IMPLEMENT)
+
+    @property
+    def failed_plan(self) -> Attempt | None:
+        """The attempt after which the task goes on without a plan, if there was one."""
+        tried = next((a for a in reversed(self.counted) if a.role is Role.PLAN), None)
+        return tried if self.plan is None else None
 
     def flagged(self, flag: Flag, reason: str) -> Task:
         """The task with this flag up."""

@@ -20,7 +20,7 @@ from core.events import Event, EventType
 from core.labels import labels_of, right
 from core.lifecycle import Trigger, move
 from core.readiness import Surroundings
-from core.task import Flag, Pull, Task
+from core.task import Flag, Lease, Pull, Role, Task
 from core.texts import card
 
 
@@ -90,6 +90,12 @@ class Draft:
         self.set(pull=pull)
         return pull
 
+    def set_lease(self, lease: Lease, **changes: Any) -> Lease:
+        """Change fields of a lease of the task, of its holder or of its reviewer."""
+        lease = replace(lease, **changes)
+        self.set(**{"review" if lease.role is Role.REVIEW else "lease": lease})
+        return lease
+
     def moved_on(self) -> None:
         """Something happened to the work: it is not stalled, and that wait begins anew."""
         self.set(reminded_at=self.now)
@@ -99,11 +105,13 @@ class Draft:
         """Follow the transition table; a new status starts its waits anew."""
         self.task = replace(move(self.task, trigger, self.now), reminded_at=None)
 
-    def tell(self, type_: EventType, *, actor: str | None = None, **payload: Any) -> None:
-        """Write a line into the audit trail."""
-        lease = self.task.lease
-        agent = lease.agent if lease else None
-        self.events.append(Event(type_, self.task.number, self.now, agent, self.task.attempt or None, actor, payload))
+    def tell(
+        self, type_: EventType, *, actor: str | None = None, lease: Lease | None = None, **payload: Any
+    ) -> None:
+        """Write a line into the audit trail; about the holder's attempt, unless another `lease` is meant."""
+        lease = lease or self.task.lease
+        agent, attempt = (lease.agent, lease.attempt) if lease else (None, self.task.attempt or None)
+        self.events.append(Event(type_, self.task.number, self.now, agent, attempt, actor, payload))
 
     def want(self, *effects: Effect) -> None:
         """Ask for effects."""
