@@ -24,6 +24,7 @@ from config.repository import RepositoryConfig
 from config.team import Change
 from core.assignment import Agent, assign, busy
 from core.decide import Context, Decision, decide
+from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, UpsertCard
 from core.events import EventType
 from core.labels import capabilities_of, labels_for
@@ -34,6 +35,7 @@ from core.task import Flag, Status, Task
 
 # What a dry run may write: what it would do, and answers to people.
 _HARMLESS = (UpsertCard, Comment, React)
+_ASSIGNED = (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED, EventType.REVIEW_ASSIGNED)
 
 
 class NoConfiguration(LookupError):
@@ -130,7 +132,7 @@ class UnitOfWork:
             await store.replace_deadlines(self.connection, repository_id, f"task:{number}", decision.deadlines)
         await store.save_events(self.connection, repository_id, decision.events)
         await self.want(number, *decision.effects)
-        if task is not None and (before is None or _matters_to_queue(before) != _matters_to_queue(task)):
+        if task is not None and (before is None or self._matters_to_queue(before) != self._matters_to_queue(task)):
             self._queue_news.add(number)
 
     async def _change_team(self, changes: Mapping[str, Change]) -> None:
@@ -196,23 +198,36 @@ class UnitOfWork:
         if all(busy(agent) for agent in agents):
             # Nobody can get anything; those who are new in the queue are told why they wait.
             found = [await self.task(number) for number in sorted(self._queue_news)]
-            ready = [t for t in found if t and t.status is Status.READY and not t.withdrawn]
+            there = [t for t in found if t and not t.withdrawn]
         else:
-            ready = await store.tasks_with_status(self.connection, self.repository.id, [Status.READY])
-        free = [t for t in ready if not t.waits_for and Flag.PARKED not in t.flags]
+            wanted = [Status.READY, Status.REVIEW] if self.policy.merge.review == "agent" else [Status.READY]
+            there = await store.tasks_with_status(self.connection, self.repository.id, wanted)
+        free = [t for t in there if self._waits_for_an_agent(t)]
         if not free:
             return
         behind = chain_lengths(await graph.open_graph(self.connection, self.repository.id))
         queue = order(free, behind)
-        for task, choice in zip(queue, assign(queue, agents, self.policy.scoring, self.now), strict=True):
+        choices = assign(queue, agents, self.policy.scoring, self.now, self.policy.plan)
+        for task, choice in zip(queue, choices, strict=True):
             if self.policy.dry_run and choice.agent:
                 choice = replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}")
-            known = (task.choice.agent, task.choice.reason) if task.choice else None
-            if known == (None, choice.reason) and choice.agent is None:
+            known = (task.choice.agent, task.choice.reason, task.choice.role) if task.choice else None
+            if known == (None, choice.reason, choice.role) and choice.agent is None:
                 continue  # no news
             decision = await self.apply(task.number, Assigned(choice))
-            if any(e.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) for e in decision.events):
+            if any(e.type in _ASSIGNED for e in decision.events):
                 await store.count_assignment(self.connection, self.repository.id, choice.agent or "")
+
+    def _waits_for_an_agent(self, task: Task) -> bool:
+        """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
+        ready = task.status is Status.READY and not task.waits_for and Flag.PARKED not in task.flags
+        return ready or wants_reviewer(task, self.policy.merge.review)
+
+    def _matters_to_queue(self, task: Task) -> tuple[object, ...]:
+        """The parts of a task by which an assignment could come out differently."""
+        held = (task.lease and task.lease.agent, task.review and task.review.agent)
+        waits = wants_reviewer(task, self.policy.merge.review)
+        return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, *held, waits)
 
     async def finish(self, jobs: JobQueue) -> None:
         """What follows from all that was applied: assignments, and the jobs that send."""
@@ -226,11 +241,6 @@ class UnitOfWork:
                 repository_id=self.repository.id,
                 number=number,
             )
-
-
-def _matters_to_queue(task: Task) -> tuple[object, ...]:
-    """The parts of a task by which an assignment could come out differently."""
-    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.lease and task.lease.agent)
 
 
 def _finished(task: Task) -> bool:

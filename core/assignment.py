@@ -36,8 +36,8 @@ _PRIORITY_PART = {Priority.P0: 1.0, Priority.P1: 0.5, Priority.P2: 0.0}
 def part_of(task: Task, agents: Sequence[Agent], plan: str) -> Role:
     """Which part of a task is handed out next. `plan` (none | agent) says who plans.
 
-    A plan is made once, before anybody implements. Where nobody could make it, or it was tried in vain, the work goes on
-    without: a plan is a help, never a reason to wait for ever.
+    A plan is made once, before anybody implements. Where nobody could make it, or it was tried in vain, the work goes
+    on without: a plan is a help, never a reason to wait for ever.
     """
     if task.status is Status.REVIEW:
         return Role.REVIEW
@@ -48,7 +48,8 @@ def part_of(task: Task, agents: Sequence[Agent], plan: str) -> Role:
 def unfit(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
     """Why this agent can never have this part of the task, however long it waits; None when it could.
 
-    The required capabilities are those of whoever implements. Who plans or reviews need not have them, but scores by them.
+    The required capabilities are those of whoever implements. Who plans or reviews need not have them, but scores by
+    them.
     """
     if role.value not in agent.roles:
         return f"does not {role}"
@@ -103,9 +104,7 @@ def exclusions(task: Task, agents: Sequence[Agent], role: Role = Role.IMPLEMENT)
     """
     failed = {a.name: failed_before(task, a.name) if role is Role.IMPLEMENT else None for a in agents}
     fresh = {a.name for a in agents if not (unfit(task, a, role) or a.unavailable or failed[a.name])}
-    return {
-        a.name: unfit(task, a, role) or (failed[a.name] if fresh - {a.name} else None) or busy(a) for a in agents
-    }
+    return {a.name: unfit(task, a, role) or (failed[a.name] if fresh - {a.name} else None) or busy(a) for a in agents}
 
 
 def preferred_match(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> float:
@@ -123,9 +122,7 @@ def preferred_match(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> fl
     return 1.0
 
 
-def score(
-    task: Task, agent: Agent, assigned_most: int, weights: Scoring, role: Role = Role.IMPLEMENT
-) -> Candidate:
+def score(task: Task, agent: Agent, assigned_most: int, weights: Scoring, role: Role = Role.IMPLEMENT) -> Candidate:
     """The agent's score for the task, with its parts (each already weighted)."""
     parts = {
         "priority": weights.priority * _PRIORITY_PART[task.priority],
@@ -141,9 +138,7 @@ def score(
     return Candidate(agent.name, round(sum(parts.values()), 6), parts)
 
 
-def choose(
-    task: Task, agents: Sequence[Agent], weights: Scoring, now: datetime, role: Role = Role.IMPLEMENT
-) -> Choice:
+def choose(task: Task, agents: Sequence[Agent], weights: Scoring, now: datetime, role: Role = Role.IMPLEMENT) -> Choice:
     """The agent for one part of a task, with the whole table of candidates."""
     reasons = exclusions(task, agents, role)
     assigned_most = max((agent.assigned for agent in agents), default=0)

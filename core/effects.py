@@ -181,6 +181,7 @@ class CheckRun:
     title: str
     summary: str
     annotations: tuple[Annotation, ...] = ()  # as many as you like: they are sent in portions
+    attempt: int = 0  # that the commit belongs to; the check carries it, as the fencing token it is
 
     @property
     def key(self) -> str:

@@ -42,7 +42,7 @@ from core.signals import (
     Signal,
     read_issue,
 )
-from core.task import Actor, ChecksState, Choice, FailedCheck, Lease, Pull, Status, Task
+from core.task import Actor, ChecksState, Choice, FailedCheck, Lease, Pull, Role, Status, Task
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NO_SERVICES = Services(cast(aiohttp.ClientSession, None), {})  # for adapters that talk to GitHub alone
@@ -277,9 +277,9 @@ class Story:
 
     # What happens to its attempts
 
-    def assigned(self, name: str | None = "codex", reason: str = "it is free") -> Story:
-        """The assignment pass chose this agent."""
-        self.hears(Assigned(Choice(name, reason, (), self.now)))
+    def assigned(self, name: str | None = "codex", reason: str = "it is free", **choice: Any) -> Story:
+        """The assignment pass chose this agent; `role` and `hopeless` are fields of its choice."""
+        self.hears(Assigned(Choice(name, reason, (), self.now, **choice)))
         return self
 
     def begun(self, run_id: int = 100) -> Story:
@@ -376,11 +376,19 @@ def holds_always(task: Task, config: RepositoryConfig) -> None:
     assert len([label for label in labels if label.startswith("type:")]) == 1
     assert len([label for label in labels if label.startswith("agent:")]) == bool(task.lease)
     numbers = [attempt.number for attempt in task.history]
-    assert numbers == sorted(set(numbers)), "attempts grow"
-    assert not numbers or numbers[-1] <= task.attempt
+    assert len(numbers) == len(set(numbers)), "no attempt ends twice"
+    for role in Role:
+        own = [attempt.number for attempt in task.history if attempt.role is role]
+        assert own == sorted(own), "attempts grow"
+    assert max(numbers, default=0) <= task.attempt
     if task.lease:
-        assert task.lease.attempt == task.attempt
-        assert task.status in (Status.IN_PROGRESS, Status.REVIEW)
+        assert task.lease.attempt not in numbers
+        assert task.lease.attempt == task.attempt or task.status is Status.REVIEW
+        assert task.status is Status.IN_PROGRESS or (task.status, task.lease.role) == (Status.REVIEW, Role.IMPLEMENT)
+    if task.review:
+        assert task.status is Status.REVIEW
+        assert (task.review.role, task.review.attempt) == (Role.REVIEW, task.attempt)
+        assert task.lease is None or task.lease.agent != task.review.agent, "nobody reviews their own work"
     if task.status is Status.IN_PROGRESS:
         assert task.lease
     if task.status is Status.REVIEW:

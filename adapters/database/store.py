@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import case, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -164,16 +164,17 @@ async def set_deadline(
 
 
 async def holdings(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
-    """How many tasks each agent is at work on."""
-    rows = await connection.execute(
-        select(t.tasks.c.agent, func.count())
-        .where(
-            t.tasks.c.repository_id == repository_id,
-            t.tasks.c.status == Status.IN_PROGRESS.value,
-            t.tasks.c.agent.is_not(None),
-        )
-        .group_by(t.tasks.c.agent)
+    """How many tasks each agent is at work on, reviews among them."""
+    reviewer = t.tasks.c.state["review"]["agent"].as_string()
+    working = t.tasks.c.status == Status.IN_PROGRESS.value
+    reviewing = t.tasks.c.status == Status.REVIEW.value
+    agent = case((working, t.tasks.c.agent), else_=reviewer)
+    at_work = (
+        select(agent.label("agent"))
+        .where(t.tasks.c.repository_id == repository_id, or_(working, reviewing), agent.is_not(None))
+        .subquery()
     )
+    rows = await connection.execute(select(at_work.c.agent, func.count()).group_by(at_work.c.agent))
     return dict(rows.all())
 
 

@@ -11,6 +11,7 @@ from adapters.github.checks import CheckConclusion, CheckStatus
 from adapters.github.ci import read_checks as read
 from adapters.github.models import CheckRun as GitHubCheckRun
 from core.effects import Annotation, CheckRun, ReadChecks
+from core.links import branch_name
 
 PORTION: Final = 50  # annotations that GitHub takes in one request
 
@@ -23,7 +24,9 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
     """
     remarks = _digest(*map(repr, effect.annotations)) if effect.annotations else ""
     digest = f"{_digest(str(effect.conclusion), effect.title, effect.summary)}.{remarks}"
-    mark = f"{remarks[:16]} {errand.key}"[:200]
+    # The fencing token stands in front: whoever reads the check can tell which attempt it speaks of.
+    whose = branch_name(effect.number, effect.attempt) if effect.attempt else ""
+    mark = " ".join(part for part in (whose, remarks[:16], errand.key) if part)[:200]
     run_id = errand.remote_id if (errand.digest or "").partition(".")[2] == remarks else None
     told = len(effect.annotations) if run_id is not None else 0
     if errand.again and (found := await _found(effect, mark, errand)):

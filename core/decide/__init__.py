@@ -6,7 +6,7 @@ Pure: the same input gives the same decision. The queue as a whole is assigned b
 
 from __future__ import annotations
 
-from core.decide import agents, checks, commands, issues, merging, pulls, readying, reviews, waits
+from core.decide import agents, checks, commands, issues, merging, planning, pulls, readying, reviewing, reviews, waits
 from core.decide.draft import Context, Decision, Draft
 from core.signals import (
     AgentSeen,
@@ -22,9 +22,11 @@ from core.signals import (
     IssueSeen,
     MergeRefused,
     MergeTried,
+    PlanDelivered,
     PullSeen,
     ReviewSeen,
     Signal,
+    VerdictDelivered,
 )
 from core.task import Task
 
@@ -52,6 +54,10 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             reviews.seen(draft, signal)
         case AgentSeen():
             agents.seen(draft, signal)
+        case PlanDelivered():
+            planning.delivered(draft, signal)
+        case VerdictDelivered():
+            reviewing.delivered(draft, signal)
         case AgentStarted():
             agents.started(draft, signal)
         case AgentStartFailed():

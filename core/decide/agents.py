@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from core.decide.attempts import end_attempt, send_back
+from core.decide import reviewing
+from core.decide.attempts import end_attempt, end_review, give_up
 from core.decide.draft import Draft
+from core.decide.leases import grant, seal
 from core.decide.readying import settle
 from core.effects import StartAgent
 from core.events import EventType
-from core.handoff import packet
 from core.lifecycle import Trigger, allows
-from core.links import branch_name
 from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned
-from core.task import Actor, Choice, Feedback, Flag, Lease, SessionState, Status
+from core.task import Actor, Choice, Feedback, Flag, Lease, Role, SessionState, Status
 
 REASON_LIMIT = 5_000  # characters of an adapter's reason that are shown
 
@@ -22,6 +20,9 @@ REASON_LIMIT = 5_000  # characters of an adapter's reason that are shown
 def assigned(draft: Draft, signal: Assigned) -> None:
     """The assignment pass looked at this task."""
     task, choice = draft.task, signal.choice
+    if choice.role is Role.REVIEW:
+        reviewing.assigned(draft, choice)
+        return
     if task.status is not Status.READY or task.waits_for or Flag.PARKED in task.flags:
         return
     if choice.agent is None:
@@ -30,14 +31,15 @@ def assigned(draft: Draft, signal: Assigned) -> None:
             draft.set(choice=choice)
         return
     lease = take(draft, choice.agent, choice)
-    again = len(task.history) > 0
-    draft.tell(EventType.TASK_REASSIGNED if again else EventType.TASK_ASSIGNED, reason=choice.reason)
+    again = any(attempt.role is choice.role for attempt in task.history)
+    kind = EventType.TASK_REASSIGNED if again else EventType.TASK_ASSIGNED
+    draft.tell(kind, reason=choice.reason, role=choice.role)
     draft.want(
         StartAgent(
             task.number,
             lease.attempt,
             lease.agent,
-            packet(draft.task, lease, draft.context.default_branch, draft.now.isoformat()),
+            seal(draft, lease),
             since=draft.context.heard_at,
         )
     )
@@ -45,63 +47,49 @@ def assigned(draft: Draft, signal: Assigned) -> None:
 
 def take(draft: Draft, agent: str, choice: Choice | None, holder: Actor | None = None) -> Lease:
     """Give the task to an agent, or to a person (`holder`), as a new attempt."""
-    task = draft.task
-    attempt = task.attempt + 1
-    spec = draft.policy.agents.get(agent)
-    lease = Lease(
-        agent=agent,
-        attempt=attempt,
-        branch=branch_name(task.number, attempt),
-        since=draft.now,
-        acknowledged_at=draft.now if holder else None,
-        holder_id=holder.id if holder else None,
-        poll_seconds=spec.poll_seconds if spec and holder is None else None,
-    )
-    draft.set(attempt=attempt, lease=lease, choice=choice, pull=None)
+    lease = grant(draft, agent, choice.role if choice else Role.IMPLEMENT, holder)
+    draft.set(attempt=lease.attempt, lease=lease, choice=choice, pull=None)
     draft.move(Trigger.ASSIGNED)
     draft.task = draft.task.unflagged(Flag.STALLED, Flag.NEEDS_HUMAN)
     return lease
 
 
-def _is_current(draft: Draft, attempt: int) -> bool:
-    lease = draft.task.lease
-    return lease is not None and lease.attempt == attempt
-
-
 def started(draft: Draft, signal: AgentStarted) -> None:
     """The start call was accepted: worth a line in the trail, but no acknowledgement."""
-    lease = draft.task.lease
-    if lease is None or lease.attempt != signal.attempt:
+    lease = draft.task.lease_of(signal.attempt)
+    if lease is None:
         return
-    draft.tell(EventType.TASK_ACKNOWLEDGED, stage="start accepted")
+    draft.tell(EventType.TASK_ACKNOWLEDGED, lease=lease, stage="start accepted")
     if signal.session:
-        draft.set(lease=replace(lease, session=signal.session, session_url=signal.url or None))
+        draft.set_lease(lease, session=signal.session, session_url=signal.url or None)
 
 
 def start_failed(draft: Draft, signal: AgentStartFailed) -> None:
     """The agent could not be started: say what must be mended, and let another one try."""
-    if not _is_current(draft, signal.attempt) or draft.task.status is not Status.IN_PROGRESS:
+    lease = draft.task.lease_of(signal.attempt)
+    if lease is None or not _awaited(draft, lease):
         return
-    send_back(
-        draft,
-        Feedback(
-            key=f"start:{signal.attempt}",
-            title=f"{draft.task.lease.agent if draft.task.lease else 'The agent'} could not be started",
-            details=defuse(clean(mask_secrets(signal.reason), REASON_LIMIT)),
-            at=draft.now,
-        ),
-        outcome="silent",
-        cancel=False,
-    )
+    details = defuse(clean(mask_secrets(signal.reason), REASON_LIMIT))
+    feedback = Feedback(f"start:{signal.attempt}", f"{lease.agent} could not be started", details, draft.now)
+    give_up(draft, lease, feedback, outcome="silent", cancel=False, why=details)
+
+
+def _awaited(draft: Draft, lease: Lease) -> bool:
+    """Whether something is still to come of this lease: work that is not handed in, or a verdict."""
+    return lease.role is Role.REVIEW or draft.task.status is Status.IN_PROGRESS
 
 
 def unavailable(draft: Draft, signal: AgentUnavailable) -> None:
     """The agent takes no work now. Nobody is to blame: the task goes back, and another one gets it."""
-    lease = draft.task.lease
-    if lease is None or lease.attempt != signal.attempt or draft.task.status is not Status.IN_PROGRESS:
+    lease = draft.task.lease_of(signal.attempt)
+    if lease is None or not _awaited(draft, lease):
         return
     reason = defuse(one_line(mask_secrets(signal.reason), 300))
-    draft.tell(EventType.TASK_SENT_BACK, reason=reason, outcome="unavailable", until=signal.until.isoformat())
+    until = signal.until.isoformat()
+    draft.tell(EventType.TASK_SENT_BACK, lease=lease, reason=reason, outcome="unavailable", until=until)
+    if lease.role is Role.REVIEW:
+        end_review(draft, "unavailable", reason, cancel=False)
+        return
     end_attempt(draft, "unavailable", reason, blamed=False, cancel=False)
     draft.move(Trigger.SENT_BACK)
     settle(draft)
@@ -109,21 +97,29 @@ def unavailable(draft: Draft, signal: AgentUnavailable) -> None:
 
 def seen(draft: Draft, signal: AgentSeen) -> None:
     """News of the agent's work on an attempt."""
-    lease = draft.task.lease
-    if lease is None or lease.attempt != signal.attempt:
-        draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, session=signal.session, state=signal.state)
+    lease = draft.task.lease_of(signal.attempt)
+    if lease is None:
+        if not (signal.state.ended and _has_delivered(draft, signal.attempt)):
+            draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, session=signal.session, state=signal.state)
         return
     if _is_of_an_earlier_session(signal.session, lease.session):
         return
     if signal.session and lease.session != signal.session:
-        draft.set(lease=replace(lease, session=signal.session, session_url=signal.url or None))
+        lease = draft.set_lease(lease, session=signal.session, session_url=signal.url or None)
     if signal.state.ended:
-        _ended(draft, signal)
-    elif signal.state in (SessionState.QUEUED, SessionState.PAUSED) and draft.task.lease:
+        _ended(draft, signal, lease)
+    elif signal.state in (SessionState.QUEUED, SessionState.PAUSED):
         # It has not begun, or waits for something, but it is there. Slow is not dead.
-        draft.set(lease=replace(draft.task.lease, last_sign_at=draft.now))
+        draft.set_lease(lease, last_sign_at=draft.now)
     else:
-        show_life(draft)
+        show_life(draft, lease)
+
+
+def _has_delivered(draft: Draft, attempt: int) -> bool:
+    """Whether a plan or a verdict of this attempt was taken: the end of its run is no news then, and not late."""
+    return any(
+        a.number == attempt and a.outcome == "delivered" and a.role is not Role.IMPLEMENT for a in draft.task.history
+    )
 
 
 def _is_of_an_earlier_session(told: str | None, known: str | None) -> bool:
@@ -131,27 +127,38 @@ def _is_of_an_earlier_session(told: str | None, known: str | None) -> bool:
     return bool(told and known and told.isdigit() and known.isdigit() and int(told) < int(known))
 
 
-def show_life(draft: Draft) -> None:
-    """A sign of life of the holder, if there is one: the first is its acknowledgement."""
+def show_life(draft: Draft, lease: Lease | None = None) -> None:
+    """A sign of life of the holder, if there is one, or of another `lease`: the first is its acknowledgement."""
     draft.moved_on()
-    lease = draft.task.lease
+    lease = lease or draft.task.lease
     if lease is None:
         return
     if lease.acknowledged_at is None:
-        draft.tell(EventType.TASK_ACKNOWLEDGED, stage="at work")
-    draft.set(lease=replace(lease, acknowledged_at=lease.acknowledged_at or draft.now, last_sign_at=draft.now))
+        draft.tell(EventType.TASK_ACKNOWLEDGED, lease=lease, stage="at work")
+    draft.set_lease(lease, acknowledged_at=lease.acknowledged_at or draft.now, last_sign_at=draft.now)
 
 
-def _ended(draft: Draft, signal: AgentSeen) -> None:
+# What a run that ended well has to leave behind, by the part that it had: how the lack of it is told.
+_OWED = {
+    Role.PLAN: ("without a plan", "no plan was delivered"),
+    Role.IMPLEMENT: ("without a pull request", "no pull request from the agreed branch was opened"),
+    Role.REVIEW: ("without a verdict", "no verdict was delivered"),
+}
+
+
+def _ended(draft: Draft, signal: AgentSeen, lease: Lease) -> None:
     task = draft.task
-    if task.pull is not None or not allows(task.status, Trigger.SENT_BACK):
-        return  # the work is handed in; what becomes of it, the pull request tells
+    handed_in = task.pull is not None or not allows(task.status, Trigger.SENT_BACK)
+    if lease.role is Role.IMPLEMENT and handed_in:
+        return  # what becomes of it, the pull request tells
     run = f"[The run]({signal.url})" if signal.url else "The run"
     if signal.state is SessionState.DELIVERED:
-        title = "The run ended without a pull request"
-        details = f"{run} succeeded, but no pull request from the agreed branch was opened."
+        without, lack = _OWED[lease.role]
+        title = f"The run ended {without}"
+        details = f"{run} succeeded, but {lack}."
     else:
         how = defuse(one_line(signal.detail, 200)) or f"ended with {signal.state}"
         title = f"The run {how}"
         details = f"{run} {how} before it handed in any work."
-    send_back(draft, Feedback(f"run:{signal.session or task.attempt}", title, details, draft.now), cancel=False)
+    feedback = Feedback(f"run:{signal.session or lease.attempt}", title, details, draft.now)
+    give_up(draft, lease, feedback, cancel=False)

@@ -8,7 +8,7 @@ from core.effects import CancelAgent, Comment
 from core.events import EventType
 from core.lifecycle import Trigger
 from core.sanitise import defuse, one_line
-from core.task import Attempt, Feedback, Flag, Role, Status
+from core.task import Attempt, Feedback, Flag, Lease, Role, Status
 from core.texts import escalation, feedback_comment
 
 
@@ -21,16 +21,17 @@ def end_attempt(
     feedback: Feedback | None = None,
     cancel: bool = True,
 ) -> None:
-    """Put the current attempt into the history; nobody holds the task afterwards.
+    """Put the current attempt into the history; nobody holds or reviews the task afterwards.
 
     `cancel` tells an agent that has not handed in yet, and so may still be at work, to stop.
     """
+    end_review(draft, "released", reason)
     task = draft.task
     lease, pull = task.lease, task.pull
     if lease is None and pull is None:
         return
     attempt = Attempt(
-        number=lease.attempt if lease else task.attempt,
+        number=lease.attempt if lease else pull.attempt if pull else task.attempt,
         agent=lease.agent if lease else pull.author.login if pull else "",
         started_at=lease.since if lease else task.status_since,
         ended_at=draft.now,
@@ -47,6 +48,53 @@ def end_attempt(
         draft.want(CancelAgent(task.number, lease.attempt, lease.agent, lease.session))
     draft.set(history=(*task.history, attempt), lease=None, pull=None, choice=None)
     draft.task = draft.task.unflagged(Flag.CONFLICT, Flag.STALLED, Flag.BLOCKED)
+
+
+def end_review(draft: Draft, outcome: str, reason: str, *, cancel: bool = True) -> None:
+    """Put the present review into the history, if there is one. It is never held against the work."""
+    task = draft.task
+    lease, pull = task.review, task.pull
+    if lease is None:
+        return
+    attempt = Attempt(
+        number=lease.attempt,
+        agent=lease.agent,
+        started_at=lease.since,
+        ended_at=draft.now,
+        outcome=outcome,
+        reason=reason,
+        branch=lease.branch,
+        blamed=False,
+        pull=pull.number if pull else None,
+        head_sha=pull.head_sha if pull else None,
+        role=Role.REVIEW,
+    )
+    if cancel and lease.holder_id is None:
+        draft.want(CancelAgent(task.number, lease.attempt, lease.agent, lease.session))
+    draft.set(history=(*task.history, attempt), review=None)
+
+
+def give_up(
+    draft: Draft, lease: Lease, feedback: Feedback, *, outcome: str = "failed", cancel: bool = True, why: str = ""
+) -> None:
+    """An agent came to nothing. What follows depends on its part.
+
+    The work itself must be done; a plan is only a help, and a review can be had of another. `why` is what the card says
+    of those two, if the title is too little.
+    """
+    if lease.role is Role.IMPLEMENT:
+        send_back(draft, feedback, outcome=outcome, cancel=cancel)
+        return
+    reason = one_line(f"{feedback.title}: {why}" if why else feedback.title, 300)
+    draft.tell(EventType.TASK_SENT_BACK, lease=lease, reason=reason, outcome=outcome, role=lease.role)
+    if outcome == "silent":
+        draft.tell(EventType.AGENT_FAILED, lease=lease, reason=feedback.title)
+    if lease.role is Role.REVIEW:
+        end_review(draft, outcome, reason, cancel=cancel)
+        return
+    end_attempt(draft, outcome, reason, blamed=False, cancel=cancel)
+    draft.move(Trigger.SENT_BACK)
+    settle(draft)
 
 
 def send_back(

@@ -105,9 +105,7 @@ class Draft:
         """Follow the transition table; a new status starts its waits anew."""
         self.task = replace(move(self.task, trigger, self.now), reminded_at=None)
 
-    def tell(
-        self, type_: EventType, *, actor: str | None = None, lease: Lease | None = None, **payload: Any
-    ) -> None:
+    def tell(self, type_: EventType, *, actor: str | None = None, lease: Lease | None = None, **payload: Any) -> None:
         """Write a line into the audit trail; about the holder's attempt, unless another `lease` is meant."""
         lease = lease or self.task.lease
         agent, attempt = (lease.agent, lease.attempt) if lease else (None, self.task.attempt or None)

@@ -62,7 +62,7 @@ def say_done(draft: Draft, pull: Pull, gaps: tuple[str, ...] = ()) -> None:
     if shown == pull.dod_shown:
         return
     draft.set_pull(dod_shown=shown)
-    draft.want(CheckRun(draft.task.number, DONE_CHECK, pull.head_sha, conclusion, title, summary))
+    draft.want(CheckRun(draft.task.number, DONE_CHECK, pull.head_sha, conclusion, title, summary, attempt=pull.attempt))
 
 
 def complete(draft: Draft, by: str | None = None) -> None:

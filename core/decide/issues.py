@@ -238,6 +238,8 @@ def reopen(draft: Draft) -> None:
     draft.set(
         pull=None,
         lease=None,
+        review=None,
+        plan=None,
         closed_by=None,
         choice=None,
         retried_after=len(draft.task.history),

@@ -22,7 +22,10 @@ def tried(draft: Draft, signal: MergeTried) -> None:
     shown = f"{pull.head_sha}:{conclusion}"
     if shown != pull.conflict_shown:
         draft.set_pull(conflict_shown=shown)
-        draft.want(CheckRun(draft.task.number, CONFLICT_CHECK, pull.head_sha, conclusion, title, summary))
+        check = CheckRun(
+            draft.task.number, CONFLICT_CHECK, pull.head_sha, conclusion, title, summary, attempt=pull.attempt
+        )
+        draft.want(check)
     if signal.clean is False:
         _conflict(draft, signal, pull)
         return

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.decide.agents import show_life
-from core.decide.attempts import end_attempt, send_back
+from core.decide.attempts import end_attempt, end_review, send_back
 from core.decide.draft import Draft
 from core.decide.finish import evaluate
 from core.effects import ClosePull, ReadChecks, TryMerge
 from core.events import EventType
 from core.lifecycle import Trigger, allows
 from core.signals import PullFacts, PullSeen
-from core.task import ChecksState, Feedback, Flag, Pull, Status
+from core.task import ChecksState, Feedback, Flag, Pull, Role, Status
 
 
 def seen(draft: Draft, signal: PullSeen) -> None:
@@ -44,7 +44,9 @@ def _may_link(draft: Draft, signal: PullSeen) -> bool:
     if not allows(task.status, Trigger.PULL_OPENED):
         return False
     if signal.attempt is not None:
-        return lease is not None and lease.attempt == signal.attempt
+        return lease is not None and lease.attempt == signal.attempt and lease.role is Role.IMPLEMENT
+    if lease and lease.role is Role.PLAN and signal.pull.draft:
+        return False  # the plan is still being made; a sketch beside it changes nothing
     facts = signal.pull
     if facts.draft and not (lease and (facts.author.is_bot or facts.author.id == lease.holder_id)):
         return False  # a person's sketch takes nothing out of anybody's hands
@@ -81,12 +83,19 @@ def _pull(draft: Draft, facts: PullFacts) -> Pull:
 
 def _link(draft: Draft, facts: PullFacts) -> None:
     task = draft.task
+    _stop_planning(draft, facts)
     _carry(draft, facts)
     show_life(draft)
     draft.want(*(ClosePull(task.number, a.pull) for a in task.history if a.pull and a.pull != facts.number))
     if facts.draft:
         return  # not handed in yet; it shows that the agent lives
     _hand_in(draft)
+
+
+def _stop_planning(draft: Draft, facts: PullFacts) -> None:
+    """Work that is there needs no plan."""
+    if draft.task.lease and draft.task.lease.role is Role.PLAN:
+        end_attempt(draft, "released", f"#{facts.number} was opened meanwhile", blamed=False)
 
 
 def _hand_in(draft: Draft) -> None:
@@ -109,6 +118,10 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
     new_head = facts.head_sha != current.head_sha or facts.base != current.base
     if new_head or facts.updated_at > current.updated_at:  # else it was merely read again
         show_life(draft)
+    if new_head:
+        end_review(draft, "released", "new commits were pushed")
+    elif facts.draft and not current.draft:
+        end_review(draft, "released", "the pull request became a draft")
     pull = draft.set_pull(updated_at=facts.updated_at, draft=facts.draft, base=facts.base, open=True)
     if new_head:
         pull = replace(
@@ -158,6 +171,7 @@ def _merged(draft: Draft, facts: PullFacts, current: Pull | None) -> None:
         if task.lease and task.lease.holder_id is None and known:
             # An earlier attempt's work was taken after all; whoever is at the next one may stop.
             end_attempt(draft, "released", f"#{facts.number} was merged meanwhile", blamed=False)
+        _stop_planning(draft, facts)
         _carry(draft, facts)
     else:
         same_head = current.head_sha == facts.head_sha

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from core.commands import holds
+from core.decide import reviewing
+from core.decide.agents import show_life
 from core.decide.attempts import send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
-from core.sanitise import clean, defuse
-from core.signals import ReviewSeen
-from core.task import Approval, Feedback, Status
-
-BODY_LIMIT = 20_000  # characters of a review that travel to the next attempt; a comment holds 65,536
+from core.events import EventType
+from core.signals import ReviewSeen, VerdictDelivered
+from core.task import Approval, Feedback, Flag, Lease, Pull, Status
 
 
 def seen(draft: Draft, signal: ReviewSeen) -> None:
-    """Somebody reviewed the pull request. Only the word of people with write access moves anything."""
+    """Somebody reviewed the pull request.
+
+    Only the word of people with write access moves anything, and that of the agent that was asked to review.
+    """
     pull = draft.task.pull
-    if pull is None or pull.number != signal.pull_number or not pull.open or not signal.can_write:
+    if pull is None or pull.number != signal.pull_number or not pull.open:
         return
     if signal.reviewer.id == pull.author.id:
         return  # nobody approves their own work; GitHub refuses it too
+    asked = draft.task.review
+    if asked and holds(asked, signal.reviewer, signal.family):
+        _by_the_agent(draft, signal, asked, pull)
+        return
+    if not signal.can_write:
+        return
     others = {who: approval for who, approval in pull.approvals.items() if who != signal.reviewer.id}
     match signal.state:
         case "approved":
@@ -29,6 +39,8 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
         case _:
             return
     draft.moved_on()
+    if signal.state == "approved" and not signal.reviewer.is_bot:
+        draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
     if signal.state == "changes_requested" and draft.task.status is Status.REVIEW:
         send_back(draft, _feedback(signal, draft), cancel=False)
         return
@@ -36,8 +48,20 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
     evaluate(draft)
 
 
+def _by_the_agent(draft: Draft, signal: ReviewSeen, asked: Lease, pull: Pull) -> None:
+    """The reviewing agent spoke as an account of its own. What it only comments is a sign of life, and no verdict."""
+    if signal.state not in ("approved", "changes_requested"):
+        show_life(draft, asked)
+    elif signal.sha != pull.head_sha:
+        draft.tell(EventType.LATE_RESULT, lease=asked, what="review", head=signal.sha)
+    else:
+        approves, key = signal.state == "approved", f"review:{signal.review_id}"
+        verdict = VerdictDelivered(asked.attempt, approves, signal.body, key)
+        reviewing.delivered(draft, verdict, signal.reviewer.id)
+
+
 def _feedback(signal: ReviewSeen, draft: Draft) -> Feedback:
-    body = defuse(clean(signal.body, BODY_LIMIT)).strip() or "The review has no text; see its comments on the lines."
+    body = reviewing.review_text(signal.body) or "The review has no text; see its comments on the lines."
     return Feedback(
         key=f"review:{signal.review_id}",
         title=f"{signal.reviewer.login} asked for changes",

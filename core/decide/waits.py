@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from core.deadlines import DeadlineKind, deadlines_of
-from core.decide.attempts import send_back
+from core.decide.attempts import give_up
 from core.decide.draft import Draft
 from core.decide.pulls import look_at
 from core.effects import PollAgent, ReadChecks
@@ -22,17 +21,18 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
     kind = next((kind for kind in current if kind == signal.kind), None)
     if kind is None or signal.attempt != task.attempt or current[kind] > draft.now:
         return
+    lease = task.lease_of(signal.attempt)
     match kind:
-        case DeadlineKind.ACK if task.lease:
-            _ask_or_give_up(draft, task.lease, "did not begin")
-        case DeadlineKind.HEARTBEAT if task.lease:
-            _ask_or_give_up(draft, task.lease, "gave no sign of life")
-        case DeadlineKind.HARD if task.lease:
-            _silent(draft, task.lease, "did not finish", draft.policy.timeouts.hard)
-        case DeadlineKind.POLL if task.lease:
+        case DeadlineKind.ACK if lease:
+            _ask_or_give_up(draft, lease, "did not begin")
+        case DeadlineKind.HEARTBEAT if lease:
+            _ask_or_give_up(draft, lease, "gave no sign of life")
+        case DeadlineKind.HARD if lease:
+            _silent(draft, lease, "did not finish", draft.policy.timeouts.hard)
+        case DeadlineKind.POLL if lease:
             # Apart from `polled_at`: an answer that is late here is no reason to give up on the agent.
-            draft.set(lease=replace(task.lease, asked_at=draft.now))
-            draft.want(PollAgent(task.number, task.lease.attempt, task.lease.agent, task.lease.session))
+            draft.set_lease(lease, asked_at=draft.now)
+            draft.want(PollAgent(task.number, lease.attempt, lease.agent, lease.session))
         case DeadlineKind.CI if task.pull:
             # The news may have been lost: read the checks. If none has begun by now, there are none.
             draft.set_pull(checks_asked_at=draft.now)
@@ -55,24 +55,21 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
 def _ask_or_give_up(draft: Draft, lease: Lease, what: str) -> None:
     last_sign = lease.last_heard_at
     if lease.polled_at is None or lease.polled_at <= last_sign:
-        draft.set(lease=replace(lease, polled_at=draft.now))
+        draft.set_lease(lease, polled_at=draft.now)
         draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.session))
         return
     _silent(draft, lease, what, draft.now - last_sign)
 
 
 def _silent(draft: Draft, lease: Lease, what: str, after: timedelta) -> None:
-    send_back(
-        draft,
-        Feedback(
-            key=f"silent:{lease.attempt}",
-            title=f"{lease.agent} {what}",
-            details=f"`{lease.agent}` {what} within {spoken(after)}. "
-            f"Whatever it pushed is on the branch `{lease.branch}`.",
-            at=draft.now,
-        ),
-        outcome="silent",
+    within = f"within {spoken(after)}"
+    feedback = Feedback(
+        key=f"silent:{lease.attempt}",
+        title=f"{lease.agent} {what}",
+        details=f"`{lease.agent}` {what} {within}. Whatever it pushed is on the branch `{lease.branch}`.",
+        at=draft.now,
     )
+    give_up(draft, lease, feedback, outcome="silent", why=within)
 
 
 def _stall_reason(draft: Draft) -> str:
@@ -83,4 +80,6 @@ def _stall_reason(draft: Draft) -> str:
         return f"#{task.pull.number} is merged, but the task is not done."
     if task.pull.checks is ChecksState.PENDING:
         return f"The checks of #{task.pull.number} have not ended."
+    if task.review:
+        return f"`{task.review.agent}` has not ended its review of #{task.pull.number}."
     return f"#{task.pull.number} waits for a review or for its acceptance criteria to be ticked."

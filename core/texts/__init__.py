@@ -149,16 +149,17 @@ def _sensible_commands(task: Task) -> tuple[str, ...]:
 
 def _card_marker(task: Task) -> str:
     """State that the database could be rebuilt from, hidden in the card; base64, so nothing in it ends a comment."""
-    lease, pull = task.lease, task.pull
+    lease, review, pull = task.lease, task.review, task.pull
     state = {
         "v": 1,
         "task": task.number,
         "status": task.status,
         "priority": task.priority,
         "attempt": task.attempt,
-        "lease": lease and [lease.agent, lease.branch, lease.since.isoformat()],
+        "lease": lease and [lease.agent, lease.branch, lease.since.isoformat(), lease.role],
+        "review": review and [review.agent, review.branch, review.since.isoformat()],
         "pull": pull and [pull.number, pull.head_sha],
-        "attempts": [[a.number, a.agent, a.outcome, a.pull] for a in task.history[-10:]],
+        "attempts": [[a.number, a.agent, a.outcome, a.pull, a.role] for a in task.history[-10:]],
     }
     packed = base64.urlsafe_b64encode(json.dumps(state, separators=(",", ":")).encode()).decode()
     return f"{CARD_MARKER}{packed} -->"

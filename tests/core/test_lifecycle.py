@@ -12,6 +12,7 @@ WAYS = {
     Trigger.MADE_READY: {P: R},
     Trigger.UNREADY: {R: P},
     Trigger.ASSIGNED: {R: I},
+    Trigger.PLANNED: {I: R},
     Trigger.PULL_OPENED: {P: V, R: V, I: V},
     Trigger.SENT_BACK: {I: R, V: R},
     Trigger.RELEASED: {I: R, V: R},

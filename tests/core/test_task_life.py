@@ -14,49 +14,40 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.assignment import Agent, assign, busy, exclusions
+from core.assignment import exclusions, part_of
 from core.commands import COMMANDS, ROLES
 from core.deadlines import deadlines_of
-from core.decide import Context, Decision, decide
-from core.effects import CloseIssue, MergePull, StartAgent
-from core.events import EventType
-from core.queue import chain_lengths, order
-from core.readiness import Surroundings
 from core.signals import (
     AgentSeen,
     AgentStarted,
     AgentStartFailed,
-    Assigned,
     BaseMoved,
     ChecksSeen,
     CommandGiven,
     DeadlineDue,
-    DependencyChanged,
     IssueFacts,
     IssueSeen,
     MergeRefused,
     MergeTried,
+    PlanDelivered,
     PullSeen,
     ReviewSeen,
     Signal,
+    VerdictDelivered,
 )
-from core.task import Actor, ChecksState, Flag, SessionState, Status, Task
+from core.task import Actor, ChecksState, Role, SessionState, Status, Task
 from tests.builders import (
     ALICE,
     BOB,
     CRITIC,
     MALLORY,
-    NOW,
-    REPOSITORY,
     ROBOT,
-    agent,
     body,
-    holds_always,
     issue,
-    policy,
     pull,
     red,
 )
+from tests.core.life_shell import Shell
 
 US = Actor(99, "orchestrator[bot]", is_bot=True)
 WRITERS = (ALICE, BOB)
@@ -65,139 +56,6 @@ LABELS = (
     "task", "P0", "P1", "urgent", "bug", "type:functional", "needs:python", "needs:cobol", "blocked", "needs-human",
     "status:pending", "status:ready", "status:in-progress", "status:review", "status:done", "status:failed",
 )  # fmt: skip
-
-
-class Shell:
-    """What the unit of work does, without a database."""
-
-    def __init__(self) -> None:
-        self.policy = policy(
-            priorities={"urgent": "P0"}, merge={"auto": True, "review": "agent"}, limits={"max_attempts": 3}
-        )
-        self.now = NOW
-        self.tasks: dict[int, Task] = {}
-        self.dependencies: dict[int, dict[str, bool | None]] = {}
-        self.counts = {"codex": 0, "claude": 0}
-        self.started: set[str] = set()
-        self.approved: set[str] = set()  # goals that a writer wrote or approved
-        self.closed: Callable[[int], bool] = lambda number: False
-        self.changed = False
-
-    def apply(self, number: int, signal: Signal) -> Decision:
-        before = self.tasks.get(number)
-        around = self._around(number, signal)
-        context = Context(self.now, self.policy, 42, REPOSITORY, around=around, agents=tuple(self.agents()))
-        decision = decide(before, signal, context)
-        assert decide(before, signal, context) == decision, "the same input gives the same decision"
-        after = decision.task
-        if after is not None:
-            self.tasks[number] = after
-            self._judge(before, after, signal, decision)
-            if isinstance(signal, IssueSeen) and after.issue_updated_at == signal.issue.updated_at:
-                self.dependencies[number] = dict(around.dependencies)
-            self.changed = self.changed or before is None or _matters(before) != _matters(after)
-            if before is None or _finished(before) != _finished(after):
-                for dependent, needs in list(self.dependencies.items()):
-                    if f"#{number}" in needs:
-                        self.apply(dependent, DependencyChanged(number))
-        return decision
-
-    def agents(self) -> list[Agent]:
-        hands = [t.lease.agent for t in self.tasks.values() if t.lease and t.status is Status.IN_PROGRESS]
-        return [
-            agent(name, *spec.capabilities, holding=hands.count(name), assigned=self.counts[name])
-            for name, spec in self.policy.agents.items()
-        ]
-
-    def finish(self) -> None:
-        """Hand out what can be handed out."""
-        agents = self.agents()
-        if not self.changed or all(busy(a) for a in agents):
-            return
-        self.changed = False
-        free = [
-            t
-            for t in self.tasks.values()
-            if t.status is Status.READY and not t.withdrawn and not t.waits_for and Flag.PARKED not in t.flags
-        ]
-        queue = order(free, chain_lengths(self._graph()))
-        taken: list[tuple[Task, str]] = []
-        for task, choice in zip(queue, assign(queue, agents, self.policy.scoring, self.now), strict=True):
-            decision = self.apply(task.number, Assigned(choice))
-            if any(e.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) for e in decision.events):
-                assert choice.agent
-                self.counts[choice.agent] += 1
-                taken.append((task, choice.agent))
-        for left in (t for t in queue if self.tasks[t.number].status is Status.READY):
-            for task, name in taken:
-                passed_over = left.priority.rank < task.priority.rank and exclusions(left, agents)[name] is None
-                assert not passed_over, f"#{left.number} ({left.priority}) was passed over for #{task.number}"
-
-    def _graph(self) -> dict[int, tuple[int, ...]]:
-        return {
-            number: tuple(int(ref[1:]) for ref in self.dependencies.get(number, {}))
-            for number, task in self.tasks.items()
-            if task.status is not Status.DONE and not task.withdrawn
-        }
-
-    def _around(self, number: int, signal: Signal) -> Surroundings:
-        if not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven):
-            return Surroundings()
-        references = dict(signal.dependencies if isinstance(signal, IssueSeen) else self.dependencies.get(number, {}))
-        references |= {
-            ref: _finished(self.tasks[int(ref[1:])]) for ref in references if int(ref[1:]) in self.tasks
-        }  # fmt: skip
-        known = self.tasks.get(number)
-        fingerprint = signal.issue.fingerprint if isinstance(signal, IssueSeen) else known and known.fingerprint
-        twins = [
-            t.number
-            for t in self.tasks.values()
-            if t.number < number and t.fingerprint == fingerprint and t.is_open and not t.withdrawn
-        ]
-        capabilities = frozenset(c for spec in self.policy.agents.values() for c in spec.capabilities)
-        return Surroundings(capabilities, self._graph(), references, twins)
-
-    def _judge(self, before: Task | None, after: Task, signal: Signal, decision: Decision) -> None:
-        holds_always(after, self.policy)
-        if before is not None:
-            assert after.attempt >= before.attempt
-            assert after.history[: len(before.history)] == before.history, "the history is never rewritten"
-            if before.status is Status.DONE and after.status is not Status.DONE:
-                assert isinstance(signal, IssueSeen)
-                assert not signal.sender_is_us
-                assert signal.issue.open
-        if not after.withdrawn:
-            assert decision.deadlines is None or bool(decision.deadlines) == (after.status is not Status.DONE)
-        for effect in decision.effects:
-            if isinstance(effect, StartAgent):
-                self._judge_start(after, effect)
-            if isinstance(effect, MergePull):
-                assert after.pull
-                assert effect.sha == after.pull.head_sha
-                assert after.pull.checks in (ChecksState.SUCCESS, ChecksState.NONE)
-                assert all(c.ticked for c in after.intake.criteria)
-                assert after.intake.goal in self.approved, "a stranger's ticks merge nothing"
-            if isinstance(effect, CloseIssue):
-                assert after.status is Status.DONE
-
-    def _judge_start(self, task: Task, effect: StartAgent) -> None:
-        assert effect.key not in self.started, "one attempt, one start"
-        self.started.add(effect.key)
-        assert effect.packet["goal"] in self.approved, "a stranger's text never reaches an agent"
-        assert task.issue_open
-        assert not task.withdrawn
-        assert not task.missing
-        for dependency in task.intake.dependencies:
-            there = self.tasks.get(dependency.number)
-            assert _finished(there) if there else self.closed(dependency.number), f"#{dependency.number} is still open"
-
-
-def _matters(task: Task) -> tuple[object, ...]:
-    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.lease)
-
-
-def _finished(task: Task) -> bool:
-    return not task.issue_open if task.withdrawn else task.status is Status.DONE
 
 
 SUCCESS = ChecksState.SUCCESS
@@ -361,20 +219,41 @@ class Life(RuleBasedStateMachine):
             signal = AgentStarted(attempt) if went else AgentStartFailed(attempt, "There is no workflow.")
             self.hear(task.number, signal)
 
+    @rule(which=numbers, late=st.sampled_from([0, 0, 0, 1, 2]), text=st.sampled_from(["First this.", "<!-- -->"]))
+    def plan(self, which: int, late: int, text: str) -> None:
+        """A plan comes; it may be one of an attempt that is over."""
+        if task := self.one_of(which, lambda t: t.attempt):
+            self.tick()
+            self.hear(task.number, PlanDelivered(task.attempt - late, text))
+
+    @rule(which=numbers, late=st.sampled_from([0, 0, 0, 1, 2]), approves=st.booleans())
+    def verdict(self, which: int, late: int, approves: bool) -> None:
+        """A reviewing agent's verdict comes; it may be one of an attempt that is over."""
+        task = self.one_of(which, lambda t: t.review) or self.one_of(which, lambda t: t.attempt)
+        if task:
+            self.tick()
+            self.hear(task.number, VerdictDelivered(task.attempt - late, approves, "Hm, @all."))
+
     @rule(which=numbers, how_far=st.integers(0, 3))
     def goes_well(self, which: int, how_far: int) -> None:
-        """All goes as it should, up to some point: handed in, checks passed, approved, merged."""
+        """All goes as it should, up to some point: planned, handed in, checks passed, approved, merged."""
         if task := self.one_of(which, lambda t: t.status is Status.IN_PROGRESS):
+            if task.lease and task.lease.role is Role.PLAN:
+                self.hear(task.number, PlanDelivered(task.attempt, "First this, then that."))
+                task = self.shell.tasks[task.number]
+            if task.status is not Status.IN_PROGRESS:
+                return
             branch = f"task/{task.number}-{task.attempt}"
             facts = pull(task.number * 100 + task.attempt, branch=branch, sha="a" * 40, at=self.tick())
             merged = replace(facts, merged=True, open=False, updated_at=facts.updated_at + timedelta(seconds=9))
             steps: list[list[Signal]] = [
                 [PullSeen(facts, task.attempt, author_can_write=True)],
                 [MergeTried(facts.number, facts.head_sha, "e" * 40, True), ChecksSeen(facts.head_sha, SUCCESS)],
-                [ReviewSeen(1, facts.number, facts.head_sha, CRITIC, True, "approved", "")],
+                [VerdictDelivered(task.attempt + 1, True, "Good.")],
                 [PullSeen(merged, None, author_can_write=False)],
             ]
-            self.hear(task.number, *(signal for step in steps[: how_far + 1] for signal in step))
+            for step in steps[: how_far + 1]:
+                self.hear(task.number, *step)
 
     # Pull requests
 
@@ -485,8 +364,8 @@ class Life(RuleBasedStateMachine):
         """What is ready and was not handed out has a reason for each agent."""
         agents = self.shell.agents()
         for task in self.shell.tasks.values():
-            if task.status is Status.READY and not task.waits_for and not task.withdrawn:
-                assert all(exclusions(task, agents).values())
+            if self.shell.waits(task):
+                assert all(exclusions(task, agents, part_of(task, agents, "agent")).values())
 
 
 Life.TestCase.settings = settings(

@@ -21,8 +21,8 @@ from core.deadlines import DeadlineKind
 from core.decide.attempts import call_person
 from core.decide.draft import Draft
 from core.done import done_gaps, merge_gaps
-from core.signals import MergeTried
-from core.task import Candidate, ChecksState, Choice, Flag, Pull, Task
+from core.signals import AgentStartFailed, MergeTried, PlanDelivered
+from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, Task
 from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
@@ -102,6 +102,26 @@ def done() -> Story:
     return story
 
 
+ROLES = {"plan": "agent", "merge": {"auto": True, "review": "agent"}, "escalation": {"to": ("alice",)}}
+
+
+def planning() -> Story:
+    return Story(**ROLES).ready().assigned("oracle", role=Role.PLAN).begun()
+
+
+def gone_on_without_a_plan() -> Story:
+    return planning().run("completed", "failure")
+
+
+def reviewing() -> Story:
+    story = Story(**ROLES).ready(text=body(ticked=True)).assigned("oracle", role=Role.PLAN)
+    story.hears(PlanDelivered(1, "First sell one apple, then the others."))
+    story.in_review()
+    story.checks(ChecksState.SUCCESS)
+    story.merge_tried()
+    return story.assigned("claude", "claude is the only agent that can take it now", role=Role.REVIEW)
+
+
 def claimed() -> Story:
     story = Story().ready()
     story.says("/claim", by=BOB)
@@ -115,6 +135,7 @@ def dry() -> Story:
 
 STORIES: tuple[Callable[[], Story], ...] = (
     pending, waiting, looked_at_in_vain, second_attempt, in_review, given_up, done, claimed, dry,
+    planning, gone_on_without_a_plan, reviewing,
 )  # fmt: skip
 
 
@@ -159,6 +180,10 @@ def test_feedback_on_a_persons_pull_request() -> None:
 
 def test_the_escalation() -> None:
     same("escalation", given_up().said())
+    alone = reviewing()
+    alone.hears(AgentStartFailed(3, "There is no workflow."))
+    alone.assigned(None, "no agent is free: claude gave no verdict on attempt 3", role=Role.REVIEW, hopeless=True)
+    same("escalation_to_review", alone.said())
     calm = Draft(Story().ready().task, Story().context)
     call_person(calm, "Nobody knows what to do.")
     same("escalation_to_nobody", texts.escalation(calm.task, "Nobody knows what to do.", calm.policy))
@@ -323,7 +348,7 @@ class TestMarkers:
         state = json.loads(base64.urlsafe_b64decode(packed))
         assert (state["task"], state["status"], state["attempt"]) == (1, "in-progress", 2)
         assert state["lease"][:2] == ["codex", "task/1-2"]
-        assert state["attempts"] == [[1, "codex", "failed", 7]]
+        assert state["attempts"] == [[1, "codex", "failed", 7, "implement"]]
 
     def test_a_comments_marker_cannot_be_ended_from_inside(self) -> None:
         marker = texts.comment_marker("answer:--> @everybody <!--")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core.assignment import choose
+from core.assignment import choose, part_of
 from core.decide.commands.answers import Rule, RuleAnywhere, Told
 from core.decide.draft import Context, Draft
 from core.signals import CommandGiven
@@ -24,7 +24,9 @@ def _status(draft: Draft, signal: CommandGiven) -> str:
 def _explain(draft: Draft, signal: CommandGiven) -> str:
     task = draft.task
     if task.status is Status.READY and not task.waits_for:
-        now = choose(task, draft.context.agents, draft.policy.scoring, draft.now)
+        agents = draft.context.agents
+        role = part_of(task, agents, draft.policy.plan)
+        now = choose(task, agents, draft.policy.scoring, draft.now, role)
         return explain(replace(task, choice=now))
     return explain(task)
 

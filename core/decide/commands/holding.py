@@ -10,10 +10,10 @@ from core.decide.commands.answers import Refused, Rule, not_yet
 from core.decide.commands.steering import refuse_merged, start_over
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
+from core.decide.leases import seal
 from core.decide.readying import check_readiness
 from core.done import done_gaps, merge_gaps
 from core.events import EventType
-from core.handoff import packet
 from core.lifecycle import Trigger, allows
 from core.signals import CommandGiven
 from core.task import Status
@@ -34,8 +34,7 @@ def _claim(draft: Draft, signal: CommandGiven) -> str:
         raise Refused(f"It waits for {', '.join(task.waits_for)}.")
     lease = take(draft, signal.actor.login, None, holder=signal.actor)
     draft.tell(EventType.TASK_ASSIGNED, actor=signal.actor.login, reason="claimed")
-    sealed = packet(draft.task, lease, draft.context.default_branch, draft.now.isoformat())
-    return handoff(sealed)
+    return handoff(seal(draft, lease))
 
 
 def _release(draft: Draft, signal: CommandGiven) -> None:

@@ -1,0 +1,34 @@
+"""Granting a lease, and sealing what goes out with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.decide.draft import Draft
+from core.handoff import packet
+from core.links import branch_name
+from core.task import Actor, Lease, Role
+
+
+def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None) -> Lease:
+    """A lease for an agent, or for a person (`holder`), under the next attempt's number as its fencing token.
+
+    The caller puts it on the task. Its branch is that of the work; of a plan or a review it only names the run.
+    """
+    attempt = draft.task.attempt + 1
+    spec = draft.policy.agents.get(agent)
+    return Lease(
+        agent=agent,
+        attempt=attempt,
+        branch=branch_name(draft.task.number, attempt),
+        since=draft.now,
+        acknowledged_at=draft.now if holder else None,
+        holder_id=holder.id if holder else None,
+        poll_seconds=spec.poll_seconds if spec and holder is None else None,
+        role=role,
+    )
+
+
+def seal(draft: Draft, lease: Lease) -> dict[str, Any]:
+    """The packet of this lease, as the task is now."""
+    return packet(draft.task, lease, draft.context.default_branch, draft.now.isoformat())

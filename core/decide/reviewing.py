@@ -1,0 +1,76 @@
+"""What becomes of an agent's review: it is asked for, and its verdict approves the head or sends the task back.
+
+The reviewer has a lease of its own beside the one of who wrote the work, with a fencing token of its own: the next
+number of an attempt.
+"""
+
+from __future__ import annotations
+
+from core.decide.attempts import call_person, end_review, send_back
+from core.decide.draft import Draft
+from core.decide.finish import ask_again, evaluate
+from core.decide.leases import grant, seal
+from core.done import wants_reviewer
+from core.effects import StartAgent
+from core.events import EventType
+from core.sanitise import clean, defuse, mask_secrets, one_line
+from core.signals import VerdictDelivered
+from core.task import Approval, Choice, Feedback, Flag, Role
+
+BODY_LIMIT = 20_000  # characters of a review that travel to the next attempt; a comment holds 65,536
+
+
+def assigned(draft: Draft, choice: Choice) -> None:
+    """The assignment pass looked for a reviewer."""
+    task = draft.task
+    pull = task.pull
+    if pull is None or not wants_reviewer(task, draft.policy.merge.review):
+        return
+    if choice.agent is None:
+        known = task.choice and (task.choice.role, task.choice.agent, task.choice.reason)
+        if known != (choice.role, None, choice.reason):
+            draft.set(choice=choice)
+            if choice.hopeless:
+                call_person(draft, f"no agent can review the pull request: {choice.reason}")
+        return
+    lease = grant(draft, choice.agent, Role.REVIEW)
+    draft.set(attempt=lease.attempt, review=lease, choice=choice)
+    draft.task = draft.task.unflagged(Flag.STALLED, Flag.NEEDS_HUMAN)
+    draft.tell(EventType.REVIEW_ASSIGNED, lease=lease, reason=choice.reason, pull=pull.number, head=pull.head_sha)
+    draft.want(StartAgent(task.number, lease.attempt, lease.agent, seal(draft, lease), since=draft.context.heard_at))
+
+
+def delivered(draft: Draft, signal: VerdictDelivered, reviewer_id: int | None = None) -> None:
+    """A reviewing agent's verdict on the head that it was given; that of another attempt is only recorded.
+
+    `reviewer_id` is of the account by which it spoke on GitHub, if it has one: a dismissal names it.
+    """
+    lease, pull = draft.task.review, draft.task.pull
+    if lease is None or lease.attempt != signal.attempt or pull is None:
+        draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, what="review", approves=signal.approves)
+        return
+    text = review_text(signal.text)
+    verdict = "approved" if signal.approves else "asked for changes"
+    draft.moved_on()
+    draft.tell(EventType.TASK_REVIEWED, lease=lease, verdict=verdict, pull=pull.number, head=pull.head_sha)
+    end_review(draft, "delivered", one_line(f"{verdict}: {text}" if text else verdict, 300), cancel=False)
+    if signal.approves:
+        approval = Approval(pull.head_sha, by_bot=True, agent=lease.agent)
+        draft.set_pull(approvals={**pull.approvals, reviewer_id or -lease.attempt: approval})
+        draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
+        ask_again(draft)
+        evaluate(draft)
+        return
+    feedback = Feedback(
+        key=signal.key or f"verdict:{lease.attempt}",
+        title=f"{lease.agent} asked for changes",
+        details=text or "The review has no text; see its comments on the lines.",
+        at=draft.now,
+        sha=pull.head_sha,
+    )
+    send_back(draft, feedback, cancel=False)
+
+
+def review_text(text: str) -> str:
+    """The words of a review, as they may be shown and handed on."""
+    return defuse(clean(mask_secrets(text), BODY_LIMIT)).strip()
