@@ -14,14 +14,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from aiohttp import ClientError
 from sqlalchemy import case, null, or_, select, update
 
-from adapters.agents import Services
+from adapters.agents import Services, Unavailable
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
 from adapters.database.repositories import RepositoryRow
 from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
+from adapters.effects.breaker import CircuitOpen
 from adapters.github import GitHubClient
 from adapters.github.errors import (
     Forbidden,
@@ -35,7 +37,7 @@ from adapters.github.errors import (
 )
 from adapters.unit_of_work import NoConfiguration, Work
 from core.effects import Effect, StartAgent
-from core.signals import AgentStartFailed
+from core.signals import AgentStartFailed, AgentUnavailable
 
 log = structlog.get_logger()
 
@@ -53,7 +55,7 @@ OnSent = Callable[[Effect, datetime], None]
 
 def pause_after(tries: int, error: Exception, now: datetime, jitter: float) -> datetime:
     """When to try again: when GitHub says so, else 1 s, 2 s, 4 s … up to ten minutes, a little apart (`jitter` 0…1)."""
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited | CircuitOpen):
         return error.retry_at + timedelta(seconds=5 * jitter)
     seconds = min(2.0 ** (tries - 1), LONGEST_PAUSE.total_seconds())
     return now + timedelta(seconds=seconds * (0.75 + 0.5 * jitter))
@@ -63,7 +65,7 @@ def is_hopeless(tries: int, error: Exception) -> bool:
     """Whether another try is pointless."""
     if isinstance(error, NotFound):
         return tries >= NOT_FOUND_TRIES
-    if not isinstance(error, GitHubError | OSError):
+    if not isinstance(error, GitHubError | OSError | ClientError | Unavailable):
         return tries >= NOT_FOUND_TRIES  # a mistake of ours: trying for an hour only hides it
     return isinstance(error, _HOPELESS) or tries >= MAX_TRIES
 
@@ -160,7 +162,8 @@ class Outbox:
             async with self.work.database.transaction() as connection:
                 await connection.execute(done)
         log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"] + 1)
-        if self.on_sent:
+        refused = any(isinstance(signal, AgentStartFailed | AgentUnavailable) for _, signal in sent.signals)
+        if self.on_sent and not refused:
             self.on_sent(effect, self.work.now())
 
     async def _failed(self, row: Any, effect: Effect, tries: int, error: Exception) -> None:
@@ -169,7 +172,7 @@ class Outbox:
             key=row["key"],
             tries=tries,
             error=str(error),
-            exc_info=None if isinstance(error, GitHubError | OSError) else error,
+            exc_info=None if isinstance(error, GitHubError | OSError | ClientError | Unavailable) else error,
         )
         if is_hopeless(tries, error):
             await self._park(row, str(error), effect)

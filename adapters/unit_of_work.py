@@ -14,14 +14,15 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.agents import ADAPTERS
+from adapters.database import agents as kept
 from adapters.database import graph, repositories, store
 from adapters.database.database import Database
 from adapters.database.queue import SEND, JobQueue, send_lock
 from adapters.database.repositories import RepositoryRow
-from config.agent_kinds import AgentBase
+from adapters.roster import roster
 from config.repository import RepositoryConfig
 from config.team import Change
+from core.agent_state import Turn
 from core.assignment import Agent, assign, busy
 from core.decide import Context, Decision, decide
 from core.done import wants_reviewer
@@ -30,7 +31,16 @@ from core.events import EventType
 from core.labels import capabilities_of, labels_for
 from core.queue import chain_lengths, knot_of, order
 from core.readiness import Surroundings
-from core.signals import Assigned, CommandGiven, DependencyChanged, IssueSeen, Signal
+from core.signals import (
+    Assigned,
+    BaseMoved,
+    ChecksSeen,
+    CommandGiven,
+    DeadlineDue,
+    DependencyChanged,
+    IssueSeen,
+    Signal,
+)
 from core.task import Flag, Status, Task
 
 # What a dry run may write: what it would do, and answers to people.
@@ -58,7 +68,7 @@ class UnitOfWork:
         self.since = since
         self._to_send: set[int] = set()
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
-        self._team_news = False  # an agent came, went, or was changed
+        self._team_news = False  # an agent came, went, was changed, takes work again, or no longer
 
     async def task(self, number: int) -> Task | None:
         """The task as this transaction sees it."""
@@ -80,6 +90,7 @@ class UnitOfWork:
             since=self.since,
             team=self.repository.team,
             in_hand=await self.in_hand() if isinstance(signal, CommandGiven) else {},
+            in_error=await self._in_error(signal),
         )
         decision = decide(before, signal, context)
         await self._keep(number, before, decision)
@@ -88,6 +99,12 @@ class UnitOfWork:
         knot = await self._take_dependencies(number, signal, before) if decision.task is not None else frozenset()
         await self._tell_others(number, before, decision.task, knot)
         return decision
+
+    async def _in_error(self, signal: Signal) -> frozenset[str]:
+        """Agents that may have recovered; not read for signals that are never a sign of life."""
+        if isinstance(signal, IssueSeen | Assigned | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved):
+            return frozenset()
+        return await kept.in_error(self.connection, self.repository.id)
 
     async def _take_dependencies(self, number: int, signal: Signal, before: Task | None) -> frozenset[int]:
         """Keep what an issue says it depends on; gives those who were or are on a cycle with it by that."""
@@ -131,6 +148,10 @@ class UnitOfWork:
         if task is not None and decision.deadlines is not None:
             await store.replace_deadlines(self.connection, repository_id, f"task:{number}", decision.deadlines)
         await store.save_events(self.connection, repository_id, decision.events)
+        for news in decision.agents:
+            await kept.note(self.connection, repository_id, news)
+            self._team_news |= news.turn in (Turn.FAILED, Turn.COOLING)
+        self._team_news |= any(event.type is EventType.AGENT_RECOVERED for event in decision.events)
         await self.want(number, *decision.effects)
         if task is not None and (before is None or self._matters_to_queue(before) != self._matters_to_queue(task)):
             self._queue_news.add(number)
@@ -180,13 +201,8 @@ class UnitOfWork:
             await self.apply(other, DependencyChanged(number))
 
     async def agents(self) -> list[Agent]:
-        """The agents of the configuration with what they hold now."""
-        holding = await self.in_hand()
-        assigned = await store.assigned_counts(self.connection, self.repository.id)
-        return [
-            _agent(name, spec, holding.get(name, 0), assigned.get(name, 0), self.repository.team.unavailable(name))
-            for name, spec in self.policy.agents.items()
-        ]
+        """The agents of the configuration: what they hold now, and how they are."""
+        return await roster(self.connection, self.repository, self.now)
 
     async def in_hand(self) -> dict[str, int]:
         """How many tasks each agent is at work on, also one that was removed."""
@@ -195,6 +211,10 @@ class UnitOfWork:
     async def assign_queue(self) -> None:
         """Hand out what can be handed out, in queue order, until nobody has room."""
         agents = await self.agents()
+        for agent in agents:
+            if again := agent.condition.until:  # nothing else would tell us that it takes work again
+                subject = kept.agent_subject(agent.name)
+                await store.set_deadline(self.connection, self.repository.id, subject, kept.COOL, again)
         if all(busy(agent) for agent in agents):
             # Nobody can get anything; those who are new in the queue are told why they wait.
             found = [await self.task(number) for number in sorted(self._queue_news)]
@@ -250,21 +270,6 @@ def _finished(task: Task) -> bool:
 def _asks_for(task: Task | None) -> str | None:
     """The fingerprint by which a task has twins; one that is over has none."""
     return task.fingerprint if task and task.is_open and not task.withdrawn else None
-
-
-def _agent(name: str, spec: AgentBase, holding: int, assigned: int, unavailable: str | None) -> Agent:
-    kind: str = getattr(spec, "adapter", "")
-    return Agent(
-        name=name,
-        capabilities=frozenset(spec.capabilities),
-        prefers=frozenset(spec.prefers),
-        max_tasks=spec.max_tasks,
-        roles=frozenset(spec.roles),
-        holding=holding,
-        assigned=assigned,
-        unavailable=unavailable
-        or (None if kind in ADAPTERS else f"cannot be started: this version has no {kind} adapter"),
-    )
 
 
 class Work:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from config.repository import Scoring
+from core.agent_state import AVAILABLE, Condition
 from core.task import Candidate, Choice, Priority, Role, Status, Task
 
 
@@ -26,6 +27,7 @@ class Agent:
     holding: int = 0  # tasks it has in hand
     assigned: int = 0  # tasks it was ever given: the measure of fairness
     unavailable: str | None = None  # why it takes no work now (offline, draining, …)
+    condition: Condition = AVAILABLE
 
 
 # Priority's part of the score: the same for all candidates of one task, but it makes scores of different tasks
@@ -79,6 +81,8 @@ def busy(agent: Agent) -> str | None:
     """Why this agent takes no work now; None when it does."""
     if agent.unavailable:
         return agent.unavailable
+    if agent.condition.on_trial and agent.holding:
+        return "failed before, and has one task to show that it is back"
     if agent.holding >= agent.max_tasks:
         return f"has its limit of {agent.max_tasks} in hand"
     return None
@@ -150,7 +154,7 @@ def choose(task: Task, agents: Sequence[Agent], weights: Scoring, now: datetime,
     )
     able = [c for c in candidates if c.score is not None]
     if not able:
-        hopeless = not any(unfit(task, a, role) is None and not a.unavailable for a in agents)
+        hopeless = not any(unfit(task, a, role) is None and (not a.unavailable or a.condition.until) for a in agents)
         return Choice(None, _nobody(candidates), candidates, now, role, hopeless)
     best = min(able, key=lambda c: (-(c.score or 0.0), c.agent))
     return Choice(best.agent, _why(best, able), candidates, now, role)

@@ -115,6 +115,7 @@ class StartAgent:
     agent: str
     packet: dict[str, Any]  # `core.handoff.packet`; its `role` says what is asked
     since: datetime  # when the news reached us that made the assignment possible; latency counts from here
+    lost_at: datetime | None = None  # when the agent before it was found to have failed; failover counts from here
 
     @property
     def key(self) -> str:

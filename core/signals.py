@@ -124,6 +124,7 @@ class AgentSeen:
     url: str = ""
     detail: str = ""  # how it ended, as the predicate of a sentence: `was cancelled`, `ended with failure`
     pull: int | None = None  # the pull request that it says is its work
+    agent: str | None = None  # who says so, where it proved its name; only the holder's word counts then
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +166,14 @@ class AgentStartFailed:
 class AgentUnavailable:
     """The agent takes no work now (rate limit, out of credit, its service is down): nobody's fault.
 
-    `until` is when it may be asked again.
+    `until` is when it may be asked again; None leaves that to the rules. `unclear`: a call whose fate is unknown went
+    out before, so it may have begun after all.
     """
 
     attempt: int
     reason: str
-    until: datetime
+    until: datetime | None = None
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

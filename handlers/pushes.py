@@ -1,12 +1,13 @@
-"""Pushes: a moved base may make conflicts, and a pushed configuration is read."""
+"""Pushes: a sign of life of an agent; a moved base may make conflicts; and a pushed configuration is read."""
 
 from __future__ import annotations
 
 from adapters.configuration import read_configuration
 from adapters.database import store
 from config.repository import CONFIG_PATH
-from core.signals import BaseMoved
-from core.task import Status
+from core.links import parse_branch
+from core.signals import AgentSeen, BaseMoved
+from core.task import SessionState, Status
 from handlers.desk import Delivery, Desk
 
 
@@ -21,7 +22,12 @@ async def push(delivery: Delivery, desk: Desk) -> None:
         await read_configuration(desk.work, desk.github(repository), repository.id, repository.full_name)
     if repository.config is None:
         return
+    ours = parse_branch(branch)
     async with desk.work.on(repository.id, delivery.received_at) as unit:
+        if ours:
+            # Whoever pushes to an attempt's branch is at work on it, long before there is a pull request.
+            number, attempt = ours
+            await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at))
         in_flight = await store.tasks_with_status(unit.connection, repository.id, [Status.IN_PROGRESS, Status.REVIEW])
         for task in in_flight:
             if task.pull and task.pull.base == branch:

@@ -25,6 +25,8 @@ async def due(work: Work, client: GitHubClient, repository_id: int, subject: str
             await _reconcile(work, client, repository_id)
         elif subject == SERVICE and kind == PRUNE:
             await prune(work)
+        elif subject.startswith("agent:"):
+            await _agent(work, repository_id)
         elif subject.startswith("task:"):
             await _task(work, client, repository_id, int(subject.removeprefix("task:")), kind, attempt)
     except Exception:
@@ -40,6 +42,15 @@ async def _reconcile(work: Work, client: GitHubClient, repository_id: int) -> No
             return  # the App is gone from there; being installed again sets it going again
         await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, work.now() + RECONCILE_EVERY)
     await reconcile(work, client.installation(row.installation_id), row)
+
+
+async def _agent(work: Work, repository_id: int) -> None:
+    """An agent that took no work for a while takes some now: look at the queue again."""
+    try:
+        async with work.on(repository_id) as unit:
+            await unit.assign_queue()
+    except NoConfiguration:
+        pass  # there is no queue; a configuration that comes brings it to life
 
 
 async def _task(work: Work, client: GitHubClient, repository_id: int, number: int, kind: str, attempt: int) -> None:

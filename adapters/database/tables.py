@@ -127,6 +127,7 @@ agents = Table(
     Column("seen_at", _moment),  # its last sign of life on any task
     Column("failed_at", _moment),  # when it last fell silent; a later sign of life says that it is back
     Column("failed_reason", Text),
+    Column("failures", Integer, nullable=False, server_default=text("0")),  # since it last handed work in
     PrimaryKeyConstraint("repository_id", "name"),
 )
 
@@ -136,7 +137,9 @@ circuits = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
+    Column("failed_at", _moment),
     Column("open_until", _moment),  # null: closed; past: half open, the next call is the probe
+    Column("probe_at", _moment),  # when the probe went out, if one is out
     Column("reason", Text),
 )
 

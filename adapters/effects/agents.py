@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from adapters.agents import ADAPTERS, AgentAdapter, CannotStart, Unavailable
 from adapters.database import store
+from adapters.effects.breaker import CircuitOpen, through
 from adapters.effects.errand import Errand, Sent
 from adapters.github.errors import Gone, NotFound
 from adapters.pull_facts import pull_facts
@@ -18,8 +19,6 @@ from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavail
 from core.task import SessionState
 
 log = structlog.get_logger()
-
-COOL_DOWN = timedelta(minutes=15)  # for an agent that takes no work and does not say for how long
 
 
 def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
@@ -39,28 +38,33 @@ async def start_agent(effect: StartAgent, errand: Errand) -> Sent:
     """Start the agent; whether it went or not goes back in as a signal."""
     try:
         adapter, spec = _adapter(errand, effect.agent)
-        begun = await adapter.start(errand.site, spec, effect, again=errand.again)
+        begun = await through(errand, spec, lambda: adapter.start(errand.site, spec, effect, again=errand.again))
     except CannotStart as problem:
         return Sent(signals=((effect.number, AgentStartFailed(effect.attempt, str(problem))),))
     except Unavailable as problem:
-        return Sent(signals=((effect.number, _unavailable(effect.attempt, problem, errand)),))
+        away = AgentUnavailable(effect.attempt, str(problem), problem.until, unclear=errand.again)
+        return Sent(signals=((effect.number, away),))
+    except CircuitOpen as problem:
+        away = AgentUnavailable(effect.attempt, str(problem), problem.retry_at, unclear=errand.again)
+        return Sent(signals=((effect.number, away),))
     return Sent(signals=((effect.number, AgentStarted(effect.attempt, begun.session, begun.url)),))
 
 
-def _unavailable(attempt: int, problem: Unavailable, errand: Errand) -> AgentUnavailable:
-    return AgentUnavailable(attempt, str(problem), problem.until or errand.now + COOL_DOWN)
-
-
 async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
-    """Ask how the attempt goes. No trace is no signal: the deadline that asked goes on running."""
+    """Ask how the attempt goes. No trace is no signal: the deadline that asked goes on running.
+
+    A service that is down cannot tell; one that says it has no credit left will not go on with the work.
+    """
     try:
         adapter, spec = _adapter(errand, effect.agent)
-        news = await adapter.poll(errand.site, spec, effect)
+        news = await through(errand, spec, lambda: adapter.poll(errand.site, spec, effect))
     except CannotStart as problem:
         log.warning("agent_not_asked", agent=effect.agent, task=effect.number, reason=str(problem))
         return Sent()
+    except CircuitOpen:
+        return Sent()
     except Unavailable as problem:
-        return Sent(signals=((effect.number, _unavailable(effect.attempt, problem, errand)),))
+        return Sent(signals=((effect.number, AgentUnavailable(effect.attempt, str(problem), problem.until)),))
     if news is None:
         return Sent()
     pull = await _delivered(news, effect.number, errand)
@@ -101,5 +105,5 @@ async def cancel_agent(effect: CancelAgent, errand: Errand) -> Sent:
         adapter, spec = _adapter(errand, effect.agent)
     except CannotStart:
         return Sent()  # an agent that is gone from the configuration is no longer ours to stop
-    await adapter.cancel(errand.site, spec, effect)
+    await through(errand, spec, lambda: adapter.cancel(errand.site, spec, effect))
     return Sent()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.agent_state import Turn
 from core.decide import reviewing
 from core.decide.attempts import end_attempt, end_review, give_up
 from core.decide.draft import Draft
-from core.decide.leases import grant, seal
+from core.decide.leases import grant, lost_at, seal
 from core.decide.readying import settle
 from core.effects import StartAgent
 from core.events import EventType
@@ -14,6 +18,8 @@ from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned
 from core.task import Actor, Choice, Feedback, Flag, Lease, Role, SessionState, Status
 
+COOL_DOWN = timedelta(minutes=15)  # for an agent that takes no work and does not say for how long; doubled each time
+LONGEST_COOLING = timedelta(hours=12)  # whatever a service says, it is asked again twice a day
 REASON_LIMIT = 5_000  # characters of an adapter's reason that are shown
 
 
@@ -32,8 +38,7 @@ def assigned(draft: Draft, signal: Assigned) -> None:
         return
     lease = take(draft, choice.agent, choice)
     again = any(attempt.role is choice.role for attempt in task.history)
-    kind = EventType.TASK_REASSIGNED if again else EventType.TASK_ASSIGNED
-    draft.tell(kind, reason=choice.reason, role=choice.role)
+    draft.tell(EventType.TASK_REASSIGNED if again else EventType.TASK_ASSIGNED, reason=choice.reason, role=choice.role)
     draft.want(
         StartAgent(
             task.number,
@@ -41,6 +46,7 @@ def assigned(draft: Draft, signal: Assigned) -> None:
             lease.agent,
             seal(draft, lease),
             since=draft.context.heard_at,
+            lost_at=lost_at(draft.task, choice.role),
         )
     )
 
@@ -84,13 +90,27 @@ def unavailable(draft: Draft, signal: AgentUnavailable) -> None:
     lease = draft.task.lease_of(signal.attempt)
     if lease is None or not _awaited(draft, lease):
         return
-    reason = defuse(one_line(mask_secrets(signal.reason), 300))
-    until = signal.until.isoformat()
-    draft.tell(EventType.TASK_SENT_BACK, lease=lease, reason=reason, outcome="unavailable", until=until)
+    may_have_begun = signal.unclear or lease.session is not None or lease.acknowledged_at is not None
+    cool_down(draft, lease, signal.reason, until=signal.until, cancel=may_have_begun)
+
+
+def cool_down(draft: Draft, lease: Lease, reason: str, *, until: datetime | None = None, cancel: bool = False) -> None:
+    """The agent takes no work until then, and the task goes on without it. Without a time the pauses grow."""
+    reason = defuse(one_line(mask_secrets(reason), 300))
+    tries = 0
+    for attempt in reversed(draft.task.counted):
+        if (attempt.agent, attempt.outcome) == (lease.agent, "unavailable"):
+            tries += 1
+        elif attempt.agent == lease.agent:
+            break
+    longest = draft.now + LONGEST_COOLING
+    until = min(until or draft.now + COOL_DOWN * (1 << min(tries, 20)), longest)
+    draft.tell(EventType.TASK_SENT_BACK, lease=lease, reason=reason, outcome="unavailable", until=until.isoformat())
+    draft.of_agent(lease.agent, Turn.COOLING, reason, until)
     if lease.role is Role.REVIEW:
-        end_review(draft, "unavailable", reason, cancel=False)
+        end_review(draft, "unavailable", reason, cancel=cancel)
         return
-    end_attempt(draft, "unavailable", reason, blamed=False, cancel=False)
+    end_attempt(draft, "unavailable", reason, blamed=False, cancel=cancel)
     draft.move(Trigger.SENT_BACK)
     settle(draft)
 
@@ -98,9 +118,10 @@ def unavailable(draft: Draft, signal: AgentUnavailable) -> None:
 def seen(draft: Draft, signal: AgentSeen) -> None:
     """News of the agent's work on an attempt."""
     lease = draft.task.lease_of(signal.attempt)
-    if lease is None:
+    holder = lease.agent if lease and lease.holder_id is None else None
+    if lease is None or signal.agent not in (None, holder):
         if not (signal.state.ended and _has_delivered(draft, signal.attempt)):
-            draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, session=signal.session, state=signal.state)
+            late(draft, signal.attempt, by=signal.agent, session=signal.session, state=signal.state)
         return
     if _is_of_an_earlier_session(signal.session, lease.session):
         return
@@ -122,6 +143,19 @@ def _has_delivered(draft: Draft, attempt: int) -> bool:
     )
 
 
+def late(draft: Draft, attempt: int | None, *, by: str | None = None, **what: Any) -> None:
+    """News of an attempt that is over, or from somebody who does not hold it: recorded, and never applied.
+
+    Whoever works on although it was given up on is alive all the same, and may have other tasks.
+    """
+    agent = by or next((a.agent for a in draft.task.history if a.number == attempt), None)
+    draft.tell(EventType.LATE_RESULT, of=agent, attempt=attempt, **what)
+    state = what.get("state")
+    alive = state not in (SessionState.QUEUED, SessionState.FAILED, SessionState.CANCELLED, SessionState.TIMED_OUT)
+    if alive and agent in draft.policy.agents:
+        draft.of_agent(agent, Turn.SEEN)
+
+
 def _is_of_an_earlier_session(told: str | None, known: str | None) -> bool:
     """Whether news is of an earlier run of the same attempt: the ids of runs are numbers, and grow."""
     return bool(told and known and told.isdigit() and known.isdigit() and int(told) < int(known))
@@ -133,6 +167,8 @@ def show_life(draft: Draft, lease: Lease | None = None) -> None:
     lease = lease or draft.task.lease
     if lease is None:
         return
+    if lease.holder_id is None:
+        draft.of_agent(lease.agent, Turn.SEEN)
     if lease.acknowledged_at is None:
         draft.tell(EventType.TASK_ACKNOWLEDGED, lease=lease, stage="at work")
     draft.set_lease(lease, acknowledged_at=lease.acknowledged_at or draft.now, last_sign_at=draft.now)

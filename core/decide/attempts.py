@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.agent_state import Turn
 from core.decide.draft import Draft
 from core.decide.readying import settle
 from core.effects import CancelAgent, Comment
@@ -89,6 +90,7 @@ def give_up(
     draft.tell(EventType.TASK_SENT_BACK, lease=lease, reason=reason, outcome=outcome, role=lease.role)
     if outcome == "silent":
         draft.tell(EventType.AGENT_FAILED, lease=lease, reason=feedback.title)
+        draft.of_agent(lease.agent, Turn.FAILED, defuse(one_line(feedback.title, 150)))
     if lease.role is Role.REVIEW:
         end_review(draft, outcome, reason, cancel=cancel)
         return
@@ -108,6 +110,8 @@ def send_back(
     draft.tell(EventType.TASK_SENT_BACK, reason=feedback.title, outcome=outcome)
     if outcome == "silent":
         draft.tell(EventType.AGENT_FAILED, reason=feedback.title)
+        if holder and task.lease and task.lease.holder_id is None:
+            draft.of_agent(holder, Turn.FAILED, defuse(one_line(feedback.title, 150)))
     end_attempt(draft, outcome, feedback.title, blamed=blamed, feedback=feedback, cancel=cancel)
     limit = draft.policy.limits.max_attempts
     if draft.task.failures < limit:

@@ -13,6 +13,7 @@ from typing import Any
 
 from config.repository import RepositoryConfig
 from config.team import Change, Team
+from core.agent_state import AgentNews, Turn
 from core.assignment import Agent
 from core.deadlines import Deadline, deadlines_of
 from core.effects import Effect, SetLabels, UpsertCard
@@ -39,6 +40,7 @@ class Context:
     since: datetime | None = None  # when the news that led here reached us
     team: Team = field(default_factory=Team)  # the agents as the files and people have them
     in_hand: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
+    in_error: frozenset[str] = frozenset()  # agents that failed and have shown no life since
 
     @property
     def heard_at(self) -> datetime:
@@ -55,6 +57,7 @@ class Decision:
     effects: tuple[Effect, ...] = ()
     deadlines: tuple[Deadline, ...] | None = None  # None: they stay as they are
     team: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
+    agents: tuple[AgentNews, ...] = ()  # what it tells of agents themselves
 
 
 class Draft:
@@ -67,6 +70,7 @@ class Draft:
         self.context = context
         self.events: list[Event] = []
         self.effects: list[Effect] = []
+        self.agents: list[AgentNews] = []
 
     @property
     def now(self) -> datetime:
@@ -105,11 +109,26 @@ class Draft:
         """Follow the transition table; a new status starts its waits anew."""
         self.task = replace(move(self.task, trigger, self.now), reminded_at=None)
 
-    def tell(self, type_: EventType, *, actor: str | None = None, lease: Lease | None = None, **payload: Any) -> None:
-        """Write a line into the audit trail; about the holder's attempt, unless another `lease` is meant."""
+    def tell(
+        self,
+        type_: EventType,
+        *,
+        actor: str | None = None,
+        lease: Lease | None = None,
+        of: str | None = None,
+        **payload: Any,
+    ) -> None:
+        """Write a line into the audit trail; about the holder's attempt, unless another `lease` or agent is meant."""
         lease = lease or self.task.lease
         agent, attempt = (lease.agent, lease.attempt) if lease else (None, self.task.attempt or None)
-        self.events.append(Event(type_, self.task.number, self.now, agent, attempt, actor, payload))
+        self.events.append(Event(type_, self.task.number, self.now, of or agent, attempt, actor, payload))
+
+    def of_agent(self, agent: str, turn: Turn, reason: str = "", until: datetime | None = None) -> None:
+        """News of an agent itself. One that was in error and shows life has recovered."""
+        self.agents.append(AgentNews(agent, turn, self.now, reason, until))
+        told = any(event.type is EventType.AGENT_RECOVERED for event in self.events)
+        if turn in (Turn.SEEN, Turn.DELIVERED) and agent in self.context.in_error and not told:
+            self.tell(EventType.AGENT_RECOVERED, of=agent)
 
     def want(self, *effects: Effect) -> None:
         """Ask for effects."""
@@ -128,4 +147,4 @@ class Draft:
         if self.before is None or card(self.before, self.policy) != card(task, self.policy):
             views.append(UpsertCard(task.number))
         deadlines = deadlines_of(task, self.policy.timeouts) if not task.withdrawn else ()
-        return Decision(task, tuple(self.events), (*views, *self.effects), deadlines)
+        return Decision(task, tuple(self.events), (*views, *self.effects), deadlines, agents=tuple(self.agents))

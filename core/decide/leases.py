@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from core.decide.draft import Draft
 from core.handoff import packet
 from core.links import branch_name
-from core.task import Actor, Lease, Role
+from core.task import Actor, Lease, Role, Task
 
 
 def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None) -> Lease:
@@ -32,3 +33,9 @@ def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None) -> 
 def seal(draft: Draft, lease: Lease) -> dict[str, Any]:
     """The packet of this lease, as the task is now."""
     return packet(draft.task, lease, draft.context.default_branch, draft.now.isoformat())
+
+
+def lost_at(task: Task, role: Role) -> datetime | None:
+    """When the agent that had this part before was found to have failed, if that is why it is handed on."""
+    last = next((a for a in reversed(task.history) if a.role is role and a.outcome != "unavailable"), None)
+    return last.ended_at if last and last.outcome == "silent" else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.agent_state import Turn
 from core.decide.attempts import end_attempt
 from core.decide.draft import Draft
 from core.decide.readying import settle
@@ -25,6 +26,7 @@ def delivered(draft: Draft, signal: PlanDelivered) -> None:
     if not text:
         return  # nothing that a reader would see: its run still has to end, or its time
     plan = Plan(text, lease.agent, lease.attempt, draft.now)
+    draft.of_agent(lease.agent, Turn.DELIVERED)
     draft.tell(EventType.TASK_PLANNED, lease=lease, characters=len(text))
     end_attempt(draft, "delivered", "delivered its plan", blamed=False, cancel=False)
     draft.set(plan=plan)

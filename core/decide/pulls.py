@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.decide.agents import show_life
+from core.agent_state import Turn
+from core.decide.agents import late, show_life
 from core.decide.attempts import end_attempt, end_review, send_back
 from core.decide.draft import Draft
 from core.decide.finish import evaluate
@@ -31,7 +32,7 @@ def seen(draft: Draft, signal: PullSeen) -> None:
         if facts.open and _may_link(draft, signal):
             _link(draft, facts)
         elif facts.open:
-            draft.tell(EventType.LATE_RESULT, pull=facts.number, branch=facts.branch, head=facts.head_sha)
+            late(draft, signal.attempt, pull=facts.number, branch=facts.branch, head=facts.head_sha)
     elif not facts.open:
         _closed(draft, signal, current)
     else:
@@ -100,6 +101,8 @@ def _stop_planning(draft: Draft, facts: PullFacts) -> None:
 
 def _hand_in(draft: Draft) -> None:
     draft.move(Trigger.PULL_OPENED)
+    if (lease := draft.task.lease) and lease.holder_id is None:
+        draft.of_agent(lease.agent, Turn.DELIVERED)
     pull = draft.set_pull(head_seen_at=draft.now)
     draft.tell(EventType.TASK_REVIEW, pull=pull.number, head=pull.head_sha)
     look_at(draft, pull)

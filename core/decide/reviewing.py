@@ -6,10 +6,11 @@ number of an attempt.
 
 from __future__ import annotations
 
+from core.agent_state import Turn
 from core.decide.attempts import call_person, end_review, send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
-from core.decide.leases import grant, seal
+from core.decide.leases import grant, lost_at, seal
 from core.done import wants_reviewer
 from core.effects import StartAgent
 from core.events import EventType
@@ -37,7 +38,16 @@ def assigned(draft: Draft, choice: Choice) -> None:
     draft.set(attempt=lease.attempt, review=lease, choice=choice)
     draft.task = draft.task.unflagged(Flag.STALLED, Flag.NEEDS_HUMAN)
     draft.tell(EventType.REVIEW_ASSIGNED, lease=lease, reason=choice.reason, pull=pull.number, head=pull.head_sha)
-    draft.want(StartAgent(task.number, lease.attempt, lease.agent, seal(draft, lease), since=draft.context.heard_at))
+    draft.want(
+        StartAgent(
+            task.number,
+            lease.attempt,
+            lease.agent,
+            seal(draft, lease),
+            since=draft.context.heard_at,
+            lost_at=lost_at(task, Role.REVIEW),
+        )
+    )
 
 
 def delivered(draft: Draft, signal: VerdictDelivered, reviewer_id: int | None = None) -> None:
@@ -52,6 +62,7 @@ def delivered(draft: Draft, signal: VerdictDelivered, reviewer_id: int | None = 
     text = review_text(signal.text)
     verdict = "approved" if signal.approves else "asked for changes"
     draft.moved_on()
+    draft.of_agent(lease.agent, Turn.DELIVERED)
     draft.tell(EventType.TASK_REVIEWED, lease=lease, verdict=verdict, pull=pull.number, head=pull.head_sha)
     end_review(draft, "delivered", one_line(f"{verdict}: {text}" if text else verdict, 300), cancel=False)
     if signal.approves:

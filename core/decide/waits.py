@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.deadlines import DeadlineKind, deadlines_of
+from core.decide.agents import cool_down
 from core.decide.attempts import give_up
 from core.decide.draft import Draft
 from core.decide.pulls import look_at
@@ -23,6 +24,10 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
         return
     lease = task.lease_of(signal.attempt)
     match kind:
+        case DeadlineKind.ACK if lease and _waits_to_be_fetched(draft, lease):
+            # It asks for work itself, and did not: it is away, which is no failure.
+            waited = spoken(draft.now - lease.since)
+            cool_down(draft, lease, f"it did not fetch its task within {waited}", cancel=True)
         case DeadlineKind.ACK if lease:
             _ask_or_give_up(draft, lease, "did not begin")
         case DeadlineKind.HEARTBEAT if lease:
@@ -50,6 +55,11 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
             draft.task = draft.task.flagged(Flag.STALLED, f"It is ready, and nobody took it: {why}.")
         case _:
             draft.set(reminded_at=draft.now)
+
+
+def _waits_to_be_fetched(draft: Draft, lease: Lease) -> bool:
+    spec = draft.policy.agents.get(lease.agent)
+    return spec is not None and spec.comes_for_work
 
 
 def _ask_or_give_up(draft: Draft, lease: Lease, what: str) -> None:

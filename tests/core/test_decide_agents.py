@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from core.agent_state import Turn
+from core.deadlines import DeadlineKind
+from core.decide import decide
+from core.decide.agents import COOL_DOWN, LONGEST_COOLING
 from core.effects import CancelAgent, Comment, SetLabels, StartAgent, UpsertCard
 from core.events import EventType
-from core.signals import AgentStarted, AgentStartFailed
-from core.task import Flag, Status
+from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable
+from core.task import Flag, SessionState, Status
 from tests.builders import NOW, Story, body
 
 
@@ -24,7 +29,6 @@ class TestAssigned:
         assert story.told(EventType.TASK_ASSIGNED)
 
     def test_latency_counts_from_when_the_news_reached_us(self) -> None:
-        from core.decide import decide
         from core.signals import Assigned
         from core.task import Choice
 
@@ -167,3 +171,130 @@ class TestRuns:
 def test_a_comment_about_an_attempt_goes_where_the_work_is() -> None:
     story = Story().ready().assigned().begun().run("completed", "failure")
     assert [(comment.number, comment.topic) for comment in story.wanted(Comment)] == [(1, "run:100")]
+
+
+def news(story: Story) -> list[tuple[str, Turn]]:
+    """What the last decision tells of agents themselves."""
+    return [(told.agent, told.turn) for told in story.last.agents]
+
+
+class TestTheAgentItself:
+    def test_work_in_progress_is_a_sign_of_life_and_a_queued_run_is_none(self) -> None:
+        story = Story().ready().assigned().run("queued")
+        assert news(story) == []
+        assert news(story.begun()) == [("codex", Turn.SEEN)]
+
+    def test_work_that_is_handed_in_wipes_the_slate(self) -> None:
+        assert ("codex", Turn.DELIVERED) in news(Story().ready().in_review())
+
+    def test_a_person_s_work_says_nothing_of_an_agent(self) -> None:
+        story = Story().ready()
+        story.says("/claim")
+        story.pulled()
+        assert news(story) == []
+
+    def test_silence_and_a_failed_start_are_failures_of_the_agent(self) -> None:
+        story = Story().ready().assigned()
+        story.due(DeadlineKind.ACK)
+        assert news(story) == []
+        story.due(DeadlineKind.ACK)
+        assert news(story) == [("codex", Turn.FAILED)]
+        story.assigned("claude").hears(AgentStartFailed(2, "no workflow"))
+        assert news(story) == [("claude", Turn.FAILED)]
+        assert news(story.assigned().begun().run("completed", "failure")) == []  # of the attempt, not of the agent
+
+    def test_one_in_error_that_shows_life_has_recovered(self) -> None:
+        story = Story().ready().assigned()
+        context = replace(story.context, in_error=frozenset({"codex"}))
+        alive = AgentSeen(1, SessionState.WORKING, story.now)
+        told = [(event.type, event.agent) for event in decide(story.task, alive, context).events]
+        assert (EventType.AGENT_RECOVERED, "codex") in told
+        assert not story.begun().told(EventType.AGENT_RECOVERED)
+
+    def test_one_that_comes_back_too_late_lives_and_gets_nothing_back(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.due(DeadlineKind.HEARTBEAT)
+        story.due(DeadlineKind.HEARTBEAT)
+        story.assigned("claude")
+        before = story.task
+        story.hears(AgentSeen(1, SessionState.WORKING, story.now))
+        assert story.task == before
+        [event] = story.last.events
+        assert (event.type, event.agent, event.payload["attempt"]) == (EventType.LATE_RESULT, "codex", 1)
+        assert news(story) == [("codex", Turn.SEEN)]
+        story.run("completed", "cancelled", attempt=1)  # we stopped it: that is no sign of life
+        assert news(story) == []
+
+    def test_the_word_of_one_who_does_not_hold_the_task_is_recorded_only(self) -> None:
+        story = Story().ready().assigned().begun()
+        before = story.task
+        story.hears(AgentSeen(1, SessionState.FAILED, story.now, agent="claude"))
+        assert story.task == before
+        assert story.told(EventType.LATE_RESULT)
+        story.hears(AgentSeen(1, SessionState.WORKING, story.now, agent="codex"))
+        assert story.lease.last_sign_at == story.now
+
+    def test_whoever_claims_under_an_agent_s_name_is_no_agent(self) -> None:
+        story = Story().ready()
+        story.says("/claim")
+        story.known = replace(story.task, lease=replace(story.lease, agent="codex"))
+        story.hears(AgentSeen(1, SessionState.FAILED, story.now, agent="codex"))
+        assert story.task.status is Status.IN_PROGRESS
+
+
+class TestUnavailable:
+    def test_nobody_is_to_blame_and_the_agent_cools_down_until_then(self) -> None:
+        story = Story(limits={"max_attempts": 1}).ready().assigned()
+        until = story.now + timedelta(hours=1)
+        story.hears(AgentUnavailable(1, "out of credit, ask @everybody", until))
+        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert story.task.history[-1].outcome == "unavailable"
+        [told] = story.last.agents
+        assert (told.agent, told.turn, told.until) == ("codex", Turn.COOLING, until)
+        assert "@everybody" not in told.reason
+        assert not story.wanted(CancelAgent, Comment)
+
+    def test_without_a_time_the_pauses_grow(self) -> None:
+        story = Story().ready()
+        pauses = []
+        for attempt in range(1, 9):
+            story.assigned().hears(AgentUnavailable(attempt, "at its limit"))
+            [told] = story.last.agents
+            assert told.until
+            pauses.append(told.until - story.now)
+        assert pauses[:3] == [COOL_DOWN, 2 * COOL_DOWN, 4 * COOL_DOWN]
+        assert pauses[-1] == LONGEST_COOLING
+
+    def test_a_time_that_makes_no_sense_is_not_believed(self) -> None:
+        story = Story().ready().assigned()
+        story.hears(AgentUnavailable(1, "out of credit", story.now + timedelta(days=40_000)))
+        assert [told.until for told in story.last.agents] == [story.now + LONGEST_COOLING]
+
+    @pytest.mark.parametrize(("begun", "unclear"), [(True, False), (False, True)])
+    def test_what_may_have_begun_is_told_to_stop(self, begun: bool, unclear: bool) -> None:
+        story = Story().ready().assigned()
+        if begun:
+            story.begun()
+        story.hears(AgentUnavailable(1, "out of credit", unclear=unclear))
+        assert story.wanted(CancelAgent)
+
+    def test_one_that_asks_for_work_itself_and_does_not_is_away(self) -> None:
+        pull = {"adapter": "pull", "capabilities": ("python",)}
+        story = Story(agents={"chatgpt": pull}).ready().assigned("chatgpt")
+        story.due(DeadlineKind.ACK)
+        assert news(story) == [("chatgpt", Turn.COOLING)]
+        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert story.wanted(CancelAgent)  # the offer no longer stands
+
+
+class TestFailover:
+    def test_its_time_counts_from_when_the_agent_before_was_found_to_have_failed(self) -> None:
+        story = Story().ready().assigned()
+        assert [start.lost_at for start in story.wanted(StartAgent)] == [None]
+        story.hears(AgentStartFailed(1, "no workflow"))
+        lost = story.now
+        story.assigned("claude").hears(AgentUnavailable(2, "out of credit"))
+        story.assigned("cursor")
+        assert [start.lost_at for start in story.wanted(StartAgent)] == [lost]
+        story.begun().run("completed", "failure").assigned()
+        assert [start.lost_at for start in story.wanted(StartAgent)] == [None]

@@ -54,8 +54,10 @@ async def test_an_agent_that_never_begins(world: World) -> None:
     assert world.written() == []  # it is asked first
     await world.later(seconds=30)
     assert "#1 comment: codex did not begin" in world.written()
-    assert (await world.task(issue)).attempt == 2  # nobody else has `tests`
     assert "agent_failed" in await world.events(issue)
+    assert world.status(issue) == "ready"  # nobody else has `tests`, and codex is left alone for a while
+    await world.later(minutes=2)
+    assert world.written() == started(1, "codex", 2)
 
 
 async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
@@ -145,6 +147,9 @@ async def test_the_workflow_file_is_missing(world: World) -> None:
     await world.alice.pushes(world.shop, "main", {".github/workflows/agent.yml": None})
     await world.settle()
     issue = await world.files("Write the manual", body(needs="docs"))
+    assert world.status(issue) == "ready"
+    await world.later(minutes=2)
+    await world.later(minutes=4)
     assert world.status(issue) == "failed"
     assert "There is no `.github/workflows/agent.yml` on `main`: add the agent workflow." in world.comments(issue)[0]
     assert "claude could not be started" in world.card(issue)

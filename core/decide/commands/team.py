@@ -15,6 +15,8 @@ from config.agent_kinds import MAX_AGENTS, NAME_PATTERN, Agent
 from config.labels import MAX_NAME_LENGTH
 from config.problems import quote
 from config.team import BadSettings, Change, Team, checked, nearest_agent, over, read_settings
+from core import assignment
+from core.agent_state import AgentState
 from core.commands import COMMANDS
 from core.decide.commands.answers import Refused, RuleAnywhere, Told
 from core.decide.draft import Context
@@ -85,7 +87,7 @@ def team_rows(context: Context) -> list[TeamRow]:
         if removed:
             state = "removed" + (": it finishes what it has" if holding else "")
         else:
-            state = (agent and agent.unavailable) or ("busy" if holding >= spec.max_tasks else "available")
+            state = _state(agent) if agent else "available"
         listed = team.plain(name)
         change = team.changes.get(name)
         overs = change.settings if change and name in team.listed and not team.problem(name) else {}
@@ -106,6 +108,15 @@ def team_rows(context: Context) -> list[TeamRow]:
             )
         )
     return rows
+
+
+def _state(agent: assignment.Agent) -> str:
+    told = agent.condition
+    if agent.unavailable and agent.unavailable != told.reason:
+        return agent.unavailable  # a person's word: draining
+    if agent.holding >= agent.max_tasks and told.takes_work:
+        return AgentState.BUSY  # how many it has in hand stands beside it
+    return ": ".join(filter(None, (told.state, told.reason)))
 
 
 def _shown(value: object) -> str:

@@ -1,0 +1,51 @@
+"""The agents of a repository as the assignment sees them: their settings, what they have in hand, and how they are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.agents import ADAPTERS
+from adapters.database import agents as kept
+from adapters.database import store
+from adapters.database.repositories import RepositoryRow
+from core.agent_state import AgentRecord, condition
+from core.assignment import Agent
+from core.circuit import name_of
+
+
+async def roster(connection: AsyncConnection, repository: RepositoryRow, now: datetime) -> list[Agent]:
+    """All agents that take part; none without a configuration."""
+    policy = repository.config
+    if policy is None:
+        return []
+    holding = await store.holdings(connection, repository.id)
+    assigned = await store.assigned_counts(connection, repository.id)
+    records = await kept.records(connection, repository.id)
+    circuits = await kept.circuits(connection)
+    found = []
+    for name, spec in policy.agents.items():
+        is_now = condition(
+            records.get(name, AgentRecord()),
+            now,
+            policy.timeouts,
+            holding=holding.get(name, 0),
+            max_tasks=spec.max_tasks,
+            startable=None if spec.adapter in ADAPTERS else f"cannot be started: no {spec.adapter} adapter is here",
+            circuit=circuits.get(name_of(spec)),
+        )
+        found.append(
+            Agent(
+                name=name,
+                capabilities=frozenset(spec.capabilities),
+                prefers=frozenset(spec.prefers),
+                max_tasks=spec.max_tasks,
+                roles=frozenset(spec.roles),
+                holding=holding.get(name, 0),
+                assigned=assigned.get(name, 0),
+                unavailable=repository.team.unavailable(name) or (None if is_now.takes_work else is_now.reason),
+                condition=is_now,
+            )
+        )
+    return found
