@@ -114,7 +114,14 @@ async def assemble(
         identity = _Identities(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
-        services = Services(http, settings.agent_keys, settings.agent_urls, settings.agent_http_internal)
+        token = settings.github_user_token
+        services = Services(
+            http,
+            settings.agent_keys,
+            settings.agent_urls,
+            settings.agent_http_internal,
+            client.person(token) if token else None,
+        )
         outbox = Outbox(work, client, mirrors, services, identity, metrics.on_sent)
         desk = Desk(work, client, identity, settings.github_server_url)
         register(jobs, desk, outbox)

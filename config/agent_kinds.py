@@ -108,6 +108,12 @@ class AgentBase(Section):
     roles: Annotated[tuple[Role, ...], Field(min_length=1), AfterValidator(unique)] = Field(
         ("implement",), description="The parts it may play in a task."
     )
+    account: int | None = Field(
+        None,
+        ge=1,
+        le=10**12,
+        description="Numeric id of the account it acts as on GitHub. Known agents need none; it goes before our table.",
+    )
 
 
 class ActionsAgent(AgentBase):
@@ -155,6 +161,11 @@ class MentionAgent(AgentBase):
     adapter: Literal["mention"] = Field(description="Mentions the agent in a comment on the issue.")
     mention: Annotated[str, AfterValidator(_mention), _text(MENTION_PATTERN, 100)] = Field(
         description='The name that wakes it, in quotes: `"@claude"`, `"@codex"`, `"@cursor"`.'
+    )
+    comment_as: Literal["app", "person"] = Field(
+        "app",
+        description="Who writes the comments that wake it: our App, or the person of `GITHUB_USER_TOKEN`, because some "
+        "agents answer to people alone.",
     )
 
 

@@ -1,27 +1,115 @@
-"""As which account each family of agents acts on GitHub: data, in `identities.yml`."""
+"""How each family of agents shows on GitHub (account, branches): data, in `identities.yml`.
 
+What a repository's configuration says of an agent (`account`) goes before the table.
+"""
+
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from config.agent_kinds import AgentBase, CopilotAgent, HttpAgent, MentionAgent
 from config.yaml_reader import read_yaml
 
 IDENTITIES_FILE: Final = Path(__file__).with_name("identities.yml")
-_TABLE: Final = TypeAdapter(dict[str, int])
+
+
+class Family(BaseModel):
+    """The account and the branches of one family of agents."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: int = Field(gt=0)
+    login: str
+    branches: tuple[str, ...]
+    second_hand: tuple[Literal["id", "login", "branches"], ...] = ()  # what we know from others only
+
+
+_TABLE: Final = TypeAdapter(dict[str, Family])
 
 
 @cache
-def load_identities() -> dict[int, str]:
-    """The family of agents (`claude`, `codex`, …) by the numeric id of its account.
+def load_identities() -> dict[str, Family]:
+    """The families by name (`claude`, `codex`, …).
 
     Raises ConfigError or pydantic's ValidationError when the file, which comes with the program, is not right.
     """
-    document = read_yaml(IDENTITIES_FILE.read_text(encoding="utf-8"), str(IDENTITIES_FILE))
-    return {number: family for family, number in _TABLE.validate_python(document.data).items()}
+    return _TABLE.validate_python(read_yaml(IDENTITIES_FILE.read_text(encoding="utf-8"), str(IDENTITIES_FILE)).data)
+
+
+@cache
+def _by_account() -> dict[int, str]:
+    return {one.id: name for name, one in load_identities().items()}
+
+
+def family_of_account(user_id: int) -> str | None:
+    """The family whose account this is, by our table."""
+    return _by_account().get(user_id)
 
 
 def is_of_family(agent: str, family: str) -> bool:
-    """Whether an agent of a configuration is of this family: `claude` and `claude-…` are Claude."""
+    """Whether an agent of a configuration is of this family by its name: `claude` and `claude-…` are Claude."""
     return agent == family or agent.startswith(f"{family}-")
+
+
+@cache
+def _branch_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple(
+        (name, re.compile(re.escape(branch).replace("<issue>", "(?P<issue>[1-9][0-9]{0,8})"), re.ASCII))
+        for name, family in load_identities().items()
+        for branch in family.branches
+    )
+
+
+def family_of_branch(branch: str) -> str | None:
+    """The family whose branches begin like this one."""
+    return next((name for name, pattern in _branch_patterns() if pattern.match(branch)), None)
+
+
+def issue_in_branch(branch: str) -> int | None:
+    """The issue that a family's branch names (`claude/issue-12-…`)."""
+    for _, pattern in _branch_patterns():
+        if "issue" in pattern.groupindex and (found := pattern.match(branch)):
+            return int(found["issue"])
+    return None
+
+
+def family_of_agent(name: str, spec: AgentBase) -> str | None:
+    """The family that an agent of a configuration belongs to: by its kind, its mention or preset, else by its name."""
+    if isinstance(spec, CopilotAgent):
+        return "copilot"
+    known = load_identities()
+    told = spec.mention.removeprefix("@").lower() if isinstance(spec, MentionAgent) else ""
+    if isinstance(spec, HttpAgent):
+        told = spec.preset or ""
+    if told in known:
+        return told
+    return next((family for family in known if is_of_family(name, family)), None)
+
+
+def account_of(name: str, spec: AgentBase) -> int | None:
+    """The numeric id of the account that an agent acts as; None when nothing tells it."""
+    if spec.account is not None:
+        return spec.account
+    family = family_of_agent(name, spec)
+    return load_identities()[family].id if family else None
+
+
+def workers(agents: Mapping[str, AgentBase], user_id: int, *, is_bot: bool, branch: str) -> tuple[str, ...] | None:
+    """The agents of a configuration whose work this can be: what `user_id` did on `branch`.
+
+    None when it is the work of no agent's account; empty when it is, but of none that is configured. A bot whose id the
+    table does not have is known by its branch; a person never is, because anybody may name a branch.
+    """
+    named = tuple(name for name, spec in agents.items() if spec.account == user_id)
+    if named:
+        return named
+    family = family_of_account(user_id)
+    if family is None and is_bot:
+        family = family_of_branch(branch)
+    if family is None:
+        return None
+    return tuple(n for n, spec in agents.items() if spec.account is None and family_of_agent(n, spec) == family)

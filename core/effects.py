@@ -150,6 +150,7 @@ class PollAgent:
     attempt: int
     agent: str
     session: str | None
+    since: datetime | None = None  # when the attempt began: what is older belongs to an earlier one
 
     @property
     def key(self) -> str:
@@ -167,6 +168,22 @@ class Annotation:
     message: str
     title: str = ""
     level: Literal["notice", "warning", "failure"] = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkReady:
+    """Make the draft of an agent that has ended a pull request that can be merged: some may not do that themselves."""
+
+    state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.END
+    number: int
+    pull_number: int
+    sha: str
+
+    @property
+    def key(self) -> str:
+        """One per pull request and commit: somebody may make it a draft again, and the agent go on."""
+        return f"ready:{self.pull_number}:{self.sha}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +299,7 @@ Effect = (
     | StartAgent
     | CancelAgent
     | PollAgent
+    | MarkReady
     | CheckRun
     | TryMerge
     | MergePull

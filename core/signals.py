@@ -88,6 +88,9 @@ class PullSeen:
     attempt: int | None
     author_can_write: bool
     closed_by_us: bool = False
+    # The agents of the configuration whose account opened it; empty where it is an agent's account that none of them
+    # uses, and None where it is no agent's.
+    workers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from adapters.database import store
 from adapters.database.inbox import mark_delivery
 from adapters.github.models import Comment, Issue, User
 from adapters.pull_facts import actor
-from config.identities import load_identities
+from config.identities import family_of_account
 from core.command_parser import ParsedCommand, new_commands, parse_commands
 from core.commands import COMMANDS
 from core.effects import Comment as WriteComment
 from core.effects import React
 from core.signals import CommandGiven
-from core.texts import no_configuration
+from core.texts import is_marked, no_configuration
 from handlers.desk import Delivery, Desk
 
 
@@ -21,6 +21,8 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     """A comment was written or edited; of an edited one only what is new is carried out."""
     if await desk.by_us(delivery):
         return
+    if is_marked(str(delivery.payload["comment"].get("body") or "")):
+        return  # we wrote it in a person's name, and what it quotes of others are no commands of that person
     commands = _commands(delivery)
     if not commands:
         return
@@ -55,7 +57,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
                     permission=role,
                     key=f"{said.id}:{command.key}",
                     comment_id=said.id,
-                    family=load_identities().get(who.id),
+                    family=family_of_account(who.id),
                 ),
             )
         # In the same transaction: of all news a command is the one that must not be taken in twice.

@@ -8,14 +8,17 @@ from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import PullRequest, User
 from adapters.pull_facts import pull_facts
-from config.identities import is_of_family, load_identities
+from config.identities import issue_in_branch, workers
 from core.links import closing_references, parse_branch
-from core.signals import PullSeen
-from core.task import Status
+from core.signals import AgentSeen, PullSeen
+from core.task import SessionState, Status
 from handlers.desk import Delivery, Desk
 
 _RELEVANT = frozenset(
-    {"opened", "edited", "reopened", "synchronize", "ready_for_review", "converted_to_draft", "closed"}
+    {
+        *("opened", "edited", "reopened", "synchronize", "closed"),
+        *("ready_for_review", "converted_to_draft", "review_requested"),
+    }
 )
 # What may show another file than before; a draft that is ready shows the same.
 _NEW_CONTENT = frozenset({"opened", "edited", "reopened", "synchronize"})
@@ -39,8 +42,8 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
         return
     github = desk.github(repository)
     async with desk.work.database.transaction() as connection:
-        task = await store.task(connection, repository.id, number)
-    known = task.pull if task and task.pull and task.pull.number == told.number else None
+        before = await store.task(connection, repository.id, number)
+    known = before.pull if before and before.pull and before.pull.number == told.number else None
     if known and known.updated_at == told.updated_at and delivery.action != "closed":
         # Two pushes in one second cannot be told apart by their time; GitHub knows which was the last.
         told = await github.get_pull(repository.full_name, told.number)
@@ -52,9 +55,22 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
         attempt,
         author_can_write=trusted,
         closed_by_us=delivery.action == "closed" and await desk.is_us(repository, sender),
+        workers=workers_on(repository, told),
     )
     async with desk.work.on(repository.id, delivery.received_at) as unit:
-        await unit.apply(number, signal)
+        task = (await unit.apply(number, signal)).task
+        carries = task is not None and task.pull is not None and task.pull.number == told.number
+        if delivery.action == "review_requested" and signal.workers and carries and task and task.lease:
+            # So an agent says that it has ended, which may not take the draft mark off itself.
+            await unit.apply(number, AgentSeen(task.lease.attempt, SessionState.DELIVERED, told.updated_at))
+
+
+def workers_on(repository: RepositoryRow, told: PullRequest) -> tuple[str, ...] | None:
+    """The agents of the configuration whose account opened a pull request; None where it is no agent's."""
+    if told.user is None or repository.config is None:
+        return None
+    agents = repository.config.agents
+    return workers(agents, told.user.id, is_bot=told.user.type == "Bot", branch=told.head.ref)
 
 
 async def _author_can_write(desk: Desk, repository: RepositoryRow, told: PullRequest) -> bool:
@@ -71,6 +87,8 @@ async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> i
     named: list[int] = []
     if branch := parse_branch(told.head.ref):
         named.append(branch[0])
+    if issue := issue_in_branch(told.head.ref):
+        named.append(issue)
     async with desk.work.database.transaction() as connection:
         linked = await store.task_of_pull(connection, repository.id, told.number)
         if linked is not None:
@@ -79,10 +97,10 @@ async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> i
         for number in named:
             if await store.task(connection, repository.id, number):
                 return number
-        family = load_identities().get(told.user.id) if told.user else None
-        if family is None:
+        agents = workers_on(repository, told)
+        if not agents:
             return None
         at_work = await store.tasks_with_status(connection, repository.id, [Status.IN_PROGRESS])
     # An agent that works in its own way names neither; where it holds just one task, that is the one.
-    held = [t.number for t in at_work if t.pull is None and t.lease and is_of_family(t.lease.agent, family)]
+    held = [t.number for t in at_work if t.pull is None and t.lease and t.lease.agent in agents]
     return held[0] if len(held) == 1 else None

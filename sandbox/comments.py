@@ -57,6 +57,9 @@ def create(hub: Sandbox, issue: Issue, actor: User, body: str, *, via_app: App |
     issue.comments.append(comment)
     issue.updated_at = now
     _tell(hub, comment, "created", actor)
+    for agent in hub.cloud.values():
+        if agent.hears(comment):
+            agent.called(hub, comment)
     return comment
 
 

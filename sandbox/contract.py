@@ -18,6 +18,8 @@ from urllib.parse import unquote
 
 import jsonschema_rs
 
+from sandbox.overlay import merge
+
 Schema = dict[str, Any]
 _HTTP = ("get", "post", "put", "patch", "delete")
 _MAX_FINDINGS = 5  # of one message: the first few tell what is wrong
@@ -104,6 +106,9 @@ class Contract:
 @functools.lru_cache(maxsize=4)
 def _load(directory: Path) -> Contract:
     rest = json.loads((directory / "rest-api.json").read_text())
+    documented = directory / "documented.json"
+    if documented.exists():  # what GitHub's documentation describes and its description leaves out
+        merge(rest, json.loads(documented.read_text()))
     _amend(rest)
     webhooks = json.loads((directory / "webhooks.json").read_text())
     return Contract(rest, webhooks)

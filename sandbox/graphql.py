@@ -1,8 +1,8 @@
 """A part of GitHub's GraphQL API: repositories with their issues and pull requests, for reading.
 
 Real queries run: fields, aliases, arguments, variables, fragments, connections with `first` and `after`. What GitHub
-has and this has not is answered with GitHub's own error for an unknown field, never with a guess. There are no
-mutations.
+has and this has not is answered with GitHub's own error for an unknown field, never with a guess. There is one
+mutation, markPullRequestReadyForReview.
 
 `Query`: viewer, rateLimit, repository(owner, name), node(id). `Repository`: issue, issues, pullRequest, pullRequests,
 labels. `Issue`: labels, assignees, comments, blockedBy, blocking, subIssues, parent, closedByPullRequestsReferences.
@@ -99,10 +99,8 @@ def execute(hub: Sandbox, credential: Credential, source: str, name: str | None,
     try:
         document = parse(source)
         operation = document.operation(name)
-        if operation.kind != "query":
-            raise GraphQLError("The sandbox answers queries only; mutate by the REST API")
         run = Run(hub, credential, document, {**operation.variables, **variables})
-        data = run.select("Query", None, operation.fields, ())
+        data = run.select(operation.kind.capitalize(), None, operation.fields, ())
     except GraphQLError as error:
         problem: Json = {"message": str(error)}
         if error.kind is not None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox import closing, render
+from sandbox import closing, issues, pulls, render
 from sandbox.clock import stamp, stamp_or_none
 from sandbox.graphql_parser import GraphQLError
-from sandbox.world import Comment, Issue, Label, PullRequest, Repository, User
+from sandbox.world import Comment, Issue, Label, PullRequest, Repository, User, role_at_least
 
 if TYPE_CHECKING:
     from sandbox.graphql import Run
@@ -212,10 +212,44 @@ def _viewer(run: Run, _: Any, __: Arguments) -> User:
     return run.credential.user
 
 
+def _viewer_permission(run: Run, value: Repository, _: Arguments) -> str | None:
+    role = value.role_of(_viewer(run, None, {}))
+    return None if role == "none" else role.upper()
+
+
+def _suggested_actors(run: Run, value: Repository, arguments: Arguments) -> Connection:
+    """Whom the viewer can assign; agents come first, and only for people: an App does not even see them."""
+    if arguments.get("capabilities") != ["CAN_BE_ASSIGNED"]:
+        raise GraphQLError("The sandbox knows the capability CAN_BE_ASSIGNED only")
+    viewer = _viewer(run, None, {})
+    agents = [agent.account for agent in run.hub.cloud.values() if agent.mention is None]
+    people = [one for one in run.hub.users.values() if one not in agents and issues.assignable(value, one)]
+    return _connected("suggestedActors", [*(agents if viewer.type == "User" else []), *people], arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The answer to markPullRequestReadyForReview."""
+
+    pull: PullRequest
+
+
+def _mark_ready(run: Run, _: Any, arguments: Arguments) -> Ready:
+    pull = _node(run, None, {"id": (arguments.get("input") or {}).get("pullRequestId")})
+    if not isinstance(pull, PullRequest):
+        raise LookupError("Could not resolve to a PullRequest.")
+    credential = run.credential
+    person = credential.kind == "user" and role_at_least(pull.repository.role_of(_viewer(run, None, {})), "write")
+    if not (person or (credential.reaches(pull.repository) and credential.holds("pull_requests:write"))):
+        raise GraphQLError("Resource not accessible by integration", kind="FORBIDDEN")
+    pulls.set_draft(run.hub, pull, _viewer(run, None, {}), draft=False)
+    return Ready(pull)
+
+
 _PERSON: dict[str, Resolver] = {
     "id": _attribute("node_id"),
     "databaseId": _attribute("id"),
-    "login": _attribute("login"),
+    "login": lambda _, value, __: value.login.removesuffix("[bot]"),  # GraphQL leaves the ending off
 }
 KINDS: dict[type, str] = {
     Repository: "Repository",
@@ -223,6 +257,7 @@ KINDS: dict[type, str] = {
     PullRequest: "PullRequest",
     Label: "Label",
     Comment: "IssueComment",
+    Ready: "MarkPullRequestReadyForReviewPayload",
 }
 
 
@@ -240,7 +275,11 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "repository": _repository,
         "node": _node,
     },
+    "Mutation": {"markPullRequestReadyForReview": _mark_ready},
+    "MarkPullRequestReadyForReviewPayload": {"pullRequest": lambda _, value, __: value.pull},
     "Repository": {
+        "viewerPermission": _viewer_permission,
+        "suggestedActors": _suggested_actors,
         "id": _attribute("node_id"),
         "databaseId": _attribute("id"),
         "name": _attribute("name"),

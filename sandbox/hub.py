@@ -28,6 +28,7 @@ from sandbox.world import (
 
 if TYPE_CHECKING:
     from sandbox.actions.conclusion import CiScript
+    from sandbox.agents.cloud import CloudAgent
     from sandbox.agents.scripted import ScriptedAgent
     from sandbox.contract import Contract
 
@@ -63,6 +64,7 @@ class Sandbox(AppRegistry):
         self._deliverer = Deliverer(self)
         self._server = Server(self, port)
         self.agents: dict[str, ScriptedAgent] = {}
+        self.cloud: dict[str, CloudAgent] = {}
         self.ci_scripts: dict[int, CiScript] = {}
         self.actions = Actions(self)
 

@@ -133,22 +133,37 @@ def reopen(hub: Sandbox, issue: Issue, actor: User, *, via_app: App | None = Non
     events.tell(hub, issue, "reopened", actor)
 
 
-def assignable(repository: Repository, person: User) -> bool:
-    """Whether GitHub lets this person be assigned: whoever can at least read as a collaborator."""
+def assignable(repository: Repository, person: User, by: User | None = None) -> bool:
+    """Whether GitHub lets this person be assigned: whoever can at least read as a collaborator.
+
+    An agent that takes assignments can be assigned where it is switched on, and by people alone.
+    """
+    if person in (agent.account for agent in repository.hub.cloud.values() if agent.mention is None):
+        return by is not None and by.type == "User" and role_at_least(repository.role_of(by), "write")
     member = isinstance(repository.owner, Organisation) and person.id in repository.owner.members
     return person.type == "User" and (member or repository.is_collaborator(person))
 
 
-def assign(hub: Sandbox, issue: Issue, people: Sequence[User], actor: User, via_app: App | None = None) -> None:
+def assign(
+    hub: Sandbox,
+    issue: Issue,
+    people: Sequence[User],
+    actor: User,
+    via_app: App | None = None,
+    assignment: dict[str, Any] | None = None,
+) -> None:
     """Assign people; one `assigned` for each new one. Those who cannot be assigned are left out silently."""
     for person in people:
-        if person in issue.assignees or not assignable(issue.repository, person):
+        if person in issue.assignees or not assignable(issue.repository, person, actor):
             continue
         if len(issue.assignees) == MAX_ASSIGNEES:
             return
         issue.assignees.append(person)
         events.record(hub, issue, "assigned", actor, via_app, _assignment(hub, person, actor))
         events.tell(hub, issue, "assigned", actor, assignee=render.user(hub, person))
+        for agent in hub.cloud.values():
+            if agent.account is person:
+                agent.assigned(hub, issue, actor, assignment or {})
 
 
 def unassign(hub: Sandbox, issue: Issue, people: Sequence[User], actor: User, via_app: App | None = None) -> None:
@@ -158,6 +173,9 @@ def unassign(hub: Sandbox, issue: Issue, people: Sequence[User], actor: User, vi
             issue.assignees.remove(person)
             events.record(hub, issue, "unassigned", actor, via_app, _assignment(hub, person, actor))
             events.tell(hub, issue, "unassigned", actor, assignee=render.user(hub, person))
+            for agent in hub.cloud.values():
+                if agent.account is person:
+                    agent.stop(issue)
 
 
 def lock(hub: Sandbox, issue: Issue, actor: User, reason: str | None, via_app: App | None = None) -> None:

@@ -123,6 +123,13 @@ class CodeVerbs(User):
         if not await self.hub.actions.rerun(run, self, failed_only=failed_only):
             raise ApiError(403, "This workflow is already running")
 
+    async def approves_runs(self, pull: PullRequest) -> None:
+        """Press "Approve and run workflows" below a pull request: what waits for it, on its head, runs."""
+        insist(self, pull.repository, "write")
+        for run in list(pull.repository.runs.values()):
+            if (run.head_sha, run.conclusion) == (pull.head_sha, "action_required"):
+                await self.hub.actions.rerun(run, self)
+
     async def cancels(self, run: WorkflowRun) -> None:
         """Stop a workflow run. Raises ApiError 409 when it is over."""
         insist(self, run.repository, "write")

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from adapters.agents.actions import ActionsAdapter
 from adapters.agents.contract import AgentAdapter, CannotStart, Services, Site, Started, Unavailable
+from adapters.agents.copilot import CopilotAdapter
 from adapters.agents.http import HttpAdapter
+from adapters.agents.mention import MentionAdapter
 from adapters.agents.pull import PullAdapter
 
-ADAPTERS: dict[str, AgentAdapter] = {"actions": ActionsAdapter(), "http": HttpAdapter(), "pull": PullAdapter()}
+ADAPTERS: dict[str, AgentAdapter] = {
+    "actions": ActionsAdapter(),
+    "copilot": CopilotAdapter(),
+    "http": HttpAdapter(),
+    "mention": MentionAdapter(),
+    "pull": PullAdapter(),
+}
 
 __all__ = ["ADAPTERS", "AgentAdapter", "CannotStart", "Services", "Site", "Started", "Unavailable"]

@@ -15,6 +15,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from adapters.github import GitHub
+from adapters.github.person import PersonGitHub
 from config.agent_kinds import AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent
 from core.signals import AgentSeen
@@ -31,6 +32,7 @@ class Services:
     keys: Mapping[str, SecretStr]
     urls: Mapping[str, str] = field(default_factory=dict)  # of presets
     internal: bool = False  # whether agents with a `url` may be on internal addresses
+    person: PersonGitHub | None = None  # GitHub as the person of GITHUB_USER_TOKEN sees it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Site:
     bot_id: int  # the numeric id of our bot user
     services: Services
     now: datetime
+    bot_login: str = ""  # `mcp-orchestrator[bot]`
+    server_url: str = "https://github.com"  # of GitHub's pages
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,13 +51,15 @@ async def start_agent(effect: StartAgent, errand: Errand) -> Sent:
 
 
 async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
-    """Ask how the attempt goes. No trace is no signal: the deadline that asked goes on running.
+    """Ask how the attempt goes. No trace is no signal, unless the probe tells why: the deadline goes on running.
 
     A service that is down cannot tell; one that says it has no credit left will not go on with the work.
     """
     try:
         adapter, spec = _adapter(errand, effect.agent)
         news = await through(errand, spec, lambda: adapter.poll(errand.site, spec, effect))
+        # Whoever never begins may be unable to: then it is said what a person must mend.
+        problems = () if news else await through(errand, spec, lambda: adapter.probe(errand.site, spec))
     except CannotStart as problem:
         log.warning("agent_not_asked", agent=effect.agent, task=effect.number, reason=str(problem))
         return Sent()
@@ -66,7 +68,8 @@ async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
     except Unavailable as problem:
         return Sent(signals=((effect.number, AgentUnavailable(effect.attempt, str(problem), problem.until)),))
     if news is None:
-        return Sent()
+        failed = AgentStartFailed(effect.attempt, " ".join(problems))
+        return Sent(signals=((effect.number, failed),) if problems else ())
     pull = await _delivered(news, effect.number, errand)
     return Sent(signals=((effect.number, pull), (effect.number, news)) if pull else ((effect.number, news),))
 

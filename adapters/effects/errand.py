@@ -71,7 +71,14 @@ class Errand:
     def site(self) -> Site:
         """The repository as agents' adapters see it."""
         return Site(
-            self.github, self.name, self.repository.default_branch, self.identity.bot_id, self.services, self.now
+            github=self.github,
+            repository=self.name,
+            default_branch=self.repository.default_branch,
+            bot_id=self.identity.bot_id,
+            services=self.services,
+            now=self.now,
+            bot_login=self.identity.login,
+            server_url=self.mirrors.server_url,
         )
 
 

@@ -9,7 +9,7 @@ from adapters.git import GitError, MergeError, merge_tree
 from adapters.github.errors import Conflict, Forbidden, Invalid, NotFound
 from adapters.github.pulls import MergeMethod
 from adapters.pull_facts import pull_facts
-from core.effects import MergePull, TryMerge
+from core.effects import MarkReady, MergePull, TryMerge
 from core.sanitise import mask_secrets, one_line
 from core.signals import MergeRefused, MergeTried, PullSeen
 
@@ -36,6 +36,13 @@ async def try_merge(effect: TryMerge, errand: Errand) -> Sent:
         files = tuple(file.path for file in result.files)
         tried = MergeTried(effect.pull_number, head_sha, base_sha, result.clean, files)
     return Sent(signals=((effect.number, tried),))
+
+
+async def mark_ready(effect: MarkReady, errand: Errand) -> Sent:
+    """Make a draft ready, unless it is; how it is then is read, so that a lost delivery delays nothing."""
+    await errand.github.mark_ready(errand.name, effect.pull_number)
+    now = await errand.github.get_pull(errand.name, effect.pull_number)
+    return Sent(signals=((effect.number, PullSeen(pull_facts(now), None, author_can_write=False)),))
 
 
 async def merge_pull(effect: MergePull, errand: Errand) -> Sent:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from adapters.github.caller import Caller, asked, parse, repository_parts
-from adapters.github.models import WorkflowDispatched, WorkflowJob, WorkflowRun
+from adapters.github.models import Workflow, WorkflowDispatched, WorkflowJob, WorkflowRun
 from adapters.github.operation import operation
 
 _ACTIONS: Final = "/repos/{owner}/{repo}/actions"
@@ -36,6 +36,14 @@ JOB_LOG: Final = operation(
     permission=("actions", "read"),
 )
 CANCEL: Final = operation("actions/cancel-workflow-run", "POST", _RUN + "/cancel", permission=("actions", "write"))
+WORKFLOWS: Final = operation(
+    "actions/list-repo-workflows",
+    "GET",
+    _ACTIONS + "/workflows",
+    permission=("actions", "read"),
+    query="per_page",
+    items="workflows",
+)
 DISPATCH: Final = operation(
     "repos/create-dispatch-event",
     "POST",
@@ -113,6 +121,10 @@ class ActionsOperations(Caller):
     async def cancel_run(self, repo: str, run_id: int) -> None:
         """Ask GitHub to cancel a run; Conflict when it has already ended."""
         await self._done(CANCEL, _run(repo, run_id))
+
+    async def list_workflows(self, repo: str) -> list[Workflow]:
+        """List the workflows that GitHub knows, disabled ones included."""
+        return await self._all(WORKFLOWS, Workflow, repository_parts(repo))
 
     async def create_dispatch(
         self, repo: str, event_type: str, client_payload: Mapping[str, object] | None = None

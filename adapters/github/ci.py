@@ -31,14 +31,14 @@ async def read_checks(github: GitHub, repo: str, sha: str, our_app: int, *, fina
     suites = [
         s
         for s in await github.list_check_suites(repo, sha)
-        if s.latest_check_runs_count and (s.app is None or s.app.id != our_app)
+        if (s.latest_check_runs_count or s.conclusion in _WAITING) and (s.app is None or s.app.id != our_app)
     ]
     runs = [r for r in await github.list_check_runs(repo, sha) if r.app is None or r.app.id != our_app]
     statuses = await github.combined_status(repo, sha)
     if not runs and not statuses.total_count and not suites:
         return ChecksSeen(sha, ChecksState.NONE if final else ChecksState.PENDING)
     unfinished = (
-        any(s.status != "completed" for s in suites)
+        any(s.status != "completed" or s.conclusion in _WAITING for s in suites)
         or any(r.status != "completed" or r.conclusion in _WAITING for r in runs)
         or (statuses.total_count and statuses.state == "pending")
     )

@@ -7,15 +7,18 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from pydantic import SecretStr
+
 from adapters.github.actions import ActionsOperations
 from adapters.github.app import AppOperations, InstallationOperations
 from adapters.github.checks import CheckOperations
 from adapters.github.exchange import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnBudget, OnCall, RetryPolicy, Timeouts
 from adapters.github.issues import IssueOperations
 from adapters.github.labels import LabelOperations
+from adapters.github.person import PersonGitHub
 from adapters.github.pulls import PullOperations
 from adapters.github.repositories import RepositoryOperations
-from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens
+from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens, PersonCredential
 from adapters.github.transport import Transport
 from adapters.github.users import UserOperations
 
@@ -82,6 +85,10 @@ class GitHubClient:
     def installation(self, installation_id: int) -> GitHub:
         """Give GitHub as this installation sees it; cheap, tokens are shared by all that have the same id."""
         return GitHub(self._transport, InstallationCredential(self._tokens, installation_id))
+
+    def person(self, token: SecretStr) -> PersonGitHub:
+        """Give GitHub as the person sees it whose token this is."""
+        return PersonGitHub(self._transport, PersonCredential(token))
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -155,6 +155,28 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, method: str, 
     # have.
     careful = UnexpectedAnswer if method.upper() in _READS else Unclear
     return careful(message, status=status, request_id=request_id)
+
+
+# GitHub's types of GraphQL errors, where they say what REST says by a status.
+_GRAPHQL: Final[dict[str, type[GitHubError]]] = {
+    "NOT_FOUND": NotFound,
+    "FORBIDDEN": Forbidden,
+    "INSUFFICIENT_SCOPES": Forbidden,
+    "UNPROCESSABLE": Invalid,
+}
+
+
+def classify_graphql(errors: Sequence[Mapping[str, object]], data: object) -> GitHubError:
+    """Give the error for a GraphQL answer with `errors`.
+
+    Where nothing at all was answered and all errors are of one known type, it is the error that REST would give. Else
+    it is a GraphQLError, which keeps the partial data: what was asked may have been answered, or done, in part.
+    """
+    texts = tuple(str(error.get("message", "unknown error"))[:_MESSAGE_LENGTH] for error in errors[:20])
+    kinds = {str(error.get("type")) for error in errors}
+    answered = isinstance(data, Mapping) and any(value is not None for value in data.values())
+    kind = _GRAPHQL.get(kinds.pop()) if len(kinds) == 1 and not answered else None
+    return kind("; ".join(texts), status=200) if kind else GraphQLError(texts, data)
 
 
 def _rate_limit(

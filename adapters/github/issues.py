@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
 from adapters.github.caller import Caller, asked, given, repository_parts
 from adapters.github.errors import NotFound
-from adapters.github.models import Comment, Issue, Reaction
+from adapters.github.models import Comment, Issue, IssueEvent, Reaction
 from adapters.github.operation import operation
 
 State = Literal["open", "closed", "all"]
@@ -53,6 +53,29 @@ REACT: Final = operation(
     _COMMENT + "/reactions",
     permission=("issues", "write"),
     body="content",
+)
+REACTIONS: Final = operation(
+    "reactions/list-for-issue", "GET", _ISSUE + "/reactions", permission=("issues", "read"), query="per_page"
+)
+COMMENT_REACTIONS: Final = operation(
+    "reactions/list-for-issue-comment",
+    "GET",
+    _COMMENT + "/reactions",
+    permission=("issues", "read"),
+    query="per_page",
+)
+ADD_ASSIGNEES: Final = operation(
+    "issues/add-assignees",
+    "POST",
+    _ISSUE + "/assignees",
+    permission=("issues", "write"),
+    body="assignees agent_assignment",
+)
+REMOVE_ASSIGNEES: Final = operation(
+    "issues/remove-assignees", "DELETE", _ISSUE + "/assignees", permission=("issues", "write"), body="assignees"
+)
+EVENTS: Final = operation(
+    "issues/list-events", "GET", _ISSUE + "/events", permission=("issues", "read"), query="per_page"
 )
 BLOCKED_BY: Final = operation(
     "issues/list-dependencies-blocked-by",
@@ -138,6 +161,29 @@ class IssueOperations(Caller):
     async def react_to_comment(self, repo: str, comment_id: int, content: ReactionContent) -> Reaction:
         """React to a comment; doing it twice changes nothing."""
         return await self._one(REACT, Reaction, _comment(repo, comment_id), body={"content": content})
+
+    async def issue_reactions(self, repo: str, number: int) -> list[Reaction]:
+        """List the reactions to an issue or pull request."""
+        return await self._all(REACTIONS, Reaction, _at(repo, number))
+
+    async def comment_reactions(self, repo: str, comment_id: int) -> list[Reaction]:
+        """List the reactions to a comment."""
+        return await self._all(COMMENT_REACTIONS, Reaction, _comment(repo, comment_id))
+
+    async def add_assignees(
+        self, repo: str, number: int, logins: Sequence[str], *, agent: Mapping[str, str] | None = None
+    ) -> Issue:
+        """Assign people, or a coding agent with its `agent_assignment`; whoever cannot be is left out silently."""
+        body = given(assignees=list(logins), agent_assignment=dict(agent) if agent else None)
+        return await self._one(ADD_ASSIGNEES, Issue, _at(repo, number), body=body)
+
+    async def remove_assignees(self, repo: str, number: int, logins: Sequence[str]) -> Issue:
+        """Take assigned people or agents off."""
+        return await self._one(REMOVE_ASSIGNEES, Issue, _at(repo, number), body={"assignees": list(logins)})
+
+    async def issue_events(self, repo: str, number: int) -> list[IssueEvent]:
+        """List what happened to an issue or pull request, oldest first; comments are not among it."""
+        return await self._all(EVENTS, IssueEvent, _at(repo, number))
 
     async def blocked_by(self, repo: str, number: int) -> list[Issue]:
         """List the issues that block this one (GitHub's dependencies), also in other repositories."""

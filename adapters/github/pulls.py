@@ -48,6 +48,11 @@ UPDATE_BRANCH: Final = operation(
     permission=("pull_requests", "write"),
     body="expected_head_sha",
 )
+_READY: Final = """
+mutation Ready($pull: ID!) {
+  markPullRequestReadyForReview(input: {pullRequestId: $pull}) { pullRequest { number } }
+}
+"""
 
 
 class PullOperations(Caller):
@@ -99,6 +104,12 @@ class PullOperations(Caller):
         """
         body = given(sha=sha, merge_method=method, commit_title=title, commit_message=message)
         return await self._one(MERGE, MergeOutcome, _at(repo, number), body=body)
+
+    async def mark_ready(self, repo: str, number: int) -> None:
+        """Make a draft a pull request that can be merged; nothing to do for one that is none. By GraphQL alone."""
+        pull = await self.get_pull(repo, number)
+        if pull.draft:
+            await self._transport.graphql(_READY, {"pull": pull.node_id}, self._credential)
 
     async def update_branch(self, repo: str, number: int, *, expected_head_sha: str) -> None:
         """Ask GitHub to merge the base into the head; it does so later. Invalid when the head moved or it

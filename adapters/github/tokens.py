@@ -15,6 +15,7 @@ import jwt
 from cachetools import TLRUCache
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import SecretStr
 
 from adapters.github.models import InstallationToken
 
@@ -125,6 +126,28 @@ class InstallationTokens:
         self._in_flight.pop(installation_id, None)
         if not task.cancelled():
             task.exception()  # marks it as seen when every caller has been cancelled meanwhile
+
+
+class PersonCredential:
+    """A person, by a token that the operator gave; it cannot be renewed by us."""
+
+    name = "person"
+
+    def __init__(self, token: SecretStr) -> None:
+        self._token = token
+
+    @property
+    def is_apps(self) -> bool:
+        """Whether the token is an App's own, of an installation or a run (`ghs_…`, or a JWT), and so no person's."""
+        text = self._token.get_secret_value()
+        return text.startswith("ghs_") or text.count(".") == 2
+
+    async def token(self) -> str:
+        """Give the token."""
+        return self._token.get_secret_value()
+
+    def forget(self, token: str) -> None:
+        """GitHub refused it: there is no other."""
 
 
 class InstallationCredential:

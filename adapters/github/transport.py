@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
-from adapters.github.errors import GraphQLError, Unclear, UnexpectedAnswer, classify
+from adapters.github.errors import Unclear, UnexpectedAnswer, classify, classify_graphql
 from adapters.github.exchange import (
     CHUNK,
     DEFAULT_RETRY,
@@ -163,8 +163,8 @@ class Transport:
     async def graphql(self, query: str, variables: Mapping[str, object], credential: Credential) -> dict[str, object]:
         """Run a GraphQL query and give its `data`.
 
-        Raises GraphQLError, which keeps partial data, when the answer holds `errors`; RateLimited when they
-        say so. A text with the word `mutation` counts as a write.
+        Raises GraphQLError, which keeps partial data, when the answer holds `errors`; RateLimited, NotFound, Forbidden
+        and the like when they say so and nothing was answered. A text with the word `mutation` counts as a write.
         """
         body = json.dumps({"query": query, "variables": dict(variables)}).encode()
         writes = re.search(r"\bmutation\b", query) is not None
@@ -190,7 +190,7 @@ class Transport:
                 limited = classify(429, {}, json.dumps({"message": "; ".join(texts)}).encode(), "POST", self._now())
                 limited.operation = "graphql"
                 raise limited
-            failure = GraphQLError(texts, answer.get("data"), status=status)
+            failure = classify_graphql(listed, answer.get("data"))
             failure.operation = "graphql"
             raise failure
         data = answer.get("data")

@@ -9,6 +9,7 @@ from adapters.github.models import User
 from adapters.github.operation import operation
 
 GET_USER: Final = operation("users/get-by-username", "GET", "/users/{username}", permission=None)
+ME: Final = operation("users/get-authenticated", "GET", "/user", permission=None)
 
 
 class UserOperations(Caller):
@@ -17,3 +18,7 @@ class UserOperations(Caller):
     async def get_user(self, login: str) -> User:
         """Give the account that has this login now; `id` is what lasts."""
         return await self._one(GET_USER, User, {"username": login})
+
+    async def get_me(self) -> User:
+        """Give the account whose token this is; Forbidden for an App's."""
+        return await self._one(ME, User, {})

@@ -11,7 +11,7 @@ from core.decide.attempts import end_attempt, end_review, give_up
 from core.decide.draft import Draft
 from core.decide.leases import grant, lost_at, seal
 from core.decide.readying import settle
-from core.effects import StartAgent
+from core.effects import MarkReady, StartAgent
 from core.events import EventType
 from core.lifecycle import Trigger, allows
 from core.sanitise import clean, defuse, mask_secrets, one_line
@@ -75,6 +75,8 @@ def start_failed(draft: Draft, signal: AgentStartFailed) -> None:
     lease = draft.task.lease_of(signal.attempt)
     if lease is None or not _awaited(draft, lease):
         return
+    if lease.acknowledged_at:
+        return  # it has begun all the same: the answer to its start was lost, or the question came late
     details = defuse(clean(mask_secrets(signal.reason), REASON_LIMIT))
     feedback = Feedback(f"start:{signal.attempt}", f"{lease.agent} could not be started", details, draft.now)
     give_up(draft, lease, feedback, outcome="silent", cancel=False, why=details)
@@ -186,6 +188,8 @@ def _ended(draft: Draft, signal: AgentSeen, lease: Lease) -> None:
     task = draft.task
     handed_in = task.pull is not None or not allows(task.status, Trigger.SENT_BACK)
     if lease.role is Role.IMPLEMENT and handed_in:
+        if task.pull and task.pull.open and task.pull.draft and signal.state is SessionState.DELIVERED:
+            draft.want(MarkReady(task.number, task.pull.number, task.pull.head_sha))
         return  # what becomes of it, the pull request tells
     run = f"[The run]({signal.url})" if signal.url else "The run"
     if signal.state is SessionState.DELIVERED:

@@ -9,11 +9,12 @@ from core.decide.agents import late, show_life
 from core.decide.attempts import end_attempt, end_review, send_back
 from core.decide.draft import Draft
 from core.decide.finish import evaluate
-from core.effects import ClosePull, ReadChecks, TryMerge
+from core.effects import ClosePull, Comment, ReadChecks, TryMerge
 from core.events import EventType
 from core.lifecycle import Trigger, allows
 from core.signals import PullFacts, PullSeen
 from core.task import ChecksState, Feedback, Flag, Pull, Role, Status
+from core.texts import not_theirs
 
 
 def seen(draft: Draft, signal: PullSeen) -> None:
@@ -32,7 +33,10 @@ def seen(draft: Draft, signal: PullSeen) -> None:
         if facts.open and _may_link(draft, signal):
             _link(draft, facts)
         elif facts.open:
-            late(draft, signal.attempt, pull=facts.number, branch=facts.branch, head=facts.head_sha)
+            by = signal.workers[0] if signal.workers and len(signal.workers) == 1 else None
+            late(draft, signal.attempt, by=by, pull=facts.number, branch=facts.branch, head=facts.head_sha)
+            if signal.attempt is None and signal.workers is not None and not _holds(draft, signal.workers):
+                draft.want(Comment(facts.number, "not-theirs", not_theirs(task, signal.workers)))
     elif not facts.open:
         _closed(draft, signal, current)
     else:
@@ -49,12 +53,21 @@ def _may_link(draft: Draft, signal: PullSeen) -> bool:
     if lease and lease.role is Role.PLAN and signal.pull.draft:
         return False  # the plan is still being made; a sketch beside it changes nothing
     facts = signal.pull
+    if signal.workers is not None and (
+        not _holds(draft, signal.workers) or facts.number in {a.pull for a in task.history}
+    ):
+        return False  # of an agent that does not hold the task, or did so in an earlier attempt
     if facts.draft and not (lease and (facts.author.is_bot or facts.author.id == lease.holder_id)):
         return False  # a person's sketch takes nothing out of anybody's hands
     if any(a.pull == facts.number and a.feedback and a.feedback.sha == facts.head_sha for a in task.history):
         return False  # the very commit that was found wanting
     # The branch does not say: a writer's pull request counts (with or without a lease), a stranger's does not.
     return signal.author_can_write
+
+
+def _holds(draft: Draft, agents: tuple[str, ...]) -> bool:
+    lease = draft.task.lease
+    return lease is not None and lease.holder_id is None and lease.agent in agents
 
 
 def _carry(draft: Draft, facts: PullFacts) -> None:

@@ -66,7 +66,7 @@ def _ask_or_give_up(draft: Draft, lease: Lease, what: str) -> None:
     last_sign = lease.last_heard_at
     if lease.polled_at is None or lease.polled_at <= last_sign:
         draft.set_lease(lease, polled_at=draft.now)
-        draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.session))
+        draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.session, lease.since))
         return
     _silent(draft, lease, what, draft.now - last_sign)
 

@@ -32,8 +32,10 @@ DONE_CHECK = "definition-of-done"
 CONFLICT_CHECK = "conflict-first"
 CONFIG_CHECK = "orchestrator-config"
 CARD_MARKER = "<!-- orchestrator:card "
+KEY_MARKER = "<!-- orchestrator:key "
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
 COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
+HANDOFF_PAGE = 50_000  # characters of a hand-off in one comment, beside what stands around it
 PACKET_CHUNK = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
 
 # A failing heartbeat or a running check changes by the minute; the card shows only what stays true for a while,
@@ -167,7 +169,7 @@ def _card_marker(task: Task) -> str:
 
 def comment_marker(key: str) -> str:
     """The hidden line by which a comment of ours is found again before it is written a second time."""
-    return f"<!-- orchestrator:key {base64.urlsafe_b64encode(key.encode()).decode()} -->"
+    return f"{KEY_MARKER}{base64.urlsafe_b64encode(key.encode()).decode()} -->"
 
 
 def feedback_comment(task: Task, feedback: Feedback) -> str:
@@ -185,9 +187,60 @@ def escalation(task: Task, reason: str, policy: RepositoryConfig) -> str:
     return _render("escalation", task=task, reason=reason, to=policy.escalation.to)
 
 
+def not_theirs(task: Task, agents: Sequence[str]) -> str:
+    """Says below an agent's pull request why it is not taken as the work on the task."""
+    names = " or ".join(f"`{name}`" for name in agents)
+    return _render("not_theirs", task=task, agents=names, holder=task.lease.agent if task.lease else None)
+
+
 def handoff(packet: dict[str, Any]) -> str:
     """The hand-off packet as Markdown, for people and for agents that are addressed in comments."""
     return _render("handoff", p=packet)
+
+
+def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE) -> tuple[str, ...]:
+    """The hand-off for agents that read comments, whole: in comments of its own where it is over `limit` characters.
+
+    Empty where it is not: then it travels inside the text that calls the agent.
+    """
+    text = _TEMPLATES.get_template("handoff.md.j2").render(p=packet).strip()
+    if len(text) <= limit:
+        return ()
+    chunks, rest = [], text
+    while rest:
+        whole = rest[:HANDOFF_PAGE].rpartition("\n")[0] if len(rest) > HANDOFF_PAGE else rest
+        chunk = whole or rest[:HANDOFF_PAGE]
+        chunks.append(chunk)
+        rest = rest[len(chunk) :].lstrip("\n")
+    return tuple(
+        _render("handoff_page", p=packet, text=chunk, part=part, total=len(chunks))
+        for part, chunk in enumerate(chunks, 1)
+    )
+
+
+def mention(packet: dict[str, Any], name: str, pages: Sequence[str] = ()) -> str:
+    """The comment that calls an agent to its task; `pages` are the addresses of a hand-off that is in comments."""
+    return _render("mention", p=packet, mention=name, pages=pages, handoff=handoff(packet) if not pages else "")
+
+
+def instructions(packet: dict[str, Any], pages: Sequence[str] = ()) -> str:
+    """The hand-off for an agent that is assigned to the issue."""
+    return _render("instructions", p=packet, pages=pages, handoff=handoff(packet) if not pages else "")
+
+
+def addressed(name: str, text: str) -> str:
+    """Feedback for an agent that listens to its name; the text comes from elsewhere and calls nobody."""
+    return f"{name} {defuse(text)}"
+
+
+def stop(name: str, number: int, attempt: int) -> str:
+    """Asks an agent to stop."""
+    return _render("stop", mention=name, number=number, attempt=attempt)
+
+
+def is_marked(body: str) -> bool:
+    """Whether a comment ends with our marker: we wrote it, be it in a person's name (or somebody pretends so)."""
+    return body.rstrip().rpartition("\n")[2].startswith(KEY_MARKER)
 
 
 def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[str, ...]:

@@ -91,6 +91,12 @@ class Actions(Catalogue):
             except ExpressionError as error:
                 run.display_title = f"{title} ({error})"
         repository.runs[run.id] = run
+        if any(agent.account is actor for agent in self.hub.cloud.values() if agent.mention is None):
+            # Nothing runs for an agent that GitHub itself lends until a person has looked at what it pushed.
+            self.plans[run.id] = Plan(file)
+            announce.run_requested(self.hub, run)
+            announce.run_completed(self.hub, run, "action_required")
+            return run
         await self._begin(run, file, file.jobs)
         return run
 

@@ -1,16 +1,22 @@
 """Scripted agents: they take the work that is dispatched and do what a test wrote for them."""
 
+from sandbox.agents.cloud import COPILOT_ID, COPILOT_LOGIN, CloudAgent, CloudWork, WorksInDraft
 from sandbox.agents.scripted import AgentCrash, AgentWork, JobWork, ScriptedAgent
 from sandbox.agents.scripts import Crashes, FinishesWithoutPull, Nonsense, Stalls, WritesFiles
 
 __all__ = [
+    "COPILOT_ID",
+    "COPILOT_LOGIN",
     "AgentCrash",
     "AgentWork",
+    "CloudAgent",
+    "CloudWork",
     "Crashes",
     "FinishesWithoutPull",
     "JobWork",
     "Nonsense",
     "ScriptedAgent",
     "Stalls",
+    "WorksInDraft",
     "WritesFiles",
 ]

@@ -147,7 +147,8 @@ async def add_assignees(call: Call) -> Reply:
     """Assign people; those who cannot be are left out silently."""
     issue = call.issue()
     people = _people(call, call.field("assignees", list) or [], strict=False)
-    issues.assign(call.hub, issue, people, call.actor, call.via_app)
+    assignment: dict[str, Any] | None = call.field("agent_assignment", dict)
+    issues.assign(call.hub, issue, people, call.actor, call.via_app, assignment)
     return Reply(201, render.issue(call.hub, issue))
 
 
@@ -155,7 +156,7 @@ async def add_assignees(call: Call) -> Reply:
 async def remove_assignees(call: Call) -> Reply:
     """Take people off."""
     issue = call.issue()
-    people = _people(call, call.field("assignees", list) or [], strict=False)
+    people = [one for one in issue.assignees if one.login in (call.field("assignees", list) or [])]
     issues.unassign(call.hub, issue, people, call.actor, call.via_app)
     return Reply(200, render.issue(call.hub, issue))
 
@@ -212,7 +213,7 @@ def _people(call: Call, asked: list[Any], *, strict: bool = True) -> list[User]:
     for one in asked:
         login = one.get("login") if isinstance(one, dict) else one
         person = call.hub.users.get(str(login).lower())
-        if person is not None and issues.assignable(call.repository, person):
+        if person is not None and issues.assignable(call.repository, person, call.actor):
             found[person.id] = person
         elif strict:
             raise invalid("Issue", "assignees", "invalid")

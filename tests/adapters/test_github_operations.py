@@ -18,6 +18,7 @@ from github_server import INSTALLATION, START, Asked, Server, comment, github, i
 from adapters.github import OPERATIONS, GitHub, GitHubClient, Operation, errors
 from adapters.github.caller import timestamp
 from adapters.github.operation import operation
+from sandbox.overlay import merge
 
 Json = dict[str, Any]
 
@@ -25,8 +26,10 @@ Json = dict[str, Any]
 @cache
 def description() -> Json:
     """GitHub's description of its REST API, as kept with the tests."""
-    path = Path(__file__).parents[1] / "data" / "github" / "rest-api.json"
-    return dict(json.loads(path.read_text()))
+    data = Path(__file__).parents[1] / "data" / "github"
+    whole: Json = json.loads((data / "rest-api.json").read_text())
+    merge(whole, json.loads((data / "documented.json").read_text()))
+    return whole
 
 
 def resolved(part: Json) -> Json:
@@ -78,7 +81,7 @@ def test_permissions_are_named_as_the_manifest_names_them() -> None:
             assert access in known[name]["enum"]
             assert one.method == "GET" or access == "write"
         else:
-            assert one.path.startswith(("/app", "/users/"))
+            assert one.path.startswith(("/app", "/user", "/users/"))
 
 
 def test_an_operation_is_declared_once() -> None:
@@ -160,6 +163,20 @@ CALLS: dict[str, tuple[Act, object]] = {
         lambda gh: gh.react_to_comment(R, 5, "eyes"),
         {"id": 1, "content": "eyes", "user": USER},
     ),
+    "reactions/list-for-issue": (
+        lambda gh: gh.issue_reactions(R, 1),
+        [{"id": 1, "content": "eyes", "user": USER, "created_at": "2026-01-31T12:00:00Z"}],
+    ),
+    "reactions/list-for-issue-comment": (lambda gh: gh.comment_reactions(R, 5), [{"id": 1, "content": "eyes"}]),
+    "issues/add-assignees": (
+        lambda gh: gh.add_assignees(R, 1, ["copilot-swe-agent[bot]"], agent={"target_repo": R, "base_branch": "main"}),
+        issue(),
+    ),
+    "issues/remove-assignees": (lambda gh: gh.remove_assignees(R, 1, ["ada"]), issue()),
+    "issues/list-events": (
+        lambda gh: gh.issue_events(R, 1),
+        [{"id": 1, "event": "assigned", "actor": USER, "assignee": USER, "created_at": "2026-01-31T12:00:00Z"}],
+    ),
     "issues/list-dependencies-blocked-by": (lambda gh: gh.blocked_by(R, 1), [issue()]),
     "issues/get-parent": (lambda gh: gh.parent(R, 1), issue()),
     "issues/list-sub-issues": (lambda gh: gh.sub_issues(R, 1), [issue()]),
@@ -237,6 +254,10 @@ CALLS: dict[str, tuple[Act, object]] = {
     ),
     "actions/download-job-logs-for-workflow-run": (lambda gh: gh.job_log_tail(R, 1, 100), "log"),
     "actions/cancel-workflow-run": (lambda gh: gh.cancel_run(R, 1), {}),
+    "actions/list-repo-workflows": (
+        lambda gh: gh.list_workflows(R),
+        {"total_count": 1, "workflows": [{"id": 1, "name": "a", "path": ".github/workflows/a.yml", "state": "active"}]},
+    ),
     "repos/create-dispatch-event": (lambda gh: gh.create_dispatch(R, "agent-task", {"a": 1}), None),
     "actions/create-workflow-dispatch": (
         lambda gh: gh.workflow_dispatch(R, "agent.yml", ref="main", inputs={"a": "b"}),
@@ -264,6 +285,7 @@ CALLS: dict[str, tuple[Act, object]] = {
         lambda gh: gh.permission_of(R, "dependabot[bot]"),
         {"permission": "write", "role_name": "maintain", "user": USER},
     ),
+    "users/get-authenticated": (lambda gh: gh.get_me(), USER),
     "users/get-by-username": (lambda gh: gh.get_user("mcp-orchestrator[bot]"), USER),
     "apps/list-repos-accessible-to-installation": (
         lambda gh: gh.installation_repositories(),

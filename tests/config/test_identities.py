@@ -4,7 +4,7 @@ from config.identities import is_of_family, load_identities
 
 
 def test_accounts_are_known_by_number() -> None:
-    table = load_identities()
+    table = {one.id: name for name, one in load_identities().items()}
     assert table[209825114] == "claude"
     assert len(table) == 6, "no number stands for two"
 

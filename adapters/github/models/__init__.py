@@ -16,11 +16,12 @@ from adapters.github.models.checks import (
     CommitStatus,
     JobStep,
     PullRef,
+    Workflow,
     WorkflowDispatched,
     WorkflowJob,
     WorkflowRun,
 )
-from adapters.github.models.issues import Comment, Issue, Reaction
+from adapters.github.models.issues import Comment, Issue, IssueEvent, Reaction
 from adapters.github.models.pulls import (
     Branch,
     BranchEnd,
@@ -59,6 +60,7 @@ __all__ = [
     "Installation",
     "InstallationToken",
     "Issue",
+    "IssueEvent",
     "JobStep",
     "Label",
     "MergeOutcome",
@@ -71,6 +73,7 @@ __all__ = [
     "Review",
     "Signature",
     "User",
+    "Workflow",
     "WorkflowDispatched",
     "WorkflowJob",
     "WorkflowRun",

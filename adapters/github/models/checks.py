@@ -90,6 +90,15 @@ class CombinedStatus(GitHubModel):
     statuses: tuple[CommitStatus, ...] = ()
 
 
+class Workflow(GitHubModel):
+    """A workflow: `path` is its file, `state` `active` or why it starts no more (`disabled_manually`, …)."""
+
+    id: int
+    name: str = ""
+    path: str
+    state: str
+
+
 class WorkflowRun(GitHubModel):
     """A run of a workflow; `path` is its file, possibly followed by `@ref`."""
 

@@ -61,8 +61,19 @@ class Comment(GitHubModel):
 
 
 class Reaction(GitHubModel):
-    """A reaction to a comment."""
+    """A reaction to an issue or a comment."""
 
     id: int
     content: str
     user: User | None = None
+    created_at: AwareDatetime | None = None
+
+
+class IssueEvent(GitHubModel):
+    """A line of the history of an issue or pull request: `assigned`, `labeled`, `closed`, …"""
+
+    id: int
+    event: str
+    actor: User | None = None
+    assignee: User | None = None
+    created_at: AwareDatetime

@@ -34,6 +34,8 @@ class PullRequest(GitHubModel):
     head: BranchEnd
     base: BranchEnd
     user: User | None = None
+    node_id: str = ""
+    requested_reviewers: tuple[User, ...] = ()
     author_association: str = "NONE"
     labels: tuple[Label, ...] = ()
     html_url: str

@@ -1,0 +1,158 @@
+"""The mention adapter: agents that listen to a name in comments (`@codex`, `@cursor`, `@claude`).
+
+The hand-off is a comment of ours with the name in it, and the id of that comment is the session. Such agents answer
+as an account of their own: with eyes on the comment, with comments, with a pull request from a branch of their own.
+Whether they listen to a bot at all differs; `comment_as: person` lets a person's comment call them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from adapters.agents.contract import CannotStart, Site, Started
+from adapters.agents.pages import pulls_of, steering_key, write_once, write_pages
+from adapters.github.errors import Forbidden, Gone, Invalid, NotFound, Unauthorised
+from adapters.github.issues import IssueOperations
+from adapters.github.models import Comment, User
+from config.agent_kinds import AgentBase, MentionAgent
+from config.identities import account_of
+from core.effects import CancelAgent, PollAgent, StartAgent
+from core.signals import AgentSeen
+from core.task import SessionState
+from core.texts import HANDOFF_PAGE, addressed, comment_marker, mention, stop
+
+# These agents work for minutes and tell little: one of which nothing was seen for so long is gone.
+QUIET_FOR = timedelta(hours=1)
+
+_NOBODY = (
+    "`comment_as: person` needs a token of a person: set `GITHUB_USER_TOKEN`, or let the App write (`comment_as: app`)."
+)
+_AN_APP = "`GITHUB_USER_TOKEN` is the token of an App, so `comment_as: person` cannot be: set a personal access token."
+_EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it has expired or was revoked. Make a new one."
+
+
+class MentionAdapter:
+    """Calls agents by their name."""
+
+    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+        """Whether there is somebody to write the comment. Whether the agent listens, only its answer tells."""
+        settings, person = _settings(spec), site.services.person
+        if settings.comment_as == "app":
+            return ()
+        if person is None:
+            return (_NOBODY,)
+        if person.is_apps:
+            return (_AN_APP,)
+        try:
+            await person.me()
+        except (Unauthorised, Forbidden):
+            return (_EXPIRED,)
+        return ()
+
+    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+        """Write the comment that calls it, once."""
+        settings = _settings(spec)
+        if problems := await self.probe(site, spec):
+            raise CannotStart(" ".join(problems))
+        writer, author = await _writer(site, settings)
+        pages = await write_pages(site, order.packet, order.number, order.attempt, HANDOFF_PAGE)
+        text = mention(order.packet, settings.mention, pages)
+        try:
+            said = await write_once(site, writer, author, order.number, _key(order.number, order.attempt), text)
+        except (Forbidden, Invalid, Gone) as error:
+            raise CannotStart(f"GitHub refused the comment that calls {settings.mention}: {error}") from error
+        return Started(str(said.id), said.html_url)
+
+    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+        """Look for its pull request, its reaction and its comments since it was called."""
+        settings = _settings(spec)
+        try:
+            said = await _call(site, settings, order.number, order.attempt, order.session)
+            if said is None:
+                return None
+            account = account_of(order.agent, spec)
+            if account is not None:
+                for pull in await pulls_of(site, account, order.number, said.created_at):
+                    state = SessionState.WORKING if pull.draft else SessionState.DELIVERED
+                    return AgentSeen(
+                        order.attempt, state, pull.updated_at, str(said.id), pull.html_url, pull=pull.number
+                    )
+            signs = [
+                *(
+                    reaction.created_at
+                    for reaction in await site.github.comment_reactions(site.repository, said.id)
+                    if reaction.created_at and _is_its(reaction.user, account)
+                ),
+                *(
+                    comment.updated_at
+                    for comment in await site.github.list_comments(site.repository, order.number, since=said.created_at)
+                    if _is_its(comment.user, account) and not (comment.user and comment.user.id == site.bot_id)
+                ),
+            ]
+        except (NotFound, Gone):
+            return None
+        last = max(signs, default=None)
+        if last is None or site.now - last > QUIET_FOR:
+            return None
+        return AgentSeen(order.attempt, SessionState.WORKING, last, str(said.id), said.html_url)
+
+    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
+        """Speak to it below its pull request, or below the issue while there is none."""
+        settings = _settings(spec)
+        writer, author = await _writer(site, settings)
+        account = account_of(order.agent, spec)
+        pulls = await pulls_of(site, account, order.number, order.since) if account is not None else []
+        where = pulls[0].number if pulls else order.number
+        key = steering_key(order.number, order.attempt, text)
+        await write_once(site, writer, author, where, key, addressed(settings.mention, text))
+        return True
+
+    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+        """Ask it to stop, once, and only if it was called."""
+        settings = _settings(spec)
+        try:
+            if await _call(site, settings, order.number, order.attempt, order.session) is None:
+                return
+            writer, author = await _writer(site, settings)
+            text = stop(settings.mention, order.number, order.attempt)
+            await write_once(site, writer, author, order.number, f"stop:{order.number}:{order.attempt}", text)
+        except (NotFound, Gone):
+            return
+
+
+def _settings(spec: AgentBase) -> MentionAgent:
+    if not isinstance(spec, MentionAgent):
+        raise CannotStart(f"the mention adapter cannot start an agent of kind {type(spec).__name__}")
+    return spec
+
+
+async def _writer(site: Site, settings: MentionAgent) -> tuple[IssueOperations, int]:
+    """Who writes the comments, and their numeric id."""
+    if settings.comment_as == "app":
+        return site.github, site.bot_id
+    if site.services.person is None or site.services.person.is_apps:
+        raise CannotStart(_NOBODY)
+    return site.services.person, (await site.services.person.me()).id
+
+
+def _key(number: int, attempt: int) -> str:
+    return f"mention:{number}:{attempt}"
+
+
+async def _call(site: Site, settings: MentionAgent, number: int, attempt: int, session: str | None) -> Comment | None:
+    """The comment by which it was called to this attempt."""
+    if session is not None:
+        return await site.github.get_comment(site.repository, int(session))
+    _, author = await _writer(site, settings)
+    marker = comment_marker(_key(number, attempt))
+    for comment in await site.github.list_comments(site.repository, number):
+        if comment.user and comment.user.id == author and comment.body.rstrip().endswith(marker):
+            return comment
+    return None
+
+
+def _is_its(user: User | None, account: int | None) -> bool:
+    """Whether this is the agent; where its account is not known, any bot may be it."""
+    if user is None:
+        return False
+    return user.id == account if account is not None else user.type == "Bot"

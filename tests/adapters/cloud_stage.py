@@ -1,0 +1,135 @@
+"""A stage for agents that live on GitHub: a repository, a task, our App's view of it, and a person's token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from adapters.agents import Site
+from adapters.github import GitHubClient
+from adapters.github.exchange import RetryPolicy
+from config.agent_kinds import AgentBase
+from core.effects import CancelAgent, PollAgent, StartAgent
+from sandbox import Contract, Sandbox, TurnedClock
+from sandbox.agents import CloudAgent, Stalls
+from sandbox.people import Person
+from sandbox.world import App, Issue, PullRequest, Repository
+from tests.builders import NO_SERVICES, NOW
+
+DATA = Path(__file__).parents[1] / "data" / "github"
+NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
+PERMISSIONS = {"actions": "write", "contents": "write", "issues": "write", "pull_requests": "write"}
+PACKET: dict[str, Any] = {
+    "version": 1,
+    "sealed_at": NOW.isoformat(),
+    "repository": "acme/shop",
+    "task": {"number": 1, "title": "Add a total @everybody", "url": "https://x/1", "priority": "P1"},
+    "role": "implement",
+    "base": "main",
+    "goal": "The cart shows @copilot and @codex what it costs.",
+    "criteria": ["total([1, 2]) is 3"],
+    "definition_of_done": [],
+    "plan": {"kind": "functional", "reason": "it says `shows`", "steps": ["Red", "Green", "Refactor"]},
+    "required": ["python"],
+    "preferred": [],
+    "files": ["cart.py"],
+    "dependencies": [],
+    "notes": "",
+    "estimate": "",
+    "history": [],
+    "feedback": None,
+    "report": {"pull_request": "Open a pull request.", "closing_line": "Closes #1"},
+}
+
+
+@dataclass
+class Stage:
+    """What a test has at hand."""
+
+    hub: Sandbox
+    clock: TurnedClock
+    client: GitHubClient
+    app: App
+    shop: Repository
+    issue: Issue
+    alice: Person
+    site: Site
+    spec: AgentBase
+    agent: CloudAgent
+
+    def order(self, attempt: int = 1, **more: Any) -> StartAgent:
+        """A start of an attempt that begins now."""
+        number = self.issue.number
+        sealed = PACKET | {"attempt": attempt, "agent": self.name, "branch": f"task/{number}-{attempt}"} | more
+        return StartAgent(number, attempt, self.name, sealed, self.hub.now())
+
+    @property
+    def name(self) -> str:
+        """What the configuration calls the agent."""
+        return next(name for name, agent in self.hub.cloud.items() if agent is self.agent)
+
+    def poll(self, session: str | None, attempt: int = 1) -> PollAgent:
+        """A question after an attempt."""
+        return PollAgent(self.issue.number, attempt, self.name, session)
+
+    def cancel(self, session: str | None, attempt: int = 1) -> CancelAgent:
+        """The end of an attempt."""
+        return CancelAgent(self.issue.number, attempt, self.name, session)
+
+    async def later(self, **duration: float) -> None:
+        """Turn the clock, also for the site."""
+        self.clock.advance(timedelta(**duration).total_seconds())
+        await self.hub.settled()
+        self.site = replace(self.site, now=self.hub.now())
+
+    def with_token(self, token: str | None) -> Site:
+        """The site of an operator who gave this token."""
+        person = self.client.person(SecretStr(token)) if token else None
+        return replace(self.site, services=replace(NO_SERVICES, person=person))
+
+    @property
+    def pull(self) -> PullRequest:
+        """The newest pull request."""
+        return self.shop.pulls()[-1]
+
+
+@asynccontextmanager
+async def opened(root: Path, spec: AgentBase, name: str, account: int, **how: Any) -> AsyncIterator[Stage]:
+    """A stage with one agent; it stalls unless a script is given. Requests are checked by GitHub's description."""
+    clock = TurnedClock(NOW)
+    async with Sandbox(root / "hub", clock=clock, contract=Contract.load(DATA)) as hub:
+        shop = hub.repository("acme/shop", files={"a.txt": "1\n"})
+        alice = hub.user("alice")
+        hub.grant(shop, alice, "maintain")
+        issue = await alice.opens_issue(shop, "Add a total", "")
+        app = hub.app("orchestrator", permissions=PERMISSIONS)
+        installation = await hub.install(app, hub.organisation("acme"), [shop])
+        agent = CloudAgent(hub.bot(f"{name}-account[bot]", number=account), **{"script": Stalls(), **how})
+        hub.cloud[name] = agent
+        async with GitHubClient(
+            api_url=hub.url,
+            graphql_url=f"{hub.url}/graphql",
+            app_id=app.id,
+            private_key_pem=app.private_key,
+            now=hub.now,
+            retry=NO_WAIT,
+        ) as client:
+            site = Site(
+                github=client.installation(installation.id),
+                repository="acme/shop",
+                default_branch="main",
+                bot_id=app.bot.id,
+                services=replace(NO_SERVICES, person=client.person(SecretStr(hub.token(alice)))),
+                now=NOW,
+                bot_login="orchestrator[bot]",
+                server_url=hub.url,
+            )
+            yield Stage(hub, clock, client, app, shop, issue, alice, site, spec, agent)
+        await hub.settled()
+        assert hub.violations == [], "\n".join(hub.violations)

@@ -1,0 +1,179 @@
+"""The mention adapter against agents that listen to their name, or only to people's, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from adapters.agents import CannotStart
+from adapters.agents.mention import MentionAdapter
+from config.agent_kinds import CopilotAgent, MentionAgent
+from config.identities import load_identities
+from core.texts import comment_marker, mention
+from sandbox.agents import CloudAgent, FinishesWithoutPull, Stalls, WritesFiles
+from sandbox.comments import react
+from tests.adapters.cloud_stage import PACKET, Stage, opened
+
+CODEX = load_identities()["codex"].id
+SPEC = MentionAgent(adapter="mention", mention="@codex")
+BY_PERSON = MentionAgent(adapter="mention", mention="@codex", comment_as="person")
+ADAPTER = MentionAdapter()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with opened(tmp_path, SPEC, "codex", CODEX, branch="codex/add-total-{run}", mention="@codex") as it:
+        it.hub.cloud["copilot"] = CloudAgent(it.hub.bot("other[bot]"), Stalls(), "other/{task}", mention="@copilot")
+        yield it
+
+
+async def start(stage: Stage, attempt: int = 1, *, spec: MentionAgent = SPEC, again: bool = False) -> str:
+    begun = await ADAPTER.start(stage.site, spec, stage.order(attempt), again=again)
+    await stage.hub.settled()
+    assert begun.session
+    return begun.session
+
+
+async def test_it_is_called_with_the_hand_off_and_nobody_else_is(stage: Stage) -> None:
+    session = await start(stage)
+    [comment] = stage.issue.comments
+    assert (str(comment.id), comment.user.id) == (session, stage.site.bot_id)
+    assert comment.body.startswith("@codex please take this task: #1, attempt 1.")
+    assert "total([1, 2]) is 3" in comment.body
+    [work] = stage.agent.works
+    assert work.said == comment.body
+    assert stage.hub.cloud["copilot"].works == [], "names in the text of the issue call nobody"
+    assert comment.body.count("@codex") == 1
+
+
+async def test_it_is_called_once_for_an_attempt(stage: Stage) -> None:
+    assert await start(stage) == await start(stage, again=True)
+    assert await start(stage, 2)
+    assert len(stage.agent.works) == 2
+
+
+async def test_somebody_elses_comment_with_our_marker_is_not_ours(stage: Stage) -> None:
+    await stage.alice.comments(stage.issue, f"nothing\n{comment_marker('mention:1:1')}")
+    await start(stage)
+    assert len(stage.issue.comments) == 2
+    assert len(stage.agent.works) == 1
+
+
+async def test_a_long_hand_off_is_read_elsewhere(stage: Stage) -> None:
+    await ADAPTER.start(stage.site, SPEC, stage.order(goal="Much to do.\n" * 9000), again=False)
+    await stage.hub.settled()
+    *pages, call = stage.issue.comments
+    assert len(pages) == 3
+    assert sum(page.body.count("Much to do.") for page in pages) == 9000
+    assert all(f"issuecomment-{page.id}" in call.body for page in pages)
+    assert len(stage.agent.works) == 1
+
+
+async def test_a_person_calls_one_that_hears_no_bots(stage: Stage) -> None:
+    stage.agent.hears_bots = False
+    session = await start(stage)
+    assert stage.agent.works == []
+    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
+    session = await start(stage, 2, spec=BY_PERSON)
+    assert stage.issue.comments[-1].user is stage.alice
+    assert len(stage.agent.works) == 1
+    news = await ADAPTER.poll(stage.site, BY_PERSON, stage.poll(session, 2))
+    assert news is not None
+    assert news.state == "working"
+
+
+async def test_what_keeps_a_person_from_calling_is_told(stage: Stage) -> None:
+    [installation] = stage.hub.installations.values()
+    for token, complaint in [
+        (None, "set `GITHUB_USER_TOKEN`"),
+        (stage.hub.installation_token(installation), "is the token of an App"),
+        ("ghp_wrong", "has expired or was revoked"),
+    ]:
+        [problem] = await ADAPTER.probe(stage.with_token(token), BY_PERSON)
+        assert complaint in problem
+        with pytest.raises(CannotStart, match="GITHUB_USER_TOKEN"):
+            await ADAPTER.start(stage.with_token(token), BY_PERSON, stage.order(), again=False)
+        assert await ADAPTER.probe(stage.with_token(token), SPEC) == ()
+    assert stage.issue.comments == []
+    with pytest.raises(CannotStart, match="of kind CopilotAgent"):
+        await ADAPTER.start(stage.site, CopilotAgent(adapter="copilot"), stage.order(), again=False)
+
+
+async def test_its_eyes_and_its_words_are_signs_of_life_for_an_hour(stage: Stage) -> None:
+    session = await start(stage)
+    assert [one.user for one in stage.issue.comments[0].reactions] == [stage.agent.account]
+    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    assert news is not None
+    assert (news.state, news.session) == ("working", session)
+    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(None)) == news, "it is found without the session as well"
+    await stage.later(minutes=61)
+    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
+    await stage.agent.works[0].comment(1, "Still at it.")
+    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    assert news is not None
+    assert news.state == "working"
+
+
+async def test_eyes_of_others_are_none_of_its(stage: Stage) -> None:
+    stage.agent.sees = False
+    session = await start(stage)
+    react(stage.hub, stage.issue.comments[0].reactions, stage.alice, "eyes")
+    react(stage.hub, stage.issue.comments[0].reactions, stage.hub.bot("stranger[bot]"), "eyes")
+    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
+    unknown = MentionAgent(adapter="mention", mention="@helper")
+    news = await ADAPTER.poll(stage.site, unknown, replace(stage.poll(session), agent="helper"))
+    assert news is not None, "of an agent whose account nobody told us any bot may be the one"
+    told = MentionAgent(adapter="mention", mention="@helper", account=CODEX)
+    assert await ADAPTER.poll(stage.site, told, replace(stage.poll(session), agent="helper")) is None
+
+
+async def test_its_pull_request_is_its_delivery(stage: Stage) -> None:
+    stage.agent.script = WritesFiles({"cart.py": "x = 1\n"})
+    session = await start(stage)
+    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    assert news is not None
+    assert (news.state, news.pull) == ("delivered", 2)
+    await stage.later(seconds=5)
+    later = await start(stage, 2)  # the same branch would be the same pull request
+    assert stage.pull.number == 3
+    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(later, 2))
+    assert news is not None
+    assert news.pull == 3, "what was opened before is of the attempt before"
+
+
+async def test_one_that_ends_with_nothing_is_not_heard_of(stage: Stage) -> None:
+    stage.agent.script, stage.agent.sees = FinishesWithoutPull(), False
+    session = await start(stage)
+    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
+    assert await ADAPTER.poll(stage.site, SPEC, stage.poll("999")) is None, "somebody deleted the comment"
+
+
+async def test_a_word_is_said_where_it_works_and_once(stage: Stage) -> None:
+    stage.agent.script = WritesFiles({"cart.py": "x = 1\n"})
+    order = stage.order()
+    await start(stage)
+    for _ in range(2):
+        assert await ADAPTER.steer(stage.site, SPEC, order, "The tests fail for @alice.") is True
+    [comment] = stage.pull.issue.comments
+    assert comment.body.startswith("@codex The tests fail for @\u200balice.")
+
+
+async def test_it_is_asked_to_stop_once_and_only_if_it_was_called(stage: Stage) -> None:
+    await ADAPTER.cancel(stage.site, SPEC, stage.cancel(None))
+    assert stage.issue.comments == []
+    session = await start(stage)
+    for _ in range(2):
+        await ADAPTER.cancel(stage.site, SPEC, stage.cancel(session))
+    _, asked = stage.issue.comments
+    assert asked.body.startswith("@codex please stop: attempt 1 at #1 is over")
+    assert len(stage.agent.works) == 1
+    await ADAPTER.cancel(stage.site, SPEC, stage.cancel("999"))  # the comment is gone: no error
+
+
+def test_a_reviewer_is_not_asked_for_a_pull_request() -> None:
+    text = mention({**PACKET, "attempt": 1, "agent": "codex", "branch": "task/1-1", "role": "review"}, "@codex")
+    assert "in the part of `review`" in text
+    assert "Work on a branch of your own" not in text
