@@ -12,7 +12,8 @@ from adapters.github.errors import Forbidden, GitHubError, Gone, NotFound
 from adapters.github.models import Issue, User
 from adapters.pull_facts import actor
 from core.commands import ROLES, at_least
-from core.intake import Intake
+from core.dependencies import Need, Source
+from core.intake import Dependency, Intake
 from core.signals import IssueFacts, IssueSeen, read_issue
 
 
@@ -56,32 +57,69 @@ async def can_write(github: GitHub, repo: str, user: User | None) -> bool:
 
 
 async def dependencies(
-    database: Database, github: GitHub, repository: RepositoryRow, intake: Intake
-) -> Mapping[str, bool | None]:
-    """What the text depends on: reference → finished, or None where there is no such issue.
+    database: Database, github: GitHub, repository: RepositoryRow, issue: Issue, intake: Intake, *, afresh: bool = False
+) -> Mapping[str, Need]:
+    """What an issue depends on, by its text and by GitHub's own relations.
 
-    Tasks of ours are looked up again under the lock; here only the others are asked for.
+    Tasks of ours are looked up again under the lock; of the text's references only the others are asked for. GitHub's
+    relations are read where the issue has any, and its own counts do not agree with what we know (or `afresh`).
     """
-    own = repository.full_name.lower()
-    wanted = {
-        (repository.full_name, d.number)
-        if d.owner_repo is None or d.owner_repo.lower() == own
-        else (d.owner_repo, d.number)
-        for d in intake.dependencies
-    }
-    here = [number for repo, number in wanted if repo == repository.full_name]
     async with database.transaction() as connection:
-        known = await graph.finished_tasks(connection, repository.id, here)
-    found: dict[str, bool | None] = {}
-    for repo, number in sorted(wanted):
-        reference = f"#{number}" if repo == repository.full_name else f"{repo}#{number}"
-        if repo == repository.full_name and number in known:
-            found[reference] = known[number]
+        neighbours = await graph.Neighbours.of(connection, repository)
+        stored = await graph.stored_dependencies(connection, repository.id, issue.number)
+        told = {neighbours.reference((repository.id, 0), _written(d)) for d in intake.dependencies}
+        known = await graph.finished_tasks(connection, neighbours, told)
+    needs: dict[str, Need] = {}
+    for reference in sorted(told):
+        if reference in known:
+            needs[reference] = Need(known[reference])
             continue
+        name, _, number = reference.rpartition("#")
         try:
-            found[reference] = (await github.get_issue(repo, number)).state == "closed"
+            found = await github.get_issue(name or repository.full_name, int(number))
         except (NotFound, Gone, Forbidden, ValueError):
-            found[reference] = None
+            needs[reference] = Need(None)
+        else:
+            # By the name that the repository has now: the text may spell it otherwise, or call it as it was.
+            needs[_reference(neighbours, found)] = Need(found.state == "closed")
+    native = {reference: need for reference, need in stored.items() if need.source.native}
+    if afresh or not _agree(issue, native):
+        native = await _native(github, repository, issue, neighbours)
+    return needs | native
+
+
+def _written(dependency: Dependency) -> str:
+    return f"{dependency.owner_repo or ''}#{dependency.number}"
+
+
+def _reference(neighbours: graph.Neighbours, issue: Issue) -> str:
+    home = neighbours.home
+    return neighbours.reference((home.id, 0), f"{issue.repository or home.full_name}#{issue.number}")
+
+
+def _agree(issue: Issue, native: Mapping[str, Need]) -> bool:
+    """Whether GitHub's counts are those of the relations that we know."""
+    blockers = [need.finished for need in native.values() if need.source is Source.BLOCKER]
+    parts = [need.finished for need in native.values() if need.source is Source.PART]
+    summary, whole = issue.issue_dependencies_summary, issue.sub_issues_summary
+    return (summary.total_blocked_by, summary.blocked_by, whole.total, whole.completed) == (
+        len(blockers),
+        blockers.count(False),
+        len(parts),
+        parts.count(True),
+    )
+
+
+async def _native(
+    github: GitHub, repository: RepositoryRow, issue: Issue, neighbours: graph.Neighbours
+) -> dict[str, Need]:
+    found: dict[str, Need] = {}
+    if issue.issue_dependencies_summary.total_blocked_by:
+        for blocker in await github.blocked_by(repository.full_name, issue.number):
+            found[_reference(neighbours, blocker)] = Need(blocker.state == "closed", Source.BLOCKER)
+    if issue.sub_issues_summary.total:
+        for part in await github.sub_issues(repository.full_name, issue.number):
+            found[_reference(neighbours, part)] = Need(part.state == "closed", Source.PART)
     return found
 
 
@@ -96,8 +134,12 @@ async def issue_seen(
     sender_is_us: bool = False,
     label: str | None = None,
     label_added: bool = False,
+    afresh: bool = False,
 ) -> IssueSeen:
-    """The whole signal for an issue; without a sender it was merely read again."""
+    """The whole signal for an issue; without a sender it was merely read again.
+
+    `afresh` reads GitHub's own relations even if their number seems to be what we know.
+    """
     facts = issue_facts(issue)
     return IssueSeen(
         issue=facts,
@@ -106,5 +148,5 @@ async def issue_seen(
         sender_is_us=sender_is_us,
         label=label,
         label_added=label_added,
-        dependencies=await dependencies(database, github, repository, facts.intake),
+        dependencies=await dependencies(database, github, repository, issue, facts.intake, afresh=afresh),
     )

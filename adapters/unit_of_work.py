@@ -7,7 +7,7 @@ everything is committed (state, events, effects, deadlines, jobs) or nothing is.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import agents as kept
 from adapters.database import graph, repositories, store
 from adapters.database.database import Database
+from adapters.database.graph import Place
 from adapters.database.queue import SEND, JobQueue, send_lock
 from adapters.database.repositories import RepositoryRow
 from adapters.roster import roster
+from adapters.surroundings import surroundings, take_dependencies
 from config.repository import RepositoryConfig
 from config.team import Change
 from core.agent_state import Turn
@@ -29,7 +31,7 @@ from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, UpsertCard
 from core.events import EventType
 from core.labels import capabilities_of, labels_for
-from core.queue import chain_lengths, knot_of, order
+from core.queue import chain_lengths, order
 from core.readiness import Surroundings
 from core.signals import (
     Assigned,
@@ -42,6 +44,8 @@ from core.signals import (
     Signal,
 )
 from core.task import Flag, Status, Task
+
+LOOK = "look"  # the subject `look:12`: something that the task rests on changed in another repository
 
 # What a dry run may write: what it would do, and answers to people.
 _HARMLESS = (UpsertCard, Comment, React)
@@ -67,6 +71,7 @@ class UnitOfWork:
         self.now = now
         self.since = since
         self._to_send: set[int] = set()
+        self._neighbours: set[Place] = set()  # tasks of other repositories that have to look again
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
         self._team_news = False  # an agent came, went, was changed, takes work again, or no longer
 
@@ -77,7 +82,7 @@ class UnitOfWork:
     async def apply(self, number: int, signal: Signal) -> Decision:
         """Let the rules decide on a signal for the issue `number`, and keep what they decide."""
         before = await self.task(number)
-        around = await self._around(number, signal)
+        around = await self._around(number, signal, before)
         context = Context(
             now=self.now,
             policy=self.policy,
@@ -96,8 +101,9 @@ class UnitOfWork:
         await self._keep(number, before, decision)
         if decision.team:
             await self._change_team(decision.team)
-        knot = await self._take_dependencies(number, signal, before) if decision.task is not None else frozenset()
-        await self._tell_others(number, before, decision.task, knot)
+        if decision.task is not None:
+            concerned = await self._take_dependencies(number, signal, before)
+            await self._tell_others(number, before, decision.task, concerned)
         return decision
 
     async def _in_error(self, signal: Signal) -> frozenset[str]:
@@ -106,40 +112,18 @@ class UnitOfWork:
             return frozenset()
         return await kept.in_error(self.connection, self.repository.id)
 
-    async def _take_dependencies(self, number: int, signal: Signal, before: Task | None) -> frozenset[int]:
-        """Keep what an issue says it depends on; gives those who were or are on a cycle with it by that."""
+    async def _take_dependencies(self, number: int, signal: Signal, before: Task | None) -> frozenset[Place]:
+        """Keep what an issue depends on; gives those whom that concerns."""
         if not isinstance(signal, IssueSeen) or (before and signal.issue.updated_at < before.issue_updated_at):
             return frozenset()
-        connection, repository_id = self.connection, self.repository.id
-        stored = await graph.stored_dependencies(connection, repository_id, number)
-        if stored == signal.dependencies:
-            return frozenset()
-        was = knot_of(await graph.open_graph(connection, repository_id), number)
-        await graph.save_dependencies(connection, repository_id, number, signal.dependencies)
-        return was | knot_of(await graph.open_graph(connection, repository_id), number)
+        return await take_dependencies(self.connection, self.repository, number, signal)
 
-    async def _around(self, number: int, signal: Signal) -> Surroundings:
+    async def _around(self, number: int, signal: Signal, task: Task | None) -> Surroundings:
         """What readiness depends on; read only for signals that look at it."""
         if not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven):
             return Surroundings()
-        repository_id = self.repository.id
-        if isinstance(signal, IssueSeen):
-            references = dict(signal.dependencies)
-            fingerprint: str | None = signal.issue.fingerprint
-        else:
-            references = await graph.stored_dependencies(self.connection, repository_id, number)
-            task = await self.task(number)
-            fingerprint = task.fingerprint if task else None
-        here = [int(ref[1:]) for ref in references if ref.startswith("#")]
-        ours = await graph.finished_tasks(self.connection, repository_id, here)
-        references |= {f"#{n}": finished for n, finished in ours.items()}
-        twins = await graph.older_twins(self.connection, repository_id, number, fingerprint) if fingerprint else []
-        return Surroundings(
-            capabilities=capabilities_of(self.policy),
-            graph=await graph.open_graph(self.connection, repository_id) if here else {},
-            dependencies=references,
-            twins=tuple(twins),
-        )
+        news = signal if isinstance(signal, IssueSeen) else task
+        return await surroundings(self.connection, self.repository, number, news, capabilities_of(self.policy))
 
     async def _keep(self, number: int, before: Task | None, decision: Decision) -> None:
         repository_id, task = self.repository.id, decision.task
@@ -183,22 +167,30 @@ class UnitOfWork:
             await store.save_effect(self.connection, self.repository.id, number, effect, self.now)
             self._to_send.add(number)
 
-    async def _tell_others(self, number: int, before: Task | None, after: Task | None, knot: frozenset[int]) -> None:
+    async def _tell_others(
+        self, number: int, before: Task | None, after: Task, concerned: frozenset[Place] = frozenset()
+    ) -> None:
         """Those whose readiness rests on this task look at it again.
 
         They wait for it, and it exists now, is finished, or is open again; they ask for the same, and it no longer
-        does, or does now; or they are on a cycle with it.
+        does, or does now; or its new dependencies concern them.
         """
-        if after is None:
-            return
-        others = set(knot)
+        others = set(concerned)
         if before is None or _finished(before) != _finished(after):
-            others.update(await graph.dependents(self.connection, self.repository.id, number))
+            others.update(await graph.dependents(self.connection, self.repository, number))
         asked, asks = _asks_for(before), _asks_for(after)
         for fingerprint in {asked, asks} - {None} if asked != asks else ():
-            others.update(await graph.younger_twins(self.connection, self.repository.id, number, fingerprint or ""))
-        for other in sorted(others - {number}):
-            await self.apply(other, DependencyChanged(number))
+            twins = await graph.younger_twins(self.connection, self.repository.id, number, fingerprint or "")
+            others.update((self.repository.id, twin) for twin in twins)
+        await self.look_again(number, others)
+
+    async def look_again(self, number: int, places: Iterable[Place]) -> None:
+        """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
+        for repository_id, other in sorted(set(places)):
+            if repository_id != self.repository.id:
+                self._neighbours.add((repository_id, other))
+            elif other != number:
+                await self.apply(other, DependencyChanged(number))
 
     async def agents(self) -> list[Agent]:
         """The agents of the configuration: what they hold now, and how they are."""
@@ -253,6 +245,8 @@ class UnitOfWork:
         """What follows from all that was applied: assignments, and the jobs that send."""
         if self._queue_news or self._team_news:
             await self.assign_queue()
+        for repository_id, number in sorted(self._neighbours):
+            await store.set_deadline(self.connection, repository_id, f"{LOOK}:{number}", LOOK, self.now)
         for number in sorted(self._to_send):
             await jobs.defer(
                 self.connection,

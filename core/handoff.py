@@ -45,7 +45,7 @@ def packet(task: Task, lease: Lease, base: str, sealed_at: str) -> dict[str, Any
         "required": list(task.required),
         "preferred": list(intake.preferred),
         "files": list(intake.files),
-        "dependencies": [f"{d.owner_repo or ''}#{d.number}" for d in intake.dependencies],
+        "dependencies": list(task.depends_on),
         "notes": intake.notes,
         "estimate": intake.estimate,
         "history": [_attempt(attempt) for attempt in task.history],

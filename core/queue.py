@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from core.task import Task
 
-Graph = Mapping[int, Sequence[int]]  # task → the tasks it depends on
+Node = TypeVar("Node", int, str)  # a number in one repository, or a reference across several
+Graph = Mapping[Node, Sequence[Node]]  # task → the tasks it depends on
 
 
-def chain_lengths(graph: Graph) -> dict[int, int]:
+def chain_lengths(graph: Graph[int]) -> dict[int, int]:
     """For each task, how many tasks the longest chain behind it has: what finishing it unblocks.
 
     Tasks on a cycle, and what only they unblock, count as 0: nothing can be gained there before the cycle is broken.
@@ -37,12 +39,12 @@ def chain_lengths(graph: Graph) -> dict[int, int]:
     return {number: 0 if waiting_behind[number] else length for number, length in lengths.items()}
 
 
-def cycle_through(graph: Graph, start: int) -> tuple[int, ...]:
+def cycle_through(graph: Graph[Node], start: Node) -> tuple[Node, ...]:
     """The shortest cycle of dependencies through `start`, beginning with it; empty when there is none."""
-    came_from: dict[int, int] = {}
+    came_from: dict[Node, Node] = {}
     frontier = [start]
     while frontier:
-        following: list[int] = []
+        following: list[Node] = []
         for number in frontier:
             for need in sorted(set(graph.get(number, ()))):
                 if need == start:
@@ -57,18 +59,18 @@ def cycle_through(graph: Graph, start: int) -> tuple[int, ...]:
     return ()
 
 
-def knot_of(graph: Graph, start: int) -> frozenset[int]:
+def knot_of(graph: Graph[Node], start: Node) -> frozenset[Node]:
     """The tasks that lie on a cycle of dependencies through `start`, itself among them; empty when there is none."""
-    backwards: dict[int, list[int]] = {}
+    backwards: dict[Node, list[Node]] = {}
     for number, needs in graph.items():
         for need in needs:
             backwards.setdefault(need, []).append(number)
     return _reached(graph, start) & _reached(backwards, start)
 
 
-def _reached(graph: Graph, start: int) -> frozenset[int]:
+def _reached(graph: Graph[Node], start: Node) -> frozenset[Node]:
     """What can be reached from `start` in one step or more."""
-    found: set[int] = set()
+    found: set[Node] = set()
     ahead = list(graph.get(start, ()))
     while ahead:
         number = ahead.pop()

@@ -14,7 +14,8 @@ class Surroundings:
     """What the check needs to know beyond the task itself."""
 
     capabilities: Collection[str] = ()  # that some agent has
-    graph: Graph = field(default_factory=dict)  # of the repository's open tasks
+    # Open tasks that can be reached from this one, also in other repositories: reference → what it depends on.
+    graph: Graph[str] = field(default_factory=dict)
     # Reference (`#12`, `owner/repo#3`) → finished? None: there is no such issue.
     dependencies: Mapping[str, bool | None] = field(default_factory=dict)
     twins: Collection[int] = ()  # open tasks with the same fingerprint that are older
@@ -41,10 +42,12 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
         for reference, finished in sorted(around.dependencies.items())
         if finished is None
     ]
-    here = tuple(int(r[1:]) for r in around.dependencies if r.startswith("#"))
-    cycle = cycle_through({**around.graph, task.number: here}, task.number)
-    if cycle:
-        path = " → ".join(f"#{n}" for n in (*cycle, cycle[0]))
+    me = f"#{task.number}"
+    cycle = cycle_through({**around.graph, me: tuple(around.dependencies)}, me)
+    if len(cycle) == 1:
+        gaps.append(f"It depends on itself: take `{me}` out of its dependencies.")
+    elif cycle:
+        path = " → ".join((*cycle, cycle[0]))
         gaps.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
     if around.twins:
         gaps.append(f"It is the same task as {_numbers(around.twins)}: close one of them, or say how they differ.")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from core.dependencies import Need
 from core.intake import Intake, fingerprint, parse
 from core.task import Actor, ChecksState, Choice, FailedCheck, SessionState
 
@@ -54,8 +55,8 @@ class IssueSeen:
     sender_is_us: bool = False
     label: str | None = None
     label_added: bool = False
-    # What the text says it depends on: reference (`#12`, `owner/repo#3`) → finished? None: there is no such issue.
-    dependencies: Mapping[str, bool | None] = field(default_factory=dict)
+    # What the text and GitHub's own relations say it depends on, by reference (`#12`, `owner/repo#3`).
+    dependencies: Mapping[str, Need] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,6 +262,7 @@ class Task:
     kind_overruled: bool = False
     required: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()  # all that counts: `#12`, `owner/repo#3`
     waits_for: tuple[str, ...] = ()  # references of unfinished dependencies: `#12`, `owner/repo#3`
     flags: Mapping[Flag, str] = field(default_factory=dict)
     attempt: int = 0

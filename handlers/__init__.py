@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from handlers import checks, comments, installations, issues, pulls, pushes, repositories, reviews, runs
+from handlers import checks, comments, installations, issues, pulls, pushes, relations, repositories, reviews, runs
 from handlers.desk import Delivery, Desk
 
 Handler = Callable[[Delivery, Desk], Awaitable[None]]
@@ -18,12 +18,14 @@ HANDLERS: dict[str, Handler] = {
     "installation": installations.installation,
     "installation_repositories": installations.changed,
     "issue_comment": comments.comment,
+    "issue_dependencies": relations.relation,
     "issues": issues.issue,
     "pull_request": pulls.pull,
     "pull_request_review": reviews.review,
     "push": pushes.push,
     "repository": repositories.repository,
     "status": checks.status,
+    "sub_issues": relations.relation,
     "workflow_run": runs.run,
 }
 

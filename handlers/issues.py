@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from adapters import gather
 from adapters.database import graph, store
+from adapters.database.repositories import RepositoryRow
 from adapters.github.models import Issue, User
 from adapters.pull_facts import pull_facts
 from core.labels import is_task
 from core.links import parse_branch
-from core.signals import DependencyChanged, PullSeen
+from core.signals import PullSeen
 from handlers.desk import Delivery, Desk
 
 _RELEVANT = frozenset({"opened", "edited", "labeled", "unlabeled", "closed", "reopened", "transferred", "deleted"})
@@ -35,7 +36,7 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
     async with database.transaction() as connection:
         task = await store.task(connection, repository.id, told.number)
     if task is None and not is_task(told.label_names):
-        await _no_task(desk, repository.id, told)
+        await _no_task(desk, repository, told)
         return
     if task and told.updated_at == task.issue_updated_at and delivery.action not in ("transferred", "deleted"):
         # GitHub's clock ticks in seconds: two changes in one of them cannot be told apart by their time.
@@ -63,9 +64,8 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         await unit.apply(told.number, signal)
 
 
-async def _no_task(desk: Desk, repository_id: int, told: Issue) -> None:
+async def _no_task(desk: Desk, repository: RepositoryRow, told: Issue) -> None:
     """An issue that is no task can still be what a task waits for."""
-    async with desk.work.on(repository_id) as unit:
-        waiting = await graph.note_dependency(unit.connection, repository_id, f"#{told.number}", told.state == "closed")
-        for number in waiting:
-            await unit.apply(number, DependencyChanged(told.number))
+    async with desk.work.on(repository.id) as unit:
+        waiting = await graph.note_dependency(unit.connection, repository, told.number, told.state == "closed")
+        await unit.look_again(told.number, waiting)

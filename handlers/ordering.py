@@ -20,7 +20,8 @@ def ordering_key(event: str, payload: dict[str, Any]) -> str:
 
 
 def _subject(event: str, payload: dict[str, Any]) -> object:
-    number = _dig(payload, "issue", "number")
+    waiting = {"issue_dependencies": "blocked_issue", "sub_issues": "parent_issue"}.get(event, "issue")
+    number = _dig(payload, waiting, "number")
     if number is not None:
         return number
     for path in (("pull_request", "head", "ref"), ("check_suite", "head_branch"), ("workflow_run", "head_branch")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 from adapters import gather
@@ -9,9 +10,9 @@ from adapters.configuration import RECONCILE, REPOSITORY
 from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.errors import Gone, NotFound
-from adapters.unit_of_work import NoConfiguration, Work
+from adapters.unit_of_work import LOOK, NoConfiguration, Work
 from core.deadlines import DeadlineKind
-from core.signals import DeadlineDue
+from core.signals import DeadlineDue, DependencyChanged
 from scheduler.prune import PRUNE, SERVICE, prune
 from scheduler.reconcile import RECONCILE_EVERY, reconcile
 
@@ -27,6 +28,8 @@ async def due(work: Work, client: GitHubClient, repository_id: int, subject: str
             await prune(work)
         elif subject.startswith("agent:"):
             await _agent(work, repository_id)
+        elif subject.startswith(f"{LOOK}:"):
+            await _look(work, repository_id, int(subject.partition(":")[2]))
         elif subject.startswith("task:"):
             await _task(work, client, repository_id, int(subject.removeprefix("task:")), kind, attempt)
     except Exception:
@@ -46,11 +49,16 @@ async def _reconcile(work: Work, client: GitHubClient, repository_id: int) -> No
 
 async def _agent(work: Work, repository_id: int) -> None:
     """An agent that took no work for a while takes some now: look at the queue again."""
-    try:
+    with contextlib.suppress(NoConfiguration):  # there is no queue; a configuration that comes brings it to life
         async with work.on(repository_id) as unit:
             await unit.assign_queue()
-    except NoConfiguration:
-        pass  # there is no queue; a configuration that comes brings it to life
+
+
+async def _look(work: Work, repository_id: int, number: int) -> None:
+    """A neighbouring repository has news of what this task depends on."""
+    with contextlib.suppress(NoConfiguration):
+        async with work.on(repository_id) as unit:
+            await unit.apply(number, DependencyChanged(number))
 
 
 async def _task(work: Work, client: GitHubClient, repository_id: int, number: int, kind: str, attempt: int) -> None:

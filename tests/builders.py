@@ -19,6 +19,7 @@ from config.team import Change, Team
 from core.assignment import Agent
 from core.deadlines import DeadlineKind, deadlines_of
 from core.decide import Context, Decision, decide
+from core.dependencies import Need
 from core.effects import Comment, Effect, StartAgent
 from core.events import EventType
 from core.labels import labels_of
@@ -167,7 +168,7 @@ class Story:
         self.last = Decision(None)
         self.dependencies: dict[str, bool | None] = {}
         self.twins: tuple[int, ...] = ()
-        self.graph: dict[int, tuple[int, ...]] = {}
+        self.graph: dict[str, tuple[str, ...]] = {}
         self.agents: tuple[Agent, ...] = ()
         self.changes: dict[str, Change] = {}  # what people changed of agents while the bot runs
         self.in_hand: dict[str, int] = {}
@@ -254,7 +255,7 @@ class Story:
                 self.issue,
                 sender=sender,
                 sender_can_write=sender in (ALICE, BOB),
-                dependencies=self.dependencies,
+                dependencies={ref: Need(finished) for ref, finished in self.dependencies.items()},
                 **signal,
             )
         )

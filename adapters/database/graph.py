@@ -1,19 +1,55 @@
-"""Who waits for whom, and who asks for the same: queries across the tasks of a repository."""
+"""Who waits for whom, and who asks for the same: queries across tasks, some of them across repositories."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
+from adapters.database.repositories import RepositoryRow
+from core.dependencies import Need, Source, counting
+from core.queue import Graph
 from core.task import Status
 
 OPEN = [s.value for s in Status if s is not Status.DONE]
+Place = tuple[int, int]  # the id of a repository, and a number in it
 
 
-async def open_graph(connection: AsyncConnection, repository_id: int) -> dict[int, tuple[int, ...]]:
+class Neighbours:
+    """The repositories of one installation that we know, and how they speak of each other's issues."""
+
+    def __init__(self, home: RepositoryRow, others: Mapping[int, str]) -> None:
+        """`others` are the names by id of the repositories beside `home`."""
+        self.home = home
+        self.names = {**others, home.id: home.full_name}
+        self._ids = {name.casefold(): id_ for id_, name in self.names.items()}
+
+    @classmethod
+    async def of(cls, connection: AsyncConnection, home: RepositoryRow) -> Neighbours:
+        """Those of `home`."""
+        query = select(t.repositories.c.id, t.repositories.c.full_name).where(
+            t.repositories.c.installation_id == home.installation_id, t.repositories.c.active
+        )
+        return cls(home, dict((await connection.execute(query)).all()))
+
+    def place(self, reference: str) -> Place | None:
+        """Where the issue of a reference is, seen from home; None in a repository that we do not know."""
+        name, _, number = reference.rpartition("#")
+        id_ = self._ids.get(name.casefold()) if name else self.home.id
+        return (id_, int(number)) if id_ is not None else None
+
+    def reference(self, place: Place, reference: str | None = None) -> str:
+        """How home writes an issue: the one at `place`, or the one that `place` calls `reference`."""
+        name, _, number = reference.rpartition("#") if reference is not None else ("", "", str(place[1]))
+        id_ = self._ids.get(name.casefold()) if name else place[0]
+        if id_ == self.home.id:
+            return f"#{number}"
+        return f"{name if id_ is None else self.names[id_]}#{number}"  # as GitHub spells it, where we know
+
+
+async def open_graph(connection: AsyncConnection, repository_id: int) -> Graph[int]:
     """Every task of the repository that is not done, with the tasks of the same repository it depends on."""
     numbers = (
         await connection.execute(
@@ -27,7 +63,9 @@ async def open_graph(connection: AsyncConnection, repository_id: int) -> dict[in
     graph: dict[int, list[int]] = {number: [] for number in numbers}
     rows = await connection.execute(
         select(t.dependencies.c.number, t.dependencies.c.reference).where(
-            t.dependencies.c.repository_id == repository_id, t.dependencies.c.reference.startswith("#")
+            t.dependencies.c.repository_id == repository_id,
+            t.dependencies.c.reference.startswith("#"),
+            t.dependencies.c.source != Source.LIFTED.value,
         )
     )
     for number, reference in rows:
@@ -36,55 +74,124 @@ async def open_graph(connection: AsyncConnection, repository_id: int) -> dict[in
     return {number: tuple(needs) for number, needs in graph.items()}
 
 
-async def finished_tasks(connection: AsyncConnection, repository_id: int, numbers: Sequence[int]) -> dict[int, bool]:
-    """For those of `numbers` that are tasks of ours: whether they are finished."""
+async def ahead(
+    connection: AsyncConnection, neighbours: Neighbours, number: int, needs: Mapping[str, Need]
+) -> Graph[str]:
+    """What can be reached from a task that has these `needs`, as home writes it, and with what counts alone.
+
+    One query for each step of the longest way, and none for a task without dependencies.
+    """
+    sources: dict[str, dict[str, Source]] = {f"#{number}": {ref: need.source for ref, need in needs.items()}}
+    frontier = list(needs)
+    while frontier:
+        places = {
+            place: node for node in frontier if node not in sources and (place := neighbours.place(node)) is not None
+        }
+        sources |= {node: {} for node in frontier if node not in sources}
+        frontier = []
+        for place, reference, source in await _needs_of_open(connection, places):
+            needed = neighbours.reference(place, reference)
+            sources[places[place]][needed] = Source(source)
+            frontier.append(needed)
+    return counting(sources)
+
+
+async def _needs_of_open(connection: AsyncConnection, places: Iterable[Place]) -> list[tuple[Place, str, str]]:
+    wanted = list(places)
+    if not wanted:
+        return []
+    d, tasks = t.dependencies, t.tasks
+    same = (tasks.c.repository_id == d.c.repository_id) & (tasks.c.number == d.c.number)
+    rows = await connection.execute(
+        select(d.c.repository_id, d.c.number, d.c.reference, d.c.source)
+        .join(tasks, same)
+        .where(
+            tuple_(d.c.repository_id, d.c.number).in_(wanted),
+            tasks.c.status.in_(OPEN),
+            tasks.c.withdrawn.is_(False),
+        )
+        .order_by(d.c.reference)
+    )
+    return [((repository_id, number), reference, source) for repository_id, number, reference, source in rows]
+
+
+async def finished_tasks(
+    connection: AsyncConnection, neighbours: Neighbours, references: Iterable[str]
+) -> dict[str, bool]:
+    """For those of `references` that are tasks of ours, here or next door: whether they are finished."""
+    places = {place: ref for ref in references if (place := neighbours.place(ref)) is not None}
+    if not places:
+        return {}
     rows = await connection.execute(
         select(
+            t.tasks.c.repository_id,
             t.tasks.c.number,
             t.tasks.c.status,
             t.tasks.c.withdrawn,
             t.tasks.c.state["issue_open"].as_boolean(),
-        ).where(t.tasks.c.repository_id == repository_id, t.tasks.c.number.in_(numbers))
+        ).where(tuple_(t.tasks.c.repository_id, t.tasks.c.number).in_(list(places)))
     )
     return {
-        number: not issue_open if withdrawn else status == Status.DONE for number, status, withdrawn, issue_open in rows
+        places[repository_id, number]: not issue_open if withdrawn else status == Status.DONE
+        for repository_id, number, status, withdrawn, issue_open in rows
     }
 
 
-async def stored_dependencies(connection: AsyncConnection, repository_id: int, number: int) -> dict[str, bool | None]:
+async def stored_dependencies(connection: AsyncConnection, repository_id: int, number: int) -> dict[str, Need]:
     """What a task depends on, as last gathered."""
     rows = await connection.execute(
-        select(t.dependencies.c.reference, t.dependencies.c.finished).where(
+        select(t.dependencies.c.reference, t.dependencies.c.finished, t.dependencies.c.source).where(
             t.dependencies.c.repository_id == repository_id, t.dependencies.c.number == number
         )
     )
-    return dict(rows.all())
+    return {reference: Need(finished, Source(source)) for reference, finished, source in rows}
 
 
 async def save_dependencies(
-    connection: AsyncConnection, repository_id: int, number: int, references: Mapping[str, bool | None]
+    connection: AsyncConnection, repository_id: int, number: int, needs: Mapping[str, Need]
 ) -> None:
     """A task depends on exactly these."""
     where = (t.dependencies.c.repository_id == repository_id, t.dependencies.c.number == number)
     await connection.execute(delete(t.dependencies).where(*where))
-    if references:
+    if needs:
         await connection.execute(
             t.dependencies.insert(),
             [
-                {"repository_id": repository_id, "number": number, "reference": ref, "finished": finished}
-                for ref, finished in references.items()
+                {
+                    "repository_id": repository_id,
+                    "number": number,
+                    "reference": ref,
+                    "finished": need.finished,
+                    "source": need.source.value,
+                }
+                for ref, need in needs.items()
             ],
         )
 
 
-async def dependents(connection: AsyncConnection, repository_id: int, number: int) -> list[int]:
-    """The tasks that name this one as a dependency."""
-    rows = await connection.execute(
-        select(t.dependencies.c.number)
-        .where(t.dependencies.c.repository_id == repository_id, t.dependencies.c.reference == f"#{number}")
-        .order_by(t.dependencies.c.number)
+async def dependents(connection: AsyncConnection, home: RepositoryRow, number: int) -> list[Place]:
+    """The tasks that name this one as a dependency, here and in the neighbouring repositories."""
+    rows = await connection.execute(select(*_PLACE).where(_names(home, number)))
+    return sorted((repository_id, one) for repository_id, one in rows)
+
+
+async def note_dependency(connection: AsyncConnection, home: RepositoryRow, number: int, finished: bool) -> list[Place]:
+    """A dependency that is no task of ours was closed or reopened; gives the tasks that name it."""
+    query = update(t.dependencies).where(_names(home, number)).values(finished=finished).returning(*_PLACE)
+    return sorted((repository_id, one) for repository_id, one in await connection.execute(query))
+
+
+_PLACE = (t.dependencies.c.repository_id, t.dependencies.c.number)
+
+
+def _names(home: RepositoryRow, number: int) -> ColumnElement[bool]:
+    """The dependencies that mean this issue of `home`; other repositories' names are kept as GitHub spells them."""
+    next_door = select(t.repositories.c.id).where(
+        t.repositories.c.installation_id == home.installation_id, t.repositories.c.active
     )
-    return list(rows.scalars())
+    here = (t.dependencies.c.repository_id == home.id) & (t.dependencies.c.reference == f"#{number}")
+    there = t.dependencies.c.repository_id.in_(next_door) & (t.dependencies.c.reference == f"{home.full_name}#{number}")
+    return here | there
 
 
 async def older_twins(connection: AsyncConnection, repository_id: int, number: int, fingerprint: str) -> list[int]:
@@ -112,14 +219,3 @@ async def _twins(
         .order_by(t.tasks.c.number)
     )
     return list(rows.scalars())
-
-
-async def note_dependency(connection: AsyncConnection, repository_id: int, reference: str, finished: bool) -> list[int]:
-    """A dependency that is no task of ours was closed or reopened; gives the tasks that name it."""
-    rows = await connection.execute(
-        update(t.dependencies)
-        .where(t.dependencies.c.repository_id == repository_id, t.dependencies.c.reference == reference)
-        .values(finished=finished)
-        .returning(t.dependencies.c.number)
-    )
-    return sorted(rows.scalars())

@@ -78,12 +78,21 @@ tasks = Table(
     Column("withdrawn", Boolean, nullable=False),
     Column("pull_number", Integer),
     Column("head_sha", Text),
+    Column("queued", Boolean),  # could be handed out, and is in the queue; false: parked before it; null: neither
     Column("created_at", _moment, nullable=False),
     Column("updated_at", _moment, nullable=False),
     Column("state", JSONB, nullable=False),  # the whole `core.task.Task`; the columns above are views of it
     PrimaryKeyConstraint("repository_id", "number"),
 )
 Index("tasks_by_status", tasks.c.repository_id, tasks.c.status)
+Index(
+    "tasks_queued",
+    tasks.c.repository_id,
+    tasks.c.priority,
+    tasks.c.created_at,
+    tasks.c.number,
+    postgresql_where=tasks.c.queued.is_not(None),
+)
 Index("tasks_by_fingerprint", tasks.c.repository_id, tasks.c.fingerprint)
 Index("tasks_by_pull", tasks.c.repository_id, tasks.c.pull_number)
 Index("tasks_by_head", tasks.c.repository_id, tasks.c.head_sha)
@@ -97,6 +106,7 @@ dependencies = Table(
     Column("number", Integer, nullable=False),
     Column("reference", Text, nullable=False),
     Column("finished", Boolean),
+    Column("source", Text, nullable=False, server_default=text("'text'")),  # `core.dependencies.Source`
     PrimaryKeyConstraint("repository_id", "number", "reference"),
 )
 Index("dependencies_backwards", dependencies.c.repository_id, dependencies.c.reference)

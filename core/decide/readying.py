@@ -19,7 +19,7 @@ def check_readiness(draft: Draft) -> None:
         return
     around = draft.context.around
     waits = tuple(sorted(ref for ref, finished in around.dependencies.items() if not finished))
-    draft.set(missing=missing(task, around), waits_for=waits)
+    draft.set(missing=missing(task, around), depends_on=tuple(sorted(around.dependencies)), waits_for=waits)
     settle(draft)
 
 

@@ -125,7 +125,9 @@ class Shell:
     def _around(self, number: int, signal: Signal) -> Surroundings:
         if not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven):
             return Surroundings()
-        references = dict(signal.dependencies if isinstance(signal, IssueSeen) else self.dependencies.get(number, {}))
+        references = dict(self.dependencies.get(number, {}))
+        if isinstance(signal, IssueSeen):
+            references = {ref: need.finished for ref, need in signal.dependencies.items()}
         references |= {
             ref: _finished(self.tasks[int(ref[1:])]) for ref in references if int(ref[1:]) in self.tasks
         }  # fmt: skip
@@ -137,7 +139,8 @@ class Shell:
             if t.number < number and t.fingerprint == fingerprint and t.is_open and not t.withdrawn
         ]
         capabilities = frozenset(c for spec in self.policy.agents.values() for c in spec.capabilities)
-        return Surroundings(capabilities, self._graph(), references, twins)
+        ways = {f"#{task}": tuple(f"#{needed}" for needed in needs) for task, needs in self._graph().items()}
+        return Surroundings(capabilities, ways, references, twins)
 
     def _judge(self, before: Task | None, after: Task, signal: Signal, decision: Decision) -> None:
         holds_always(after, self.policy)

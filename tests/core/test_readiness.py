@@ -52,9 +52,9 @@ def test_the_text_lacks_something(text: str, gap: str) -> None:
         ),
         ({"dependencies": {"#9": None}}, "It depends on #9, which does not exist."),
         ({"dependencies": {"acme/web#9": None}}, "It depends on acme/web#9, which does not exist."),
-        ({"dependencies": {"#1": False}}, "Its dependencies form a cycle: #1 → #1. Remove one of them."),
+        ({"dependencies": {"#1": False}}, "It depends on itself: take `#1` out of its dependencies."),
         (
-            {"dependencies": {"#2": False, "acme/web#3": True}, "graph": {2: (3,), 3: (1,)}},
+            {"dependencies": {"#2": False, "acme/web#3": True}, "graph": {"#2": ("#3",), "#3": ("#1",)}},
             "Its dependencies form a cycle: #1 → #2 → #3 → #1. Remove one of them.",
         ),
         ({"twins": (8, 5)}, "It is the same task as #5, #8: close one of them, or say how they differ."),
@@ -71,7 +71,7 @@ def test_the_world_lacks_something(changes: dict[str, Any], gap: str) -> None:
 
 
 def test_an_open_dependency_is_waited_for_and_is_no_gap() -> None:
-    assert gaps(dependencies={"#2": False, "acme/web#3": False}, graph={2: (), 1: (2,)}) == ()
+    assert gaps(dependencies={"#2": False, "acme/web#3": False}, graph={"#2": (), "#1": ("#2",)}) == ()
 
 
 def test_everything_is_said_at_once() -> None:

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from core.assignment import exclusions, part_of
 from core.commands import COMMANDS, ROLES
 from core.deadlines import deadlines_of
+from core.dependencies import Need
 from core.signals import (
     AgentSeen,
     AgentStarted,
@@ -92,7 +93,7 @@ class Life(RuleBasedStateMachine):
         approves = label is None or (added and label in ("task", "status:ready")) or sender == facts.author
         if writes and facts.open and approves:
             self.shell.approved.add(facts.intake.goal)
-        references = {f"#{d.number}": self.is_closed(d.number) for d in facts.intake.dependencies}
+        references = {f"#{d.number}": Need(self.is_closed(d.number)) for d in facts.intake.dependencies}
         self.hear(
             number,
             IssueSeen(

@@ -9,6 +9,20 @@ from pydantic import AwareDatetime, Field
 from adapters.github.models.base import GitHubModel, Label, User
 
 
+class DependenciesSummary(GitHubModel):
+    """How many issues this one waits for: those that are open, and all."""
+
+    blocked_by: int = 0
+    total_blocked_by: int = 0
+
+
+class SubIssuesSummary(GitHubModel):
+    """How many sub-issues there are, and how many of them are closed."""
+
+    total: int = 0
+    completed: int = 0
+
+
 class Issue(GitHubModel):
     """An issue, or the issue side of a pull request (`is_pull_request`)."""
 
@@ -28,6 +42,8 @@ class Issue(GitHubModel):
     updated_at: AwareDatetime
     closed_at: AwareDatetime | None = None
     pull_request: dict[str, Any] | None = Field(default=None, repr=False)
+    issue_dependencies_summary: DependenciesSummary = DependenciesSummary()
+    sub_issues_summary: SubIssuesSummary = SubIssuesSummary()
 
     @property
     def is_pull_request(self) -> bool:

@@ -1,0 +1,65 @@
+"""What a task's readiness rests on: its dependencies, here and next door, the agents' capabilities, and its twins."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.database import graph
+from adapters.database.graph import Neighbours, Place
+from adapters.database.repositories import RepositoryRow
+from core.dependencies import changed_natively, standing
+from core.queue import Graph, knot_of
+from core.readiness import Surroundings
+from core.signals import IssueSeen
+from core.task import Task
+
+
+async def surroundings(
+    connection: AsyncConnection,
+    home: RepositoryRow,
+    number: int,
+    news: IssueSeen | Task | None,
+    capabilities: Collection[str],
+) -> Surroundings:
+    """Around the task as the news of its issue has it, or as it is (None: there is no such task)."""
+    needs = await graph.stored_dependencies(connection, home.id, number)
+    if isinstance(news, IssueSeen):
+        needs = standing(news.dependencies, needs)
+        fingerprint: str | None = news.issue.fingerprint
+    else:
+        fingerprint = news.fingerprint if news else None
+    ways: Graph[str] = {f"#{number}": ()}
+    finished: dict[str, bool] = {}
+    if needs:
+        neighbours = await Neighbours.of(connection, home)
+        ways = await graph.ahead(connection, neighbours, number, needs)
+        finished = await graph.finished_tasks(connection, neighbours, needs)
+    twins = await graph.older_twins(connection, home.id, number, fingerprint) if fingerprint else []
+    return Surroundings(
+        capabilities=capabilities,
+        graph=ways,
+        # A task of ours says itself whether it is finished; of others we have what was gathered.
+        dependencies={ref: finished.get(ref, needs[ref].finished) for ref in ways[f"#{number}"]},
+        twins=tuple(twins),
+    )
+
+
+async def take_dependencies(
+    connection: AsyncConnection, home: RepositoryRow, number: int, signal: IssueSeen
+) -> frozenset[Place]:
+    """Keep what an issue depends on; gives those whose own readiness may be another by that.
+
+    They were or are on a cycle with it, or GitHub's own relations turn a dependency of theirs around.
+    """
+    stored = await graph.stored_dependencies(connection, home.id, number)
+    needs = standing(signal.dependencies, stored)
+    if stored == needs:
+        return frozenset()
+    neighbours, me = await Neighbours.of(connection, home), f"#{number}"
+    was = knot_of(await graph.ahead(connection, neighbours, number, stored), me)
+    await graph.save_dependencies(connection, home.id, number, needs)
+    now = knot_of(await graph.ahead(connection, neighbours, number, needs), me)
+    concerned = was | now | frozenset(changed_natively(stored, needs))
+    return frozenset(place for reference in concerned if (place := neighbours.place(reference)) is not None)

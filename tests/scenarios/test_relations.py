@@ -1,0 +1,108 @@
+"""GitHub's own dependencies and sub-issues, and dependencies on other repositories."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.database import store
+from core.task import Task
+from sandbox.agents import Stalls, WritesFiles
+from sandbox.installations import add
+from sandbox.labels import add_label
+from sandbox.world import Issue, Repository
+from tests.scenarios.shop import FILES, body
+from tests.scenarios.world import World
+from tests.scenarios.writes import delivered
+
+
+@pytest.fixture
+async def web(world: World) -> AsyncIterator[Repository]:
+    """A second repository of the same installation."""
+    web = world.hub.repository("acme/web", files=dict(FILES))
+    world.hub.grant(web, world.alice, "maintain")
+    for label in [one for key, one in world.shop.labels.items() if key not in web.labels]:
+        add_label(world.hub, web, label.name, label.color, label.description)
+    add(world.hub, world.installation, [web], sender=world.alice)
+    await world.later(minutes=61)  # the App's token reaches only what was there when it was made
+    await world.settle()
+    world.written()
+    yield web
+    world.written()
+
+
+async def test_a_task_waits_for_what_blocks_it_on_github(world: World) -> None:
+    codex = world.agent("codex", WritesFiles({"shop/part.py": "# part\n"}))
+    question = await world.alice.opens_issue(world.shop, "Which rate?")
+    task = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    await world.alice.blocks(task, by=question)
+    await world.settle()
+    assert "Waits for** | #1" in world.card(task)
+    await world.alice.edits_issue(task, body=body(needs="tests", depends_on="#1"))
+    await world.settle()
+    assert codex.works == []
+    world.written()
+
+    await world.alice.unblocks(task, by=question)  # the text still says so, but whoever takes it off there means it
+    await world.settle()
+    assert world.written() == delivered(2, 3, "codex")
+
+
+async def test_a_parent_waits_for_its_sub_issues_whatever_their_text_says(world: World) -> None:
+    world.agent("codex", WritesFiles({"shop/part.py": "# part\n"}))
+    parent = await world.files("The whole", body("Finish the whole.", needs="tests", criteria=()))
+    ordinary = await world.alice.opens_issue(world.shop, "Ask the lawyers")
+    child = await world.files("A part", body("Do a part.", needs="tests", depends_on="#1"))
+    await world.alice.adds_sub_issue(parent, ordinary)
+    await world.alice.edits_issue(parent, body=body("Finish the whole.", needs="tests"))
+    await world.settle()
+    assert [world.status(issue) for issue in (parent, child)] == ["ready", "ready"]
+
+    await world.alice.adds_sub_issue(parent, child)  # which waited for its parent until now
+    await world.settle()
+    assert [world.status(issue) for issue in (parent, child)] == ["ready", "done"]
+    assert "Waits for** | #2" in world.card(parent)
+    await world.alice.closes(ordinary)
+    await world.settle()
+    assert world.status(parent) == "done"
+    world.written()
+
+
+async def test_a_cycle_across_repositories_is_named_on_every_card_and_ends(world: World, web: Repository) -> None:
+    here = await world.files("Here", body("Do it here.", needs="tests", depends_on="acme/web#1"))
+    there = await world.alice.opens_issue(
+        web, "There", body("Do it there.", needs="tests", depends_on="Acme/Shop#1"), labels=["task"]
+    )
+    await world.settle()
+    cycle = "Its dependencies form a cycle: {} → {} → {}."
+    assert cycle.format("#1", "acme/web#1", "#1") in world.card(here)
+    assert cycle.format("#1", "acme/shop#1", "#1") in world.card(there)
+
+    await world.alice.edits_issue(there, body=body("Do it there.", needs="tests"))
+    await world.settle()
+    assert (world.status(here), world.status(there)) == ("ready", "in-progress")
+    assert "cycle" not in world.card(here)
+
+
+async def test_what_is_done_next_door_is_heard_of_at_once(world: World, web: Repository) -> None:
+    world.agent("codex", Stalls())
+    there = await world.alice.opens_issue(web, "There", body("Do it there.", needs="docs"), labels=["task"])
+    await world.settle()
+    here = await world.files("Here", body("Do it here.", needs="tests", depends_on="acme/web#1"))
+    assert (await world.task(here)).waits_for == ("acme/web#1",)
+    await world.alice.closes(there)
+    await world.settle()
+    assert world.status(here) == "in-progress"
+    assert (await _task(world, web, there)).status == "done"
+
+
+async def test_a_task_that_depends_on_itself_is_told_so(world: World) -> None:
+    issue = await world.files("Selfish", body("Do it.", needs="tests", depends_on="#1"))
+    assert "It depends on itself: take `#1` out of its dependencies." in world.card(issue)
+    world.written()
+
+
+async def _task(world: World, repository: Repository, issue: Issue) -> Task:
+    async with world.bot.database.transaction() as connection:
+        found = await store.task(connection, repository.id, issue.number)
+    assert found is not None
+    return found
