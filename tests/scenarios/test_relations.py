@@ -68,6 +68,7 @@ async def test_a_parent_waits_for_its_sub_issues_whatever_their_text_says(world:
 
 
 async def test_a_cycle_across_repositories_is_named_on_every_card_and_ends(world: World, web: Repository) -> None:
+    world.agent("codex", Stalls())
     here = await world.files("Here", body("Do it here.", needs="tests", depends_on="acme/web#1"))
     there = await world.alice.opens_issue(
         web, "There", body("Do it there.", needs="tests", depends_on="Acme/Shop#1"), labels=["task"]
