@@ -25,19 +25,20 @@ class WritesFiles:
     """Writes files (a text, or what a function makes of the old text), pushes and opens a pull request.
 
     When the packet carries feedback of an earlier attempt, `fixes` are written as well, over `files`. The
-    pull request's text closes the task's issue.
+    pull request's text closes the task's issue, unless `text` says something else.
     """
 
     files: Files
     fixes: Files = field(default_factory=dict)
     title: str | None = None
+    text: str | None = None
 
     async def __call__(self, work: AgentWork) -> None:
         """Do the work."""
         chosen = {**self.files, **self.fixes} if work.feedback else self.files
         title = self.title or f"Task #{work.task}"
         await _deliver(work, chosen, f"{title} (attempt {work.attempt})")
-        await work.open_pull(title, f"Closes #{work.task}")
+        await work.open_pull(title, f"Closes #{work.task}" if self.text is None else self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from sandbox.agents import ScriptedAgent
 from sandbox.agents.scripted import Script
 from sandbox.labels import add_label
 from sandbox.people import Person
+from sandbox.services import AgentServices
 from sandbox.world import App, CheckRun, Installation, Issue, PullRequest, Repository, WorkflowRun
 from scheduler.startup import discover
 from scheduler.sweep import sweep
@@ -66,7 +67,7 @@ class World:
     shop: Repository
     alice: Person  # a maintainer
     app: App
-    env: Mapping[str, str]
+    env: dict[str, str]
     workers: int = 1
     _read: int = 0
     _bots: list[tuple[Bot, AsyncExitStack]] = field(default_factory=list)
@@ -148,6 +149,16 @@ class World:
         agent = ScriptedAgent(script, **more)
         self.hub.agents[name] = agent
         return agent
+
+    async def services(self) -> AgentServices:
+        """Cursor, Jules and Devin beside the sandbox; the bot comes again with the operator's keys for them."""
+        services = await AgentServices.open(self.hub)
+        await self.stop()
+        for name in ("cursor", "jules", "devin"):
+            self.env |= {f"{name.upper()}_API_KEY": f"{name}-key", f"{name.upper()}_API_URL": services.url(name)}
+        self.env |= {"AGENT_HTTP_SECRET": "plain-key", "AGENT_HTTP_INTERNAL": "true"}
+        await self.start()
+        return services
 
     def ci(self, script: CiScript | None = None) -> None:
         """How CI of pull requests ends: by this script; without one, green."""
