@@ -34,8 +34,17 @@ def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
     return ADAPTERS[spec.adapter], spec
 
 
+async def _is_current(effect: StartAgent, errand: Errand) -> bool:
+    async with errand.database.transaction() as connection:
+        task = await store.task(connection, errand.repository.id, effect.number)
+    leases = (task.lease, task.review) if task else ()
+    return any(lease is not None and lease.attempt == effect.attempt for lease in leases)
+
+
 async def start_agent(effect: StartAgent, errand: Errand) -> Sent:
     """Start the agent; whether it went or not goes back in as a signal."""
+    if not await _is_current(effect, errand):
+        return Sent()  # this start was refused for so long that the task is another agent's, or nobody's
     try:
         adapter, spec = _adapter(errand, effect.agent)
         begun = await through(errand, spec, lambda: adapter.start(errand.site, spec, effect, again=errand.again))
