@@ -204,6 +204,8 @@ def _line(error: ErrorDetails) -> str:
             return ""
         case "int_parsing" | "int_type" | "int_parsing_size":
             return f"{variable} must be a whole number"
+        case "bool_parsing":
+            return f"{variable} must be true or false"
         case "float_parsing" | "finite_number":
             return f"{variable} must be a number"
         case "greater_than":

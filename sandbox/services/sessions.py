@@ -54,7 +54,7 @@ class ServiceAgent:
 
     `late` are the seconds of the sandbox's clock before a session begins, `think` those before a script pushes.
     `branch` None lets it work on the branch that it is told; a text is what its own branches begin with. `faults` are
-    used up by the next starts.
+    used up by the next starts. `claims` is a pull request that it says is its own, whatever it did.
     """
 
     hub: Sandbox = field(repr=False)
@@ -66,6 +66,7 @@ class ServiceAgent:
     think: float = 0
     branch: str | None = None
     knows: Literal["all", "none"] = "all"  # which repositories it is connected to
+    claims: int | None = None
     faults: deque[StartFault] = field(default_factory=deque)
     sessions: list[ServiceSession] = field(default_factory=list)
 
@@ -129,7 +130,7 @@ class ServiceAgent:
         finally:
             work.tidy()
         heads = [pull for pull in session.repository.pulls() if pull.head_ref == work.branch]
-        session.pull = heads[-1].number if heads else None
+        session.pull = self.claims or (heads[-1].number if heads else None)
 
 
 def _payload(session: ServiceSession) -> dict[str, Any]:

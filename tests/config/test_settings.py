@@ -162,6 +162,9 @@ def test_the_other_addresses_follow_the_api(api: str, graphql: str, server: str)
         ("WORKERS", "9" * 5000, "must be a whole number"),
         ("SWEEP_SECONDS", "nan", "must be a number"),
         ("SWEEP_SECONDS", "soon", "must be a number"),
+        ("CURSOR_API_URL", "http://proxy.example", "must begin with https://: a key is sent there"),
+        ("DEVIN_API_URL", "proxy", "is not an address"),
+        ("AGENT_HTTP_INTERNAL", "perhaps", "must be true or false"),
     ],
 )
 def test_a_senseless_setting_is_named_with_what_to_do(variable: str, value: str, expected: str) -> None:

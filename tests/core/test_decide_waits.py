@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -43,6 +44,22 @@ class TestAnAgent:
         story.due(DeadlineKind.HEARTBEAT)
         assert len(story.wanted(PollAgent)) == 1
         assert story.task.status is Status.IN_PROGRESS
+
+    def test_whose_service_tells_nothing_is_asked_every_minute(self) -> None:
+        """Those questions go on beside the last one, and an answer that stays out is held against nobody."""
+        service = {"adapter": "http", "preset": "cursor"}
+        story = Story(agents={"cursor": service}).ready().assigned("cursor")
+        begun_at = story.lease.since
+        for minute in (1, 2, 3):
+            story.due(DeadlineKind.POLL)
+            assert [e.attempt for e in story.wanted(PollAgent)] == [1]
+            assert story.lease.asked_at == story.now >= begun_at + minute * timedelta(minutes=1)
+            assert story.lease.polled_at is None
+        assert story.task.status is Status.IN_PROGRESS
+
+    def test_whose_news_come_by_themselves_is_not(self) -> None:
+        kinds = {d.kind for d in deadlines_of(Story().ready().assigned().task, Story().policy.timeouts)}
+        assert kinds == {DeadlineKind.ACK, DeadlineKind.HARD}
 
     def test_that_lives_and_lives_and_never_ends_is_stopped(self) -> None:
         story = Story().ready().assigned().begun()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.agents import AgentWork, WritesFiles
+from sandbox.agents import AgentWork, FinishesWithoutPull, WritesFiles
 from sandbox.services import AgentServices, OutOfCredit
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -64,6 +64,23 @@ async def test_a_pull_request_that_says_nothing_is_known_by_its_session(world: W
         assert pull is not None
         assert pull.number == session.pull
     assert world.shop.git.read("main", "shop/fee.py") == "FEE = 1\n"
+    world.written()
+
+
+async def test_a_service_is_not_believed_about_the_work_of_others(world: World) -> None:
+    """It names a pull request that was there before: nothing of that is taken for its work, let alone merged."""
+    services = await opened(world, cursor=agent("cursor"))
+    await world.alice.pushes(world.shop, "mine", {"mine.txt": "mine\n"}, "Mine")
+    mine = await world.alice.opens_pull(world.shop, head="mine", title="My own thing")
+    world.clock.advance(60)
+    services.agent("cursor", FinishesWithoutPull(), key="cursor-key", think=30, claims=mine.number)
+
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    await world.later(minutes=1)
+
+    [failed] = (await world.task(issue)).history
+    assert (failed.pull, failed.reason) == (None, "The run ended without a pull request")
+    assert not mine.merged
     world.written()
 
 
