@@ -125,7 +125,8 @@ def test_the_action_takes_the_comments_that_the_bot_writes(stage: Stage) -> None
 
 def test_the_configurations_in_the_docs_are_taken() -> None:
     blocks = re.findall(r"```yaml\n(# \.github/orchestrator\.yml\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    assert [list(parse_repository_config(block).agents) for block in blocks] == [["codex"], ["claude"], ["aider"]]
+    taken = [list(parse_repository_config(block).agents) for block in blocks]
+    assert taken == [["codex"], ["claude"], ["aider"], ["cursor", "jules", "devin", "team"], ["chatgpt"]]
 
 
 def test_the_calling_workflow_in_the_docs_names_its_runs() -> None:
