@@ -149,6 +149,11 @@ def summary(outcome: Outcome) -> Group:
     measured = Table.grid(padding=(0, 2))
     measured.add_row("From ready to started", f"{latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms")
     measured.add_row("Sent back with feedback", f"{rounds} time{'' if rounds == 1 else 's'}")
+    others = figures["reassignments"]
+    measured.add_row(
+        "Given to another agent",
+        f"{others} time{'' if others == 1 else 's'}, within {figures['failover_seconds_max']:.1f} s",
+    )
     measured.add_row("Calls to GitHub", f"{sum(calls.values())} of {len(calls)} kinds")
     measured.add_row("Writes for each task", f"{figures['content_writes_per_task']}")
     onward = Table.grid(padding=(0, 2))

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.app import Bot, assemble, listening
@@ -17,13 +17,40 @@ from bot.demo.story import SPEED, Story
 from config.repository import CONFIG_PATH, parse_repository_config
 from config.settings import load_settings
 from sandbox import Limits, RealClock, Sandbox
-from sandbox.agents import ScriptedAgent
+from sandbox.agents import AgentWork, ScriptedAgent
+from sandbox.agents.scripted import Script
+from sandbox.services import AgentServices, ServiceAgent
 from sandbox.world import App, Repository
 
 # The demo packs the work of an afternoon into half a minute. GitHub's limits by the hour hold, those by the minute
 # would make it wait: which it does well, but it is dull to watch.
+KEY = "a-key-of-the-demo"  # to the services outside
 SWEEP = 0.5  # seconds of the watcher's between two looks at the deadlines
 LIMITS = Limits(points_per_minute=100_000, content_per_minute=100_000)
+
+
+@dataclass(slots=True)
+class DiesOnce:
+    """An agent of a service that dies in the middle of its first task: its session is gone, and nobody says so."""
+
+    agent: ServiceAgent
+    script: Script = field(init=False)
+    died: bool = False
+
+    def __post_init__(self) -> None:
+        """Take over from what the agent would do."""
+        self.script = self.agent.script
+
+    async def __call__(self, work: AgentWork) -> None:
+        """Die, or do the work."""
+        if self.died:
+            await self.script(work)
+            return
+        self.died = True
+        await work.clone()
+        await work.think()
+        self.agent.sessions[:] = [session for session in self.agent.sessions if session.work is not work]
+        work.crash()
 
 
 @dataclass(slots=True)
@@ -49,11 +76,20 @@ async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
         acme, person = hub.organisation("acme"), hub.user("alice")
         shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files=files))
         hub.grant(shop, person, "maintain")
+        services = await AgentServices.open(hub)
         for name, part in story.agents.items():
-            hub.agents[name] = ScriptedAgent(part.script, think=part.think * SPEED)
+            think = part.think * SPEED
+            if part.service is None:
+                hub.agents[name] = ScriptedAgent(part.script, think=think)
+                continue
+            agent = services.agent(part.service, part.script, key=KEY, think=think)
+            if part.dies:
+                agent.script = DiesOnce(agent)
+            if part.broke:
+                agent.faults.extend(["402"] * 100)
         app = _register(hub)
         bot = await stack.enter_async_context(
-            assemble(load_settings(_environment(hub, app, root), env_file=None), clock)
+            assemble(load_settings(_environment(hub, app, root, services), env_file=None), clock)
         )
         address = await stack.enter_async_context(listening(bot))
         app.webhook_url = f"{address}/webhook"
@@ -76,9 +112,13 @@ def _register(hub: Sandbox) -> App:
     )
 
 
-def _environment(hub: Sandbox, app: App, root: Path) -> dict[str, str]:
+def _environment(hub: Sandbox, app: App, root: Path, services: AgentServices) -> dict[str, str]:
     """What an operator would set; no DATABASE_URL, so the bot brings its own PostgreSQL."""
+    outside = {f"{name.upper()}_API_URL": services.url(name) for name in services.agents}
+    keys = {f"{name.upper()}_API_KEY": KEY for name in services.agents}
     return {
+        **outside,
+        **keys,
         "GITHUB_APP_ID": str(app.id),
         "GITHUB_PRIVATE_KEY": app.private_key,
         "GITHUB_WEBHOOK_SECRET": app.secret or "",

@@ -1,4 +1,4 @@
-"""What happens in the demo: eight tasks, three agents, a maintainer. Change it here to try your own."""
+"""What happens in the demo: eight tasks, four agents, a maintainer. Change it here to try your own."""
 
 from __future__ import annotations
 
@@ -33,10 +33,17 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """One agent: how it works, and for how many seconds of the watcher's it thinks."""
+    """One agent: how it works, and for how many seconds of the watcher's it thinks.
+
+    One with a `service` works there and not in a workflow of the repository. It may die in the middle of its first
+    task, and it may have no credit left.
+    """
 
     script: Script
     think: float
+    service: str | None = None
+    dies: bool = False
+    broke: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,5 +173,12 @@ _KNOWS = Implements({errand.title: (errand.name, errand.first, errand.lesson) fo
 
 STORY = Story(
     errands=ERRANDS,
-    agents=MappingProxyType({"codex": Cast(_KNOWS, 1.5), "claude": Cast(_KNOWS, 2.0), "cursor": Cast(_KNOWS, 1.2)}),
+    agents=MappingProxyType(
+        {
+            "codex": Cast(_KNOWS, 1.5),
+            "claude": Cast(_KNOWS, 2.0),
+            "cursor": Cast(_KNOWS, 1.2, service="cursor", dies=True),
+            "devin": Cast(_KNOWS, 1.2, service="devin", broke=True),
+        }
+    ),
 )

@@ -66,6 +66,8 @@ def _figures(stage: Stage, shown: Snapshot) -> dict[str, Any]:
             "p95": round(percentile(latencies, 0.95), 1),
         },
         "feedback_rounds": shown.sent_back,
+        "reassignments": len(shown.failovers),
+        "failover_seconds_max": round(max(shown.failovers, default=0.0), 2),
         "github_calls": dict(sorted(by_operation.items())),
         "content_writes_per_task": round(content_writes(calls) / shown.expected, 2),
         "seconds": round(shown.elapsed, 1),

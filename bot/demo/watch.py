@@ -38,7 +38,8 @@ class Snapshot:
     tasks: tuple[Task, ...]
     agents: tuple[AgentRow, ...]
     happenings: tuple[Happening, ...]
-    sent_back: int
+    sent_back: int  # with feedback, because the work was not good yet
+    failovers: tuple[float, ...] = ()  # seconds each took, from the end of one agent's part to the start of another's
 
     def count(self, status: Status) -> int:
         """How many tasks are in this status."""
@@ -90,7 +91,8 @@ class Watcher:
             tasks=tuple(tasks),
             agents=tuple(self._agents(tasks)),
             happenings=tuple(self._happenings),
-            sent_back=self._count(EventType.TASK_SENT_BACK),
+            sent_back=len(self._sent_back()),
+            failovers=self._failovers(),
         )
 
     def _elapsed(self, at: datetime) -> float:
@@ -98,6 +100,28 @@ class Watcher:
 
     def _count(self, type_: EventType, agent: str | None = None) -> int:
         return sum(row["type"] == type_.value and agent in (None, row["agent"]) for row in self._rows)
+
+    def _sent_back(self, agent: str | None = None) -> list[Mapping[str, Any]]:
+        """Where there was something to learn; an agent that was lost on the way taught nobody anything."""
+        return [
+            row
+            for row in self._rows
+            if row["type"] == EventType.TASK_SENT_BACK.value
+            and row["payload"].get("outcome") == "failed"
+            and agent in (None, row["agent"])
+        ]
+
+    def _failovers(self) -> tuple[float, ...]:
+        """How long tasks were in nobody's hands after an agent was lost: until the start of the next was accepted."""
+        lost: dict[int, datetime] = {}
+        took: list[float] = []
+        for row in self._rows:
+            type_, payload, task = row["type"], row["payload"], row["task"]
+            if type_ == EventType.TASK_SENT_BACK.value and payload.get("outcome") in ("silent", "unavailable"):
+                lost[task] = row["occurred_at"]
+            elif type_ == EventType.TASK_ACKNOWLEDGED.value and task in lost:
+                took.append((row["occurred_at"] - lost.pop(task)).total_seconds() / SPEED)
+        return tuple(took)
 
     def _agents(self, tasks: Sequence[Task]) -> list[AgentRow]:
         configured = self._stage.alice.story.agents
@@ -107,7 +131,7 @@ class Watcher:
                 self._stage.capabilities.get(name, ()),
                 tuple(x.number for x in tasks if x.status is Status.IN_PROGRESS and x.lease and x.lease.agent == name),
                 self._count(EventType.TASK_COMPLETED, name),
-                self._count(EventType.TASK_SENT_BACK, name),
+                len(self._sent_back(name)),
             )
             for name in configured
         ]

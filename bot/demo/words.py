@@ -47,11 +47,16 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
         case EventType.TASK_ASSIGNED:
             return f"{number} goes to {agent}: {payload['reason']}", "plain"
         case EventType.TASK_REASSIGNED:
-            return f"{number} goes to {agent} with the feedback, attempt {row['attempt']}", "plain"
+            what = "with the feedback" if task and task.last_feedback else "with everything that is known"
+            return f"{number} goes to {agent} {what}, attempt {row['attempt']}", "plain"
         case EventType.TASK_ACKNOWLEDGED if payload.get("stage") == "at work":
             return f"{agent} is at work on {title}", "plain"
         case EventType.TASK_REVIEW:
             return f"{agent} opened pull request #{payload['pull']} for {title}", "plain"
+        case EventType.TASK_SENT_BACK if payload.get("outcome") == "unavailable":
+            return f"{agent} cannot take {number}: {payload['reason']}", "bad"
+        case EventType.TASK_SENT_BACK if payload.get("outcome") == "silent":
+            return f"{number} goes back to the queue, for another agent", "bad"
         case EventType.TASK_SENT_BACK:
             return f"{number} goes back with feedback to learn from: {payload['reason']}", "bad"
         case EventType.MERGE_REQUESTED:

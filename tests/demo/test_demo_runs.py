@@ -17,6 +17,7 @@ import structlog
 from bot.demo.run import run_demo
 from bot.demo.story import STORY, Cast
 from sandbox.agents import Crashes, Stalls
+from sandbox.agents.scripted import Script
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from bot.cli import main; sys.argv = ['orchestrator', 'demo', '--json']; main()"
@@ -44,6 +45,11 @@ def of_the_demo(folder: Path) -> list[str]:
     return found
 
 
+def _all(script: Script) -> dict[str, Cast]:
+    """Every agent works by this script."""
+    return {name: replace(part, script=script, think=0, dies=False, broke=False) for name, part in STORY.agents.items()}
+
+
 def test_the_demo_turns_eight_issues_into_merged_code(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)  # the embedded server runs as another user when we are root
     done = subprocess.run(
@@ -61,6 +67,8 @@ def test_the_demo_turns_eight_issues_into_merged_code(tmp_path: Path) -> None:
     assert (told["tasks"], told["done"], told["failed"], told["lost"]) == (8, 8, 0, 0)
     assert 0 < told["assignment_latency_ms"]["p50"] <= told["assignment_latency_ms"]["p95"]
     assert told["feedback_rounds"] >= 1
+    assert told["reassignments"] >= 2, "one agent died at work, and one had no credit"
+    assert 0 < told["failover_seconds_max"] <= 10
     assert told["github_calls"]["pulls/merge"] >= 8
     assert {"repos/create-dispatch-event", "actions/create-workflow-dispatch"} <= told["github_calls"].keys()
     assert told["content_writes_per_task"] > 0
@@ -72,7 +80,7 @@ def test_the_demo_turns_eight_issues_into_merged_code(tmp_path: Path) -> None:
 def test_it_ends_with_status_1_when_the_agents_fail_for_ever(
     capsys: pytest.CaptureFixture[str], own_logs: None
 ) -> None:
-    hopeless = replace(STORY, errands=STORY.errands[:2], agents={n: Cast(Crashes(), 0) for n in STORY.agents})
+    hopeless = replace(STORY, errands=STORY.errands[:2], agents=_all(Crashes()))
     assert run_demo(as_json=True, story=hopeless) == 1
     out, err = capsys.readouterr()
     told = json.loads(out)
@@ -83,7 +91,7 @@ def test_it_ends_with_status_1_when_the_agents_fail_for_ever(
 
 
 def test_it_gives_up_when_nothing_moves(capsys: pytest.CaptureFixture[str], own_logs: None) -> None:
-    asleep = replace(STORY, errands=STORY.errands[:1], agents={n: Cast(Stalls(), 0) for n in STORY.agents}, limit=4)
+    asleep = replace(STORY, errands=STORY.errands[:1], agents=_all(Stalls()), limit=4)
     assert run_demo(as_json=True, story=asleep) == 1
     out, err = capsys.readouterr()
     assert out == ""
