@@ -12,9 +12,9 @@ from bot.demo.words import Happening, note
 from core.task import Kind, Priority, Status, Task
 
 INTRODUCTION = (
-    "On this machine run a GitHub sandbox, the orchestrator and four scripted agents: two in workflows, two as services "
-    "outside; one of those dies at work, the other is out of credit. Alice, the maintainer, files tasks as issues of "
-    "acme/shop; watch them become merged pull requests while nobody copies text. Time passes 20 times faster."
+    "On this machine run a GitHub sandbox, the orchestrator and four scripted agents: two in workflows, two outside. "
+    "One of those dies at work, the other is out of credit. Alice, the maintainer, files tasks as issues; watch "
+    "them become merged pull requests while nobody copies text. Time passes 20 times faster."
 )
 WIDE = 108  # columns from which on words are written out
 FEWEST_EVENTS, MOST_EVENTS = 4, 12

@@ -34,6 +34,8 @@ OUTCOME = Outcome(
         "lost": 0,
         "assignment_latency_ms": {"p50": 120.4, "p95": 310.0},
         "feedback_rounds": 1,
+        "reassignments": 2,
+        "failover_seconds_max": 1.5,
         "github_calls": {"issues/get": 3, "pulls/merge": 8},
         "content_writes_per_task": 12.5,
         "seconds": 19.8,
@@ -150,7 +152,7 @@ def test_the_live_picture_begins_with_a_sentence_and_ends_with_the_summary() -> 
     show.end(OUTCOME)
     show.close()
     text = console.export_text()
-    assert "run a GitHub sandbox, the orchestrator and three scripted agents" in text.splitlines()[1]
+    assert "run a GitHub sandbox, the orchestrator and four scripted agents" in text.splitlines()[1]
     assert text.rstrip().endswith("in 19.8 s.")
 
 
