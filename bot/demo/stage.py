@@ -25,6 +25,7 @@ from sandbox.world import App, Repository
 # The demo packs the work of an afternoon into half a minute. GitHub's limits by the hour hold, those by the minute
 # would make it wait: which it does well, but it is dull to watch.
 KEY = "a-key-of-the-demo"  # to the services outside
+LAST_WORDS = 4.0  # seconds of the watcher's after which an agent dies: long enough to be asked once how it goes
 SWEEP = 0.5  # seconds of the watcher's between two looks at the deadlines
 LIMITS = Limits(points_per_minute=100_000, content_per_minute=100_000)
 
@@ -48,7 +49,7 @@ class DiesOnce:
             return
         self.died = True
         await work.clone()
-        await work.think()
+        await work.think(LAST_WORDS * SPEED)
         self.agent.sessions[:] = [session for session in self.agent.sessions if session.work is not work]
         work.crash()
 
