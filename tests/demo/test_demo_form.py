@@ -48,3 +48,5 @@ def test_the_story_has_what_it_promises() -> None:
     assert sum(bool(errand.after) for errand in ERRANDS) == 3
     assert sum(errand.completed is not None for errand in ERRANDS) == 1
     assert sum(errand.first is not None for errand in ERRANDS) == 1
+    assert [name for name, part in STORY.agents.items() if part.dies] == ["cursor"]
+    assert [name for name, part in STORY.agents.items() if part.broke] == ["devin"]
