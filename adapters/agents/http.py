@@ -107,6 +107,8 @@ class HttpAdapter:
                 await self._stop(service, line, session, job)
             except NoSuchThing:
                 return
+            except Unavailable as limit:
+                raise Unanswered(str(limit)) from None  # it goes on until it was told: the outbox asks again
 
     async def _stop(self, service: Service, line: Line, session: str, job: Job) -> None:
         try:

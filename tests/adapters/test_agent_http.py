@@ -230,6 +230,13 @@ async def test_what_has_ended_is_not_stopped_and_other_refusals_are_told(server:
         await ADAPTER.cancel(site, CURSOR, CancelAgent(12, 1, "cursor", "s-1"))
 
 
+async def test_a_limit_does_not_make_us_give_up_on_stopping(server: Server, site: Site) -> None:
+    for status in (402, 429):
+        server.says({}, status)
+        with pytest.raises(Unanswered):
+            await ADAPTER.cancel(site, CURSOR, CancelAgent(12, 1, "cursor", "s-1"))
+
+
 # A server of a team's own
 
 
