@@ -88,7 +88,7 @@ def _node(run: Run, _: Any, arguments: Arguments) -> Any:
             if repository.node_id == wanted:
                 return repository
             for issue in repository.issues.values():
-                if issue.node_id == wanted:
+                if wanted in (issue.node_id, issue.pull and issue.pull.node_id):
                     return issue if issue.pull is None else issue.pull
     raise LookupError(f"Could not resolve to a node with the global id of '{wanted}'.")
 

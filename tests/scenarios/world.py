@@ -43,7 +43,7 @@ from scheduler.sweep import sweep
 from scheduler.timer import revive
 from tests.scenarios.shop import CONFIG_PATH, FILES
 from tests.scenarios.stepping import BotClock, in_step
-from tests.scenarios.writes import line, writes_of
+from tests.scenarios.writes import LENDER, line, writes_of
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DATA = Path(__file__).parents[1] / "data" / "github"
@@ -125,6 +125,15 @@ class World:
         issue = await (by or self.alice).opens_issue(self.shop, title, text, labels=["task", *labels])
         await self.settle()
         return issue
+
+    async def lends_a_token(self) -> Person:
+        """Somebody with write access gives the operator a personal token; the bot starts anew with it."""
+        lender = self.person(LENDER, "write")
+        self.env = {**self.env, "GITHUB_USER_TOKEN": self.hub.token(lender)}
+        await self.stop()
+        await self.start()
+        await self.settle()
+        return lender
 
     async def configures(self, text: str) -> None:
         """Alice pushes another configuration; the labels that come with it are no part of the story."""

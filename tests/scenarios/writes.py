@@ -14,16 +14,23 @@ _NOT_A_WRITE = ("apps/create-installation-access-token",)
 _PATH = re.compile(r"/repos/[^/]+/[^/]+/(?:issues|pulls|git)?/?(.*)")
 
 
+LENDER = "lender"  # the person whose token the operator gave to the bot
+
+
 def writes_of(hub: Sandbox, app: App) -> list[RequestRecord]:
-    """Every request of the App's installations that changes something, oldest first."""
+    """Every request of the App's installations, and of the person's token, that changes something, oldest first."""
     return [
         r
         for r in hub.requests
-        if r.installation_id is not None
-        and hub.installations[r.installation_id].app is app
+        if (r.actor == LENDER or (r.installation_id is not None and hub.installations[r.installation_id].app is app))
         and r.method != "GET"
         and r.operation_id not in _NOT_A_WRITE
+        and not (r.operation_id == "graphql" and "mutation" not in _query(r))
     ]
+
+
+def _query(record: RequestRecord) -> str:
+    return str(record.body.get("query", "")) if isinstance(record.body, dict) else ""
 
 
 def line(hub: Sandbox, record: RequestRecord) -> str:
@@ -59,6 +66,11 @@ def _told(hub: Sandbox, record: RequestRecord) -> str:
             return f"check {sent['name']}: {sent.get('conclusion')}"
         case "checks/update":
             return f"check updated: {sent.get('conclusion')}"
+        case "issues/add-assignees" | "issues/remove-assignees":
+            verb = "assigned to" if record.operation_id == "issues/add-assignees" else "taken from"
+            return f"#{number} {verb} {', '.join(sent['assignees'])}"
+        case "graphql":
+            return "marked ready" if "markPullRequestReadyForReview" in _query(record) else "graphql"
         case "pulls/merge":
             return f"merge #{number}"
         case "issues/update":

@@ -1,0 +1,101 @@
+"""Agents that live on GitHub: Copilot, whom a person's token assigns, and those that listen to their name."""
+
+from __future__ import annotations
+
+from config.identities import load_identities
+from sandbox.agents import COPILOT_ID, COPILOT_LOGIN, CloudAgent, Stalls, WorksInDraft, WritesFiles
+from tests.scenarios.shop import body, config
+from tests.scenarios.world import World
+
+CART = {"shop/tax.py": "RATE = 0.19\n"}
+CODEX = load_identities()["codex"]
+COPILOT = {"copilot": {"adapter": "copilot", "capabilities": ["python"]}}
+MENTION = {
+    "codex": {"adapter": "mention", "mention": "@codex", "capabilities": ["python"]},
+    "claude": {"adapter": "actions", "workflow": "agent.yml", "capabilities": ["docs"]},
+}
+
+
+async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: World) -> None:
+    """Nobody runs CI for Copilot until a person looks; nobody but us takes the draft mark off."""
+    lender = await world.lends_a_token()
+    await world.configures(config(agents=COPILOT))
+    bot = world.hub.bot(COPILOT_LOGIN, number=COPILOT_ID)
+    world.hub.cloud["copilot"] = CloudAgent(bot, WorksInDraft(CART), "copilot/fix-{task}-{run}", think=600)
+
+    issue = await world.files("Add the tax rate", body(needs="python"))
+    assert world.written() == [
+        f"#1 assigned to {COPILOT_LOGIN}",
+        "#1 labels status:in-progress",
+        "#1 card",
+        "#1 card edited",  # the draft is there already
+    ]
+    assert world.pull.draft
+    task = await world.task(issue)
+    assert task.lease is not None
+    assert task.lease.acknowledged_at is not None, "the draft is a sign of life"
+    assert world.hub.cloud["copilot"].works[0].asked_by is lender
+
+    await world.later(minutes=10)
+    assert world.written() == [
+        "marked ready",
+        "check conflict-first: success",
+        "#1 labels status:review",
+        "#1 card edited",
+    ]
+    assert not world.pull.draft
+
+    await world.later(minutes=30)
+    assert world.status(issue) == "review", "CI that waits for a person is not CI that is not there"
+    await world.alice.approves_runs(world.pull)
+    await world.settle()
+    assert world.written() == ["merge #2", "#1 labels status:done", "#1 card edited"]
+    assert world.shop.git.read("main", "shop/tax.py") == CART["shop/tax.py"]
+
+
+async def test_an_agent_that_listens_to_its_name_works_on_a_branch_of_its_own(world: World) -> None:
+    await world.configures(config(agents=MENTION))
+    bot = world.hub.bot(CODEX.login, number=CODEX.id)
+    codex = world.hub.cloud["codex"] = CloudAgent(
+        bot, WritesFiles(CART), "codex/add-the-tax-rate-{run}", mention="@codex", think=240
+    )
+
+    issue = await world.files("Add the tax rate", body("Ask @codex and @claude.", needs="python"))
+    assert world.written() == [
+        "#1 comment: @codex please take this task: #1, attempt 1.",
+        "#1 labels status:in-progress",
+        "#1 card",
+    ]
+    assert len(codex.works) == 1
+    await world.later(minutes=2)  # it has said nothing: it is asked
+    task = await world.task(issue)
+    assert task.lease is not None
+    assert task.lease.acknowledged_at is not None, "its eyes are its sign of life"
+    await world.later(minutes=2)
+    assert world.written() == ["check conflict-first: success", "merge #2", "#1 labels status:done", "#1 card edited"]
+    assert world.pull.head_ref == "codex/add-the-tax-rate-1"
+
+
+async def test_the_work_of_an_agent_that_does_not_hold_the_task_is_not_taken(world: World) -> None:
+    """It is told so once, it takes nothing out of the holder's hands, and other tasks go on."""
+    await world.configures(config(agents=MENTION))
+    bot = world.hub.bot(CODEX.login, number=CODEX.id)
+    world.hub.cloud["codex"] = CloudAgent(bot, WritesFiles(CART), "codex/uninvited-{run}", mention="@codex")
+    world.agent("claude", Stalls())
+    issue = await world.files("Write the manual", body(needs="docs"))
+    other = await world.files("Add the tax rate", body(needs="python"))
+    assert world.status(other) == "done"
+    world.written()
+
+    await world.alice.comments(issue, "@codex could you do this as well?")
+    await world.settle()
+    [told] = world.written()
+    assert told == "#4 comment: Task #1 is in the hands of `claude` now, and this pull request is by `codex`."
+    task = await world.task(issue)
+    assert task.pull is None
+    assert task.lease is not None
+    assert task.lease.agent == "claude"
+    assert "late_result" in await world.events(issue)
+    await world.alice.edits_pull(world.pull, title="Something else")
+    await world.settle()
+    assert world.written() == [], "it is told once"
