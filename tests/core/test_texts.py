@@ -197,6 +197,36 @@ def test_the_hand_off() -> None:
     same("handoff_small", texts.handoff(dict(Story().ready().assigned().packet())))
 
 
+def test_what_agents_that_read_comments_are_told() -> None:
+    story = Story().ready().assigned()
+    packet = dict(story.packet())
+    same("mention", texts.mention(packet, "@codex"))
+    same("mention_with_pages", texts.mention(packet, "@codex", ["https://x/1#c1", "https://x/1#c2"]))
+    same("instructions", texts.instructions(packet))
+    same("instructions_with_pages", texts.instructions(packet, ["https://x/1#c1"]))
+    pages = texts.handoff_pages(packet, 10)
+    same("handoff_page", pages[0])
+    assert texts.handoff_pages(packet) == ()
+    same("stop", texts.stop("@codex", 1, 2))
+    same("not_theirs", texts.not_theirs(story.task, ("claude", "claude-fast")))
+    same("not_theirs_unheld", texts.not_theirs(Story().ready().task, ()))
+    assert texts.addressed("@codex", "see @alice") == "@codex see @\u200balice"
+
+
+def test_a_hand_off_of_any_size_is_told_whole() -> None:
+    packet = {**Story().ready().assigned().packet(), "goal": "\n".join(f"line {n}" for n in range(20_000))}
+    pages = texts.handoff_pages(packet)
+    assert len(pages) > 2
+    assert all(len(page) <= texts.COMMENT_LIMIT for page in pages)
+    told = "".join(pages)
+    assert all(f"line {n}\n" in told for n in range(20_000))
+
+
+def test_our_words_in_a_persons_name_are_known() -> None:
+    assert texts.is_marked(f"/assign codex\n{texts.comment_marker('mention:1:1')}\n")
+    assert not texts.is_marked(f"{texts.comment_marker('mention:1:1')}\n/assign codex")
+
+
 def test_the_explanation() -> None:
     candidates = (
         Candidate("claude", None, excluded="lacks tests"),
