@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 from adapters.agents.contract import CannotStart, Site, Started
+from adapters.agents.workflow_file import listens, problems_of_dispatch, problems_with_bots
 from adapters.github.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from adapters.github.models import WorkflowRun
 from config.agent_kinds import ActionsAgent, AgentBase
@@ -23,6 +25,8 @@ DISPATCHES = frozenset({"repository_dispatch", "workflow_dispatch"})
 _RUN_NAME = re.compile(r"^task/(\d{1,9})-(\d{1,6})(?:\s|$)", re.ASCII)
 
 PAYLOAD_LIMIT = 60_000  # bytes of a dispatch; GitHub's limits are 64 KB and 65,535 characters
+FOLDER = ".github/workflows"
+MOST_FILES = 30  # workflow files that are read to find the one that listens to an event
 MAX_PARTS = 50  # comments that one packet may take; `.github/actions/run-agent` reads as many
 
 
@@ -68,14 +72,36 @@ class ActionsAdapter:
     """Starts workflows."""
 
     async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
-        """Whether the workflow file is there; an event type may be listened to by any file, or by none."""
-        workflow = _settings(spec).workflow
-        if workflow is None:
-            return ()
-        path = f".github/workflows/{workflow}"
-        if await site.github.get_content(site.repository, path, ref=site.default_branch) is None:
-            return (f"There is no `{path}` on `{site.default_branch}`: add the agent workflow.",)
-        return ()
+        """Whether a workflow is there that our dispatch starts, that is switched on, and that works for our bot."""
+        settings = _settings(spec)
+        try:
+            states = {one.path: one.state for one in await site.github.list_workflows(site.repository)}
+        except (Forbidden, NotFound):
+            states = {}  # that we may not look is no fault of the workflow
+        if settings.workflow is None:
+            return await self._probe_event(site, settings.event or "", states)
+        path, ref = f"{FOLDER}/{settings.workflow}", settings.ref or site.default_branch
+        text = await _text(site, path, ref)
+        if text is None:
+            return (f"There is no `{path}` on `{ref}`: add the agent workflow.",)
+        found = [*problems_of_dispatch(text, path), *problems_with_bots(text, path, site.bot_login)]
+        return (*found, *_switched_off(path, states))
+
+    async def _probe_event(self, site: Site, event: str, states: Mapping[str, str]) -> tuple[str, ...]:
+        found: list[str] = []
+        for path, state in sorted(states.items())[:MOST_FILES]:
+            text = await _text(site, path, site.default_branch) if path.startswith(FOLDER) else None
+            if text is None or not listens(text, path, event):
+                continue
+            found = [*problems_with_bots(text, path, site.bot_login), *_switched_off(path, states)]
+            if state == "active":
+                return tuple(found)
+        if found or not states or len(states) > MOST_FILES:
+            return tuple(found)
+        return (
+            f"No workflow on `{site.default_branch}` listens to `{event}`: add it under `repository_dispatch: types:` "
+            "of the agent workflow.",
+        )
 
     async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
         """Dispatch the workflow with the packet, unless the run is already there."""
@@ -174,6 +200,18 @@ class ActionsAdapter:
             await site.github.cancel_run(site.repository, run_id)
         except (Conflict, NotFound, Gone):
             return  # it has ended by itself
+
+
+async def _text(site: Site, path: str, ref: str) -> str | None:
+    content = await site.github.get_content(site.repository, path, ref=ref)
+    return content.decode("utf-8", "replace") if content is not None else None
+
+
+def _switched_off(path: str, states: Mapping[str, str]) -> tuple[str, ...]:
+    state = states.get(path, "active")
+    if state == "active":
+        return ()
+    return (f"`{path}` is switched off (`{state}`): enable it under Actions.",)
 
 
 def _settings(spec: AgentBase) -> ActionsAgent:

@@ -7,6 +7,7 @@ history, and the id of that line is the session: by it a later assignment is tol
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from adapters.agents.contract import CannotStart, Site, Started
@@ -79,7 +80,7 @@ class CopilotAdapter:
         """Assign Copilot with the hand-off as its instructions, unless this attempt did so already."""
         account, person = _account(spec), _person(site)
         held = await _assignment(site, order.number, account)
-        if again and held and held.created_at >= second(order.since):
+        if again and held and _is_since(held, order.since):
             return _started(site, order.number, held)
         pages = await write_pages(site, order.packet, order.number, order.attempt, INSTRUCTIONS_LIMIT)
         try:
@@ -112,13 +113,16 @@ class CopilotAdapter:
         """Read the assignment, the draft that Copilot opens, and the review that it asks for at its end."""
         account = _account(spec)
         try:
-            held = await _assignment(site, order.number, account)
+            history = await site.github.issue_events(site.repository, order.number)
         except (NotFound, Gone):
             return None
-        if held is None or order.session not in (None, str(held.id)):
-            if order.session is None:
+        held = _current(history, account)
+        if order.session is not None and (held is None or order.session != str(held.id)):
+            if order.session not in {str(event.id) for event in history}:
                 return None
             return AgentSeen(order.attempt, SessionState.CANCELLED, site.now, order.session, detail="was unassigned")
+        if held is None or (order.session is None and not _is_since(held, order.since)):
+            return None
         session, since = str(held.id), held.created_at
         for pull in await pulls_of(site, account, order.number, since):
             return await self._at_work(site, order, session, since, pull)
@@ -183,11 +187,20 @@ def _person(site: Site) -> PersonGitHub:
 
 async def _assignment(site: Site, number: int, account: int) -> IssueEvent | None:
     """The line of the history by which Copilot is assigned now, if it is."""
+    return _current(await site.github.issue_events(site.repository, number), account)
+
+
+def _current(history: Sequence[IssueEvent], account: int) -> IssueEvent | None:
     there: IssueEvent | None = None
-    for event in await site.github.issue_events(site.repository, number):
+    for event in history:
         if _is(event.assignee, account):
             there = event if event.event == "assigned" else None if event.event == "unassigned" else there
     return there
+
+
+def _is_since(held: IssueEvent, moment: datetime | None) -> bool:
+    """Whether it was assigned for the attempt that began then: nothing but the time tells, where no session does."""
+    return moment is not None and held.created_at >= second(moment)
 
 
 async def _has_begun(site: Site, number: int, account: int, since: datetime) -> datetime | None:

@@ -77,17 +77,14 @@ class MentionAdapter:
                     return AgentSeen(
                         order.attempt, state, pull.updated_at, str(said.id), pull.html_url, pull=pull.number
                     )
+            since = await site.github.list_comments(site.repository, order.number, since=said.created_at)
+            if any(_is_ours(comment, said, _stop_key(order.number, order.attempt)) for comment in since):
+                ended = SessionState.CANCELLED
+                return AgentSeen(order.attempt, ended, site.now, str(said.id), said.html_url, "was asked to stop")
+            reactions = await site.github.comment_reactions(site.repository, said.id)
             signs = [
-                *(
-                    reaction.created_at
-                    for reaction in await site.github.comment_reactions(site.repository, said.id)
-                    if reaction.created_at and _is_its(reaction.user, account)
-                ),
-                *(
-                    comment.updated_at
-                    for comment in await site.github.list_comments(site.repository, order.number, since=said.created_at)
-                    if _is_its(comment.user, account) and not (comment.user and comment.user.id == site.bot_id)
-                ),
+                *(r.created_at for r in reactions if r.created_at and _is_its(r.user, account)),
+                *(c.updated_at for c in since if _is_its(c.user, account) and c.user and c.user.id != site.bot_id),
             ]
         except (NotFound, Gone):
             return None
@@ -99,6 +96,8 @@ class MentionAdapter:
     async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
         """Speak to it below its pull request, or below the issue while there is none."""
         settings = _settings(spec)
+        if await _call(site, settings, order.number, order.attempt, None) is None:
+            return False
         writer, author = await _writer(site, settings)
         account = account_of(order.agent, spec)
         pulls = await pulls_of(site, account, order.number, order.since) if account is not None else []
@@ -115,7 +114,7 @@ class MentionAdapter:
                 return
             writer, author = await _writer(site, settings)
             text = stop(settings.mention, order.number, order.attempt)
-            await write_once(site, writer, author, order.number, f"stop:{order.number}:{order.attempt}", text)
+            await write_once(site, writer, author, order.number, _stop_key(order.number, order.attempt), text)
         except (NotFound, Gone):
             return
 
@@ -133,6 +132,16 @@ async def _writer(site: Site, settings: MentionAgent) -> tuple[IssueOperations, 
     if site.services.person is None or site.services.person.is_apps:
         raise CannotStart(_NOBODY)
     return site.services.person, (await site.services.person.me()).id
+
+
+def _stop_key(number: int, attempt: int) -> str:
+    return f"stop:{number}:{attempt}"
+
+
+def _is_ours(comment: Comment, call: Comment, key: str) -> bool:
+    """Whether this is a comment with that key, of the author of the call."""
+    same = comment.user is not None and call.user is not None and comment.user.id == call.user.id
+    return same and comment.body.rstrip().endswith(comment_marker(key))
 
 
 def _key(number: int, attempt: int) -> str:

@@ -164,7 +164,7 @@ async def test_what_keeps_it_from_starting_is_told(stage: Stage) -> None:
     missing = ActionsAgent(adapter="actions", workflow="gone.yml")
     with pytest.raises(CannotStart, match=r"There is no `\.github/workflows/gone\.yml` on `main`"):
         await stage.start(missing)
-    with pytest.raises(CannotStart, match=r"GitHub refused the workflow `agent\.yml`: .*No ref found for: nowhere"):
+    with pytest.raises(CannotStart, match=r"There is no `\.github/workflows/agent\.yml` on `nowhere`"):
         await stage.start(ActionsAgent(adapter="actions", workflow="agent.yml", ref="nowhere"))
     with pytest.raises(CannotStart, match="cannot start an agent of kind PullAgent"):
         await ADAPTER.start(stage.site, PullAgent(adapter="pull"), stage.order(), again=False)
@@ -266,12 +266,33 @@ async def test_a_packet_beyond_all_measure_is_refused_before_anything_is_written
 
 async def test_an_agent_whose_workflow_is_there_can_be_started(stage: Stage) -> None:
     assert await ADAPTER.probe(stage.site, BY_WORKFLOW) == ()
-    assert await ADAPTER.probe(stage.site, BY_EVENT) == (), "any file may listen to an event"
+    assert await ADAPTER.probe(stage.site, BY_EVENT) == (), "a file listens to the event"
 
 
 async def test_a_workflow_that_is_not_there_is_told(stage: Stage) -> None:
     (problem,) = await ADAPTER.probe(stage.site, ActionsAgent(adapter="actions", workflow="gone.yml"))
     assert problem == "There is no `.github/workflows/gone.yml` on `main`: add the agent workflow."
+
+
+async def test_an_event_that_no_workflow_listens_to_is_told(stage: Stage) -> None:
+    (problem,) = await ADAPTER.probe(stage.site, ActionsAgent(adapter="actions", event="other-task"))
+    assert problem.startswith("No workflow on `main` listens to `other-task`")
+
+
+@BOTH
+async def test_a_workflow_that_is_switched_off_is_told(stage: Stage, spec: ActionsAgent) -> None:
+    [workflow] = await stage.hub.actions.register(stage.shop)
+    workflow.state = "disabled_manually"
+    (problem,) = await ADAPTER.probe(stage.site, spec)
+    assert problem == "`.github/workflows/agent.yml` is switched off (`disabled_manually`): enable it under Actions."
+
+
+async def test_a_workflow_that_takes_no_such_dispatch_is_told(stage: Stage) -> None:
+    bob = stage.person("bob")
+    await bob.pushes(stage.shop, "main", {".github/workflows/other.yml": "on: push\njobs: {}\n"}, "Another")
+    other = ActionsAgent(adapter="actions", workflow="other.yml")
+    with pytest.raises(CannotStart, match=r"`\.github/workflows/other\.yml` is not started by hand"):
+        await ADAPTER.start(stage.site, other, stage.order(), again=False)
 
 
 @BOTH

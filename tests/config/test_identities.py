@@ -1,15 +1,87 @@
-"""The table of accounts that agents act as."""
+"""Whose work something is: the table of accounts and branches, and what a configuration says against it."""
 
-from config.identities import is_of_family, load_identities
+import pytest
+
+from config.agent_kinds import ActionsAgent, AgentBase, CopilotAgent, HttpAgent, MentionAgent
+from config.identities import (
+    account_of,
+    family_of_account,
+    family_of_agent,
+    family_of_branch,
+    is_of_family,
+    issue_in_branch,
+    load_identities,
+    workers,
+)
+
+ACTIONS = ActionsAgent(adapter="actions", event="x")
+COPILOT = CopilotAgent(adapter="copilot")
+CODEX = MentionAgent(adapter="mention", mention="@codex")
+OWN = MentionAgent(adapter="mention", mention="@helper", account=77)
+CURSOR = HttpAgent(adapter="http", preset="cursor")
+AGENTS: dict[str, AgentBase] = {"claude": ACTIONS, "claude-fast": ACTIONS, "gh": COPILOT, "x": CODEX, "own": OWN}
 
 
 def test_accounts_are_known_by_number() -> None:
-    table = {one.id: name for name, one in load_identities().items()}
-    assert table[209825114] == "claude"
-    assert len(table) == 6, "no number stands for two"
+    assert family_of_account(209825114) == "claude"
+    assert family_of_account(1) is None
+    table = load_identities()
+    assert len({one.id for one in table.values()}) == len(table) == 6, "no number stands for two"
+    assert all("id" in one.second_hand for one in table.values()), "what is known second-hand is marked"
 
 
 def test_a_family_is_the_name_or_begins_it() -> None:
     assert is_of_family("claude", "claude")
     assert is_of_family("claude-fast", "claude")
     assert not is_of_family("claudette", "claude")
+
+
+@pytest.mark.parametrize(
+    ("branch", "family", "issue"),
+    [
+        ("claude/issue-12-20260302", "claude", 12),
+        ("claude/issue-12", "claude", None),
+        ("claude/idea", "claude", None),
+        ("copilot/fix-12", "copilot", None),
+        ("codex/issue-12-x", "codex", None),
+        ("task/12-1", None, None),
+        ("not-claude/issue-12-x", None, None),
+        ("claude/issue-0-x", "claude", None),
+    ],
+)
+def test_branches_tell_the_family_and_perhaps_the_issue(branch: str, family: str | None, issue: int | None) -> None:
+    assert family_of_branch(branch) == family
+    assert issue_in_branch(branch) == issue
+
+
+def test_an_agents_family_is_told_by_its_kind_before_its_name() -> None:
+    assert family_of_agent("gh", COPILOT) == "copilot"
+    assert family_of_agent("claude", CODEX) == "codex"
+    assert family_of_agent("mine", CURSOR) == "cursor"
+    assert family_of_agent("claude-fast", ACTIONS) == "claude"
+    assert family_of_agent("aider", ACTIONS) is None
+    assert account_of("aider", ACTIONS) is None
+    assert account_of("own", OWN) == 77
+
+
+@pytest.mark.parametrize(
+    ("user_id", "is_bot", "branch", "found"),
+    [
+        (209825114, True, "whatever", ("claude", "claude-fast")),
+        (198982749, True, "copilot/x", ("gh",)),
+        (199175422, True, "codex/x", ("x",)),
+        (77, False, "whatever", ("own",)),
+        (206951365, True, "cursor/x", ()),  # an agent's account, of none that is configured
+        (5, True, "codex/x", ("x",)),  # an account that the table does not have, on a branch that it has
+        (5, False, "codex/x", None),  # a person may name a branch as they like
+        (5, True, "feature", None),
+    ],
+)
+def test_whose_work_it_is(user_id: int, is_bot: bool, branch: str, found: tuple[str, ...] | None) -> None:
+    assert workers(AGENTS, user_id, is_bot=is_bot, branch=branch) == found
+
+
+def test_what_the_configuration_says_goes_before_the_table() -> None:
+    agents = {"claude": ActionsAgent(adapter="actions", event="x", account=5)}
+    assert workers(agents, 5, is_bot=True, branch="x") == ("claude",)
+    assert workers(agents, 209825114, is_bot=True, branch="x") == ()

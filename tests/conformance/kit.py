@@ -3,13 +3,14 @@
 To run an adapter through it: write a **stage** that plays its service (see `Stage`; the sandbox plays GitHub, and
 `sandbox.services` plays the rest), give it as the fixture `stage`, and put the classes together that suit the adapter:
 
-    class TestMine(AnyAdapter, SeesSessions, BeginsLate, AnswersUnclearly, IsLimited, NeedsThings):
+    class TestMine(AnyAdapter, SeesSessions, SeesEnds, BeginsLate, NeedsThings):
         @pytest.fixture
         async def stage(self, tmp_path): ...
 
-`AnyAdapter` is for all. The others say what kind of adapter it is: one that sees how the work goes, one whose agent
-may begin late, one whose service answers unclearly or has limits, one that needs something before it can start. A stage
-needs only what the classes that it is for ask of it; `tests/conformance/stages.py` has most of it ready.
+`AnyAdapter` is for all. The others say what kind of adapter it is: one that sees how the work goes, one that sees how
+it ends, one whose agent may begin late, one whose service answers unclearly or has limits, one that needs something
+before it can start. A stage needs only what the classes that it is for ask of it; `tests/conformance/stages.py` has
+most of it ready.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Stage(Protocol):
         """That time is over."""
         ...
 
-    # Only for `SeesSessions`
+    # Only for `SeesEnds`
 
     async def ends(self, how: SessionState) -> None:
         """The work ends: DELIVERED (without a pull request) or FAILED."""
@@ -103,7 +104,8 @@ async def started(stage: Stage, attempt: int = 1, *, again: bool = False) -> str
 async def polled(stage: Stage, session: str | None = None, attempt: int = 1) -> AgentSeen | None:
     """Ask how the attempt goes."""
     order = stage.order(attempt)
-    return await stage.adapter.poll(stage.site, stage.spec, PollAgent(order.number, attempt, order.agent, session))
+    asked = PollAgent(order.number, attempt, order.agent, session, order.since)
+    return await stage.adapter.poll(stage.site, stage.spec, asked)
 
 
 async def cancelled(stage: Stage, session: str | None = None, attempt: int = 1) -> None:
@@ -182,17 +184,6 @@ class SeesSessions:
         await started(stage, attempt=2, again=True)
         assert await stage.begun() == 2, "another attempt is other work"
 
-    @pytest.mark.parametrize("how", [SessionState.DELIVERED, SessionState.FAILED])
-    async def test_it_tells_how_the_work_ended(self, stage: Stage, how: SessionState) -> None:
-        session = await started(stage)
-        await stage.begun()
-        await stage.ends(how)
-        for known in (session, None):
-            news = await polled(stage, known)
-            assert news is not None
-            assert (news.state, news.pull) == (how, None)
-            assert how is SessionState.DELIVERED or news.detail, "a failure needs words"
-
     async def test_what_was_stopped_works_no_more(self, stage: Stage) -> None:
         session = await started(stage)
         await stage.begun()
@@ -205,6 +196,21 @@ class SeesSessions:
     async def test_a_session_that_is_not_there_is_no_error(self, stage: Stage) -> None:
         assert await polled(stage, "999999999999") is None
         await cancelled(stage, "999999999999")
+
+
+class SeesEnds:
+    """An adapter that sees how the work ends, also without a pull request."""
+
+    @pytest.mark.parametrize("how", [SessionState.DELIVERED, SessionState.FAILED])
+    async def test_it_tells_how_the_work_ended(self, stage: Stage, how: SessionState) -> None:
+        session = await started(stage)
+        await stage.begun()
+        await stage.ends(how)
+        for known in (session, None):
+            news = await polled(stage, known)
+            assert news is not None
+            assert (news.state, news.pull) == (how, None)
+            assert how is SessionState.DELIVERED or news.detail, "a failure needs words"
 
 
 class BeginsLate:

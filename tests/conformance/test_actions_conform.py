@@ -11,7 +11,7 @@ import pytest
 from adapters.agents.actions import ActionsAdapter
 from config.agent_kinds import ActionsAgent
 from sandbox.agents import ScriptedAgent
-from tests.conformance.kit import AnswersUnclearly, AnyAdapter, Gap, NeedsThings, SeesSessions
+from tests.conformance.kit import AnswersUnclearly, AnyAdapter, Gap, NeedsThings, SeesEnds, SeesSessions
 from tests.conformance.stages import HubStage, sandboxed
 
 OPERATIONS = ("repos/create-dispatch-event", "actions/create-workflow-dispatch")
@@ -37,7 +37,7 @@ class ActionsStage(HubStage):
 
 
 @pytest.mark.parametrize("dispatch", [{"event": "agent-task"}, {"workflow": "agent.yml"}], ids=["event", "workflow"])
-class TestActions(AnyAdapter, SeesSessions, AnswersUnclearly, NeedsThings):
+class TestActions(AnyAdapter, SeesSessions, SeesEnds, AnswersUnclearly, NeedsThings):
     @pytest.fixture
     async def stage(self, tmp_path: Path, dispatch: dict[str, str]) -> AsyncIterator[ActionsStage]:
         async with sandboxed(tmp_path) as (hub, clock, shop, issue, site):

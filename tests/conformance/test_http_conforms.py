@@ -19,6 +19,7 @@ from tests.conformance.kit import (
     Gap,
     IsLimited,
     NeedsThings,
+    SeesEnds,
     SeesSessions,
 )
 from tests.conformance.stages import HubStage, keyed, later, sandboxed
@@ -95,5 +96,5 @@ async def stage(tmp_path: Path, service: str) -> AsyncIterator[ServiceStage]:
 
 
 @pytest.mark.parametrize("service", list(VARIABLES))
-class TestHttp(AnyAdapter, SeesSessions, BeginsLate, AnswersUnclearly, IsLimited, NeedsThings):
+class TestHttp(AnyAdapter, SeesSessions, SeesEnds, BeginsLate, AnswersUnclearly, IsLimited, NeedsThings):
     """All of them."""
