@@ -23,6 +23,8 @@ from adapters.github.exchange import DEFAULT_RETRY, RetryPolicy
 from adapters.outbox import Outbox
 from adapters.unit_of_work import Work
 from bot.health import Health
+from bot.heartbeat import PATH as HEARTBEAT
+from bot.heartbeat import HeartbeatEndpoint, Tokens
 from bot.jobs import register, run_worker
 from bot.metrics import Metrics
 from bot.webhook import MAX_BODY, WebhookEndpoint
@@ -126,7 +128,11 @@ async def assemble(
         desk = Desk(work, client, identity, settings.github_server_url)
         register(jobs, desk, outbox)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
-        site = _web(WebhookEndpoint(database, jobs, clock, secrets, metrics), Health(database, clock, metrics))
+        site = _web(
+            WebhookEndpoint(database, jobs, clock, secrets, metrics),
+            HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens)),
+            Health(database, clock, metrics),
+        )
         yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, site)
 
 
@@ -146,9 +152,10 @@ async def _database_url(settings: Settings, stack: AsyncExitStack) -> str:
     return await asyncio.shield(starting)
 
 
-def _web(webhook: WebhookEndpoint, health: Health) -> web.Application:
+def _web(webhook: WebhookEndpoint, heartbeat: HeartbeatEndpoint, health: Health) -> web.Application:
     application = web.Application(client_max_size=MAX_BODY)
     application.router.add_post("/webhook", webhook.handle)
+    application.router.add_post(HEARTBEAT, heartbeat.handle)
     application.router.add_get("/healthz", health.healthz)
     application.router.add_get("/readyz", health.readyz)
     application.router.add_get("/metrics", health.metrics)

@@ -9,9 +9,15 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.database import agents as kept
+from adapters.database import repositories
 from adapters.database import tables as t
 from adapters.database.database import Database
+from adapters.roster import roster
+from core.agent_state import AgentState
+from core.circuit import CircuitState
 from core.effects import Effect, StartAgent
 from core.events import EventType
 from core.task import Status
@@ -19,6 +25,7 @@ from core.task import Status
 MEMORY_LIMIT_MB = 512  # what the service has to stay below
 # Milliseconds; the target for the 95th percentile is 1,000, the limit 5,000.
 LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
+FAILOVER_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)  # seconds; the target is 5, the limit 10
 WINDOW = 1000  # assignments that the percentile looks back on
 
 
@@ -47,6 +54,24 @@ class Metrics:
             "assignment_latency_ms",
             "From the news that made an assignment possible to the accepted start of the agent",
             buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
+        self.failover = Histogram(
+            "failover_seconds",
+            "From an agent's failure to the accepted start of the next one; also what waited because nobody was free",
+            buckets=FAILOVER_BUCKETS,
+            registry=self.registry,
+        )
+        self.states = Gauge(
+            "agents_by_state",
+            "Agents that are available, busy, in error or offline",
+            ["repository", "state"],
+            registry=self.registry,
+        )
+        self.circuits = Gauge(
+            "agent_circuit_open",
+            "1 while a service behind agents is left alone, 0 when it failed lately but is called",
+            ["circuit"],
             registry=self.registry,
         )
         self.calls = Counter(
@@ -96,6 +121,8 @@ class Metrics:
             ms = max(0.0, (now - effect.since).total_seconds() * 1000)
             self.latency.observe(ms)
             self.latencies.append(ms)
+            if effect.lost_at:
+                self.failover.observe(max(0.0, (now - effect.lost_at).total_seconds()))
 
     async def text(self, database: Database, now: datetime) -> bytes:
         """The page, in Prometheus's text format."""
@@ -122,8 +149,20 @@ class Metrics:
                 .where(t.tasks.c.status == Status.IN_PROGRESS.value)
             )
             leases = at_work.all()
+            # What was sent back because its agent takes no work now, or by a person, has not failed.
+            not_failed = await connection.execute(
+                select(func.count()).where(
+                    t.events.c.type == EventType.TASK_SENT_BACK,
+                    t.events.c.payload["outcome"].astext.in_(["unavailable", "released"]),
+                )
+            )
+            innocent = not_failed.scalar_one()
+            await self._read_agents(connection, now)
         done, failed = by_status.get(Status.DONE, 0), by_status.get(Status.FAILED, 0)
-        sent_back, completed = by_type.get(EventType.TASK_SENT_BACK, 0), by_type.get(EventType.TASK_COMPLETED, 0)
+        sent_back, completed = (
+            by_type.get(EventType.TASK_SENT_BACK, 0) - innocent,
+            by_type.get(EventType.TASK_COMPLETED, 0),
+        )
         values = {
             "queue_depth": by_status.get(Status.READY, 0),
             "active_tasks": by_status.get(Status.IN_PROGRESS, 0) + by_status.get(Status.REVIEW, 0),
@@ -145,3 +184,15 @@ class Metrics:
             if lease:
                 sign = datetime.fromisoformat(lease["last_sign_at"] or lease["since"])
                 self.heartbeat_age.labels(repository, lease["agent"]).set((now - sign).total_seconds())
+
+    async def _read_agents(self, connection: AsyncConnection, now: datetime) -> None:
+        self.states.clear()
+        for row in await repositories.configured(connection):
+            counts = dict.fromkeys(AgentState, 0)
+            for agent in await roster(connection, row, now):
+                counts[agent.condition.state] += 1
+            for state, count in counts.items():
+                self.states.labels(row.full_name, state.value).set(count)
+        self.circuits.clear()
+        for name, circuit in (await kept.circuits(connection)).items():
+            self.circuits.labels(name).set(circuit.state(now) is CircuitState.OPEN)

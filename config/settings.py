@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from config import setting_checks as checks
+from config.agent_tokens import AgentToken, read_agent_tokens
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 WebAddress = Annotated[str, AfterValidator(checks.web_address)]
@@ -90,6 +91,12 @@ class Settings(BaseSettings):
         False,
         description="Whether agents with a `url` may be on internal addresses. Whoever configures a repository "
         "can then have the bot send requests to them.",
+    )
+    agent_tokens: Annotated[tuple[AgentToken, ...], BeforeValidator(read_agent_tokens)] = Field(
+        (),
+        description="Tokens of agents that send heartbeats: `agent=token`, or `owner/repo/agent=token` for one "
+        "repository, with commas between them; each of at least 32 characters.",
+        json_schema_extra={"default_text": "heartbeats are refused"},
     )
     host: Annotated[str, AfterValidator(checks.host)] = Field(
         "127.0.0.1",

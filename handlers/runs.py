@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from adapters.agents.actions import identify, news_of
 from adapters.database import store
-from adapters.github.models import PullRequest, WorkflowRun
+from adapters.database.repositories import RepositoryRow
+from adapters.github import GitHub
+from adapters.github.models import WorkflowRun
 from adapters.pull_facts import pull_facts
 from core.links import branch_name
 from core.signals import PullSeen
@@ -24,14 +26,18 @@ async def run(delivery: Delivery, desk: Desk) -> None:
     async with desk.work.database.transaction() as connection:
         if await store.task(connection, repository.id, number) is None:
             return
-    handed_in: list[PullRequest] = []
+    pulls: list[PullSeen] = []
     if told.status == "completed":
         # The news of its pull request may still be on its way; an attempt must not fail for that.
-        owner = repository.full_name.split("/")[0]
-        handed_in = await desk.github(repository).list_pulls(
-            repository.full_name, state="all", head=f"{owner}:{branch_name(number, attempt)}"
-        )
+        pulls = await handed_in(desk.github(repository), repository, number, attempt)
     async with desk.work.on(repository.id, delivery.received_at) as unit:
-        for pull in handed_in:
-            await unit.apply(number, PullSeen(pull_facts(pull), attempt, author_can_write=True))
+        for pull in pulls:
+            await unit.apply(number, pull)
         await unit.apply(number, news_of(told, attempt))
+
+
+async def handed_in(github: GitHub, repository: RepositoryRow, number: int, attempt: int) -> list[PullSeen]:
+    """The pull requests from the branch of an attempt, read from GitHub."""
+    owner = repository.full_name.split("/")[0]
+    found = await github.list_pulls(repository.full_name, state="all", head=f"{owner}:{branch_name(number, attempt)}")
+    return [PullSeen(pull_facts(pull), attempt, author_can_write=True) for pull in found]

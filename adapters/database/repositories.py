@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -92,6 +92,23 @@ async def save_team_change(connection: AsyncConnection, repository_id: int, name
     }
     statement = insert(t.agents).values(repository_id=repository_id, name=name, **values)
     await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "name"], set_=values))
+
+
+async def named(connection: AsyncConnection, full_name: str) -> RepositoryRow | None:
+    """The repository of this name (GitHub does not tell capitals apart) in which we are installed."""
+    query = select(t.repositories.c.id).where(
+        func.lower(t.repositories.c.full_name) == full_name.lower(), t.repositories.c.active
+    )
+    found = (await connection.execute(query.order_by(t.repositories.c.id.desc()).limit(1))).scalar_one_or_none()
+    return await repository(connection, found) if found is not None else None
+
+
+async def configured(connection: AsyncConnection) -> list[RepositoryRow]:
+    """The repositories in which we do more than observe, by name."""
+    query = select(t.repositories.c.id).where(t.repositories.c.active, t.repositories.c.config.is_not(None))
+    ids = (await connection.execute(query.order_by(t.repositories.c.full_name))).scalars().all()
+    found = [await repository(connection, one) for one in ids]
+    return [row for row in found if row is not None]
 
 
 async def save_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:
