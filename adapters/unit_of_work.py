@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,8 +28,9 @@ from config.team import Change
 from core.agent_state import Turn
 from core.assignment import Agent, assign, busy
 from core.decide import Context, Decision, decide
+from core.decide.commands.asking import HISTORY_LINES
 from core.done import wants_reviewer
-from core.effects import Comment, Effect, MakeLabels, React, UpsertCard
+from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard
 from core.events import EventType
 from core.labels import capabilities_of, labels_for
 from core.queue import chain_lengths, order
@@ -49,7 +51,6 @@ LOOK = "look"  # the subject `look:12`: something that the task rests on changed
 
 # What a dry run may write: what it would do, and answers to people.
 _HARMLESS = (UpsertCard, Comment, React)
-_ASSIGNED = (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED, EventType.REVIEW_ASSIGNED)
 
 
 class NoConfiguration(LookupError):
@@ -90,12 +91,11 @@ class UnitOfWork:
             repository=self.repository.full_name,
             default_branch=self.repository.default_branch,
             around=around,
-            agents=tuple(await self.agents()) if isinstance(signal, CommandGiven) else (),
             config_problems=self.repository.problems,
             since=self.since,
             team=self.repository.team,
-            in_hand=await self.in_hand() if isinstance(signal, CommandGiven) else {},
             in_error=await self._in_error(signal),
+            **(await self._for_command(number, signal) if isinstance(signal, CommandGiven) else {}),
         )
         decision = decide(before, signal, context)
         await self._keep(number, before, decision)
@@ -111,6 +111,26 @@ class UnitOfWork:
         if isinstance(signal, IssueSeen | Assigned | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved):
             return frozenset()
         return await kept.in_error(self.connection, self.repository.id)
+
+    async def _for_command(self, number: int, command: CommandGiven) -> dict[str, Any]:
+        """What commands ask about; what only one of them does is read for that one alone."""
+        found: dict[str, Any] = {"agents": tuple(await self.agents()), "in_hand": await self.in_hand()}
+        match command.name:
+            case "history":
+                trail = await store.last_events(self.connection, self.repository.id, number, HISTORY_LINES + 1)
+                found["trail"] = tuple(trail)
+            case "next":
+                ready = await store.tasks_with_status(self.connection, self.repository.id, [Status.READY])
+                found["queue"] = tuple(await self._queue(ready))
+        return found
+
+    async def _queue(self, tasks: list[Task]) -> list[tuple[Task, int]]:
+        """Those of the tasks that wait for an agent, in order, each with the length of the chain behind it."""
+        free = [t for t in tasks if self._waits_for_an_agent(t)]
+        if not free:
+            return []
+        behind = chain_lengths(await graph.open_graph(self.connection, self.repository.id))
+        return [(task, behind.get(task.number, 0)) for task in order(free, behind)]
 
     async def _take_dependencies(self, number: int, signal: Signal, before: Task | None) -> frozenset[Place]:
         """Keep what an issue depends on; gives those whom that concerns."""
@@ -136,6 +156,9 @@ class UnitOfWork:
             await kept.note(self.connection, repository_id, news)
             self._team_news |= news.turn in (Turn.FAILED, Turn.COOLING)
         self._team_news |= any(event.type is EventType.AGENT_RECOVERED for event in decision.events)
+        for effect in decision.effects:
+            if isinstance(effect, StartAgent):
+                await store.count_assignment(self.connection, repository_id, effect.agent)
         await self.want(number, *decision.effects)
         if task is not None and (before is None or self._matters_to_queue(before) != self._matters_to_queue(task)):
             self._queue_news.add(number)
@@ -214,11 +237,7 @@ class UnitOfWork:
         else:
             wanted = [Status.READY, Status.REVIEW] if self.policy.merge.review == "agent" else [Status.READY]
             there = await store.tasks_with_status(self.connection, self.repository.id, wanted)
-        free = [t for t in there if self._waits_for_an_agent(t)]
-        if not free:
-            return
-        behind = chain_lengths(await graph.open_graph(self.connection, self.repository.id))
-        queue = order(free, behind)
+        queue = [task for task, _ in await self._queue(there)]
         choices = assign(queue, agents, self.policy.scoring, self.now, self.policy.plan)
         for task, choice in zip(queue, choices, strict=True):
             if self.policy.dry_run and choice.agent:
@@ -226,20 +245,18 @@ class UnitOfWork:
             known = (task.choice.agent, task.choice.reason, task.choice.role) if task.choice else None
             if known == (None, choice.reason, choice.role) and choice.agent is None:
                 continue  # no news
-            decision = await self.apply(task.number, Assigned(choice))
-            if any(e.type in _ASSIGNED for e in decision.events):
-                await store.count_assignment(self.connection, self.repository.id, choice.agent or "")
+            await self.apply(task.number, Assigned(choice))
 
     def _waits_for_an_agent(self, task: Task) -> bool:
         """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
-        ready = task.status is Status.READY and not task.waits_for and Flag.PARKED not in task.flags
-        return ready or wants_reviewer(task, self.policy.merge.review)
+        free = not (task.waits_for or task.held or Flag.PARKED in task.flags)
+        return (task.status is Status.READY and free) or wants_reviewer(task, self.policy.merge.review)
 
     def _matters_to_queue(self, task: Task) -> tuple[object, ...]:
         """The parts of a task by which an assignment could come out differently."""
-        held = (task.lease and task.lease.agent, task.review and task.review.agent)
-        waits = wants_reviewer(task, self.policy.merge.review)
-        return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, *held, waits)
+        hands = (task.lease and task.lease.agent, task.review and task.review.agent)
+        waits = (task.waits_for, task.held is None, wants_reviewer(task, self.policy.merge.review))
+        return (task.status, task.priority, task.required, task.withdrawn, *hands, *waits)
 
     async def finish(self, jobs: JobQueue) -> None:
         """What follows from all that was applied: assignments, and the jobs that send."""

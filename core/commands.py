@@ -56,6 +56,9 @@ COMMANDS: dict[str, Command] = {
         Command("none", "Lists the commands you can use.", "/help"),
         Command("none", "Says where this task stands and what it waits for.", "/status"),
         Command("none", "Shows why this agent was chosen, or why nobody was.", "/explain"),
+        Command("none", "Shows what happened to this task: the last lines of its audit trail.", "/history"),
+        Command("none", "Says which conflicts of this task are known.", "/conflicts"),
+        Command("none", "Shows the head of the queue, and whom each task would go to.", "/next"),
         Command(
             "none",
             "Shows the agents: what they can do, what they have in hand, how they are.",
@@ -79,10 +82,43 @@ COMMANDS: dict[str, Command] = {
         ),
         Command("write", "Takes the task yourself and gives you the hand-off.", "/claim", True),
         Command("write", "Gives the task back to the queue.", "/release", True),
+        Command("write", "Says that whoever holds the task is alive.", "/heartbeat", True),
+        Command("write", "Says how the work goes; the task card shows it.", "/progress half of the tests pass", True),
+        Command(
+            "write", "Hands the work in: the pull request is looked at, also one that is a draft.", "/review", True
+        ),
         Command("write", "Checks whether the task is done and says what is missing.", "/complete", True),
+        Command(
+            "write",
+            "Ends the attempt as failed; the next one is told the reason.",
+            "/fail the API has no such call",
+            True,
+        ),
+        Command("triage", "Checks whether the task is ready, and shows the hand-off that an agent would get.", "/prep"),
         Command("triage", "Checks the task again; from a writer it also approves its text.", "/ready"),
         Command("triage", "Sets the priority to P0, P1 or P2.", "/priority P0"),
+        Command("triage", "Adds a capability that the agent must have.", "/needs python"),
+        Command(
+            "triage",
+            "Holds the task back: it is not handed out, and its work is not merged.",
+            "/block legal has to agree",
+        ),
+        Command("triage", "Lifts `/block`.", "/unblock"),
+        Command("triage", "Holds the task back, and stops its clock as well.", "/pause"),
+        Command("triage", "Lifts `/pause`.", "/resume"),
+        Command("write", "Gives the task to this agent now.", "/assign codex"),
+        Command("write", "Takes the task from whoever holds it and gives it to another agent.", "/reassign claude"),
         Command("write", "Starts over with a clean slate of attempts.", "/retry"),
+        Command(
+            "write",
+            "Decides what becomes of a task with a conflict.",
+            "/resolve reassign",
+            forms={
+                "escalate": Use("write", "Lets a person decide about the conflict.", "/resolve escalate"),
+            },
+        ),
+        Command("write", "Calls a person.", "/escalate nobody can reach the staging server"),
+        Command("write", "Says that somebody looks after what a person was called for.", "/ack"),
     )
 }
 

@@ -22,6 +22,7 @@ class DeadlineKind(StrEnum):
     CI = "ci"  # there is a pull request, and its checks have not ended
     STALL = "stall"  # in review, or with a person: nothing moves
     PERSON = "person"  # failed: a person has not reacted
+    HELD = "held"  # held back by a person: nothing is done when it is over, it begins anew
 
 
 ANSWER = timedelta(seconds=30)  # for GitHub to tell how an agent's run goes; it takes a call, and a few if one fails
@@ -40,6 +41,11 @@ def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
     """All deadlines of a task in its present state; empty only when it is done."""
     due: dict[DeadlineKind, datetime] = {}
     quiet_since = max(task.status_since, task.reminded_at or task.status_since)
+    if task.held and task.is_open and (task.held.paused or task.status in (Status.PENDING, Status.READY)):
+        due[DeadlineKind.HELD] = quiet_since + timeouts.stall
+        for lease in filter(None, (task.lease, task.review)):
+            due |= _of_polling(lease)  # whose service tells nothing unasked is asked all the same
+        return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
     match task.status:
         case Status.PENDING:
             due[DeadlineKind.AUTHOR] = quiet_since + timeouts.stall
@@ -76,6 +82,10 @@ def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
     # Before an agent is declared dead it is asked once: its run may be queued, or its news lost.
     asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None
     due = {kind: asked + ANSWER if asked else heard + patience, DeadlineKind.HARD: lease.since + timeouts.hard}
-    if lease.poll_seconds:
-        due[DeadlineKind.POLL] = (lease.asked_at or lease.since) + timedelta(seconds=lease.poll_seconds)
-    return due
+    return due | _of_polling(lease)
+
+
+def _of_polling(lease: Lease) -> dict[DeadlineKind, datetime]:
+    if not lease.poll_seconds:
+        return {}
+    return {DeadlineKind.POLL: (lease.asked_at or lease.since) + timedelta(seconds=lease.poll_seconds)}

@@ -59,6 +59,8 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
     if pull is None or not pull.open:
         return ("There is no open pull request.",)
     gaps = [*_check_gaps(pull), *_criteria_gaps(task)]
+    if task.held:
+        gaps.append(task.held.said)
     if task.approved_digest != task.text_digest:
         # Whoever may change the criteria could tick them as well.
         gaps.append("The issue's text is by somebody without write access: a maintainer approves it with `/ready`.")
@@ -80,7 +82,7 @@ def wants_reviewer(task: Task, review: str) -> bool:
     pull = task.pull
     if review != "agent" or task.status is not Status.REVIEW or task.review is not None or pull is None:
         return False
-    settled = task.issue_open and not task.missing and not task.waits_for and not task.withdrawn
+    settled = task.issue_open and not task.missing and not (task.waits_for or task.withdrawn or task.held)
     mergeable = pull.mergeable_sha == pull.head_sha and pull.checks in (ChecksState.SUCCESS, ChecksState.NONE)
     waiting = pull.open and not pull.merged and not pull.draft and review_gap(pull, review) is not None
     return settled and task.approved_digest == task.text_digest and mergeable and waiting

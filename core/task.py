@@ -116,11 +116,36 @@ class Lease:
     role: Role = Role.IMPLEMENT
     poll_seconds: int | None = None  # how often its service is asked; None for agents whose news come by themselves
     asked_at: datetime | None = None  # when it was last asked for that reason
+    progress: str = ""  # what the holder last said of its work, cleaned
 
     @property
     def last_heard_at(self) -> datetime:
         """The last sign of life, or the hand-over if there was none yet."""
         return self.last_sign_at or self.acknowledged_at or self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A person holds the task back until somebody lifts it: it is not handed out, and its work is not merged.
+
+    `paused` holds back the clock as well: no wait runs out.
+    """
+
+    by: str
+    at: datetime
+    reason: str = ""
+    paused: bool = False
+
+    @property
+    def said(self) -> str:
+        """One sentence or two: who, why, and how it is lifted."""
+        why = f": {self.reason.rstrip('.')}" if self.reason else ""
+        return f"{'Paused' if self.paused else 'Blocked'} by {self.by}{why}. `/{self.lifted_by}` lifts it."
+
+    @property
+    def lifted_by(self) -> str:
+        """The command that lifts it."""
+        return "resume" if self.paused else "unblock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +298,7 @@ class Task:
     retried_after: int = 0  # how many attempts lay behind the last `/retry`: those no longer count
     withdrawn: bool = False  # somebody took the label `task` off: we keep our hands off
     closed_by: str | None = None
+    held: Hold | None = None
     plan: Plan | None = None
     review: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved

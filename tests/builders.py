@@ -21,7 +21,7 @@ from core.deadlines import DeadlineKind, deadlines_of
 from core.decide import Context, Decision, decide
 from core.dependencies import Need
 from core.effects import Comment, Effect, StartAgent
-from core.events import EventType
+from core.events import Event, EventType
 from core.labels import labels_of
 from core.readiness import Surroundings
 from core.signals import (
@@ -172,6 +172,8 @@ class Story:
         self.agents: tuple[Agent, ...] = ()
         self.changes: dict[str, Change] = {}  # what people changed of agents while the bot runs
         self.in_hand: dict[str, int] = {}
+        self.trail: tuple[Event, ...] = ()
+        self.queue: tuple[tuple[Task, int], ...] = ()
         self.issue = issue()
         self.keys = 0
 
@@ -211,6 +213,8 @@ class Story:
             agents=self.agents,
             team=Team(self.policy.agents, changes=self.changes),
             in_hand=self.in_hand,
+            trail=self.trail,
+            queue=self.queue,
         )
 
     def wait(self, **duration: float) -> Story:

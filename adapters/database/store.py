@@ -13,7 +13,7 @@ from adapters.database import tables as t
 from adapters.database.codec import effect_to_json, task_from_json, task_to_json
 from core.deadlines import Deadline
 from core.effects import Effect
-from core.events import Event
+from core.events import Event, EventType
 from core.task import Status, Task
 
 OUTDATED = "outdated "  # begins the digest of a card that says so of the configuration
@@ -91,6 +91,19 @@ async def save_events(connection: AsyncConnection, repository_id: int, events: S
         for e in events
     ]
     await connection.execute(t.events.insert(), rows)
+
+
+async def last_events(connection: AsyncConnection, repository_id: int, number: int, limit: int) -> list[Event]:
+    """The end of a task's audit trail, oldest first."""
+    e = t.events.c
+    query = (
+        select(e.type, e.task, e.occurred_at, e.agent, e.attempt, e.actor, e.payload)
+        .where(e.repository_id == repository_id, e.task == number)
+        .order_by(e.id.desc())
+        .limit(limit)
+    )
+    rows = (await connection.execute(query)).all()
+    return [Event(EventType(type_), *rest) for type_, *rest in reversed(rows)]
 
 
 async def save_effect(

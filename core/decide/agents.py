@@ -29,7 +29,7 @@ def assigned(draft: Draft, signal: Assigned) -> None:
     if choice.role is Role.REVIEW:
         reviewing.assigned(draft, choice)
         return
-    if task.status is not Status.READY or task.waits_for or Flag.PARKED in task.flags:
+    if task.status is not Status.READY or task.waits_for or task.held or Flag.PARKED in task.flags:
         return
     if choice.agent is None:
         # Only a new reason is news; the time at which it was found again is not.

@@ -125,10 +125,13 @@ def send_back(
     call_person(draft, reason)
 
 
-def call_person(draft: Draft, reason: str) -> None:
-    """Only a person can help: flag the task and mention those whom the configuration names, once per attempt."""
+def call_person(draft: Draft, reason: str, topic: str | None = None) -> None:
+    """Only a person can help: flag the task and mention those whom the configuration names, once per attempt.
+
+    Or once per `topic`, where there is another.
+    """
     task = draft.task
     draft.task = task.flagged(Flag.NEEDS_HUMAN, defuse(one_line(reason, 300)))
     draft.tell(EventType.ESCALATED, reason=reason, to=list(draft.policy.escalation.to))
-    topic = f"escalation:{len(task.history)}:{task.status}"
-    draft.want(Comment(task.number, topic, escalation(task, reason, draft.policy)))
+    topic = topic or f"{len(task.history)}:{task.status}"
+    draft.want(Comment(task.number, f"escalation:{topic}", escalation(task, reason, draft.policy)))

@@ -41,6 +41,8 @@ class Context:
     team: Team = field(default_factory=Team)  # the agents as the files and people have them
     in_hand: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
     in_error: frozenset[str] = frozenset()  # agents that failed and have shown no life since
+    trail: tuple[Event, ...] = ()  # the end of the task's audit trail, for `/history`
+    queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
 
     @property
     def heard_at(self) -> datetime:
@@ -139,6 +141,10 @@ class Draft:
 
         `labels_there` are the issue's, when they were just read: what a person did to ours is put right.
         """
+        if self.task.held:
+            # The flag is a view of the hold, whatever else raised or lowered it; a task that is over has none.
+            held, over = self.task.held, not self.task.is_open
+            self.task = replace(self.task, held=None) if over else self.task.flagged(Flag.BLOCKED, held.said)
         task = self.task
         views: list[Effect] = []
         new = self.before is None or labels_of(self.before) != labels_of(task)

@@ -10,12 +10,13 @@ from core.decide.attempts import end_attempt
 from core.decide.draft import Context, Decision, Draft
 from core.decide.finish import complete, evaluate
 from core.decide.readying import check_readiness
+from core.decide.withholding import hold, lift
 from core.events import EventType
 from core.labels import TASK, capability_in, is_task, kind_in, priority_in, status_in
 from core.lifecycle import Trigger, allows
 from core.sanitise import one_line
 from core.signals import IssueFacts, IssueSeen
-from core.task import Kind, Priority, Status, Task
+from core.task import Flag, Kind, Priority, Status, Task
 
 TITLE_LIMIT = 256  # GitHub's own limit for a title
 
@@ -170,6 +171,11 @@ def _take_instruction(draft: Draft, signal: IssueSeen) -> None:
         if not off:
             return  # the bot's own labels are put right; nothing else asks for anything by being gone
         draft.task = task.unflagged(*off)
+        if task.held and Flag.BLOCKED in off:
+            lift(draft)
+    elif label.casefold() == Flag.BLOCKED:
+        if task.held is None and task.is_open:
+            hold(draft, who, "the label was put on")
     elif priority := priority_in(frozenset({label}), draft.policy.priorities):
         draft.set(priority=priority)
     elif kind := kind_in(label):

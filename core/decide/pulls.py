@@ -103,7 +103,7 @@ def _link(draft: Draft, facts: PullFacts) -> None:
     draft.want(*(ClosePull(task.number, a.pull) for a in task.history if a.pull and a.pull != facts.number))
     if facts.draft:
         return  # not handed in yet; it shows that the agent lives
-    _hand_in(draft)
+    hand_in(draft)
 
 
 def _stop_planning(draft: Draft, facts: PullFacts) -> None:
@@ -112,7 +112,8 @@ def _stop_planning(draft: Draft, facts: PullFacts) -> None:
         end_attempt(draft, "released", f"#{facts.number} was opened meanwhile", blamed=False)
 
 
-def _hand_in(draft: Draft) -> None:
+def hand_in(draft: Draft) -> None:
+    """The work is handed in with the pull request that carries it."""
     draft.move(Trigger.PULL_OPENED)
     if (lease := draft.task.lease) and lease.holder_id is None:
         draft.of_agent(lease.agent, Turn.DELIVERED)
@@ -154,7 +155,7 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
         draft.set(pull=pull)
         draft.task = draft.task.unflagged(Flag.BLOCKED)  # what GitHub refused was another commit
     if draft.task.status is Status.IN_PROGRESS and not facts.draft:
-        _hand_in(draft)
+        hand_in(draft)
     elif draft.task.status is Status.REVIEW and (new_head or current.draft) and not facts.draft:
         look_at(draft, pull)
     evaluate(draft)

@@ -24,6 +24,7 @@ from core.commands import COMMANDS
 from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps
 from core.effects import Annotation
+from core.events import Event, EventType
 from core.sanitise import defuse, fence, one_line
 from core.signals import MergeTried
 from core.task import FailedCheck, Feedback, Flag, Pull, Status, Task
@@ -77,6 +78,14 @@ def _because(kind: str, reason: str) -> str:
     return told[:1].upper() + told[1:]
 
 
+def _detail(event: Event) -> str:
+    """What an event tells beside who and when: its reason, or what was asked for."""
+    told = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
+    if event.type is EventType.COMMAND_RUN:
+        told = f"/{event.payload.get('command')} {event.payload.get('argument') or ''}".strip()
+    return str(told or "")
+
+
 def _environment() -> ImmutableSandboxedEnvironment:
     here = resources.files(__package__)
     sources = {entry.name: entry.read_text("utf-8") for entry in here.iterdir() if entry.name.endswith(".md.j2")}
@@ -96,6 +105,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "fence": fence,
         "code": _code,
         "because": _because,
+        "detail": _detail,
         "quote": shlex.quote,
     }
     return environment
@@ -290,6 +300,37 @@ class TeamRow:
 def team_text(rows: Sequence[TeamRow]) -> str:
     """The answer to `/agents`."""
     return _render("agents", rows=rows)
+
+
+def history(events: Sequence[Event], more: bool) -> str:
+    """The answer to `/history`: the end of the audit trail, oldest first; `more` when there is more."""
+    return _render("history", events=events, more=more)
+
+
+def conflicts_text(conflicts: Sequence[str], trial: str | None) -> str:
+    """The answer to `/conflicts`."""
+    return _render("conflicts", conflicts=conflicts, trial=trial)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One task at the head of the queue, as `/next` shows it."""
+
+    number: int
+    title: str
+    priority: str
+    place: str  # why it stands where it stands
+    goes_to: str
+
+
+def next_text(rows: Sequence[QueueRow], total: int, who: str, mine: int | None) -> str:
+    """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None when no agent asks."""
+    return _render("next", rows=rows, total=total, who=who, mine=mine)
+
+
+def preview(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
+    """The answer to `/prep`: the hand-off before there is one."""
+    return _render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)
 
 
 def how_to_begin() -> str:

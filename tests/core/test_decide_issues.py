@@ -192,7 +192,7 @@ class TestLabelsAreInstructions:
         story.unlabelled("needs:docs")
         assert (story.task.required, story.task.status) == ((), Status.READY)
 
-    @pytest.mark.parametrize("label", ["status:review", "status:in-progress", "blocked", "parked", "agent:codex"])
+    @pytest.mark.parametrize("label", ["status:review", "status:in-progress", "stalled", "parked", "agent:codex"])
     def test_what_only_work_can_bring_about_is_put_right(self, label: str) -> None:
         story = Story().ready()
         before = story.task

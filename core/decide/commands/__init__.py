@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from core.commands import COMMANDS, nearest, refusal
+from core.commands import COMMANDS, holds, nearest, refusal
 from core.decide.commands import asking, holding, shaping, steering, team
 from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told
 from core.decide.draft import Context, Decision, Draft
 from core.effects import Comment, Effect, React
-from core.events import EventType
+from core.events import Event, EventType
 from core.signals import CommandGiven
 from core.task import Task
 from core.texts import how_to_begin
@@ -29,7 +29,7 @@ def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision
     try:
         told = _carry_out(task, draft, signal, context)
     except Refused as refused:
-        return Decision(task, effects=_answer(signal, "confused", str(refused)))
+        return Decision(task, refused.events, _answer(signal, "confused", str(refused)))
     effects = (*told.effects, *_answer(signal, "rocket", told.text))
     if draft is None:
         return Decision(task, told.events, effects, team=told.team)
@@ -44,13 +44,35 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
     command = COMMANDS.get(signal.name)
     if command is None:
         raise Refused(_unknown(signal.name))
-    if why := refusal(command, signal.actor, signal.permission, task, signal.family, signal.argument):
+    why = refusal(command, signal.actor, signal.permission, task, signal.family, signal.argument)
+    if task and command.name in holding.OF_THE_WORK and (why or signal.family):
+        _only_the_holder(task, signal, context)
+    if why:
         raise Refused(why)
     if anywhere := RULES_ANYWHERE.get(command.name):
         return anywhere(context, signal, task)
     if draft is None:
         raise Refused(how_to_begin())
     return Told(RULES[command.name](draft, signal))
+
+
+def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None:
+    """An agent that speaks of work that is not its own (any more) is refused, and that is written down."""
+    lease = task.lease
+    if holds(lease, signal.actor, signal.family) or holds(task.review, signal.actor, signal.family):
+        return
+    text = f"The task is `{lease.agent}`'s now (attempt {lease.attempt})" if lease else "Nobody holds this task now"
+    payload = {"command": signal.name, "reason": "the lease is not theirs"}
+    late = Event(
+        EventType.LATE_RESULT,
+        task.number,
+        context.now,
+        lease.agent if lease else None,
+        lease.attempt if lease else None,
+        signal.actor.login,
+        payload,
+    )
+    raise Refused(f"{text}; `/{signal.name}` counts only from whoever holds it.", late)
 
 
 def _answer(signal: CommandGiven, reaction: Literal["rocket", "confused"], text: str | None) -> tuple[Effect, ...]:

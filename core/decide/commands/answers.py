@@ -14,7 +14,14 @@ from core.task import Task
 
 
 class Refused(Exception):
-    """The command cannot be carried out now; the text says why and what to do."""
+    """The command cannot be carried out now; the text says why and what to do.
+
+    Its `events` are written down all the same.
+    """
+
+    def __init__(self, text: str, *events: Event) -> None:
+        super().__init__(text)
+        self.events = events
 
 
 @dataclass(frozen=True, slots=True)

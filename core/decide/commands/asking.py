@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core.assignment import choose, part_of
+from config.identities import is_of_family
+from core.assignment import assign, busy, choose, part_of, unfit
+from core.conflicts import conflicts_of, trial_of
 from core.decide.commands.answers import Rule, RuleAnywhere, Told
 from core.decide.draft import Context, Draft
 from core.signals import CommandGiven
 from core.task import Status, Task
-from core.texts import explain, help_text, status_text
+from core.texts import QueueRow, conflicts_text, explain, help_text, history, next_text, status_text
+
+HISTORY_LINES = 20  # of the audit trail that `/history` shows
+QUEUE_LINES = 5  # of the queue that `/next` shows
 
 
 def _help(context: Context, signal: CommandGiven, task: Task | None) -> Told:
@@ -23,6 +28,8 @@ def _status(draft: Draft, signal: CommandGiven) -> str:
 
 def _explain(draft: Draft, signal: CommandGiven) -> str:
     task = draft.task
+    if task.held and task.is_open:
+        return f"{task.held.said}\n\n{explain(task)}"
     if task.status is Status.READY and not task.waits_for:
         agents = draft.context.agents
         role = part_of(task, agents, draft.policy.plan)
@@ -31,5 +38,37 @@ def _explain(draft: Draft, signal: CommandGiven) -> str:
     return explain(task)
 
 
-RULES: Mapping[str, Rule] = {"status": _status, "explain": _explain}
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {"help": _help}
+def _history(draft: Draft, signal: CommandGiven) -> str:
+    trail = draft.context.trail
+    return history(trail[-HISTORY_LINES:], more=len(trail) > HISTORY_LINES)
+
+
+def _conflicts(draft: Draft, signal: CommandGiven) -> str:
+    return conflicts_text(conflicts_of(draft.task, draft.context.around.twins), trial_of(draft.task))
+
+
+def _next(context: Context, signal: CommandGiven, task: Task | None) -> Told:
+    queue, agents = context.queue, context.agents
+    head = queue[:QUEUE_LINES]
+    policy = context.policy
+    choices = assign([queued for queued, _ in head], agents, policy.scoring, context.now, policy.plan)
+    rows = [
+        QueueRow(queued.number, queued.title, queued.priority, _place(queued, behind), choice.reason)
+        for (queued, behind), choice in zip(head, choices, strict=True)
+    ]
+    # An agent that asks is told what it would get itself: the first task in the queue that it could do.
+    asks = next((agent for agent in agents if signal.family and is_of_family(agent.name, signal.family)), None)
+    mine = None
+    if asks:
+        fitting = (t for t, _ in queue if not unfit(t, asks, part_of(t, agents, policy.plan)))
+        mine = 0 if busy(asks) else next((t.number for t in fitting), 0)
+    return Told(next_text(rows, len(queue), asks.name if asks else "", mine))
+
+
+def _place(task: Task, behind: int) -> str:
+    since = f"since {task.created_at:%Y-%m-%d}"
+    return f"{behind} in a row wait for it, {since}" if behind else since
+
+
+RULES: Mapping[str, Rule] = {"status": _status, "explain": _explain, "history": _history, "conflicts": _conflicts}
+RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {"help": _help, "next": _next}

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from core.decide.agents import take
-from core.decide.attempts import end_attempt
+from core.decide.agents import show_life, take
+from core.decide.attempts import end_attempt, send_back
 from core.decide.commands.answers import Refused, Rule, not_yet
 from core.decide.commands.steering import refuse_merged, start_over
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
 from core.decide.leases import seal
+from core.decide.pulls import hand_in, look_at
 from core.decide.readying import check_readiness
 from core.done import done_gaps, merge_gaps
 from core.events import EventType
 from core.lifecycle import Trigger, allows
+from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import CommandGiven
-from core.task import Status
+from core.task import Feedback, Lease, Status
 from core.texts import handoff
 
 
@@ -32,6 +35,8 @@ def _claim(draft: Draft, signal: CommandGiven) -> str:
         raise Refused(f"Only a task that is ready can be claimed; this one is {task.status}.")
     if task.waits_for:
         raise Refused(f"It waits for {', '.join(task.waits_for)}.")
+    if task.held:
+        raise Refused(task.held.said)
     lease = take(draft, signal.actor.login, None, holder=signal.actor)
     draft.tell(EventType.TASK_ASSIGNED, actor=signal.actor.login, reason="claimed")
     return handoff(seal(draft, lease))
@@ -66,4 +71,64 @@ def _complete(draft: Draft, signal: CommandGiven) -> str | None:
     return f"Everything is in place: #{task.pull.number} can be merged."
 
 
-RULES: Mapping[str, Rule] = {"claim": _claim, "release": _release, "complete": _complete}
+def _held(draft: Draft) -> Lease:
+    if draft.task.lease is None:
+        raise Refused("Nobody holds this task.")
+    return draft.task.lease
+
+
+def _heartbeat(draft: Draft, signal: CommandGiven) -> None:
+    _held(draft)
+    show_life(draft)
+
+
+def _progress(draft: Draft, signal: CommandGiven) -> None:
+    _held(draft)
+    text = defuse(one_line(mask_secrets(signal.argument), 300))
+    if not text:
+        raise Refused("Say how it goes: `/progress half of the tests pass`.")
+    show_life(draft)
+    draft.set(lease=replace(_held(draft), progress=text))
+
+
+def _review(draft: Draft, signal: CommandGiven) -> str | None:
+    lease = _held(draft)
+    pull = draft.task.pull
+    if pull is None or not pull.open:
+        raise Refused(
+            f"There is no open pull request yet. Open one from `{lease.branch}`, and it is looked at by itself."
+        )
+    show_life(draft)
+    if draft.task.status is Status.IN_PROGRESS:
+        hand_in(draft)
+    else:
+        look_at(draft, pull)
+    return f"#{pull.number} is looked at; it is merged only when it is no longer a draft." if pull.draft else None
+
+
+def _fail(draft: Draft, signal: CommandGiven) -> None:
+    lease = _held(draft)
+    if not allows(draft.task.status, Trigger.SENT_BACK):
+        raise Refused(f"There is no work to give up: the task is {draft.task.status}.")
+    refuse_merged(draft.task)
+    reason = defuse(clean(mask_secrets(signal.argument), 1_000)).strip()
+    if not reason:
+        raise Refused("Say why, so that the next attempt knows: `/fail the API has no such call`.")
+    send_back(
+        draft,
+        Feedback(f"fail:{lease.attempt}", f"{lease.agent} gave up", reason, draft.now),
+        blamed=lease.holder_id is None,  # a person owes nothing
+    )
+
+
+RULES: Mapping[str, Rule] = {
+    "claim": _claim,
+    "release": _release,
+    "heartbeat": _heartbeat,
+    "progress": _progress,
+    "review": _review,
+    "complete": _complete,
+    "fail": _fail,
+}
+# What is said of the work itself counts only from whoever holds it; from others it is refused and recorded.
+OF_THE_WORK = frozenset({"heartbeat", "progress", "review", "fail"})

@@ -1,16 +1,22 @@
-"""Commands that shape a task before somebody works on it: is it ready, how urgent is it."""
+"""Commands that shape a task before somebody works on it: is it ready, how urgent, what does it need, may it go on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
+from config.problems import quote
+from core.assignment import choose, part_of
 from core.commands import at_least
 from core.decide.commands.answers import Refused, Rule, not_yet
 from core.decide.draft import Draft
 from core.decide.finish import evaluate
+from core.decide.leases import grant, seal
 from core.decide.readying import check_readiness
+from core.decide.withholding import hold, lift
 from core.signals import CommandGiven
 from core.task import Priority, Status
+from core.texts import handoff, preview
 
 
 def _ready(draft: Draft, signal: CommandGiven) -> None:
@@ -35,4 +41,87 @@ def _priority(draft: Draft, signal: CommandGiven) -> None:
     draft.set(priority=Priority(wanted))
 
 
-RULES: Mapping[str, Rule] = {"ready": _ready, "priority": _priority}
+def _prep(draft: Draft, signal: CommandGiven) -> str:
+    """Shows and changes nothing but what a fresh look at readiness changes."""
+    check_readiness(draft)
+    task = draft.task
+    if not task.is_open:
+        raise Refused(f"There is nothing to prepare: the task is {task.status}.")
+    if task.missing:
+        raise Refused(not_yet("It is not ready yet", task.missing))
+    agents = draft.context.agents
+    role = part_of(task, agents, draft.policy.plan)
+    choice = choose(task, agents, draft.policy.scoring, draft.now, role)
+    sealed = seal(draft, grant(draft, choice.agent or "nobody yet", role))
+    waits = [f"It waits for {', '.join(task.waits_for)}."] if task.waits_for else []
+    waits += [task.held.said] if task.held else []
+    return preview(handoff(sealed), choice.reason, waits)
+
+
+def _needs(draft: Draft, signal: CommandGiven) -> None:
+    wanted = signal.argument.strip().strip("`").lower()
+    known = sorted(draft.context.around.capabilities)
+    if not wanted:
+        raise Refused("Say which capability: `/needs python`.")
+    if wanted not in known:
+        near = get_close_matches(wanted[:60], known, n=1, cutoff=0.5)
+        there = f"There are {', '.join(f'`{name}`' for name in known)}." if known else "No agent has any."
+        raise Refused(f"No agent has {quote(wanted)}. {f'Did you mean `{near[0]}`?' if near else there}")
+    if wanted in draft.task.required:
+        raise Refused(f"It needs `{wanted}` already.")
+    draft.set(required=tuple(sorted({*draft.task.required, wanted})))
+    check_readiness(draft)
+
+
+def _block(draft: Draft, signal: CommandGiven) -> None:
+    reason = signal.argument.strip()
+    if not reason:
+        raise Refused("Say why, because somebody has to lift it again: `/block legal has to agree`.")
+    _hold(draft, signal, reason, paused=False)
+
+
+def _pause(draft: Draft, signal: CommandGiven) -> None:
+    _hold(draft, signal, signal.argument, paused=True)
+
+
+def _hold(draft: Draft, signal: CommandGiven, reason: str, *, paused: bool) -> None:
+    task = draft.task
+    if not task.is_open:
+        raise Refused(f"There is nothing to hold back: the task is {task.status}.")
+    if task.held and task.held.paused != paused:
+        raise Refused(task.held.said)
+    hold(draft, signal.actor.login, reason, paused=paused)
+
+
+def _unblock(draft: Draft, signal: CommandGiven) -> str | None:
+    return _lift(draft, paused=False)
+
+
+def _resume(draft: Draft, signal: CommandGiven) -> str | None:
+    return _lift(draft, paused=True)
+
+
+def _lift(draft: Draft, *, paused: bool) -> str | None:
+    held = draft.task.held
+    if held is None:
+        raise Refused(f"Nobody {'paused' if paused else 'blocked'} it.{_waits(draft)}")
+    if held.paused != paused:
+        raise Refused(held.said)
+    lift(draft)
+    return _waits(draft).strip() or None
+
+
+def _waits(draft: Draft) -> str:
+    return f" It waits for {', '.join(draft.task.waits_for)}." if draft.task.waits_for else ""
+
+
+RULES: Mapping[str, Rule] = {
+    "prep": _prep,
+    "ready": _ready,
+    "priority": _priority,
+    "needs": _needs,
+    "block": _block,
+    "unblock": _unblock,
+    "pause": _pause,
+    "resume": _resume,
+}

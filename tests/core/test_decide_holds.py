@@ -1,0 +1,119 @@
+"""`/block`, `/pause`, and the label `blocked`: a person holds a task back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.deadlines import DeadlineKind, deadlines_of
+from core.effects import MergePull, StartAgent
+from core.events import EventType
+from core.task import ChecksState, Flag, Status
+from tests.builders import BOB, Story, body
+
+
+def kinds(story: Story) -> list[DeadlineKind]:
+    return [deadline.kind for deadline in deadlines_of(story.task, story.policy.timeouts)]
+
+
+class TestHeldBack:
+    @pytest.mark.parametrize(("word", "lifts"), [("block legal has to agree", "unblock"), ("pause", "resume")])
+    def test_it_is_not_handed_out_until_it_is_lifted(self, word: str, lifts: str) -> None:
+        story = Story().ready()
+        story.says(f"/{word}", by=BOB, role="triage")
+        assert "by bob" in story.task.flags[Flag.BLOCKED]
+        story.assigned()
+        assert (story.task.status, story.wanted(StartAgent)) == (Status.READY, [])
+        story.says("/claim")
+        assert f"`/{lifts}` lifts it." in story.said()
+        assert kinds(story) == [DeadlineKind.HELD]
+        story.due(DeadlineKind.HELD)
+        assert not story.wanted(StartAgent)
+        assert Flag.STALLED not in story.task.flags
+        story.says(f"/{lifts}", role="triage")
+        assert (story.task.held, story.task.flags) == (None, {})
+        story.assigned()
+        assert len(story.wanted(StartAgent)) == 1
+
+    def test_the_reason_is_told_and_harmless(self) -> None:
+        story = Story().ready()
+        story.says("/block  ask @acme/legal <!-- first -->")
+        assert story.task.flags[Flag.BLOCKED].startswith("Blocked by alice: ask ")
+        assert "@acme" not in story.task.flags[Flag.BLOCKED]
+        assert "<!--" not in story.task.flags[Flag.BLOCKED]
+
+    def test_who_works_goes_on_but_the_task_is_not_handed_on(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.says("/block the customer hesitates")
+        assert (story.task.status, Flag.BLOCKED in story.task.flags) == (Status.IN_PROGRESS, True)
+        story.run("completed", "failure")
+        assert (story.task.status, Flag.BLOCKED in story.task.flags) == (Status.READY, True)
+
+    def test_a_pause_stops_the_clock_and_lifting_it_starts_it_anew(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.says("/pause")
+        assert kinds(story) == [DeadlineKind.HELD]
+        story.wait(hours=3)
+        story.says("/resume")
+        due = {d.kind: d.due_at for d in deadlines_of(story.task, story.policy.timeouts)}
+        assert due[DeadlineKind.HEARTBEAT] == story.now + timedelta(minutes=10)
+
+    def test_it_is_not_merged(self) -> None:
+        story = Story(merge={"auto": True}).ready(text=body(ticked=True)).in_review()
+        story.says("/pause until Monday")
+        story.checks(ChecksState.SUCCESS)
+        story.merge_tried()
+        assert not story.wanted(MergePull)
+        story.says("/complete")
+        assert "Paused by alice: until Monday. `/resume` lifts it." in story.said()
+        story.says("/resume")
+        assert len(story.wanted(MergePull)) == 1
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("before", "word", "reason"),
+        [
+            ("", "block", "Say why"),
+            ("", "unblock", "Nobody blocked it."),
+            ("", "resume", "Nobody paused it."),
+            ("/pause", "block why", "Paused by alice. `/resume` lifts it."),
+            ("/block why", "resume", "Blocked by alice: why. `/unblock` lifts it."),
+        ],
+    )
+    def test_not_now(self, before: str, word: str, reason: str) -> None:
+        story = Story().ready()
+        if before:
+            story.says(before)
+        held = story.task.held
+        story.says(f"/{word}")
+        assert story.said().startswith(reason)
+        assert story.task.held == held
+
+    def test_what_is_over_is_not_held_back(self) -> None:
+        story = Story().ready()
+        story.says("/pause")
+        story.issue_seen(closed=True)
+        assert (story.task.status, story.task.held, story.task.flags) == (Status.DONE, None, {})
+        story.says("/pause")
+        assert story.said() == "There is nothing to hold back: the task is done."
+
+
+class TestTheLabel:
+    def test_put_on_it_blocks_and_taken_off_it_lets_go(self) -> None:
+        story = Story().ready()
+        story.labelled("blocked", BOB)
+        assert story.told(EventType.INSTRUCTION)
+        assert story.task.flags[Flag.BLOCKED] == "Blocked by bob: the label was put on. `/unblock` lifts it."
+        story.unlabelled("blocked")
+        assert (story.task.held, story.task.flags) == (None, {})
+
+    def test_what_waits_for_another_task_still_waits_when_it_is_let_go(self) -> None:
+        story = Story()
+        story.dependencies = {"#2": False}
+        story.ready()
+        story.says("/block why")
+        story.says("/unblock")
+        assert story.said() == "It waits for #2."
+        assert story.task.flags == {Flag.BLOCKED: "It waits for #2."}

@@ -1,0 +1,295 @@
+"""Commands of the holder, of those who steer, and of those who ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.effects import CancelAgent, Comment, React, ReadChecks, StartAgent, TryMerge
+from core.events import Event, EventType
+from core.task import Flag, Status
+from tests.builders import BOB, MALLORY, NOW, ROBOT, SHA, Story, agent, body
+
+CODEX = {"by": ROBOT, "role": "none", "family": "codex"}
+CLAUDE = {**CODEX, "family": "claude"}
+
+
+def refused(story: Story) -> str:
+    """The words of the refusal; nothing but the answer may have changed."""
+    assert story.last.events == ()
+    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    return story.said()
+
+
+class TestTheHolder:
+    def test_an_agent_is_known_by_its_account_and_needs_no_role(self) -> None:
+        story = Story().ready().assigned()
+        story.says("/heartbeat", **CODEX)
+        assert story.lease.acknowledged_at == story.now
+        story.says("/progress half of the tests pass, @all", **CODEX)
+        assert story.lease.progress.startswith("half of the tests pass")
+        assert "@all" not in story.lease.progress
+        assert story.lease.last_sign_at == story.now
+        story.says("/progress", **CODEX)
+        assert refused(story) == "Say how it goes: `/progress half of the tests pass`."
+
+    @pytest.mark.parametrize("word", ["heartbeat", "progress well", "fail too hard", "review"])
+    @pytest.mark.parametrize("role", ["none", "write"])
+    def test_of_work_that_is_another_agents_nothing_counts_and_it_is_written_down(self, word: str, role: str) -> None:
+        story = Story().ready().assigned()
+        before = story.task
+        story.says(f"/{word}", **{**CLAUDE, "role": role})
+        assert story.said() == (
+            f"The task is `codex`'s now (attempt 1); `/{word.split()[0]}` counts only from whoever holds it."
+        )
+        (event,) = story.last.events
+        assert (event.type, event.agent, event.actor, event.attempt) == (
+            EventType.LATE_RESULT, "codex", ROBOT.login, 1,
+        )  # fmt: skip
+        assert story.task == before
+
+    def test_neither_does_what_a_stranger_says(self) -> None:
+        story = Story().ready().assigned()
+        story.says("/heartbeat", by=MALLORY, role="read")
+        assert story.told(EventType.LATE_RESULT)
+        story.says("/release", **CODEX)
+        story.says("/heartbeat", **CODEX)
+        assert story.said().startswith("Nobody holds this task now;")
+
+    def test_with_write_access_a_person_may_say_that_the_agent_lives(self) -> None:
+        story = Story().ready().assigned()
+        story.says("/heartbeat", by=BOB)
+        assert story.lease.last_sign_at == story.now
+
+    def test_fail_ends_the_attempt_and_the_next_one_gets_the_reason(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.says("/fail the API has no such call: token=ghp_" + "a" * 36, **CODEX)
+        assert (story.task.status, story.task.failures) == (Status.READY, 1)
+        assert story.wanted(CancelAgent)
+        story.assigned("claude")
+        feedback = story.packet()["feedback"]
+        assert feedback["title"] == "codex gave up"
+        assert feedback["details"].startswith("the API has no such call")
+        assert "ghp_" not in feedback["details"]
+
+    def test_a_person_who_gives_up_is_not_blamed(self) -> None:
+        story = Story().ready()
+        story.says("/claim", by=BOB)
+        story.says("/fail", by=BOB)
+        assert refused(story).startswith("Say why")
+        story.says("/fail I am ill", by=BOB)
+        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+
+    def test_review_hands_a_draft_in(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.says("/review", **CODEX)
+        assert refused(story).startswith("There is no open pull request yet. Open one from `task/1-1`")
+        story.pulled(draft=True)
+        assert story.task.status is Status.IN_PROGRESS
+        story.says("/review", **CODEX)
+        assert story.task.status is Status.REVIEW
+        assert [effect.head_sha for effect in story.wanted(TryMerge)] == [SHA]
+        assert story.said() == "#7 is looked at; it is merged only when it is no longer a draft."
+        story.says("/review", **CODEX)
+        assert story.wanted(ReadChecks)
+        assert not story.told(EventType.TASK_REVIEW)
+
+
+class TestPrepAndNeeds:
+    def test_prep_shows_the_hand_off_and_assigns_nothing(self) -> None:
+        story = Story().ready()
+        story.agents = (agent("codex"),)
+        before = story.task
+        story.says("/prep", role="triage")
+        assert "It is ready: codex is the only agent that can take it now." in story.said()
+        assert "Sell apples." in story.said()
+        assert "Work on the branch `task/1-1`" in story.said()
+        assert story.task == before
+
+    def test_prep_says_what_is_missing_or_waited_for(self) -> None:
+        story = Story()
+        story.dependencies = {"#2": False}
+        story.issue_seen(text=body(criteria=()))
+        story.says("/prep")
+        assert refused(story).startswith("It is not ready yet:\n\n- It has no acceptance criteria")
+        story.issue_seen(text=body())
+        story.says("/prep")
+        assert "It is ready, but not handed out: It waits for #2." in story.said()
+
+    def test_needs_adds_a_capability_that_some_agent_has(self) -> None:
+        story = Story().ready()
+        story.says("/needs Docs", role="triage")
+        assert story.task.required == ("docs",)
+        story.says("/needs docs")
+        assert refused(story) == "It needs `docs` already."
+        story.says("/needs pyhton")
+        assert refused(story) == "No agent has `pyhton`. Did you mean `python`?"
+        story.says("/needs `rm -rf`")
+        assert refused(story).startswith("No agent has `rm -rf`. There are `docs`, `python`, `tests`.")
+        story.says("/needs")
+        assert refused(story) == "Say which capability: `/needs python`."
+
+
+class TestAssign:
+    def ready(self, **changes: Any) -> Story:
+        story = Story(**changes).ready(labels=("task", "needs:python"))
+        story.agents = (agent("codex", "python"), agent("claude", "python", holding=1), agent("grace", "cobol"))
+        return story
+
+    def test_the_named_agent_gets_it_now(self) -> None:
+        story = self.ready()
+        story.says("/assign codex")
+        assert [start.agent for start in story.wanted(StartAgent)] == ["codex"]
+        assert story.task.choice
+        assert story.task.choice.reason == "alice gave it to codex"
+        assert [c.agent for c in story.task.choice.candidates] == ["claude", "codex", "grace"]
+
+    @pytest.mark.parametrize(
+        ("words", "reason"),
+        [
+            ("", "Say which agent. There are `codex`, `claude`, `grace`."),
+            ("codxe", "There is no agent `codxe`. Did you mean `codex`?"),
+            ("grace", "`grace` cannot have it: lacks python."),
+            ("claude", "`claude` cannot have it: has its limit of 1 in hand."),
+        ],
+    )
+    def test_unfit_agents_are_refused_with_the_reason(self, words: str, reason: str) -> None:
+        story = self.ready()
+        story.says(f"/assign {words}")
+        assert refused(story) == reason
+        assert story.task.lease is None
+
+    def test_not_while_it_waits_is_held_is_not_ready_or_is_held_by_another(self) -> None:
+        story = self.ready()
+        story.says("/pause")
+        story.says("/assign codex")
+        assert refused(story).startswith("Paused by alice.")
+        story.says("/resume")
+        story.says("/assign codex")
+        story.says("/assign codex")
+        assert refused(story) == "`codex` has it already."
+        story.says("/assign claude")
+        assert refused(story) == "`codex` holds it. `/reassign claude` takes it from there."
+        story = Story()
+        story.issue_seen(text=body(criteria=()))
+        story.agents = (agent("codex"),)
+        story.says("/assign codex")
+        assert refused(story).startswith("It is not ready yet:")
+
+    def test_in_a_dry_run_nobody_gets_it(self) -> None:
+        story = self.ready(dry_run=True)
+        story.says("/assign codex")
+        assert refused(story) == "This is a dry run: it would go to `codex`."
+
+    def test_reassign_takes_it_from_the_holder_without_blame(self) -> None:
+        story = self.ready()
+        story.says("/assign codex")
+        story.agents = (agent("codex", "python", holding=1), agent("claude", "python"), agent("grace", "cobol"))
+        story.says("/reassign")
+        assert (story.lease.agent, story.lease.attempt, story.task.failures) == ("claude", 2, 0)
+        assert [cancel.agent for cancel in story.wanted(CancelAgent)] == ["codex"]
+        assert story.task.history[-1].reason == "taken from codex by @alice"
+        story.says("/reassign codex")
+        assert refused(story) == "`codex` cannot have it: has its limit of 1 in hand. It stays with `claude`."
+
+    def test_if_nobody_else_can_it_stays_where_it_is(self) -> None:
+        story = self.ready()
+        story.says("/assign codex")
+        story.says("/reassign")
+        assert refused(story).startswith("It stays with `codex`: no agent is free: claude has its limit of 1")
+        story.says("/reassign grace")
+        assert refused(story) == "`grace` cannot have it: lacks python. It stays with `codex`."
+        story.says("/reassign codex")
+        assert refused(story) == "`codex` has it already; `/retry` lets it start over."
+        story.says("/release")
+        story.says("/reassign")
+        assert refused(story).startswith("Nobody holds this task.")
+
+
+class TestPeopleAreCalled:
+    def test_escalate_calls_and_ack_answers(self) -> None:
+        story = Story(escalation={"to": ("alice",)}).ready()
+        story.says("/escalate the staging server is down, ask @ops", by=BOB)
+        assert Flag.NEEDS_HUMAN in story.task.flags
+        assert "@alice" in story.said()
+        assert "@ops" not in story.said()
+        assert story.told(EventType.ESCALATED)
+        story.says("/escalate")
+        assert refused(story).startswith("A person was called already: the staging server is down")
+        story.says("/ack")
+        assert story.told(EventType.ACKNOWLEDGED)
+        assert Flag.NEEDS_HUMAN not in story.task.flags
+        story.says("/ack")
+        assert refused(story) == "Nobody was called, so there is nothing to acknowledge."
+        story.says("/escalate again")
+        assert "again" in story.said(), "each call is a comment of its own"
+
+    def test_a_conflict_is_resolved_by_another_agent_or_by_a_person(self) -> None:
+        story = Story().ready().assigned().begun()
+        story.agents = (agent("codex", holding=1), agent("claude"))
+        story.says("/resolve reassign")
+        assert refused(story) == "There is no conflict to resolve."
+        story.pulled(draft=True)
+        story.merge_tried(False, files=("shop/a.py",))
+        assert Flag.CONFLICT in story.task.flags
+        story.says("/conflicts", by=MALLORY, role="none")
+        assert "- #7 conflicts with `main`." in story.said()
+        story.says("/resolve somehow")
+        assert refused(story).startswith("Say how:")
+        story.says("/resolve escalate")
+        assert story.told(EventType.CONFLICT_RESOLVED)
+        assert "conflicts with" in story.task.flags[Flag.NEEDS_HUMAN]
+        story.says("/resolve reassign claude")
+        assert (story.lease.agent, Flag.CONFLICT in story.task.flags) == ("claude", False)
+
+    def test_without_a_conflict_the_last_trial_is_told(self) -> None:
+        story = Story().ready()
+        story.says("/conflicts")
+        assert story.said().startswith("No conflict of this task is known.")
+        story.in_review()
+        story.says("/conflicts")
+        assert "has not been merged with `main` for a trial yet" in story.said()
+        story.merge_tried()
+        story.says("/conflicts")
+        assert f"#7 at `{SHA[:8]}` merges cleanly with `main`." in story.said()
+
+
+class TestAsking:
+    def test_history_shows_the_end_of_the_trail(self) -> None:
+        story = Story().ready()
+        story.trail = tuple(
+            Event(EventType.COMMAND_RUN, 1, NOW, None, None, "bob", {"command": "block", "argument": f"{n} | @all"})
+            for n in range(21)
+        )
+        story.says("/history", by=MALLORY, role="none")
+        assert "the last 20 lines" in story.said()
+        assert "/block 0 " not in story.said()
+        assert "| 2026-03-02 09:00 UTC | command_run | bob |  | /block 20 \\|" in story.said()
+        assert "@all" not in story.said()
+        story.trail = ()
+        story.says("/history")
+        assert story.said().startswith("Nothing is written down")
+
+    def test_next_shows_the_head_of_the_queue_and_what_an_agent_would_get(self) -> None:
+        story = Story().ready(labels=("task", "needs:docs"))
+        story.agents = (agent("codex", "python"), agent("claude", "docs"))
+        story.queue = ((story.task, 2),)
+        story.says("/next", by=MALLORY, role="none")
+        assert (
+            "| 1 | #1 Sell apples | P2 | 2 in a row wait for it, since 2026-03-02 | claude is the only" in story.said()
+        )
+        assert "would get" not in story.said()
+        story.says("/next", **CLAUDE)
+        assert story.said().startswith("`claude` would get #1 next.")
+        story.says("/next", **CODEX)
+        assert story.said().startswith("Nothing in the queue is for `codex` now.")
+        story.queue = ()
+        story.says("/next")
+        assert story.said().startswith("The queue is empty")
+
+    def test_explain_names_the_hold_first(self) -> None:
+        story = Story().ready()
+        story.says("/block why", by=BOB)
+        story.says("/explain")
+        assert story.said().startswith("Blocked by bob: why.")

@@ -1,0 +1,94 @@
+"""What the holder, a maintainer and anybody else can say on a task."""
+
+from __future__ import annotations
+
+from config.identities import load_identities
+from sandbox import comments
+from sandbox.agents import Stalls, WritesFiles
+from sandbox.world import Issue, User
+from tests.scenarios.shop import body
+from tests.scenarios.world import World
+
+TAX = {"shop/tax.py": "RATE = 0.19\n"}
+
+
+def answer(world: World, number: int = 1) -> str:
+    """The newest answer of the bot below the issue."""
+    return world.comments(world.shop.issue(number))[-1].split("\n<!--")[0]
+
+
+async def speaks(world: World, issue: Issue, text: str, bot: User) -> None:
+    """A bot comments, and ours answers."""
+    comments.create(world.hub, issue, bot, text)
+    await world.settle()
+
+
+async def test_agents_speak_by_their_accounts(world: World) -> None:
+    """Whoever holds the task is heard; of another's work nothing counts, and it is written down."""
+    world.agent("claude", Stalls())
+    world.agent("codex", WritesFiles(TAX))
+    accounts = {family: number for number, family in load_identities().items()}
+    me, other = (world.hub.bot(f"{name}[bot]", number=accounts[name]) for name in ("claude", "codex"))
+    issue = await world.files("Add the tax rate", body(needs="python"))
+    assert "agent:claude" in issue.label_names
+    world.written()
+
+    await speaks(world, issue, "/progress half of the tests pass", me)
+    assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 card edited"]
+    assert "| **Progress** | half of the tests pass |" in world.card(issue)
+
+    await speaks(world, issue, "/fail not mine to say", other)
+    assert world.written() == [
+        "#1 reaction eyes",
+        "#1 reaction confused",
+        "#1 comment: The task is `claude`'s now (attempt 1); `/fail` counts only from whoever holds it.",
+    ]
+    assert (await world.events(issue))[-1] == "late_result"
+
+    await world.later(minutes=9)
+    await speaks(world, issue, "/heartbeat", me)
+    await world.later(minutes=9)
+    assert world.status(issue) == "in-progress", "without the sign of life it would have been given up"
+    world.written()
+
+    await speaks(world, issue, "/fail the tax office has no API", me)
+    assert "claude gave up" in answer(world)
+    assert (await world.task(issue)).history[0].outcome == "failed"
+    world.written()
+
+
+async def test_a_pause_holds_the_task_and_its_clock(world: World) -> None:
+    codex = world.agent("codex", WritesFiles(TAX))
+    ted = world.person("ted", "triage")
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    world.written()
+    await world.says(issue, "/pause until the law is passed", by=ted)
+    assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 labels status:pending", "#1 card edited"]
+    assert "- `blocked`: Paused by ted: until the law is passed. `/resume` lifts it." in world.card(issue)
+
+    await world.alice.edits_issue(issue, body=body(needs="tests"))
+    await world.settle()
+    await world.later(hours=50)
+    assert (world.status(issue), codex.works) == ("ready", [])
+    assert world.written() == ["#1 labels status:ready", "#1 card edited"]
+    await world.says(issue, "/next", by=world.person("rita", "read"))
+    assert answer(world).startswith("The queue is empty")
+
+    await world.says(issue, "/resume", by=ted)
+    assert (world.status(issue), len(codex.works)) == ("done", 1)
+    await world.says(issue, "/history")
+    assert "| command_run | ted |  | /pause until the law is passed |" in answer(world)
+    world.written()
+
+
+async def test_a_maintainer_moves_a_task_from_one_agent_to_another(world: World) -> None:
+    world.agent("claude", Stalls())
+    codex = world.agent("codex", WritesFiles(TAX))
+    issue = await world.files("Add the tax rate", body(needs="python"))
+    assert "agent:claude" in issue.label_names
+    world.written()
+    await world.says(issue, "/reassign")
+    assert len(codex.works) == 1
+    assert world.status(issue) == "done"
+    assert (await world.task(issue)).history[0].reason == "taken from claude by @alice"
+    assert "run cancelled" in world.written()
