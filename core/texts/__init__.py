@@ -8,15 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from importlib import resources
 from typing import Any
-
-from jinja2 import DictLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from config.problems import Problem
 from config.repository import RepositoryConfig
@@ -24,10 +17,12 @@ from core.commands import COMMANDS
 from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps
 from core.effects import Annotation
-from core.events import Event, EventType
-from core.sanitise import defuse, fence, one_line
+from core.sanitise import defuse
 from core.signals import MergeTried
 from core.task import FailedCheck, Feedback, Flag, Pull, Status, Task
+from core.texts.rendering import COMMENT_LIMIT as COMMENT_LIMIT
+from core.texts.rendering import render, unbounded
+from core.texts.rendering import spoken as spoken
 
 DONE_CHECK = "definition-of-done"
 CONFLICT_CHECK = "conflict-first"
@@ -35,7 +30,6 @@ CONFIG_CHECK = "orchestrator-config"
 CARD_MARKER = "<!-- orchestrator:card "
 KEY_MARKER = "<!-- orchestrator:key "
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
-COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
 HANDOFF_PAGE = 50_000  # characters of a hand-off in one comment, beside what stands around it
 PACKET_CHUNK = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
 
@@ -45,78 +39,6 @@ _SHOWN_DEADLINES = {
     DeadlineKind.HARD: "ends the attempt",
     DeadlineKind.STALL: "counts as stalled",
 }
-
-
-def spoken(duration: timedelta) -> str:
-    """A duration as people say it: `90 s`, `10 min`, `2 h`, `1 h 30 min`."""
-    seconds = int(duration.total_seconds())
-    if seconds < 120:
-        return f"{seconds} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if not hours:
-        return f"{minutes} min"
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def _cell(text: str) -> str:
-    """Text from outside, safe inside a table cell."""
-    return defuse(one_line(text, 300)).replace("|", "\\|")
-
-
-def _code(text: str) -> str:
-    """A name from outside (of a file, of a branch) as inline code that it cannot leave."""
-    return f"`{one_line(text, 300).replace('`', chr(0x2019)).replace('|', chr(0x2223))}`"
-
-
-def _because(kind: str, reason: str) -> str:
-    """The class of a task and its reason, which may begin with the class already."""
-    told = reason if reason.lower().startswith(kind.lower()) else f"{kind}: {reason}"
-    return told[:1].upper() + told[1:]
-
-
-def _detail(event: Event) -> str:
-    """What an event tells beside who and when: its reason, or what was asked for."""
-    told = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
-    if event.type is EventType.COMMAND_RUN:
-        told = f"/{event.payload.get('command')} {event.payload.get('argument') or ''}".strip()
-    return str(told or "")
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    here = resources.files(__package__)
-    sources = {entry.name: entry.read_text("utf-8") for entry in here.iterdir() if entry.name.endswith(".md.j2")}
-    # The output is Markdown, not HTML: what comes from outside goes through `cell`, `defuse` or `fence`.
-    environment = ImmutableSandboxedEnvironment(
-        loader=DictLoader(sources),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,
-    )
-    environment.filters |= {
-        "moment": _moment,
-        "spoken": spoken,
-        "cell": _cell,
-        "defuse": defuse,
-        "fence": fence,
-        "code": _code,
-        "because": _because,
-        "detail": _detail,
-        "quote": shlex.quote,
-    }
-    return environment
-
-
-_TEMPLATES = _environment()
-
-
-def _render(template: str, **values: Any) -> str:
-    text = _TEMPLATES.get_template(f"{template}.md.j2").render(**values).strip() + "\n"
-    return text if len(text) <= COMMENT_LIMIT else text[: COMMENT_LIMIT - 40] + "\n\n… (cut off here)\n"
 
 
 def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str:
@@ -131,7 +53,7 @@ def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str
         for d in deadlines_of(task, policy.timeouts)
         if d.kind in _SHOWN_DEADLINES.keys() - hidden
     ]
-    return _render(
+    return render(
         "card",
         task=task,
         dry_run=policy.dry_run,
@@ -184,28 +106,28 @@ def comment_marker(key: str) -> str:
 
 def feedback_comment(task: Task, feedback: Feedback) -> str:
     """Tells agent and people why the attempt did not succeed."""
-    return _render("feedback", task=task, feedback=feedback)
+    return render("feedback", task=task, feedback=feedback)
 
 
 def failed_check_details(check: FailedCheck) -> str:
     """One failed check: the step, the first error, the failing tests, the end of the log."""
-    return _render("failed_check", check=check).strip()
+    return render("failed_check", check=check).strip()
 
 
 def escalation(task: Task, reason: str, policy: RepositoryConfig) -> str:
     """Calls a person: what happened, what was tried, what can be done."""
-    return _render("escalation", task=task, reason=reason, to=policy.escalation.to)
+    return render("escalation", task=task, reason=reason, to=policy.escalation.to)
 
 
 def not_theirs(task: Task, agents: Sequence[str]) -> str:
     """Says below an agent's pull request why it is not taken as the work on the task."""
     names = " or ".join(f"`{name}`" for name in agents)
-    return _render("not_theirs", task=task, agents=names, holder=task.lease.agent if task.lease else None)
+    return render("not_theirs", task=task, agents=names, holder=task.lease.agent if task.lease else None)
 
 
 def handoff(packet: dict[str, Any]) -> str:
     """The hand-off packet as Markdown, for people and for agents that are addressed in comments."""
-    return _render("handoff", p=packet)
+    return render("handoff", p=packet)
 
 
 def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE) -> tuple[str, ...]:
@@ -213,7 +135,7 @@ def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE) -> tuple[st
 
     Empty where it is not: then it travels inside the text that calls the agent.
     """
-    text = _TEMPLATES.get_template("handoff.md.j2").render(p=packet).strip()
+    text = unbounded("handoff", p=packet)
     if len(text) <= limit:
         return ()
     chunks, rest = [], text
@@ -223,19 +145,19 @@ def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE) -> tuple[st
         chunks.append(chunk)
         rest = rest[len(chunk) :].lstrip("\n")
     return tuple(
-        _render("handoff_page", p=packet, text=chunk, part=part, total=len(chunks))
+        render("handoff_page", p=packet, text=chunk, part=part, total=len(chunks))
         for part, chunk in enumerate(chunks, 1)
     )
 
 
 def mention(packet: dict[str, Any], name: str, pages: Sequence[str] = ()) -> str:
     """The comment that calls an agent to its task; `pages` are the addresses of a hand-off that is in comments."""
-    return _render("mention", p=packet, mention=name, pages=pages, handoff=handoff(packet) if not pages else "")
+    return render("mention", p=packet, mention=name, pages=pages, handoff=handoff(packet) if not pages else "")
 
 
 def instructions(packet: dict[str, Any], pages: Sequence[str] = ()) -> str:
     """The hand-off for an agent that is assigned to the issue."""
-    return _render("instructions", p=packet, pages=pages, handoff=handoff(packet) if not pages else "")
+    return render("instructions", p=packet, pages=pages, handoff=handoff(packet) if not pages else "")
 
 
 def addressed(name: str, text: str) -> str:
@@ -245,7 +167,7 @@ def addressed(name: str, text: str) -> str:
 
 def stop(name: str, number: int, attempt: int) -> str:
     """Asks an agent to stop."""
-    return _render("stop", mention=name, number=number, attempt=attempt)
+    return render("stop", mention=name, number=number, attempt=attempt)
 
 
 def is_marked(body: str) -> bool:
@@ -262,7 +184,7 @@ def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[s
     data = json.dumps(packet, ensure_ascii=False, separators=(",", ":")).encode()
     chunks = [data[at : at + PACKET_CHUNK] for at in range(0, len(data), PACKET_CHUNK)]
     return tuple(
-        _render(
+        render(
             "packet_comment",
             agent=agent,
             attempt=attempt,
@@ -276,94 +198,40 @@ def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[s
 
 def help_text() -> str:
     """The answer to `/help`."""
-    return _render("help", uses=[use for command in COMMANDS.values() for use in command.uses])
-
-
-@dataclass(frozen=True, slots=True)
-class TeamRow:
-    """One agent as `/agents` shows it. `by` and `at` are of what somebody changed of it while the bot runs."""
-
-    name: str
-    kind: str
-    capabilities: tuple[str, ...]
-    roles: tuple[str, ...]
-    in_hand: int
-    max_tasks: int
-    state: str
-    source: str  # file | service | run time
-    by: str | None = None
-    at: datetime | None = None
-    changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
-    problem: str | None = None  # why a change does not count
-
-
-def team_text(rows: Sequence[TeamRow]) -> str:
-    """The answer to `/agents`."""
-    return _render("agents", rows=rows)
-
-
-def history(events: Sequence[Event], more: bool) -> str:
-    """The answer to `/history`: the end of the audit trail, oldest first; `more` when there is more."""
-    return _render("history", events=events, more=more)
-
-
-def conflicts_text(conflicts: Sequence[str], trial: str | None) -> str:
-    """The answer to `/conflicts`."""
-    return _render("conflicts", conflicts=conflicts, trial=trial)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueRow:
-    """One task at the head of the queue, as `/next` shows it."""
-
-    number: int
-    title: str
-    priority: str
-    place: str  # why it stands where it stands
-    goes_to: str
-
-
-def next_text(rows: Sequence[QueueRow], total: int, who: str, mine: int | None) -> str:
-    """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None when no agent asks."""
-    return _render("next", rows=rows, total=total, who=who, mine=mine)
-
-
-def preview(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
-    """The answer to `/prep`: the hand-off before there is one."""
-    return _render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)
+    return render("help", uses=[use for command in COMMANDS.values() for use in command.uses])
 
 
 def how_to_begin() -> str:
     """The answer where there is no task."""
-    return _render("how_to_begin")
+    return render("how_to_begin")
 
 
 def no_configuration(problems: Sequence[str] = ()) -> str:
     """The answer to any command in a repository without a (correct) configuration."""
-    return _render("no_configuration", problems=problems)
+    return render("no_configuration", problems=problems)
 
 
 def explain(task: Task) -> str:
     """The answer to `/explain`: the table of candidates."""
-    return _render("explain", task=task, choice=task.choice)
+    return render("explain", task=task, choice=task.choice)
 
 
 def status_text(task: Task, policy: RepositoryConfig, problems: Sequence[str] = ()) -> str:
     """The answer to `/status`; `problems` are those of a configuration that is not taken."""
-    return _render("status", task=task, gaps=done_gaps(task) if task.pull else (), problems=problems)
+    return render("status", task=task, gaps=done_gaps(task) if task.pull else (), problems=problems)
 
 
 def done_check(task: Task, gaps: tuple[str, ...]) -> tuple[str, str, str]:
     """Conclusion, title and summary of the check `definition-of-done`."""
     if not gaps:
-        return "success", "Everything is in place", _render("done_check", gaps=(), task=task)
+        return "success", "Everything is in place", render("done_check", gaps=(), task=task)
     count = f"{len(gaps)} thing{'s' if len(gaps) > 1 else ''} missing"
-    return "action_required", count, _render("done_check", gaps=gaps, task=task)[:SUMMARY_LIMIT]
+    return "action_required", count, render("done_check", gaps=gaps, task=task)[:SUMMARY_LIMIT]
 
 
 def conflict_check(tried: MergeTried, pull: Pull) -> tuple[str, str, str]:
     """Conclusion, title and summary of the check `conflict-first`."""
-    summary = _render("conflict_check", tried=tried, pull=pull)[:SUMMARY_LIMIT]
+    summary = render("conflict_check", tried=tried, pull=pull)[:SUMMARY_LIMIT]
     if tried.clean is None:
         return "neutral", "The merge could not be tried", summary
     if tried.clean:
@@ -375,7 +243,7 @@ def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str,
     """Conclusion, title, summary and annotations of the check `orchestrator-config`."""
     count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
     title = f"{count} in {path}" if problems else "The configuration is good"
-    summary = _render("config_check", path=path, problems=problems)[:SUMMARY_LIMIT]
+    summary = render("config_check", path=path, problems=problems)[:SUMMARY_LIMIT]
     remarks = tuple(
         Annotation(path, problem.line, problem.line, defuse(str(problem)), problem.key_path[:255])
         for problem in problems
@@ -385,4 +253,4 @@ def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str,
 
 def conflict_details(tried: MergeTried, pull: Pull) -> str:
     """What the next attempt is told of a conflict."""
-    return _render("conflict_details", tried=tried, pull=pull).strip()
+    return render("conflict_details", tried=tried, pull=pull).strip()

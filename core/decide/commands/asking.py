@@ -12,7 +12,8 @@ from core.decide.commands.answers import Rule, RuleAnywhere, Told
 from core.decide.draft import Context, Draft
 from core.signals import CommandGiven
 from core.task import Status, Task
-from core.texts import QueueRow, conflicts_text, explain, help_text, history, next_text, status_text
+from core.texts import explain, help_text, status_text
+from core.texts.answers import QueueRow, conflicts_text, history, next_text
 
 HISTORY_LINES = 20  # of the audit trail that `/history` shows
 QUEUE_LINES = 5  # of the queue that `/next` shows

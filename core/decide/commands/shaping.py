@@ -16,7 +16,8 @@ from core.decide.readying import check_readiness
 from core.decide.withholding import hold, lift
 from core.signals import CommandGiven
 from core.task import Priority, Status
-from core.texts import handoff, preview
+from core.texts import handoff
+from core.texts.answers import preview
 
 
 def _ready(draft: Draft, signal: CommandGiven) -> None:

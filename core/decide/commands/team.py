@@ -23,7 +23,7 @@ from core.decide.draft import Context
 from core.events import Event, EventType
 from core.signals import CommandGiven
 from core.task import Task
-from core.texts import TeamRow, team_text
+from core.texts.answers import TeamRow, team_text
 
 
 def _agents(context: Context, signal: CommandGiven, task: Task | None) -> Told:

@@ -1,0 +1,64 @@
+"""Answers to commands that show many things at once: the agents, the queue, the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.events import Event
+from core.texts.rendering import render
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRow:
+    """One agent as `/agents` shows it. `by` and `at` are of what somebody changed of it while the bot runs."""
+
+    name: str
+    kind: str
+    capabilities: tuple[str, ...]
+    roles: tuple[str, ...]
+    in_hand: int
+    max_tasks: int
+    state: str
+    source: str  # file | service | run time
+    by: str | None = None
+    at: datetime | None = None
+    changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
+    problem: str | None = None  # why a change does not count
+
+
+def team_text(rows: Sequence[TeamRow]) -> str:
+    """The answer to `/agents`."""
+    return render("agents", rows=rows)
+
+
+def history(events: Sequence[Event], more: bool) -> str:
+    """The answer to `/history`: the end of the audit trail, oldest first; `more` when there is more."""
+    return render("history", events=events, more=more)
+
+
+def conflicts_text(conflicts: Sequence[str], trial: str | None) -> str:
+    """The answer to `/conflicts`."""
+    return render("conflicts", conflicts=conflicts, trial=trial)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One task at the head of the queue, as `/next` shows it."""
+
+    number: int
+    title: str
+    priority: str
+    place: str  # why it stands where it stands
+    goes_to: str
+
+
+def next_text(rows: Sequence[QueueRow], total: int, who: str, mine: int | None) -> str:
+    """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None when no agent asks."""
+    return render("next", rows=rows, total=total, who=who, mine=mine)
+
+
+def preview(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
+    """The answer to `/prep`: the hand-off before there is one."""
+    return render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)

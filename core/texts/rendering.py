@@ -1,0 +1,94 @@
+"""From a template to a text: the environment, and how moments, names and foreign words are written."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime, timedelta
+from importlib import resources
+from typing import Any
+
+from jinja2 import DictLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from core.events import Event, EventType
+from core.sanitise import defuse, fence, one_line
+
+COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
+
+
+def spoken(duration: timedelta) -> str:
+    """A duration as people say it: `90 s`, `10 min`, `2 h`, `1 h 30 min`."""
+    seconds = int(duration.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _cell(text: str) -> str:
+    """Text from outside, safe inside a table cell."""
+    return defuse(one_line(text, 300)).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """A name from outside (of a file, of a branch) as inline code that it cannot leave."""
+    return f"`{one_line(text, 300).replace('`', chr(0x2019)).replace('|', chr(0x2223))}`"
+
+
+def _because(kind: str, reason: str) -> str:
+    """The class of a task and its reason, which may begin with the class already."""
+    told = reason if reason.lower().startswith(kind.lower()) else f"{kind}: {reason}"
+    return told[:1].upper() + told[1:]
+
+
+def _detail(event: Event) -> str:
+    """What an event tells beside who and when: its reason, or what was asked for."""
+    told = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
+    if event.type is EventType.COMMAND_RUN:
+        told = f"/{event.payload.get('command')} {event.payload.get('argument') or ''}".strip()
+    return str(told or "")
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    here = resources.files(__package__)
+    sources = {entry.name: entry.read_text("utf-8") for entry in here.iterdir() if entry.name.endswith(".md.j2")}
+    # The output is Markdown, not HTML: what comes from outside goes through `cell`, `defuse` or `fence`.
+    environment = ImmutableSandboxedEnvironment(
+        loader=DictLoader(sources),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    environment.filters |= {
+        "moment": _moment,
+        "spoken": spoken,
+        "cell": _cell,
+        "defuse": defuse,
+        "fence": fence,
+        "code": _code,
+        "because": _because,
+        "detail": _detail,
+        "quote": shlex.quote,
+    }
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def unbounded(template: str, **values: Any) -> str:
+    """The text of a template, however long it gets."""
+    return _TEMPLATES.get_template(f"{template}.md.j2").render(**values).strip()
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template, bounded as a comment is."""
+    text = unbounded(template, **values) + "\n"
+    return text if len(text) <= COMMENT_LIMIT else text[: COMMENT_LIMIT - 40] + "\n\n… (cut off here)\n"
