@@ -7,7 +7,7 @@ from typing import Any
 
 from core.agent_state import Turn
 from core.decide import reviewing
-from core.decide.attempts import end_attempt, end_review, give_up
+from core.decide.attempts import call_person, end_attempt, end_review, give_up
 from core.decide.draft import Draft
 from core.decide.leases import grant, lost_at, seal
 from core.decide.readying import settle
@@ -136,6 +136,17 @@ def seen(draft: Draft, signal: AgentSeen) -> None:
         draft.set_lease(lease, last_sign_at=draft.now)
     else:
         show_life(draft, lease)
+        if draft.task.status is Status.IN_PROGRESS:
+            _heed_question(draft, signal.state, lease)
+
+
+def _heed_question(draft: Draft, state: SessionState, lease: Lease) -> None:
+    """An agent that asks something waits until somebody answers, however alive it is: a person is called."""
+    asked = Flag.NEEDS_HUMAN in draft.task.flags
+    if state is SessionState.NEEDS_INPUT and not asked:
+        call_person(draft, f"{lease.agent} asks something, and waits for the answer")
+    elif state is SessionState.WORKING and asked:
+        draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
 
 
 def _has_delivered(draft: Draft, attempt: int) -> bool:

@@ -298,3 +298,24 @@ class TestFailover:
         assert [start.lost_at for start in story.wanted(StartAgent)] == [lost]
         story.begun().run("completed", "failure").assigned()
         assert [start.lost_at for start in story.wanted(StartAgent)] == [None]
+
+
+class TestAQuestion:
+    def asks(self, story: Story, state: SessionState = SessionState.NEEDS_INPUT) -> None:
+        story.hears(AgentSeen(1, state, story.now, "s-1", "https://agents.example/s-1"))
+
+    def test_calls_a_person_once_however_often_it_is_heard_of(self) -> None:
+        story = Story().ready().assigned()
+        self.asks(story)
+        assert story.told(EventType.ESCALATED)
+        assert story.task.flags[Flag.NEEDS_HUMAN] == "codex asks something, and waits for the answer"
+        assert "[in its session](https://agents.example/s-1)" in story.said()
+        self.asks(story)
+        assert not story.wanted(Comment)
+        assert story.task.status is Status.IN_PROGRESS
+
+    def test_that_was_answered_needs_nobody_any_more(self) -> None:
+        story = Story().ready().assigned()
+        self.asks(story)
+        self.asks(story, SessionState.WORKING)
+        assert Flag.NEEDS_HUMAN not in story.task.flags

@@ -21,8 +21,8 @@ from core.deadlines import DeadlineKind
 from core.decide.attempts import call_person
 from core.decide.draft import Draft
 from core.done import done_gaps, merge_gaps
-from core.signals import AgentStartFailed, MergeTried, PlanDelivered
-from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, Task
+from core.signals import AgentSeen, AgentStartFailed, MergeTried, PlanDelivered
+from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
 from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
@@ -180,6 +180,9 @@ def test_feedback_on_a_persons_pull_request() -> None:
 
 def test_the_escalation() -> None:
     same("escalation", given_up().said())
+    asking = Story(escalation={"to": ("alice",)}).ready().assigned()
+    asking.hears(AgentSeen(1, SessionState.NEEDS_INPUT, asking.now, "s-1", "https://agents.example/s-1"))
+    same("escalation_to_answer", asking.said())
     alone = reviewing()
     alone.hears(AgentStartFailed(3, "There is no workflow."))
     alone.assigned(None, "no agent is free: claude gave no verdict on attempt 3", role=Role.REVIEW, hopeless=True)
