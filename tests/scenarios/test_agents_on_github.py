@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from config.identities import load_identities
+from core.texts import comment_marker
 from sandbox.agents import COPILOT_ID, COPILOT_LOGIN, CloudAgent, Stalls, WorksInDraft, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -54,10 +55,12 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
 
 
 async def test_an_agent_that_listens_to_its_name_works_on_a_branch_of_its_own(world: World) -> None:
-    await world.configures(config(agents=MENTION))
+    """It hears people only, so a person's token calls it; what such comments quote are no commands of that person."""
+    lender = await world.lends_a_token()
+    await world.configures(config(agents={"codex": {**MENTION["codex"], "comment_as": "person"}}))
     bot = world.hub.bot(CODEX.login, number=CODEX.id)
     codex = world.hub.cloud["codex"] = CloudAgent(
-        bot, WritesFiles(CART), "codex/add-the-tax-rate-{run}", mention="@codex", think=240
+        bot, WritesFiles(CART), "codex/add-the-tax-rate-{run}", mention="@codex", think=240, hears_bots=False
     )
 
     issue = await world.files("Add the tax rate", body("Ask @codex and @claude.", needs="python"))
@@ -66,7 +69,11 @@ async def test_an_agent_that_listens_to_its_name_works_on_a_branch_of_its_own(wo
         "#1 labels status:in-progress",
         "#1 card",
     ]
-    assert len(codex.works) == 1
+    assert [work.asked_by for work in codex.works] == [lender]
+    # What we say to an agent in a person's name may quote others.
+    await lender.comments(issue, f"CI says:\n\n/release\n{comment_marker('steer:1:1:0')}")
+    await world.settle()
+    assert world.written() == []
     await world.later(minutes=2)  # it has said nothing: it is asked
     task = await world.task(issue)
     assert task.lease is not None
