@@ -53,6 +53,7 @@ class Api:
     # What befalls the next POSTs: "500" (not done), "lost" (done, and then 502), "403", "redirect".
     trouble: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+    beats: list[Any] = field(default_factory=list)  # heartbeats; the third is told that the task is somebody else's
 
     def comment(self, number: int, task: int, body: str, author: int = BOT) -> str:
         """Store a comment; gives its address."""
@@ -65,6 +66,9 @@ class Api:
         return f"{self.url}/acme/shop/issues/{task}#issuecomment-{number}"
 
     def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
+        if target == "/internal/agent/heartbeat":
+            self.beats.append(body)
+            return (200, {}) if len(self.beats) < 3 else (409, {"error": "no longer yours"})
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         self.violations += Contract.load(DATA).check_request(method, parts.path, query, body)

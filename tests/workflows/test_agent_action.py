@@ -1,10 +1,13 @@
 """From a dispatch to a pull request: the scripts of `.github/actions/run-agent` with real git."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from agent_kit import APP_TOKEN, RUN_TOKEN, Stage, git, packet_of, payload_of
+from agent_kit import ACTION, APP_TOKEN, RUN_TOKEN, Stage, git, packet_of, payload_of
 
 
 def test_work_goes_from_the_dispatch_to_a_pull_request(stage: Stage) -> None:
@@ -228,3 +231,27 @@ def test_a_hostile_title_is_only_a_title(stage: Stage) -> None:
         assert active not in git(stage.origin, "log", "-1", "--format=%B", "task/12-1")
     assert not [line for line in handed.output.splitlines() if line.startswith("::") and "::notice::" not in line]
     assert not list(stage.folder.rglob("pwned"))
+
+
+BEAT = {"ORCHESTRATOR_TOKEN": "a-token", "TASK": "12", "ATTEMPT": "2", "AGENT": "codex", "HEARTBEAT_SECONDS": "0"}
+
+
+def test_heartbeats_go_on_until_the_task_is_somebody_else_s(stage: Stage) -> None:
+    sent = stage.run("heartbeat.py", ORCHESTRATOR_URL=stage.api.url, **BEAT)
+    assert (sent.status, sent.output) == (0, "")
+    # The loop goes on in the background; run in the foreground, it must end by itself.
+    command = [sys.executable, "-B", str(ACTION / "heartbeat.py"), "loop"]
+    environment = {**os.environ, **BEAT, "ORCHESTRATOR_URL": stage.api.url, "GITHUB_REPOSITORY": "acme/shop"}
+    assert subprocess.run(command, env=environment, timeout=60, check=False).returncode == 0
+    assert len(stage.api.beats) >= 3
+    assert stage.api.beats[0] == {"repository": "acme/shop", "task": 12, "attempt": 2, "agent": "codex"}
+    assert ("POST", "/internal/agent/heartbeat", "a-token") in stage.api.requests
+
+
+def test_heartbeats_that_are_refused_do_not_fail_the_run(stage: Stage) -> None:
+    stage.api.beats = [{}, {}]
+    refused = stage.run("heartbeat.py", ORCHESTRATOR_URL=stage.api.url, **BEAT)
+    assert refused.status == 0
+    assert "takes no heartbeats from here (409)" in refused.output
+    elsewhere = stage.run("heartbeat.py", ORCHESTRATOR_URL="ftp://example.com", **BEAT)
+    assert "must begin with https://" in elsewhere.output

@@ -1,0 +1,80 @@
+"""Tell the orchestrator, every two minutes and in the background, that the agent's run is at work.
+
+The first heartbeat is sent at once and its answer shown; nothing here ever fails the run. The loop ends when the
+orchestrator says that the task is no longer this agent's, and at the latest with the job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+
+from runner import TIMEOUT, _NoRedirect, run, say, setting
+
+PATH = "/internal/agent/heartbeat"
+LONGEST = 8 * 3600  # seconds; a job of GitHub's own runners may take six hours
+
+
+def beat() -> tuple[int, str]:
+    """Send one heartbeat: the status of the answer (0: none) and what it says."""
+    url = setting("ORCHESTRATOR_URL").rstrip("/") + PATH
+    if not url.startswith(("https://", "http://127.0.0.1:")):
+        return 400, "the input orchestrator-url must begin with https://"
+    told = {
+        "repository": setting("GITHUB_REPOSITORY"),
+        "task": int(setting("TASK")),
+        "attempt": int(setting("ATTEMPT")),
+        "agent": setting("AGENT"),
+    }
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked above
+        url,
+        method="POST",
+        data=json.dumps(told).encode(),
+        headers={"Authorization": f"Bearer {setting('ORCHESTRATOR_TOKEN')}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT) as answer:
+            return answer.status, "taken"
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(2000).decode("utf-8", "replace")
+    except (OSError, HTTPException, ValueError) as error:
+        return 0, str(error)
+
+
+def is_final(status: int) -> bool:
+    """Whether saying it again is pointless: a clear no, but for "too often"."""
+    return 300 <= status < 500 and status != 429
+
+
+def loop() -> None:
+    """Go on until a clear no."""
+    pause = float(os.environ.get("HEARTBEAT_SECONDS", "120"))
+    end = time.monotonic() + LONGEST
+    while time.monotonic() < end:
+        time.sleep(pause)
+        if is_final(beat()[0]):
+            return
+
+
+def main() -> None:
+    """The first heartbeat, and the loop in a process of its own."""
+    status, said = beat()
+    if is_final(status):
+        say("warning", f"The orchestrator takes no heartbeats from here ({status}): {said}")
+        return
+    if status != 200:
+        say("warning", f"The first heartbeat did not arrive and is tried again ({status or 'no answer'}): {said}")
+    quiet = subprocess.DEVNULL
+    subprocess.Popen(
+        [sys.executable, __file__, "loop"], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+
+
+if __name__ == "__main__":
+    run(loop if sys.argv[1:] == ["loop"] else main)
