@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.agents import ADAPTERS
 from adapters.database import agents as kept
-from adapters.database import store
+from adapters.database import measures, store
 from adapters.database.repositories import RepositoryRow
 from core.agent_state import AgentRecord, condition
 from core.assignment import Agent
 from core.circuit import name_of
+from core.measures import UNKNOWN, merits
 
 
 async def roster(connection: AsyncConnection, repository: RepositoryRow, now: datetime) -> list[Agent]:
@@ -24,6 +25,9 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
     assigned = await store.assigned_counts(connection, repository.id)
     records = await kept.records(connection, repository.id)
     circuits = await kept.circuits(connection)
+    merit: dict[str, float] = {}
+    if policy.scoring.learned:
+        merit = merits(await measures.of_agents(connection, repository.id, now))
     found = []
     for name, spec in policy.agents.items():
         is_now = condition(
@@ -46,6 +50,7 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
                 assigned=assigned.get(name, 0),
                 unavailable=repository.team.unavailable(name) or (None if is_now.takes_work else is_now.reason),
                 condition=is_now,
+                merit=merit.get(name, UNKNOWN),
             )
         )
     return found

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.database import graph
+from adapters.database import graph, line
 from adapters.database.graph import Neighbours, Place
 from adapters.database.repositories import RepositoryRow
 from core.dependencies import changed_natively, standing
@@ -60,6 +60,8 @@ async def take_dependencies(
     neighbours, me = await Neighbours.of(connection, home), f"#{number}"
     was = knot_of(await graph.ahead(connection, neighbours, number, stored), me)
     await graph.save_dependencies(connection, home.id, number, needs)
+    here = [int(reference[1:]) for reference in {*stored, *needs} if reference.startswith("#")]
+    await line.renew_chains(connection, home.id, [number, *here])
     now = knot_of(await graph.ahead(connection, neighbours, number, needs), me)
     concerned = was | now | frozenset(changed_natively(stored, needs))
     return frozenset(place for reference in concerned if (place := neighbours.place(reference)) is not None)

@@ -9,31 +9,31 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents as kept
-from adapters.database import graph, repositories, store
+from adapters.database import graph, line, measures, repositories, store
 from adapters.database.database import Database
 from adapters.database.graph import Place
 from adapters.database.queue import SEND, JobQueue, send_lock
 from adapters.database.repositories import RepositoryRow
+from adapters.handing_out import hand_out
 from adapters.roster import roster
 from adapters.surroundings import surroundings, take_dependencies
 from config.repository import RepositoryConfig
 from config.team import Change
 from core.agent_state import Turn
-from core.assignment import Agent, assign, busy
+from core.assignment import Agent
 from core.decide import Context, Decision, decide
 from core.decide.commands.asking import HISTORY_LINES
 from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard
 from core.events import EventType
 from core.labels import capabilities_of, labels_for
-from core.queue import chain_lengths, order
+from core.measures import lines
 from core.readiness import Surroundings
 from core.signals import (
     Assigned,
@@ -45,7 +45,7 @@ from core.signals import (
     IssueSeen,
     Signal,
 )
-from core.task import Flag, Status, Task
+from core.task import Status, Task
 
 LOOK = "look"  # the subject `look:12`: something that the task rests on changed in another repository
 
@@ -103,6 +103,8 @@ class UnitOfWork:
             await self._change_team(decision.team)
         if decision.task is not None:
             concerned = await self._take_dependencies(number, signal, before)
+            if _in_graph(before) != _in_graph(decision.task):
+                await line.renew_chains(self.connection, self.repository.id, [number])
             await self._tell_others(number, before, decision.task, concerned)
         return decision
 
@@ -126,7 +128,7 @@ class UnitOfWork:
 
     async def _queue(self, tasks: list[Task]) -> list[tuple[Task, int]]:
         """Those of the tasks that wait for an agent, in order, each with the length of the chain behind it."""
-        free = [t for t in tasks if self._waits_for_an_agent(t)]
+        free = [t for t in tasks if self.waits_for_an_agent(t)]
         if not free:
             return []
         behind = chain_lengths(await graph.open_graph(self.connection, self.repository.id))
@@ -149,6 +151,7 @@ class UnitOfWork:
         repository_id, task = self.repository.id, decision.task
         if task is not None and task != before:
             await store.save_task(self.connection, task, self.now)
+            await measures.keep(self.connection, repository_id, lines(before, task, self.now))
         if task is not None and decision.deadlines is not None:
             await store.replace_deadlines(self.connection, repository_id, f"task:{number}", decision.deadlines)
         await store.save_events(self.connection, repository_id, decision.events)
@@ -230,27 +233,16 @@ class UnitOfWork:
             if again := agent.condition.until:  # nothing else would tell us that it takes work again
                 subject = kept.agent_subject(agent.name)
                 await store.set_deadline(self.connection, self.repository.id, subject, kept.COOL, again)
-        if all(busy(agent) for agent in agents):
-            # Nobody can get anything; those who are new in the queue are told why they wait.
-            found = [await self.task(number) for number in sorted(self._queue_news)]
-            there = [t for t in found if t and not t.withdrawn]
-        else:
-            wanted = [Status.READY, Status.REVIEW] if self.policy.merge.review == "agent" else [Status.READY]
-            there = await store.tasks_with_status(self.connection, self.repository.id, wanted)
-        queue = [task for task, _ in await self._queue(there)]
-        choices = assign(queue, agents, self.policy.scoring, self.now, self.policy.plan)
-        for task, choice in zip(queue, choices, strict=True):
-            if self.policy.dry_run and choice.agent:
-                choice = replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}")
-            known = (task.choice.agent, task.choice.reason, task.choice.role) if task.choice else None
-            if known == (None, choice.reason, choice.role) and choice.agent is None:
-                continue  # no news
-            await self.apply(task.number, Assigned(choice))
+        news = set(self._queue_news)
+        if self._team_news and self.policy.merge.review == "agent":
+            # Where nobody is left to review, a person is to know.
+            reviews = await store.tasks_with_status(self.connection, self.repository.id, [Status.REVIEW])
+            news |= {task.number for task in reviews}
+        await hand_out(self, agents, news)
 
-    def _waits_for_an_agent(self, task: Task) -> bool:
+    def waits_for_an_agent(self, task: Task) -> bool:
         """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
-        free = not (task.waits_for or task.held or Flag.PARKED in task.flags)
-        return (task.status is Status.READY and free) or wants_reviewer(task, self.policy.merge.review)
+        return task.in_line or wants_reviewer(task, self.policy.merge.review)
 
     def _matters_to_queue(self, task: Task) -> tuple[object, ...]:
         """The parts of a task by which an assignment could come out differently."""
@@ -272,6 +264,11 @@ class UnitOfWork:
                 repository_id=self.repository.id,
                 number=number,
             )
+
+
+def _in_graph(task: Task | None) -> bool:
+    """Whether the chains of the queue go through it (`graph.open_graph`)."""
+    return task is not None and task.status is not Status.DONE and not task.withdrawn
 
 
 def _finished(task: Task) -> bool:

@@ -89,16 +89,22 @@ class Merge(Section):
 
 
 class Scoring(Section):
-    """How much each part counts when an agent is chosen; only their proportions matter."""
+    """How an agent is chosen among those that can have a task; of the weights only the proportions matter."""
 
+    policy: Literal["weighted", "least-busy"] = Field(
+        "weighted",
+        description="`weighted`: the best score by the weights below. `least-busy`: who has the least in hand for its "
+        "limit, then who had the fewest tasks; the weights do not count.",
+    )
     priority: Weight = Field(0.5, description="The task's priority.")
     capability: Weight = Field(0.3, description="How well the agent's capabilities match.")
     load: Weight = Field(0.15, description="How free the agent is.")
     fairness: Weight = Field(0.05, description="How long the agent has not had its turn.")
+    learned: Weight = Field(0.0, description="How well and how fast the agent's latest attempts went.")
 
     @model_validator(mode="after")
     def _something_counts(self) -> "Scoring":
-        if not self.priority + self.capability + self.load + self.fairness > 0:
+        if not self.priority + self.capability + self.load + self.fairness + self.learned > 0:
             raise mistake("all weights are 0, so nothing is left to choose by", suggestion="give one a weight")
         return self
 

@@ -1,17 +1,21 @@
 """Which agent gets which task: deterministic, and it explains itself.
 
 Tasks come in queue order, so no score can let a P1 pass a P0. For each task the agents that may not have it are
-excluded with a reason; the others are scored, and the best one wins, ties broken by name.
+excluded with a reason; the others are scored, and the best one wins, ties broken by name. `choose` is the whole rule
+for one task; a `Round` asks it for one task after the other, and spares what cannot come out differently.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import nsmallest
+from typing import Any
 
 from config.repository import Scoring
 from core.agent_state import AVAILABLE, Condition
+from core.sanitise import one_line
 from core.task import Candidate, Choice, Priority, Role, Status, Task
 
 
@@ -28,11 +32,13 @@ class Agent:
     assigned: int = 0  # tasks it was ever given: the measure of fairness
     unavailable: str | None = None  # why it takes no work now (offline, draining, …)
     condition: Condition = AVAILABLE
+    merit: float = 0.5  # how its latest attempts went, 0…1 (`core.measures.merits`); the middle where nothing is known
 
 
 # Priority's part of the score: the same for all candidates of one task, but it makes scores of different tasks
 # comparable in the explanation. Three classes, evenly spaced.
 _PRIORITY_PART = {Priority.P0: 1.0, Priority.P1: 0.5, Priority.P2: 0.0}
+_REASON_LIMIT = 200  # characters of an exclusion in the audit trail; there are at most 100 agents
 
 
 def part_of(task: Task, agents: Sequence[Agent], plan: str) -> Role:
@@ -57,8 +63,9 @@ def unfit(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
         return f"does not {role}"
     if role is Role.REVIEW:
         return "wrote it" if agent.name in _authors(task) else _reviewed_in_vain(task, agent.name)
-    lacking = sorted(set(task.required) - agent.capabilities) if role is Role.IMPLEMENT else ()
-    return f"lacks {', '.join(lacking)}" if lacking else None
+    if role is not Role.IMPLEMENT or agent.capabilities.issuperset(task.required):
+        return None
+    return f"lacks {', '.join(sorted(set(task.required) - agent.capabilities))}"
 
 
 def _authors(task: Task) -> frozenset[str]:
@@ -106,9 +113,11 @@ def exclusions(task: Task, agents: Sequence[Agent], role: Role = Role.IMPLEMENT)
     Earlier failures exclude an agent only while another one could do the task, if not now then when it has room:
     better the same agent than nobody.
     """
-    failed = {a.name: failed_before(task, a.name) if role is Role.IMPLEMENT else None for a in agents}
-    fresh = {a.name for a in agents if not (unfit(task, a, role) or a.unavailable or failed[a.name])}
-    return {a.name: unfit(task, a, role) or (failed[a.name] if fresh - {a.name} else None) or busy(a) for a in agents}
+    never = {agent.name: unfit(task, agent, role) for agent in agents}
+    names = {attempt.agent for attempt in task.work} if role is Role.IMPLEMENT else ()
+    failed = {name: why for name in names if (why := failed_before(task, name))}
+    fresh = {a.name for a in agents if not (never[a.name] or a.unavailable or a.name in failed)}
+    return {a.name: never[a.name] or (failed.get(a.name) if fresh - {a.name} else None) or busy(a) for a in agents}
 
 
 def preferred_match(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> float:
@@ -126,38 +135,53 @@ def preferred_match(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> fl
     return 1.0
 
 
-def score(task: Task, agent: Agent, assigned_most: int, weights: Scoring, role: Role = Role.IMPLEMENT) -> Candidate:
+def score(task: Task, agent: Agent, assigned_most: int, rules: Scoring, role: Role = Role.IMPLEMENT) -> Candidate:
     """The agent's score for the task, with its parts (each already weighted)."""
-    parts = {
-        "priority": weights.priority * _PRIORITY_PART[task.priority],
-        "capability": weights.capability * preferred_match(task, agent, role),
-        "load": weights.load * (1 - agent.holding / agent.max_tasks),
-        "fairness": weights.fairness * (1 - agent.assigned / assigned_most if assigned_most else 1.0),
-    }
+    room = 1 - agent.holding / agent.max_tasks
+    if rules.policy == "least-busy":
+        parts = {"load": room}
+    else:
+        parts = {
+            "priority": rules.priority * _PRIORITY_PART[task.priority],
+            "capability": rules.capability * preferred_match(task, agent, role),
+            "load": rules.load * room,
+            "fairness": rules.fairness * (1 - agent.assigned / assigned_most if assigned_most else 1.0),
+        }
+        if rules.learned:
+            parts["learned"] = rules.learned * agent.merit
     last = next((a for a in reversed(task.history) if a.role is Role.IMPLEMENT), None)
     if role is Role.IMPLEMENT and last and (last.agent, last.outcome) == (agent.name, "failed"):
         # Who knows the branch mends it fastest: worth as much as all the other parts together, but an agent that
         # failed twice in a row was excluded before, and one that a person took the task from starts like anybody.
-        parts["knows the branch"] = weights.priority + weights.capability + weights.load + weights.fairness
+        parts["knows the branch"] = _most(rules)
     return Candidate(agent.name, round(sum(parts.values()), 6), parts)
 
 
-def choose(task: Task, agents: Sequence[Agent], weights: Scoring, now: datetime, role: Role = Role.IMPLEMENT) -> Choice:
+def _most(rules: Scoring) -> float:
+    """The best score that the usual parts can add up to."""
+    if rules.policy == "least-busy":
+        return 1.0
+    return rules.priority + rules.capability + rules.load + rules.fairness + rules.learned
+
+
+def choose(task: Task, agents: Sequence[Agent], rules: Scoring, now: datetime, role: Role = Role.IMPLEMENT) -> Choice:
     """The agent for one part of a task, with the whole table of candidates."""
     reasons = exclusions(task, agents, role)
     assigned_most = max((agent.assigned for agent in agents), default=0)
     candidates = tuple(
         Candidate(agent.name, None, excluded=why)
         if (why := reasons[agent.name])
-        else score(task, agent, assigned_most, weights, role)
+        else score(task, agent, assigned_most, rules, role)
         for agent in sorted(agents, key=lambda a: a.name)
     )
     able = [c for c in candidates if c.score is not None]
     if not able:
         hopeless = not any(unfit(task, a, role) is None and (not a.unavailable or a.condition.until) for a in agents)
         return Choice(None, _nobody(candidates), candidates, now, role, hopeless)
-    best = min(able, key=lambda c: (-(c.score or 0.0), c.agent))
-    return Choice(best.agent, _why(best, able), candidates, now, role)
+    # Under `least-busy` fairness is no part of the score, it comes after it.
+    turns = {a.name: a.assigned for a in agents} if rules.policy == "least-busy" else {}
+    ranked = nsmallest(2, able, key=lambda c: (-(c.score or 0.0), turns.get(c.agent, 0), c.agent))
+    return Choice(ranked[0].agent, _why(*ranked, turns=turns), candidates, now, role)
 
 
 def _nobody(candidates: Sequence[Candidate]) -> str:
@@ -166,30 +190,77 @@ def _nobody(candidates: Sequence[Candidate]) -> str:
     return "no agent is free: " + "; ".join(f"{c.agent} {c.excluded}" for c in candidates)
 
 
-def _why(best: Candidate, able: Sequence[Candidate]) -> str:
-    if len(able) == 1:
+def _why(best: Candidate, runner_up: Candidate | None = None, *, turns: Mapping[str, int]) -> str:
+    if runner_up is None:
         return f"{best.agent} is the only agent that can take it now"
-    runner_up = min((c for c in able if c is not best), key=lambda c: (-(c.score or 0.0), c.agent))
-    if runner_up.score == best.score:
-        return f"{best.agent} and {runner_up.agent} score {best.score:.3f} alike; the name decides"
-    return f"{best.agent} scores {best.score:.3f}, before {runner_up.agent} with {runner_up.score:.3f}"
+    if runner_up.score != best.score:
+        return f"{best.agent} scores {best.score:.3f}, before {runner_up.agent} with {runner_up.score:.3f}"
+    alike = f"{best.agent} and {runner_up.agent} score {best.score:.3f} alike"
+    if turns and turns[best.agent] != turns[runner_up.agent]:
+        return f"{alike}; {best.agent} had fewer tasks so far"
+    return f"{alike}; the name decides"
+
+
+def told(choice: Choice) -> dict[str, Any]:
+    """A choice as the audit trail keeps it, so that the choice for any attempt can be explained later."""
+    return {
+        "reason": choice.reason,
+        "candidates": [
+            {"agent": c.agent, "excluded": one_line(c.excluded, _REASON_LIMIT)}
+            if c.excluded
+            else {"agent": c.agent, "score": c.score, "parts": {part: round(v, 6) for part, v in c.parts.items()}}
+            for c in choice.candidates
+        ],
+    }
+
+
+class Round:
+    """One pass over the queue, task by task: each choice counts against the load that the next one sees."""
+
+    def __init__(self, agents: Iterable[Agent], rules: Scoring, now: datetime, plan: str = "none") -> None:
+        """`agents` with what they have in hand at the start; `plan` (none | agent) says who plans."""
+        self._hands = {agent.name: agent for agent in sorted(agents, key=lambda a: a.name)}
+        self._rules = rules
+        self._now = now
+        self._plan = plan
+        self._in_vain: dict[object, Choice] = {}  # for tasks alike, until somebody's hands change
+
+    @property
+    def free(self) -> list[Agent]:
+        """The agents that take more work."""
+        return [agent for agent in self._hands.values() if not busy(agent)]
+
+    def choose(self, task: Task) -> Choice:
+        """The choice for the next task of the queue: what `choose` gives for the agents as they are by now.
+
+        With 200 agents and 10,000 tasks most find nobody, and for the same reasons as others before them: those are
+        not looked for again.
+        """
+        agents = tuple(self._hands.values())
+        role = part_of(task, agents, self._plan)
+        alike = _alike(task, role)
+        if found := self._in_vain.get(alike):
+            return found
+        choice = choose(task, agents, self._rules, self._now, role)
+        if choice.agent is None:
+            self._in_vain[alike] = choice
+            return choice
+        taken = self._hands[choice.agent]
+        self._hands[choice.agent] = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
+        self._in_vain.clear()
+        return choice
+
+
+def _alike(task: Task, role: Role) -> object:
+    """All of a task that `exclusions` looks at: two tasks with the same are refused by the same agents."""
+    history = tuple((a.number, a.agent, a.role, a.outcome, a.blamed, a.pull) for a in task.counted)
+    under_review = (task.pull and task.pull.number, task.lease and task.lease.agent) if role is Role.REVIEW else None
+    return role, task.required, history, under_review
 
 
 def assign(
-    queue: Sequence[Task], agents: Sequence[Agent], weights: Scoring, now: datetime, plan: str = "none"
+    queue: Iterable[Task], agents: Iterable[Agent], rules: Scoring, now: datetime, plan: str = "none"
 ) -> list[Choice]:
-    """One choice per task of the queue (in its order); each one counts against the load seen by the next.
-
-    `plan` (none | agent) says who plans; a task in review is in the queue for a reviewer.
-    """
-    hands: Mapping[str, Agent] = {agent.name: agent for agent in agents}
-    choices = []
-    for task in queue:
-        there = list(hands.values())
-        choice = choose(task, there, weights, now, part_of(task, there, plan))
-        if choice.agent:
-            taken = hands[choice.agent]
-            busier = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
-            hands = {**hands, choice.agent: busier}
-        choices.append(choice)
-    return choices
+    """One choice per task of the queue, in its order; a task in review is in the queue for a reviewer."""
+    round_ = Round(agents, rules, now, plan)
+    return [round_.choose(task) for task in queue]

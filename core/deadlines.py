@@ -76,8 +76,11 @@ def _of_checks(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, date
 
 
 def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
+    ack, heartbeat = timeouts.ack, timeouts.heartbeat
+    if lease.patience:  # never shorter than configured, also when that was changed meanwhile
+        ack, heartbeat = max(ack, lease.patience.ack), max(heartbeat, lease.patience.heartbeat)
     begun = lease.acknowledged_at is not None
-    kind, patience = (DeadlineKind.HEARTBEAT, timeouts.heartbeat) if begun else (DeadlineKind.ACK, timeouts.ack)
+    kind, patience = (DeadlineKind.HEARTBEAT, heartbeat) if begun else (DeadlineKind.ACK, ack)
     heard = lease.last_heard_at
     # Before an agent is declared dead it is asked once: its run may be queued, or its news lost.
     asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None

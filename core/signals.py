@@ -13,7 +13,7 @@ from typing import Any
 
 from core.dependencies import Need
 from core.intake import Intake, fingerprint, parse
-from core.task import Actor, ChecksState, Choice, FailedCheck, SessionState
+from core.task import Actor, ChecksState, Choice, FailedCheck, Patience, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +232,7 @@ class Assigned:
     """The assignment pass chose (or could not choose) an agent for this task."""
 
     choice: Choice
+    patience: Patience | None = None  # what the chosen agent's own attempts teach; None: the configured timeouts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.intake import Intake
@@ -100,6 +100,14 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an agent may be silent, learned from its own attempts and fixed when it gets the task."""
+
+    ack: timedelta  # before its first sign of life
+    heartbeat: timedelta  # between two of them
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right of one agent to work on a task. The attempt number is its fencing token."""
 
@@ -117,6 +125,7 @@ class Lease:
     poll_seconds: int | None = None  # how often its service is asked; None for agents whose news come by themselves
     asked_at: datetime | None = None  # when it was last asked for that reason
     progress: str = ""  # what the holder last said of its work, cleaned
+    patience: Patience | None = None  # None: the configured timeouts
 
     @property
     def last_heard_at(self) -> datetime:
@@ -302,6 +311,12 @@ class Task:
     plan: Plan | None = None
     review: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it can be handed to an agent now."""
+        ready = self.status is Status.READY and not self.withdrawn
+        return ready and not self.waits_for and not self.held and Flag.PARKED not in self.flags
 
     @property
     def is_open(self) -> bool:

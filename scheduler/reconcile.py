@@ -8,7 +8,7 @@ import structlog
 
 from adapters import gather
 from adapters.configuration import read_configuration
-from adapters.database import repositories, store
+from adapters.database import line, repositories, store
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from adapters.github.models import Issue, PullRequest
@@ -48,6 +48,8 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow) -> None:
         if task.pull and task.pull.open and task.pull.number not in listed:
             await _pull(work, fresh, await github.get_pull(row.full_name, task.pull.number))
     await _review(work, github, fresh)
+    async with work.on(row.id) as unit:  # under its lock: nobody changes a dependency meanwhile
+        await line.renew_chains(unit.connection, row.id)
     log.info("reconciled", repository=row.full_name, issues=len(issues), pulls=len(pulls))
 
 

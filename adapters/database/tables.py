@@ -76,6 +76,10 @@ tasks = Table(
     Column("attempt", Integer, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("withdrawn", Boolean, nullable=False),
+    Column("in_line", Boolean, nullable=False, server_default=text("false")),  # `Task.in_line`
+    # How many tasks the longest chain behind it has; kept by `line.renew_chains`, no view of the state.
+    Column("behind", Integer, nullable=False, server_default=text("0")),
+    Column("required", JSONB, nullable=False, server_default=text("'[]'")),  # capabilities
     Column("pull_number", Integer),
     Column("head_sha", Text),
     Column("queued", Boolean),  # could be handed out, and is in the queue; false: parked before it; null: neither
@@ -92,6 +96,15 @@ Index(
     tasks.c.created_at,
     tasks.c.number,
     postgresql_where=tasks.c.queued.is_not(None),
+)
+Index(
+    "tasks_in_line",
+    tasks.c.repository_id,
+    tasks.c.priority,
+    tasks.c.behind,
+    tasks.c.created_at,
+    tasks.c.number,
+    postgresql_where=text("in_line"),
 )
 Index("tasks_by_fingerprint", tasks.c.repository_id, tasks.c.fingerprint)
 Index("tasks_by_pull", tasks.c.repository_id, tasks.c.pull_number)
@@ -165,9 +178,11 @@ attempts = Table(
     Column("capabilities", JSONB, nullable=False),  # that the task asked for
     Column("started_at", _moment, nullable=False),
     Column("acknowledged_at", _moment),
+    Column("handed_in_at", _moment),  # when its pull request was first seen
     Column("ended_at", _moment),
     Column("outcome", Text),
     Column("blamed", Boolean, nullable=False, server_default=text("false")),
+    Column("first_checks", Boolean),  # whether the first checks that ended passed
     Column("longest_silence", Float, nullable=False, server_default=text("0")),  # seconds between two signs of life
     PrimaryKeyConstraint("repository_id", "task", "attempt"),
 )

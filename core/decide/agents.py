@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.agent_state import Turn
+from core.assignment import told
 from core.decide import reviewing
 from core.decide.attempts import call_person, end_attempt, end_review, give_up
 from core.decide.draft import Draft
@@ -16,7 +17,7 @@ from core.events import EventType
 from core.lifecycle import Trigger, allows
 from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned
-from core.task import Actor, Choice, Feedback, Flag, Lease, Role, SessionState, Status
+from core.task import Actor, Choice, Feedback, Flag, Lease, Patience, Role, SessionState, Status
 
 COOL_DOWN = timedelta(minutes=15)  # for an agent that takes no work and does not say for how long; doubled each time
 LONGEST_COOLING = timedelta(hours=12)  # whatever a service says, it is asked again twice a day
@@ -27,18 +28,19 @@ def assigned(draft: Draft, signal: Assigned) -> None:
     """The assignment pass looked at this task."""
     task, choice = draft.task, signal.choice
     if choice.role is Role.REVIEW:
-        reviewing.assigned(draft, choice)
+        reviewing.assigned(draft, signal)
         return
-    if task.status is not Status.READY or task.waits_for or task.held or Flag.PARKED in task.flags:
+    if not task.in_line:
         return
     if choice.agent is None:
         # Only a new reason is news; the time at which it was found again is not.
         if task.choice is None or (task.choice.reason, task.choice.agent) != (choice.reason, None):
             draft.set(choice=choice)
         return
-    lease = take(draft, choice.agent, choice)
+    lease = take(draft, choice.agent, choice, patience=signal.patience)
     again = any(attempt.role is choice.role for attempt in task.history)
-    draft.tell(EventType.TASK_REASSIGNED if again else EventType.TASK_ASSIGNED, reason=choice.reason, role=choice.role)
+    kind = EventType.TASK_REASSIGNED if again else EventType.TASK_ASSIGNED
+    draft.tell(kind, role=choice.role, **told(choice))
     draft.want(
         StartAgent(
             task.number,
@@ -51,9 +53,11 @@ def assigned(draft: Draft, signal: Assigned) -> None:
     )
 
 
-def take(draft: Draft, agent: str, choice: Choice | None, holder: Actor | None = None) -> Lease:
+def take(
+    draft: Draft, agent: str, choice: Choice | None, holder: Actor | None = None, patience: Patience | None = None
+) -> Lease:
     """Give the task to an agent, or to a person (`holder`), as a new attempt."""
-    lease = grant(draft, agent, choice.role if choice else Role.IMPLEMENT, holder)
+    lease = grant(draft, agent, choice.role if choice else Role.IMPLEMENT, holder, patience)
     draft.set(attempt=lease.attempt, lease=lease, choice=choice, pull=None)
     draft.move(Trigger.ASSIGNED)
     draft.task = draft.task.unflagged(Flag.STALLED, Flag.NEEDS_HUMAN)

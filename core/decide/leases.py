@@ -8,10 +8,10 @@ from typing import Any
 from core.decide.draft import Draft
 from core.handoff import packet
 from core.links import branch_name
-from core.task import Actor, Lease, Role, Task
+from core.task import Actor, Lease, Patience, Role, Task
 
 
-def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None) -> Lease:
+def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None, patience: Patience | None = None) -> Lease:
     """A lease for an agent, or for a person (`holder`), under the next attempt's number as its fencing token.
 
     The caller puts it on the task. Its branch is that of the work; of a plan or a review it only names the run.
@@ -27,6 +27,7 @@ def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None) -> 
         holder_id=holder.id if holder else None,
         poll_seconds=spec.poll_seconds if spec and holder is None else None,
         role=role,
+        patience=patience,
     )
 
 

@@ -7,6 +7,7 @@ number of an attempt.
 from __future__ import annotations
 
 from core.agent_state import Turn
+from core.assignment import told
 from core.decide.attempts import call_person, end_review, send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
@@ -15,15 +16,15 @@ from core.done import wants_reviewer
 from core.effects import StartAgent
 from core.events import EventType
 from core.sanitise import clean, defuse, mask_secrets, one_line
-from core.signals import VerdictDelivered
-from core.task import Approval, Choice, Feedback, Flag, Role
+from core.signals import Assigned, VerdictDelivered
+from core.task import Approval, Feedback, Flag, Role
 
 BODY_LIMIT = 20_000  # characters of a review that travel to the next attempt; a comment holds 65,536
 
 
-def assigned(draft: Draft, choice: Choice) -> None:
+def assigned(draft: Draft, signal: Assigned) -> None:
     """The assignment pass looked for a reviewer."""
-    task = draft.task
+    task, choice = draft.task, signal.choice
     pull = task.pull
     if pull is None or not wants_reviewer(task, draft.policy.merge.review):
         return
@@ -34,10 +35,10 @@ def assigned(draft: Draft, choice: Choice) -> None:
             if choice.hopeless:
                 call_person(draft, f"no agent can review the pull request: {choice.reason}")
         return
-    lease = grant(draft, choice.agent, Role.REVIEW)
+    lease = grant(draft, choice.agent, Role.REVIEW, patience=signal.patience)
     draft.set(attempt=lease.attempt, review=lease, choice=choice)
     draft.task = draft.task.unflagged(Flag.STALLED, Flag.NEEDS_HUMAN)
-    draft.tell(EventType.REVIEW_ASSIGNED, lease=lease, reason=choice.reason, pull=pull.number, head=pull.head_sha)
+    draft.tell(EventType.REVIEW_ASSIGNED, lease=lease, pull=pull.number, head=pull.head_sha, **told(choice))
     draft.want(
         StartAgent(
             task.number,

@@ -29,8 +29,8 @@ def attempt(number: int, who: str, outcome: str = "failed", *, blamed: bool = Tr
     return Attempt(number, who, NOW, NOW, outcome, "because", f"task/1-{number}", blamed)
 
 
-def chosen(task: Task, *agents: Agent, weights: Scoring = EVEN) -> str | None:
-    return choose(task, agents, weights, NOW).agent
+def chosen(task: Task, *agents: Agent, rules: Scoring = EVEN) -> str | None:
+    return choose(task, agents, rules, NOW).agent
 
 
 class TestWhoMayHaveIt:
@@ -95,7 +95,7 @@ class TestTheScore:
     def test_its_parts_are_those_of_the_specification(self) -> None:
         known = task(1, "P1", "python", preferred=("docs", "web"))
         helper = agent("claude", "python", "docs", max_tasks=4, holding=1, assigned=3)
-        candidate = score(known, helper, assigned_most=4, weights=EVEN)
+        candidate = score(known, helper, assigned_most=4, rules=EVEN)
         assert candidate.parts == pytest.approx(
             {"priority": 0.25, "capability": 0.15, "load": 0.1125, "fairness": 0.0125}
         )
@@ -126,7 +126,7 @@ class TestTheScore:
         known = task(history=(attempt(1, "codex"),), preferred=("docs",))
         rivals = agent("claude", "docs", max_tasks=9), agent("codex", max_tasks=9, holding=8, assigned=9)
         assert chosen(known, *rivals) == "codex"
-        assert chosen(known, *rivals, weights=Scoring(priority=1.0, capability=1.0, load=1.0, fairness=1.0)) == "codex"
+        assert chosen(known, *rivals, rules=Scoring(priority=1.0, capability=1.0, load=1.0, fairness=1.0)) == "codex"
 
     def test_who_was_released_from_it_has_no_advantage(self) -> None:
         known = task(history=(attempt(1, "codex", "released", blamed=False),), preferred=("docs",))

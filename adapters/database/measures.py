@@ -1,0 +1,93 @@
+"""The table of attempts: written with every change of a lease, read as the measures of agents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row as DatabaseRow
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.database import tables as t
+from core.measures import LATEST, WINDOW, Measures, Row, by_agent, by_capability, measure
+from core.task import Role
+
+# Of each of these the first that was told stays.
+_FIRST = ("acknowledged_at", "handed_in_at", "first_checks", "ended_at", "outcome")
+
+
+async def keep(connection: AsyncConnection, repository_id: int, rows: Iterable[Row]) -> None:
+    """Add what was told of attempts to what the table has of them."""
+    for row in rows:
+        statement = insert(t.attempts).values(
+            {**asdict(row), "repository_id": repository_id, "role": row.role.value, "capabilities": [*row.capabilities]}
+        )
+        new, old = statement.excluded, t.attempts.c
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["repository_id", "task", "attempt"],
+                set_={
+                    **{name: func.coalesce(old[name], new[name]) for name in _FIRST},
+                    "blamed": new.blamed,
+                    "longest_silence": func.greatest(old.longest_silence, new.longest_silence),
+                },
+            )
+        )
+
+
+async def rows_of(
+    connection: AsyncConnection, repository_id: int, now: datetime, agent: str | None = None
+) -> list[Row]:
+    """The attempts that count now, of all agents of a repository or of one, the latest first."""
+    query = _counting(now).where(t.attempts.c.repository_id == repository_id)
+    if agent is not None:
+        query = query.where(t.attempts.c.agent == agent)
+    return [row for _, row in await _read(connection, query)]
+
+
+async def of_agents(connection: AsyncConnection, repository_id: int, now: datetime) -> dict[str, Measures]:
+    """The figures of each agent that was at work lately, by its name."""
+    rows = by_agent(await rows_of(connection, repository_id, now))
+    return {name: measure(own) for name, own in rows.items()}
+
+
+async def of_capabilities(
+    connection: AsyncConnection, repository_id: int, now: datetime
+) -> dict[str, dict[str, Measures]]:
+    """The figures of each agent that was at work lately, for each capability that its tasks asked for."""
+    rows = by_agent(await rows_of(connection, repository_id, now))
+    return {name: by_capability(own) for name, own in rows.items()}
+
+
+async def of_all(connection: AsyncConnection, now: datetime) -> dict[tuple[int, str], Measures]:
+    """The figures of all agents of all repositories, by the repository's id and the agent's name."""
+    found: dict[tuple[int, str], list[Row]] = {}
+    for repository_id, row in await _read(connection, _counting(now)):
+        found.setdefault((repository_id, row.agent), []).append(row)
+    return {key: measure(rows) for key, rows in found.items()}
+
+
+def _counting(now: datetime) -> Select[Any]:
+    # The index `attempts_of_agent` gives each agent's latest without reading the older ones' rows.
+    place = func.row_number().over(
+        partition_by=(t.attempts.c.repository_id, t.attempts.c.agent),
+        order_by=(t.attempts.c.started_at.desc(), t.attempts.c.task.desc()),
+    )
+    return select(t.attempts, place.label("place")).where(t.attempts.c.started_at >= now - WINDOW)
+
+
+async def _read(connection: AsyncConnection, query: Select[Any]) -> list[tuple[int, Row]]:
+    latest = query.subquery()
+    rows = await connection.execute(select(latest).where(latest.c.place <= LATEST).order_by(latest.c.place))
+    return [_row(found) for found in rows]
+
+
+def _row(found: DatabaseRow[Any]) -> tuple[int, Row]:
+    values = dict(found._mapping)
+    del values["place"]
+    repository_id: int = values.pop("repository_id")
+    return repository_id, Row(**{**values, "role": Role(values["role"]), "capabilities": tuple(values["capabilities"])})

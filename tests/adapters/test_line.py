@@ -1,0 +1,198 @@
+"""The line of waiting tasks and the table of attempts, on a real database."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, insert, select, text
+
+from adapters.database import graph, line, measures, store
+from adapters.database import tables as t
+from adapters.database.database import Database
+from core.dependencies import Need
+from core.measures import LATEST, WINDOW, Row
+from core.queue import chain_lengths, order
+from core.task import Flag, Lease, Plan, Priority, Role, Status, Task
+from tests.builders import NOW, Story
+
+REPOSITORY = 42
+KNOWN = Story().ready().task
+
+
+@pytest.fixture
+async def connection(database_url: str) -> Any:
+    database = Database(database_url)
+    async with database.transaction() as connection:
+        values = {"id": REPOSITORY, "installation_id": 1, "full_name": "acme/shop", "default_branch": "main"}
+        await connection.execute(insert(t.repositories).values(values))
+        yield connection
+    await database.close()
+
+
+def task(number: int, **changes: Any) -> Task:
+    return replace(KNOWN, repository_id=REPOSITORY, number=number, **changes)
+
+
+async def save(connection: Any, *tasks: Task) -> None:
+    for one in tasks:
+        await store.save_task(connection, one, NOW)
+
+
+async def numbers(connection: Any, *abilities: set[str], limit: int = 99, passed: set[int] = frozenset()) -> list[int]:  # type: ignore[assignment]
+    wanted = line.Wanted(frozenset(map(frozenset, abilities)) or frozenset({frozenset({"python", "docs"})}))
+    return [found.number for found in await line.head(connection, REPOSITORY, wanted, limit, passed)]
+
+
+async def test_the_head_is_in_the_order_of_the_queue(connection: Any) -> None:
+    rng = random.Random(7)
+    tasks = [
+        task(n, priority=rng.choice(list(Priority)), created_at=NOW + timedelta(minutes=rng.randint(0, 20)))
+        for n in range(1, 40)
+    ]
+    await save(connection, *tasks)
+    needs = {n: [m for m in range(n + 1, 40) if rng.random() < 0.05] for n in range(1, 40)}
+    for n, on in needs.items():
+        await graph.save_dependencies(connection, REPOSITORY, n, {f"#{m}": Need(False) for m in on})
+        await line.renew_chains(connection, REPOSITORY, [n])
+    expected = [one.number for one in order(tasks, chain_lengths(needs))]
+    assert await numbers(connection) == expected
+    assert await numbers(connection, limit=5, passed=set(expected[:3])) == expected[3:8]
+
+
+async def test_only_what_can_be_handed_out_is_in_the_line(connection: Any) -> None:
+    await save(
+        connection,
+        task(1),
+        task(2, waits_for=("#1",)),
+        task(3, flags={Flag.PARKED: "the queue is full"}),
+        task(4, withdrawn=True),
+        task(5, status=Status.PENDING),
+        task(6, status=Status.DONE),
+    )
+    assert await numbers(connection) == [1]
+
+
+async def test_only_what_one_of_the_free_agents_can_do_is_read(connection: Any) -> None:
+    await save(
+        connection,
+        task(1, required=("cobol",)),
+        task(2, required=("python", "docs")),
+        task(3, required=("python",)),
+        task(4),
+    )
+    assert await numbers(connection, {"python"}) == [3, 4]
+    assert await numbers(connection, {"python"}, {"docs"}) == [3, 4], "no agent can do half of it"
+    assert await numbers(connection, {"python", "docs"}, {"cobol"}) == [1, 2, 3, 4]
+    assert await line.head(connection, REPOSITORY, line.Wanted(frozenset()), 9) == []
+
+
+async def test_planners_read_what_has_no_plan_and_reviewers_what_is_in_review(connection: Any) -> None:
+    plan = Plan("First this, then that.", "sage", 1, NOW)
+    await save(
+        connection,
+        task(1, required=("cobol",)),
+        task(2, required=("cobol",), plan=plan),
+        task(3, status=Status.REVIEW),
+        task(4, status=Status.REVIEW, review=Lease("critic", 2, "task/4-2", NOW)),
+    )
+
+    async def read(**wanted: bool) -> list[int]:
+        found = await line.head(connection, REPOSITORY, line.Wanted(frozenset(), **wanted), 9)
+        return [one.number for one in found]
+
+    assert await read(plans=True) == [1]
+    assert await read(reviews=True) == [3]
+    assert await read(plans=True, reviews=True) == [1, 3]
+
+
+async def test_chains_are_kept_whatever_changes(connection: Any) -> None:
+    """Edges come and go, cycles too, tasks end and come back: the column is what counting anew gives."""
+    rng = random.Random(11)
+    state = {n: task(n) for n in range(1, 15)}
+    await save(connection, *state.values())
+    needs: dict[int, set[int]] = {n: set() for n in state}
+    for _ in range(120):
+        n = rng.choice(list(state))
+        if rng.random() < 0.7:
+            old, needs[n] = needs[n], {rng.randint(1, 16) for _ in range(rng.randint(0, 2))}
+            await graph.save_dependencies(connection, REPOSITORY, n, {f"#{m}": Need(False) for m in needs[n]})
+            await line.renew_chains(connection, REPOSITORY, [n, *old, *needs[n]])
+        else:
+            state[n] = replace(state[n], status=rng.choice([Status.DONE, Status.READY, Status.FAILED]))
+            await save(connection, state[n])
+            await line.renew_chains(connection, REPOSITORY, [n])
+        known = await graph.open_graph(connection, REPOSITORY)
+        rows = await connection.execute(select(t.tasks.c.number, t.tasks.c.behind).where(t.tasks.c.status != "done"))
+        assert dict(rows.all()) == chain_lengths(known)
+    await connection.execute(text("UPDATE tasks SET behind = 77"))
+    await line.renew_chains(connection, REPOSITORY)
+    rows = await connection.execute(select(t.tasks.c.number, t.tasks.c.behind).where(t.tasks.c.status != "done"))
+    assert dict(rows.all()) == chain_lengths(await graph.open_graph(connection, REPOSITORY))
+
+
+def row(number: int, **changes: Any) -> Row:
+    return replace(Row(number, 1, "codex", Role.IMPLEMENT, ("python",), NOW), **changes)
+
+
+async def test_of_an_attempt_the_first_moments_and_the_longest_silence_stay(connection: Any) -> None:
+    later = NOW + timedelta(minutes=5)
+    await measures.keep(connection, REPOSITORY, [row(1), row(1, acknowledged_at=NOW, longest_silence=30)])
+    await measures.keep(connection, REPOSITORY, [row(1, handed_in_at=later, first_checks=False, longest_silence=9)])
+    await measures.keep(
+        connection,
+        REPOSITORY,
+        [
+            row(
+                1,
+                acknowledged_at=later,
+                handed_in_at=NOW,
+                first_checks=True,
+                ended_at=later,
+                outcome="failed",
+                blamed=True,
+            )
+        ],
+    )
+    assert await measures.rows_of(connection, REPOSITORY, later) == [
+        row(
+            1, acknowledged_at=NOW, handed_in_at=later, first_checks=False, longest_silence=30,
+            ended_at=later, outcome="failed", blamed=True,
+        )
+    ]  # fmt: skip
+
+
+async def test_the_windows_roll(connection: Any) -> None:
+    old = row(999, started_at=NOW - WINDOW - timedelta(seconds=1), ended_at=NOW, outcome="failed", blamed=True)
+    many = [row(n, started_at=NOW + timedelta(minutes=n)) for n in range(1, LATEST + 11)]
+    other = row(500, agent="claude", ended_at=NOW, outcome="delivered", capabilities=("docs",))
+    await measures.keep(connection, REPOSITORY, [old, *many, other])
+    await measures.keep(connection, REPOSITORY + 1, [row(1, agent="claude")])
+    found = await measures.rows_of(connection, REPOSITORY, NOW, "codex")
+    assert [r.task for r in found] == list(range(LATEST + 10, 10, -1))
+    assert {name: m.done for name, m in (await measures.of_agents(connection, REPOSITORY, NOW)).items()} == {
+        "claude": 1,
+        "codex": 0,
+    }
+    assert (await measures.of_capabilities(connection, REPOSITORY, NOW))["claude"]["docs"].done == 1
+    assert set(await measures.of_all(connection, NOW)) == {
+        (REPOSITORY, "claude"),
+        (REPOSITORY, "codex"),
+        (REPOSITORY + 1, "claude"),
+    }
+
+
+async def test_a_change_without_dependencies_renews_no_other_row(connection: Any) -> None:
+    await save(connection, *(task(n) for n in range(1, 30)))
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(connection.sync_connection, "before_cursor_execute", note)
+    await line.renew_chains(connection, REPOSITORY, [3])
+    assert not [s for s in statements if s.startswith("UPDATE")]
+    assert len(statements) == 3

@@ -1,0 +1,167 @@
+"""A whole round of assignment: it spares work and changes no answer; policies; and what is told of a choice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.repository import Scoring
+from core.assignment import Agent, Round, assign, choose, part_of, told
+from core.events import EventType
+from core.signals import Assigned
+from core.task import Choice, Priority, Role, Status, Task
+from tests.builders import NOW, Story, agent
+from tests.core.test_assignment import attempt, task
+
+REVIEWED = Story().ready().in_review().task
+assert REVIEWED.lease
+LEASE = REVIEWED.lease
+RULES = (Scoring(), Scoring(learned=0.5), Scoring(policy="least-busy"))
+
+
+def plainly(queue: list[Task], team: list[Agent], rules: Scoring, plan: str) -> list[Choice]:
+    """The same without sparing anything: each task asks the whole rule."""
+    hands = {helper.name: helper for helper in team}
+    choices = []
+    for one in queue:
+        there = list(hands.values())
+        choice = choose(one, there, rules, NOW, part_of(one, there, plan))
+        if choice.agent:
+            taken = hands[choice.agent]
+            hands[choice.agent] = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
+        choices.append(choice)
+    return choices
+
+
+needs = st.sets(st.sampled_from("xyz"), max_size=2)
+histories = st.lists(
+    st.tuples(
+        st.sampled_from(["a0", "a1", "a2"]), st.sampled_from(["failed", "silent"]), st.sampled_from([None, 7, 8])
+    ),
+    max_size=3,
+)
+parts = st.sampled_from([Role.IMPLEMENT, Role.IMPLEMENT, Role.PLAN, Role.REVIEW])
+tasks = st.lists(
+    st.tuples(st.sampled_from(list(Priority)), needs, needs, histories, parts, st.sampled_from(["a0", "codex"])),
+    max_size=12,
+)
+teams = st.lists(
+    st.tuples(
+        st.sets(st.sampled_from("xyz")),
+        st.sets(st.sampled_from(["plan", "implement", "review"]), min_size=1).map(frozenset),
+        st.integers(1, 3),
+        st.integers(0, 3),
+        st.integers(0, 5),
+        st.sampled_from([None, None, None, "is draining"]),
+    ),
+    max_size=5,
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(tasks, teams, st.sampled_from(RULES), st.sampled_from(["none", "agent"]))
+def test_a_round_gives_what_asking_for_each_task_gives(drawn: Any, helpers: Any, rules: Scoring, plan: str) -> None:
+    queue = []
+    for number, (priority, required, wished, history, part, holder) in enumerate(drawn, 1):
+        attempts = tuple(
+            replace(attempt(n, who, outcome), pull=pull, role=part) for n, (who, outcome, pull) in enumerate(history, 1)
+        )
+        one = task(number, priority, *sorted(required), preferred=tuple(sorted(wished)), history=attempts)
+        if part is Role.REVIEW:
+            one = replace(one, status=Status.REVIEW, pull=REVIEWED.pull, lease=replace(LEASE, agent=holder))
+        queue.append(one)
+    team = [
+        agent(f"a{n}", *can, roles=roles, max_tasks=most, holding=min(most, holds), assigned=had, unavailable=out)
+        for n, (can, roles, most, holds, had, out) in enumerate(helpers)
+    ]
+    assert assign(queue, team, rules, NOW, plan) == plainly(queue, team, rules, plan)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 5), st.sampled_from(RULES))
+def test_an_agent_gets_several_independent_tasks_up_to_its_limit(
+    count: int, most: int, holds: int, rules: Scoring
+) -> None:
+    queue = [task(n, "P1") for n in range(count)]
+    choices = assign(queue, [agent("codex", max_tasks=most, holding=min(most, holds))], rules, NOW)
+    given_out = min(count, most - min(most, holds))
+    assert [c.agent for c in choices] == ["codex"] * given_out + [None] * (count - given_out)
+    assert {c.reason for c in choices[given_out:]} <= {f"no agent is free: codex has its limit of {most} in hand"}
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.integers(1, 30), st.integers(1, 6), st.sampled_from(RULES))
+def test_equal_agents_have_equal_work(count: int, helpers: int, rules: Scoring) -> None:
+    team = [agent(f"a{n}", max_tasks=9) for n in range(helpers)]
+    choices = assign([task(n) for n in range(count)], team, rules, NOW)
+    work = [sum(c.agent == helper.name for c in choices) for helper in team]
+    assert max(work) - min(work) <= 1
+
+
+def test_a_round_knows_who_takes_more() -> None:
+    round_ = Round([agent("b"), agent("a", max_tasks=2), agent("c", unavailable="is draining")], Scoring(), NOW)
+    assert [a.name for a in round_.free] == ["a", "b"]
+    assert [round_.choose(task(n)).agent for n in (1, 2)] == ["a", "b"]
+    assert [(a.name, a.holding) for a in round_.free] == [("a", 1)]
+
+
+class TestLeastBusy:
+    RULES = Scoring(policy="least-busy")
+
+    def chosen(self, *agents: Agent, known: Task | None = None) -> Choice:
+        return choose(known or task(), agents, self.RULES, NOW)
+
+    def test_the_share_of_the_limit_counts_and_no_wish(self) -> None:
+        wishing = task(preferred=("docs",))
+        choice = self.chosen(
+            agent("a", "docs", max_tasks=2, holding=1), agent("b", max_tasks=3, holding=1), known=wishing
+        )
+        assert (choice.agent, choice.reason) == ("b", "b scores 0.667, before a with 0.500")
+
+    def test_then_who_had_fewer_tasks_then_the_name(self) -> None:
+        choice = self.chosen(agent("a", assigned=3), agent("b", assigned=2))
+        assert (choice.agent, choice.reason) == ("b", "b and a score 1.000 alike; b had fewer tasks so far")
+        assert self.chosen(agent("b"), agent("a")).reason == "a and b score 1.000 alike; the name decides"
+
+    def test_who_failed_knows_the_branch_here_too(self) -> None:
+        known = task(history=(attempt(1, "codex"),))
+        assert self.chosen(agent("claude"), agent("codex", max_tasks=9, holding=8), known=known).agent == "codex"
+
+
+class TestWhatIsTold:
+    def test_the_trail_has_every_candidate_with_its_score_or_the_reason(self) -> None:
+        team = (agent("codex", "python"), agent("claude"), agent("cursor", "python", holding=1))
+        story = Story().ready()
+        choice = choose(replace(story.task, required=("python",)), team, Scoring(), NOW)
+        story.hears(Assigned(choice))
+        [event] = [e for e in story.last.events if e.type is EventType.TASK_ASSIGNED]
+        assert dict(event.payload) == {
+            "role": "implement",
+            "reason": "codex is the only agent that can take it now",
+            "candidates": [
+                {"agent": "claude", "excluded": "lacks python"},
+                {
+                    "agent": "codex",
+                    "score": 0.5,
+                    "parts": {"priority": 0.0, "capability": 0.3, "load": 0.15, "fairness": 0.05},
+                },
+                {"agent": "cursor", "excluded": "has its limit of 1 in hand"},
+            ],
+        }
+
+    def test_it_is_bounded(self) -> None:
+        team = [agent(f"agent-{n}", unavailable="x" * 5000) for n in range(100)]
+        assert len(json.dumps(told(choose(task(), team, Scoring(), NOW))["candidates"])) < 30_000
+
+
+@pytest.mark.parametrize("learned", [0.0, 1.0])
+def test_learned_weight_counts_only_where_it_is_set(learned: float) -> None:
+    candidates = choose(
+        task(), [agent("a", merit=0.2), agent("b", merit=0.9)], Scoring(learned=learned), NOW
+    ).candidates
+    assert [c.parts.get("learned") for c in candidates] == ([0.2, 0.9] if learned else [None, None])
