@@ -34,6 +34,7 @@ from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertC
 from core.events import EventType
 from core.labels import capabilities_of, labels_for
 from core.measures import lines
+from core.queue import chain_lengths, order
 from core.readiness import Surroundings
 from core.signals import (
     Assigned,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from core.hold import Hold
 from core.intake import Intake
 
 
@@ -131,30 +132,6 @@ class Lease:
     def last_heard_at(self) -> datetime:
         """The last sign of life, or the hand-over if there was none yet."""
         return self.last_sign_at or self.acknowledged_at or self.since
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A person holds the task back until somebody lifts it: it is not handed out, and its work is not merged.
-
-    `paused` holds back the clock as well: no wait runs out.
-    """
-
-    by: str
-    at: datetime
-    reason: str = ""
-    paused: bool = False
-
-    @property
-    def said(self) -> str:
-        """One sentence or two: who, why, and how it is lifted."""
-        why = f": {self.reason.rstrip('.')}" if self.reason else ""
-        return f"{'Paused' if self.paused else 'Blocked'} by {self.by}{why}. `/{self.lifted_by}` lifts it."
-
-    @property
-    def lifted_by(self) -> str:
-        """The command that lifts it."""
-        return "resume" if self.paused else "unblock"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
 from core.decide.readying import settle
+from core.hold import Hold
 from core.sanitise import defuse, mask_secrets, one_line
-from core.task import Flag, Hold
+from core.task import Flag
 
 
 def hold(draft: Draft, by: str, reason: str = "", *, paused: bool = False) -> None:
