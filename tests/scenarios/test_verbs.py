@@ -27,7 +27,7 @@ async def test_agents_speak_by_their_accounts(world: World) -> None:
     """Whoever holds the task is heard; of another's work nothing counts, and it is written down."""
     world.agent("claude", Stalls())
     world.agent("codex", WritesFiles(TAX))
-    accounts = {family: number for number, family in load_identities().items()}
+    accounts = {family: one.id for family, one in load_identities().items()}
     me, other = (world.hub.bot(f"{name}[bot]", number=accounts[name]) for name in ("claude", "codex"))
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert "agent:claude" in issue.label_names
