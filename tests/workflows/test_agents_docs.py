@@ -14,6 +14,7 @@ import yaml
 from agent_kit import ROOT, Stage
 
 from adapters.agents.actions import task_in_run_name
+from config.agent_kinds import AGENT_KINDS
 from config.repository import parse_repository_config
 from core.handoff import packet
 from core.intake import Criterion, Dependency, Intake
@@ -125,8 +126,8 @@ def test_the_action_takes_the_comments_that_the_bot_writes(stage: Stage) -> None
 
 def test_the_configurations_in_the_docs_are_taken() -> None:
     blocks = re.findall(r"```yaml\n(# \.github/orchestrator\.yml\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    taken = [list(parse_repository_config(block).agents) for block in blocks]
-    assert taken == [["codex"], ["claude"], ["aider"], ["cursor", "jules", "devin", "team"], ["chatgpt"]]
+    agents = [agent for block in blocks for agent in parse_repository_config(block).agents.values()]
+    assert {agent.adapter for agent in agents} == set(AGENT_KINDS), "every kind of agent has an example"
 
 
 def test_the_calling_workflow_in_the_docs_names_its_runs() -> None:
