@@ -34,7 +34,7 @@ from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertC
 from core.events import EventType
 from core.labels import capabilities_of, labels_for
 from core.measures import lines
-from core.queue import chain_lengths, order
+from core.queue import chain_lengths, order, parking
 from core.readiness import Surroundings
 from core.signals import (
     Assigned,
@@ -44,6 +44,7 @@ from core.signals import (
     DeadlineDue,
     DependencyChanged,
     IssueSeen,
+    QueueTurn,
     Signal,
 )
 from core.task import Status, Task
@@ -241,6 +242,16 @@ class UnitOfWork:
             news |= {task.number for task in reviews}
         await hand_out(self, agents, news)
 
+    async def _keep_depth(self) -> bool:
+        """Park what is too much for the queue, and take in what has room; whether anything was taken in."""
+        depth = self.policy.limits.max_queue_depth
+        over, room = parking(await store.queued(self.connection, self.repository.id, depth), depth)
+        for number in over:
+            await self.apply(number, QueueTurn(parked=True))
+        for number in room:
+            await self.apply(number, QueueTurn(parked=False))
+        return bool(room)
+
     def waits_for_an_agent(self, task: Task) -> bool:
         """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
         return task.in_line or wants_reviewer(task, self.policy.merge.review)
@@ -248,13 +259,15 @@ class UnitOfWork:
     def _matters_to_queue(self, task: Task) -> tuple[object, ...]:
         """The parts of a task by which an assignment could come out differently."""
         hands = (task.lease and task.lease.agent, task.review and task.review.agent)
-        waits = (task.waits_for, task.held is None, wants_reviewer(task, self.policy.merge.review))
+        waits = (task.waits_for, task.held is None, task.in_line, wants_reviewer(task, self.policy.merge.review))
         return (task.status, task.priority, task.required, task.withdrawn, *hands, *waits)
 
     async def finish(self, jobs: JobQueue) -> None:
         """What follows from all that was applied: assignments, and the jobs that send."""
         if self._queue_news or self._team_news:
             await self.assign_queue()
+            while await self._keep_depth():
+                await self.assign_queue()  # those who were let in may find an agent
         for repository_id, number in sorted(self._neighbours):
             await store.set_deadline(self.connection, repository_id, f"{LOOK}:{number}", LOOK, self.now)
         for number in sorted(self._to_send):

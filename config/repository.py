@@ -117,8 +117,8 @@ class Limits(Section):
         1000,
         ge=1,
         le=100_000,
-        description="Open tasks in the queue; further ones are parked until there is room. "
-        "Checked, but without effect in this version.",
+        description="Tasks in the queue that wait for an agent; further ones are parked, the least urgent and newest "
+        "first, and taken in as there is room.",
     )
 
 

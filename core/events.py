@@ -27,6 +27,7 @@ class EventType(StrEnum):
     TASK_COMPLETED = "task_completed"
     TASK_FAILED = "task_failed"
     TASK_PARKED = "task_parked"
+    TASK_UNPARKED = "task_unparked"
     TASK_REOPENED = "task_reopened"
     TASK_RELEASED = "task_released"
     AGENT_REGISTERED = "agent_registered"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
-from core.task import Task
+from core.task import Flag, Task
 
 Node = TypeVar("Node", int, str)  # a number in one repository, or a reference across several
 Graph = Mapping[Node, Sequence[Node]]  # task → the tasks it depends on
@@ -83,3 +85,30 @@ def _reached(graph: Graph[Node], start: Node) -> frozenset[Node]:
 def order(tasks: Iterable[Task], behind: Mapping[int, int]) -> list[Task]:
     """Queue order: priority class, then what unblocks most, then the oldest. `behind` is from `chain_lengths`."""
     return sorted(tasks, key=lambda t: (t.priority.rank, -behind.get(t.number, 0), t.created_at, t.number))
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """One task that could be handed out, as far as its place in the queue goes."""
+
+    number: int
+    priority: str
+    created_at: datetime
+    parked: bool
+
+
+def place_in_queue(task: Task) -> bool | None:
+    """True for a task in the queue, False for one that is parked before it, None for one that cannot be handed out.
+
+    A task that waits for others, or is held, has no place: it would keep those out that it waits for.
+    """
+    return Flag.PARKED not in task.flags if task.unflagged(Flag.PARKED).in_line else None
+
+
+def parking(tasks: Iterable[Queued], depth: int) -> tuple[list[int], list[int]]:
+    """Which tasks are to be parked, and which taken into the queue, so that the first `depth` are in it.
+
+    A more urgent task comes before all others, so it is never parked while less urgent ones are in the queue.
+    """
+    line = sorted(tasks, key=lambda one: (one.priority, one.created_at, one.number))
+    return [one.number for one in line[depth:] if not one.parked], [one.number for one in line[:depth] if one.parked]

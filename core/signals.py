@@ -228,6 +228,13 @@ class DependencyChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueTurn:
+    """The queue is full, and the task is parked before it; or there is room again."""
+
+    parked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Assigned:
     """The assignment pass chose (or could not choose) an agent for this task."""
 
@@ -265,6 +272,7 @@ Signal = (
     | BaseMoved
     | DeadlineDue
     | DependencyChanged
+    | QueueTurn
     | Assigned
     | CommandGiven
 )

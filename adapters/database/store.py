@@ -14,6 +14,7 @@ from adapters.database.codec import effect_to_json, task_from_json, task_to_json
 from core.deadlines import Deadline
 from core.effects import Effect
 from core.events import Event, EventType
+from core.queue import Queued, place_in_queue
 from core.task import Status, Task
 
 OUTDATED = "outdated "  # begins the digest of a card that says so of the configuration
@@ -63,6 +64,7 @@ async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> N
         "required": list(task.required),
         "pull_number": task.pull.number if task.pull else None,
         "head_sha": task.pull.head_sha if task.pull else None,
+        "queued": place_in_queue(task),
         "updated_at": now,
         "state": task_to_json(task),
     }
@@ -73,6 +75,18 @@ async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> N
     if task.pull:
         link = insert(t.pulls).values(repository_id=task.repository_id, number=task.pull.number, task=task.number)
         await connection.execute(link.on_conflict_do_nothing())
+
+
+async def queued(connection: AsyncConnection, repository_id: int, depth: int) -> list[Queued]:
+    """The tasks that could be handed out, parked ones among them; none where all fit in and none is parked."""
+    there = (t.tasks.c.repository_id == repository_id, t.tasks.c.queued.is_not(None))
+    counts = select(func.count(), func.count().filter(t.tasks.c.queued.is_(False))).where(*there)
+    [(count, parked)] = await connection.execute(counts)
+    if count <= depth and not parked:
+        return []
+    columns = (t.tasks.c.number, t.tasks.c.priority, t.tasks.c.created_at, t.tasks.c.queued)
+    rows = await connection.execute(select(*columns).where(*there))
+    return [Queued(number, priority, created_at, not in_it) for number, priority, created_at, in_it in rows]
 
 
 async def save_events(connection: AsyncConnection, repository_id: int, events: Sequence[Event]) -> None:

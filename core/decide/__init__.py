@@ -24,6 +24,7 @@ from core.signals import (
     MergeTried,
     PlanDelivered,
     PullSeen,
+    QueueTurn,
     ReviewSeen,
     Signal,
     VerdictDelivered,
@@ -74,6 +75,8 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             merging.base_moved(draft, signal)
         case DeadlineDue():
             waits.due(draft, signal)
+        case QueueTurn():
+            readying.queue_turn(draft, signal)
         case DependencyChanged():
             readying.check_readiness(draft)
     return draft.conclude()

@@ -20,6 +20,7 @@ from core.effects import Effect, SetLabels, UpsertCard
 from core.events import Event, EventType
 from core.labels import labels_of, right
 from core.lifecycle import Trigger, move
+from core.queue import place_in_queue
 from core.readiness import Surroundings
 from core.task import Flag, Lease, Pull, Role, Task
 from core.texts import card
@@ -146,6 +147,8 @@ class Draft:
             held, over = self.task.held, not self.task.is_open
             self.task = replace(self.task, held=None) if over else self.task.flagged(Flag.BLOCKED, held.said)
         task = self.task
+        if Flag.PARKED in task.flags and place_in_queue(task) is None:
+            task = self.task = task.unflagged(Flag.PARKED)
         views: list[Effect] = []
         new = self.before is None or labels_of(self.before) != labels_of(task)
         if not task.withdrawn and (new or (labels_there is not None and not right(labels_there, task))):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from core.decide.draft import Draft
 from core.events import EventType
 from core.lifecycle import Trigger
+from core.queue import place_in_queue
 from core.readiness import missing
+from core.signals import QueueTurn
 from core.task import Flag, Status
 
 
@@ -40,3 +42,20 @@ def settle(draft: Draft) -> None:
         draft.task = task.flagged(Flag.BLOCKED, f"It waits for {', '.join(task.waits_for)}.")
     else:
         draft.task = task.unflagged(Flag.BLOCKED)
+
+
+def queue_turn(draft: Draft, signal: QueueTurn) -> None:
+    """Park a task before a full queue, or take it in. One that cannot be handed out any more has no place there."""
+    task = draft.task
+    place = place_in_queue(task)
+    if place is None or place is not signal.parked:
+        return
+    if signal.parked:
+        depth = draft.policy.limits.max_queue_depth
+        draft.task = task.flagged(
+            Flag.PARKED, f"The queue is full ({depth} tasks); it is taken in as soon as there is room."
+        )
+        draft.tell(EventType.TASK_PARKED)
+    else:
+        draft.task = task.unflagged(Flag.PARKED)
+        draft.tell(EventType.TASK_UNPARKED)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.queue import chain_lengths, cycle_through, knot_of, order
+from core.queue import Queued, chain_lengths, cycle_through, knot_of, order, parking
 from core.task import Priority, Task
 from tests.builders import NOW, Story
 
@@ -126,3 +126,28 @@ def test_cycles_agree_with_trying_every_path(graph: dict[int, list[int]], start:
         for rest in itertools.permutations(others, length - 1):
             path = (start, *rest, start)
             assert not all(b in graph.get(a, ()) for a, b in itertools.pairwise(path)), "a shorter cycle"
+
+
+queued = st.lists(
+    st.builds(
+        Queued,
+        st.integers(1, 50),
+        st.sampled_from(["P0", "P1", "P2"]),
+        st.integers(0, 9).map(lambda day: NOW + timedelta(days=day)),
+        st.booleans(),
+    ),
+    unique_by=lambda one: one.number,
+)
+
+
+@given(queued, st.integers(1, 12))
+def test_the_queue_is_full_before_anybody_is_parked_and_nobody_is_lost(line: list[Queued], depth: int) -> None:
+    over, room = parking(line, depth)
+    parked = ({one.number for one in line if one.parked} | set(over)) - set(room)
+    inside = [one for one in line if one.number not in parked]
+    outside = [one for one in line if one.number in parked]
+    assert len(inside) == min(depth, len(line))
+    for out in outside:
+        assert all((there.priority, there.created_at) <= (out.priority, out.created_at) for there in inside)
+    after = [Queued(one.number, one.priority, one.created_at, one.number in parked) for one in line]
+    assert parking(after, depth) == ([], []), "and then nothing more is to be done"

@@ -1,7 +1,7 @@
 """Tasks that wait for others, and the order in which the queue is handed out."""
 
 from sandbox.agents import Stalls, WritesFiles
-from tests.scenarios.shop import body
+from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered
 
@@ -97,4 +97,22 @@ async def test_within_a_class_the_task_that_unblocks_most_goes_first(world: Worl
     await world.alice.closes(busy, reason="not_planned")
     await world.settle()
     assert [work.task for work in claude.works] == [1, 3, 2, 4]
+    world.written()
+
+
+async def test_what_is_too_much_for_the_queue_is_parked_and_taken_in_as_there_is_room(world: World) -> None:
+    claude = world.agent("claude", Stalls())
+    await world.configures(config(limits={"max_queue_depth": 1}))
+    busy = await world.files("Long work", body("Work long.", needs="docs"))
+    first, second = [await world.files(f"Page {n}", body(f"Write page {n}.", needs="docs")) for n in (2, 3)]
+    urgent = await world.files("Page 4", body("Write page 4.", needs="docs", priority="P0"))
+    assert ["parked" in issue.label_names for issue in (first, second, urgent)] == [True, True, False]
+    assert "`parked`: The queue is full (1 tasks); it is taken in as soon as there is room." in world.card(second)
+
+    claude.script = _writes("page")
+    await world.alice.closes(busy, reason="not_planned")
+    await world.settle()
+    assert [work.task for work in claude.works] == [1, 4, 2, 3]
+    assert not any("parked" in issue.label_names for issue in (first, second))
+    assert (await world.events(second)).count("task_parked") == 1
     world.written()
