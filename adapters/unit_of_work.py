@@ -32,6 +32,7 @@ from core.decide.commands.asking import HISTORY_LINES
 from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard
 from core.events import EventType
+from core.handoff import BuiltOn, built_on
 from core.labels import capabilities_of, labels_for
 from core.measures import lines
 from core.queue import chain_lengths, order, parking
@@ -95,6 +96,7 @@ class UnitOfWork:
             around=around,
             config_problems=self.repository.problems,
             since=self.since,
+            builds_on=await self._builds_on(number, signal),
             team=self.repository.team,
             in_error=await self._in_error(signal),
             **(await self._for_command(number, signal) if isinstance(signal, CommandGiven) else {}),
@@ -109,6 +111,17 @@ class UnitOfWork:
                 await line.renew_chains(self.connection, self.repository.id, [number])
             await self._tell_others(number, before, decision.task, concerned)
         return decision
+
+    async def _builds_on(self, number: int, signal: Signal) -> tuple[BuiltOn, ...]:
+        """What is known of the task's dependencies; read only when a packet may be sealed."""
+        if not isinstance(signal, Assigned | CommandGiven):
+            return ()
+        stored = await graph.stored_dependencies(self.connection, self.repository.id, number)
+        found = []
+        for reference, need in sorted(stored.items()):
+            task = await self.task(int(reference[1:])) if reference.startswith("#") else None
+            found.append(built_on(reference, need.finished, task))
+        return tuple(found)
 
     async def _in_error(self, signal: Signal) -> frozenset[str]:
         """Agents that may have recovered; not read for signals that are never a sign of life."""

@@ -116,6 +116,7 @@ async def assemble(
         identity = _Identities(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
+        answers = settings.github_webhook_secret
         token = settings.github_user_token
         services = Services(
             http,
@@ -123,9 +124,10 @@ async def assemble(
             settings.agent_urls,
             settings.agent_http_internal,
             client.person(token) if token else None,
+            answers,
         )
         outbox = Outbox(work, client, mirrors, services, identity, metrics.on_sent)
-        desk = Desk(work, client, identity, settings.github_server_url)
+        desk = Desk(work, client, identity, settings.github_server_url, answers)
         register(jobs, desk, outbox)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
         site = _web(

@@ -16,6 +16,7 @@ from core.sanitise import BODY_LIMIT, clean, one_line, plain
 
 MAX_COMMANDS = 20  # of one comment; the rest is ignored
 MAX_ARGUMENT = 1_000  # characters
+MAX_TEXT = 20_000  # characters of an argument that is the whole rest of the comment
 
 # Punctuation after the word is forgiven; a slash or a dot inside it makes it a path.
 _LINE = re.compile(r"/([A-Za-z][A-Za-z0-9_-]{0,31})[.,:;!?]{0,3}(?:\s+(.*))?", re.DOTALL)
@@ -39,11 +40,16 @@ class ParsedCommand:
     suggestion: str | None = None
 
 
-def parse_commands(body: str | None, known: Collection[str]) -> tuple[ParsedCommand, ...]:
-    """The commands of a comment in order, unknown ones too; `known` are lower-case names without slash."""
+def parse_commands(body: str | None, known: Collection[str], whole: Collection[str] = ()) -> tuple[ParsedCommand, ...]:
+    """The commands of a comment in order, unknown ones too; `known` are lower-case names without slash.
+
+    `whole` are those, by name or with their first word, whose argument is all that follows in the comment: what looks
+    like a command below them is part of it.
+    """
     found: list[ParsedCommand] = []
     seen: Counter[tuple[str, str]] = Counter()
-    for line in command_lines(plain((body or "")[:BODY_LIMIT])):
+    text = plain((body or "")[:BODY_LIMIT])
+    for line in command_lines(text):
         match = _LINE.fullmatch(clean(line.text))
         if match is None:
             continue
@@ -51,6 +57,10 @@ def parse_commands(body: str | None, known: Collection[str]) -> tuple[ParsedComm
         if name not in known and name in _ROOT_FOLDERS:
             continue
         argument = one_line(match[2] or "", MAX_ARGUMENT)
+        rest = not {name, f"{name} {argument.partition(' ')[0].lower()}"}.isdisjoint(whole)
+        if rest:
+            below = text.split("\n")[line.number :]
+            argument = clean("\n".join([match[2] or "", *below]), MAX_TEXT).strip()
         seen[name, argument] += 1
         digest = hashlib.sha256(f"{name} {argument}".encode()).hexdigest()[:16]
         nearest = [] if name in known else difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
@@ -64,12 +74,14 @@ def parse_commands(body: str | None, known: Collection[str]) -> tuple[ParsedComm
                 suggestion=nearest[0] if nearest else None,
             )
         )
-        if len(found) == MAX_COMMANDS:
+        if rest or len(found) == MAX_COMMANDS:
             break
     return tuple(found)
 
 
-def new_commands(before: str | None, after: str | None, known: Collection[str]) -> tuple[ParsedCommand, ...]:
+def new_commands(
+    before: str | None, after: str | None, known: Collection[str], whole: Collection[str] = ()
+) -> tuple[ParsedCommand, ...]:
     """The commands of an edited comment that its earlier text did not have; an added repetition is new."""
-    old = {command.key for command in parse_commands(before, known)}
-    return tuple(command for command in parse_commands(after, known) if command.key not in old)
+    old = {command.key for command in parse_commands(before, known, whole)}
+    return tuple(command for command in parse_commands(after, known, whole) if command.key not in old)

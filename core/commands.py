@@ -26,6 +26,7 @@ class Use:
     help: str
     example: str
     holder_too: bool = False  # whoever holds the task may, whatever the role
+    whole: bool = False  # its argument is all that follows in the comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,29 @@ COMMANDS: dict[str, Command] = {
         Command("write", "Says that whoever holds the task is alive.", "/heartbeat", True),
         Command("write", "Says how the work goes; the task card shows it.", "/progress half of the tests pass", True),
         Command(
-            "write", "Hands the work in: the pull request is looked at, also one that is a draft.", "/review", True
+            "write",
+            "Hands the work in: the pull request is looked at, also one that is a draft.",
+            "/review",
+            holder_too=True,
+            forms={
+                "approve": Use(
+                    "write", "Approves the pull request as it stands.", "/review approve Well tested.", True, True
+                ),
+                "changes": Use(
+                    "write",
+                    "Asks for changes; all that follows in the comment is handed on with the task.",
+                    "/review changes The total is wrong for an empty cart.",
+                    True,
+                    True,
+                ),
+            },
+        ),
+        Command(
+            "write",
+            "Gives the plan for those who implement the task; all that follows in the comment is part of it.",
+            "/plan First the table of rates, then the total.",
+            holder_too=True,
+            whole=True,
         ),
         Command("write", "Checks whether the task is done and says what is missing.", "/complete", True),
         Command(
@@ -121,6 +144,15 @@ COMMANDS: dict[str, Command] = {
         Command("write", "Says that somebody looks after what a person was called for.", "/ack"),
     )
 }
+
+
+# Commands, some of them with their first word, whose argument is all that follows in the comment.
+WHOLE = frozenset(
+    name
+    for command in COMMANDS.values()
+    for name, use in ((command.name, command), *((f"{command.name} {word}", u) for word, u in command.forms.items()))
+    if use.whole
+)
 
 
 def at_least(role: str, required: str) -> bool:

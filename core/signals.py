@@ -190,6 +190,7 @@ class MergeTried:
     clean: bool | None
     files: tuple[str, ...] = ()
     problem: str = ""
+    touched: tuple[str, ...] = ()  # the files that the head changes
 
 
 @dataclass(frozen=True, slots=True)

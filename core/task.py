@@ -182,6 +182,7 @@ class Pull:
     merge_round: int = 0  # how often we asked for the merge; makes each request an effect of its own
     dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
     conflict_shown: str | None = None  # the same for the check `conflict-first`
+    files: tuple[str, ...] = ()  # that it changes, as far as they are known
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from adapters import gather
+from adapters.agents.answers import Answer, read_answer
 from adapters.database import store
 from adapters.database.inbox import mark_delivery
 from adapters.github.models import Comment, Issue, User
 from adapters.pull_facts import actor
 from config.identities import family_of_account
 from core.command_parser import ParsedCommand, new_commands, parse_commands
-from core.commands import COMMANDS
+from core.commands import COMMANDS, WHOLE
 from core.effects import Comment as WriteComment
 from core.effects import React
 from core.signals import CommandGiven
@@ -20,6 +21,11 @@ from handlers.desk import Delivery, Desk
 async def comment(delivery: Delivery, desk: Desk) -> None:
     """A comment was written or edited; of an edited one only what is new is carried out."""
     if await desk.by_us(delivery):
+        return
+    if answer := read_answer(str(delivery.payload["comment"].get("body") or "")):
+        # Whoever it is by, an agent's words are not searched for commands.
+        if delivery.action == "created":
+            await _answered(delivery, desk, answer)
         return
     if is_marked(str(delivery.payload["comment"].get("body") or "")):
         return  # we wrote it in a person's name, and what it quotes of others are no commands of that person
@@ -40,8 +46,8 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     if number is None and not any(command.known or command.suggestion for command in commands):
         return  # where no task is, a word that we do not know is for somebody else
     if repository.config is None:
-        answer = WriteComment(where.number, f"answer:{said.id}", no_configuration(repository.problems))
-        await desk.work.send(repository.id, where.number, React(said.id, "confused"), answer)
+        told = WriteComment(where.number, f"answer:{said.id}", no_configuration(repository.problems))
+        await desk.work.send(repository.id, where.number, React(said.id, "confused"), told)
         return
     await desk.work.send(repository.id, where.number, React(said.id, "eyes"))
     role = await gather.role_of(github, repository.full_name, who)
@@ -64,6 +70,15 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
         await mark_delivery(unit.connection, delivery.guid, handled_at=unit.now, error=None)
 
 
+async def _answered(delivery: Delivery, desk: Desk, answer: Answer) -> None:
+    """A run handed in a plan or a verdict."""
+    repository = await desk.repository(delivery)
+    if repository is None or repository.config is None or not answer.is_genuine(desk.answers, repository.id):
+        return
+    async with desk.work.on(repository.id, delivery.received_at) as unit:
+        await unit.apply(answer.number, answer.signal)
+
+
 async def _task_meant(desk: Desk, repository_id: int, where: Issue) -> int | None:
     """The task that a comment there speaks of: the issue itself, or what the pull request works on."""
     async with desk.work.database.transaction() as connection:
@@ -75,8 +90,8 @@ async def _task_meant(desk: Desk, repository_id: int, where: Issue) -> int | Non
 def _commands(delivery: Delivery) -> tuple[ParsedCommand, ...]:
     body = delivery.payload["comment"].get("body")
     if delivery.action == "created":
-        return parse_commands(body, COMMANDS)
+        return parse_commands(body, COMMANDS, WHOLE)
     if delivery.action == "edited":
         before = delivery.payload.get("changes", {}).get("body", {}).get("from")
-        return new_commands(before, body, COMMANDS)
+        return new_commands(before, body, COMMANDS, WHOLE)
     return ()

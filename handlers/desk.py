@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import SecretStr
+
 from adapters.configuration import read_configuration
 from adapters.database import repositories
 from adapters.database.repositories import RepositoryRow
@@ -35,6 +37,7 @@ class Desk:
     client: GitHubClient
     identity: Callable[[int], Awaitable[Identity]]
     server_url: str  # of GitHub's pages and git: full addresses of issues begin with it
+    answers: tuple[SecretStr, ...] = ()  # by which answers of runs are known
 
     async def repository(self, delivery: Delivery) -> RepositoryRow | None:
         """The repository of the delivery, known and up to date; None where we are not installed or it is archived.

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 
+from adapters.agents.answers import answer_key
 from adapters.agents.contract import CannotStart, Site, Started
 from adapters.agents.workflow_file import listens, problems_of_dispatch, problems_with_bots
 from adapters.github.errors import Conflict, Forbidden, Gone, Invalid, NotFound
@@ -108,9 +109,13 @@ class ActionsAdapter:
         settings = _settings(spec)
         if again and await self._find(site, order.number, order.attempt):
             return Started()
-        packet: object = order.packet
+        packet: dict[str, object] = order.packet
         if len(json.dumps(order.packet).encode()) > PAYLOAD_LIMIT:
             packet = {"comments": await self._by_reference(site, order)}
+        if site.services.answers and order.packet["role"] != "implement":
+            # Beside the packet, not in it: the comments that carry a large one can be read by anybody.
+            secret = site.services.answers[0]
+            packet = {**packet, "answer_key": answer_key(secret, site.repository_id, order.number, order.attempt)}
         payload = {
             "task": order.number,
             "attempt": order.attempt,

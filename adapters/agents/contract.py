@@ -33,6 +33,7 @@ class Services:
     urls: Mapping[str, str] = field(default_factory=dict)  # of presets
     internal: bool = False  # whether agents with a `url` may be on internal addresses
     person: PersonGitHub | None = None  # GitHub as the person of GITHUB_USER_TOKEN sees it
+    answers: tuple[SecretStr, ...] = ()  # by which answers of runs are known; the first makes new keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Site:
     now: datetime
     bot_login: str = ""  # `mcp-orchestrator[bot]`
     server_url: str = "https://github.com"  # of GitHub's pages
+    repository_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

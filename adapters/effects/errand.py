@@ -79,6 +79,7 @@ class Errand:
             now=self.now,
             bot_login=self.identity.login,
             server_url=self.mirrors.server_url,
+            repository_id=self.repository.id,
         )
 
 

@@ -18,6 +18,7 @@ from core.assignment import Agent
 from core.deadlines import Deadline, deadlines_of
 from core.effects import Effect, SetLabels, UpsertCard
 from core.events import Event, EventType
+from core.handoff import BuiltOn
 from core.labels import labels_of, right
 from core.lifecycle import Trigger, move
 from core.queue import place_in_queue
@@ -39,6 +40,7 @@ class Context:
     agents: tuple[Agent, ...] = ()  # as they are now, for `/explain`
     config_problems: tuple[str, ...] = ()  # of the file on the default branch, when an older one is in force
     since: datetime | None = None  # when the news that led here reached us
+    builds_on: tuple[BuiltOn, ...] = ()  # what is known of the task's dependencies, for its packet
     team: Team = field(default_factory=Team)  # the agents as the files and people have them
     in_hand: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
     in_error: frozenset[str] = frozenset()  # agents that failed and have shown no life since

@@ -33,7 +33,8 @@ def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None, pat
 
 def seal(draft: Draft, lease: Lease) -> dict[str, Any]:
     """The packet of this lease, as the task is now."""
-    return packet(draft.task, lease, draft.context.default_branch, draft.now.isoformat())
+    context = draft.context
+    return packet(draft.task, lease, context.default_branch, draft.now.isoformat(), context.builds_on)
 
 
 def lost_at(task: Task, role: Role) -> datetime | None:

@@ -18,6 +18,8 @@ def tried(draft: Draft, signal: MergeTried) -> None:
     pull = draft.task.pull
     if pull is None or not pull.open or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
         return
+    if signal.touched:
+        pull = draft.set_pull(files=signal.touched)
     conclusion, title, summary = conflict_check(signal, pull)
     shown = f"{pull.head_sha}:{conclusion}"
     if shown != pull.conflict_shown:

@@ -22,13 +22,24 @@ def delivered(draft: Draft, signal: PlanDelivered) -> None:
     if lease is None or lease.attempt != signal.attempt or not planning:
         draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, what="plan")
         return
-    text = defuse(clean(mask_secrets(signal.text), PLAN_LIMIT)).strip()
-    if not text:
+    if not put(draft, signal.text, lease.agent):
         return  # nothing that a reader would see: its run still has to end, or its time
-    plan = Plan(text, lease.agent, lease.attempt, draft.now)
     draft.of_agent(lease.agent, Turn.DELIVERED)
-    draft.tell(EventType.TASK_PLANNED, lease=lease, characters=len(text))
     end_attempt(draft, "delivered", "delivered its plan", blamed=False, cancel=False)
-    draft.set(plan=plan)
+    go_on(draft)
+
+
+def put(draft: Draft, raw: str, by: str) -> bool:
+    """Keep a plan, cleaned and bounded; says whether anything was left of it."""
+    text = defuse(clean(mask_secrets(raw), PLAN_LIMIT)).strip()
+    if text:
+        lease = draft.task.lease
+        draft.tell(EventType.TASK_PLANNED, by=by, characters=len(text))
+        draft.set(plan=Plan(text, by, lease.attempt if lease else draft.task.attempt, draft.now))
+    return bool(text)
+
+
+def go_on(draft: Draft) -> None:
+    """The plan is there: the task is ready to be implemented."""
     draft.move(Trigger.PLANNED)
     settle(draft)

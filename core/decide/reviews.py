@@ -10,7 +10,7 @@ from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
 from core.events import EventType
 from core.signals import ReviewSeen, VerdictDelivered
-from core.task import Approval, Feedback, Flag, Lease, Pull, Status
+from core.task import Actor, Approval, Feedback, Flag, Lease, Pull, Status
 
 
 def seen(draft: Draft, signal: ReviewSeen) -> None:
@@ -29,23 +29,16 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
         return
     if not signal.can_write:
         return
-    others = {who: approval for who, approval in pull.approvals.items() if who != signal.reviewer.id}
     match signal.state:
-        case "approved":
-            own = Approval(signal.sha, signal.reviewer.is_bot)
-            draft.set_pull(approvals={**others, signal.reviewer.id: own})
-        case "dismissed" | "changes_requested":
+        case "approved" | "changes_requested":
+            approves, key = signal.state == "approved", f"review:{signal.review_id}"
+            by_person(draft, signal.reviewer, approves, signal.body, signal.sha, key)
+        case "dismissed":
+            others = {who: approval for who, approval in pull.approvals.items() if who != signal.reviewer.id}
             draft.set_pull(approvals=others)
-        case _:
-            return
-    draft.moved_on()
-    if signal.state == "approved" and not signal.reviewer.is_bot:
-        draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
-    if signal.state == "changes_requested" and draft.task.status is Status.REVIEW:
-        send_back(draft, _feedback(signal, draft), cancel=False)
-        return
-    ask_again(draft)
-    evaluate(draft)
+            draft.moved_on()
+            ask_again(draft)
+            evaluate(draft)
 
 
 def _by_the_agent(draft: Draft, signal: ReviewSeen, asked: Lease, pull: Pull) -> None:
@@ -60,12 +53,22 @@ def _by_the_agent(draft: Draft, signal: ReviewSeen, asked: Lease, pull: Pull) ->
         reviewing.delivered(draft, verdict, signal.reviewer.id)
 
 
-def _feedback(signal: ReviewSeen, draft: Draft) -> Feedback:
-    body = reviewing.review_text(signal.body) or "The review has no text; see its comments on the lines."
-    return Feedback(
-        key=f"review:{signal.review_id}",
-        title=f"{signal.reviewer.login} asked for changes",
-        details=body,
-        at=draft.now,
-        sha=signal.sha,
-    )
+def by_person(draft: Draft, reviewer: Actor, approves: bool, text: str, sha: str, key: str) -> None:
+    """What a person with write access says of the pull request as it stands."""
+    pull = draft.task.pull
+    if pull is None:
+        return
+    approvals = {who: approval for who, approval in pull.approvals.items() if who != reviewer.id}
+    if approves:
+        approvals[reviewer.id] = Approval(sha, reviewer.is_bot)
+    draft.set_pull(approvals=approvals)
+    draft.moved_on()
+    if not approves and draft.task.status is Status.REVIEW:
+        details = reviewing.review_text(text) or "The review has no text; see its comments on the lines."
+        feedback = Feedback(key, f"{reviewer.login} asked for changes", details, draft.now, sha)
+        send_back(draft, feedback, cancel=False)
+        return
+    if approves and not reviewer.is_bot:
+        draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
+    ask_again(draft)
+    evaluate(draft)

@@ -2,7 +2,7 @@
 
 from sandbox.agents.cloud import COPILOT_ID, COPILOT_LOGIN, CloudAgent, CloudWork, WorksInDraft
 from sandbox.agents.scripted import AgentCrash, AgentWork, JobWork, ScriptedAgent
-from sandbox.agents.scripts import Crashes, FinishesWithoutPull, Nonsense, Stalls, WritesFiles
+from sandbox.agents.scripts import Crashes, FinishesWithoutPull, Nonsense, Plans, Reviews, Stalls, WritesFiles
 
 __all__ = [
     "COPILOT_ID",
@@ -15,6 +15,8 @@ __all__ = [
     "FinishesWithoutPull",
     "JobWork",
     "Nonsense",
+    "Plans",
+    "Reviews",
     "ScriptedAgent",
     "Stalls",
     "WorksInDraft",

@@ -212,6 +212,25 @@ class AgentWork:
         """Comment on an issue or pull request."""
         await self.api("POST", f"/issues/{issue_number}/comments", {"body": text})
 
+    async def answer(self, kind: str, text: str) -> None:
+        """Hand in words, as the workflow does: `plan`, `approve` or `changes`. Without a key they are a command."""
+        key = self.packet.get("answer_key")
+        if key:
+            marker = f"<!-- orchestrator:answer {self.task}-{self.attempt} {kind} {key} -->"
+            await self.comment(self.task, f"### Answer\n\n{text}\n\n{marker}")
+        else:
+            command = "/plan" if kind == "plan" else f"/review {kind}"
+            await self.comment(self.task, f"{command} {text}")
+        self.log(f"Answered: {kind}")
+
+    async def review(self, approves: bool, text: str) -> None:
+        """Review the pull request that the packet names, as the agent's own account."""
+        about = self.packet["pull_request"]
+        event = "APPROVE" if approves else "REQUEST_CHANGES"
+        fields = {"event": event, "body": text, "commit_id": about["head_sha"]}
+        await self.api("POST", f"/pulls/{about['number']}/reviews", fields)
+        self.log(f"Reviewed #{about['number']}: {event}")
+
     # Misbehaviour
 
     def crash(self, reason: str = "the agent crashed") -> None:

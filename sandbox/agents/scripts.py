@@ -92,3 +92,32 @@ class FinishesWithoutPull:
         else:
             await work.think()
         work.log("All done!")
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """Writes a plan for those who implement the task."""
+
+    text: str
+
+    async def __call__(self, work: AgentWork) -> None:
+        """Plan."""
+        await work.think()
+        await work.answer("plan", self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """Reviews the pull request: in words that the workflow hands in, or on GitHub (`on_github`) as its own account."""
+
+    approves: bool
+    text: str
+    on_github: bool = False
+
+    async def __call__(self, work: AgentWork) -> None:
+        """Review."""
+        await work.think()
+        if self.on_github:
+            await work.review(self.approves, self.text)
+        else:
+            await work.answer("approve" if self.approves else "changes", self.text)

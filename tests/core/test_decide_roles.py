@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from core.assignment import Agent, choose, part_of, unfit
+from core.command_parser import parse_commands
+from core.commands import COMMANDS, WHOLE
 from core.deadlines import DeadlineKind, deadlines_of
 from core.effects import CancelAgent, Comment, MergePull, StartAgent
 from core.events import EventType
 from core.signals import AgentStarted, AgentStartFailed, PlanDelivered, VerdictDelivered
 from core.task import Actor, ChecksState, Flag, Role, Status
-from tests.builders import ALICE, BOB, CRITIC, NOW, SHA, SHA2, Story, agent, body
+from tests.builders import ALICE, BOB, CRITIC, NOW, ROBOT, SHA, SHA2, Story, agent, body
 
 PLANNED = {"plan": "agent", "merge": {"auto": True, "review": "agent"}}
 CLAUDE = Actor(209825114, "claude[bot]", is_bot=True)  # by `config/identities.yml`
@@ -352,3 +354,59 @@ def test_after_two_failed_fixes_another_agent_although_others_planned_and_review
     assert story.task.failures == 2
     story.assigned("claude").begun().run("completed", "failure")
     assert story.task.status is Status.FAILED, "three attempts at the work, whatever else there was"
+
+
+class TestByCommand:
+    def test_the_planner_s_account_gives_its_plan_in_a_comment(self) -> None:
+        story = Story(**PLANNED).ready().assigned("claude", role=Role.PLAN).begun()
+        story.says("/plan First this.\n\nThen that.", CLAUDE, "none", family="claude")
+        assert story.task.plan
+        assert (story.task.plan.text, story.task.plan.agent) == ("First this.\n\nThen that.", "claude")
+        assert story.task.status is Status.READY
+
+    def test_another_agent_s_account_is_refused(self) -> None:
+        story = planning().begun()
+        story.says("/plan Mine is better.", CLAUDE, "none", family="claude")
+        assert story.task.plan is None
+        assert "needs write access" in story.said()
+
+    def test_a_writer_may_plan_instead(self) -> None:
+        story = planning().begun()
+        story.says("/plan By hand.", BOB)
+        assert story.task.plan
+        assert story.task.plan.agent == "bob"
+        assert story.task.status is Status.READY
+        assert story.wanted(CancelAgent)
+        story.assigned("codex")
+        story.says("/plan Too late.", BOB)
+        assert "too late" in story.said()
+
+    @pytest.mark.parametrize(("word", "status"), [("approve", Status.REVIEW), ("changes", Status.READY)])
+    def test_the_reviewer_s_account_says_its_verdict(self, word: str, status: Status) -> None:
+        story = reviewing().begun()
+        story.says(f"/review {word} Hm.\nMore.", CLAUDE, "none", family="claude")
+        assert story.task.status is status
+        assert story.task.review is None
+        assert bool(story.wanted(MergePull)) is (word == "approve")
+        if word == "changes":
+            assert story.task.last_feedback
+            assert story.task.last_feedback.details == "Hm.\nMore."
+
+    def test_who_wrote_it_cannot_approve_it_by_command(self) -> None:
+        story = reviewing().begun()
+        story.says("/review approve", ROBOT)
+        assert not story.wanted(MergePull)
+        assert "Nobody reviews their own work" in story.said()
+
+    def test_a_writer_may_approve_by_command(self) -> None:
+        story = reviewing().begun()
+        story.says("/review approve", BOB)
+        assert story.wanted(MergePull)
+        assert story.wanted(CancelAgent)
+
+
+def test_what_looks_like_a_command_in_a_plan_is_part_of_it() -> None:
+    (found,) = parse_commands("/plan First.\n\n/retry\n", COMMANDS, WHOLE)
+    assert (found.name, found.argument) == ("plan", "First.\n\n/retry")
+    first, second = parse_commands("/review\n/retry\n", COMMANDS, WHOLE)
+    assert (first.name, second.name) == ("review", "retry")

@@ -62,7 +62,7 @@ def test_the_agent_can_only_read_and_writing_is_another_job() -> None:
     assert document["permissions"] == {}
     work, hand_in = document["jobs"]["work"], document["jobs"]["hand-in"]
     assert set(work["permissions"].values()) == {"read"}
-    assert hand_in["permissions"] == {"contents": "write", "pull-requests": "write", "issues": "read"}
+    assert hand_in["permissions"] == {"contents": "write", "pull-requests": "write", "issues": "write"}
     assert "AGENT_TOKEN" not in str(work)
     assert "AGENT_APP" not in str(work)
     for job in (work, hand_in):
@@ -126,10 +126,12 @@ def _for_the_sandbox(shelf: Path) -> str:
     for job in document["jobs"].values():
         for step in job["steps"]:
             if "artifact@" in step.get("uses", ""):
-                here, there = '"$RUNNER_TEMP/orchestrator/work.bundle"', f'"{shelf}"'
+                here, there = '"$RUNNER_TEMP/orchestrator"', f'"{shelf}"'
                 ends = (here, there) if "upload" in step["uses"] else (there, here)
                 del step["uses"], step["with"]
-                step["run"] = f'mkdir -p "$RUNNER_TEMP/orchestrator"; cp {ends[0]} {ends[1]}'
+                files = f"for file in {ends[0]}/*.bundle {ends[0]}/answer.md"
+                copy = f'{files}; do test ! -f "$file" || cp "$file" {ends[1]}; done'
+                step["run"] = f"mkdir -p {here} {there}; {copy}"
     return yaml.safe_dump(document)
 
 

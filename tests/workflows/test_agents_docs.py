@@ -6,20 +6,37 @@ After a change of the packet: `UPDATE_DOCS=1 pytest tests/workflows/test_agents_
 import json
 import os
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
-from agent_kit import ROOT, Stage
+from agent_kit import ROOT, Stage, git
 
 from adapters.agents.actions import task_in_run_name
 from config.agent_kinds import AGENT_KINDS
 from config.repository import parse_repository_config
-from core.handoff import packet
+from core.handoff import BuiltOn, packet
 from core.intake import Criterion, Dependency, Intake
 from core.links import branch_name
-from core.task import Actor, Attempt, FailedCheck, Feedback, Kind, Lease, Priority, Status, Task
+from core.task import (
+    Actor,
+    Attempt,
+    ChecksState,
+    FailedCheck,
+    Feedback,
+    Kind,
+    Lease,
+    Plan,
+    Priority,
+    Pull,
+    Role,
+    Status,
+    Task,
+)
 from core.texts import comment_marker, packet_comments
 from sandbox.actions.expressions import interpolate
 
@@ -27,11 +44,17 @@ DOCS = ROOT / "docs" / "agents.md"
 BLOCK = re.compile(r"(<!-- packet: [^\n]*-->\n```json\n)(.*?)(```\n<!-- end of packet -->)", re.DOTALL)
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TEN = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+PLAN = Role.PLAN
+MERGED = BuiltOn("#9", "done", "Prices are whole cents", 10, "9a1e55c0ffee00000000000000000000000000aa", ("cart.py",))
 SHA = "6f0c3a1d5b7e9f2046c8ae13579bdf02468ace13"
 
 
 def sample() -> dict[str, Any]:
-    """A packet in which nothing is empty: the second attempt, after a red CI."""
+    """A packet of the third attempt, after a plan and a red CI; only what there is to review is empty."""
+    return packet(sample_task(), Lease("codex", 3, branch_name(12, 3), TEN), "main", "2026-03-02T10:00:05Z", [MERGED])
+
+
+def sample_task() -> Task:
     check = FailedCheck(
         name="test",
         url="https://github.com/acme/shop/actions/runs/77/job/99",
@@ -41,7 +64,7 @@ def sample() -> dict[str, Any]:
         log_tail="E       assert 0 == 3\n1 failed in 0.12s",
     )
     feedback = Feedback("ci:1", "CI is red", "The check `test` failed.", TEN, SHA, (check,))
-    task = Task(
+    return Task(
         repository_id=1,
         repository="acme/shop",
         number=12,
@@ -71,10 +94,33 @@ def sample() -> dict[str, Any]:
         kind=Kind.FUNCTIONAL,
         kind_reason="it says `shows`",
         required=("python",),
-        attempt=2,
-        history=(Attempt(1, "codex", NINE, TEN, "failed", "CI is red", branch_name(12, 1), True, 31, SHA, feedback),),
+        attempt=3,
+        history=(
+            Attempt(1, "chatgpt", NINE, NINE, "delivered", "delivered its plan", branch_name(12, 1), False, role=PLAN),
+            Attempt(2, "codex", NINE, TEN, "failed", "CI is red", branch_name(12, 2), True, 31, SHA, feedback),
+        ),
+        plan=Plan("Add the prices up in `total`; begin with the test of an empty cart.", "chatgpt", 1, NINE),
     )
-    return packet(task, Lease("codex", 2, branch_name(12, 2), TEN), "main", "2026-03-02T10:00:05Z")
+
+
+def for_a_reviewer() -> dict[str, Any]:
+    """The same task later, when its pull request is to be reviewed."""
+    pull = Pull(
+        number=32,
+        attempt=3,
+        branch=branch_name(12, 3),
+        base="main",
+        head_sha=SHA[::-1],
+        url="https://github.com/acme/shop/pull/32",
+        author=Actor(8, "codex-agent[bot]", is_bot=True),
+        updated_at=TEN,
+        head_seen_at=TEN,
+        checks=ChecksState.SUCCESS,
+        files=("cart.py", "tests/test_cart.py"),
+    )
+    task = replace(sample_task(), attempt=4, status=Status.REVIEW, pull=pull)
+    review = Lease("claude", 4, branch_name(12, 4), TEN, role=Role.REVIEW)
+    return packet(task, review, "main", "2026-03-02T11:00:05Z")
 
 
 def test_the_packet_in_the_docs_is_the_codes() -> None:
@@ -94,8 +140,13 @@ def test_every_key_of_the_packet_is_explained() -> None:
     assert explained == set(sample())
 
 
-def test_the_action_takes_the_real_packet_and_tells_all_of_it(stage: Stage) -> None:
-    order = sample()
+@pytest.mark.parametrize("made", [sample, for_a_reviewer])
+def test_the_action_takes_the_real_packet_and_tells_all_of_it(stage: Stage, made: Callable[[], dict[str, Any]]) -> None:
+    order = made()
+    if about := order["pull_request"]:
+        git(stage.seed, "switch", "-q", "-C", about["branch"])
+        about["head_sha"] = stage.commit_to(about["branch"], "cart.py", "total = sum\n")
+        stage.new_job("review")
     keys = ("attempt", "agent", "branch", "base")
     stage.event = {"client_payload": {"task": 12, **{key: order[key] for key in keys}, "packet": order}}
     prepared = stage.prepare()
@@ -105,7 +156,11 @@ def test_the_action_takes_the_real_packet_and_tells_all_of_it(stage: Stage) -> N
     def words(value: Any) -> list[str]:
         if isinstance(value, dict):
             return [word for one in value.values() for word in words(one)]
-        return [word for one in value for word in words(one)] if isinstance(value, list) else [str(value)]
+        return (
+            [word for one in value for word in words(one)]
+            if isinstance(value, list)
+            else [str(value)] * (value is not None)
+        )
 
     # How to hand in is the workflow's business; the attempt's own feedback is told once, as the last one.
     told = {k: v for k, v in order.items() if k not in ("version", "sealed_at", "report")}
@@ -115,9 +170,9 @@ def test_the_action_takes_the_real_packet_and_tells_all_of_it(stage: Stage) -> N
 
 def test_the_action_takes_the_comments_that_the_bot_writes(stage: Stage) -> None:
     order = sample()
-    (comment,) = packet_comments(order, "codex", 2)
+    (comment,) = packet_comments(order, "codex", 3)
     keys = ("attempt", "agent", "branch", "base")
-    by_reference = {"comments": [stage.api.comment(501, 12, f"{comment}{comment_marker('handoff:12:2:1')}")]}
+    by_reference = {"comments": [stage.api.comment(501, 12, f"{comment}{comment_marker('handoff:12:3:1')}")]}
     stage.event = {"client_payload": {"task": 12, **{key: order[key] for key in keys}, "packet": by_reference}}
     prepared = stage.prepare()
     assert prepared.status == 0, prepared.output

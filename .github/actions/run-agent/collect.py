@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from answer import read_words
 from order import read_order
 from runner import (
     ACTION_FOLDER,
@@ -18,7 +19,13 @@ from runner import (
 
 
 def main() -> None:
-    """Write the bundle. Raises Refused when nothing was changed, or when history was rewritten."""
+    """Write the bundle. Raises Refused when nothing was changed, or when history was rewritten.
+
+    Of a plan or a review only the words are kept: what the agent changed beside them is left behind.
+    """
+    if read_order(setting("TOKEN")).role != "implement":
+        read_words(work_folder())
+        return
     base, start = setting("BASE_SHA"), setting("START_SHA")
     git("add", "--all")
     # It is excluded already, but an agent or a .gitignore may have lifted that.

@@ -39,6 +39,12 @@ class Order:
     branch: str
     base: str
     packet: dict[str, Any]
+    answer_key: str = ""  # by which the orchestrator knows the answer of this attempt; for a plan or a review
+
+    @property
+    def role(self) -> str:
+        """What is asked for: `plan`, `implement` or `review`."""
+        return str(self.packet.get("role", "implement"))
 
     @property
     def kind(self) -> str:
@@ -81,10 +87,15 @@ def read_order(token: str) -> Order:
     if git("check-ref-format", f"refs/heads/{base}", statuses=(0, 1))[0] or base.startswith("-"):
         raise Refused(f"The base {base!r} is not the name of a branch.")
     packet = _object(payload.get("packet"))
+    key = packet.pop("answer_key", "")
+    if not isinstance(key, str) or not re.fullmatch(r"[0-9a-f]{0,64}", key):
+        raise Refused("The dispatch's answer key is none that the orchestrator makes.")
     if "comments" in packet:
         packet = _from_comments(packet["comments"], task, attempt, token)
     _check(packet, {"attempt": attempt, "agent": agent, "branch": branch, "base": base}, task)
-    return Order(task, attempt, agent, branch, base, packet)
+    if packet.get("role", "implement") not in ("plan", "implement", "review"):
+        raise Refused(f"The packet asks for {packet['role']!r}; this action knows plan, implement and review.")
+    return Order(task, attempt, agent, branch, base, packet, key)
 
 
 def _whole(payload: dict[str, Any], key: str) -> int:

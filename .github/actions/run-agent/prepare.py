@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handoff_text import handoff_text
 from order import Order, read_order
-from runner import ACTION_FOLDER, Refused, commit_of, git, give, run, setting, work_folder
+from runner import ACTION_FOLDER, ANSWER, Refused, commit_of, git, give, run, setting, work_folder
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     folder = work_folder()
     packet, handoff = folder / "packet.json", folder / "handoff.md"
     try:
-        text = handoff_text(order, packet)
+        text = handoff_text(order, packet, folder / ANSWER)
     except (AttributeError, KeyError, TypeError) as error:
         raise Refused(f"The packet is not complete ({error!r}); docs/agents.md shows one.") from error
     base_sha, start_sha = _switch(order)
@@ -28,6 +28,7 @@ def main() -> None:
         task=str(order.task),
         attempt=str(order.attempt),
         agent=order.agent,
+        role=order.role,
         branch=order.branch,
         base=order.base,
         base_sha=base_sha,
@@ -35,6 +36,7 @@ def main() -> None:
         folder=str(folder),
         packet=str(packet),
         handoff=str(handoff),
+        answer=str(folder / ANSWER),
     )
 
 
@@ -50,6 +52,13 @@ def _switch(order: Order) -> tuple[str, str]:
             f"There is no branch {order.base!r} at the origin. Check out with fetch-depth: 0, and see `base`."
         )
     start = commit_of(f"refs/remotes/origin/{order.branch}") or base
+    if order.role == "review":
+        about = order.packet.get("pull_request") or {}
+        start = commit_of(str(about.get("head_sha")))
+        if start is None:
+            raise Refused(
+                f"The commit to review, {about.get('head_sha')!r}, is not here. Check out with fetch-depth: 0."
+            )
     git("switch", "--quiet", "--no-track", "--force-create", order.branch, start)
     # Not --global: on a runner of one's own that would outlive the run.
     git("config", "user.name", f"{order.agent} (agent)")

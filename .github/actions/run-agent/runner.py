@@ -25,6 +25,7 @@ API_VERSION = "2022-11-28"
 # Where the workflow puts this action; `prepare` keeps it out of the agent's commits.
 ACTION_FOLDER = ".orchestrator-action"
 BUNDLE = "work.bundle"
+ANSWER = "answer.md"
 
 Value = TypeVar("Value")
 

@@ -10,16 +10,17 @@ from dataclasses import replace
 from typing import Literal
 
 from core.commands import COMMANDS, holds, nearest, refusal
-from core.decide.commands import asking, holding, shaping, steering, team
+from core.decide.commands import asking, holding, parts, shaping, steering, team
 from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told
 from core.decide.draft import Context, Decision, Draft
 from core.effects import Comment, Effect, React
 from core.events import Event, EventType
+from core.sanitise import one_line
 from core.signals import CommandGiven
 from core.task import Task
 from core.texts import how_to_begin
 
-RULES: Mapping[str, Rule] = {**asking.RULES, **holding.RULES, **shaping.RULES, **steering.RULES}
+RULES: Mapping[str, Rule] = {**asking.RULES, **parts.RULES, **holding.RULES, **shaping.RULES, **steering.RULES}
 RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {**asking.RULES_ANYWHERE, **team.RULES_ANYWHERE}
 
 
@@ -33,7 +34,7 @@ def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision
     effects = (*told.effects, *_answer(signal, "rocket", told.text))
     if draft is None:
         return Decision(task, told.events, effects, team=told.team)
-    draft.tell(EventType.COMMAND_RUN, actor=signal.actor.login, command=signal.name, argument=signal.argument)
+    draft.tell(EventType.COMMAND_RUN, actor=signal.actor.login, command=signal.name, argument=one_line(signal.argument))
     draft.events.extend(told.events)
     draft.want(*effects)
     return replace(draft.conclude(), team=told.team)
@@ -53,7 +54,9 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
         return anywhere(context, signal, task)
     if draft is None:
         raise Refused(how_to_begin())
-    return Told(RULES[command.name](draft, signal))
+    called, _ = command.use(signal.argument)
+    rule = parts.RULES_OF_USES.get(called) or RULES[command.name]
+    return Told(rule(draft, signal))
 
 
 def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None:

@@ -131,4 +131,4 @@ RULES: Mapping[str, Rule] = {
     "fail": _fail,
 }
 # What is said of the work itself counts only from whoever holds it; from others it is refused and recorded.
-OF_THE_WORK = frozenset({"heartbeat", "progress", "review", "fail"})
+OF_THE_WORK = frozenset({"heartbeat", "plan", "progress", "review", "fail"})

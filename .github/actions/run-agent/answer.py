@@ -1,0 +1,54 @@
+"""What an agent hands in that was asked to plan or to review: words, and no commits.
+
+They become one comment on the task, by the run's own token. Its last line holds the key that came with the dispatch: by
+that the orchestrator knows the answer, whoever it is by.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from order import Order
+from runner import ANSWER, Answered, Refused, call, patiently, say, setting, work_folder
+
+LIMIT = 60_000  # characters; a comment holds 65,536
+_VERDICT = re.compile(r"\W*(approve|changes)(?:d|\s+requested)?\b[\s.:*_`-]*", re.IGNORECASE)
+
+
+def read_words(folder: Path) -> str:
+    """What the agent wrote. Raises Refused when it wrote nothing."""
+    file = folder / ANSWER
+    text = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
+    if not text:
+        raise Refused(f"The agent wrote no answer to {file}. Its log above may say why.")
+    return text if len(text) <= LIMIT else f"{text[:LIMIT]}\n\n[Cut here: the answer was longer.]"
+
+
+def hand_in_words(order: Order, token: str) -> None:
+    """Comment the plan, or the verdict with its words. It may be there already, when a failed job is run again."""
+    text = read_words(work_folder())
+    kind, what = "plan", "Plan"
+    if order.role == "review":
+        found = _VERDICT.match(text)
+        if found is None:
+            raise Refused("The review begins with neither `approve` nor `changes`, so it has no verdict.")
+        kind, text = found[1].lower(), text[found.end() :].strip()
+        what = "Review: it can be merged" if kind == "approve" else "Review: changes are needed"
+    if not order.answer_key:
+        raise Refused("The dispatch carries no key for the answer: it was not made by the orchestrator.")
+    marker = f"<!-- orchestrator:answer {order.task}-{order.attempt} {kind} {order.answer_key} -->"
+    body = f"### {what} (attempt {order.attempt}, by `{order.agent}`)\n\n{text}\n\n{marker}"
+    path = f"/repos/{setting('GITHUB_REPOSITORY')}/issues/{order.task}/comments"
+    try:
+        # Written twice it is heard once: the attempt is over with the first.
+        comment = patiently(lambda: call("POST", path, token, {"body": body}))
+    except Answered as error:
+        if error.status == 403:
+            raise Refused(
+                "The run's token may not comment: give the job `hand-in` the permission `issues: write`. "
+                f"GitHub says: {error.message}"
+            ) from error
+        raise
+    address = " ".join(str(comment.get("html_url", "")).split()) if isinstance(comment, dict) else ""
+    say("notice", f"Handed in: {address}")
