@@ -22,6 +22,7 @@ from core.decide import Context, Decision, decide
 from core.dependencies import Need
 from core.effects import Comment, Effect, StartAgent
 from core.events import Event, EventType
+from core.handoff import BuiltOn
 from core.labels import labels_of
 from core.readiness import Surroundings
 from core.signals import (
@@ -168,6 +169,7 @@ class Story:
         self.last = Decision(None)
         self.dependencies: dict[str, bool | None] = {}
         self.twins: tuple[int, ...] = ()
+        self.builds_on: tuple[BuiltOn, ...] = ()
         self.graph: dict[str, tuple[str, ...]] = {}
         self.agents: tuple[Agent, ...] = ()
         self.changes: dict[str, Change] = {}  # what people changed of agents while the bot runs
@@ -210,6 +212,7 @@ class Story:
             42,
             REPOSITORY,
             around=around,
+            builds_on=self.builds_on,
             agents=self.agents,
             team=Team(self.policy.agents, changes=self.changes),
             in_hand=self.in_hand,

@@ -368,7 +368,8 @@ class TestByCommand:
         story = planning().begun()
         story.says("/plan Mine is better.", CLAUDE, "none", family="claude")
         assert story.task.plan is None
-        assert "needs write access" in story.said()
+        assert "counts only from whoever holds it" in story.said()
+        assert story.told(EventType.LATE_RESULT)
 
     def test_a_writer_may_plan_instead(self) -> None:
         story = planning().begun()

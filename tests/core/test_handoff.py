@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from core.handoff import BuiltOn
 from core.task import ChecksState
 from core.texts import handoff
-from tests.builders import NOW, SHA, Story, body, red
+from tests.builders import MERGE, NOW, SHA, Story, body, red
 
 TEXT = (
     body(
@@ -27,6 +28,7 @@ TEXT = (
 def filed() -> Story:
     story = Story()
     story.dependencies = {"#3": True, "acme/web#4": True}
+    story.builds_on = (BuiltOn("#3", "done", "Fruit", 9, MERGE, ("shop/a.py",)),)
     return story.ready(title="Sell fruit", text=TEXT)
 
 
@@ -59,13 +61,32 @@ def test_the_packet_holds_everything_the_issue_says() -> None:
         "required": ["python"],
         "preferred": ["docs"],
         "files": ["shop/fruit.py"],
-        "dependencies": ["#3", "acme/web#4"],
+        "dependencies": [
+            {
+                "reference": "#3",
+                "state": "done",
+                "title": "Fruit",
+                "pull_request": 9,
+                "merge_sha": MERGE,
+                "files": ["shop/a.py"],
+            },
+            {
+                "reference": "acme/web#4",
+                "state": "unknown",
+                "title": None,
+                "pull_request": None,
+                "merge_sha": None,
+                "files": [],
+            },
+        ],
         "notes": "### Background\n\nPeople like fruit.",
         "estimate": "2 h",
+        "plan_text": None,
+        "pull_request": None,
         "history": [],
         "feedback": None,
         "report": {
-            "pull_request": "Open a pull request from `task/1-1` into `main` whose description contains `Closes #1`.",
+            "how": "Open a pull request from `task/1-1` into `main` whose description contains `Closes #1`.",
             "closing_line": "Closes #1",
         },
     }
@@ -118,9 +139,11 @@ def test_the_markdown_says_what_the_json_says() -> None:
     text = handoff(dict(packet))
     said = [
         packet["goal"], *packet["criteria"], *packet["definition_of_done"], *packet["files"], packet["branch"],
-        packet["base"], *packet["plan"]["steps"], packet["notes"], packet["report"]["pull_request"],
+        packet["base"], *packet["plan"]["steps"], packet["notes"], packet["report"]["how"],
         packet["estimate"], *packet["required"], *packet["preferred"], packet["feedback"]["title"], "boom",
-        *packet["dependencies"], packet["history"][0]["branch"], packet["task"]["title"], packet["task"]["url"],
+        *(d["reference"] for d in packet["dependencies"]), "Fruit", MERGE,
+        packet["history"][0]["compare_url"],
+        packet["history"][0]["branch"], packet["task"]["title"], packet["task"]["url"],
     ]  # fmt: skip
     assert [words for words in said if words not in text] == []
     assert NOW.isoformat()[:10] in text, "when it was sealed"
