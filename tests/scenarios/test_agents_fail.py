@@ -50,8 +50,9 @@ async def test_an_agent_that_never_begins(world: World) -> None:
     assert world.status(issue) == "in-progress"
     assert world.written() == started(1, "codex", card="card")
 
-    await world.later(minutes=2)  # it is asked after, and what is missing is found
+    await world.later(minutes=2)  # it is asked, and nothing is found of it
     assert "#1 comment: codex could not be started" in world.written()
+    assert "No workflow on `main` listens to `agent-task`" in world.comments(issue)[0]
     assert "agent_failed" in await world.events(issue)
     assert world.status(issue) == "ready"  # nobody else has `tests`, and codex is left alone for a while
     await world.later(minutes=2)
@@ -59,7 +60,10 @@ async def test_an_agent_that_never_begins(world: World) -> None:
 
 
 async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
-    workflow = WORKFLOWS[".github/workflows/agent.yml"].replace("  repository_dispatch: {types: [agent-task]}\n", "")
+    """Nothing seems to be missing, but no run of codex is one that it can be known by."""
+    workflow = WORKFLOWS[".github/workflows/agent.yml"]
+    for name in ("task", "attempt"):
+        workflow = workflow.replace(f"github.event.client_payload.{name} || ", "")
     await world.alice.pushes(world.shop, "main", {".github/workflows/agent.yml": workflow})
     await world.configures(config(scoring={"priority": 0, "capability": 0, "load": 1, "fairness": 0}))
     claude = world.agent("claude", Stalls())
@@ -157,5 +161,5 @@ async def test_a_workflow_that_takes_no_inputs(world: World) -> None:
     await world.alice.pushes(world.shop, "main", {".github/workflows/agent.yml": "on: workflow_dispatch\njobs: {}\n"})
     await world.settle()
     issue = await world.files("Write the manual", body(needs="docs"))
-    assert "lacks inputs of `workflow_dispatch`" in world.comments(issue)[0]
+    assert "lacks inputs of `workflow_dispatch`: add `task`" in world.comments(issue)[0]
     world.written()
