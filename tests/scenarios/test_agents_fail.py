@@ -76,16 +76,17 @@ async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
     world.written()
 
     await world.later(minutes=2)
+    await world.later(seconds=30)
     assert world.status(issue) == "done"
     assert world.written() == [
         "dispatch task/2-2 to claude",
-        "#2 comment: codex could not be started",
+        "#2 comment: codex did not begin",
         "#2 labels status:in-progress",
         "#2 card edited",
         "check conflict-first: success",
         *merged(2, 3),
     ]
-    assert claude.works[-1].packet["feedback"]["title"] == "codex could not be started"
+    assert claude.works[-1].packet["feedback"]["title"] == "codex did not begin"
 
 
 async def test_silence_is_asked_about_before_it_is_a_failure(world: World) -> None:
