@@ -13,10 +13,10 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint docs lock clean
+.PHONY: help demo run test lint docs bench-assignment lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(READY) ## watch agents turn issues into merged code in a sandbox, e.g. make demo ARGS=--json
 	@$(BIN)/orchestrator demo $(ARGS)
@@ -40,6 +40,9 @@ lint: $(READY) ## style and types only
 docs: $(READY) ## write the generated documentation
 	$(BIN)/python -m config.docs --write
 	$(BIN)/orchestrator docs --write
+
+bench-assignment: $(READY) ## measure the assignment, a line of JSON for each figure; e.g. ARGS='--seconds 300'
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock: ## make requirements.lock again from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv (a package manager for Python): install it first" >&2; exit 1; }

@@ -174,6 +174,18 @@ def choose(task: Task, agents: Sequence[Agent], rules: Scoring, now: datetime, r
         else score(task, agent, assigned_most, rules, role)
         for agent in sorted(agents, key=lambda a: a.name)
     )
+    return _pick(task, agents, candidates, rules, now, role)
+
+
+def _pick(
+    task: Task,
+    agents: Sequence[Agent],
+    candidates: tuple[Candidate, ...],
+    rules: Scoring,
+    now: datetime,
+    role: Role,
+) -> Choice:
+    """The best of the candidates."""
     able = [c for c in candidates if c.score is not None]
     if not able:
         hopeless = not any(unfit(task, a, role) is None and (not a.unavailable or a.condition.until) for a in agents)
@@ -224,6 +236,8 @@ class Round:
         self._now = now
         self._plan = plan
         self._in_vain: dict[object, Choice] = {}  # for tasks alike, until somebody's hands change
+        self._seen: dict[object, dict[str, tuple[Agent, int, Candidate]]] = {}  # for tasks alike, by agent
+        self._most = max((agent.assigned for agent in self._hands.values()), default=0)
 
     @property
     def free(self) -> list[Agent]:
@@ -241,14 +255,34 @@ class Round:
         alike = _alike(task, role)
         if found := self._in_vain.get(alike):
             return found
-        choice = choose(task, agents, self._rules, self._now, role)
+        if task.history or role is not Role.IMPLEMENT:
+            choice = choose(task, agents, self._rules, self._now, role)
+        else:
+            choice = _pick(task, agents, self._candidates(task), self._rules, self._now, role)
         if choice.agent is None:
             self._in_vain[alike] = choice
             return choice
         taken = self._hands[choice.agent]
         self._hands[choice.agent] = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
+        self._most = max(self._most, taken.assigned + 1)
         self._in_vain.clear()
         return choice
+
+    def _candidates(self, task: Task) -> tuple[Candidate, ...]:
+        """The candidates for a task without a history: each depends on its own agent alone, and stays while that does.
+
+        So a choice weighs one agent anew, whoever was chosen last, and not two hundred.
+        """
+        seen = self._seen.setdefault((task.required, task.priority, task.intake.preferred), {})
+        found = []
+        for name, agent in self._hands.items():
+            known = seen.get(name)
+            if known is None or known[0] is not agent or known[1] != self._most:
+                why = unfit(task, agent) or busy(agent)
+                fresh = Candidate(name, None, excluded=why) if why else score(task, agent, self._most, self._rules)
+                seen[name] = known = (agent, self._most, fresh)
+            found.append(known[2])
+        return tuple(found)
 
 
 def _alike(task: Task, role: Role) -> object:

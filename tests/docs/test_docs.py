@@ -136,9 +136,9 @@ def test_every_configuration_that_is_shown_is_right() -> None:
 
 def test_every_make_command_that_is_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    there = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    there = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    named = set(re.findall(r"(?:^|`)\s*make ([a-z]+)", text, re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)\s*make ([a-z-]+)", text, re.MULTILINE))
     assert "demo" in named
     assert named <= there
 

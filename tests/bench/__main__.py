@@ -1,0 +1,52 @@
+"""`make bench-assignment`: prints a line of JSON for each figure of the assignment. Nothing of it is a timed test."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+
+from bot.logs import configure_logs
+from tests.bench import live, rules
+from tests.bench.figure import Figure
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print; the exit status is 1 only if something that must hold does not."""
+    parser = argparse.ArgumentParser(prog="make bench-assignment ARGS=")
+    parser.add_argument("--seconds", type=float, default=60, help="how long requests come in; 300 is five minutes")
+    parser.add_argument("--only", choices=["rules", "live"], help="only the pure rules, or only what needs a world")
+    parser.add_argument("--tiny", action="store_true", help="so small that the figures mean nothing: to try it out")
+    told = parser.parse_args(arguments)
+    configure_logs("ERROR", stream=sys.stderr)
+    tiny: bool = told.tiny
+
+    def balance() -> list[Figure]:
+        return rules.balance(100 if tiny else 2_000)
+
+    def scaling() -> list[Figure]:
+        return [rules.scaling(20, 200, 10, 1) if tiny else rules.scaling()]
+
+    def one_change() -> list[Figure]:
+        return [asyncio.run(live.one_change(20, 2) if tiny else live.one_change())]
+
+    def failover() -> list[Figure]:
+        return [asyncio.run(live.failover(1, 4) if tiny else live.failover())]
+
+    def latency() -> list[Figure]:
+        return [asyncio.run(live.latency(1, 120, 2, 5) if tiny else live.latency(told.seconds))]
+
+    steps: list[Callable[[], list[Figure]]] = []
+    steps += [balance, scaling] if told.only != "live" else []
+    steps += [one_change, failover, latency] if told.only != "rules" else []
+    missed = False
+    for step in steps:
+        for figure in step():
+            print(figure.line(), flush=True)
+            missed |= figure.must is not None and figure.value > figure.must
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""What needs a world: the sandbox, the real bot with its own PostgreSQL, and real time."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import yaml
+
+from adapters.database import line, store
+from bot.app import Bot, assemble, listening
+from bot.metrics import percentile
+from config.labels import describe
+from config.repository import parse_repository_config
+from config.settings import load_settings
+from core.labels import labels_for
+from core.signals import CommandGiven
+from core.task import Task
+from sandbox import Limits, Sandbox
+from sandbox.agents import AgentWork, ScriptedAgent
+from sandbox.labels import add_label
+from sandbox.people import Person
+from sandbox.world import Issue, Repository
+from tests.bench.figure import Figure
+from tests.builders import ALICE, NOW, Story
+from tests.scenarios.shop import CONFIG_PATH, FILES, body
+
+ROOT = Path(__file__).parents[2]
+LIMITS = Limits(points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
+PATIENCE = 120.0  # seconds until something that should happen counts as not happening
+
+
+@dataclass
+class Begins:
+    """An agent that notes when it began, and then goes on until it is stopped."""
+
+    began: dict[int, float] = field(default_factory=dict)  # by the number of the task
+
+    async def __call__(self, work: AgentWork) -> None:
+        """Begin."""
+        self.began[work.task] = perf_counter()
+        await work.stall()
+
+
+@dataclass
+class Place:
+    """Everything that is running."""
+
+    hub: Sandbox
+    shop: Repository
+    alice: Person
+    bot: Bot
+
+    async def files(self, title: str, **more: str) -> Issue:
+        """Alice files a task that is ready at once."""
+        return await self.alice.opens_issue(self.shop, title, body(f"Do {title}.", **more), labels=["task"])
+
+
+@asynccontextmanager
+async def running(agents: dict[str, Any], **sections: Any) -> AsyncIterator[Place]:
+    """The sandbox and the bot, at work on a repository with these agents."""
+    workflow = {"adapter": "actions", "event": "agent-task"}
+    config = {"version": 1, "agents": {name: {**workflow, **spec} for name, spec in agents.items()}, **sections}
+    text = yaml.safe_dump(config)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-bench-")))
+        hub = await stack.enter_async_context(Sandbox(folder / "github", limits=LIMITS))
+        acme, alice = hub.organisation("acme"), hub.user("alice")
+        shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files={**FILES, CONFIG_PATH: text}))
+        hub.grant(shop, alice, "maintain")
+        for label in map(describe, labels_for(parse_repository_config(text))):
+            add_label(hub, shop, label.name, label.colour, label.description)
+        manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text(encoding="utf-8"))
+        app = hub.app(
+            "mcp-orchestrator",
+            secret="a-webhook-secret",
+            permissions=manifest["default_permissions"],
+            events=manifest["default_events"],
+        )
+        environment = {
+            "GITHUB_APP_ID": str(app.id),
+            "GITHUB_PRIVATE_KEY": app.private_key,
+            "GITHUB_WEBHOOK_SECRET": "a-webhook-secret",
+            "GITHUB_API_URL": hub.url,
+            "GITHUB_SERVER_URL": hub.url,
+            "DATA_DIR": str(folder / "orchestrator"),
+            "PORT": "0",
+        }
+        bot = await stack.enter_async_context(assemble(load_settings(environment, env_file=None)))
+        app.webhook_url = f"{await stack.enter_async_context(listening(bot))}/webhook"
+        at_work = asyncio.create_task(bot.run())
+        stack.push_async_callback(_stop, at_work)
+        await hub.install(app, acme, [shop])
+        yield Place(hub, shop, alice, bot)
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def _until(count: int, seen: dict[int, float]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while len(seen) < count:
+            await asyncio.sleep(0.02)
+
+
+def _waiting(number: int, repository_id: int, needs: str) -> Task:
+    known = Story().ready().task
+    return replace(
+        known,
+        repository_id=repository_id,
+        number=number,
+        issue_id=number,
+        required=(needs,),
+        fingerprint=f"waiting-{number}",
+        created_at=NOW + timedelta(seconds=number),
+    )
+
+
+async def _fill(place: Place, count: int, needs: str) -> None:
+    """So many tasks that wait, straight into the database: filing them is not what is measured."""
+    async with place.bot.database.transaction() as connection:
+        for number in range(1, count + 1):
+            await store.save_task(connection, _waiting(1_000_000 + number, place.shop.id, needs), NOW)
+
+
+async def latency(seconds: float = 60, per_minute: int = 100, at_work: int = 20, queued: int = 1_000) -> Figure:
+    """From filing a task that is ready to its agent's first breath, while others work and wait."""
+    crowd = {f"quick-{n}": {"capabilities": ["python"], "max_tasks": 5} for n in range(8)}
+    script = Begins()
+    async with running({**crowd, "rare": {"capabilities": ["docs"]}}) as place:
+        for name in (*crowd, "rare"):
+            place.hub.agents[name] = ScriptedAgent(script)
+        busy = [await place.files("one that keeps the rare agent busy", needs="docs")]
+        busy += [await place.files(f"earlier {n}", needs="python") for n in range(1, at_work)]
+        await _until(at_work, script.began)
+        await _fill(place, queued, "docs")
+        filed: dict[int, float] = {}
+        pause, begun = 60 / per_minute, perf_counter()
+        for n in range(round(seconds / pause)):
+            await asyncio.sleep(max(0.0, begun + n * pause - perf_counter()))
+            now = perf_counter()
+            issue = await place.files(f"request {n}", needs="python")
+            filed[issue.number] = now
+            busy.append(issue)
+            if len(busy) > at_work:  # as many go as come; the first keeps the rare agent busy
+                await place.alice.closes(busy.pop(1), reason="not_planned")
+        with suppress(TimeoutError):
+            await _until(at_work + len(filed), script.began)
+        late = [(script.began[n] - at) * 1000 if n in script.began else PATIENCE * 1000 for n, at in filed.items()]
+    how = {
+        "median": round(median(late), 1),
+        "worst": round(max(late), 1),
+        "requests": len(filed),
+        "per_minute": per_minute,
+        "seconds": seconds,
+        "in_progress": at_work,
+        "queued": queued,
+        "time": "real",
+    }
+    return Figure("assignment_latency_p95_ms", percentile(late, 0.95), "ms", 1_000, 5_000, how)
+
+
+async def failover(tasks: int = 8, hard: int = 8) -> Figure:
+    """Agents that never come back: from the deadline that finds it to the first breath of the other agent."""
+    dying, other = Begins(), Begins()
+    agents = {
+        "dying": {"capabilities": ["python", "docs"], "max_tasks": tasks},
+        "other": {"capabilities": ["python"], "max_tasks": tasks},
+    }
+    short = f"{hard - 2}s"
+    timeouts = {"ack": short, "heartbeat": short, "stall": short, "hard": f"{hard}s"}
+    async with running(agents, timeouts=timeouts) as place:
+        place.hub.agents |= {"dying": ScriptedAgent(dying), "other": ScriptedAgent(other)}
+        offset = perf_counter() - place.bot.work.now().timestamp()
+        issues = [await place.files(f"task {n}", needs="python", wishes="docs") for n in range(tasks)]
+        await _until(tasks, dying.began)
+        due = {}
+        async with place.bot.database.transaction() as connection:
+            for issue in issues:
+                task = await store.task(connection, place.shop.id, issue.number)
+                assert task
+                assert task.lease
+                due[issue.number] = task.lease.since.timestamp() + hard + offset
+        await _until(tasks, other.began)
+        took = [other.began[number] - at for number, at in due.items()]
+    how = {
+        "median": round(median(took), 3),
+        "tasks": tasks,
+        "found_by": f"the hard deadline of {hard} s",
+        "time": "real",
+    }
+    return Figure("failover_seconds_max", max(took), "s", 5, 10, how)
+
+
+async def one_change(queued: int = 1_000, runs: int = 15) -> Figure:
+    """Through the database: a change of one waiting task against reading and ordering all that wait."""
+    async with running({"codex": {"capabilities": ["python"], "max_tasks": 1}}) as place:
+        place.hub.agents["codex"] = ScriptedAgent(script := Begins())
+        await place.files("one that keeps the agent busy", needs="python")
+        await _until(1, script.began)
+        await _fill(place, queued, "python")
+        one, whole = [], []
+        for n in range(runs):
+            begun = perf_counter()
+            async with place.bot.work.on(place.shop.id) as unit:
+                known = await unit.task(1_000_001 + n)
+                assert known
+                await unit.apply(known.number, _priority(known))
+            one.append(perf_counter() - begun)
+            begun = perf_counter()
+            async with place.bot.database.transaction() as connection:
+                wanted = line.Wanted(frozenset({frozenset({"python"})}))
+                await line.head(connection, place.shop.id, wanted, queued)
+            whole.append(perf_counter() - begun)
+    how = {
+        "one_change_ms": round(median(one) * 1000, 1),
+        "reading_all_ms": round(median(whole) * 1000, 1),
+        "queued": queued,
+        "runs": runs,
+    }
+    return Figure("assignment_one_change_vs_pass", median(one) / median(whole), "times", 0.5, how=how)
+
+
+def _priority(task: Task) -> CommandGiven:
+    return CommandGiven(task.number, "priority", "P1", ALICE, "write", f"bench:{task.number}")
