@@ -17,10 +17,14 @@ from coverage import Coverage
 from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 
+# The conformance kit's assertions tell what they compared, like those of any test.
+pytest.register_assert_rewrite("tests.conformance.kit")
+
 STORIES = ("demo", "process", "scenarios")  # the folders of whole stories, the longest first
 
 
 def _rank(item: pytest.Item) -> int:
+    """Stories by their folder, the longest first; everything else after them."""
     folder = item.path.relative_to(item.config.rootpath).parts[1]
     return STORIES.index(folder) if folder in STORIES else len(STORIES)
 
