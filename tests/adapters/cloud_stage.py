@@ -20,12 +20,13 @@ from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.agents import CloudAgent, Stalls
 from sandbox.people import Person
 from sandbox.world import App, Issue, PullRequest, Repository
-from tests.builders import NO_SERVICES, NOW
+from tests.builders import NO_SERVICES, NOW, Story
 
 DATA = Path(__file__).parents[1] / "data" / "github"
 NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 PERMISSIONS = {"actions": "write", "contents": "write", "issues": "write", "pull_requests": "write"}
 PACKET: dict[str, Any] = {
+    **Story().ready().assigned().packet(),
     "version": 1,
     "sealed_at": NOW.isoformat(),
     "repository": "acme/shop",
@@ -44,7 +45,6 @@ PACKET: dict[str, Any] = {
     "estimate": "",
     "history": [],
     "feedback": None,
-    "report": {"pull_request": "Open a pull request.", "closing_line": "Closes #1"},
 }
 
 

@@ -22,6 +22,7 @@ from core.task import SessionState
 from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.agents import AgentWork
 from sandbox.world import Issue, Repository
+from tests.builders import Story
 from tests.conformance.kit import Gap
 from tests.scenarios.shop import AGENT_WORKFLOW
 
@@ -92,7 +93,7 @@ def packet(url: str, number: int, attempt: int) -> dict[str, Any]:
     """A whole packet."""
     branch = f"task/{number}-{attempt}"
     return {
-        "version": 1,
+        **Story().ready().assigned().packet(),
         "sealed_at": NINE.isoformat(),
         "repository": "acme/shop",
         "task": {
@@ -119,8 +120,7 @@ def packet(url: str, number: int, attempt: int) -> dict[str, Any]:
         "history": [],
         "feedback": None,
         "report": {
-            "pull_request": f"Open a pull request from `{branch}` into `main` whose description contains "
-            f"`Closes #{number}`.",
+            "how": f"Open a pull request from `{branch}` into `main` whose description contains `Closes #{number}`.",
             "closing_line": f"Closes #{number}",
         },
     }
