@@ -91,8 +91,8 @@ def test_it_ends_with_status_1_when_the_agents_fail_for_ever(
 
 
 def test_it_gives_up_when_nothing_moves(capsys: pytest.CaptureFixture[str], own_logs: None) -> None:
-    asleep = replace(STORY, errands=STORY.errands[:1], agents=_all(Stalls()), limit=4)
+    asleep = replace(STORY, errands=STORY.errands[:1], agents=_all(Stalls()), limit=8)
     assert run_demo(as_json=True, story=asleep) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "The demo gave up after 4 s. Still open:\n  #1 Add voucher codes: in-progress, at work" in err
+    assert "The demo gave up after 8 s. Still open:\n  #1 Add voucher codes: in-progress, at work" in err
