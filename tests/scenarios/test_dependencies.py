@@ -21,7 +21,8 @@ async def test_a_chain_of_three_is_done_in_its_order(world: World) -> None:
 
     assert [world.status(issue) for issue in (first, second, third)] == ["done"] * 3
     assert [work.task for work in codex.works] == [3, 2, 1]
-    assert codex.works[1].packet["dependencies"] == ["#3"]
+    [built_on] = codex.works[1].packet["dependencies"]
+    assert (built_on["reference"], built_on["state"], built_on["files"]) == ("#3", "done", ["shop/part.py"])
     world.written()
 
 
