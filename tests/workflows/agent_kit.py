@@ -49,6 +49,7 @@ class Api:
     url: str = ""
     comments: dict[int, dict[str, Any]] = field(default_factory=dict)
     pulls: list[dict[str, Any]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  # comments that were written
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, token
     # What befalls the next POSTs: "500" (not done), "lost" (done, and then 502), "403", "redirect".
     trouble: list[str] = field(default_factory=list)
@@ -84,6 +85,10 @@ class Api:
             return int(trouble), {"message": "Resource not accessible"}
         if trouble == "redirect":
             return 307, {"message": "moved"}
+        if parts.path.endswith("/comments"):
+            self.said.append(body["body"])
+            written = {**body, "html_url": "https://github.test/acme/shop/issues/12#issuecomment-1"}
+            return (502, {"message": "Bad Gateway"}) if trouble == "lost" else (201, written)
         pull = {**body, "html_url": f"https://github.test/acme/shop/pull/{90 + len(self.pulls)}"}
         self.pulls.append(pull)
         return (502, {"message": "Bad Gateway"}) if trouble == "lost" else (201, pull)

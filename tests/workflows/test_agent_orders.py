@@ -295,7 +295,12 @@ def test_the_hand_off_says_everything_that_the_packet_says(stage: Stage) -> None
     words = (f"word{n}x" for n in range(1000))
     check: dict[str, Any] = {name: next(words) for name in ("name", "url", "step", "first_error", "log_tail")}
     check["failing_tests"] = [next(words), next(words)]
-    attempt = {name: next(words) for name in ("agent", "outcome", "reason", "branch", "head_sha")}
+    attempt = {
+        name: next(words) for name in ("agent", "role", "outcome", "reason", "branch", "head_sha", "compare_url")
+    }
+    about = ("url", "branch", "base", "head_sha", "author", "checks", "compare_url")
+    pull: dict[str, Any] = {name: next(words) for name in about}
+    built_on: dict[str, Any] = {name: next(words) for name in ("reference", "state", "title", "merge_sha")}
     feedback = {name: next(words) for name in ("title", "details", "sha")}
     texts: dict[str, Any] = {name: next(words) for name in ("goal", "notes", "estimate")}
     names = ("criteria", "definition_of_done", "required", "preferred", "files")
@@ -306,6 +311,9 @@ def test_the_hand_off_says_everything_that_the_packet_says(stage: Stage) -> None
         **texts,
         **lists,
         plan={"kind": next(words), "reason": next(words), "steps": [next(words), next(words)]},
+        plan_text={name: next(words) for name in ("text", "agent", "at")} | {"attempt": 1},
+        pull_request={**pull, "number": 41, "attempt": 2, "files": [next(words)]},
+        dependencies=[{**built_on, "pull_request": 51, "files": [next(words), next(words)]}],
         history=[{**attempt, "number": 1, "pull_request": 31, "feedback": None}],
         feedback={**feedback, "failed_checks": [check]},
     )
@@ -313,4 +321,4 @@ def test_the_hand_off_says_everything_that_the_packet_says(stage: Stage) -> None
     stage.event = {"client_payload": payload_of(packet)}
     text = Path(stage.prepare().outputs["handoff"]).read_text()
     assert [f"word{n}x" for n in range(used) if f"word{n}x" not in text] == []
-    assert "#31" in text
+    assert all(number in text for number in ("#31", "#41", "#51"))
