@@ -399,6 +399,31 @@ class TestByCommand:
         assert not story.wanted(MergePull)
         assert "Nobody reviews their own work" in story.said()
 
+    @pytest.mark.parametrize("word", ["/release", "/fail I cannot read it."])
+    def test_a_reviewer_gives_back_its_review_and_not_the_work(self, word: str) -> None:
+        story = reviewing().begun()
+        story.says(word, CLAUDE, "none", family="claude")
+        assert (story.task.status, story.lease.agent) == (Status.REVIEW, "codex")
+        assert story.task.review is None
+        assert story.task.failures == 0
+        assert unfit(story.task, agent("claude", roles=frozenset({"review"})), Role.REVIEW)
+
+    def test_a_reviewer_s_heartbeat_is_its_own(self) -> None:
+        story = reviewing()
+        before = story.lease
+        story.says("/heartbeat", CLAUDE, "none", family="claude")
+        assert story.task.review
+        assert story.task.review.last_sign_at == story.now
+        assert story.lease == before
+
+    def test_a_planner_that_gives_up_is_not_held_against_the_work(self) -> None:
+        story = Story(**PLANNED).ready().assigned("claude", role=Role.PLAN).begun()
+        story.says("/fail I have no idea.", CLAUDE, "none", family="claude")
+        assert story.task.status is Status.READY
+        assert story.task.failures == 0
+        assert story.task.failed_plan
+        assert "I have no idea." in story.task.failed_plan.reason
+
     def test_a_writer_may_approve_by_command(self) -> None:
         story = reviewing().begun()
         story.says("/review approve", BOB)

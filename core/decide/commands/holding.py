@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from core.commands import holds
 from core.decide.agents import show_life, take
-from core.decide.attempts import end_attempt, send_back
+from core.decide.attempts import end_attempt, give_up, send_back
 from core.decide.commands.answers import Refused, Rule, not_yet
 from core.decide.commands.steering import refuse_merged, start_over
 from core.decide.draft import Draft
@@ -19,7 +19,7 @@ from core.events import EventType
 from core.lifecycle import Trigger, allows
 from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import CommandGiven
-from core.task import Feedback, Lease, Status
+from core.task import Feedback, Lease, Role, Status
 from core.texts import handoff
 
 
@@ -44,6 +44,10 @@ def _claim(draft: Draft, signal: CommandGiven) -> str:
 
 def _release(draft: Draft, signal: CommandGiven) -> None:
     task = draft.task
+    if task.review and _lease_meant(draft, signal) is task.review:
+        # The work stays where it is; who gives a review back is not asked for it again.
+        _give_up(draft, task.review, "gave the review back", "")
+        return
     if task.lease is None or not allows(task.status, Trigger.RELEASED):
         raise Refused("Nobody holds this task.")
     refuse_merged(task)
@@ -71,6 +75,15 @@ def _complete(draft: Draft, signal: CommandGiven) -> str | None:
     return f"Everything is in place: #{task.pull.number} can be merged."
 
 
+def _lease_meant(draft: Draft, signal: CommandGiven) -> Lease:
+    """The lease that the command speaks of: the reviewer's where the reviewer says it, else the holder's."""
+    task = draft.task
+    mine = holds(task.lease, signal.actor, signal.family)
+    if task.review and not mine and holds(task.review, signal.actor, signal.family):
+        return task.review
+    return _held(draft)
+
+
 def _held(draft: Draft) -> Lease:
     if draft.task.lease is None:
         raise Refused("Nobody holds this task.")
@@ -78,17 +91,16 @@ def _held(draft: Draft) -> Lease:
 
 
 def _heartbeat(draft: Draft, signal: CommandGiven) -> None:
-    _held(draft)
-    show_life(draft)
+    show_life(draft, _lease_meant(draft, signal))
 
 
 def _progress(draft: Draft, signal: CommandGiven) -> None:
-    _held(draft)
+    lease = _lease_meant(draft, signal)
     text = defuse(one_line(mask_secrets(signal.argument), 300))
     if not text:
         raise Refused("Say how it goes: `/progress half of the tests pass`.")
-    show_life(draft)
-    draft.set(lease=replace(_held(draft), progress=text))
+    show_life(draft, lease)
+    draft.set_lease(draft.task.lease_of(lease.attempt) or lease, progress=text)
 
 
 def _review(draft: Draft, signal: CommandGiven) -> str | None:
@@ -107,18 +119,27 @@ def _review(draft: Draft, signal: CommandGiven) -> str | None:
 
 
 def _fail(draft: Draft, signal: CommandGiven) -> None:
-    lease = _held(draft)
+    lease = _lease_meant(draft, signal)
     if not allows(draft.task.status, Trigger.SENT_BACK):
         raise Refused(f"There is no work to give up: the task is {draft.task.status}.")
     refuse_merged(draft.task)
     reason = defuse(clean(mask_secrets(signal.argument), 1_000)).strip()
     if not reason:
         raise Refused("Say why, so that the next attempt knows: `/fail the API has no such call`.")
+    if lease.role is not Role.IMPLEMENT:
+        _give_up(draft, lease, "gave up", reason)
+        return
     send_back(
         draft,
         Feedback(f"fail:{lease.attempt}", f"{lease.agent} gave up", reason, draft.now),
         blamed=lease.holder_id is None,  # a person owes nothing
     )
+
+
+def _give_up(draft: Draft, lease: Lease, what: str, why: str) -> None:
+    """A planner or a reviewer comes to nothing by its own word: that is never held against the work."""
+    feedback = Feedback(f"fail:{lease.attempt}", f"{lease.agent} {what}", why, draft.now)
+    give_up(draft, lease, feedback, cancel=False, why=why)
 
 
 RULES: Mapping[str, Rule] = {
