@@ -305,8 +305,6 @@ def test_the_hand_off_says_everything_that_the_packet_says(stage: Stage) -> None
     texts: dict[str, Any] = {name: next(words) for name in ("goal", "notes", "estimate")}
     names = ("criteria", "definition_of_done", "required", "preferred", "files")
     lists: dict[str, Any] = {name: [next(words), next(words)] for name in names}
-    built_on = {name: next(words) for name in ("reference", "state", "title", "merge_sha")}
-    lists["dependencies"] = [{**built_on, "pull_request": 30, "files": [next(words), next(words)]}]
     packet = packet_of(
         **texts,
         **lists,
