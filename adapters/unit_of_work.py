@@ -136,6 +136,8 @@ class UnitOfWork:
             case "history":
                 trail = await store.last_events(self.connection, self.repository.id, number, HISTORY_LINES + 1)
                 found["trail"] = tuple(trail)
+            case "agents":
+                found["measures"] = await measures.of_team(self.connection, self.repository.id, self.now)
             case "next":
                 ready = await store.tasks_with_status(self.connection, self.repository.id, [Status.READY])
                 found["queue"] = tuple(await self._queue(ready))

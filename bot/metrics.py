@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents as kept
-from adapters.database import repositories
+from adapters.database import measures, repositories
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.roster import roster
@@ -20,12 +20,21 @@ from core.agent_state import AgentState
 from core.circuit import CircuitState
 from core.effects import Effect, StartAgent
 from core.events import EventType
+from core.measures import Measures
 from core.task import Status
 
 MEMORY_LIMIT_MB = 512  # what the service has to stay below
 # Milliseconds; the target for the 95th percentile is 1,000, the limit 5,000.
 LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
 FAILOVER_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)  # seconds; the target is 5, the limit 10
+_MEASURES = {  # of the latest attempts of each agent; one of which nothing is known has none
+    "attempts": "Attempts that have ended, of the latest",
+    "error_rate": "Share of these that count against the agent, 0 to 1",
+    "first_pass_rate": "Share of the attempts with checks whose first checks passed, 0 to 1",
+    "rework": "Attempts for each one that was merged",
+    "completion_seconds_median": "From hand-over to pull request",
+    "completion_seconds_p90": "From hand-over to pull request, nine of ten",
+}
 WINDOW = 1000  # assignments that the percentile looks back on
 
 
@@ -74,6 +83,10 @@ class Metrics:
             ["circuit"],
             registry=self.registry,
         )
+        self.measures = {
+            name: Gauge(f"agent_{name}", text, ["repository", "agent"], registry=self.registry)
+            for name, text in _MEASURES.items()
+        }
         self.calls = Counter(
             "github_calls", "Calls to GitHub by operation and status", ["operation", "status"], registry=self.registry
         )
@@ -187,7 +200,13 @@ class Metrics:
 
     async def _read_agents(self, connection: AsyncConnection, now: datetime) -> None:
         self.states.clear()
+        for gauge in self.measures.values():
+            gauge.clear()
+        found = await measures.of_all(connection, now)
         for row in await repositories.configured(connection):
+            for name in row.config.agents if row.config else ():
+                if figures := found.get((row.id, name)):
+                    self._show(row.full_name, name, figures)
             counts = dict.fromkeys(AgentState, 0)
             for agent in await roster(connection, row, now):
                 counts[agent.condition.state] += 1
@@ -196,3 +215,16 @@ class Metrics:
         self.circuits.clear()
         for name, circuit in (await kept.circuits(connection)).items():
             self.circuits.labels(name).set(circuit.state(now) is CircuitState.OPEN)
+
+    def _show(self, repository: str, agent: str, figures: Measures) -> None:
+        values = {
+            "attempts": figures.attempts,
+            "error_rate": figures.error_rate,
+            "first_pass_rate": figures.first_pass,
+            "rework": figures.rework,
+            "completion_seconds_median": None if figures.median is None else figures.median.total_seconds(),
+            "completion_seconds_p90": None if figures.p90 is None else figures.p90.total_seconds(),
+        }
+        for name, value in values.items():
+            if value is not None:
+                self.measures[name].labels(repository, agent).set(value)

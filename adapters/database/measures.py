@@ -55,12 +55,10 @@ async def of_agents(connection: AsyncConnection, repository_id: int, now: dateti
     return {name: measure(own) for name, own in rows.items()}
 
 
-async def of_capabilities(
-    connection: AsyncConnection, repository_id: int, now: datetime
-) -> dict[str, dict[str, Measures]]:
-    """The figures of each agent that was at work lately, for each capability that its tasks asked for."""
+async def of_team(connection: AsyncConnection, repository_id: int, now: datetime) -> dict[str, dict[str, Measures]]:
+    """The figures of each agent that was at work lately: under `""` of all, and for each capability asked for."""
     rows = by_agent(await rows_of(connection, repository_id, now))
-    return {name: by_capability(own) for name, own in rows.items()}
+    return {name: {"": measure(own), **by_capability(own)} for name, own in rows.items()}
 
 
 async def of_all(connection: AsyncConnection, now: datetime) -> dict[tuple[int, str], Measures]:

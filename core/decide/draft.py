@@ -21,6 +21,7 @@ from core.events import Event, EventType
 from core.handoff import BuiltOn
 from core.labels import labels_of, right
 from core.lifecycle import Trigger, move
+from core.measures import Measures
 from core.queue import place_in_queue
 from core.readiness import Surroundings
 from core.task import Flag, Lease, Pull, Role, Task
@@ -42,6 +43,7 @@ class Context:
     since: datetime | None = None  # when the news that led here reached us
     builds_on: tuple[BuiltOn, ...] = ()  # what is known of the task's dependencies, for its packet
     team: Team = field(default_factory=Team)  # the agents as the files and people have them
+    measures: Mapping[str, Mapping[str, Measures]] = field(default_factory=dict)  # by agent, then capability; "": all
     in_hand: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
     in_error: frozenset[str] = frozenset()  # agents that failed and have shown no life since
     trail: tuple[Event, ...] = ()  # the end of the task's audit trail, for `/history`

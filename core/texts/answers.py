@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.events import Event
+from core.measures import Measures
 from core.texts.rendering import render
 
 
@@ -26,6 +27,7 @@ class TeamRow:
     at: datetime | None = None
     changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
     problem: str | None = None  # why a change does not count
+    measures: Mapping[str, Measures] = field(default_factory=dict)  # of its latest attempts: `""` all, by capability
 
 
 def team_text(rows: Sequence[TeamRow]) -> str:

@@ -16,6 +16,11 @@ from core.sanitise import defuse, fence, one_line
 COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
 
 
+def share(part: float | None) -> str:
+    """A share of 0…1 in percent, or a dash where nothing is known."""
+    return "\u2013" if part is None else f"{part:.0%}"
+
+
 def spoken(duration: timedelta) -> str:
     """A duration as people say it: `90 s`, `10 min`, `2 h`, `1 h 30 min`."""
     seconds = int(duration.total_seconds())
@@ -68,6 +73,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     )
     environment.filters |= {
         "moment": _moment,
+        "share": share,
         "spoken": spoken,
         "cell": _cell,
         "defuse": defuse,

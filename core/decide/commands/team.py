@@ -105,6 +105,7 @@ def team_rows(context: Context) -> list[TeamRow]:
                 at=change.at if change else None,
                 changes=tuple((key, _shown(value), _shown(listed.get(key))) for key, value in overs.items()),
                 problem=team.problem(name),
+                measures=context.measures.get(name, {}),
             )
         )
     return rows
