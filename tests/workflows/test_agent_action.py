@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -246,6 +247,16 @@ def test_heartbeats_go_on_until_the_task_is_somebody_else_s(stage: Stage) -> Non
     assert len(stage.api.beats) >= 3
     assert stage.api.beats[0] == {"repository": "acme/shop", "task": 12, "attempt": 2, "agent": "codex"}
     assert ("POST", "/internal/agent/heartbeat", "a-token") in stage.api.requests
+
+
+def test_heartbeats_end_when_nobody_is_there() -> None:
+    """A loop that outlives its job must not go on for hours."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: whoever calls is refused
+        command = [sys.executable, "-B", str(ACTION / "heartbeat.py"), "loop"]
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        environment = {**os.environ, **BEAT, "ORCHESTRATOR_URL": address, "GITHUB_REPOSITORY": "acme/shop"}
+        assert subprocess.run(command, env=environment, timeout=60, check=False).returncode == 0
 
 
 def test_heartbeats_that_are_refused_do_not_fail_the_run(stage: Stage) -> None:

@@ -1,7 +1,8 @@
 """Tell the orchestrator, every two minutes and in the background, that the agent's run is at work.
 
 The first heartbeat is sent at once and its answer shown; nothing here ever fails the run. The loop ends when the
-orchestrator says that the task is no longer this agent's, and at the latest with the job.
+orchestrator says that the task is no longer this agent's, when nobody has answered for long, and at the latest with the
+job.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from http.client import HTTPException
 from runner import TIMEOUT, _NoRedirect, run, say, setting
 
 PATH = "/internal/agent/heartbeat"
+UNANSWERED = 30  # in a row: an hour of silence, after which the task is long with somebody else
 LONGEST = 8 * 3600  # seconds; a job of GitHub's own runners may take six hours
 
 
@@ -53,13 +55,16 @@ def is_final(status: int) -> bool:
 
 
 def loop() -> None:
-    """Go on until a clear no."""
+    """Go on until a clear no, or until nobody is there any more."""
     pause = float(os.environ.get("HEARTBEAT_SECONDS", "120"))
     end = time.monotonic() + LONGEST
-    while time.monotonic() < end:
+    unanswered = 0
+    while time.monotonic() < end and unanswered < UNANSWERED:
         time.sleep(pause)
-        if is_final(beat()[0]):
+        status, _ = beat()
+        if is_final(status):
             return
+        unanswered = 0 if status else unanswered + 1
 
 
 def main() -> None:
