@@ -11,6 +11,7 @@ from adapters.github import GitHub
 from adapters.github.errors import Forbidden, GitHubError, Gone, NotFound
 from adapters.github.models import Issue, User
 from adapters.pull_facts import actor
+from config.identities import workers
 from core.commands import ROLES, at_least
 from core.dependencies import Need, Source
 from core.intake import Dependency, Intake
@@ -32,6 +33,16 @@ def issue_facts(issue: Issue) -> IssueFacts:
         created_at=issue.created_at,
         updated_at=issue.updated_at,
     )
+
+
+def workers_of(repository: RepositoryRow, user: User | None, branch: str = "") -> tuple[str, ...] | None:
+    """The agents that act by this account, those that were removed and finish what they have among them.
+
+    See `config.identities.workers`; this is the one place that says which agent somebody on GitHub is.
+    """
+    if user is None:
+        return None
+    return workers(repository.team.known, user.id, is_bot=user.type == "Bot", branch=branch)
 
 
 async def role_of(github: GitHub, repo: str, user: User | None) -> str:

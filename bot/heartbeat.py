@@ -149,7 +149,7 @@ class HeartbeatEndpoint:
             if task is None or task.withdrawn:
                 raise Refused(404, f"#{told.task} is no task in {told.repository}")
             lease = task.lease_of(told.attempt)
-            if lease and lease.agent == told.agent:
+            if lease and lease.worker == told.agent:
                 for pull in pulls:
                     await unit.apply(told.task, pull)
             decision = await unit.apply(told.task, self._signal(row, told))

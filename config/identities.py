@@ -98,11 +98,11 @@ def account_of(name: str, spec: AgentBase) -> int | None:
     return load_identities()[family].id if family else None
 
 
-def workers(agents: Mapping[str, AgentBase], user_id: int, *, is_bot: bool, branch: str) -> tuple[str, ...] | None:
-    """The agents of a configuration whose work this can be: what `user_id` did on `branch`.
+def workers(agents: Mapping[str, AgentBase], user_id: int, *, is_bot: bool, branch: str = "") -> tuple[str, ...] | None:
+    """Which agents of a configuration this can be: whoever, as `user_id`, spoke, or did something on `branch`.
 
-    None when it is the work of no agent's account; empty when it is, but of none that is configured. A bot whose id the
-    table does not have is known by its branch; a person never is, because anybody may name a branch.
+    None when it is no agent's account; empty when it is one, but of none that is configured. A bot whose id the table
+    does not have is known by its branch; a person never is, because anybody may name a branch. Logins never count.
     """
     named = tuple(name for name, spec in agents.items() if spec.account == user_id)
     if named:

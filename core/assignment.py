@@ -71,8 +71,8 @@ def unfit(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
 def _authors(task: Task) -> frozenset[str]:
     """Who worked on the pull request: its holder, and whoever had it before."""
     number = task.pull.number if task.pull else None
-    earlier = {a.agent for a in task.work if a.pull is not None and a.pull == number}
-    return frozenset(earlier | ({task.lease.agent} if task.lease else set()))
+    earlier = [a.worker for a in task.work if a.pull is not None and a.pull == number]
+    return frozenset(filter(None, (*earlier, task.lease.worker if task.lease else None)))
 
 
 def _reviewed_in_vain(task: Task, name: str) -> str | None:
@@ -99,7 +99,7 @@ def failed_before(task: Task, name: str) -> str | None:
     """After two failed attempts in a row, or one that ended in silence, another agent is to get the task."""
     in_a_row = 0
     for attempt in reversed(task.work):
-        if attempt.agent != name:
+        if attempt.worker != name:
             break
         if attempt.outcome == "silent":
             return f"fell silent on attempt {attempt.number}"
@@ -114,7 +114,7 @@ def exclusions(task: Task, agents: Sequence[Agent], role: Role = Role.IMPLEMENT)
     better the same agent than nobody.
     """
     never = {agent.name: unfit(task, agent, role) for agent in agents}
-    names = {attempt.agent for attempt in task.work} if role is Role.IMPLEMENT else ()
+    names = {attempt.worker for attempt in task.work if attempt.worker} if role is Role.IMPLEMENT else ()
     failed = {name: why for name in names if (why := failed_before(task, name))}
     fresh = {a.name for a in agents if not (never[a.name] or a.unavailable or a.name in failed)}
     return {a.name: never[a.name] or (failed.get(a.name) if fresh - {a.name} else None) or busy(a) for a in agents}
@@ -287,8 +287,8 @@ class Round:
 
 def _alike(task: Task, role: Role) -> object:
     """All of a task that `exclusions` looks at: two tasks with the same are refused by the same agents."""
-    history = tuple((a.number, a.agent, a.role, a.outcome, a.blamed, a.pull) for a in task.counted)
-    under_review = (task.pull and task.pull.number, task.lease and task.lease.agent) if role is Role.REVIEW else None
+    history = tuple((a.number, a.worker, a.role, a.outcome, a.blamed, a.pull) for a in task.counted)
+    under_review = (task.pull and task.pull.number, task.lease and task.lease.worker) if role is Role.REVIEW else None
     return role, task.required, history, under_review
 
 

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from config.identities import is_of_family
 from core.task import Actor, Lease, Task
 
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")  # GitHub's, weakest first
@@ -160,23 +159,24 @@ def at_least(role: str, required: str) -> bool:
     return required == "none" or (role in ROLES and ROLES.index(role) >= ROLES.index(required))
 
 
-def holds(lease: Lease | None, actor: Actor, family: str | None) -> bool:
-    """Whether the lease is this actor's: of the person who claimed, or of an agent of the account's `family`."""
+def holds(lease: Lease | None, actor: Actor, workers: Collection[str] | None) -> bool:
+    """Whether the lease is this actor's: of the person who claimed, or of one of the agents that act by the account."""
     if lease is None:
         return False
-    return (
-        lease.holder_id == actor.id
-        if lease.holder_id is not None
-        else bool(family and is_of_family(lease.agent, family))
-    )
+    return lease.holder_id == actor.id if lease.worker is None else lease.worker in (workers or ())
 
 
 def refusal(
-    command: Command, actor: Actor, role: str, task: Task | None, family: str | None = None, argument: str = ""
+    command: Command,
+    actor: Actor,
+    role: str,
+    task: Task | None,
+    workers: Collection[str] | None = None,
+    argument: str = "",
 ) -> str | None:
-    """Why this actor may not use the command now, or None. `family` names the agents that act by this account."""
+    """Why this actor may not use the command now, or None. `workers` are the agents that act by this account."""
     called, use = command.use(argument)
-    held = task is not None and (holds(task.lease, actor, family) or holds(task.review, actor, family))
+    held = task is not None and (holds(task.lease, actor, workers) or holds(task.review, actor, workers))
     if at_least(role, use.role) or (use.holder_too and held):
         return None
     who = f"{use.role} access" + (", or whoever holds the task" if use.holder_too else "")

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.classify import plan
-from core.task import Attempt, Feedback, Lease, Pull, Role, Task
+from core.feedback import Feedback
+from core.task import Attempt, Lease, Pull, Role, Task
 
 VERSION = 1
 

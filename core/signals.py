@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from core.dependencies import Need
+from core.feedback import FailedCheck
 from core.intake import Intake, fingerprint, parse
-from core.task import Actor, ChecksState, Choice, FailedCheck, Patience, SessionState
+from core.task import Actor, ChecksState, Choice, Patience, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class ReviewSeen:
     can_write: bool
     state: str  # approved | changes_requested | commented | dismissed
     body: str
-    family: str | None = None  # of the agents that act by this account (`config.identities`)
+    workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account reviewed
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ class CommandGiven:
     permission: str  # none | read | triage | write | maintain | admin
     key: str  # of the comment and line: the answer is written once
     comment_id: int | None = None
-    family: str | None = None  # of the agents that act by this account (`config.identities`)
+    workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account said it
 
 
 Signal = (

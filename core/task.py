@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from core.feedback import Feedback
 from core.hold import Hold
 from core.intake import Intake
 
@@ -133,17 +134,10 @@ class Lease:
         """The last sign of life, or the hand-over if there was none yet."""
         return self.last_sign_at or self.acknowledged_at or self.since
 
-
-@dataclass(frozen=True, slots=True)
-class FailedCheck:
-    """One check that failed on a commit, with what an agent needs to mend it."""
-
-    name: str
-    url: str
-    step: str | None = None
-    first_error: str | None = None
-    failing_tests: tuple[str, ...] = ()
-    log_tail: str = ""
+    @property
+    def worker(self) -> str | None:
+        """The agent that has it; None of a person, whose login may be the name of an agent."""
+        return self.agent if self.holder_id is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +180,6 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
-class Feedback:
-    """Why an attempt did not succeed, in the words that the next one gets."""
-
-    key: str  # makes the comment appear once: `ci:<sha>`, `review:<id>`, `agent:<attempt>`, …
-    title: str
-    details: str  # Markdown, already cleaned, masked and bounded
-    at: datetime
-    sha: str | None = None  # the commit that was found wanting
-    failed_checks: tuple[FailedCheck, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Attempt:
     """One finished attempt."""
 
@@ -213,6 +195,12 @@ class Attempt:
     head_sha: str | None = None
     feedback: Feedback | None = None
     role: Role = Role.IMPLEMENT
+    by_person: bool = False
+
+    @property
+    def worker(self) -> str | None:
+        """The agent whose attempt it was; None of a person, whose login may be the name of an agent."""
+        return None if self.by_person else self.agent
 
 
 @dataclass(frozen=True, slots=True)

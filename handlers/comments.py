@@ -8,7 +8,6 @@ from adapters.database import store
 from adapters.database.inbox import mark_delivery
 from adapters.github.models import Comment, Issue, User
 from adapters.pull_facts import actor
-from config.identities import family_of_account
 from core.command_parser import ParsedCommand, new_commands, parse_commands
 from core.commands import COMMANDS, WHOLE
 from core.effects import Comment as WriteComment
@@ -63,7 +62,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
                     permission=role,
                     key=f"{said.id}:{command.key}",
                     comment_id=said.id,
-                    family=family_of_account(who.id),
+                    workers=gather.workers_of(repository, who),
                 ),
             )
         # In the same transaction: of all news a command is the one that must not be taken in twice.

@@ -8,7 +8,7 @@ from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import PullRequest, User
 from adapters.pull_facts import pull_facts
-from config.identities import issue_in_branch, workers
+from config.identities import issue_in_branch
 from core.links import closing_references, parse_branch
 from core.signals import AgentSeen, PullSeen
 from core.task import SessionState, Status
@@ -55,7 +55,7 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
         attempt,
         author_can_write=trusted,
         closed_by_us=delivery.action == "closed" and await desk.is_us(repository, sender),
-        workers=workers_on(repository, told),
+        workers=gather.workers_of(repository, told.user, told.head.ref),
     )
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         task = (await unit.apply(number, signal)).task
@@ -63,14 +63,6 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
         if delivery.action == "review_requested" and signal.workers and carries and task and task.lease:
             # So an agent says that it has ended, which may not take the draft mark off itself.
             await unit.apply(number, AgentSeen(task.lease.attempt, SessionState.DELIVERED, told.updated_at))
-
-
-def workers_on(repository: RepositoryRow, told: PullRequest) -> tuple[str, ...] | None:
-    """The agents of the configuration whose account opened a pull request; None where it is no agent's."""
-    if told.user is None or repository.config is None:
-        return None
-    agents = repository.config.agents
-    return workers(agents, told.user.id, is_bot=told.user.type == "Bot", branch=told.head.ref)
 
 
 async def _author_can_write(desk: Desk, repository: RepositoryRow, told: PullRequest) -> bool:
@@ -97,10 +89,10 @@ async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> i
         for number in named:
             if await store.task(connection, repository.id, number):
                 return number
-        agents = workers_on(repository, told)
+        agents = gather.workers_of(repository, told.user, told.head.ref)
         if not agents:
             return None
         at_work = await store.tasks_with_status(connection, repository.id, [Status.IN_PROGRESS])
     # An agent that works in its own way names neither; where it holds just one task, that is the one.
-    held = [t.number for t in at_work if t.pull is None and t.lease and t.lease.agent in agents]
+    held = [t.number for t in at_work if t.pull is None and t.lease and t.lease.worker in agents]
     return held[0] if len(held) == 1 else None

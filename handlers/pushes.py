@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
+from adapters import gather
 from adapters.configuration import read_configuration
 from adapters.database import store
 from adapters.github.models import User
-from config.agent_kinds import AgentBase
-from config.identities import issue_in_branch, workers
+from config.identities import issue_in_branch
 from config.repository import CONFIG_PATH
 from core.links import parse_branch
 from core.signals import AgentSeen, BaseMoved
@@ -34,25 +34,23 @@ async def push(delivery: Delivery, desk: Desk) -> None:
             number, attempt = ours
             await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at))
         in_flight = await store.tasks_with_status(unit.connection, repository.id, [Status.IN_PROGRESS, Status.REVIEW])
-        if not ours and (task := _at_work(in_flight, repository.config.agents, branch, delivery)):
+        pushed_by = gather.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
+        if not ours and (task := _at_work(in_flight, pushed_by, branch)):
             await unit.apply(task.number, AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at))
         for task in in_flight:
             if task.pull and task.pull.base == branch:
                 await unit.apply(task.number, BaseMoved(branch, str(delivery.payload["after"])))
 
 
-def _at_work(tasks: Sequence[Task], agents: Mapping[str, AgentBase], branch: str, delivery: Delivery) -> Task | None:
+def _at_work(tasks: Sequence[Task], pushed_by: Collection[str], branch: str) -> Task | None:
     """The task on which an agent works that pushed to a branch of its own; None where that is not plain."""
-    sender = User.model_validate(delivery.payload["sender"])
-    pushed_by = workers(agents, sender.id, is_bot=sender.type == "Bot", branch=branch) or ()
     named = issue_in_branch(branch)
     held = [
         task
         for task in tasks
         if task.status is Status.IN_PROGRESS
         and task.lease
-        and task.lease.holder_id is None
-        and task.lease.agent in pushed_by
+        and task.lease.worker in pushed_by
         and (task.pull is None or task.pull.branch == branch)
         and named in (None, task.number)
     ]

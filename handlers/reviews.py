@@ -6,7 +6,6 @@ from adapters import gather
 from adapters.database import store
 from adapters.github.models import PullRequest, Review
 from adapters.pull_facts import actor
-from config.identities import family_of_account
 from core.signals import ReviewSeen
 from handlers.desk import Delivery, Desk
 
@@ -32,7 +31,7 @@ async def review(delivery: Delivery, desk: Desk) -> None:
         can_write=await gather.can_write(desk.github(repository), repository.full_name, told.user),
         state="dismissed" if delivery.action == "dismissed" else told.state.lower(),
         body=told.body or "",
-        family=family_of_account(told.user.id) if told.user else None,
+        workers=gather.workers_of(repository, told.user),
     )
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         await unit.apply(number, signal)

@@ -22,6 +22,7 @@ from core.decide import Context, Decision, decide
 from core.dependencies import Need
 from core.effects import Comment, Effect, StartAgent
 from core.events import Event, EventType
+from core.feedback import FailedCheck
 from core.handoff import BuiltOn
 from core.labels import labels_of
 from core.readiness import Surroundings
@@ -44,7 +45,7 @@ from core.signals import (
     Signal,
     read_issue,
 )
-from core.task import Actor, ChecksState, Choice, FailedCheck, Lease, Pull, Role, Status, Task
+from core.task import Actor, ChecksState, Choice, Lease, Pull, Role, Status, Task
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NO_SERVICES = Services(cast(aiohttp.ClientSession, None), {})  # for adapters that talk to GitHub alone

@@ -56,7 +56,7 @@ async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> N
     values = {
         "status": task.status.value,
         "priority": task.priority.value,
-        "agent": task.lease.agent if task.lease else None,
+        "agent": task.lease.worker if task.lease else None,
         "attempt": task.attempt,
         "fingerprint": task.fingerprint,
         "withdrawn": task.withdrawn,

@@ -9,9 +9,10 @@ from adapters.github.client import GitHub
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import CheckRun, CombinedStatus
 from core.failure_log import excerpt
+from core.feedback import FailedCheck
 from core.sanitise import one_line
 from core.signals import ChecksSeen
-from core.task import ChecksState, FailedCheck
+from core.task import ChecksState
 
 # GitHub's conclusions, told apart by what they mean for the commit. `action_required` is a run that waits for a
 # person's approval and `stale` one that GitHub gave up waiting for: neither is the commit's failure.

@@ -14,10 +14,11 @@ from core.decide.leases import grant, lost_at, seal
 from core.decide.readying import settle
 from core.effects import MarkReady, StartAgent
 from core.events import EventType
+from core.feedback import Feedback
 from core.lifecycle import Trigger, allows
 from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned
-from core.task import Actor, Choice, Feedback, Flag, Lease, Patience, Role, SessionState, Status
+from core.task import Actor, Choice, Flag, Lease, Patience, Role, SessionState, Status
 
 COOL_DOWN = timedelta(minutes=15)  # for an agent that takes no work and does not say for how long; doubled each time
 LONGEST_COOLING = timedelta(hours=12)  # whatever a service says, it is asked again twice a day
@@ -124,7 +125,7 @@ def cool_down(draft: Draft, lease: Lease, reason: str, *, until: datetime | None
 def seen(draft: Draft, signal: AgentSeen) -> None:
     """News of the agent's work on an attempt."""
     lease = draft.task.lease_of(signal.attempt)
-    holder = lease.agent if lease and lease.holder_id is None else None
+    holder = lease.worker if lease else None
     if lease is None or signal.agent not in (None, holder):
         if not (signal.state.ended and _has_delivered(draft, signal.attempt)):
             late(draft, signal.attempt, by=signal.agent, session=signal.session, state=signal.state)

@@ -7,9 +7,10 @@ from core.decide.draft import Draft
 from core.decide.readying import settle
 from core.effects import CancelAgent, Comment
 from core.events import EventType
+from core.feedback import Feedback
 from core.lifecycle import Trigger
 from core.sanitise import defuse, one_line
-from core.task import Attempt, Feedback, Flag, Lease, Role, Status
+from core.task import Attempt, Flag, Lease, Role, Status
 from core.texts import escalation, feedback_comment
 
 
@@ -44,6 +45,7 @@ def end_attempt(
         head_sha=pull.head_sha if pull else None,
         feedback=feedback,
         role=lease.role if lease else Role.IMPLEMENT,
+        by_person=lease.holder_id is not None if lease else not (pull and pull.author.is_bot),
     )
     if cancel and lease and lease.holder_id is None and task.status is Status.IN_PROGRESS:
         draft.want(CancelAgent(task.number, lease.attempt, lease.agent, lease.session))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from core.decide.attempts import send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
+from core.feedback import Feedback
 from core.sanitise import one_line
 from core.signals import ChecksSeen
-from core.task import ChecksState, Feedback, Status
+from core.task import ChecksState, Status
 from core.texts import failed_check_details
 
 

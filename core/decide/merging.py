@@ -7,9 +7,10 @@ from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate, say_done
 from core.effects import CheckRun, TryMerge
 from core.events import EventType
+from core.feedback import Feedback
 from core.sanitise import defuse, mask_secrets, one_line
 from core.signals import BaseMoved, MergeRefused, MergeTried
-from core.task import Feedback, Flag, Pull, Status
+from core.task import Flag, Pull, Status
 from core.texts import CONFLICT_CHECK, conflict_check, conflict_details
 
 

@@ -11,9 +11,10 @@ from core.decide.draft import Draft
 from core.decide.finish import evaluate
 from core.effects import ClosePull, Comment, ReadChecks, TryMerge
 from core.events import EventType
+from core.feedback import Feedback
 from core.lifecycle import Trigger, allows
 from core.signals import PullFacts, PullSeen
-from core.task import ChecksState, Feedback, Flag, Pull, Role, Status
+from core.task import ChecksState, Flag, Pull, Role, Status
 from core.texts import not_theirs
 
 
@@ -67,7 +68,7 @@ def _may_link(draft: Draft, signal: PullSeen) -> bool:
 
 def _holds(draft: Draft, agents: tuple[str, ...]) -> bool:
     lease = draft.task.lease
-    return lease is not None and lease.holder_id is None and lease.agent in agents
+    return lease is not None and lease.worker in agents
 
 
 def _carry(draft: Draft, facts: PullFacts) -> None:

@@ -15,9 +15,10 @@ from core.decide.leases import grant, lost_at, seal
 from core.done import wants_reviewer
 from core.effects import StartAgent
 from core.events import EventType
+from core.feedback import Feedback
 from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import Assigned, VerdictDelivered
-from core.task import Approval, Feedback, Flag, Role
+from core.task import Approval, Flag, Role
 
 BODY_LIMIT = 20_000  # characters of a review that travel to the next attempt; a comment holds 65,536
 

@@ -9,8 +9,9 @@ from core.decide.attempts import send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
 from core.events import EventType
+from core.feedback import Feedback
 from core.signals import ReviewSeen, VerdictDelivered
-from core.task import Actor, Approval, Feedback, Flag, Lease, Pull, Status
+from core.task import Actor, Approval, Flag, Lease, Pull, Status
 
 
 def seen(draft: Draft, signal: ReviewSeen) -> None:
@@ -24,7 +25,7 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
     if signal.reviewer.id == pull.author.id:
         return  # nobody approves their own work; GitHub refuses it too
     asked = draft.task.review
-    if asked and holds(asked, signal.reviewer, signal.family):
+    if asked and holds(asked, signal.reviewer, signal.workers):
         _by_the_agent(draft, signal, asked, pull)
         return
     if not signal.can_write:

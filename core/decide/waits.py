@@ -10,8 +10,9 @@ from core.decide.attempts import give_up
 from core.decide.draft import Draft
 from core.decide.pulls import look_at
 from core.effects import PollAgent, ReadChecks
+from core.feedback import Feedback
 from core.signals import DeadlineDue
-from core.task import ChecksState, Feedback, Flag, Lease
+from core.task import ChecksState, Flag, Lease
 from core.texts import spoken
 
 

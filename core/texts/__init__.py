@@ -17,9 +17,10 @@ from core.commands import COMMANDS
 from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps
 from core.effects import Annotation
+from core.feedback import FailedCheck, Feedback
 from core.sanitise import defuse
 from core.signals import MergeTried
-from core.task import FailedCheck, Feedback, Flag, Pull, Status, Task
+from core.task import Flag, Pull, Status, Task
 from core.texts.rendering import COMMENT_LIMIT as COMMENT_LIMIT
 from core.texts.rendering import render, unbounded
 from core.texts.rendering import spoken as spoken

@@ -63,6 +63,13 @@ async def test_the_head_is_in_the_order_of_the_queue(connection: Any) -> None:
     assert await numbers(connection, limit=5, passed=set(expected[:3])) == expected[3:8]
 
 
+async def test_what_a_person_claimed_is_not_in_the_hands_of_the_agent_of_that_name(connection: Any) -> None:
+    lease = Lease("codex", 1, "task/1-1", NOW)
+    at_work = {"status": Status.IN_PROGRESS, "attempt": 1}
+    await save(connection, task(1, lease=replace(lease, holder_id=77), **at_work), task(2, lease=lease, **at_work))
+    assert await store.holdings(connection, REPOSITORY) == {"codex": 1}
+
+
 async def test_only_what_can_be_handed_out_is_in_the_line(connection: Any) -> None:
     await save(
         connection,

@@ -252,20 +252,20 @@ class TestReviewing:
     @pytest.mark.parametrize(("state", "status"), [("approved", Status.REVIEW), ("changes_requested", Status.READY)])
     def test_the_agent_s_own_account_speaks_for_it(self, state: str, status: Status) -> None:
         story = reviewing().begun()
-        story.reviewed(state, CLAUDE, can_write=False, family="claude", text="Hm.")
+        story.reviewed(state, CLAUDE, can_write=False, workers=("claude",), text="Hm.")
         assert story.task.status is status
         assert bool(story.wanted(MergePull)) is (state == "approved")
         assert story.task.review is None
 
     def test_what_it_only_comments_is_a_sign_of_life(self) -> None:
         story = reviewing()
-        story.reviewed("commented", CLAUDE, can_write=False, family="claude")
+        story.reviewed("commented", CLAUDE, can_write=False, workers=("claude",))
         assert story.task.review
         assert story.task.review.acknowledged_at == story.now
 
     def test_its_review_of_another_commit_is_recorded(self) -> None:
         story = reviewing()
-        story.reviewed("approved", CLAUDE, can_write=False, family="claude", sha=SHA2)
+        story.reviewed("approved", CLAUDE, can_write=False, workers=("claude",), sha=SHA2)
         assert story.told(EventType.LATE_RESULT)
         assert not story.wanted(MergePull)
 
@@ -359,14 +359,14 @@ def test_after_two_failed_fixes_another_agent_although_others_planned_and_review
 class TestByCommand:
     def test_the_planner_s_account_gives_its_plan_in_a_comment(self) -> None:
         story = Story(**PLANNED).ready().assigned("claude", role=Role.PLAN).begun()
-        story.says("/plan First this.\n\nThen that.", CLAUDE, "none", family="claude")
+        story.says("/plan First this.\n\nThen that.", CLAUDE, "none", workers=("claude",))
         assert story.task.plan
         assert (story.task.plan.text, story.task.plan.agent) == ("First this.\n\nThen that.", "claude")
         assert story.task.status is Status.READY
 
     def test_another_agent_s_account_is_refused(self) -> None:
         story = planning().begun()
-        story.says("/plan Mine is better.", CLAUDE, "none", family="claude")
+        story.says("/plan Mine is better.", CLAUDE, "none", workers=("claude",))
         assert story.task.plan is None
         assert "counts only from whoever holds it" in story.said()
         assert story.told(EventType.LATE_RESULT)
@@ -385,7 +385,7 @@ class TestByCommand:
     @pytest.mark.parametrize(("word", "status"), [("approve", Status.REVIEW), ("changes", Status.READY)])
     def test_the_reviewer_s_account_says_its_verdict(self, word: str, status: Status) -> None:
         story = reviewing().begun()
-        story.says(f"/review {word} Hm.\nMore.", CLAUDE, "none", family="claude")
+        story.says(f"/review {word} Hm.\nMore.", CLAUDE, "none", workers=("claude",))
         assert story.task.status is status
         assert story.task.review is None
         assert bool(story.wanted(MergePull)) is (word == "approve")
@@ -402,7 +402,7 @@ class TestByCommand:
     @pytest.mark.parametrize("word", ["/release", "/fail I cannot read it."])
     def test_a_reviewer_gives_back_its_review_and_not_the_work(self, word: str) -> None:
         story = reviewing().begun()
-        story.says(word, CLAUDE, "none", family="claude")
+        story.says(word, CLAUDE, "none", workers=("claude",))
         assert (story.task.status, story.lease.agent) == (Status.REVIEW, "codex")
         assert story.task.review is None
         assert story.task.failures == 0
@@ -411,14 +411,14 @@ class TestByCommand:
     def test_a_reviewer_s_heartbeat_is_its_own(self) -> None:
         story = reviewing()
         before = story.lease
-        story.says("/heartbeat", CLAUDE, "none", family="claude")
+        story.says("/heartbeat", CLAUDE, "none", workers=("claude",))
         assert story.task.review
         assert story.task.review.last_sign_at == story.now
         assert story.lease == before
 
     def test_a_planner_that_gives_up_is_not_held_against_the_work(self) -> None:
         story = Story(**PLANNED).ready().assigned("claude", role=Role.PLAN).begun()
-        story.says("/fail I have no idea.", CLAUDE, "none", family="claude")
+        story.says("/fail I have no idea.", CLAUDE, "none", workers=("claude",))
         assert story.task.status is Status.READY
         assert story.task.failures == 0
         assert story.task.failed_plan

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import yaml
+
 from config.identities import load_identities
 from sandbox import comments
 from sandbox.agents import Stalls, WritesFiles
 from sandbox.world import Issue, User
-from tests.scenarios.shop import body
+from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
@@ -24,11 +26,15 @@ async def speaks(world: World, issue: Issue, text: str, bot: User) -> None:
 
 
 async def test_agents_speak_by_their_accounts(world: World) -> None:
-    """Whoever holds the task is heard; of another's work nothing counts, and it is written down."""
+    """Whoever holds the task is heard; of another's work nothing counts, and it is written down.
+
+    One of them by the account that its configuration names, the other by our table; a person's login says nothing.
+    """
+    team = yaml.safe_load(config())["agents"]
+    await world.configures(config(agents={**team, "claude": {**team["claude"], "account": 555}}))
     world.agent("claude", Stalls())
     world.agent("codex", WritesFiles(TAX))
-    accounts = {family: one.id for family, one in load_identities().items()}
-    me, other = (world.hub.bot(f"{name}[bot]", number=accounts[name]) for name in ("claude", "codex"))
+    me, other = world.hub.bot("helper[bot]", number=555), world.hub.bot("x", number=load_identities()["codex"].id)
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert "agent:claude" in issue.label_names
     world.written()
@@ -44,6 +50,8 @@ async def test_agents_speak_by_their_accounts(world: World) -> None:
         "#1 comment: The task is `claude`'s now (attempt 1); `/fail` counts only from whoever holds it.",
     ]
     assert (await world.events(issue))[-1] == "late_result"
+    await world.says(issue, "/fail I say so", by=world.person("claude", "read"))
+    assert "`/fail` counts only from whoever holds it." in world.written()[-1]
 
     await world.later(minutes=9)
     await speaks(world, issue, "/heartbeat", me)

@@ -19,6 +19,7 @@ from agent_kit import ROOT, Stage, git
 from adapters.agents.actions import task_in_run_name
 from config.agent_kinds import AGENT_KINDS
 from config.repository import parse_repository_config
+from core.feedback import FailedCheck, Feedback
 from core.handoff import BuiltOn, packet
 from core.intake import Criterion, Dependency, Intake
 from core.links import branch_name
@@ -26,8 +27,6 @@ from core.task import (
     Actor,
     Attempt,
     ChecksState,
-    FailedCheck,
-    Feedback,
     Kind,
     Lease,
     Plan,

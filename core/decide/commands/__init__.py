@@ -45,8 +45,8 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
     command = COMMANDS.get(signal.name)
     if command is None:
         raise Refused(_unknown(signal.name))
-    why = refusal(command, signal.actor, signal.permission, task, signal.family, signal.argument)
-    if task and command.name in holding.OF_THE_WORK and (why or signal.family):
+    why = refusal(command, signal.actor, signal.permission, task, signal.workers, signal.argument)
+    if task and command.name in holding.OF_THE_WORK and (why or signal.workers is not None):
         _only_the_holder(task, signal, context)
     if why:
         raise Refused(why)
@@ -62,7 +62,7 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
 def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None:
     """An agent that speaks of work that is not its own (any more) is refused, and that is written down."""
     lease = task.lease
-    if holds(lease, signal.actor, signal.family) or holds(task.review, signal.actor, signal.family):
+    if holds(lease, signal.actor, signal.workers) or holds(task.review, signal.actor, signal.workers):
         return
     text = f"The task is `{lease.agent}`'s now (attempt {lease.attempt})" if lease else "Nobody holds this task now"
     payload = {"command": signal.name, "reason": "the lease is not theirs"}

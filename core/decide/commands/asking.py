@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from config.identities import is_of_family
 from core.assignment import assign, busy, choose, part_of, unfit
 from core.conflicts import conflicts_of, trial_of
 from core.decide.commands.answers import Rule, RuleAnywhere, Told
@@ -58,7 +57,7 @@ def _next(context: Context, signal: CommandGiven, task: Task | None) -> Told:
         for (queued, behind), choice in zip(head, choices, strict=True)
     ]
     # An agent that asks is told what it would get itself: the first task in the queue that it could do.
-    asks = next((agent for agent in agents if signal.family and is_of_family(agent.name, signal.family)), None)
+    asks = next((agent for agent in agents if agent.name in (signal.workers or ())), None)
     mine = None
     if asks:
         fitting = (t for t, _ in queue if not unfit(t, asks, part_of(t, agents, policy.plan)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from core.commands import holds
 from core.decide.agents import show_life, take
 from core.decide.attempts import end_attempt, give_up, send_back
 from core.decide.commands.answers import Refused, Rule, not_yet
-from core.decide.commands.steering import refuse_merged, start_over
+from core.decide.commands.steering import hand_to, refuse_merged, start_over
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
 from core.decide.leases import seal
@@ -16,17 +16,20 @@ from core.decide.pulls import hand_in, look_at
 from core.decide.readying import check_readiness
 from core.done import done_gaps, merge_gaps
 from core.events import EventType
+from core.feedback import Feedback
 from core.lifecycle import Trigger, allows
 from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import CommandGiven
-from core.task import Feedback, Lease, Role, Status
+from core.task import Lease, Role, Status
 from core.texts import handoff
 
 
-def _claim(draft: Draft, signal: CommandGiven) -> str:
+def _claim(draft: Draft, signal: CommandGiven) -> str | None:
     if draft.task.status is Status.FAILED:
         start_over(draft, signal)  # whoever finishes by hand what agents did not
     task = draft.task
+    if task.lease and task.lease.worker and holds(task.lease, signal.actor, signal.workers):
+        return _fetched(draft, task.lease)
     if task.status is Status.IN_PROGRESS and task.lease:
         raise Refused(f"`{task.lease.agent}` is at work on it. `/release` it first.")
     if task.missing and task.status is Status.PENDING:
@@ -37,9 +40,31 @@ def _claim(draft: Draft, signal: CommandGiven) -> str:
         raise Refused(f"It waits for {', '.join(task.waits_for)}.")
     if task.held:
         raise Refused(task.held.said)
+    if signal.workers is not None:
+        return _for_an_agent(draft, signal, signal.workers)
     lease = take(draft, signal.actor.login, None, holder=signal.actor)
     draft.tell(EventType.TASK_ASSIGNED, actor=signal.actor.login, reason="claimed")
     return handoff(seal(draft, lease))
+
+
+def _fetched(draft: Draft, lease: Lease) -> str:
+    """An agent takes up what it was given, and asks for its hand-off."""
+    task = draft.task
+    if task.approved_digest != task.text_digest:
+        raise Refused("Its text was changed and waits for approval; somebody with write access has to say `/ready`.")
+    show_life(draft, lease)
+    return handoff(seal(draft, lease))
+
+
+def _for_an_agent(draft: Draft, signal: CommandGiven, workers: Collection[str]) -> str | None:
+    """An agent takes a task by itself: as the agent, with its limits and its deadlines, and never as a person."""
+    agent = next((agent for agent in draft.context.agents if agent.name in workers), None)
+    if agent is None:
+        raise Refused("No agent of the configuration acts by your account.")
+    hand_to(draft, signal, agent)
+    lease, spec = draft.task.lease, draft.policy.agents.get(agent.name)
+    # Of all others the adapter brings it.
+    return _fetched(draft, lease) if lease and spec and spec.comes_for_work else None
 
 
 def _release(draft: Draft, signal: CommandGiven) -> None:
@@ -78,8 +103,8 @@ def _complete(draft: Draft, signal: CommandGiven) -> str | None:
 def _lease_meant(draft: Draft, signal: CommandGiven) -> Lease:
     """The lease that the command speaks of: the reviewer's where the reviewer says it, else the holder's."""
     task = draft.task
-    mine = holds(task.lease, signal.actor, signal.family)
-    if task.review and not mine and holds(task.review, signal.actor, signal.family):
+    mine = holds(task.lease, signal.actor, signal.workers)
+    if task.review and not mine and holds(task.review, signal.actor, signal.workers):
         return task.review
     return _held(draft)
 

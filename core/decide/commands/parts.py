@@ -20,7 +20,7 @@ def _plan(draft: Draft, signal: CommandGiven) -> None:
             "Write the plan behind the command: `/plan First …`; all that follows in the comment is part of it."
         )
     lease = draft.task.lease
-    if lease and lease.role is Role.PLAN and holds(lease, signal.actor, signal.family):
+    if lease and lease.role is Role.PLAN and holds(lease, signal.actor, signal.workers):
         planning.delivered(draft, PlanDelivered(lease.attempt, signal.argument))
         return
     _refuse_unless_writer(signal, "plan")
@@ -39,10 +39,9 @@ def verdict(draft: Draft, signal: CommandGiven) -> None:
     word, *rest = signal.argument.strip().split(maxsplit=1)
     approves, text = word.lower() == "approve", "".join(rest)
     lease: Lease | None = draft.task.review
-    if lease and holds(lease, signal.actor, signal.family):
+    if lease and holds(lease, signal.actor, signal.workers):
         key = f"command:{signal.key}"
-        account = signal.actor.id if signal.family or lease.holder_id else None
-        reviewing.delivered(draft, VerdictDelivered(lease.attempt, approves, text, key), account)
+        reviewing.delivered(draft, VerdictDelivered(lease.attempt, approves, text, key), signal.actor.id)
         return
     _refuse_unless_writer(signal, "review")
     pull = draft.task.pull

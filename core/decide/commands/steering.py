@@ -56,7 +56,7 @@ def _assign(draft: Draft, signal: CommandGiven) -> None:
         raise Refused(f"`{holder}` holds it. `/reassign {agent.name}` takes it from there.")
     if task.missing and task.status is Status.PENDING:
         raise Refused(not_yet("It is not ready yet", task.missing))
-    _hand_to(draft, signal, agent)
+    hand_to(draft, signal, agent)
 
 
 def _reassign(draft: Draft, signal: CommandGiven) -> str | None:
@@ -77,7 +77,7 @@ def _reassign(draft: Draft, signal: CommandGiven) -> str | None:
     check_readiness(draft)
     if draft.task.status is not Status.READY:
         return not_yet("It is taken back, but is not ready now", draft.task.missing)
-    _hand_to(draft, signal, agent)
+    hand_to(draft, signal, agent)
     return None
 
 
@@ -103,7 +103,7 @@ def _another(draft: Draft, but: str) -> Agent:
     return found
 
 
-def _hand_to(draft: Draft, signal: CommandGiven, agent: Agent) -> None:
+def hand_to(draft: Draft, signal: CommandGiven, agent: Agent) -> None:
     """To this agent, if it can have it now. That a person asks for it counts for more than any score."""
     task = draft.task
     if task.status is not Status.READY:
