@@ -19,6 +19,15 @@ class FailedCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class LineComment:
+    """What a reviewer said of one line of a file, or of the file."""
+
+    path: str
+    line: int | None  # in the file as the pull request has it; None: the whole file, or a line that is no longer there
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """Why an attempt did not succeed, in the words that the next one gets."""
 
@@ -28,3 +37,4 @@ class Feedback:
     at: datetime
     sha: str | None = None  # the commit that was found wanting
     failed_checks: tuple[FailedCheck, ...] = ()
+    comments: tuple[LineComment, ...] = ()  # of a review; `details` has them too

@@ -169,4 +169,5 @@ def _feedback(feedback: Feedback | None) -> dict[str, Any] | None:
             }
             for check in feedback.failed_checks
         ],
+        "comments": [asdict(comment) for comment in feedback.comments],
     }

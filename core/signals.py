@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from core.dependencies import Need
-from core.feedback import FailedCheck
+from core.feedback import FailedCheck, LineComment
 from core.intake import Intake, fingerprint, parse
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
 
@@ -116,6 +116,7 @@ class ReviewSeen:
     state: str  # approved | changes_requested | commented | dismissed
     body: str
     workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account reviewed
+    comments: tuple[LineComment, ...] = ()  # on lines, still raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class VerdictDelivered:
     approves: bool
     text: str
     key: str = ""  # of what it came in, a review or a comment; empty: there is one verdict per attempt
+    comments: tuple[LineComment, ...] = ()  # on lines, still raw
 
 
 @dataclass(frozen=True, slots=True)

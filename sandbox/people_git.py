@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sandbox import merges, pulls, reviews
 from sandbox.errors import ApiError, not_found
@@ -97,10 +98,12 @@ class CodeVerbs(User):
         insist(self, pull.repository, "read" if pull.user is self else "write")
         pulls.set_draft(self.hub, pull, self, draft=False)
 
-    async def reviews(self, pull: PullRequest, event: str, body: str = "") -> Review:
-        """Review: APPROVE, REQUEST_CHANGES or COMMENT."""
+    async def reviews(
+        self, pull: PullRequest, event: str, body: str = "", comments: Sequence[dict[str, Any]] = ()
+    ) -> Review:
+        """Review: APPROVE, REQUEST_CHANGES or COMMENT, with `comments` on lines (`path`, `line`, `body`)."""
         insist(self, pull.repository, "read")
-        return reviews.start_review(self.hub, pull, self, event=event, body=body)
+        return reviews.start_review(self.hub, pull, self, event=event, body=body, comments=comments)
 
     async def dismisses(self, review: Review, message: str) -> None:
         """Take a verdict back."""

@@ -151,12 +151,12 @@ def review_comment(hub: Sandbox, value: ReviewComment) -> dict[str, Any]:
         "reactions": render.rollup(url, value.reactions),
         "start_line": value.start_line,
         "start_side": None if value.start_line is None else value.side,
-        "line": value.line,
-        "original_line": value.line,
         "original_start_line": value.start_line,
         "side": value.side,
         "subject_type": "line" if value.line is not None else "file",
     }
+    if value.line is not None:
+        shown |= {"line": value.line, "original_line": value.line}
     if value.in_reply_to is not None:
         shown["in_reply_to_id"] = value.in_reply_to
     return shown

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from adapters.github.caller import Caller, asked, given, repository_parts
-from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, Review
-from adapters.github.operation import operation
+from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, Review, ReviewComment
+from adapters.github.operation import Value, operation
 
 MergeMethod = Literal["merge", "squash", "rebase"]
 
@@ -27,6 +27,14 @@ FILES: Final = operation(
 REVIEWS: Final = operation(
     "pulls/list-reviews", "GET", _PULL + "/reviews", permission=("pull_requests", "read"), query="per_page"
 )
+COMMENTS: Final = operation(
+    "pulls/list-review-comments",
+    "GET",
+    _PULL + "/comments",
+    permission=("pull_requests", "read"),
+    query="sort direction per_page",
+)
+MOST_COMMENTS: Final = 300
 OF_COMMIT: Final = operation(
     "repos/list-pull-requests-associated-with-commit",
     "GET",
@@ -81,6 +89,21 @@ class PullOperations(Caller):
     async def pull_reviews(self, repo: str, number: int) -> list[Review]:
         """List its reviews, oldest first; a person's latest one counts."""
         return await self._all(REVIEWS, Review, _at(repo, number))
+
+    async def review_comments(self, repo: str, number: int, review: int) -> list[ReviewComment]:
+        """List the comments on lines that belong to a review, in their order; among the newest `MOST_COMMENTS`.
+
+        From the list of the whole pull request, because GitHub's list of one review leaves the lines out.
+        """
+        found, looked_at = [], 0
+        query: dict[str, Value] = {"sort": "created", "direction": "desc"}
+        async for comment in self._each(COMMENTS, ReviewComment, _at(repo, number), query):
+            looked_at += 1
+            if comment.pull_request_review_id == review:
+                found.append(comment)
+            if looked_at == MOST_COMMENTS:
+                break
+        return found[::-1]
 
     async def pulls_of_commit(self, repo: str, sha: str) -> list[PullRequest]:
         """List the pull requests that contain a commit; the only way from a fork's check run to its pull

@@ -6,6 +6,8 @@ number of an attempt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.agent_state import Turn
 from core.assignment import told
 from core.decide.attempts import call_person, end_review, send_back
@@ -15,12 +17,16 @@ from core.decide.leases import grant, lost_at, seal
 from core.done import wants_reviewer
 from core.effects import StartAgent
 from core.events import EventType
-from core.feedback import Feedback
+from core.feedback import Feedback, LineComment
 from core.sanitise import clean, defuse, mask_secrets, one_line
 from core.signals import Assigned, VerdictDelivered
 from core.task import Approval, Flag, Role
+from core.texts import review_details
 
 BODY_LIMIT = 20_000  # characters of a review that travel to the next attempt; a comment holds 65,536
+LINE_LIMIT = 2_000  # characters of one comment on a line
+DETAILS_LIMIT = 40_000  # characters of a review with its comments; `comments` has what is cut off here
+MOST_LINES = 50  # comments on lines that travel; what is beyond them, the pull request shows
 
 
 def assigned(draft: Draft, signal: Assigned) -> None:
@@ -74,14 +80,25 @@ def delivered(draft: Draft, signal: VerdictDelivered, reviewer_id: int | None = 
         ask_again(draft)
         evaluate(draft)
         return
-    feedback = Feedback(
-        key=signal.key or f"verdict:{lease.attempt}",
-        title=f"{lease.agent} asked for changes",
-        details=text or "The review has no text; see its comments on the lines.",
-        at=draft.now,
-        sha=pull.head_sha,
+    key = signal.key or f"verdict:{lease.attempt}"
+    send_back(draft, asked_for_changes(draft, key, lease.agent, signal.text, signal.comments), cancel=False)
+
+
+def asked_for_changes(
+    draft: Draft, key: str, who: str, text: str, comments: Sequence[LineComment], sha: str | None = None
+) -> Feedback:
+    """What somebody wants changed, as the next attempt gets it: the words of the review and those on its lines."""
+    kept = tuple(
+        LineComment(one_line(c.path, 300), c.line, words)
+        for c in comments[:MOST_LINES]
+        if (words := defuse(clean(mask_secrets(c.text), LINE_LIMIT)).strip())
     )
-    send_back(draft, feedback, cancel=False)
+    more = len(comments) > MOST_LINES
+    details = review_details(review_text(text), kept, more=more, limit=DETAILS_LIMIT)
+    pull = draft.task.pull
+    return Feedback(
+        key, f"{who} asked for changes", details, draft.now, sha or (pull.head_sha if pull else None), comments=kept
+    )
 
 
 def review_text(text: str) -> str:

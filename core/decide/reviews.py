@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.commands import holds
 from core.decide import reviewing
 from core.decide.agents import show_life
@@ -9,7 +11,7 @@ from core.decide.attempts import send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
 from core.events import EventType
-from core.feedback import Feedback
+from core.feedback import LineComment
 from core.signals import ReviewSeen, VerdictDelivered
 from core.task import Actor, Approval, Flag, Lease, Pull, Status
 
@@ -33,7 +35,7 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
     match signal.state:
         case "approved" | "changes_requested":
             approves, key = signal.state == "approved", f"review:{signal.review_id}"
-            by_person(draft, signal.reviewer, approves, signal.body, signal.sha, key)
+            by_person(draft, signal.reviewer, approves, signal.body, signal.sha, key, signal.comments)
         case "dismissed":
             others = {who: approval for who, approval in pull.approvals.items() if who != signal.reviewer.id}
             draft.set_pull(approvals=others)
@@ -50,11 +52,19 @@ def _by_the_agent(draft: Draft, signal: ReviewSeen, asked: Lease, pull: Pull) ->
         draft.tell(EventType.LATE_RESULT, lease=asked, what="review", head=signal.sha)
     else:
         approves, key = signal.state == "approved", f"review:{signal.review_id}"
-        verdict = VerdictDelivered(asked.attempt, approves, signal.body, key)
+        verdict = VerdictDelivered(asked.attempt, approves, signal.body, key, signal.comments)
         reviewing.delivered(draft, verdict, signal.reviewer.id)
 
 
-def by_person(draft: Draft, reviewer: Actor, approves: bool, text: str, sha: str, key: str) -> None:
+def by_person(
+    draft: Draft,
+    reviewer: Actor,
+    approves: bool,
+    text: str,
+    sha: str,
+    key: str,
+    comments: Sequence[LineComment] = (),
+) -> None:
     """What a person with write access says of the pull request as it stands."""
     pull = draft.task.pull
     if pull is None:
@@ -65,8 +75,7 @@ def by_person(draft: Draft, reviewer: Actor, approves: bool, text: str, sha: str
     draft.set_pull(approvals=approvals)
     draft.moved_on()
     if not approves and draft.task.status is Status.REVIEW:
-        details = reviewing.review_text(text) or "The review has no text; see its comments on the lines."
-        feedback = Feedback(key, f"{reviewer.login} asked for changes", details, draft.now, sha)
+        feedback = reviewing.asked_for_changes(draft, key, reviewer.login, text, comments, sha)
         send_back(draft, feedback, cancel=False)
         return
     if approves and not reviewer.is_bot:

@@ -17,7 +17,7 @@ from core.commands import COMMANDS
 from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps
 from core.effects import Annotation
-from core.feedback import FailedCheck, Feedback
+from core.feedback import FailedCheck, Feedback, LineComment
 from core.sanitise import defuse
 from core.signals import MergeTried
 from core.task import Flag, Pull, Status, Task
@@ -250,6 +250,15 @@ def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str,
         for problem in problems
     )
     return "failure" if problems else "success", title, summary, remarks
+
+
+def review_details(text: str, comments: Sequence[LineComment], *, more: bool = False, limit: int = 40_000) -> str:
+    """What the next attempt is told of a review, in `limit` characters; text and comments are cleaned already."""
+    shown = render("review_details", text=text, comments=comments, more=more).strip()
+    while comments and len(shown) > limit:
+        comments, more = comments[:-1], True
+        shown = render("review_details", text=text, comments=comments, more=more).strip()
+    return shown
 
 
 def conflict_details(tried: MergeTried, pull: Pull) -> str:

@@ -143,7 +143,10 @@ def _own_comment(call: Call) -> ReviewComment:
 @route("GET", f"{PULL}/comments", "pulls/list-review-comments", permission=READ)
 async def list_comments(call: Call) -> Reply:
     """Comments on the lines of one pull request."""
-    return call.page(call.pull().review_comments, lambda one: render_pulls.review_comment(call.hub, one))
+    found = call.pull().review_comments  # in the order of their making
+    if call.query.get("sort") and call.query.get("direction") == "desc":
+        found = found[::-1]
+    return call.page(found, lambda one: render_pulls.review_comment(call.hub, one))
 
 
 @route("GET", "/repos/{owner}/{repo}/pulls/comments", "pulls/list-review-comments-for-repo", permission=READ)

@@ -196,6 +196,10 @@ CALLS: dict[str, tuple[Act, object]] = {
         lambda gh: gh.pull_reviews(R, 7),
         [{"id": 1, "state": "APPROVED", "html_url": "https://x", "user": None}],
     ),
+    "pulls/list-review-comments": (
+        lambda gh: gh.review_comments(R, 7, 1),
+        [{"id": 1, "pull_request_review_id": 1, "path": "a", "line": 3, "body": "no"}],
+    ),
     "repos/list-pull-requests-associated-with-commit": (lambda gh: gh.pulls_of_commit(R, SHA), [PULL]),
     "pulls/merge": (
         lambda gh: gh.merge_pull(R, 7, sha=SHA, method="squash", title="t", message="m"),

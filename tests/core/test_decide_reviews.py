@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core.decide.reviewing import DETAILS_LIMIT, LINE_LIMIT, MOST_LINES
 from core.effects import Comment, MergePull
+from core.feedback import LineComment
 from core.signals import MergeRefused
 from core.task import Actor, ChecksState, Flag, Status
 from tests.builders import ALICE, BOB, CRITIC, MALLORY, ROBOT, SHA, SHA2, Story, body
@@ -53,6 +55,21 @@ def test_an_approval_can_be_taken_back(state: str) -> None:
     story.reviewed(state)
     assert not story.pull.approvals
     assert story.task.status is Status.IN_PROGRESS
+
+
+def test_what_is_said_on_lines_travels_with_it_and_is_bounded() -> None:
+    story = Story().ready().in_review()
+    long = tuple(LineComment(f"a/{n}.py\n@all", n, "x" * 3_000) for n in range(1, 100))
+    empty = LineComment("b.py", 1, "<!-- hidden -->")
+    story.reviewed("changes_requested", comments=(empty, *long))
+    kept = story.task.last_feedback
+    assert kept
+    assert [c.line for c in kept.comments] == list(range(1, MOST_LINES))
+    assert all(len(c.text) <= LINE_LIMIT and "\n" not in c.path for c in kept.comments)
+    assert "There are more comments on lines" in kept.details
+    assert len(kept.details) <= DETAILS_LIMIT
+    story.assigned()
+    assert story.packet()["feedback"]["comments"][0]["path"].startswith("a/1.py")
 
 
 def test_changes_requested_sends_it_back_with_the_words_of_the_review() -> None:

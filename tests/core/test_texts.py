@@ -21,6 +21,7 @@ from core.deadlines import DeadlineKind
 from core.decide.attempts import call_person
 from core.decide.draft import Draft
 from core.done import done_gaps, merge_gaps
+from core.feedback import LineComment
 from core.signals import AgentSeen, AgentStartFailed, MergeTried, PlanDelivered
 from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
 from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red
@@ -156,6 +157,18 @@ def test_feedback_of_a_review() -> None:
     story = Story().ready().in_review()
     story.reviewed("changes_requested", text="Please use `Decimal` for money.")
     same("feedback_review", story.said())
+
+
+def test_feedback_of_a_review_with_comments_on_lines() -> None:
+    story = in_review()
+    said = (
+        LineComment("shop/tax.py", 3, "Of what?\n\n```suggestion\nRATE = 0.19  # of the price\n```"),
+        LineComment("shop/`odd`|name.py", None, "Where is its test, @alice?"),
+    )
+    story.reviewed("changes_requested", text="Almost.", comments=said)
+    same("feedback_review_lines", story.said())
+    story.assigned()
+    assert story.packet()["feedback"]["details"] in texts.handoff(dict(story.packet()))
 
 
 def test_feedback_of_silence() -> None:

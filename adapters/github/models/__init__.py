@@ -34,6 +34,7 @@ from adapters.github.models.pulls import (
     MergeOutcome,
     PullRequest,
     Review,
+    ReviewComment,
     Signature,
 )
 
@@ -71,6 +72,7 @@ __all__ = [
     "Repository",
     "RepositoryRef",
     "Review",
+    "ReviewComment",
     "Signature",
     "User",
     "Workflow",

@@ -58,6 +58,17 @@ class PullRequest(GitHubModel):
         return self.head.repo is None or self.base.repo is None or self.head.repo.id != self.base.repo.id
 
 
+class ReviewComment(GitHubModel):
+    """A comment on a line of a pull request, or on a file of it."""
+
+    id: int
+    pull_request_review_id: int | None = None
+    path: str
+    line: int | None = None  # None: on the whole file, or on a line that later commits took away
+    original_line: int | None = None
+    body: str
+
+
 class Review(GitHubModel):
     """A review. REST writes `state` in capitals, webhooks in small letters; here it is always in capitals."""
 
