@@ -100,6 +100,7 @@ class AgentBase(Section):
 
     # Traits of a kind, the same for all its agents.
     poll_seconds: ClassVar[int | None] = None  # how often its service is asked, because it tells nothing by itself
+    is_heard: ClassVar[bool] = False  # what it says last is read: its plan or its verdict needs no comment
     comes_for_work: ClassVar[bool] = False  # it is offered work and fetches it: until then silence is no failure
 
     capabilities: Capabilities = Field((), description="What the agent can do. A task needs all of its own.")
@@ -173,6 +174,7 @@ class HttpAgent(AgentBase):
     """An agent behind an HTTP interface."""
 
     poll_seconds: ClassVar[int | None] = 60
+    is_heard: ClassVar[bool] = True
 
     adapter: Literal["http"] = Field(description="Sends a signed request to the agent's server.")
     preset: Literal["cursor", "jules", "devin"] | None = Field(

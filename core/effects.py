@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, ClassVar, Literal
 
+from core.task import Role
+
 
 class Lane(IntEnum):
     """In which order the effects of one task are sent.
@@ -151,6 +153,7 @@ class PollAgent:
     agent: str
     session: str | None
     since: datetime | None = None  # when the attempt began: what is older belongs to an earlier one
+    role: Role = Role.IMPLEMENT  # of the others it is asked for its words, too
 
     @property
     def key(self) -> str:

@@ -39,8 +39,10 @@ def built_on(reference: str, finished: bool | None, task: Task | None) -> BuiltO
     return BuiltOn(reference, task.status.value, task.title, number, sha, files)
 
 
-def packet(task: Task, lease: Lease, base: str, sealed_at: str, builds_on: Sequence[BuiltOn] = ()) -> dict[str, Any]:
-    """The packet of one attempt, as plain JSON values.
+def packet(
+    task: Task, lease: Lease, base: str, sealed_at: str, builds_on: Sequence[BuiltOn] = (), *, heard: bool = False
+) -> dict[str, Any]:
+    """The packet of one attempt, as plain JSON values; `heard` where what the agent says last is read.
 
     Keys: `version`, `sealed_at`, `repository`, `task` (number, title, url, priority), `attempt`, `agent`, `role`,
     `branch`, `base`, `goal`, `criteria` (texts), `definition_of_done`, `plan` (kind, reason, steps), `plan_text` (what
@@ -78,17 +80,27 @@ def packet(task: Task, lease: Lease, base: str, sealed_at: str, builds_on: Seque
         "pull_request": _pull(task, task.pull) if lease.role is Role.REVIEW and task.pull else None,
         "history": [_attempt(task, attempt, base) for attempt in sorted(task.history, key=lambda a: a.number)],
         "feedback": _feedback(task.last_feedback),
-        "report": _report(task, lease, base),
+        "report": _report(task, lease, base, heard=heard),
     }
 
 
-def _report(task: Task, lease: Lease, base: str) -> dict[str, str]:
+def _report(task: Task, lease: Lease, base: str, *, heard: bool) -> dict[str, str]:
     closing = f"Closes #{task.number}"
     match lease.role:
+        case Role.PLAN if heard:
+            how = (
+                "End with a message that begins with `/plan` and has your plan behind it: all that follows is part of "
+                "it. Change nothing yourself, and open no pull request."
+            )
         case Role.PLAN:
             how = (
                 f"Comment on #{task.number} with `/plan` and your plan behind it: all that follows in the comment is "
                 "part of it. Change nothing yourself."
+            )
+        case Role.REVIEW if heard and task.pull:
+            how = (
+                f"Review #{task.pull.number} and end with a message that begins with `/review approve`, or with "
+                "`/review changes` and what has to change behind it. Change nothing yourself, and open no pull request."
             )
         case Role.REVIEW:
             where = f"#{task.pull.number}" if task.pull else f"#{task.number}"

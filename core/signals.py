@@ -130,6 +130,7 @@ class AgentSeen:
     url: str = ""
     detail: str = ""  # how it ended, as the predicate of a sentence: `was cancelled`, `ended with failure`
     pull: int | None = None  # the pull request that it says is its work
+    words: str = ""  # what it said last, still raw: of who plans or reviews it may be the answer (`core.last_words`)
     agent: str | None = None  # who says so, where it proved its name; only the holder's word counts then
 
 

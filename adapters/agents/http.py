@@ -18,8 +18,10 @@ from adapters.agents.presets import PRESETS
 from adapters.agents.service import Job, Service, Session
 from config.agent_kinds import AgentBase, HttpAgent
 from core.effects import CancelAgent, PollAgent, StartAgent
+from core.last_words import LONGEST, answer
 from core.links import branch_name
 from core.signals import AgentSeen
+from core.task import Role, SessionState
 from core.texts import handoff
 
 _SESSION_ID: Final = re.compile(r"[\w.:~-]{1,200}", re.ASCII)
@@ -62,6 +64,7 @@ class HttpAdapter:
                 session = (
                     await service.look(line, order.session, job) if order.session else await service.find(line, job)
                 )
+                words = await _words(service, line, job, session, order)
         except NoSuchThing:
             return None
         except Limited as limit:
@@ -70,14 +73,18 @@ class HttpAdapter:
             return None
         if session.used_up:
             raise Unavailable(f"{service.name} cannot go on: {session.used_up}")
+        state = session.state
+        if state is SessionState.NEEDS_INPUT and answer(words, order.role, order.attempt, ended=False):
+            state = SessionState.DELIVERED  # it has answered, and waits whether there is more to do
         return AgentSeen(
             order.attempt,
-            session.state,
+            state,
             site.now,
             order.session or _id(service, session),
             _page(session),
             session.detail,
             _pull_number(session.pull, site.repository),
+            words,
         )
 
     async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
@@ -143,10 +150,21 @@ async def _reached(site: Site, spec: AgentBase) -> AsyncIterator[tuple[Service, 
             yield service, line(http, spec.url or "")
 
 
+async def _words(service: Service, line: Line, job: Job, session: Session | None, order: PollAgent) -> str:
+    """What a session that plans or reviews said last; not asked for before there can be an answer."""
+    if order.role is Role.IMPLEMENT or session is None:
+        return ""
+    if session.state not in (SessionState.DELIVERED, SessionState.NEEDS_INPUT):
+        return ""
+    _id(service, session)  # it becomes a part of an address
+    return (await service.words(line, session, job))[:LONGEST]
+
+
 def _job(site: Site, order: StartAgent | PollAgent | CancelAgent) -> Job:
     packet = order.packet if isinstance(order, StartAgent) else {}
     branch = branch_name(order.number, order.attempt)
     task = packet.get("task", {})
+    under_review = packet.get("pull_request")  # who reviews begins from it
     return Job(
         repository=site.repository,
         address=str(task.get("url", "")).rpartition("/issues/")[0] or f"https://github.com/{site.repository}",
@@ -154,7 +172,7 @@ def _job(site: Site, order: StartAgent | PollAgent | CancelAgent) -> Job:
         attempt=order.attempt,
         agent=order.agent,
         branch=branch,
-        base=str(packet.get("base", site.default_branch)),
+        base=str(under_review["branch"] if under_review else packet.get("base", site.default_branch)),
         title=str(task.get("title", "")),
         prompt=handoff(packet) if packet else "",
         packet=packet,

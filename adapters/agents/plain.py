@@ -58,6 +58,10 @@ class Plain:
         """Ask how it goes."""
         return self._read(await self._post(line, job, "poll", session))
 
+    async def words(self, line: Line, session: Session, job: Job) -> str:
+        """They come with the answer to every question."""
+        return session.words
+
     async def say(self, line: Line, session: str, job: Job, text: str) -> None:
         """Send words."""
         await self._post(line, job, "steer", session, text=text)
@@ -101,4 +105,5 @@ class Plain:
             pull=str(pull) if isinstance(pull, int | str) else "",
             detail=text_of(answer, "detail") or ("" if state is SessionState.DELIVERED else f"ended as {state.value}"),
             used_up=text_of(answer, "unavailable"),
+            words=text_of(answer, "words"),
         )

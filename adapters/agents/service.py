@@ -5,13 +5,14 @@ Each service is one small class with its words as data. What they share stands i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from adapters.agents.contract import Site
 from adapters.agents.line import Line
-from core.task import SessionState
+from core.last_words import answer
+from core.task import Role, SessionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Job:
     packet: Mapping[str, Any]
 
     @property
+    def works(self) -> bool:
+        """Whether a pull request is wanted; else only words are, a plan or a verdict."""
+        return bool(self.packet.get("role", Role.IMPLEMENT) == Role.IMPLEMENT)
+
+    @property
     def key(self) -> str:
         """What makes it the same work when it is asked for twice: `owner/name task/12-1`."""
         return f"{self.repository} {self.branch}"
@@ -45,6 +51,7 @@ class Session:
     pull: str = ""  # the address of its pull request
     detail: str = ""  # how it ended, as the predicate of a sentence
     used_up: str = ""  # it cannot go on, and that is nobody's fault: why
+    words: str = ""  # what it said last, where that comes with the rest
 
 
 class Service(Protocol):
@@ -74,6 +81,10 @@ class Service(Protocol):
         """How a session goes; `NoSuchThing` when it is not there."""
         ...
 
+    async def words(self, line: Line, session: Session, job: Job) -> str:
+        """What it said last; with the newest that is a plan or a verdict, if there is one (`last_words`)."""
+        ...
+
     async def say(self, line: Line, session: str, job: Job, text: str) -> None:
         """Tell it something while it works."""
         ...
@@ -94,3 +105,14 @@ def objects(data: Any, key: str) -> list[dict[str, Any]]:
     """The objects in a list of a JSON object."""
     found = data.get(key)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def last_words(messages: Sequence[str]) -> str:
+    """Of an agent's messages, oldest first, the one that counts: the newest that is an answer, else the last.
+
+    Many end with a friendly word after what they were asked for.
+    """
+    for message in reversed(messages):
+        if any(answer(message, role, 0, ended=False) for role in (Role.PLAN, Role.REVIEW)):
+            return message
+    return messages[-1] if messages else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.agent_state import Turn
 from core.assignment import told
-from core.decide import reviewing
+from core.decide import planning, reviewing
 from core.decide.attempts import call_person, end_attempt, end_review, give_up
 from core.decide.draft import Draft
 from core.decide.leases import grant, lost_at, seal
@@ -15,9 +15,10 @@ from core.decide.readying import settle
 from core.effects import MarkReady, StartAgent
 from core.events import EventType
 from core.feedback import Feedback
+from core.last_words import answer
 from core.lifecycle import Trigger, allows
 from core.sanitise import clean, defuse, mask_secrets, one_line
-from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned
+from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned, PlanDelivered
 from core.task import Actor, Choice, Flag, Lease, Patience, Role, SessionState, Status
 
 COOL_DOWN = timedelta(minutes=15)  # for an agent that takes no work and does not say for how long; doubled each time
@@ -207,6 +208,8 @@ def _ended(draft: Draft, signal: AgentSeen, lease: Lease) -> None:
         if task.pull and task.pull.open and task.pull.draft and signal.state is SessionState.DELIVERED:
             draft.want(MarkReady(task.number, task.pull.number, task.pull.head_sha))
         return  # what becomes of it, the pull request tells
+    if signal.state is SessionState.DELIVERED and _has_answered(draft, signal, lease):
+        return
     run = f"[The run]({signal.url})" if signal.url else "The run"
     if signal.state is SessionState.DELIVERED:
         without, lack = _OWED[lease.role]
@@ -218,3 +221,13 @@ def _ended(draft: Draft, signal: AgentSeen, lease: Lease) -> None:
         details = f"{run} {how} before it handed in any work."
     feedback = Feedback(f"run:{signal.session or lease.attempt}", title, details, draft.now)
     give_up(draft, lease, feedback, cancel=False)
+
+
+def _has_answered(draft: Draft, signal: AgentSeen, lease: Lease) -> bool:
+    """Whether its last words are the plan or the verdict that was asked for; then they are taken."""
+    said = answer(signal.words, lease.role, lease.attempt)
+    if isinstance(said, PlanDelivered):
+        planning.delivered(draft, said)
+    elif said is not None:
+        reviewing.delivered(draft, said)
+    return draft.task.lease_of(lease.attempt) is None

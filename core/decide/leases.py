@@ -34,7 +34,9 @@ def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None, pat
 def seal(draft: Draft, lease: Lease) -> dict[str, Any]:
     """The packet of this lease, as the task is now."""
     context = draft.context
-    return packet(draft.task, lease, context.default_branch, draft.now.isoformat(), context.builds_on)
+    spec = draft.policy.agents.get(lease.agent)
+    heard = spec is not None and lease.holder_id is None and spec.is_heard
+    return packet(draft.task, lease, context.default_branch, draft.now.isoformat(), context.builds_on, heard=heard)
 
 
 def lost_at(task: Task, role: Role) -> datetime | None:

@@ -38,7 +38,7 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
         case DeadlineKind.POLL if lease:
             # Apart from `polled_at`: an answer that is late here is no reason to give up on the agent.
             draft.set_lease(lease, asked_at=draft.now)
-            draft.want(PollAgent(task.number, lease.attempt, lease.agent, lease.session))
+            draft.want(_poll(draft, lease))
         case DeadlineKind.CI if task.pull:
             # The news may have been lost: read the checks. If none has begun by now, there are none.
             draft.set_pull(checks_asked_at=draft.now)
@@ -67,9 +67,13 @@ def _ask_or_give_up(draft: Draft, lease: Lease, what: str) -> None:
     last_sign = lease.last_heard_at
     if lease.polled_at is None or lease.polled_at <= last_sign:
         draft.set_lease(lease, polled_at=draft.now)
-        draft.want(PollAgent(draft.task.number, lease.attempt, lease.agent, lease.session, lease.since))
+        draft.want(_poll(draft, lease))
         return
     _silent(draft, lease, what, draft.now - last_sign)
+
+
+def _poll(draft: Draft, lease: Lease) -> PollAgent:
+    return PollAgent(draft.task.number, lease.attempt, lease.agent, lease.session, lease.since, lease.role)
 
 
 def _silent(draft: Draft, lease: Lease, what: str, after: timedelta) -> None:

@@ -51,6 +51,7 @@ class AgentWork:
     _log: JobLog = field(repr=False)
     _think: float = 0
     _folder: Path | None = None
+    says: list[str] | None = None  # where a service keeps what its agent says; None: it can only comment
 
     @property
     def packet(self) -> dict[str, Any]:
@@ -213,14 +214,20 @@ class AgentWork:
         await self.api("POST", f"/issues/{issue_number}/comments", {"body": text})
 
     async def answer(self, kind: str, text: str) -> None:
-        """Hand in words, as the workflow does: `plan`, `approve` or `changes`. Without a key they are a command."""
+        """Hand in words: `plan`, `approve` or `changes`.
+
+        As the workflow does, with a key; else as a command, said to its service or in a comment.
+        """
         key = self.packet.get("answer_key")
         if key:
             marker = f"<!-- orchestrator:answer {self.task}-{self.attempt} {kind} {key} -->"
             await self.comment(self.task, f"### Answer\n\n{text}\n\n{marker}")
         else:
-            command = "/plan" if kind == "plan" else f"/review {kind}"
-            await self.comment(self.task, f"{command} {text}")
+            said = f"{'/plan' if kind == 'plan' else f'/review {kind}'} {text}"
+            if self.says is None:
+                await self.comment(self.task, said)
+            else:
+                self.says.append(f"Here it is.\n\n{said}")
         self.log(f"Answered: {kind}")
 
     async def review(self, approves: bool, text: str) -> None:

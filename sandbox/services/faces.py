@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -116,6 +115,11 @@ class CursorFace(Face):
                 return {"agents": [self._agent(ask, s) for s in reversed(ask.agent.sessions)]}
             case "GET", "v0", "agents", session_id:
                 return self._agent(ask, ask.session(session_id))
+            case "GET", "v0", "agents", session_id, "conversation":
+                session = ask.session(session_id)
+                asked = [{"id": "m0", "type": "user_message", "text": session.prompt}]
+                said = [{"id": f"m{n}", "type": "assistant_message", "text": t} for n, t in enumerate(session.says, 1)]
+                return {"id": session_id, "messages": asked + said}
             case "POST", "v0", "agents", session_id, "followup":
                 ask.session(session_id).said.append(ask.body["prompt"]["text"])
                 return {"id": session_id}
@@ -134,7 +138,7 @@ class CursorFace(Face):
             "target": {
                 "branchName": session.branch,
                 "url": ask.page(session),
-                "autoCreatePr": True,
+                "autoCreatePr": session.told.get("target", {}).get("autoCreatePr", False),
                 **({"prUrl": ask.pull(session)} if session.pull else {}),
             },
             "createdAt": "2026-03-02T09:00:00Z",
@@ -193,6 +197,11 @@ class JulesFace(Face):
                 if session.state == "stopped":
                     raise Refused(404, "deleted")
                 return self._session(ask, session)
+            case "GET", "v1alpha", "sessions", session_id, "activities":
+                said = [
+                    {"originator": "agent", "agentMessaged": {"agentMessage": t}} for t in ask.session(session_id).says
+                ]
+                return {"activities": [{"originator": "agent", "planGenerated": {"plan": {"steps": []}}}, *said]}
             case "POST", "v1alpha", "sessions", action if action.endswith(":sendMessage"):
                 ask.session(action.removesuffix(":sendMessage")).said.append(ask.body["prompt"])
                 return {}
@@ -283,64 +292,9 @@ class DevinFace(Face):
             "title": session.title,
             "tags": session.told.get("tags", []),
             "pull_request": {"url": pull} if pull else None,
+            "structured_output": None,
+            "messages": [
+                {"type": "initial_user_message", "message": session.prompt},
+                *({"type": "devin_message", "message": text} for text in session.says),
+            ],
         }
-
-
-class PlainFace(Face):
-    """A team's own server: signed requests, each kind of them at its own sub-path."""
-
-    actor = "team-agent[bot]"
-    start = "/work"
-    states: ClassVar = {
-        "queued": "queued",
-        "working": "working",
-        "done": "delivered",
-        "failed": "failed",
-        "stopped": "cancelled",
-        "no-credit": "paused",
-    }
-
-    def admits(self, agent: ServiceAgent, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether the caller has the key."""
-        wanted = "sha256=" + hmac.new(agent.key.encode(), body, hashlib.sha256).hexdigest()
-        return hmac.compare_digest(headers.get("X-Orchestrator-Signature-256", ""), wanted)
-
-    def answer(self, ask: Ask) -> dict[str, Any]:
-        """Do what is asked. Raises `Refused`."""
-        told = ask.body
-        if ask.method != "POST" or told.get("to") != f"{ask.url}{self.start}":
-            raise Refused(400, "this was not meant for us")
-        if told["action"] == "probe":
-            return {}
-        mine = [s for s in ask.agent.sessions if s.told["key"] == told["key"]]
-        if told["action"] == "start":
-            if mine:
-                return self._told(ask, mine[0])  # the same key is the same work
-            session = ask.agent.begin(
-                ask.services.repository(told["repository"]),
-                title="",
-                prompt=told["prompt"],
-                told=told,
-                branch=told["branch"],
-                base=told["packet"]["base"],
-            )
-            return self._told(ask, session)
-        if not mine:
-            raise Refused(404, "no such work")
-        if told["action"] == "steer":
-            mine[0].said.append(told["text"])
-        elif told["action"] == "cancel":
-            ask.agent.stop(mine[0])
-        return self._told(ask, mine[0])
-
-    def _told(self, ask: Ask, session: ServiceSession) -> dict[str, Any]:
-        return {
-            "session": session.id,
-            "state": self.states[session.state],
-            "url": ask.page(session),
-            "pull_request": ask.pull(session),
-            **({"unavailable": "its credit is used up"} if session.state == "no-credit" else {}),
-        }
-
-
-FACES: dict[str, Face] = {"cursor": CursorFace(), "jules": JulesFace(), "devin": DevinFace(), "plain": PlainFace()}

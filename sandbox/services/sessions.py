@@ -39,6 +39,7 @@ class ServiceSession:
     state: State = "queued"
     pull: int | None = None
     said: list[str] = field(default_factory=list)  # what it was told while it worked
+    says: list[str] = field(default_factory=list)  # its own messages
     work: AgentWork | None = field(default=None, repr=False)
     task: asyncio.Task[Any] | None = field(default=None, repr=False)
 
@@ -118,6 +119,7 @@ class ServiceAgent:
             payload=_payload(session),
             _log=JobLog(self.hub.now),
             _think=self.think,
+            says=session.says,
         )
         session.state = "working"
         try:
@@ -144,4 +146,5 @@ def _payload(session: ServiceSession) -> dict[str, Any]:
         "branch": session.branch,
         "base": session.base,
         "feedback": feedback[1] if feedback else None,
+        **({"packet": session.told["packet"]} if "packet" in session.told else {}),
     }

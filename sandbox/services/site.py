@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from sandbox.agents.scripted import Script
-from sandbox.services.faces import FACES, Ask, Face, Refused
+from sandbox.services.faces import Ask, CursorFace, DevinFace, Face, JulesFace, Refused
+from sandbox.services.own_server import PlainFace
 from sandbox.services.sessions import ServiceAgent
 from sandbox.world import Repository
 
 if TYPE_CHECKING:
     from sandbox.hub import Sandbox
 
+FACES: dict[str, Face] = {"cursor": CursorFace(), "jules": JulesFace(), "devin": DevinFace(), "plain": PlainFace()}
 RETRY_AFTER = 120  # seconds that a limited service asks for
 
 

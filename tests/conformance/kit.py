@@ -8,9 +8,9 @@ To run an adapter through it: write a **stage** that plays its service (see `Sta
         async def stage(self, tmp_path): ...
 
 `AnyAdapter` is for all. The others say what kind of adapter it is: one that sees how the work goes, one that sees how
-it ends, one whose agent may begin late, one whose service answers unclearly or has limits, one that needs something
-before it can start. A stage needs only what the classes that it is for ask of it; `tests/conformance/stages.py` has
-most of it ready.
+it ends, one whose agents' last words are read, one whose agent may begin late, one whose service answers unclearly or
+has limits, one that needs something before it can start. A stage needs only what the classes that it is for ask of it;
+`tests/conformance/stages.py` has most of it ready.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from adapters.agents import AgentAdapter, CannotStart, Site, Unavailable
 from adapters.github.errors import GitHubError
 from config.agent_kinds import AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent
-from core.signals import AgentSeen
-from core.task import SessionState
+from core.last_words import answer
+from core.signals import AgentSeen, PlanDelivered, VerdictDelivered
+from core.task import Role, SessionState
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Stage(Protocol):
         """The work ends: DELIVERED (without a pull request) or FAILED."""
         ...
 
+    # Only for `IsHeard`
+
+    def says(self, text: str) -> None:
+        """The agent says something, wherever its service keeps that."""
+        ...
+
     # Only for `AnswersUnclearly`, `IsLimited`, `NeedsThings`
 
     def fails_next(self, how: str) -> None:
@@ -101,10 +108,12 @@ async def started(stage: Stage, attempt: int = 1, *, again: bool = False) -> str
     return (await stage.adapter.start(stage.site, stage.spec, order, again=again)).session
 
 
-async def polled(stage: Stage, session: str | None = None, attempt: int = 1) -> AgentSeen | None:
+async def polled(
+    stage: Stage, session: str | None = None, attempt: int = 1, role: Role = Role.IMPLEMENT
+) -> AgentSeen | None:
     """Ask how the attempt goes."""
     order = stage.order(attempt)
-    asked = PollAgent(order.number, attempt, order.agent, session, order.since)
+    asked = PollAgent(order.number, attempt, order.agent, session, order.since, role)
     return await stage.adapter.poll(stage.site, stage.spec, asked)
 
 
@@ -211,6 +220,43 @@ class SeesEnds:
             assert news is not None
             assert (news.state, news.pull) == (how, None)
             assert how is SessionState.DELIVERED or news.detail, "a failure needs words"
+
+
+class IsHeard:
+    """An adapter that reads what a session says last: so plans and verdicts come back (`AgentBase.is_heard`)."""
+
+    async def test_the_plan_and_the_verdict_are_among_its_last_words(self, stage: Stage) -> None:
+        assert stage.spec.is_heard
+        session = await started(stage)
+        await stage.begun()
+        stage.says("/plan First this.\n\nThen that.")
+        stage.says("/review changes Not yet.")
+        await stage.ends(SessionState.DELIVERED)
+        news = await polled(stage, session, role=Role.REVIEW)
+        assert news is not None
+        assert answer(news.words, Role.REVIEW, 1) == VerdictDelivered(1, False, "Not yet.")
+
+    async def test_a_plan_of_several_lines_is_whole(self, stage: Stage) -> None:
+        session = await started(stage)
+        await stage.begun()
+        stage.says("/plan First this.\n\nThen that.")
+        await stage.ends(SessionState.DELIVERED)
+        for known in (session, None):
+            news = await polled(stage, known, role=Role.PLAN)
+            assert news is not None
+            assert answer(news.words, Role.PLAN, 1) == PlanDelivered(1, "First this.\n\nThen that.")
+
+    async def test_of_who_implements_and_who_says_nothing_there_are_none(self, stage: Stage) -> None:
+        session = await started(stage)
+        await stage.begun()
+        await stage.ends(SessionState.DELIVERED)
+        news = await polled(stage, session, role=Role.PLAN)
+        assert news is not None
+        assert news.words == ""
+        stage.says("/review approve")
+        news = await polled(stage, session)
+        assert news is not None
+        assert news.words == ""
 
 
 class BeginsLate:

@@ -17,6 +17,7 @@ from tests.conformance.kit import (
     AnyAdapter,
     BeginsLate,
     Gap,
+    IsHeard,
     IsLimited,
     NeedsThings,
     SeesEnds,
@@ -54,6 +55,10 @@ class ServiceStage(HubStage):
         """It has passed."""
         self.clock.advance(60)
         await self.hub.settled()
+
+    def says(self, text: str) -> None:
+        """Its message, where the service keeps them."""
+        self.agent.sessions[0].says.append(text)
 
     def fails_next(self, how: str) -> None:
         """The service's next answer to a start."""
@@ -96,5 +101,5 @@ async def stage(tmp_path: Path, service: str) -> AsyncIterator[ServiceStage]:
 
 
 @pytest.mark.parametrize("service", list(VARIABLES))
-class TestHttp(AnyAdapter, SeesSessions, SeesEnds, BeginsLate, AnswersUnclearly, IsLimited, NeedsThings):
+class TestHttp(AnyAdapter, SeesSessions, SeesEnds, IsHeard, BeginsLate, AnswersUnclearly, IsLimited, NeedsThings):
     """All of them."""

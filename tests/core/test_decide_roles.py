@@ -10,8 +10,8 @@ from core.commands import COMMANDS, WHOLE
 from core.deadlines import DeadlineKind, deadlines_of
 from core.effects import CancelAgent, Comment, MergePull, StartAgent
 from core.events import EventType
-from core.signals import AgentStarted, AgentStartFailed, PlanDelivered, VerdictDelivered
-from core.task import Actor, ChecksState, Flag, Role, Status
+from core.signals import AgentSeen, AgentStarted, AgentStartFailed, PlanDelivered, VerdictDelivered
+from core.task import Actor, ChecksState, Flag, Role, SessionState, Status
 from tests.builders import ALICE, BOB, CRITIC, NOW, ROBOT, SHA, SHA2, Story, agent, body
 
 PLANNED = {"plan": "agent", "merge": {"auto": True, "review": "agent"}}
@@ -354,6 +354,60 @@ def test_after_two_failed_fixes_another_agent_although_others_planned_and_review
     assert story.task.failures == 2
     story.assigned("claude").begun().run("completed", "failure")
     assert story.task.status is Status.FAILED, "three attempts at the work, whatever else there was"
+
+
+class TestLastWords:
+    """Of a session whose last words are read."""
+
+    def seen(self, story: Story, attempt: int, words: str, state: SessionState = SessionState.DELIVERED) -> None:
+        story.hears(AgentSeen(attempt, state, story.now, "s-1", words=words))
+
+    @pytest.mark.parametrize("words", ["Here it is:\n\n/plan First this.\n\nThen that.", "First this.\n\nThen that."])
+    def test_a_planner_s_are_its_plan(self, words: str) -> None:
+        story = planning()
+        self.seen(story, 1, words)
+        assert story.task.plan
+        assert story.task.plan.text == "First this.\n\nThen that."
+        assert story.task.status is Status.READY
+
+    @pytest.mark.parametrize(("word", "status"), [("approve", Status.REVIEW), ("changes", Status.READY)])
+    def test_a_reviewer_s_are_its_verdict(self, word: str, status: Status) -> None:
+        story = reviewing().begun()
+        self.seen(story, 2, f"I looked at all of it.\n\n/review {word} Hm.\nMore.")
+        assert story.task.status is status
+        assert story.task.review is None
+        assert bool(story.wanted(MergePull)) is (word == "approve")
+        if word == "changes":
+            assert story.task.last_feedback
+            assert story.task.last_feedback.details == "Hm.\nMore."
+
+    @pytest.mark.parametrize(
+        "words", ["", "I would approve it.", "> /review approve", "`/review approve`", "/review", "/plan approve"]
+    )
+    def test_a_verdict_has_to_be_said_as_one(self, words: str) -> None:
+        story = reviewing().begun()
+        self.seen(story, 2, words)
+        assert not story.wanted(MergePull)
+        assert story.task.history[-1].reason == "The run ended without a verdict"
+
+    def test_of_an_attempt_that_is_over_they_are_late(self) -> None:
+        story = reviewing().begun()
+        story.pulled(sha=SHA2)
+        before = story.task
+        self.seen(story, 2, "/review approve")
+        assert story.told(EventType.LATE_RESULT)
+        assert story.task == before
+
+    def test_what_a_session_says_that_did_not_end_well_is_no_plan(self) -> None:
+        story = planning()
+        self.seen(story, 1, "/plan Half of it", SessionState.FAILED)
+        assert story.task.plan is None
+
+    def test_who_implements_says_nothing_that_counts(self) -> None:
+        story = Story().ready().assigned().begun()
+        self.seen(story, 1, "/plan Mine.\n/review approve")
+        assert story.task.plan is None
+        assert story.task.history[-1].reason == "The run ended without a pull request"
 
 
 class TestByCommand:

@@ -1,29 +1,38 @@
 """One agent plans, another implements, a third reviews, and no person types a word: nothing is lost on the way.
 
-Every field of every packet is accounted for: it is the same as in the one before, or it changed for a reason that is
-named here.
+Each is reached in its own way: a server of a team's own that is asked, a workflow that is dispatched, an agent that
+listens to its name. Every field of every packet is accounted for: it is the same as in the one before, or it changed
+for a reason that is named here; and what each of them got is the packet that was sealed.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from adapters.database import tables as t
+from core.texts import handoff
 from sandbox.actions.conclusion import Conclusion
-from sandbox.agents import FinishesWithoutPull, Plans, Reviews, Stalls, WritesFiles
-from sandbox.world import WorkflowRun
+from sandbox.agents import CloudAgent, FinishesWithoutPull, Plans, Stalls, WritesFiles
+from sandbox.agents.cloud import CloudWork
+from sandbox.services import AgentServices
+from sandbox.world import Issue, WorkflowRun
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
 CLAUDE = 209825114  # claude[bot], by config/identities.yml
 ACTIONS = {"adapter": "actions", "event": "agent-task"}
+CODEX = {**ACTIONS, "capabilities": ["python", "tests"]}
 TEAM = {
     "oracle": {**ACTIONS, "roles": ["plan"]},
-    "codex": {**ACTIONS, "capabilities": ["python", "tests"]},
+    "codex": CODEX,
     "claude": {"adapter": "actions", "workflow": "agent.yml", "capabilities": ["docs"], "roles": ["review"]},
 }
-POLICY = config(agents=TEAM, plan="agent", merge={"auto": True, "review": "agent"})
+PARTS: dict[str, Any] = {"plan": "agent", "merge": {"auto": True, "review": "agent"}}
 PLAN = "1. Write `shop/tax.py` with the rate.\n2. Say in a comment what it means.\n\n/retry is no command here, @alice."
 WRONG = {"shop/tax.py": "RATE = 19\n"}
 RIGHT = {"shop/tax.py": "RATE = 0.19\n"}
@@ -44,11 +53,18 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
 
 
 class Reviewer:
-    """Asks for changes the first time, and approves the second."""
+    """Asks for changes the first time, and approves the second; as its own account, on what its comment names."""
 
     async def __call__(self, work: Any) -> None:
-        again = any(a["role"] == "review" for a in work.packet["history"])
-        await Reviews(again, "Good." if again else "Say what it means, @alice.", on_github=True)(work)
+        assert isinstance(work, CloudWork)
+        again = "asked for changes" in work.said
+        found = re.search(r"^\[#(\d+)\]\(\S+\) at `([0-9a-f]{40})`, by `codex`", work.said, re.MULTILINE)
+        assert found, work.said
+        text = "Good." if again else "Say what it means, @alice."
+        review = {"event": "APPROVE" if again else "REQUEST_CHANGES", "body": text, "commit_id": found[2]}
+        if not again:
+            review["comments"] = [{"path": "shop/tax.py", "line": 1, "body": "Per cent of what?"}]
+        await work.api("POST", f"/pulls/{found[1]}/reviews", review)
 
 
 class Implementer:
@@ -60,20 +76,39 @@ class Implementer:
         await WritesFiles(files)(work)
 
 
+async def three_ways(world: World) -> AgentServices:
+    """An agent behind HTTP that plans, one in Actions that implements, one that is mentioned and reviews."""
+    services = await world.services()
+    oracle = {"adapter": "http", "url": f"{services.url('plain')}/work", "roles": ["plan"]}
+    claude = {"adapter": "mention", "mention": "@claude", "roles": ["review"]}
+    await world.configures(config(agents={"oracle": oracle, "codex": CODEX, "claude": claude}, **PARTS))
+    return services
+
+
+async def sealed(world: World, issue: Issue) -> list[dict[str, Any]]:
+    """The packets of a task, in the order in which they were sealed."""
+    mine = (t.outbox.c.kind == "StartAgent") & (t.outbox.c.number == issue.number)
+    async with world.bot.database.transaction() as connection:
+        orders = (await connection.execute(select(t.outbox.c.payload).where(mine).order_by(t.outbox.c.id))).scalars()
+        return [order["packet"] for order in orders]
+
+
 async def test_three_agents_hand_a_task_on_and_nothing_is_lost(world: World) -> None:
-    world.hub.bot("claude[bot]", number=CLAUDE)
     world.agent("codex", WritesFiles({"shop/rates.py": "RATES = {}\n"}))
     base = await world.files("Add a table of rates", body(needs="tests"))
     assert world.status(base) == "done"
-    await configure(world)
+    world.written()
+    services = await three_ways(world)
     world.ci(red_once)
-    oracle = world.agent("oracle", Plans(PLAN), actor="github-actions[bot]")
+    oracle = services.agent("plain", Plans(PLAN), key="plain-key", think=30)
     codex = world.agent("codex", Implementer())
-    claude = world.agent("claude", Reviewer(), actor="claude[bot]")
+    claude = CloudAgent(world.hub.bot("claude[bot]", number=CLAUDE), Reviewer(), "claude/none", mention="@claude")
+    world.hub.cloud["claude"] = claude
 
     text = body("Prices have a tax.", ("the rate is 19 %",), needs="tests", wishes="python", files="shop/tax.py",
                 depends_on="#1")  # fmt: skip
     issue = await world.files("Add the tax rate", text)
+    await world.later(minutes=1)  # until the server is asked how its plan goes
 
     assert world.status(issue) == "done"
     assert world.shop.git.read("main", "shop/tax.py") == BETTER["shop/tax.py"]
@@ -88,23 +123,24 @@ async def test_three_agents_hand_a_task_on_and_nothing_is_lost(world: World) -> 
     ]
     told_by_people = [c for c in [*issue.comments, *base.comments] if c.user.login == "alice"]
     assert told_by_people == []
-    packets = [work.packet for work in (*oracle.works, *codex.works, *claude.works)]
-    plan, first, fixed, better, review, again = packets
+
+    plan, first, fixed, review, better, again = packets = await sealed(world, issue)
     accounted(plan, first, fixed, review, better, again)
-    assert {line for line in world.written() if line.startswith("dispatch")} >= {
-        "dispatch task/3-1 to oracle",
-        "dispatch task/3-2 to codex",
-        "dispatch task/3-6 to claude",
+    # What each got is what was sealed: as JSON, in a request or a dispatch, or as the text of a comment.
+    assert [session.told["packet"] for session in oracle.sessions] == [plan]
+    assert [work.packet for work in codex.works] == [first, fixed, better]
+    for work, packet in zip(claude.works, (review, again), strict=True):
+        assert handoff(packet).strip() in work.said
+    assert json.loads(json.dumps(packets)) == packets
+    assert {"dispatch task/3-2 to codex", "dispatch task/3-3 to codex", "dispatch task/3-5 to codex"} <= {
+        line for line in world.written() if line.startswith("dispatch")
     }
 
 
 def accounted(plan: Any, first: Any, fixed: Any, review: Any, better: Any, again: Any) -> None:
     """Field by field, in the order in which the packets were sealed."""
     always = {"attempt", "branch", "sealed_at"}  # each attempt has its own number, branch and time
-    key = {"answer_key"}  # by which the words of a plan or a review come back
-    for packet in (plan, review, again):
-        assert packet.pop("answer_key")
-    assert not key & (first.keys() | fixed.keys() | better.keys())
+    assert all("answer_key" not in packet for packet in (plan, first, fixed, review, better, again))
 
     part = {"agent", "role", "report"}  # another part, another agent, another way to hand in
     assert changed(plan, first) == always | part | {"plan_text", "history"}
@@ -150,6 +186,10 @@ def accounted(plan: Any, first: Any, fixed: Any, review: Any, better: Any, again
     assert better["feedback"]["title"] == "claude asked for changes"
     assert "Say what it means" in better["feedback"]["details"]
     assert "@alice" not in better["feedback"]["details"]
+    assert better["feedback"]["comments"] == [{"path": "shop/tax.py", "line": 1, "text": "Per cent of what?"}]
+    # Each is told how it hands in, by the way it is reached.
+    assert "End with a message that begins with `/plan`" in plan["report"]["how"]
+    assert "on GitHub" in review["report"]["how"]
 
     # What there is to review: the very commit that passed.
     assert review["pull_request"]["head_sha"] == second["head_sha"] == better["feedback"]["sha"]
@@ -168,7 +208,7 @@ def accounted(plan: Any, first: Any, fixed: Any, review: Any, better: Any, again
 async def configure(world: World) -> None:
     """Three agents, each with a part of its own."""
     world.written()
-    await world.configures(POLICY)
+    await world.configures(config(agents=TEAM, **PARTS))
     world.written()
 
 

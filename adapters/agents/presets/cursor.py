@@ -1,6 +1,7 @@
 """Cursor's cloud agents, by the API that its documentation calls v0.
 
-Read in the documentation, and not tried with a key of ours: the paths, the states, that `branchName` is kept as given.
+Read in the documentation, and not tried with a key of ours: the paths, the states, the conversation, that `branchName`
+is kept as given.
 By that branch an agent is found again, because the API takes no key of ours. Its webhook tells only the end
 (`FINISHED`, `ERROR`), so it is asked regularly instead.
 """
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from adapters.agents.contract import Site
 from adapters.agents.line import Line
-from adapters.agents.service import Job, Session, objects, text_of
+from adapters.agents.service import Job, Session, last_words, objects, text_of
 from core.task import SessionState
 
 STATES: Final = {
@@ -50,7 +51,7 @@ class Cursor:
                 {
                     "prompt": {"text": job.prompt},
                     "source": {"repository": job.address, "ref": job.base},
-                    "target": {"branchName": job.branch, "autoCreatePr": True},
+                    "target": {"branchName": job.branch, "autoCreatePr": job.works},
                 },
             )
         )
@@ -72,6 +73,12 @@ class Cursor:
     async def look(self, line: Line, session: str, job: Job) -> Session:
         """The agent by its id."""
         return _read(await line.get(f"/v0/agents/{session}"))
+
+    async def words(self, line: Line, session: Session, job: Job) -> str:
+        """Its messages in the conversation, which the service keeps until the agent is deleted."""
+        told = await line.get(f"/v0/agents/{session.id}/conversation")
+        mine = [m for m in objects(told, "messages") if text_of(m, "type") == "assistant_message"]
+        return last_words([text_of(m, "text") for m in mine])
 
     async def say(self, line: Line, session: str, job: Job, text: str) -> None:
         """A follow-up."""

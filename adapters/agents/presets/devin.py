@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 
 from adapters.agents.contract import Site
 from adapters.agents.line import Line
-from adapters.agents.service import Job, Session, objects, text_of
+from adapters.agents.service import Job, Session, last_words, objects, text_of
 from core.task import SessionState
 
 STATES: Final = {
@@ -87,6 +87,12 @@ class Devin:
     async def look(self, line: Line, session: str, job: Job) -> Session:
         """The session by its id."""
         return _read(await line.get(f"/v1/sessions/{session}"))
+
+    async def words(self, line: Line, session: Session, job: Job) -> str:
+        """Its messages come with the session."""
+        told = await line.get(f"/v1/sessions/{session.id}")
+        mine = [m for m in objects(told, "messages") if text_of(m, "type") == "devin_message"]
+        return last_words([text_of(m, "message") for m in mine])
 
     async def say(self, line: Line, session: str, job: Job, text: str) -> None:
         """A message to it."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 
 from adapters.agents.contract import CannotStart, Site
 from adapters.agents.line import Line
-from adapters.agents.service import Job, Session, objects, text_of
+from adapters.agents.service import Job, Session, last_words, objects, text_of
 from core.task import SessionState
 
 STATES: Final = {
@@ -25,7 +25,7 @@ STATES: Final = {
     "COMPLETED": SessionState.DELIVERED,
     "FAILED": SessionState.FAILED,
 }
-PAGES: Final = 3  # of a hundred sessions
+PAGES: Final = 3  # of a hundred sessions, or of a hundred lines of what happened in one
 
 
 class Jules:
@@ -62,7 +62,7 @@ class Jules:
         raise CannotStart(f"Jules does not know `{repository}`: connect it at https://jules.google.com first.")
 
     async def begin(self, line: Line, job: Job) -> Session:
-        """A session that opens a pull request by itself and asks nobody to approve its plan."""
+        """A session that opens a pull request by itself, where work is wanted, and asks nobody to approve its plan."""
         source = await self._source(line, job.repository)
         return _read(
             await line.post(
@@ -71,7 +71,7 @@ class Jules:
                     "title": _title(job),
                     "prompt": job.prompt,
                     "sourceContext": {"source": source, "githubRepoContext": {"startingBranch": job.base}},
-                    "automationMode": "AUTO_CREATE_PR",
+                    **({"automationMode": "AUTO_CREATE_PR"} if job.works else {}),
                 },
             )
         )
@@ -92,6 +92,17 @@ class Jules:
     async def look(self, line: Line, session: str, job: Job) -> Session:
         """The session by its id."""
         return _read(await line.get(f"/v1alpha/sessions/{session}"))
+
+    async def words(self, line: Line, session: Session, job: Job) -> str:
+        """Its messages among what happened in the session, oldest first."""
+        query, said = {"pageSize": "100"}, []
+        for _ in range(PAGES):
+            page = await line.get(f"/v1alpha/sessions/{session.id}/activities", **query)
+            said += [text_of(activity, "agentMessaged", "agentMessage") for activity in objects(page, "activities")]
+            query["pageToken"] = text_of(page, "nextPageToken")
+            if not query["pageToken"]:
+                break
+        return last_words([message for message in said if message])
 
     async def say(self, line: Line, session: str, job: Job, text: str) -> None:
         """A message to it."""
