@@ -13,9 +13,11 @@ from adapters.github.models import Issue, User
 from adapters.pull_facts import actor
 from config.identities import workers
 from core.commands import ROLES, at_least
+from core.decide.commands.answers import Refused
+from core.decide.commands.waiting import references
 from core.dependencies import Need, Source
 from core.intake import Dependency, Intake
-from core.signals import IssueFacts, IssueSeen, read_issue
+from core.signals import IssueFacts, IssueSeen, NamedIssue, read_issue
 
 
 def issue_facts(issue: Issue) -> IssueFacts:
@@ -131,6 +133,28 @@ async def _native(
     if issue.sub_issues_summary.total:
         for part in await github.sub_issues(repository.full_name, issue.number):
             found[_reference(neighbours, part)] = Need(part.state == "closed", Source.PART)
+    return found
+
+
+async def named_issues(
+    database: Database, github: GitHub, repository: RepositoryRow, argument: str
+) -> Mapping[str, NamedIssue | None]:
+    """The issues that a command names, asked of GitHub; nothing where the command is refused without a look."""
+    try:
+        _, names = references(argument)
+    except Refused:
+        return {}
+    async with database.transaction() as connection:
+        neighbours = await graph.Neighbours.of(connection, repository)
+    found: dict[str, NamedIssue | None] = {}
+    for name in names:
+        where, _, number = name.rpartition("#")
+        try:
+            issue = await github.get_issue(where or repository.full_name, int(number))
+        except (NotFound, Gone, Forbidden, ValueError):
+            found[name] = None
+        else:
+            found[name] = NamedIssue(_reference(neighbours, issue), issue.id, issue.is_pull_request)
     return found
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import graph, line
 from adapters.database.graph import Neighbours, Place
 from adapters.database.repositories import RepositoryRow
-from core.dependencies import changed_natively, standing
+from core.dependencies import Need, Source, changed_natively, standing
 from core.queue import Graph, knot_of
 from core.readiness import Surroundings
 from core.signals import IssueSeen
@@ -22,27 +22,34 @@ async def surroundings(
     number: int,
     news: IssueSeen | Task | None,
     capabilities: Collection[str],
+    named: Collection[str] = (),
 ) -> Surroundings:
-    """Around the task as the news of its issue has it, or as it is (None: there is no such task)."""
+    """Around the task as the news of its issue has it, or as it is (None: there is no such task).
+
+    `named` are references of issues that a command speaks of: their ways are looked at as well.
+    """
     needs = await graph.stored_dependencies(connection, home.id, number)
     if isinstance(news, IssueSeen):
         needs = standing(news.dependencies, needs)
         fingerprint: str | None = news.issue.fingerprint
     else:
         fingerprint = news.fingerprint if news else None
-    ways: Graph[str] = {f"#{number}": ()}
+    me = f"#{number}"
+    ways: Graph[str] = {me: ()}
     finished: dict[str, bool] = {}
-    if needs:
-        neighbours = await Neighbours.of(connection, home)
-        ways = await graph.ahead(connection, neighbours, number, needs)
-        finished = await graph.finished_tasks(connection, neighbours, needs)
     twins = await graph.older_twins(connection, home.id, number, fingerprint) if fingerprint else []
+    looked_at = {**{reference: Need(False) for reference in (*named, *(f"#{twin}" for twin in twins))}, **needs}
+    if looked_at:
+        neighbours = await Neighbours.of(connection, home)
+        ways = await graph.ahead(connection, neighbours, number, looked_at)
+        finished = await graph.finished_tasks(connection, neighbours, needs)
     return Surroundings(
         capabilities=capabilities,
         graph=ways,
         # A task of ours says itself whether it is finished; of others we have what was gathered.
-        dependencies={ref: finished.get(ref, needs[ref].finished) for ref in ways[f"#{number}"]},
+        dependencies={ref: finished.get(ref, needs[ref].finished) for ref in ways[me] if ref in needs},
         twins=tuple(twins),
+        sources={reference: need.source for reference, need in needs.items()},
     )
 
 
@@ -65,3 +72,16 @@ async def take_dependencies(
     now = knot_of(await graph.ahead(connection, neighbours, number, needs), me)
     concerned = was | now | frozenset(changed_natively(stored, needs))
     return frozenset(place for reference in concerned if (place := neighbours.place(reference)) is not None)
+
+
+async def around_hold(
+    connection: AsyncConnection, home: RepositoryRow, number: int, behind: Collection[str]
+) -> frozenset[Place]:
+    """Whose readiness may be another because this task is queued behind these tasks now, or no longer is."""
+    if not behind:
+        return frozenset()
+    neighbours = await Neighbours.of(connection, home)
+    needs = await graph.stored_dependencies(connection, home.id, number)
+    needs |= {reference: Need(False, Source.BEHIND) for reference in behind}
+    knot = knot_of(await graph.ahead(connection, neighbours, number, needs), f"#{number}")
+    return frozenset(place for reference in knot if (place := neighbours.place(reference)) is not None)

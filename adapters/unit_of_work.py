@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.asked_about import asked_about, named_in
 from adapters.database import agents as kept
 from adapters.database import graph, line, measures, repositories, store
 from adapters.database.database import Database
@@ -22,20 +22,20 @@ from adapters.database.queue import SEND, JobQueue, send_lock
 from adapters.database.repositories import RepositoryRow
 from adapters.handing_out import hand_out
 from adapters.roster import roster
-from adapters.surroundings import surroundings, take_dependencies
+from adapters.surroundings import around_hold, surroundings, take_dependencies
 from config.repository import RepositoryConfig
 from config.team import Change
 from core.agent_state import Turn
 from core.assignment import Agent
 from core.decide import Context, Decision, decide
-from core.decide.commands.asking import HISTORY_LINES
+from core.decide.commands.waiting import over
 from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard
 from core.events import EventType
 from core.handoff import BuiltOn, built_on
 from core.labels import capabilities_of, labels_for
 from core.measures import lines
-from core.queue import chain_lengths, order, parking
+from core.queue import parking
 from core.readiness import Surroundings
 from core.signals import (
     Assigned,
@@ -47,6 +47,7 @@ from core.signals import (
     IssueSeen,
     QueueTurn,
     Signal,
+    WayClear,
 )
 from core.task import Status, Task
 
@@ -99,7 +100,7 @@ class UnitOfWork:
             builds_on=await self._builds_on(number, signal),
             team=self.repository.team,
             in_error=await self._in_error(signal),
-            **(await self._for_command(number, signal) if isinstance(signal, CommandGiven) else {}),
+            **(await asked_about(self, number, signal) if isinstance(signal, CommandGiven) else {}),
         )
         decision = decide(before, signal, context)
         await self._keep(number, before, decision)
@@ -129,28 +130,6 @@ class UnitOfWork:
             return frozenset()
         return await kept.in_error(self.connection, self.repository.id)
 
-    async def _for_command(self, number: int, command: CommandGiven) -> dict[str, Any]:
-        """What commands ask about; what only one of them does is read for that one alone."""
-        found: dict[str, Any] = {"agents": tuple(await self.agents()), "in_hand": await self.in_hand()}
-        match command.name:
-            case "history":
-                trail = await store.last_events(self.connection, self.repository.id, number, HISTORY_LINES + 1)
-                found["trail"] = tuple(trail)
-            case "agents":
-                found["measures"] = await measures.of_team(self.connection, self.repository.id, self.now)
-            case "next":
-                ready = await store.tasks_with_status(self.connection, self.repository.id, [Status.READY])
-                found["queue"] = tuple(await self._queue(ready))
-        return found
-
-    async def _queue(self, tasks: list[Task]) -> list[tuple[Task, int]]:
-        """Those of the tasks that wait for an agent, in order, each with the length of the chain behind it."""
-        free = [t for t in tasks if self.waits_for_an_agent(t)]
-        if not free:
-            return []
-        behind = chain_lengths(await graph.open_graph(self.connection, self.repository.id))
-        return [(task, behind.get(task.number, 0)) for task in order(free, behind)]
-
     async def _take_dependencies(self, number: int, signal: Signal, before: Task | None) -> frozenset[Place]:
         """Keep what an issue depends on; gives those whom that concerns."""
         if not isinstance(signal, IssueSeen) or (before and signal.issue.updated_at < before.issue_updated_at):
@@ -159,10 +138,11 @@ class UnitOfWork:
 
     async def _around(self, number: int, signal: Signal, task: Task | None) -> Surroundings:
         """What readiness depends on; read only for signals that look at it."""
-        if not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven):
+        if not isinstance(signal, IssueSeen | DependencyChanged | WayClear | CommandGiven):
             return Surroundings()
         news = signal if isinstance(signal, IssueSeen) else task
-        return await surroundings(self.connection, self.repository, number, news, capabilities_of(self.policy))
+        named = named_in(signal) if isinstance(signal, CommandGiven) else ()
+        return await surroundings(self.connection, self.repository, number, news, capabilities_of(self.policy), named)
 
     async def _keep(self, number: int, before: Task | None, decision: Decision) -> None:
         repository_id, task = self.repository.id, decision.task
@@ -225,7 +205,12 @@ class UnitOfWork:
         for fingerprint in {asked, asks} - {None} if asked != asks else ():
             twins = await graph.younger_twins(self.connection, self.repository.id, number, fingerprint or "")
             others.update((self.repository.id, twin) for twin in twins)
+        behind = {_behind(before), _behind(after)} - {""} if _behind(before) != _behind(after) else set()
+        others.update(await around_hold(self.connection, self.repository, number, behind))
         await self.look_again(number, others)
+        if over(after) and not (before and over(before)):
+            for waiting in await graph.queued_behind(self.connection, self.repository.id, number):
+                await self.apply(waiting, WayClear(number))
 
     async def look_again(self, number: int, places: Iterable[Place]) -> None:
         """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
@@ -293,6 +278,11 @@ class UnitOfWork:
                 repository_id=self.repository.id,
                 number=number,
             )
+
+
+def _behind(task: Task | None) -> str:
+    """The task behind which this one is queued."""
+    return task.held.behind if task and task.held else ""
 
 
 def _in_graph(task: Task | None) -> bool:

@@ -78,7 +78,8 @@ A label that a person puts on is an instruction and wins over what the bot had d
 | `status:pending` | Gives the task back to the queue. |
 | `status:done` | Declares it done. |
 | `status:failed` | Gives it up. |
-| `blocked`, `conflict`, `stalled`, `needs-human` | Taken off, it is gone until there is a new reason. |
+| `blocked` | Holds the task back, as `/block` does; taken off, what a person held back goes on. |
+| `conflict`, `stalled`, `needs-human` | Taken off, it is gone until there is a new reason. |
 
 `status:in-progress` and `status:review` come about by work; set by hand, they are set right again. Closing an issue
 as completed declares it done, as not planned gives it up, and reopening it starts the task anew. Every instruction is

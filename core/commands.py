@@ -122,6 +122,14 @@ COMMANDS: dict[str, Command] = {
         Command("triage", "Adds a capability that the agent must have.", "/needs python"),
         Command(
             "triage",
+            "Lets the task wait for other issues, also of other repositories.",
+            "/depends #12",
+            forms={
+                "remove": Use("triage", "Lets it no longer wait for them.", "/depends remove #12"),
+            },
+        ),
+        Command(
+            "triage",
             "Holds the task back: it is not handed out, and its work is not merged.",
             "/block legal has to agree",
         ),
@@ -136,6 +144,11 @@ COMMANDS: dict[str, Command] = {
             "Decides what becomes of a task with a conflict.",
             "/resolve reassign",
             forms={
+                "queue": Use(
+                    "write",
+                    "Lets the task wait behind the other one until that is done or closed; `/unblock` takes it back.",
+                    "/resolve queue behind #12",
+                ),
                 "escalate": Use("write", "Lets a person decide about the conflict.", "/resolve escalate"),
             },
         ),

@@ -21,6 +21,7 @@ class Source(StrEnum):
     TEXT = "text"  # a line of the issue
     BLOCKER = "blocker"  # GitHub's issue dependencies
     PART = "part"  # a sub-issue: its parent waits for it
+    BEHIND = "behind"  # a person queued it behind another task, until that is over
     LIFTED = "lifted"  # the text names it, and in GitHub's issue dependencies it was there and was taken off
 
     @property

@@ -278,6 +278,29 @@ class CloseIssue:
 
 
 @dataclass(frozen=True, slots=True)
+class SetDependency:
+    """GitHub's own dependency of an issue on another one is there (`wanted`), or is not.
+
+    `said_in`, `comment_id` and `answer` are of the command that asks for it: should GitHub refuse, it is told there.
+    """
+
+    state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.END
+    number: int
+    reference: str
+    issue_id: int  # the database's id of the other issue
+    wanted: bool
+    said_in: int
+    comment_id: int | None
+    answer: str
+
+    @property
+    def key(self) -> str:
+        """One per issue and dependency."""
+        return f"dependency:{self.number}:{self.reference}"
+
+
+@dataclass(frozen=True, slots=True)
 class ReadChecks:
     """Read the checks of the pull request's head again; they come back as a signal."""
 
@@ -308,5 +331,6 @@ Effect = (
     | MergePull
     | ClosePull
     | CloseIssue
+    | SetDependency
     | ReadChecks
 )

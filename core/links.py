@@ -24,6 +24,13 @@ def referred(match: re.Match[str]) -> tuple[str | None, int]:
     return match["site"] or match["repository"], int(match["path"] or match["number"])
 
 
+def references_in(argument: str) -> tuple[tuple[str, ...], str]:
+    """The issues that an argument names, as `#12` or `owner/repo#3`, each once; and what else is in it, in one line."""
+    found = [referred(match) for match in REFERENCE.finditer(argument)]
+    rest = " ".join(re.sub(r"[\s,;&]+|\band\b", " ", REFERENCE.sub(" ", argument)).split())
+    return tuple(dict.fromkeys(f"{repository or ''}#{number}" for repository, number in found)), rest
+
+
 def closing_references(text: str, repository: str, server: str = "https://github.com") -> tuple[int, ...]:
     """The issues of `repository` (`owner/name`) that merging a pull request with this text would close.
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
+from config.problems import quote
+from core.dependencies import Source
 from core.queue import Graph, cycle_through
 from core.task import Task
 
@@ -19,6 +22,7 @@ class Surroundings:
     # Reference (`#12`, `owner/repo#3`) → finished? None: there is no such issue.
     dependencies: Mapping[str, bool | None] = field(default_factory=dict)
     twins: Collection[int] = ()  # open tasks with the same fingerprint that are older
+    sources: Mapping[str, Source] = field(default_factory=dict)  # where we know each dependency from, lifted ones too
 
 
 def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
@@ -33,15 +37,14 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
         gaps.append(
             "It has no acceptance criteria: add a heading `Acceptance criteria` with at least one line `- [ ] …`."
         )
-    unknown = sorted(set(task.required) - set(around.capabilities))
-    if unknown:
-        known = ", ".join(f"`{c}`" for c in sorted(around.capabilities)) or "none at all"
-        gaps.append(f"No agent has {_listed(unknown)}; the capabilities of this repository's agents are {known}.")
+    gaps += unknown_capabilities(task.required, around.capabilities)
     gaps += [
         f"It depends on {reference}, which does not exist."
         for reference, finished in sorted(around.dependencies.items())
         if finished is None
     ]
+    # A person who queued it behind its twin knows of it.
+    behind = {int(task.held.behind[1:])} if task.held and task.held.behind else set()
     me = f"#{task.number}"
     cycle = cycle_through({**around.graph, me: tuple(around.dependencies)}, me)
     if len(cycle) == 1:
@@ -49,8 +52,9 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
     elif cycle:
         path = " → ".join((*cycle, cycle[0]))
         gaps.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
-    if around.twins:
-        gaps.append(f"It is the same task as {_numbers(around.twins)}: close one of them, or say how they differ.")
+    twins = set(around.twins) - behind
+    if twins:
+        gaps.append(f"It is the same task as {_numbers(twins)}: close one of them, or say how they differ.")
     if task.approved_digest != task.text_digest:
         gaps.append(
             "Its text was written by somebody without write access: "
@@ -59,8 +63,19 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
     return tuple(gaps)
 
 
-def _listed(names: Collection[str]) -> str:
-    return " or ".join(f"`{name}`" for name in names)
+def unknown_capabilities(names: Collection[str], known: Collection[str]) -> tuple[str, ...]:
+    """What is to be said of those that no agent has: the nearest word, or where none is near, all that there are."""
+    told, strange = [], []
+    for name in sorted(set(names) - set(known)):
+        near = get_close_matches(name[:60], sorted(known), n=1, cutoff=0.5)
+        if near:
+            told.append(f"No agent has {quote(name)}. Did you mean `{near[0]}`?")
+        else:
+            strange.append(quote(name))
+    if strange:
+        there = ", ".join(f"`{name}`" for name in sorted(known)) or "none at all"
+        told.append(f"No agent has {' or '.join(strange)}; the capabilities of this repository's agents are {there}.")
+    return tuple(told)
 
 
 def _numbers(numbers: Collection[int]) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from core.dependencies import Need
+from core.effects import SetDependency
 from core.feedback import FailedCheck, LineComment
 from core.intake import Intake, fingerprint, parse
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
@@ -233,6 +234,21 @@ class DependencyChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DependencyRefused:
+    """GitHub did not take a dependency (or its end) that a command asked for; `reason` is still raw."""
+
+    asked: SetDependency
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WayClear:
+    """The task behind which this one is queued is over."""
+
+    number: int  # of that task
+
+
+@dataclass(frozen=True, slots=True)
 class QueueTurn:
     """The queue is full, and the task is parked before it; or there is room again."""
 
@@ -248,6 +264,15 @@ class Assigned:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedIssue:
+    """An issue that a command names, as GitHub tells it; `reference` is how the task's repository writes it now."""
+
+    reference: str
+    id: int
+    pull_request: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CommandGiven:
     """A slash command, from a comment or another door. `permission` is GitHub's word at this moment."""
 
@@ -259,6 +284,8 @@ class CommandGiven:
     key: str  # of the comment and line: the answer is written once
     comment_id: int | None = None
     workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account said it
+    # The issues that a command about dependencies names, by the reference as written; None: there is no such issue.
+    issues: Mapping[str, NamedIssue | None] = field(default_factory=dict)
 
 
 Signal = (
@@ -277,6 +304,8 @@ Signal = (
     | BaseMoved
     | DeadlineDue
     | DependencyChanged
+    | DependencyRefused
+    | WayClear
     | QueueTurn
     | Assigned
     | CommandGiven

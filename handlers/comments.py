@@ -9,7 +9,7 @@ from adapters.database.inbox import mark_delivery
 from adapters.github.models import Comment, Issue, User
 from adapters.pull_facts import actor
 from core.command_parser import ParsedCommand, new_commands, parse_commands
-from core.commands import COMMANDS, WHOLE
+from core.commands import COMMANDS, WHOLE, at_least
 from core.effects import Comment as WriteComment
 from core.effects import React
 from core.signals import CommandGiven
@@ -50,6 +50,11 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
         return
     await desk.work.send(repository.id, where.number, React(said.id, "eyes"))
     role = await gather.role_of(github, repository.full_name, who)
+    named = {}
+    for command in commands:
+        if command.name == "depends" and at_least(role, COMMANDS["depends"].role):
+            issues = await gather.named_issues(desk.work.database, github, repository, command.argument)
+            named[command.key] = issues
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         for command in commands:
             await unit.apply(
@@ -63,6 +68,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
                     key=f"{said.id}:{command.key}",
                     comment_id=said.id,
                     workers=gather.workers_of(repository, who),
+                    issues=named.get(command.key, {}),
                 ),
             )
         # In the same transaction: of all news a command is the one that must not be taken in twice.

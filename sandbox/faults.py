@@ -24,6 +24,7 @@ AnswerKind = Literal[
     "401-expired",
     "301-moved",
     "429",
+    "410-disabled",
 ]
 
 

@@ -282,6 +282,8 @@ class Exchange:
             raise secondary(wait)
         if fault.kind == "429":
             raise secondary(wait, status=429)
+        if fault.kind == "410-disabled":
+            raise ApiError(410, "This feature is disabled for this repository")
         if fault.kind == "301-moved":
             parts = self.path.split("/")
             found = self.hub.find_repository("/".join(unquote(part) for part in parts[2:4]))

@@ -19,7 +19,7 @@ from config.team import Change, Team
 from core.assignment import Agent
 from core.deadlines import DeadlineKind, deadlines_of
 from core.decide import Context, Decision, decide
-from core.dependencies import Need
+from core.dependencies import Need, Source
 from core.effects import Comment, Effect, StartAgent
 from core.events import Event, EventType
 from core.feedback import FailedCheck
@@ -43,6 +43,7 @@ from core.signals import (
     PullSeen,
     ReviewSeen,
     Signal,
+    WayClear,
     read_issue,
 )
 from core.task import Actor, ChecksState, Choice, Lease, Pull, Role, Status, Task
@@ -169,6 +170,8 @@ class Story:
         self.known: Task | None = None
         self.last = Decision(None)
         self.dependencies: dict[str, bool | None] = {}
+        self.sources: dict[str, Source] = {}
+        self.named: dict[str, Task] = {}
         self.twins: tuple[int, ...] = ()
         self.builds_on: tuple[BuiltOn, ...] = ()
         self.graph: dict[str, tuple[str, ...]] = {}
@@ -206,6 +209,7 @@ class Story:
             graph=self.graph,
             dependencies=self.dependencies,
             twins=self.twins,
+            sources=self.sources,
         )
         return Context(
             self.now,
@@ -217,6 +221,7 @@ class Story:
             agents=self.agents,
             team=Team(self.policy.agents, changes=self.changes),
             in_hand=self.in_hand,
+            named=self.named,
             trail=self.trail,
             queue=self.queue,
         )
@@ -374,7 +379,7 @@ class Story:
 
 def _is_blind(signal: Signal) -> bool:
     """Whether the unit of work gathers no surroundings for it."""
-    return not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven)
+    return not isinstance(signal, IssueSeen | DependencyChanged | WayClear | CommandGiven)
 
 
 def holds_always(task: Task, config: RepositoryConfig) -> None:

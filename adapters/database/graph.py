@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import ColumnElement, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
@@ -13,6 +13,7 @@ from core.dependencies import Need, Source, counting
 from core.queue import Graph
 from core.task import Status
 
+_behind = t.tasks.c.state["held"]["behind"].as_string().label("reference")  # the task behind which one is queued
 OPEN = [s.value for s in Status if s is not Status.DONE]
 Place = tuple[int, int]  # the id of a repository, and a number in it
 
@@ -79,6 +80,8 @@ async def ahead(
 ) -> Graph[str]:
     """What can be reached from a task that has these `needs`, as home writes it, and with what counts alone.
 
+    Those that somebody queued behind another task wait for that one as well.
+
     One query for each step of the longest way, and none for a task without dependencies.
     """
     sources: dict[str, dict[str, Source]] = {f"#{number}": {ref: need.source for ref, need in needs.items()}}
@@ -102,16 +105,16 @@ async def _needs_of_open(connection: AsyncConnection, places: Iterable[Place]) -
         return []
     d, tasks = t.dependencies, t.tasks
     same = (tasks.c.repository_id == d.c.repository_id) & (tasks.c.number == d.c.number)
-    rows = await connection.execute(
-        select(d.c.repository_id, d.c.number, d.c.reference, d.c.source)
-        .join(tasks, same)
-        .where(
-            tuple_(d.c.repository_id, d.c.number).in_(wanted),
-            tasks.c.status.in_(OPEN),
-            tasks.c.withdrawn.is_(False),
-        )
-        .order_by(d.c.reference)
+    at_work = (
+        tuple_(tasks.c.repository_id, tasks.c.number).in_(wanted),
+        tasks.c.status.in_(OPEN),
+        tasks.c.withdrawn.is_(False),
     )
+    needed = select(d.c.repository_id, d.c.number, d.c.reference, d.c.source).join(tasks, same).where(*at_work)
+    queued = select(tasks.c.repository_id, tasks.c.number, _behind, literal(Source.BEHIND.value)).where(
+        *at_work, _behind != ""
+    )
+    rows = await connection.execute(needed.union_all(queued).order_by("reference"))
     return [((repository_id, number), reference, source) for repository_id, number, reference, source in rows]
 
 
@@ -179,6 +182,14 @@ async def note_dependency(connection: AsyncConnection, home: RepositoryRow, numb
     """A dependency that is no task of ours was closed or reopened; gives the tasks that name it."""
     query = update(t.dependencies).where(_names(home, number)).values(finished=finished).returning(*_PLACE)
     return sorted((repository_id, one) for repository_id, one in await connection.execute(query))
+
+
+async def queued_behind(connection: AsyncConnection, repository_id: int, number: int) -> list[int]:
+    """The tasks that somebody queued behind this one."""
+    query = select(t.tasks.c.number).where(
+        t.tasks.c.repository_id == repository_id, t.tasks.c.status.in_(OPEN), _behind == f"#{number}"
+    )
+    return sorted((await connection.execute(query)).scalars())
 
 
 _PLACE = (t.dependencies.c.repository_id, t.dependencies.c.number)

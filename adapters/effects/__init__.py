@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.effects import agents, checks, issues, merging
+from adapters.effects import agents, checks, issues, merging, relations
 from adapters.effects.errand import Errand, Identity, Mirrors, Sent
 from core.effects import (
     CancelAgent,
@@ -20,6 +20,7 @@ from core.effects import (
     PollAgent,
     React,
     ReadChecks,
+    SetDependency,
     SetLabels,
     StartAgent,
     TryMerge,
@@ -33,6 +34,7 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     Comment: issues.comment,
     React: issues.react,
     CloseIssue: issues.close_issue,
+    SetDependency: relations.set_dependency,
     ClosePull: issues.close_pull,
     CheckRun: checks.check_run,
     ReadChecks: checks.read_checks,

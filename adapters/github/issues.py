@@ -84,6 +84,19 @@ BLOCKED_BY: Final = operation(
     permission=("issues", "read"),
     query="per_page",
 )
+ADD_BLOCKED_BY: Final = operation(
+    "issues/add-blocked-by-dependency",
+    "POST",
+    _ISSUE + "/dependencies/blocked_by",
+    permission=("issues", "write"),
+    body="issue_id",
+)
+REMOVE_BLOCKED_BY: Final = operation(
+    "issues/remove-dependency-blocked-by",
+    "DELETE",
+    _ISSUE + "/dependencies/blocked_by/{issue_id}",
+    permission=("issues", "write"),
+)
 PARENT: Final = operation("issues/get-parent", "GET", _ISSUE + "/parent", permission=("issues", "read"))
 SUB_ISSUES: Final = operation(
     "issues/list-sub-issues", "GET", _ISSUE + "/sub_issues", permission=("issues", "read"), query="per_page"
@@ -188,6 +201,14 @@ class IssueOperations(Caller):
     async def blocked_by(self, repo: str, number: int) -> list[Issue]:
         """List the issues that block this one (GitHub's dependencies), also in other repositories."""
         return await self._all(BLOCKED_BY, Issue, _at(repo, number))
+
+    async def add_blocked_by(self, repo: str, number: int, issue_id: int) -> Issue:
+        """Let the issue wait for the one with this database id; Invalid where it does already."""
+        return await self._one(ADD_BLOCKED_BY, Issue, _at(repo, number), body={"issue_id": issue_id})
+
+    async def remove_blocked_by(self, repo: str, number: int, issue_id: int) -> Issue:
+        """Let the issue no longer wait for the one with this database id; NotFound where it does not."""
+        return await self._one(REMOVE_BLOCKED_BY, Issue, {**_at(repo, number), "issue_id": issue_id})
 
     async def parent(self, repo: str, number: int) -> Issue | None:
         """Give the issue this one is a sub-issue of, or None."""

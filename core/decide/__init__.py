@@ -6,7 +6,21 @@ Pure: the same input gives the same decision. The queue as a whole is assigned b
 
 from __future__ import annotations
 
-from core.decide import agents, checks, commands, issues, merging, planning, pulls, readying, reviewing, reviews, waits
+from core.decide import (
+    agents,
+    checks,
+    commands,
+    issues,
+    merging,
+    planning,
+    pulls,
+    readying,
+    reviewing,
+    reviews,
+    waits,
+    withholding,
+)
+from core.decide.commands import waiting
 from core.decide.draft import Context, Decision, Draft
 from core.signals import (
     AgentSeen,
@@ -19,6 +33,7 @@ from core.signals import (
     CommandGiven,
     DeadlineDue,
     DependencyChanged,
+    DependencyRefused,
     IssueSeen,
     MergeRefused,
     MergeTried,
@@ -28,6 +43,7 @@ from core.signals import (
     ReviewSeen,
     Signal,
     VerdictDelivered,
+    WayClear,
 )
 from core.task import Task
 
@@ -79,4 +95,8 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             readying.queue_turn(draft, signal)
         case DependencyChanged():
             readying.check_readiness(draft)
+        case DependencyRefused():
+            waiting.refused(draft, signal)
+        case WayClear():
+            withholding.way_clear(draft, signal)
     return draft.conclude()

@@ -46,6 +46,7 @@ class Context:
     measures: Mapping[str, Mapping[str, Measures]] = field(default_factory=dict)  # by agent, then capability; "": all
     in_hand: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
     in_error: frozenset[str] = frozenset()  # agents that failed and have shown no life since
+    named: Mapping[str, Task] = field(default_factory=dict)  # tasks that `/resolve` may mean, by reference
     trail: tuple[Event, ...] = ()  # the end of the task's audit trail, for `/history`
     queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
 

@@ -6,15 +6,21 @@ from dataclasses import replace
 
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
-from core.decide.readying import settle
+from core.decide.readying import check_readiness
 from core.hold import Hold
 from core.sanitise import defuse, mask_secrets, one_line
+from core.signals import WayClear
 from core.task import Flag
 
 
-def hold(draft: Draft, by: str, reason: str = "", *, paused: bool = False) -> None:
-    """Not handed out, and not merged, until somebody lifts it. Whoever is at work may go on."""
-    draft.set(held=Hold(by, draft.now, defuse(one_line(mask_secrets(reason), 300)), paused))
+def hold(draft: Draft, by: str, reason: str = "", *, paused: bool = False, behind: str = "") -> None:
+    """Not handed out, and not merged, until somebody lifts it. Whoever is at work may go on.
+
+    `behind` names a task, `#12`, that lifts it by being over.
+    """
+    draft.set(held=Hold(by, draft.now, defuse(one_line(mask_secrets(reason), 300)), paused, behind))
+    if behind:
+        check_readiness(draft)  # a twin that it is queued behind is no mistake any more
     evaluate(draft)  # which says on the pull request why it is not merged
 
 
@@ -26,5 +32,12 @@ def lift(draft: Draft) -> None:
         draft.set(lease=replace(lease, last_sign_at=draft.now))
     ask_again(draft)
     draft.task = draft.task.unflagged(Flag.BLOCKED, Flag.STALLED)
-    settle(draft)
+    check_readiness(draft)
     evaluate(draft)
+
+
+def way_clear(draft: Draft, signal: WayClear) -> None:
+    """The task behind which it is queued is over."""
+    held = draft.task.held
+    if held and held.behind == f"#{signal.number}":
+        lift(draft)

@@ -67,9 +67,17 @@ def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str
 
 
 def _sensible_commands(task: Task) -> tuple[str, ...]:
+    lifts = (task.held.lifted_by,) if task.held else ()
+    answers = ("ack",) if Flag.NEEDS_HUMAN in task.flags else ()
+    return (*answers, *lifts, *_commands_by_status(task))
+
+
+def _commands_by_status(task: Task) -> tuple[str, ...]:
     match task.status:
         case Status.PENDING:
             return ("ready", "priority P0")
+        case Status.READY if task.held or task.waits_for:
+            return ("explain", "priority P0")
         case Status.READY:
             return ("explain", "claim", "priority P0")
         case Status.IN_PROGRESS:

@@ -178,6 +178,8 @@ CALLS: dict[str, tuple[Act, object]] = {
         [{"id": 1, "event": "assigned", "actor": USER, "assignee": USER, "created_at": "2026-01-31T12:00:00Z"}],
     ),
     "issues/list-dependencies-blocked-by": (lambda gh: gh.blocked_by(R, 1), [issue()]),
+    "issues/add-blocked-by-dependency": (lambda gh: gh.add_blocked_by(R, 1, 77), issue()),
+    "issues/remove-dependency-blocked-by": (lambda gh: gh.remove_blocked_by(R, 1, 77), issue()),
     "issues/get-parent": (lambda gh: gh.parent(R, 1), issue()),
     "issues/list-sub-issues": (lambda gh: gh.sub_issues(R, 1), [issue()]),
     "issues/list-labels-for-repo": (lambda gh: gh.list_repo_labels(R), [LABEL]),

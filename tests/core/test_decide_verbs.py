@@ -185,7 +185,7 @@ class TestPrepAndNeeds:
         story.says("/needs pyhton")
         assert refused(story) == "No agent has `pyhton`. Did you mean `python`?"
         story.says("/needs `rm -rf`")
-        assert refused(story).startswith("No agent has `rm -rf`. There are `docs`, `python`, `tests`.")
+        assert refused(story).startswith("No agent has `rm -rf`; the capabilities of this")
         story.says("/needs")
         assert refused(story) == "Say which capability: `/needs python`."
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from core.dependencies import Need, Source, changed_natively, counting, standing
 
-TEXT, BLOCKER, PART, LIFTED = Source
+TEXT, BLOCKER, PART, LIFTED = Source.TEXT, Source.BLOCKER, Source.PART, Source.LIFTED
 
 needs = st.dictionaries(
     st.sampled_from(["#1", "#2", "#3", "acme/web#1"]),

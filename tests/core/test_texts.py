@@ -130,13 +130,20 @@ def claimed() -> Story:
     return story
 
 
+def queued() -> Story:
+    story = Story().ready()
+    story.named = {"#12": replace(story.task, number=12)}
+    story.says("/resolve queue behind #12")
+    return story
+
+
 def dry() -> Story:
     return Story(dry_run=True).ready().assigned(None, "dry run: it would go to codex")
 
 
 STORIES: tuple[Callable[[], Story], ...] = (
     pending, waiting, looked_at_in_vain, second_attempt, in_review, given_up, done, claimed, dry,
-    planning, gone_on_without_a_plan, reviewing,
+    queued, planning, gone_on_without_a_plan, reviewing,
 )  # fmt: skip
 
 

@@ -61,15 +61,35 @@ async def test_a_capability_that_no_agent_has(world: World) -> None:
 
 async def test_a_duplicate_names_its_twin(world: World) -> None:
     first = await world.files("Add the tax rate", body(needs="tests", criteria=()))
-    second = await world.files("add the Tax rate!", body(needs="tests"))
+    second = await world.files("Add VAT", body(needs="tests", criteria=()))
     assert world.written() == [*PENDING, "#2 labels status:pending", "#2 card"]
+    assert "same task" not in world.card(second)
+    await world.alice.edits_issue(second, title="add the Tax rate!", body=body(needs="tests"))
+    await world.settle()
+    assert world.written() == ["#2 card edited"]
     assert "It is the same task as #1" in world.card(second)
+
+    await world.says(second, "/resolve queue")
+    assert world.written()[2:] == ["#2 labels status:ready", "#2 card edited"]
+    assert "- `blocked`: Behind #1: queued there by alice, until that is over." in world.card(second)
+    await world.alice.edits_issue(first, body=body(needs="tests", depends_on="#2"))
+    await world.settle()
+    assert "a cycle: #1 → #2 → #1" in world.card(first)
+    await world.says(second, "/unblock")
+    assert ("cycle" in world.card(first), "same task as #1" in world.card(second)) == (False, True)
+    await world.says(second, "/resolve queue")
+    assert "#1 waits for this task itself: #2 → #1 → #2." in world.comments(second)[-1]
+    await world.alice.edits_issue(first, body=body(needs="tests", criteria=()))
+    await world.settle()
+    await world.says(second, "/resolve queue behind #1")
+    third = await world.files("Add the tax rate", body(needs="tests"))
+    assert "It is the same task as #1, #2" in world.card(third)
 
     world.agent("codex", WritesFiles(TAX))
     await world.alice.closes(first, reason="not_planned")
     await world.settle()
-    assert world.status(first) == "failed"
-    assert world.status(second) == "done"
+    assert [world.status(one) for one in (first, second)] == ["failed", "done"]
+    assert world.status(third) != "pending"
     world.written()
 
 

@@ -96,6 +96,44 @@ async def test_what_is_done_next_door_is_heard_of_at_once(world: World, web: Rep
     assert (await _task(world, web, there)).status == "done"
 
 
+async def test_depends_and_its_undo_by_command(world: World, web: Repository) -> None:
+    codex = world.agent("codex", WritesFiles({"shop/part.py": "# part\n"}))
+    ted = world.person("ted", "triage")
+    task = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    question = await world.alice.opens_issue(web, "Which rate?")
+    behind = await world.files("Tell of it", body("Tell of it.", needs="tests", depends_on="#1"))
+    await world.settle()
+    world.written()
+
+    said = ["#1 reaction eyes", "#1 reaction confused"]
+    await world.says(task, "/depends #77, acme/web#1 and #2", by=ted)
+    assert world.written() == [*said, "#1 comment: - There is no issue #77."]
+    assert "That would form a cycle: #1 → #2 → #1." in world.comments(task)[-1]
+
+    world.hub.faults.answer("issues/add-blocked-by-dependency", "500-done")
+    await world.says(task, "/depends acme/web#1", by=ted)
+    await world.later(minutes=1)
+    add = "issues/add-blocked-by-dependency 1/dependencies/blocked_by"
+    done = ["#1 reaction eyes", "#1 reaction rocket"]
+    assert world.written() == [*done, f"{add} (refused: 500)", "#1 labels status:pending", "#1 card edited"]
+    assert task.blocked_by == [question]
+    assert "Waits for** | acme/web#1" in world.card(task)
+    await world.alice.edits_issue(task, body=body(needs="tests"))
+    await world.settle()
+    assert (world.status(task), codex.works) == ("ready", [])
+    world.written()
+
+    world.hub.faults.answer("issues/add-blocked-by-dependency", "410-disabled")
+    await world.alice.opens_issue(world.shop, "Which customers?")
+    await world.says(task, "/depends #3", by=ted)
+    assert world.written()[:4] == [*done, f"{add} (refused: 410)", "#1 reaction confused"]
+    assert "Write a line `Depends on #3` into the text" in world.comments(task)[-1]
+
+    await world.says(task, "/depends remove acme/web#1", by=ted)
+    assert (task.blocked_by, world.status(task), world.status(behind)) == ([], "done", "done")
+    world.written()
+
+
 async def test_a_task_that_depends_on_itself_is_told_so(world: World) -> None:
     issue = await world.files("Selfish", body("Do it.", needs="tests", depends_on="#1"))
     assert "It depends on itself: take `#1` out of its dependencies." in world.card(issue)

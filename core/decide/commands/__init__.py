@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from core.commands import COMMANDS, holds, nearest, refusal
-from core.decide.commands import asking, holding, parts, shaping, steering, team
+from core.decide.commands import asking, holding, parts, shaping, steering, team, waiting
 from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told
 from core.decide.draft import Context, Decision, Draft
 from core.effects import Comment, Effect, React
@@ -20,7 +20,14 @@ from core.signals import CommandGiven
 from core.task import Task
 from core.texts import how_to_begin
 
-RULES: Mapping[str, Rule] = {**asking.RULES, **parts.RULES, **holding.RULES, **shaping.RULES, **steering.RULES}
+RULES: Mapping[str, Rule] = {
+    **asking.RULES,
+    **parts.RULES,
+    **holding.RULES,
+    **shaping.RULES,
+    **waiting.RULES,
+    **steering.RULES,
+}
 RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {**asking.RULES_ANYWHERE, **team.RULES_ANYWHERE}
 
 

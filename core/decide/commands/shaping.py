@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from config.problems import quote
 from core.assignment import choose, part_of
 from core.commands import at_least
 from core.decide.commands.answers import Refused, Rule, not_yet
@@ -14,6 +12,7 @@ from core.decide.finish import evaluate
 from core.decide.leases import grant, seal
 from core.decide.readying import check_readiness
 from core.decide.withholding import hold, lift
+from core.readiness import unknown_capabilities
 from core.signals import CommandGiven
 from core.task import Priority, Status
 from core.texts import handoff
@@ -61,13 +60,11 @@ def _prep(draft: Draft, signal: CommandGiven) -> str:
 
 def _needs(draft: Draft, signal: CommandGiven) -> None:
     wanted = signal.argument.strip().strip("`").lower()
-    known = sorted(draft.context.around.capabilities)
+    known = draft.context.around.capabilities
     if not wanted:
         raise Refused("Say which capability: `/needs python`.")
-    if wanted not in known:
-        near = get_close_matches(wanted[:60], known, n=1, cutoff=0.5)
-        there = f"There are {', '.join(f'`{name}`' for name in known)}." if known else "No agent has any."
-        raise Refused(f"No agent has {quote(wanted)}. {f'Did you mean `{near[0]}`?' if near else there}")
+    if unknown := unknown_capabilities([wanted], known):
+        raise Refused(unknown[0])
     if wanted in draft.task.required:
         raise Refused(f"It needs `{wanted}` already.")
     draft.set(required=tuple(sorted({*draft.task.required, wanted})))

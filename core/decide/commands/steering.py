@@ -12,6 +12,7 @@ from core.conflicts import conflicts_of
 from core.decide.agents import assigned
 from core.decide.attempts import call_person, end_attempt
 from core.decide.commands.answers import Refused, Rule, not_yet
+from core.decide.commands.waiting import queue_behind
 from core.decide.draft import Draft
 from core.decide.readying import check_readiness
 from core.events import EventType
@@ -127,8 +128,10 @@ def hand_to(draft: Draft, signal: CommandGiven, agent: Agent) -> None:
 
 def _resolve(draft: Draft, signal: CommandGiven) -> str | None:
     how, _, rest = signal.argument.strip().partition(" ")
+    if how == "queue":
+        return queue_behind(draft, signal, rest)
     if how not in ("reassign", "escalate"):
-        raise Refused("Say how: `/resolve reassign` or `/resolve escalate`.")
+        raise Refused("Say how: `/resolve reassign`, `/resolve queue` or `/resolve escalate`.")
     found = conflicts_of(draft.task, draft.context.around.twins)
     if not found:
         raise Refused("There is no conflict to resolve.")

@@ -1,0 +1,62 @@
+"""What commands ask about: read for a command alone, and what only one of them needs for that one alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapters.database import graph, measures, store
+from core.decide.commands.asking import HISTORY_LINES
+from core.links import references_in
+from core.queue import chain_lengths, order
+from core.signals import CommandGiven
+from core.task import Status, Task
+
+if TYPE_CHECKING:
+    from adapters.unit_of_work import UnitOfWork
+
+
+async def asked_about(unit: UnitOfWork, number: int, command: CommandGiven) -> dict[str, Any]:
+    """Fields of `Context` for a command that was given on the issue `number`."""
+    connection, repository_id = unit.connection, unit.repository.id
+    found: dict[str, Any] = {"agents": tuple(await unit.agents()), "in_hand": await unit.in_hand()}
+    match command.name:
+        case "history":
+            trail = await store.last_events(connection, repository_id, number, HISTORY_LINES + 1)
+            found["trail"] = tuple(trail)
+        case "agents":
+            found["measures"] = await measures.of_team(connection, repository_id, unit.now)
+        case "resolve":
+            found["named"] = await _named(unit, number, command)
+        case "next":
+            ready = await store.tasks_with_status(connection, repository_id, [Status.READY])
+            found["queue"] = tuple(await _queue(unit, ready))
+    return found
+
+
+def named_in(command: CommandGiven) -> tuple[str, ...]:
+    """The issues that a command about waiting names."""
+    if command.name == "resolve":
+        return references_in(command.argument)[0]
+    return tuple(issue.reference for issue in command.issues.values() if issue)
+
+
+async def _named(unit: UnitOfWork, number: int, command: CommandGiven) -> dict[str, Task]:
+    """The tasks of this repository that a command names, or means as the twins of its own."""
+    neighbours = await graph.Neighbours.of(unit.connection, unit.repository)
+    task = await unit.task(number)
+    twins = await graph.older_twins(unit.connection, unit.repository.id, number, task.fingerprint) if task else []
+    found = {}
+    for reference in (*named_in(command), *(f"#{twin}" for twin in twins)):
+        place = neighbours.place(reference)
+        if place and place[0] == unit.repository.id and (other := await unit.task(place[1])):
+            found[reference] = other
+    return found
+
+
+async def _queue(unit: UnitOfWork, tasks: list[Task]) -> list[tuple[Task, int]]:
+    """Those of the tasks that wait for an agent, in order, each with the length of the chain behind it."""
+    free = [t for t in tasks if unit.waits_for_an_agent(t)]
+    if not free:
+        return []
+    behind = chain_lengths(await graph.open_graph(unit.connection, unit.repository.id))
+    return [(task, behind.get(task.number, 0)) for task in order(free, behind)]

@@ -1,0 +1,220 @@
+"""`/depends` and `/resolve queue`: a task waits for another one because somebody said so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.dependencies import Source
+from core.effects import Comment, React, SetDependency
+from core.events import EventType
+from core.links import references_in
+from core.signals import DependencyRefused, MergeTried, NamedIssue, WayClear
+from core.task import Flag, Status, Task
+from tests.builders import BASE, SHA, Story
+
+
+def refused(story: Story) -> str:
+    """The words of the refusal; nothing but the answer may have changed."""
+    assert story.last.events == ()
+    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    return story.said()
+
+
+def other(number: int = 12) -> Task:
+    """Another task of the repository."""
+    return replace(Story().ready().task, number=number)
+
+
+@pytest.mark.parametrize(
+    ("argument", "named", "rest"),
+    [
+        ("#12", ("#12",), ""),
+        ("#12, acme/web#3 and #12", ("#12", "acme/web#3"), ""),
+        ("https://github.com/acme/web/issues/3", ("acme/web#3",), ""),
+        ("12", (), "12"),
+        ("#12 please", ("#12",), "please"),
+        ("", (), ""),
+    ],
+)
+def test_the_references_of_an_argument(argument: str, named: tuple[str, ...], rest: str) -> None:
+    assert references_in(argument) == (named, rest)
+
+
+class TestDepends:
+    def named(self, *references: str, pull_request: bool = False) -> dict[str, NamedIssue | None]:
+        return {ref: NamedIssue(ref, 1000 + n, pull_request) for n, ref in enumerate(references)}
+
+    def test_github_is_asked_for_each(self) -> None:
+        story = Story().ready()
+        story.says("/depends #12, acme/web#3", role="triage", issues=self.named("#12", "acme/web#3"), comment_id=77)
+        assert story.wanted(SetDependency) == [
+            SetDependency(1, "#12", 1000, True, 1, 77, "1:x:#12"),
+            SetDependency(1, "acme/web#3", 1001, True, 1, 77, "1:x:acme/web#3"),
+        ]
+        assert story.wanted(React) == [React(77, "rocket")]
+        assert story.said() == ""
+
+    def test_of_a_task_in_hand_it_is_said_that_its_holder_goes_on(self) -> None:
+        story = Story().ready().assigned()
+        story.says("/depends #12", issues=self.named("#12"))
+        assert story.said() == "`codex` goes on with it; it waits once it is back in the queue."
+
+    @pytest.mark.parametrize(
+        ("argument", "why"),
+        [
+            ("", "Say which issue: `/depends #12`."),
+            ("remove", "Say which issue: `/depends remove #12`."),
+            ("12", "`12` names no issue. Write its number, as in `/depends #12` or `acme/shop#3`."),
+            (" ".join(f"#{n}" for n in range(2, 23)), "Name at most 20 issues at once."),
+            ("#77", "There is no issue #77."),
+            ("acme/web#77", "There is no issue acme/web#77, or the App is not installed where it is."),
+            ("#1", "A task cannot depend on itself."),
+            ("#5", "It depends on #5 already."),
+            ("acme/web#3", "That would form a cycle: #1 → acme/web#3 → #4 → #1."),
+        ],
+    )
+    def test_what_is_refused(self, argument: str, why: str) -> None:
+        story = Story()
+        story.dependencies = {"#5": True}
+        story.ready()
+        story.graph = {"acme/web#3": ("#4",), "#4": ("#1",)}
+        story.says(f"/depends {argument}", issues=self.named("#1", "#5", "acme/web#3"))
+        assert refused(story) == why
+
+    def test_all_mistakes_are_named_at_once_and_nothing_is_done(self) -> None:
+        story = Story().ready()
+        story.says("/depends #1 #7 #12", issues=self.named("#1", "#12") | self.named("#7", pull_request=True))
+        assert refused(story) == (
+            "- A task cannot depend on itself.\n- #7 is a pull request. Name the issue that it works on."
+        )
+
+    def test_a_dry_run_tells_github_nothing(self) -> None:
+        story = Story(dry_run=True).ready()
+        story.says("/depends #12", issues=self.named("#12"))
+        assert refused(story).startswith("This is a dry run")
+
+    def test_a_task_that_is_over_waits_for_nothing(self) -> None:
+        story = Story().ready()
+        story.labelled("status:done")
+        story.says("/depends #12", issues=self.named("#12"))
+        assert refused(story) == "There is nothing to wait for: the task is done."
+
+    def test_remove_takes_one_of_githubs_own_away(self) -> None:
+        story = Story().ready()
+        story.sources = {"#2": Source.BLOCKER, "#3": Source.PART, "#4": Source.TEXT, "#5": Source.LIFTED}
+        issues = self.named("#2", "#3", "#4", "#5")
+        story.says("/depends remove #2", role="triage", issues=issues)
+        (effect,) = story.wanted(SetDependency)
+        assert (effect.reference, effect.issue_id, effect.wanted) == ("#2", 1000, False)
+        for name, why in (
+            ("#3", "#3 is a sub-issue of this one: take it out of the list of sub-issues."),
+            ("#4", "#4 stands in the text of the issue: take it out there."),
+            ("#5", "It does not depend on #5."),
+        ):
+            story.says(f"/depends remove {name}", issues=issues)
+            assert refused(story) == why
+
+    @pytest.mark.parametrize(
+        ("wanted", "advice"),
+        [
+            (True, "Write a line `Depends on #12` into the text of the issue instead: it counts as well."),
+            (False, "Take it off in the sidebar."),
+        ],
+    )
+    def test_what_github_refuses_is_told_with_what_else_there_is(self, wanted: bool, advice: str) -> None:
+        story = Story().ready()
+        before = story.task
+        story.hears(DependencyRefused(SetDependency(1, "#12", 5, wanted, 1, 77, "1:x:#12"), "Gone @all"))
+        assert story.task == before
+        assert story.wanted(React) == [React(77, "confused")]
+        assert story.said().startswith("GitHub did not take the dependency on #12")
+        assert story.said().endswith(advice)
+        assert "@all" not in story.said()
+
+
+class TestQueueBehind:
+    def test_a_twin_waits_behind_the_other_and_goes_on_by_itself(self) -> None:
+        story = Story()
+        story.twins = (12,)
+        story.named = {"#12": other()}
+        story.issue_seen()
+        assert story.task.status is Status.PENDING
+        story.says("/resolve queue")
+        assert (story.task.status, story.task.in_line) == (Status.READY, False)
+        assert story.task.flags[Flag.BLOCKED] == (
+            "Behind #12: queued there by alice, until that is over. `/unblock` lifts it."
+        )
+        assert story.told(EventType.CONFLICT_RESOLVED)
+        assert story.said() == ""
+
+        story.hears(WayClear(3))
+        assert story.task.held, "of another task it is no news"
+        story.twins = ()
+        story.hears(WayClear(12))
+        assert (story.task.in_line, story.task.flags) == (True, {})
+
+    def test_unblock_takes_it_back(self) -> None:
+        story = Story()
+        story.twins = (12,)
+        story.named = {"#12": other()}
+        story.issue_seen()
+        story.says("/resolve queue")
+        story.says("/unblock", role="triage")
+        assert (story.task.held, story.task.status) == (None, Status.PENDING)
+        assert story.task.missing[0].startswith("It is the same task as #12")
+
+    def test_what_conflicts_with_its_base_waits_behind_the_one_that_is_named(self) -> None:
+        story = Story().ready().in_review()
+        story.hears(MergeTried(7, SHA, BASE, clean=False, files=("a.py",)))
+        story.named = {"#12": other()}
+        story.says("/resolve queue")
+        assert refused(story) == "Say behind which task: `/resolve queue behind #12`."
+        story.says("/resolve queue behind #12")
+        assert (story.task.in_line, story.said()) == (False, "")
+
+    def test_without_a_conflict_it_says_what_it_does(self) -> None:
+        story = Story().ready()
+        story.named = {"#12": other()}
+        story.says("/resolve queue")
+        assert refused(story) == (
+            "There is no conflict to resolve. "
+            "`/resolve queue behind #12` lets it wait behind another task all the same."
+        )
+        story.says("/resolve queue behind #12")
+        assert story.said() == (
+            "No conflict of this task is known. It waits behind #12 all the same, until that is done or closed."
+        )
+        assert not story.told(EventType.CONFLICT_RESOLVED)
+
+    def test_whoever_is_at_work_goes_on(self) -> None:
+        story = Story().ready().assigned()
+        story.named = {"#12": other()}
+        story.says("/resolve queue behind #12")
+        assert story.said().endswith("`codex` may go on, but nothing is merged before #12 is done or closed.")
+
+    @pytest.mark.parametrize(
+        ("argument", "why"),
+        [
+            ("behind the other", "Name one task: `/resolve queue behind #12`."),
+            ("behind #12 #13", "Name one task: `/resolve queue behind #12`."),
+            ("behind #99", "#99 is no task of this repository. `/depends #99` waits for any issue."),
+            ("behind #1", "A task cannot wait behind itself."),
+            ("behind #13", "#13 is over already, so there is nothing to wait for."),
+            ("behind #12", "#12 waits for this task itself: #1 → #12 → #1."),
+        ],
+    )
+    def test_what_is_refused(self, argument: str, why: str) -> None:
+        story = Story().ready()
+        story.named = {"#1": other(1), "#12": other(), "#13": replace(other(13), issue_open=False)}
+        story.graph = {"#12": ("#1",)}
+        story.says(f"/resolve queue {argument}")
+        assert refused(story) == why
+
+    def test_what_a_person_blocked_stays_blocked(self) -> None:
+        story = Story().ready()
+        story.named = {"#12": other()}
+        story.says("/block legal has to agree")
+        story.says("/resolve queue behind #12")
+        assert refused(story).startswith("Blocked by alice")
