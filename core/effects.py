@@ -143,6 +143,26 @@ class CancelAgent:
 
 
 @dataclass(frozen=True, slots=True)
+class SteerAgent:
+    """Tell an agent at work what is asked of it meanwhile. Some take no words; see `Pull.asked`."""
+
+    state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.AGENT
+    number: int
+    attempt: int
+    agent: str
+    session: str | None
+    since: datetime  # when the attempt began
+    topic: str  # what asks for it: the key of the feedback
+    text: str  # Markdown, cleaned
+
+    @property
+    def key(self) -> str:
+        """One per attempt and topic."""
+        return f"steer:{self.number}:{self.attempt}:{self.topic}"
+
+
+@dataclass(frozen=True, slots=True)
 class PollAgent:
     """Ask how the agent's attempt goes; the answer comes back as a signal."""
 
@@ -324,6 +344,7 @@ Effect = (
     | React
     | StartAgent
     | CancelAgent
+    | SteerAgent
     | PollAgent
     | MarkReady
     | CheckRun

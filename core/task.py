@@ -177,6 +177,7 @@ class Pull:
     dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
     conflict_shown: str | None = None  # the same for the check `conflict-first`
     files: tuple[str, ...] = ()  # that it changes, as far as they are known
+    asked: Feedback | None = None  # what a person wants changed of a draft that its agent is still at work on
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from adapters.agents.workflow_file import listens, problems_of_dispatch, problem
 from adapters.github.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from adapters.github.models import WorkflowRun
 from config.agent_kinds import ActionsAgent, AgentBase
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.signals import AgentSeen
 from core.task import SessionState
 from core.texts import comment_marker, packet_comments
@@ -189,7 +189,7 @@ class ActionsAdapter:
             return None
         return news_of(run, order.attempt) if run else None
 
-    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
+    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
         """A workflow takes no words once it runs: a new attempt carries the feedback."""
         return False
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from adapters.github import GitHub
 from adapters.github.person import PersonGitHub
 from config.agent_kinds import AgentBase
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.signals import AgentSeen
 
 
@@ -96,8 +96,11 @@ class AgentAdapter(Protocol):
         """
         ...
 
-    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
-        """Send feedback to an agent at work; False where the agent takes none and a new attempt must carry it."""
+    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
+        """Tell an agent at work `order.text`; False where it takes no words, or is not there.
+
+        When an earlier call's fate is unknown it is asked for again: twice is better than never.
+        """
         ...
 
     async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:

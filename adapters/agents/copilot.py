@@ -17,7 +17,7 @@ from adapters.github.models import IssueEvent, PullRequest, User
 from adapters.github.person import PersonGitHub
 from config.agent_kinds import AgentBase, CopilotAgent
 from config.identities import account_of, load_identities
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.signals import AgentSeen
 from core.task import SessionState
 from core.texts import addressed, instructions
@@ -145,15 +145,15 @@ class CopilotAdapter:
             state, detail = SessionState.TIMED_OUT, "ran into its limit of an hour"
         return AgentSeen(order.attempt, state, pull.updated_at, session, pull.html_url, detail, pull.number)
 
-    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
+    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
         """Speak to it below its pull request; it hears nothing that is said below the issue."""
         person = site.services.person
         if person is None or person.is_apps:
             return False
         for pull in await pulls_of(site, _account(spec), order.number, order.since):
-            key = steering_key(order.number, order.attempt, text)
+            key = steering_key(order.number, order.attempt, order.text)
             me = await person.me()
-            await write_once(site, person, me.id, pull.number, key, addressed(MENTION, text))
+            await write_once(site, person, me.id, pull.number, key, addressed(MENTION, order.text))
             return True
         return False
 

@@ -17,7 +17,7 @@ from adapters.agents.plain import Plain
 from adapters.agents.presets import PRESETS
 from adapters.agents.service import Job, Service, Session
 from config.agent_kinds import AgentBase, HttpAgent
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.last_words import LONGEST, answer
 from core.links import branch_name
 from core.signals import AgentSeen
@@ -87,15 +87,17 @@ class HttpAdapter:
             words,
         )
 
-    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
+    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
         """Tell the session something; False where it takes nothing."""
         job = _job(site, order)
         async with _reached(site, spec) as (service, line):
-            session = await service.find(line, job)
-            if session is None or session.state.ended:
-                return False
             try:
-                await service.say(line, _id(service, session), job, text)
+                session = (
+                    await service.look(line, order.session, job) if order.session else await service.find(line, job)
+                )
+                if session is None or session.state.ended:
+                    return False
+                await service.say(line, order.session or _id(service, session), job, order.text)
             except (NoSuchThing, CannotStart):
                 return False
         return True
@@ -160,7 +162,7 @@ async def _words(service: Service, line: Line, job: Job, session: Session | None
     return (await service.words(line, session, job))[:LONGEST]
 
 
-def _job(site: Site, order: StartAgent | PollAgent | CancelAgent) -> Job:
+def _job(site: Site, order: StartAgent | PollAgent | SteerAgent | CancelAgent) -> Job:
     packet = order.packet if isinstance(order, StartAgent) else {}
     branch = branch_name(order.number, order.attempt)
     task = packet.get("task", {})

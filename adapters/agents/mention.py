@@ -16,7 +16,7 @@ from adapters.github.issues import IssueOperations
 from adapters.github.models import Comment, User
 from config.agent_kinds import AgentBase, MentionAgent
 from config.identities import account_of
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.signals import AgentSeen
 from core.task import SessionState
 from core.texts import HANDOFF_PAGE, addressed, comment_marker, mention, stop
@@ -93,17 +93,20 @@ class MentionAdapter:
             return None
         return AgentSeen(order.attempt, SessionState.WORKING, last, str(said.id), said.html_url)
 
-    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
+    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
         """Speak to it below its pull request, or below the issue while there is none."""
         settings = _settings(spec)
-        if await _call(site, settings, order.number, order.attempt, None) is None:
+        try:
+            if await _call(site, settings, order.number, order.attempt, order.session) is None:
+                return False
+        except (NotFound, Gone):
             return False
         writer, author = await _writer(site, settings)
         account = account_of(order.agent, spec)
         pulls = await pulls_of(site, account, order.number, order.since) if account is not None else []
         where = pulls[0].number if pulls else order.number
-        key = steering_key(order.number, order.attempt, text)
-        await write_once(site, writer, author, where, key, addressed(settings.mention, text))
+        key = steering_key(order.number, order.attempt, order.text)
+        await write_once(site, writer, author, where, key, addressed(settings.mention, order.text))
         return True
 
     async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from adapters.agents.contract import CannotStart, Site, Started
 from config.agent_kinds import AgentBase, PullAgent
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.signals import AgentSeen
 
 
@@ -29,7 +29,7 @@ class PullAdapter:
         """Nobody can be asked: signs of life come from the agent."""
         return None
 
-    async def steer(self, site: Site, spec: AgentBase, order: StartAgent, text: str) -> bool:
+    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
         """Nobody can be told: the next attempt carries the feedback."""
         return False
 

@@ -23,6 +23,7 @@ from core.effects import (
     SetDependency,
     SetLabels,
     StartAgent,
+    SteerAgent,
     TryMerge,
     UpsertCard,
 )
@@ -44,6 +45,7 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     StartAgent: agents.start_agent,
     PollAgent: agents.poll_agent,
     CancelAgent: agents.cancel_agent,
+    SteerAgent: agents.steer_agent,
 }
 
 __all__ = ["SENDERS", "Errand", "Identity", "Mirrors", "Sent"]

@@ -13,7 +13,7 @@ from adapters.effects.errand import Errand, Sent
 from adapters.github.errors import Gone, NotFound
 from adapters.pull_facts import pull_facts
 from config.agent_kinds import AgentBase
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.links import parse_branch
 from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, PullSeen
 from core.task import SessionState
@@ -34,7 +34,7 @@ def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
     return ADAPTERS[spec.adapter], spec
 
 
-async def _is_current(effect: StartAgent, errand: Errand) -> bool:
+async def _is_current(effect: StartAgent | SteerAgent, errand: Errand) -> bool:
     async with errand.database.transaction() as connection:
         task = await store.task(connection, errand.repository.id, effect.number)
     leases = (task.lease, task.review) if task else ()
@@ -118,4 +118,18 @@ async def cancel_agent(effect: CancelAgent, errand: Errand) -> Sent:
     except CannotStart:
         return Sent()  # an agent that is gone from the configuration is no longer ours to stop
     await through(errand, spec, lambda: adapter.cancel(errand.site, spec, effect))
+    return Sent()
+
+
+async def steer_agent(effect: SteerAgent, errand: Errand) -> Sent:
+    """Tell the agent something while it works. That it takes no words is no failure: what it hands in is looked at."""
+    if not await _is_current(effect, errand):
+        return Sent()
+    try:
+        adapter, spec = _adapter(errand, effect.agent)
+        taken = await through(errand, spec, lambda: adapter.steer(errand.site, spec, effect))
+    except (CannotStart, Unavailable) as problem:
+        log.warning("agent_not_told", agent=effect.agent, task=effect.number, reason=str(problem))
+        return Sent()
+    log.info("agent_told", agent=effect.agent, task=effect.number, taken=taken)
     return Sent()

@@ -115,6 +115,10 @@ def _stop_planning(draft: Draft, facts: PullFacts) -> None:
 
 def hand_in(draft: Draft) -> None:
     """The work is handed in with the pull request that carries it."""
+    asked = draft.task.pull.asked if draft.task.pull else None
+    if asked and draft.task.pull and asked.sha == draft.task.pull.head_sha:
+        send_back(draft, asked)  # the very commit of which changes were asked for while it was a draft
+        return
     draft.move(Trigger.PULL_OPENED)
     if (lease := draft.task.lease) and lease.holder_id is None:
         draft.of_agent(lease.agent, Turn.DELIVERED)

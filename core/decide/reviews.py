@@ -10,10 +10,12 @@ from core.decide.agents import show_life
 from core.decide.attempts import send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
+from core.effects import SteerAgent
 from core.events import EventType
-from core.feedback import LineComment
+from core.feedback import Feedback, LineComment
 from core.signals import ReviewSeen, VerdictDelivered
 from core.task import Actor, Approval, Flag, Lease, Pull, Status
+from core.texts import asked_meanwhile
 
 
 def seen(draft: Draft, signal: ReviewSeen) -> None:
@@ -38,7 +40,7 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
             by_person(draft, signal.reviewer, approves, signal.body, signal.sha, key, signal.comments)
         case "dismissed":
             others = {who: approval for who, approval in pull.approvals.items() if who != signal.reviewer.id}
-            draft.set_pull(approvals=others)
+            draft.set_pull(approvals=others, asked=None)
             draft.moved_on()
             ask_again(draft)
             evaluate(draft)
@@ -72,13 +74,31 @@ def by_person(
     approvals = {who: approval for who, approval in pull.approvals.items() if who != reviewer.id}
     if approves:
         approvals[reviewer.id] = Approval(sha, reviewer.is_bot)
-    draft.set_pull(approvals=approvals)
+    draft.set_pull(approvals=approvals, asked=None)
     draft.moved_on()
     if not approves and draft.task.status is Status.REVIEW:
         feedback = reviewing.asked_for_changes(draft, key, reviewer.login, text, comments, sha)
         send_back(draft, feedback, cancel=False)
         return
+    if not approves:
+        _tell_at_work(draft, reviewer, reviewing.asked_for_changes(draft, key, reviewer.login, text, comments, sha))
     if approves and not reviewer.is_bot:
         draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
     ask_again(draft)
     evaluate(draft)
+
+
+def _tell_at_work(draft: Draft, reviewer: Actor, feedback: Feedback) -> None:
+    """Changes are asked for of a draft: its agent is told while it works, so that it need not fail first.
+
+    One that cannot be told, or does not listen, hands in the same commit: see `core.decide.pulls.hand_in`.
+    """
+    task, lease = draft.task, draft.task.lease
+    if task.status is not Status.IN_PROGRESS or lease is None or lease.worker is None:
+        return
+    pull = draft.set_pull(asked=feedback)
+    draft.tell(
+        EventType.TASK_REVIEWED, actor=reviewer.login, verdict="asked for changes", pull=pull.number, head=feedback.sha
+    )
+    text = asked_meanwhile(feedback, lease)
+    draft.want(SteerAgent(task.number, lease.attempt, lease.worker, lease.session, lease.since, feedback.key, text))

@@ -20,7 +20,7 @@ from core.effects import Annotation
 from core.feedback import FailedCheck, Feedback, LineComment
 from core.sanitise import defuse
 from core.signals import MergeTried
-from core.task import Flag, Pull, Status, Task
+from core.task import Flag, Lease, Pull, Status, Task
 from core.texts.rendering import COMMENT_LIMIT as COMMENT_LIMIT
 from core.texts.rendering import render, unbounded
 from core.texts.rendering import spoken as spoken
@@ -172,6 +172,11 @@ def instructions(packet: dict[str, Any], pages: Sequence[str] = ()) -> str:
 def addressed(name: str, text: str) -> str:
     """Feedback for an agent that listens to its name; the text comes from elsewhere and calls nobody."""
     return f"{name} {defuse(text)}"
+
+
+def asked_meanwhile(feedback: Feedback, lease: Lease) -> str:
+    """What an agent at work is told of changes that are asked for of its draft."""
+    return render("asked_meanwhile", feedback=feedback, lease=lease)
 
 
 def stop(name: str, number: int, attempt: int) -> str:

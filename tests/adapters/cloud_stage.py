@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from adapters.agents import Site
 from adapters.github import GitHubClient
 from adapters.github.exchange import RetryPolicy
 from config.agent_kinds import AgentBase
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.agents import CloudAgent, Stalls
 from sandbox.people import Person
@@ -81,6 +81,10 @@ class Stage:
     def cancel(self, session: str | None, attempt: int = 1) -> CancelAgent:
         """The end of an attempt."""
         return CancelAgent(self.issue.number, attempt, self.name, session)
+
+    def word(self, text: str, attempt: int = 1, since: datetime | None = None) -> SteerAgent:
+        """Something that is said to it while it works."""
+        return SteerAgent(self.issue.number, attempt, self.name, None, since or self.hub.now(), "review:1", text)
 
     async def later(self, **duration: float) -> None:
         """Turn the clock, also for the site."""

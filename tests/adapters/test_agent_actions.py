@@ -19,7 +19,7 @@ from adapters.agents.actions import MAX_PARTS, ActionsAdapter, identify
 from adapters.github import GitHubClient
 from adapters.github.exchange import RetryPolicy
 from config.agent_kinds import ActionsAgent, PullAgent
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.texts import PACKET_CHUNK, comment_marker, packet_comments
 from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.agents import ScriptedAgent, Stalls
@@ -309,7 +309,8 @@ async def test_a_run_is_found_by_its_name_and_asked_by_its_number(stage: Stage, 
 
 async def test_it_takes_no_words_while_it_works(stage: Stage) -> None:
     await stage.start(BY_EVENT)
-    assert await ADAPTER.steer(stage.site, BY_EVENT, stage.order(), "Faster!") is False
+    word = SteerAgent(1, 1, "codex", None, stage.order().since, "review:1", "Faster!")
+    assert await ADAPTER.steer(stage.site, BY_EVENT, word) is False
 
 
 # Cancelling

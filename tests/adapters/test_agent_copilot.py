@@ -216,18 +216,18 @@ async def test_whoever_takes_it_off_has_cancelled_it(stage: Stage) -> None:
 
 
 async def test_a_word_is_said_below_its_pull_request_by_the_person_and_once(stage: Stage) -> None:
-    order = stage.order()
+    word = stage.word("CI is red, says @alice.")
     await start(stage)
-    assert await ADAPTER.steer(stage.site, SPEC, order, "Faster!") is False, "it hears nothing below the issue"
+    assert await ADAPTER.steer(stage.site, SPEC, word) is False, "it hears nothing below the issue"
     stage.agent.script = WORKS
     await stage.later(minutes=1)
     await start(stage, 2)
     for _ in range(2):
-        assert await ADAPTER.steer(stage.site, SPEC, order, "CI is red, says @alice.") is True
+        assert await ADAPTER.steer(stage.site, SPEC, word) is True
     [comment] = stage.pull.issue.comments
     assert comment.user is stage.alice
     assert comment.body.startswith("@copilot CI is red, says @\u200balice.")
-    assert await ADAPTER.steer(stage.with_token(None), SPEC, order, "x") is False
+    assert await ADAPTER.steer(stage.with_token(None), SPEC, word) is False
 
 
 async def test_an_agent_that_dies_leaves_nothing(stage: Stage) -> None:

@@ -21,7 +21,7 @@ from adapters.agents.plain import SIGNATURE, signature
 from adapters.agents.presets.devin import USED_UP
 from adapters.github import GitHub
 from config.agent_kinds import HttpAgent
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.task import SessionState
 from tests.builders import NOW
 from tests.conformance.stages import packet
@@ -245,14 +245,14 @@ async def test_all_that_is_said_to_a_server_is_signed(server: Server, site: Site
     server.says({"session": "s-1", "state": "working"})
     await start(site, spec)
     await ADAPTER.poll(site, spec, POLL)
-    await ADAPTER.steer(site, spec, order(), "Faster!")
+    await ADAPTER.steer(site, spec, SteerAgent(12, 1, "cursor", "s-1", NOW, "review:1", "Faster!"))
     await ADAPTER.cancel(site, spec, CancelAgent(12, 1, "cursor", "s-1"))
     assert await ADAPTER.probe(site, spec) == ()
     paths = [path for _, path, _, _ in server.asked]
     assert paths == [
         "/hook?team=a",
         "/hook/poll?team=a",
-        "/hook/poll?team=a",  # steering looks for the session first
+        "/hook/poll?team=a",  # steering looks how it goes first
         "/hook/steer?team=a",
         "/hook/cancel?team=a",
         "/hook/probe?team=a",

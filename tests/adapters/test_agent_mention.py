@@ -153,10 +153,11 @@ async def test_one_that_ends_with_nothing_is_not_heard_of(stage: Stage) -> None:
 
 async def test_a_word_is_said_where_it_works_and_once(stage: Stage) -> None:
     stage.agent.script = WritesFiles({"cart.py": "x = 1\n"})
-    order = stage.order()
+    word = stage.word("The tests fail for @alice.")
     await start(stage)
     for _ in range(2):
-        assert await ADAPTER.steer(stage.site, SPEC, order, "The tests fail for @alice.") is True
+        assert await ADAPTER.steer(stage.site, SPEC, word) is True
+    assert await ADAPTER.steer(stage.site, SPEC, replace(word, session="999")) is False, "the call is gone"
     [comment] = stage.pull.issue.comments
     assert comment.body.startswith("@codex The tests fail for @\u200balice.")
 

@@ -25,7 +25,7 @@ import pytest
 from adapters.agents import AgentAdapter, CannotStart, Site, Unavailable
 from adapters.github.errors import GitHubError
 from config.agent_kinds import AgentBase
-from core.effects import CancelAgent, PollAgent, StartAgent
+from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.last_words import answer
 from core.signals import AgentSeen, PlanDelivered, VerdictDelivered
 from core.task import Role, SessionState
@@ -123,6 +123,13 @@ async def cancelled(stage: Stage, session: str | None = None, attempt: int = 1) 
     await stage.adapter.cancel(stage.site, stage.spec, CancelAgent(order.number, attempt, order.agent, session))
 
 
+async def steered(stage: Stage, session: str | None = None, attempt: int = 1) -> bool:
+    """Tell the agent something while it works."""
+    order = stage.order(attempt)
+    told = SteerAgent(order.number, attempt, order.agent, session, order.since, "review:1", "Faster!")
+    return await stage.adapter.steer(stage.site, stage.spec, told)
+
+
 def tells_no_secret(stage: Stage, error: BaseException) -> None:
     """Neither the error nor what it came from may hold a key: they are logged."""
     seen: BaseException | None = error
@@ -166,10 +173,12 @@ class AnyAdapter:
         await cancelled(stage, attempt=2)
 
     async def test_it_says_whether_it_takes_words(self, stage: Stage) -> None:
-        assert await stage.adapter.steer(stage.site, stage.spec, stage.order(), "Faster!") is False, "it is not there"
-        await started(stage)
+        assert await steered(stage) is False, "it is not there"
+        session = await started(stage)
         await stage.begun()
-        assert await stage.adapter.steer(stage.site, stage.spec, stage.order(), "Faster!") is stage.steers
+        assert await steered(stage, session) is stage.steers
+        assert await steered(stage) is stage.steers, "also where the answer to its start was lost"
+        assert await steered(stage, attempt=2) is False, "that is another attempt"
 
 
 class SeesSessions:

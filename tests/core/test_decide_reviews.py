@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.decide.reviewing import DETAILS_LIMIT, LINE_LIMIT, MOST_LINES
-from core.effects import Comment, MergePull
+from core.effects import Comment, MergePull, SteerAgent
 from core.feedback import LineComment
 from core.signals import MergeRefused
 from core.task import Actor, ChecksState, Flag, Status
@@ -121,3 +121,62 @@ def test_an_approval_may_be_what_githubs_refusal_asked_for() -> None:
     story.reviewed("approved", ALICE)
     assert [merge.round for merge in story.wanted(MergePull)] == [3]
     assert Flag.BLOCKED not in story.task.flags
+
+
+class TestOfADraft:
+    """Changes are asked for while the agent is still at work: the same attempt goes on, and is told."""
+
+    def drafted(self) -> Story:
+        story = Story().ready().assigned().begun()
+        story.pulled(draft=True)
+        assert story.task.status is Status.IN_PROGRESS
+        return story
+
+    def test_the_agent_is_told_and_keeps_its_attempt(self) -> None:
+        story = self.drafted()
+        story.reviewed("changes_requested", text="Use `Decimal`, @all.", comments=(LineComment("a.py", 3, "Here."),))
+        [told] = story.wanted(SteerAgent)
+        assert (told.attempt, told.agent, told.session, told.since) == (1, "codex", "100", story.lease.since)
+        assert told.text.startswith("bob asked for changes of your draft at `aaaaaaaa`")
+        assert "Use `Decimal`, " in told.text
+        assert "- `a.py`, line 3:" in told.text
+        assert "@all" not in told.text
+        assert (story.task.status, story.task.history) == (Status.IN_PROGRESS, ())
+
+    def test_what_it_pushed_since_is_handed_in(self) -> None:
+        story = self.drafted()
+        story.reviewed("changes_requested", text="No.")
+        story.pulled(draft=True, sha=SHA2)
+        story.pulled(sha=SHA2)
+        assert story.task.status is Status.REVIEW
+
+    def test_the_very_commit_that_was_found_wanting_is_not(self) -> None:
+        story = self.drafted()
+        story.reviewed("changes_requested", text="Use `Decimal`.")
+        story.pulled()
+        assert story.task.status is Status.READY
+        story.assigned()
+        assert story.packet()["feedback"]["details"] == "Use `Decimal`."
+
+    @pytest.mark.parametrize("state", ["approved", "dismissed"])
+    def test_whoever_asked_may_take_it_back(self, state: str) -> None:
+        story = self.drafted()
+        story.reviewed("changes_requested", text="No.")
+        story.reviewed(state)
+        story.pulled()
+        assert story.task.status is Status.REVIEW
+
+    def test_a_command_says_it_as_well(self) -> None:
+        story = self.drafted()
+        story.says("/review changes Use `Decimal`.", BOB)
+        assert story.wanted(SteerAgent)
+        story.says("/review changes I am nobody", MALLORY, "read")
+        assert not story.wanted(SteerAgent)
+
+    def test_a_person_at_work_is_told_by_github(self) -> None:
+        story = Story().ready()
+        story.says("/claim", by=ALICE)
+        story.pulled(draft=True, author=ALICE)
+        story.reviewed("changes_requested", text="No.")
+        assert not story.wanted(SteerAgent)
+        assert story.pull.asked is None

@@ -21,6 +21,7 @@ from core.deadlines import DeadlineKind
 from core.decide.attempts import call_person
 from core.decide.draft import Draft
 from core.done import done_gaps, merge_gaps
+from core.effects import SteerAgent
 from core.feedback import LineComment
 from core.signals import AgentSeen, AgentStartFailed, MergeTried, PlanDelivered
 from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
@@ -176,6 +177,14 @@ def test_feedback_of_a_review_with_comments_on_lines() -> None:
     same("feedback_review_lines", story.said())
     story.assigned()
     assert story.packet()["feedback"]["details"] in texts.handoff(dict(story.packet()))
+
+
+def test_what_an_agent_at_work_is_told() -> None:
+    story = Story().ready().assigned().begun()
+    story.pulled(draft=True)
+    story.reviewed("changes_requested", text="Use `Decimal`, says @alice.")
+    [told] = story.wanted(SteerAgent)
+    same("asked_meanwhile", told.text)
 
 
 def test_feedback_of_silence() -> None:

@@ -37,6 +37,13 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     assert task.lease.acknowledged_at is not None, "the draft is a sign of life"
     assert world.hub.cloud["copilot"].works[0].asked_by is lender
 
+    await world.alice.reviews(world.pull, "REQUEST_CHANGES", "Say that it is per cent.")
+    await world.settle()
+    [word] = world.written()
+    assert word.startswith("#2 comment: @copilot alice asked for changes of your draft at ")
+    assert world.pull.issue.comments[-1].user is lender
+    assert (await world.task(issue)).attempt == 1, "it is told, and has not failed"
+
     await world.later(minutes=10)
     assert world.written() == [
         "marked ready",

@@ -45,7 +45,7 @@ def verdict(draft: Draft, signal: CommandGiven) -> None:
         return
     _refuse_unless_writer(signal, "review")
     pull = draft.task.pull
-    if pull is None or not pull.open or draft.task.status is not Status.REVIEW:
+    if pull is None or not pull.open or draft.task.status not in (Status.REVIEW, Status.IN_PROGRESS):
         raise Refused("There is no pull request to review.")
     if signal.actor.id == pull.author.id or signal.actor.is_bot:
         raise Refused("Nobody reviews their own work, and no bot that was not asked.")
