@@ -9,26 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
 from typing import Any, ClassVar, Literal
 
+from core.lanes import Lane
 from core.task import Role
-
-
-class Lane(IntEnum):
-    """In which order the effects of one task are sent.
-
-    What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
-    that they are written once, when a chain of quick answers has come to its end.
-    """
-
-    AGENT = 0
-    ANSWER = 1
-    LOOK = 2
-    CHECK = 3
-    END = 4
-    LABELS = 5
-    CARD = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,19 @@
+"""The order in which what is wanted of the world is sent."""
+
+from enum import IntEnum
+
+
+class Lane(IntEnum):
+    """In which order the effects of one task are sent.
+
+    What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
+    that they are written once, when a chain of quick answers has come to its end.
+    """
+
+    AGENT = 0
+    ANSWER = 1
+    LOOK = 2
+    CHECK = 3
+    END = 4
+    LABELS = 5
+    CARD = 6
