@@ -182,7 +182,10 @@ class Escalation(Section):
 class Classification(Section):
     """Words in a task that decide its class, besides the built-in ones. A person can overrule the outcome."""
 
-    functional: Keywords = Field((), description="Words that speak for testable behaviour.")
+    functional: Keywords = Field(
+        (),
+        description="Words that speak for testable behaviour: `voucher*` for any ending, `dead letter^3` for its weight.",
+    )
     non_functional: Keywords = Field((), description="Words that speak for configuration, environment, fixes, docs.")
 
 

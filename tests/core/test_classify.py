@@ -31,11 +31,11 @@ def test_accuracy_on_the_labelled_set() -> None:
     tune = [e for e in EXAMPLES if e["split"] == "tune"]
     check = [e for e in EXAMPLES if e["split"] == "check"]
     assert len(EXAMPLES) >= 60
-    assert len(check) >= len(EXAMPLES) // 2
+    assert len(check) >= 50
     print(f"\naccuracy: tune {accuracy(tune):.3f} of {len(tune)}, held out {accuracy(check):.3f} of {len(check)}")
     print(f"together {accuracy(EXAMPLES):.3f} of {len(EXAMPLES)}")
     assert accuracy(EXAMPLES) >= 0.9
-    assert accuracy(check) >= 0.85
+    assert accuracy(check) >= 0.9
 
 
 def test_no_example_stands_on_both_sides() -> None:
@@ -68,6 +68,12 @@ def test_weights_prefixes_phrases_and_nonsense_in_the_rules_of_a_repository() ->
         "Functional, because of “pay*” (weight 15); against it “dead letter” (2)."
     )
     assert classify("Prepaid dead-letter", "", rules).reason == "Functional, because no word in it says otherwise."
+
+
+def test_a_star_at_the_beginning_of_a_word_stands_for_something() -> None:
+    rules = ClassificationRules(functional=(), non_functional=("*error^3",))
+    assert classify("", "ValueError: no such key", rules).kind == "non-functional"
+    assert classify("Error pages", "error", rules).kind == "functional"
 
 
 def test_without_evidence_or_with_as_much_on_both_sides_a_test_comes_first() -> None:

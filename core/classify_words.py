@@ -1,0 +1,92 @@
+"""The words that speak for a class by themselves; a repository adds its own (`classification` in its configuration).
+
+What a product is about (orders, bookings) and what its screens are made of (pages, buttons, forms) stands in bug
+reports and wishes alike: it is no evidence. A number after `^` is a weight, a star stands for any letters.
+"""
+
+FUNCTIONAL = (
+    # asking for something new
+    "feature*^3", "feature request^3", "feat^4", "enhancement*^4", "user story^3", "as a^3", "as an^2", "i want^2",
+    "would like^2", "i'd like^3", "i'd love^3", "solution you'd like^4", "would be nice^2", "would be great^3",
+    "would help^2", "could the^2", "please add^3", "it should be possible^3", "ability to^3", "able to^2",
+    "should be able to^3", "allow*^2", "let^2", "can", "may", "support for^2", "supports", "support", "provide*",
+    "offer*", "accept*", "handle^2", "implement*^2", "introduce*", "new", "new option*^2", "new command^2", "add",
+    "adds", "create", "enable users^2", "choose", "idea", "prevent*^2", "avoid*", "optional*^2", "configurable^3",
+    "customi*", "selectable^3", "toggle^2", "shortcut*^2", "dark mode^3", "drag and drop^2", "autocomplete*^2",
+    "suggest*^2", "remember*^2", "follow", "commands", "should be accepted^2",
+    # behaviour with rules of its own
+    "endpoint*^2", "api", "webhook*^2", "validat*^2", "valid", "is valid", "calculat*^2", "comput*^2", "detect*^2",
+    "reject*", "refus*^2", "rule*^2", "limit*", "quota*^2", "permission*^2", "role*", "approv*^2", "notif*^2",
+    "send*^2", "remind*^2", "warn^2", "schedul*", "recurring^2", "automatic*", "search*^2", "filter*^2", "sort*",
+    "pagina*^2", "import*", "export*", "bulk", "cancel", "restor*", "undo^2", "log in with^2", "sign up^2",
+    "sign in with^2", "two-factor^2", "second factor", "authenticat*", "authoris*", "authoriz*", "lock", "unlock*",
+    "is locked", "invit*^2", "subscri*", "unsubscribe*^2", "reserv*", "refund*", "credit*", "bonus^2", "free",
+    "only if^2", "only when", "only owners^2", "only who", "unless", "whoever^2", "who", "at most^2", "at least",
+    "up to", "per", "each", "within", "until", "afterwards", "lapse*^2", "expire*", "is asked^2", "are asked^2",
+    "is told^2", "are told^2", "are ignored", "exceed*", "counts", "cannot be", "returns", "prints^2",
+    "exit status^2", "show*", "preview", "select*", "appear", "gets", "their",
+)  # fmt: skip
+
+NON_FUNCTIONAL = (
+    # something is broken
+    "fix^4", "fixes^2", "bug*^3", "bugfix^4", "hotfix^4", "crash*^4", "fails^3", "failing^3", "failure*^2",
+    "failed^2", "broken^4", "broke^4", "breaks^3", "regression*^4", "error 500^4", "500^2", "*error^3", "errors^2",
+    "error", "error:^2", "errno^2", "5xx^3", "*exception^3", "traceback^4", "backtrace^4", "stack trace^4",
+    "stacktrace^4", "segfault*^5", "segmentation fault^5", "panics^4", "null pointer^4", "undefined^3", "nan^2",
+    "race condition*^4", "deadlock*^4", "infinite^3", "overflow*^2", "corrupt*^4", "truncated^3", "garbled^4",
+    "leak*^4", "hang^3", "hangs^3", "freez*^3", "stuck^3", "unresponsive^4", "unusable^4", "throws^4",
+    "steps to reproduce^4", "reproduc*^4", "describe the bug^4", "expected^2", "actual^2", "would expect^3",
+    "wrong*^3", "incorrect*^4", "does not work^4", "doesn't work^4", "not working^4", "does not", "doesn't^2",
+    "do not", "don't^2", "did not", "not seem to^3", "seem to^2", "seems^2", "looks like^2", "apparently^3",
+    "probably^2", "sometimes^3", "occasionally^3", "randomly^3", "intermittent*^4", "now and then^3",
+    "every time^2", "happens^3", "no longer^3", "any more^2", "anymore^2", "stopped working^4", "worked^3",
+    "works^2", "fine^3", "used to^2", "since^2", "since yesterday^2", "since the update^3", "started with^3",
+    "started after^3", "after the update^3", "after upgrading^3", "after updating^3", "after a restart^3",
+    "instead of^2", "in place of", "again", "went up^3", "seen in^3", "hidden behind^3", "tried:^2", "is not",
+    "are not", "cannot", "can't^2", "typo*^4", "flaky^4", "missing^2", "lacks^3", "although", "even though^2",
+    "even after^3", "nothing^2", "gives nothing^2", "does nothing^4", "killed^2", "still^2", "blank^2", "empty",
+    "never", "duplicated^3", "duplicates^2", "twice^3", "unexpected*^2", "ignores^3", "skips^3", "loses^3",
+    "lost^2", "disappear*^3", "vanish*^3", "jumps^3", "flicker*^4", "overlaps^3", "misaligned^4", "cut off^3",
+    "stretched^3", "off by^4", "mismatch*^3", "not match^3", "inconsistent*^3", "weird^3", "strange^3",
+    "annoying^3", "confus*^2", "i get^2", "i got^2", "attached^3", "see log^4", "console^2", "screenshot*^2",
+    "workaround^2", "not found", "timed out^3", "times out^3", "time out^2", "exhausted^4", "firefox^3",
+    "safari^3", "chrome^3", "ios^2", "ipad*^2", "iphone*^2", "android^2", "macos^3", "windows 10^3",
+    "windows 11^3", "linux^2", "ubuntu^3", "debian^3",
+    # speed, security, upkeep
+    "slow*^4", "cold start*^4", "laggy^4", "lag^4", "performance^3", "latency^3", "memory^3", "out of memory^2",
+    "cpu^4", "disk^3", "battery^3", "takes", "takes forever^3", "load time^3", "load test*^4", "speed up^4",
+    "faster^3", "optimi*^3", "reduce^2", "bundle^2", "profiling^2", "profiler^2", "benchmark*^4", "cve*^4",
+    "vulnerab*^4", "security^3", "xss^5", "csrf^5", "injection^4", "severity^3", "scanner*^2", "outdated^4",
+    "deprecat*^4", "end of life^4", "legacy^4", "obsolete^4", "refactor*^5", "clean^2", "clean up^3", "cleanup^3",
+    "tidy*^4", "chore^4", "housekeeping^4", "maintenance^3", "dead code^4", "unused^3", "rename*^4", "tech debt^4",
+    "technical debt^4", "upgrade^3", "migrate^3", "update^2", "version*", "bump*^5", "backport*^5", "dependenc*^3",
+    "dependabot^4", "renovate^3", "pin", "pins", "drop support^6", "get rid of^4", "remove^2", "remove the old^3",
+    "replace^3", "switch to^2", "switch from^3", "switch the^2", "move", "move from^2", "move to", "moving to^2",
+    "convert the^3", "extract^2", "*.py^2", "*.js^2", "*.css^2", "pure move^4", "unify^3", "consolidat*^3",
+    "simplif*^2", "monorepo^4", "code base^3", "codebase^3", "modules^2", "copy it", "no change of behaviour^4",
+    "functional change^3", "visible change^3", "behave differently^3", "accessib*^3", "a11y^5", "wcag^4",
+    "contrast^4", "screen reader*^4", "keyboard trap^4",
+    # around the product
+    "ci^4", "pipeline*^3", "github action*^4", "workflow file*^3", "jenkins^4", "travis^4", "runner*^2",
+    "docker*^4", "image", "devcontainer*^5", "kubernetes^4", "pods^3", "cluster*^2", "helm^4", "terraform^4",
+    "ansible^4", "systemd^4", "nginx^4", "gzip^3", "server*", "deploy*^3", "staging^2", "production", "prod^2",
+    "environment*^2", "environment variable*^3", ".env^2", "config^2", "configs^2", "configuration*^2",
+    "configure^2", "infrastructure^4", "set up^2", "setup^2", "install*", "downtime^3", "postgres*^3", "mysql^3",
+    "redis^3", "index on^4", "s3^2", "aws^3", "backup*^3", "monitoring^4", "alerting^3", "prometheus^4",
+    "grafana^3", "sentry^3", "metrics^2", "dashboard", "logging^3", "log output^3", "logs", "debug^2",
+    "compiler^3", "warnings^2", "branch protection^4", "storybook^4", "log level*^3", "lint*^5", "eslint^4",
+    "ruff^4", "mypy^4", "pre-commit^4", "formatter^3", "editorconfig^4", "line endings^4", "type hints^4",
+    "type annotations^4", "typescript^3", "python^2", "node^2", "npm^3", "pnpm^4", "yarn^3", "pip^3", "webpack^4",
+    "vite^3", "jquery^3", "build", "builds^2", "package^2", "package manager^3", "publish the^2", "release^2",
+    "release notes^2", "rotate^3", "certificate*^2", "tls^4", "ssl^4", "secret*", "license^4", "licence^4",
+    # words and tests about what is there
+    "docs^5", "documentation^5", "document^3", "readme^5", "tutorial^4", "guide*^3", "handbook^2", "faq^5",
+    "wiki^4", "runbook^4", "changelog^4", "docstring*^4", "issue template*^3", "contributing^4", "contributor*^3",
+    "explain^4", "explains", "diagram*^3", "architecture^4", "quick start^4", "quickstart^4", "getting started^4",
+    "write a^3", "write an^3", "write down^3", "write up^3", "examples^2", "no example^3", "api reference^4",
+    "mention that^3", "broken link*^3", "link checker^4", "question^4", "translation*^2", "translate the^3",
+    "wording^3", "test coverage^4", "coverage^3", "add tests^5", "unit tests^2", "test*", "e2e^4",
+    "end-to-end test*^3", "pytest^3", "playwright^4", "cypress^4", "spike^5", "investigat*^4", "research^4",
+    "evaluat*^3", "decide on^4", "decide whether^4", "find out^4", "pros and cons^4", "proof of concept^5",
+    "compare",
+)  # fmt: skip
