@@ -184,7 +184,7 @@ class Classification(Section):
 
     functional: Keywords = Field(
         (),
-        description="Words that speak for testable behaviour: `voucher*` for any ending, `dead letter^3` for its weight.",
+        description="Words that speak for testable behaviour: `voucher*` for any ending, `voucher^3` for its weight.",
     )
     non_functional: Keywords = Field((), description="Words that speak for configuration, environment, fixes, docs.")
 

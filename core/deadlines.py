@@ -84,7 +84,10 @@ def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
     heard = lease.last_heard_at
     # Before an agent is declared dead it is asked once: its run may be queued, or its news lost.
     asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None
-    due = {kind: asked + ANSWER if asked else heard + patience, DeadlineKind.HARD: lease.since + timeouts.hard}
+    due = {
+        kind: asked + ANSWER if asked else heard + patience,
+        DeadlineKind.HARD: lease.since + timeouts.hard + lease.paused,
+    }
     return due | _of_polling(lease)
 
 

@@ -178,7 +178,7 @@ def _row(task: Task, lease: Lease) -> Row:
 
 def _going_on(task: Task, lease: Lease, known: Lease | None, now: datetime) -> Row:
     row = _row(task, lease)
-    if known and known.acknowledged_at:
+    if known and known.acknowledged_at and lease.resumed_at == known.resumed_at:  # a pause is no silence of its own
         row = replace(row, longest_silence=(lease.last_heard_at - known.last_heard_at).total_seconds())
     pull = task.pull
     if lease != task.lease or lease.role is not Role.IMPLEMENT or pull is None or pull.draft:

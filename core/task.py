@@ -128,11 +128,14 @@ class Lease:
     asked_at: datetime | None = None  # when it was last asked for that reason
     progress: str = ""  # what the holder last said of its work, cleaned
     patience: Patience | None = None  # None: the configured timeouts
+    paused: timedelta = timedelta()  # how long a person held its clock back: that much more time it has
+    resumed_at: datetime | None = None  # when that was last over
 
     @property
     def last_heard_at(self) -> datetime:
-        """The last sign of life, or the hand-over if there was none yet."""
-        return self.last_sign_at or self.acknowledged_at or self.since
+        """From when its silence counts: the last sign of life, else the hand-over; or the end of a pause after it."""
+        heard = self.last_sign_at or self.acknowledged_at or self.since
+        return max(heard, self.resumed_at) if self.resumed_at else heard
 
     @property
     def worker(self) -> str | None:

@@ -59,6 +59,25 @@ class TestHeldBack:
         due = {d.kind: d.due_at for d in deadlines_of(story.task, story.policy.timeouts)}
         assert due[DeadlineKind.HEARTBEAT] == story.now + timedelta(minutes=10)
 
+    def test_after_a_pause_the_time_for_the_attempt_runs_on_with_what_was_left(self) -> None:
+        story = Story().ready().assigned().begun()
+        assert story.task.lease
+        late = story.task.lease.since + story.policy.timeouts.hard
+        story.says("/pause")
+        began = story.now
+        story.wait(hours=20)
+        story.says("/pause until the customer has answered")  # which does not begin it anew
+        story.says("/resume")
+        due = {d.kind: d.due_at for d in deadlines_of(story.task, story.policy.timeouts)}
+        assert due[DeadlineKind.HARD] == late + (story.now - began)
+        story.says("/pause")
+        story.wait(hours=5)
+        story.says("/resume")
+        story.says("/heartbeat")
+        story.due(DeadlineKind.HARD)
+        assert story.task.history[-1].outcome == "silent"
+        assert story.now >= late + timedelta(hours=25)
+
     def test_it_is_not_merged(self) -> None:
         story = Story(merge={"auto": True}).ready(text=body(ticked=True)).in_review()
         story.says("/pause until Monday")
