@@ -154,7 +154,7 @@ class UnitOfWork:
         await store.save_events(self.connection, repository_id, decision.events)
         for news in decision.agents:
             await kept.note(self.connection, repository_id, news)
-            self._team_news |= news.turn in (Turn.FAILED, Turn.COOLING)
+            self._team_news |= news.turn in (Turn.FAILED, Turn.COOLING, Turn.RESUMED)
         self._team_news |= any(event.type is EventType.AGENT_RECOVERED for event in decision.events)
         for effect in decision.effects:
             if isinstance(effect, StartAgent):

@@ -31,6 +31,7 @@ class Turn(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
     COOLING = "cooling"
+    RESUMED = "resumed"  # a person says that it can have tasks again
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Condition:
     until: datetime | None = None  # when it has to be looked at again, though nobody tells of it
     takes_work: bool = False  # but for its limit of tasks, which the assignment counts while it hands out
     on_trial: bool = False  # it may have one task in hand, to show that it is back
+    own: bool = False  # it is a pause of the agent's own: a person can end it (`/agents resume`)
 
 
 AVAILABLE = Condition(AgentState.AVAILABLE, takes_work=True)
@@ -105,15 +107,16 @@ def condition(
         return Condition(AgentState.ERROR, f"{why} ({circuit.reason})", circuit.open_until)
     if record.cooling_until and record.cooling_until > now:
         why = f"takes no work until {spoken_moment(record.cooling_until)}: {record.cooling_reason}"
-        return Condition(AgentState.BUSY, why, record.cooling_until)
+        return Condition(AgentState.BUSY, why, record.cooling_until, own=True)
     if record.in_error and record.failed_at:
         again = record.failed_at + pause_after(record.failures, timeouts)
         gone = now - (record.seen_at or record.failed_at) >= timeouts.hard
         state = AgentState.OFFLINE if gone else AgentState.ERROR
         what = f"failed at {spoken_moment(record.failed_at)} ({record.failed_reason})"
         if now < again:
-            return Condition(state, f"{what}; it is tried again from {spoken_moment(again)}", again)
-        return Condition(state, f"{what}; one task shows whether it is back", takes_work=True, on_trial=True)
+            return Condition(state, f"{what}; it is tried again from {spoken_moment(again)}", again, own=True)
+        why = f"{what}; one task shows whether it is back"
+        return Condition(state, why, takes_work=True, on_trial=True, own=True)
     if holding >= max_tasks:
         return Condition(AgentState.BUSY, f"has its limit of {max_tasks} in hand", takes_work=True)
     if breaker is CircuitState.HALF_OPEN:

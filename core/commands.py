@@ -75,7 +75,11 @@ COMMANDS: dict[str, Command] = {
                 "drain": Use(
                     "write", "Gives an agent no new task; what it has in hand goes on.", "/agents drain codex"
                 ),
-                "resume": Use("write", "Takes a drained or removed agent in again.", "/agents resume codex"),
+                "resume": Use(
+                    "write",
+                    "Takes a drained or removed agent in again; of one that failed or cools down it ends the pause.",
+                    "/agents resume codex",
+                ),
                 "remove": Use("write", "Takes an agent out; what it has in hand it finishes.", "/agents remove codex"),
                 "reset": Use("write", "Forgets what was changed against the configuration.", "/agents reset codex"),
             },

@@ -65,6 +65,9 @@ async def note(connection: AsyncConnection, repository_id: int, news: AgentNews)
             values = {"failed_at": news.at, "failed_reason": news.reason, "failures": 1}
         case Turn.COOLING:
             values = {"cooling_until": news.until, "cooling_reason": news.reason}
+        case Turn.RESUMED:
+            values = dict.fromkeys(("failed_at", "failed_reason", "cooling_until", "cooling_reason"))
+            values["failures"] = 0
     statement = insert(t.agents).values(repository_id=repository_id, name=news.agent, **values)
     if news.turn is Turn.FAILED:
         values = {**values, "failures": agents.failures + 1}

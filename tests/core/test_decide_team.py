@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
+from core.agent_state import AgentRecord, Turn, condition
+from core.assignment import Agent
+from core.circuit import Circuit
 from core.effects import Comment, React
 from core.events import EventType
-from tests.builders import ALICE, MALLORY, Story, agent
+from tests.builders import ALICE, MALLORY, NOW, Story, agent
 
 ADD = "/agents add grace adapter=actions workflow=agent.yml capabilities=cobol,tests max_tasks=2"
 
@@ -75,7 +81,7 @@ def test_on_a_task_it_is_a_command_like_any_other() -> None:
         ("set codex event=go", "has both `workflow` and `event`"),
         ("set codxe max_tasks=2", "There is no agent `codxe`. Did you mean `codex`?"),
         ("drain zorro", "There is no agent `zorro`. There are `codex`, `claude`."),
-        ("resume codex", "`codex` is neither drained nor removed."),
+        ("resume codex", "`codex` is neither drained nor removed, and makes no pause of its own."),
         ("resume zorro", "There is no agent `zorro`."),
         ("reset zorro", "There is no agent `zorro`."),
         ("dran codex", "`/agents` has no `dran`. Did you mean `/agents drain`?"),
@@ -143,6 +149,48 @@ def test_a_drained_agent_keeps_what_it_has() -> None:
     story.says("/agents resume codex")
     assert story.context.team.unavailable("codex") is None
     assert story.context.team.agents["codex"].max_tasks == 3
+
+
+def paused(record: AgentRecord, **more: Any) -> Agent:
+    """`codex` as it is after a minute."""
+    told = condition(record, NOW + timedelta(minutes=1), Story().policy.timeouts, **more)
+    return agent("codex", condition=told, unavailable=None if told.takes_work else told.reason)
+
+
+@pytest.mark.parametrize(
+    ("record", "state"),
+    [
+        (AgentRecord(failed_at=NOW, failed_reason="silent", failures=1), "error: failed at"),
+        (AgentRecord(cooling_until=NOW + timedelta(hours=1), cooling_reason="no credit"), "busy: takes no work until"),
+    ],
+)
+def test_the_pause_of_an_agent_is_ended_by_a_person(record: AgentRecord, state: str) -> None:
+    story = Story()
+    story.agents = (paused(record),)
+    assert f"| {state}" in row(story, "codex")
+    assert "; `/agents resume codex` ends this |" in row(story, "codex")
+    story.says("/agents resume codex")
+    assert story.said() == "`codex` gets tasks again."
+    assert [(news.agent, news.turn) for news in story.last.agents] == [("codex", Turn.RESUMED)]
+    assert [(event.type, event.actor) for event in story.last.events] == [(EventType.AGENT_RESUMED, "alice")]
+    assert not story.last.team, "its settings are not touched"
+
+
+def test_a_service_that_is_left_alone_is_no_pause_of_the_agent() -> None:
+    story = Story()
+    story.agents = (paused(AgentRecord(), circuit=Circuit("actions", 10, NOW, NOW + timedelta(minutes=2))),)
+    assert "ends this" not in row(story, "codex")
+    story.says("/agents resume codex")
+    assert "makes no pause of its own. It is not called until" in refused(story)
+
+
+def test_a_drained_agent_in_error_is_taken_in_with_both_at_once() -> None:
+    story = Story()
+    story.says("/agents drain codex")
+    story.agents = (paused(AgentRecord(failed_at=NOW, failures=2)),)
+    story.says("/agents resume codex")
+    assert story.context.team.mode("codex") is None
+    assert [news.turn for news in story.last.agents] == [Turn.RESUMED]
 
 
 def test_a_removed_agent_takes_no_part_but_is_known() -> None:

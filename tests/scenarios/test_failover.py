@@ -147,6 +147,10 @@ async def test_one_is_out_of_credit_and_cools_down(world: World) -> None:
     assert world.status(fourth) == "ready"
     assert "takes no work until 2026-03-02 09:15" in world.card(fourth)
     assert agent.sessions == []
+    agent.faults.append("402")
+    await world.says(fourth, "/agents resume cursor")  # somebody thinks that it has credit again: it is tried at once
+    assert [(a.agent, a.outcome) for a in (await world.task(fourth)).history] == [("cursor", "unavailable")]
+    assert world.status(fourth) == "ready"
     world.written()
 
     await world.later(minutes=15)  # nobody tells of it: the bot looks again by itself

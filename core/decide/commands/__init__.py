@@ -40,9 +40,10 @@ def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision
         return Decision(task, refused.events, _answer(signal, "confused", str(refused)))
     effects = (*told.effects, *_answer(signal, "rocket", told.text))
     if draft is None:
-        return Decision(task, told.events, effects, team=told.team)
+        return Decision(task, told.events, effects, team=told.team, agents=told.agents)
     draft.tell(EventType.COMMAND_RUN, actor=signal.actor.login, command=signal.name, argument=one_line(signal.argument))
     draft.events.extend(told.events)
+    draft.agents.extend(told.agents)
     draft.want(*effects)
     return replace(draft.conclude(), team=told.team)
 

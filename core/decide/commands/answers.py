@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from config.team import Change
+from core.agent_state import AgentNews
 from core.decide.draft import Context, Draft
 from core.effects import Effect
 from core.events import Event
@@ -32,6 +33,7 @@ class Told:
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     team: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
+    agents: tuple[AgentNews, ...] = ()  # news of agents themselves
 
 
 # Carries out a command on a task: gives the answer, or None where 🚀 says enough. Raises `Refused`.

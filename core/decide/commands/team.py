@@ -16,7 +16,7 @@ from config.labels import MAX_NAME_LENGTH
 from config.problems import quote
 from config.team import BadSettings, Change, Team, checked, nearest_agent, over, read_settings
 from core import assignment
-from core.agent_state import AgentState
+from core.agent_state import AVAILABLE, AgentNews, AgentState, Turn
 from core.commands import COMMANDS
 from core.decide.commands.answers import Refused, RuleAnywhere, Told
 from core.decide.draft import Context
@@ -117,7 +117,8 @@ def _state(agent: assignment.Agent) -> str:
         return agent.unavailable  # a person's word: draining
     if agent.holding >= agent.max_tasks and told.takes_work:
         return AgentState.BUSY  # how many it has in hand stands beside it
-    return ": ".join(filter(None, (told.state, told.reason)))
+    how = f"`/agents resume {agent.name}` ends this" if told.own else ""
+    return "; ".join(filter(None, (": ".join(filter(None, (told.state, told.reason))), how)))
 
 
 def _shown(value: object) -> str:
@@ -206,9 +207,20 @@ def _remove(asked: Asked) -> Told:
 def _resume(asked: Asked) -> Told:
     if asked.name not in asked.team.known:
         raise _no_such(asked)
-    if asked.team.mode(asked.name) is None:
-        raise Refused(f"`{asked.name}` is neither drained nor removed.")
-    return asked.tell(EventType.AGENT_RESUMED, replace(asked.change, mode=None), f"`{asked.name}` gets tasks again.")
+    told, now = f"`{asked.name}` gets tasks again.", asked.context.now
+    state = next((agent.condition for agent in asked.context.agents if agent.name == asked.name), AVAILABLE)
+    news = (AgentNews(asked.name, Turn.RESUMED, now),) if state.own else ()
+    if asked.team.mode(asked.name):
+        return replace(asked.tell(EventType.AGENT_RESUMED, replace(asked.change, mode=None), told), agents=news)
+    if not news:
+        why = f" It {state.reason}." if state.reason and not state.takes_work else ""
+        raise Refused(f"`{asked.name}` is neither drained nor removed, and makes no pause of its own.{why}")
+    actor, reason = asked.signal.actor.login, f"it {state.reason}"
+    return Told(
+        told,
+        (Event(EventType.AGENT_RESUMED, asked.said_at, now, asked.name, None, actor, {"was": reason}),),
+        agents=news,
+    )
 
 
 def _reset(asked: Asked) -> Told:
