@@ -1,4 +1,4 @@
-"""Housekeeping: what was handled long ago goes, so that the database does not grow for ever."""
+"""Housekeeping: what was handled long ago, or counts no more, goes, so that the database does not grow for ever."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import delete
 
-from adapters.database import store
+from adapters.database import measures, store
 from adapters.database import tables as t
 from adapters.unit_of_work import Work
 
@@ -21,10 +21,11 @@ KEEP_DELIVERIES = timedelta(days=7)
 
 
 async def prune(work: Work) -> int:
-    """Drop deliveries that were handled long ago, and come back tomorrow; gives how many went."""
+    """Drop what was handled or counted long ago, and come back tomorrow; gives how many deliveries went."""
     now = work.now()
     async with work.database.transaction() as connection:
         await store.set_deadline(connection, 0, SERVICE, PRUNE, now + EVERY)
         gone = await connection.execute(delete(t.deliveries).where(t.deliveries.c.handled_at < now - KEEP_DELIVERIES))
-    log.info("pruned", deliveries=gone.rowcount)
+        attempts = await measures.prune(connection, now)
+    log.info("pruned", deliveries=gone.rowcount, attempts=attempts)
     return gone.rowcount

@@ -169,8 +169,17 @@ def files_of_the_tree() -> list[str]:
     return sorted(path.as_posix() for path in paths if not skipped & set(path.parts))
 
 
+def namesake_problems(names: list[str]) -> Iterator[str]:
+    """Test files are imported by their base names: a second one of a name stops the whole run, and hardly says why."""
+    first: dict[str, str] = {}
+    for name in names:
+        base = name.rsplit("/", 1)[-1]
+        if re.fullmatch(r"tests/(.+/)?test_[^/]+\.py", name) and (other := first.setdefault(base, name)) != name:
+            yield f"{name}: has the base name of {other}"
+
+
 def test_the_house_is_in_order() -> None:
-    problems: list[str] = []
+    problems: list[str] = [*namesake_problems(files_of_the_tree())]
     for name, tree, _ in sources(*BELOW):
         problems += layer_problems(name, tree)
         problems += docstring_problems(name, tree)
@@ -241,6 +250,9 @@ def test_docstrings_lengths_and_texts_are_seen() -> None:
     assert list(docstring_problems("core/a.py", tree)) == [
         "core/a.py:1: f has no docstring",
         "core/a.py:3: A.g has no docstring",
+    ]
+    assert list(namesake_problems(["tests/a/test_x.py", "tests/test_y.py", "tests/b/test_x.py", "bot/test_x.py"])) == [
+        "tests/b/test_x.py: has the base name of tests/a/test_x.py"
     ]
     assert list(length_problems("a.py", "\n" * (MAX_LINES + 1)))
     assert not list(length_problems("a.py", "\n" * MAX_LINES))

@@ -50,9 +50,9 @@ async def head(
     `passed` are tasks that were looked at already. To whoever plans or reviews, required capabilities are wishes.
     """
     able = sorted(sorted(names) for names in wanted.abilities)
-    which = [and_(t.tasks.c.in_line, t.tasks.c.required.contained_by(names)) for names in able]
+    which = [and_(t.tasks.c.queued, t.tasks.c.required.contained_by(names)) for names in able]
     if wanted.plans:
-        which.append(and_(t.tasks.c.in_line, t.tasks.c.state["plan"].astext.is_(None)))
+        which.append(and_(t.tasks.c.queued, t.tasks.c.state["plan"].astext.is_(None)))
     if wanted.reviews:
         unreviewed = t.tasks.c.state["review"].astext.is_(None)
         which.append(and_(t.tasks.c.status == Status.REVIEW.value, t.tasks.c.withdrawn.is_(False), unreviewed))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row as DatabaseRow
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, delete, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,15 @@ from adapters.database import tables as t
 from core.measures import LATEST, WINDOW, Measures, Row, by_agent, by_capability, measure
 from core.task import Role
 
+# The index `attempts_of_agent` gives each agent's latest without reading the older ones' rows.
+_PLACE = (
+    func.row_number()
+    .over(
+        partition_by=(t.attempts.c.repository_id, t.attempts.c.agent),
+        order_by=(t.attempts.c.started_at.desc(), t.attempts.c.task.desc()),
+    )
+    .label("place")
+)
 # Of each of these the first that was told stays.
 _FIRST = ("acknowledged_at", "handed_in_at", "first_checks", "ended_at", "outcome")
 
@@ -69,13 +78,26 @@ async def of_all(connection: AsyncConnection, now: datetime) -> dict[tuple[int, 
     return {key: measure(rows) for key, rows in found.items()}
 
 
-def _counting(now: datetime) -> Select[Any]:
-    # The index `attempts_of_agent` gives each agent's latest without reading the older ones' rows.
-    place = func.row_number().over(
-        partition_by=(t.attempts.c.repository_id, t.attempts.c.agent),
-        order_by=(t.attempts.c.started_at.desc(), t.attempts.c.task.desc()),
+async def prune(connection: AsyncConnection, now: datetime) -> int:
+    """Drop the attempts that no longer count for any figure, and never will; gives how many went.
+
+    What a task tells of its attempts, to people and in its hand-off, is part of the task itself.
+    """
+    a = t.attempts.c
+    ranked = select(a.repository_id, a.task, a.attempt, a.started_at, _PLACE).subquery()
+    over = or_(ranked.c.started_at < now - WINDOW, ranked.c.place > LATEST)
+    gone = await connection.execute(
+        delete(t.attempts).where(
+            tuple_(a.repository_id, a.task, a.attempt).in_(
+                select(ranked.c.repository_id, ranked.c.task, ranked.c.attempt).where(over)
+            )
+        )
     )
-    return select(t.attempts, place.label("place")).where(t.attempts.c.started_at >= now - WINDOW)
+    return gone.rowcount
+
+
+def _counting(now: datetime) -> Select[Any]:
+    return select(t.attempts, _PLACE).where(t.attempts.c.started_at >= now - WINDOW)
 
 
 async def _read(connection: AsyncConnection, query: Select[Any]) -> list[tuple[int, Row]]:

@@ -60,7 +60,6 @@ async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> N
         "attempt": task.attempt,
         "fingerprint": task.fingerprint,
         "withdrawn": task.withdrawn,
-        "in_line": task.in_line,
         "required": list(task.required),
         "pull_number": task.pull.number if task.pull else None,
         "head_sha": task.pull.head_sha if task.pull else None,

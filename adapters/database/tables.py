@@ -76,13 +76,12 @@ tasks = Table(
     Column("attempt", Integer, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("withdrawn", Boolean, nullable=False),
-    Column("in_line", Boolean, nullable=False, server_default=text("false")),  # `Task.in_line`
     # How many tasks the longest chain behind it has; kept by `line.renew_chains`, no view of the state.
     Column("behind", Integer, nullable=False, server_default=text("0")),
     Column("required", JSONB, nullable=False, server_default=text("'[]'")),  # capabilities
     Column("pull_number", Integer),
     Column("head_sha", Text),
-    Column("queued", Boolean),  # could be handed out, and is in the queue; false: parked before it; null: neither
+    Column("queued", Boolean),  # true: in the line (`Task.in_line`); false: parked before it; null: neither
     Column("created_at", _moment, nullable=False),
     Column("updated_at", _moment, nullable=False),
     Column("state", JSONB, nullable=False),  # the whole `core.task.Task`; the columns above are views of it
@@ -104,7 +103,7 @@ Index(
     tasks.c.behind,
     tasks.c.created_at,
     tasks.c.number,
-    postgresql_where=text("in_line"),
+    postgresql_where=text("queued"),
 )
 Index("tasks_by_fingerprint", tasks.c.repository_id, tasks.c.fingerprint)
 Index("tasks_by_pull", tasks.c.repository_id, tasks.c.pull_number)

@@ -23,7 +23,7 @@ from bot.demo.words import note
 from bot.logs import configure_logs
 
 LOOK_EVERY = 0.15  # seconds between two pictures
-QUIET_SECONDS = 10.0  # for the last words of the bot after the last task has settled
+QUIET_SECONDS = 30.0  # at most, for the last words of the bot after the last task has settled
 INTERRUPTED = 128 + signal.SIGINT  # exit status, as shells give it
 ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP)  # by the system, or because the terminal was closed
 

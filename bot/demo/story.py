@@ -58,7 +58,7 @@ class Story:
     filing: float = 0.25
     patience: float = 0.4
     completing: float = 4.0  # seconds until the author edits the issue that was not ready
-    limit: float = 120.0  # seconds after which the demo gives up
+    limit: float = 300.0  # seconds after which the demo gives up
 
 
 def _criteria(*lines: str) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import event, func, insert, select, text
 
 from adapters.database import graph, line, measures, store
 from adapters.database import tables as t
@@ -193,6 +193,10 @@ async def test_the_windows_roll(connection: Any) -> None:
         (REPOSITORY, "codex"),
         (REPOSITORY + 1, "claude"),
     }
+    assert await measures.prune(connection, NOW) == 1 + 10, "too old, or behind the latest"
+    assert await measures.rows_of(connection, REPOSITORY, NOW, "codex") == found
+    assert await measures.prune(connection, NOW) == 0
+    assert (await connection.execute(select(func.count()).select_from(t.attempts))).scalar_one() == LATEST + 2
 
 
 async def test_a_change_without_dependencies_renews_no_other_row(connection: Any) -> None:

@@ -30,7 +30,7 @@ def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, sent: signal.Signa
         assert demo.stdout is not None
         assert any("is at work on" in line for line in demo.stdout)
         demo.send_signal(sent)
-        _, said = demo.communicate(timeout=60)
+        _, said = demo.communicate(timeout=180)
     assert demo.returncode == status, said
     assert not list(tmp_path.glob("orchestrator-demo-*"))
     assert "Traceback" not in said

@@ -25,7 +25,7 @@ from sandbox.world import App, Issue, PullRequest, Repository, User
 from tests.scenarios.shop import FILES, body
 from tests.scenarios.world import ROOT, SECRET, contract
 
-PATIENCE = 30.0  # seconds that anything may take before the test gives up
+PATIENCE = 180.0  # seconds that anything may take before the test gives up; on a busy machine all of it is slow
 
 
 async def until(what: Callable[[], bool]) -> None:
