@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from core.deadlines import DeadlineKind, deadlines_of
-from core.effects import MergePull, StartAgent
+from core.effects import MergePull, PollAgent, StartAgent
 from core.events import EventType
-from core.task import ChecksState, Flag, Status
+from core.measures import lines
+from core.task import ChecksState, Flag, Role, Status
 from tests.builders import BOB, Story, body
 
 
@@ -77,6 +78,21 @@ class TestHeldBack:
         story.due(DeadlineKind.HARD)
         assert story.task.history[-1].outcome == "silent"
         assert story.now >= late + timedelta(hours=25)
+
+    def test_a_pause_gives_both_leases_their_time_back_and_is_no_silence(self) -> None:
+        story = Story(merge={"review": "agent"}).ready(text=body(ticked=True)).in_review()
+        story.checks(ChecksState.SUCCESS)
+        story.merge_tried()
+        story.assigned("claude", role=Role.REVIEW).begun()
+        story.says("/pause")
+        story.wait(hours=20)
+        before = story.task
+        story.says("/resume")
+        assert story.task.lease
+        assert story.task.review
+        assert min(story.task.lease.paused, story.task.review.paused) >= timedelta(hours=20)
+        assert not story.wanted(PollAgent)
+        assert [row.longest_silence for row in lines(before, story.task, story.now)] == [0, 0]
 
     def test_it_is_not_merged(self) -> None:
         story = Story(merge={"auto": True}).ready(text=body(ticked=True)).in_review()

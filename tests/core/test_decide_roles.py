@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from core.assignment import Agent, choose, part_of, unfit
 from core.command_parser import parse_commands
 from core.commands import COMMANDS, WHOLE
 from core.deadlines import DeadlineKind, deadlines_of
-from core.effects import CancelAgent, Comment, MergePull, PollAgent, StartAgent
+from core.effects import CancelAgent, Comment, MergePull, StartAgent
 from core.events import EventType
-from core.measures import lines
 from core.signals import AgentSeen, AgentStarted, AgentStartFailed, PlanDelivered, VerdictDelivered
 from core.task import Actor, ChecksState, Flag, Role, SessionState, Status
 from tests.builders import ALICE, BOB, CRITIC, NOW, ROBOT, SHA, SHA2, Story, agent, body
@@ -265,18 +262,6 @@ class TestReviewing:
         story.reviewed("commented", CLAUDE, can_write=False, workers=("claude",))
         assert story.task.review
         assert story.task.review.acknowledged_at == story.now
-
-    def test_a_pause_gives_both_leases_their_time_back_and_is_no_silence(self) -> None:
-        story = reviewing().begun()
-        story.says("/pause")
-        story.wait(hours=20)
-        before = story.task
-        story.says("/resume")
-        assert story.task.lease
-        assert story.task.review
-        assert min(story.task.lease.paused, story.task.review.paused) >= timedelta(hours=20)
-        assert not story.wanted(PollAgent)
-        assert [row.longest_silence for row in lines(before, story.task, story.now)] == [0, 0]
 
     def test_its_review_of_another_commit_is_recorded(self) -> None:
         story = reviewing()
