@@ -5,23 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters.database import graph, measures, store
+from core.deadlines import DeadlineKind
 from core.decide.commands.asking import HISTORY_LINES
+from core.events import ASSIGNMENTS
 from core.links import references_in
 from core.queue import chain_lengths, order
-from core.signals import CommandGiven
+from core.signals import CommandGiven, DeadlineDue, Signal
 from core.task import Status, Task
 
 if TYPE_CHECKING:
     from adapters.unit_of_work import UnitOfWork
 
+MAX_ATTEMPTS = 200  # of one task that `/explain` can tell of
 
-async def asked_about(unit: UnitOfWork, number: int, command: CommandGiven) -> dict[str, Any]:
-    """Fields of `Context` for a command that was given on the issue `number`."""
+
+async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[str, Any]:
+    """Fields of `Context` for a command that was given on the issue `number`; none for most other signals."""
+    if isinstance(command, DeadlineDue) and command.kind == DeadlineKind.QUEUE:
+        return {"agents": tuple(await unit.agents())}  # the task asks itself, as it were, why nobody took it
+    if not isinstance(command, CommandGiven):
+        return {}
     connection, repository_id = unit.connection, unit.repository.id
     found: dict[str, Any] = {"agents": tuple(await unit.agents()), "in_hand": await unit.in_hand()}
     match command.name:
         case "history":
             trail = await store.last_events(connection, repository_id, number, HISTORY_LINES + 1)
+            found["trail"] = tuple(trail)
+        case "explain" if command.argument.strip():
+            trail = await store.last_events(connection, repository_id, number, MAX_ATTEMPTS, ASSIGNMENTS)
             found["trail"] = tuple(trail)
         case "agents":
             found["measures"] = await measures.of_team(connection, repository_id, unit.now)

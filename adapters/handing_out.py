@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapters.database import line, measures
-from core.assignment import Agent, Round
+from core.assignment import Agent, Round, untried
 from core.measures import patience
 from core.signals import Assigned
 from core.task import Choice, Task
@@ -43,8 +42,8 @@ async def hand_out(unit: UnitOfWork, agents: Sequence[Agent], news: set[int]) ->
 
 
 async def _give(unit: UnitOfWork, task: Task, choice: Choice) -> None:
-    if unit.policy.dry_run and choice.agent:
-        choice = replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}")
+    if unit.policy.dry_run:
+        choice = untried(choice)
     if choice.agent is None:
         known = task.choice and (task.choice.agent, task.choice.reason, task.choice.role)
         if known != (None, choice.reason, choice.role):

@@ -100,7 +100,7 @@ class UnitOfWork:
             builds_on=await self._builds_on(number, signal),
             team=self.repository.team,
             in_error=await self._in_error(signal),
-            **(await asked_about(self, number, signal) if isinstance(signal, CommandGiven) else {}),
+            **await asked_about(self, number, signal),
         )
         decision = decide(before, signal, context)
         await self._keep(number, before, decision)

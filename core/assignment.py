@@ -15,6 +15,7 @@ from typing import Any
 
 from config.repository import Scoring
 from core.agent_state import AVAILABLE, Condition
+from core.events import Event, EventType
 from core.sanitise import one_line
 from core.task import Candidate, Choice, Priority, Role, Status, Task
 
@@ -224,6 +225,23 @@ def told(choice: Choice) -> dict[str, Any]:
             for c in choice.candidates
         ],
     }
+
+
+def recalled(event: Event) -> Choice | None:
+    """The choice that a line of the audit trail keeps (`told`); None where nobody was chosen by score."""
+    if "candidates" not in event.payload:
+        return None
+    candidates = tuple(
+        Candidate(one["agent"], one.get("score"), one.get("parts", {}), one.get("excluded"))
+        for one in event.payload["candidates"]
+    )
+    role = Role.REVIEW if event.type is EventType.REVIEW_ASSIGNED else Role(event.payload.get("role", Role.IMPLEMENT))
+    return Choice(event.agent, event.payload["reason"], candidates, event.occurred_at, role)
+
+
+def untried(choice: Choice) -> Choice:
+    """What becomes of a choice in a dry run."""
+    return replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}") if choice.agent else choice
 
 
 class Round:

@@ -55,7 +55,11 @@ COMMANDS: dict[str, Command] = {
     for command in (
         Command("none", "Lists the commands you can use.", "/help"),
         Command("none", "Says where this task stands and what it waits for.", "/status"),
-        Command("none", "Shows why this agent was chosen, or why nobody was.", "/explain"),
+        Command(
+            "none",
+            "Shows why this agent was chosen, or why nobody was; with a number, of an earlier attempt.",
+            "/explain",
+        ),
         Command("none", "Shows what happened to this task: the last lines of its audit trail.", "/history"),
         Command("none", "Says which conflicts of this task are known.", "/conflicts"),
         Command("none", "Shows the head of the queue, and whom each task would go to.", "/next"),

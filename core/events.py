@@ -49,6 +49,10 @@ class EventType(StrEnum):
     MERGE_REQUESTED = "merge_requested"
 
 
+# By which an attempt begins; they carry whom it went to, and why.
+ASSIGNMENTS = (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED, EventType.REVIEW_ASSIGNED)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the audit trail."""

@@ -64,6 +64,11 @@ def capability_in(label: str) -> str | None:
     return value if prefix == "needs" and value else None
 
 
+def word_for(label: str, own_words: Mapping[str, str]) -> Priority | None:
+    """The priority for which a label is a team's own word (`priorities`), if it is one; ours never are."""
+    return {word.casefold(): Priority(value) for word, value in own_words.items()}.get(label.casefold())
+
+
 def priority_in(labels: frozenset[str], own_words: Mapping[str, str]) -> Priority | None:
     """The most urgent priority that the labels name, by ours or a team's own words (`priorities`)."""
     folded = {label.casefold() for label in labels}

@@ -108,12 +108,18 @@ async def save_events(connection: AsyncConnection, repository_id: int, events: S
     await connection.execute(t.events.insert(), rows)
 
 
-async def last_events(connection: AsyncConnection, repository_id: int, number: int, limit: int) -> list[Event]:
-    """The end of a task's audit trail, oldest first."""
+async def last_events(
+    connection: AsyncConnection,
+    repository_id: int,
+    number: int,
+    limit: int,
+    types: Sequence[EventType] = tuple(EventType),
+) -> list[Event]:
+    """The end of a task's audit trail, oldest first; only lines of these `types`."""
     e = t.events.c
     query = (
         select(e.type, e.task, e.occurred_at, e.agent, e.attempt, e.actor, e.payload)
-        .where(e.repository_id == repository_id, e.task == number)
+        .where(e.repository_id == repository_id, e.task == number, e.type.in_([type_.value for type_ in types]))
         .order_by(e.id.desc())
         .limit(limit)
     )

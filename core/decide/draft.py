@@ -151,6 +151,9 @@ class Draft:
             # The flag is a view of the hold, whatever else raised or lowered it; a task that is over has none.
             held, over = self.task.held, not self.task.is_open
             self.task = replace(self.task, held=None) if over else self.task.flagged(Flag.BLOCKED, held.said)
+        choice = self.task.choice
+        if choice and choice.agent is None and choice.role is not Role.REVIEW and not self.task.in_line:
+            self.set(choice=None)  # nobody is looked for any more, so it says nothing of now
         task = self.task
         if Flag.PARKED in task.flags and place_in_queue(task) is None:
             task = self.task = task.unflagged(Flag.PARKED)

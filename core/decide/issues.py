@@ -12,7 +12,7 @@ from core.decide.finish import complete, evaluate
 from core.decide.readying import check_readiness
 from core.decide.withholding import hold, lift
 from core.events import EventType
-from core.labels import TASK, capability_in, is_task, kind_in, priority_in, status_in
+from core.labels import TASK, capability_in, is_task, kind_in, priority_in, status_in, word_for
 from core.lifecycle import Trigger, allows
 from core.sanitise import one_line
 from core.signals import IssueFacts, IssueSeen
@@ -166,6 +166,12 @@ def _take_instruction(draft: Draft, signal: IssueSeen) -> None:
     if capability:
         change = {capability} if signal.label_added else set()
         draft.set(required=tuple(sorted((set(task.required) - {capability}) | change)))
+    elif not signal.label_added and (word := word_for(label, draft.policy.priorities)):
+        if task.priority is not word:
+            return  # somebody said otherwise since
+        others = frozenset(one for one in signal.issue.labels if word_for(one, draft.policy.priorities))
+        in_text = Priority(task.intake.priority) if task.intake.priority else Priority.P2
+        draft.set(priority=priority_in(others, draft.policy.priorities) or in_text)
     elif not signal.label_added:
         off = [flag for flag in task.flags if flag == label.casefold()]
         if not off:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from core.assignment import choose, part_of, untried
 from core.decide.draft import Draft
+from core.done import wants_reviewer
 from core.handoff import packet
 from core.links import branch_name
-from core.task import Actor, Lease, Patience, Role, Task
+from core.task import Actor, Choice, Lease, Patience, Role, Task
 
 
 def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None, patience: Patience | None = None) -> Lease:
@@ -29,6 +31,15 @@ def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None, pat
         role=role,
         patience=patience,
     )
+
+
+def choice_now(draft: Draft) -> Choice | None:
+    """Whom the task would go to at this moment; None where it waits for nobody."""
+    task, policy, agents = draft.task, draft.policy, draft.context.agents
+    if not (task.in_line or wants_reviewer(task, policy.merge.review)):
+        return None
+    choice = choose(task, agents, policy.scoring, draft.now, part_of(task, agents, policy.plan))
+    return untried(choice) if policy.dry_run else choice
 
 
 def seal(draft: Draft, lease: Lease) -> dict[str, Any]:

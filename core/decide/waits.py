@@ -8,6 +8,7 @@ from core.deadlines import DeadlineKind, deadlines_of
 from core.decide.agents import cool_down
 from core.decide.attempts import give_up
 from core.decide.draft import Draft
+from core.decide.leases import choice_now
 from core.decide.pulls import look_at
 from core.effects import PollAgent, ReadChecks
 from core.feedback import Feedback
@@ -52,8 +53,10 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
                 look_at(draft, task.pull)
         case DeadlineKind.QUEUE if not task.waits_for:
             draft.set(reminded_at=draft.now)
-            why = task.choice.reason if task.choice else "nobody has looked for an agent"
-            draft.task = draft.task.flagged(Flag.STALLED, f"It is ready, and nobody took it: {why}.")
+            draft.task = draft.task.flagged(Flag.STALLED, "It is ready, and nobody took it.")
+            now, known = choice_now(draft), task.choice
+            if now and now.agent is None and (known is None or known.reason != now.reason):
+                draft.set(choice=now)  # the card is written anyway, so it may say what is true now
         case _:
             draft.set(reminded_at=draft.now)
 

@@ -15,7 +15,7 @@ from config.problems import Problem
 from config.repository import RepositoryConfig
 from core.commands import COMMANDS
 from core.deadlines import DeadlineKind, deadlines_of
-from core.done import done_gaps
+from core.done import done_gaps, wants_reviewer
 from core.effects import Annotation
 from core.feedback import FailedCheck, Feedback, LineComment
 from core.sanitise import defuse
@@ -227,12 +227,14 @@ def no_configuration(problems: Sequence[str] = ()) -> str:
 
 def explain(task: Task) -> str:
     """The answer to `/explain`: the table of candidates."""
-    return render("explain", task=task, choice=task.choice)
+    return render("explain", task=task, choice=task.choice, event=None)
 
 
 def status_text(task: Task, policy: RepositoryConfig, problems: Sequence[str] = ()) -> str:
-    """The answer to `/status`; `problems` are those of a configuration that is not taken."""
-    return render("status", task=task, gaps=done_gaps(task) if task.pull else (), problems=problems)
+    """The answer to `/status`, for the task as it is now; `problems` are those of a configuration that is not taken."""
+    waits = task.in_line or wants_reviewer(task, policy.merge.review)
+    choice = task.choice if waits else None
+    return render("status", task=task, choice=choice, gaps=done_gaps(task) if task.pull else (), problems=problems)
 
 
 def done_check(task: Task, gaps: tuple[str, ...]) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from core.events import Event
 from core.measures import Measures
+from core.task import Choice
 from core.texts.rendering import render
 
 
@@ -38,6 +39,11 @@ def team_text(rows: Sequence[TeamRow]) -> str:
 def history(events: Sequence[Event], more: bool) -> str:
     """The answer to `/history`: the end of the audit trail, oldest first; `more` when there is more."""
     return render("history", events=events, more=more)
+
+
+def explained(event: Event, choice: Choice | None) -> str:
+    """The answer to `/explain 2`: why that attempt went where it went; no choice where a person took the task."""
+    return render("explain", event=event, choice=choice)
 
 
 def conflicts_text(conflicts: Sequence[str], trial: str | None) -> str:

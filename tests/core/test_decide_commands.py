@@ -86,7 +86,7 @@ class TestExplain:
         story.dependencies = {"#2": False}
         story.ready()
         story.says("/explain")
-        assert "Nobody was looked for yet: the task is ready." in story.said()
+        assert story.said() == "Nobody is looked for: the task waits for #2.\n"
 
 
 class TestClaimAndRelease:

@@ -160,13 +160,13 @@ class TestStalls:
     def test_a_ready_task_that_nobody_takes(self) -> None:
         story = Story().ready().assigned(None, "no agent is free: codex lacks docs")
         story.due(DeadlineKind.QUEUE)
-        why = "It is ready, and nobody took it: no agent is free: codex lacks docs."
-        assert story.task.flags[Flag.STALLED] == why
-
-    def test_one_that_nobody_even_looked_at(self) -> None:
-        story = Story().ready()
+        assert story.task.flags[Flag.STALLED] == "It is ready, and nobody took it."
+        assert story.task.choice
+        assert story.task.choice.reason == "no agent is configured", "as it is now"
+        written = story.task.choice
         story.due(DeadlineKind.QUEUE)
-        assert "nobody has looked" in story.task.flags[Flag.STALLED]
+        assert story.task.choice == written, "nothing new, so no write"
+        assert not story.wanted(UpsertCard)
 
     def test_one_that_waits_for_another_is_not_stalled(self) -> None:
         story = Story()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core.assignment import assign, busy, choose, part_of, unfit
+from core.assignment import assign, busy, part_of, recalled, unfit
 from core.conflicts import conflicts_of, trial_of
-from core.decide.commands.answers import Rule, RuleAnywhere, Told
+from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told
 from core.decide.draft import Context, Draft
+from core.decide.leases import choice_now
+from core.readiness import missing
 from core.signals import CommandGiven
 from core.task import Status, Task
 from core.texts import explain, help_text, status_text
-from core.texts.answers import QueueRow, conflicts_text, history, next_text
+from core.texts.answers import QueueRow, conflicts_text, explained, history, next_text
 
 HISTORY_LINES = 20  # of the audit trail that `/history` shows
 QUEUE_LINES = 5  # of the queue that `/next` shows
@@ -22,20 +25,38 @@ def _help(context: Context, signal: CommandGiven, task: Task | None) -> Told:
     return Told(help_text())
 
 
+def _as_it_is(draft: Draft) -> Task:
+    """The task with what it waits for, as that is now. What is stored was true when the task was last told of it."""
+    task, around = draft.task, draft.context.around
+    if task.status is Status.PENDING:
+        task = replace(task, missing=missing(task, around))
+    now = choice_now(draft)
+    return replace(task, choice=now) if now else task
+
+
 def _status(draft: Draft, signal: CommandGiven) -> str:
-    return status_text(draft.task, draft.policy, draft.context.config_problems)
+    return status_text(_as_it_is(draft), draft.policy, draft.context.config_problems)
 
 
 def _explain(draft: Draft, signal: CommandGiven) -> str:
+    if argument := signal.argument.strip():
+        return _explain_attempt(draft, argument)
     task = draft.task
-    if task.held and task.is_open:
-        return f"{task.held.said}\n\n{explain(task)}"
-    if task.status is Status.READY and not task.waits_for:
-        agents = draft.context.agents
-        role = part_of(task, agents, draft.policy.plan)
-        now = choose(task, agents, draft.policy.scoring, draft.now, role)
-        return explain(replace(task, choice=now))
-    return explain(task)
+    told = explain(_as_it_is(draft))
+    return f"{task.held.said}\n\n{told}" if task.held and task.is_open else told
+
+
+def _explain_attempt(draft: Draft, argument: str) -> str:
+    """Why an earlier attempt went to whom it went, as the audit trail has it."""
+    there = {event.attempt: event for event in draft.context.trail if event.attempt is not None}
+    found = re.fullmatch(r"(?:attempt\s+)?#?([0-9]{1,6})", argument, re.IGNORECASE)
+    event = there.get(int(found[1])) if found else None
+    if event is None:
+        every = ", ".join(f"{number} (`{one.agent}`)" for number, one in sorted(there.items()))
+        known = f"There are {every}." if every else "Nobody has had this task yet."
+        what = f"There is no attempt {found[1]}." if found else "Name an attempt by its number: `/explain 1`."
+        raise Refused(f"{what} {known}")
+    return explained(event, recalled(event))
 
 
 def _history(draft: Draft, signal: CommandGiven) -> str:

@@ -1,0 +1,56 @@
+"""Why nobody has a task, as it is at the moment of asking; and why an earlier attempt went where it went."""
+
+from __future__ import annotations
+
+from core.effects import UpsertCard
+from core.events import ASSIGNMENTS
+from core.signals import Assigned
+from core.task import Candidate, Choice
+from tests.builders import BOB, Story, agent, body, policy
+
+
+def test_the_reason_is_that_of_now_and_nothing_is_written_for_it() -> None:
+    story = Story().ready().assigned(None, "no agent is free: gone lacks docs")
+    story.agents = (agent("codex", holding=1),)
+    for command in ("/status", "/explain"):
+        story.says(command)
+        assert "no agent is free: codex has its limit of 1 in hand" in story.said()
+        assert "gone" not in story.said()
+        assert not story.wanted(UpsertCard)
+    story.says("/block legal has to agree")
+    assert story.task.choice is None, "nobody is looked for, so the card gives no reason why nobody was found"
+
+
+def test_of_a_task_that_is_not_ready_what_is_missing_now() -> None:
+    story = Story()
+    story.issue_seen(text=body(needs="cobol"))
+    story.policy = policy(agents={"grace": {"adapter": "pull", "capabilities": ("fortran",)}})
+    story.says("/status")
+    assert "agents are `fortran`." in story.said()
+
+
+def test_of_an_earlier_attempt_the_choice_of_then() -> None:
+    story = Story().ready()
+    story.says("/explain 1")
+    assert story.said() == "There is no attempt 1. Nobody has had this task yet."
+    scored = Candidate("codex", 0.75, {"load": 0.15, "priority": 0.6})
+    chosen = Choice("codex", "it is free", (scored, Candidate("claude", None, excluded="is away")), story.now)
+    trail = [*story.hears(Assigned(chosen)).events]
+    story.run("completed", "failure")
+    trail += story.says("/claim", by=BOB).events
+    story.trail = tuple(event for event in trail if event.type in ASSIGNMENTS)
+
+    story.says("/explain 1")
+    assert story.said() == (
+        "Attempt 1 went to `codex`.\n\nit is free (2026-03-02 09:03 UTC).\n\n"
+        "| agent | score | parts |\n|---|---|---|\n"
+        "| `codex` | 0.750 | load 0.150, priority 0.600 |\n| `claude` | \u2013 | excluded: is away |\n"
+    )
+    story.says("/explain attempt 2")
+    assert story.said() == (
+        "Attempt 2 went to `bob`.\n\nbob took it themselves (2026-03-02 09:05 UTC); nobody was chosen by score.\n"
+    )
+    story.says("/explain 3")
+    assert story.said() == "There is no attempt 3. There are 1 (`codex`), 2 (`bob`)."
+    story.says("/explain it all")
+    assert story.said().startswith("Name an attempt by its number: `/explain 1`.")
