@@ -72,7 +72,7 @@ A label that a person puts on is an instruction and wins over what the bot had d
 | --- | --- |
 | `task` | Makes the issue a task, and from a writer approves its text; taken off, the bot keeps its hands off. |
 | `P0`, `P1`, `P2` | Sets the priority. |
-| one of `priorities` in the configuration | Sets it as well; taken off, what other labels or the text say counts again. |
+| one of `priorities` in the configuration | Sets it too; taken off, what other labels or the text say counts again. |
 | `type:functional`, `type:non-functional` | Sets the class, which decides the plan that the agent gets. |
 | `needs:<capability>` | Adds a required capability; taken off, removes it. |
 | `status:ready` | Gives the task back to the queue, and from a writer approves its text. |

@@ -53,6 +53,13 @@ async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
     )
     assert world.status(late) == "pending"
     assert "run cancelled" in " ".join(world.written())
+    await world.says(late, "/explain 1", by=world.person("rita"))
+    told = world.comments(late)[-1]
+    assert told.startswith("Attempt 1 went to `grace`.\n\ngrace is the only agent that can take it now (2026-03-02 ")
+    assert "| `claude` | \u2013 | excluded: lacks cobol |" in told
+    await world.says(late, "/explain 2")
+    assert world.comments(late)[-1].startswith("There is no attempt 2. There are 1 (`grace`).")
+    world.written()
     assert await world.events(desk) == [
         "agent_registered", "agent_drained", "agent_changed", "agent_resumed", "agent_removed",
     ]  # fmt: skip

@@ -61,5 +61,6 @@ async def test_nobody_free_counts_as_stalled_after_two_hours(world: World) -> No
     world.written()
     await world.later(hours=2)
     assert "stalled" in issue.label_names
-    assert "nobody took it: no agent is free: claude has its limit of 1 in hand" in world.card(issue)
+    assert "- `stalled`: It is ready, and nobody took it." in world.card(issue)
+    assert "no agent is free: claude has its limit of 1 in hand" in world.card(issue)
     assert world.written().count("#2 labels status:ready") == 1
