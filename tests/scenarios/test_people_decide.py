@@ -128,11 +128,18 @@ async def test_a_status_that_only_work_can_bring_is_put_right(world: World, labe
 
 
 async def test_priority_class_and_capabilities_by_label(world: World) -> None:
-    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    await world.configures(config(priorities={"critical": "P0"}))
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=(), priority="P1"))
     world.written()
-    await world.alice.labels(issue, "P0")
-    await world.settle()
-    assert {"P0", "P2"} & set(issue.label_names) == {"P0"}
+    for act, priority in ((world.alice.labels, "P0"), (world.alice.unlabels, "P1")):
+        await act(issue, "critical")
+        await world.settle()
+        assert {"P0", "P1", "P2"} & set(issue.label_names) == {priority}
+    for label, priority in (("P2", "P2"), ("critical", "P0"), ("P2", "P2")):
+        await world.alice.labels(issue, label)
+        await world.settle()
+        assert {"P0", "P1", "P2"} & set(issue.label_names) == {priority}, "what was said last"
+    assert "critical" in issue.label_names
     await world.alice.labels(issue, "type:non-functional")
     await world.settle()
     assert [name for name in issue.label_names if name.startswith("type:")] == ["type:non-functional"]
@@ -142,7 +149,7 @@ async def test_priority_class_and_capabilities_by_label(world: World) -> None:
     await world.alice.unlabels(issue, "needs:tests")
     await world.settle()
     assert (await world.task(issue)).required == ("docs",)
-    assert (await world.events(issue)).count("instruction") == 4
+    assert (await world.events(issue)).count("instruction") == 8
     assert set(world.written()) == {"#1 labels status:pending", "#1 card edited"}
 
 
