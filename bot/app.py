@@ -21,6 +21,7 @@ from adapters.git import Git, check_git_version
 from adapters.github import GitHubClient
 from adapters.github.exchange import DEFAULT_RETRY, RetryPolicy
 from adapters.outbox import Outbox
+from adapters.probing import Probes
 from adapters.unit_of_work import Work
 from bot.health import Health
 from bot.heartbeat import PATH as HEARTBEAT
@@ -127,7 +128,8 @@ async def assemble(
             answers,
         )
         outbox = Outbox(work, client, mirrors, services, identity, metrics.on_sent)
-        desk = Desk(work, client, identity, settings.github_server_url, answers)
+        probes = Probes(client, database, services, identity, settings.github_server_url, clock.now)
+        desk = Desk(work, client, identity, settings.github_server_url, probes, answers)
         register(jobs, desk, outbox)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
         site = _web(

@@ -46,6 +46,14 @@ class AgentNews:
 
 
 @dataclass(frozen=True, slots=True)
+class Probed:
+    """What kept an agent from being started when its adapter was asked: in words for a person; empty when nothing."""
+
+    problems: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRecord:
     """What is kept of an agent."""
 

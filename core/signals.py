@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from core.agent_state import Probed
 from core.dependencies import Need
 from core.effects import SetDependency
 from core.feedback import FailedCheck, LineComment
@@ -284,6 +285,7 @@ class CommandGiven:
     key: str  # of the comment and line: the answer is written once
     comment_id: int | None = None
     workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account said it
+    probed: Mapping[str, Probed] = field(default_factory=dict)  # by agent, for `/agents`
     # The issues that a command about dependencies names, by the reference as written; None: there is no such issue.
     issues: Mapping[str, NamedIssue | None] = field(default_factory=dict)
 

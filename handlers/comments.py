@@ -50,6 +50,8 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
         return
     await desk.work.send(repository.id, where.number, React(said.id, "eyes"))
     role = await gather.role_of(github, repository.full_name, who)
+    looks = any(command.name == "agents" and not command.argument for command in commands)
+    probed = await desk.probes.of(repository) if looks else {}
     named = {}
     for command in commands:
         if command.name == "depends" and at_least(role, COMMANDS["depends"].role):
@@ -68,6 +70,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
                     key=f"{said.id}:{command.key}",
                     comment_id=said.id,
                     workers=gather.workers_of(repository, who),
+                    probed=probed,
                     issues=named.get(command.key, {}),
                 ),
             )

@@ -15,6 +15,7 @@ from adapters.database.repositories import RepositoryRow
 from adapters.effects import Identity
 from adapters.github import GitHub, GitHubClient
 from adapters.github.models import Repository, User
+from adapters.probing import Probes
 from adapters.unit_of_work import Work
 
 
@@ -37,6 +38,7 @@ class Desk:
     client: GitHubClient
     identity: Callable[[int], Awaitable[Identity]]
     server_url: str  # of GitHub's pages and git: full addresses of issues begin with it
+    probes: Probes
     answers: tuple[SecretStr, ...] = ()  # by which answers of runs are known
 
     async def repository(self, delivery: Delivery) -> RepositoryRow | None:

@@ -70,17 +70,24 @@ class Errand:
     @property
     def site(self) -> Site:
         """The repository as agents' adapters see it."""
-        return Site(
-            github=self.github,
-            repository=self.name,
-            default_branch=self.repository.default_branch,
-            bot_id=self.identity.bot_id,
-            services=self.services,
-            now=self.now,
-            bot_login=self.identity.login,
-            server_url=self.mirrors.server_url,
-            repository_id=self.repository.id,
-        )
+        return site_at(self.repository, self.github, self.identity, self.services, self.now, self.mirrors.server_url)
+
+
+def site_at(
+    repository: RepositoryRow, github: GitHub, identity: Identity, services: Services, now: datetime, server_url: str
+) -> Site:
+    """A repository as agents' adapters see it."""
+    return Site(
+        github=github,
+        repository=repository.full_name,
+        default_branch=repository.default_branch,
+        bot_id=identity.bot_id,
+        services=services,
+        now=now,
+        bot_login=identity.login,
+        server_url=server_url,
+        repository_id=repository.id,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.agent_state import Probed
 from core.events import Event
 from core.measures import Measures
 from core.task import Choice
@@ -28,6 +29,8 @@ class TeamRow:
     at: datetime | None = None
     changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
     problem: str | None = None  # why a change does not count
+    removed: bool = False
+    probed: Probed | None = None  # what its adapter last said; None when that is not known
     measures: Mapping[str, Measures] = field(default_factory=dict)  # of its latest attempts: `""` all, by capability
 
 

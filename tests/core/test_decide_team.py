@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.agent_state import AgentRecord, Turn, condition
+from core.agent_state import AgentRecord, Probed, Turn, condition
 from core.assignment import Agent
 from core.circuit import Circuit
 from core.effects import Comment, React
@@ -30,6 +30,22 @@ def row(story: Story, name: str) -> str:
     story.says("/agents", by=MALLORY, role="none")
     (line,) = [line for line in story.said().splitlines() if line.startswith(f"| `{name}`")]
     return line
+
+
+def test_what_adapters_said_is_shown_with_its_time() -> None:
+    story = Story().ready()
+    there = {
+        "codex": Probed((), NOW),
+        "claude": Probed(("There is no `agent.yml` on `main`, @all.", "Nor a key."), NOW),
+    }
+    story.says("/agents", by=MALLORY, role="none", probed=there)
+    assert "What keeps them from being started, as of 2026-03-02 09:00 UTC:" in story.said()
+    assert "- `claude`: There is no `agent.yml` on `main`, @\u200ball. Nor a key." in story.said()
+    assert "- `codex`" not in story.said()
+    assert "nobody knows" not in story.said()
+    story.says("/agents", probed={"codex": Probed((), NOW)})
+    assert "UTC: nothing." in story.said()
+    assert "Of the others nobody knows" in story.said()
 
 
 def test_anybody_sees_the_agents_where_no_task_is() -> None:

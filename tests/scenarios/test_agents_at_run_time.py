@@ -36,6 +36,7 @@ async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
     assert "| `grace` | actions | `cobol` | 1 of 1 | draining: it finishes what it has | run time, by alice" in answer(
         world
     )
+    assert "What keeps them from being started, as of 2026-03-02 09:00 UTC: nothing." in answer(world)
     world.written()
 
     await world.says(desk, "/agents set grace max_tasks=2")

@@ -16,7 +16,7 @@ from config.labels import MAX_NAME_LENGTH
 from config.problems import quote
 from config.team import BadSettings, Change, Team, checked, nearest_agent, over, read_settings
 from core import assignment
-from core.agent_state import AVAILABLE, AgentNews, AgentState, Turn
+from core.agent_state import AVAILABLE, AgentNews, AgentState, Probed, Turn
 from core.commands import COMMANDS
 from core.decide.commands.answers import Refused, RuleAnywhere, Told
 from core.decide.draft import Context
@@ -29,7 +29,7 @@ from core.texts.answers import TeamRow, team_text
 def _agents(context: Context, signal: CommandGiven, task: Task | None) -> Told:
     verb, _, rest = signal.argument.strip().partition(" ")
     if not verb:
-        return Told(team_text(team_rows(context)))
+        return Told(team_text(team_rows(context, signal.probed)))
     carry_out = _VERBS.get(verb.lower())
     if carry_out is None:
         known = list(COMMANDS["agents"].forms)
@@ -75,7 +75,7 @@ class Asked:
         return Told(answer, (event,), team={self.name: change})
 
 
-def team_rows(context: Context) -> list[TeamRow]:
+def team_rows(context: Context, probed: Mapping[str, Probed]) -> list[TeamRow]:
     """Every agent as the table shows it; of the removed ones those that stand in a file or have tasks in hand."""
     team, now = context.team, {agent.name: agent for agent in context.agents}
     rows = []
@@ -106,6 +106,8 @@ def team_rows(context: Context) -> list[TeamRow]:
                 changes=tuple((key, _shown(value), _shown(listed.get(key))) for key, value in overs.items()),
                 problem=team.problem(name),
                 measures=context.measures.get(name, {}),
+                removed=removed,
+                probed=None if removed else probed.get(name),
             )
         )
     return rows
