@@ -31,6 +31,7 @@ from bot.metrics import Metrics
 from bot.webhook import MAX_BODY, WebhookEndpoint
 from config.agents import load_default_agents
 from config.settings import Settings
+from config.task_templates import built_in
 from handlers import Desk
 from scheduler.startup import discover
 from scheduler.timer import run_timer
@@ -91,6 +92,7 @@ async def assemble(
     """
     clock = clock or SystemClock()
     load_default_agents()  # a mistake there must stop the start, not the first delivery
+    built_in()  # and so must one in a template
     git = Git()
     await check_git_version(git)
     async with AsyncExitStack() as stack:

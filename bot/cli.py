@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,8 +17,10 @@ from adapters.database.database import DatabaseError
 from adapters.database.embedded import DataDirectoryError
 from bot.app import assemble, listening
 from bot.logs import configure_logs
-from config.problems import ConfigError
+from config.problems import ConfigError, quote
 from config.settings import Settings, SettingsError, load_settings
+from config.task_templates import TaskTemplate, built_in
+from core.filling import markdown
 
 app = typer.Typer(
     name="orchestrator",
@@ -59,12 +64,44 @@ async def _serve(settings: Settings) -> None:
 
 @app.command()
 def demo(
-    json: Annotated[bool, typer.Option("--json", help="Print only the summary, as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the summary, as one JSON object.")] = False,
 ) -> None:
     """Watch agents turn issues into merged code, in a GitHub sandbox on this machine."""
     from bot.demo.run import run_demo  # the sandbox is not part of a running service
 
-    raise typer.Exit(run_demo(as_json=json))
+    raise typer.Exit(run_demo(as_json=as_json))
+
+
+@app.command()
+def templates(
+    as_json: Annotated[bool, typer.Option("--json", help="Print them whole, as one JSON object.")] = False,
+) -> None:
+    """List the ready-made tasks that `/task <name>` knows."""
+    known = _templates()
+    if as_json:
+        typer.echo(json.dumps({name: template.model_dump() for name, template in known.items()}, ensure_ascii=False))
+        return
+    widest = max(map(len, known))
+    for name, template in known.items():
+        typer.echo(f"{name:{widest}}  {template.title}: {template.use}")
+
+
+@app.command()
+def template(name: Annotated[str, typer.Argument(help="One of those that `orchestrator templates` lists.")]) -> None:
+    """Print a ready-made task as Markdown, to be pasted into a new issue."""
+    known = _templates()
+    if name not in known:
+        near = get_close_matches(name.lower()[:60], known, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+        _stop(f"There is no template {quote(name)}. {hint}")
+    typer.echo(markdown(known[name]), nl=False)
+
+
+def _templates() -> Mapping[str, TaskTemplate]:
+    try:
+        return built_in()
+    except ConfigError as error:
+        _stop(str(error))
 
 
 @app.command()

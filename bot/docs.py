@@ -1,7 +1,8 @@
 """The generated documentation: what the code says about itself, so that no page can tell another story.
 
-`docs/commands.md` is made wholly from the registry of commands. `docs/architecture.md` is written by hand, but for the
-parts between a pair of markers, `<!-- generated: name -->` and `<!-- end of name -->`, which are made from the rules.
+`docs/commands.md` is made wholly from the registry of commands, `docs/templates.md` from the task templates.
+`docs/architecture.md` is written by hand, but for the parts between a pair of markers, `<!-- generated: name -->` and
+`<!-- end of name -->`, which are made from the rules.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from bot.template_docs import templates_page
 from core.commands import COMMANDS, ROLES, Use
 from core.deadlines import DeadlineKind
 from core.effects import Effect
@@ -183,6 +185,7 @@ def files(root: Path = ROOT) -> dict[Path, str]:
     architecture = root / "docs" / "architecture.md"
     return {
         root / "docs" / "commands.md": commands_page(),
+        root / "docs" / "templates.md": templates_page(),
         architecture: with_parts(architecture.read_text(encoding="utf-8")),
     }
 

@@ -3,7 +3,7 @@
 import json
 import re
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -98,7 +98,9 @@ def _in_the_file(loc: tuple[int | str, ...]) -> tuple[KeyPath, str]:
 def _valid_keys(model: type[BaseModel], parent: KeyPath, tag: str) -> list[str]:
     found: Any = AGENT_KINDS[tag] if tag else model
     for part in () if tag else parent:
-        found = found.model_fields[str(part)].annotation
+        annotation = found.model_fields[str(part)].annotation
+        # An optional section is a union of its model and None.
+        found = next((one for one in get_args(annotation) if hasattr(one, "model_fields")), annotation)
     return sorted(found.model_fields)
 
 

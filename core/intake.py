@@ -109,6 +109,17 @@ def tick_count(body: str | None) -> tuple[int, int]:
     return sum(criterion.ticked for criterion in criteria), len(criteria)
 
 
+def field_of(heading: str) -> str | None:
+    """The field that stands under this heading; None when it is none of ours."""
+    return _FIELD_OF.get(re.sub(r"^\d+ ", "", _folded(heading)))
+
+
+def left_out(body: str | None) -> frozenset[str]:
+    """The fields about which the text says nothing: without their heading, or with nothing under it."""
+    fields, _ = _fields(clean(body or ""))
+    return frozenset(field for field, parts in fields.items() if not _answer(parts))
+
+
 def fingerprint(title: str, intake: Intake) -> str:
     """SHA-256 (64 hexadecimal digits) of title and goal with case, punctuation and white space folded.
 
@@ -128,7 +139,7 @@ def _fields(text: str) -> tuple[dict[str, list[Section]], list[str]]:
     current: tuple[str, int] | None = None
     preamble, *rest = sections(text)
     for section in rest:
-        field = _FIELD_OF.get(re.sub(r"^\d+ ", "", _folded(section.heading)))
+        field = field_of(section.heading)
         if field:
             current = (field, section.level)
         elif current and section.level > current[1]:

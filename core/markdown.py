@@ -69,23 +69,42 @@ def _outside_quotes(tokens: Iterable[Token]) -> Iterator[Token]:
             yield token
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A top-level heading: its text, its level, its first line and the line after it, both counted from 0."""
+
+    text: str
+    level: int
+    begin: int
+    end: int
+
+
+def headings(text: str) -> tuple[Heading, ...]:
+    """The top-level headings of a document, in order. A line ends with LF, with CR, or with both."""
+    return _headings(parse(text))
+
+
+def _headings(tokens: list[Token]) -> tuple[Heading, ...]:
+    return tuple(
+        Heading(" ".join(following.content.split()), int(token.tag[1:]), *token.map)
+        for token, following in pairwise(tokens)
+        if token.type == "heading_open" and token.level == 0 and token.map
+    )
+
+
 def sections(text: str) -> tuple[Section, ...]:
     """Split a document at its top-level headings; the first section is what stands before."""
     tokens = parse(text)
     lines = text.split("\n")
-    heads = [("", 0, 0, 0)]  # heading, level, its first line, the line after it
-    for token, following in pairwise(tokens):
-        if token.type == "heading_open" and token.level == 0 and token.map:
-            begin, end = token.map
-            heads.append((" ".join(following.content.split()), int(token.tag[1:]), begin, end))
+    heads = (Heading("", 0, 0, 0), *_headings(tokens))
     items: list[list[ListItem]] = [[] for _ in heads]
-    starts = [head[2] for head in heads]
+    starts = [head.begin for head in heads]
     for line, item in _items(tokens):
         items[bisect_right(starts, line) - 1].append(item)
     ends = [*starts[1:], len(lines)]
     return tuple(
-        Section(heading, level, "\n".join(lines[begin:end]).strip("\n").rstrip(), tuple(found))
-        for (heading, level, _, begin), end, found in zip(heads, ends, items, strict=True)
+        Section(head.text, head.level, "\n".join(lines[head.end : end]).strip("\n").rstrip(), tuple(found))
+        for head, end, found in zip(heads, ends, items, strict=True)
     )
 
 

@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from bot.docs import PARTS, MarkersMissing, files, main, with_parts
 from config.docs import main as configuration_docs
 from config.repository import parse_repository_config
+from config.task_templates import parse_template
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -131,7 +132,10 @@ def test_every_configuration_that_is_shown_is_right() -> None:
     ]
     assert len(shown) >= 2
     for block in shown:
-        assert parse_repository_config(block).agents
+        if re.search(r"^use: ", block, re.MULTILINE):
+            assert parse_template(block, "voucher.yml").criteria
+        else:
+            assert parse_repository_config(block).agents
 
 
 def test_every_make_command_that_is_named_exists() -> None:

@@ -1,0 +1,197 @@
+"""Ready-made tasks: the service's own in `config/templates/`, a repository's in `.github/task-templates/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from config.agent_kinds import NAME_PATTERN, Capabilities, Section, unique
+from config.labels import MAX_NAME_LENGTH
+from config.problems import ConfigError, Problem, mistake, quote
+from config.repository import PriorityName
+from config.validation import parse_model
+
+TEMPLATES_FOLDER: Final = ".github/task-templates"
+BUILT_IN: Final = Path(__file__).with_name("templates")
+MAX_OWN: Final = 50  # of a repository; what is over is named and left out
+MAX_LINE: Final = 300  # characters of one line of a list
+MAX_TEXT: Final = 4_000  # characters of the goal
+
+# What would end its section, or open something that swallows those below it.
+_BREAKS_OUT = re.compile(r"^ {0,3}(?:#{1,6}(?:\s|$)|```|~~~|=+\s*$|-+\s*$|<)", re.MULTILINE)
+
+
+def _line(value: str) -> str:
+    if not value or value != value.strip() or not value.isprintable() or len(value) > MAX_LINE:
+        raise mistake(f"must be one line of 1 to {MAX_LINE} characters without blanks around it")
+    if _BREAKS_OUT.search(value):
+        raise mistake("must be plain text: no heading, code block or HTML", suggestion="begin it with a word")
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip() or len(value) > MAX_TEXT:
+        raise mistake(f"must be text of 1 to {MAX_TEXT} characters")
+    if _BREAKS_OUT.search(value):
+        raise mistake("must be paragraphs and lists: no heading, code block or HTML in it")
+    return value
+
+
+def _path(value: str) -> str:
+    if re.search(r"[`\s]", value) or value.startswith("/") or ".." in value.split("/"):
+        raise mistake(
+            "must be a path or pattern from the top of the repository, such as `docs/**`",
+            suggestion="put what is no path under `components`",
+        )
+    return value
+
+
+def _words(value: str) -> str:
+    if re.search(r"[,;/*`]", value) or " " not in value:
+        raise mistake(
+            "must be two words or more, without a comma or slash",
+            suggestion="put a path under `files`",
+        )
+    return value
+
+
+Line = Annotated[str, AfterValidator(_line)]
+Lines = Annotated[tuple[Line, ...], Field(max_length=30), AfterValidator(unique)]
+Paths = Annotated[tuple[Annotated[Line, AfterValidator(_path)], ...], Field(max_length=30), AfterValidator(unique)]
+Components = Annotated[
+    tuple[Annotated[Line, AfterValidator(_words)], ...], Field(max_length=30), AfterValidator(unique)
+]
+
+
+class Phases(Section):
+    """What each step of a test-first plan is in this kind of task."""
+
+    red: Line = Field(description="The tests that are written first, and seen to fail.")
+    green: Line = Field(description="The simplest code that makes them pass.")
+    refactor: Line = Field(description="What is tidied while everything stays green.")
+
+
+class TaskTemplate(Section):
+    """A ready-made task. Its name is the name of its file, without `.yml`."""
+
+    version: Literal[1] = Field(description="The version of this format: 1.")
+    title: Line = Field(description="What this kind of task is called in lists.")
+    use: Line = Field(description="When to take it, in one sentence.")
+    kind: Literal["functional", "non-functional"] = Field(
+        description="The class, which decides the plan that the agent gets. A functional one has `phases`."
+    )
+    words: Lines = Field(
+        (), description="Words in an issue's title for which `/task` offers it; `crash*` takes endings."
+    )
+    goal: Annotated[str, AfterValidator(_text)] = Field(
+        description="What is to be true afterwards; the issue's title says of what."
+    )
+    criteria: Annotated[Lines, Field(min_length=1)] = Field(description="The acceptance criteria, each one checkable.")
+    files: Paths = Field((), description="Paths or patterns that such a task usually touches.")
+    components: Components = Field((), description="Parts of the product that it usually affects, in words.")
+    integration: Lines = Field((), description="Where it meets the rest of the system, and what to look at there.")
+    done: Lines = Field((), description="Definition of done, beyond the criteria.")
+    priority: PriorityName | None = Field(None, description="Its priority, where the kind of work says one.")
+    capabilities: Capabilities = Field((), description="What the agent must be able to do.")
+    prefers: Capabilities = Field((), description="What would help.")
+    estimate: Line = Field(description="How big it usually is.")
+    phases: Phases | None = Field(None, description="Red, green and refactor, of a functional task.")
+
+    @model_validator(mode="after")
+    def _phases_go_with_the_class(self) -> TaskTemplate:
+        if self.kind == "functional" and self.phases is None:
+            raise mistake("a functional task needs its phases", suggestion="add `phases` with red, green and refactor")
+        if self.kind == "non-functional" and self.phases is not None:
+            raise mistake(
+                "only a functional task has phases", suggestion="take them out, or set `kind: functional`", key="phases"
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFile:
+    """A file of a repository's own folder, as it was last read."""
+
+    path: str
+    sha: str  # of its content, by which it is known whether it changed
+    text: str = ""
+    problem: str = ""  # why it could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """The templates that count in a repository, by name; its own go before the service's."""
+
+    known: Mapping[str, TaskTemplate] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
+    broken: Mapping[str, str] = field(default_factory=dict)  # files that are not taken, by path, and why
+
+
+def name_of(path: str) -> str:
+    """The name of the template in a file."""
+    return PurePosixPath(path).stem
+
+
+def parse_template(text: str, path: str) -> TaskTemplate:
+    """The template in a file. Raises ConfigError with every mistake, its line and the nearest valid word."""
+    name = name_of(path)
+    if not re.fullmatch(NAME_PATTERN, name, re.ASCII) or len(name) > MAX_NAME_LENGTH:
+        rule = f"is no name for a template: a-z 0-9 + # . _ - and at most {MAX_NAME_LENGTH} characters"
+        raise ConfigError(path, [Problem(1, 1, "", f"{quote(name)} {rule}")])
+    return parse_model(TaskTemplate, text, path)
+
+
+def load_templates(folder: Path = BUILT_IN) -> dict[str, TaskTemplate]:
+    """The service's own templates by name, in alphabetical order.
+
+    Raises ConfigError (its text names file and line) when one cannot be read or is not right; the start stops then.
+    """
+    found: dict[str, TaskTemplate] = {}
+    for path in sorted(folder.glob("*.yml")):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise ConfigError(str(path), [Problem(1, 1, "", f"the file cannot be read: {reason}")]) from None
+        found[path.stem] = parse_template(text, str(path))
+    if not found:
+        raise ConfigError(str(folder), [Problem(1, 1, "", "there are no task templates here")])
+    return found
+
+
+@cache
+def built_in() -> Mapping[str, TaskTemplate]:
+    """The service's own templates, read once."""
+    return load_templates()
+
+
+@lru_cache(maxsize=512)
+def _judged(file: TemplateFile) -> TaskTemplate | str:
+    """The template in a repository's file, or why it is not taken."""
+    if file.problem:
+        return file.problem
+    try:
+        return parse_template(file.text, file.path)
+    except ConfigError as error:
+        first, *more = error.problems
+        return f"line {first.line}: {first}" + (f" (and {len(more)} more)" if more else "")
+
+
+def in_force(files: Iterable[TemplateFile]) -> Templates:
+    """What counts in a repository with these files: one that has a mistake stops no other."""
+    known, own, broken = dict(built_in()), set[str](), dict[str, str]()
+    for file in files:
+        judged = _judged(file)
+        if isinstance(judged, str):
+            broken[file.path] = judged
+            known.pop(name_of(file.path), None)  # whoever asks for it is told, and not given another one
+        else:
+            known[name_of(file.path)] = judged
+            own.add(name_of(file.path))
+    return Templates(dict(sorted(known.items())), frozenset(own), broken)
