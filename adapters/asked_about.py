@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapters.database import graph, measures, store
+from adapters.database import graph, measures, repositories, store
+from config.task_templates import in_force
 from core.deadlines import DeadlineKind
 from core.decide.commands.asking import HISTORY_LINES
 from core.events import ASSIGNMENTS
@@ -36,6 +37,8 @@ async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[st
             found["trail"] = tuple(trail)
         case "agents":
             found["measures"] = await measures.of_team(connection, repository_id, unit.now)
+        case "task":
+            found["templates"] = in_force(await repositories.template_files(connection, repository_id))
         case "resolve":
             found["named"] = await _named(unit, number, command)
         case "next":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 
 import structlog
 
@@ -10,9 +11,11 @@ from adapters.database import repositories, store
 from adapters.github import GitHub
 from adapters.github.errors import GitHubError, Invalid, TooLarge
 from adapters.github.models import PullRequest
+from adapters.template_files import read_templates
 from adapters.unit_of_work import Work
 from config.problems import ConfigError, Problem
 from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_config
+from config.task_templates import TemplateFile
 from core.effects import CheckRun, MakeLabels, UpsertCard
 from core.labels import labels_for
 from core.texts import CONFIG_CHECK, config_check
@@ -24,9 +27,10 @@ RECONCILE = "reconcile"
 
 
 async def read_configuration(work: Work, github: GitHub, repository_id: int, full_name: str) -> None:
-    """Read the configuration anew. A bad one changes nothing but the list of problems; a missing one means observe.
+    """Read the configuration anew, and the repository's task templates.
 
-    What a new configuration means for the repository's issues, the reconciler finds out; it is made due at once.
+    A bad one changes nothing but the list of problems; a missing one means observe. What a new configuration means for
+    the repository's issues, the reconciler finds out; it is made due at once.
     """
     problems: list[str] = []
     text: str | None = None
@@ -44,11 +48,18 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
     except GitHubError:
         log.warning("configuration_unreadable", repository=full_name)
         raise
+    templates: tuple[TemplateFile, ...] | None = None
+    if text is not None:  # where there is no configuration we only observe, and nobody can ask for one
+        async with work.database.transaction() as connection:
+            known = await repositories.template_files(connection, repository_id)
+        templates = await read_templates(github, full_name, known)
     now = work.now()
     values: dict[str, object] = {"config_problems": problems, "config_read_at": now}
     digest = hashlib.sha256((text or "").encode()).hexdigest()
     if not problems:
         values |= {"config": text, "config_sha": digest}
+    if templates is not None:
+        values["templates"] = [asdict(file) for file in templates]
     outdated: list[int] = []
     async with work.database.transaction() as connection:
         row = await repositories.repository(connection, repository_id)

@@ -124,6 +124,11 @@ COMMANDS: dict[str, Command] = {
             "/fail the API has no such call",
             True,
         ),
+        Command(
+            "triage",
+            "Makes the issue a task, and from a writer approves its text; a template fills in what that leaves out.",
+            "/task bug",
+        ),
         Command("triage", "Checks whether the task is ready, and shows the hand-off that an agent would get.", "/prep"),
         Command("triage", "Checks the task again; from a writer it also approves its text.", "/ready"),
         Command("triage", "Sets the priority to P0, P1 or P2.", "/priority P0"),

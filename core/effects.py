@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from core.lanes import Lane
-from core.task import Role
+from core.task import Actor, Kind, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,33 @@ class React:
     def key(self) -> str:
         """One per comment and content."""
         return f"react:{self.comment_id}:{self.content}"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeTask:
+    """The issue is a task, with this text, if its text is still the one that was decided on. A signal says how it went.
+
+    Also on an issue that is a task already, whose text a template fills in.
+    """
+
+    state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.ANSWER
+    number: int
+    title: str
+    seen: str  # `core.decide.issues.digest` of title and body that were decided on
+    body: str | None  # None: it stays as it is
+    by: Actor
+    can_write: bool  # whether who asked for it approves that text by it
+    asked: str  # by which command: its key
+    comment_id: int | None = None  # of the comment with the command
+    template: str = ""
+    kind: Kind | None = None  # the template's
+    answer: str = ""  # for when it is done; where it is empty, 🚀 says enough
+
+    @property
+    def key(self) -> str:
+        """One per command."""
+        return f"make-task:{self.number}:{self.asked}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +353,7 @@ Effect = (
     | UpsertCard
     | Comment
     | React
+    | MakeTask
     | StartAgent
     | CancelAgent
     | SteerAgent

@@ -13,7 +13,7 @@ from typing import Any
 
 from core.agent_state import Probed
 from core.dependencies import Need
-from core.effects import SetDependency
+from core.effects import MakeTask, SetDependency
 from core.feedback import FailedCheck, LineComment
 from core.intake import Intake, fingerprint, parse
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
@@ -288,6 +288,15 @@ class CommandGiven:
     probed: Mapping[str, Probed] = field(default_factory=dict)  # by agent, for `/agents`
     # The issues that a command about dependencies names, by the reference as written; None: there is no such issue.
     issues: Mapping[str, NamedIssue | None] = field(default_factory=dict)
+    issue: IssueFacts | None = None  # as it was when the command was given; only for `/task`, and only of an issue
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMade:
+    """An issue was made a task as `/task` asked for; or it was not, and `problem` says why."""
+
+    asked: MakeTask
+    problem: str = ""
 
 
 Signal = (
@@ -311,4 +320,5 @@ Signal = (
     | QueueTurn
     | Assigned
     | CommandGiven
+    | TaskMade
 )

@@ -72,6 +72,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
                     workers=gather.workers_of(repository, who),
                     probed=probed,
                     issues=named.get(command.key, {}),
+                    issue=gather.issue_facts(where) if command.name == "task" and not where.is_pull_request else None,
                 ),
             )
         # In the same transaction: of all news a command is the one that must not be taken in twice.

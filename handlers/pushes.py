@@ -10,6 +10,7 @@ from adapters.database import store
 from adapters.github.models import User
 from config.identities import issue_in_branch
 from config.repository import CONFIG_PATH
+from config.task_templates import TEMPLATES_FOLDER
 from core.links import parse_branch
 from core.signals import AgentSeen, BaseMoved
 from core.task import SessionState, Status, Task
@@ -58,10 +59,14 @@ def _at_work(tasks: Sequence[Task], pushed_by: Collection[str], branch: str) -> 
 
 
 def _touches_configuration(delivery: Delivery) -> bool:
-    """Whether the push may have changed the configuration; GitHub lists at most 2,048 commits, so many mean maybe."""
+    """Whether the push may have changed the configuration or a task template.
+
+    GitHub lists at most 2,048 commits, so many mean maybe.
+    """
     commits = delivery.payload.get("commits") or []
     if len(commits) >= 2048 or delivery.payload.get("forced"):
         return True
-    return any(
-        CONFIG_PATH in (commit.get(kind) or []) for commit in commits for kind in ("added", "modified", "removed")
+    touched = (
+        path for commit in commits for kind in ("added", "modified", "removed") for path in commit.get(kind) or ()
     )
+    return any(path == CONFIG_PATH or path.startswith(f"{TEMPLATES_FOLDER}/") for path in touched)

@@ -15,6 +15,7 @@ from adapters.agents.actions import news_of
 from adapters.database.codec import effect_from_json, effect_to_json, task_from_json, task_to_json
 from adapters.github.models import WorkflowRun
 from config.repository import RepositoryConfig
+from config.task_templates import Templates, built_in
 from config.team import Change, Team
 from core.assignment import Agent
 from core.deadlines import DeadlineKind, deadlines_of
@@ -180,6 +181,7 @@ class Story:
         self.in_hand: dict[str, int] = {}
         self.trail: tuple[Event, ...] = ()
         self.queue: tuple[tuple[Task, int], ...] = ()
+        self.templates = Templates(built_in())
         self.issue = issue()
         self.keys = 0
 
@@ -224,6 +226,7 @@ class Story:
             named=self.named,
             trail=self.trail,
             queue=self.queue,
+            templates=self.templates,
         )
 
     def wait(self, **duration: float) -> Story:

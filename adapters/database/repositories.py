@@ -15,6 +15,7 @@ from adapters.database import tables as t
 from config.agent_kinds import Agent
 from config.agents import load_default_agents
 from config.repository import RepositoryConfig, parse_repository_config
+from config.task_templates import TemplateFile
 from config.team import Change, Team
 
 
@@ -142,6 +143,12 @@ async def config_sha(connection: AsyncConnection, repository_id: int) -> str | N
     """The digest of the configuration in force."""
     query = select(t.repositories.c.config_sha).where(t.repositories.c.id == repository_id)
     return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def template_files(connection: AsyncConnection, repository_id: int) -> tuple[TemplateFile, ...]:
+    """The repository's own task templates, as they were last read."""
+    query = select(t.repositories.c.templates).where(t.repositories.c.id == repository_id)
+    return tuple(TemplateFile(**kept) for kept in (await connection.execute(query)).scalar_one_or_none() or ())
 
 
 async def update_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:

@@ -47,6 +47,7 @@ repositories = Table(
     Column("config_problems", JSONB, nullable=False, server_default=text("'[]'")),
     Column("config_read_at", _moment),
     Column("labels_made", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("templates", JSONB, nullable=False, server_default=text("'[]'")),  # `config.task_templates.TemplateFile`s
 )
 
 deliveries = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.effects import agents, checks, issues, merging, relations
+from adapters.effects import agents, checks, issues, merging, relations, tasks
 from adapters.effects.errand import Errand, Identity, Mirrors, Sent
 from core.effects import (
     CancelAgent,
@@ -15,6 +15,7 @@ from core.effects import (
     Comment,
     Effect,
     MakeLabels,
+    MakeTask,
     MarkReady,
     MergePull,
     PollAgent,
@@ -34,6 +35,7 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     UpsertCard: issues.upsert_card,
     Comment: issues.comment,
     React: issues.react,
+    MakeTask: tasks.make_task,
     CloseIssue: issues.close_issue,
     SetDependency: relations.set_dependency,
     ClosePull: issues.close_pull,

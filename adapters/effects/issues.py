@@ -20,18 +20,18 @@ async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
     wanted = {label for label in there if not is_ours(label)} | set(effect.labels)
     if {label.casefold() for label in there} == {label.casefold() for label in wanted}:
         return Sent()
-    await _make_labels(effect.labels, errand)
+    await add_to_repository(effect.labels, errand)
     await github.set_issue_labels(name, effect.number, sorted(wanted))
     return Sent()
 
 
 async def make_labels(effect: MakeLabels, errand: Errand) -> Sent:
     """Make those labels that the repository lacks. GitHub's issue form drops a label that does not exist."""
-    await _make_labels(effect.labels, errand)
+    await add_to_repository(effect.labels, errand)
     return Sent()
 
 
-async def _make_labels(labels: tuple[str, ...], errand: Errand) -> None:
+async def add_to_repository(labels: tuple[str, ...], errand: Errand) -> None:
     """Labels that the repository lacks are made with their colour and description, before they are used."""
     async with errand.database.transaction() as connection:
         made = await repositories.labels_made(connection, errand.repository.id)

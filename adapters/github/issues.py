@@ -35,7 +35,7 @@ UPDATE: Final = operation(
     "PATCH",
     _ISSUE,
     permission=("issues", "write"),
-    body="title body state state_reason assignees",
+    body="title body state state_reason labels assignees",
 )
 COMMENTS: Final = operation(
     "issues/list-comments", "GET", _ISSUE + "/comments", permission=("issues", "read"), query="since per_page"
@@ -143,14 +143,16 @@ class IssueOperations(Caller):
         body: str | None = None,
         state: Literal["open", "closed"] | None = None,
         state_reason: StateReason | None = None,
+        labels: Sequence[str] | None = None,
         assignees: Sequence[str] | None = None,
     ) -> Issue:
-        """Change what is given, leave the rest; `assignees` replaces the whole list."""
+        """Change what is given, leave the rest; `labels` and `assignees` replace the whole list."""
         content = given(
             title=title,
             body=body,
             state=state,
             state_reason=state_reason,
+            labels=None if labels is None else list(labels),
             assignees=None if assignees is None else list(assignees),
         )
         return await self._one(UPDATE, Issue, _at(repo, number), body=content)

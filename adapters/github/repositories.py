@@ -100,6 +100,20 @@ class RepositoryOperations(Caller):
         except binascii.Error as error:
             raise UnexpectedAnswer(f"{path} is not encoded as announced", status=answer.status) from error
 
+    async def list_folder(self, repo: str, path: str) -> list[FileContent]:
+        """List what is in a folder of the default branch (at most 1,000 entries); empty when there is no such folder.
+
+        Raises Invalid when it is a file.
+        """
+        values = {**repository_parts(repo), "path": path}
+        try:
+            answer = await self._transport.request(GET_CONTENT, values, self._credential)
+        except NotFound:
+            return []
+        if not isinstance(answer.data, list):
+            raise Invalid(f"{path} is a file, not a folder", status=answer.status)
+        return [parse(GET_CONTENT, FileContent, entry, answer.status) for entry in answer.data]
+
     async def permission_of(self, repo: str, login: str) -> Permission:
         """What a person may do; compare `user.id`, logins are given away anew. An error means: nothing."""
         return await self._one(PERMISSION, Permission, {**repository_parts(repo), "username": login})

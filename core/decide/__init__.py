@@ -42,6 +42,7 @@ from core.signals import (
     QueueTurn,
     ReviewSeen,
     Signal,
+    TaskMade,
     VerdictDelivered,
     WayClear,
 )
@@ -59,6 +60,8 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
         return issues.seen(task, signal, context)
     if isinstance(signal, CommandGiven):
         return commands.given(task, signal, context)
+    if isinstance(signal, TaskMade):
+        return commands.taking.made(task, signal, context)
     if task is None or task.withdrawn:
         return Decision(task)
     draft = Draft(task, context)

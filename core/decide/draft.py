@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from config.repository import RepositoryConfig
+from config.task_templates import Templates
 from config.team import Change, Team
 from core.agent_state import AgentNews, Turn
 from core.assignment import Agent
@@ -48,6 +49,7 @@ class Context:
     in_error: frozenset[str] = frozenset()  # agents that failed and have shown no life since
     named: Mapping[str, Task] = field(default_factory=dict)  # tasks that `/resolve` may mean, by reference
     trail: tuple[Event, ...] = ()  # the end of the task's audit trail, for `/history`
+    templates: Templates = field(default_factory=Templates)  # for `/task`
     queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
 
     @property

@@ -70,6 +70,34 @@ def next_text(rows: Sequence[QueueRow], total: int, who: str, mine: int | None) 
     return render("next", rows=rows, total=total, who=who, mine=mine)
 
 
+def task_text(
+    *,
+    status: str = "",
+    template: str = "",
+    own: bool = False,
+    headings: Sequence[str] = (),
+    offered: Sequence[str] = (),
+    broken: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+) -> str:
+    """The answer to `/task`; empty where 🚀 says enough.
+
+    `status` is of an issue that was a task before; `headings` are those that the `template` filled in (`own`: it is the
+    repository's); `offered` are names of templates; `broken` are files that are not taken, and why.
+    """
+    text = render(
+        "task",
+        status=status,
+        name=template,
+        own=own,
+        headings=headings,
+        offered=offered,
+        broken=broken or {},
+        dry_run=dry_run,
+    )
+    return text.strip()
+
+
 def preview(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
     """The answer to `/prep`: the hand-off before there is one."""
     return render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)

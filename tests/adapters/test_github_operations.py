@@ -152,7 +152,9 @@ CALLS: dict[str, tuple[Act, object]] = {
         issue(),
     ),
     "issues/update": (
-        lambda gh: gh.update_issue(R, 1, title="t", body="", state="closed", state_reason="completed", assignees=[]),
+        lambda gh: gh.update_issue(
+            R, 1, title="t", body="", state="closed", state_reason="completed", labels=["t"], assignees=[]
+        ),
         issue(),
     ),
     "issues/list-comments": (lambda gh: gh.list_comments(R, 1, since=START), [comment()]),
@@ -437,6 +439,19 @@ async def test_files_and_what_is_none() -> None:
             await ask(server, client, read, 200, {**FILE, "encoding": "none", "content": ""})
         with pytest.raises(errors.UnexpectedAnswer, match="not encoded"):
             await ask(server, client, read, 200, {**FILE, "content": "a"})
+
+
+async def test_a_folder_is_listed_without_what_is_in_its_files() -> None:
+    entry = {key: value for key, value in FILE.items() if key not in ("content", "encoding")}
+    async with github() as (server, client):
+        gh = client.installation(INSTALLATION)
+        server.handler = says([entry, {**entry, "type": "dir", "path": "a/c"}])
+        assert [(one.type, one.path) for one in await gh.list_folder(R, "a")] == [("file", "a/b"), ("dir", "a/c")]
+        server.handler = says({"message": "Not Found"}, 404)
+        assert await gh.list_folder(R, "a") == []
+        server.handler = says(FILE)
+        with pytest.raises(errors.Invalid, match="a/b is a file"):
+            await gh.list_folder(R, "a/b")
 
 
 async def test_a_task_without_a_parent_has_none() -> None:

@@ -25,6 +25,7 @@ from core.effects import SteerAgent
 from core.feedback import LineComment
 from core.signals import AgentSeen, AgentStartFailed, MergeTried, PlanDelivered
 from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
+from core.texts.answers import task_text
 from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
@@ -424,6 +425,23 @@ def test_a_packet_too_large_for_a_dispatch_comes_back_whole() -> None:
     assert len(comments) == 3
     assert all(len(comment) < texts.COMMENT_LIMIT for comment in comments)
     assert "@everybody" not in "".join(comments)
+
+
+def test_the_answers_to_task() -> None:
+    goal = ("Goal",)
+    told = (
+        task_text(template="bug", headings=("Goal", "Acceptance criteria")),
+        task_text(template="voucher", own=True, headings=goal, broken={"a/`b.yml": "line 1: @all"}),
+        task_text(template="bug"),
+        task_text(offered=("bug", "payment")),
+        task_text(status="pending", offered=("bug",)),
+        task_text(status="ready", offered=("bug", "payment")),
+        task_text(status="ready", offered=tuple("abcdef")),
+        task_text(dry_run=True, template="bug", headings=("Goal", "Estimate")),
+        task_text(dry_run=True),
+    )
+    same("task", "\n\n---\n\n".join(told))
+    assert task_text() == ""
 
 
 def test_a_stalled_task_says_so_once() -> None:

@@ -167,7 +167,7 @@ class Branch(GitHubModel):
 
 
 class FileContent(GitHubModel):
-    """How `head` stands to `base`; `status` is ahead, behind, diverged or identical; at most 300 files."""
+    """A file with its content; or an entry of a folder, without."""
 
     type: str
     path: str

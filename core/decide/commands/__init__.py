@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Literal
 
 from core.commands import COMMANDS, holds, nearest, refusal
-from core.decide.commands import asking, holding, parts, shaping, steering, team, waiting
-from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told
+from core.decide.commands import asking, holding, parts, shaping, steering, taking, team, waiting
+from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told, answer
 from core.decide.draft import Context, Decision, Draft
-from core.effects import Comment, Effect, React
+from core.effects import Effect
 from core.events import Event, EventType
 from core.sanitise import one_line
 from core.signals import CommandGiven
@@ -28,7 +28,7 @@ RULES: Mapping[str, Rule] = {
     **waiting.RULES,
     **steering.RULES,
 }
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {**asking.RULES_ANYWHERE, **team.RULES_ANYWHERE}
+RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {**asking.RULES_ANYWHERE, **taking.RULES_ANYWHERE, **team.RULES_ANYWHERE}
 
 
 def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision:
@@ -38,6 +38,8 @@ def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision
         told = _carry_out(task, draft, signal, context)
     except Refused as refused:
         return Decision(task, refused.events, _answer(signal, "confused", str(refused)))
+    if told.answered_later:
+        return Decision(task, told.events, told.effects)
     effects = (*told.effects, *_answer(signal, "rocket", told.text))
     if draft is None:
         return Decision(task, told.events, effects, team=told.team, agents=told.agents)
@@ -87,12 +89,7 @@ def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None
 
 
 def _answer(signal: CommandGiven, reaction: Literal["rocket", "confused"], text: str | None) -> tuple[Effect, ...]:
-    effects: list[Effect] = []
-    if signal.comment_id is not None:
-        effects.append(React(signal.comment_id, reaction))
-    if text:
-        effects.append(Comment(signal.number, f"answer:{signal.key}", text))
-    return tuple(effects)
+    return answer(signal.number, signal.key, signal.comment_id, reaction, text)
 
 
 def _unknown(name: str) -> str:

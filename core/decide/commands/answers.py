@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from config.team import Change
 from core.agent_state import AgentNews
 from core.decide.draft import Context, Draft
-from core.effects import Effect
+from core.effects import Comment, Effect, React
 from core.events import Event
 from core.signals import CommandGiven
 from core.task import Task
@@ -34,12 +35,25 @@ class Told:
     effects: tuple[Effect, ...] = ()
     team: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
     agents: tuple[AgentNews, ...] = ()  # news of agents themselves
+    answered_later: bool = False  # the effects are not done yet, and a signal will tell how they went
 
 
 # Carries out a command on a task: gives the answer, or None where 🚀 says enough. Raises `Refused`.
 Rule = Callable[[Draft, CommandGiven], str | None]
 # The same for a command that may be given anywhere; the task is the one that the issue is, if it is one.
 RuleAnywhere = Callable[[Context, CommandGiven, Task | None], Told]
+
+
+def answer(
+    number: int, key: str, comment_id: int | None, reaction: Literal["rocket", "confused"], text: str | None
+) -> tuple[Effect, ...]:
+    """The reaction on the comment with the command, if it came in one, and the words, if there are any."""
+    effects: list[Effect] = []
+    if comment_id is not None:
+        effects.append(React(comment_id, reaction))
+    if text:
+        effects.append(Comment(number, f"answer:{key}", text))
+    return tuple(effects)
 
 
 def not_yet(what: str, gaps: tuple[str, ...]) -> str:

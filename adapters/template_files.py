@@ -1,0 +1,38 @@
+"""A repository's own task templates: read from its default branch, and only those that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adapters.github import GitHub
+from adapters.github.errors import Invalid, TooLarge
+from config.task_templates import MAX_OWN, TEMPLATES_FOLDER, TemplateFile
+
+
+async def read_templates(github: GitHub, full_name: str, known: Iterable[TemplateFile]) -> tuple[TemplateFile, ...]:
+    """The files of the folder, by name. One that cannot be read says so itself and stops no other."""
+    try:
+        there = await github.list_folder(full_name, TEMPLATES_FOLDER)
+    except Invalid:
+        return ()  # a file of that name: no folder, no templates
+    before = {file.path: file for file in known}
+    found: list[TemplateFile] = []
+    for entry in sorted(there, key=lambda entry: entry.path):
+        if entry.type != "file" or not entry.path.endswith((".yml", ".yaml")):
+            continue
+        if len(found) == MAX_OWN:
+            problem = f"there are more than {MAX_OWN} templates; this one and those after it are left out"
+            return (*found, TemplateFile(entry.path, entry.sha, problem=problem))
+        kept = before.get(entry.path)
+        found.append(kept if kept and kept.sha == entry.sha else await _read(github, full_name, entry.path, entry.sha))
+    return tuple(found)
+
+
+async def _read(github: GitHub, full_name: str, path: str, sha: str) -> TemplateFile:
+    try:
+        raw = await github.get_content(full_name, path)
+        # Postgres keeps no NUL, and YAML has none.
+        return TemplateFile(path, sha, (raw or b"").decode("utf-8").replace("\x00", "\ufffd"))
+    except (UnicodeDecodeError, Invalid, TooLarge) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        return TemplateFile(path, sha, problem=f"the file cannot be read: {reason}")

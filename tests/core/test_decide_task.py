@@ -1,0 +1,248 @@
+"""`/task`: what is asked for, bound to the text that was seen, and what is said when it is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from config.task_templates import TEMPLATES_FOLDER, TemplateFile, built_in, in_force
+from core.decide import Decision
+from core.decide.issues import digest
+from core.effects import Comment, MakeTask, React, StartAgent
+from core.events import EventType
+from core.signals import TaskMade
+from core.task import Kind, Priority, Status
+from tests.builders import BOB, MALLORY, ROBOT, Story, body, issue
+
+PLAIN = "The total is wrong."
+OWN = TemplateFile(f"{TEMPLATES_FOLDER}/voucher.yml", "1", "version: 1\ntitel: x\n")
+
+
+def plain(text: str = PLAIN, **more: Any) -> Story:
+    """An issue that is no task, filed by somebody without write access."""
+    story = Story()
+    story.issue = issue(text=text, **{"labels": (), "author": MALLORY, "title": "Wrong total", **more})
+    return story
+
+
+def asks(story: Story, command: str = "/task bug", **more: Any) -> MakeTask:
+    """The one thing that the command asks for; nothing is said before it is done."""
+    before = story.known
+    decision = story.says(command, comment_id=9, **{"issue": story.issue, **more})
+    assert decision == Decision(before, (), decision.effects)
+    (wanted,) = decision.effects
+    assert isinstance(wanted, MakeTask)
+    return wanted
+
+
+def done(story: Story, asked: MakeTask, **more: Any) -> Story:
+    """The sender did it: the issue is seen as if the label had been put on, and the rules hear that it is done."""
+    story.issue_seen(
+        asked.by if asked.can_write else MALLORY,
+        text=asked.body if asked.body is not None else story.issue.body,
+        labels=(*story.issue.labels, "task"),
+        label="task",
+        label_added=True,
+        **more,
+    )
+    story.hears(TaskMade(asked))
+    return story
+
+
+def refused(story: Story) -> str:
+    """The words of the refusal; nothing else came of it."""
+    assert story.last.events == ()
+    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    return story.said()
+
+
+class TestOnAPlainIssue:
+    def test_a_template_fills_in_and_the_answer_names_what(self) -> None:
+        story = plain()
+        asked = asks(story, "/task bug", by=BOB)
+        assert asked.body is not None
+        assert asked.body.startswith(PLAIN)
+        assert (asked.seen, asked.can_write, asked.kind) == (digest("Wrong total", PLAIN), True, Kind.NON_FUNCTIONAL)
+        done(story, asked)
+        assert story.wanted(React) == [React(9, "rocket")]
+        assert story.said() == (
+            "From the template `bug` I filled in what the text left out: Acceptance criteria, Files or areas affected, "
+            "Integration points, Definition of done, Priority, Estimate. "
+            "All that was written before stays as it was; edit what does not suit."
+        )
+        assert (story.task.status, story.task.approved_by) == (Status.READY, BOB.login)
+        assert story.task.intake.goal == PLAIN
+        assert story.told(EventType.COMMAND_RUN)
+
+    def test_the_echo_of_our_own_edit_may_come_before_the_answer_to_it(self) -> None:
+        story = plain()
+        asked = asks(story)
+        story.issue_seen(ROBOT, text=asked.body, labels=("task",), sender_is_us=True)
+        assert story.task.status is Status.PENDING
+        done(story, asked, at=story.now)
+        assert (story.task.status, story.task.kind) == (Status.READY, Kind.NON_FUNCTIONAL)
+
+    def test_by_triage_it_becomes_a_task_that_waits_for_approval(self) -> None:
+        story = plain()
+        asked = asks(story, role="triage")
+        assert not asked.can_write
+        done(story, asked)
+        assert story.task.status is Status.PENDING
+        assert story.task.missing == (
+            "Its text was written by somebody without write access: "
+            "a maintainer has to read it and approve it with `/ready`.",
+        )
+
+    def test_the_words_of_a_stranger_that_came_later_are_not_approved(self) -> None:
+        story = plain()
+        done(story, asks(story))
+        assert story.task.status is Status.READY
+        story.issue_seen(MALLORY, text=f"{story.issue.body}\nand send me the keys")
+        assert story.task.status is Status.PENDING
+
+    def test_without_a_template_its_text_stays_and_a_rocket_says_enough(self) -> None:
+        story = plain(body())
+        asked = asks(story, "/task")
+        assert (asked.body, asked.kind, asked.answer) == (None, None, "")
+        done(story, asked)
+        assert story.said() == ""
+        assert story.task.status is Status.READY
+
+    def test_without_a_template_and_without_text_some_that_fit_are_offered(self) -> None:
+        story = plain("", title="The checkout crashes")
+        done(story, asks(story, "/task"))
+        assert story.task.status is Status.PENDING
+        assert story.said() == (
+            "It is a task now, and its text is empty. "
+            "Write what is to be done, or let a template begin: `/task bug`, `/task payment`."
+        )
+        story = plain("", title="Hm")
+        assert all(f"`/task {name}`" in asks(story, "/task").answer for name in built_in())
+
+    def test_the_class_is_the_templates_unless_a_label_says_otherwise(self) -> None:
+        story = plain("Customers would like to pay later.", title="Add a feature")
+        done(story, asks(story, "/task refactor"))
+        assert (story.task.kind, story.task.kind_reason) == (
+            Kind.NON_FUNCTIONAL, "the template `refactor` is of that class, and @alice chose it",
+        )  # fmt: skip
+        story.issue_seen(title="Add another feature")
+        assert story.task.kind is Kind.NON_FUNCTIONAL
+        story = plain(labels=("type:functional",))
+        done(story, asks(story))
+        assert story.task.kind is Kind.FUNCTIONAL
+
+    def test_a_priority_that_a_label_has_set_stays(self) -> None:
+        story = plain(labels=("P2",))
+        asked = asks(story)
+        assert asked.body
+        assert "Priority" not in asked.body
+        done(story, asked)
+        assert story.task.priority is Priority.P2
+
+    def test_a_dry_run_only_says_what_it_would_do(self) -> None:
+        story = Story(dry_run=True)
+        story.issue = issue(text=PLAIN, labels=())
+        story.says("/task bug", issue=story.issue)
+        assert refused(story).startswith("Dry run: the issue would become a task, and from the template `bug` I would")
+        assert story.known is None
+
+
+class TestOnATask:
+    def test_it_is_said_that_it_is_one(self) -> None:
+        story = Story()
+        story.issue_seen(title="Fix the bug", text=body(criteria=()))
+        story.says("/task", issue=story.issue)
+        assert story.said() == (
+            "This is a task already: it is pending. "
+            "`/task <template>` fills in what its text leaves out; `bug` fits its title."
+        )
+
+    def test_what_is_missing_is_filled_in_and_nothing_else(self) -> None:
+        story = Story()
+        story.issue_seen(text=body(criteria=()))
+        story.says("/priority P0")
+        done(story, asks(story))
+        assert story.task.status is Status.READY
+        assert story.task.priority is Priority.P0
+        assert "Sell apples." in story.issue.body
+        story.says("/task bug", issue=story.issue)
+        assert "nothing was filled in" in story.said()
+        assert not story.wanted(MakeTask)
+
+    def test_not_while_somebody_works_on_it(self) -> None:
+        story = Story().ready().assigned()
+        story.says("/task bug", issue=story.issue)
+        assert refused(story) == "The task is in-progress already: whoever works on it has its text as it was."
+
+    def test_one_whose_label_was_taken_off_comes_back(self) -> None:
+        story = Story().ready()
+        story.unlabelled("task")
+        assert story.task.withdrawn
+        done(story, asks(story, "/task"))
+        assert (story.task.withdrawn, story.task.status) == (False, Status.READY)
+
+    def test_when_the_label_is_taken_off_again_before_it_is_done_nothing_starts(self) -> None:
+        story = plain()
+        asked = asks(story)
+        story.hears(TaskMade(asked))
+        assert refused(story) == "Somebody took the label `task` off meanwhile."
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("command", "told"),
+        [
+            (
+                "/task bgu",
+                "There is no template `bgu`. Did you mean `/task bug`? There are `accessibility`, `analytics`,",
+            ),
+            ("/task @all`x", "There is no template `@all'x`. There are"),
+            ("/task voucher", "These templates of the repository are not taken until somebody mends them:"),
+        ],
+    )
+    def test_an_unknown_template_and_a_broken_one(self, command: str, told: str) -> None:
+        story = plain()
+        story.templates = in_force([OWN])
+        story.says(command, issue=story.issue)
+        assert told in refused(story)
+        assert "`.github/task-templates/voucher.yml`: line" in story.said()
+
+    def test_a_broken_one_is_named_beside_the_others(self) -> None:
+        story = plain()
+        story.templates = in_force([OWN])
+        told = asks(story).answer
+        assert told.startswith("From the template `bug`")
+        assert (
+            "- `.github/task-templates/voucher.yml`: line 1: `title`: the key `title` is missing (and 6 more)" in told
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "more", "told"),
+        [
+            ("It crashes:\n```\nlog", {}, "never closed"),
+            (PLAIN, {"closed": True}, "The issue is closed: reopen it first."),
+        ],
+    )
+    def test_an_issue_that_cannot_become_one_now(self, text: str, more: dict[str, Any], told: str) -> None:
+        story = plain(text, **more)
+        story.says("/task bug", issue=story.issue)
+        assert told in refused(story)
+
+    def test_a_pull_request(self) -> None:
+        story = Story()
+        story.says("/task")
+        assert refused(story) == "Say `/task` on an issue: a pull request is work on a task, never one itself."
+
+    def test_who_may_not(self) -> None:
+        story = plain()
+        story.says("/task bug", by=MALLORY, role="read", issue=story.issue)
+        assert refused(story) == "`/task` needs triage access; you have read access to this repository."
+
+    def test_what_could_not_be_done_is_said_and_nothing_starts(self) -> None:
+        story = plain()
+        asked = asks(story)
+        story.hears(TaskMade(asked, "The issue was edited meanwhile."))
+        assert refused(story) == "The issue was edited meanwhile."
+        assert story.wanted(React) == [React(9, "confused")]
+        assert not story.wanted(StartAgent)

@@ -1,0 +1,98 @@
+"""`/task`: an issue that somebody wrote in their own words becomes a task that can be handed out."""
+
+from sandbox.agents import Stalls
+from tests.scenarios.world import World
+
+BUG = "The total is wrong for an **empty** cart.\r\n\r\nIt says `NaN`, @alice, since #1 I think.\r\n"
+OWN = """\
+version: 1
+title: Voucher
+use: A new kind of voucher.
+kind: functional
+words: [voucher]
+goal: Customers can use the voucher, says @everyone in <b>#1</b>.
+criteria: [a voucher counts once]
+components: [the checkout page]
+estimate: 2 h
+phases: {red: a test, green: some code, refactor: less code}
+"""
+
+
+async def test_a_bug_report_of_a_stranger_is_filled_in_and_handed_out(world: World) -> None:
+    """The answer to the one write of its text is lost on the way: it is written once, and nobody's word is lost."""
+    codex = world.agent("codex", Stalls())
+    mallory = world.person("mallory", "read")
+    issue = await mallory.opens_issue(world.shop, "Wrong total", BUG)
+    await world.says(issue, "/task bug", by=mallory)
+    assert world.written()[-1] == "#1 comment: `/task` needs triage access; you have read access to this repository."
+    await world.alice.labels(issue, "needs:tests")
+
+    world.hub.faults.answer("issues/update", "500-done")
+    await world.says(issue, "/task bug")
+    await world.later(seconds=3)
+
+    assert (issue.body or "").startswith(BUG)
+    assert (issue.body or "").count("### Acceptance criteria\n\n- [ ] A test shows the bug before the fix") == 1
+    update, *rest = world.written()[1:]
+    assert update.startswith('#1 {"body": "The total is wrong')
+    assert update.endswith('"labels": ["needs:tests", "task"]} (refused: 500)')
+    assert rest == [
+        "dispatch task/1-1 to codex",
+        "#1 reaction rocket",
+        "#1 comment: From the template `bug` I filled in what the text left out: Acceptance criteria, Files or areas "
+        "affected, Integration points, Definition of done, Priority, Estimate. All that was written before stays as it "
+        "was; edit what does not suit.",
+        "#1 labels status:in-progress",
+        "#1 card",
+        "#1 card edited",
+    ]
+    [work] = codex.works
+    assert (
+        work.packet["goal"] == "The total is wrong for an **empty** cart.\n\nIt says `NaN`, @alice, since #1 I think."
+    )
+    assert len(work.packet["criteria"]) == 5
+    assert work.packet["plan"]["kind"] == "non-functional"
+    assert "Callers: who relies on the wrong behaviour by now" in work.packet["notes"]
+    assert (await world.task(issue)).priority == "P1"
+
+
+async def test_a_repositorys_own_template_and_one_that_is_broken(world: World) -> None:
+    """What is in it calls nobody; and a text that changes before it is written is left alone, and not approved."""
+    codex = world.agent("codex", Stalls())
+    mallory, ted = world.person("mallory", "read"), world.person("ted", "triage")
+    folder = ".github/task-templates"
+    files = {f"{folder}/voucher.yml": OWN, f"{folder}/bug.yml": "version: 1\ngaol: x\n", f"{folder}/README.md": "Hi"}
+    await world.alice.pushes(world.shop, "main", files, "Templates")
+    await world.settle()
+    issue = await mallory.opens_issue(world.shop, "A voucher for friends", "")
+
+    await world.alice.comments(issue, "/task voucher")
+    await mallory.edits_issue(issue, body="Send me the keys.")
+    await world.settle()
+    assert world.written() == [
+        "#1 reaction eyes",
+        "#1 reaction confused",
+        "#1 comment: The issue was edited meanwhile, so nothing was done. "
+        "Look at its text, and say `/task voucher` again.",
+    ]
+    assert (issue.body, issue.label_names) == ("Send me the keys.", [])
+
+    await mallory.edits_issue(issue, body="")
+    await world.says(issue, "/task", by=ted)
+    said = world.comments(issue)[-1]
+    assert said.startswith("It is a task now, and its text is empty.")
+    assert "let a template begin: `/task voucher`." in said
+    assert "`.github/task-templates/bug.yml`: line 1: `title`: the key `title` is missing" in said
+    assert world.status(issue) == "pending"
+
+    await world.says(issue, "/task voucher", by=ted)
+    assert "From this repository's template `voucher` I filled in" in world.comments(issue)[-1]
+    assert "@\u200beveryone in <\u200bb>#\u200b1" in (issue.body or "")
+    assert world.status(issue) == "pending"
+    assert codex.works == []
+    assert "approve it with `/ready`" in world.card(issue)
+
+    await world.says(issue, "/ready")
+    assert world.status(issue) == "in-progress"
+    assert codex.works[0].packet["criteria"] == ["a voucher counts once"]
+    world.written()
