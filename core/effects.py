@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
+from core.asked_effects import MakeTask as MakeTask
+from core.asked_effects import SetDependency as SetDependency
 from core.lanes import Lane
-from core.task import Actor, Kind, Role
+from core.task import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +90,6 @@ class React:
     def key(self) -> str:
         """One per comment and content."""
         return f"react:{self.comment_id}:{self.content}"
-
-
-@dataclass(frozen=True, slots=True)
-class MakeTask:
-    """The issue is a task, with this text, if its text is still the one that was decided on. A signal says how it went.
-
-    Also on an issue that is a task already, whose text a template fills in.
-    """
-
-    state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.ANSWER
-    number: int
-    title: str
-    seen: str  # `core.decide.issues.digest` of title and body that were decided on
-    body: str | None  # None: it stays as it is
-    by: Actor
-    can_write: bool  # whether who asked for it approves that text by it
-    asked: str  # by which command: its key
-    comment_id: int | None = None  # of the comment with the command
-    template: str = ""
-    kind: Kind | None = None  # the template's
-    answer: str = ""  # for when it is done; where it is empty, 🚀 says enough
-
-    @property
-    def key(self) -> str:
-        """One per command."""
-        return f"make-task:{self.number}:{self.asked}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,29 +281,6 @@ class CloseIssue:
     def key(self) -> str:
         """One each time the task is done: a reopened task can be closed again."""
         return f"close-issue:{self.number}:{self.done_at.isoformat()}"
-
-
-@dataclass(frozen=True, slots=True)
-class SetDependency:
-    """GitHub's own dependency of an issue on another one is there (`wanted`), or is not.
-
-    `said_in`, `comment_id` and `answer` are of the command that asks for it: should GitHub refuse, it is told there.
-    """
-
-    state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.END
-    number: int
-    reference: str
-    issue_id: int  # the database's id of the other issue
-    wanted: bool
-    said_in: int
-    comment_id: int | None
-    answer: str
-
-    @property
-    def key(self) -> str:
-        """One per issue and dependency."""
-        return f"dependency:{self.number}:{self.reference}"
 
 
 @dataclass(frozen=True, slots=True)
