@@ -12,45 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
-from coverage import Coverage
 
 from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 
 # The conformance kit's assertions tell what they compared, like those of any test.
 pytest.register_assert_rewrite("tests.conformance.kit")
-
-STORIES = ("demo", "process", "scenarios")  # the folders of whole stories, the longest first
-
-
-def _rank(item: pytest.Item) -> int:
-    """Stories by their folder, the longest first; everything else after them."""
-    folder = item.path.relative_to(item.config.rootpath).parts[1]
-    return STORIES.index(folder) if folder in STORIES else len(STORIES)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that nobody waits for it at the end."""
-    items.sort(key=_rank)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measuring coverage doubles the time of stories and of property tests, so it pauses for them.
-
-    What the report says is therefore less than what is covered.
-    """
-    paused: list[Coverage] = []
-    if _rank(item) < len(STORIES) or item.get_closest_marker("hypothesis"):
-        while running := Coverage.current():  # there may be several, and stopping one wakes the one before
-            running.stop()
-            paused.append(running)
-    try:
-        return (yield)
-    finally:
-        while paused:
-            paused.pop().start()
-
 
 # Test processes may share an external server, so everything in it carries the number of the process.
 TEMPLATE = f"template_{os.getpid()}"

@@ -1,0 +1,88 @@
+"""What coverage looks at, a pytest plugin: our own code, while a single piece of it is tried.
+
+Being followed makes everything three times as slow, also the code of libraries, and 2,500 tests have to be waited for.
+So the libraries are imported before coverage begins (this module is loaded first of all, see `addopts`), and it pauses
+while tests are collected, in whole stories, and in property tests. What the report says is less than what is covered.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from coverage import Coverage
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("config", "core", "adapters", "handlers", "scheduler", "bot", "sandbox")
+# Run by others, not imported: the migrations, the shop of the demo, and the program itself.
+SCRIPTS = ("adapters.database.migrations", "bot.demo.shop", "bot.__main__")
+LIBRARIES = (
+    "aiohttp.web",
+    "alembic.command",
+    "cryptography.hazmat.primitives.serialization",
+    "hypothesis",
+    "jinja2",
+    "jwt",
+    "procrastinate",
+    "prometheus_client",
+    "psycopg_pool",
+    "pydantic_settings",
+    "rich.live",
+    "sqlalchemy.ext.asyncio",
+    "structlog",
+    "tenacity",
+    "yaml",
+)
+STORIES = ("demo", "process", "scenarios")  # the folders of whole stories, the longest first
+
+for library in LIBRARIES:
+    importlib.import_module(library)
+
+
+@contextmanager
+def _not_measured() -> Iterator[None]:
+    paused: list[Coverage] = []
+    while running := Coverage.current():  # there may be several, and stopping one wakes the one before
+        running.stop()
+        paused.append(running)
+    try:
+        yield
+    finally:
+        while paused:
+            paused.pop().start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Our own modules are imported while coverage looks; the tests, and what they bring along, are not."""
+    if Coverage.current():
+        for room in ROOMS:
+            for module in pkgutil.walk_packages([str(ROOT / room)], f"{room}."):
+                if not module.name.startswith(SCRIPTS):
+                    importlib.import_module(module.name)
+    with _not_measured():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Stories and property tests are not measured."""
+    if rank(item) < len(STORIES) or item.get_closest_marker("hypothesis"):
+        with _not_measured():
+            return (yield)
+    return (yield)
+
+
+def rank(item: pytest.Item) -> int:
+    """Stories by their folder, the longest first; everything else after them."""
+    folder = item.path.relative_to(item.config.rootpath).parts[1]
+    return STORIES.index(folder) if folder in STORIES else len(STORIES)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that nobody waits for it at the end."""
+    items.sort(key=rank)
