@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from aiohttp import ClientError
-from sqlalchemy import case, null, or_, select, update
+from sqlalchemy import bindparam, case, null, or_, select, update
 
 from adapters.agents import Services, Unavailable
 from adapters.database import repositories, store
@@ -49,6 +49,22 @@ MAX_TRIES = 15  # with the back-off below, a little over an hour
 LONGEST_PAUSE = timedelta(minutes=10)
 
 _LANES = {kind.__name__: int(kind.lane) for kind in SENDERS}
+
+# The next of what waits for one task: it is taken, and the try counted.
+_NEXT = (
+    select(t.outbox.c.id)
+    .where(
+        t.outbox.c.repository_id == bindparam("repository"),
+        t.outbox.c.number == bindparam("issue"),
+        t.outbox.c.state == "waiting",
+        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now")),
+    )
+    .order_by(case(_LANES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
+    .limit(1)
+    .with_for_update()
+    .scalar_subquery()
+)
+_TAKE = update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
 
 OnSent = Callable[[Effect, datetime], None]
 
@@ -91,29 +107,14 @@ class Outbox:
 
     async def _take(self, repository_id: int, number: int) -> tuple[Any, RepositoryRow | None] | None:
         """What is to be sent next, and its repository. The try is counted here, before the call is made."""
-        now = self.work.now()
-        query = (
-            select(t.outbox)
-            .where(
-                t.outbox.c.repository_id == repository_id,
-                t.outbox.c.number == number,
-                t.outbox.c.state == "waiting",
-                or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= now),
-            )
-            .order_by(case(_LANES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
-            .limit(1)
-            .with_for_update()
-        )
+        which = {"repository": repository_id, "issue": number, "now": self.work.now()}
         async with self.work.database.transaction() as connection:
-            row = (await connection.execute(query)).mappings().first()
-            if row is None:
-                return None
-            await connection.execute(update(t.outbox).where(t.outbox.c.id == row["id"]).values(tries=row["tries"] + 1))
-            return row, await repositories.repository(connection, repository_id)
+            row = (await connection.execute(_TAKE, which)).mappings().first()
+            return (row, await repositories.repository(connection, repository_id)) if row else None
 
     async def _send(self, row: Any, repository: RepositoryRow | None) -> None:
         effect = effect_from_json(row["kind"], row["payload"])
-        tries = row["tries"] + 1
+        tries = row["tries"]
         if repository is None or not repository.active:
             await self._park(row, "the App is no longer installed here")
             return
@@ -126,7 +127,7 @@ class Outbox:
                 mirrors=self.mirrors,
                 services=self.services,
                 key=row["key"],
-                again=row["tries"] > 0,
+                again=tries > 1,
                 remote_id=row["remote_id"],
                 digest=row["digest"],
                 created_at=row["created_at"],
@@ -161,7 +162,7 @@ class Outbox:
         except NoConfiguration:
             async with self.work.database.transaction() as connection:
                 await connection.execute(done)
-        log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"] + 1)
+        log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"])
         refused = any(isinstance(signal, AgentStartFailed | AgentUnavailable) for _, signal in sent.signals)
         if self.on_sent and not refused:
             self.on_sent(effect, self.work.now())

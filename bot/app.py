@@ -69,16 +69,16 @@ class _Identities:
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
-        self._known: Identity | None = None
+        self.known: Identity | None = None
         self._lock = asyncio.Lock()
 
     async def __call__(self, installation_id: int) -> Identity:
         async with self._lock:
-            if self._known is None:
+            if self.known is None:
                 app = await self._client.app.get_app()
                 bot = await self._client.installation(installation_id).get_user(f"{app.slug}[bot]")
-                self._known = Identity(app.id, app.slug, bot.id)
-            return self._known
+                self.known = Identity(app.id, app.slug, bot.id)
+            return self.known
 
 
 @asynccontextmanager
@@ -135,7 +135,7 @@ async def assemble(
         register(jobs, desk, outbox)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
         site = _web(
-            WebhookEndpoint(database, jobs, clock, secrets, metrics),
+            WebhookEndpoint(database, jobs, clock, secrets, metrics, lambda: identity.known),
             HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens)),
             Health(database, clock, metrics),
         )

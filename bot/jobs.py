@@ -73,7 +73,8 @@ async def handle_delivery(desk: Desk, guid: str) -> None:
         payload: dict[str, Any] = json.loads(stored.payload)
         told = Delivery(guid, stored.event, stored.action, payload, stored.received_at)
         try:
-            await HANDLERS[stored.event](told, desk)
+            if await desk.is_news(told):
+                await HANDLERS[stored.event](told, desk)
         except NoConfiguration:
             log.info("delivery_only_observed")
         except Exception as error:

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -17,8 +17,10 @@ from adapters.clock import Clock
 from adapters.database.database import Database
 from adapters.database.inbox import StoredDelivery, store_delivery
 from adapters.database.queue import JobQueue
+from adapters.effects import Identity
 from bot.metrics import Metrics
 from handlers import HANDLERS
+from handlers.news import is_news
 from handlers.ordering import ordering_key
 
 log = structlog.get_logger()
@@ -56,7 +58,13 @@ class WebhookEndpoint:
     """`POST /webhook`."""
 
     def __init__(
-        self, database: Database, jobs: JobQueue, clock: Clock, secrets: Sequence[str], metrics: Metrics
+        self,
+        database: Database,
+        jobs: JobQueue,
+        clock: Clock,
+        secrets: Sequence[str],
+        metrics: Metrics,
+        us: Callable[[], Identity | None],
     ) -> None:
         """`secrets` are all that are valid now; at least one.
 
@@ -69,6 +77,7 @@ class WebhookEndpoint:
         self._clock = clock
         self._secrets = [secret.encode() for secret in secrets]
         self._metrics = metrics
+        self._us = us
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one delivery."""
@@ -103,7 +112,7 @@ class WebhookEndpoint:
         payload = await _parse(body)
         if event == "ping":
             return "pong"
-        if event not in HANDLERS:
+        if event not in HANDLERS or not is_news(event, payload, self._us()):
             return "ignored"
         delivery = StoredDelivery(
             guid=guid,

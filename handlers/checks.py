@@ -10,23 +10,17 @@ from handlers.desk import Delivery, Desk
 
 async def suite(delivery: Delivery, desk: Desk) -> None:
     """All runs of one App on a commit have ended."""
-    if delivery.action != "completed":
-        return
     told = CheckSuite.model_validate(delivery.payload["check_suite"])
-    await _read(delivery, desk, told.head_sha, told.app.id if told.app else None)
+    await _read(delivery, desk, told.head_sha)
 
 
 async def status(delivery: Delivery, desk: Desk) -> None:
     """A status was set on a commit."""
-    if delivery.payload.get("state") != "pending":
-        await _read(delivery, desk, str(delivery.payload["sha"]), None)
+    await _read(delivery, desk, str(delivery.payload["sha"]))
 
 
-async def _read(delivery: Delivery, desk: Desk, sha: str, app_id: int | None) -> None:
+async def _read(delivery: Delivery, desk: Desk, sha: str) -> None:
     """The news is only that something ended; what all checks say together is read, so that order does not matter."""
-    installation = delivery.payload.get("installation")
-    if not installation or app_id == (await desk.identity(int(installation["id"]))).app_id:
-        return  # our own
     repository = await desk.repository(delivery)
     if repository is None or repository.config is None:
         return

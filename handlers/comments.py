@@ -19,8 +19,6 @@ from handlers.desk import Delivery, Desk
 
 async def comment(delivery: Delivery, desk: Desk) -> None:
     """A comment was written or edited; of an edited one only what is new is carried out."""
-    if await desk.by_us(delivery):
-        return
     if answer := read_answer(str(delivery.payload["comment"].get("body") or "")):
         # Whoever it is by, an agent's words are not searched for commands.
         if delivery.action == "created":

@@ -17,6 +17,7 @@ from adapters.github import GitHub, GitHubClient
 from adapters.github.models import Repository, User
 from adapters.probing import Probes
 from adapters.unit_of_work import Work
+from handlers.news import ECHOED, is_news
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,8 @@ class Desk:
         identity = await self.identity(repository.installation_id)
         return user is not None and user.id == identity.bot_id
 
-    async def by_us(self, delivery: Delivery) -> bool:
-        """Whether our own bot did what the delivery tells; asked before anything is read, because much is."""
-        installation, sender = delivery.payload.get("installation"), delivery.payload.get("sender")
-        if not installation or not sender:
-            return False
-        identity = await self.identity(int(installation["id"]))
-        return bool(sender["id"] == identity.bot_id)
+    async def is_news(self, delivery: Delivery) -> bool:
+        """Whether a handler should see the delivery; asked before anything is read, because most are none."""
+        installation = delivery.payload.get("installation")
+        us = await self.identity(int(installation["id"])) if installation and delivery.event in ECHOED else None
+        return is_news(delivery.event, delivery.payload, us)

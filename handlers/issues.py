@@ -12,18 +12,9 @@ from core.links import parse_branch
 from core.signals import PullSeen
 from handlers.desk import Delivery, Desk
 
-_RELEVANT = frozenset({"opened", "edited", "labeled", "unlabeled", "closed", "reopened", "transferred", "deleted"})
-
 
 async def issue(delivery: Delivery, desk: Desk) -> None:
     """An issue changed."""
-    if delivery.action not in _RELEVANT:
-        return
-    us = await desk.by_us(delivery)
-    if us and delivery.action in ("labeled", "unlabeled"):
-        # The echo of what we set. Taken as news, it would cost a read, and a person's edit that the read finds would
-        # be put down to us.
-        return
     repository = await desk.repository(delivery)
     if repository is None or repository.config is None:
         return
@@ -33,6 +24,7 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         # It is no longer here; for its task this is the same as being closed as not planned.
         told = told.model_copy(update={"state": "closed", "state_reason": "not_planned"})
     sender = User.model_validate(delivery.payload["sender"])
+    us = await desk.is_us(repository, sender)
     async with database.transaction() as connection:
         task = await store.task(connection, repository.id, told.number)
     if task is None and not is_task(told.label_names):

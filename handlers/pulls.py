@@ -14,20 +14,12 @@ from core.signals import AgentSeen, PullSeen
 from core.task import SessionState, Status
 from handlers.desk import Delivery, Desk
 
-_RELEVANT = frozenset(
-    {
-        *("opened", "edited", "reopened", "synchronize", "closed"),
-        *("ready_for_review", "converted_to_draft", "review_requested"),
-    }
-)
 # What may show another file than before; a draft that is ready shows the same.
 _NEW_CONTENT = frozenset({"opened", "edited", "reopened", "synchronize"})
 
 
 async def pull(delivery: Delivery, desk: Desk) -> None:
     """A pull request changed."""
-    if delivery.action not in _RELEVANT:
-        return
     repository = await desk.repository(delivery)
     if repository is None:
         return

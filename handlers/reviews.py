@@ -15,8 +15,6 @@ from handlers.desk import Delivery, Desk
 
 async def review(delivery: Delivery, desk: Desk) -> None:
     """A review was submitted or dismissed."""
-    if delivery.action not in ("submitted", "dismissed"):
-        return
     repository = await desk.repository(delivery)
     if repository is None or repository.config is None:
         return

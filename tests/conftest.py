@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -21,6 +22,13 @@ pytest.register_assert_rewrite("tests.conformance.kit")
 
 # Test processes may share an external server, so everything in it carries the number of the process.
 TEMPLATE = f"template_{os.getpid()}"
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

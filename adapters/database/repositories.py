@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
@@ -49,15 +50,38 @@ def _parsed(text: str) -> tuple[RepositoryConfig, Team]:
     return config, Team({**service, **config.agents}, frozenset(service.keys() - config.agents.keys()))
 
 
+# What people changed of the repository's agents while the bot runs comes along: it is a part of who the agents are, and
+# hardly anything is read as often as this.
+_CHANGED = (
+    select(
+        func.json_agg(
+            aggregate_order_by(
+                func.json_build_array(
+                    t.agents.c.name, t.agents.c.settings, t.agents.c.mode, t.agents.c.changed_by, t.agents.c.changed_at
+                ),
+                t.agents.c.name,
+            )
+        )
+    )
+    .where(t.agents.c.repository_id == t.repositories.c.id, t.agents.c.changed_at.is_not(None))
+    .scalar_subquery()
+    .label("team_changes")
+)
+_ONE = select(t.repositories, _CHANGED).where(t.repositories.c.id == bindparam("id"))
+_LOCKED = _ONE.with_for_update(of=t.repositories)
+
+
 async def repository(connection: AsyncConnection, repository_id: int, *, lock: bool = False) -> RepositoryRow | None:
     """One repository; with `lock` its row is ours until the transaction ends."""
-    query = select(t.repositories).where(t.repositories.c.id == repository_id)
-    row = (await connection.execute(query.with_for_update() if lock else query)).mappings().first()
+    row = (await connection.execute(_LOCKED if lock else _ONE, {"id": repository_id})).mappings().first()
     if row is None:
         return None
     config, team = _parsed(row["config"]) if row["config"] else (None, Team())
     if config is not None:
-        if changes := await team_changes(connection, repository_id):
+        if changes := {
+            name: Change(by or "", datetime.fromisoformat(at), settings or {}, mode)
+            for name, settings, mode, by, at in row["team_changes"] or ()
+        }:
             team = replace(team, changes=changes)
         config = config.model_copy(update={"agents": team.agents})
     return RepositoryRow(
@@ -70,17 +94,6 @@ async def repository(connection: AsyncConnection, repository_id: int, *, lock: b
         problems=tuple(row["config_problems"]),
         team=team,
     )
-
-
-async def team_changes(connection: AsyncConnection, repository_id: int) -> dict[str, Change]:
-    """What people changed of the repository's agents while the bot runs, by name."""
-    query = (
-        select(t.agents.c.name, t.agents.c.settings, t.agents.c.mode, t.agents.c.changed_by, t.agents.c.changed_at)
-        .where(t.agents.c.repository_id == repository_id, t.agents.c.changed_at.is_not(None))
-        .order_by(t.agents.c.name)
-    )
-    rows = await connection.execute(query)
-    return {name: Change(by or "", at, settings or {}, mode) for name, settings, mode, by, at in rows}
 
 
 async def save_team_change(connection: AsyncConnection, repository_id: int, name: str, change: Change) -> None:

@@ -162,6 +162,13 @@ async def save_effect(
     await connection.execute(statement)
 
 
+_NEW_DEADLINE = insert(t.deadlines)
+_SET_DEADLINE = _NEW_DEADLINE.on_conflict_do_update(
+    index_elements=["repository_id", "subject", "kind"],
+    set_={"due_at": _NEW_DEADLINE.excluded.due_at, "attempt": _NEW_DEADLINE.excluded.attempt},
+)
+
+
 async def replace_deadlines(
     connection: AsyncConnection, repository_id: int, subject: str, deadlines: Sequence[Deadline]
 ) -> None:
@@ -173,8 +180,18 @@ async def replace_deadlines(
             t.deadlines.c.kind.not_in([d.kind.value for d in deadlines]),
         )
     )
-    for deadline in deadlines:
-        await set_deadline(connection, repository_id, subject, deadline.kind.value, deadline.due_at, deadline.attempt)
+    rows = [
+        {
+            "repository_id": repository_id,
+            "subject": subject,
+            "kind": deadline.kind.value,
+            "due_at": deadline.due_at,
+            "attempt": deadline.attempt,
+        }
+        for deadline in deadlines
+    ]
+    if rows:
+        await connection.execute(_SET_DEADLINE.values(rows))
 
 
 async def set_deadline(
@@ -186,14 +203,9 @@ async def set_deadline(
     attempt: int = 0,
 ) -> None:
     """One wait; a later call for the same subject and kind moves it."""
-    statement = insert(t.deadlines).values(
-        repository_id=repository_id, subject=subject, kind=kind, due_at=due_at, attempt=attempt
-    )
     await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["repository_id", "subject", "kind"],
-            set_={"due_at": due_at, "attempt": attempt},
-        )
+        _SET_DEADLINE,
+        {"repository_id": repository_id, "subject": subject, "kind": kind, "due_at": due_at, "attempt": attempt},
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
 from adapters.database import store
 from adapters.database import tables as t
@@ -96,22 +96,22 @@ class World:
             await self.hub.settled()
             await sweep(self.bot.work)
             await revive(self.bot.jobs)
-            if await self._jobs():
+            jobs, due = await self._open()
+            if jobs:
                 await work_off(self.bot.jobs, self.workers)
-                await self.hub.settled()
-            if self.hub.idle and not await self._jobs() and not await self._due():
+            elif self.hub.idle and not due:
                 return
         raise AssertionError("the world does not come to rest")
 
-    async def _jobs(self) -> int:
-        query = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
+    async def _open(self) -> tuple[int, int]:
+        """How many jobs are to be done, and how many deadlines are due."""
+        query = text(
+            "SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')),"
+            " (SELECT count(*) FROM deadlines WHERE due_at <= :now)"
+        )
         async with self.bot.database.transaction() as connection:
-            return int((await connection.execute(query)).scalar_one())
-
-    async def _due(self) -> int:
-        query = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.due_at <= self.bot.work.now())
-        async with self.bot.database.transaction() as connection:
-            return int((await connection.execute(query)).scalar_one())
+            [(jobs, due)] = await connection.execute(query, {"now": self.bot.work.now()})
+        return jobs, due
 
     async def later(self, **duration: float) -> None:
         """Turn the clock (`minutes=3`, and a moment), and let what is due happen."""
