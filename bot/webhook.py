@@ -112,7 +112,7 @@ class WebhookEndpoint:
         payload = await _parse(body)
         if event == "ping":
             return "pong"
-        if event not in HANDLERS or not is_news(event, payload, self._us()):
+        if event not in HANDLERS:
             return "ignored"
         delivery = StoredDelivery(
             guid=guid,
@@ -123,6 +123,8 @@ class WebhookEndpoint:
             payload=body,
             received_at=self._clock.now(),
         )
+        if not is_news(event, payload, self._us()):
+            return "ignored"
         kept = await store_delivery(self._database, self._jobs, delivery, ordering_key(event, payload))
         return "accepted" if kept else "already received"
 

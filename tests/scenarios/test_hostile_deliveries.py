@@ -37,7 +37,7 @@ def _sign(raw: bytes, secret: str = SECRET) -> str:
 async def _post(
     world: World,
     http: aiohttp.ClientSession,
-    raw: bytes = b"{}",
+    raw: bytes = b'{"action": "opened"}',
     headers: Mapping[str, str | None] | None = None,
     *,
     secret: str = SECRET,
@@ -65,14 +65,18 @@ NO_DELIVERY: list[tuple[dict[str, str | None], int, str]] = [
     ({"X-Hub-Signature-256": None}, 401, "X-Hub-Signature-256 is missing"),
     ({"X-Hub-Signature-256": ""}, 401, "X-Hub-Signature-256 is missing"),
     ({"X-Hub-Signature-256": "sha256=" + "0" * 64}, 401, "the signature does not fit"),
-    ({"X-Hub-Signature-256": _sign(b"{}").upper()}, 401, "the signature does not fit"),
-    ({"X-Hub-Signature-256": _sign(b"{}").removeprefix("sha256=")}, 401, "the signature does not fit"),
+    ({"X-Hub-Signature-256": _sign(b'{"action": "opened"}').upper()}, 401, "the signature does not fit"),
+    (
+        {"X-Hub-Signature-256": _sign(b'{"action": "opened"}').removeprefix("sha256=")},
+        401,
+        "the signature does not fit",
+    ),
     ({"X-Hub-Signature-256": "sha256=größer"}, 401, "the signature does not fit"),
-    ({"X-Hub-Signature-256": _sign(b"{}", "")}, 401, "the signature does not fit"),
+    ({"X-Hub-Signature-256": _sign(b'{"action": "opened"}', "")}, 401, "the signature does not fit"),
     (
         {
             "X-Hub-Signature-256": None,
-            "X-Hub-Signature": "sha1=" + hmac.new(SECRET.encode(), b"{}", hashlib.sha1).hexdigest(),
+            "X-Hub-Signature": "sha1=" + hmac.new(SECRET.encode(), b'{"action": "opened"}', hashlib.sha1).hexdigest(),
         },
         401,
         "X-Hub-Signature-256 is missing",
@@ -131,7 +135,7 @@ async def test_a_signed_delivery_of_another_shape_harms_nobody(world: World, htt
         for event in ("issues", "issue_comment", "pull_request", "check_suite", "workflow_run", "installation", "push"):
             headers = {"X-GitHub-Delivery": f"{event.replace('_', '-')}-{number}", "X-GitHub-Event": event}
             status, _ = await _post(world, http, json.dumps(payload).encode(), headers)
-            assert status == 202
+            assert status in (200, 202)  # what names no action that we know is no news, the rest is parked
     await world.settle()
     for _ in range(6):
         await world.later(minutes=10)
@@ -234,12 +238,12 @@ async def test_not_ready_without_the_database(world: World, http: aiohttp.Client
         # GitHub is told that it was not kept, and can be asked for it again.
         async with http.post(
             f"{world.address}/webhook",
-            data=b"{}",
+            data=b'{"action": "opened"}',
             headers={
                 "Content-Type": "application/json",
                 "X-GitHub-Delivery": GUID,
                 "X-GitHub-Event": "issues",
-                "X-Hub-Signature-256": _sign(b"{}"),
+                "X-Hub-Signature-256": _sign(b'{"action": "opened"}'),
             },
         ) as response:
             assert response.status >= 500
