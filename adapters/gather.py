@@ -77,7 +77,7 @@ async def dependencies(
     Tasks of ours are looked up again under the lock; of the text's references only the others are asked for. GitHub's
     relations are read where the issue has any, and its own counts do not agree with what we know (or `afresh`).
     """
-    async with database.transaction() as connection:
+    async with database.autocommit() as connection:
         neighbours = await graph.Neighbours.of(connection, repository)
         stored = await graph.stored_dependencies(connection, repository.id, issue.number)
         told = {neighbours.reference((repository.id, 0), _written(d)) for d in intake.dependencies}
@@ -144,7 +144,7 @@ async def named_issues(
         _, names = references(argument)
     except Refused:
         return {}
-    async with database.transaction() as connection:
+    async with database.autocommit() as connection:
         neighbours = await graph.Neighbours.of(connection, repository)
     found: dict[str, NamedIssue | None] = {}
     for name in names:

@@ -108,7 +108,7 @@ class Outbox:
     async def _take(self, repository_id: int, number: int) -> tuple[Any, RepositoryRow | None] | None:
         """What is to be sent next, and its repository. The try is counted here, before the call is made."""
         which = {"repository": repository_id, "issue": number, "now": self.work.now()}
-        async with self.work.database.transaction() as connection:
+        async with self.work.database.autocommit() as connection:
             row = (await connection.execute(_TAKE, which)).mappings().first()
             return (row, await repositories.repository(connection, repository_id)) if row else None
 
@@ -160,7 +160,7 @@ class Outbox:
                 for number, signal in sent.signals:
                     await unit.apply(number, signal)
         except NoConfiguration:
-            async with self.work.database.transaction() as connection:
+            async with self.work.database.autocommit() as connection:
                 await connection.execute(done)
         log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"])
         refused = any(isinstance(signal, AgentStartFailed | AgentUnavailable) for _, signal in sent.signals)

@@ -130,7 +130,7 @@ class HeartbeatEndpoint:
             raise Refused(400, _mistakes(error)) from None
         if not any(grant.covers(told.repository, told.agent) for grant in grants):
             raise Refused(403, f"this token does not speak for `{told.agent}` in {told.repository}")
-        async with self._work.database.transaction() as connection:
+        async with self._work.database.autocommit() as connection:
             row = await repositories.named(connection, told.repository)
         if row is None or row.config is None:
             raise Refused(404, f"{told.repository} is not a repository whose agents the bot runs")

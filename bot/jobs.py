@@ -65,7 +65,7 @@ def _unexpected(error: Exception) -> Exception | None:
 async def handle_delivery(desk: Desk, guid: str) -> None:
     """Handle a stored delivery; a failure is noted and comes back later, or stays visible when nothing helps."""
     work = desk.work
-    async with work.database.transaction() as connection:
+    async with work.database.autocommit() as connection:
         stored = await load_delivery(connection, guid)
     if stored is None or stored.handled:
         return
@@ -80,7 +80,7 @@ async def handle_delivery(desk: Desk, guid: str) -> None:
         except Exception as error:
             await _failed(desk, guid, stored.tries + 1, stored.repository_id or 0, error)
             return
-        async with work.database.transaction() as connection:
+        async with work.database.autocommit() as connection:
             await mark_delivery(connection, guid, handled_at=work.now(), error=None)
 
 

@@ -24,7 +24,7 @@ async def _read(delivery: Delivery, desk: Desk, sha: str) -> None:
     repository = await desk.repository(delivery)
     if repository is None or repository.config is None:
         return
-    async with desk.work.database.transaction() as connection:
+    async with desk.work.database.autocommit() as connection:
         numbers = await store.tasks_at_head(connection, repository.id, sha)
     if not numbers:
         return

@@ -88,7 +88,7 @@ async def _answered(delivery: Delivery, desk: Desk, answer: Answer) -> None:
 
 async def _task_meant(desk: Desk, repository_id: int, where: Issue) -> int | None:
     """The task that a comment there speaks of: the issue itself, or what the pull request works on."""
-    async with desk.work.database.transaction() as connection:
+    async with desk.work.database.autocommit() as connection:
         if where.is_pull_request:
             return await store.task_of_pull(connection, repository_id, where.number)
         return where.number if await store.task(connection, repository_id, where.number) else None

@@ -54,7 +54,7 @@ class Desk:
         told = Repository.model_validate(payload["repository"])
         installation_id = int(payload["installation"]["id"])
         now = (installation_id, told.full_name, told.default_branch, True)
-        async with self.work.database.transaction() as connection:
+        async with self.work.database.autocommit() as connection:
             known = await repositories.repository(connection, told.id)
             if known is not None and now == (
                 known.installation_id,
@@ -73,7 +73,7 @@ class Desk:
             )
         if known is None:
             await read_configuration(self.work, self.client.installation(installation_id), told.id, told.full_name)
-        async with self.work.database.transaction() as connection:
+        async with self.work.database.autocommit() as connection:
             row = await repositories.repository(connection, told.id)
         return None if told.archived else row
 

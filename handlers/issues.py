@@ -25,7 +25,7 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         told = told.model_copy(update={"state": "closed", "state_reason": "not_planned"})
     sender = User.model_validate(delivery.payload["sender"])
     us = await desk.is_us(repository, sender)
-    async with database.transaction() as connection:
+    async with database.autocommit() as connection:
         task = await store.task(connection, repository.id, told.number)
     if task is None and not is_task(told.label_names):
         await _no_task(desk, repository, told)

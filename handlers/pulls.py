@@ -33,7 +33,7 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
     if number is None:
         return
     github = desk.github(repository)
-    async with desk.work.database.transaction() as connection:
+    async with desk.work.database.autocommit() as connection:
         before = await store.task(connection, repository.id, number)
     known = before.pull if before and before.pull and before.pull.number == told.number else None
     if known and known.updated_at == told.updated_at and delivery.action != "closed":
@@ -73,7 +73,7 @@ async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> i
         named.append(branch[0])
     if issue := issue_in_branch(told.head.ref):
         named.append(issue)
-    async with desk.work.database.transaction() as connection:
+    async with desk.work.database.autocommit() as connection:
         linked = await store.task_of_pull(connection, repository.id, told.number)
         if linked is not None:
             return linked

@@ -22,7 +22,7 @@ async def relation(delivery: Delivery, desk: Desk) -> None:
     if waiting is None or repository is None or repository.config is None:
         return
     number, database = int(waiting["number"]), desk.work.database
-    async with database.transaction() as connection:
+    async with database.autocommit() as connection:
         if await store.task(connection, repository.id, number) is None:
             return
     github = desk.github(repository)

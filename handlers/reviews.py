@@ -20,7 +20,7 @@ async def review(delivery: Delivery, desk: Desk) -> None:
         return
     told = Review.model_validate(delivery.payload["review"])
     pull = PullRequest.model_validate(delivery.payload["pull_request"])
-    async with desk.work.database.transaction() as connection:
+    async with desk.work.database.autocommit() as connection:
         number = await store.task_of_pull(connection, repository.id, pull.number)
     if number is None or await desk.is_us(repository, told.user):
         return

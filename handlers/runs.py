@@ -25,7 +25,7 @@ async def run(delivery: Delivery, desk: Desk) -> None:
     if named is None:
         return
     number, attempt = named
-    async with desk.work.database.transaction() as connection:
+    async with desk.work.database.autocommit() as connection:
         task = await store.task(connection, repository.id, number)
     if task is None:
         return

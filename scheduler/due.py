@@ -65,7 +65,7 @@ async def _task(work: Work, client: GitHubClient, repository_id: int, number: in
     signals = []
     if kind in (DeadlineKind.QUEUE, DeadlineKind.AUTHOR):
         # It has waited long: what it waits for may be elsewhere, where no delivery tells us of it.
-        async with work.database.transaction() as connection:
+        async with work.database.autocommit() as connection:
             row = await repositories.repository(connection, repository_id)
         if row and row.active and row.config:
             github = client.installation(row.installation_id)

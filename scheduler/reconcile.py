@@ -28,7 +28,7 @@ RECONCILE_EVERY = timedelta(minutes=15)
 async def reconcile(work: Work, github: GitHub, row: RepositoryRow) -> None:
     """Read the repository's configuration, its tasks and their pull requests, and take in what differs."""
     await read_configuration(work, github, row.id, row.full_name)
-    async with work.database.transaction() as connection:
+    async with work.database.autocommit() as connection:
         fresh = await repositories.repository(connection, row.id)
         if fresh is None or fresh.config is None:
             return
@@ -54,7 +54,7 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow) -> None:
 
 
 async def _issue(work: Work, github: GitHub, row: RepositoryRow, issue: Issue) -> None:
-    async with work.database.transaction() as connection:
+    async with work.database.autocommit() as connection:
         before = await store.task(connection, row.id, issue.number)
     author = issue.user
     writer = author is not None and before is None and await gather.can_write(github, row.full_name, author)

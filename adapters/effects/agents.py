@@ -35,7 +35,7 @@ def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
 
 
 async def _is_current(effect: StartAgent | SteerAgent, errand: Errand) -> bool:
-    async with errand.database.transaction() as connection:
+    async with errand.database.autocommit() as connection:
         task = await store.task(connection, errand.repository.id, effect.number)
     leases = (task.lease, task.review) if task else ()
     return any(lease is not None and lease.attempt == effect.attempt for lease in leases)

@@ -33,7 +33,7 @@ async def make_labels(effect: MakeLabels, errand: Errand) -> Sent:
 
 async def add_to_repository(labels: tuple[str, ...], errand: Errand) -> None:
     """Labels that the repository lacks are made with their colour and description, before they are used."""
-    async with errand.database.transaction() as connection:
+    async with errand.database.autocommit() as connection:
         made = await repositories.labels_made(connection, errand.repository.id)
     missing = [label for label in labels if label not in made]
     if not missing:
@@ -54,7 +54,7 @@ async def add_to_repository(labels: tuple[str, ...], errand: Errand) -> None:
 
 async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
     """Draw the card from the task as it is now; one comment per task, edited in place."""
-    async with errand.database.transaction() as connection:
+    async with errand.database.autocommit() as connection:
         task = await store.task(connection, errand.repository.id, effect.number)
     if task is None or errand.repository.config is None:
         return Sent(errand.remote_id, errand.digest)

@@ -109,7 +109,7 @@ class World:
             "SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')),"
             " (SELECT count(*) FROM deadlines WHERE due_at <= :now)"
         )
-        async with self.bot.database.transaction() as connection:
+        async with self.bot.database.autocommit() as connection:
             [(jobs, due)] = await connection.execute(query, {"now": self.bot.work.now()})
         return jobs, due
 
