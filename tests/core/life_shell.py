@@ -18,7 +18,7 @@ from core.signals import (
     IssueSeen,
     Signal,
 )
-from core.task import ChecksState, Flag, Role, Status, Task
+from core.task import ChecksState, Role, Status, Task
 from tests.builders import (
     NOW,
     REPOSITORY,
@@ -112,8 +112,7 @@ class Shell:
 
     def waits(self, task: Task) -> bool:
         """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
-        ready = task.status is Status.READY and not task.waits_for and Flag.PARKED not in task.flags
-        return not task.withdrawn and (ready or wants_reviewer(task, "agent"))
+        return task.in_line or (not task.withdrawn and wants_reviewer(task, "agent"))
 
     def _graph(self) -> dict[int, tuple[int, ...]]:
         return {
