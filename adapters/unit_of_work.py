@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -65,7 +65,12 @@ class UnitOfWork:
     """One repository, locked. Made by `Work.on`; lives as long as its transaction."""
 
     def __init__(
-        self, connection: AsyncConnection, repository: RepositoryRow, now: datetime, since: datetime | None
+        self,
+        connection: AsyncConnection,
+        repository: RepositoryRow,
+        now: datetime,
+        since: datetime | None,
+        card_wait: timedelta,
     ) -> None:
         """`since` is when the news that is being handled reached us."""
         if repository.config is None:
@@ -75,6 +80,7 @@ class UnitOfWork:
         self.policy: RepositoryConfig = repository.config
         self.now = now
         self.since = since
+        self._card_wait = card_wait
         self._to_send: set[int] = set()
         self._neighbours: set[Place] = set()  # tasks of other repositories that have to look again
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
@@ -187,7 +193,8 @@ class UnitOfWork:
         for effect in effects:
             if self.policy.dry_run and not isinstance(effect, _HARMLESS):
                 continue
-            await store.save_effect(self.connection, self.repository.id, number, effect, self.now)
+            wait = self._card_wait if isinstance(effect, UpsertCard) and effect.may_wait else timedelta()
+            await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
             self._to_send.add(number)
 
     async def _tell_others(
@@ -302,11 +309,14 @@ def _asks_for(task: Task | None) -> str | None:
 class Work:
     """Opens units of work."""
 
-    def __init__(self, database: Database, jobs: JobQueue, now: Callable[[], datetime]) -> None:
-        """`now` gives the aware time of our clock."""
+    def __init__(
+        self, database: Database, jobs: JobQueue, now: Callable[[], datetime], card_wait: timedelta = timedelta()
+    ) -> None:
+        """`now` gives the aware time of our clock; `card_wait` is how long an edit of a card may wait for others."""
         self.database = database
         self.jobs = jobs
         self.now = now
+        self._card_wait = card_wait
 
     @asynccontextmanager
     async def on(self, repository_id: int, since: datetime | None = None) -> AsyncIterator[UnitOfWork]:
@@ -318,7 +328,7 @@ class Work:
             row = await repositories.repository(connection, repository_id, lock=True)
             if row is None or not row.active:
                 raise NoConfiguration(f"repository {repository_id}")
-            unit = UnitOfWork(connection, row, self.now(), since)
+            unit = UnitOfWork(connection, row, self.now(), since, self._card_wait)
             yield unit
             await unit.finish(self.jobs)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import aiohttp
 import structlog
@@ -115,7 +116,7 @@ async def assemble(
             on_budget=metrics.on_budget,
         )
         await stack.enter_async_context(client)
-        work = Work(database, jobs, clock.now)
+        work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_seconds))
         identity = _Identities(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))

@@ -110,6 +110,14 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two looks at the deadlines."
     )
+    card_seconds: float = Field(
+        10.0,
+        ge=0,
+        le=600,
+        allow_inf_nan=False,
+        description="Seconds that an edit of a task card may wait, so that several become one. What somebody has to "
+        "act on never waits.",
+    )
 
     @property
     def agent_keys(self) -> dict[str, SecretStr]:

@@ -54,6 +54,7 @@ class UpsertCard:
     state: ClassVar[bool] = True
     lane: ClassVar[Lane] = Lane.CARD
     number: int
+    may_wait: bool = False  # a moment, so that several changes become one edit: nobody has to act on this one
 
     @property
     def key(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
@@ -128,9 +128,17 @@ async def last_events(
 
 
 async def save_effect(
-    connection: AsyncConnection, repository_id: int, number: int, effect: Effect, now: datetime
+    connection: AsyncConnection,
+    repository_id: int,
+    number: int,
+    effect: Effect,
+    now: datetime,
+    wait: timedelta = timedelta(),
 ) -> None:
-    """Put an effect into the outbox. A state effect replaces an earlier one; a once effect stays what it was."""
+    """Put an effect into the outbox. A state effect replaces an earlier one; a once effect stays what it was.
+
+    A state effect that was sent before may `wait` for others that replace it.
+    """
     kind = type(effect).__name__
     payload = effect_to_json(effect)
     statement = insert(t.outbox).values(
@@ -151,7 +159,8 @@ async def save_effect(
                 "state": "waiting",
                 # A send whose fate is unknown makes the next one look first, whatever it is to write.
                 "tries": case((t.outbox.c.state == "done", 0), else_=func.least(t.outbox.c.tries, 1)),
-                "not_before": None,
+                # What waits already goes when it would have gone.
+                "not_before": case((waits, t.outbox.c.not_before), else_=now + wait) if wait else None,
                 "error": None,
                 "created_at": case((waits, t.outbox.c.created_at), else_=now),  # it keeps its place in the line
                 "done_at": None,
@@ -159,7 +168,9 @@ async def save_effect(
         )
     else:
         statement = statement.on_conflict_do_nothing(index_elements=["repository_id", "key"])
-    await connection.execute(statement)
+    row = (await connection.execute(statement.returning(t.outbox.c.id, t.outbox.c.not_before))).first()
+    if row and row.not_before:
+        await set_deadline(connection, repository_id, f"outbox:{row.id}", "send", row.not_before, number)
 
 
 _NEW_DEADLINE = insert(t.deadlines)

@@ -25,7 +25,7 @@ from core.lifecycle import Trigger, move
 from core.measures import Measures
 from core.queue import place_in_queue
 from core.readiness import Surroundings
-from core.task import Flag, Lease, Pull, Role, Task
+from core.task import Flag, Lease, Pull, Role, Status, Task
 from core.texts import card
 
 
@@ -144,6 +144,11 @@ class Draft:
         """Ask for effects."""
         self.effects.extend(effects)
 
+    def _calls_nobody(self) -> bool:
+        """Whether what the card says anew is only how things go."""
+        acting = (Status.PENDING, Status.FAILED)
+        return self.before is not None and self.task.flags == self.before.flags and self.task.status not in acting
+
     def conclude(self, labels_there: Collection[str] | None = None) -> Decision:
         """The finished decision, with what follows from the state by itself.
 
@@ -164,6 +169,6 @@ class Draft:
         if not task.withdrawn and (new or (labels_there is not None and not right(labels_there, task))):
             views.append(SetLabels(task.number, labels_of(task)))
         if self.before is None or card(self.before, self.policy) != card(task, self.policy):
-            views.append(UpsertCard(task.number))
+            views.append(UpsertCard(task.number, may_wait=self._calls_nobody()))
         deadlines = deadlines_of(task, self.policy.timeouts) if not task.withdrawn else ()
         return Decision(task, tuple(self.events), (*views, *self.effects), deadlines, agents=tuple(self.agents))

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.deadlines import DeadlineKind, deadlines_of
-from core.effects import MergePull, PollAgent, StartAgent
+from core.effects import MergePull, PollAgent, StartAgent, UpsertCard
 from core.events import EventType
 from core.measures import lines
 from core.task import ChecksState, Flag, Role, Status
@@ -104,6 +104,15 @@ class TestHeldBack:
         assert "Paused by alice: until Monday. `/resume` lifts it." in story.said()
         story.says("/resume")
         assert len(story.wanted(MergePull)) == 1
+
+
+class TestTheCard:
+    def test_only_what_nobody_has_to_act_on_may_wait_for_another_edit(self) -> None:
+        story = Story()
+        assert [card.may_wait for card in (story.ready().wanted(UpsertCard))] == [False], "the first"
+        assert [card.may_wait for card in story.assigned().wanted(UpsertCard)] == [True]
+        story.says("/block why")
+        assert [card.may_wait for card in story.wanted(UpsertCard)] == [False]
 
 
 class TestRefusals:

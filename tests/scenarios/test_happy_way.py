@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.agents import WritesFiles
+from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered, handed_in, merged, started
@@ -95,3 +95,27 @@ async def test_without_auto_merge_a_person_presses_the_button(world: World) -> N
     await world.settle()
     assert world.written() == ["#1 labels status:done", "#1 card edited"]
     assert issue.state == "closed"
+
+
+async def test_edits_of_the_card_wait_a_moment_for_each_other(world: World) -> None:
+    await world.stop()
+    world.env |= {"CARD_SECONDS": "10"}
+    await world.start()
+    world.agent("codex", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert [line for line in world.written() if "card" in line] == ["#1 card"], "the first is there at once"
+
+    await world.says(issue, "/progress the half of it")
+    await world.later(seconds=8)
+    await world.says(issue, "/progress almost all of it")
+    assert "card" not in " ".join(world.written())
+    await world.later(seconds=2)
+    assert world.written() == ["#1 card edited"]
+    assert "almost all of it" in world.card(issue)
+
+    await world.says(issue, "/progress nothing works")
+    await world.says(issue, "/escalate nobody can reach the server")
+    assert "nobody can reach the server" in world.card(issue), "what somebody has to act on never waits"
+    world.written()
+    await world.later(seconds=10)
+    assert world.written() == []
