@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sandbox.git_command import GitError, git_process, run_git
+from sandbox.git_command import GitError, git_answer, git_process, run_git
 from sandbox.git_diff import FileChange, parse_changes
 from sandbox.git_objects import (
     COMMIT_FIELDS,
@@ -35,6 +35,7 @@ class GitRepository:
     default_branch: str = "main"
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _known: dict[str, Commit] = field(default_factory=dict, repr=False)
+    _here: set[str] = field(default_factory=set, repr=False)  # full SHAs of commits; none ever goes
 
     # Setting the stage and looking on: these answer at once.
 
@@ -148,12 +149,17 @@ class GitRepository:
             found = self.ref(name)
             if found is not None:
                 return found
+        if revision in self._here:
+            return revision
         status, out = await git_process(
             ["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"],
             directory=self.path,
             allowed=(0, 1, 128),
         )
-        return out.decode().strip() if status == 0 else None
+        if status != 0:
+            return None
+        self._here.add(sha := out.decode().strip())
+        return sha
 
     async def refs(self, prefix: str = "refs/") -> dict[str, str]:
         """Every ref under a prefix with the object it names."""
@@ -163,7 +169,8 @@ class GitRepository:
 
     async def blob(self, rev: str, path: str) -> bytes | None:
         """The bytes of a file at a revision, or None when there is no such file."""
-        status, out = await git_process(["cat-file", "blob", f"{rev}:{path}"], directory=self.path, allowed=(0, 128))
+        question = ["cat-file", "blob", f"{rev}:{path}"]
+        status, out = await git_answer(question, [rev], directory=self.path, allowed=(0, 128))
         return out if status == 0 else None
 
     async def tree(
@@ -172,7 +179,8 @@ class GitRepository:
         """The entries of a tree: (mode, type, sha, size in bytes or None, path)."""
         where = f"{rev}:{path}" if path else rev
         flags = ["-r", "-t"] if recursive else []
-        status, out = await git_process(["ls-tree", "-z", "-l", *flags, where], directory=self.path, allowed=(0, 128))
+        question = ["ls-tree", "-z", "-l", *flags, where]
+        status, out = await git_answer(question, [rev], directory=self.path, allowed=(0, 128))
         if status != 0:
             return []
         entries = []
@@ -186,8 +194,10 @@ class GitRepository:
     async def commits(self, *revisions: str, limit: int | None = None, paths: Sequence[str] = ()) -> list[Commit]:
         """Commits of a range as `git log` orders them, newest first."""
         flags = [] if limit is None else [f"--max-count={limit}"]
-        out = await self.git("log", "-z", f"--format={COMMIT_FIELDS}", *flags, *revisions, "--", *paths)
-        return [parse_commit(record) for record in out.split("\0") if record]
+        question = ["log", "-z", f"--format={COMMIT_FIELDS}", *flags, *revisions, "--", *paths]
+        ends = [end for revision in revisions for end in revision.lstrip("^").split("..")]
+        _, out = await git_answer(question, ends, directory=self.path)
+        return [parse_commit(record) for record in out.decode(errors="replace").split("\0") if record]
 
     async def commit(self, sha: str) -> Commit:
         """One commit by its full SHA. Raises GitError when there is none."""
@@ -197,26 +207,29 @@ class GitRepository:
 
     async def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor of two commits, or None for unrelated histories."""
-        return (await self.git("merge-base", one, other, allowed=(0, 1))) or None
+        _, out = await git_answer(["merge-base", one, other], [one, other], directory=self.path, allowed=(0, 1))
+        return out.decode().strip() or None
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether a commit is contained in another's history."""
-        status, _ = await git_process(
-            ["merge-base", "--is-ancestor", ancestor, descendant], directory=self.path, allowed=(0, 1, 128)
-        )
+        question = ["merge-base", "--is-ancestor", ancestor, descendant]
+        status, _ = await git_answer(question, [ancestor, descendant], directory=self.path, allowed=(0, 1, 128))
         return status == 0
 
     async def count(self, exclude: str, include: str) -> int:
         """How many commits `include` has that `exclude` has not."""
-        return int(await self.git("rev-list", "--count", f"{exclude}..{include}"))
+        question = ["rev-list", "--count", f"{exclude}..{include}"]
+        return int((await git_answer(question, [exclude, include], directory=self.path))[1])
 
     async def changes(self, old: str, new: str, *, patches: bool = True) -> list[FileChange]:
         """The files that differ between two trees or commits, with renames found, statistics and patches."""
-        _, listing = await git_process(
-            ["diff", "-M", "-z", "--raw", "--no-abbrev", "--numstat", old, new], directory=self.path
-        )
-        text = await self.git("diff", "-M", "--no-color", "--no-ext-diff", old, new) if patches and listing else ""
-        return parse_changes(listing.decode(errors="replace"), text)
+        question = ["diff", "-M", "-z", "--raw", "--no-abbrev", "--numstat", old, new]
+        _, listing = await git_answer(question, [old, new], directory=self.path)
+        text = b""
+        if patches and listing:
+            question = ["diff", "-M", "--no-color", "--no-ext-diff", old, new]
+            _, text = await git_answer(question, [old, new], directory=self.path)
+        return parse_changes(listing.decode(errors="replace"), text.decode(errors="replace").removesuffix("\n"))
 
     async def write_commit(
         self,

@@ -2,9 +2,16 @@
 
 import asyncio
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from cachetools import LRUCache
+
+FULL_SHA = re.compile(r"[0-9a-f]{40}")
+LARGEST_ANSWER = 1024 * 1024  # bytes of an answer that is worth remembering
+_ANSWERS: LRUCache[tuple[str, ...], bytes] = LRUCache(32 * LARGEST_ANSWER, getsizeof=len)
 
 
 class GitError(Exception):
@@ -96,3 +103,22 @@ async def git_process(
     if status not in allowed:
         raise GitError(arguments, status, stderr.decode(errors="replace"))
     return status, stdout
+
+
+async def git_answer(
+    arguments: Sequence[str], revisions: Sequence[str], *, directory: Path, allowed: Sequence[int] = (0,)
+) -> tuple[int, bytes]:
+    """As `git_process`, for a question about `revisions` that leaves the repository as it is.
+
+    Where all of them are full SHAs the answer can never be another one, whichever repository is asked, because a name
+    says what it names; so git is asked once. A server whose history is looked at from all sides starts half the
+    processes.
+    """
+    lasting = all(FULL_SHA.fullmatch(revision) for revision in revisions)
+    key = tuple(arguments)
+    if lasting and (known := _ANSWERS.get(key)) is not None:
+        return 0, known
+    status, out = await git_process(arguments, directory=directory, allowed=allowed)
+    if lasting and status == 0 and len(out) <= LARGEST_ANSWER:
+        _ANSWERS[key] = out
+    return status, out
