@@ -22,7 +22,6 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
     if policy is None:
         return []
     holding = await store.holdings(connection, repository.id)
-    assigned = await store.assigned_counts(connection, repository.id)
     records = await kept.records(connection, repository.id)
     circuits = await kept.circuits(connection)
     merit: dict[str, float] = {}
@@ -30,8 +29,9 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
         merit = merits(await measures.of_agents(connection, repository.id, now))
     found = []
     for name, spec in policy.agents.items():
+        record = records.get(name, AgentRecord())
         is_now = condition(
-            records.get(name, AgentRecord()),
+            record,
             now,
             policy.timeouts,
             holding=holding.get(name, 0),
@@ -47,7 +47,7 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
                 max_tasks=spec.max_tasks,
                 roles=frozenset(spec.roles),
                 holding=holding.get(name, 0),
-                assigned=assigned.get(name, 0),
+                assigned=record.assigned,
                 unavailable=repository.team.unavailable(name) or (None if is_now.takes_work else is_now.reason),
                 condition=is_now,
                 merit=merit.get(name, UNKNOWN),

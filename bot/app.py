@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -84,9 +84,12 @@ class _Identities:
 
 @asynccontextmanager
 async def assemble(
-    settings: Settings, clock: Clock | None = None, retry: RetryPolicy = DEFAULT_RETRY
+    settings: Settings,
+    clock: Clock | None = None,
+    retry: RetryPolicy = DEFAULT_RETRY,
+    connect: Callable[[str, int], Database] = Database,
 ) -> AsyncIterator[Bot]:
-    """A bot with its database up to date, ready to be served and run.
+    """A bot with its database up to date, ready to be served and run. `connect` makes a database of URL and pool size.
 
     Raises `DatabaseError`, `DataDirectoryError`, `ConfigError` or `RuntimeError` (git) with a line that says what is
     wrong: nothing is half started.
@@ -98,7 +101,7 @@ async def assemble(
     await check_git_version(git)
     async with AsyncExitStack() as stack:
         url = await _database_url(settings, stack)
-        database = Database(url, pool_size=settings.workers + 2)
+        database = connect(url, settings.workers + 2)
         stack.push_async_callback(database.close)
         await database.migrate()
         log.info("database_ready", database=describe_url(url), embedded=settings.database_url is None)

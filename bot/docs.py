@@ -16,6 +16,7 @@ import tokenize
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -222,6 +223,7 @@ def _remarks(kinds: type[Enum]) -> dict[str, str]:
     return {str(ast.literal_eval(value)): beside.get(line, "") for line, value in named}
 
 
+@cache
 def _writers() -> dict[str, list[str]]:
     """Which files mention a type of the audit trail in order to write it, by the type's name in the code."""
     found: dict[str, list[str]] = defaultdict(list)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -210,6 +211,7 @@ class RepositoryConfig(Section):
     dry_run: bool = Field(False, description="Only say in the card and the digest what would be done.")
 
 
+@lru_cache(maxsize=256)
 def parse_repository_config(text: str, path: str = CONFIG_PATH) -> RepositoryConfig:
     """Read and check a repository's configuration; `path` is named in the messages.
 

@@ -63,6 +63,7 @@ class AgentRecord:
     failures: int = 0  # since it last handed work in
     cooling_until: datetime | None = None
     cooling_reason: str = ""
+    assigned: int = 0  # how often it was ever given a task
 
     @property
     def in_error(self) -> bool:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import bindparam, delete, select, tuple_
 
 from adapters.database import tables as t
 from adapters.database.queue import DELIVERY, DUE, SEND, issue_lock, send_lock
 from adapters.unit_of_work import Work
 
 BATCH = 200  # rows of one transaction; the next batch follows at once
+
+
+_KEY = (t.deadlines.c.repository_id, t.deadlines.c.subject, t.deadlines.c.kind)
+_DUE = (
+    select(*_KEY)
+    .where(t.deadlines.c.due_at <= bindparam("now"))
+    .order_by(t.deadlines.c.due_at)
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+)
+_TAKE_DUE = delete(t.deadlines).where(tuple_(*_KEY).in_(_DUE)).returning(t.deadlines)
 
 
 async def sweep(work: Work) -> int:
@@ -24,17 +35,8 @@ async def sweep(work: Work) -> int:
 
 
 async def _take(work: Work) -> int:
-    key = tuple_(t.deadlines.c.repository_id, t.deadlines.c.subject, t.deadlines.c.kind)
-    due = (
-        select(t.deadlines.c.repository_id, t.deadlines.c.subject, t.deadlines.c.kind)
-        .where(t.deadlines.c.due_at <= work.now())
-        .order_by(t.deadlines.c.due_at)
-        .limit(BATCH)
-        .with_for_update(skip_locked=True)
-    )
     async with work.database.transaction() as connection:
-        rows = (await connection.execute(delete(t.deadlines).where(key.in_(due)).returning(t.deadlines))).mappings()
-        taken = rows.all()
+        taken = (await connection.execute(_TAKE_DUE, {"now": work.now()})).mappings().all()
         for row in taken:
             repository_id, subject, kind = row["repository_id"], row["subject"], row["kind"]
             what, _, which = subject.partition(":")

@@ -85,17 +85,31 @@ def common_database(postgres: str, template: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+# Only tables that have anything in them, because each costs a millisecond.
+EMPTY = """
+DO $$
+DECLARE
+    name text;
+    filled boolean;
+    names text[] := '{}';
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', name) INTO filled;
+        IF filled THEN names := names || format('%I', name); END IF;
+    END LOOP;
+    IF cardinality(names) > 0 THEN
+        EXECUTE 'TRUNCATE ' || array_to_string(names, ', ') || ' RESTART IDENTITY CASCADE';
+    END IF;
+END $$
+"""
+
+
 @pytest.fixture
 def database_url(common_database: str) -> Iterator[str]:
     """The URL of a database with all tables and nothing in them. Emptying one takes a tenth of making one."""
     yield common_database
     with psycopg.connect(common_database, autocommit=True) as connection:
-        names = connection.execute(
-            "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables"
-            " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-        ).fetchone()
-        assert names
-        connection.execute(f"TRUNCATE {names[0]} RESTART IDENTITY CASCADE")
+        connection.execute(EMPTY)
 
 
 @pytest.fixture(autouse=True, scope="session")

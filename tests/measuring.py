@@ -1,8 +1,9 @@
 """What coverage looks at, a pytest plugin: our own code, while a single piece of it is tried.
 
-Being followed makes everything three times as slow, also the code of libraries, and 2,500 tests have to be waited for.
-So the libraries are imported before coverage begins (this module is loaded first of all, see `addopts`), and it pauses
-while tests are collected, in whole stories, and in property tests. What the report says is less than what is covered.
+Being followed makes everything twice as slow, also the code of libraries, and 2,500 tests have to be waited for. So the
+libraries are imported before coverage begins (this module is loaded first of all, see `addopts`), and it pauses while
+tests are collected, in whole stories, in property tests, and where texts are looked at rather than code. What the
+report says is less than what is covered.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ LIBRARIES = (
     "yaml",
 )
 STORIES = ("demo", "process", "scenarios")  # the folders of whole stories, the longest first
+TEXTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by themselves, the look of the code
 
 for library in LIBRARIES:
     importlib.import_module(library)
@@ -70,17 +72,22 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Stories and property tests are not measured."""
-    if rank(item) < len(STORIES) or item.get_closest_marker("hypothesis"):
+    """Where something whole is tried, nothing is measured."""
+    if folder(item) in (*STORIES, *TEXTS) or item.get_closest_marker("hypothesis"):
         with _not_measured():
             return (yield)
     return (yield)
 
 
+def folder(item: pytest.Item) -> str:
+    """The folder of `tests` that a test stands in, or its file there."""
+    return item.path.relative_to(item.config.rootpath).parts[1]
+
+
 def rank(item: pytest.Item) -> int:
     """Stories by their folder, the longest first; everything else after them."""
-    folder = item.path.relative_to(item.config.rootpath).parts[1]
-    return STORIES.index(folder) if folder in STORIES else len(STORIES)
+    where = folder(item)
+    return STORIES.index(where) if where in STORIES else len(STORIES)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,9 +22,18 @@ def agent_subject(name: str) -> str:
     return f"agent:{name}"
 
 
+# Read with nearly every signal, so they are built only once.
+_OF_REPOSITORY = select(t.agents).where(t.agents.c.repository_id == bindparam("repository"))
+_IN_ERROR = select(t.agents.c.name).where(
+    t.agents.c.repository_id == bindparam("repository"),
+    t.agents.c.failed_at.is_not(None),
+    or_(t.agents.c.seen_at.is_(None), t.agents.c.seen_at <= t.agents.c.failed_at),
+)
+_CIRCUITS = select(t.circuits)
+
+
 async def records(connection: AsyncConnection, repository_id: int) -> dict[str, AgentRecord]:
     """What is kept of each agent of a repository, by name."""
-    query = select(t.agents).where(t.agents.c.repository_id == repository_id)
     return {
         row["name"]: AgentRecord(
             seen_at=row["seen_at"],
@@ -33,19 +42,15 @@ async def records(connection: AsyncConnection, repository_id: int) -> dict[str, 
             failures=row["failures"],
             cooling_until=row["cooling_until"],
             cooling_reason=row["cooling_reason"] or "",
+            assigned=row["assigned"],
         )
-        for row in (await connection.execute(query)).mappings()
+        for row in (await connection.execute(_OF_REPOSITORY, {"repository": repository_id})).mappings()
     }
 
 
 async def in_error(connection: AsyncConnection, repository_id: int) -> frozenset[str]:
     """The agents that failed and have shown no life since."""
-    query = select(t.agents.c.name).where(
-        t.agents.c.repository_id == repository_id,
-        t.agents.c.failed_at.is_not(None),
-        or_(t.agents.c.seen_at.is_(None), t.agents.c.seen_at <= t.agents.c.failed_at),
-    )
-    return frozenset((await connection.execute(query)).scalars())
+    return frozenset((await connection.execute(_IN_ERROR, {"repository": repository_id})).scalars())
 
 
 async def note(connection: AsyncConnection, repository_id: int, news: AgentNews) -> None:
@@ -80,7 +85,7 @@ async def circuits(connection: AsyncConnection) -> dict[str, Circuit]:
     """The circuits that are not as good as new, by name."""
     return {
         row["name"]: Circuit(**{**row, "reason": row["reason"] or ""})
-        for row in (await connection.execute(select(t.circuits))).mappings()
+        for row in (await connection.execute(_CIRCUITS)).mappings()
     }
 
 

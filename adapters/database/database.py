@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
@@ -123,17 +124,26 @@ def migration_config() -> Config:
     return config
 
 
+@cache
+def revisions() -> tuple[str, ...]:
+    """The revisions of the tables that this program knows, the newest first."""
+    scripts = ScriptDirectory.from_config(migration_config())
+    return tuple(script.revision for script in scripts.walk_revisions())
+
+
 def _upgrade(connection: Connection) -> None:
-    config = migration_config()
-    config.attributes["connection"] = connection
     from alembic.runtime.migration import MigrationContext
 
     current = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
+    newest, *before = revisions()
+    if current == newest:
+        return
+    if current is not None and current not in before:
         raise DatabaseError(
             f"the tables are at revision {current}, which this program does not know: it is older than they are"
         )
+    config = migration_config()
+    config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,24 +30,24 @@ class StoredDelivery:
     handled: bool = False
 
 
+_ONE = select(t.deliveries).where(t.deliveries.c.guid == bindparam("which"))
+_KEEP = insert(t.deliveries).on_conflict_do_nothing().returning(t.deliveries.c.guid)
+_MARK = update(t.deliveries).where(t.deliveries.c.guid == bindparam("which"))
+
+
 async def store_delivery(database: Database, jobs: JobQueue, delivery: StoredDelivery, lock: str) -> bool:
     """Keep a delivery and ask for its job, in one transaction; False when its GUID is here already."""
     async with database.transaction() as connection:
-        statement = (
-            insert(t.deliveries)
-            .values(
-                guid=delivery.guid,
-                event=delivery.event,
-                action=delivery.action,
-                repository_id=delivery.repository_id,
-                installation_id=delivery.installation_id,
-                payload=delivery.payload,
-                received_at=delivery.received_at,
-            )
-            .on_conflict_do_nothing()
-            .returning(t.deliveries.c.guid)
-        )
-        if (await connection.execute(statement)).scalar_one_or_none() is None:
+        values = {
+            "guid": delivery.guid,
+            "event": delivery.event,
+            "action": delivery.action,
+            "repository_id": delivery.repository_id,
+            "installation_id": delivery.installation_id,
+            "payload": delivery.payload,
+            "received_at": delivery.received_at,
+        }
+        if (await connection.execute(_KEEP, values)).scalar_one_or_none() is None:
             return False
         await jobs.defer(connection, DELIVERY, lock, guid=delivery.guid)
     return True
@@ -55,7 +55,7 @@ async def store_delivery(database: Database, jobs: JobQueue, delivery: StoredDel
 
 async def load_delivery(connection: AsyncConnection, guid: str) -> StoredDelivery | None:
     """The delivery with this GUID."""
-    row = (await connection.execute(select(t.deliveries).where(t.deliveries.c.guid == guid))).mappings().first()
+    row = (await connection.execute(_ONE, {"which": guid})).mappings().first()
     if row is None:
         return None
     return StoredDelivery(
@@ -73,4 +73,4 @@ async def load_delivery(connection: AsyncConnection, guid: str) -> StoredDeliver
 
 async def mark_delivery(connection: AsyncConnection, guid: str, **values: Any) -> None:
     """Note what became of a delivery (`handled_at`, `tries`, `error`)."""
-    await connection.execute(update(t.deliveries).where(t.deliveries.c.guid == guid).values(**values))
+    await connection.execute(_MARK, {"which": guid, **values})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete, func, or_, select
+from sqlalchemy import bindparam, case, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,10 +30,15 @@ async def outdated_cards(connection: AsyncConnection, repository_id: int) -> lis
     return list(rows.scalars())
 
 
+_TASK = select(t.tasks.c.state).where(
+    t.tasks.c.repository_id == bindparam("repository"), t.tasks.c.number == bindparam("issue")
+)
+
+
 async def task(connection: AsyncConnection, repository_id: int, number: int) -> Task | None:
     """The task of this issue, if it is one."""
-    query = select(t.tasks.c.state).where(t.tasks.c.repository_id == repository_id, t.tasks.c.number == number)
-    state = (await connection.execute(query)).scalar_one_or_none()
+    which = {"repository": repository_id, "issue": number}
+    state = (await connection.execute(_TASK, which)).scalar_one_or_none()
     return task_from_json(state) if state is not None else None
 
 
@@ -220,27 +225,20 @@ async def set_deadline(
     )
 
 
+_WORKING = t.tasks.c.status == Status.IN_PROGRESS.value
+_REVIEWING = t.tasks.c.status == Status.REVIEW.value
+_AT_WORK = case((_WORKING, t.tasks.c.agent), else_=t.tasks.c.state["review"]["agent"].as_string()).label("agent")
+_HOLDERS = (
+    select(_AT_WORK)
+    .where(t.tasks.c.repository_id == bindparam("repository"), or_(_WORKING, _REVIEWING), _AT_WORK.element.is_not(None))
+    .subquery()
+)
+_HOLDINGS = select(_HOLDERS.c.agent, func.count()).group_by(_HOLDERS.c.agent)
+
+
 async def holdings(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
     """How many tasks each agent is at work on, reviews among them."""
-    reviewer = t.tasks.c.state["review"]["agent"].as_string()
-    working = t.tasks.c.status == Status.IN_PROGRESS.value
-    reviewing = t.tasks.c.status == Status.REVIEW.value
-    agent = case((working, t.tasks.c.agent), else_=reviewer)
-    at_work = (
-        select(agent.label("agent"))
-        .where(t.tasks.c.repository_id == repository_id, or_(working, reviewing), agent.is_not(None))
-        .subquery()
-    )
-    rows = await connection.execute(select(at_work.c.agent, func.count()).group_by(at_work.c.agent))
-    return dict(rows.all())
-
-
-async def assigned_counts(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
-    """How often each agent was ever given a task."""
-    rows = await connection.execute(
-        select(t.agents.c.name, t.agents.c.assigned).where(t.agents.c.repository_id == repository_id)
-    )
-    return dict(rows.all())
+    return dict((await connection.execute(_HOLDINGS, {"repository": repository_id})).all())
 
 
 async def count_assignment(connection: AsyncConnection, repository_id: int, agent: str) -> None:

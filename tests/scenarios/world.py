@@ -22,6 +22,7 @@ from sqlalchemy import select, text
 
 from adapters.database import store
 from adapters.database import tables as t
+from adapters.database.database import Database
 from adapters.github.exchange import RetryPolicy
 from bot.app import Bot, assemble, listening
 from bot.jobs import work_off
@@ -56,6 +57,19 @@ SECRET = "a-webhook-secret"
 def contract() -> Contract:
     """GitHub's own description, read once."""
     return Contract.load(DATA)
+
+
+@cache
+def database(url: str, pool_size: int) -> Database:
+    """The database of one story after the other: closed by each, and what it has learnt of its statements stays."""
+    return Database(url, pool_size)
+
+
+@cache
+def manifest() -> dict[str, Any]:
+    """What the App asks for, read once."""
+    told: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text())
+    return told
 
 
 @dataclass
@@ -239,7 +253,7 @@ class World:
         """Start a bot on the story's database."""
         stack = AsyncExitStack()
         settings = load_settings(self.env, env_file=None)
-        bot = await stack.enter_async_context(assemble(settings, BotClock(self.clock), NO_WAIT))
+        bot = await stack.enter_async_context(assemble(settings, BotClock(self.clock), NO_WAIT, database))
         address = await stack.enter_async_context(listening(bot))
         self.app.webhook_url = f"{address}/webhook"
         self._bots.append((bot, stack))
@@ -266,13 +280,13 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
             # The bot was here before, and making labels is a story of its own.
             for label in map(describe, labels_for(parse_repository_config(text, CONFIG_PATH))):
                 add_label(hub, shop, label.name, label.colour, label.description)
-        manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text())
+        asked = manifest()
         app = hub.app(
             "mcp-orchestrator",
             webhook_url="http://127.0.0.1:9/webhook",
             secret=SECRET,
-            permissions=manifest["default_permissions"],
-            events=manifest["default_events"],
+            permissions=asked["default_permissions"],
+            events=asked["default_events"],
         )
         env = {
             "GITHUB_APP_ID": str(app.id),
