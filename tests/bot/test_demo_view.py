@@ -14,7 +14,7 @@ from bot.demo.view import View
 from bot.demo.watch import Snapshot
 from bot.demo.words import Happening, note
 from core.task import ChecksState, Status
-from tests.demo.demo_pieces import lease, pull, snapshot, task
+from tests.bot.demo_pieces import lease, pull, snapshot, task
 
 MOMENT = snapshot(
     task(1, "Add voucher codes", Status.DONE, pull=pull(9, merged=True)),
