@@ -5,10 +5,16 @@ A job means "do this now". Every wait is a row in `deadlines`, under our own clo
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import procrastinate
+import psycopg
+import psycopg_pool
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.database.database import IDLE_SECONDS
 
 DELIVERY = "delivery"  # handle one delivery
 DUE = "due"  # handle one deadline that has come due
@@ -18,12 +24,28 @@ SEND = "send"  # send what waits in the outbox for one task
 PRIORITIES = {DELIVERY: 2, DUE: 1, SEND: 0}
 
 
+class _Pool(psycopg_pool.AsyncConnectionPool):
+    """The queue's connections. Only one that lay idle is asked whether it lives (see `database.IDLE_SECONDS`)."""
+
+    def __init__(self, *, check: object, **more: Any) -> None:
+        """`check` would ask before each use."""
+        self._at_rest: WeakKeyDictionary[psycopg.AsyncConnection, float] = WeakKeyDictionary()
+        super().__init__(check=self._wake, reset=self._rest, **more)
+
+    async def _rest(self, connection: psycopg.AsyncConnection) -> None:
+        self._at_rest[connection] = monotonic()
+
+    async def _wake(self, connection: psycopg.AsyncConnection) -> None:
+        if monotonic() - self._at_rest.get(connection, 0) >= IDLE_SECONDS:
+            await self.check_connection(connection)
+
+
 class JobQueue:
     """Puts jobs into the queue; `bot.jobs` runs them."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         """`url` is the database's; nothing is connected before `open`."""
-        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=2, max_size=pool_size)
+        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=2, max_size=pool_size, pool_factory=_Pool)
         self.app = procrastinate.App(connector=connector)
 
     async def defer(self, connection: AsyncConnection, job: str, lock: str, **arguments: Any) -> None:

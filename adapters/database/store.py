@@ -189,13 +189,14 @@ async def replace_deadlines(
     connection: AsyncConnection, repository_id: int, subject: str, deadlines: Sequence[Deadline]
 ) -> None:
     """The deadlines of a subject are exactly these."""
-    await connection.execute(
-        delete(t.deadlines).where(
-            t.deadlines.c.repository_id == repository_id,
-            t.deadlines.c.subject == subject,
-            t.deadlines.c.kind.not_in([d.kind.value for d in deadlines]),
-        )
+    others = delete(t.deadlines).where(
+        t.deadlines.c.repository_id == repository_id,
+        t.deadlines.c.subject == subject,
+        t.deadlines.c.kind.not_in([d.kind.value for d in deadlines]),
     )
+    if not deadlines:
+        await connection.execute(others)
+        return
     rows = [
         {
             "repository_id": repository_id,
@@ -206,8 +207,7 @@ async def replace_deadlines(
         }
         for deadline in deadlines
     ]
-    if rows:
-        await connection.execute(_SET_DEADLINE.values(rows))
+    await connection.execute(_SET_DEADLINE.values(rows).add_cte(others.cte("others")))
 
 
 async def set_deadline(

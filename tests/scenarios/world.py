@@ -51,6 +51,10 @@ DATA = Path(__file__).parents[1] / "data" / "github"
 ROOT = Path(__file__).parents[2]
 NO_WAIT = RetryPolicy(wait_initial=0, wait_max=0, wait_jitter=0)
 SECRET = "a-webhook-secret"
+OPEN = text(
+    "SELECT count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'doing'),"
+    " (SELECT count(*) FROM deadlines WHERE due_at <= :now) FROM procrastinate_jobs"
+)
 
 
 @cache
@@ -108,24 +112,22 @@ class World:
         """Let everything happen that happens without the clock going on."""
         for _ in range(200):
             await self.hub.settled()
-            await sweep(self.bot.work)
-            await revive(self.bot.jobs)
-            jobs, due = await self._open()
-            if jobs:
+            waiting, begun, due = await self._open()
+            if due:
+                await sweep(self.bot.work)
+            elif begun and not waiting:
+                await revive(self.bot.jobs)  # whoever began them is dead
+            elif waiting:
                 await work_off(self.bot.jobs, self.workers)
-            elif self.hub.idle and not due:
+            elif self.hub.idle:
                 return
         raise AssertionError("the world does not come to rest")
 
-    async def _open(self) -> tuple[int, int]:
-        """How many jobs are to be done, and how many deadlines are due."""
-        query = text(
-            "SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')),"
-            " (SELECT count(*) FROM deadlines WHERE due_at <= :now)"
-        )
+    async def _open(self) -> tuple[int, int, int]:
+        """How many jobs wait, how many were begun, and how many deadlines are due."""
         async with self.bot.database.autocommit() as connection:
-            [(jobs, due)] = await connection.execute(query, {"now": self.bot.work.now()})
-        return jobs, due
+            [counts] = await connection.execute(OPEN, {"now": self.bot.work.now()})
+        return counts[0], counts[1], counts[2]
 
     async def later(self, **duration: float) -> None:
         """Turn the clock (`minutes=3`, and a moment), and let what is due happen."""
