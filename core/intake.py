@@ -102,13 +102,6 @@ def parse(body: str | None) -> Intake:
     )
 
 
-def tick_count(body: str | None) -> tuple[int, int]:
-    """How many of the acceptance criteria are ticked, and how many there are."""
-    fields, _ = _fields(clean(body or ""))
-    criteria = _criteria(fields["criteria"], "Acceptance criteria", [])
-    return sum(criterion.ticked for criterion in criteria), len(criteria)
-
-
 def field_of(heading: str) -> str | None:
     """The field that stands under this heading; None when it is none of ours."""
     return _FIELD_OF.get(re.sub(r"^\d+ ", "", _folded(heading)))

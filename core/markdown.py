@@ -108,11 +108,6 @@ def sections(text: str) -> tuple[Section, ...]:
     )
 
 
-def list_items(text: str) -> tuple[ListItem, ...]:
-    """All list items of a document outside quotes, in order; an item without text is left out."""
-    return tuple(item for _, item in _items(parse(text)))
-
-
 def _items(tokens: Iterable[Token]) -> Iterator[tuple[int, ListItem]]:
     depth = -1
     fresh = False  # inside an item whose own first line has not come yet

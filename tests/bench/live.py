@@ -205,9 +205,10 @@ async def failover(tasks: int = 8, hard: int = 8) -> Figure:
     return Figure("failover_seconds_max", max(took), "s", 5, 10, how)
 
 
-async def one_change(queued: int = 1_000, runs: int = 15) -> Figure:
+async def one_change(queued: int = 10_000, runs: int = 15) -> Figure:
     """Through the database: the change of one waiting task against a pass over all that wait."""
-    async with running({"codex": {"capabilities": ["python"], "max_tasks": 1}}) as place:
+    codex = {"codex": {"capabilities": ["python"], "max_tasks": 1}}
+    async with running(codex, limits={"max_queue_depth": 2 * queued}) as place:
         place.hub.agents["codex"] = ScriptedAgent(script := Begins())
         await place.files("one that keeps the agent busy", needs="python")
         await _until(1, script.began)
