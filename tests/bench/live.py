@@ -35,7 +35,7 @@ from tests.builders import ALICE, NOW, Story, agent
 from tests.scenarios.shop import CONFIG_PATH, FILES, body
 
 ROOT = Path(__file__).parents[2]
-LIMITS = Limits(points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
+LIMITS = Limits(requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
 PATIENCE = 120.0  # seconds until something that should happen counts as not happening
 
 

@@ -72,32 +72,21 @@ async def test_an_ordinary_issue_that_is_reopened_holds_the_task_again(world: Wo
     assert "blocked" in task.label_names
 
 
-async def test_p0_goes_before_p1_goes_before_p2(world: World) -> None:
-    """The only agent for documents has one task in hand; three more come in, the most urgent last."""
+async def test_the_most_urgent_goes_first_and_among_equals_what_unblocks_most(world: World) -> None:
+    """The only agent for documents has one task in hand; four more come in, the most urgent last."""
     claude = world.agent("claude", Stalls())
     busy = await world.files("Long work", body("Work long.", needs="docs"))
-    for number, priority in ((2, "P2"), (3, "P1"), (4, "P0")):
-        await world.files(f"Page {number}", body(f"Write page {number}.", needs="docs", priority=priority))
+    await world.files("Lone page", body("Write a lone page.", needs="docs"))
+    await world.files("Foundation", body("Write the foundation.", needs="docs"))
+    house = await world.files("House", body("Write the house.", needs="docs", depends_on="#3"))
+    await world.files("Urgent page", body("Write it now.", needs="docs", priority="P0"))
     assert [work.task for work in claude.works] == [1]
 
     claude.script = _writes("page")
     await world.alice.closes(busy, reason="not_planned")
     await world.settle()
-    assert [work.task for work in claude.works] == [1, 4, 3, 2]
-    assert world.status(world.shop.issue(2)) == "done"
-    world.written()
-
-
-async def test_within_a_class_the_task_that_unblocks_most_goes_first(world: World) -> None:
-    claude = world.agent("claude", Stalls())
-    busy = await world.files("Long work", body("Work long.", needs="docs"))
-    await world.files("Lone page", body("Write a lone page.", needs="docs"))
-    await world.files("Foundation", body("Write the foundation.", needs="docs"))
-    await world.files("House", body("Write the house.", needs="docs", depends_on="#3"))
-    claude.script = _writes("page")
-    await world.alice.closes(busy, reason="not_planned")
-    await world.settle()
-    assert [work.task for work in claude.works] == [1, 3, 2, 4]
+    assert [work.task for work in claude.works] == [1, 5, 3, 2, 4]
+    assert world.status(house) == "done"
     world.written()
 
 
