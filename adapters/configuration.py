@@ -50,7 +50,7 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         raise
     templates: tuple[TemplateFile, ...] | None = None
     if text is not None:  # where there is no configuration we only observe, and nobody can ask for one
-        async with work.database.transaction() as connection:
+        async with work.database.autocommit() as connection:
             known = await repositories.template_files(connection, repository_id)
         templates = await read_templates(github, full_name, known)
     now = work.now()

@@ -66,7 +66,7 @@ class Probes:
 
     async def _ask(self, repository: RepositoryRow, agents: Mapping[str, Agent]) -> None:
         identity = await self.identity(repository.installation_id)
-        async with self.database.transaction() as connection:
+        async with self.database.autocommit() as connection:
             circuits = await kept.circuits(connection)
         github, room = self.client.installation(repository.installation_id), asyncio.Semaphore(AT_ONCE)
 

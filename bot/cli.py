@@ -7,7 +7,6 @@ import contextlib
 import json
 import signal
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Annotated, NoReturn
 
 import typer
@@ -17,7 +16,7 @@ from adapters.database.database import DatabaseError
 from adapters.database.embedded import DataDirectoryError
 from bot.app import assemble, listening
 from bot.logs import configure_logs
-from config.problems import ConfigError, quote
+from config.problems import ConfigError, nearest, quote
 from config.settings import Settings, SettingsError, load_settings
 from config.task_templates import TaskTemplate, built_in
 from core.filling import markdown
@@ -91,8 +90,8 @@ def template(name: Annotated[str, typer.Argument(help="One of those that `orches
     """Print a ready-made task as Markdown, to be pasted into a new issue."""
     known = _templates()
     if name not in known:
-        near = get_close_matches(name.lower()[:60], known, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+        near = nearest(name, known)
+        hint = f"Did you mean {near}?" if near else f"There are {', '.join(known)}."
         _stop(f"There is no template {quote(name)}. {hint}")
     typer.echo(markdown(known[name]), nl=False)
 

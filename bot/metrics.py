@@ -143,7 +143,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     async def _read(self, database: Database, now: datetime) -> None:
-        async with database.transaction() as connection:
+        async with database.autocommit() as connection:
             statuses = await connection.execute(select(t.tasks.c.status, func.count()).group_by(t.tasks.c.status))
             by_status: dict[str, int] = dict(statuses.all())
             types = await connection.execute(select(t.events.c.type, func.count()).group_by(t.events.c.type))

@@ -1,7 +1,8 @@
 """What is wrong with a configuration file, told so that its author can mend it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
 from pydantic_core import PydanticCustomError
@@ -45,6 +46,16 @@ def quote(text: object) -> str:
     """What somebody wrote, safe to show in a message: one line, at most 60 characters, in backticks."""
     line = "".join(char if char.isprintable() and char != "`" else "'" for char in str(text))
     return f"`{line if len(line) <= _MAX_QUOTED else line[: _MAX_QUOTED - 1] + '…'}`"
+
+
+def nearest(word: str, valid: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The valid word that somebody who wrote `word` most likely meant, or None.
+
+    Capitals do not count. `cutoff` is how alike they must be, from 0 to 1 (`difflib`).
+    """
+    spelled = {one.lower(): one for one in valid}
+    found = get_close_matches(word.lower()[:_MAX_QUOTED], spelled, n=1, cutoff=cutoff)
+    return spelled[found[0]] if found else None
 
 
 def mistake(message: str, *, suggestion: str = "", key: str = "") -> PydanticCustomError:

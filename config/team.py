@@ -6,13 +6,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias, get_origin
 
 from config.agent_kinds import AGENT_KINDS, Agent, AgentBase
 from config.agents import ServiceAgents
-from config.problems import ConfigError, quote
+from config.problems import ConfigError, nearest, quote
 from config.validation import parse_model
 
 Mode: TypeAlias = Literal["draining", "removed"]
@@ -146,7 +145,6 @@ def _value(kind: type[AgentBase], key: str, text: str) -> Any:
 
 def nearest_agent(word: str, names: Mapping[str, object]) -> str:
     """The agents there are, as a hint for somebody who named one that there is not."""
-    near = get_close_matches(word.lower()[:60], list(names), n=1, cutoff=0.5)
-    if near:
-        return f"Did you mean `{near[0]}`?"
+    if near := nearest(word, names):
+        return f"Did you mean `{near}`?"
     return f"There are {', '.join(f'`{name}`' for name in names)}." if names else "There are no agents yet."

@@ -2,14 +2,13 @@
 
 import json
 import re
-from difflib import get_close_matches
 from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.agent_kinds import AGENT_KINDS
-from config.problems import ConfigError, Problem, quote
+from config.problems import ConfigError, Problem, nearest, quote
 from config.yaml_reader import Data, Document, KeyPath, Place, dotted, read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -126,9 +125,8 @@ def _words(expected: object) -> list[str]:
 
 
 def _nearest(word: str, valid: list[str]) -> str:
-    near = get_close_matches(word.lower()[:60], [item.lower() for item in valid], n=1, cutoff=0.6)
-    original = {item.lower(): item for item in valid}
-    return f"did you mean `{original[near[0]]}`?" if near else ""
+    near = nearest(word, valid, cutoff=0.6)
+    return f"did you mean `{near}`?" if near else ""
 
 
 def _listed(intro: str, words: list[str]) -> str:

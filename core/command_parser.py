@@ -4,13 +4,13 @@ A command is a line of ordinary text that begins with `/word`. What is quoted, s
 list, a link or HTML is talk about commands, not a command.
 """
 
-import difflib
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from config.problems import nearest
 from core.markdown import command_lines
 from core.sanitise import BODY_LIMIT, clean, one_line, plain
 
@@ -63,7 +63,6 @@ def parse_commands(body: str | None, known: Collection[str], whole: Collection[s
             argument = clean("\n".join([match[2] or "", *below]), MAX_TEXT).strip()
         seen[name, argument] += 1
         digest = hashlib.sha256(f"{name} {argument}".encode()).hexdigest()[:16]
-        nearest = [] if name in known else difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
         found.append(
             ParsedCommand(
                 name=name,
@@ -71,7 +70,7 @@ def parse_commands(body: str | None, known: Collection[str], whole: Collection[s
                 line=line.number,
                 key=f"{digest}-{seen[name, argument]}",
                 known=name in known,
-                suggestion=nearest[0] if nearest else None,
+                suggestion=None if name in known else nearest(name, known, cutoff=0.6),
             )
         )
         if rest or len(found) == MAX_COMMANDS:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -207,9 +206,3 @@ def refusal(
         return None
     who = f"{use.role} access" + (", or whoever holds the task" if use.holder_too else "")
     return f"`/{called}` needs {who}; you have {role if role in ROLES[1:] else 'no'} access to this repository."
-
-
-def nearest(word: str) -> str | None:
-    """The command that somebody who typed `word` most likely meant."""
-    found = difflib.get_close_matches(word.lower(), COMMANDS, n=1, cutoff=0.5)
-    return found[0] if found else None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
-from config.problems import quote
+from config.problems import nearest, quote
 from core.dependencies import Source
 from core.queue import Graph, cycle_through
 from core.task import Task
@@ -67,9 +66,8 @@ def unknown_capabilities(names: Collection[str], known: Collection[str]) -> tupl
     """What is to be said of those that no agent has: the nearest word, or where none is near, all that there are."""
     told, strange = [], []
     for name in sorted(set(names) - set(known)):
-        near = get_close_matches(name[:60], sorted(known), n=1, cutoff=0.5)
-        if near:
-            told.append(f"No agent has {quote(name)}. Did you mean `{near[0]}`?")
+        if near := nearest(name, known):
+            told.append(f"No agent has {quote(name)}. Did you mean `{near}`?")
         else:
             strange.append(quote(name))
     if strange:

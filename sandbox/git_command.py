@@ -111,8 +111,7 @@ async def git_answer(
     """As `git_process`, for a question about `revisions` that leaves the repository as it is.
 
     Where all of them are full SHAs the answer can never be another one, whichever repository is asked, because a name
-    says what it names; so git is asked once. A server whose history is looked at from all sides starts half the
-    processes.
+    says what it names; so git is asked once. The stories of the tests start a third fewer processes by it.
     """
     lasting = all(FULL_SHA.fullmatch(revision) for revision in revisions)
     key = tuple(arguments)

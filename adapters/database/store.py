@@ -118,16 +118,18 @@ async def last_events(
     repository_id: int,
     number: int,
     limit: int,
-    types: Sequence[EventType] = tuple(EventType),
+    types: Sequence[EventType] = (),
 ) -> list[Event]:
-    """The end of a task's audit trail, oldest first; only lines of these `types`."""
+    """The end of a task's audit trail, oldest first; only lines of these `types`, if any are named."""
     e = t.events.c
     query = (
         select(e.type, e.task, e.occurred_at, e.agent, e.attempt, e.actor, e.payload)
-        .where(e.repository_id == repository_id, e.task == number, e.type.in_([type_.value for type_ in types]))
+        .where(e.repository_id == repository_id, e.task == number)
         .order_by(e.id.desc())
         .limit(limit)
     )
+    if types:
+        query = query.where(e.type.in_([type_.value for type_ in types]))
     rows = (await connection.execute(query)).all()
     return [Event(EventType(type_), *rest) for type_, *rest in reversed(rows)]
 

@@ -90,7 +90,7 @@ async def _delivered(news: AgentSeen, number: int, errand: Errand) -> PullSeen |
     """
     if news.state is not SessionState.DELIVERED or news.pull is None:
         return None
-    async with errand.database.transaction() as connection:
+    async with errand.database.autocommit() as connection:
         task = await store.task(connection, errand.repository.id, number)
         linked = await store.task_of_pull(connection, errand.repository.id, news.pull)
     lease = task.lease if task else None

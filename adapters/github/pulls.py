@@ -93,7 +93,7 @@ class PullOperations(Caller):
     async def review_comments(self, repo: str, number: int, review: int) -> list[ReviewComment]:
         """List the comments on lines that belong to a review, in their order; among the newest `MOST_COMMENTS`.
 
-        From the list of the whole pull request, because GitHub's list of one review leaves the lines out.
+        From the list of the whole pull request: of its comments GitHub's description says that they have lines.
         """
         found, looked_at = [], 0
         query: dict[str, Value] = {"sort": "created", "direction": "desc"}

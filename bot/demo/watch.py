@@ -75,7 +75,7 @@ class Watcher:
             .where(t.events.c.repository_id == stage.shop.id, t.events.c.id > self._last)
             .order_by(t.events.c.id)
         )
-        async with stage.bot.database.transaction() as connection:
+        async with stage.bot.database.autocommit() as connection:
             rows = (await connection.execute(query)).mappings().all()
             tasks = await store.tasks_with_status(connection, stage.shop.id, list(Status))
         by_number = {task.number: task for task in tasks}
@@ -140,6 +140,6 @@ class Watcher:
         """Whether nothing waits to be handled or to be sent."""
         waiting = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
         unhandled = select(func.count()).select_from(t.deliveries).where(t.deliveries.c.handled_at.is_(None))
-        async with self._stage.bot.database.transaction() as connection:
+        async with self._stage.bot.database.autocommit() as connection:
             counts = [(await connection.execute(query)).scalar_one() for query in (waiting, unhandled)]
         return self._stage.hub.idle and not any(counts)

@@ -76,12 +76,12 @@ def by_person(
         approvals[reviewer.id] = Approval(sha, reviewer.is_bot)
     draft.set_pull(approvals=approvals, asked=None)
     draft.moved_on()
-    if not approves and draft.task.status is Status.REVIEW:
-        feedback = reviewing.asked_for_changes(draft, key, reviewer.login, text, comments, sha)
-        send_back(draft, feedback, cancel=False)
-        return
     if not approves:
-        _tell_at_work(draft, reviewer, reviewing.asked_for_changes(draft, key, reviewer.login, text, comments, sha))
+        feedback = reviewing.asked_for_changes(draft, key, reviewer.login, text, comments, sha)
+        if draft.task.status is Status.REVIEW:
+            send_back(draft, feedback, cancel=False)
+            return
+        _tell_at_work(draft, reviewer, feedback)
     if approves and not reviewer.is_bot:
         draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
     ask_again(draft)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from config.problems import nearest
 from core.command_parser import parse_commands
-from core.commands import COMMANDS, ROLES, Command, at_least, nearest, refusal
+from core.commands import COMMANDS, ROLES, Command, at_least, refusal
 from core.decide.commands import RULES, RULES_ANYWHERE
 from core.task import Actor
 from tests.builders import ALICE, MALLORY, Story
@@ -74,4 +75,4 @@ def test_roles_that_github_does_not_name_count_as_none() -> None:
     ("typed", "meant"), [("retyr", "retry"), ("CLAIMED", "claim"), ("prio", "priority"), ("xyzzy", None)]
 )
 def test_the_nearest_command(typed: str, meant: str | None) -> None:
-    assert nearest(typed) == meant
+    assert nearest(typed, COMMANDS) == meant

@@ -98,9 +98,9 @@ class Site:
         """The pull requests that are merged."""
         return [i.pull for i in self.shop.issues.values() if i.pull and i.pull.merged]
 
-    def calls(self, operation: str) -> int:
-        """How often the bot called an operation with success."""
-        return sum(r.operation_id == operation and 200 <= r.status < 300 for r in self.hub.requests)
+    def asked(self, operation: str) -> int:
+        """How often the bot called an operation, whatever came of it."""
+        return sum(request.operation_id == operation for request in self.hub.requests)
 
 
 async def _drain(stream: asyncio.StreamReader) -> None:
@@ -180,6 +180,7 @@ async def test_killed_at_the_hardest_moments_nothing_is_lost_and_nothing_done_tw
         await until(lambda: site.done(issue))
         assert await bot.terminate() == 0
     assert len(site.hub.agents["codex"].works) == 1, "the agent was started twice"
+    assert (site.asked("repos/create-dispatch-event"), site.asked("pulls/merge")) == (1, 1)
     assert len(site.merged()) == 1
     assert len([c for c in issue.comments if "orchestrator:card" in c.body]) == 1
 

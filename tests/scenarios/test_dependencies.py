@@ -73,19 +73,20 @@ async def test_an_ordinary_issue_that_is_reopened_holds_the_task_again(world: Wo
 
 
 async def test_the_most_urgent_goes_first_and_among_equals_what_unblocks_most(world: World) -> None:
-    """The only agent for documents has one task in hand; four more come in, the most urgent last."""
+    """The only agent for documents has one task in hand; five more come in, the most urgent last."""
     claude = world.agent("claude", Stalls())
     busy = await world.files("Long work", body("Work long.", needs="docs"))
     await world.files("Lone page", body("Write a lone page.", needs="docs"))
     await world.files("Foundation", body("Write the foundation.", needs="docs"))
     house = await world.files("House", body("Write the house.", needs="docs", depends_on="#3"))
-    await world.files("Urgent page", body("Write it now.", needs="docs", priority="P0"))
+    for name, priority in (("Soon", "P1"), ("Now", "P0")):
+        await world.files(f"{name} a page", body(f"Write it {name}.", needs="docs", priority=priority))
     assert [work.task for work in claude.works] == [1]
 
     claude.script = _writes("page")
     await world.alice.closes(busy, reason="not_planned")
     await world.settle()
-    assert [work.task for work in claude.works] == [1, 5, 3, 2, 4]
+    assert [work.task for work in claude.works] == [1, 6, 5, 3, 2, 4]
     assert world.status(house) == "done"
     world.written()
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from core.commands import COMMANDS, holds, nearest, refusal
+from config.problems import nearest
+from core.commands import COMMANDS, holds, refusal
 from core.decide.commands import asking, holding, parts, shaping, steering, taking, team, waiting
 from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told, answer
 from core.decide.draft import Context, Decision, Draft
@@ -93,5 +94,5 @@ def _answer(signal: CommandGiven, reaction: Literal["rocket", "confused"], text:
 
 
 def _unknown(name: str) -> str:
-    hint = f" Did you mean `/{near}`?" if (near := nearest(name)) else ""
+    hint = f" Did you mean `/{near}`?" if (near := nearest(name, COMMANDS)) else ""
     return f"There is no command `/{name}`.{hint} `/help` lists them all."

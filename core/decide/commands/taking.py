@@ -7,9 +7,8 @@ written, so the rule only asks for it (`MakeTask`); what came of it is told by t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from config.problems import quote
+from config.problems import nearest, quote
 from config.task_templates import Templates, name_of
 from core.commands import at_least
 from core.decide.commands.answers import Refused, RuleAnywhere, Told, answer
@@ -82,8 +81,8 @@ def _unknown(name: str, templates: Templates) -> str:
     for path, problem in templates.broken.items():
         if name_of(path).lower() == name:
             return task_text(broken={path: problem})
-    near = get_close_matches(name[:60], templates.known, n=1, cutoff=0.5)
-    hint = f"Did you mean `/task {near[0]}`? " if near else ""
+    near = nearest(name, templates.known)
+    hint = f"Did you mean `/task {near}`? " if near else ""
     listed = ", ".join(f"`{known}`" for known in templates.known)
     return (
         f"There is no template {quote(name)}. {hint}There are {listed}.\n\n{task_text(broken=templates.broken)}".strip()

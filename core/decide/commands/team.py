@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from config.agent_kinds import MAX_AGENTS, NAME_PATTERN, Agent
 from config.labels import MAX_NAME_LENGTH
-from config.problems import quote
+from config.problems import nearest, quote
 from config.team import BadSettings, Change, Team, checked, nearest_agent, over, read_settings
 from core import assignment
 from core.agent_state import AVAILABLE, AgentNews, AgentState, Probed, Turn
@@ -33,8 +32,8 @@ def _agents(context: Context, signal: CommandGiven, task: Task | None) -> Told:
     carry_out = _VERBS.get(verb.lower())
     if carry_out is None:
         known = list(COMMANDS["agents"].forms)
-        near = get_close_matches(verb.lower(), known, n=1, cutoff=0.5)
-        hint = f"Did you mean `/agents {near[0]}`?" if near else f"It takes {', '.join(f'`{word}`' for word in known)}."
+        near = nearest(verb, known)
+        hint = f"Did you mean `/agents {near}`?" if near else f"It takes {', '.join(f'`{word}`' for word in known)}."
         raise Refused(f"`/agents` has no {quote(verb)}. {hint}")
     name, _, words = rest.strip().partition(" ")
     if not name:
