@@ -9,26 +9,19 @@ either).
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from adapters.git.conflict_lines import LineRange, conflict_lines
-from adapters.git.merge_output import ParsedMerge, is_object_name, path_text, read_merges
+from adapters.git.merge_output import ParsedMerge, is_object_name, path_text
 from adapters.git.mirror import Mirror
-from adapters.git.runner import GitError, GitTimeoutError
+from adapters.git.runner import GitError
+from adapters.git.runs import MergeError, Pair, run_merges
+from adapters.git.scratch import scratch_objects
 
-Pair = tuple[str, str]
 _LINES_OF: Final = 50
 """Conflicting files in one merge whose lines are looked up; GitHub takes 50 annotations in one request."""
-
-
-class MergeError(Exception):
-    """No verdict: a commit is not in the mirror, the histories are unrelated, or git failed. Never means
-    conflict.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +80,13 @@ async def merge_trees(
             todo.append((index, (commits[pair[0]], commits[pair[1]])))
     if not todo:
         return tuple(results[index] for index in range(len(pairs)))
-    async with scratch_objects(mirror) as environment:
-        while todo:
-            merged, failure = await _run(mirror, [pair for _, pair in todo], environment)
-            for (index, pair), parsed in zip(todo, merged, strict=False):
-                results[index] = await _result(mirror, pair, parsed, environment, lines)
-            done = len(merged)
-            if failure is not None:
-                # git stops at the first pair it cannot merge; that one has no verdict, the rest get another
-                # run.
-                results[todo[done][0]] = failure
-                done += 1
-            todo = todo[done:]
+    async with scratch_objects(mirror) as scratch:
+        tried = await run_merges(mirror, [pair for _, pair in todo], scratch.environment)
+        for (index, pair), merged in zip(todo, tried, strict=True):
+            if isinstance(merged, MergeError):
+                results[index] = merged
+            else:
+                results[index] = await _result(mirror, pair, merged, scratch.environment, lines)
     return tuple(results[index] for index in range(len(pairs)))
 
 
@@ -117,16 +105,6 @@ async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
     except GitError as error:
         raise MergeError(f"the changes cannot be listed: {error.stderr}") from error
     return frozenset(path_text(path) for path in listed.stdout.split(b"\0") if path)
-
-
-@asynccontextmanager
-async def scratch_objects(mirror: Mirror) -> AsyncIterator[dict[str, str]]:
-    """Give the environment in which git writes new objects to a directory that is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="merge-", dir=mirror.path.parent) as folder:
-        yield {
-            "GIT_OBJECT_DIRECTORY": folder,
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(mirror.path / "objects"),
-        }
 
 
 async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
@@ -155,46 +133,6 @@ async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
     return {name: found[name] for name, kind in zip(asked, kinds, strict=True) if kind == b"commit"}
 
 
-async def _run(
-    mirror: Mirror, pairs: Sequence[Pair], environment: dict[str, str]
-) -> tuple[list[ParsedMerge], MergeError | None]:
-    questions = "".join(f"{ours} {theirs}\n" for ours, theirs in pairs).encode()
-    try:
-        done = await mirror.git.run(
-            "merge-tree",
-            "--write-tree",
-            "-z",
-            "--stdin",
-            git_dir=mirror.path,
-            stdin=questions,
-            environment=environment,
-            ok=range(-64, 256),
-        )
-    except GitTimeoutError as error:
-        raise MergeError(f"the merge took too long: {error.stderr}") from error
-    except GitError as error:
-        raise MergeError(f"the merge cannot be tried: {error.stderr}") from error
-    said = done.stderr.decode("utf-8", "replace").strip()[-500:]
-    if any(line.startswith(b"error:") for line in done.stderr.splitlines()):
-        # Before 2.44 git takes a tree it cannot read for an empty one, goes on, and calls the result clean.
-        mirror.distrust()
-        raise MergeError(f"the mirror is damaged, the next fetch makes it anew: {said}")
-    try:
-        merged = read_merges(done.stdout, whole=done.exit == 0)
-    except ValueError as error:
-        raise MergeError(f"git's answer is not understood: {error}") from error
-    if done.exit == 0:
-        if len(merged) != len(pairs):
-            raise MergeError(f"git answered {len(merged)} of {len(pairs)} merges")
-        return merged, None
-    if "unrelated histories" not in said:
-        # Both commits are there, so something they need is not: the mirror has lost objects.
-        mirror.distrust()
-    if len(merged) >= len(pairs):
-        raise MergeError(f"git merge-tree failed with status {done.exit}: {said}")
-    return merged, MergeError(said or f"git merge-tree failed with status {done.exit}")
-
-
 async def _result(
     mirror: Mirror, pair: Pair, parsed: ParsedMerge, environment: dict[str, str], lines: bool
 ) -> MergeResult:
@@ -210,12 +148,12 @@ async def _result(
                 )
             except GitError as error:
                 raise MergeError(f"the conflict cannot be read: {error.stderr}") from error
-        path = _own_path(path_text(conflict.raw_path), pair)
+        path = own_path(path_text(conflict.raw_path), pair)
         files.append(ConflictedFile(path, conflict.kind, ours, theirs))
     return MergeResult(parsed.clean, parsed.tree, tuple(files), parsed.messages)
 
 
-def _own_path(path: str, pair: Pair) -> str:
+def own_path(path: str, pair: Pair) -> str:
     """Undo git's moving aside of a file where the other side has a folder: `d~<commit>` is `d`."""
     for commit in pair:
         path = path.removesuffix(f"~{commit}")
@@ -229,6 +167,5 @@ __all__ = [
     "MergeResult",
     "merge_tree",
     "merge_trees",
-    "scratch_objects",
     "touched_files",
 ]

@@ -1,0 +1,127 @@
+"""Which branches may conflict with each other, told from the paths they change. Pure.
+
+Two branches with the same base can only conflict in three ways, whatever git's merge does in between:
+
+- both change the same path. A rename changes two, its old and its new one, so this covers all that renames do;
+- one makes a file where the other has something inside a folder of that name;
+- one leaves nothing of a folder and the other adds a file to it: git then takes the folder for renamed, and moves the
+  new file along. That is a conflict by default, and may cause others.
+
+Everything else is taken from one side as it is. Tests hold this against merges of all pairs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Final
+
+from adapters.git.merge_output import path_text
+
+_RECORD: Final = re.compile(rb":\d{6} (\d{6}) [0-9a-f]+ [0-9a-f]+ ([A-Z])\d*")
+_FOLDER: Final = b"040000"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a branch changes against its base: all paths, those of them it adds, and folders it leaves nothing of."""
+
+    touched: frozenset[str] = frozenset()
+    added: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+
+
+NONE: Final = Changes()
+
+
+def read_changes(output: bytes) -> list[Changes]:
+    """Read what `diff-tree --stdin -r -t --no-renames -z` prints for pairs of trees, in their order.
+
+    Raises ValueError for anything else.
+    """
+    found: list[Changes] = []
+    at = 0
+    while at < len(output):
+        end = output.find(b"\n", at)
+        if end < 0:
+            raise ValueError(f"no header of a pair of trees: {output[at : at + 80]!r}")
+        at = end + 1
+        touched: list[str] = []
+        added: list[str] = []
+        gone: list[str] = []
+        while output[at : at + 1] == b":":
+            middle = output.find(b"\0", at)
+            end = output.find(b"\0", middle + 1)
+            record = _RECORD.fullmatch(output, at, middle)
+            if record is None or end < 0:
+                raise ValueError(f"no change of a file: {output[at : at + 120]!r}")
+            path, status = path_text(output[middle + 1 : end]), record[2]
+            if output[at + 1 : at + 7] == _FOLDER or record[1] == _FOLDER:
+                if status == b"D":
+                    gone.append(path)
+            else:
+                touched.append(path)
+                if status == b"A":
+                    added.append(path)
+            at = end + 1
+        found.append(Changes(frozenset(touched), frozenset(added), frozenset(gone)))
+    return found
+
+
+def folders(path: str) -> Iterator[str]:
+    """The folders that a path lies in, from the innermost; the root is none."""
+    while (cut := path.rfind("/")) > 0:
+        path = path[:cut]
+        yield path
+
+
+def sharing(changes: Mapping[int, Changes], of: Collection[int] | None = None) -> set[tuple[int, int]]:
+    """The pairs that change the same path, the smaller key first; with `of` those that one of these is part of."""
+    return set(_pairs(_by_path((key, change.touched) for key, change in changes.items()).values(), of))
+
+
+def may_conflict(changes: Mapping[int, Changes], of: Collection[int] | None = None) -> set[tuple[int, int]]:
+    """The pairs that can conflict at all, the smaller key first; with `of` those that one of these is part of."""
+    touching = _by_path((key, change.touched) for key, change in changes.items())
+    leaving = _by_path((key, change.gone) for key, change in changes.items())
+    found = set(_pairs(touching.values(), of))
+    for key, change in changes.items():
+        for path in change.touched:
+            for folder in folders(path):
+                if folder in touching:
+                    found.update(_with(key, touching[folder], of))
+        if leaving:
+            for path in change.added:
+                for folder in folders(path):
+                    if folder in leaving:
+                        found.update(_with(key, leaving[folder], of))
+    return found
+
+
+def _by_path(paths: Iterable[tuple[int, Collection[str]]]) -> dict[str, list[int]]:
+    keys: dict[str, list[int]] = {}
+    for key, names in paths:
+        for name in names:
+            keys.setdefault(name, []).append(key)
+    return keys
+
+
+def _pairs(groups: Iterable[list[int]], of: Collection[int] | None) -> Iterator[tuple[int, int]]:
+    for group in groups:
+        if len(group) < 2:
+            continue
+        if of is None:
+            yield from combinations(sorted(group), 2)
+        else:
+            chosen = [key for key in group if key in of]
+            for one, other in product(chosen, group):
+                if one != other:
+                    yield min(one, other), max(one, other)
+
+
+def _with(key: int, group: list[int], of: Collection[int] | None) -> Iterator[tuple[int, int]]:
+    for other in group:
+        if other != key and (of is None or key in of or other in of):
+            yield min(key, other), max(key, other)

@@ -1,0 +1,74 @@
+"""Runs `git merge-tree` for many pairs of commits, in as few processes as can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from adapters.git.merge_output import ParsedMerge, read_merges
+from adapters.git.mirror import Mirror
+from adapters.git.runner import GitError, GitTimeoutError
+
+Pair = tuple[str, str]
+
+
+class MergeError(Exception):
+    """No verdict: a commit is not in the mirror, the histories are unrelated, or git failed. Never means
+    conflict.
+    """
+
+
+async def run_merges(
+    mirror: Mirror, pairs: Sequence[Pair], environment: Mapping[str, str]
+) -> list[ParsedMerge | MergeError]:
+    """Merge each pair of commits; the results stand in the order of the pairs.
+
+    A pair without a verdict has a MergeError in its place. Raises MergeError when git or the mirror is at fault.
+    """
+    results: list[ParsedMerge | MergeError] = []
+    while len(results) < len(pairs):
+        merged, failure = await _once(mirror, pairs[len(results) :], environment)
+        results += merged
+        if failure is not None:
+            # git stops at the first pair it cannot merge; that one has no verdict, the rest get another run.
+            results.append(failure)
+    return results
+
+
+async def _once(
+    mirror: Mirror, pairs: Sequence[Pair], environment: Mapping[str, str]
+) -> tuple[list[ParsedMerge], MergeError | None]:
+    questions = "".join(f"{ours} {theirs}\n" for ours, theirs in pairs).encode()
+    try:
+        done = await mirror.git.run(
+            "merge-tree",
+            "--write-tree",
+            "-z",
+            "--stdin",
+            git_dir=mirror.path,
+            stdin=questions,
+            environment=environment,
+            ok=range(-64, 256),
+        )
+    except GitTimeoutError as error:
+        raise MergeError(f"the merge took too long: {error.stderr}") from error
+    except GitError as error:
+        raise MergeError(f"the merge cannot be tried: {error.stderr}") from error
+    said = done.stderr.decode("utf-8", "replace").strip()[-500:]
+    if any(line.startswith(b"error:") for line in done.stderr.splitlines()):
+        # Before 2.44 git takes a tree it cannot read for an empty one, goes on, and calls the result clean.
+        mirror.distrust()
+        raise MergeError(f"the mirror is damaged, the next fetch makes it anew: {said}")
+    try:
+        merged = read_merges(done.stdout, whole=done.exit == 0)
+    except ValueError as error:
+        raise MergeError(f"git's answer is not understood: {error}") from error
+    if done.exit == 0:
+        if len(merged) != len(pairs):
+            raise MergeError(f"git answered {len(merged)} of {len(pairs)} merges")
+        return merged, None
+    if "unrelated histories" not in said:
+        # Both commits are there, so something they need is not: the mirror has lost objects.
+        mirror.distrust()
+    if len(merged) >= len(pairs):
+        raise MergeError(f"git merge-tree failed with status {done.exit}: {said}")
+    return merged, MergeError(said or f"git merge-tree failed with status {done.exit}")
