@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from core.asked_effects import MakeTask as MakeTask
 from core.asked_effects import SetDependency as SetDependency
+from core.buttons import Button
 from core.lanes import Lane
 from core.task import Role
 
@@ -210,6 +211,7 @@ class CheckRun:
     summary: str
     annotations: tuple[Annotation, ...] = ()  # as many as you like: they are sent in portions
     attempt: int = 0  # that the commit belongs to; the check carries it, as the fencing token it is
+    actions: tuple[Button, ...] = ()  # shown once it is completed; at most `core.buttons.MOST`
 
     @property
     def key(self) -> str:

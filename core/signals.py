@@ -289,6 +289,7 @@ class CommandGiven:
     # The issues that a command about dependencies names, by the reference as written; None: there is no such issue.
     issues: Mapping[str, NamedIssue | None] = field(default_factory=dict)
     issue: IssueFacts | None = None  # as it was when the command was given; only for `/task`, and only of an issue
+    pressed: bool = False  # by a button: there is no comment to react to, so the answer says whom it is for
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from handlers import checks, comments, installations, issues, pulls, pushes, relations, repositories, reviews, runs
+from handlers import (
+    buttons,
+    checks,
+    comments,
+    installations,
+    issues,
+    pulls,
+    pushes,
+    relations,
+    repositories,
+    reviews,
+    runs,
+)
 from handlers.desk import Delivery, Desk
 
 Handler = Callable[[Delivery, Desk], Awaitable[None]]
 
 # By event; the App's manifest asks for exactly these (installation events come by themselves).
 HANDLERS: dict[str, Handler] = {
+    "check_run": buttons.pressed,
     "check_suite": checks.suite,
     "installation": installations.installation,
     "installation_repositories": installations.changed,

@@ -5,16 +5,14 @@ from __future__ import annotations
 from adapters import gather
 from adapters.agents.answers import Answer, read_answer
 from adapters.database import store
-from adapters.database.inbox import mark_delivery
 from adapters.github.models import Comment, Issue, User
-from adapters.pull_facts import actor
 from core.command_parser import ParsedCommand, new_commands, parse_commands
-from core.commands import COMMANDS, WHOLE, at_least
+from core.commands import COMMANDS, WHOLE
 from core.effects import Comment as WriteComment
 from core.effects import React
-from core.signals import CommandGiven
 from core.texts import is_marked, no_configuration
 from handlers.desk import Delivery, Desk
+from handlers.orders import Order, Place, carry_out
 
 
 async def comment(delivery: Delivery, desk: Desk) -> None:
@@ -38,7 +36,6 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     who = User.model_validate(delivery.payload["sender"])
     if await desk.is_us(repository, said.user):
         return  # somebody edited our own words; they are no commands
-    github = desk.github(repository)
     number = await _task_meant(desk, repository.id, where)
     if number is None and not any(command.known or command.suggestion for command in commands):
         return  # where no task is, a word that we do not know is for somebody else
@@ -47,34 +44,11 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
         await desk.work.send(repository.id, where.number, React(said.id, "confused"), told)
         return
     await desk.work.send(repository.id, where.number, React(said.id, "eyes"))
-    role = await gather.role_of(github, repository.full_name, who)
-    looks = any(command.name == "agents" and not command.argument for command in commands)
-    probed = await desk.probes.of(repository) if looks else {}
-    named = {}
-    for command in commands:
-        if command.name == "depends" and at_least(role, COMMANDS["depends"].role):
-            issues = await gather.named_issues(desk.work.database, github, repository, command.argument)
-            named[command.key] = issues
-    async with desk.work.on(repository.id, delivery.received_at) as unit:
-        for command in commands:
-            await unit.apply(
-                number or where.number,
-                CommandGiven(
-                    number=where.number,
-                    name=command.name,
-                    argument=command.argument,
-                    actor=actor(who),
-                    permission=role,
-                    key=f"{said.id}:{command.key}",
-                    comment_id=said.id,
-                    workers=gather.workers_of(repository, who),
-                    probed=probed,
-                    issues=named.get(command.key, {}),
-                    issue=gather.issue_facts(where) if command.name == "task" and not where.is_pull_request else None,
-                ),
-            )
-        # In the same transaction: of all news a command is the one that must not be taken in twice.
-        await mark_delivery(unit.connection, delivery.guid, handled_at=unit.now, error=None)
+    orders = [Order(command.name, command.argument, f"{said.id}:{command.key}") for command in commands]
+    issue = None if where.is_pull_request else gather.issue_facts(where)
+    await carry_out(
+        delivery, desk, repository, number or where.number, who, orders, Place(where.number, said.id, issue)
+    )
 
 
 async def _answered(delivery: Delivery, desk: Desk, answer: Answer) -> None:

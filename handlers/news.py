@@ -13,6 +13,7 @@ from adapters.effects import Identity
 
 # Of these events only some actions are news; all other events tell by themselves that something changed.
 _ACTIONS = {
+    "check_run": frozenset({"requested_action"}),  # how runs begin and end, their suites tell
     "check_suite": frozenset({"completed"}),
     "issue_comment": frozenset({"created", "edited"}),
     "issues": frozenset({"opened", "edited", "labeled", "unlabeled", "closed", "reopened", "transferred", "deleted"}),

@@ -7,6 +7,14 @@ from typing import Any
 from adapters.agents.actions import task_in_run_name
 from core.links import parse_branch
 
+# Where a payload names the branch that it is about.
+_BRANCHES = (
+    ("pull_request", "head", "ref"),
+    ("check_run", "check_suite", "head_branch"),
+    ("check_suite", "head_branch"),
+    ("workflow_run", "head_branch"),
+)
+
 
 def ordering_key(event: str, payload: dict[str, Any]) -> str:
     """A name that deliveries about the same thing share, as far as the payload alone can tell.
@@ -24,7 +32,7 @@ def _subject(event: str, payload: dict[str, Any]) -> object:
     number = _dig(payload, waiting, "number")
     if number is not None:
         return number
-    for path in (("pull_request", "head", "ref"), ("check_suite", "head_branch"), ("workflow_run", "head_branch")):
+    for path in _BRANCHES:
         branch = parse_branch(str(_dig(payload, *path) or ""))
         if branch:
             return branch[0]

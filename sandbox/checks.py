@@ -106,7 +106,7 @@ def update_run(hub: Sandbox, run: CheckRun, **fields: Any) -> None:
 
 
 def request_action(hub: Sandbox, run: CheckRun, identifier: str, person: User) -> None:
-    """A person presses a button; the App that made the run hears `requested_action`.
+    """A person presses a button; the App that made the run, and no other, hears `requested_action`.
 
     Raises ValueError when the run is not completed or has no such button: GitHub would not show it.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final, cast
 
 from adapters.effects.errand import Errand, Sent
@@ -20,10 +21,11 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
     """Show the check on the commit as it is to be: made once, changed afterwards.
 
     GitHub only ever adds annotations to a run, so other annotations than before make a new run; of several with one
-    name it shows the newest. `digest` is that of the words and, after a dot, that of the annotations.
+    name it shows the newest. `digest` is that of the words and buttons and, after a dot, that of the annotations.
     """
     remarks = _digest(*map(repr, effect.annotations)) if effect.annotations else ""
-    digest = f"{_digest(str(effect.conclusion), effect.title, effect.summary)}.{remarks}"
+    buttons = map(repr, effect.actions)
+    digest = f"{_digest(str(effect.conclusion), effect.title, effect.summary, *buttons)}.{remarks}"
     # The fencing token stands in front: whoever reads the check can tell which attempt it speaks of.
     whose = branch_name(effect.number, effect.attempt) if effect.attempt else ""
     mark = " ".join(part for part in (whose, remarks[:16], errand.key) if part)[:200]
@@ -36,6 +38,7 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
     status: CheckStatus = "completed" if effect.conclusion else "in_progress"
     conclusion = cast("CheckConclusion | None", effect.conclusion)
     output = {"title": effect.title, "summary": effect.summary}
+    actions = [asdict(button) for button in effect.actions]
     if run_id is None:
         made = await errand.github.create_check_run(
             errand.name,
@@ -45,12 +48,18 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
             conclusion=conclusion,
             external_id=mark,
             output=_with(output, effect.annotations[:PORTION]),
+            actions=actions or None,
         )
         run_id, told = made.id, PORTION
     else:
         portion = effect.annotations[told : told + PORTION]
         await errand.github.update_check_run(
-            errand.name, run_id, status=status, conclusion=conclusion, output=_with(output, portion)
+            errand.name,
+            run_id,
+            status=status,
+            conclusion=conclusion,
+            output=_with(output, portion),
+            actions=actions,  # also none: those that it had must not stay on it
         )
         told += PORTION
     for at in range(told, len(effect.annotations), PORTION):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from core.buttons import ON_CONFLICT
 from core.decide.attempts import send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate, say_done
@@ -28,7 +31,7 @@ def tried(draft: Draft, signal: MergeTried) -> None:
         check = CheckRun(
             draft.task.number, CONFLICT_CHECK, pull.head_sha, conclusion, title, summary, attempt=pull.attempt
         )
-        draft.want(check)
+        draft.want(replace(check, actions=ON_CONFLICT) if signal.clean is False else check)
     if signal.clean is False:
         _conflict(draft, signal, pull)
         return

@@ -9,7 +9,7 @@ from datetime import datetime
 from core.agent_state import Probed
 from core.events import Event
 from core.measures import Measures
-from core.task import Choice
+from core.task import Choice, Task
 from core.texts.rendering import render
 
 
@@ -101,3 +101,14 @@ def task_text(
 def preview(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
     """The answer to `/prep`: the hand-off before there is one."""
     return render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)
+
+
+def button_of_old(login: str, sha: str, task: Task) -> str:
+    """Tells whoever pressed a button on an earlier commit that it did nothing, and what to do."""
+    pull = task.pull
+    now = (
+        f"The present one is `{pull.head_sha[:8]}`: use the buttons of its check, or the commands."
+        if pull and pull.open
+        else f"Nothing is open on #{task.number} just now; `/status` says where it stands."
+    )
+    return f"@{login}: That button belongs to an earlier commit, `{sha[:8]}`, so nothing was done. {now}"

@@ -36,6 +36,8 @@ THEIRS: dict[str, Any] = {"sender": {"id": 71, "login": "alice"}}
         ("check_suite", {"action": "completed", "check_suite": {"app": {"id": 7}}}, False),
         ("check_suite", {"action": "completed", "check_suite": {"app": None}}, True),
         ("check_suite", {"action": "requested", "check_suite": {"app": {"id": 15368}}}, False),
+        ("check_run", {"action": "requested_action", **THEIRS}, True),
+        ("check_run", {"action": "completed", **THEIRS}, False),
         ("status", {"state": "pending"}, False),
         ("status", {"state": "success"}, True),
         ("workflow_run", {"workflow_run": {"event": "push", "display_title": "task/12-1 Add a total"}}, False),

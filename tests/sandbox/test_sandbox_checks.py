@@ -10,6 +10,7 @@ import pytest
 
 from sandbox import Contract
 from sandbox.contract import convert
+from sandbox.errors import ApiError
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -51,7 +52,13 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
     assert (check.conclusion, check.suite.conclusion) == ("failure", "failure")
     with pytest.raises(ValueError, match="no button 'hold'"):
         await bob.presses(check, "hold")
+    other = hub.app("other", webhook_url=stage.app.webhook_url, permissions={"checks": "write"}, events=["check_run"])
+    await hub.install(other, hub.organisation("acme"), "all")
+    await hub.settled()
+    stage.heard = [heard for heard in stage.heard if "installation" not in heard[0]["X-GitHub-Event"]]
     await bob.presses(check, "rebase")
+    with pytest.raises(ApiError, match="needs write"):
+        await hub.user("reader").presses(check, "rebase")
     await hub.settled()
     assert stage.events == [
         "check_run.created",
@@ -59,7 +66,9 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
         "check_suite.completed",
         "check_run.requested_action",
     ]
-    assert json.loads(stage.heard[-1][1])["requested_action"] == {"identifier": "rebase"}
+    told = json.loads(stage.heard[-1][1])
+    assert told["requested_action"] == {"identifier": "rebase"}
+    assert (told["sender"]["login"], told["installation"]["id"]) == ("bob", stage.installation.id), "nobody else hears"
     listed = (await stage.call("GET", "/repos/acme/shop/commits/main/check-runs"))[1]
     assert (listed["total_count"], listed["check_runs"][0]["id"]) == (1, run["id"])
     suites = (await stage.call("GET", f"/repos/acme/shop/commits/{sha}/check-suites"))[1]

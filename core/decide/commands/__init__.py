@@ -90,6 +90,8 @@ def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None
 
 
 def _answer(signal: CommandGiven, reaction: Literal["rocket", "confused"], text: str | None) -> tuple[Effect, ...]:
+    if text and signal.pressed:
+        text = f"@{signal.actor.login}: {text}"
     return answer(signal.number, signal.key, signal.comment_id, reaction, text)
 
 

@@ -78,8 +78,10 @@ def _block(draft: Draft, signal: CommandGiven) -> None:
     _hold(draft, signal, reason, paused=False)
 
 
-def _pause(draft: Draft, signal: CommandGiven) -> None:
+def _pause(draft: Draft, signal: CommandGiven) -> str | None:
     _hold(draft, signal, signal.argument, paused=True)
+    # A comment gets 🚀 for an answer; a button has nothing to put it on.
+    return f"#{draft.task.number} is held back. `/resume` lifts it." if signal.pressed else None
 
 
 def _hold(draft: Draft, signal: CommandGiven, reason: str, *, paused: bool) -> None:

@@ -1,0 +1,40 @@
+"""The buttons on a check of ours, and the command that each of them stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# What GitHub takes: characters of each text, and buttons on one check.
+LIMITS = {"label": 20, "description": 40, "identifier": 20}
+MOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button that GitHub shows on a completed check. Whoever presses it sends us its identifier."""
+
+    label: str
+    description: str
+    identifier: str
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for a text that GitHub would refuse, and the whole check with it."""
+        for name, most in LIMITS.items():
+            if not 0 < len(getattr(self, name)) <= most:
+                raise ValueError(f"the {name} of a button has 1 to {most} characters: {getattr(self, name)!r}")
+
+
+REBASE = Button("Rebase", "Merge the base into this branch", "rebase")
+HOLD = Button("Hold", "Hold the task back until /resume", "hold")
+IGNORE = Button("Ignore for a day", "Let it go on in spite of this conflict", "ignore")
+
+# Below a conflict, in the order in which they are shown.
+ON_CONFLICT = (REBASE, HOLD, IGNORE)
+
+# By identifier: the command and its argument. A button means what is typed, and nothing else.
+COMMAND_OF: Mapping[str, tuple[str, str]] = {
+    REBASE.identifier: ("resolve", "rebase"),
+    HOLD.identifier: ("pause", ""),
+    IGNORE.identifier: ("resolve", "ignore"),
+}

@@ -1,0 +1,52 @@
+"""The buttons of our checks: GitHub takes them, and each stands for a command that there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.buttons import COMMAND_OF, MOST, ON_CONFLICT, Button
+from core.commands import COMMANDS
+from core.effects import CheckRun, Comment
+from core.task import Flag
+from tests.builders import MALLORY, Story
+
+
+def test_github_takes_them() -> None:
+    assert 0 < len(ON_CONFLICT) <= MOST
+    assert len({button.identifier for button in ON_CONFLICT}) == len(ON_CONFLICT)
+    for text in ("", "x" * 21):
+        with pytest.raises(ValueError, match="the label of a button has 1 to 20 characters"):
+            Button(text, "d", "i")
+    with pytest.raises(ValueError, match="the description of a button"):
+        Button("l", "x" * 41, "i")
+
+
+def test_each_stands_for_a_command() -> None:
+    assert {button.identifier for button in ON_CONFLICT} == set(COMMAND_OF)
+    assert {name for name, _ in COMMAND_OF.values()} <= set(COMMANDS)
+
+
+def test_a_conflict_has_them_and_what_merges_has_none() -> None:
+    story = Story().ready().in_review()
+    story.merge_tried()
+    assert [check.actions for check in story.wanted(CheckRun)] == [()]
+    story = Story().ready().in_review()
+    story.merge_tried(False, files=("shop/a.py",))
+    assert [check.actions for check in story.wanted(CheckRun)] == [ON_CONFLICT]
+
+
+def test_hold_says_how_it_is_lifted_and_to_whom() -> None:
+    story = Story().ready().in_review()
+    story.says("/pause", pressed=True)
+    assert story.said() == "@alice: #1 is held back. `/resume` lifts it."
+    assert "Paused by alice" in story.task.flags[Flag.BLOCKED]
+    story.says("/resume")
+    story.says("/pause")
+    assert not story.wanted(Comment), "a comment gets a reaction"
+
+
+def test_a_refusal_names_whoever_pressed() -> None:
+    story = Story().ready().in_review()
+    story.says("/pause", MALLORY, "read", pressed=True)
+    assert story.said() == "@mallory: `/pause` needs triage access; you have read access to this repository."
+    assert not story.task.held
