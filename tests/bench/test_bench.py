@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.bench.__main__ import main
 from tests.bench.figure import Figure
+from tests.bench.generated import generate
 from tests.bench.rules import balance
 
 
@@ -27,3 +30,23 @@ def test_equal_agents_are_kept_in_balance_and_chance_does_not_do_it() -> None:
     ours, chance = balance(500)
     assert ours.holds
     assert chance.value > 1
+
+
+def test_a_generated_repository_is_what_it_says_and_the_same_each_time(tmp_path: Path) -> None:
+    made = generate(tmp_path / "one", 7, files=60, commits=90, branches=20)
+    again = generate(tmp_path / "two", 7, files=60, commits=90, branches=20)
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=made.path, capture_output=True, check=True, text=True).stdout
+
+    assert (made.main, made.merges, made.branches) == (again.main, again.merges, again.branches)
+    assert 90 <= int(git("rev-list", "--count", "main")) < 95
+    assert git("rev-list", "--merges", "main").split() == list(reversed(made.merges))
+    assert 50 <= len(git("ls-tree", "-r", "--name-only", "main").split()) <= 75
+    behind = [branch for branch in made.branches if git("merge-base", made.main, branch.sha).strip() != made.main]
+    assert behind == [branch for branch in made.branches if branch.behind]
+    assert len(behind) == 10
+    assert sum(branch.renames for branch in made.branches) == 2
+    for branch in made.branches:
+        changed = git("diff", "--name-only", "--no-renames", f"main...{branch.sha}").splitlines()
+        assert set(changed) == set(branch.paths)
