@@ -87,6 +87,12 @@ class Merge(Section):
         description="Whose approval is needed before: nobody's, that of an agent with the role `review` "
         "(never the one that wrote it), or a person's.",
     )
+    update: Literal["never", "needed", "always"] = Field(
+        "never",
+        description="When the base is merged into the branch of an agent's pull request without anybody asking: never; "
+        "when GitHub does not merge because the branch is not up to date (`needed`); or, while it waits, each time the "
+        "base moved (`always`). Each time checks run anew, and reviews of the earlier commit count no longer.",
+    )
 
 
 class Scoring(Section):

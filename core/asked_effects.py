@@ -57,3 +57,34 @@ class SetDependency:
     def key(self) -> str:
         """One per issue and dependency."""
         return f"dependency:{self.number}:{self.reference}"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asked for an effect by a command, and where the answer goes once it is known."""
+
+    number: int  # of the issue or pull request
+    key: str  # of the command
+    login: str
+    comment_id: int | None = None
+    pressed: bool = False  # by a button, so that the answer has to say whom it is for
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateBranch:
+    """The base is merged into the branch of a pull request, bound to this head. A signal says how it went."""
+
+    state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.END
+    number: int
+    pull_number: int
+    branch: str
+    base: str
+    head_sha: str
+    base_sha: str  # that was tried; empty where none is known
+    asked: Asked | None = None  # None: the configuration asks for it
+
+    @property
+    def key(self) -> str:
+        """One per head and base, or per command: a person may ask again for what was refused before."""
+        return f"update:{self.pull_number}:{self.head_sha}:{self.asked.key if self.asked else self.base_sha}"

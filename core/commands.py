@@ -162,6 +162,12 @@ COMMANDS: dict[str, Command] = {
                     "/resolve queue behind #12",
                 ),
                 "escalate": Use("write", "Lets a person decide about the conflict.", "/resolve escalate"),
+                "rebase": Use(
+                    "write",
+                    "Merges the base into the branch of the pull request; where that conflicts, its agent is told.",
+                    "/resolve rebase",
+                ),
+                "ignore": Use("write", "Lets the task go on in spite of the conflict, for a day.", "/resolve ignore"),
             },
         ),
         Command("write", "Calls a person.", "/escalate nobody can reach the staging server"),

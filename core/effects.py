@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from core.asked_effects import MakeTask as MakeTask
 from core.asked_effects import SetDependency as SetDependency
+from core.asked_effects import UpdateBranch as UpdateBranch
 from core.buttons import Button
 from core.lanes import Lane
 from core.task import Role
@@ -317,6 +318,7 @@ Effect = (
     | CheckRun
     | TryMerge
     | MergePull
+    | UpdateBranch
     | ClosePull
     | CloseIssue
     | SetDependency

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from core.agent_state import Probed
 from core.dependencies import Need
-from core.effects import MakeTask, SetDependency
+from core.effects import MakeTask, SetDependency, UpdateBranch
 from core.feedback import FailedCheck, LineComment
 from core.intake import Intake, fingerprint, parse
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
@@ -197,6 +197,7 @@ class MergeTried:
     files: tuple[str, ...] = ()
     problem: str = ""
     touched: tuple[str, ...] = ()  # the files that the head changes
+    behind: bool = False  # the base has commits that the head lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,20 @@ class MergeRefused:
     pull_number: int
     head_sha: str
     reason: str
+
+
+# done: the base is in; current: it was in before; moved: the head is another by now, without the base.
+UpdateOutcome = Literal["done", "current", "conflict", "moved", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTried:
+    """GitHub was asked to merge the base into the branch of the pull request; `reason` is still raw."""
+
+    asked: UpdateBranch
+    outcome: UpdateOutcome
+    reason: str = ""
+    trial: MergeTried | None = None  # of a conflict: where it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +328,7 @@ Signal = (
     | AgentUnavailable
     | MergeTried
     | MergeRefused
+    | UpdateTried
     | BaseMoved
     | DeadlineDue
     | DependencyChanged

@@ -176,6 +176,7 @@ class Pull:
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
     tried_base_sha: str | None = None  # the base's SHA at that trial
     merge_requested_sha: str | None = None
+    update_asked: str = ""  # head and base of the last update of the branch that the configuration asked for
     merge_round: int = 0  # how often we asked for the merge; makes each request an effect of its own
     dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
     conflict_shown: str | None = None  # the same for the check `conflict-first`

@@ -61,6 +61,7 @@ async def merge_pull(
     repository, git = pull.repository, pull.repository.git
     async with git.lock:
         _check(pull, method, sha)
+        await _insist_on_up_to_date(pull)
         ref = f"refs/heads/{pull.base_ref}"
         base, head = git.head(pull.base_ref), pull.head_sha
         build = {"merge": _merge_commit, "squash": _squash_commit, "rebase": _rebased}[method]
@@ -76,6 +77,13 @@ async def merge_pull(
     mark_merged(hub, pull, actor, made)
     await after_push(hub, repository, changes, actor)
     return made
+
+
+async def _insist_on_up_to_date(pull: PullRequest) -> None:
+    git = pull.repository.git
+    strict = pull.base_ref in pull.repository.strict_branches
+    if strict and not await git.is_ancestor(git.head(pull.base_ref), pull.head_sha):
+        raise ApiError(409, "Head branch is out of date. Review and try the merge again.")
 
 
 async def _merge_commit(
@@ -181,3 +189,41 @@ async def merge_branches(
         change: RefChange = await git.update_ref(f"refs/heads/{base}", made, ours)
     await after_push(hub, repository, [change], actor)
     return made
+
+
+async def update_branch(hub: Sandbox, pull: PullRequest, actor: User, *, expected: str | None = None) -> None:
+    """Merge the base of a pull request into its branch, as a commit of the actor's.
+
+    As on GitHub it is accepted first and done a moment later; a push that comes in between wins. Raises ApiError 422
+    when `expected` is not the head, when they conflict, when there is nothing to bring in, when the branch is gone.
+    """
+    git = pull.repository.git
+    async with git.lock:
+        head = git.ref(f"refs/heads/{pull.head_ref}")
+        if head is None or pull.state != "open":
+            raise ApiError(422, "head ref does not exist")
+        if expected not in (None, head):
+            raise ApiError(422, "expected head sha didn't match current head ref.")
+        base = git.head(pull.base_ref)
+        if await git.is_ancestor(base, head):
+            raise ApiError(422, "There are no new commits on the base branch.")
+        merge = await git.merge(head, base)
+        if merge.tree is None:
+            raise ApiError(422, "merge conflict between base and head")
+        made = await git.commit_tree(
+            merge.tree,
+            [head, base],
+            f"Merge branch '{pull.base_ref}' into {pull.head_ref}\n",
+            author=pulls.identity(actor),
+            committer=pulls.NOBODY,
+            when=hub.now(),
+        )
+
+    async def move() -> None:
+        async with git.lock:
+            if git.ref(f"refs/heads/{pull.head_ref}") != head:
+                return
+            change = await git.update_ref(f"refs/heads/{pull.head_ref}", made, head)
+        await after_push(hub, pull.repository, [change], actor)
+
+    hub.work(move(), name=f"update of #{pull.number}")

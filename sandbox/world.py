@@ -201,6 +201,7 @@ class Repository:
     delete_branch_on_merge: bool = False
     required_checks: dict[str, list[str]] = field(default_factory=dict, repr=False)
     required_approvals: dict[str, int] = field(default_factory=dict, repr=False)
+    strict_branches: set[str] = field(default_factory=set, repr=False)  # that take only what is up to date with them
     grants: dict[int, Role] = field(default_factory=dict, repr=False)
     labels: dict[str, Label] = field(default_factory=dict, repr=False)
     issues: dict[int, Issue] = field(default_factory=dict, repr=False)

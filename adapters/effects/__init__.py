@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.effects import agents, checks, issues, merging, relations, tasks
+from adapters.effects import agents, checks, issues, merging, relations, tasks, updating
 from adapters.effects.errand import Errand, Identity, Mirrors, Sent
 from core.effects import (
     CancelAgent,
@@ -26,6 +26,7 @@ from core.effects import (
     StartAgent,
     SteerAgent,
     TryMerge,
+    UpdateBranch,
     UpsertCard,
 )
 
@@ -44,6 +45,7 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     TryMerge: merging.try_merge,
     MarkReady: merging.mark_ready,
     MergePull: merging.merge_pull,
+    UpdateBranch: updating.update_branch,
     StartAgent: agents.start_agent,
     PollAgent: agents.poll_agent,
     CancelAgent: agents.cancel_agent,

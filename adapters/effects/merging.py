@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from adapters.effects.errand import Errand, Sent
-from adapters.git import GitError, MergeError, merge_tree, touched_files
+from adapters.git import GitError, MergeError, holds, merge_tree, touched_files
 from adapters.github.errors import Conflict, Forbidden, Invalid, NotFound
 from adapters.github.pulls import MergeMethod
 from adapters.pull_facts import pull_facts
@@ -32,13 +32,14 @@ async def try_merge(effect: TryMerge, errand: Errand) -> Sent:
             raise MergeError("the head has moved meanwhile")
         result = await merge_tree(mirror, base_sha, head_sha, lines=False)
         touched = await touched_files(mirror, base_sha, head_sha)
+        behind = not await holds(mirror, head_sha, base_sha)
     except (GitError, MergeError, TimeoutError) as error:
         problem = one_line(mask_secrets(str(error)), 300)
         tried = MergeTried(effect.pull_number, head_sha, base_sha, None, problem=problem)
     else:
         files = tuple(file.path for file in result.files)
         named = tuple(one_line(path, 300) for path in sorted(touched)[:MAX_FILES])
-        tried = MergeTried(effect.pull_number, head_sha, base_sha, result.clean, files, touched=named)
+        tried = MergeTried(effect.pull_number, head_sha, base_sha, result.clean, files, touched=named, behind=behind)
     return Sent(signals=((effect.number, tried),))
 
 

@@ -107,6 +107,12 @@ async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
     return frozenset(path_text(path) for path in listed.stdout.split(b"\0") if path)
 
 
+async def holds(mirror: Mirror, commit: str, other: str) -> bool:
+    """Whether the history of a commit has the other in it, both by full SHA. Raises GitError where one is missing."""
+    asked = await mirror.git.run("merge-base", "--is-ancestor", other, commit, git_dir=mirror.path, ok=(0, 1))
+    return asked.exit == 0
+
+
 async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
     """Find the commits behind the names; a name that leads to none is left out."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
@@ -165,6 +171,7 @@ __all__ = [
     "LineRange",
     "MergeError",
     "MergeResult",
+    "holds",
     "merge_tree",
     "merge_trees",
     "touched_files",

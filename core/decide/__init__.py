@@ -17,6 +17,7 @@ from core.decide import (
     readying,
     reviewing,
     reviews,
+    updating,
     waits,
     withholding,
 )
@@ -43,6 +44,7 @@ from core.signals import (
     ReviewSeen,
     Signal,
     TaskMade,
+    UpdateTried,
     VerdictDelivered,
     WayClear,
 )
@@ -87,9 +89,11 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
         case Assigned():
             agents.assigned(draft, signal)
         case MergeTried():
-            merging.tried(draft, signal)
+            updating.trial(draft, signal)
         case MergeRefused():
-            merging.refused(draft, signal)
+            updating.merge_refused(draft, signal)
+        case UpdateTried():
+            updating.tried(draft, signal)
         case BaseMoved():
             merging.base_moved(draft, signal)
         case DeadlineDue():

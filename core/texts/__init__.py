@@ -16,7 +16,7 @@ from config.repository import RepositoryConfig
 from core.commands import COMMANDS
 from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps, wants_reviewer
-from core.effects import Annotation
+from core.effects import Annotation, UpdateBranch
 from core.feedback import FailedCheck, Feedback, LineComment
 from core.sanitise import defuse
 from core.signals import MergeTried
@@ -177,6 +177,11 @@ def addressed(name: str, text: str) -> str:
 def asked_meanwhile(feedback: Feedback, lease: Lease) -> str:
     """What an agent at work is told of changes that are asked for of its draft."""
     return render("asked_meanwhile", feedback=feedback, lease=lease)
+
+
+def base_meanwhile(effect: UpdateBranch, lease: Lease, trial: MergeTried | None = None) -> str:
+    """What an agent at work is told when the base was merged into its branch, or (`trial`) conflicts with it."""
+    return render("base_meanwhile", branch=effect.branch, base=effect.base, lease=lease, trial=trial).strip()
 
 
 def stop(name: str, number: int, attempt: int) -> str:

@@ -9,7 +9,9 @@ from datetime import datetime
 from core.agent_state import Probed
 from core.events import Event
 from core.measures import Measures
-from core.task import Choice, Task
+from core.sanitise import mask_secrets
+from core.signals import UpdateTried
+from core.task import Choice, Lease, Task
 from core.texts.rendering import render
 
 
@@ -112,3 +114,22 @@ def button_of_old(login: str, sha: str, task: Task) -> str:
         else f"Nothing is open on #{task.number} just now; `/status` says where it stands."
     )
     return f"@{login}: That button belongs to an earlier commit, `{sha[:8]}`, so nothing was done. {now}"
+
+
+def update_text(signal: UpdateTried, at_work: Lease | None, *, back: bool) -> str:
+    """Tells whoever asked for it why the base was not merged into the branch.
+
+    Of a conflict: who was told of it, or whether the task goes back for it.
+    """
+    effect = signal.asked
+    text = render(
+        "update",
+        outcome=signal.outcome,
+        branch=effect.branch,
+        base=effect.base,
+        files=signal.trial.files if signal.trial else (),
+        agent=at_work.agent if at_work and signal.trial else "",
+        back=back and signal.trial is not None,
+        reason=mask_secrets(signal.reason),
+    )
+    return text.strip()

@@ -103,7 +103,8 @@ async def compare(call: Call) -> Reply:
 def _branch(call: Call, name: str) -> dict[str, Any]:
     repository = call.repository
     at = render.repository_url(call.hub, repository)
-    protected = bool(repository.required_checks.get(name) or repository.required_approvals.get(name))
+    rules = (repository.required_checks.get(name), repository.required_approvals.get(name))
+    protected = any(rules) or name in repository.strict_branches
     return {
         "name": name,
         "protected": protected,

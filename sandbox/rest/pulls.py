@@ -128,20 +128,7 @@ async def merge(call: Call) -> Reply:
 @route("PUT", f"{ONE}/update-branch", "pulls/update-branch", permission=WRITE)
 async def update_branch(call: Call) -> Reply:
     """Merge the base into the head branch."""
-    pull = call.pull()
-    expected = call.text("expected_head_sha")
-    if expected is not None and expected != pull.head_sha:
-        raise ApiError(422, "expected head sha didn't match current head ref.")
-    try:
-        made = await merges.merge_branches(
-            call.hub, call.repository, call.actor, base=pull.head_ref, head=pull.base_ref
-        )
-    except ApiError as error:
-        if error.status != 409:
-            raise
-        raise ApiError(422, "merge conflict between base and head") from error
-    if made is None:
-        raise ApiError(422, "There are no new commits on the base branch.")
+    await merges.update_branch(call.hub, call.pull(), call.actor, expected=call.text("expected_head_sha"))
     return Reply(202, {"message": "Updating pull request branch.", "url": f"{call.hub.url}/{call.path}"})
 
 

@@ -239,7 +239,7 @@ CALLS: dict[str, tuple[Act, object]] = {
         CHECK,
     ),
     "checks/update": (
-        lambda gh: gh.update_check_run(R, 1, name="n", status="completed", conclusion="failure"),
+        lambda gh: gh.update_check_run(R, 1, name="n", status="completed", conclusion="failure", actions=[]),
         CHECK,
     ),
     "actions/list-workflow-runs-for-repo": (

@@ -25,7 +25,7 @@ def test_version_and_agents_are_enough() -> None:
     assert (agent.workflow, agent.event, agent.ref) == ("agent.yml", None, None)
     assert (agent.capabilities, agent.prefers, agent.max_tasks, agent.roles) == ((), (), 1, ("implement",))
     assert config.priorities == {}
-    assert config.merge.model_dump() == {"auto": False, "method": "squash", "review": "none"}
+    assert config.merge.model_dump() == {"auto": False, "method": "squash", "review": "none", "update": "never"}
     weights = {"priority": 0.5, "capability": 0.3, "load": 0.15, "fairness": 0.05, "learned": 0.0}
     assert config.scoring.model_dump() == {"policy": "weighted", **weights}
     assert config.limits.model_dump() == {"max_attempts": 3, "max_queue_depth": 1000}

@@ -212,9 +212,45 @@ async def test_pull_requests_over_rest(hub: Sandbox, shop: Repository, alice: Pe
     assert [one["content"] for one in await api(hub, token, "GET", reactions)] == ["eyes"]
     await alice.pushes(shop, "main", {"else.py": "1\n"})
     await api(hub, token, "PUT", f"{home}/pulls/1/update-branch", {}, status=202)
+    await hub.settled()
     assert shop.git.read("work", "else.py") == "1\n"
     await api(hub, token, "GET", f"{home}/pulls/1/merge", status=404)
     await api(hub, token, "PUT", f"{home}/pulls/1/merge", {"sha": sha}, status=409)
     await api(hub, token, "PUT", f"{home}/pulls/1/merge", {"merge_method": "squash"})
     await api(hub, token, "GET", f"{home}/pulls/1/merge", status=204)
     await api(hub, token, "GET", f"{home}/pulls/99", status=404)
+
+
+async def test_a_branch_is_brought_up_to_date_with_its_base(hub: Sandbox, shop: Repository, alice: Person) -> None:
+    pull = await work(shop, alice, "work", "z = 1\n")
+    [installation] = hub.installations.values()
+    token, url = hub.installation_token(installation), "/repos/acme/shop/pulls/1/update-branch"
+
+    async def asked(head: str, status: int = 422) -> str:
+        answer = await api(hub, token, "PUT", url, {"expected_head_sha": head}, status=status)
+        await hub.settled()
+        return str(answer["message"])
+
+    head = pull.head_sha
+    assert await asked(head) == "There are no new commits on the base branch."
+    base = await alice.pushes(shop, "main", {"else.py": "1\n"})
+    assert await asked(base) == "expected head sha didn't match current head ref."
+    shop.strict_branches.add("main")
+    with pytest.raises(ApiError, match="409.*out of date"):
+        await alice.merges(pull)
+    hub.deliveries.clear()
+    assert await asked(head, 202) == "Updating pull request branch."
+    merge = await shop.git.commit(pull.head_sha)
+    assert (merge.parents, merge.author.name) == ((head, base), "ears[bot]")
+    assert shop.git.read("work", "else.py") == "1\n"
+    assert heard(hub) == ["push", "pull_request.synchronize"]
+    assert hub.deliveries[-1].payload["sender"]["login"] == "ears[bot]"
+    assert await asked(head) == "expected head sha didn't match current head ref."
+    await alice.pushes(shop, "main", {"cart.py": "a = 9\nb = 2\nc = 3\nd = 4\n"})
+    clash = await alice.pushes(shop, "work", {"cart.py": "a = 8\nb = 2\nc = 3\nd = 4\n"})
+    assert await asked(clash) == "merge conflict between base and head"
+    assert pull.head_sha == clash
+    await alice.pushes(shop, "work", {"cart.py": "a = 9\nb = 2\nc = 3\nd = 4\n"})
+    assert await asked(pull.head_sha, 202)
+    await alice.merges(pull)
+    assert await asked(pull.head_sha) == "head ref does not exist"

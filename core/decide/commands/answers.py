@@ -8,6 +8,7 @@ from typing import Literal
 
 from config.team import Change
 from core.agent_state import AgentNews
+from core.asked_effects import Asked
 from core.decide.draft import Context, Draft
 from core.effects import Comment, Effect, React
 from core.events import Event
@@ -54,6 +55,13 @@ def answer(
     if text:
         effects.append(Comment(number, f"answer:{key}", text))
     return tuple(effects)
+
+
+def answer_later(asked: Asked, text: str) -> tuple[Effect, ...]:
+    """What was begun with 🚀 came to nothing: 😕, and why. Who pressed a button is named, for there is no comment."""
+    told = f"@{asked.login}: {text}" if asked.pressed else text
+    effects: tuple[Effect, ...] = (Comment(asked.number, f"refused:{asked.key}", told),)
+    return (React(asked.comment_id, "confused"), *effects) if asked.comment_id is not None else effects
 
 
 def not_yet(what: str, gaps: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ from core.conflicts import conflicts_of
 from core.decide.agents import assigned
 from core.decide.attempts import call_person, end_attempt
 from core.decide.commands.answers import Refused, Rule, not_yet
+from core.decide.commands.updating import rebase
 from core.decide.commands.waiting import queue_behind
 from core.decide.draft import Draft
 from core.decide.readying import check_readiness
@@ -20,6 +21,8 @@ from core.lifecycle import Trigger, allows
 from core.sanitise import defuse
 from core.signals import Assigned, CommandGiven
 from core.task import Flag, Role, Status, Task
+
+WAYS = ("reassign", "queue", "escalate", "rebase", "ignore")  # that `/resolve` knows
 
 
 def refuse_merged(task: Task) -> None:
@@ -130,8 +133,11 @@ def _resolve(draft: Draft, signal: CommandGiven) -> str | None:
     how, _, rest = signal.argument.strip().partition(" ")
     if how == "queue":
         return queue_behind(draft, signal, rest)
+    if how == "rebase":
+        rebase(draft, signal)
+        return None
     if how not in ("reassign", "escalate"):
-        raise Refused("Say how: `/resolve reassign`, `/resolve queue` or `/resolve escalate`.")
+        raise Refused(f"Say how: `/resolve {'`, `/resolve '.join(WAYS)}`.")
     found = conflicts_of(draft.task, draft.context.around.twins)
     if not found:
         raise Refused("There is no conflict to resolve.")
