@@ -9,10 +9,10 @@ import pytest
 from git_repositories import Files, Work
 
 from adapters.git.conflict_lines import LineRange
-from adapters.git.merge import MergeError, MergeResult, merge_tree, merge_trees, touched_files
+from adapters.git.merge import MergeError, MergeResult, holds, merge_tree, merge_trees, touched_files
 from adapters.git.merge_output import path_text, read_merges
 from adapters.git.mirror import Mirror
-from adapters.git.runner import Git
+from adapters.git.runner import Git, GitError
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 
@@ -354,3 +354,14 @@ def test_output_that_is_not_understood_is_no_verdict(output: bytes) -> None:
 def test_a_half_printed_merge_is_left_out_when_git_died() -> None:
     whole = b"1\0" + TREE + b"\0\0"
     assert len(read_merges(whole + b"0\0" + TREE + b"\0", whole=False)) == 1
+
+
+async def test_whether_a_branch_is_behind_another(tmp_path: Path) -> None:
+    work = Work(tmp_path / "work")
+    two_sides(work, {b"a": TEXT}, {b"b": b"1\n"}, {b"c": b"1\n"})
+    mirror = await mirror_of(work, tmp_path, "main", "ours", "theirs")
+    main, ours, theirs = [str(await mirror.commit(f"refs/heads/{name}")) for name in ("main", "ours", "theirs")]
+    assert [await holds(mirror, ours, main), await holds(mirror, ours, ours)] == [True, True]
+    assert [await holds(mirror, main, ours), await holds(mirror, ours, theirs)] == [False, False]
+    with pytest.raises(GitError):
+        await holds(mirror, ours, "f" * 40)

@@ -43,7 +43,7 @@ class Shell:
             },
             priorities={"urgent": "P0"},
             plan="agent",
-            merge={"auto": True, "review": "agent"},
+            merge={"auto": True, "review": "agent", "update": "needed"},
             limits={"max_attempts": 3},
         )
         self.now = NOW

@@ -18,6 +18,7 @@ from core.assignment import exclusions, part_of
 from core.commands import COMMANDS, ROLES
 from core.deadlines import deadlines_of
 from core.dependencies import Need
+from core.effects import UpdateBranch
 from core.signals import (
     AgentSeen,
     AgentStarted,
@@ -34,6 +35,8 @@ from core.signals import (
     PullSeen,
     ReviewSeen,
     Signal,
+    UpdateOutcome,
+    UpdateTried,
     VerdictDelivered,
 )
 from core.task import Actor, ChecksState, Role, SessionState, Status, Task
@@ -184,7 +187,7 @@ class Life(RuleBasedStateMachine):
         who=people,
         role=st.sampled_from(["write", *ROLES]),
         command=st.sampled_from([*COMMANDS, "retyr"]),
-        argument=st.sampled_from(["", "P0", "p1", "urgent"]),
+        argument=st.sampled_from(["", "P0", "p1", "rebase"]),
     )
     def command(self, number: int, who: Actor, role: str, command: str, argument: str) -> None:
         self.keys += 1
@@ -320,13 +323,26 @@ class Life(RuleBasedStateMachine):
             self.tick()
             self.hear(task.number, MergeTried(task.pull.number, task.pull.head_sha, "e" * 40, clean, ("a.py",)))
 
-    @rule(which=numbers, refused=st.booleans())
-    def base_or_refusal(self, which: int, refused: bool) -> None:
+    @rule(which=numbers, refused=st.sampled_from([None, "Required status check is expected.", "Head is out of date."]))
+    def base_or_refusal(self, which: int, refused: str | None) -> None:
         task = self.one_of(which, lambda t: t.pull)
         if task and task.pull:
             self.tick()
-            refusal = MergeRefused(task.pull.number, task.pull.head_sha, "Required status check is expected.")
+            refusal = MergeRefused(task.pull.number, task.pull.head_sha, refused or "")
             self.hear(task.number, refusal if refused else BaseMoved("main", "e" * 40))
+
+    @rule(
+        which=numbers, outcome=st.sampled_from(["done", "current", "conflict", "moved", "refused"]), old=st.booleans()
+    )
+    def update_tried(self, which: int, outcome: UpdateOutcome, old: bool) -> None:
+        task = self.one_of(which, lambda t: t.pull)
+        if task and task.pull:
+            self.tick()
+            at = task.pull
+            head = "f" * 40 if old else at.head_sha
+            trial = MergeTried(at.number, head, "e" * 40, False, ("a.py",)) if outcome == "conflict" else None
+            asked = UpdateBranch(task.number, at.number, at.branch, at.base, head, "e" * 40)
+            self.hear(task.number, UpdateTried(asked, outcome, "No.", trial))
 
     @rule(
         which=numbers,

@@ -120,6 +120,11 @@ async def test_an_agent_at_work_is_told_of_the_conflict(world: World) -> None:
     assert (world.status(issue), world.pull.head_sha) == ("in-progress", head)
     assert (await world.task(issue)).attempt == 1, "it is told, and has not failed"
 
+    await world.alice.pushes(world.shop, "main", {"shop/tax.py": None}, "Take that back")
+    await world.settle()
+    assert "check updated: success" in world.written()
+    assert world.check("conflict-first").actions == [], "there is nothing to press any more"
+
 
 async def test_a_branch_that_must_be_up_to_date_is_brought_there_when_github_says_so(world: World) -> None:
     """Main takes only what is up to date with it, and something went in while the agent was at work."""
