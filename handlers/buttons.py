@@ -27,7 +27,7 @@ async def pressed(delivery: Delivery, desk: Desk) -> None:
     if repository is None or repository.config is None:
         return
     run = CheckRun.model_validate(delivery.payload["check_run"])
-    identifier = str(delivery.payload["requested_action"]["identifier"])
+    identifier = str((delivery.payload.get("requested_action") or {}).get("identifier"))
     us = await desk.identity(repository.installation_id)
     if run.app is None or run.app.id != us.app_id or run.name != CONFLICT_CHECK or identifier not in COMMAND_OF:
         log.warning("button_unknown", check=run.name, identifier=identifier)

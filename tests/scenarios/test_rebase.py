@@ -8,7 +8,7 @@ from core.buttons import ON_CONFLICT
 from sandbox import checks
 from sandbox.agents import COPILOT_ID, COPILOT_LOGIN, AgentWork, CloudAgent, WritesFiles
 from sandbox.world import CheckRun
-from tests.scenarios.shop import body, config
+from tests.scenarios.shop import CONFIG_PATH, body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import merged
 
@@ -82,6 +82,14 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
         "#2 reaction confused",
         "#2 comment: `task/1-1` has everything of `main` already, so there is nothing to bring in.",
     ]
+
+    # From now on it follows main by itself: to the commit that says so, and no further than main is.
+    says = config(merge={"auto": False, "update": "always"})
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: says}, "Follow main")
+    await world.settle()
+    await world.later(hours=1)
+    assert [line for line in world.written() if "update-branch" in line] == ["pulls/update-branch 2/update-branch"]
+    assert world.shop.git.read("task/1-1", CONFIG_PATH) == says
     await world.alice.merges(world.pull)
     await world.settle()
     assert world.status(issue) == "done"
