@@ -14,23 +14,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Final
 
-from adapters.git.merge_output import path_text
+from adapters.git.merge_output import path_key
 
-_RECORD: Final = re.compile(rb":\d{6} (\d{6}) [0-9a-f]+ [0-9a-f]+ ([A-Z])\d*")
+_RECORD: Final = re.compile(rb":(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) ([A-Z])\d*")
 _FOLDER: Final = b"040000"
+_FILES: Final = (b"100644", b"100755")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A file that both have, as it is in the base and in the branch: its mode and its object."""
+
+    before: tuple[bytes, str]
+    after: tuple[bytes, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a branch changes against its base: all paths, those of them it adds, and folders it leaves nothing of."""
+    """What a branch changes against its base: all paths, and of them those it adds and those it merely edits.
+
+    `gone` are folders that it leaves nothing of. A file that becomes a link or a submodule is not merely edited.
+    Paths are keys (`merge_output.path_key`).
+    """
 
     touched: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+    edited: Mapping[str, Edit] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """The pairs that can conflict at all, the smaller key first.
+
+    In `edits` the two edit the same files, and nothing else that they do meets; `whole` is the rest.
+    """
+
+    edits: frozenset[tuple[int, int]]
+    whole: frozenset[tuple[int, int]]
 
 
 NONE: Final = Changes()
@@ -51,22 +76,26 @@ def read_changes(output: bytes) -> list[Changes]:
         touched: list[str] = []
         added: list[str] = []
         gone: list[str] = []
+        edited: dict[str, Edit] = {}
         while output[at : at + 1] == b":":
             middle = output.find(b"\0", at)
             end = output.find(b"\0", middle + 1)
             record = _RECORD.fullmatch(output, at, middle)
             if record is None or end < 0:
                 raise ValueError(f"no change of a file: {output[at : at + 120]!r}")
-            path, status = path_text(output[middle + 1 : end]), record[2]
-            if output[at + 1 : at + 7] == _FOLDER or record[1] == _FOLDER:
+            before, after, old, new, status = record.groups()
+            path = path_key(output[middle + 1 : end])
+            if _FOLDER in (before, after):
                 if status == b"D":
                     gone.append(path)
             else:
                 touched.append(path)
                 if status == b"A":
                     added.append(path)
+                elif before in _FILES and after in _FILES:
+                    edited[path] = Edit((before, old.decode()), (after, new.decode()))
             at = end + 1
-        found.append(Changes(frozenset(touched), frozenset(added), frozenset(gone)))
+        found.append(Changes(frozenset(touched), frozenset(added), frozenset(gone), edited))
     return found
 
 
@@ -77,27 +106,36 @@ def folders(path: str) -> Iterator[str]:
         yield path
 
 
-def sharing(changes: Mapping[int, Changes], of: Collection[int] | None = None) -> set[tuple[int, int]]:
-    """The pairs that change the same path, the smaller key first; with `of` those that one of these is part of."""
-    return set(_pairs(_by_path((key, change.touched) for key, change in changes.items()).values(), of))
-
-
-def may_conflict(changes: Mapping[int, Changes], of: Collection[int] | None = None) -> set[tuple[int, int]]:
-    """The pairs that can conflict at all, the smaller key first; with `of` those that one of these is part of."""
+def may_conflict(changes: Mapping[int, Changes], of: Collection[int] | None = None) -> Suspects:
+    """The pairs that can conflict at all; with `of` those that one of these is part of."""
     touching = _by_path((key, change.touched) for key, change in changes.items())
     leaving = _by_path((key, change.gone) for key, change in changes.items())
-    found = set(_pairs(touching.values(), of))
+    sharing = set(_pairs(touching.values(), of))
+    whole = {(one, other) for one, other in sharing if not _only_edits(changes[one], changes[other])}
     for key, change in changes.items():
         for path in change.touched:
             for folder in folders(path):
                 if folder in touching:
-                    found.update(_with(key, touching[folder], of))
+                    whole.update(_with(key, touching[folder], of))
         if leaving:
             for path in change.added:
                 for folder in folders(path):
                     if folder in leaving:
-                        found.update(_with(key, leaving[folder], of))
-    return found
+                        whole.update(_with(key, leaving[folder], of))
+    return Suspects(frozenset(sharing - whole), frozenset(whole))
+
+
+def both_edit(one: Changes, other: Changes) -> list[str]:
+    """The files that both edit, and not in the same way, in order."""
+    return sorted(
+        path
+        for path, edit in one.edited.items()
+        if (its := other.edited.get(path)) is not None and its.after != edit.after
+    )
+
+
+def _only_edits(one: Changes, other: Changes) -> bool:
+    return all(path in one.edited and path in other.edited for path in one.touched & other.touched)
 
 
 def _by_path(paths: Iterable[tuple[int, Collection[str]]]) -> dict[str, list[int]]:

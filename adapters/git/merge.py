@@ -11,33 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from adapters.git.conflict_lines import LineRange, conflict_lines
+from adapters.git.conflict_lines import LineRange
+from adapters.git.conflicted import Conflict, ConflictedFile, conflicted_files
 from adapters.git.merge_output import ParsedMerge, is_object_name, path_text
 from adapters.git.mirror import Mirror
 from adapters.git.runner import GitError
 from adapters.git.runs import MergeError, Pair, run_merges
 from adapters.git.scratch import scratch_objects
-
-_LINES_OF: Final = 50
-"""Conflicting files in one merge whose lines are looked up; GitHub takes 50 annotations in one request."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictedFile:
-    r"""A file in conflict.
-
-    `path` is text: bytes that are no UTF-8 are written `\xff`. `kind` is git's name for the conflict:
-    `contents`, `modify/delete`, `rename/delete`, `add/add`, `file/directory`, `binary`, …. `ours` and
-    `theirs` are the lines of the conflict in each side's own version of the file, empty when not asked for or
-    when there are none to name.
-    """
-
-    path: str
-    kind: str
-    ours: tuple[LineRange, ...] = ()
-    theirs: tuple[LineRange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +63,16 @@ async def merge_trees(
         return tuple(results[index] for index in range(len(pairs)))
     async with scratch_objects(mirror) as scratch:
         tried = await run_merges(mirror, [pair for _, pair in todo], scratch.environment)
-        for (index, pair), merged in zip(todo, tried, strict=True):
-            if isinstance(merged, MergeError):
-                results[index] = merged
-            else:
-                results[index] = await _result(mirror, pair, merged, scratch.environment, lines)
+        for (index, _), merged in zip(todo, tried, strict=True):
+            results[index] = merged if isinstance(merged, MergeError) else MergeResult(merged.clean, merged.tree)
+        dirty = [
+            (index, merged, Conflict.of(merged, pair))
+            for (index, pair), merged in zip(todo, tried, strict=True)
+            if isinstance(merged, ParsedMerge) and not merged.clean
+        ]
+        files = await conflicted_files(mirror, scratch, [conflict for _, _, conflict in dirty], lines=lines)
+        for (index, merged, _), its in zip(dirty, files, strict=True):
+            results[index] = MergeResult(merged.clean, merged.tree, its, merged.messages)
     return tuple(results[index] for index in range(len(pairs)))
 
 
@@ -137,33 +123,6 @@ async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
         raise MergeError(f"the mirror cannot be read: {error.stderr}") from error
     kinds = answer.stdout.splitlines()
     return {name: found[name] for name, kind in zip(asked, kinds, strict=True) if kind == b"commit"}
-
-
-async def _result(
-    mirror: Mirror, pair: Pair, parsed: ParsedMerge, environment: dict[str, str], lines: bool
-) -> MergeResult:
-    files: list[ConflictedFile] = []
-    for conflict in parsed.files:
-        ours: tuple[LineRange, ...] = ()
-        theirs: tuple[LineRange, ...] = ()
-        sides = conflict.stages
-        if lines and len(files) < _LINES_OF and sides.get(2) and sides.get(3):
-            try:
-                ours, theirs = await conflict_lines(
-                    mirror.git, mirror.path, environment, pair, parsed.tree, conflict.raw_path, sides
-                )
-            except GitError as error:
-                raise MergeError(f"the conflict cannot be read: {error.stderr}") from error
-        path = own_path(path_text(conflict.raw_path), pair)
-        files.append(ConflictedFile(path, conflict.kind, ours, theirs))
-    return MergeResult(parsed.clean, parsed.tree, tuple(files), parsed.messages)
-
-
-def own_path(path: str, pair: Pair) -> str:
-    """Undo git's moving aside of a file where the other side has a folder: `d~<commit>` is `d`."""
-    for commit in pair:
-        path = path.removesuffix(f"~{commit}")
-    return path
 
 
 __all__ = [

@@ -60,6 +60,16 @@ def path_text(raw: bytes) -> str:
     return raw.decode("utf-8", "backslashreplace")
 
 
+def path_key(raw: bytes) -> str:
+    """A path as a string that leads back to the same bytes: no two paths have the same."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def raw_path(key: str) -> bytes:
+    """The path that a key stands for."""
+    return key.encode("utf-8", "surrogateescape")
+
+
 def read_merges(output: bytes, *, whole: bool) -> list[ParsedMerge]:
     """Read all merges printed; without `whole` (git died) a half-printed last one is left out.
 

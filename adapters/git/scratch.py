@@ -43,7 +43,7 @@ class Scratch:
 
     def write(self, kind: str, content: bytes) -> str:
         """Write an object, give its id."""
-        whole = b"%s %d\0%s" % (kind.encode(), len(content), content)
+        whole = _whole(kind, content)
         name = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
         place = self.folder / name[:2] / name[2:]
         if not place.exists():
@@ -51,15 +51,28 @@ class Scratch:
             place.write_bytes(zlib.compress(whole, 0))
         return name
 
-    def commit(self, tree: str, parent: str) -> str:
+    def commit(self, tree: str, parent: str | None = None) -> str:
         """Write the commit that has this tree and this parent; always the same one for the same two."""
-        lines = (b"tree " + tree.encode(), b"parent " + parent.encode(), b"author " + _NOBODY, b"committer " + _NOBODY)
-        return self.write("commit", b"\n".join(lines) + b"\n\n\n")
+        return self.write("commit", _commit(tree, parent))
 
-    def tree(self, entries: Iterable[tuple[bytes, str]]) -> str:
-        """Write the tree that has these files, by name and id of the blob."""
-        pieces = (b"100644 %s\0%s" % (name, bytes.fromhex(blob)) for name, blob in sorted(entries))
+    def tree(self, entries: Iterable[tuple[bytes, bytes, str]]) -> str:
+        """Write the tree that has these files: name, mode, id of the blob."""
+        pieces = (b"%s %s\0%s" % (mode, name, bytes.fromhex(blob)) for name, mode, blob in sorted(entries))
         return self.write("tree", b"".join(pieces))
+
+
+def commit_id(tree: str, parent: str) -> str:
+    """The id that `Scratch.commit` gives such a commit."""
+    return hashlib.sha1(_whole("commit", _commit(tree, parent)), usedforsecurity=False).hexdigest()
+
+
+def _commit(tree: str, parent: str | None) -> bytes:
+    lines = [b"tree " + tree.encode(), *([] if parent is None else [b"parent " + parent.encode()])]
+    return b"\n".join([*lines, b"author " + _NOBODY, b"committer " + _NOBODY]) + b"\n\n\n"
+
+
+def _whole(kind: str, content: bytes) -> bytes:
+    return b"%s %d\0%s" % (kind.encode(), len(content), content)
 
 
 @asynccontextmanager
