@@ -21,10 +21,10 @@ _LINES_OF: Final = 50
 class ConflictedFile:
     r"""A file in conflict.
 
-    `path` is text: bytes that are no UTF-8 are written `\xff`. `kind` is git's name for the conflict:
-    `contents`, `modify/delete`, `rename/delete`, `add/add`, `file/directory`, `binary`, …. `ours` and
-    `theirs` are the lines of the conflict in each side's own version of the file, empty when not asked for or
-    when there are none to name.
+    `path` is text: bytes that are no UTF-8 are written `\xff`. `kind` is git's name for the conflict: `contents`,
+    `add/add`, `binary`, `mode`, `modify/delete`, `rename/delete`, `rename/rename`, `rename collision`,
+    `directory rename`, `file/directory`, `distinct types`, `submodule`. `ours` and `theirs` are the lines of the
+    conflict in each side's own version of the file, empty when not asked for or when there are none to name.
     """
 
     path: str

@@ -2,7 +2,8 @@ r"""Reads what `git merge-tree --write-tree -z --stdin` prints, as seen with git
 
 For each merge, every item ended by NUL: the status (`1` clean, `0` conflict: the reverse of an exit status),
 the tree; for conflicts the entries `<mode> <object> <stage>\t<path>` of all unmerged files, an empty item,
-and the messages (`<n>`, n paths, type, text), at last an empty item.
+and the messages (`<n>`, n paths, type, text), at last an empty item. Where a submodule is in conflict, advice
+for people stands in the place of that last item.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Final
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ENTRY: Final = re.compile(rb"(\d{6}) ([0-9a-f]{40,64}) ([123])\t(.+)", re.DOTALL)
 _CONFLICT: Final = re.compile(r"CONFLICT \((.+)\)")
+_ADVICE: Final = b"Recursive merging with submodules"
+_KINDS: Final = {"distinct modes": "distinct types", "rename involved in collision": "rename collision"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +102,15 @@ def _merge(items: _Items) -> ParsedMerge:
         if items.next():
             raise ValueError("a clean merge with unmerged files")
         return ParsedMerge(clean=True, tree=tree)
-    stages: dict[bytes, dict[int, str]] = {}
+    stages: dict[bytes, dict[int, tuple[bytes, str]]] = {}
     while entry := items.next():
         found = _ENTRY.fullmatch(entry)
         if found is None:
             raise ValueError(f"no entry of a file: {entry[:80]!r}")
-        stages.setdefault(found[4], {})[int(found[3])] = found[2].decode()
+        stages.setdefault(found[4], {})[int(found[3])] = (found[1], found[2].decode())
     kinds: dict[bytes, str] = {}
     messages: list[str] = []
-    while count := items.next():
+    while (count := items.next()) and not count.startswith(_ADVICE):
         paths = [items.next() for _ in range(int(count))]
         kind, text = path_text(items.next()), path_text(items.next()).strip()
         conflict = _CONFLICT.fullmatch(kind)
@@ -116,12 +119,23 @@ def _merge(items: _Items) -> ParsedMerge:
         messages.append(text)
         for path in paths:
             kinds.setdefault(path, conflict[1])
-    files = tuple(ParsedFile(path, kinds.get(path) or _shape(sides), sides) for path, sides in stages.items())
+    files = tuple(
+        ParsedFile(path, _kind(kinds.get(path, ""), sides), {stage: name for stage, (_, name) in sides.items()})
+        for path, sides in stages.items()
+    )
     return ParsedMerge(clean=False, tree=tree, files=files, messages=tuple(messages))
 
 
-def _shape(sides: dict[int, str]) -> str:
-    """Name a conflict by the sides that have the file, for a file that no message names."""
-    if 2 in sides and 3 in sides:
-        return "contents" if 1 in sides else "add/add"
-    return "modify/delete"
+def _kind(said: str, sides: dict[int, tuple[bytes, str]]) -> str:
+    """Name a conflict by what git says and, where that tells less, by the sides that have the file."""
+    if said.startswith(("submodule", "directory rename")):
+        return "submodule" if said.startswith("submodule") else "directory rename"
+    if said and said != "contents":
+        return _KINDS.get(said, said)
+    if not (2 in sides and 3 in sides):
+        return "modify/delete"
+    if sides[2][0] == sides[3][0] == b"160000":
+        return "submodule"
+    if sides[2][1] == sides[3][1]:
+        return "mode"
+    return "contents" if 1 in sides else "add/add"

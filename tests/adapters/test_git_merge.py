@@ -47,6 +47,16 @@ CASES: dict[str, tuple[Files, Files, Files]] = {
     "rename and edit": ({b"a": TEXT}, {b"a": None, b"z": TEXT}, {b"a": with_line(4, b"y")}),
     "rename and delete": ({b"a": TEXT, b"k": b"k\n"}, {b"a": None, b"z": TEXT}, {b"a": None}),
     "two renames of one": ({b"a": TEXT}, {b"a": None, b"z": TEXT}, {b"a": None, b"y": TEXT}),
+    "renamed to one name": (
+        {b"a": TEXT, b"b": TEXT.upper()},
+        {b"a": None, b"c": TEXT},
+        {b"b": None, b"c": TEXT.upper()},
+    ),
+    "folder renamed": (
+        {b"d/a": TEXT, b"d/b": TEXT.upper()},
+        {b"d/a": None, b"d/b": None, b"e/a": TEXT, b"e/b": TEXT.upper()},
+        {b"d/c": b"new\n"},
+    ),
     "file and folder": ({b"k": b"k\n"}, {b"d": b"file\n"}, {b"d/inside": b"file\n"}),
     "binary": ({b"p": b"\0\1\2"}, {b"p": b"\0\1\3"}, {b"p": b"\0\1\4"}),
     "spaces and quotes": (
@@ -126,11 +136,14 @@ async def test_generated_histories_agree_with_real_merges(tmp_path: Path) -> Non
     ("name", "kind"),
     [
         ("same line", "contents"),
-        ("both add", "contents"),
+        ("both add", "add/add"),
         ("modify/delete", "modify/delete"),
         ("rename and delete", "rename/delete"),
         ("binary", "binary"),
         ("file and folder", "file/directory"),
+        ("two renames of one", "rename/rename"),
+        ("renamed to one name", "add/add"),
+        ("folder renamed", "directory rename"),
     ],
 )
 async def test_the_kind_of_conflict_is_named(tmp_path: Path, name: str, kind: str) -> None:
@@ -141,6 +154,50 @@ async def test_the_kind_of_conflict_is_named(tmp_path: Path, name: str, kind: st
     result = await merge_tree(mirror, work.sha("ours"), work.sha("theirs"))
 
     assert kind in {file.kind for file in result.files}
+
+
+def with_modes(work: Work, name: str, entries: dict[bytes, tuple[str, bytes]]) -> None:
+    """A branch with these entries, which a work tree could not hold everywhere."""
+    work.branch(name)
+    for path, (mode, content) in entries.items():
+        blob = content.decode()
+        if mode != "160000":
+            (work.folder / "content").write_bytes(content)
+            blob = work.git("hash-object", "-w", "content").stdout.decode().strip()
+        work.git("update-index", "--add", "--cacheinfo", mode, blob, path)
+    work.git("commit", "-q", "-m", "change")
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "ours", "theirs"),
+    [
+        ("submodule", ("160000", b"1" * 40), ("160000", b"2" * 40), ("160000", b"3" * 40)),
+        ("submodule", None, ("160000", b"2" * 40), ("160000", b"3" * 40)),
+        ("mode", None, ("100644", b"same\n"), ("100755", b"same\n")),
+        ("distinct types", None, ("100644", b"text\n"), ("120000", b"target")),
+        ("distinct types", ("100644", b"x\n"), ("160000", b"2" * 40), ("120000", b"target")),
+        ("contents", ("120000", b"a"), ("120000", b"../../b"), ("120000", b"/etc/passwd")),
+    ],
+)
+async def test_modes_links_and_submodules_are_told_apart(
+    tmp_path: Path, kind: str, base: tuple[str, bytes] | None, ours: tuple[str, bytes], theirs: tuple[str, bytes]
+) -> None:
+    work = Work(tmp_path / "work")
+    work.commit({b"k": b"k\n"})
+    if base is not None:
+        with_modes(work, "main", {b"it": base})
+    with_modes(work, "ours", {b"it": ours})
+    with_modes(work, "theirs", {b"it": theirs})
+    mirror = await mirror_of(work, tmp_path, "ours", "theirs")
+    pair = (work.sha("ours"), work.sha("theirs"))
+
+    first, again = await merge_trees(mirror, [pair, pair], lines=True)
+
+    assert isinstance(first, MergeResult)
+    assert not first.clean
+    assert {file.kind for file in first.files} == {kind}
+    assert first.messages
+    assert again == first
 
 
 def insert_above(count: int) -> bytes:
