@@ -62,7 +62,7 @@ class Matrix:
         self._branches: LRUCache[tuple[int, str, str], Branch] = LRUCache(
             _PATHS_KEPT, getsizeof=lambda branch: 1 + len(branch.trial.touched)
         )
-        self._pairs: LRUCache[bytes, tuple[ConflictedFile, ...]] = LRUCache(_PAIRS_KEPT)
+        self._pairs: LRUCache[bytes, tuple[ConflictedFile, ...] | None] = LRUCache(_PAIRS_KEPT)
 
     async def compare(
         self, mirror: Mirror, base: str, heads: Mapping[int, str], of: Collection[int] | None = None
@@ -110,11 +110,11 @@ class Matrix:
         todo: tuple[list[Keys], list[Keys]] = ([], [])
         for pairs, unmerged in zip((suspects.edits, suspects.whole), todo, strict=True):
             for pair in sorted(pairs):
-                known = self._pairs.get(names[pair[0]] + names[pair[1]])
-                if known is None:
-                    unmerged.append(pair)
+                name = names[pair[0]] + names[pair[1]]
+                if name in self._pairs:
+                    verdicts[pair] = self._pairs[name]
                 else:
-                    verdicts[pair] = known
+                    unmerged.append(pair)
         if todo != ([], []):
             verdicts |= await Pairs(mirror, scratch, base, branches).merge(*todo)
         clashes: list[Clash] = []
@@ -124,7 +124,7 @@ class Matrix:
                 unknown[pair] = str(verdict)
                 continue
             self._pairs[names[pair[0]] + names[pair[1]]] = verdict
-            if verdict:
+            if verdict is not None:
                 clashes.append(Clash(*pair, verdict))
             elif not changes[pair[0]].touched.isdisjoint(changes[pair[1]].touched):
                 shared.append(pair)

@@ -123,13 +123,16 @@ def _merge(items: _Items) -> ParsedMerge:
         ParsedFile(path, _kind(kinds.get(path, ""), sides), {stage: name for stage, (_, name) in sides.items()})
         for path, sides in stages.items()
     )
+    # Of a folder that cannot be moved along there is nothing left to solve in any file, but it is told of.
+    files = files or tuple(ParsedFile(path, _kind(kind, {}), {}) for path, kind in kinds.items())
     return ParsedMerge(clean=False, tree=tree, files=files, messages=tuple(messages))
 
 
 def _kind(said: str, sides: dict[int, tuple[bytes, str]]) -> str:
     """Name a conflict by what git says and, where that tells less, by the sides that have the file."""
-    if said.startswith(("submodule", "directory rename")):
-        return "submodule" if said.startswith("submodule") else "directory rename"
+    for group in ("submodule", "directory rename"):
+        if group in said:
+            return group
     if said and said != "contents":
         return _KINDS.get(said, said)
     if not (2 in sides and 3 in sides):

@@ -11,21 +11,27 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import fcntl
 import hashlib
-import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from pathlib import Path
 from typing import Final
 
 from yarl import URL
 
+from adapters.git.locks import locked
 from adapters.git.runner import Git, GitError, GitTimeoutError
+from adapters.git.upkeep import gather, sweep, wants_gathering
 
-_LOCK_POLL: Final = 0.05
-"""Seconds between two looks at a lock that another process holds."""
+_TRANSFER: Final = 900.0
+"""Seconds that a fetch, or tidying up, may take: the first fetch of a large repository needs minutes."""
+
+_STALLED: Final = {"http.lowSpeedLimit": "1000", "http.lowSpeedTime": "60"}
+"""A server that sends less than 1,000 bytes a second for a minute is given up on."""
+
+_PATIENCE: Final = 2.0
+"""Seconds that tidying up waits for those who read."""
 
 _REF: Final = re.compile(r"refs/(?:heads|tags|pull)/[^\x00-\x20\x7f~^:?*\[\\]+")
 _MISSING_REF: Final = "couldn't find remote ref"
@@ -35,7 +41,8 @@ class Mirror:
     """The mirror of one repository. `url` is its HTTP(S) clone address, without credentials.
 
     Any number of mirrors of the same repository may be used at once, in this process and in others: fetches
-    wait for each other. `lock_timeout` is how many seconds.
+    wait for each other. `lock_timeout` is how many seconds. What is fetched stays until it is no longer wanted
+    (`keep_only`), and the packs are kept few.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class Mirror:
         self._lock = asyncio.Lock()
         self._lock_timeout = lock_timeout
         self._suspect = self.path.with_suffix(".suspect")
+        self._readers = self.path.with_suffix(".readers")
 
     async def fetch(self, refs: Iterable[str], token: str | None = None) -> dict[str, str | None]:
         """Fetch these refs (`refs/heads/main`, `refs/pull/7/head`) and nothing else.
@@ -69,32 +77,76 @@ class Mirror:
         for ref in wanted:
             _check_ref(ref)
         async with self._locked():
+            sweep(self.path.parent, self.path)
             if self._suspect.exists():
-                self._remove()
+                await self._remove()
             if self.path.exists():
                 try:
-                    return await self._fetch(wanted, token)
+                    commits = await self._fetch(wanted, token)
                 except GitTimeoutError:
                     raise
                 except GitError:
                     # The server or the mirror? If the server answers, the mirror is to blame.
                     await self._remote_refs([], token)
-                    self._remove()
+                    await self._remove()
+                else:
+                    if wants_gathering(self.path):
+                        await self._gather()
+                    return commits
             await self._create()
-            return await self._fetch(wanted, token)
+            # The first alone: if the rest is interrupted, most of a large repository is there already.
+            await self._fetch(wanted[:1], token)
+            commits = await self._fetch(wanted, token)
+            await self._gather()
+            return commits
 
     async def commit(self, ref: str) -> str | None:
         """Give the commit that a ref had when it was last fetched, None when it is not here."""
-        _check_ref(ref)
+        return (await self.here([ref]))[ref]
+
+    async def here(self, refs: Iterable[str]) -> dict[str, str | None]:
+        """Give the commits that refs had when they were last fetched, None for those that are not here.
+
+        One git process for all. Raises ValueError for something that is no full ref name, GitError when the mirror is
+        broken.
+        """
+        wanted = list(dict.fromkeys(refs))
+        for ref in wanted:
+            _check_ref(ref)
+        if not wanted or not self.path.exists():
+            return dict.fromkeys(wanted)
         found = await self.git.run(
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            f"{local_ref(ref)}^{{commit}}",
+            "cat-file",
+            "--batch-check=%(objecttype) %(objectname)",
             git_dir=self.path,
-            ok=(0, 1, 128),
+            stdin="".join(f"{local_ref(ref)}^{{commit}}\n" for ref in wanted).encode(),
         )
-        return found.stdout.decode().strip() or None if found.exit == 0 else None
+        lines = found.stdout.decode("utf-8", "replace").splitlines()
+        if len(lines) != len(wanted):
+            raise GitError("cat-file", 0, f"{len(lines)} answers to {len(wanted)} questions")
+        answers = (line.partition(" ") for line in lines)
+        return {ref: name if kind == "commit" else None for ref, (kind, _, name) in zip(wanted, answers, strict=True)}
+
+    async def keep_only(self, refs: Iterable[str]) -> None:
+        """Drop every ref but these, and with time what only the others led to.
+
+        Raises ValueError, GitError, TimeoutError like `fetch`.
+        """
+        wanted = list(refs)
+        for ref in wanted:
+            _check_ref(ref)
+        async with self._locked():
+            if not self.path.exists() or self._suspect.exists():
+                return
+            listed = await self.git.run("for-each-ref", "--format=%(refname)", "refs/mirror/", git_dir=self.path)
+            await self._delete(set(listed.stdout.decode().split()) - {local_ref(ref) for ref in wanted})
+            await self._gather()
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """Read, and be sure that meanwhile nobody, in any process, throws objects away."""
+        async with locked(self._readers, shared=True, seconds=self._lock_timeout):
+            yield
 
     def distrust(self) -> None:
         """Note that objects are missing or broken: the next fetch makes the mirror anew."""
@@ -113,13 +165,12 @@ class Mirror:
             there = [ref for ref in refs if ref in known]
             await self._fetch_all(there, token)
         gone = [ref for ref in refs if ref not in there]
-        await self._forget(gone)
-        commits: dict[str, str | None] = dict.fromkeys(gone)
-        for ref in there:
-            commits[ref] = await self.commit(ref)
-            if commits[ref] is None:
+        await self._delete({local_ref(ref) for ref in gone})
+        commits = await self.here(there)
+        for ref, commit in commits.items():
+            if commit is None:
                 raise GitError("fetch", 0, f"{ref} was fetched but is no commit")
-        return {ref: commits[ref] for ref in refs}
+        return {ref: commits.get(ref) for ref in refs}
 
     async def _fetch_all(self, refs: list[str], token: str | None) -> None:
         if not refs:
@@ -132,12 +183,14 @@ class Mirror:
             "--no-tags",
             "--no-write-fetch-head",
             "--no-recurse-submodules",
+            "--no-auto-maintenance",
             "--stdin",
             self._url,
             git_dir=self.path,
             stdin=specs,
-            config=self._credentials(token),
+            config={**_STALLED, **self._credentials(token)},
             secrets=_secrets(token),
+            seconds=_TRANSFER,
         )
 
     async def _remote_refs(self, refs: list[str], token: str | None) -> set[str]:
@@ -153,10 +206,16 @@ class Mirror:
         names = (line.partition(b"\t")[2] for line in listed.stdout.splitlines())
         return {name.decode("utf-8", "replace") for name in names} & set(refs)
 
-    async def _forget(self, refs: list[str]) -> None:
-        if refs:
-            orders = "".join(f"delete {local_ref(ref)}\n" for ref in refs).encode()
+    async def _delete(self, names: Collection[str]) -> None:
+        if names:
+            orders = "".join(f"delete {name}\n" for name in sorted(names)).encode()
             await self.git.run("update-ref", "--stdin", git_dir=self.path, stdin=orders)
+
+    async def _gather(self) -> None:
+        """Keep the packs few, unless somebody is reading: then another time will do."""
+        with contextlib.suppress(TimeoutError):
+            async with locked(self._readers, seconds=_PATIENCE):
+                await gather(self.git, self.path, seconds=_TRANSFER)
 
     async def _create(self) -> None:
         # Made beside its place and moved there: a mirror that exists is whole.
@@ -165,14 +224,15 @@ class Mirror:
         await self.git.run("init", "--quiet", "--bare", "--template=", str(new))
         new.rename(self.path)
 
-    def _remove(self) -> None:
-        # Moved away first: removing takes time, and nobody must meet half a mirror.
-        old = self.path.with_suffix(".old")
-        shutil.rmtree(old, ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            self.path.rename(old)
-        shutil.rmtree(old, ignore_errors=True)
-        self._suspect.unlink(missing_ok=True)
+    async def _remove(self) -> None:
+        async with locked(self._readers, seconds=self._lock_timeout):
+            # Moved away first: removing takes time, and nobody must meet half a mirror.
+            old = self.path.with_suffix(".old")
+            shutil.rmtree(old, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                self.path.rename(old)
+            self._suspect.unlink(missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
 
     def _credentials(self, token: str | None) -> dict[str, str]:
         if token is None:
@@ -183,16 +243,8 @@ class Mirror:
     @contextlib.asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
         """Hold the mirror alone: against tasks of this process and against other processes."""
-        async with self._lock:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                async with asyncio.timeout(self._lock_timeout):
-                    while not _try_lock(descriptor):  # noqa: ASYNC110 - other processes set no event
-                        await asyncio.sleep(_LOCK_POLL)
-                yield
-            finally:
-                os.close(descriptor)
+        async with self._lock, locked(self.path.with_suffix(".lock"), seconds=self._lock_timeout):
+            yield
 
 
 def local_ref(ref: str) -> str:
@@ -205,14 +257,6 @@ def _check_ref(ref: str) -> None:
     odd = any(part == "" or part.startswith(".") or part.endswith((".", ".lock")) for part in parts)
     if not _REF.fullmatch(ref) or odd or ".." in ref or "@{" in ref:
         raise ValueError(f"{ref[:200]!r} is not a full ref name such as refs/heads/main")
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _basic(token: str) -> str:

@@ -21,8 +21,8 @@ from adapters.git.runs import MergeError, run_merges
 from adapters.git.scratch import Scratch, scratch_objects
 
 Keys = tuple[int, int]
-Verdict = tuple[ConflictedFile, ...] | MergeError
-"""The files in conflict, none if it is clean; an error without a verdict."""
+Verdict = tuple[ConflictedFile, ...] | None | MergeError
+"""The files in conflict, None if it is clean; an error without a verdict."""
 
 _ON_A_SHEET: Final = 1000
 
@@ -53,7 +53,7 @@ class Pairs:
 
     async def merge(self, edits: Sequence[Keys], whole: Sequence[Keys]) -> dict[Keys, Verdict]:
         """Merge these pairs: those in `edits` merely edit the same files. Raises GitError, MergeError."""
-        verdicts: dict[Keys, Verdict] = dict.fromkeys(edits, ())
+        verdicts: dict[Keys, Verdict] = dict.fromkeys(edits)
         sheets = list(self._sheets(edits))
         lost = self._lost(sheets, whole)
         work: list[_Sheet | Keys] = [*sheets, *whole]
@@ -116,7 +116,7 @@ class Pairs:
                 elif isinstance(result, MergeError):
                     verdicts[item] = result
                 elif result.clean:
-                    verdicts[item] = ()
+                    verdicts[item] = None
                 else:
                     conflicts.append((item, self._of_whole(item, commits, result)))
             found = await conflicted_files(self._mirror, scratch, [conflict for _, conflict in conflicts])

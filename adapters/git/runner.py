@@ -21,6 +21,7 @@ OLDEST_GIT: Final = (2, 39)
 """`merge-tree --write-tree` came with 2.38, its `--stdin` mode, which we use, with 2.39."""
 
 _STDERR_TAIL: Final = 2000
+_CHUNK: Final = 256 * 1024
 _PASSED_ON: Final = (
     "PATH",
     "TMPDIR",
@@ -50,10 +51,11 @@ class GitError(Exception):
 
 
 class GitTimeoutError(GitError):
-    """Git took longer than it may and was killed, with all its children."""
+    """Git took longer than it may and was killed, with all its children. `output` is what it had printed by then."""
 
-    def __init__(self, command: str, seconds: float) -> None:
+    def __init__(self, command: str, seconds: float, output: bytes = b"") -> None:
         super().__init__(command, -signal.SIGKILL, f"killed after {seconds:g} s")
+        self.output = output
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,9 @@ class Git:
         config: Mapping[str, str] | None = None,
         ok: Collection[int] = (0,),
         secrets: Sequence[str] = (),
+        seconds: float | None = None,
     ) -> Finished:
-        """Run one git command to its end.
+        """Run one git command to its end, in `seconds` if that is more than the time every command has.
 
         `config` is handed over in the child's environment, so that neither disk nor process list shows it.
         Raises GitError for an exit status outside `ok`, GitTimeoutError, and GitError also when git is not
@@ -107,6 +110,8 @@ class Git:
         first.
         """
         command = arguments[0]
+        timeout = max(self._timeout, seconds or 0.0)
+        output, said = bytearray(), bytearray()
         try:
             process = await asyncio.create_subprocess_exec(
                 self._executable,
@@ -121,16 +126,19 @@ class Git:
         except OSError as error:
             raise GitError(command, -1, f"cannot start: {error.strerror}") from error
         try:
-            async with asyncio.timeout(self._timeout):
-                stdout, stderr = await process.communicate(stdin)
+            async with asyncio.timeout(timeout):
+                await asyncio.gather(
+                    _feed(process.stdin, stdin), _drain(process.stdout, output), _drain(process.stderr, said)
+                )
+                await process.wait()
         except TimeoutError:
-            raise GitTimeoutError(command, self._timeout) from None
+            raise GitTimeoutError(command, timeout, bytes(output)) from None
         finally:
             await _end(process)
-        finished = Finished(process.returncode or 0, stdout, stderr)
+        finished = Finished(process.returncode or 0, bytes(output), bytes(said))
         if finished.exit not in ok:
-            said = finished.stderr[-4 * _STDERR_TAIL :].decode("utf-8", "replace")
-            raise GitError(command, finished.exit, _redacted(said, secrets)[-_STDERR_TAIL:].strip())
+            last = finished.stderr[-4 * _STDERR_TAIL :].decode("utf-8", "replace")
+            raise GitError(command, finished.exit, _redacted(last, secrets)[-_STDERR_TAIL:].strip())
         return finished
 
     def _environment(self, git_dir: Path | None, more: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
@@ -169,6 +177,21 @@ async def check_git_version(git: Git) -> tuple[int, int]:
         have = ".".join(map(str, version))
         raise RuntimeError(f"git {have} is too old to try merges without a work tree; install {needed} or newer")
     return version
+
+
+async def _feed(stream: asyncio.StreamWriter | None, stdin: bytes) -> None:
+    if stream is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it need not read all of it
+        stream.write(stdin)
+        await stream.drain()
+        stream.close()
+        await stream.wait_closed()
+
+
+async def _drain(stream: asyncio.StreamReader | None, into: bytearray) -> None:
+    while stream is not None and (some := await stream.read(_CHUNK)):
+        into += some
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -17,6 +17,10 @@ class MergeError(Exception):
     """
 
 
+class TooSlow(MergeError):
+    """A merge that takes longer than git may take for many."""
+
+
 async def run_merges(
     mirror: Mirror, pairs: Sequence[Pair], environment: Mapping[str, str]
 ) -> list[ParsedMerge | MergeError]:
@@ -25,9 +29,17 @@ async def run_merges(
     A pair without a verdict has a MergeError in its place. Raises MergeError when git or the mirror is at fault.
     """
     results: list[ParsedMerge | MergeError] = []
+    alone = False
     while len(results) < len(pairs):
-        merged, failure = await _once(mirror, pairs[len(results) :], environment)
+        left = pairs[len(results) :]
+        merged, failure = await _once(mirror, left[:1] if alone else left, environment)
         results += merged
+        if isinstance(failure, TooSlow) and not alone:
+            # Git holds back some of what it prints, so the first that is missing need not be the one to blame: it is
+            # tried by itself, and then the rest goes on.
+            alone = True
+            continue
+        alone = False
         if failure is not None:
             # git stops at the first pair it cannot merge; that one has no verdict, the rest get another run.
             results.append(failure)
@@ -50,7 +62,12 @@ async def _once(
             ok=range(-64, 256),
         )
     except GitTimeoutError as error:
-        raise MergeError(f"the merge took too long: {error.stderr}") from error
+        try:
+            return read_merges(error.output, whole=False)[: len(pairs) - 1], TooSlow(
+                f"the merge took too long: {error.stderr}"
+            )
+        except ValueError as mistake:
+            raise MergeError(f"git's answer is not understood: {mistake}") from error
     except GitError as error:
         raise MergeError(f"the merge cannot be tried: {error.stderr}") from error
     said = done.stderr.decode("utf-8", "replace").strip()[-500:]

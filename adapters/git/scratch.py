@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import shutil
 import tempfile
 import zlib
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from adapters.git.locks import try_lock
 from adapters.git.mirror import Mirror
+from adapters.git.upkeep import SCRATCH_PREFIX
 
 _NOBODY: Final = b"trial <trial@invalid> 0 +0000"
 
@@ -77,10 +80,18 @@ def _whole(kind: str, content: bytes) -> bytes:
 
 @asynccontextmanager
 async def scratch_objects(mirror: Mirror, *read_too: Scratch) -> AsyncIterator[Scratch]:
-    """Give a directory in which git writes new objects, removed at the end with everything in it."""
-    folder = Path(tempfile.mkdtemp(prefix="merge-", dir=mirror.path.parent))
+    """Give a directory in which git writes new objects, removed at the end with everything in it.
+
+    Meanwhile nobody throws away objects of the mirror.
+    """
+    mirror.path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=mirror.path.parent))
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        yield Scratch(folder, (*(scratch.folder for scratch in read_too), mirror.path / "objects"))
+        try_lock(held)  # so that others can tell it from one whose process died
+        async with mirror.reading():
+            yield Scratch(folder, (*(scratch.folder for scratch in read_too), mirror.path / "objects"))
     finally:
+        os.close(held)
         # In a thread: thousands of small files take a while, and nobody need wait for it.
         await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))

@@ -148,7 +148,7 @@ async def test_a_broken_mirror_is_made_anew(work: Work, tmp_path: Path, harm: ob
     harm(mirror)
 
     assert await mirror.fetch(["refs/heads/main"]) == {"refs/heads/main": work.sha("task/12-1")}
-    assert sorted(path.name for path in mirror.path.parent.iterdir()) == ["99.git", "99.lock"]
+    assert sorted(path.name for path in mirror.path.parent.iterdir()) == ["99.git", "99.lock", "99.readers"]
 
 
 async def test_lost_objects_show_in_a_merge_and_heal_with_the_next_fetch(work: Work, tmp_path: Path) -> None:
