@@ -31,8 +31,10 @@ class Work:
         folder.mkdir(parents=True)
         self.git("init", "-q", "-b", "main")
 
-    def git(self, *arguments: str | bytes, ok: bool = True) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(["git", *arguments], cwd=self.folder, env=_ENVIRONMENT, capture_output=True, check=False)
+    def git(self, *arguments: str | bytes, ok: bool = True, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.folder, env=_ENVIRONMENT, input=stdin, capture_output=True, check=False
+        )
         if ok and done.returncode:
             raise AssertionError(f"git {arguments!r}: {done.stderr!r}")
         return done

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
+import random
 import shutil
 from base64 import b64encode
 from pathlib import Path
@@ -17,6 +19,7 @@ from git_repositories import Work
 from adapters.git.merge import MergeError, merge_tree
 from adapters.git.mirror import Mirror, local_ref
 from adapters.git.runner import Git, GitError
+from adapters.git.scratch import scratch_objects
 
 LOCAL = Git(allow_file_protocol=True)
 TOKEN = "ghs_a-token-nobody-may-see"
@@ -192,6 +195,156 @@ async def test_fetches_wait_for_each_other_and_for_other_processes(work: Work, t
     assert await impatient.fetch(["refs/heads/main"]) == {"refs/heads/main": work.sha("main")}
 
 
+def counting(tmp_path: Path) -> tuple[Git, Path]:
+    """A git that notes each command it is started for."""
+    notes, spy = tmp_path / "commands", tmp_path / "counting-git"
+    spy.write_text(f'#!/bin/sh\necho "$1" >> {notes}\nexec git "$@"\n')
+    spy.chmod(0o755)
+    return Git(executable=str(spy), allow_file_protocol=True), notes
+
+
+async def test_many_refs_are_fetched_and_looked_up_by_few_processes(work: Work, tmp_path: Path) -> None:
+    git, notes = counting(tmp_path)
+    names = [f"refs/heads/many/{number}" for number in range(60)]
+    work.git("update-ref", "--stdin", stdin="".join(f"create {name} {work.sha('main')}\n" for name in names).encode())
+    mirror = mirror_of(work, tmp_path, git)
+    assert await mirror.here(names) == dict.fromkeys(names)
+    await mirror.fetch(["refs/heads/main", *names])
+    notes.unlink()
+
+    fetched = await mirror.fetch([*names, "refs/heads/main"])
+    assert notes.read_text().split() == ["fetch", "cat-file"]
+    notes.unlink()
+    here = await mirror.here([*names, "refs/heads/other"])
+
+    assert notes.read_text().split() == ["cat-file"]
+    assert fetched == dict.fromkeys([*names, "refs/heads/main"], work.sha("main"))
+    assert here == {**dict.fromkeys(names, work.sha("main")), "refs/heads/other": None}
+
+
+async def test_what_is_no_longer_wanted_is_dropped_and_thrown_away_when_there_is_much_of_it(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.git.upkeep._GROWTH", 200_000)
+    mirror = mirror_of(work, tmp_path)
+    await mirror.fetch(["refs/heads/main", "refs/heads/other"])
+    work.branch("big")
+    big = work.commit({b"big": random.Random(1).randbytes(500_000)})
+    await mirror.fetch(["refs/heads/big"])
+
+    async with mirror.reading():
+        monkeypatch.setattr("adapters.git.mirror._PATIENCE", 0.01)
+        await mirror.keep_only(["refs/heads/main", "refs/heads/other", "refs/heads/never"])
+        assert await refs_in(mirror) == {local_ref("refs/heads/main"), local_ref("refs/heads/other")}
+        await mirror.git.run("cat-file", "-e", big, git_dir=mirror.path)  # somebody reads: nothing is thrown away
+    await mirror.keep_only(["refs/heads/main", "refs/heads/other"])
+
+    with pytest.raises(GitError):
+        await mirror.git.run("cat-file", "-e", big, git_dir=mirror.path)
+    assert (await merge_tree(mirror, "refs/heads/main", "refs/heads/other")).clean
+
+
+async def test_many_small_fetches_do_not_leave_many_packs(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.git.upkeep._PACKS", 2)
+    git = Git(allow_file_protocol=True)
+    git._config["fetch.unpackLimit"] = "1"  # a pack for every fetch, as for those of more than a hundred objects
+    mirror = mirror_of(work, tmp_path, git)
+    for number in range(8):
+        work.commit({b"other": b"%d\n" % number})
+        await mirror.fetch(["refs/heads/other"])
+
+    assert len(list((mirror.path / "objects" / "pack").glob("*.pack"))) <= 4
+    assert await mirror.commit("refs/heads/other") == work.sha("other")
+
+
+async def test_what_killed_processes_left_is_removed_and_nothing_that_somebody_holds(
+    work: Work, tmp_path: Path
+) -> None:
+    mirror = mirror_of(work, tmp_path)
+    await mirror.fetch(["refs/heads/main"])
+    folder = mirror.path.parent
+    died, young = folder / "merge-died", folder / "merge-young"
+    half = mirror.path / "objects" / "pack" / "tmp_pack_half"
+    half.write_bytes(b"PACK")
+    for left in (died, young, folder / "99.new", folder / "99.old"):
+        (left / "ab").mkdir(parents=True)
+    os.utime(died, (0, 0))
+
+    async with scratch_objects(mirror) as held:
+        os.utime(held.folder, (0, 0))
+        await mirror.fetch(["refs/heads/other"])
+        assert held.folder.exists()
+
+    assert {path.name for path in folder.iterdir()} == {"99.git", "99.lock", "99.readers", "merge-young"}
+    assert not half.exists()
+
+
+async def test_a_fetch_that_is_interrupted_keeps_what_came_and_harms_nothing(work: Work, tmp_path: Path) -> None:
+    """The first fetch ends in the middle: main is there already, and the next one takes the rest."""
+    count, broken = tmp_path / "count", tmp_path / "broken-git"
+    broken.write_text(
+        f'#!/bin/sh\nif [ "$1" = fetch ]; then echo x >> {count}\n'
+        f'[ "$(wc -l < {count})" -gt 1 ] && {{ touch objects/pack/tmp_pack_1; exec sleep 600; }}; fi\nexec git "$@"\n'
+    )
+    broken.chmod(0o755)
+    mirror = mirror_of(work, tmp_path, Git(executable=str(broken), allow_file_protocol=True))
+    fetching = asyncio.create_task(mirror.fetch(["refs/heads/main", "refs/heads/other"]))
+    async with asyncio.timeout(10):
+        while not (mirror.path / "objects" / "pack" / "tmp_pack_1").exists():
+            await asyncio.sleep(0.01)
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
+
+    assert await mirror.here(["refs/heads/main", "refs/heads/other"]) == {
+        "refs/heads/main": work.sha("main"),
+        "refs/heads/other": None,
+    }
+    mirror.git = LOCAL
+    assert (await mirror.fetch(["refs/heads/other"]))["refs/heads/other"] == work.sha("other")
+    assert not list((mirror.path / "objects" / "pack").glob("tmp_*"))
+
+
+async def test_a_second_replica_uses_what_the_first_has_fetched(work: Work, tmp_path: Path) -> None:
+    one, two = mirror_of(work, tmp_path), mirror_of(work, tmp_path)
+    both = ["refs/heads/main", "refs/heads/other"]
+
+    await asyncio.gather(one.fetch(both), two.fetch(both))
+
+    counted = await one.git.run("count-objects", "-v", git_dir=one.path)
+    objects = work.git("rev-list", "--objects", "--count", "main", "other").stdout.decode().strip()
+    known = dict(line.split(": ") for line in counted.stdout.decode().splitlines())
+    assert int(known["count"]) + int(known["in-pack"]) == int(objects)  # nothing came twice
+
+
+async def test_a_vanished_fork_and_an_empty_repository_are_plain_answers(work: Work, tmp_path: Path) -> None:
+    mirror = mirror_of(work, tmp_path)
+    await mirror.fetch(["refs/heads/main", "refs/pull/7/head"])
+    work.git("update-ref", "-d", "refs/pull/7/head")
+
+    found = await mirror.fetch(["refs/heads/main", "refs/pull/7/head"])
+    assert found == {"refs/heads/main": work.sha("main"), "refs/pull/7/head": None}
+
+    empty = Work(tmp_path / "empty")
+    nothing = Mirror(tmp_path / "data", 100, f"file://{empty.folder}", LOCAL)
+    assert await nothing.fetch(["refs/heads/main"]) == {"refs/heads/main": None}
+    assert await nothing.here(["refs/heads/main"]) == {"refs/heads/main": None}
+    with pytest.raises(MergeError, match="not a commit that was fetched"):
+        await merge_tree(nothing, "refs/heads/main", "refs/heads/other")
+
+
+def command_lines() -> list[str]:
+    """What the list of processes shows of each of them."""
+    lines: list[str] = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(place.read_text(errors="replace"))
+    assert any("remote-http" in line for line in lines) or not lines
+    return lines
+
+
 def git_over_http(work: Work, seen: list[str | None]) -> web.Application:
     """Smart HTTP as far as a fetch needs it, for those who show the right token."""
     wanted = "Basic " + b64encode(f"x-access-token:{TOKEN}".encode()).decode()
@@ -211,6 +364,9 @@ def git_over_http(work: Work, seen: list[str | None]) -> web.Application:
 
     def check(request: web.Request) -> None:
         seen.append(request.headers.get("Authorization"))
+        # This request is made by a process that runs right now: what would `ps` show?
+        for secret in (TOKEN, b64encode(f"x-access-token:{TOKEN}".encode()).decode()):
+            assert not any(secret in line for line in command_lines())
         if seen[-1] != wanted:
             raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Basic realm="git"'})
 
