@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.template_docs import templates_page
+from core.buttons import COMMAND_OF, ON_CONFLICT
 from core.commands import COMMANDS, ROLES, Use
 from core.deadlines import DeadlineKind
 from core.effects import Effect
@@ -88,6 +89,14 @@ A label that a person puts on is an instruction and wins over what the bot had d
 `status:in-progress` and `status:review` come about by work; set by hand, they are set right again. Closing an issue
 as completed declares it done, as not planned gives it up, and reopening it starts the task anew. Every instruction is
 kept in the audit trail with the name of who gave it.
+
+## Buttons are commands too
+
+The check `conflict-first` has buttons where it found a conflict. Each means what is typed, with the permission of
+whoever presses it. Who may not, or where it came to nothing, is told in a comment on the pull request; so is how
+`/pause` is lifted again. A button on an earlier commit does nothing, and says so.
+
+{buttons}
 """
 
 
@@ -109,7 +118,12 @@ def commands_page() -> str:
         + _table([("command", "what it does"), *((f"`{use.example}`", use.help) for use in uses)])
         for who, uses in ordered
     )
-    return _COMMANDS.format(tables="\n\n".join(tables))
+    means = (
+        (button.label, button.description, f"`/{' '.join(COMMAND_OF[button.identifier]).strip()}`")
+        for button in ON_CONFLICT
+    )
+    buttons = _table([("button", "it says", "it means"), *means])
+    return _COMMANDS.format(tables="\n\n".join(tables), buttons=buttons)
 
 
 def _audience(role: str, holder_too: bool) -> str:
