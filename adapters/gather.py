@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from adapters.database import graph
 from adapters.database.database import Database
@@ -17,7 +18,11 @@ from core.decide.commands.answers import Refused
 from core.decide.commands.waiting import references
 from core.dependencies import Need, Source
 from core.intake import Dependency, Intake
+from core.labels import is_task
 from core.signals import IssueFacts, IssueSeen, NamedIssue, read_issue
+
+if TYPE_CHECKING:
+    from adapters.foresight import Foresight
 
 
 def issue_facts(issue: Issue) -> IssueFacts:
@@ -163,6 +168,7 @@ async def issue_seen(
     github: GitHub,
     repository: RepositoryRow,
     issue: Issue,
+    foresight: Foresight | None,
     *,
     sender: User | None = None,
     sender_can_write: bool = False,
@@ -173,9 +179,11 @@ async def issue_seen(
 ) -> IssueSeen:
     """The whole signal for an issue; without a sender it was merely read again.
 
+    `foresight` makes the forecast of a text that is new; without it the task keeps the one that it has.
     `afresh` reads GitHub's own relations even if their number seems to be what we know.
     """
     facts = issue_facts(issue)
+    wanted = foresight is not None and facts.open and is_task(facts.labels)
     return IssueSeen(
         issue=facts,
         sender=actor(sender) if sender else None,
@@ -184,4 +192,5 @@ async def issue_seen(
         label=label,
         label_added=label_added,
         dependencies=await dependencies(database, github, repository, issue, facts.intake, afresh=afresh),
+        forecast=await foresight.of(repository, facts) if foresight and wanted else None,
     )

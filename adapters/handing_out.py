@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from adapters.database import line, measures
+from adapters.database import graph, line, measures
+from adapters.database.graph import Neighbours
+from adapters.database.under_way import under_way
 from core.assignment import Agent, Round, untried
 from core.measures import patience
-from core.signals import Assigned
-from core.task import Choice, Task
+from core.signals import Assigned, Overlapping
+from core.task import Choice, Role, Task
+from core.under_way import Standing, has_begun, standing_of, to_wait_behind
 
 if TYPE_CHECKING:
     from adapters.unit_of_work import UnitOfWork
 
 AT_ONCE = 50  # tasks of the line that are read together, at most
+HELD_AT_ONCE = 20  # that are told in one pass that they wait behind another one; each is an edit of a card
+PASSED_AT_ONCE = 200  # of the line that are looked at in one pass because those before them have to wait
 
 
 async def hand_out(unit: UnitOfWork, agents: Sequence[Agent], news: set[int]) -> None:
@@ -24,24 +30,79 @@ async def hand_out(unit: UnitOfWork, agents: Sequence[Agent], news: set[int]) ->
     change would cost a thousand. `/explain` looks anew.
     """
     round_ = Round(agents, unit.policy.scoring, unit.now, unit.policy.plan)
+    crossing = _Crossing(unit)
     looked_at: set[int] = set()
-    while free := round_.free:
+    while (free := round_.free) and crossing.waiting < PASSED_AT_ONCE:
         limit = min(AT_ONCE, sum(agent.max_tasks - agent.holding for agent in free))
         wanted = line.wanted_by(free, unit.policy)
         tasks = await line.head(unit.connection, unit.repository.id, wanted, limit, looked_at)
         for task in tasks:
             if unit.waits_for_an_agent(task):
-                await _give(unit, task, round_.choose(task))
+                await _give(unit, task, round_, crossing)
         looked_at.update(task.number for task in tasks)
         if len(tasks) < limit:
             break
     for number in sorted(news - looked_at):
         task_now = await unit.task(number)
         if task_now and not task_now.withdrawn and unit.waits_for_an_agent(task_now):
-            await _give(unit, task_now, round_.choose(task_now))
+            await _give(unit, task_now, round_, crossing)
 
 
-async def _give(unit: UnitOfWork, task: Task, choice: Choice) -> None:
+class _Crossing:
+    """Before a task is handed out: would it meet one that is under way? What is under way is read when first asked."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+        self._under_way: dict[int, Standing] | None = None
+        self.waiting = 0  # tasks that were found to wait behind others in this pass
+
+    async def behind(self, task: Task, choice: Choice) -> Overlapping | None:
+        """What the task has to wait behind; None when it may go."""
+        threshold = self._unit.policy.conflicts.forecast
+        if choice.role is not Role.IMPLEMENT or not task.forecast or not task.forecast.files or has_begun(task):
+            return None
+        others = await self._others()
+        left = dict(others)
+        while found := to_wait_behind(task, left.values(), threshold):
+            other, shared = found
+            if not await self._needs(other.number, task.number):
+                return Overlapping(other.number, shared.files, shared.probability, other.agent)
+            del left[other.number]  # it waits for this one itself, or is what comes after it
+        return None
+
+    async def went(self, task: Task | None) -> None:
+        """From now on it is under way, too."""
+        if task is not None and self._under_way is not None:
+            self._under_way[task.number] = standing_of(task)
+
+    async def _others(self) -> dict[int, Standing]:
+        if self._under_way is None:
+            unit = self._unit
+            self._under_way = {one.number: one for one in await under_way(unit.connection, unit.repository.id)}
+        return self._under_way
+
+    async def _needs(self, one: int, other: int) -> bool:
+        """Whether `one` depends on `other`, by whatever way."""
+        unit = self._unit
+        needs = await graph.stored_dependencies(unit.connection, unit.repository.id, one)
+        if not needs:
+            return False
+        neighbours = await Neighbours.of(unit.connection, unit.repository)
+        ways = await graph.ahead(unit.connection, neighbours, one, needs)
+        return any(f"#{other}" in further for further in ways.values())
+
+
+async def _give(unit: UnitOfWork, task: Task, round_: Round, crossing: _Crossing) -> None:
+    choice = round_.consider(task)
+    if choice.agent is not None and (waits := await crossing.behind(task, choice)):
+        if unit.policy.dry_run:
+            choice = replace(choice, agent=None, reason=f"dry run: it would wait behind #{waits.number}")
+        else:
+            crossing.waiting += 1
+            if crossing.waiting <= HELD_AT_ONCE:  # the others are passed over, and told when their turn comes again
+                await unit.apply(task.number, waits)
+            return
+    round_.take(choice)
     if unit.policy.dry_run:
         choice = untried(choice)
     if choice.agent is None:
@@ -50,4 +111,5 @@ async def _give(unit: UnitOfWork, task: Task, choice: Choice) -> None:
             await unit.apply(task.number, Assigned(choice))
         return
     rows = await measures.rows_of(unit.connection, unit.repository.id, unit.now, choice.agent)
-    await unit.apply(task.number, Assigned(choice, patience(rows, unit.policy.timeouts)))
+    given = await unit.apply(task.number, Assigned(choice, patience(rows, unit.policy.timeouts)))
+    await crossing.went(given.task)

@@ -132,6 +132,7 @@ class Outbox:
                 digest=row["digest"],
                 created_at=row["created_at"],
                 now=self.work.now(),
+                foresight=self.work.foresight,
             )
             sent = await SENDERS[type(effect)](effect, errand)
             await self._mark(row, effect, sent)

@@ -20,6 +20,7 @@ from adapters.database.database import Database
 from adapters.database.graph import Place
 from adapters.database.queue import SEND, JobQueue, send_lock
 from adapters.database.repositories import RepositoryRow
+from adapters.foresight import Foresight
 from adapters.handing_out import hand_out
 from adapters.roster import roster
 from adapters.surroundings import around_hold, surroundings, take_dependencies
@@ -50,6 +51,7 @@ from core.signals import (
     WayClear,
 )
 from core.task import Status, Task
+from core.under_way import stopped
 
 LOOK = "look"  # the subject `look:12`: something that the task rests on changed in another repository
 
@@ -215,9 +217,10 @@ class UnitOfWork:
         behind = {_behind(before), _behind(after)} - {""} if _behind(before) != _behind(after) else set()
         others.update(await around_hold(self.connection, self.repository, number, behind))
         await self.look_again(number, others)
-        if over(after) and not (before and over(before)):
+        is_over = over(after) and not (before and over(before))
+        if is_over or stopped(before, after):
             for waiting in await graph.queued_behind(self.connection, self.repository.id, number):
-                await self.apply(waiting, WayClear(number))
+                await self.apply(waiting, WayClear(number, is_over))
 
     async def look_again(self, number: int, places: Iterable[Place]) -> None:
         """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
@@ -289,7 +292,7 @@ class UnitOfWork:
 
 def _behind(task: Task | None) -> str:
     """The task behind which this one is queued."""
-    return task.held.behind if task and task.held else ""
+    return task.held.behind if task and task.held and not task.held.foreseen else ""
 
 
 def _in_graph(task: Task | None) -> bool:
@@ -313,6 +316,7 @@ class Work:
         self, database: Database, jobs: JobQueue, now: Callable[[], datetime], card_wait: timedelta = timedelta()
     ) -> None:
         """`now` gives the aware time of our clock; `card_wait` is how long an edit of a card may wait for others."""
+        self.foresight: Foresight | None = None  # whoever puts the bot together gives it one
         self.database = database
         self.jobs = jobs
         self.now = now

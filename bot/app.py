@@ -18,6 +18,7 @@ from adapters.database.database import Database, describe_url
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.queue import JobQueue
 from adapters.effects import Identity, Mirrors
+from adapters.foresight import Foresight
 from adapters.git import Git, check_git_version
 from adapters.github import GitHubClient
 from adapters.github.exchange import DEFAULT_RETRY, RetryPolicy
@@ -119,9 +120,10 @@ async def assemble(
             on_budget=metrics.on_budget,
         )
         await stack.enter_async_context(client)
-        work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_seconds))
-        identity = _Identities(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
+        work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_seconds))
+        work.foresight = Foresight(database, mirrors)
+        identity = _Identities(client)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
         answers = settings.github_webhook_secret
         token = settings.github_user_token

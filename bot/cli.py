@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,6 +15,8 @@ from rich.console import Console
 
 from adapters.database.database import DatabaseError
 from adapters.database.embedded import DataDirectoryError
+from adapters.git import GitError
+from adapters.replaying import CannotReplay
 from bot.app import assemble, listening
 from bot.logs import configure_logs
 from config.problems import ConfigError, nearest, quote
@@ -101,6 +104,26 @@ def _templates() -> Mapping[str, TaskTemplate]:
         return built_in()
     except ConfigError as error:
         _stop(str(error))
+
+
+@app.command()
+def forecast(
+    path: Annotated[Path, typer.Argument(help="A git repository on this machine.")] = Path(),
+    limit: Annotated[int, typer.Option(min=1, help="How many merged branches to replay, the latest.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures and branches as one JSON object.")] = False,
+) -> None:
+    """Replay a repository's merged branches: how well would the files that each changed have been foreseen?"""
+    from bot.forecast import as_json as told
+    from bot.forecast import replayed, show
+
+    try:
+        found = asyncio.run(replayed(path.absolute(), limit, quiet=as_json))
+    except (CannotReplay, GitError, RuntimeError) as error:
+        _stop(str(error))
+    if as_json:
+        typer.echo(told(path, found))
+    else:
+        show(path, found, Console())
 
 
 @app.command()

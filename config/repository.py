@@ -186,6 +186,16 @@ class Escalation(Section):
     )
 
 
+class Conflicts(Section):
+    """Which tasks wait for each other so that nobody's work is lost."""
+
+    forecast: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5,
+        description="How likely (0 to 1) a task must be to change a same file as one under way before it waits behind "
+        "that one; `1`: no task ever waits for that reason.",
+    )
+
+
 class Classification(Section):
     """Words in a task that decide its class, besides the built-in ones. A person can overrule the outcome."""
 
@@ -211,6 +221,7 @@ class RepositoryConfig(Section):
     scoring: Scoring = Field(default_factory=Scoring)
     limits: Limits = Field(default_factory=Limits)
     timeouts: Timeouts = Field(default_factory=Timeouts)
+    conflicts: Conflicts = Field(default_factory=Conflicts)
     progress: Progress = Field(default_factory=Progress)
     escalation: Escalation = Field(default_factory=Escalation)
     classification: Classification = Field(default_factory=Classification)

@@ -263,7 +263,22 @@ class Round:
         return [agent for agent in self._hands.values() if not busy(agent)]
 
     def choose(self, task: Task) -> Choice:
-        """The choice for the next task of the queue: what `choose` gives for the agents as they are by now.
+        """The choice for the next task of the queue: what `choose` gives for the agents as they are by now."""
+        choice = self.consider(task)
+        self.take(choice)
+        return choice
+
+    def take(self, choice: Choice) -> None:
+        """What was chosen is done: the agent has one task more in hand."""
+        if choice.agent is None:
+            return
+        taken = self._hands[choice.agent]
+        self._hands[choice.agent] = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
+        self._most = max(self._most, taken.assigned + 1)
+        self._in_vain.clear()
+
+    def consider(self, task: Task) -> Choice:
+        """What would be chosen for the task; nobody has it yet.
 
         With 200 agents and 10,000 tasks most find nobody, and for the same reasons as others before them: those are
         not looked for again.
@@ -279,11 +294,6 @@ class Round:
             choice = _pick(task, agents, self._candidates(task), self._rules, self._now, role)
         if choice.agent is None:
             self._in_vain[alike] = choice
-            return choice
-        taken = self._hands[choice.agent]
-        self._hands[choice.agent] = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
-        self._most = max(self._most, taken.assigned + 1)
-        self._in_vain.clear()
         return choice
 
     def _candidates(self, task: Task) -> tuple[Candidate, ...]:

@@ -303,6 +303,21 @@ class ReadChecks:
         return f"checks:{self.number}:{self.sha}"
 
 
+@dataclass(frozen=True, slots=True)
+class RefreshMirror:
+    """The local mirror has the newest commits of the default branch, for the next forecast."""
+
+    state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.LOOK
+    branch: str
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """One per repository."""
+        return "mirror"
+
+
 Effect = (
     SetLabels
     | MakeLabels
@@ -323,4 +338,5 @@ Effect = (
     | CloseIssue
     | SetDependency
     | ReadChecks
+    | RefreshMirror
 )

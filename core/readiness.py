@@ -43,7 +43,7 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
         if finished is None
     ]
     # A person who queued it behind its twin knows of it.
-    behind = {int(task.held.behind[1:])} if task.held and task.held.behind else set()
+    behind = {int(task.held.behind[1:])} if task.held and task.held.behind and not task.held.foreseen else set()
     me = f"#{task.number}"
     cycle = cycle_through({**around.graph, me: tuple(around.dependencies)}, me)
     if len(cycle) == 1:

@@ -103,6 +103,11 @@ def defuse(text: str) -> str:
     return _ACTIVE.sub(lambda found: found[0] + _BREAK, text)
 
 
+def code(name: str) -> str:
+    """A name from outside (of a file, of a branch) as inline code that it cannot leave, also inside a table."""
+    return f"`{one_line(name, 300).replace('`', chr(0x2019)).replace('|', chr(0x2223))}`"
+
+
 def fence(text: str, language: str = "") -> str:
     """The text as a Markdown code block that it cannot leave; nothing in it is linked or rendered."""
     # Longer runs of backticks are broken up so that the fence does not grow without bound.

@@ -15,6 +15,7 @@ from core.agent_state import Probed
 from core.dependencies import Need
 from core.effects import MakeTask, SetDependency, UpdateBranch
 from core.feedback import FailedCheck, LineComment
+from core.forecast import Forecast
 from core.intake import Intake, fingerprint, parse
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
 
@@ -60,6 +61,7 @@ class IssueSeen:
     label_added: bool = False
     # What the text and GitHub's own relations say it depends on, by reference (`#12`, `owner/repo#3`).
     dependencies: Mapping[str, Need] = field(default_factory=dict)
+    forecast: Forecast | None = None  # made of this text; None: there is nothing new to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +261,20 @@ class DependencyRefused:
 
 @dataclass(frozen=True, slots=True)
 class WayClear:
-    """The task behind which this one is queued is over."""
+    """The task behind which this one is queued is over; or, not `over`, nobody is at work on it for now."""
 
     number: int  # of that task
+    over: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Overlapping:
+    """It was about to be handed out, but it is likely to change files that a task under way changes as well."""
+
+    number: int  # of that task
+    files: tuple[str, ...]  # the likeliest first
+    probability: float  # that both change at least one same file, 0…1
+    agent: str | None = None  # who has that task
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +347,7 @@ Signal = (
     | DependencyChanged
     | DependencyRefused
     | WayClear
+    | Overlapping
     | QueueTurn
     | Assigned
     | CommandGiven

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.feedback import Feedback
+from core.forecast import Forecast
 from core.hold import Hold
 from core.intake import Intake
 
@@ -279,6 +280,8 @@ class Task:
     withdrawn: bool = False  # somebody took the label `task` off: we keep our hands off
     closed_by: str | None = None
     held: Hold | None = None
+    forecast: Forecast | None = None  # the files that it is likely to change
+    let_past: tuple[int, ...] = ()  # tasks behind which it was held by forecast until a person let it go
     plan: Plan | None = None
     review: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved

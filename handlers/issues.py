@@ -38,6 +38,7 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         github,
         repository,
         told,
+        desk.work.foresight,
         sender=sender,
         sender_can_write=not us and await gather.can_write(github, repository.full_name, sender),
         sender_is_us=us,

@@ -28,6 +28,6 @@ async def relation(delivery: Delivery, desk: Desk) -> None:
     github = desk.github(repository)
     # The payload does not say what else there is, and may be older than what we know.
     issue = await github.get_issue(repository.full_name, number)
-    signal = await gather.issue_seen(database, github, repository, issue, afresh=True)
+    signal = await gather.issue_seen(database, github, repository, issue, desk.work.foresight, afresh=True)
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         await unit.apply(number, signal)

@@ -71,7 +71,7 @@ async def _task(work: Work, client: GitHubClient, repository_id: int, number: in
             github = client.installation(row.installation_id)
             try:
                 issue = await github.get_issue(row.full_name, number)
-                signals.append(await gather.issue_seen(work.database, github, row, issue))
+                signals.append(await gather.issue_seen(work.database, github, row, issue, work.foresight))
             except (NotFound, Gone):
                 pass  # deleted or moved away: the deadline itself is still told
     try:

@@ -14,7 +14,7 @@ from adapters.github import GitHub
 from adapters.github.models import Issue, PullRequest
 from adapters.pull_facts import pull_facts
 from adapters.unit_of_work import Work
-from core.effects import ReadChecks, SetLabels
+from core.effects import ReadChecks, RefreshMirror, SetLabels
 from core.labels import TASK, labels_of
 from core.links import parse_branch
 from core.signals import BaseMoved, PullSeen
@@ -60,7 +60,13 @@ async def _issue(work: Work, github: GitHub, row: RepositoryRow, issue: Issue) -
     writer = author is not None and before is None and await gather.can_write(github, row.full_name, author)
     # A text that nobody has judged yet is judged by who wrote the issue; a known one keeps its approval.
     signal = await gather.issue_seen(
-        work.database, github, row, issue, sender=author if before is None else None, sender_can_write=writer
+        work.database,
+        github,
+        row,
+        issue,
+        work.foresight,
+        sender=author if before is None else None,
+        sender_can_write=writer,
     )
     async with work.on(row.id) as unit:
         decision = await unit.apply(issue.number, signal)
@@ -88,7 +94,10 @@ async def _pull(work: Work, row: RepositoryRow, pull: PullRequest) -> None:
 async def _review(work: Work, github: GitHub, row: RepositoryRow) -> None:
     """Tasks in review: has CI ended, has the base moved, without our hearing of it?"""
     head = (await github.get_branch(row.full_name, row.default_branch)).commit.sha
+    behind = work.foresight is not None and await work.foresight.head(row) != head
     async with work.on(row.id) as unit:
+        if behind:
+            await unit.want(0, RefreshMirror(row.default_branch))
         # A changed configuration may have an agent for what waits, though no task has changed.
         await unit.assign_queue()
         for task in await store.tasks_with_status(unit.connection, row.id, [Status.REVIEW]):

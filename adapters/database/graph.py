@@ -14,6 +14,7 @@ from core.queue import Graph
 from core.task import Status
 
 _behind = t.tasks.c.state["held"]["behind"].as_string().label("reference")  # the task behind which one is queued
+_held_by = t.tasks.c.state["held"]["by"].as_string()  # empty: ourselves, by forecast
 OPEN = [s.value for s in Status if s is not Status.DONE]
 Place = tuple[int, int]  # the id of a repository, and a number in it
 
@@ -111,8 +112,9 @@ async def _needs_of_open(connection: AsyncConnection, places: Iterable[Place]) -
         tasks.c.withdrawn.is_(False),
     )
     needed = select(d.c.repository_id, d.c.number, d.c.reference, d.c.source).join(tasks, same).where(*at_work)
+    # What we hold by forecast goes on when the other stops for whatever reason, so it can be part of no cycle.
     queued = select(tasks.c.repository_id, tasks.c.number, _behind, literal(Source.BEHIND.value)).where(
-        *at_work, _behind != ""
+        *at_work, _behind != "", _held_by != ""
     )
     rows = await connection.execute(needed.union_all(queued).order_by("reference"))
     return [((repository_id, number), reference, source) for repository_id, number, reference, source in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.effects import agents, checks, issues, merging, relations, tasks, updating
+from adapters.effects import agents, checks, issues, merging, mirroring, relations, tasks, updating
 from adapters.effects.errand import Errand, Identity, Mirrors, Sent
 from core.effects import (
     CancelAgent,
@@ -21,6 +21,7 @@ from core.effects import (
     PollAgent,
     React,
     ReadChecks,
+    RefreshMirror,
     SetDependency,
     SetLabels,
     StartAgent,
@@ -42,6 +43,7 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     ClosePull: issues.close_pull,
     CheckRun: checks.check_run,
     ReadChecks: checks.read_checks,
+    RefreshMirror: mirroring.refresh_mirror,
     TryMerge: merging.try_merge,
     MarkReady: merging.mark_ready,
     MergePull: merging.merge_pull,

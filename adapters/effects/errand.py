@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adapters.agents import Services, Site
 from adapters.database.database import Database
@@ -12,6 +13,9 @@ from adapters.database.repositories import RepositoryRow
 from adapters.git import Git, Mirror
 from adapters.github import GitHub
 from core.signals import Signal
+
+if TYPE_CHECKING:
+    from adapters.foresight import Foresight
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Errand:
     digest: str | None  # of what was last written there
     created_at: datetime
     now: datetime
+    foresight: Foresight | None = None
 
     @property
     def name(self) -> str:

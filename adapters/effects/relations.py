@@ -24,7 +24,7 @@ async def set_dependency(effect: SetDependency, errand: Errand) -> Sent:
         if not await _is_so(effect, errand):
             return Sent(signals=((effect.number, DependencyRefused(effect, error.message)),))
     issue = await github.get_issue(name, effect.number)
-    seen = await gather.issue_seen(errand.database, github, errand.repository, issue, afresh=True)
+    seen = await gather.issue_seen(errand.database, github, errand.repository, issue, errand.foresight, afresh=True)
     return Sent(signals=((effect.number, seen),))
 
 

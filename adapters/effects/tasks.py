@@ -30,7 +30,7 @@ async def make_task(effect: MakeTask, errand: Errand) -> Sent:
         return _told(effect, "The issue is no longer here.")
     except Invalid as refused:
         return _told(effect, f"GitHub did not take it: {refused.message}")
-    seen = await gather.issue_seen(errand.database, errand.github, errand.repository, issue)
+    seen = await gather.issue_seen(errand.database, errand.github, errand.repository, issue, errand.foresight)
     signal = replace(
         seen,
         sender=effect.by,

@@ -58,6 +58,10 @@ class GitTimeoutError(GitError):
         self.output = output
 
 
+class _Enough(Exception):  # noqa: N818 - no error
+    """The child has said as much as was to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """What a git command left behind."""
@@ -101,8 +105,13 @@ class Git:
         ok: Collection[int] = (0,),
         secrets: Sequence[str] = (),
         seconds: float | None = None,
+        within: float | None = None,
+        most: int | None = None,
     ) -> Finished:
         """Run one git command to its end, in `seconds` if that is more than the time every command has.
+
+        `within` is a time-out, in seconds, instead of that one. Of what it says at `most` so many bytes are read:
+        then it is killed, and that much counts as all that it said.
 
         `config` is handed over in the child's environment, so that neither disk nor process list shows it.
         Raises GitError for an exit status outside `ok`, GitTimeoutError, and GitError also when git is not
@@ -110,7 +119,7 @@ class Git:
         first.
         """
         command = arguments[0]
-        timeout = max(self._timeout, seconds or 0.0)
+        timeout = max(self._timeout, seconds or 0.0) if within is None else within
         output, said = bytearray(), bytearray()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -128,9 +137,11 @@ class Git:
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.gather(
-                    _feed(process.stdin, stdin), _drain(process.stdout, output), _drain(process.stderr, said)
+                    _feed(process.stdin, stdin), _drain(process.stdout, output, most), _drain(process.stderr, said)
                 )
                 await process.wait()
+        except _Enough:
+            return Finished(0, bytes(output[:most]), bytes(said))
         except TimeoutError:
             raise GitTimeoutError(command, timeout, bytes(output)) from None
         finally:
@@ -189,9 +200,11 @@ async def _feed(stream: asyncio.StreamWriter | None, stdin: bytes) -> None:
         await stream.wait_closed()
 
 
-async def _drain(stream: asyncio.StreamReader | None, into: bytearray) -> None:
+async def _drain(stream: asyncio.StreamReader | None, into: bytearray, most: int | None = None) -> None:
     while stream is not None and (some := await stream.read(_CHUNK)):
         into += some
+        if most is not None and len(into) >= most:
+            raise _Enough
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

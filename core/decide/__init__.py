@@ -38,6 +38,7 @@ from core.signals import (
     IssueSeen,
     MergeRefused,
     MergeTried,
+    Overlapping,
     PlanDelivered,
     PullSeen,
     QueueTurn,
@@ -106,4 +107,6 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             waiting.refused(draft, signal)
         case WayClear():
             withholding.way_clear(draft, signal)
+        case Overlapping():
+            withholding.overlapping(draft, signal)
     return draft.conclude()

@@ -154,6 +154,11 @@ class Draft:
 
         `labels_there` are the issue's, when they were just read: what a person did to ours is put right.
         """
+        if self.task.held and self.task.held.foreseen and self.task.status is not Status.READY:
+            # It kept the task from being handed out, and nothing else.
+            if self.task.flags.get(Flag.BLOCKED) == self.task.held.said:
+                self.task = self.task.unflagged(Flag.BLOCKED)
+            self.set(held=None)
         if self.task.held:
             # The flag is a view of the hold, whatever else raised or lowered it; a task that is over has none.
             held, over = self.task.held, not self.task.is_open

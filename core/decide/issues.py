@@ -10,7 +10,7 @@ from core.decide.attempts import end_attempt
 from core.decide.draft import Context, Decision, Draft
 from core.decide.finish import complete, evaluate
 from core.decide.readying import check_readiness
-from core.decide.withholding import hold, lift
+from core.decide.withholding import hold, let_go, lift
 from core.events import EventType
 from core.labels import TASK, capability_in, is_task, kind_in, priority_in, status_in, word_for
 from core.lifecycle import Trigger, allows
@@ -65,6 +65,7 @@ def seen(task: Task | None, signal: IssueSeen, context: Context) -> Decision:
             if issue.open and task.status is Status.FAILED:
                 reopen(draft)
     _take_text(draft, signal)
+    _take_forecast(draft, signal)
     _take_approval(draft, signal)
     if not signal.sender_is_us:
         _take_instruction(draft, signal)
@@ -136,6 +137,16 @@ def _take_text(draft: Draft, signal: IssueSeen) -> None:
         )
 
 
+def _take_forecast(draft: Draft, signal: IssueSeen) -> None:
+    """Another text may be no reason any more to wait behind another task; if it is, that is seen at hand-out."""
+    if signal.forecast is None:
+        return
+    before, held = draft.task.forecast, draft.task.held
+    draft.set(forecast=signal.forecast)
+    if held and held.foreseen and before and before.files != signal.forecast.files:
+        lift(draft)
+
+
 def _take_approval(draft: Draft, signal: IssueSeen) -> None:
     """Somebody with write access who writes the text, or says by a label that this is work to do, approves it.
 
@@ -178,7 +189,7 @@ def _take_instruction(draft: Draft, signal: IssueSeen) -> None:
             return  # the bot's own labels are put right; nothing else asks for anything by being gone
         draft.task = task.unflagged(*off)
         if task.held and Flag.BLOCKED in off:
-            lift(draft)
+            let_go(draft, who)
     elif label.casefold() == Flag.BLOCKED:
         if task.held is None and task.is_open:
             hold(draft, who, "the label was put on")

@@ -1,14 +1,19 @@
-"""A person holds a task back, or lets it go on."""
+"""A task is held back, by a person or because it would meet another one, and let go on."""
 
 from __future__ import annotations
 
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
 from core.decide.readying import check_readiness
+from core.events import EventType
 from core.hold import Hold
 from core.sanitise import defuse, mask_secrets, one_line
-from core.signals import WayClear
+from core.signals import Overlapping, WayClear
 from core.task import Flag
+
+OVERLAP = "overlap"  # the kind of a conflict that was foreseen
+MAX_LET_PAST = 50  # tasks that a person let it go before; older ones are long over
+MAX_SHARED = 10  # files that are kept of an overlap
 
 
 def hold(draft: Draft, by: str, reason: str = "", *, paused: bool = False, behind: str = "") -> None:
@@ -39,8 +44,39 @@ def lift(draft: Draft) -> None:
     evaluate(draft)
 
 
-def way_clear(draft: Draft, signal: WayClear) -> None:
-    """The task behind which it is queued is over."""
+def let_go(draft: Draft, who: str) -> None:
+    """A person lifts it. What was held by forecast is not held behind the same task again."""
     held = draft.task.held
-    if held and held.behind == f"#{signal.number}":
-        lift(draft)
+    if held and held.foreseen:
+        draft.set(let_past=(*draft.task.let_past, int(held.behind[1:]))[-MAX_LET_PAST:])
+        draft.tell(EventType.CONFLICT_RESOLVED, actor=who, kind=OVERLAP, how="let go", behind=held.behind)
+    lift(draft)
+
+
+def way_clear(draft: Draft, signal: WayClear) -> None:
+    """The task behind which it is queued is over, or is nobody's work any more: for a forecast that is enough."""
+    held = draft.task.held
+    if held is None or held.behind != f"#{signal.number}" or not (signal.over or held.foreseen):
+        return
+    if held.foreseen:
+        draft.tell(EventType.CONFLICT_RESOLVED, kind=OVERLAP, how="queue", behind=held.behind)
+    lift(draft)
+
+
+def overlapping(draft: Draft, signal: Overlapping) -> None:
+    """It waits behind the task under way, before anybody's work is lost."""
+    task = draft.task
+    if not task.in_line or signal.number in task.let_past:
+        return
+    files = signal.files[:MAX_SHARED]
+    draft.set(held=Hold("", draft.now, behind=f"#{signal.number}", files=files))
+    draft.tell(
+        EventType.CONFLICT_DETECTED,
+        kind=OVERLAP,
+        tasks=[signal.number, task.number],
+        agents=[signal.agent] if signal.agent else [],
+        files=list(files),
+        severity="low",  # nothing is lost: nobody has begun
+        reason=draft.task.held.said if draft.task.held else "",
+        probability=round(signal.probability, 3),
+    )

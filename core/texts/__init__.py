@@ -31,6 +31,7 @@ CONFIG_CHECK = "orchestrator-config"
 CARD_MARKER = "<!-- orchestrator:card "
 KEY_MARKER = "<!-- orchestrator:key "
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
+FORECAST_LINES = 10  # files that `/explain` names
 HANDOFF_PAGE = 50_000  # characters of a hand-off in one comment, beside what stands around it
 PACKET_CHUNK = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
 
@@ -231,8 +232,9 @@ def no_configuration(problems: Sequence[str] = ()) -> str:
 
 
 def explain(task: Task) -> str:
-    """The answer to `/explain`: the table of candidates."""
-    return render("explain", task=task, choice=task.choice, event=None)
+    """The answer to `/explain`: the table of candidates, and the files that it is likely to change."""
+    forecast = task.forecast.likely[:FORECAST_LINES] if task.forecast and task.is_open else ()
+    return render("explain", task=task, choice=task.choice, event=None, forecast=forecast)
 
 
 def status_text(task: Task, policy: RepositoryConfig, problems: Sequence[str] = ()) -> str:

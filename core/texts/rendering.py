@@ -11,7 +11,7 @@ from jinja2 import DictLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.events import Event, EventType
-from core.sanitise import defuse, fence, one_line
+from core.sanitise import code, defuse, fence, one_line
 
 COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
 
@@ -39,11 +39,6 @@ def _moment(at: datetime) -> str:
 def _cell(text: str) -> str:
     """Text from outside, safe inside a table cell."""
     return defuse(one_line(text, 300)).replace("|", "\\|")
-
-
-def _code(text: str) -> str:
-    """A name from outside (of a file, of a branch) as inline code that it cannot leave."""
-    return f"`{one_line(text, 300).replace('`', chr(0x2019)).replace('|', chr(0x2223))}`"
 
 
 def _because(kind: str, reason: str) -> str:
@@ -78,7 +73,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "cell": _cell,
         "defuse": defuse,
         "fence": fence,
-        "code": _code,
+        "code": code,
         "because": _because,
         "detail": _detail,
         "quote": shlex.quote,

@@ -11,7 +11,7 @@ from core.decide.draft import Draft
 from core.decide.finish import evaluate
 from core.decide.leases import grant, seal
 from core.decide.readying import check_readiness
-from core.decide.withholding import hold, lift
+from core.decide.withholding import hold, let_go
 from core.readiness import unknown_capabilities
 from core.signals import CommandGiven
 from core.task import Priority, Status
@@ -88,26 +88,26 @@ def _hold(draft: Draft, signal: CommandGiven, reason: str, *, paused: bool) -> N
     task = draft.task
     if not task.is_open:
         raise Refused(f"There is nothing to hold back: the task is {task.status}.")
-    if task.held and task.held.paused != paused:
+    if task.held and task.held.paused != paused and not task.held.foreseen:
         raise Refused(task.held.said)
     hold(draft, signal.actor.login, reason, paused=paused)
 
 
 def _unblock(draft: Draft, signal: CommandGiven) -> str | None:
-    return _lift(draft, paused=False)
+    return _lift(draft, signal, paused=False)
 
 
 def _resume(draft: Draft, signal: CommandGiven) -> str | None:
-    return _lift(draft, paused=True)
+    return _lift(draft, signal, paused=True)
 
 
-def _lift(draft: Draft, *, paused: bool) -> str | None:
+def _lift(draft: Draft, signal: CommandGiven, *, paused: bool) -> str | None:
     held = draft.task.held
     if held is None:
         raise Refused(f"Nobody {'paused' if paused else 'blocked'} it.{_waits(draft)}")
-    if held.paused != paused:
+    if held.paused != paused and not held.foreseen:
         raise Refused(held.said)
-    lift(draft)
+    let_go(draft, signal.actor.login)
     return _waits(draft).strip() or None
 
 

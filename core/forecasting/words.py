@@ -1,0 +1,53 @@
+"""Words by which texts and paths are compared: folded, split where names are split, without those that say nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+MAX_TEXT = 20_000  # characters that are read of a text
+MAX_WORDS = 300  # different words that are kept of one text
+
+_RUN = re.compile(r"[^\W_]+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# What is in any text about software, whatever it is about.
+_EMPTY_WORDS = (
+    "about above add added adds after again all also and any are because been before being both but can cannot could "
+    "did does done each else every file files first for from get gets goes had has have her here his how into its just "
+    "last let lets like make makes many may more most must need needs never new not now off once one only other our "
+    "out over own per say says see set should since some such than that the their them then there these they this "
+    "those through too two under use used uses very was way well were what when where which while who whose why will "
+    "with without would yet you your merge merged pull request branch main master commit change changes changed update "
+    "updated"
+)
+_EMPTY = frozenset(_EMPTY_WORDS.split())
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text, each once; names in code are split into theirs (`compute_tax`, `computeTax`)."""
+    found: set[str] = set()
+    for word in _split(text[:MAX_TEXT]):
+        found.add(word)
+        if len(found) == MAX_WORDS:
+            break
+    return frozenset(found)
+
+
+def _split(text: str) -> Iterator[str]:
+    for run in _RUN.finditer(text):
+        whole = run[0]
+        parts = _HUMP.split(whole) if len(whole) <= 100 and not (whole.islower() or whole.isupper()) else [whole]
+        for part in parts:
+            word = folded(part)
+            if word:
+                yield word
+
+
+def folded(part: str) -> str:
+    """The form in which a word is compared: lower case, without the ending of a plural; empty if it says nothing."""
+    word = part.lower()
+    if not 3 <= len(word) <= 40 or word.isdigit() or word in _EMPTY:
+        return ""
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word

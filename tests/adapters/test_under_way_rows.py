@@ -1,0 +1,79 @@
+"""What is read of tasks under way is what the rules say of the tasks themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from adapters.database import store
+from adapters.database import tables as t
+from adapters.database.database import Database
+from adapters.database.under_way import under_way
+from core.forecast import Forecast, Foreseen
+from core.signals import Overlapping
+from core.task import Flag, Priority, Role, Task
+from core.under_way import in_the_way, standing_of
+from tests.builders import NOW, Story
+
+REPOSITORY = 42
+FORECAST = Forecast((Foreseen("shop/cart.py", 0.9, "its form names it"), Foreseen("shop/tax.py", 0.2, "similar")), "d")
+
+
+@pytest.fixture
+async def connection(database_url: str) -> Any:
+    database = Database(database_url)
+    async with database.transaction() as connection:
+        values = {"id": REPOSITORY, "installation_id": 1, "full_name": "acme/shop", "default_branch": "main"}
+        await connection.execute(insert(t.repositories).values(values))
+        yield connection
+    await database.close()
+
+
+def _tasks() -> dict[str, Task]:
+    """One task in each circumstance that matters."""
+    held = Story().ready()
+    held.hears(Overlapping(3, ("a",), 0.9))
+    failed_once = Story().ready().assigned().begun().run("completed", "failure")
+    reviewed = Story().ready().in_review()
+    reviewed.merge_tried(touched=("shop/cart.py", "docs/a b.md"))
+    paused = Story().ready().assigned().begun()
+    paused.says("/pause")
+    closed = Story().ready().in_review()
+    closed.pulled(closed=True)
+    merged = Story().ready().in_review()
+    merged.merged()
+    return {
+        "new": Story().ready().task,
+        "held": held.task,
+        "at work": Story().ready().assigned().begun().task,
+        "planning": Story().ready().assigned(role=Role.PLAN).task,
+        "tried": failed_once.task,
+        "in review": reviewed.task,
+        "paused": paused.task,
+        "sent back": closed.task,
+        "merged": merged.task,
+        "withdrawn": replace(Story().ready().assigned().task, withdrawn=True),
+        "for a person": Story().ready().assigned().begun().task.flagged(Flag.NEEDS_HUMAN, "look"),
+        "without a forecast": replace(Story().ready().assigned().task, forecast=None, priority=Priority.P0),
+    }
+
+
+async def test_rows_say_what_the_tasks_say(connection: Any) -> None:
+    tasks = [
+        replace(task, number=number, forecast=FORECAST if name != "without a forecast" else None)
+        for number, (name, task) in enumerate(_tasks().items(), 1)
+    ]
+    for task in tasks:
+        await store.save_task(connection, task, NOW)
+    read = {one.number: one for one in await under_way(connection, REPOSITORY)}
+    for task in tasks:
+        mine = standing_of(task)
+        if task.number in read:
+            row = read[task.number]
+            assert replace(row, flags=sorted(row.flags)) == replace(mine, flags=sorted(mine.flags))
+        else:
+            assert not in_the_way(mine), "nobody that others wait behind is left out"
+    assert sum(map(in_the_way, read.values())) >= 4

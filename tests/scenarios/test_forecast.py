@@ -1,0 +1,107 @@
+"""Before anybody begins: a task that would change what another one is changing waits behind that one."""
+
+from sandbox.agents import AgentWork, Stalls, WritesFiles
+from tests.scenarios.shop import body, config
+from tests.scenarios.world import World
+
+CART = "shop/cart.py"
+
+
+def _cart(before: str, after: str) -> WritesFiles:
+    return WritesFiles({CART: lambda old: old.replace(before, after)})
+
+
+async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_itself(world: World) -> None:
+    """One names the file in its form, the other a function that is in it; another file goes side by side."""
+
+    async def slow(work: AgentWork) -> None:
+        await work.clone()
+        work.write(CART, work.read(CART).replace("sum(prices)", "round(sum(prices), 2)"))
+        await work.commit("Round")
+        await work.think(60)
+        await work.push()
+        await work.open_pull("Round", f"Closes #{work.task}")
+
+    world.agent("codex", slow)
+    claude = world.agent("claude", WritesFiles({"shop/tax.py": "RATE = 0.19\n"}))
+    await world.files("Round the total", body("Round it.", needs="tests", files=CART))
+    world.written()
+
+    two = await world.files("Tax in the total", body("`total()` in `cart.py` is to have it.", needs="python"))
+    assert world.written() == ["#2 labels status:ready", "#2 card"]
+    assert {"status:ready", "blocked"} <= set(two.label_names)
+    said = "- `blocked`: Behind #1: both are likely to change `shop/cart.py`. `/unblock` lets it go at once."
+    assert said in world.card(two)
+    assert "Why nobody yet" not in world.card(two)
+    assert (await world.events(two))[-1] == "conflict_detected"
+
+    three = await world.files("The rate of the tax", body("Put it down.", needs="python", files="shop/tax.py"))
+    assert world.status(three) == "done"
+    world.written()
+
+    await world.says(two, "/explain")
+    told = world.comments(two)[-1]
+    assert "Behind #1: both are likely to change `shop/cart.py`." in told
+    assert "| `shop/cart.py` | 90% | its text names it; `total` is in it |" in told
+    await world.says(two, "/claim")
+    assert "Behind #1" in world.comments(two)[-1]
+    world.written()
+
+    claude.script = _cart("sum(prices)", "sum(prices) * 1.19")
+    await world.later(seconds=60)
+    assert world.status(two) == "done"
+    assert [line for line in world.written() if line.startswith(("dispatch", "merge"))] == [
+        "merge #5",
+        "dispatch task/2-1 to claude",
+        "merge #6",
+    ]
+    assert world.shop.git.read("main", CART) == "def total(prices):\n    return round(sum(prices) * 1.19, 2)\n"
+    assert [type_ for type_ in await world.events(two) if "conflict" in type_] == [
+        "conflict_detected",
+        "conflict_resolved",
+    ]
+
+
+async def test_who_does_not_wait_behind_whom(world: World) -> None:
+    """A person lets it go, for good; a P0 waits behind nothing less urgent; nobody waits behind what stands still."""
+    await world.configures(config(merge={"auto": False}, limits={"max_attempts": 1}))
+    codex, claude = world.agent("codex", Stalls()), world.agent("claude", Stalls())
+    one = await world.files("Round the total", body("Round it.", needs="tests", files=CART))
+    two = await world.files("Tax in the total", body("Add it.", needs="docs", files=CART))
+    assert "blocked" in two.label_names
+    world.written()
+
+    await world.says(two, "/unblock")
+    assert world.status(two) == "in-progress"
+    assert "dispatch task/2-1 to claude" in world.written()
+    await world.says(two, "/release")  # back in the line, and not held behind the same task again
+    assert world.status(two) == "in-progress"
+    assert "dispatch task/2-2 to claude" in world.written()
+    await world.alice.closes(two)
+    await world.settle()
+    world.written()
+
+    urgent = await world.files("The total is wrong", body("Mend it.", needs="docs", files=CART, priority="P0"))
+    assert world.status(urgent) == "in-progress"
+    await world.alice.closes(urgent)
+    await world.settle()
+    world.written()
+
+    later = await world.files("Count the total", body("Count it.", needs="docs", files=CART))
+    assert "blocked" in later.label_names
+    world.written()
+    await world.says(one, "/pause the customer has to be asked")
+    assert world.status(later) == "in-progress"
+    assert "dispatch task/4-1 to claude" in world.written()
+    assert (len(codex.works), len(claude.works)) == (1, 4)
+    await world.alice.closes(later)
+    await world.settle()
+
+    # Another text may be no reason any more to wait.
+    await world.says(one, "/resume")
+    last = await world.files("Sum it up", body("Sum it up.", needs="docs", files=CART))
+    assert "blocked" in last.label_names
+    await world.alice.edits_issue(last, body=body("Sum it up.", needs="docs", files="shop/sums.py"))
+    await world.settle()
+    assert world.status(last) == "in-progress"
+    world.written()
