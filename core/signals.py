@@ -18,6 +18,8 @@ from core.feedback import FailedCheck, LineComment
 from core.forecast import Forecast
 from core.intake import Intake, fingerprint, parse
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
+from core.waiting_signals import Overlapping as Overlapping
+from core.waiting_signals import WayClear as WayClear
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,24 +259,6 @@ class DependencyRefused:
 
     asked: SetDependency
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class WayClear:
-    """The task behind which this one is queued is over; or, not `over`, nobody is at work on it for now."""
-
-    number: int  # of that task
-    over: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Overlapping:
-    """It was about to be handed out, but it is likely to change files that a task under way changes as well."""
-
-    number: int  # of that task
-    files: tuple[str, ...]  # the likeliest first
-    probability: float  # that both change at least one same file, 0…1
-    agent: str | None = None  # who has that task
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class GitTimeoutError(GitError):
         self.output = output
 
 
-class _Enough(Exception):  # noqa: N818 - no error
+class _Enough(Exception):
     """The child has said as much as was to be read."""
 
 

@@ -100,9 +100,7 @@ def forecast(said: Said, sight: Sight, digest: str = "") -> Forecast:
         path: min(SURE, 1.0 - chance.apart) * (COMMON_COUNTS if sight.past.usual(path) > COMMON else 1.0)
         for path, chance in found.items()
     }
-    files = [
-        Foreseen(path, round(weight, 3), found[path].why) for path, weight in weights.items() if weight >= LEAST
-    ]
+    files = [Foreseen(path, round(weight, 3), found[path].why) for path, weight in weights.items() if weight >= LEAST]
     files.sort(key=lambda file: (-file.weight, file.path))
     return Forecast(tuple(files[:MAX_FILES]), digest, sight.tree is not None)
 
@@ -154,7 +152,8 @@ def _names(words: frozenset[str], sight: Sight) -> Iterator[tuple[str, float, st
     if tree is None:
         return
     evidence: dict[str, float] = {}
-    for path in {path for word in words if len(with_it := tree.by_word.get(word, ())) <= NAMED_FILES for path in with_it}:
+    named = [tree.by_word.get(word, ()) for word in words]
+    for path in {path for paths in named if len(paths) <= NAMED_FILES for path in paths}:
         folder, _, name = path.rpartition("/")
         own = words_of(name.rpartition(".")[0] or name)
         if own <= words:
@@ -182,7 +181,7 @@ def _similar(words: frozenset[str], sight: Sight) -> _Told:
 
 
 def _together(found: Mapping[str, _Chance], sight: Sight) -> _Told:
-    """What goes with the likely ones: the test of a file, by its name; and what was usually changed together with it."""
+    """What goes with the likely ones: the test of a file, by its name; and what was usually changed together."""
     likely = sorted(found, key=lambda path: (found[path].apart, path))[:LIKELY]
     often = sight.past.with_partner(sight.tree) if sight.tree else 0.0
     for path in likely:

@@ -15,6 +15,7 @@ from core.forecasting.words import words_of
 
 MAX_MEANT = 5  # files of the same name: of more, a bare name says nothing
 MAX_AREA = 200  # files of an area: of more, none is likely enough to matter
+SMALL = 200  # files: in a smaller repository a word of one name tells as much as in one of this size
 MAX_TRIED = 100_000  # files that one pattern is held against
 
 _TEST = re.compile(r"\A[Tt]ests?_|[._-](?:tests?|spec)\Z|(?<=[a-z0-9])(?:Tests?|Spec)\Z")
@@ -61,7 +62,7 @@ class Tree:
 
     def rarity(self, word: str) -> float:
         """How much a word tells of which file is meant, by how few paths have it."""
-        return math.log((len(self.paths) + 1) / (self._with_word[word] + 1))
+        return math.log((max(len(self.paths), SMALL) + 1) / (self._with_word[word] + 1))
 
     @cached_property
     def _by_thing(self) -> dict[str, list[str]]:

@@ -42,7 +42,7 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
     await world.says(two, "/explain")
     told = world.comments(two)[-1]
     assert "Behind #1: both are likely to change `shop/cart.py`." in told
-    assert "| `shop/cart.py` | 90% | its text names it; `total` is in it |" in told
+    assert "| `shop/cart.py` | 94% | its text names it; `total` is in it |" in told
     await world.says(two, "/claim")
     assert "Behind #1" in world.comments(two)[-1]
     world.written()

@@ -1,0 +1,23 @@
+"""What happens to a task through another one that it has to wait behind; `core.signals` has them with all others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WayClear:
+    """The task behind which this one is queued is over; or, not `over`, nobody is at work on it for now."""
+
+    number: int  # of that task
+    over: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Overlapping:
+    """It was about to be handed out, but it is likely to change files that a task under way changes as well."""
+
+    number: int  # of that task
+    files: tuple[str, ...]  # the likeliest first
+    probability: float  # that both change at least one same file, 0…1
+    agent: str | None = None  # who has that task
