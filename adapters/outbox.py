@@ -17,6 +17,7 @@ import structlog
 from aiohttp import ClientError
 from sqlalchemy import bindparam, case, null, or_, select, update
 
+from adapters import comparing
 from adapters.agents import Services, Unavailable
 from adapters.database import repositories, store
 from adapters.database import tables as t
@@ -160,6 +161,8 @@ class Outbox:
                 await unit.connection.execute(done)
                 for number, signal in sent.signals:
                     await unit.apply(number, signal)
+                if sent.found:
+                    await comparing.take(unit, sent.found)
         except NoConfiguration:
             async with self.work.database.autocommit() as connection:
                 await connection.execute(done)

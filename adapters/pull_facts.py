@@ -30,4 +30,5 @@ def pull_facts(pull: PullRequest) -> PullFacts:
         merge_sha=pull.merge_commit_sha if pull.merged else None,
         from_fork=pull.from_fork,
         updated_at=pull.updated_at,
+        opened_at=pull.created_at,
     )

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters import comparing
 from adapters.asked_about import asked_about, named_in
 from adapters.database import agents as kept
 from adapters.database import graph, line, measures, repositories, store
@@ -46,6 +47,7 @@ from core.signals import (
     DeadlineDue,
     DependencyChanged,
     IssueSeen,
+    PullSeen,
     QueueTurn,
     Signal,
     WayClear,
@@ -86,6 +88,7 @@ class UnitOfWork:
         self._to_send: set[int] = set()
         self._neighbours: set[Place] = set()  # tasks of other repositories that have to look again
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
+        self._left: set[int] = set()  # pull requests that are in nobody's way any more
         self._team_news = False  # an agent came, went, was changed, takes work again, or no longer
 
     async def task(self, number: int) -> Task | None:
@@ -119,7 +122,15 @@ class UnitOfWork:
             if _in_graph(before) != _in_graph(decision.task):
                 await line.renew_chains(self.connection, self.repository.id, [number])
             await self._tell_others(number, before, decision.task, concerned)
+            if before and before.pull and before.pull.open and not _carries(decision.task, before.pull.number):
+                self.leaves(before.pull.number)
+        if isinstance(signal, PullSeen):
+            await comparing.saw(self, signal.pull, number if decision.task is not None else None)
         return decision
+
+    def leaves(self, pull: int) -> None:
+        """This pull request is in nobody's way any more: those it conflicted with are told in the end."""
+        self._left.add(pull)
 
     async def _builds_on(self, number: int, signal: Signal) -> tuple[BuiltOn, ...]:
         """What is known of the task's dependencies; read only when a packet may be sealed."""
@@ -274,6 +285,9 @@ class UnitOfWork:
 
     async def finish(self, jobs: JobQueue) -> None:
         """What follows from all that was applied: assignments, and the jobs that send."""
+        while self._left:
+            numbers, self._left = self._left, set()
+            await comparing.left(self, numbers)
         if self._queue_news or self._team_news:
             await self.assign_queue()
             while await self._keep_depth():
@@ -293,6 +307,10 @@ class UnitOfWork:
 def _behind(task: Task | None) -> str:
     """The task behind which this one is queued."""
     return task.held.behind if task and task.held and not task.held.foreseen else ""
+
+
+def _carries(task: Task, pull: int) -> bool:
+    return task.pull is not None and task.pull.number == pull
 
 
 def _in_graph(task: Task | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.conflicts import said_of
 from core.sanitise import defuse
 from core.task import ChecksState, Pull, Status, Task
 
@@ -61,6 +62,9 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
     gaps = [*_check_gaps(pull), *_criteria_gaps(task)]
     if task.held:
         gaps.append(task.held.said)
+    if task.waits_for:
+        gaps.append(f"It depends on {', '.join(task.waits_for)}, which is not done.")
+    gaps += [said_of(rival) for rival in pull.waits_behind]
     if task.approved_digest != task.text_digest:
         # Whoever may change the criteria could tick them as well.
         gaps.append("The issue's text is by somebody without write access: a maintainer approves it with `/ready`.")
@@ -83,6 +87,10 @@ def wants_reviewer(task: Task, review: str) -> bool:
     if review != "agent" or task.status is not Status.REVIEW or task.review is not None or pull is None:
         return False
     settled = task.issue_open and not task.missing and not (task.waits_for or task.withdrawn or task.held)
-    mergeable = pull.mergeable_sha == pull.head_sha and pull.checks in (ChecksState.SUCCESS, ChecksState.NONE)
+    mergeable = (
+        not pull.waits_behind
+        and pull.mergeable_sha == pull.head_sha
+        and pull.checks in (ChecksState.SUCCESS, ChecksState.NONE)
+    )
     waiting = pull.open and not pull.merged and not pull.draft and review_gap(pull, review) is not None
     return settled and task.approved_digest == task.text_digest and mergeable and waiting

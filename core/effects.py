@@ -222,7 +222,10 @@ class CheckRun:
 
 @dataclass(frozen=True, slots=True)
 class TryMerge:
-    """Merge the head with its base on the local mirror; the verdict comes back as a signal."""
+    """Merge the head with its base, and with all other open pull requests, on the local mirror.
+
+    The verdicts come back as signals, to each task that they concern.
+    """
 
     state: ClassVar[bool] = True
     lane: ClassVar[Lane] = Lane.LOOK
@@ -236,6 +239,21 @@ class TryMerge:
     def key(self) -> str:
         """One per pull request: only the newest head matters."""
         return f"try-merge:{self.pull_number}"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareBranches:
+    """Merge all open pull requests that go into this base with it, and with each other, on the local mirror."""
+
+    state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.LOOK
+    base: str
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """One per base."""
+        return f"compare:{self.base}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +350,7 @@ Effect = (
     | MarkReady
     | CheckRun
     | TryMerge
+    | CompareBranches
     | MergePull
     | UpdateBranch
     | ClosePull

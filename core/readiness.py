@@ -42,8 +42,6 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
         for reference, finished in sorted(around.dependencies.items())
         if finished is None
     ]
-    # A person who queued it behind its twin knows of it.
-    behind = {int(task.held.behind[1:])} if task.held and task.held.behind and not task.held.foreseen else set()
     me = f"#{task.number}"
     cycle = cycle_through({**around.graph, me: tuple(around.dependencies)}, me)
     if len(cycle) == 1:
@@ -51,15 +49,25 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
     elif cycle:
         path = " → ".join((*cycle, cycle[0]))
         gaps.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
-    twins = set(around.twins) - behind
-    if twins:
-        gaps.append(f"It is the same task as {_numbers(twins)}: close one of them, or say how they differ.")
+    if twins := twins_of(task, around):
+        gaps.append(twin_gap(twins))
     if task.approved_digest != task.text_digest:
         gaps.append(
             "Its text was written by somebody without write access: "
             "a maintainer has to read it and approve it with `/ready`."
         )
     return tuple(gaps)
+
+
+def twins_of(task: Task, around: Surroundings) -> set[int]:
+    """The older open tasks that ask for the same, but for one that a person queued it behind, and so knows of."""
+    behind = {int(task.held.behind[1:])} if task.held and task.held.behind and not task.held.foreseen else set()
+    return set(around.twins) - behind
+
+
+def twin_gap(twins: Collection[int]) -> str:
+    """What is missing while these tasks ask for the same."""
+    return f"It is the same task as {_numbers(twins)}: close one of them, or say how they differ."
 
 
 def unknown_capabilities(names: Collection[str], known: Collection[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from core.effects import MakeTask, SetDependency, UpdateBranch
 from core.feedback import FailedCheck, LineComment
 from core.forecast import Forecast
 from core.intake import Intake, fingerprint, parse
+from core.rivals import FileConflict, Rival, Trial
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
 from core.waiting_signals import Overlapping as Overlapping
 from core.waiting_signals import WayClear as WayClear
@@ -83,6 +84,7 @@ class PullFacts:
     merge_sha: str | None
     from_fork: bool
     updated_at: datetime
+    opened_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +194,27 @@ class AgentUnavailable:
 
 @dataclass(frozen=True, slots=True)
 class MergeTried:
-    """The head was merged with its base on the local mirror. `clean` is None when it could not be tried."""
+    """The head was merged with its base, and with the other open pull requests, on the local mirror.
+
+    `clean` is of the merge with the base, None when it could not be tried. `rivals` are None when nothing new is known
+    of them.
+    """
 
     pull_number: int
     head_sha: str
     base_sha: str
     clean: bool | None
-    files: tuple[str, ...] = ()
+    files: tuple[FileConflict, ...] = ()  # in conflict with the base; `here` are lines of the head
     problem: str = ""
     touched: tuple[str, ...] = ()  # the files that the head changes
     behind: bool = False  # the base has commits that the head lacks
+    rivals: tuple[Rival, ...] | None = None
+    ci_started: bool = True
+
+    @property
+    def trial(self) -> Trial:
+        """What it says of the merge with the base."""
+        return Trial(self.base_sha, self.clean, self.files, self.problem, self.ci_started)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from core.feedback import Feedback
 from core.forecast import Forecast
 from core.hold import Hold
 from core.intake import Intake
+from core.rivals import Rival, Trial, Turn
 
 
 class Status(StrEnum):
@@ -182,7 +183,14 @@ class Pull:
     dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
     conflict_shown: str | None = None  # the same for the check `conflict-first`
     files: tuple[str, ...] = ()  # that it changes, as far as they are known
+    trial: Trial | None = None  # how the merge of this head with the base came out
+    rivals: tuple[Rival, ...] = ()  # open pull requests that cannot be merged together with it
     asked: Feedback | None = None  # what a person wants changed of a draft that its agent is still at work on
+
+    @property
+    def waits_behind(self) -> tuple[Rival, ...]:
+        """The rivals that keep it from being merged."""
+        return tuple(rival for rival in self.rivals if rival.waits is not Turn.OTHER and not rival.ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +292,9 @@ class Task:
     let_past: tuple[int, ...] = ()  # tasks behind which it was held by forecast until a person let it go
     plan: Plan | None = None
     review: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
+    ignored: Mapping[int, datetime] = field(
+        default_factory=dict
+    )  # pull requests whose conflict does not count till then
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
 
     @property

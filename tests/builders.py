@@ -27,6 +27,7 @@ from core.feedback import FailedCheck
 from core.handoff import BuiltOn
 from core.labels import labels_of
 from core.readiness import Surroundings
+from core.rivals import FileConflict
 from core.signals import (
     AgentStarted,
     AgentStartFailed,
@@ -333,6 +334,7 @@ class Story:
     def merge_tried(self, clean: bool | None = True, sha: str | None = None, **changes: Any) -> Decision:
         """The head was merged with its base on the mirror."""
         values: dict[str, Any] = {"base_sha": BASE, **changes}
+        values["files"] = tuple(f if isinstance(f, FileConflict) else FileConflict(f) for f in values.get("files", ()))
         return self.hears(MergeTried(self.pull.number, sha or self.pull.head_sha, clean=clean, **values))
 
     def merged(self, **changes: Any) -> Decision:

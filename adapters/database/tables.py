@@ -134,6 +134,41 @@ pulls = Table(
     PrimaryKeyConstraint("repository_id", "number"),
 )
 
+# Every pull request that was seen open, whoever opened it, as it is compared with the others. `task` is whose work it is
+# or was; one that its task no longer carries is passed over. Closed ones stay a while: older news must not revive them.
+flights = Table(
+    "flights",
+    metadata,
+    Column("repository_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("task", Integer),
+    Column("title", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("base", Text, nullable=False),
+    Column("head_sha", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("opened_at", _moment, nullable=False),
+    Column("updated_at", _moment, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("trial", JSONB),  # `core.rivals.Trial` of this head; null: not yet
+    Column("shown", Text, nullable=False, server_default=text("''")),  # by its check, where no task remembers it
+    PrimaryKeyConstraint("repository_id", "number"),
+)
+
+# Two of them that change the same file, as they were last merged with each other; `one` < `other`.
+pairs = Table(
+    "pairs",
+    metadata,
+    Column("repository_id", BigInteger, nullable=False),
+    Column("one", Integer, nullable=False),
+    Column("other", Integer, nullable=False),
+    Column("one_sha", Text, nullable=False),
+    Column("other_sha", Text, nullable=False),
+    Column("files", JSONB, nullable=False),  # `core.rivals.FileConflict`s; none: both can be merged
+    PrimaryKeyConstraint("repository_id", "one", "other"),
+)
+
 # What we know of each agent besides its configuration. `settings` are those that people gave it while the bot runs.
 agents = Table(
     "agents",

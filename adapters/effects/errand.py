@@ -12,6 +12,7 @@ from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.git import Git, Mirror
 from adapters.github import GitHub
+from core.rivals import Comparison
 from core.signals import Signal
 
 if TYPE_CHECKING:
@@ -102,3 +103,4 @@ class Sent:
     remote_id: int | None = None
     digest: str | None = None
     signals: tuple[tuple[int, Signal], ...] = ()
+    found: Comparison | None = None  # of open pull requests; it is told to all whom it concerns

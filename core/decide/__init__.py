@@ -10,6 +10,7 @@ from core.decide import (
     agents,
     checks,
     commands,
+    finish,
     issues,
     merging,
     planning,
@@ -103,6 +104,7 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             readying.queue_turn(draft, signal)
         case DependencyChanged():
             readying.check_readiness(draft)
+            finish.evaluate(draft)
         case DependencyRefused():
             waiting.refused(draft, signal)
         case WayClear():

@@ -91,7 +91,7 @@ def give_up(
     reason = one_line(f"{feedback.title}: {why}" if why else feedback.title, 300)
     draft.tell(EventType.TASK_SENT_BACK, lease=lease, reason=reason, outcome=outcome, role=lease.role)
     if outcome == "silent":
-        draft.tell(EventType.AGENT_FAILED, lease=lease, reason=feedback.title)
+        _tell_idle(draft, lease, feedback)
         draft.of_agent(lease.agent, Turn.FAILED, defuse(one_line(feedback.title, 150)))
     if lease.role is Role.REVIEW:
         end_review(draft, outcome, reason, cancel=cancel)
@@ -111,7 +111,7 @@ def send_back(
     draft.want(Comment(where, feedback.key, feedback_comment(task, feedback)))
     draft.tell(EventType.TASK_SENT_BACK, reason=feedback.title, outcome=outcome)
     if outcome == "silent":
-        draft.tell(EventType.AGENT_FAILED, reason=feedback.title)
+        _tell_idle(draft, task.lease, feedback)
         if holder and task.lease and task.lease.holder_id is None:
             draft.of_agent(holder, Turn.FAILED, defuse(one_line(feedback.title, 150)))
     end_attempt(draft, outcome, feedback.title, blamed=blamed, feedback=feedback, cancel=cancel)
@@ -125,6 +125,19 @@ def send_back(
     reason = f"{tried}: {feedback.title}"
     draft.tell(EventType.TASK_FAILED, reason=reason, last_agent=holder)
     call_person(draft, reason)
+
+
+def _tell_idle(draft: Draft, lease: Lease | None, feedback: Feedback) -> None:
+    """Work that nobody is at while somebody holds it: an agent that failed, and a conflict that others run into."""
+    draft.tell(EventType.AGENT_FAILED, lease=lease, reason=feedback.title)
+    draft.tell(
+        EventType.CONFLICT_DETECTED,
+        lease=lease,
+        kind="idle",
+        tasks=[draft.task.number],
+        agents=[lease.agent] if lease else [],
+        severity="low",
+    )
 
 
 def call_person(draft: Draft, reason: str, topic: str | None = None) -> None:

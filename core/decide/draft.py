@@ -16,6 +16,7 @@ from config.task_templates import Templates
 from config.team import Change, Team
 from core.agent_state import AgentNews, Turn
 from core.assignment import Agent
+from core.conflicts import conflict_of
 from core.deadlines import Deadline, deadlines_of
 from core.effects import Effect, SetLabels, UpsertCard
 from core.events import Event, EventType
@@ -149,6 +150,11 @@ class Draft:
         acting = (Status.PENDING, Status.FAILED)
         return self.before is not None and self.task.flags == self.before.flags and self.task.status not in acting
 
+    def _show_conflict(self) -> None:
+        """The flag is a view of what is known of the pull request, whatever a person did to the label."""
+        why = conflict_of(self.task) if self.task.is_open else None
+        self.task = self.task.flagged(Flag.CONFLICT, why) if why else self.task.unflagged(Flag.CONFLICT)
+
     def conclude(self, labels_there: Collection[str] | None = None) -> Decision:
         """The finished decision, with what follows from the state by itself.
 
@@ -163,6 +169,7 @@ class Draft:
             # The flag is a view of the hold, whatever else raised or lowered it; a task that is over has none.
             held, over = self.task.held, not self.task.is_open
             self.task = replace(self.task, held=None) if over else self.task.flagged(Flag.BLOCKED, held.said)
+        self._show_conflict()
         choice = self.task.choice
         if choice and choice.agent is None and choice.role is not Role.REVIEW and not self.task.in_line:
             self.set(choice=None)  # nobody is looked for any more, so it says nothing of now

@@ -2,58 +2,110 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection
 
 from core.buttons import ON_CONFLICT
-from core.decide.attempts import send_back
+from core.conflicts import conflict_of, let_pass, said_of, shown_by
+from core.decide.attempts import call_person, send_back
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate, say_done
-from core.effects import CheckRun, TryMerge
+from core.effects import CheckRun
 from core.events import EventType
 from core.feedback import Feedback
+from core.rivals import Rival, Turn
 from core.sanitise import defuse, mask_secrets, one_line
 from core.signals import BaseMoved, MergeRefused, MergeTried
 from core.task import Flag, Pull, Status
-from core.texts import CONFLICT_CHECK, conflict_check, conflict_details
+from core.texts import conflict_details
+from core.texts.checking import CONFLICT_CHECK, conflict_check
+
+FILES_TOLD = 50  # names of files that one line of the audit trail holds
 
 
 def tried(draft: Draft, signal: MergeTried) -> None:
-    """The head was merged with its base on the mirror. Say the result on the pull request, and act on it."""
+    """The head was merged with its base and the others. Say the result on the pull request, and act on it."""
     pull = draft.task.pull
     if pull is None or not pull.open or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
         return
-    if signal.touched:
-        pull = draft.set_pull(files=signal.touched)
-    conclusion, title, summary = conflict_check(signal, pull)
-    shown = f"{pull.head_sha}:{conclusion}"
-    if shown != pull.conflict_shown:
-        draft.set_pull(conflict_shown=shown)
-        check = CheckRun(
-            draft.task.number, CONFLICT_CHECK, pull.head_sha, conclusion, title, summary, attempt=pull.attempt
-        )
-        draft.want(replace(check, actions=ON_CONFLICT) if signal.clean is False else check)
+    known, flagged = {rival.pull: rival.waits for rival in pull.waits_behind}, Flag.CONFLICT in draft.task.flags
+    rivals = pull.rivals if signal.rivals is None else signal.rivals
+    pull = draft.set_pull(
+        trial=signal.trial,
+        rivals=let_pass(rivals, draft.task.ignored, draft.now),
+        files=signal.touched or pull.files,
+    )
+    say_conflicts(draft, pull)
     if signal.clean is False:
         _conflict(draft, signal, pull)
         return
     # Where the merge could not be tried, GitHub's own refusal of conflicts is still behind us.
-    draft.set_pull(mergeable_sha=pull.head_sha, tried_base_sha=signal.base_sha or None)
-    if Flag.CONFLICT in draft.task.flags:
-        draft.task = draft.task.unflagged(Flag.CONFLICT)
+    pull = draft.set_pull(mergeable_sha=pull.head_sha, tried_base_sha=signal.base_sha or None)
+    _tell_new(draft, pull, [rival for rival in pull.waits_behind if known.get(rival.pull) is not rival.waits])
+    if flagged and conflict_of(draft.task) is None:
         draft.tell(EventType.CONFLICT_RESOLVED, pull=pull.number)
     evaluate(draft)
 
 
-def _conflict(draft: Draft, signal: MergeTried, pull: Pull) -> None:
-    draft.tell(EventType.CONFLICT_DETECTED, kind="merge", pull=pull.number, files=list(signal.files))
-    if draft.task.status is not Status.REVIEW:
-        draft.task = draft.task.flagged(Flag.CONFLICT, f"#{pull.number} conflicts with `{pull.base}`.")
+def say_conflicts(draft: Draft, pull: Pull) -> None:
+    """Write the check `conflict-first`; only when it says something new, because every write costs."""
+    check = conflict_check(pull)
+    shown = shown_by(pull, check.conclusion)
+    if shown == pull.conflict_shown:
         return
+    draft.set_pull(conflict_shown=shown)
+    draft.want(
+        CheckRun(
+            draft.task.number,
+            CONFLICT_CHECK,
+            pull.head_sha,
+            check.conclusion,
+            check.title,
+            check.summary,
+            annotations=check.annotations,
+            attempt=pull.attempt,
+            actions=ON_CONFLICT if check.conclusion == "failure" else (),
+        )
+    )
+
+
+def _tell_new(draft: Draft, pull: Pull, rivals: Collection[Rival]) -> None:
+    """Rivals behind which it did not wait before: a line in the trail for each, and a person where neither can wait."""
+    for rival in rivals:
+        undecided = rival.waits is Turn.NOBODY
+        draft.tell(
+            EventType.CONFLICT_DETECTED,
+            kind="branches",
+            tasks=[number for number in (draft.task.number, rival.task) if number],
+            pulls=[pull.number, rival.pull],
+            agents=[draft.task.lease.agent if draft.task.lease else pull.author.login, rival.who],
+            files=[file.path for file in rival.files[:FILES_TOLD]],
+            severity="high" if undecided else "medium",
+            waits=None if undecided else pull.number,
+        )
+        # Of two tasks the later one calls, so that nobody is called twice.
+        if undecided and (rival.task is None or rival.first):
+            call_person(draft, said_of(rival), topic=f"rivals:{pull.number}:{rival.pull}")
+
+
+def _conflict(draft: Draft, signal: MergeTried, pull: Pull) -> None:
+    lease = draft.task.lease
+    draft.tell(
+        EventType.CONFLICT_DETECTED,
+        kind="base",
+        tasks=[draft.task.number],
+        pulls=[pull.number],
+        agents=[lease.agent] if lease else [],
+        files=[file.path for file in signal.files[:FILES_TOLD]],
+        severity="high",
+    )
+    if draft.task.status is not Status.REVIEW:
+        return  # its agent is still at work on it
     send_back(
         draft,
         Feedback(
             key=f"conflict:{signal.head_sha}:{signal.base_sha}",
             title=f"The branch conflicts with {pull.base}",
-            details=conflict_details(signal, pull),
+            details=conflict_details(signal.trial, pull),
             at=draft.now,
             sha=signal.head_sha,
         ),
@@ -64,13 +116,14 @@ def _conflict(draft: Draft, signal: MergeTried, pull: Pull) -> None:
 
 
 def base_moved(draft: Draft, signal: BaseMoved) -> None:
-    """Something went into the base: what was clean before may conflict now."""
+    """Something went into the base: what was clean before may conflict now. All branches are compared anew."""
     pull = draft.task.pull
     if pull is None or not pull.open or pull.base != signal.base:
         return
+    if pull.tried_base_sha == signal.sha and pull.mergeable_sha == pull.head_sha:
+        return  # it was tried with that already
     ask_again(draft)
     draft.set_pull(mergeable_sha=None, merge_requested_sha=None)
-    draft.want(TryMerge(draft.task.number, pull.number, pull.branch, pull.base, pull.head_sha))
 
 
 def refused(draft: Draft, signal: MergeRefused) -> None:

@@ -103,7 +103,9 @@ def _link(draft: Draft, facts: PullFacts) -> None:
     show_life(draft)
     draft.want(*(ClosePull(task.number, a.pull) for a in task.history if a.pull and a.pull != facts.number))
     if facts.draft:
-        return  # not handed in yet; it shows that the agent lives
+        # Not handed in yet; it shows that the agent lives, and where it is about to collide with others.
+        try_merge(draft, draft.set_pull())
+        return
     hand_in(draft)
 
 
@@ -129,11 +131,13 @@ def hand_in(draft: Draft) -> None:
 
 def look_at(draft: Draft, pull: Pull) -> None:
     """Try the merge and read the checks; both come back as signals."""
-    number = draft.task.number
-    draft.want(
-        TryMerge(number, pull.number, pull.branch, pull.base, pull.head_sha),
-        ReadChecks(number, pull.head_sha),
-    )
+    try_merge(draft, pull)
+    draft.want(ReadChecks(draft.task.number, pull.head_sha))
+
+
+def try_merge(draft: Draft, pull: Pull) -> None:
+    """Merge it with its base and the others; the verdict comes back as a signal."""
+    draft.want(TryMerge(draft.task.number, pull.number, pull.branch, pull.base, pull.head_sha))
 
 
 def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
@@ -156,6 +160,7 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
             merge_requested_sha=None,
             dod_shown=None,
             conflict_shown=None,
+            trial=None,
         )
         draft.set(pull=pull)
         draft.task = draft.task.unflagged(Flag.BLOCKED)  # what GitHub refused was another commit
@@ -163,6 +168,8 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
         hand_in(draft)
     elif draft.task.status is Status.REVIEW and (new_head or current.draft) and not facts.draft:
         look_at(draft, pull)
+    elif new_head and draft.task.status in (Status.IN_PROGRESS, Status.REVIEW):
+        try_merge(draft, pull)
     evaluate(draft)
 
 

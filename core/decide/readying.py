@@ -6,9 +6,9 @@ from core.decide.draft import Draft
 from core.events import EventType
 from core.lifecycle import Trigger
 from core.queue import place_in_queue
-from core.readiness import missing
+from core.readiness import missing, twin_gap, twins_of
 from core.signals import QueueTurn
-from core.task import Flag, Status
+from core.task import Flag, Status, Task
 
 
 def check_readiness(draft: Draft) -> None:
@@ -22,7 +22,27 @@ def check_readiness(draft: Draft) -> None:
     around = draft.context.around
     waits = tuple(sorted(ref for ref, finished in around.dependencies.items() if not finished))
     draft.set(missing=missing(task, around), depends_on=tuple(sorted(around.dependencies)), waits_for=waits)
+    _tell_conflicts(draft, task)
     settle(draft)
+
+
+def _tell_conflicts(draft: Draft, before: Task) -> None:
+    """An open twin, or work that was handed out before what it depends on is done: conflicts as any other."""
+    task = draft.task
+    twins = sorted(twins_of(task, draft.context.around))
+    # Readiness is looked at often: what was missing before was told then.
+    if twins and (draft.before is None or twin_gap(twins) not in before.missing):
+        draft.tell(EventType.CONFLICT_DETECTED, kind="duplicate", tasks=[task.number, *twins], severity="medium")
+    at_work = task.status in (Status.IN_PROGRESS, Status.REVIEW)
+    if at_work and (new := sorted(set(task.waits_for) - set(before.waits_for))):
+        draft.tell(
+            EventType.CONFLICT_DETECTED,
+            kind="dependency",
+            tasks=[task.number, *(int(name[1:]) for name in new if name.startswith("#"))],
+            agents=[task.lease.agent] if task.lease else [],
+            depends_on=new,
+            severity="medium",
+        )
 
 
 def settle(draft: Draft) -> None:

@@ -18,15 +18,14 @@ from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps, wants_reviewer
 from core.effects import Annotation, UpdateBranch
 from core.feedback import FailedCheck, Feedback, LineComment
+from core.rivals import Trial
 from core.sanitise import defuse
-from core.signals import MergeTried
 from core.task import Flag, Lease, Pull, Status, Task
 from core.texts.rendering import COMMENT_LIMIT as COMMENT_LIMIT
 from core.texts.rendering import render, unbounded
 from core.texts.rendering import spoken as spoken
 
 DONE_CHECK = "definition-of-done"
-CONFLICT_CHECK = "conflict-first"
 CONFIG_CHECK = "orchestrator-config"
 CARD_MARKER = "<!-- orchestrator:card "
 KEY_MARKER = "<!-- orchestrator:key "
@@ -252,16 +251,6 @@ def done_check(task: Task, gaps: tuple[str, ...]) -> tuple[str, str, str]:
     return "action_required", count, render("done_check", gaps=gaps, task=task)[:SUMMARY_LIMIT]
 
 
-def conflict_check(tried: MergeTried, pull: Pull) -> tuple[str, str, str]:
-    """Conclusion, title and summary of the check `conflict-first`."""
-    summary = render("conflict_check", tried=tried, pull=pull)[:SUMMARY_LIMIT]
-    if tried.clean is None:
-        return "neutral", "The merge could not be tried", summary
-    if tried.clean:
-        return "success", f"Merges cleanly with {pull.base}", summary
-    return "failure", f"Conflicts with {pull.base} in {len(tried.files)} file(s)", summary
-
-
 def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str, tuple[Annotation, ...]]:
     """Conclusion, title, summary and annotations of the check `orchestrator-config`."""
     count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
@@ -283,6 +272,6 @@ def review_details(text: str, comments: Sequence[LineComment], *, more: bool = F
     return shown
 
 
-def conflict_details(tried: MergeTried, pull: Pull) -> str:
-    """What the next attempt is told of a conflict."""
-    return render("conflict_details", tried=tried, pull=pull).strip()
+def conflict_details(trial: Trial, pull: Pull) -> str:
+    """What the next attempt is told of a conflict with the base."""
+    return render("conflict_details", trial=trial, pull=pull).strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -11,8 +12,10 @@ from jinja2 import DictLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.events import Event, EventType
+from core.rivals import Span
 from core.sanitise import code, defuse, fence, one_line
 
+LINES_SHOWN = 10  # places of a file that are named in one cell
 COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
 
 
@@ -39,6 +42,12 @@ def _moment(at: datetime) -> str:
 def _cell(text: str) -> str:
     """Text from outside, safe inside a table cell."""
     return defuse(one_line(text, 300)).replace("|", "\\|")
+
+
+def _lines(spans: Sequence[Span]) -> str:
+    """Lines of a file as people write them: `3, 7-9`; a dash where there are none to name."""
+    told = [str(s.first) if s.first == s.last else f"{s.first}\u2013{s.last}" for s in spans[:LINES_SHOWN]]
+    return ", ".join(told + ["…"] * (len(spans) > LINES_SHOWN)) or "\u2013"
 
 
 def _because(kind: str, reason: str) -> str:
@@ -75,6 +84,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "fence": fence,
         "code": code,
         "because": _because,
+        "lines": _lines,
         "detail": _detail,
         "quote": shlex.quote,
     }

@@ -1,0 +1,179 @@
+"""What comes of comparing open pull requests, kept and told to those whom it concerns. Always inside a unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from adapters.database import flights
+from core.conflicts import shown_by
+from core.effects import CheckRun, CompareBranches, TryMerge
+from core.rivals import Comparison, Flight, Pair, Rival, Side, Turn, resolve
+from core.signals import BaseMoved, MergeTried, PullFacts
+from core.task import Actor, Pull, Task
+from core.texts.checking import CONFLICT_CHECK, conflict_check
+
+if TYPE_CHECKING:
+    from adapters.unit_of_work import UnitOfWork
+
+
+async def saw(unit: UnitOfWork, facts: PullFacts, task: int | None) -> None:
+    """A pull request was seen, of a `task` or of nobody's. One that is nobody's is compared when it changed.
+
+    A merge moves the base for all others: they are compared anew before anything else is merged.
+    """
+    connection, home = unit.connection, unit.repository.id
+    new = await flights.see(connection, home, task, facts)
+    if new and task is None:
+        await unit.want(facts.number, TryMerge(facts.number, facts.number, facts.branch, facts.base, facts.head_sha))
+    if facts.open:
+        return
+    if facts.merged:
+        await base_moved(unit, facts.base, facts.merge_sha or "")
+    else:
+        unit.leaves(facts.number)
+
+
+async def base_moved(unit: UnitOfWork, base: str, sha: str) -> None:
+    """Something went into `base`, which is at `sha` now: whatever is to go there is compared anew."""
+    there = await flights.in_flight(unit.connection, unit.repository.id, base)
+    for flight in there.values():
+        if flight.task is not None:
+            await unit.apply(flight.task, BaseMoved(base, sha))
+    if any(flight.trial is None or flight.trial.base_sha != sha for flight in there.values()):
+        await unit.want(0, CompareBranches(base))
+
+
+async def left(unit: UnitOfWork, numbers: Collection[int]) -> None:
+    """These pull requests are not merged, and are in nobody's way any more."""
+    connection, home = unit.connection, unit.repository.id
+    known = await flights.pairs(connection, home, numbers)
+    await flights.drop_pairs(connection, home, [(pair.one, pair.other) for pair in known])
+    met = {number for pair in known if not pair.clean for number in (pair.one, pair.other)}
+    await _tell(unit, met - set(numbers))
+
+
+async def take(unit: UnitOfWork, found: Comparison) -> None:
+    """Keep what was found, as far as nothing was pushed meanwhile, and tell those whom it concerns."""
+    connection, home = unit.connection, unit.repository.id
+    there = await flights.in_flight(connection, home, found.base)
+    current = {number for number, sha in found.heads.items() if number in there and there[number].head_sha == sha}
+    trials = {n: found.trials[n] for n in current if n in found.trials and found.trials[n] != there[n].trial}
+    await flights.save_trials(connection, home, trials)
+    stirred = set(trials) | (current & found.of if found.of is not None else {n for n in current if there[n].asks})
+    if found.pairs is not None:
+        about = current if found.of is None else current & found.of
+        known = {
+            (pair.one, pair.other): pair
+            for pair in await flights.pairs(connection, home, about)
+            if {pair.one, pair.other} <= current and (pair.one, pair.other) not in found.unsure
+        }
+        now = {(pair.one, pair.other): pair for pair in found.pairs if {pair.one, pair.other} <= current}
+        new = {key: pair for key, pair in now.items() if known.get(key) != pair}
+        await flights.drop_pairs(connection, home, known.keys() - now.keys())
+        await flights.save_pairs(connection, home, new.values())
+        changed = new.keys() | (known.keys() - now.keys())
+        stirred |= {number for key in changed if _conflict(known.get(key)) != _conflict(now.get(key)) for number in key}
+    await _tell(unit, stirred, found.touched)
+
+
+def _conflict(pair: Pair | None) -> object:
+    return pair.files if pair else ()
+
+
+async def _tell(
+    unit: UnitOfWork, numbers: Collection[int], touched: Mapping[int, tuple[str, ...]] | None = None
+) -> None:
+    """Tell these pull requests how they stand: their task decides; where there is none, the check just says it."""
+    connection, home = unit.connection, unit.repository.id
+    if not numbers:
+        return
+    there = await flights.in_flight(connection, home)
+    met: dict[int, list[Pair]] = {}
+    for pair in await flights.pairs(connection, home, numbers):
+        if not pair.clean and {pair.one, pair.other} <= there.keys():
+            met.setdefault(pair.one, []).append(pair)
+            met.setdefault(pair.other, []).append(pair)
+    tasks: dict[int, Task] = {}
+    for number in {*numbers, *met}:
+        which = there[number].task if number in there else None
+        if which is not None and (task := await unit.task(which)):
+            tasks[number] = task
+    for number in sorted(set(numbers) & there.keys()):
+        flight = there[number]
+        trial = flight.trial
+        if trial is None:
+            continue  # it is being compared, and told then
+        rivals = tuple(_rival(flight, there[pair.beside(number)], pair, tasks) for pair in met.get(number, ()))
+        if flight.task is not None:
+            signal = MergeTried(
+                number,
+                flight.head_sha,
+                trial.base_sha,
+                trial.clean,
+                trial.files,
+                trial.problem,
+                (touched or {}).get(number, ()),
+                rivals,
+                trial.ci_started,
+            )
+            await unit.apply(flight.task, signal)
+        else:
+            await _say(unit, flight, rivals)
+
+
+def _rival(this: Flight, other: Flight, pair: Pair, tasks: Mapping[int, Task]) -> Rival:
+    verdict = resolve(_side(this, tasks), _side(other, tasks), shares=True, clean=False)
+    turns = {this.number: Turn.THIS, other.number: Turn.OTHER}
+    task = tasks.get(other.number)
+    return Rival(
+        pull=other.number,
+        task=other.task,
+        sha=other.head_sha,
+        branch=other.branch,
+        who=task.lease.agent if task and task.lease else other.author,
+        opened_at=other.opened_at,
+        first=(other.opened_at, other.number) < (this.opened_at, this.number),
+        waits=turns[verdict.waits] if verdict.waits is not None else Turn.NOBODY,
+        why=verdict.why,
+        files=pair.seen_from(this.number),
+    )
+
+
+def _side(flight: Flight, tasks: Mapping[int, Task]) -> Side:
+    task = tasks.get(flight.number)
+    if task is None:
+        return Side(flight.number, flight.opened_at)
+    needs = {int(reference[1:]) for reference in task.waits_for if reference.startswith("#")}
+    return Side(flight.number, flight.opened_at, task.number, task.priority.rank, needs)
+
+
+async def _say(unit: UnitOfWork, flight: Flight, rivals: tuple[Rival, ...]) -> None:
+    pull = Pull(
+        number=flight.number,
+        attempt=0,
+        branch=flight.branch,
+        base=flight.base,
+        head_sha=flight.head_sha,
+        url=flight.url,
+        author=Actor(0, flight.author),
+        updated_at=unit.now,
+        head_seen_at=unit.now,
+        trial=flight.trial,
+        rivals=rivals,
+    )
+    check = conflict_check(pull)
+    shown = shown_by(pull, check.conclusion)
+    if shown == flight.shown:
+        return
+    await flights.shown(unit.connection, unit.repository.id, flight.number, shown)
+    effect = CheckRun(
+        flight.number,
+        CONFLICT_CHECK,
+        flight.head_sha,
+        check.conclusion,
+        check.title,
+        check.summary,
+        annotations=check.annotations,
+    )
+    await unit.want(flight.number, effect)
