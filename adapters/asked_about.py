@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapters.database import graph, measures, repositories, store
+from adapters.database import flights, graph, measures, repositories, store
 from config.task_templates import in_force
+from core.conflicts import behind_which
 from core.deadlines import DeadlineKind
 from core.decide.commands.asking import HISTORY_LINES
 from core.events import ASSIGNMENTS
@@ -39,6 +40,10 @@ async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[st
             found["measures"] = await measures.of_team(connection, repository_id, unit.now)
         case "task":
             found["templates"] = in_force(await repositories.template_files(connection, repository_id))
+        case "conflicts":
+            there = await flights.in_flight(connection, repository_id)
+            found["flights"] = tuple(there.values())
+            found["pairs"] = tuple(await flights.pairs(connection, repository_id))
         case "resolve":
             found["named"] = await _named(unit, number, command)
         case "next":
@@ -55,12 +60,13 @@ def named_in(command: CommandGiven) -> tuple[str, ...]:
 
 
 async def _named(unit: UnitOfWork, number: int, command: CommandGiven) -> dict[str, Task]:
-    """The tasks of this repository that a command names, or means as the twins of its own."""
+    """The tasks of this repository that a command names, or means: those in its own one's way, and its twins."""
     neighbours = await graph.Neighbours.of(unit.connection, unit.repository)
     task = await unit.task(number)
     twins = await graph.older_twins(unit.connection, unit.repository.id, number, task.fingerprint) if task else []
     found = {}
-    for reference in (*named_in(command), *(f"#{twin}" for twin in twins)):
+    meant = (*behind_which(task), *twins) if task else ()
+    for reference in (*named_in(command), *(f"#{one}" for one in meant)):
         place = neighbours.place(reference)
         if place and place[0] == unit.repository.id and (other := await unit.task(place[1])):
             found[reference] = other

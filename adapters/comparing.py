@@ -106,17 +106,7 @@ async def _tell(
             continue  # it is being compared, and told then
         rivals = tuple(_rival(flight, there[pair.beside(number)], pair, tasks) for pair in met.get(number, ()))
         if flight.task is not None:
-            signal = MergeTried(
-                number,
-                flight.head_sha,
-                trial.base_sha,
-                trial.clean,
-                trial.files,
-                trial.problem,
-                (touched or {}).get(number, ()),
-                rivals,
-                trial.ci_started,
-            )
+            signal = MergeTried.of(number, flight.head_sha, trial, (touched or {}).get(number, ()), rivals)
             await unit.apply(flight.task, signal)
         else:
             await _say(unit, flight, rivals)

@@ -129,7 +129,7 @@ class UnitOfWork:
         return decision
 
     def leaves(self, pull: int) -> None:
-        """This pull request is in nobody's way any more: those it conflicted with are told in the end."""
+        """Note that this pull request is in nobody's way any more: those it conflicted with are told in the end."""
         self._left.add(pull)
 
     async def _builds_on(self, number: int, signal: Signal) -> tuple[BuiltOn, ...]:

@@ -19,7 +19,7 @@ def conflict_of(task: Task) -> str | None:
     pull = task.pull
     if pull and pull.open:
         if pull.trial and pull.trial.clean is False:
-            return f"#{pull.number} conflicts with {_code(pull.base)} in {_named(pull.trial.files)}."
+            return f"#{pull.number} conflicts with {_code(pull.base)} in {named(pull.trial.files)}."
         if pull.waits_behind:
             return said_of(pull.waits_behind[0])
     if task.waits_for and task.status in (Status.IN_PROGRESS, Status.REVIEW):
@@ -31,7 +31,7 @@ def conflict_of(task: Task) -> str | None:
 def said_of(rival: Rival) -> str:
     """One sentence about a pull request that cannot be merged together with this one."""
     theirs = f"#{rival.pull}" if rival.task is None else f"#{rival.pull} (for #{rival.task})"
-    both = f"It conflicts with {theirs} in {_named(rival.files)}"
+    both = f"It conflicts with {theirs} in {named(rival.files)}"
     if rival.ignored:
         return f"{both}, which a person lets pass for a while."
     match rival.waits:
@@ -94,7 +94,8 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def _named(files: Collection[FileConflict]) -> str:
+def named(files: Collection[FileConflict]) -> str:
+    """The first files by name, and how many more there are."""
     named = ", ".join(_code(file.path) for file in list(files)[:NAMED_FILES])
     more = len(files) - NAMED_FILES
     return f"{named} and {more} more" if more > 0 else named or "files that are not known"

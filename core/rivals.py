@@ -46,6 +46,7 @@ class Trial:
     clean: bool | None
     files: tuple[FileConflict, ...] = ()
     problem: str = ""
+    behind: bool = False  # the base has commits that the head lacks
     ci_started: bool = True  # GitHub starts no `pull_request` workflow while a pull request conflicts with its base
 
 

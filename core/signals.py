@@ -211,10 +211,23 @@ class MergeTried:
     rivals: tuple[Rival, ...] | None = None
     ci_started: bool = True
 
+    @classmethod
+    def of(
+        cls,
+        pull: int,
+        head_sha: str,
+        trial: Trial,
+        touched: tuple[str, ...] = (),
+        rivals: tuple[Rival, ...] | None = None,
+    ) -> MergeTried:
+        """The news of a trial merge that was kept."""
+        known = (trial.base_sha, trial.clean, trial.files, trial.problem)
+        return cls(pull, head_sha, *known, touched, trial.behind, rivals, trial.ci_started)
+
     @property
     def trial(self) -> Trial:
         """What it says of the merge with the base."""
-        return Trial(self.base_sha, self.clean, self.files, self.problem, self.ci_started)
+        return Trial(self.base_sha, self.clean, self.files, self.problem, self.behind, self.ci_started)
 
 
 @dataclass(frozen=True, slots=True)

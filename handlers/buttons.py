@@ -10,8 +10,8 @@ from adapters.github.models import CheckRun, User
 from core.buttons import COMMAND_OF
 from core.effects import Comment
 from core.links import parse_branch
-from core.texts import CONFLICT_CHECK
 from core.texts.answers import button_of_old
+from core.texts.checking import CONFLICT_CHECK
 from handlers.desk import Delivery, Desk
 from handlers.orders import Order, Place, carry_out
 

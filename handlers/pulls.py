@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapters import gather
+from adapters import comparing, gather
 from adapters.configuration import check_configuration
-from adapters.database import store
+from adapters.database import flights, store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import PullRequest, User
 from adapters.pull_facts import pull_facts
@@ -30,15 +30,16 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
         return
     sender = User.model_validate(delivery.payload["sender"])
     number = await task_of(desk, repository, told)
-    if number is None:
-        return
-    github = desk.github(repository)
     async with desk.work.database.autocommit() as connection:
-        before = await store.task(connection, repository.id, number)
-    known = before.pull if before and before.pull and before.pull.number == told.number else None
-    if known and known.updated_at == told.updated_at and delivery.action != "closed":
+        known = await flights.updated_at(connection, repository.id, told.number)
+    if known == told.updated_at and delivery.action != "closed":
         # Two pushes in one second cannot be told apart by their time; GitHub knows which was the last.
-        told = await github.get_pull(repository.full_name, told.number)
+        told = await desk.github(repository).get_pull(repository.full_name, told.number)
+    if number is None:
+        # Nobody's task, but it is compared with those that are.
+        async with desk.work.on(repository.id, delivery.received_at) as unit:
+            await comparing.saw(unit, pull_facts(told), None)
+        return
     branch = parse_branch(told.head.ref)
     attempt = branch[1] if branch and branch[0] == number else None
     trusted = attempt is not None or await _author_can_write(desk, repository, told)

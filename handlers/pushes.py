@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from adapters import gather
+from adapters import comparing, gather
 from adapters.configuration import read_configuration
 from adapters.database import store
 from adapters.github.models import User
@@ -12,7 +12,7 @@ from config.identities import issue_in_branch
 from config.repository import CONFIG_PATH
 from config.task_templates import TEMPLATES_FOLDER
 from core.links import parse_branch
-from core.signals import AgentSeen, BaseMoved
+from core.signals import AgentSeen
 from core.task import SessionState, Status, Task
 from handlers.desk import Delivery, Desk
 
@@ -38,9 +38,7 @@ async def push(delivery: Delivery, desk: Desk) -> None:
         pushed_by = gather.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
         if not ours and (task := _at_work(in_flight, pushed_by, branch)):
             await unit.apply(task.number, AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at))
-        for task in in_flight:
-            if task.pull and task.pull.base == branch:
-                await unit.apply(task.number, BaseMoved(branch, str(delivery.payload["after"])))
+        await comparing.base_moved(unit, branch, str(delivery.payload["after"]))
 
 
 def _at_work(tasks: Sequence[Task], pushed_by: Collection[str], branch: str) -> Task | None:

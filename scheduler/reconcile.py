@@ -6,18 +6,18 @@ from datetime import timedelta
 
 import structlog
 
-from adapters import gather
+from adapters import comparing, gather
 from adapters.configuration import read_configuration
-from adapters.database import line, repositories, store
+from adapters.database import flights, line, repositories, store
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from adapters.github.models import Issue, PullRequest
 from adapters.pull_facts import pull_facts
 from adapters.unit_of_work import Work
-from core.effects import ReadChecks, RefreshMirror, SetLabels
+from core.effects import CompareBranches, ReadChecks, RefreshMirror, SetLabels
 from core.labels import TASK, labels_of
 from core.links import parse_branch
-from core.signals import BaseMoved, PullSeen
+from core.signals import PullSeen
 from core.task import ChecksState, Status, Task
 
 log = structlog.get_logger()
@@ -47,7 +47,8 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow) -> None:
     for task in open_tasks:
         if task.pull and task.pull.open and task.pull.number not in listed:
             await _pull(work, fresh, await github.get_pull(row.full_name, task.pull.number))
-    await _review(work, github, fresh)
+    await _review(work, fresh)
+    await _compare(work, github, fresh, listed)
     async with work.on(row.id) as unit:  # under its lock: nobody changes a dependency meanwhile
         await line.renew_chains(unit.connection, row.id)
     log.info("reconciled", repository=row.full_name, issues=len(issues), pulls=len(pulls))
@@ -86,18 +87,32 @@ async def _pull(work: Work, row: RepositoryRow, pull: PullRequest) -> None:
         if number is None and branch and not pull.from_fork:
             number = branch[0]
         if number is None or await unit.task(number) is None:
+            await comparing.saw(unit, pull_facts(pull), None)
             return
         attempt = branch[1] if branch and branch[0] == number else None
         await unit.apply(number, PullSeen(pull_facts(pull), attempt, author_can_write=attempt is not None))
 
 
-async def _review(work: Work, github: GitHub, row: RepositoryRow) -> None:
-    """Tasks in review: has CI ended, has the base moved, without our hearing of it?"""
+async def _compare(work: Work, github: GitHub, row: RepositoryRow, listed: set[int]) -> None:
+    """Open pull requests: which are closed, has their base moved, and do they still merge with each other?"""
     head = (await github.get_branch(row.full_name, row.default_branch)).commit.sha
     behind = work.foresight is not None and await work.foresight.head(row) != head
+    async with work.database.autocommit() as connection:
+        there = await flights.in_flight(connection, row.id)
+    for number in there.keys() - listed:
+        await _pull(work, row, await github.get_pull(row.full_name, number))
     async with work.on(row.id) as unit:
-        if behind:
+        await comparing.base_moved(unit, row.default_branch, head)
+        bases = sorted({flight.base for flight in there.values()})
+        for base in bases:
+            await unit.want(0, CompareBranches(base))
+        if behind and row.default_branch not in bases:
             await unit.want(0, RefreshMirror(row.default_branch))
+
+
+async def _review(work: Work, row: RepositoryRow) -> None:
+    """Tasks in review: has CI ended without our hearing of it?"""
+    async with work.on(row.id) as unit:
         # A changed configuration may have an agent for what waits, though no task has changed.
         await unit.assign_queue()
         for task in await store.tasks_with_status(unit.connection, row.id, [Status.REVIEW]):
@@ -106,5 +121,3 @@ async def _review(work: Work, github: GitHub, row: RepositoryRow) -> None:
                 continue
             if pull.checks is ChecksState.PENDING:
                 await unit.want(task.number, ReadChecks(task.number, pull.head_sha))
-            if pull.open and pull.base == row.default_branch and pull.tried_base_sha != head:
-                await unit.apply(task.number, BaseMoved(pull.base, head))

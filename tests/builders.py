@@ -132,6 +132,7 @@ def pull(
     merged: bool = False,
     fork: bool = False,
     at: datetime = NOW,
+    opened_at: datetime = NOW,
 ) -> PullFacts:
     """A pull request as GitHub tells it."""
     return PullFacts(
@@ -143,6 +144,7 @@ def pull(
         url=f"https://github.com/{REPOSITORY}/pull/{number}",
         author=author,
         open=not (closed or merged),
+        opened_at=opened_at,
         draft=draft,
         merged=merged,
         merge_sha=MERGE if merged else None,

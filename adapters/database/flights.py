@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Text, and_, bindparam, case, cast, delete, func, null, or_, select, tuple_, update
+from sqlalchemy import Text, and_, bindparam, cast, delete, func, null, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,12 +43,13 @@ _IN_FLIGHT = (
 
 
 async def in_flight(connection: AsyncConnection, repository_id: int, base: str | None = None) -> dict[int, Flight]:
-    """The open pull requests that go into `base` (None: any), by number; without those that a task no longer carries."""
+    """The open pull requests that go into `base` (None: any), by number; none that its task no longer carries."""
     rows = await connection.execute(_IN_FLIGHT, {"repository": repository_id, "base": base})
-    return {row["number"]: _flight(row) for row in sorted(rows.mappings(), key=lambda row: int(row["number"]))}
+    found = [_flight(dict(row)) for row in rows.mappings()]
+    return {flight.number: flight for flight in reversed(found)}
 
 
-def _flight(row: Mapping[str, Any]) -> Flight:
+def _flight(row: Mapping[Any, Any]) -> Flight:
     trial = row["trial"]
     return Flight(
         **{**row, "trial": _TRIAL.validate_python(trial) if trial is not None else None, "asks": bool(row["asks"])}
@@ -62,7 +63,7 @@ async def updated_at(connection: AsyncConnection, repository_id: int, number: in
 
 
 async def see(connection: AsyncConnection, repository_id: int, task: int | None, facts: PullFacts) -> bool:
-    """Keep a pull request as it is now; whether it has to be compared anew. Older news than what is known changes nothing."""
+    """Keep a pull request as it is now, and tell whether it has to be compared anew. Old news changes nothing."""
     values = {
         "task": task,
         "title": facts.title,
@@ -115,7 +116,7 @@ async def pairs(connection: AsyncConnection, repository_id: int, of: Collection[
     if of is not None:
         query = query.where(or_(p.one.in_(of), p.other.in_(of)))
     rows = await connection.execute(query.order_by(p.one, p.other))
-    return [Pair(*who, _FILES.validate_python(files)) for *who, files in rows]
+    return [Pair(*row[:4], _FILES.validate_python(row.files)) for row in rows]
 
 
 async def save_pairs(connection: AsyncConnection, repository_id: int, found: Iterable[Pair]) -> None:

@@ -134,8 +134,8 @@ pulls = Table(
     PrimaryKeyConstraint("repository_id", "number"),
 )
 
-# Every pull request that was seen open, whoever opened it, as it is compared with the others. `task` is whose work it is
-# or was; one that its task no longer carries is passed over. Closed ones stay a while: older news must not revive them.
+# Every pull request that was seen open, whoever opened it, as it is compared with the others. `task` is whose work it
+# is or was; one that its task no longer carries is passed over. Closed ones stay a while: old news revives none.
 flights = Table(
     "flights",
     metadata,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.effects import agents, checks, issues, merging, mirroring, relations, tasks, updating
+from adapters.effects import agents, checks, comparing, issues, merging, mirroring, relations, tasks, updating
 from adapters.effects.errand import Errand, Identity, Mirrors, Sent
 from core.effects import (
     CancelAgent,
@@ -13,6 +13,7 @@ from core.effects import (
     CloseIssue,
     ClosePull,
     Comment,
+    CompareBranches,
     Effect,
     MakeLabels,
     MakeTask,
@@ -44,7 +45,8 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     CheckRun: checks.check_run,
     ReadChecks: checks.read_checks,
     RefreshMirror: mirroring.refresh_mirror,
-    TryMerge: merging.try_merge,
+    TryMerge: comparing.try_merge,
+    CompareBranches: comparing.compare_branches,
     MarkReady: merging.mark_ready,
     MergePull: merging.merge_pull,
     UpdateBranch: updating.update_branch,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from adapters.agents import Services, Site
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
-from adapters.git import Git, Mirror
+from adapters.git import Git, Matrix, Mirror
 from adapters.github import GitHub
 from core.rivals import Comparison
 from core.signals import Signal
@@ -40,6 +40,7 @@ class Mirrors:
     data_dir: Path
     server_url: str
     git: Git
+    matrix: Matrix = field(default_factory=Matrix)
     _known: dict[str, Mirror] = field(default_factory=dict)
 
     def of(self, repository: RepositoryRow) -> Mirror:

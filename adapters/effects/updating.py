@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
+from adapters.effects.comparing import try_merge
 from adapters.effects.errand import Errand, Sent
-from adapters.effects.merging import try_merge
 from adapters.github.errors import Conflict, Forbidden, GitHubError, Gone, Invalid, NotFound
 from adapters.github.models import PullRequest
 from adapters.pull_facts import pull_facts
@@ -62,9 +64,10 @@ async def _refused(effect: UpdateBranch, error: GitHubError, errand: Errand) -> 
     if _CONFLICT in said:
         # GitHub does not say where. The trial's verdict is news for the task as well: it is taken in after this.
         look = TryMerge(effect.number, effect.pull_number, effect.branch, effect.base, effect.head_sha)
-        [(_, found)] = (await try_merge(look, errand)).signals
-        trial = found if isinstance(found, MergeTried) and found.clean is False else None
-        return _told(effect, "conflict", trial, trial=trial)
+        found = (await try_merge(look, errand)).found
+        known = found.trials.get(effect.pull_number) if found else None
+        trial = MergeTried.of(effect.pull_number, effect.head_sha, known) if known and known.clean is False else None
+        return replace(_told(effect, "conflict", trial=trial), found=found)
     log.warning("branch_not_updated", pull=effect.pull_number, reason=error.message)
     return _told(effect, "refused", reason=error.message)
 

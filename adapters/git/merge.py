@@ -93,10 +93,12 @@ async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
     return frozenset(path_text(path) for path in listed.stdout.split(b"\0") if path)
 
 
-async def holds(mirror: Mirror, commit: str, other: str) -> bool:
-    """Whether the history of a commit has the other in it, both by full SHA. Raises GitError where one is missing."""
-    asked = await mirror.git.run("merge-base", "--is-ancestor", other, commit, git_dir=mirror.path, ok=(0, 1))
-    return asked.exit == 0
+async def holding(mirror: Mirror, commit: str) -> frozenset[str]:
+    """The fetched commits whose history has this one in it, by full SHA. Raises GitError where it is missing."""
+    listed = await mirror.git.run(
+        "for-each-ref", "--contains", commit, "--format=%(objectname)", "refs/mirror/", git_dir=mirror.path
+    )
+    return frozenset(listed.stdout.decode().split())
 
 
 async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
@@ -130,7 +132,7 @@ __all__ = [
     "LineRange",
     "MergeError",
     "MergeResult",
-    "holds",
+    "holding",
     "merge_tree",
     "merge_trees",
     "touched_files",

@@ -26,6 +26,7 @@ from core.lifecycle import Trigger, move
 from core.measures import Measures
 from core.queue import place_in_queue
 from core.readiness import Surroundings
+from core.rivals import Flight, Pair
 from core.task import Flag, Lease, Pull, Role, Status, Task
 from core.texts import card
 
@@ -51,6 +52,8 @@ class Context:
     named: Mapping[str, Task] = field(default_factory=dict)  # tasks that `/resolve` may mean, by reference
     trail: tuple[Event, ...] = ()  # the end of the task's audit trail, for `/history`
     templates: Templates = field(default_factory=Templates)  # for `/task`
+    flights: tuple[Flight, ...] = ()  # open pull requests, for `/conflicts`
+    pairs: tuple[Pair, ...] = ()  # of them, that change the same file
     queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
 
     @property

@@ -81,7 +81,7 @@ def tried(draft: Draft, signal: UpdateTried) -> None:
     lease = _at_work(draft.task) if pull and pull.number == effect.pull_number else None
     if lease and (signal.outcome == "done" or signal.trial):
         topic = f"{signal.outcome}:{effect.head_sha}:{signal.trial.base_sha if signal.trial else effect.base_sha}"
-        text = base_meanwhile(effect, lease, signal.trial)
+        text = base_meanwhile(effect, lease, signal.trial.trial if signal.trial else None)
         draft.want(SteerAgent(draft.task.number, lease.attempt, lease.agent, lease.session, lease.since, topic, text))
     if signal.outcome == "done":
         return  # the new head is news of its own

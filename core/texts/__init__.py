@@ -179,7 +179,7 @@ def asked_meanwhile(feedback: Feedback, lease: Lease) -> str:
     return render("asked_meanwhile", feedback=feedback, lease=lease)
 
 
-def base_meanwhile(effect: UpdateBranch, lease: Lease, trial: MergeTried | None = None) -> str:
+def base_meanwhile(effect: UpdateBranch, lease: Lease, trial: Trial | None = None) -> str:
     """What an agent at work is told when the base was merged into its branch, or (`trial`) conflicts with it."""
     return render("base_meanwhile", branch=effect.branch, base=effect.base, lease=lease, trial=trial).strip()
 

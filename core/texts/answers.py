@@ -51,11 +51,6 @@ def explained(event: Event, choice: Choice | None) -> str:
     return render("explain", event=event, choice=choice, forecast=())
 
 
-def conflicts_text(conflicts: Sequence[str], trial: str | None) -> str:
-    """The answer to `/conflicts`."""
-    return render("conflicts", conflicts=conflicts, trial=trial)
-
-
 @dataclass(frozen=True, slots=True)
 class QueueRow:
     """One task at the head of the queue, as `/next` shows it."""

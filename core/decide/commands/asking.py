@@ -15,7 +15,8 @@ from core.readiness import missing
 from core.signals import CommandGiven
 from core.task import Status, Task
 from core.texts import explain, help_text, status_text
-from core.texts.answers import QueueRow, conflicts_text, explained, history, next_text
+from core.texts.answers import QueueRow, explained, history, next_text
+from core.texts.matrix import matrix_text
 
 HISTORY_LINES = 20  # of the audit trail that `/history` shows
 QUEUE_LINES = 5  # of the queue that `/next` shows
@@ -64,8 +65,9 @@ def _history(draft: Draft, signal: CommandGiven) -> str:
     return history(trail[-HISTORY_LINES:], more=len(trail) > HISTORY_LINES)
 
 
-def _conflicts(draft: Draft, signal: CommandGiven) -> str:
-    return conflicts_text(conflicts_of(draft.task, draft.context.around.twins), trial_of(draft.task))
+def _conflicts(context: Context, signal: CommandGiven, task: Task | None) -> Told:
+    known = conflicts_of(task, context.around.twins) if task else ()
+    return Told(matrix_text(context.flights, context.pairs, task, known, trial_of(task) if task else None))
 
 
 def _next(context: Context, signal: CommandGiven, task: Task | None) -> Told:
@@ -91,5 +93,5 @@ def _place(task: Task, behind: int) -> str:
     return f"{behind} in a row wait for it, {since}" if behind else since
 
 
-RULES: Mapping[str, Rule] = {"status": _status, "explain": _explain, "history": _history, "conflicts": _conflicts}
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {"help": _help, "next": _next}
+RULES: Mapping[str, Rule] = {"status": _status, "explain": _explain, "history": _history}
+RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {"help": _help, "next": _next, "conflicts": _conflicts}

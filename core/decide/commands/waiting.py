@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from config.problems import quote
-from core.conflicts import conflicts_of
+from core.conflicts import behind_which, conflicts_of
 from core.decide.commands.answers import Refused, Rule
 from core.decide.draft import Draft
 from core.decide.withholding import hold
@@ -135,11 +135,11 @@ def queue_behind(draft: Draft, signal: CommandGiven, argument: str) -> str | Non
 
 
 def _behind(draft: Draft, argument: str, conflict: bool) -> str:
-    """The task that is meant: the one named, or the twin."""
+    """The task that is meant: the one named, the one whose pull request was first, or the twin."""
     example = "`/resolve queue behind #12`"
     word, _, rest = argument.strip().partition(" ")
     names, strange = references_in(rest if word.lower() == "behind" else argument)
-    twins = sorted(draft.context.around.twins)
+    twins = [*behind_which(draft.task), *sorted(draft.context.around.twins)]
     if strange or len(names) > 1:
         raise Refused(f"Name one task: {example}.")
     if not names and not twins:

@@ -1,0 +1,79 @@
+"""The answer to `/conflicts`: the open pull requests, and how each two of them merge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.conflicts import named
+from core.rivals import Flight, Pair
+from core.task import Task
+from core.texts.rendering import render
+
+WIDEST = 12  # pull requests that are shown as a table; of more, only the conflicts are
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One pull request in the table, with a sign for each of the others and one for its base."""
+
+    number: int
+    task: int | None
+    cells: tuple[str, ...]
+    base: str
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Two that conflict."""
+
+    first: int
+    later: int
+    files: str
+    said: str
+
+
+def matrix_text(
+    flights: Sequence[Flight],
+    pairs: Sequence[Pair],
+    task: Task | None,
+    conflicts: Sequence[str],
+    trial: str | None,
+    order: str = "",
+) -> str:
+    """All open pull requests against each other; of the `task` where it was asked, its own `conflicts` as well."""
+    there = {flight.number: flight for flight in flights}
+    known = {(pair.one, pair.other): pair for pair in pairs if {pair.one, pair.other} <= there.keys()}
+    clashes = [_met(pair, there) for pair in known.values() if not pair.clean]
+    return render(
+        "conflicts",
+        task=task,
+        conflicts=conflicts,
+        trial=trial,
+        rows=[_row(flight, flights, known) for flight in flights],
+        clashes=clashes,
+        shared=len(known) - len(clashes),
+        widest=WIDEST,
+        order=order,
+    )
+
+
+def _row(flight: Flight, flights: Sequence[Flight], known: Mapping[tuple[int, int], Pair]) -> Row:
+    cells = tuple(_sign(flight, other, known) for other in flights)
+    tried = flight.trial.clean if flight.trial else None
+    return Row(flight.number, flight.task, cells, {True: "✓", False: "✕", None: "?"}[tried])
+
+
+def _sign(one: Flight, other: Flight, known: Mapping[tuple[int, int], Pair]) -> str:
+    if one.number == other.number or one.base != other.base:
+        return "\u00b7"
+    if pair := known.get((min(one.number, other.number), max(one.number, other.number))):
+        return "≈" if pair.clean else "✕"
+    # One that does not merge with the base is compared with the others when that is mended.
+    return "✓" if all(flight.trial and flight.trial.clean for flight in (one, other)) else "?"
+
+
+def _met(pair: Pair, there: Mapping[int, Flight]) -> Met:
+    first, later = sorted((there[pair.one], there[pair.other]), key=lambda flight: (flight.opened_at, flight.number))
+    said = f"#{first.number} was opened first, on {first.opened_at:%Y-%m-%d %H:%M} UTC"
+    return Met(first.number, later.number, named(pair.files), said)
