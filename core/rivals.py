@@ -120,7 +120,8 @@ def resolve(one: Side, other: Side, *, shares: bool, clean: bool) -> Resolution:
     if clean:
         return Resolution(Action.GO_ON, "They change the same file, and merge cleanly.", confidence=GO_ON_MERGED)
     first, later = sorted((one, other), key=lambda side: (side.opened_at, side.pull))
-    leans = [side for side, on in ((first, later), (later, first)) if on.task is not None and on.task in side.needs]
+    tasks = one.task is not None and other.task is not None
+    leans = [side for side, on in ((first, later), (later, first)) if tasks and on.task in side.needs]
     if len(leans) == 2:
         return Resolution(Action.ESCALATE, "Each of the two tasks depends on the other.")
     if leans:

@@ -27,7 +27,7 @@ from core.feedback import FailedCheck
 from core.handoff import BuiltOn
 from core.labels import labels_of
 from core.readiness import Surroundings
-from core.rivals import FileConflict
+from core.rivals import FileConflict, Rival, Turn
 from core.signals import (
     AgentStarted,
     AgentStartFailed,
@@ -162,6 +162,18 @@ def agent(name: str = "codex", *capabilities: str, **changes: Any) -> Agent:
 def red(name: str = "tests", **changes: Any) -> FailedCheck:
     """A failed check."""
     return FailedCheck(name, f"https://github.com/{REPOSITORY}/runs/1", **changes)
+
+
+def rival(pull: int, *, first: bool = False, waits: Turn = Turn.OTHER, task: int | None = 3, **changes: Any) -> Rival:
+    """Another open pull request that conflicts; it was opened an hour before (`first`) or after ours."""
+    opened = NOW - timedelta(hours=1) if first else NOW + timedelta(hours=1)
+    values: dict[str, Any] = {
+        "sha": SHA2,
+        "why": "It was opened later.",
+        "files": (FileConflict("shop/a.py"),),
+        **changes,
+    }
+    return Rival(pull, task, branch=f"task/{task}-1", who="codex", opened_at=opened, first=first, waits=waits, **values)
 
 
 class Story:
@@ -369,6 +381,10 @@ class Story:
     def told(self, type_: EventType) -> bool:
         """Whether the last decision wrote a line of this type into the audit trail."""
         return any(event.type is type_ for event in self.last.events)
+
+    def events(self, type_: EventType) -> list[Event]:
+        """What lines of this type the last decision wrote into the audit trail."""
+        return [event for event in self.last.events if event.type is type_]
 
     def wanted(self, *kinds: type[Effect]) -> list[Any]:
         """The effects of these kinds that the last decision asks for."""

@@ -35,7 +35,7 @@ def test_a_conflict_sends_it_back_and_nobody_is_to_blame() -> None:
     story.merge_tried(False, files=("shop/a.py", "shop/`b`.py"))
     assert (story.task.status, story.task.failures) == (Status.READY, 0)
     (check,) = story.wanted(CheckRun)
-    assert (check.conclusion, check.title) == ("failure", "Conflicts with main in 2 file(s)")
+    assert (check.conclusion, check.title) == ("failure", "Conflicts with main in 2 files")
     assert story.told(EventType.CONFLICT_DETECTED)
     assert "shop/a.py" in story.said()
 
@@ -44,7 +44,7 @@ def test_a_conflict_of_a_draft_is_shown_and_resolved() -> None:
     story = Story().ready().assigned()
     story.pulled(draft=True)
     story.merge_tried(False, files=("shop/a.py",))
-    assert story.task.flags[Flag.CONFLICT] == "#7 conflicts with `main`."
+    assert story.task.flags[Flag.CONFLICT] == "#7 conflicts with `main` in `shop/a.py`."
     story.merge_tried(True)
     assert Flag.CONFLICT not in story.task.flags
     assert story.told(EventType.CONFLICT_RESOLVED)
@@ -69,10 +69,17 @@ def test_a_verdict_is_for_the_commit_it_names() -> None:
 def test_when_the_base_moves_the_merge_is_tried_again() -> None:
     story = asked()
     story.hears(BaseMoved("main", NEW_BASE))
-    assert story.wanted(TryMerge) == [TryMerge(1, 7, "task/1-1", "main", SHA)]
+    assert not story.wanted(TryMerge)  # all that go there are compared together
     assert story.pull.mergeable_sha is None
     story.merge_tried(base_sha=NEW_BASE)
     assert [merge.round for merge in story.wanted(MergePull)] == [2]
+
+
+def test_a_base_that_was_tried_already_is_no_news() -> None:
+    story = asked()
+    story.hears(BaseMoved("main", BASE))
+    assert story.pull.mergeable_sha == SHA
+    assert story.pull.merge_requested_sha == SHA
 
 
 def test_the_base_of_the_last_trial_is_remembered_until_the_next_one() -> None:

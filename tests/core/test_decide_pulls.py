@@ -86,9 +86,10 @@ class TestADraft:
         story.pulled(draft=True)
         assert story.task.status is Status.IN_PROGRESS
         assert story.lease.acknowledged_at
-        assert not story.wanted(TryMerge)
+        assert story.wanted(TryMerge)  # so that a collision is known long before it is handed in
         story.pulled(draft=True, sha=SHA2)
-        assert not story.wanted(TryMerge)
+        assert [effect.head_sha for effect in story.wanted(TryMerge)] == [SHA2]
+        assert not story.wanted(ReadChecks)
         story.pulled(sha=SHA2)
         assert story.task.status is Status.REVIEW
         assert story.wanted(TryMerge, ReadChecks)

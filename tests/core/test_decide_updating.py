@@ -9,6 +9,7 @@ import pytest
 from core.asked_effects import Asked
 from core.decide.updating import is_behind
 from core.effects import Comment, MergePull, React, SteerAgent, UpdateBranch
+from core.rivals import FileConflict
 from core.signals import MergeRefused, MergeTried, UpdateTried
 from core.task import ChecksState, Flag, Status
 from tests.builders import ALICE, BASE, BOB, MALLORY, SHA, SHA2, Story, body
@@ -33,7 +34,7 @@ def asks(story: Story, **more: Any) -> UpdateBranch:
 
 
 def conflict(files: tuple[str, ...] = ("shop/a.py",)) -> MergeTried:
-    return MergeTried(7, SHA, NEW_BASE, False, files)
+    return MergeTried(7, SHA, NEW_BASE, False, tuple(map(FileConflict, files)))
 
 
 # By request

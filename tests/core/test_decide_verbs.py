@@ -293,7 +293,7 @@ class TestPeopleAreCalled:
         story.merge_tried(False, files=("shop/a.py",))
         assert Flag.CONFLICT in story.task.flags
         story.says("/conflicts", by=MALLORY, role="none")
-        assert "- #7 conflicts with `main`." in story.said()
+        assert "- #7 conflicts with `main` in `shop/a.py`." in story.said()
         story.says("/resolve somehow")
         assert refused(story).startswith("Say how:")
         story.says("/resolve escalate")

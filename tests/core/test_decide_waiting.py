@@ -10,9 +10,9 @@ from core.dependencies import Source
 from core.effects import Comment, React, SetDependency
 from core.events import EventType
 from core.links import references_in
-from core.signals import DependencyRefused, MergeTried, NamedIssue, WayClear
+from core.signals import DependencyRefused, NamedIssue, WayClear
 from core.task import Flag, Status, Task
-from tests.builders import BASE, SHA, Story
+from tests.builders import Story
 
 
 def refused(story: Story) -> str:
@@ -167,7 +167,7 @@ class TestQueueBehind:
 
     def test_what_conflicts_with_its_base_waits_behind_the_one_that_is_named(self) -> None:
         story = Story().ready().in_review()
-        story.hears(MergeTried(7, SHA, BASE, clean=False, files=("a.py",)))
+        story.merge_tried(clean=False, files=("a.py",))
         story.named = {"#12": other()}
         story.says("/resolve queue")
         assert refused(story) == "Say behind which task: `/resolve queue behind #12`."

@@ -19,6 +19,7 @@ from core.commands import COMMANDS, ROLES
 from core.deadlines import deadlines_of
 from core.dependencies import Need
 from core.effects import UpdateBranch
+from core.rivals import FileConflict, Trial, Turn
 from core.signals import (
     AgentSeen,
     AgentStarted,
@@ -50,6 +51,7 @@ from tests.builders import (
     issue,
     pull,
     red,
+    rival,
 )
 from tests.core.life_shell import Shell
 
@@ -316,12 +318,18 @@ class Life(RuleBasedStateMachine):
             failed = (red(),) if state is ChecksState.FAILURE else ()
             self.hear(task.number, ChecksSeen(sha or task.pull.head_sha, state, failed))
 
-    @rule(which=numbers, clean=st.sampled_from([True, True, False, None]))
-    def merge_tried(self, which: int, clean: bool | None) -> None:
+    @rule(
+        which=numbers,
+        clean=st.sampled_from([True, True, False, None]),
+        waits=st.none() | st.lists(st.sampled_from(Turn), max_size=2),
+    )
+    def merge_tried(self, which: int, clean: bool | None, waits: list[Turn] | None) -> None:
         task = self.one_of(which, lambda t: t.pull)
         if task and task.pull:
             self.tick()
-            self.hear(task.number, MergeTried(task.pull.number, task.pull.head_sha, "e" * 40, clean, ("a.py",)))
+            trial = Trial("e" * 40, clean, (FileConflict("a.py"),))
+            rivals = None if waits is None else tuple(rival(900 + n, waits=turn) for n, turn in enumerate(waits))
+            self.hear(task.number, MergeTried.of(task.pull.number, task.pull.head_sha, trial, ("a.py",), rivals))
 
     @rule(which=numbers, refused=st.sampled_from([None, "Required status check is expected.", "Head is out of date."]))
     def base_or_refusal(self, which: int, refused: str | None) -> None:
@@ -340,7 +348,9 @@ class Life(RuleBasedStateMachine):
             self.tick()
             at = task.pull
             head = "f" * 40 if old else at.head_sha
-            trial = MergeTried(at.number, head, "e" * 40, False, ("a.py",)) if outcome == "conflict" else None
+            trial = (
+                MergeTried(at.number, head, "e" * 40, False, (FileConflict("a.py"),)) if outcome == "conflict" else None
+            )
             asked = UpdateBranch(task.number, at.number, at.branch, at.base, head, "e" * 40)
             self.hear(task.number, UpdateTried(asked, outcome, "No.", trial))
 

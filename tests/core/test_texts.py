@@ -23,10 +23,12 @@ from core.decide.draft import Draft
 from core.done import done_gaps, merge_gaps
 from core.effects import SteerAgent
 from core.feedback import LineComment
-from core.signals import AgentSeen, AgentStartFailed, MergeTried, PlanDelivered
+from core.rivals import FileConflict, Span, Trial, Turn
+from core.signals import AgentSeen, AgentStartFailed, PlanDelivered
 from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
 from core.texts.answers import task_text
-from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red
+from core.texts.checking import conflict_check
+from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red, rival
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
 
@@ -273,6 +275,10 @@ def test_the_explanation() -> None:
 
 
 def test_the_checks() -> None:
+    files = (
+        FileConflict("shop/a.py", here=(Span(3, 9), Span(20, 20)), there=(Span(4, 8), Span(18, 19))),
+        FileConflict("with | and `ticks`", "modify/delete"),
+    )
     task = Story().ready(text=LONG).in_review().task
     assert task.pull
     missing = texts.done_check(task, merge_gaps(task, "person"))
@@ -282,11 +288,24 @@ def test_the_checks() -> None:
     assert complete[:2] == ("success", "Everything is in place")
     same("done_check_complete", complete[2])
     for name, tried in {
-        "clean": MergeTried(7, SHA, BASE, True),
-        "conflict": MergeTried(7, SHA, BASE, False, ("shop/a.py", "with | and `ticks`")),
-        "untried": MergeTried(7, SHA, "", None, problem="there is no branch main, says @nobody"),
+        "clean": replace(task.pull, trial=Trial(BASE, True)),
+        "conflict": replace(task.pull, trial=Trial(BASE, False, files, ci_started=False)),
+        "untried": replace(task.pull, trial=Trial("", None, problem="there is no branch main, says @nobody")),
+        "rivals": replace(
+            task.pull,
+            trial=Trial(BASE, True),
+            rivals=(
+                rival(9, first=True, waits=Turn.THIS, files=files),
+                rival(11, waits=Turn.OTHER, task=None, why="It was opened later."),
+                rival(12, first=True, waits=Turn.NOBODY, task=None, why="Neither can wait."),
+                rival(13, first=True, waits=Turn.THIS, ignored=True),
+            ),
+        ),
     }.items():
-        same(f"conflict_check_{name}", texts.conflict_check(tried, task.pull)[2])
+        same(f"conflict_check_{name}", conflict_check(tried).summary)
+    told = conflict_check(replace(task.pull, trial=Trial(BASE, False, files))).annotations
+    assert [(one.path, one.start_line, one.end_line) for one in told] == [("shop/a.py", 3, 9), ("shop/a.py", 20, 20)]
+    same("conflict_check_remark", told[0].message)
 
 
 def test_the_check_of_a_configuration() -> None:
@@ -375,11 +394,14 @@ class TestHostileText:
     def test_in_checks(self) -> None:
         task = self.task()
         self.harmless(texts.done_check(task, done_gaps(task))[2])
-        assert "|" not in texts.conflict_check(MergeTried(7, SHA, BASE, False, ("a|b",)), _pull())[2].split("```")[0]
+        told = conflict_check(replace(_pull(), trial=Trial(BASE, False, (FileConflict("a|b", "c|d\n@all"),))))
+        row = next(line for line in told.summary.splitlines() if line.startswith("| `a"))
+        assert row.replace("\\|", "").count("|") == 5
+        assert "@all" not in told.summary
 
     def test_a_branch_name_is_no_command(self) -> None:
         pull = replace(_pull(), branch="x;curl$IFS`evil`")
-        summary = texts.conflict_check(MergeTried(7, SHA, BASE, False, ("a",)), pull)[2]
+        summary = conflict_check(replace(pull, trial=Trial(BASE, False, (FileConflict("a"),)))).summary
         assert "git switch 'x;curl$IFS`evil`'\n" in summary
 
 
@@ -396,10 +418,11 @@ class TestBounds:
         assert len(comment + "\n" + texts.comment_marker(f"comment:1:ci:{SHA}")) <= 65_536
 
     def test_a_summary_of_a_thousand_files_is_cut(self) -> None:
-        tried = MergeTried(7, SHA, BASE, False, tuple(f"{n}/{'x' * 280}" for n in range(1000)))
-        conclusion, title, summary = texts.conflict_check(tried, _pull())
-        assert (conclusion, title) == ("failure", "Conflicts with main in 1000 file(s)")
-        assert len(summary) <= texts.SUMMARY_LIMIT
+        files = tuple(FileConflict(f"{n}/{'x' * 280}", here=(Span(1, 2),) * 30) for n in range(1000))
+        check = conflict_check(replace(_pull(), trial=Trial(BASE, False, files)))
+        assert (check.conclusion, check.title) == ("failure", "Conflicts with main in 1000 files")
+        assert len(check.summary) <= texts.SUMMARY_LIMIT
+        assert len(check.annotations) == 50
 
 
 class TestMarkers:

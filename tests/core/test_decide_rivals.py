@@ -1,0 +1,170 @@
+"""Open pull requests that cannot all be merged, as one of their tasks lives it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from core.effects import CheckRun, Comment, MergePull
+from core.events import EventType
+from core.rivals import Turn
+from core.signals import MergeTried
+from core.task import ChecksState, Flag, Status
+from tests.builders import SHA2, Story, body, rival
+from tests.core.test_decide_waiting import other, refused
+
+
+def ready_to_merge() -> Story:
+    """Everything is in place but for the trial merge."""
+    story = Story(merge={"auto": True}).ready(text=body(ticked=True)).in_review()
+    story.checks(ChecksState.SUCCESS)
+    return story
+
+
+def meets(story: Story, *rivals: object) -> None:
+    story.merge_tried(rivals=rivals)
+
+
+def test_the_later_one_waits_and_says_why() -> None:
+    story = ready_to_merge()
+    meets(story, rival(5, first=True, waits=Turn.THIS))
+    assert not story.wanted(MergePull)
+    check, done = story.wanted(CheckRun)
+    assert (check.conclusion, check.title) == ("failure", "Waits for #5: conflict in 1 file")
+    assert [button.identifier for button in check.actions] == ["rebase", "hold", "ignore"]
+    assert "this one waits until that is merged or closed" in done.summary
+    said = "It conflicts with #5 (for #3) in `shop/a.py`; this one waits until that is merged or closed."
+    assert story.task.flags[Flag.CONFLICT] == said
+    assert story.task.status is Status.REVIEW, "nothing is wrong with the work"
+    (event,) = story.events(EventType.CONFLICT_DETECTED)
+    assert event.payload == {
+        "kind": "branches",
+        "tasks": [1, 3],
+        "pulls": [7, 5],
+        "agents": ["codex", "codex"],
+        "files": ["shop/a.py"],
+        "severity": "medium",
+        "waits": 7,
+    }
+
+
+def test_it_is_said_once_and_it_goes_on_by_itself() -> None:
+    story = ready_to_merge()
+    meets(story, rival(5, first=True, waits=Turn.THIS))
+    meets(story, rival(5, first=True, waits=Turn.THIS, sha=SHA2))
+    assert not story.wanted(CheckRun), "the other's new head changes nothing here"
+    assert not story.events(EventType.CONFLICT_DETECTED)
+    meets(story)
+    assert Flag.CONFLICT not in story.task.flags
+    assert story.told(EventType.CONFLICT_RESOLVED)
+    assert [check.conclusion for check in story.wanted(CheckRun) if check.name == "conflict-first"] == ["success"]
+    assert story.wanted(MergePull)
+
+
+def test_the_first_one_does_not_wait() -> None:
+    story = ready_to_merge()
+    meets(story, rival(9, waits=Turn.OTHER))
+    assert story.wanted(MergePull)
+    (check,) = story.wanted(CheckRun)
+    assert (check.conclusion, check.title) == ("success", "Merges cleanly with main; #9 waits for it")
+    assert not story.events(EventType.CONFLICT_DETECTED), "whoever waits tells of it"
+    assert Flag.CONFLICT not in story.task.flags
+
+
+def test_where_neither_can_wait_a_person_is_called_once() -> None:
+    story = ready_to_merge()
+    undecided = rival(5, first=True, waits=Turn.NOBODY, task=None, why="Neither can wait.")
+    meets(story, undecided)
+    assert not story.wanted(MergePull)
+    assert "a person decides" in story.task.flags[Flag.NEEDS_HUMAN]
+    assert story.wanted(Comment)
+    assert story.events(EventType.CONFLICT_DETECTED)[0].payload["severity"] == "high"
+    meets(story, undecided)
+    assert not story.wanted(Comment)
+
+
+def test_of_two_tasks_the_later_one_calls() -> None:
+    story = ready_to_merge()
+    meets(story, rival(9, waits=Turn.NOBODY))
+    assert Flag.NEEDS_HUMAN not in story.task.flags
+    assert not story.wanted(MergePull)
+
+
+def test_what_is_not_known_anew_stays() -> None:
+    story = ready_to_merge()
+    meets(story, rival(5, first=True, waits=Turn.THIS))
+    story.merge_tried()
+    assert story.pull.waits_behind
+
+
+def test_a_person_lets_a_conflict_pass_for_a_day() -> None:
+    story = ready_to_merge()
+    meets(story, rival(5, first=True, waits=Turn.NOBODY))
+    story.says("/resolve ignore", role="triage")
+    assert not story.task.ignored
+    story.says("/resolve ignore")
+    assert story.wanted(MergePull)
+    assert not {Flag.CONFLICT, Flag.NEEDS_HUMAN} & story.task.flags.keys()
+    assert "The conflict with #5 is let pass until" in story.said()
+    (check,) = [one for one in story.wanted(CheckRun) if one.name == "conflict-first"]
+    assert check.conclusion == "success"
+    assert "Let pass" in check.summary
+    story.says("/resolve ignore")
+    assert refused(story) == "It waits behind no other pull request."
+
+
+def test_the_day_ends() -> None:
+    story = Story().ready().in_review()
+    meets(story, rival(5, first=True, waits=Turn.THIS))
+    story.says("/resolve ignore")
+    meets(story, rival(5, first=True, waits=Turn.THIS))
+    assert Flag.CONFLICT not in story.task.flags
+    story.now += timedelta(days=1)
+    meets(story, rival(5, first=True, waits=Turn.THIS))
+    assert Flag.CONFLICT in story.task.flags
+
+
+def test_a_conflict_with_the_base_cannot_be_let_pass() -> None:
+    story = Story().ready().assigned()
+    story.pulled(draft=True)
+    story.merge_tried(False, files=("shop/a.py",))
+    story.says("/resolve ignore")
+    assert refused(story) == "A conflict with `main` cannot be let pass: GitHub does not merge it."
+
+
+def test_queueing_behind_the_one_in_the_way_needs_no_name() -> None:
+    story = ready_to_merge()
+    meets(story, rival(5, first=True, waits=Turn.THIS))
+    story.named = {"#3": other(3)}
+    story.says("/resolve queue")
+    assert story.task.held
+    assert story.task.held.behind == "#3"
+
+
+def test_a_dependency_that_comes_late_is_a_conflict() -> None:
+    story = ready_to_merge()
+    story.dependencies = {"#3": False}
+    story.issue_seen()
+    (event,) = story.events(EventType.CONFLICT_DETECTED)
+    assert (event.payload["kind"], event.payload["tasks"]) == ("dependency", [1, 3])
+    assert "depends on #3" in story.task.flags[Flag.CONFLICT]
+    meets(story)
+    assert not story.wanted(MergePull), "nothing is merged before what it builds on"
+    story.dependencies = {"#3": True}
+    story.issue_seen()
+    assert story.wanted(MergePull)
+
+
+def test_a_twin_is_a_conflict_told_once() -> None:
+    story = Story().ready()
+    story.twins = (12,)
+    story.issue_seen()
+    (event,) = story.events(EventType.CONFLICT_DETECTED)
+    assert (event.payload["kind"], event.payload["tasks"]) == ("duplicate", [1, 12])
+    story.issue_seen()
+    assert not story.events(EventType.CONFLICT_DETECTED)
+
+
+def test_a_verdict_on_another_head_tells_nothing() -> None:
+    story = ready_to_merge()
+    story.hears(MergeTried(7, SHA2, "e" * 40, True, rivals=(rival(5, waits=Turn.THIS),)))
+    assert not story.pull.rivals
