@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -31,11 +32,17 @@ async def try_merge(effect: TryMerge, errand: Errand) -> Sent:
 
 async def compare_branches(effect: CompareBranches, errand: Errand) -> Sent:
     """Merge all that go into the base with it, and with each other."""
-    there = await _in_flight(errand, effect.base)
-    return Sent(found=await _compare(errand, effect.base, there, None)) if there else Sent()
+    all_there = await _in_flight(errand)
+    there = {number: flight for number, flight in all_there.items() if flight.base == effect.base}
+    found = await _compare(errand, effect.base, there, None) if there else None
+    bases = {flight.base for flight in all_there.values()} | {errand.repository.default_branch}
+    with contextlib.suppress(GitError, TimeoutError, ValueError):  # a later comparison tidies up
+        kept = [*(f"refs/heads/{base}" for base in bases), *(f"refs/pull/{number}/head" for number in all_there)]
+        await errand.mirrors.of(errand.repository).keep_only(kept)
+    return Sent(found=found)
 
 
-async def _in_flight(errand: Errand, base: str) -> dict[int, Flight]:
+async def _in_flight(errand: Errand, base: str | None = None) -> dict[int, Flight]:
     async with errand.database.autocommit() as connection:
         return await flights.in_flight(connection, errand.repository.id, base)
 
@@ -45,8 +52,8 @@ async def _compare(errand: Errand, base: str, there: Mapping[int, Flight], of: f
     base_ref, refs = f"refs/heads/{base}", {number: f"refs/pull/{number}/head" for number in there}
     heads = {number: flight.head_sha for number, flight in there.items()}
     try:
-        known = {ref: await mirror.commit(ref) for ref in refs.values()} if mirror.path.exists() else {}
-        news = [refs[number] for number, sha in heads.items() if known.get(refs[number]) != sha]
+        known = await mirror.here(refs.values())
+        news = [refs[number] for number, sha in heads.items() if known[refs[number]] != sha]
         fetched = await mirror.fetch([base_ref, *news], await errand.github.git_token())
         base_sha = fetched[base_ref]
         if base_sha is None:
@@ -58,7 +65,7 @@ async def _compare(errand: Errand, base: str, there: Mapping[int, Flight], of: f
         # Only who keeps branches up to date asks whether they are.
         keeps = errand.repository.config is not None and errand.repository.config.merge.update == "always"
         current = await holding(mirror, base_sha) if keeps else frozenset(heads.values())
-    except (GitError, MergeError, TimeoutError) as error:
+    except (GitError, MergeError, TimeoutError, ValueError) as error:
         # Whoever waits for a verdict is told that there is none; what was known before stays true.
         trial = Trial("", None, problem=one_line(mask_secrets(str(error)), 300))
         asked = {number for number, flight in there.items() if flight.trial is None or flight.asks}

@@ -122,7 +122,7 @@ def update_text(signal: UpdateTried, at_work: Lease | None, *, back: bool) -> st
         outcome=signal.outcome,
         branch=effect.branch,
         base=effect.base,
-        files=signal.trial.files if signal.trial else (),
+        files=[file.path for file in signal.trial.files] if signal.trial else (),
         agent=at_work.agent if at_work and signal.trial else "",
         back=back and signal.trial is not None,
         reason=mask_secrets(signal.reason),

@@ -3,7 +3,7 @@
 from sandbox.agents import AgentWork, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import handed_in, merged
+from tests.scenarios.writes import merged
 
 CART = "shop/cart.py"
 OLD = "def total(prices):\n    return sum(prices)\n"
@@ -14,47 +14,101 @@ def _with(line: str) -> WritesFiles:
     return WritesFiles({CART: f"def total(prices):\n    {line}\n"})
 
 
-async def test_the_second_of_two_that_edit_the_same_lines_goes_back(world: World) -> None:
-    await world.configures(config(merge={"auto": False}))
+async def test_the_later_of_two_that_edit_the_same_lines_waits_and_is_mended(world: World) -> None:
     world.agent("codex", _with("return round(sum(prices), 2)"))
     claude = world.agent("claude", _with("return sum(prices) * 1.19"))
-    one = await world.files("Round the total", body("Round it.", needs="tests"))
+    one = await world.files("Round the total", body("Round it.", needs="tests", ticked=False))
     two = await world.files("Tax in the total", body("Tax it.", needs="docs"))
     first, second = world.shop.pulls()
     assert (world.status(one), world.status(two)) == ("review", "review")
-    assert world.check("conflict-first").conclusion == "success"
+    written = world.written()
+    assert written.count("check conflict-first: success") == 1
+    assert written.count("check conflict-first: failure") == 1
+    assert not [line for line in written if line.startswith("merge")]
+
+    check = world.check_of(second)
+    assert (check.conclusion, check.title) == ("failure", f"Waits for #{first.number}: conflict in 1 file")
+    assert "| `shop/cart.py` | contents | 2 | 2 |" in (check.summary or "")
+    assert f"git fetch origin pull/{first.number}/head" in (check.summary or "")
+    assert [(a["path"], a["start_line"]) for a in check.annotations] == [(CART, 2)]
+    assert [button["identifier"] for button in check.actions] == ["rebase", "hold", "ignore"]
+    assert world.check_of(first).title == f"Merges cleanly with main; #{second.number} waits for it"
+    assert f"It conflicts with #{first.number} (for #{one.number})" in world.card(two)
+    assert "conflict" in two.label_names
+    await world.says(two, "/conflicts")
+    table = world.comments(two)[-1]
+    assert f"| #{first.number} for #{one.number} | \u00b7 | ✕ | ✓ |" in table
+    assert f"#{first.number} was opened first" in table
     world.written()
 
     async def on_top(work: AgentWork) -> None:
         await WritesFiles({CART: lambda old: old.replace("sum(prices)", "sum(prices) * 1.19")})(work)
 
     claude.script = on_top
-    await world.alice.merges(first)
+    await world.alice.edits_issue(one, body=body("Round it.", needs="tests"))
     await world.settle()
 
-    assert (world.status(one), world.status(two)) == ("done", "review")
-    assert world.written() == [
-        "#1 labels status:done",
-        "#1 card edited",
-        "dispatch task/3-2 to claude",
-        "#4 comment: The branch conflicts with main",
-        "check updated: failure",
-        "#3 labels status:in-progress",
-        "#3 card edited",
-        *handed_in(3, "check definition-of-done: success", '#4 {"state": "closed"}'),
-    ]
-    [check] = [run for run in world.shop.check_runs(second.head_sha) if run.name == "conflict-first"]
-    assert check.conclusion == "failure"
-    assert "`shop/cart.py`" in (check.summary or "")
+    assert (world.status(one), world.status(two)) == ("done", "done")
+    written = world.written()
+    assert written[:2] == ["check updated: success", f"merge #{first.number}"]
+    assert f"#{second.number} comment: The branch conflicts with main" in written
+    assert not [line for line in written if "refused" in line], "nothing was found out at merge time"
     feedback = claude.works[1].packet["feedback"]
     assert feedback["title"] == "The branch conflicts with main"
-    assert "`shop/cart.py`" in feedback["details"]
-    assert "conflict_detected" in await world.events(two)
-    assert (await world.task(two)).failures == 0  # nobody's fault
-
-    await world.alice.merges(world.pull)
-    await world.settle()
+    assert "- `shop/cart.py`: lines 2 of the branch, lines 2 of `main`" in feedback["details"]
     assert world.shop.git.read("main", CART) == "def total(prices):\n    return round(sum(prices) * 1.19, 2)\n"
+    assert (await world.task(two)).failures == 0  # nobody's fault
+    kinds = [event.payload["kind"] for event in await world.trail(two) if event.type == "conflict_detected"]
+    assert kinds == ["branches", "base"]
+
+
+async def test_what_is_nobodys_task_is_first_and_goes_away(world: World) -> None:
+    """A person's own pull request is compared as well. The task behind it goes on by itself when that is closed."""
+    await world.alice.pushes(world.shop, "rounding", {CART: OLD.replace("sum(prices)", "round(sum(prices))")})
+    own = await world.alice.opens_pull(world.shop, title="Round it", head="rounding", base="main")
+    await world.settle()
+    assert world.written() == ["check conflict-first: success"]
+
+    world.agent("claude", _with("return sum(prices) * 1.19"))
+    issue = await world.files("Tax in the total", body("Tax it.", needs="docs"))
+    assert world.status(issue) == "review"
+    assert world.check_of(world.pull).title == f"Waits for #{own.number}: conflict in 1 file"
+    assert "check updated: success" in world.written()
+    await world.says(own.issue, "/conflicts")
+    assert "✕ conflict" in world.comments(own.issue)[-1]
+    world.written()
+
+    await world.alice.closes_pull(own)
+    await world.settle()
+    assert world.status(issue) == "done"
+    assert world.written() == [
+        "check conflict-first: success",  # without the remarks on its lines, which only a new run can drop
+        "check updated: success",
+        *merged(issue.number, world.pull.number),
+    ]
+
+
+async def test_a_person_lets_a_conflict_pass_and_every_15_minutes_all_are_compared(world: World) -> None:
+    await world.configures(config(merge={"auto": False}))
+    world.agent("codex", _with("return round(sum(prices), 2)"))
+    world.agent("claude", _with("return sum(prices) * 1.19"))
+    await world.files("Round the total", body("Round it.", needs="tests"))
+    two = await world.files("Tax in the total", body("Tax it.", needs="docs"))
+    first, second = world.shop.pulls()
+    assert world.check_of(second).conclusion == "failure"
+    await world.alice.presses(world.check_of(second), "ignore")
+    await world.settle()
+    assert world.check_of(second).conclusion == "success"
+    assert "conflict" not in two.label_names
+    assert f"@alice: The conflict with #{first.number} is let pass until" in world.comments(second.issue)[-1]
+    world.written()
+
+    world.hub.faults.drop("pull_request")  # that the first was closed is never heard of
+    await world.later(days=1, minutes=1)
+    assert world.check_of(second).conclusion == "failure", "the day is over"
+    await world.alice.closes_pull(first)
+    await world.later(minutes=16)
+    assert world.check_of(second).conclusion == "success"
     world.written()
 
 

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from adapters.database import store
-from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.github.exchange import RetryPolicy
 from bot.app import Bot, assemble, listening
@@ -29,6 +28,7 @@ from bot.jobs import work_off
 from config.labels import describe
 from config.repository import parse_repository_config
 from config.settings import load_settings
+from core.events import Event
 from core.labels import labels_for
 from core.task import Task
 from sandbox import Contract, Sandbox, TurnedClock
@@ -207,13 +207,12 @@ class World:
 
     async def events(self, issue: Issue) -> list[str]:
         """The types of the audit trail of a task."""
-        query = (
-            select(t.events.c.type)
-            .where(t.events.c.repository_id == self.shop.id, t.events.c.task == issue.number)
-            .order_by(t.events.c.id)
-        )
+        return [event.type.value for event in await self.trail(issue)]
+
+    async def trail(self, issue: Issue) -> list[Event]:
+        """The audit trail of a task."""
         async with self.bot.database.transaction() as connection:
-            return list((await connection.execute(query)).scalars())
+            return await store.last_events(connection, self.shop.id, issue.number, 1000)
 
     def status(self, issue: Issue) -> str:
         """The status that GitHub shows; exactly one."""
@@ -238,6 +237,10 @@ class World:
         """The check of this name on the newest pull request."""
         [check] = [run for run in self.shop.check_runs(self.pull.head_sha) if run.name == name]
         return check
+
+    def check_of(self, pull: PullRequest, name: str = "conflict-first") -> CheckRun:
+        """The check of this name as GitHub shows it on a pull request: the newest run."""
+        return max((run for run in self.shop.check_runs(pull.head_sha) if run.name == name), key=lambda run: run.id)
 
     def written(self) -> list[str]:
         """What the bot wrote to GitHub since the last call, a line each."""
