@@ -129,15 +129,15 @@ def resolve(one: Side, other: Side, *, shares: bool, clean: bool) -> Resolution:
     if _can_wait(later, first):
         return Resolution(Action.QUEUE, "It was opened later.", later.pull)
     if _can_wait(first, later):
-        why = "a P0, which does not wait" if later.task else "no task, so it cannot be held"
+        why = "a P0, which does not wait" if later.task is not None else "no task, so it cannot be held"
         return Resolution(Action.QUEUE, f"The later one is {why}.", first.pull)
-    why = "Neither can wait: one is a P0, the other is no task." if first.task or later.task else "Neither is a task."
-    return Resolution(Action.ESCALATE, why)
+    return Resolution(Action.ESCALATE, "Neither can wait: one is a P0, the other is no task.")
 
 
 def _can_wait(side: Side, behind: Side) -> bool:
-    urgent = side.rank == 0 and (behind.task is None or behind.rank > 0)
-    return side.task is not None and not urgent
+    if side.task is None:
+        return behind.task is None  # of two that are nobody's task the later is told to wait; neither is held
+    return side.rank > 0 or (behind.task is not None and behind.rank == 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,10 @@ def test_where_neither_can_wait_a_person_decides() -> None:
     found = conflict(Side(7, NOW), urgent)
     assert (found.action, found.waits) == (Action.ESCALATE, None)
     assert found.why == "Neither can wait: one is a P0, the other is no task."
-    assert conflict(Side(7, NOW), Side(9, NOW)).why == "Neither is a task."
+
+
+def test_of_two_that_are_nobodys_task_the_later_is_told_to_wait() -> None:
+    assert conflict(Side(9, NOW), Side(7, NOW)).waits == 9
 
 
 sides = st.builds(
@@ -87,7 +90,7 @@ def test_whoever_is_named_first_the_same_is_decided(one: Side, other: Side, shar
     assert found.waits in (None, one.pull, other.pull)
     if found.waits is not None:
         waiting = one if found.waits == one.pull else other
-        assert waiting.task is not None, "only a task is ours to hold"
+        assert waiting.task is not None or one.task is other.task is None, "only a task is ours to hold"
 
 
 def test_each_of_a_pair_sees_its_own_lines() -> None:

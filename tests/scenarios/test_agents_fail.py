@@ -39,7 +39,8 @@ async def test_a_pull_request_that_names_no_task_is_none_of_ours(world: World) -
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "failed"
     assert all(pull.issue.state == "open" for pull in world.shop.pulls())
-    assert not any(line.startswith("check") for line in world.written())
+    checks = {line for line in world.written() if line.startswith("check ")}
+    assert checks == {"check conflict-first: success", "check conflict-first: failure"}, "they are only compared"
 
 
 async def test_an_agent_that_never_begins(world: World) -> None:

@@ -67,7 +67,8 @@ async def test_a_pull_request_that_edits_the_configuration_is_told_its_mistakes_
     await world.alice.pushes(world.shop, "team", {CONFIG_PATH: bad})
     pull = await world.alice.opens_pull(world.shop, head="team", title="Another team")
     await world.settle()
-    assert world.written() == ["check orchestrator-config: failure", "check updated: None"]
+    told = ["check orchestrator-config: failure", "check updated: None", "check conflict-first: success"]
+    assert sorted(world.written()) == sorted(told)
     check = world.check("orchestrator-config")
     assert len(check.annotations) == 61
     assert (check.annotations[0]["path"], check.annotations[0]["start_line"]) == (CONFIG_PATH, 4)
@@ -76,13 +77,13 @@ async def test_a_pull_request_that_edits_the_configuration_is_told_its_mistakes_
 
     await world.alice.pushes(world.shop, "team", {CONFIG_PATH: CONFIG + "limits: {max_attempts: 2}\n"})
     await world.settle()
-    assert world.written() == ["check orchestrator-config: success"]
+    assert sorted(world.written()) == ["check conflict-first: success", "check orchestrator-config: success"]
     assert world.check("orchestrator-config").annotations == []
     await world.alice.merges(pull)
     await world.alice.pushes(world.shop, "words", {"README.md": "# The shop\n"})
     await world.alice.opens_pull(world.shop, head="words", title="Words alone")
     await world.settle()
-    assert world.written() == []
+    assert world.written() == ["check conflict-first: success"]
 
 
 async def test_no_annotation_is_told_twice_when_an_answer_was_lost(world: World) -> None:

@@ -80,7 +80,8 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
         "#1 card edited",  # with the address of claude's run
     ]
     events = await world.events(issue)
-    assert events[events.index("agent_failed") :] == ["agent_failed", "task_reassigned", *["task_acknowledged"] * 2]
+    told = ["agent_failed", "conflict_detected", "task_reassigned", *["task_acknowledged"] * 2]
+    assert events[events.index("agent_failed") :] == told
     assert await measured(world, 'agents_by_state{repository="acme/shop",state="error"}') == "1.0"
     assert await measured(world, "reassignments_total") == "1.0"
     assert await measured(world, 'failover_seconds_bucket{le="5.0"}') == "1.0"
