@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.rivals import FileConflict, Rival, Turn
-from core.sanitise import defuse, one_line
+from core.sanitise import code
 from core.task import Pull, Status, Task
 
 NAMED_FILES = 3  # in one sentence
@@ -19,7 +19,7 @@ def conflict_of(task: Task) -> str | None:
     pull = task.pull
     if pull and pull.open:
         if pull.trial and pull.trial.clean is False:
-            return f"#{pull.number} conflicts with {_code(pull.base)} in {named(pull.trial.files)}."
+            return f"#{pull.number} conflicts with {code(pull.base)} in {named(pull.trial.files)}."
         if pull.waits_behind:
             return said_of(pull.waits_behind[0])
     if task.waits_for and task.status in (Status.IN_PROGRESS, Status.REVIEW):
@@ -96,10 +96,6 @@ def _digest(*parts: object) -> str:
 
 def named(files: Collection[FileConflict]) -> str:
     """The first files by name, and how many more there are."""
-    named = ", ".join(_code(file.path) for file in list(files)[:NAMED_FILES])
+    told = ", ".join(code(file.path) for file in list(files)[:NAMED_FILES])
     more = len(files) - NAMED_FILES
-    return f"{named} and {more} more" if more > 0 else named or "files that are not known"
-
-
-def _code(name: str) -> str:
-    return f"`{defuse(one_line(name, 200)).replace('`', chr(0x2019))}`"
+    return f"{told} and {more} more" if more > 0 else told or "files that are not known"
