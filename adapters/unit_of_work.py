@@ -24,13 +24,13 @@ from adapters.database.repositories import RepositoryRow
 from adapters.foresight import Foresight
 from adapters.handing_out import hand_out
 from adapters.roster import roster
-from adapters.surroundings import around_hold, surroundings, take_dependencies
+from adapters.surroundings import surroundings, take_dependencies
+from adapters.telling import tell_others
 from config.repository import RepositoryConfig
 from config.team import Change
 from core.agent_state import Turn
 from core.assignment import Agent
 from core.decide import Context, Decision, decide
-from core.decide.commands.waiting import over
 from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard
 from core.events import EventType
@@ -53,7 +53,6 @@ from core.signals import (
     WayClear,
 )
 from core.task import Status, Task
-from core.under_way import stopped
 
 LOOK = "look"  # the subject `look:12`: something that the task rests on changed in another repository
 
@@ -121,7 +120,7 @@ class UnitOfWork:
             concerned = await self._take_dependencies(number, signal, before)
             if _in_graph(before) != _in_graph(decision.task):
                 await line.renew_chains(self.connection, self.repository.id, [number])
-            await self._tell_others(number, before, decision.task, concerned)
+            await tell_others(self, number, before, decision.task, concerned)
             if before and before.pull and before.pull.open and not _carries(decision.task, before.pull.number):
                 self.leaves(before.pull.number)
         if isinstance(signal, PullSeen):
@@ -210,29 +209,6 @@ class UnitOfWork:
             await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
             self._to_send.add(number)
 
-    async def _tell_others(
-        self, number: int, before: Task | None, after: Task, concerned: frozenset[Place] = frozenset()
-    ) -> None:
-        """Those whose readiness rests on this task look at it again.
-
-        They wait for it, and it exists now, is finished, or is open again; they ask for the same, and it no longer
-        does, or does now; or its new dependencies concern them.
-        """
-        others = set(concerned)
-        if before is None or _finished(before) != _finished(after):
-            others.update(await graph.dependents(self.connection, self.repository, number))
-        asked, asks = _asks_for(before), _asks_for(after)
-        for fingerprint in {asked, asks} - {None} if asked != asks else ():
-            twins = await graph.younger_twins(self.connection, self.repository.id, number, fingerprint or "")
-            others.update((self.repository.id, twin) for twin in twins)
-        behind = {_behind(before), _behind(after)} - {""} if _behind(before) != _behind(after) else set()
-        others.update(await around_hold(self.connection, self.repository, number, behind))
-        await self.look_again(number, others)
-        is_over = over(after) and not (before and over(before))
-        if is_over or stopped(before, after):
-            for waiting in await graph.queued_behind(self.connection, self.repository.id, number):
-                await self.apply(waiting, WayClear(number, is_over))
-
     async def look_again(self, number: int, places: Iterable[Place]) -> None:
         """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
         for repository_id, other in sorted(set(places)):
@@ -304,11 +280,6 @@ class UnitOfWork:
             )
 
 
-def _behind(task: Task | None) -> str:
-    """The task behind which this one is queued."""
-    return task.held.behind if task and task.held and not task.held.foreseen else ""
-
-
 def _carries(task: Task, pull: int) -> bool:
     return task.pull is not None and task.pull.number == pull
 
@@ -316,15 +287,6 @@ def _carries(task: Task, pull: int) -> bool:
 def _in_graph(task: Task | None) -> bool:
     """Whether the chains of the queue go through it (`graph.open_graph`)."""
     return task is not None and task.status is not Status.DONE and not task.withdrawn
-
-
-def _finished(task: Task) -> bool:
-    return not task.issue_open if task.withdrawn else task.status is Status.DONE
-
-
-def _asks_for(task: Task | None) -> str | None:
-    """The fingerprint by which a task has twins; one that is over has none."""
-    return task.fingerprint if task and task.is_open and not task.withdrawn else None
 
 
 class Work:

@@ -16,6 +16,12 @@ from core.asked_effects import SetDependency as SetDependency
 from core.asked_effects import UpdateBranch as UpdateBranch
 from core.buttons import Button
 from core.lanes import Lane
+from core.merge_effects import ClosePull as ClosePull
+from core.merge_effects import CompareBranches as CompareBranches
+from core.merge_effects import MarkReady as MarkReady
+from core.merge_effects import MergePull as MergePull
+from core.merge_effects import RefreshMirror as RefreshMirror
+from core.merge_effects import TryMerge as TryMerge
 from core.task import Role
 
 
@@ -183,22 +189,6 @@ class Annotation:
 
 
 @dataclass(frozen=True, slots=True)
-class MarkReady:
-    """Make the draft of an agent that has ended a pull request that can be merged: some may not do that themselves."""
-
-    state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.END
-    number: int
-    pull_number: int
-    sha: str
-
-    @property
-    def key(self) -> str:
-        """One per pull request and commit: somebody may make it a draft again, and the agent go on."""
-        return f"ready:{self.pull_number}:{self.sha}"
-
-
-@dataclass(frozen=True, slots=True)
 class CheckRun:
     """A check of ours on a commit, with remarks on its lines. `conclusion` None means still in progress."""
 
@@ -218,76 +208,6 @@ class CheckRun:
     def key(self) -> str:
         """One per name and commit."""
         return f"check:{self.name}:{self.sha}"
-
-
-@dataclass(frozen=True, slots=True)
-class TryMerge:
-    """Merge the head with its base, and with all other open pull requests, on the local mirror.
-
-    The verdicts come back as signals, to each task that they concern.
-    """
-
-    state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LOOK
-    number: int
-    pull_number: int
-    branch: str
-    base: str
-    head_sha: str
-
-    @property
-    def key(self) -> str:
-        """One per pull request: only the newest head matters."""
-        return f"try-merge:{self.pull_number}"
-
-
-@dataclass(frozen=True, slots=True)
-class CompareBranches:
-    """Merge all open pull requests that go into this base with it, and with each other, on the local mirror."""
-
-    state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LOOK
-    base: str
-    number: int = 0
-
-    @property
-    def key(self) -> str:
-        """One per base."""
-        return f"compare:{self.base}"
-
-
-@dataclass(frozen=True, slots=True)
-class MergePull:
-    """Merge the pull request, bound to this head."""
-
-    state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.END
-    number: int
-    pull_number: int
-    sha: str
-    method: str
-    title: str
-    round: int
-
-    @property
-    def key(self) -> str:
-        """One per head and request: after a refusal the rules may ask again, and count it."""
-        return f"merge:{self.pull_number}:{self.sha}:{self.round}"
-
-
-@dataclass(frozen=True, slots=True)
-class ClosePull:
-    """Close a pull request that a later attempt replaced."""
-
-    state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.END
-    number: int
-    pull_number: int
-
-    @property
-    def key(self) -> str:
-        """One per pull request."""
-        return f"close-pull:{self.pull_number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,21 +239,6 @@ class ReadChecks:
     def key(self) -> str:
         """One per commit."""
         return f"checks:{self.number}:{self.sha}"
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshMirror:
-    """The local mirror has the newest commits of the default branch, for the next forecast."""
-
-    state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LOOK
-    branch: str
-    number: int = 0
-
-    @property
-    def key(self) -> str:
-        """One per repository."""
-        return "mirror"
 
 
 Effect = (
