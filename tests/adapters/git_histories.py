@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -148,7 +148,7 @@ class History:
 
 def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan]) -> History:
     """Make a bare repository with this history, by one process."""
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True, env=_ENVIRONMENT)
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True, env=ENVIRONMENT)
     stream: list[bytes] = []
     trees: dict[int, Tree] = {}
 
@@ -196,7 +196,7 @@ def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan])
         cwd=folder,
         input=b"".join(stream),
         check=True,
-        env=_ENVIRONMENT,
+        env=ENVIRONMENT,
     )
     known = dict(line.split() for line in marks.read_text(encoding="ascii").splitlines())
     heads = {number: known[f":{tip}"] for number, tip in enumerate(tips)}
