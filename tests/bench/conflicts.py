@@ -42,19 +42,19 @@ class Place:
 
 
 @asynccontextmanager
-async def place(folder: Path, files: int, commits: int, branches: int) -> AsyncIterator[Place]:
+async def place(folder: Path, files: int, commits: int, branches: int, pushes: int) -> AsyncIterator[Place]:
     """Make and fetch it."""
-    made = await asyncio.to_thread(generate, folder / "github", 1, files, commits, branches + PUSHES)
+    made = await asyncio.to_thread(generate, folder / "github", 1, files, commits, branches + pushes)
     mirror = Mirror(folder / "data", 1, f"file://{made.path}", Git(allow_file_protocol=True, timeout=3_600))
     await mirror.fetch(["refs/heads/main", *(f"refs/heads/{branch.name}" for branch in made.branches)])
     heads = {number: branch.sha for number, branch in enumerate(made.branches)}
     yield Place(made, mirror, dict(list(heads.items())[:branches]), list(heads.values())[branches:])
 
 
-async def check(at: Place, folder: Path) -> Figure:
+async def check(at: Place, folder: Path, checks: int) -> Figure:
     """A branch against its base: as one of all that are checked after a push to main, by itself, and in a work tree."""
     work = folder / "work"
-    heads, base = list(at.heads.values())[:30], at.made.main
+    heads, base = list(at.heads.values())[:checks], at.made.main
 
     def git(*arguments: str, cwd: Path | None = work) -> float:
         begun = perf_counter()
@@ -90,7 +90,7 @@ async def check(at: Place, folder: Path) -> Figure:
     return Figure("check_vs_worktree", median(there) / median(together), "times", 50, how=how, at_least=True)
 
 
-async def matrix_seconds(at: Place, tries: int = TRIES) -> tuple[float, Comparison]:
+async def matrix_seconds(at: Place, tries: int) -> tuple[float, Comparison]:
     """How long all pairs take from nothing, and what comes of it."""
     took = []
     for _ in range(tries):
@@ -220,13 +220,13 @@ async def figures(*, tiny: bool) -> AsyncIterator[Figure]:
     files, commits, few, many = (60, 90, 12, 24) if tiny else (2_000, 3_000, 200, 1_000)
     with tempfile.TemporaryDirectory(prefix="orchestrator-bench-") as name:
         folder = Path(name)
-        async with place(folder / "few", files, commits, few) as at:
-            full, found = await matrix_seconds(at)
-            yield await check(at, folder)
+        async with place(folder / "few", files, commits, few, 2 if tiny else PUSHES) as at:
+            full, found = await matrix_seconds(at, 1 if tiny else TRIES)
+            yield await check(at, folder, 4 if tiny else 30)
             for figure in await pairs(at, full, found):
                 yield figure
             yield await push(at, full)
-        async with place(folder / "many", files, commits, many) as at:
+        async with place(folder / "many", files, commits, many, 0) as at:
             all_of_many, found = await matrix_seconds(at, 1 if tiny else 3)
             how = {"matrix_ms": round(all_of_many * 1000), "clashes": len(found.clashes), "shared": len(found.shared)}
             yield Figure("pairs1000_vs_pairs200", all_of_many / full, "times", None, how=how)
