@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -139,11 +140,12 @@ stories = st.tuples(
 
 @dataclass(frozen=True)
 class History:
-    """Main's tip, and the branches' heads; those that are neither behind nor merge anything are `plain`."""
+    """Main's tip, and the branches' heads; those that left main's tip, and merge nothing, are `plain`."""
 
     base: str
     heads: dict[int, str]
     plain: frozenset[int]
+    main_removes: bool  # main has lost a path since the first commit, maybe by a rename
 
 
 def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan]) -> History:
@@ -200,4 +202,5 @@ def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan])
     )
     known = dict(line.split() for line in marks.read_text(encoding="ascii").splitlines())
     heads = {number: known[f":{tip}"] for number, tip in enumerate(tips)}
-    return History(known[f":{states[-1]}"], heads, frozenset(plain))
+    lost = any(trees[one].keys() - trees[two].keys() for one, two in pairwise(states))
+    return History(known[f":{states[-1]}"], heads, frozenset(plain), lost)
