@@ -60,7 +60,11 @@ COMMANDS: dict[str, Command] = {
             "/explain",
         ),
         Command("none", "Shows what happened to this task: the last lines of its audit trail.", "/history"),
-        Command("none", "Says which conflicts of this task are known.", "/conflicts"),
+        Command(
+            "none",
+            "Shows all open pull requests against each other, and what is in the way of this task.",
+            "/conflicts",
+        ),
         Command("none", "Shows the head of the queue, and whom each task would go to.", "/next"),
         Command(
             "none",

@@ -295,6 +295,7 @@ class Task:
     ignored: Mapping[int, datetime] = field(
         default_factory=dict
     )  # pull requests whose conflict does not count till then
+    let_pass: str = ""  # the conflict whose label a person took off: it comes back for another one alone
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
 
     @property

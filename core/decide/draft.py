@@ -154,9 +154,10 @@ class Draft:
         return self.before is not None and self.task.flags == self.before.flags and self.task.status not in acting
 
     def _show_conflict(self) -> None:
-        """The flag is a view of what is known of the pull request, whatever a person did to the label."""
+        """The flag is a view of what is known of the pull request, but for what a person took it off for."""
         why = conflict_of(self.task) if self.task.is_open else None
-        self.task = self.task.flagged(Flag.CONFLICT, why) if why else self.task.unflagged(Flag.CONFLICT)
+        shown = why is not None and why != self.task.let_pass
+        self.task = self.task.flagged(Flag.CONFLICT, why or "") if shown else self.task.unflagged(Flag.CONFLICT)
 
     def conclude(self, labels_there: Collection[str] | None = None) -> Decision:
         """The finished decision, with what follows from the state by itself.

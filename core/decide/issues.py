@@ -6,9 +6,11 @@ import hashlib
 
 from config.repository import RepositoryConfig
 from core.classify import DEFAULT_RULES, Classification, ClassificationRules, classify
+from core.conflicts import conflict_of
 from core.decide.attempts import end_attempt
 from core.decide.draft import Context, Decision, Draft
 from core.decide.finish import complete, evaluate
+from core.decide.merging import let_be
 from core.decide.readying import check_readiness
 from core.decide.withholding import hold, let_go, lift
 from core.events import EventType
@@ -188,6 +190,9 @@ def _take_instruction(draft: Draft, signal: IssueSeen) -> None:
         if not off:
             return  # the bot's own labels are put right; nothing else asks for anything by being gone
         draft.task = task.unflagged(*off)
+        if Flag.CONFLICT in off:
+            let_be(draft, who)
+            draft.set(let_pass=conflict_of(draft.task) or "")
         if task.held and Flag.BLOCKED in off:
             let_go(draft, who)
     elif label.casefold() == Flag.BLOCKED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 
 from core.buttons import ON_CONFLICT
 from core.conflicts import conflict_of, let_pass, said_of, shown_by
@@ -19,6 +20,7 @@ from core.task import Flag, Pull, Status
 from core.texts import conflict_details
 from core.texts.checking import CONFLICT_CHECK, conflict_check
 
+LET_PASS_FOR = timedelta(days=1)  # that is how long a person lets a conflict pass
 FILES_TOLD = 50  # names of files that one line of the audit trail holds
 
 
@@ -66,6 +68,21 @@ def say_conflicts(draft: Draft, pull: Pull) -> None:
             actions=ON_CONFLICT if check.conclusion == "failure" else (),
         )
     )
+
+
+def let_be(draft: Draft, who: str) -> tuple[Rival, ...]:
+    """A person lets the pull requests be behind which this one waits, for a day; gives which."""
+    task, pull = draft.task, draft.task.pull
+    rivals = pull.waits_behind if pull and pull.open else ()
+    if pull is None or not rivals:
+        return ()
+    until = draft.now + LET_PASS_FOR
+    draft.set(ignored={**task.ignored, **{rival.pull: until for rival in rivals}})
+    if any(rival.waits is Turn.NOBODY for rival in rivals):
+        draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)  # that is what a person was called for
+    say_conflicts(draft, draft.set_pull(rivals=let_pass(pull.rivals, draft.task.ignored, draft.now)))
+    draft.tell(EventType.CONFLICT_RESOLVED, actor=who, how="ignore", pulls=[rival.pull for rival in rivals])
+    return rivals
 
 
 def _tell_new(draft: Draft, pull: Pull, rivals: Collection[Rival]) -> None:

@@ -59,6 +59,10 @@ def _because(kind: str, reason: str) -> str:
 def _detail(event: Event) -> str:
     """What an event tells beside who and when: its reason, or what was asked for."""
     told = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
+    if event.type is EventType.CONFLICT_DETECTED:
+        others = [f"#{number}" for number in event.payload.get("tasks", ()) if number != event.task]
+        files = [code(path) for path in event.payload.get("files", ())[:3]]
+        told = " ".join([str(event.payload.get("kind", "")), *others, *files])
     if event.type is EventType.COMMAND_RUN:
         told = f"/{event.payload.get('command')} {event.payload.get('argument') or ''}".strip()
     return str(told or "")

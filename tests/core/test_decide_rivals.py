@@ -131,6 +131,25 @@ def test_a_conflict_with_the_base_cannot_be_let_pass() -> None:
     assert refused(story) == "A conflict with `main` cannot be let pass: GitHub does not merge it."
 
 
+def test_the_label_taken_off_lets_it_pass_as_well() -> None:
+    story = ready_to_merge()
+    meets(story, rival(5, first=True, waits=Turn.THIS))
+    story.issue_seen(label="conflict", label_added=False)
+    assert story.wanted(MergePull)
+    assert 5 in story.task.ignored
+
+
+def test_the_label_taken_off_stays_off_until_there_is_another_conflict() -> None:
+    story = Story().ready().assigned()
+    story.pulled(draft=True)
+    story.merge_tried(False, files=("shop/a.py",))
+    story.issue_seen(label="conflict", label_added=False)
+    story.merge_tried(False, files=("shop/a.py",))
+    assert Flag.CONFLICT not in story.task.flags
+    story.merge_tried(False, files=("shop/b.py",))
+    assert Flag.CONFLICT in story.task.flags
+
+
 def test_queueing_behind_the_one_in_the_way_needs_no_name() -> None:
     story = ready_to_merge()
     meets(story, rival(5, first=True, waits=Turn.THIS))

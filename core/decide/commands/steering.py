@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 
 from config.problems import quote
 from config.team import nearest_agent
 from core.assignment import Agent, busy, choose, part_of, unfit
-from core.conflicts import conflicts_of, let_pass
+from core.conflicts import conflicts_of
 from core.decide.agents import assigned
 from core.decide.attempts import call_person, end_attempt
 from core.decide.commands.answers import Refused, Rule, not_yet
@@ -17,16 +16,14 @@ from core.decide.commands.updating import rebase
 from core.decide.commands.waiting import queue_behind
 from core.decide.draft import Draft
 from core.decide.finish import evaluate
-from core.decide.merging import say_conflicts
+from core.decide.merging import LET_PASS_FOR, let_be
 from core.decide.readying import check_readiness
 from core.events import EventType
 from core.lifecycle import Trigger, allows
-from core.rivals import Turn
 from core.sanitise import defuse
 from core.signals import Assigned, CommandGiven
 from core.task import Flag, Role, Status, Task
 
-IGNORED_FOR = timedelta(days=1)  # that is how long a conflict is let pass
 WAYS = ("reassign", "queue", "escalate", "rebase", "ignore")  # that `/resolve` knows
 
 
@@ -159,20 +156,16 @@ def _resolve(draft: Draft, signal: CommandGiven) -> str | None:
 
 def _ignore(draft: Draft, signal: CommandGiven) -> str | None:
     """Let the other open pull requests that this one conflicts with be, for a day."""
-    task, pull = draft.task, draft.task.pull
+    pull = draft.task.pull
     if pull and pull.open and pull.trial and pull.trial.clean is False:
         raise Refused(f"A conflict with `{pull.base}` cannot be let pass: GitHub does not merge it.")
-    if pull is None or not pull.open or not (rivals := pull.waits_behind):
+    rivals = let_be(draft, signal.actor.login)
+    if not rivals:
         raise Refused("It waits behind no other pull request.")
-    until = draft.now + IGNORED_FOR
-    names = ", ".join(f"#{rival.pull}" for rival in rivals)
-    draft.set(ignored={**task.ignored, **{rival.pull: until for rival in rivals}})
-    draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN) if any(r.waits is Turn.NOBODY for r in rivals) else draft.task
-    say_conflicts(draft, draft.set_pull(rivals=let_pass(pull.rivals, draft.task.ignored, draft.now)))
-    draft.tell(EventType.CONFLICT_RESOLVED, actor=signal.actor.login, how="ignore", pulls=[r.pull for r in rivals])
     evaluate(draft)
-    told = f"The conflict with {names} is let pass until {until:%Y-%m-%d %H:%M} UTC."
-    return f"{told} Whichever is merged second has to be mended."
+    names = ", ".join(f"#{rival.pull}" for rival in rivals)
+    until = f"{draft.now + LET_PASS_FOR:%Y-%m-%d %H:%M} UTC"
+    return f"The conflict with {names} is let pass until {until}. Whichever is merged second has to be mended."
 
 
 def _escalate(draft: Draft, signal: CommandGiven) -> None:
