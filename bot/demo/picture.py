@@ -51,8 +51,10 @@ class Album:
 
 def _interest(snapshot: Snapshot) -> tuple[int, int, int]:
     statuses = len({task.status for task in snapshot.tasks})
-    feedback = any(happening.tone == "bad" for happening in snapshot.happenings[-EVENTS:])
-    return len(snapshot.tasks), statuses + feedback, sum(task.pull is not None for task in snapshot.tasks)
+    latest = snapshot.happenings[-EVENTS:]
+    feedback = any(happening.tone == "bad" for happening in latest)
+    conflict = any("conflicts with the work on" in happening.text for happening in latest)
+    return len(snapshot.tasks), statuses + feedback + 2 * conflict, sum(task.pull is not None for task in snapshot.tasks)
 
 
 def draw(snapshot: Snapshot) -> str:

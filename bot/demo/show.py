@@ -154,6 +154,11 @@ def summary(outcome: Outcome) -> Group:
         "Given to another agent",
         f"{others} time{'' if others == 1 else 's'}, within {figures['failover_seconds_max']:.1f} s",
     )
+    met = figures["conflicts"]
+    measured.add_row(
+        "Conflicts found",
+        f"{met['before_work']} before work, {met['during_work']} during work, {met['at_merge']} at the merge",
+    )
     measured.add_row("Calls to GitHub", f"{sum(calls.values())} of {len(calls)} kinds")
     measured.add_row("Writes for each task", f"{figures['content_writes_per_task']}")
     onward = Table.grid(padding=(0, 2))

@@ -1,4 +1,9 @@
-"""What happens in the demo: eight tasks, four agents, a maintainer. Change it here to try your own."""
+"""What happens in the demo: ten tasks, four agents, a maintainer. Change it here to try your own.
+
+Two tasks change the same lines and say so in their forms: the later one waits before anybody begins. Two more do so
+without anybody's knowing: their branches are found to conflict while both are at work. One changes other lines of that
+file, and is in nobody's way.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bot.demo.crib import Implements
+from bot.demo.crib import Crib, Edit, Implements
 from sandbox.agents.scripted import Script
 
 SPEED = 20.0  # how much faster than the watcher's the time of the demo passes: patience of minutes is spent in seconds
@@ -17,18 +22,16 @@ class Errand:
     """One task as its author files it, and where the work for it lies.
 
     `answers` fill in the issue form by the ids of its fields. `after` names the errands that it depends on. With
-    `completed` the author edits the issue a while later and fills in these answers as well. `work` is a folder of
-    `shop/work`, `first` one that lies over it in the first attempt, and `lesson` the failing test that an agent must
-    have been told of before it does better.
+    `completed` the author edits the issue a while later and fills in these answers as well. `crib` is where the work
+    for it lies.
     """
 
     name: str
     title: str
     answers: Mapping[str, str]
+    crib: Crib
     after: tuple[str, ...] = ()
     completed: Mapping[str, str] | None = None
-    first: str | None = None
-    lesson: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,34 @@ def _criteria(*lines: str) -> str:
     return "\n".join(f"- [ ] {line}" for line in lines)
 
 
+CATALOGUE, CART = "shop/catalogue.py", "shop/cart.py"
+_LAST_PRODUCT = 'MUG = Product("M1", "Mug", Decimal("12.00"))\n'
+_ALL_PRODUCTS = "CATALOGUE = (TEA, MUG"
+_ADDED = "        self.lines[product] = self.lines.get(product, 0) + quantity\n"
+_TOTALLED = "        return sum((product.price * quantity for product, quantity in self.lines.items()), Decimal(0))\n"
+_REMOVE = '''
+    def remove(self, product: Product) -> None:
+        """Take something out again; raises KeyError for what is not there."""
+        del self.lines[product]
+'''
+_CLEAR = '''
+    def clear(self) -> None:
+        """Throw everything out."""
+        self.lines.clear()
+'''
+_PIECES = '''
+    @property
+    def pieces(self) -> int:
+        """How many pieces are in it, of whatever kind."""
+        return sum(self.lines.values())
+'''
+
+
+def _product(name: str, definition: str) -> tuple[Edit, ...]:
+    """One more product: its definition, and its place in the catalogue."""
+    return Edit(CATALOGUE, _LAST_PRODUCT, f"{name} = {definition}\n"), Edit(CATALOGUE, _ALL_PRODUCTS, f", {name}")
+
+
 ERRANDS = (
     Errand(
         "vouchers",
@@ -78,6 +109,7 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": "shop/vouchers.py\ntests/test_vouchers.py",
         },
+        Crib("vouchers"),
     ),
     Errand(
         "checkout",
@@ -91,31 +123,23 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": "shop/checkout.py\ntests/test_checkout.py",
         },
+        Crib("checkout"),
         after=("vouchers",),
-    ),
-    Errand(
-        "receipt",
-        "Show the voucher on the receipt",
-        {
-            "goal": "The receipt shows how the sum came about, the voucher on a line of its own.",
-            "acceptance-criteria": _criteria("Code and discount stand above the sum to pay"),
-            "priority": "P1",
-            "required-capabilities": "python",
-            "files": "shop/receipt.py\ntests/test_receipt.py",
-        },
-        after=("checkout",),
     ),
     Errand(
         "handbook",
         "Document vouchers in the handbook",
         {
             "goal": "The documentation tells the team how vouchers work, with an example.",
-            "acceptance-criteria": _criteria("docs/vouchers.md has an example", "The example is run by the tests"),
             "priority": "P2",
             "required-capabilities": "docs",
             "files": "docs/vouchers.md\ntests/test_handbook.py",
         },
-        after=("receipt",),
+        Crib("handbook"),
+        after=("checkout",),
+        completed={
+            "acceptance-criteria": _criteria("docs/vouchers.md has an example", "The example is run by the tests")
+        },
     ),
     Errand(
         "vat",
@@ -127,19 +151,64 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": "shop/tax.py\ntests/test_tax.py",
         },
-        first="vat-first",
-        lesson="test_half_a_cent_goes_up",
+        Crib("vat", "vat-first", "test_half_a_cent_goes_up"),
     ),
     Errand(
-        "settings",
-        "Read the configuration from the environment",
+        "remove",
+        "Let people change their minds",
         {
-            "goal": "Currency and VAT rate are configured by environment variables, for each deployment its own.",
-            "acceptance-criteria": _criteria("Both have a default", "A mistake is an error that names the variable"),
-            "priority": "P2",
-            "required-capabilities": "python",
-            "files": "shop/settings.py\ntests/test_settings.py",
+            "goal": "Somebody who no longer wants a thing takes it out again, and pays for the others.",
+            "acceptance-criteria": _criteria("The others stay", "What is not there cannot be taken out"),
+            "priority": "P0",
+            "required-capabilities": "python, tests",
         },
+        Crib("remove", edits=(Edit(CART, _ADDED, _REMOVE),)),
+    ),
+    Errand(
+        "clear",
+        "Begin again with nothing",
+        {
+            "goal": "Whoever is lost throws everything out at once.",
+            "acceptance-criteria": _criteria("Nothing is left, and nothing is to be paid"),
+            "priority": "P0",
+            "required-capabilities": "python, tests",
+        },
+        Crib("clear", edits=(Edit(CART, _ADDED, _CLEAR),)),
+    ),
+    Errand(
+        "pieces",
+        "Say how many pieces it will be",
+        {
+            "goal": "Whoever packs the parcel knows how many pieces there are to be packed.",
+            "acceptance-criteria": _criteria("Pieces of all kinds are counted", "At first there are none"),
+            "priority": "P0",
+            "required-capabilities": "python, tests",
+        },
+        Crib("pieces", edits=(Edit(CART, _TOTALLED, _PIECES),)),
+    ),
+    Errand(
+        "coffee",
+        "Sell coffee",
+        {
+            "goal": "Customers can order a bag of coffee for 7.20 euros.",
+            "acceptance-criteria": _criteria("Coffee is for sale, at its price"),
+            "priority": "P1",
+            "required-capabilities": "python, tests",
+            "files": f"{CATALOGUE}\ntests/test_coffee.py",
+        },
+        Crib("coffee", edits=_product("COFFEE", 'Product("C1", "Coffee", Decimal("7.20"))')),
+    ),
+    Errand(
+        "teapot",
+        "Sell a teapot",
+        {
+            "goal": "Customers can order a teapot for 29 euros.",
+            "acceptance-criteria": _criteria("The teapot is for sale, at its price"),
+            "priority": "P1",
+            "required-capabilities": "python, tests",
+            "files": f"{CATALOGUE}\ntests/test_teapot.py",
+        },
+        Crib("teapot", edits=_product("TEAPOT", 'Product("P1", "Teapot", Decimal("29.00"))')),
     ),
     Errand(
         "page",
@@ -151,25 +220,11 @@ ERRANDS = (
             "required-capabilities": "frontend",
             "files": "shop/page.py\ntests/test_page.py",
         },
-    ),
-    Errand(
-        "stock",
-        "Never sell more than is in stock",
-        {
-            "goal": "An order for more than there is left is rejected, and nothing is taken out.",
-            "priority": "P0",
-            "required-capabilities": "python, tests",
-            "files": "shop/stock.py\ntests/test_stock.py",
-        },
-        completed={
-            "acceptance-criteria": _criteria(
-                "What is taken is gone", "More than there is cannot be taken, and then all of it stays"
-            )
-        },
+        Crib("page"),
     ),
 )
 
-_KNOWS = Implements({errand.title: (errand.name, errand.first, errand.lesson) for errand in ERRANDS})
+_KNOWS = Implements({errand.title: errand.crib for errand in ERRANDS})
 
 STORY = Story(
     errands=ERRANDS,

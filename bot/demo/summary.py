@@ -47,8 +47,11 @@ async def conclude(stage: Stage, shown: Snapshot, root: Path) -> Outcome:
     if len(shown.tasks) < shown.expected:
         problems.append(f"{shown.expected - len(shown.tasks)} of {shown.expected} tasks never became known")
     problems += _on_github(stage)
+    figures = _figures(stage, shown)
+    if too_late := figures["conflicts"]["at_merge"]:
+        problems.append(f"{too_late} conflicts were found only when GitHub refused to merge")
     gone_wrong, proof = await _in_git(stage, root / "check")
-    return Outcome(_figures(stage, shown), (*problems, *gone_wrong), proof)
+    return Outcome(figures, (*problems, *gone_wrong), proof)
 
 
 def _figures(stage: Stage, shown: Snapshot) -> dict[str, Any]:
@@ -68,6 +71,11 @@ def _figures(stage: Stage, shown: Snapshot) -> dict[str, Any]:
         "feedback_rounds": shown.sent_back,
         "reassignments": len(shown.failovers),
         "failover_seconds_max": round(max(shown.failovers, default=0.0), 2),
+        "conflicts": {
+            "before_work": len(shown.foreseen),
+            "during_work": len(shown.collided),
+            "at_merge": conflicts_at_merge(calls),
+        },
         "github_calls": dict(sorted(by_operation.items())),
         "content_writes_per_task": round(content_writes(calls) / shown.expected, 2),
         "seconds": round(shown.elapsed, 1),
@@ -87,6 +95,22 @@ def content_writes(calls: list[RequestRecord]) -> int:
     whether it succeeded or not. Only access tokens, and labels made once for the whole repository, are left out.
     """
     return sum(record.method != "GET" and record.operation_id not in NO_CONTENT for record in calls)
+
+
+def conflicts_at_merge(calls: list[RequestRecord]) -> int:
+    """How many merges GitHub refused because of a conflict: that would be too late, with nothing but rework left.
+
+    It says the same of a pull request that is merged already, which is no conflict.
+    """
+    merged: set[str] = set()
+    refused = 0
+    for record in calls:
+        if record.operation_id == "pulls/merge" and isinstance(record.answer, dict):
+            if record.answer.get("merged"):
+                merged.add(record.path)
+            elif record.path not in merged and "not mergeable" in str(record.answer.get("message")):
+                refused += 1
+    return refused
 
 
 def _on_github(stage: Stage) -> list[str]:
@@ -110,7 +134,11 @@ async def _in_git(stage: Stage, clone: Path) -> tuple[list[str], tuple[str, ...]
         return [f"main cannot be cloned: {error}"], ()
     problems, files = [], 0
     for errand in stage.alice.story.errands:
-        for path, text in shelf.work(errand.name).items():
+        for edit in errand.crib.edits:
+            there = clone / edit.path
+            if edit.text not in (there.read_text("utf-8") if there.is_file() else ""):
+                problems.append(f"the change of the task {errand.title} to {edit.path} is not in main")
+        for path, text in shelf.work(errand.crib.folder).items():
             there = clone / path
             if not there.is_file():
                 problems.append(f"{path} of the task {errand.title} is not in main")

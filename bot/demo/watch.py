@@ -39,6 +39,8 @@ class Snapshot:
     agents: tuple[AgentRow, ...]
     happenings: tuple[Happening, ...]
     sent_back: int  # with feedback, because the work was not good yet
+    foreseen: frozenset[int] = frozenset()  # tasks that waited because they would have met another one
+    collided: frozenset[int] = frozenset()  # tasks whose branch was found to conflict, with another or with the base
     failovers: tuple[float, ...] = ()  # seconds each took, from the end of one agent's part to the start of another's
 
     def count(self, status: Status) -> int:
@@ -92,6 +94,8 @@ class Watcher:
             agents=tuple(self._agents(tasks)),
             happenings=tuple(self._happenings),
             sent_back=len(self._sent_back()),
+            foreseen=self._in_conflict("overlap"),
+            collided=self._in_conflict("branches", "base"),
             failovers=self._failovers(),
         )
 
@@ -110,6 +114,11 @@ class Watcher:
             and row["payload"].get("outcome") == "failed"
             and agent in (None, row["agent"])
         ]
+
+    def _in_conflict(self, *kinds: str) -> frozenset[int]:
+        """The tasks of which the bot says that they are in a conflict of these kinds."""
+        found = (row for row in self._rows if row["type"] == EventType.CONFLICT_DETECTED.value)
+        return frozenset(row["task"] for row in found if row["payload"].get("kind") in kinds)
 
     def _failovers(self) -> tuple[float, ...]:
         """How long tasks were in nobody's hands after an agent was lost: until the start of the next was accepted."""

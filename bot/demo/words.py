@@ -71,7 +71,21 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
             to = ", ".join(f"@{who}" for who in payload.get("to", ())) or "a person"
             return f"{number} needs {to}", "bad"
         case EventType.CONFLICT_DETECTED:
-            return f"#{payload['pull']} conflicts in {', '.join(payload['files'])}", "bad"
+            return _conflict(number, title, payload)
+        case _:
+            return None
+
+
+def _conflict(number: str, title: str, payload: Mapping[str, Any]) -> tuple[str, Tone] | None:
+    files = ", ".join(payload.get("files", ()))
+    others = ", ".join(f"#{other}" for other in payload.get("tasks", ()) if f"#{other}" != number)
+    match payload.get("kind"):
+        case "overlap":
+            return f"{title} waits behind {others}: both are likely to change {files}", "plain"
+        case "branches":
+            return f"{number} conflicts with the work on {others or 'another pull request'} in {files}", "bad"
+        case "base":
+            return f"{number} conflicts with what was merged meanwhile, in {files}", "bad"
         case _:
             return None
 
@@ -83,6 +97,8 @@ def note(task: Task) -> str:
             return task.missing[0].partition(":")[0].removeprefix("It has ") if task.missing else "being read"
         case Status.READY if task.waits_for:
             return f"waits for {', '.join(task.waits_for)}"
+        case Status.READY if task.held and task.held.behind:
+            return f"waits behind {task.held.behind}"
         case Status.READY:
             return "waits for a free agent"
         case Status.IN_PROGRESS:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.demo import shelf
+from bot.demo.crib import Edit
 from bot.demo.form import FormError, IssueForm
-from bot.demo.story import ERRANDS, STORY
+from bot.demo.story import ERRANDS, STORY, Errand
 from config.repository import CONFIG_PATH, parse_repository_config
 from core.intake import parse
 
@@ -39,14 +40,38 @@ def test_the_shop_is_a_repository_with_everything_that_agents_need() -> None:
     assert set(team) == set(STORY.agents)
     assert len({agent.capabilities for agent in team.values()}) == len(team)
     assert {".github/workflows/agent.yml", ".github/workflows/ci.yml", shelf.FORM} <= files.keys()
-    assert all(shelf.work(errand.name) for errand in ERRANDS)
+    assert all(shelf.work(errand.crib.folder) for errand in ERRANDS)
 
 
 def test_the_story_has_what_it_promises() -> None:
-    assert len(ERRANDS) == 8
+    assert len(ERRANDS) == 10
     assert {errand.answers["priority"] for errand in ERRANDS} == {"P0", "P1", "P2"}
-    assert sum(bool(errand.after) for errand in ERRANDS) == 3
+    assert sum(bool(errand.after) for errand in ERRANDS) == 2
     assert sum(errand.completed is not None for errand in ERRANDS) == 1
-    assert sum(errand.first is not None for errand in ERRANDS) == 1
+    assert sum(errand.crib.first is not None for errand in ERRANDS) == 1
     assert [name for name, part in STORY.agents.items() if part.dies] == ["cursor"]
     assert [name for name, part in STORY.agents.items() if part.broke] == ["devin"]
+
+
+def test_who_meets_whom() -> None:
+    """Two pairs change the same lines; one of them says so in its form. One more changes other lines of that file."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for errand in ERRANDS:
+        for edit in errand.crib.edits:
+            places.setdefault((edit.path, edit.after), []).append(errand.name)
+            assert edit.text in edit.made_in(shelf.shop()[edit.path])
+    assert sorted(places.values()) == [["coffee", "teapot"], ["coffee", "teapot"], ["pieces"], ["remove", "clear"]]
+    saying = [errand.name for errand in ERRANDS if {edit.path for edit in errand.crib.edits} & _named(errand)]
+    assert saying == ["coffee", "teapot"]
+
+
+def _named(errand: Errand) -> set[str]:
+    return set(errand.answers.get("files", "").splitlines())
+
+
+def test_a_change_whose_place_is_not_there_is_refused() -> None:
+    edit = Edit("shop/cart.py", "b", "c")
+    assert edit.made_in("abd") == "abcd"
+    for old in ("a", "abb"):
+        with pytest.raises(ValueError, match=r"shop/cart.py has 'b' \d times, not once"):
+            edit.made_in(old)

@@ -9,12 +9,13 @@ from rich.console import Console
 
 from bot.demo.picture import draw
 from bot.demo.show import LineShow, LiveShow, last_line, summary
-from bot.demo.summary import Outcome
+from bot.demo.summary import Outcome, conflicts_at_merge
 from bot.demo.view import View
 from bot.demo.watch import Snapshot
-from bot.demo.words import Happening, note
+from bot.demo.words import Happening, note, told
 from core.task import ChecksState, Status
-from tests.bot.demo_pieces import lease, pull, snapshot, task
+from sandbox import RequestRecord
+from tests.bot.demo_pieces import NINE, lease, pull, snapshot, task
 
 MOMENT = snapshot(
     task(1, "Add voucher codes", Status.DONE, pull=pull(9, merged=True)),
@@ -36,6 +37,7 @@ OUTCOME = Outcome(
         "feedback_rounds": 1,
         "reassignments": 2,
         "failover_seconds_max": 1.5,
+        "conflicts": {"before_work": 2, "during_work": 1, "at_merge": 0},
         "github_calls": {"issues/get": 3, "pulls/merge": 8},
         "content_writes_per_task": 12.5,
         "seconds": 19.8,
@@ -78,11 +80,14 @@ def test_agents_and_events_are_there() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 60), (120, 24), (120, 60)])
 def test_it_fits_the_terminal(width: int, height: int) -> None:
-    eight = snapshot(
-        *(task(number, "A title that is a good deal longer than the room for it", Status.READY) for number in range(8)),
+    ten = snapshot(
+        *(
+            task(number, "A title that is a good deal longer than the room for it", Status.READY)
+            for number in range(10)
+        ),
         happenings=tuple(Happening(n, "Something happened that takes many words to tell " * 3) for n in range(50)),
     )
-    lines = drawn(eight, width, height)
+    lines = drawn(ten, width, height)
     assert max(map(len, lines)) <= width
     assert len(lines) < height
 
@@ -119,7 +124,15 @@ def test_the_summary_has_figures_and_the_way_on() -> None:
     console = Console(width=100, file=io.StringIO(), record=True)
     console.print(summary(OUTCOME))
     text = console.export_text()
-    for words in ("its 27 tests pass", "120 ms, p95 310 ms", "1 time", "11 of 2 kinds", "12.5", "README.md"):
+    for words in (
+        "its 27 tests pass",
+        "120 ms, p95 310 ms",
+        "1 time",
+        "2 before work, 1 during work, 0 at the merge",
+        "11 of 2 kinds",
+        "12.5",
+        "README.md",
+    ):
         assert words in text
     assert last_line(OUTCOME) == "8 tasks: 8 done and merged into main, 0 failed, 0 lost, in 19.8 s."
 
@@ -162,3 +175,38 @@ def test_the_picture_asks_no_server_and_names_no_machine() -> None:
     assert "@font-face" not in svg
     assert "orchestrator&#160;demo" in svg
     assert len(svg) < 150_000
+
+
+def test_a_conflict_is_told_by_when_it_was_found() -> None:
+    def words(kind: str, **more: object) -> list[str]:
+        payload = {"kind": kind, "tasks": [1, 2], "files": ["shop/cart.py"], **more}
+        row = {"task": 2, "agent": None, "actor": None, "type": "conflict_detected", "payload": payload}
+        return [happening.text for happening in told(row, MOMENT.tasks[1], 1.0)]
+
+    assert words("overlap") == ["#2 Take a voucher waits behind #1: both are likely to change shop/cart.py"]
+    assert words("branches") == ["#2 conflicts with the work on #1 in shop/cart.py"]
+    assert words("branches", tasks=[2]) == ["#2 conflicts with the work on another pull request in shop/cart.py"]
+    assert words("base") == ["#2 conflicts with what was merged meanwhile, in shop/cart.py"]
+    assert words("idle") == [], "what follows from it says enough"
+
+
+def test_what_was_merged_already_is_no_conflict_at_the_merge() -> None:
+    def merge(number: int, status: int, **answer: object) -> RequestRecord:
+        path = f"/repos/acme/shop/pulls/{number}/merge"
+        return RequestRecord(
+            at=NINE,
+            method="PUT",
+            path=path,
+            operation_id="pulls/merge",
+            actor="bot",
+            installation_id=1,
+            query={},
+            body={},
+            status=status,
+            answer=answer,
+        )
+
+    refused = {"message": "Pull Request is not mergeable"}
+    done = merge(3, 200, merged=True, message="Pull Request successfully merged")
+    assert conflicts_at_merge([done, merge(3, 405, **refused)]) == 0
+    assert conflicts_at_merge([merge(3, 405, **refused), done, merge(4, 405, message="It is still a draft")]) == 1

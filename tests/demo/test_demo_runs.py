@@ -50,7 +50,7 @@ def _all(script: Script) -> dict[str, Cast]:
     return {name: replace(part, script=script, think=0, dies=False, broke=False) for name, part in STORY.agents.items()}
 
 
-def test_the_demo_turns_eight_issues_into_merged_code(tmp_path: Path) -> None:
+def test_the_demo_turns_ten_issues_into_merged_code(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)  # the embedded server runs as another user when we are root
     done = subprocess.run(
         [sys.executable, "-c", COMMAND],
@@ -64,15 +64,19 @@ def test_the_demo_turns_eight_issues_into_merged_code(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     [line] = done.stdout.splitlines()
     told = json.loads(line)
-    assert (told["tasks"], told["done"], told["failed"], told["lost"]) == (8, 8, 0, 0)
+    assert (told["tasks"], told["done"], told["failed"], told["lost"]) == (10, 10, 0, 0)
     assert 0 < told["assignment_latency_ms"]["p50"] <= told["assignment_latency_ms"]["p95"]
     assert told["feedback_rounds"] >= 1
     assert told["reassignments"] >= 2, "one agent died at work, and one had no credit"
     assert 0 < told["failover_seconds_max"] <= 10
-    assert told["github_calls"]["pulls/merge"] >= 8
+    assert told["github_calls"]["pulls/merge"] >= 10
     assert {"repos/create-dispatch-event", "actions/create-workflow-dispatch"} <= told["github_calls"].keys()
     assert told["content_writes_per_task"] > 0
-    assert 0 < told["seconds"] < 60
+    met = told["conflicts"]
+    assert met["before_work"] >= 1, "the forms name one file"
+    assert met["during_work"] >= 1, "nobody could know before"
+    assert met["at_merge"] == 0
+    assert 0 < told["seconds"] < 90
     assert not list(tmp_path.glob("orchestrator-demo-*"))
     assert not of_the_demo(tmp_path)
 
