@@ -54,7 +54,8 @@ def _interest(snapshot: Snapshot) -> tuple[int, int, int]:
     latest = snapshot.happenings[-EVENTS:]
     feedback = any(happening.tone == "bad" for happening in latest)
     conflict = any("conflicts with the work on" in happening.text for happening in latest)
-    return len(snapshot.tasks), statuses + feedback + 2 * conflict, sum(task.pull is not None for task in snapshot.tasks)
+    pulls = sum(task.pull is not None for task in snapshot.tasks)
+    return len(snapshot.tasks), statuses + feedback + 2 * conflict, pulls
 
 
 def draw(snapshot: Snapshot) -> str:
