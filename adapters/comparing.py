@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from adapters.database import flights
 from core.conflicts import shown_by
 from core.effects import CheckRun, CompareBranches, TryMerge
-from core.rivals import Comparison, Flight, Pair, Rival, Side, Turn, resolve
+from core.rivals import Comparison, Flight, Pair, Rival, Turn, resolve
 from core.signals import BaseMoved, MergeTried, PullFacts
-from core.task import Actor, Pull, Task
+from core.task import Actor, Pull
 from core.texts.checking import CONFLICT_CHECK, conflict_check
 
 if TYPE_CHECKING:
@@ -94,17 +94,12 @@ async def _tell(
         if not pair.clean and {pair.one, pair.other} <= there.keys():
             met.setdefault(pair.one, []).append(pair)
             met.setdefault(pair.other, []).append(pair)
-    tasks: dict[int, Task] = {}
-    for number in {*numbers, *met}:
-        which = there[number].task if number in there else None
-        if which is not None and (task := await unit.task(which)):
-            tasks[number] = task
     for number in sorted(set(numbers) & there.keys()):
         flight = there[number]
         trial = flight.trial
         if trial is None:
             continue  # it is being compared, and told then
-        rivals = tuple(_rival(flight, there[pair.beside(number)], pair, tasks) for pair in met.get(number, ()))
+        rivals = tuple(_rival(flight, there[pair.beside(number)], pair) for pair in met.get(number, ()))
         if flight.task is not None:
             signal = MergeTried.of(number, flight.head_sha, trial, (touched or {}).get(number, ()), rivals)
             await unit.apply(flight.task, signal)
@@ -112,30 +107,21 @@ async def _tell(
             await _say(unit, flight, rivals)
 
 
-def _rival(this: Flight, other: Flight, pair: Pair, tasks: Mapping[int, Task]) -> Rival:
-    verdict = resolve(_side(this, tasks), _side(other, tasks), shares=True, clean=False)
+def _rival(this: Flight, other: Flight, pair: Pair) -> Rival:
+    verdict = resolve(this.side, other.side, shares=True, clean=False)
     turns = {this.number: Turn.THIS, other.number: Turn.OTHER}
-    task = tasks.get(other.number)
     return Rival(
         pull=other.number,
         task=other.task,
         sha=other.head_sha,
         branch=other.branch,
-        who=task.lease.agent if task and task.lease else other.author,
+        who=other.who,
         opened_at=other.opened_at,
         first=(other.opened_at, other.number) < (this.opened_at, this.number),
         waits=turns[verdict.waits] if verdict.waits is not None else Turn.NOBODY,
         why=verdict.why,
         files=pair.seen_from(this.number),
     )
-
-
-def _side(flight: Flight, tasks: Mapping[int, Task]) -> Side:
-    task = tasks.get(flight.number)
-    if task is None:
-        return Side(flight.number, flight.opened_at)
-    needs = {int(reference[1:]) for reference in task.waits_for if reference.startswith("#")}
-    return Side(flight.number, flight.opened_at, task.number, task.priority.rank, needs)
 
 
 async def _say(unit: UnitOfWork, flight: Flight, rivals: tuple[Rival, ...]) -> None:

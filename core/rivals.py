@@ -142,7 +142,11 @@ def _can_wait(side: Side, behind: Side) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """An open pull request, whoever opened it, as it is compared with the others. `task` is the one that it carries."""
+    """An open pull request, whoever opened it, as it is compared with the others.
+
+    `task` is the one that it carries; `rank` is of that one's priority (0 for P0), `needs` are the tasks it depends on,
+    and `passed` tells whether its checks have.
+    """
 
     number: int
     task: int | None
@@ -153,9 +157,29 @@ class Flight:
     url: str
     author: str
     opened_at: datetime
+    draft: bool = False
     trial: Trial | None = None  # of this head; None: not yet
     shown: str = ""  # what its check last said, where no task remembers it
     asks: bool = False  # its task waits for a verdict, or lets a conflict pass for a while
+    agent: str | None = None  # that holds the task
+    rank: int = 2
+    needs: tuple[int, ...] = ()
+    passed: bool = True
+
+    @property
+    def who(self) -> str:
+        """Whose work it is: the agent that holds the task, or the login of whoever opened it."""
+        return self.agent or self.author
+
+    @property
+    def side(self) -> Side:
+        """It as the rules look at it."""
+        return Side(self.number, self.opened_at, self.task, self.rank, self.needs)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it could be merged now, as far as conflicts and checks go."""
+        return not self.draft and self.passed and self.trial is not None and self.trial.clean is True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from core.rivals import FileConflict, Flight, Pair, Trial
 from core.signals import PullFacts
+from core.task import ChecksState, Priority
 
 MOST = 1000  # pull requests that are compared with each other, the newest
 _TRIAL = TypeAdapter(Trial)
@@ -27,9 +28,16 @@ _ASKS = or_(
     func.coalesce(_PULL["mergeable_sha"].as_string(), "") != f.head_sha,
     func.coalesce(t.tasks.c.state["ignored"], cast("{}", JSONB)) != cast("{}", JSONB),
 )
-_COLUMNS = (f.number, f.task, f.title, f.branch, f.base, f.head_sha, f.url, f.author, f.opened_at, f.trial, f.shown)
+_COLUMNS = (
+    *(f.number, f.task, f.title, f.branch, f.base, f.head_sha, f.url, f.author, f.opened_at, f.draft, f.trial, f.shown),
+    t.tasks.c.agent,
+    t.tasks.c.priority,
+    t.tasks.c.state["waits_for"].label("waits_for"),
+    _PULL["checks"].as_string().label("checks"),
+    and_(f.task.is_not(None), _ASKS).label("asks"),
+)
 _IN_FLIGHT = (
-    select(*_COLUMNS, and_(f.task.is_not(None), _ASKS).label("asks"))
+    select(*_COLUMNS)
     .select_from(t.flights.outerjoin(t.tasks, _CARRIED))
     .where(
         f.repository_id == bindparam("repository"),
@@ -49,10 +57,15 @@ async def in_flight(connection: AsyncConnection, repository_id: int, base: str |
     return {flight.number: flight for flight in reversed(found)}
 
 
-def _flight(row: Mapping[Any, Any]) -> Flight:
-    trial = row["trial"]
+def _flight(row: dict[str, Any]) -> Flight:
+    trial, priority = row.pop("trial"), row.pop("priority")
+    needs, checks = row.pop("waits_for") or (), row.pop("checks")
     return Flight(
-        **{**row, "trial": _TRIAL.validate_python(trial) if trial is not None else None, "asks": bool(row["asks"])}
+        **row,
+        trial=_TRIAL.validate_python(trial) if trial is not None else None,
+        rank=Priority(priority).rank if priority else Priority.P2.rank,
+        needs=tuple(int(reference[1:]) for reference in needs if reference.startswith("#")),
+        passed=checks in (None, ChecksState.SUCCESS, ChecksState.NONE),
     )
 
 
@@ -73,6 +86,7 @@ async def see(connection: AsyncConnection, repository_id: int, task: int | None,
         "url": facts.url,
         "author": facts.author.login,
         "opened_at": facts.opened_at,
+        "draft": facts.draft,
         "updated_at": facts.updated_at,
         "open": facts.open,
     }

@@ -150,6 +150,7 @@ flights = Table(
     Column("author", Text, nullable=False),
     Column("opened_at", _moment, nullable=False),
     Column("updated_at", _moment, nullable=False),
+    Column("draft", Boolean, nullable=False),
     Column("open", Boolean, nullable=False),
     Column("trial", JSONB),  # `core.rivals.Trial` of this head; null: not yet
     Column("shown", Text, nullable=False, server_default=text("''")),  # by its check, where no task remembers it

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.conflicts import named
+from core.merge_order import Order, Ready, merge_order
 from core.rivals import Flight, Pair
 from core.task import Task
 from core.texts.rendering import render
@@ -39,7 +40,6 @@ def matrix_text(
     task: Task | None,
     conflicts: Sequence[str],
     trial: str | None,
-    order: str = "",
 ) -> str:
     """All open pull requests against each other; of the `task` where it was asked, its own `conflicts` as well."""
     there = {flight.number: flight for flight in flights}
@@ -54,7 +54,7 @@ def matrix_text(
         clashes=clashes,
         shared=len(known) - len(clashes),
         widest=WIDEST,
-        order=order,
+        orders=_orders(flights, known.values()),
     )
 
 
@@ -77,3 +77,17 @@ def _met(pair: Pair, there: Mapping[int, Flight]) -> Met:
     first, later = sorted((there[pair.one], there[pair.other]), key=lambda flight: (flight.opened_at, flight.number))
     said = f"#{first.number} was opened first, on {first.opened_at:%Y-%m-%d %H:%M} UTC"
     return Met(first.number, later.number, named(pair.files), said)
+
+
+def _orders(flights: Sequence[Flight], pairs: Collection[Pair]) -> list[tuple[str, Order]]:
+    """For each base the order of merging what is ready; only where there is something to choose."""
+    clashes = [(pair.one, pair.other) for pair in pairs if not pair.clean]
+    carried = {flight.task: flight.number for flight in flights if flight.task is not None}
+    found = []
+    for base in sorted({flight.base for flight in flights}):
+        there = [flight for flight in flights if flight.base == base and flight.ready]
+        after = {flight.number: [carried[task] for task in flight.needs if task in carried] for flight in there}
+        if len(there) > 1:
+            ready = [Ready(flight.number, flight.rank, flight.opened_at) for flight in there]
+            found.append((base, merge_order(ready, clashes, after)))
+    return found
