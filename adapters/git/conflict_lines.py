@@ -45,13 +45,11 @@ NO_LINES: Final[Sides] = ((), ())
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A side's own version of a file: at this commit, where it has this path or, if the base has renamed the file, had
-    another one before it became part of `tree`, that commit merged with the base.
-    """
+    """A side's own version of a file: at this commit, by the path it has there or, if it is behind, in the base."""
 
     commit: str
     path: bytes
-    tree: str
+    base: str
 
     @property
     def place(self) -> bytes:
@@ -184,11 +182,11 @@ async def _under_old_names(mirror: Mirror, scratch: Scratch, owns: Iterable[Own]
     """Own versions of files that the base has renamed since their commits."""
     by_commit: dict[tuple[str, str], list[Own]] = {}
     for own in owns:
-        by_commit.setdefault((own.commit, own.tree), []).append(own)
+        by_commit.setdefault((own.commit, own.base), []).append(own)
     old: dict[bytes, bytes] = {}
-    for (commit, tree), its in by_commit.items():
+    for (commit, base), its in by_commit.items():
         listed = await mirror.git.run(
-            *("diff-tree", "-r", "-M", "--diff-filter=R", "--name-status", "-z", commit, tree),
+            *("diff-tree", "-r", "-M", "--diff-filter=R", "--name-status", "-z", commit, base),
             git_dir=mirror.path,
             environment=scratch.environment,
         )

@@ -156,10 +156,10 @@ class Pairs:
     def _own(self, pair: Keys, path: bytes, file: ParsedFile) -> tuple[Own | None, Own | None]:
         """Where each side has its own version: at its head, which may be behind the base."""
         one, other = (self._branches[key] for key in pair)
-        return _own(one, path, file.stages.get(2)), _own(other, path, file.stages.get(3))
+        return _own(one, self._base, path, file.stages.get(2)), _own(other, self._base, path, file.stages.get(3))
 
 
-def _own(branch: Branch, path: bytes, merged: str | None) -> Own | None:
+def _own(branch: Branch, base: str, path: bytes, merged: str | None) -> Own | None:
     if not branch.made or merged is None:
         return None  # its own version is the one that was merged
     known = path_key(path)
@@ -167,4 +167,4 @@ def _own(branch: Branch, path: bytes, merged: str | None) -> Own | None:
         # The other side renamed it.
         edited = branch.changes.edited
         known = next((name for name, edit in edited.items() if edit.after[1] == merged), known)
-    return Own(branch.trial.head, raw_path(known), branch.tree)
+    return Own(branch.trial.head, raw_path(known), base)

@@ -17,8 +17,8 @@ class MergeError(Exception):
     """
 
 
-class TooSlow(MergeError):
-    """A merge that takes longer than git may take for many."""
+class _Stopped(MergeError):
+    """Git was stopped in the middle: by us, because it took too long, or by a mistake of its own."""
 
 
 async def run_merges(
@@ -34,7 +34,7 @@ async def run_merges(
         left = pairs[len(results) :]
         merged, failure = await _once(mirror, left[:1] if alone else left, environment)
         results += merged
-        if isinstance(failure, TooSlow) and not alone:
+        if isinstance(failure, _Stopped) and not alone:
             # Git holds back some of what it prints, so the first that is missing need not be the one to blame: it is
             # tried by itself, and then the rest goes on.
             alone = True
@@ -63,7 +63,7 @@ async def _once(
         )
     except GitTimeoutError as error:
         try:
-            return read_merges(error.output, whole=False)[: len(pairs) - 1], TooSlow(
+            return read_merges(error.output, whole=False)[: len(pairs) - 1], _Stopped(
                 f"the merge took too long: {error.stderr}"
             )
         except ValueError as mistake:
@@ -83,6 +83,9 @@ async def _once(
         if len(merged) != len(pairs):
             raise MergeError(f"git answered {len(merged)} of {len(pairs)} merges")
         return merged, None
+    if done.exit < 0 and len(merged) < len(pairs):
+        # It was not told to stop: a mistake of its own, as versions up to 2.39 make in rare cases. The mirror is sound.
+        return merged, _Stopped(f"git itself failed on this merge: {said or f'signal {-done.exit}'}")
     if "unrelated histories" not in said:
         # Both commits are there, so something they need is not: the mirror has lost objects.
         mirror.distrust()

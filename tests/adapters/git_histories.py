@@ -6,11 +6,12 @@ import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import strategies as st
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -139,16 +140,17 @@ stories = st.tuples(
 
 @dataclass(frozen=True)
 class History:
-    """Main's tip, and the branches' heads; those that are neither behind nor merge anything are `plain`."""
+    """Main's tip, and the branches' heads; those that left main's tip, and merge nothing, are `plain`."""
 
     base: str
     heads: dict[int, str]
     plain: frozenset[int]
+    main_removes: bool  # main has lost a path since the first commit, maybe by a rename
 
 
 def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan]) -> History:
     """Make a bare repository with this history, by one process."""
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True, env=_ENVIRONMENT)
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True, env=ENVIRONMENT)
     stream: list[bytes] = []
     trees: dict[int, Tree] = {}
 
@@ -196,8 +198,9 @@ def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan])
         cwd=folder,
         input=b"".join(stream),
         check=True,
-        env=_ENVIRONMENT,
+        env=ENVIRONMENT,
     )
     known = dict(line.split() for line in marks.read_text(encoding="ascii").splitlines())
     heads = {number: known[f":{tip}"] for number, tip in enumerate(tips)}
-    return History(known[f":{states[-1]}"], heads, frozenset(plain))
+    lost = any(trees[one].keys() - trees[two].keys() for one, two in pairwise(states))
+    return History(known[f":{states[-1]}"], heads, frozenset(plain), lost)

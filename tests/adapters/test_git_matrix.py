@@ -68,3 +68,38 @@ async def test_one_push_is_compared_with_the_others_alone(tmp_path: Path) -> Non
         (1, 2),
     ]
     assert len((await matrix.compare(mirror, base, heads)).clashes) == 3
+
+
+async def test_the_lines_of_a_clash_are_those_of_each_pull_request_also_when_main_went_on(tmp_path: Path) -> None:
+    work = Work(tmp_path / "work")
+    work.commit({b"a": TEXT, b"b": TEXT.upper(), b"caf\xe9": TEXT})
+    for name in ("one", "two"):
+        work.branch(name)
+        said = name.encode()
+        work.commit({b"a": with_line(12, said), b"b": with_line(9, said, TEXT.upper()), b"caf\xe9": with_line(8, said)})
+    work.branch("main", "main")
+    above = b"1\n2\n3\n"
+    work.commit({b"a": above + TEXT, b"b": None, b"moved": above + TEXT.upper(), b"caf\xe9": above + TEXT})
+    work.branch("new")
+    work.commit({b"a": above + with_line(12, b"new"), b"moved": above + with_line(9, b"new", TEXT.upper())})
+    mirror = await mirror_of(work, tmp_path, "main", "one", "two", "new")
+    heads = {number: work.sha(name) for number, name in enumerate(("one", "two", "new"))}
+    matrix = Matrix()
+
+    for _ in range(2):
+        found = await matrix.compare(mirror, work.sha("main"), heads)
+        lines = {
+            (clash.one, clash.other, file.path): (file.ours[0].first, file.theirs[0].first)
+            for clash in found.clashes
+            for file in clash.files
+        }
+        assert lines == {
+            (0, 1, "a"): (12, 12),
+            (0, 1, "moved"): (9, 9),
+            (0, 1, "caf\\xe9"): (8, 8),
+            (0, 2, "a"): (12, 15),
+            (0, 2, "moved"): (9, 12),
+            (1, 2, "a"): (12, 15),
+            (1, 2, "moved"): (9, 12),
+        }
+        matrix._pairs.clear()  # the branches are known by now, and their merged files are not in the mirror

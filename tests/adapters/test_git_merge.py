@@ -9,7 +9,7 @@ import pytest
 from git_repositories import Files, Work
 
 from adapters.git.conflict_lines import LineRange
-from adapters.git.merge import MergeError, MergeResult, holds, merge_tree, merge_trees, touched_files
+from adapters.git.merge import MergeError, MergeResult, holding, merge_tree, merge_trees, touched_files
 from adapters.git.merge_output import path_text, read_merges
 from adapters.git.mirror import Mirror
 from adapters.git.runner import Git, GitError
@@ -418,7 +418,7 @@ async def test_whether_a_branch_is_behind_another(tmp_path: Path) -> None:
     two_sides(work, {b"a": TEXT}, {b"b": b"1\n"}, {b"c": b"1\n"})
     mirror = await mirror_of(work, tmp_path, "main", "ours", "theirs")
     main, ours, theirs = [str(await mirror.commit(f"refs/heads/{name}")) for name in ("main", "ours", "theirs")]
-    assert [await holds(mirror, ours, main), await holds(mirror, ours, ours)] == [True, True]
-    assert [await holds(mirror, main, ours), await holds(mirror, ours, theirs)] == [False, False]
+    assert await holding(mirror, main) == {main, ours, theirs}
+    assert await holding(mirror, ours) == {ours}
     with pytest.raises(GitError):
-        await holds(mirror, ours, "f" * 40)
+        await holding(mirror, "f" * 40)

@@ -14,23 +14,22 @@ class Figure:
     name: str
     value: float
     unit: str
-    target: float
+    target: float | None  # None: only to compare
     must: float | None = None
     how: dict[str, Any] = field(default_factory=dict)  # the circumstances it was measured in
+    at_least: bool = False  # the target is the least that is wanted, not the most
 
     @property
     def holds(self) -> bool:
         """Whether the target is reached."""
-        return self.value <= self.target
+        if self.target is None:
+            return True
+        return self.value >= self.target if self.at_least else self.value <= self.target
 
     def line(self) -> str:
         """The line that is printed."""
         must = {} if self.must is None else {"must": f"<= {self.must:g}", "must_holds": self.value <= self.must}
-        told = {
-            "figure": self.name,
-            "value": round(self.value, 3),
-            "unit": self.unit,
-            "target": f"<= {self.target:g}",
-            "holds": self.holds,
-        }
+        told: dict[str, Any] = {"figure": self.name, "value": round(self.value, 3), "unit": self.unit}
+        if self.target is not None:
+            told |= {"target": f"{'>=' if self.at_least else '<='} {self.target:g}", "holds": self.holds}
         return json.dumps({**told, **must, **self.how})

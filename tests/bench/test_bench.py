@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import conflicts
 from tests.bench.__main__ import main
 from tests.bench.figure import Figure
 from tests.bench.generated import generate
@@ -19,6 +20,30 @@ def test_each_figure_is_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> No
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["figure"] for line in lines] == ["balance_spread", "balance_spread_by_chance", "assignment_scaling"]
     assert all({"value", "unit", "target", "holds"} <= line.keys() for line in lines)
+
+
+def test_the_figures_of_the_checks_for_conflicts_are_lines_of_json_and_the_verdicts_agree(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert conflicts.main(["--tiny"]) == 0
+    lines = {told["figure"]: told for told in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert list(lines) == [
+        "check_vs_worktree",
+        "pairs200_vs_exhaustive",
+        "verdict_mismatches",
+        "push_vs_matrix",
+        "pairs1000_vs_pairs200",
+        "memory_mb_above_idle",
+    ]
+    assert lines["verdict_mismatches"]["value"] == 0
+    assert lines["verdict_mismatches"]["compared"] > 20
+    assert lines["memory_mb_above_idle"]["holds"]
+
+
+def test_a_target_may_be_the_least_that_is_wanted_or_none_at_all() -> None:
+    assert json.loads(Figure("faster", 9, "times", 10, at_least=True).line())["holds"] is False
+    assert json.loads(Figure("faster", 9, "times", 10, at_least=True).line())["target"] == ">= 10"
+    assert "target" not in json.loads(Figure("shown", 9, "times", None).line())
 
 
 def test_what_must_hold_is_told_apart_from_what_we_want() -> None:

@@ -1,0 +1,197 @@
+"""In which order to merge the pull requests that are ready, so that the fewest of them meet a conflict. Pure.
+
+A pull request has to be mended if it clashes with one that was merged before it. Those that need not be are a set of
+which no two clash, so the best order begins with the largest such set: exact for groups of up to twelve that have to do
+with each other, beyond that a greedy choice that is improved until no exchange of one for two helps.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+EXACT_UP_TO: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A pull request that could be merged now: its number, how urgent it is (0 the most), and since when it is open."""
+
+    number: int
+    rank: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The numbers in order, those of them that will meet a conflict, and whether no order has fewer of these."""
+
+    sequence: tuple[int, ...]
+    mend: tuple[int, ...]
+    exact: bool
+
+
+def merge_order(
+    ready: Sequence[Ready],
+    clashes: Collection[tuple[int, int]],
+    after: Mapping[int, Collection[int]],
+    *,
+    exact_up_to: int = EXACT_UP_TO,
+) -> Order:
+    """Give an order that leaves the fewest conflicts.
+
+    `clashes` are pairs that cannot both be merged. `after` are the numbers that each has to wait for; those that are
+    not ready themselves, and those that wait for each other, are not waited for. Among equally good orders the more
+    urgent comes first, then who was first. The same input, in any sequence, gives the same order.
+    """
+    known = [pull.number for pull in sorted(ready, key=lambda pull: (pull.rank, pull.since, pull.number))]
+    world = _World(known, clashes, after)
+    spared: set[int] = set()
+    exact = True
+    for group in world.groups():
+        contested = [number for number in group if world.against[number]]
+        small = len(contested) <= exact_up_to
+        exact &= small
+        spared |= (_best if small else _good)(world, group, contested)
+    sequence = world.sequence(known, spared)
+    seen: set[int] = set()
+    mend: list[int] = []
+    for number in sequence or known:
+        if not seen.isdisjoint(world.against[number]):
+            mend.append(number)
+        seen.add(number)
+    return Order(tuple(sequence or known), tuple(mend), exact)
+
+
+class _World:
+    """Pull requests by their place: what each clashes with, and what each has to wait for."""
+
+    def __init__(
+        self, known: Sequence[int], clashes: Iterable[tuple[int, int]], after: Mapping[int, Collection[int]]
+    ) -> None:
+        self.place = {number: place for place, number in enumerate(known)}
+        self.against: dict[int, set[int]] = {number: set() for number in known}
+        for one, other in clashes:
+            if one != other and one in self.place and other in self.place:
+                self.against[one].add(other)
+                self.against[other].add(one)
+        waits = {number: {n for n in after.get(number, ()) if n in self.place and n != number} for number in known}
+        reach = {number: _reached(number, waits) for number in known}
+        self.waits = {number: {n for n in waits[number] if number not in reach[n]} for number in known}
+
+    def groups(self) -> list[list[int]]:
+        """Those that have to do with each other, by clashes or by waiting, each in order of place."""
+        near: dict[int, set[int]] = {number: set(others) for number, others in self.against.items()}
+        for number, others in self.waits.items():
+            for other in others:
+                near[number].add(other)
+                near[other].add(number)
+        left = dict.fromkeys(self.place)
+        groups: list[list[int]] = []
+        while left:
+            first = next(iter(left))
+            group = {first} | _reached(first, near)
+            groups.append([number for number in left if number in group])
+            for number in group:
+                del left[number]
+        return groups
+
+    def sequence(self, group: Iterable[int], spared: Collection[int]) -> list[int]:
+        """The group in an order in which none of `spared` comes after one that it clashes with.
+
+        Empty if there is none, because of what has to wait for what.
+        """
+        members = list(group)
+        behind: dict[int, list[int]] = {number: [] for number in members}
+        open_for = dict.fromkeys(members, 0)
+        for number in members:
+            firsts = self.waits[number] | {other for other in self.against[number] if other in spared}
+            for first in firsts:
+                behind[first].append(number)
+            open_for[number] = len(firsts)
+        free = [self.place[number] for number in members if not open_for[number]]
+        by_place = {self.place[number]: number for number in members}
+        heapq.heapify(free)
+        order: list[int] = []
+        while free:
+            number = by_place[heapq.heappop(free)]
+            order.append(number)
+            for later in behind[number]:
+                open_for[later] -= 1
+                if not open_for[later]:
+                    heapq.heappush(free, self.place[later])
+        return order if len(order) == len(members) else []
+
+    def allows(self, group: Sequence[int], spared: Collection[int]) -> bool:
+        """Whether there is an order that spares all of these."""
+        return not any(self.waits[number] for number in group) or bool(self.sequence(group, spared))
+
+
+def _reached(start: int, near: Mapping[int, Collection[int]]) -> set[int]:
+    found: set[int] = set()
+    todo = [start]
+    while todo:
+        for other in near[todo.pop()]:
+            if other not in found:
+                found.add(other)
+                todo.append(other)
+    return found
+
+
+def _best(world: _World, group: Sequence[int], contested: Sequence[int]) -> set[int]:
+    """The largest set of which no two clash; of several the one that has the first in order of place."""
+    best: list[int] = []
+    chosen: list[int] = []
+
+    def look(at: int, blocked: frozenset[int]) -> None:
+        nonlocal best
+        if len(chosen) > len(best):
+            best = list(chosen)
+        left = [number for number in contested[at:] if number not in blocked]
+        for place, number in enumerate(left):
+            if len(chosen) + len(left) - place <= len(best):
+                return
+            if world.allows(group, [*chosen, number]):
+                chosen.append(number)
+                look(contested.index(number) + 1, blocked | world.against[number])
+                chosen.pop()
+
+    look(0, frozenset())
+    return set(best)
+
+
+def _good(world: _World, group: Sequence[int], contested: Sequence[int]) -> set[int]:
+    """A large set of which no two clash: always the one that rules out fewest others, then improved."""
+    left = set(contested)
+    chosen: set[int] = set()
+    while left:
+        number = min(left, key=lambda one: (len(world.against[one] & left), world.place[one]))
+        left.discard(number)
+        if world.allows(group, {*chosen, number}):
+            chosen.add(number)
+            left -= world.against[number]
+    while (better := _exchanged(world, group, contested, chosen)) is not None:
+        chosen = better
+    return chosen
+
+
+def _exchanged(world: _World, group: Sequence[int], contested: Sequence[int], chosen: set[int]) -> set[int] | None:
+    """The same with one more: another one, or two in place of one; None if there is no such exchange."""
+    only: dict[int, list[int]] = {}
+    for number in contested:
+        if number not in chosen:
+            against = world.against[number] & chosen
+            if not against and world.allows(group, {*chosen, number}):
+                return {*chosen, number}
+            if len(against) == 1:
+                only.setdefault(next(iter(against)), []).append(number)
+    for out in sorted(only, key=world.place.__getitem__):
+        rest = chosen - {out}
+        for place, one in enumerate(only[out]):
+            for other in only[out][place + 1 :]:
+                if other not in world.against[one] and world.allows(group, {*rest, one, other}):
+                    return {*rest, one, other}
+    return None
