@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from core.buttons import ON_CONFLICT
 from sandbox import checks
 from sandbox.agents import COPILOT_ID, COPILOT_LOGIN, AgentWork, CloudAgent, WritesFiles
 from sandbox.world import CheckRun
@@ -21,34 +18,31 @@ def shown(world: World) -> CheckRun:
     return [run for run in world.shop.check_runs(world.pull.head_sha) if run.name == "conflict-first"][-1]
 
 
-def buttons(world: World) -> CheckRun:
-    """The check, as it would be if the branch conflicted with another one."""
-    check = shown(world)
-    checks.update_run(world.hub, check, conclusion="failure", actions=[asdict(button) for button in ON_CONFLICT])
-    return check
-
-
 async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> None:
+    """It waits behind another pull request in the same lines; main has moved, in others."""
     await world.configures(config(merge={"auto": False}))
-    world.agent("codex", WritesFiles(TAX))
-    issue = await world.files("Add the tax rate", body(needs="tests"))
+    world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 0.07\n"}))
+    world.agent("claude", WritesFiles(TAX))
+    await world.files("Add the reduced rate", body(needs="tests"))
+    issue = await world.files("Add the tax rate", body(needs="docs"))
     before = world.pull.head_sha
     law = await world.alice.pushes(world.shop, "main", LAW, "Quote the law")
-    check = buttons(world)
     await world.settle()
+    check = shown(world)
+    assert [action["label"] for action in check.actions] == ["Rebase", "Hold", "Ignore for a day"]
     world.written()
 
     # Somebody who may no longer write still sees the button on an open page.
     checks.request_action(world.hub, check, "rebase", world.person("rita", "read"))
     await world.settle()
     assert world.written() == [
-        "#2 comment: @rita: `/resolve rebase` needs write access; you have read access to this repository."
+        "#4 comment: @rita: `/resolve rebase` needs write access; you have read access to this repository."
     ]
     assert world.pull.head_sha == before
 
     await world.alice.presses(check, "hold")
     await world.settle()
-    assert "#2 comment: @alice: #1 is held back. `/resume` lifts it." in world.written()
+    assert "#4 comment: @alice: #3 is held back. `/resume` lifts it." in world.written()
     assert "Paused by alice" in world.card(issue)
     await world.says(issue, "/resume")
     world.written()
@@ -58,15 +52,14 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
     await world.alice.presses(check, "rebase")
     await world.settle()
     await world.later(seconds=5)
-    assert world.written() == [
-        "pulls/update-branch 2/update-branch (refused: 500)",
-        "check conflict-first: success",
-        "check definition-of-done: success",
-        "#1 card edited",
+    written = world.written()
+    assert [line for line in written if "check" not in line and "card" not in line] == [
+        "pulls/update-branch 4/update-branch (refused: 500)"
     ]
+    assert "check conflict-first: failure" in written, "of the new commit, and with buttons of its own"
     merge = await world.shop.git.commit(world.pull.head_sha)
     assert (merge.parents, merge.author.name) == ((before, law), "mcp-orchestrator[bot]")
-    assert world.shop.git.read("task/1-1", "docs/law.md") == LAW["docs/law.md"]
+    assert world.shop.git.read("task/3-1", "docs/law.md") == LAW["docs/law.md"]
     ran = [run for run in world.shop.check_runs(world.pull.head_sha) if run.name == "test"]
     assert [run.conclusion for run in ran] == ["success"], "CI has judged the new commit"
 
@@ -78,23 +71,25 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
     await world.alice.presses(check, "rebase")
     await world.settle()
     [told] = world.written()
-    assert told.startswith(f"#2 comment: @alice: That button belongs to an earlier commit, `{before[:8]}`")
+    assert told.startswith(f"#4 comment: @alice: That button belongs to an earlier commit, `{before[:8]}`")
     await world.says(world.pull.issue, "/resolve rebase")
     assert world.written() == [
-        "#2 reaction eyes",
-        "#2 reaction rocket",
-        "pulls/update-branch 2/update-branch (refused: 422)",
-        "#2 reaction confused",
-        "#2 comment: `task/1-1` has everything of `main` already, so there is nothing to bring in.",
+        "#4 reaction eyes",
+        "#4 reaction rocket",
+        "pulls/update-branch 4/update-branch (refused: 422)",
+        "#4 reaction confused",
+        "#4 comment: `task/3-1` has everything of `main` already, so there is nothing to bring in.",
     ]
 
     # From now on it follows main by itself: to the commit that says so, and no further than main is.
     says = config(merge={"auto": False, "update": "always"})
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: says}, "Follow main")
     await world.settle()
-    await world.later(hours=1)
-    assert [line for line in world.written() if "update-branch" in line] == ["pulls/update-branch 2/update-branch"]
-    assert world.shop.git.read("task/1-1", CONFIG_PATH) == says
+    await world.later(minutes=20)
+    updates = sorted(line for line in world.written() if "update-branch" in line)
+    assert updates == ["pulls/update-branch 2/update-branch", "pulls/update-branch 4/update-branch"]
+    assert world.shop.git.read("task/3-1", CONFIG_PATH) == says
+    await world.alice.closes_pull(world.shop.pull(2))
     await world.alice.merges(world.pull)
     await world.settle()
     assert world.status(issue) == "done"
