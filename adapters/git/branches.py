@@ -49,17 +49,32 @@ class Branch:
     made_files: frozenset[str] = frozenset()
 
 
-async def try_on_base(mirror: Mirror, scratch: Scratch, base: str, heads: Collection[str]) -> dict[str, Branch]:
-    """Merge each of these heads with the base. Raises GitError, MergeError."""
-    trees = await _trees(mirror, [base, *heads])
+async def try_on_base(
+    mirror: Mirror, scratch: Scratch, base: str, base_tree: str | None, heads: Collection[str]
+) -> dict[str, Branch]:
+    """Merge each of these heads with the base, which has this tree (`tree_of`). Raises GitError, MergeError."""
     found: dict[str, Branch] = {}
     for head in heads:
-        lost = next((name for name in (base, head) if name not in trees), None)
-        if lost is not None:
+        if base_tree is None or not is_object_name(head):
+            lost = base if base_tree is None else head
             found[head] = Branch(Trial(head, None, problem=f"{lost[:200]!r} is not a commit that was fetched"))
-    for some in portions([head for head in heads if head not in found]):
-        found |= await _tried(mirror, scratch, base, some, trees)
+    if base_tree is not None:
+        for some in portions([head for head in heads if head not in found]):
+            found |= await _tried(mirror, scratch, base, base_tree, some)
     return found
+
+
+async def tree_of(mirror: Mirror, commit: str) -> str | None:
+    """The tree of a commit, None if it is none that was fetched. Raises GitError."""
+    if not is_object_name(commit):
+        return None
+    answer = await mirror.git.run(
+        *("cat-file", "--batch-check=%(objecttype) %(objectname)"),
+        git_dir=mirror.path,
+        stdin=f"{commit}\n{commit}^{{tree}}\n".encode(),
+    )
+    kind, tree, *_ = [*answer.stdout.decode("utf-8", "replace").splitlines(), "", ""]
+    return tree.removeprefix("tree ") if kind == f"commit {commit}" and tree.startswith("tree ") else None
 
 
 def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
@@ -70,12 +85,12 @@ def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
 
 
 async def _tried(
-    mirror: Mirror, scratch: Scratch, base: str, heads: Sequence[str], trees: Mapping[str, str]
+    mirror: Mirror, scratch: Scratch, base: str, base_tree: str, heads: Sequence[str]
 ) -> dict[str, Branch]:
     merged = await run_merges(mirror, [(base, head) for head in heads], scratch.environment)
     results = dict(zip(heads, merged, strict=True))
     after = {head: result for head, result in results.items() if isinstance(result, ParsedMerge)}
-    changes = await _changes(mirror, scratch, trees[base], {head: result.tree for head, result in after.items()})
+    changes = await _changes(mirror, scratch, base_tree, {head: result.tree for head, result in after.items()})
     conflicts = {head: Conflict.of(result, (base, head)) for head, result in after.items() if not result.clean}
     files = dict(zip(conflicts, await conflicted_files(mirror, scratch, list(conflicts.values())), strict=True))
     found: dict[str, Branch] = {}
@@ -84,7 +99,7 @@ async def _tried(
             found[head] = Branch(Trial(head, None, problem=str(result)))
         elif result.clean:
             its = changes[head]
-            made = result.tree != trees[head]
+            made = scratch.has(result.tree)
             made_files = (path for path, edit in its.edited.items() if scratch.has(edit.after[1])) if made else ()
             trial = Trial(head, True, touched=_as_text(its.touched))
             found[head] = Branch(trial, its, result.tree, made, frozenset(made_files))
@@ -108,23 +123,6 @@ async def _changes(mirror: Mirror, scratch: Scratch, base: str, trees: Mapping[s
         return dict(zip(trees, read_changes(listed.stdout), strict=True))
     except ValueError as error:
         raise MergeError(f"git's answer is not understood: {error}") from error
-
-
-async def _trees(mirror: Mirror, commits: Sequence[str]) -> dict[str, str]:
-    """The tree of each of these that is a commit in the mirror."""
-    asked = [name for name in dict.fromkeys(commits) if is_object_name(name)]
-    questions = "".join(f"{name}\n{name}^{{tree}}\n" for name in asked).encode()
-    answer = await mirror.git.run(
-        "cat-file", "--batch-check=%(objecttype) %(objectname)", git_dir=mirror.path, stdin=questions
-    )
-    lines = answer.stdout.decode("utf-8", "replace").splitlines()
-    if len(lines) != 2 * len(asked):
-        raise MergeError(f"git answered {len(lines)} of {2 * len(asked)} questions")
-    return {
-        name: tree.removeprefix("tree ")
-        for name, kind, tree in zip(asked, lines[::2], lines[1::2], strict=True)
-        if kind == f"commit {name}" and tree.startswith("tree ")
-    }
 
 
 def _as_text(keys: frozenset[str]) -> frozenset[str]:

@@ -8,21 +8,23 @@ other has been merged, as one commit, into the base.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from cachetools import LRUCache
 
-from adapters.git.branches import Branch, Trial, try_on_base
+from adapters.git.branches import Branch, Trial, tree_of, try_on_base
 from adapters.git.changes import may_conflict
 from adapters.git.conflicted import ConflictedFile
 from adapters.git.mirror import Mirror
 from adapters.git.pairs import Keys, Pairs, Verdict
 from adapters.git.runner import GitError
-from adapters.git.runs import MergeError
+from adapters.git.runs import MergeError, NoRoomError
 from adapters.git.scratch import Scratch, commit_id, scratch_objects
 
+_BASES_KEPT: Final = 1_000
 _PAIRS_KEPT: Final = 50_000
 _PATHS_KEPT: Final = 100_000
 """What is remembered of earlier comparisons: verdicts on pairs, and paths changed by branches; at most 20 to 40 MB."""
@@ -62,6 +64,7 @@ class Matrix:
         self._branches: LRUCache[tuple[int, str, str], Branch] = LRUCache(
             _PATHS_KEPT, getsizeof=lambda branch: 1 + len(branch.trial.touched)
         )
+        self._trees: LRUCache[tuple[int, str], str] = LRUCache(_BASES_KEPT)
         self._pairs: LRUCache[bytes, tuple[ConflictedFile, ...] | None] = LRUCache(_PAIRS_KEPT)
 
     async def compare(
@@ -72,11 +75,19 @@ class Matrix:
         `base` and `heads` are full SHAs that were fetched. Raises MergeError when git or the mirror is at fault;
         what is wrong with one branch or pair stands in its place.
         """
+        in_memory = mirror.in_memory
         try:
             async with scratch_objects(mirror) as scratch:
                 branches = await self._on_base(mirror, scratch, base, heads)
                 return await self._compared(mirror, scratch, base, branches, None if of is None else frozenset(of))
-        except GitError as error:
+        except NoRoomError:
+            if not in_memory:
+                raise
+            return await self.compare(mirror, base, heads, of)
+        except (GitError, OSError) as error:
+            if in_memory and isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                mirror.in_memory = False
+                return await self.compare(mirror, base, heads, of)
             raise MergeError(f"git cannot compare the branches: {error}") from error
 
     async def _on_base(
@@ -91,7 +102,10 @@ class Matrix:
             else:
                 found[head] = known
         if new:
-            tried = await try_on_base(mirror, scratch, base, new)
+            tree = self._trees.get((mirror.repository_id, base)) or await tree_of(mirror, base)
+            if tree is not None:
+                self._trees[mirror.repository_id, base] = tree
+            tried = await try_on_base(mirror, scratch, base, tree, new)
             for head, branch in tried.items():
                 if branch.trial.clean is not None and self._branches.getsizeof(branch) <= self._branches.maxsize:
                     self._branches[mirror.repository_id, base, head] = branch

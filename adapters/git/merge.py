@@ -17,7 +17,7 @@ from adapters.git.conflicted import Conflict, ConflictedFile, conflicted_files
 from adapters.git.merge_output import ParsedMerge, is_object_name, path_text
 from adapters.git.mirror import Mirror
 from adapters.git.runner import GitError
-from adapters.git.runs import MergeError, Pair, run_merges
+from adapters.git.runs import MergeError, NoRoomError, Pair, run_merges
 from adapters.git.scratch import scratch_objects
 
 
@@ -50,6 +50,16 @@ async def merge_trees(
     A pair without a verdict has a MergeError in its place, so that one broken branch does not hide the
     others.
     """
+    in_memory = mirror.in_memory
+    try:
+        return await _merged(mirror, pairs, lines=lines)
+    except NoRoomError:
+        if not in_memory:
+            raise
+        return await _merged(mirror, pairs, lines=lines)
+
+
+async def _merged(mirror: Mirror, pairs: Sequence[Pair], *, lines: bool) -> tuple[MergeResult | MergeError, ...]:
     results: dict[int, MergeResult | MergeError] = {}
     commits = await _commits(mirror, pairs)
     todo: list[tuple[int, Pair]] = []

@@ -59,6 +59,7 @@ class Mirror:
         self.git = git if git is not None else Git()
         self.path = data_dir.absolute() / "mirrors" / f"{int(repository_id)}.git"
         self.repository_id = repository_id
+        self.in_memory = True  # whether merges may be tried in memory, where it fits (`scratch_objects`)
         self._url = url
         self._lock = asyncio.Lock()
         self._lock_timeout = lock_timeout

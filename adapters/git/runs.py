@@ -9,12 +9,17 @@ from adapters.git.mirror import Mirror
 from adapters.git.runner import GitError, GitTimeoutError
 
 Pair = tuple[str, str]
+_NO_COMMIT = b"expected commit type"
 
 
 class MergeError(Exception):
     """No verdict: a commit is not in the mirror, the histories are unrelated, or git failed. Never means
     conflict.
     """
+
+
+class NoRoomError(MergeError):
+    """What a merge wrote did not fit. If that was in memory, the mirror's next merges go to the disk: try again."""
 
 
 class _Stopped(MergeError):
@@ -71,7 +76,10 @@ async def _once(
     except GitError as error:
         raise MergeError(f"the merge cannot be tried: {error.stderr}") from error
     said = done.stderr.decode("utf-8", "replace").strip()[-500:]
-    if any(line.startswith(b"error:") for line in done.stderr.splitlines()):
+    if b"No space left on device" in done.stderr:
+        mirror.in_memory = False
+        raise NoRoomError(f"there is no room to try merges: {said}")
+    if any(line.startswith(b"error:") and _NO_COMMIT not in line for line in done.stderr.splitlines()):
         # Before 2.44 git takes a tree it cannot read for an empty one, goes on, and calls the result clean.
         mirror.distrust()
         raise MergeError(f"the mirror is damaged, the next fetch makes it anew: {said}")
@@ -86,9 +94,23 @@ async def _once(
     if done.exit < 0 and len(merged) < len(pairs):
         # It was not told to stop: a mistake of its own, as versions up to 2.39 make in rare cases. The mirror is sound.
         return merged, _Stopped(f"git itself failed on this merge: {said or f'signal {-done.exit}'}")
+    if len(merged) < len(pairs) and (lost := await _lost(mirror, pairs[len(merged)], environment)) is not None:
+        return merged, MergeError(f"{lost[:200]!r} is not a commit that was fetched")
     if "unrelated histories" not in said:
         # Both commits are there, so something they need is not: the mirror has lost objects.
         mirror.distrust()
     if len(merged) >= len(pairs):
         raise MergeError(f"git merge-tree failed with status {done.exit}: {said}")
     return merged, MergeError(said or f"git merge-tree failed with status {done.exit}")
+
+
+async def _lost(mirror: Mirror, pair: Pair, environment: Mapping[str, str]) -> str | None:
+    """The first of the two that is no commit here."""
+    answer = await mirror.git.run(
+        *("cat-file", "--batch-check=%(objecttype)"),
+        git_dir=mirror.path,
+        stdin="".join(f"{name}\n" for name in pair).encode(),
+        environment=environment,
+    )
+    kinds = answer.stdout.splitlines()
+    return next((name for name, kind in zip(pair, kinds, strict=True) if kind != b"commit"), None)

@@ -20,7 +20,7 @@ from typing import Final
 
 from adapters.git.locks import try_lock
 from adapters.git.mirror import Mirror
-from adapters.git.upkeep import SCRATCH_PREFIX
+from adapters.git.upkeep import IN_MEMORY, IN_MEMORY_PREFIX, SCRATCH_PREFIX, fits_in_memory
 
 _NOBODY: Final = b"trial <trial@invalid> 0 +0000"
 
@@ -84,8 +84,11 @@ async def scratch_objects(mirror: Mirror, *read_too: Scratch) -> AsyncIterator[S
 
     Meanwhile nobody throws away objects of the mirror.
     """
-    mirror.path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=mirror.path.parent))
+    if mirror.in_memory and fits_in_memory(mirror.path):
+        folder = Path(tempfile.mkdtemp(prefix=IN_MEMORY_PREFIX, dir=IN_MEMORY))
+    else:
+        mirror.path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=mirror.path.parent))
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try_lock(held)  # so that others can tell it from one whose process died

@@ -28,6 +28,24 @@ _LEFT_OVER: Final = 600.0
 
 SCRATCH_PREFIX: Final = "merge-"
 
+IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made there is ours alone, by mkdtemp
+"""Where files live in memory, on Linux. What is thrown away a moment later need not reach a disk."""
+
+IN_MEMORY_PREFIX: Final = "orchestrator-merge-"
+_SMALL: Final = 256 * 1024 * 1024
+_ROOM: Final = 512 * 1024 * 1024
+"""Bytes of packs up to which a mirror's merges are tried in memory, and bytes that have to be free there."""
+
+
+def fits_in_memory(mirror: Path) -> bool:
+    """Whether merges may write their objects to memory: a few dozen megabytes, in a repository that is not large."""
+    try:
+        room = os.statvfs(IN_MEMORY)
+        packs = sum(pack.stat().st_size for pack in (mirror / "objects" / "pack").glob("*.pack"))
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize >= _ROOM and packs <= _SMALL and os.access(IN_MEMORY, os.W_OK)
+
 
 def sweep(folder: Path, mirror: Path) -> None:
     """Remove what killed processes left: throw-away directories, and packs that were not received to their end."""
@@ -35,8 +53,8 @@ def sweep(folder: Path, mirror: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
     for left in (mirror / "objects" / "pack").glob("tmp_*"):
         left.unlink(missing_ok=True)
-    for left in folder.glob(f"{SCRATCH_PREFIX}*"):
-        with contextlib.suppress(FileNotFoundError):
+    for left in (*folder.glob(f"{SCRATCH_PREFIX}*"), *IN_MEMORY.glob(f"{IN_MEMORY_PREFIX}*")):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             if time.time() - left.stat().st_mtime > _LEFT_OVER and not _held(left):
                 shutil.rmtree(left, ignore_errors=True)
 

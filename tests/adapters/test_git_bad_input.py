@@ -132,6 +132,40 @@ async def test_a_git_that_dies_by_itself_is_no_damage(tmp_path: Path) -> None:
     assert not mirror.path.with_suffix(".suspect").exists()
 
 
+async def test_merges_that_do_not_fit_in_memory_are_tried_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    monkeypatch.setattr("adapters.git.upkeep.IN_MEMORY", memory)
+    monkeypatch.setattr("adapters.git.scratch.IN_MEMORY", memory)
+    work = Work(tmp_path / "work")
+    heads = three_branches(work, {b"a": TEXT}, with_line(2, b"x"), with_line(2, b"y"), b"a")
+    mirror = await mirror_of(work, tmp_path, "main", "b1", "b2", "b3")
+    full, places = tmp_path / "full-git", tmp_path / "places"
+    full.write_text(
+        f'#!/bin/sh\n[ "$1" = merge-tree ] || exec git "$@"\necho "$GIT_OBJECT_DIRECTORY" >> {places}\n'
+        f'case "$GIT_OBJECT_DIRECTORY" in {memory}/*)\n'
+        'echo "error: unable to write file: No space left on device" >&2; exit 128;; esac\nexec git "$@"\n'
+    )
+    full.chmod(0o755)
+    mirror.git = Git(executable=str(full))
+
+    [clash] = (await Matrix().compare(mirror, work.sha("main"), heads)).clashes
+
+    assert (clash.one, clash.other) == (1, 2)
+    first, *others = places.read_text().split()
+    assert Path(first).parent == memory
+    assert {Path(place).parent for place in others} == {mirror.path.parent}
+    assert not list(memory.iterdir())
+    assert not mirror.path.with_suffix(".suspect").exists()  # a full disk is no damage
+
+    mirror.in_memory = True
+    [verdict] = await merge_trees(mirror, [(heads[1], heads[2])])
+    assert not isinstance(verdict, MergeError)
+    assert not verdict.clean
+
+
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 12345\n"
 NAMES = (b"a b 'c' \"d\"", b"new\nline\ttab", b"caf\xe9", b":(top)*", b"-rf", b"\xf0\x9f\x8d\xb0/x")
 

@@ -14,7 +14,7 @@ import git_histories
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from adapters.git.branches import try_on_base
+from adapters.git.branches import tree_of, try_on_base
 from adapters.git.changes import Changes
 from adapters.git.conflicted import Conflict, ConflictedFile, conflicted_files
 from adapters.git.matrix import Comparison, Matrix
@@ -116,7 +116,8 @@ def test_once_one_is_merged_the_other_conflicts_if_and_only_if_the_matrix_says_s
         clean = [key for key, trial in found.trials.items() if trial.clean]
         pairs = [pair for pair in permutations(clean, 2) if tuple(sorted(pair)) not in found.unknown]
         async with scratch_objects(mirror) as scratch:
-            branches = await try_on_base(mirror, scratch, history.base, [history.heads[key] for key in clean])
+            tree = await tree_of(mirror, history.base)
+            branches = await try_on_base(mirror, scratch, history.base, tree, [history.heads[key] for key in clean])
             merged = {key: scratch.commit(branches[history.heads[key]].tree, history.base) for key in clean}
             asked = [(merged[first], history.heads[second]) for first, second in pairs]
             results = await run_merges(mirror, asked, scratch.environment)
@@ -148,15 +149,14 @@ def really_merged(repository: Path, work: Path, base: str, first: str, second: s
     who = {f"GIT_{role}_{what}": "a@b" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     places = {"GIT_DIR": str(repository), "GIT_WORK_TREE": str(work)}
 
-    def git(*arguments: str) -> int:
+    def git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
         environment = {**git_histories.ENVIRONMENT, **who, **places}
-        return subprocess.run(
-            ["git", *arguments], cwd=work, env=environment, capture_output=True, check=False
-        ).returncode
+        return subprocess.run(["git", *arguments], cwd=work, env=environment, capture_output=True, check=False)
 
-    assert git("checkout", "-q", "-f", "--detach", base) == 0
-    assert git("merge", "-q", "--squash", first) == 0
-    assert git("commit", "-q", "--allow-empty", "-m", "x") == 0
-    status = git("merge", "-q", "--no-commit", second)
-    assert status in {0, 1}
-    return status == 1
+    for step in (("checkout", "-q", "-f", "--detach", base), ("merge", "-q", "--squash", first)):
+        assert git(*step).returncode == 0
+    assert git("commit", "-q", "--allow-empty", "-m", "x").returncode == 0
+    done = git("merge", "-q", "--no-commit", second)
+    # Git 2.39 cannot write the index where it has to move a submodule aside; that is a conflict as well.
+    assert done.returncode in {0, 1} or b"null sha1" in done.stderr, done.stderr
+    return done.returncode != 0
