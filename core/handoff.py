@@ -158,6 +158,7 @@ def _attempt(task: Task, attempt: Attempt, base: str) -> dict[str, Any]:
         "branch": attempt.branch,
         "pull_request": attempt.pull,
         "head_sha": attempt.head_sha,
+        "merges": attempt.merges,
         "compare_url": _compare(task, base, attempt.head_sha or attempt.branch) if work else None,
         "feedback": _feedback(attempt.feedback),
     }

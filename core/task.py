@@ -210,6 +210,7 @@ class Attempt:
     feedback: Feedback | None = None
     role: Role = Role.IMPLEMENT
     by_person: bool = False
+    merges: bool | None = None  # whether its head merged with the base when it ended; None: not known
 
     @property
     def worker(self) -> str | None:

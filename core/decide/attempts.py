@@ -46,6 +46,7 @@ def end_attempt(
         feedback=feedback,
         role=lease.role if lease else Role.IMPLEMENT,
         by_person=lease.holder_id is not None if lease else not (pull and pull.author.is_bot),
+        merges=pull.trial.clean if pull and pull.trial else None,
     )
     if cancel and lease and lease.holder_id is None and task.status is Status.IN_PROGRESS:
         draft.want(CancelAgent(task.number, lease.attempt, lease.agent, lease.session))

@@ -53,6 +53,7 @@ async def test_the_later_of_two_that_edit_the_same_lines_waits_and_is_mended(wor
     assert written[:2] == ["check updated: success", f"merge #{first.number}"]
     assert f"#{second.number} comment: The branch conflicts with main" in written
     assert not [line for line in written if "refused" in line], "nothing was found out at merge time"
+    assert claude.works[1].packet["history"][0]["merges"] is False
     feedback = claude.works[1].packet["feedback"]
     assert feedback["title"] == "The branch conflicts with main"
     assert "- `shop/cart.py`: lines 2 of the branch, lines 2 of `main`" in feedback["details"]
