@@ -190,7 +190,7 @@ ERRANDS = (
         "coffee",
         "Sell coffee",
         {
-            "goal": "Customers can order a bag of coffee for 7.20 euros.",
+            "goal": "Customers can buy a bag of coffee for 7.20 euros.",
             "acceptance-criteria": _criteria("Coffee is for sale, at its price"),
             "priority": "P1",
             "required-capabilities": "python, tests",
@@ -202,7 +202,7 @@ ERRANDS = (
         "teapot",
         "Sell a teapot",
         {
-            "goal": "Customers can order a teapot for 29 euros.",
+            "goal": "Customers can buy a teapot for 29 euros.",
             "acceptance-criteria": _criteria("The teapot is for sale, at its price"),
             "priority": "P1",
             "required-capabilities": "python, tests",
