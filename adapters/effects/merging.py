@@ -23,7 +23,9 @@ async def mark_ready(effect: MarkReady, errand: Errand) -> Sent:
 async def merge_pull(effect: MergePull, errand: Errand) -> Sent:
     """Merge, bound to the head; afterwards the pull request is read, so that a lost delivery delays nothing."""
     github, name = errand.github, errand.name
-    pull = await github.get_pull(name, effect.pull_number) if errand.again else None
+    # Asked for anew because the base moved, which may have been this very merge: then there is nothing left to ask for.
+    looks = errand.again or effect.round > 1
+    pull = await github.get_pull(name, effect.pull_number) if looks else None
     if pull is None or not pull.merged:
         try:
             await github.merge_pull(
