@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 
 import structlog
 from sqlalchemy import bindparam, select
@@ -20,8 +21,7 @@ from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.effects.errand import Mirrors
-from adapters.git.looking import files_at, files_with, history, tip
-from adapters.git.mirror import local_ref
+from adapters.git.looking import files_at, files_with, history, mirrored
 from adapters.git.runner import GitError, GitTimeoutError
 from core.decide.issues import digest
 from core.forecast import Forecast
@@ -35,8 +35,10 @@ Where = Mapping[str, tuple[str, ...]]  # the files in which each name is
 log = structlog.get_logger()
 
 SECONDS = 2.0  # for all that git is asked about one issue
+LEARN_SECONDS = 30.0  # before it is looked again which tasks are done
 LEARNT = 200  # tasks that are done, the latest, whose files are looked at
-KEPT_REPOSITORIES = 8  # whose tree and history are kept
+KEPT_REPOSITORIES = 20  # whose tree and history are kept, the latest asked for,
+KEPT_FILES = 150_000  # as long as their trees have no more files together: some 400 bytes each with all indexes
 _GOAL = 1000  # characters of the goal of a task that is done
 
 _KNOWN = select(
@@ -79,6 +81,7 @@ class _Known:
     tree: Tree | None = None
     commits: dict[str, Done] = field(default_factory=dict)  # the oldest first
     tasks: dict[int, _Task] = field(default_factory=dict)
+    learnt_at: float | None = None  # of the monotonic clock
 
 
 class Foresight:
@@ -108,7 +111,7 @@ class Foresight:
         symbols: Where = {}
         if there:
             try:
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(self._seconds), self._mirrors.of(repository).reading():
                     await self._look(repository, memory)
                     symbols = await self._find(repository, memory, mentions(words).symbols)
             except (GitError, TimeoutError, OSError) as error:
@@ -120,19 +123,18 @@ class Foresight:
 
     async def look(self, repository: RepositoryRow) -> None:
         """Read the mirror after it was fetched, so that the next issue need not wait for that."""
-        await self._look(repository, self._memory(repository.id), 10 * self._seconds)
+        async with self._mirrors.of(repository).reading():
+            await self._look(repository, self._memory(repository.id), 10 * self._seconds)
 
     async def head(self, repository: RepositoryRow) -> str | None:
         """The commit of the default branch that the mirror has; None without a mirror."""
-        mirror = self._mirrors.of(repository)
-        if not mirror.path.exists():
-            return None
-        return await tip(mirror.git, mirror.path, local_ref(f"refs/heads/{repository.default_branch}"))
+        return await mirrored(self._mirrors.of(repository), f"refs/heads/{repository.default_branch}")
 
     def _memory(self, repository_id: int) -> _Known:
         memory = self._kept.pop(repository_id, None) or _Known()
         self._kept[repository_id] = memory
-        while len(self._kept) > KEPT_REPOSITORIES:
+        trees = (len(one.tree) for one in self._kept.values() if one.tree)
+        if len(self._kept) > KEPT_REPOSITORIES or (len(self._kept) > 1 and sum(trees) > KEPT_FILES):
             self._kept.popitem(last=False)
         return memory
 
@@ -143,6 +145,8 @@ class Foresight:
             return
         mirror, limit = self._mirrors.of(repository), seconds or self._seconds
         tree = Tree(await files_at(mirror.git, mirror.path, commit, seconds=limit))
+        if memory.tree and memory.tree.paths == tree.paths:
+            tree = memory.tree  # most commits make no files, and its indexes are there
         try:
             news = await history(mirror.git, mirror.path, commit, KEPT, seconds=limit, after=memory.commit)
         except GitTimeoutError:
@@ -161,6 +165,9 @@ class Foresight:
 
     async def _learn(self, connection: AsyncConnection, repository_id: int, memory: _Known) -> None:
         """Bring up to date what is known of tasks that are done. Only those are read that are new or changed."""
+        if memory.learnt_at is not None and monotonic() - memory.learnt_at < LEARN_SECONDS:
+            return
+        memory.learnt_at = monotonic()
         which = {"repository": repository_id}
         latest = dict((await connection.execute(_LATEST, which)).all())
         news = [

@@ -6,11 +6,13 @@ conversion, no program that checks signatures.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from adapters.git.mirror import Mirror, local_ref
 from adapters.git.runner import Git, GitError, GitTimeoutError
 
 MAX_FILES = 100_000
@@ -19,6 +21,7 @@ MAX_FILES = 100_000
 _LISTING = 16 << 20  # bytes of a list of files, about 200,000 paths
 _FOUND = 1 << 20  # bytes of what a search finds: a name that is in more places says nothing
 _HISTORY = 64 << 20  # bytes of a history
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _STATES = frozenset("AMDTUXB")
 
 
@@ -123,6 +126,22 @@ def _changes(fields: Sequence[bytes]) -> Iterator[Change]:
 
 def _path(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
+
+
+async def mirrored(mirror: Mirror, ref: str) -> str | None:
+    """The commit that a ref had when it was last fetched; None when it is not here.
+
+    A ref that was just fetched is a file, and reading that takes no process: this is asked for every issue.
+    """
+    return _loose(mirror.path / local_ref(ref)) or await mirror.commit(ref)
+
+
+def _loose(file: Path) -> str | None:
+    try:
+        said = file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return said if _COMMIT.fullmatch(said) else None
 
 
 async def tip(git: Git, git_dir: Path, ref: str) -> str | None:

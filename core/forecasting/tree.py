@@ -55,9 +55,10 @@ class Tree:
 
     @cached_property
     def _with_word(self) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for path in self.paths:
-            found.update(words_of(path))
+        found: Counter[str] = Counter({word: len(paths) for word, paths in self.by_word.items()})
+        for folder, count in Counter(path.rpartition("/")[0] for path in self.paths).items():
+            for word in words_of(folder):
+                found[word] += count
         return found
 
     def rarity(self, word: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 MAX_TEXT = 20_000  # characters that are read of a text
 MAX_WORDS = 300  # different words that are kept of one text
@@ -35,12 +36,14 @@ def words_of(text: str) -> frozenset[str]:
 
 def _split(text: str) -> Iterator[str]:
     for run in _RUN.finditer(text):
-        whole = run[0]
-        parts = _HUMP.split(whole) if len(whole) <= 100 and not (whole.islower() or whole.isupper()) else [whole]
-        for part in parts:
-            word = folded(part)
-            if word:
-                yield word
+        yield from _in_run(run[0]) if len(run[0]) <= 100 else ()
+
+
+@lru_cache(maxsize=20_000)
+def _in_run(run: str) -> tuple[str, ...]:
+    """Kept, because the paths of a large repository are made of few words."""
+    parts = [run] if run.islower() or run.isupper() else _HUMP.split(run)
+    return tuple(word for part in parts if (word := folded(part)))
 
 
 def folded(part: str) -> str:
