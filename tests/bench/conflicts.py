@@ -22,10 +22,12 @@ from adapters.git.merge_output import ParsedMerge
 from adapters.git.runs import run_merges
 from adapters.git.scratch import scratch_objects
 from tests.bench.figure import Figure
+from tests.bench.forecast import forecasts
 from tests.bench.generated import ENVIRONMENT, Generated, generate
 
 ROOT = Path(__file__).parents[2]
 PUSHES = 15
+REPLAYED = 400  # merges, the latest
 TRIES = 5
 WHO = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 Pair = tuple[int, int]
@@ -226,6 +228,8 @@ async def figures(*, tiny: bool) -> AsyncIterator[Figure]:
             for figure in await pairs(at, full, found):
                 yield figure
             yield await push(at, full)
+            for figure in await forecasts(at.made.path, 10 if tiny else REPLAYED):
+                yield figure
         async with place(folder / "many", files, commits, many, 0) as at:
             all_of_many, found = await matrix_seconds(at, 1 if tiny else 3)
             how = {"matrix_ms": round(all_of_many * 1000), "clashes": len(found.clashes), "shared": len(found.shared)}

@@ -32,12 +32,17 @@ def test_the_figures_of_the_checks_for_conflicts_are_lines_of_json_and_the_verdi
         "pairs200_vs_exhaustive",
         "verdict_mismatches",
         "push_vs_matrix",
+        "forecast_precision",
+        "forecast_recall",
         "pairs1000_vs_pairs200",
         "memory_mb_above_idle",
     ]
     assert lines["verdict_mismatches"]["value"] == 0
     assert lines["verdict_mismatches"]["compared"] > 20
     assert lines["memory_mb_above_idle"]["holds"]
+    recall = lines["forecast_recall"]
+    assert 0 < recall["right"] <= recall["foreseen"]
+    assert recall["value"] <= recall["of_files_that_were_there"] <= 1
 
 
 def test_a_target_may_be_the_least_that_is_wanted_or_none_at_all() -> None:
