@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from core.assignment import Agent, assign, busy, exclusions, part_of
 from core.decide import Context, Decision, decide
+from core.decide.commands.waiting import over
 from core.done import wants_reviewer
 from core.effects import CloseIssue, MergePull, StartAgent
 from core.events import EventType
@@ -16,9 +17,12 @@ from core.signals import (
     CommandGiven,
     DependencyChanged,
     IssueSeen,
+    Overlapping,
     Signal,
+    WayClear,
 )
-from core.task import ChecksState, Role, Status, Task
+from core.task import ChecksState, Choice, Role, Status, Task
+from core.under_way import standing_of, stopped, to_wait_behind
 from tests.builders import (
     NOW,
     REPOSITORY,
@@ -72,6 +76,11 @@ class Shell:
                 for dependent, needs in list(self.dependencies.items()):
                     if f"#{number}" in needs:
                         self.apply(dependent, DependencyChanged(number))
+            is_over = over(after) and not (before and over(before))
+            if is_over or stopped(before, after):
+                for other in list(self.tasks.values()):
+                    if other.held and other.held.behind == f"#{number}":
+                        self.apply(other.number, WayClear(number, is_over))
         return decision
 
     def agents(self) -> list[Agent]:
@@ -89,16 +98,20 @@ class Shell:
         ]
 
     def finish(self) -> None:
-        """Hand out what can be handed out."""
-        agents = self.agents()
-        if not self.changed or all(busy(a) for a in agents):
-            return
-        self.changed = False
+        """Hand out what can be handed out; as often as somebody was found for a task that has to wait behind another."""
+        while self.changed and not all(busy(a) for a in self.agents()):
+            self.changed = False
+            self._hand_out(self.agents())
+
+    def _hand_out(self, agents: list[Agent]) -> None:
         free = [t for t in self.tasks.values() if self.waits(t)]
         queue = order(free, chain_lengths(self._graph()))
         taken: list[tuple[Task, str]] = []
         choices = assign(queue, agents, self.policy.scoring, self.now, self.policy.plan)
         for task, choice in zip(queue, choices, strict=True):
+            if waits := self._behind(self.tasks[task.number], choice):
+                self.apply(task.number, waits)
+                continue
             decision = self.apply(task.number, Assigned(choice))
             if any(e.type in ASSIGNED for e in decision.events):
                 assert choice.agent
@@ -109,6 +122,12 @@ class Shell:
             for task, name in taken:
                 passed_over = left.priority.rank < task.priority.rank and exclusions(left, agents, role)[name] is None
                 assert not passed_over, f"#{left.number} ({left.priority}) was passed over for #{task.number}"
+
+    def _behind(self, task: Task, choice: Choice) -> Overlapping | None:
+        if choice.agent is None or choice.role is not Role.IMPLEMENT:
+            return None
+        found = to_wait_behind(task, map(standing_of, self.tasks.values()), self.policy.conflicts.forecast)
+        return Overlapping(found[0].number, found[1].files, found[1].probability) if found else None
 
     def waits(self, task: Task) -> bool:
         """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
@@ -122,7 +141,7 @@ class Shell:
         }
 
     def _around(self, number: int, signal: Signal) -> Surroundings:
-        if not isinstance(signal, IssueSeen | DependencyChanged | CommandGiven):
+        if not isinstance(signal, IssueSeen | DependencyChanged | WayClear | CommandGiven):
             return Surroundings()
         references = dict(self.dependencies.get(number, {}))
         if isinstance(signal, IssueSeen):
@@ -186,7 +205,17 @@ class Shell:
 
 def _matters(task: Task) -> tuple[object, ...]:
     wants = wants_reviewer(task, "agent")
-    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.lease, task.review, wants)
+    return (
+        task.status,
+        task.priority,
+        task.required,
+        task.waits_for,
+        task.withdrawn,
+        task.lease,
+        task.review,
+        wants,
+        task.held,
+    )
 
 
 def _finished(task: Task) -> bool:

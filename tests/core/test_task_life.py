@@ -19,6 +19,7 @@ from core.commands import COMMANDS, ROLES
 from core.deadlines import deadlines_of
 from core.dependencies import Need
 from core.effects import UpdateBranch
+from core.forecast import Forecast, Foreseen
 from core.rivals import FileConflict, Trial, Turn
 from core.signals import (
     AgentSeen,
@@ -41,6 +42,7 @@ from core.signals import (
     VerdictDelivered,
 )
 from core.task import Actor, ChecksState, Role, SessionState, Status, Task
+from core.under_way import in_the_way, standing_of
 from tests.builders import (
     ALICE,
     BOB,
@@ -109,6 +111,7 @@ class Life(RuleBasedStateMachine):
                 label=label,
                 label_added=added,
                 dependencies=references,
+                forecast=Forecast((Foreseen(f"file-{number % 2}", 0.9, "so it is"),), facts.intake.goal, True),
             ),
         )
 
@@ -385,6 +388,13 @@ class Life(RuleBasedStateMachine):
     def nobody_holds_too_much(self) -> None:
         for hand in self.shell.agents():
             assert hand.holding <= hand.max_tasks
+
+    @invariant()
+    def nobody_waits_behind_what_stands_still(self) -> None:
+        for task in self.shell.tasks.values():
+            if task.held and task.held.foreseen and not task.withdrawn:
+                assert task.status is Status.READY
+                assert in_the_way(standing_of(self.shell.tasks[int(task.held.behind[1:])]))
 
     @invariant()
     def nothing_waits_while_somebody_is_free(self) -> None:
