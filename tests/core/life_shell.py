@@ -98,7 +98,7 @@ class Shell:
         ]
 
     def finish(self) -> None:
-        """Hand out what can be handed out; as often as somebody was found for a task that has to wait behind another."""
+        """Hand out what can be handed out; again where somebody was found for a task that waits behind another."""
         while self.changed and not all(busy(a) for a in self.agents()):
             self.changed = False
             self._hand_out(self.agents())
@@ -204,18 +204,8 @@ class Shell:
 
 
 def _matters(task: Task) -> tuple[object, ...]:
-    wants = wants_reviewer(task, "agent")
-    return (
-        task.status,
-        task.priority,
-        task.required,
-        task.waits_for,
-        task.withdrawn,
-        task.lease,
-        task.review,
-        wants,
-        task.held,
-    )
+    hands = (task.lease, task.review, wants_reviewer(task, "agent"))
+    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.held, *hands)
 
 
 def _finished(task: Task) -> bool:

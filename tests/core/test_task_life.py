@@ -111,7 +111,7 @@ class Life(RuleBasedStateMachine):
                 label=label,
                 label_added=added,
                 dependencies=references,
-                forecast=Forecast((Foreseen(f"file-{number % 2}", 0.9, "so it is"),), facts.intake.goal, True),
+                forecast=Forecast((Foreseen("a.py", 0.9, "so it is"),), facts.intake.goal, True),
             ),
         )
 
