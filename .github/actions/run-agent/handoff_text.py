@@ -117,7 +117,9 @@ def _history(attempts: Iterable[dict[str, Any]]) -> str:
         diff = f" (diff: {a['compare_url']})" if a.get("compare_url") else ""
         merges = {True: "; it merged with the base", False: "; it conflicted with the base"}.get(a.get("merges"), "")
         where = f"on `{a['branch']}`{sha}{pull}"
-        parts.append(f"- Attempt {a['number']} by {a['agent']}{part} {where}: {a['outcome']}, {a['reason']}{diff}{merges}")
+        parts.append(
+            f"- Attempt {a['number']} by {a['agent']}{part} {where}: {a['outcome']}, {a['reason']}{diff}{merges}"
+        )
     return _section("Earlier attempts", "\n".join(parts))
 
 
