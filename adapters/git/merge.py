@@ -51,12 +51,13 @@ async def merge_trees(
     others.
     """
     in_memory = mirror.in_memory
-    try:
-        return await _merged(mirror, pairs, lines=lines)
-    except NoRoomError:
-        if not in_memory:
-            raise
-        return await _merged(mirror, pairs, lines=lines)
+    async with mirror.reading():
+        try:
+            return await _merged(mirror, pairs, lines=lines)
+        except NoRoomError:
+            if not in_memory:
+                raise
+            return await _merged(mirror, pairs, lines=lines)
 
 
 async def _merged(mirror: Mirror, pairs: Sequence[Pair], *, lines: bool) -> tuple[MergeResult | MergeError, ...]:
@@ -91,16 +92,17 @@ async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
 
     Raises MergeError when a commit is missing or the two have no common ancestor.
     """
-    commits = await _commits(mirror, [(base, head)])
-    for name in (base, head):
-        if name not in commits:
-            raise MergeError(f"{name[:200]!r} is not a commit that was fetched")
-    arguments = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=none", "-z")
-    try:
-        listed = await mirror.git.run(*arguments, f"{commits[base]}...{commits[head]}", git_dir=mirror.path)
-    except GitError as error:
-        raise MergeError(f"the changes cannot be listed: {error.stderr}") from error
-    return frozenset(path_text(path) for path in listed.stdout.split(b"\0") if path)
+    async with mirror.reading():
+        commits = await _commits(mirror, [(base, head)])
+        for name in (base, head):
+            if name not in commits:
+                raise MergeError(f"{name[:200]!r} is not a commit that was fetched")
+        arguments = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=none", "-z")
+        try:
+            listed = await mirror.git.run(*arguments, f"{commits[base]}...{commits[head]}", git_dir=mirror.path)
+        except GitError as error:
+            raise MergeError(f"the changes cannot be listed: {error.stderr}") from error
+        return frozenset(path_text(path) for path in listed.stdout.split(b"\0") if path)
 
 
 async def holding(mirror: Mirror, commit: str) -> frozenset[str]:

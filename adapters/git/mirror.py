@@ -78,7 +78,7 @@ class Mirror:
         for ref in wanted:
             _check_ref(ref)
         async with self._locked():
-            sweep(self.path.parent, self.path)
+            await asyncio.to_thread(sweep, self.path.parent, self.path)
             if self._suspect.exists():
                 await self._remove()
             if self.path.exists():
@@ -96,8 +96,9 @@ class Mirror:
                     return commits
             await self._create()
             # The first alone: if the rest is interrupted, most of a large repository is there already.
-            await self._fetch(wanted[:1], token)
-            commits = await self._fetch(wanted, token)
+            commits = await self._fetch(wanted[:1], token)
+            if len(wanted) > 1:
+                commits = await self._fetch(wanted, token)
             await self._gather()
             return commits
 
@@ -213,10 +214,14 @@ class Mirror:
             await self.git.run("update-ref", "--stdin", git_dir=self.path, stdin=orders)
 
     async def _gather(self) -> None:
-        """Keep the packs few, unless somebody is reading: then another time will do."""
-        with contextlib.suppress(TimeoutError):
+        """Keep the packs few, unless somebody is reading or it takes too long: then another time will do."""
+        try:
             async with locked(self._readers, seconds=_PATIENCE):
                 await gather(self.git, self.path, seconds=_TRANSFER)
+        except (TimeoutError, GitTimeoutError):
+            return
+        except GitError:
+            self.distrust()  # what was fetched is here, but what cannot be packed is not whole
 
     async def _create(self) -> None:
         # Made beside its place and moved there: a mirror that exists is whole.

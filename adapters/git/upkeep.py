@@ -66,10 +66,12 @@ async def gather(git: Git, mirror: Path, *, seconds: float) -> None:
     """
     note = mirror / "size-when-tidy"
     size = sum(_sizes(mirror / "objects"))
-    if not note.exists():
+    try:
+        tidy = int(note.read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):  # made just now, or whoever wrote it was killed
         note.write_text(str(size), encoding="ascii")
         return
-    if size > 2 * int(note.read_text(encoding="ascii") or 0) + _GROWTH:
+    if size > 2 * tidy + _GROWTH:
         await git.run("gc", "--quiet", "--prune=now", git_dir=mirror, seconds=seconds)
         note.write_text(str(sum(_sizes(mirror / "objects"))), encoding="ascii")
     elif wants_gathering(mirror):

@@ -103,3 +103,32 @@ async def test_the_lines_of_a_clash_are_those_of_each_pull_request_also_when_mai
             (1, 2, "moved"): (9, 12),
         }
         matrix._pairs.clear()  # the branches are known by now, and their merged files are not in the mirror
+
+
+async def test_a_push_costs_few_processes_and_what_is_known_none(tmp_path: Path) -> None:
+    work = Work(tmp_path / "work")
+    work.commit({b"a": TEXT, b"b": TEXT})
+    heads = {}
+    for number in range(6):
+        work.branch(f"b{number}")
+        heads[number] = work.commit({b"a" if number < 4 else b"b": with_line(2 + 3 * number, b"%d" % number)})
+    work.branch("new")
+    new = work.commit({b"a": with_line(19, b"new")})
+    notes, spy = tmp_path / "commands", tmp_path / "counting-git"
+    spy.write_text(f'#!/bin/sh\necho "$1" >> {notes}\nexec git "$@"\n')
+    spy.chmod(0o755)
+    mirror = await mirror_of(work, tmp_path, "main", "new", *(f"b{number}" for number in heads))
+    mirror.git = Git(executable=str(spy))
+    matrix, base = Matrix(), work.sha("main")
+
+    first = await matrix.compare(mirror, base, heads)
+    assert notes.read_text().split() == ["cat-file", "merge-tree", "diff-tree", "merge-tree"]
+    notes.write_text("")
+    again = await matrix.compare(mirror, base, heads)
+    assert notes.read_text() == ""
+    pushed = await matrix.compare(mirror, base, {**heads, 9: new}, of=[9])
+
+    assert notes.read_text().split() == ["merge-tree", "diff-tree", "merge-tree"]
+    assert again == first
+    assert (first.clashes, len(first.shared)) == ((), 7)
+    assert (pushed.clashes, pushed.shared) == ((), ((0, 9), (1, 9), (2, 9), (3, 9)))
