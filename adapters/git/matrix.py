@@ -84,6 +84,10 @@ class Matrix:
             if not in_memory:
                 raise
             return await self.compare(mirror, base, heads, of)
+        except MergeError:
+            # The mirror may be another one soon, with fewer objects: what it has itself is looked at anew.
+            self._branches.clear()
+            raise
         except (GitError, OSError) as error:
             if in_memory and isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 mirror.in_memory = False
