@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from adapters.database import flights, graph, measures, repositories, store
+from adapters.database import flights, graph, measures, repositories, store, trail
 from config.task_templates import in_force
 from core.conflicts import behind_which
 from core.deadlines import DeadlineKind
@@ -28,14 +28,13 @@ async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[st
     if not isinstance(command, CommandGiven):
         return {}
     connection, repository_id = unit.connection, unit.repository.id
+    await unit.write_trail()  # so that it is read to its end
     found: dict[str, Any] = {"agents": tuple(await unit.agents()), "in_hand": await unit.in_hand()}
     match command.name:
         case "history":
-            trail = await store.last_events(connection, repository_id, number, HISTORY_LINES + 1)
-            found["trail"] = tuple(trail)
+            found["trail"] = tuple(await trail.last(connection, repository_id, number, HISTORY_LINES + 1))
         case "explain" if command.argument.strip():
-            trail = await store.last_events(connection, repository_id, number, MAX_ATTEMPTS, ASSIGNMENTS)
-            found["trail"] = tuple(trail)
+            found["trail"] = tuple(await trail.last(connection, repository_id, number, MAX_ATTEMPTS, ASSIGNMENTS))
         case "agents":
             found["measures"] = await measures.of_team(connection, repository_id, unit.now)
         case "task":

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters import comparing
 from adapters.asked_about import asked_about, named_in
 from adapters.database import agents as kept
-from adapters.database import graph, line, measures, repositories, store
+from adapters.database import graph, line, measures, repositories, store, trail
 from adapters.database.database import Database
 from adapters.database.graph import Place
 from adapters.database.queue import SEND, JobQueue, send_lock
@@ -30,10 +30,11 @@ from config.repository import RepositoryConfig
 from config.team import Change
 from core.agent_state import Turn
 from core.assignment import Agent
+from core.audit import account
 from core.decide import Context, Decision, decide
 from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard
-from core.events import EventType
+from core.events import Event, EventType
 from core.handoff import BuiltOn, built_on
 from core.labels import capabilities_of, labels_for
 from core.measures import lines
@@ -87,6 +88,7 @@ class UnitOfWork:
         self._to_send: set[int] = set()
         self._neighbours: set[Place] = set()  # tasks of other repositories that have to look again
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
+        self._trail: tuple[Event, ...] = ()  # lines of the audit trail that are to be written
         self._left: set[int] = set()  # pull requests that are in nobody's way any more
         self._team_news = False  # an agent came, went, was changed, takes work again, or no longer
 
@@ -169,7 +171,7 @@ class UnitOfWork:
             await measures.keep(self.connection, repository_id, lines(before, task, self.now))
         if task is not None and decision.deadlines is not None:
             await store.replace_deadlines(self.connection, repository_id, f"task:{number}", decision.deadlines)
-        await store.save_events(self.connection, repository_id, decision.events)
+        self._trail += account(decision.events, before, task)
         for news in decision.agents:
             await kept.note(self.connection, repository_id, news)
             self._team_news |= news.turn in (Turn.FAILED, Turn.COOLING, Turn.RESUMED)
@@ -216,6 +218,11 @@ class UnitOfWork:
                 self._neighbours.add((repository_id, other))
             elif other != number:
                 await self.apply(other, DependencyChanged(number))
+
+    async def write_trail(self) -> None:
+        """Append what was decided to the audit trail."""
+        events, self._trail = self._trail, ()
+        await trail.append(self.connection, self.repository.id, events)
 
     async def agents(self) -> list[Agent]:
         """The agents of the configuration: what they hold now, and how they are."""
@@ -268,6 +275,7 @@ class UnitOfWork:
             await self.assign_queue()
             while await self._keep_depth():
                 await self.assign_queue()  # those who were let in may find an agent
+        await self.write_trail()
         for repository_id, number in sorted(self._neighbours):
             await store.set_deadline(self.connection, repository_id, f"{LOOK}:{number}", LOOK, self.now)
         for number in sorted(self._to_send):

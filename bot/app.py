@@ -101,7 +101,7 @@ async def assemble(
     git = Git()
     await check_git_version(git)
     async with AsyncExitStack() as stack:
-        url = await _database_url(settings, stack)
+        url = await database_url(settings, stack)
         database = connect(url, settings.workers + 2)
         stack.push_async_callback(database.close)
         await database.migrate()
@@ -148,7 +148,8 @@ async def assemble(
         yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, site)
 
 
-async def _database_url(settings: Settings, stack: AsyncExitStack) -> str:
+async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
+    """The address of the database; the embedded server is started, or joined, and left when the stack is."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     server = EmbeddedPostgres(settings.data_dir)

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -31,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+T = TypeVar("T")
 _errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -124,6 +126,49 @@ def forecast(
         typer.echo(told(path, found))
     else:
         show(path, found, Console())
+
+
+@app.command()
+def verify(
+    repository: Annotated[str, typer.Option(help="Only this one, as owner/name.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check the audit trail: its chain is whole, and replaying it gives every task as it is stored."""
+    from bot.trail import verdicts
+
+    found = _of_the_database(lambda settings: verdicts(settings, repository))
+    if as_json:
+        typer.echo(json.dumps({name: asdict(verdict) for name, verdict in found.items()}))
+    for name, verdict in found.items() if not as_json else ():
+        told = "all is well" if not verdict.problems else f"{len(verdict.problems)} problem(s)"
+        typer.echo(f"{name}: {verdict.events} lines, {verdict.tasks} tasks: {told}")
+        for problem in verdict.problems:
+            typer.echo(f"  {problem}")
+    raise typer.Exit(1 if any(verdict.problems for verdict in found.values()) else 0)
+
+
+@app.command()
+def history(
+    number: Annotated[int, typer.Argument(help="Of the issue.")],
+    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many lines, the latest.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each line as one JSON object.")] = False,
+) -> None:
+    """Print the audit trail of a task, oldest first."""
+    from bot.trail import history_of, line_of
+
+    for event in _of_the_database(lambda settings: history_of(settings, repository, number, limit)):
+        typer.echo(line_of(event, as_json=as_json))
+
+
+def _of_the_database(ask: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
+    """What the bot's database says; it may be running meanwhile."""
+    try:
+        settings = load_settings()
+        configure_logs("ERROR")
+        return asyncio.run(ask(settings))
+    except (SettingsError, DatabaseError, DataDirectoryError, LookupError, OSError, RuntimeError) as error:
+        _stop(str(error))
 
 
 @app.command()

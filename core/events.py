@@ -14,6 +14,7 @@ class EventType(StrEnum):
 
     TASK_CREATED = "task_created"
     TASK_EDITED = "task_edited"
+    TASK_CHANGED = "task_changed"
     TASK_READY = "task_ready"
     TASK_UNREADY = "task_unready"
     TASK_ASSIGNED = "task_assigned"
@@ -64,3 +65,4 @@ class Event:
     attempt: int | None = None
     actor: str | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the task: field → [was, is]; see `core.audit`

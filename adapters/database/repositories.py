@@ -117,6 +117,12 @@ async def named(connection: AsyncConnection, full_name: str) -> RepositoryRow | 
     return await repository(connection, found) if found is not None else None
 
 
+async def all_known(connection: AsyncConnection) -> list[tuple[int, str]]:
+    """Every repository that was ever seen, by name: its id and its name."""
+    rows = await connection.execute(select(t.repositories.c.id, t.repositories.c.full_name))
+    return sorted(((row.id, row.full_name) for row in rows), key=lambda known: known[1])
+
+
 async def configured(connection: AsyncConnection) -> list[RepositoryRow]:
     """The repositories in which we do more than observe, by name."""
     query = select(t.repositories.c.id).where(t.repositories.c.active, t.repositories.c.config.is_not(None))

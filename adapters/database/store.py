@@ -13,7 +13,6 @@ from adapters.database import tables as t
 from adapters.database.codec import effect_to_json, task_from_json, task_to_json
 from core.deadlines import Deadline
 from core.effects import Effect
-from core.events import Event, EventType
 from core.queue import Queued, place_in_queue
 from core.task import Status, Task
 
@@ -91,47 +90,6 @@ async def queued(connection: AsyncConnection, repository_id: int, depth: int) ->
     columns = (t.tasks.c.number, t.tasks.c.priority, t.tasks.c.created_at, t.tasks.c.queued)
     rows = await connection.execute(select(*columns).where(*there))
     return [Queued(number, priority, created_at, not in_it) for number, priority, created_at, in_it in rows]
-
-
-async def save_events(connection: AsyncConnection, repository_id: int, events: Sequence[Event]) -> None:
-    """Append to the audit trail."""
-    if not events:
-        return
-    rows = [
-        {
-            "repository_id": repository_id,
-            "type": e.type.value,
-            "task": e.task,
-            "agent": e.agent,
-            "attempt": e.attempt,
-            "actor": e.actor,
-            "payload": dict(e.payload),
-            "occurred_at": e.occurred_at,
-        }
-        for e in events
-    ]
-    await connection.execute(t.events.insert(), rows)
-
-
-async def last_events(
-    connection: AsyncConnection,
-    repository_id: int,
-    number: int,
-    limit: int,
-    types: Sequence[EventType] = (),
-) -> list[Event]:
-    """The end of a task's audit trail, oldest first; only lines of these `types`, if any are named."""
-    e = t.events.c
-    query = (
-        select(e.type, e.task, e.occurred_at, e.agent, e.attempt, e.actor, e.payload)
-        .where(e.repository_id == repository_id, e.task == number)
-        .order_by(e.id.desc())
-        .limit(limit)
-    )
-    if types:
-        query = query.where(e.type.in_([type_.value for type_ in types]))
-    rows = (await connection.execute(query)).all()
-    return [Event(EventType(type_), *rest) for type_, *rest in reversed(rows)]
 
 
 async def save_effect(

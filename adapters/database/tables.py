@@ -224,6 +224,7 @@ attempts = Table(
 )
 Index("attempts_of_agent", attempts.c.repository_id, attempts.c.agent, attempts.c.started_at)
 
+# The audit trail. Triggers refuse every UPDATE, DELETE and TRUNCATE.
 events = Table(
     "events",
     metadata,
@@ -235,8 +236,12 @@ events = Table(
     Column("attempt", Integer),
     Column("actor", Text),
     Column("payload", JSONB, nullable=False),
+    Column("changes", JSONB, nullable=False, server_default=text("'{}'")),  # of the task: field → [was, is]
     Column("occurred_at", _moment, nullable=False),
+    Column("place", BigInteger, nullable=False),  # in the chain of its repository, from 1
+    Column("hash", Text, nullable=False),  # made from what the line says and the hash before it: `core.audit.link`
 )
+Index("events_in_order", events.c.repository_id, events.c.place, unique=True)
 Index("events_of_task", events.c.repository_id, events.c.task, events.c.id)
 
 outbox = Table(

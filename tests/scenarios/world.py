@@ -21,6 +21,7 @@ import yaml
 from sqlalchemy import text
 
 from adapters.database import store
+from adapters.database import trail as lines
 from adapters.database.database import Database
 from adapters.github.exchange import RetryPolicy
 from bot.app import Bot, assemble, listening
@@ -28,7 +29,7 @@ from bot.jobs import work_off
 from config.labels import describe
 from config.repository import parse_repository_config
 from config.settings import load_settings
-from core.events import Event
+from core.events import Event, EventType
 from core.labels import labels_for
 from core.task import Task
 from sandbox import Contract, Sandbox, TurnedClock
@@ -206,13 +207,13 @@ class World:
         return found
 
     async def events(self, issue: Issue) -> list[str]:
-        """The types of the audit trail of a task."""
-        return [event.type.value for event in await self.trail(issue)]
+        """The types of the audit trail of a task, but for what is only told to account for it."""
+        return [event.type.value for event in await self.trail(issue) if event.type is not EventType.TASK_CHANGED]
 
     async def trail(self, issue: Issue) -> list[Event]:
         """The audit trail of a task."""
         async with self.bot.database.transaction() as connection:
-            return await store.last_events(connection, self.shop.id, issue.number, 1000)
+            return await lines.last(connection, self.shop.id, issue.number, 1000)
 
     def status(self, issue: Issue) -> str:
         """The status that GitHub shows; exactly one."""
@@ -316,3 +317,6 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
         left = world.unread()
         assert not left, "the bot wrote what the story did not expect:\n" + "\n".join(left)
         assert hub.violations == [], "\n".join(hub.violations)
+        async with world.bot.database.transaction() as connection:
+            verdict = await lines.verify(connection, shop.id)
+        assert not verdict.problems, "the audit trail does not account for the story:\n" + "\n".join(verdict.problems)

@@ -1,0 +1,67 @@
+"""`orchestrator verify` and `orchestrator history`, as commands beside a database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import insert
+from typer.testing import CliRunner
+
+from adapters.database import store, trail
+from adapters.database import tables as t
+from adapters.database.database import Database
+from bot.cli import app
+from core.audit import account
+from core.events import Event, EventType
+from sandbox.keys import key_pair
+from tests.builders import NOW, Story
+
+TASK = replace(Story().ready().task, repository_id=42)
+
+
+@pytest.fixture
+async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("GITHUB_APP_ID", "1")
+    monkeypatch.setenv("GITHUB_PRIVATE_KEY", key_pair(0)[0])
+    monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "s" * 32)
+    database = Database(database_url)
+    async with database.transaction() as connection:
+        values = {"id": 42, "installation_id": 1, "full_name": "acme/shop", "default_branch": "main"}
+        await connection.execute(insert(t.repositories).values(values))
+        created = Event(EventType.TASK_CREATED, 1, NOW, actor="alice", payload={"reason": "a\nreason"})
+        await trail.append(connection, 42, account((created,), None, TASK))
+        await store.save_task(connection, TASK, NOW)
+    await database.close()
+    return database_url
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_all_is_well(database: str) -> None:
+    assert run("verify") == (0, "acme/shop: 1 lines, 1 tasks: all is well\n")
+    assert run("history", "1") == (
+        0,
+        "2026-03-02 09:00:00  task_created         alice  a reason · kind: functional, priority: P2, status: ready\n",
+    )
+    code, output = run("history", "1", "--json")
+    assert (code, json.loads(output)["changes"]["status"]) == (0, [None, "ready"])
+    assert run("history", "9") == (2, "Nothing is written down of #9 in acme/shop.\n")
+    assert run("verify", "--repository", "acme/web") == (2, "There is no repository 'acme/web'; there are: acme/shop\n")
+
+
+def test_what_was_changed_behind_its_back_is_told_and_fails(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE tasks SET state = jsonb_set(state, '{priority}', '\"P0\"')")
+    code, output = run("verify", "--json")
+    assert code == 1
+    assert json.loads(output)["acme/shop"]["problems"] == ["#1: `priority` is 'P0', and the trail says 'P2'"]
+    assert run("verify")[1].endswith("1 problem(s)\n  #1: `priority` is 'P0', and the trail says 'P2'\n")
