@@ -27,7 +27,7 @@ from core.measures import Measures
 from core.queue import place_in_queue
 from core.readiness import Surroundings
 from core.rivals import Flight, Pair
-from core.task import Flag, Lease, Pull, Role, Status, Task
+from core.task import Flag, Lease, Priority, Pull, Role, Status, Task
 from core.texts import card
 
 
@@ -159,16 +159,24 @@ class Draft:
         shown = why is not None and why != self.task.let_pass
         self.task = self.task.flagged(Flag.CONFLICT, why or "") if shown else self.task.unflagged(Flag.CONFLICT)
 
+    def _drop_forecast(self) -> None:
+        """A hold by forecast keeps a task from being handed out, and nothing else; and a P0 is looked at anew."""
+        task, held = self.task, self.task.held
+        if held is None or not held.foreseen:
+            return
+        urgent = self.before is not None and Priority.P0 is task.priority is not self.before.priority
+        if task.status is Status.READY and not urgent:
+            return
+        if task.flags.get(Flag.BLOCKED) == held.said:
+            self.task = task.unflagged(Flag.BLOCKED)
+        self.set(held=None)
+
     def conclude(self, labels_there: Collection[str] | None = None) -> Decision:
         """The finished decision, with what follows from the state by itself.
 
         `labels_there` are the issue's, when they were just read: what a person did to ours is put right.
         """
-        if self.task.held and self.task.held.foreseen and self.task.status is not Status.READY:
-            # It kept the task from being handed out, and nothing else.
-            if self.task.flags.get(Flag.BLOCKED) == self.task.held.said:
-                self.task = self.task.unflagged(Flag.BLOCKED)
-            self.set(held=None)
+        self._drop_forecast()
         if self.task.held:
             # The flag is a view of the hold, whatever else raised or lowered it; a task that is over has none.
             held, over = self.task.held, not self.task.is_open

@@ -178,6 +178,19 @@ def test_the_way_is_clear_when_the_other_is_over_or_stands_still() -> None:
     assert story.task.held, "a person waits until it is over"
 
 
+def test_what_becomes_a_p0_is_looked_at_anew() -> None:
+    story = _ready(1)
+    _held(story)
+    story.says("/priority P1")
+    assert story.task.held
+    story.says("/priority P0")
+    assert story.task.held is None
+    assert Flag.BLOCKED not in story.task.flags
+    _held(story)
+    story.says("/explain")
+    assert story.task.held, "behind another P0 it waits all the same"
+
+
 def test_it_keeps_nobody_from_working_on_it() -> None:
     story = _ready(1)
     _held(story)
