@@ -112,13 +112,19 @@ def may_conflict(changes: Mapping[int, Changes], of: Collection[int] | None = No
     leaving = _by_path((key, change.gone) for key, change in changes.items())
     sharing = set(_pairs(touching.values(), of))
     whole = {(one, other) for one, other in sharing if not _only_edits(changes[one], changes[other])}
+    # Of the others only what lies in the right place is looked at closer: there may be a thousand of them.
+    chosen = [change for key, change in changes.items() if of is not None and key in of]
+    below_files = tuple(f"{path}/" for change in chosen for path in change.touched)
+    below_gone = tuple(f"{path}/" for change in chosen for path in change.gone)
     for key, change in changes.items():
+        every = of is None or key in of
         for path in change.touched:
-            for folder in folders(path):
-                if folder in touching:
-                    whole.update(_with(key, touching[folder], of))
-        if leaving:
-            for path in change.added:
+            if every or path.startswith(below_files):
+                for folder in folders(path):
+                    if folder in touching:
+                        whole.update(_with(key, touching[folder], of))
+        for path in change.added if leaving else ():
+            if every or path.startswith(below_gone):
                 for folder in folders(path):
                     if folder in leaving:
                         whole.update(_with(key, leaving[folder], of))

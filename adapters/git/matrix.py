@@ -123,7 +123,8 @@ class Matrix:
         unknown = _without_verdict(trials, of)
         changes = {key: branch.changes for key, branch in branches.items() if branch.trial.clean}
         suspects = may_conflict(changes, of)
-        names = {key: bytes.fromhex(commit_id(branches[key].tree, base)) for key in changes}
+        meeting = {key for pair in suspects.edits | suspects.whole for key in pair}
+        names = {key: bytes.fromhex(commit_id(branches[key].tree, base)) for key in meeting}
         verdicts: dict[Keys, Verdict] = {}
         todo: tuple[list[Keys], list[Keys]] = ([], [])
         for pairs, unmerged in zip((suspects.edits, suspects.whole), todo, strict=True):

@@ -58,12 +58,14 @@ class Pairs:
         lost = self._lost(sheets, whole)
         work: list[_Sheet | Keys] = [*sheets, *whole]
         if len(lost) + len(work) <= PORTION:
-            await self._portion(work, lost, verdicts)
+            await self._portion(self._scratch, work, lost, verdicts)
             return verdicts
         for heads in portions(lost):
             await run_merges(self._mirror, [(self._base, head) for head in heads], self._scratch.environment)
         for some in portions(work):
-            await self._portion(some, [], verdicts)
+            # What it writes is thrown away before the next one begins.
+            async with scratch_objects(self._mirror, self._scratch) as scratch:
+                await self._portion(scratch, some, [], verdicts)
         return verdicts
 
     def _sheets(self, pairs: Sequence[Keys]) -> Iterator[_Sheet]:
@@ -99,30 +101,31 @@ class Pairs:
                         heads[branch.trial.head] = None
         return list(heads)
 
-    async def _portion(self, work: Sequence[_Sheet | Keys], lost: Sequence[str], verdicts: dict[Keys, Verdict]) -> None:
-        """Merge so many, in one process, and note what comes of it; what it writes is thrown away."""
-        async with scratch_objects(self._mirror, self._scratch) as scratch:
-            first = [(self._base, head) for head in lost]
-            asked = [self._commits(item, scratch) for item in work]
-            results = (await run_merges(self._mirror, first + asked, scratch.environment))[len(first) :]
-            again: list[Keys] = []
-            conflicts: list[tuple[Keys, Conflict]] = []
-            for item, commits, result in zip(work, asked, results, strict=True):
-                if isinstance(item, _Sheet):
-                    if isinstance(result, MergeError):
-                        again += item.pairs  # one of its files is to blame: each pair by itself
-                    else:
-                        conflicts += self._of_sheet(item, commits, result)
-                elif isinstance(result, MergeError):
-                    verdicts[item] = result
-                elif result.clean:
-                    verdicts[item] = None
+    async def _portion(
+        self, scratch: Scratch, work: Sequence[_Sheet | Keys], lost: Sequence[str], verdicts: dict[Keys, Verdict]
+    ) -> None:
+        """Merge so many, in one process, and note what comes of it."""
+        first = [(self._base, head) for head in lost]
+        asked = [self._commits(item, scratch) for item in work]
+        results = (await run_merges(self._mirror, first + asked, scratch.environment))[len(first) :]
+        again: list[Keys] = []
+        conflicts: list[tuple[Keys, Conflict]] = []
+        for item, commits, result in zip(work, asked, results, strict=True):
+            if isinstance(item, _Sheet):
+                if isinstance(result, MergeError):
+                    again += item.pairs  # one of its files is to blame: each pair by itself
                 else:
-                    conflicts.append((item, self._of_whole(item, commits, result)))
-            found = await conflicted_files(self._mirror, scratch, [conflict for _, conflict in conflicts])
-            verdicts |= {pair: files for (pair, _), files in zip(conflicts, found, strict=True)}
+                    conflicts += self._of_sheet(item, commits, result)
+            elif isinstance(result, MergeError):
+                verdicts[item] = result
+            elif result.clean:
+                verdicts[item] = None
+            else:
+                conflicts.append((item, self._of_whole(item, commits, result)))
+        found = await conflicted_files(self._mirror, scratch, [conflict for _, conflict in conflicts])
+        verdicts |= {pair: files for (pair, _), files in zip(conflicts, found, strict=True)}
         for some in portions(again):
-            await self._portion(some, lost, verdicts)
+            await self._portion(scratch, some, lost, verdicts)
 
     def _commits(self, item: _Sheet | Keys, scratch: Scratch) -> tuple[str, str]:
         if isinstance(item, _Sheet):
