@@ -13,7 +13,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint docs bench-assignment bench-conflicts lock clean
+.PHONY: help demo run test lint docs bench-assignment bench-conflicts bench-scheduler lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ bench-assignment: $(READY) ## measure the assignment, a line of JSON for each fi
 
 bench-conflicts: $(READY) ## measure the checks for conflicts, likewise; e.g. ARGS=--tiny
 	@$(BIN)/python -m tests.bench.conflicts $(ARGS)
+
+bench-scheduler: $(READY) ## measure the clock and the audit trail, likewise
+	@$(BIN)/python -m tests.bench.turning $(ARGS)
 
 lock: ## make requirements.lock again from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv (a package manager for Python): install it first" >&2; exit 1; }

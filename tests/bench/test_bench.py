@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import conflicts
+from tests.bench import conflicts, turning
 from tests.bench.__main__ import main
 from tests.bench.figure import Figure
 from tests.bench.generated import generate
@@ -43,6 +43,12 @@ def test_the_figures_of_the_checks_for_conflicts_are_lines_of_json_and_the_verdi
     recall = lines["forecast_recall"]
     assert 0 < recall["right"] <= recall["foreseen"]
     assert recall["value"] <= recall["of_files_that_were_there"] <= 1
+
+
+def test_the_figures_of_the_clock_are_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert turning.main(["--tiny"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["figure"] for line in lines] == ["sweep_scaling", "history_scaling"]
 
 
 def test_a_target_may_be_the_least_that_is_wanted_or_none_at_all() -> None:
