@@ -31,6 +31,7 @@ def tried(draft: Draft, signal: MergeTried) -> None:
         return
     known, flagged = {rival.pull: rival.waits for rival in pull.waits_behind}, Flag.CONFLICT in draft.task.flags
     rivals = pull.rivals if signal.rivals is None else signal.rivals
+    before = pull.trial
     pull = draft.set_pull(
         trial=signal.trial,
         rivals=let_pass(rivals, draft.task.ignored, draft.now),
@@ -38,7 +39,9 @@ def tried(draft: Draft, signal: MergeTried) -> None:
     )
     say_conflicts(draft, pull)
     if signal.clean is False:
-        _conflict(draft, signal, pull)
+        if before is None or before.clean is not False or before.files != signal.files:
+            _tell_conflict(draft, signal, pull)
+        _send_back(draft, signal, pull)
         return
     # Where the merge could not be tried, GitHub's own refusal of conflicts is still behind us.
     pull = draft.set_pull(mergeable_sha=pull.head_sha, tried_base_sha=signal.base_sha or None)
@@ -104,7 +107,7 @@ def _tell_new(draft: Draft, pull: Pull, rivals: Collection[Rival]) -> None:
             call_person(draft, said_of(rival), topic=f"rivals:{pull.number}:{rival.pull}")
 
 
-def _conflict(draft: Draft, signal: MergeTried, pull: Pull) -> None:
+def _tell_conflict(draft: Draft, signal: MergeTried, pull: Pull) -> None:
     lease = draft.task.lease
     draft.tell(
         EventType.CONFLICT_DETECTED,
@@ -115,6 +118,9 @@ def _conflict(draft: Draft, signal: MergeTried, pull: Pull) -> None:
         files=[file.path for file in signal.files[:FILES_TOLD]],
         severity="high",
     )
+
+
+def _send_back(draft: Draft, signal: MergeTried, pull: Pull) -> None:
     if draft.task.status is not Status.REVIEW:
         return  # its agent is still at work on it
     send_back(

@@ -45,6 +45,9 @@ def test_a_conflict_of_a_draft_is_shown_and_resolved() -> None:
     story.pulled(draft=True)
     story.merge_tried(False, files=("shop/a.py",))
     assert story.task.flags[Flag.CONFLICT] == "#7 conflicts with `main` in `shop/a.py`."
+    assert story.told(EventType.CONFLICT_DETECTED)
+    story.merge_tried(False, files=("shop/a.py",), base_sha=NEW_BASE)
+    assert not story.told(EventType.CONFLICT_DETECTED), "the same again is no news"
     story.merge_tried(True)
     assert Flag.CONFLICT not in story.task.flags
     assert story.told(EventType.CONFLICT_RESOLVED)
