@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from adapters import retrospectives
 from adapters.database import flights, graph, measures, repositories, store, trail
 from config.task_templates import in_force
 from core.conflicts import behind_which
@@ -43,6 +44,8 @@ async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[st
             there = await flights.in_flight(connection, repository_id)
             found["flights"] = tuple(there.values())
             found["pairs"] = tuple(await flights.pairs(connection, repository_id))
+        case "retro":
+            found |= await retrospectives.asked_about(unit, command)
         case "resolve":
             found["named"] = await _named(unit, number, command)
         case "next":

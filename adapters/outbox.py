@@ -17,7 +17,7 @@ import structlog
 from aiohttp import ClientError
 from sqlalchemy import bindparam, case, null, or_, select, update
 
-from adapters import comparing
+from adapters import comparing, retrospectives
 from adapters.agents import Services, Unavailable
 from adapters.database import repositories, store
 from adapters.database import tables as t
@@ -163,6 +163,8 @@ class Outbox:
                     await unit.apply(number, signal)
                 if sent.found:
                     await comparing.take(unit, sent.found)
+                if sent.opened:
+                    await retrospectives.opened(unit, sent.opened)
         except NoConfiguration:
             async with self.work.database.autocommit() as connection:
                 await connection.execute(done)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters import comparing
+from adapters import comparing, retrospectives
 from adapters.asked_about import asked_about, named_in
 from adapters.database import agents as kept
 from adapters.database import graph, line, measures, repositories, store, trail
@@ -172,6 +172,10 @@ class UnitOfWork:
         if task is not None and decision.deadlines is not None:
             await store.replace_deadlines(self.connection, repository_id, f"task:{number}", decision.deadlines)
         self._trail += account(decision.events, before, task)
+        if any(event.type is EventType.TASK_COMPLETED for event in decision.events):
+            await retrospectives.done(self)
+        if decision.retrospective:
+            await retrospectives.keep(self, decision.retrospective)
         for news in decision.agents:
             await kept.note(self.connection, repository_id, news)
             self._team_news |= news.turn in (Turn.FAILED, Turn.COOLING, Turn.RESUMED)
@@ -218,6 +222,10 @@ class UnitOfWork:
                 self._neighbours.add((repository_id, other))
             elif other != number:
                 await self.apply(other, DependencyChanged(number))
+
+    def tell(self, *events: Event) -> None:
+        """Lines for the audit trail that no decision on a task tells."""
+        self._trail += events
 
     async def write_trail(self) -> None:
         """Append what was decided to the audit trail."""

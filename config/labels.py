@@ -50,7 +50,9 @@ FLAGS: Final = (
     Label("parked", "ededed", "The queue is full; it is taken up in order as room appears"),
 )
 
-FIXED_LABELS: Final = (TASK, *STATUSES, *PRIORITIES, *CLASSES, *FLAGS)
+RETROSPECTIVE: Final = Label("retrospective", "bfdadc", "What was done, what went well, what to improve")
+
+FIXED_LABELS: Final = (TASK, *STATUSES, *PRIORITIES, *CLASSES, *FLAGS, RETROSPECTIVE)
 _BY_NAME: Final = {label.name.casefold(): label for label in FIXED_LABELS}
 
 

@@ -171,6 +171,17 @@ class Progress(Section):
         return start <= local < end if start < end else local >= start or local < end
 
 
+class RetrospectiveRules(Section):
+    """Looking back at what was done."""
+
+    every: int = Field(
+        3,
+        ge=0,
+        le=1000,
+        description="After how many tasks done a retrospective is held by itself; `0`: only by `/retro`.",
+    )
+
+
 class Escalation(Section):
     """Whom to call when only a person can help."""
 
@@ -223,6 +234,7 @@ class RepositoryConfig(Section):
     timeouts: Timeouts = Field(default_factory=Timeouts)
     conflicts: Conflicts = Field(default_factory=Conflicts)
     progress: Progress = Field(default_factory=Progress)
+    retrospective: RetrospectiveRules = Field(default_factory=RetrospectiveRules)
     escalation: Escalation = Field(default_factory=Escalation)
     classification: Classification = Field(default_factory=Classification)
     dry_run: bool = Field(False, description="Only say in the card and the digest what would be done.")

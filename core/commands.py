@@ -176,6 +176,19 @@ COMMANDS: dict[str, Command] = {
         ),
         Command("write", "Calls a person.", "/escalate nobody can reach the staging server"),
         Command("write", "Says that somebody looks after what a person was called for.", "/ack"),
+        Command(
+            "write",
+            "Holds a retrospective now, on what was done since the last one or since a day or a while ago.",
+            "/retro since 7d",
+            forms={
+                "answer": Use(
+                    "write",
+                    "Adds an agent's answer to the retrospective, for one that cannot write it itself.",
+                    "/retro answer codex The fixtures were nowhere described.",
+                    whole=True,
+                ),
+            },
+        ),
     )
 }
 

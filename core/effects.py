@@ -22,6 +22,8 @@ from core.merge_effects import MarkReady as MarkReady
 from core.merge_effects import MergePull as MergePull
 from core.merge_effects import RefreshMirror as RefreshMirror
 from core.merge_effects import TryMerge as TryMerge
+from core.retro.effects import OpenTask as OpenTask
+from core.retro.effects import ShowRetrospective as ShowRetrospective
 from core.task import Role
 
 
@@ -263,4 +265,6 @@ Effect = (
     | SetDependency
     | ReadChecks
     | RefreshMirror
+    | ShowRetrospective
+    | OpenTask
 )

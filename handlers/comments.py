@@ -11,6 +11,7 @@ from core.commands import COMMANDS, WHOLE
 from core.effects import Comment as WriteComment
 from core.effects import React
 from core.texts import is_marked, no_configuration
+from handlers import retrospectives
 from handlers.desk import Delivery, Desk
 from handlers.orders import Order, Place, carry_out
 
@@ -26,6 +27,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
         return  # we wrote it in a person's name, and what it quotes of others are no commands of that person
     commands = _commands(delivery)
     if not commands:
+        await retrospectives.commented(delivery, desk)
         return
     repository = await desk.repository(delivery)
     if repository is None:

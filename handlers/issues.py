@@ -10,6 +10,7 @@ from adapters.pull_facts import pull_facts
 from core.labels import is_task
 from core.links import parse_branch
 from core.signals import PullSeen
+from handlers import retrospectives
 from handlers.desk import Delivery, Desk
 
 
@@ -28,6 +29,8 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
     async with database.autocommit() as connection:
         task = await store.task(connection, repository.id, told.number)
     if task is None and not is_task(told.label_names):
+        if delivery.action == "edited":
+            await retrospectives.edited(delivery, desk, repository, told, sender)
         await _no_task(desk, repository, told)
         return
     if task and told.updated_at == task.issue_updated_at and delivery.action not in ("transferred", "deleted"):

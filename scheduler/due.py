@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from datetime import timedelta
 
-from adapters import gather
+from adapters import gather, retrospectives
 from adapters.configuration import RECONCILE, REPOSITORY
 from adapters.database import repositories, store
 from adapters.github import GitHubClient
@@ -24,6 +24,8 @@ async def due(work: Work, client: GitHubClient, repository_id: int, subject: str
     try:
         if subject == REPOSITORY and kind == RECONCILE:
             await _reconcile(work, client, repository_id)
+        elif subject == retrospectives.RETROSPECTIVE:
+            await _retrospective(work, repository_id)
         elif subject == SERVICE and kind == PRUNE:
             await prune(work)
         elif subject.startswith("agent:"):
@@ -45,6 +47,13 @@ async def _reconcile(work: Work, client: GitHubClient, repository_id: int) -> No
             return  # the App is gone from there; being installed again sets it going again
         await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, work.now() + RECONCILE_EVERY)
     await reconcile(work, client.installation(row.installation_id), row)
+
+
+async def _retrospective(work: Work, repository_id: int) -> None:
+    """Tasks were done: look whether it is a retrospective's turn."""
+    with contextlib.suppress(NoConfiguration):
+        async with work.on(repository_id) as unit:
+            await retrospectives.look(unit)
 
 
 async def _agent(work: Work, repository_id: int) -> None:

@@ -243,6 +243,7 @@ events = Table(
 )
 Index("events_in_order", events.c.repository_id, events.c.place, unique=True)
 Index("events_of_task", events.c.repository_id, events.c.task, events.c.id)
+Index("events_completed", events.c.repository_id, events.c.id, postgresql_where=text("type = 'task_completed'"))
 
 outbox = Table(
     "outbox",
@@ -266,6 +267,21 @@ outbox = Table(
     UniqueConstraint("repository_id", "key"),
 )
 Index("outbox_waiting", outbox.c.created_at, postgresql_where=text("state <> 'done'"))
+
+# Every retrospective that was held. `number` is that of its issue, once that is there; tasks that were done up to the
+# line `through` of the trail are in this one or an earlier one.
+retrospectives = Table(
+    "retrospectives",
+    metadata,
+    Column("repository_id", BigInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("number", Integer),
+    Column("held_at", _moment, nullable=False),
+    Column("through", BigInteger, nullable=False),
+    Column("state", JSONB, nullable=False),  # the whole `core.retro.holding.Retrospective`
+    PrimaryKeyConstraint("repository_id", "key"),
+)
+Index("retrospectives_by_number", retrospectives.c.repository_id, retrospectives.c.number)
 
 # Every wait, of whatever it is: a task's (`task:<number>`), a repository's, a delivery's, an effect's.
 deadlines = Table(

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from adapters.effects import agents, checks, comparing, issues, merging, mirroring, relations, tasks, updating
+from adapters.effects import (
+    agents,
+    checks,
+    comparing,
+    issues,
+    merging,
+    mirroring,
+    relations,
+    retrospectives,
+    tasks,
+    updating,
+)
 from adapters.effects.errand import Errand, Identity, Mirrors, Sent
 from core.effects import (
     CancelAgent,
@@ -19,12 +30,14 @@ from core.effects import (
     MakeTask,
     MarkReady,
     MergePull,
+    OpenTask,
     PollAgent,
     React,
     ReadChecks,
     RefreshMirror,
     SetDependency,
     SetLabels,
+    ShowRetrospective,
     StartAgent,
     SteerAgent,
     TryMerge,
@@ -54,6 +67,8 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     PollAgent: agents.poll_agent,
     CancelAgent: agents.cancel_agent,
     SteerAgent: agents.steer_agent,
+    ShowRetrospective: retrospectives.show_retrospective,
+    OpenTask: retrospectives.open_task,
 }
 
 __all__ = ["SENDERS", "Errand", "Identity", "Mirrors", "Sent"]

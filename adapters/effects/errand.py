@@ -17,6 +17,7 @@ from core.signals import Signal
 
 if TYPE_CHECKING:
     from adapters.foresight import Foresight
+    from adapters.retrospectives import Opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +106,4 @@ class Sent:
     digest: str | None = None
     signals: tuple[tuple[int, Signal], ...] = ()
     found: Comparison | None = None  # of open pull requests; it is told to all whom it concerns
+    opened: Opened | None = None  # an issue for a retrospective

@@ -26,6 +26,7 @@ from core.lifecycle import Trigger, move
 from core.measures import Measures
 from core.queue import place_in_queue
 from core.readiness import Surroundings
+from core.retro.holding import Gathered, Retrospective
 from core.rivals import Flight, Pair
 from core.task import Flag, Lease, Priority, Pull, Role, Status, Task
 from core.texts import card
@@ -56,6 +57,9 @@ class Context:
     pairs: tuple[Pair, ...] = ()  # of them, that change the same file
     queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
 
+    done: Gathered = field(default_factory=Gathered)  # what `/retro` looks back at
+    retrospective: Retrospective | None = None  # the one whose issue this is, or the last one; for `/retro`
+
     @property
     def heard_at(self) -> datetime:
         """When the news reached us; now, if nobody took the time."""
@@ -72,6 +76,7 @@ class Decision:
     deadlines: tuple[Deadline, ...] | None = None  # None: they stay as they are
     team: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
     agents: tuple[AgentNews, ...] = ()  # what it tells of agents themselves
+    retrospective: Retrospective | None = None  # that is held, or changed
 
 
 class Draft:

@@ -62,7 +62,7 @@ def test_less_than_a_second_is_written_as_none() -> None:
 
 
 def test_every_label_is_one_that_github_takes() -> None:
-    assert len(FIXED_LABELS) == 17
+    assert len(FIXED_LABELS) == 18
     assert len({label.name.lower() for label in FIXED_LABELS}) == len(FIXED_LABELS)
     longest = "x" * MAX_NAME_LENGTH
     for label in (*FIXED_LABELS, describe(capability_label(longest)), describe(agent_label(longest))):

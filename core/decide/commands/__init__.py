@@ -11,7 +11,7 @@ from typing import Literal
 
 from config.problems import nearest
 from core.commands import COMMANDS, holds, refusal
-from core.decide.commands import asking, holding, parts, shaping, steering, taking, team, waiting
+from core.decide.commands import asking, holding, parts, reflecting, shaping, steering, taking, team, waiting
 from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told, answer
 from core.decide.draft import Context, Decision, Draft
 from core.effects import Effect
@@ -29,7 +29,12 @@ RULES: Mapping[str, Rule] = {
     **waiting.RULES,
     **steering.RULES,
 }
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {**asking.RULES_ANYWHERE, **taking.RULES_ANYWHERE, **team.RULES_ANYWHERE}
+RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {
+    **asking.RULES_ANYWHERE,
+    **taking.RULES_ANYWHERE,
+    **team.RULES_ANYWHERE,
+    **reflecting.RULES_ANYWHERE,
+}
 
 
 def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision:
@@ -43,12 +48,14 @@ def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision
         return Decision(task, told.events, told.effects)
     effects = (*told.effects, *_answer(signal, "rocket", told.text))
     if draft is None:
-        return Decision(task, told.events, effects, team=told.team, agents=told.agents)
+        return Decision(
+            task, told.events, effects, team=told.team, agents=told.agents, retrospective=told.retrospective
+        )
     draft.tell(EventType.COMMAND_RUN, actor=signal.actor.login, command=signal.name, argument=one_line(signal.argument))
     draft.events.extend(told.events)
     draft.agents.extend(told.agents)
     draft.want(*effects)
-    return replace(draft.conclude(), team=told.team)
+    return replace(draft.conclude(), team=told.team, retrospective=told.retrospective)
 
 
 def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, context: Context) -> Told:

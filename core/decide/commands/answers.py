@@ -12,6 +12,7 @@ from core.asked_effects import Asked
 from core.decide.draft import Context, Draft
 from core.effects import Comment, Effect, React
 from core.events import Event
+from core.retro.holding import Retrospective
 from core.signals import CommandGiven
 from core.task import Task
 
@@ -36,6 +37,7 @@ class Told:
     effects: tuple[Effect, ...] = ()
     team: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
     agents: tuple[AgentNews, ...] = ()  # news of agents themselves
+    retrospective: Retrospective | None = None  # that is held, or changed
     answered_later: bool = False  # the effects are not done yet, and a signal will tell how they went
 
 

@@ -1,0 +1,120 @@
+"""The table of retrospectives, and the part of the audit trail that they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.database import tables as t
+from core.events import ASSIGNMENTS, Event, EventType
+from core.retro.holding import Retrospective
+from core.task import Status
+
+_STATE = TypeAdapter(Retrospective)
+_e = t.events.c
+_r = t.retrospectives.c
+_COMPLETED = _e.type == EventType.TASK_COMPLETED.value
+# What figures are made of; a task's other lines are not read.
+_TELLING = [
+    type_.value
+    for type_ in (
+        *ASSIGNMENTS,
+        EventType.TASK_CREATED,
+        EventType.TASK_REOPENED,
+        EventType.TASK_READY,
+        EventType.TASK_REVIEW,
+        EventType.TASK_SENT_BACK,
+        EventType.TASK_COMPLETED,
+        EventType.AGENT_FAILED,
+        EventType.CONFLICT_DETECTED,
+        EventType.ESCALATED,
+    )
+]
+
+
+async def keep(connection: AsyncConnection, repository_id: int, held: Retrospective) -> None:
+    """Write it. All tasks that are done when it is first written count as looked at, by the trail's end then."""
+    values = {"number": held.number, "state": _STATE.dump_python(held, mode="json")}
+    end = select(func.coalesce(func.max(_e.id), 0)).where(_e.repository_id == repository_id, _COMPLETED)
+    statement = insert(t.retrospectives).values(
+        repository_id=repository_id, key=held.key, held_at=held.held_at, through=end.scalar_subquery(), **values
+    )
+    await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "key"], set_=values))
+
+
+async def by_key(connection: AsyncConnection, repository_id: int, key: str) -> Retrospective | None:
+    """The one of this key."""
+    return await _one(connection, _states(repository_id).where(_r.key == key))
+
+
+async def by_number(connection: AsyncConnection, repository_id: int, number: int) -> Retrospective | None:
+    """The one whose issue this is."""
+    return await _one(connection, _states(repository_id).where(_r.number == number).order_by(_r.through.desc()))
+
+
+async def latest(connection: AsyncConnection, repository_id: int) -> Retrospective | None:
+    """The last that was held."""
+    return await _one(connection, _states(repository_id).order_by(_r.through.desc(), _r.held_at.desc()))
+
+
+async def looked_at(connection: AsyncConnection, repository_id: int, since: datetime | None = None) -> int:
+    """The place in the trail up to which tasks were looked at already; with `since`, where the trail was then."""
+    if since is None:
+        query = select(func.max(_r.through)).where(_r.repository_id == repository_id)
+    else:
+        query = select(func.max(_e.id)).where(_e.repository_id == repository_id, _COMPLETED, _e.occurred_at <= since)
+    return (await connection.execute(query)).scalar_one() or 0
+
+
+async def done_after(connection: AsyncConnection, repository_id: int, place: int) -> list[int]:
+    """The tasks that were done behind this place of the trail and still are, in the order in which they were done."""
+    query = (
+        select(_e.task)
+        .join(t.tasks, (t.tasks.c.repository_id == _e.repository_id) & (t.tasks.c.number == _e.task))
+        .where(_e.repository_id == repository_id, _COMPLETED, _e.id > place, t.tasks.c.status == Status.DONE.value)
+        .group_by(_e.task)
+        .order_by(func.max(_e.id))
+    )
+    return list((await connection.execute(query)).scalars())
+
+
+async def trails(
+    connection: AsyncConnection, repository_id: int, tasks: Collection[int], place: int
+) -> dict[int, tuple[Event, ...]]:
+    """The trails of these tasks, each cut behind the last time that it was done up to this place."""
+    here = (_e.repository_id == repository_id, _e.task.in_(tasks))
+    cut = select(_e.task, func.max(_e.id).label("at")).where(*here, _COMPLETED, _e.id <= place).group_by(_e.task)
+    behind = cut.subquery()
+    query = (
+        select(_e.type, _e.task, _e.occurred_at, _e.agent, _e.attempt, _e.actor, _e.payload)
+        .join_from(t.events, behind, behind.c.task == _e.task, isouter=True)
+        .where(*here, _e.type.in_(_TELLING), _e.id > func.coalesce(behind.c.at, 0))
+        .order_by(_e.id)
+    )
+    found: dict[int, list[Event]] = {number: [] for number in tasks}
+    for type_, *rest in await connection.execute(query):
+        event = Event(EventType(type_), *rest)
+        found[event.task].append(event)
+    return {number: tuple(events) for number, events in found.items()}
+
+
+async def titles(connection: AsyncConnection, repository_id: int, tasks: Collection[int]) -> dict[int, str]:
+    """What these tasks are called now."""
+    query = select(t.tasks.c.number, t.tasks.c.state["title"].astext).where(
+        t.tasks.c.repository_id == repository_id, t.tasks.c.number.in_(tasks)
+    )
+    return dict((await connection.execute(query)).all())
+
+
+def _states(repository_id: int) -> Select[tuple[object]]:
+    return select(_r.state).where(_r.repository_id == repository_id).limit(1)
+
+
+async def _one(connection: AsyncConnection, query: Select[tuple[object]]) -> Retrospective | None:
+    state = (await connection.execute(query)).scalar_one_or_none()
+    return None if state is None else _STATE.validate_python(state)

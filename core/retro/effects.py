@@ -1,0 +1,41 @@
+"""What retrospectives want of the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from core.lanes import Lane
+from core.task import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class ShowRetrospective:
+    """The issue of a retrospective is there and shows it as it is when this is sent, like the card of a task."""
+
+    state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.CARD
+    retrospective: str  # its key
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """One per retrospective."""
+        return f"retrospective:{self.retrospective}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """An action item of a retrospective is an issue of its own, a task, written once and approved by who ticked it."""
+
+    state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.END
+    retrospective: str  # its key
+    action: str  # its id
+    by: Actor  # had write access when they ticked it
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """One per action item."""
+        return f"action:{self.retrospective}:{self.action}"

@@ -1,0 +1,190 @@
+"""What went well and what to improve: sentences and action items, by fixed rules from the figures alone.
+
+Each rule has its threshold as a named constant with its reason. No model takes part, and the same figures give the same
+sentences; an action item's id says which rule made it, so that it is the same item however its words change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from core.retro.facts import AgentFigures, Figures, middle
+from core.sanitise import code
+from core.texts.rendering import spoken
+
+MOSTLY_RIGHT = 0.75  # of the tasks without rework: of four at most one came back, which any team has
+MUCH_REWORK = 1 / 3  # rounds of rework for each task: with three tasks the first one counts
+FASTER = 0.8  # of the median before: below the noise that a few tasks have
+SLOWER = 1.5  # of the median before: slower things happen by chance more easily than faster ones
+LONG = timedelta(minutes=30)  # a wait below that is not worth anybody's afternoon
+MOST_ACTIONS = 5  # more than that nobody does before the next one
+FILES_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do about what was found. By its checkbox it becomes a task with this goal and these criteria."""
+
+    id: str
+    title: str
+    goal: str
+    criteria: tuple[str, ...]
+    task: int | None = None  # that it became
+    ticked_by: str | None = None
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found."""
+
+    well: list[str] = field(default_factory=list)
+    improve: list[str] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+
+    def bad(self, said: str, action: Action) -> None:
+        """Something to improve, and what can be done about it."""
+        self.improve.append(said)
+        if len(self.actions) < MOST_ACTIONS:
+            self.actions.append(action)
+
+
+def find(tasks: Sequence[Figures], agents: Sequence[AgentFigures], before: timedelta | None = None) -> Findings:
+    """What the figures say. `before` is the median cycle time of the last retrospective."""
+    found = Findings()
+    _rework(found, tasks)
+    _failovers(found, tasks, agents)
+    _conflicts(found, tasks)
+    _waits(found, tasks)
+    _speed(found, middle(task.cycle for task in tasks), before)
+    return found
+
+
+def _rework(found: Findings, tasks: Sequence[Figures]) -> None:
+    again = [task for task in tasks if task.rework]
+    right = sum(1 for task in tasks if task.attempts and not task.rework)
+    rounds = sum(task.rework for task in tasks)
+    if right and right / len(tasks) >= MOSTLY_RIGHT:
+        found.well.append(f"{right} of {_count(len(tasks), 'task')} came back from no check and no review.")
+    if rounds / len(tasks) < MUCH_REWORK:
+        return
+    which = _numbers(again)
+    found.bad(
+        f"{_count(rounds, 'round')} of rework for {_count(len(tasks), 'task')}: {which}.",
+        Action(
+            "rework",
+            f"Find out why work on {which} came back",
+            f"Work on {which} was sent back {_count(rounds, 'time')} by checks or reviews. Find what the agents could "
+            "have known before, and write it down where they read it: in the task form, in the instructions for "
+            "agents, or as a check that they can run themselves.",
+            (
+                "the reason for every round of rework is named",
+                "what would have prevented it is written down where agents read it",
+            ),
+        ),
+    )
+
+
+def _failovers(found: Findings, tasks: Sequence[Figures], agents: Sequence[AgentFigures]) -> None:
+    lost = sum(agent.failed for agent in agents)
+    if not lost and agents:
+        found.well.append("No agent failed or was not available.")
+    for agent in sorted(agents, key=lambda one: (-one.failed, one.name)):
+        if agent.failed:
+            found.bad(
+                f"`{agent.name}` failed or was not available {_count(agent.failed, 'time')}; "
+                f"{_count(sum(task.failovers for task in tasks if agent.name in task.agents), 'failover')} followed.",
+                Action(
+                    f"failed-{agent.name}",
+                    f"Find out why {agent.name} failed",
+                    f"The agent `{agent.name}` failed, fell silent or was not available {_count(agent.failed, 'time')} "
+                    "while it had tasks. Find the cause (its credentials, its limits, its workflow) and mend it, or "
+                    "give it fewer tasks at once.",
+                    (
+                        "the cause is named",
+                        f"`{agent.name}` finishes a task without a failover, or has fewer tasks at once",
+                    ),
+                ),
+            )
+
+
+def _conflicts(found: Findings, tasks: Sequence[Figures]) -> None:
+    late, early = sum(task.conflicts for task in tasks), sum(task.foreseen for task in tasks)
+    if early:
+        found.well.append(f"{_count(early, 'conflict')} found before any work was lost.")
+    if not late:
+        found.well.append("No work ran into other work.")
+        return
+    met = [task for task in tasks if task.conflicts]
+    paths = list(dict.fromkeys(path for task in met for path in task.files))
+    files = ", ".join(code(path) for path in paths[:FILES_NAMED]) + (" and others" if len(paths) > FILES_NAMED else "")
+    where = f" in {files}" if files else ""
+    found.bad(
+        f"{_count(late, 'conflict')} found only when the work was there: {_numbers(met)}{where}.",
+        Action(
+            "conflicts",
+            f"Keep the work on {_numbers(met)} from meeting again",
+            f"Work on {_numbers(met)} collided{where}. Split what many tasks change, or let such tasks depend on each "
+            "other and name their files, so that they are not worked on at the same time.",
+            ("the files that many tasks change are split, or the tasks that change them depend on each other",),
+        ),
+    )
+
+
+def _waits(found: Findings, tasks: Sequence[Figures]) -> None:
+    cycle = middle(task.cycle for task in tasks)
+    waited, unready = middle(task.waited for task in tasks), middle(task.unready for task in tasks)
+    closing = middle(task.closing for task in tasks)
+    if cycle and waited and waited > max(cycle, LONG):
+        found.bad(
+            f"Tasks waited {spoken(waited)} for somebody to take them (median), longer than the work took.",
+            Action(
+                "waiting",
+                "Shorten the wait for an agent",
+                f"Tasks that were ready waited {spoken(waited)} (median) for an agent, and the rest took "
+                f"{spoken(cycle)}. Add an agent or a capability, or let an agent have more tasks at once.",
+                ("an agent or a capability is added, or `max_tasks` is raised, or the wait is accepted with a reason",),
+            ),
+        )
+    if cycle and unready and unready > max(cycle, LONG):
+        found.bad(
+            f"It took {spoken(unready)} until tasks were ready to be worked on (median), longer than the work took.",
+            Action(
+                "unready",
+                "File tasks so that they are ready at once",
+                f"Tasks took {spoken(unready)} (median) from being filed to being ready. Look at what they lacked, and "
+                "make the form or a template ask for it.",
+                ("what tasks lacked is named", "the form or a template asks for it"),
+            ),
+        )
+    if cycle and closing and closing > max(cycle / 2, LONG):
+        found.bad(
+            f"More than half of the cycle time, {spoken(closing)} (median), came after the work was handed in.",
+            Action(
+                "closing",
+                "Shorten the way from hand-in to merge",
+                f"From the first hand-in to the end it took {spoken(closing)} (median), more than half of the cycle "
+                "time. See whether checks are slow, reviews wait, or branches have to be brought up to date.",
+                ("the slowest part between hand-in and merge is named", "it is shorter, or accepted with a reason"),
+            ),
+        )
+
+
+def _speed(found: Findings, now: timedelta | None, before: timedelta | None) -> None:
+    if not now or not before:
+        return
+    if now <= before * FASTER:
+        found.well.append(f"The median cycle time fell from {spoken(before)} to {spoken(now)}.")
+    elif now >= before * SLOWER:
+        found.improve.append(f"The median cycle time rose from {spoken(before)} to {spoken(now)}.")
+
+
+def _numbers(tasks: Sequence[Figures]) -> str:
+    """The tasks by number, few of them by name."""
+    shown = [f"#{task.number}" for task in tasks[:FILES_NAMED]]
+    return ", ".join(shown) + (f" and {len(tasks) - FILES_NAMED} more" if len(tasks) > FILES_NAMED else "")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

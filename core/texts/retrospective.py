@@ -1,0 +1,81 @@
+"""The texts of a retrospective: its issue, the task that an action item becomes, and the answers to `/retro`."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from core.retro.facts import Figures
+from core.retro.findings import Action
+from core.retro.holding import Question, Retrospective
+from core.texts.rendering import render
+
+ISSUE_MARKER = "<!-- orchestrator:retrospective "
+CHART_TASKS = 10  # bars that can still be told apart
+TABLE_TASKS = 30
+AGENTS_SHOWN = 30
+ANSWERS_SHOWN = 30_000  # characters of all answers together, so that the issue stays below GitHub's limit
+_ITEM = re.compile(r"^\s{0,3}[-*+] \[([ xX])\] .*<!-- orchestrator:action ([a-z0-9._-]{1,80}) -->\s*$", re.MULTILINE)
+
+
+def retrospective_title(held: Retrospective) -> str:
+    """The title of its issue."""
+    count = len(held.tasks)
+    return f"Retrospective of {held.held_at:%Y-%m-%d}: {count} task{'s' * (count != 1)} done"
+
+
+def retrospective_body(held: Retrospective) -> str:
+    """The body of its issue, with what was answered and what became of the action items so far."""
+    return render(
+        "retrospective",
+        held=held,
+        tasks=held.tasks[-TABLE_TASKS:],
+        more=max(0, len(held.tasks) - TABLE_TASKS) + held.left_out,
+        bars=[bar for task in held.tasks[-CHART_TASKS:] for bar in _bars(task)],
+        charted=min(len(held.tasks), CHART_TASKS),
+        agents=held.agents[:AGENTS_SHOWN],
+        questions=held.questions[:AGENTS_SHOWN],
+        answer_limit=ANSWERS_SHOWN // max(1, sum(bool(question.answer) for question in held.questions)),
+        marker=retrospective_marker(held.key),
+    )
+
+
+def retrospective_marker(key: str) -> str:
+    """The hidden last line by which its issue is found again before it is written a second time."""
+    return f"{ISSUE_MARKER}{base64.urlsafe_b64encode(key.encode()).decode()} -->"
+
+
+def ticked_items(body: str) -> frozenset[str]:
+    """The ids of the action items that are ticked in a body, whoever wrote it."""
+    return frozenset(found[2] for found in _ITEM.finditer(body[:70_000].replace("\r", "")) if found[1] in "xX")
+
+
+def action_body(action: Action, held: Retrospective, marker: str) -> str:
+    """The text of the task that an action item becomes, under the headings of the task form."""
+    return render("retrospective_task", action=action, held=held, marker=marker)
+
+
+def question_comment(question: Question) -> str:
+    """Asks an agent that listens to its name."""
+    return render("retrospective_question", question=question)
+
+
+def retro_answer(held: Retrospective, *, dry_run: bool) -> str:
+    """The answer to `/retro`: in a dry run the whole text, for then it is written nowhere else."""
+    return render("retro", held=held, body=retrospective_body(held) if dry_run else "")
+
+
+def _bars(task: Figures) -> Sequence[tuple[str, str, int, int]]:
+    """The bars of one task in the chart: section, name, begin and end in Unix seconds."""
+    moments: list[tuple[str, datetime | None]] = [
+        ("waits", task.created_at),
+        ("work", task.assigned_at),
+        ("checks", task.handed_in_at),
+        ("", task.done_at),
+    ]
+    known = [(name, int(at.timestamp())) for name, at in moments if at is not None]
+    told = [(name, begin, end) for (name, begin), (_, end) in pairwise(known) if end > begin]
+    return [(f"Task {task.number}", name, begin, end) for name, begin, end in told]

@@ -1,0 +1,282 @@
+"""Retrospectives: figures from a made-up trail, what is found in them, and what becomes of their issue."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.events import Event, EventType
+from core.retro.facts import Figures, figures, of_agents
+from core.retro.findings import MOST_ACTIONS, Action, find
+from core.retro.holding import ANSWER_LIMIT, Gathered, Retrospective, Upcoming, hold, read_since
+from core.texts.retrospective import (
+    action_body,
+    question_comment,
+    retro_answer,
+    retrospective_body,
+    retrospective_marker,
+    retrospective_title,
+    ticked_items,
+)
+from tests.builders import NOW
+from tests.core.test_texts import same
+
+T = EventType
+
+
+class Trail:
+    """A made-up trail of one task; each line comes some minutes after the one before."""
+
+    def __init__(self, number: int, title: str = "Sell apples", at: datetime = NOW) -> None:
+        self.number, self.at = number, at
+        self.agent: str | None = None
+        self.attempt = 0
+        self.lines: list[Event] = []
+        self.tell(T.TASK_CREATED, title=title)
+
+    def tell(self, type_: EventType, minutes: float = 0, **payload: Any) -> Trail:
+        self.at += timedelta(minutes=minutes)
+        self.lines.append(Event(type_, self.number, self.at, self.agent, self.attempt or None, None, payload))
+        return self
+
+    def ready(self, minutes: float = 1) -> Trail:
+        return self.tell(T.TASK_READY, minutes)
+
+    def goes_to(self, agent: str, minutes: float = 2, **payload: Any) -> Trail:
+        again, self.agent, self.attempt = self.attempt > 0, agent, self.attempt + 1
+        return self.tell(T.TASK_REASSIGNED if again else T.TASK_ASSIGNED, minutes, **{"role": "implement", **payload})
+
+    def comes_back(self, outcome: str = "failed", minutes: float = 10) -> Trail:
+        return self.tell(T.TASK_SENT_BACK, minutes, outcome=outcome, reason="CI failed")
+
+    def handed_in(self, minutes: float = 30) -> Trail:
+        return self.tell(T.TASK_REVIEW, minutes)
+
+    def done(self, minutes: float = 5) -> Trail:
+        return self.tell(T.TASK_COMPLETED, minutes)
+
+
+def smooth(number: int, agent: str = "codex", at: datetime = NOW) -> Trail:
+    return Trail(number, at=at).ready().goes_to(agent).handed_in().done()
+
+
+def reworked() -> Trail:
+    return (
+        Trail(4, "Sell @pears | now")
+        .ready()
+        .goes_to("codex")
+        .handed_in()
+        .comes_back()
+        .goes_to("codex")
+        .handed_in()
+        .done()
+    )
+
+
+def lost_and_met() -> Trail:
+    trail = Trail(7, "Weigh them").ready(5).goes_to("codex").comes_back("silent").tell(T.AGENT_FAILED)
+    trail.tell(T.CONFLICT_DETECTED, kind="idle").goes_to("claude").handed_in()
+    return trail.tell(T.CONFLICT_DETECTED, kind="branches", files=["shop/cart.py", "a`b.py"]).tell(T.ESCALATED).done()
+
+
+def gathered(*trails: Trail, **more: Any) -> Gathered:
+    return Gathered({trail.number: tuple(trail.lines) for trail in trails}, **more)
+
+
+def held(*trails: Trail, **more: Any) -> Retrospective:
+    found = hold(gathered(*trails, **more), "turn:0", NOW + timedelta(hours=4))
+    assert found is not None
+    return found
+
+
+def test_the_figures_of_one_task() -> None:
+    task = figures(reworked().lines, "x")
+    assert task is not None
+    assert (task.lead, task.cycle) == (timedelta(minutes=80), timedelta(minutes=77))
+    assert (task.unready, task.waited, task.closing) == tuple(timedelta(minutes=m) for m in (1, 2, 47))
+    assert (task.attempts, task.rework, task.failovers, task.taken_back) == (2, 1, 0, 0)
+    lost = figures(lost_and_met().lines)
+    assert lost is not None
+    assert (lost.attempts, lost.rework, lost.failovers) == (2, 0, 1)
+    assert (lost.conflicts, lost.foreseen, lost.called) == (1, 0, 1), "idle is told as a failure, not as a conflict"
+    assert lost.agents == ("codex", "claude")
+
+
+def test_what_is_not_done_and_what_came_after_does_not_count() -> None:
+    assert figures(Trail(1).ready().goes_to("codex").lines) is None
+    trail = smooth(1)
+    whole = figures(trail.lines)
+    assert figures(trail.comes_back().lines) == whole
+
+
+def test_people_are_not_measured() -> None:
+    trail = (
+        Trail(1).ready().goes_to("alice", reason="claimed").handed_in().comes_back().goes_to("codex").handed_in().done()
+    )
+    assert [(agent.name, agent.attempts, agent.done, agent.came_back) for agent in of_agents([trail.lines])] == [
+        ("codex", 1, 1, 0)
+    ]
+    task = figures(trail.lines)
+    assert task is not None
+    assert (task.attempts, task.agents) == (2, ("codex",))
+    closed = figures(Trail(2).ready().done().lines)
+    assert closed is not None, "somebody closed it: done without any attempt"
+    assert (closed.attempts, closed.cycle) == (0, None)
+    assert hold(gathered(Trail(2).ready().done()), "k", NOW) is not None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_totals_add_up(seed: int) -> None:
+    """Whatever happens to tasks: no attempt is lost or counted twice, between the reasons and between the agents."""
+    draw = random.Random(seed)
+    trails = []
+    for number in range(1, draw.randint(2, 6)):
+        trail = Trail(number).ready(draw.random() * 9)
+        for _ in range(draw.randint(0, 5)):
+            trail.goes_to(draw.choice(["codex", "claude"]), draw.random() * 9)
+            if draw.random() < 0.5:
+                trail.handed_in(draw.random() * 99)
+            end = draw.choice(["failed", "silent", "unavailable", None])
+            if end:
+                trail.comes_back(end)
+            else:
+                trail.tell(T.TASK_RELEASED)
+        if draw.random() < 0.8:
+            trail.done()
+        trails.append(trail)
+    found = hold(gathered(*trails), "turn:0", NOW)
+    if found is None:
+        assert all(trail.lines[-1].type is not T.TASK_COMPLETED for trail in trails)
+        return
+    for task in found.tasks:
+        assert task.attempts == (task.attempts > 0) + task.rework + task.failovers + task.taken_back
+        assert timedelta() <= (task.cycle or timedelta()) <= task.lead
+    assert sum(agent.attempts for agent in found.agents) == found.total("attempts")
+    counted = {task.number for task in found.tasks}
+    lines = [e for trail in trails if trail.number in counted for e in trail.lines if e.type is T.TASK_SENT_BACK]
+    assert sum(agent.came_back + agent.failed for agent in found.agents) == len(lines)
+    ids = [action.id for action in found.actions]
+    assert len(set(ids)) == len(ids) <= MOST_ACTIONS
+    assert hold(gathered(*trails), "turn:0", NOW) == found
+
+
+def test_what_is_found_in_smooth_work() -> None:
+    found = held(smooth(1), smooth(2), smooth(3))
+    assert not found.improve
+    assert not found.actions
+    assert found.well == (
+        "3 of 3 tasks came back from no check and no review.",
+        "No agent failed or was not available.",
+        "No work ran into other work.",
+    )
+
+
+def _task(**minutes: float) -> Figures:
+    at = {name: NOW + timedelta(minutes=value) for name, value in minutes.items()}
+    return Figures(1, "", NOW, **at, attempts=1)  # type: ignore[arg-type]  # moments of whatever field
+
+
+@pytest.mark.parametrize(
+    ("task", "ids"),
+    [
+        (_task(ready_at=1, assigned_at=90, handed_in_at=100, done_at=120), ["waiting"]),
+        (_task(ready_at=90, assigned_at=91, handed_in_at=100, done_at=120), ["unready"]),
+        (_task(ready_at=1, assigned_at=2, handed_in_at=10, done_at=120), ["closing"]),
+        (_task(ready_at=1, assigned_at=20, handed_in_at=21, done_at=25), []),
+    ],
+    ids=["no agent free", "filed incomplete", "slow to merge", "all of it is quick"],
+)
+def test_where_the_time_went(task: Figures, ids: list[str]) -> None:
+    assert [action.id for action in find([task], []).actions] == ids
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [(60, "fell from 1 h to 40 min"), (20, "rose from 20 min to 40 min"), (40, "")],
+)
+def test_it_is_compared_with_the_last_one(before: int, said: str) -> None:
+    task = _task(ready_at=0, assigned_at=1, handed_in_at=30, done_at=41)
+    found = find([task], [], timedelta(minutes=before))
+    assert [line for line in (*found.well, *found.improve) if "cycle time" in line] == (
+        [f"The median cycle time {said}."] if said else []
+    )
+
+
+def test_the_issue() -> None:
+    upcoming = (Upcoming(9, "Sell plums", "P0"), Upcoming(8, "Sell `figs` @all", "P2"))
+    found = held(reworked(), smooth(5), lost_and_met(), upcoming=upcoming, mentions={"claude": "@claude"})
+    assert retrospective_title(found) == "Retrospective of 2026-03-02: 3 tasks done"
+    same("retrospective", retrospective_body(found))
+    [claude, codex] = found.questions
+    same("retrospective_question", question_comment(claude))
+    same("retrospective_task", action_body(found.actions[0], replace(found, number=12), "<!-- the marker -->"))
+
+    later = found.answered("codex", "Nobody said <!-- hidden --> so.\n```\n@alice token=abcdefgh12345678", "alice")
+    assert later is not None
+    later = later.ticked(["rework", "conflicts"], "alice").with_task("rework", 14)
+    same("retrospective_later", retrospective_body(later))
+    assert codex.answer == ""
+    same("retro_dry_run", retro_answer(held(smooth(1)), dry_run=True))
+    same("retro", retro_answer(held(smooth(1)), dry_run=False))
+
+
+def test_ticks_are_read_from_whatever_stands_in_the_body() -> None:
+    body = retrospective_body(held(reworked(), lost_and_met()))
+    assert ticked_items(body) == frozenset()
+    ticked = body.replace("- [ ]", "- [X]", 1).replace("\n", "\r\n")
+    assert ticked_items(ticked) == {"rework"}
+    assert ticked_items("text - [x] a <!-- orchestrator:action rework -->") == frozenset()
+    assert ticked_items("- [x] a <!-- orchestrator:action ../../x -->") == frozenset()
+
+
+def test_of_very_many_tasks_the_issue_stays_short() -> None:
+    many = [smooth(number, f"agent-{number}", NOW + timedelta(minutes=number)) for number in range(1, 101)]
+    found = held(*many, left_out=7)
+    for agent in found.agents:
+        found = found.answered(agent.name, "long " * 1000, "alice") or found
+    body = retrospective_body(found)
+    assert len(body) <= 65_000
+    assert body.rstrip().endswith(retrospective_marker("turn:0"))
+    assert "… and 77 more." in body
+    assert body.count("section Task") == 10
+    assert max(len(question.answer) for question in found.questions) <= ANSWER_LIMIT
+
+
+def test_answers_only_of_whom_was_asked() -> None:
+    found = held(smooth(1))
+    assert found.answered("claude", "Hello", "alice") is None
+    assert found.answered("codex", " <!-- nothing --> ", "alice") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [
+        ("", None),
+        ("since 2026-02-27", datetime(2026, 2, 27, tzinfo=UTC)),
+        ("7d", NOW - timedelta(days=7)),
+        ("Since 2w", NOW - timedelta(days=14)),
+        ("`90d`", NOW - timedelta(days=90)),
+        ("1h30m", NOW - timedelta(minutes=90)),
+    ],
+)
+def test_since_when(said: str, at: datetime | None) -> None:
+    assert read_since(said, NOW) == at
+
+
+@pytest.mark.parametrize("said", ["yesterday", "2026-13-01", "since 0001", "99999w", "2026-03-03", "-7d", "\u0661d"])
+def test_no_moment(said: str) -> None:
+    with pytest.raises(ValueError, match=r"no moment|not come yet"):
+        read_since(said, NOW)
+
+
+def test_an_action_is_known_by_the_rule_that_made_it() -> None:
+    first, second = held(reworked()), held(reworked(), lost_and_met())
+    assert first.action("rework") is not None
+    assert second.action("rework") is not None
+    assert isinstance(second.action("failed-codex"), Action)
+    assert all(re.fullmatch(r"[a-z0-9._-]{1,80}", action.id) for action in second.actions)
