@@ -19,7 +19,7 @@ from adapters.database.repositories import RepositoryRow
 from config.agent_kinds import MentionAgent
 from core.effects import Comment, OpenTask, ShowRetrospective
 from core.events import Event, EventType
-from core.retro.holding import MOST_TASKS, NEXT, Gathered, Retrospective, Upcoming, hold, read_since
+from core.retro.holding import MOST_TASKS, NEXT, TURN, Gathered, Retrospective, Upcoming, hold, read_since
 from core.signals import CommandGiven
 from core.task import Actor
 from core.texts.retrospective import question_comment
@@ -105,7 +105,7 @@ async def look(unit: UnitOfWork) -> Retrospective | None:
     if unit.policy.dry_run:
         log.info("retrospective_not_held", repository=unit.repository.full_name, done=len(done), reason="dry run")
         return None
-    held = hold(await gather(unit.connection, unit.repository), f"turn:{place}", unit.now)
+    held = hold(await gather(unit.connection, unit.repository), f"{TURN}{place}", unit.now)
     if held:
         await keep(unit, held)
     return held
@@ -129,8 +129,7 @@ async def opened(unit: UnitOfWork, news: Opened) -> None:
         return
     await kept.keep(unit.connection, unit.repository.id, replace(held, number=news.number))
     payload = {"tasks": [task.number for task in held.tasks], "key": held.key}
-    event = Event(EventType.RETROSPECTIVE_HELD, news.number, unit.now, actor=held.by, payload=payload)
-    unit.tell(event)
+    unit.tell(Event(EventType.RETROSPECTIVE_HELD, news.number, unit.now, actor=held.by, payload=payload))
     for question in held.questions:
         if question.mention:
             text = question_comment(question)

@@ -161,6 +161,21 @@ def history(
         typer.echo(line_of(event, as_json=as_json))
 
 
+@app.command()
+def retrospective(
+    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
+    since: Annotated[
+        str, typer.Option(help="A day (2026-03-01) or how long ago (7d, 12h); the last one if absent.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    post: Annotated[bool, typer.Option("--post", help="Hold it: the running bot opens the issue.")] = False,
+) -> None:
+    """Look back at the tasks that were done: figures, what went well, what to improve."""
+    from bot.retrospective import held_now, told
+
+    typer.echo(told(_of_the_database(lambda settings: held_now(settings, repository, since, post)), as_json=as_json))
+
+
 def _of_the_database(ask: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
     """What the bot's database says; it may be running meanwhile."""
     try:

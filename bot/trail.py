@@ -19,7 +19,7 @@ from core.sanitise import one_line
 
 
 @asynccontextmanager
-async def _reading(settings: Settings) -> AsyncIterator[AsyncConnection]:
+async def reading(settings: Settings) -> AsyncIterator[AsyncConnection]:
     """A connection that sees one state of the database throughout, and changes nothing."""
     async with AsyncExitStack() as stack:
         database = Database(await database_url(settings, stack), 2)
@@ -30,7 +30,7 @@ async def _reading(settings: Settings) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
-async def _named(connection: AsyncConnection, name: str) -> Sequence[tuple[int, str]]:
+async def named(connection: AsyncConnection, name: str) -> Sequence[tuple[int, str]]:
     """The repositories that are meant: the one of this name, or all. Raises LookupError where there is none."""
     known = await repositories.all_known(connection)
     found = [(id_, full_name) for id_, full_name in known if not name or full_name.lower() == name.lower()]
@@ -42,14 +42,14 @@ async def _named(connection: AsyncConnection, name: str) -> Sequence[tuple[int, 
 
 async def verdicts(settings: Settings, name: str = "") -> dict[str, Verdict]:
     """How the trail of each repository is found. Raises LookupError for a name that is not known."""
-    async with _reading(settings) as connection:
-        return {full_name: await trail.verify(connection, id_) for id_, full_name in await _named(connection, name)}
+    async with reading(settings) as connection:
+        return {full_name: await trail.verify(connection, id_) for id_, full_name in await named(connection, name)}
 
 
 async def history_of(settings: Settings, name: str, number: int, limit: int) -> list[Event]:
     """The end of a task's trail. Raises LookupError where the repository is not known, or has to be named."""
-    async with _reading(settings) as connection:
-        found = await _named(connection, name)
+    async with reading(settings) as connection:
+        found = await named(connection, name)
         if len(found) > 1:
             raise LookupError("Say which: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
         events = await trail.last(connection, found[0][0], number, limit)

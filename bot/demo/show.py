@@ -159,6 +159,7 @@ def summary(outcome: Outcome) -> Group:
         "Conflicts found",
         f"{met['before_work']} before work, {met['during_work']} during work, {met['at_merge']} at the merge",
     )
+    measured.add_row("Retrospectives held", f"{figures['retrospectives']}")
     measured.add_row("Calls to GitHub", f"{sum(calls.values())} of {len(calls)} kinds")
     measured.add_row("Writes for each task", f"{figures['content_writes_per_task']}")
     onward = Table.grid(padding=(0, 2))

@@ -15,6 +15,7 @@ from bot.demo.stage import Stage
 from bot.demo.story import SPEED
 from bot.demo.watch import Snapshot
 from bot.metrics import percentile
+from config.labels import RETROSPECTIVE
 from core.task import Status
 from sandbox import RequestRecord
 from sandbox.git_command import GitError, git_process
@@ -76,6 +77,7 @@ def _figures(stage: Stage, shown: Snapshot) -> dict[str, Any]:
             "during_work": len(shown.collided),
             "at_merge": conflicts_at_merge(calls),
         },
+        "retrospectives": sum(RETROSPECTIVE.name in issue.label_names for issue in stage.shop.issues.values()),
         "github_calls": dict(sorted(by_operation.items())),
         "content_writes_per_task": round(content_writes(calls) / shown.expected, 2),
         "seconds": round(shown.elapsed, 1),

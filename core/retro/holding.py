@@ -14,6 +14,7 @@ from core.retro.findings import Action, find
 from core.sanitise import clean, mask_secrets, one_line
 from core.texts.rendering import spoken
 
+TURN = "turn:"  # begins the keys of those that nobody asked for
 NEXT = 3  # tasks that are named as the next ones
 MOST_TASKS = 100  # that one retrospective looks at, the latest
 ANSWER_LIMIT = 1_500  # characters of one agent's answer
@@ -56,9 +57,14 @@ class Retrospective:
     questions: tuple[Question, ...] = ()
     upcoming: tuple[Upcoming, ...] = ()
     since: datetime | None = None  # tasks done after this; None: all that are not in an earlier one
-    by: str | None = None  # who asked for it; None: it was its turn
+    by: str | None = None  # who asked for it on GitHub
     left_out: int = 0  # tasks beyond `MOST_TASKS`
     number: int | None = None
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether it was its turn, and nobody asked for it."""
+        return self.key.startswith(TURN)
 
     @property
     def lead(self) -> timedelta | None:

@@ -38,6 +38,7 @@ OUTCOME = Outcome(
         "reassignments": 2,
         "failover_seconds_max": 1.5,
         "conflicts": {"before_work": 2, "during_work": 1, "at_merge": 0},
+        "retrospectives": 3,
         "github_calls": {"issues/get": 3, "pulls/merge": 8},
         "content_writes_per_task": 12.5,
         "seconds": 19.8,

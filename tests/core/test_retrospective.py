@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,18 +12,8 @@ import pytest
 from core.events import Event, EventType
 from core.retro.facts import Figures, figures, of_agents
 from core.retro.findings import MOST_ACTIONS, Action, find
-from core.retro.holding import ANSWER_LIMIT, Gathered, Retrospective, Upcoming, hold, read_since
-from core.texts.retrospective import (
-    action_body,
-    question_comment,
-    retro_answer,
-    retrospective_body,
-    retrospective_marker,
-    retrospective_title,
-    ticked_items,
-)
+from core.retro.holding import Gathered, Retrospective, hold, read_since
 from tests.builders import NOW
-from tests.core.test_texts import same
 
 T = EventType
 
@@ -205,46 +194,6 @@ def test_it_is_compared_with_the_last_one(before: int, said: str) -> None:
     assert [line for line in (*found.well, *found.improve) if "cycle time" in line] == (
         [f"The median cycle time {said}."] if said else []
     )
-
-
-def test_the_issue() -> None:
-    upcoming = (Upcoming(9, "Sell plums", "P0"), Upcoming(8, "Sell `figs` @all", "P2"))
-    found = held(reworked(), smooth(5), lost_and_met(), upcoming=upcoming, mentions={"claude": "@claude"})
-    assert retrospective_title(found) == "Retrospective of 2026-03-02: 3 tasks done"
-    same("retrospective", retrospective_body(found))
-    [claude, codex] = found.questions
-    same("retrospective_question", question_comment(claude))
-    same("retrospective_task", action_body(found.actions[0], replace(found, number=12), "<!-- the marker -->"))
-
-    later = found.answered("codex", "Nobody said <!-- hidden --> so.\n```\n@alice token=abcdefgh12345678", "alice")
-    assert later is not None
-    later = later.ticked(["rework", "conflicts"], "alice").with_task("rework", 14)
-    same("retrospective_later", retrospective_body(later))
-    assert codex.answer == ""
-    same("retro_dry_run", retro_answer(held(smooth(1)), dry_run=True))
-    same("retro", retro_answer(held(smooth(1)), dry_run=False))
-
-
-def test_ticks_are_read_from_whatever_stands_in_the_body() -> None:
-    body = retrospective_body(held(reworked(), lost_and_met()))
-    assert ticked_items(body) == frozenset()
-    ticked = body.replace("- [ ]", "- [X]", 1).replace("\n", "\r\n")
-    assert ticked_items(ticked) == {"rework"}
-    assert ticked_items("text - [x] a <!-- orchestrator:action rework -->") == frozenset()
-    assert ticked_items("- [x] a <!-- orchestrator:action ../../x -->") == frozenset()
-
-
-def test_of_very_many_tasks_the_issue_stays_short() -> None:
-    many = [smooth(number, f"agent-{number}", NOW + timedelta(minutes=number)) for number in range(1, 101)]
-    found = held(*many, left_out=7)
-    for agent in found.agents:
-        found = found.answered(agent.name, "long " * 1000, "alice") or found
-    body = retrospective_body(found)
-    assert len(body) <= 65_000
-    assert body.rstrip().endswith(retrospective_marker("turn:0"))
-    assert "… and 77 more." in body
-    assert body.count("section Task") == 10
-    assert max(len(question.answer) for question in found.questions) <= ANSWER_LIMIT
 
 
 def test_answers_only_of_whom_was_asked() -> None:

@@ -76,6 +76,7 @@ def test_the_demo_turns_ten_issues_into_merged_code(tmp_path: Path) -> None:
     assert met["before_work"] >= 1, "the forms name one file"
     assert met["during_work"] >= 1, "nobody could know before"
     assert met["at_merge"] == 0
+    assert told["retrospectives"] >= 2, "one after three tasks, and one after three more"
     assert 0 < told["seconds"] < 90
     assert not list(tmp_path.glob("orchestrator-demo-*"))
     assert not of_the_demo(tmp_path)

@@ -82,18 +82,51 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     await world.alice.edits_issue(issue, body=ticked)
     await world.settle()
     await world.later(seconds=3)
-    made = world.shop.issues[number + 1]
-    print(world.written())
-    print(issue.body)
-    print(made.body, made.labels)
-    await world.later(minutes=10)
+    [first] = [issue for issue in world.shop.issues.values() if issue.title == "Find out why work on #1 came back"]
+    assert (first.number, first.user) == (number + 1, world.app.bot)
+    assert "From the retrospective of 2026-03-02 09:24 UTC, #8." in (first.body or "")
+    assert f"- [x] Find out why work on #1 came back: #{first.number} <!--" in (issue.body or "")
+    task = await world.task(first)
+    assert task.approved_by == "alice", "who ticks it approves the bot's words"
+    assert [criterion.ticked for criterion in task.intake.criteria] == [False, False]
+    assert sum(line.startswith("issues/create") for line in world.written()) == 1
 
+    await world.alice.edits_issue(issue, body=(issue.body or "").replace("- [x] Find", "- [ ] Find"))
+    await world.alice.edits_issue(issue, body=(issue.body or "").replace("- [ ] Find", "- [x] Find"))
+    await world.settle()
+    assert not any(line.startswith("issues/create") for line in world.written()), "it is a task already"
+
+
+async def test_one_is_held_when_somebody_asks(world: World) -> None:
+    """What is done by then is not counted again, and a repository that writes nothing says what it would."""
+    world.agent("codex", WritesFiles(FIXED))
+    mallory = world.person("mallory", "triage")
+    issue = await world.files("Add the tax", body(needs="tests"))
+    world.written()
+    await world.says(issue, "/retro", by=mallory)
+    assert world.written()[-1] == "#1 comment: `/retro` needs write access; you have triage access to this repository."
+
+    await world.says(issue, "/retro since yesterday")
+    assert world.written()[-1].startswith("#1 comment: `yesterday` is no moment: write a day")
+    await world.says(issue, "/retro answer codex It was cold.")
+    assert world.written()[-1] == "#1 comment: There is no retrospective yet; `/retro` holds one."
     await world.says(issue, "/retro")
-    print(world.written())
-    await world.says(issue, "/retro since 7d")
-    print(world.written())
-    await world.says(issue, "/retro answer claude It was cold. ")
-    print(world.written())
-    await world.says(issue, "/retro answer coded It was cold. ")
-    print(world.written())
-    print([i.title for i in held_in(world)])
+    told = "#1 comment: The retrospective on 1 task is on its way: an issue with the label `retrospective`."
+    assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", told, "issues/create "]
+    [held] = held_in(world)
+    assert (held.body or "").startswith("@alice asked for this one.")
+    await world.says(issue, "/retro")
+    assert "No task was done that is not in an earlier retrospective" in world.written()[-1]
+
+    await world.says(issue, "/retro answer claude It was cold.")
+    assert world.written()[-1].endswith("Say whose answer it is: `/retro answer <agent> …`. Asked: `codex`.")
+    await world.says(held, "/retro answer codex It was cold.\n\n<!-- and dark -->")
+    assert world.written()[:2] == [f"#{held.number} reaction eyes", f"#{held.number} reaction rocket"]
+    assert "```text\nIt was cold.\n```" in (held.body or "")
+
+    await world.configures(config(dry_run=True))
+    await world.says(issue, "/retro since 2026-03-01")
+    assert held_in(world) == [held]
+    assert "because of `dry_run` it is not opened" in world.comments(issue)[-1]
+    assert "| **Tasks done** | 1 |" in world.comments(issue)[-1]
+    world.written()
