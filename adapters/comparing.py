@@ -40,7 +40,7 @@ async def base_moved(unit: UnitOfWork, base: str, sha: str) -> None:
     for flight in there.values():
         if flight.task is not None:
             await unit.apply(flight.task, BaseMoved(base, sha))
-    if any(flight.trial is None or flight.trial.base_sha != sha for flight in there.values()):
+    if any(flight.asks or flight.trial is None or flight.trial.base_sha != sha for flight in there.values()):
         await unit.want(0, CompareBranches(base))
 
 

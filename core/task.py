@@ -177,6 +177,7 @@ class Pull:
     approvals: Mapping[int, Approval] = field(default_factory=dict)
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
     tried_base_sha: str | None = None  # the base's SHA at that trial
+    base_sha: str | None = None  # where the base is said to be since; a trial with another one came too late
     merge_requested_sha: str | None = None
     update_asked: str = ""  # head and base of the last update of the branch that the configuration asked for
     merge_round: int = 0  # how often we asked for the merge; makes each request an effect of its own

@@ -29,6 +29,8 @@ def tried(draft: Draft, signal: MergeTried) -> None:
     pull = draft.task.pull
     if pull is None or not pull.open or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
         return
+    if pull.base_sha not in (None, signal.base_sha) and signal.base_sha:
+        return  # the base moved while it was tried: the comparison that this asked for is on its way
     known, flagged = {rival.pull: rival.waits for rival in pull.waits_behind}, Flag.CONFLICT in draft.task.flags
     rivals = pull.rivals if signal.rivals is None else signal.rivals
     before = pull.trial
@@ -144,9 +146,10 @@ def base_moved(draft: Draft, signal: BaseMoved) -> None:
     if pull is None or not pull.open or pull.base != signal.base:
         return
     if pull.tried_base_sha == signal.sha and pull.mergeable_sha == pull.head_sha:
+        draft.set_pull(base_sha=signal.sha)
         return  # it was tried with that already
     ask_again(draft)
-    draft.set_pull(mergeable_sha=None, merge_requested_sha=None)
+    draft.set_pull(mergeable_sha=None, merge_requested_sha=None, base_sha=signal.sha)
 
 
 def refused(draft: Draft, signal: MergeRefused) -> None:

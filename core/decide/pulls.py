@@ -161,6 +161,7 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
             dod_shown=None,
             conflict_shown=None,
             trial=None,
+            base_sha=current.base_sha if facts.base == current.base else None,
         )
         draft.set(pull=pull)
         draft.task = draft.task.unflagged(Flag.BLOCKED)  # what GitHub refused was another commit

@@ -85,6 +85,17 @@ def test_a_base_that_was_tried_already_is_no_news() -> None:
     assert story.pull.merge_requested_sha == SHA
 
 
+def test_a_verdict_with_the_base_as_it_was_comes_too_late() -> None:
+    """Something was merged while branches were being compared: what was clean with the old base may not be now."""
+    story = asked()
+    story.hears(BaseMoved("main", NEW_BASE))
+    story.merge_tried(base_sha=BASE)
+    assert story.pull.mergeable_sha is None
+    assert not story.wanted(MergePull)
+    story.merge_tried(base_sha=NEW_BASE)
+    assert story.wanted(MergePull)
+
+
 def test_the_base_of_the_last_trial_is_remembered_until_the_next_one() -> None:
     """A base that moved counts as tried only when it was: the reconciler asks again if the trial was lost."""
     story = Story().ready().in_review()
