@@ -14,7 +14,7 @@ from types import MappingProxyType
 from bot.demo.crib import Crib, Edit, Implements
 from sandbox.agents.scripted import Script
 
-SPEED = 20.0  # how much faster than the watcher's the time of the demo passes: patience of minutes is spent in seconds
+SPEED = 8.0  # how much faster than the watcher's the time of the demo passes: patience of minutes is spent in seconds
 
 
 @dataclass(frozen=True, slots=True)
