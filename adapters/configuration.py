@@ -18,6 +18,7 @@ from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_co
 from config.task_templates import TemplateFile
 from core.effects import CheckRun, MakeLabels, UpsertCard
 from core.labels import labels_for
+from core.owners import MAX_TEXT, PATHS
 from core.texts import CONFIG_CHECK, config_check
 
 log = structlog.get_logger()
@@ -49,12 +50,14 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         log.warning("configuration_unreadable", repository=full_name)
         raise
     templates: tuple[TemplateFile, ...] | None = None
+    values: dict[str, object] = {}
     if text is not None:  # where there is no configuration we only observe, and nobody can ask for one
         async with work.database.autocommit() as connection:
             known = await repositories.template_files(connection, repository_id)
         templates = await read_templates(github, full_name, known)
+        values["codeowners"] = await _codeowners(github, full_name)
     now = work.now()
-    values: dict[str, object] = {"config_problems": problems, "config_read_at": now}
+    values |= {"config_problems": problems, "config_read_at": now}
     digest = hashlib.sha256((text or "").encode()).hexdigest()
     if not problems:
         values |= {"config": text, "config_sha": digest}
@@ -75,6 +78,19 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
     if config and changed and not config.dry_run:
         await work.send(repository_id, 0, MakeLabels(labels_for(config)))
     log.info("configuration_read", repository=full_name, present=text is not None, problems=problems)
+
+
+async def _codeowners(github: GitHub, full_name: str) -> str:
+    """Whose files are whose: the first of the places that GitHub looks in. One that cannot be read names nobody."""
+    for path in PATHS:
+        try:
+            raw = await github.get_content(full_name, path)
+        except (Invalid, TooLarge):
+            return ""
+        if raw is not None:
+            text = raw.decode("utf-8", "replace").replace("\x00", "\ufffd")  # Postgres keeps no NUL
+            return text if len(text) <= MAX_TEXT else ""
+    return ""
 
 
 async def check_configuration(

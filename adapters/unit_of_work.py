@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters import comparing, retrospectives
 from adapters.asked_about import asked_about, named_in
 from adapters.database import agents as kept
-from adapters.database import graph, line, measures, repositories, store, trail
+from adapters.database import escalations, graph, line, measures, repositories, store, trail
 from adapters.database.database import Database
 from adapters.database.graph import Place
 from adapters.database.queue import SEND, JobQueue, send_lock
@@ -48,6 +48,7 @@ from core.signals import (
     DeadlineDue,
     DependencyChanged,
     IssueSeen,
+    PeopleCalled,
     PullSeen,
     QueueTurn,
     Signal,
@@ -59,6 +60,8 @@ LOOK = "look"  # the subject `look:12`: something that the task rests on changed
 
 # What a dry run may write: what it would do, and answers to people.
 _HARMLESS = (UpsertCard, Comment, React)
+
+_NO_SIGN_OF_LIFE = IssueSeen | Assigned | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved | PeopleCalled
 
 
 class NoConfiguration(LookupError):
@@ -112,6 +115,7 @@ class UnitOfWork:
             builds_on=await self._builds_on(number, signal),
             team=self.repository.team,
             in_error=await self._in_error(signal),
+            codeowners=self.repository.codeowners,
             **await asked_about(self, number, signal),
         )
         decision = decide(before, signal, context)
@@ -146,7 +150,7 @@ class UnitOfWork:
 
     async def _in_error(self, signal: Signal) -> frozenset[str]:
         """Agents that may have recovered; not read for signals that are never a sign of life."""
-        if isinstance(signal, IssueSeen | Assigned | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved):
+        if isinstance(signal, _NO_SIGN_OF_LIFE):
             return frozenset()
         return await kept.in_error(self.connection, self.repository.id)
 
@@ -168,6 +172,7 @@ class UnitOfWork:
         repository_id, task = self.repository.id, decision.task
         if task is not None and task != before:
             await store.save_task(self.connection, task, self.now)
+            await escalations.keep(self.connection, before, task, decision.events, self.now)
             await measures.keep(self.connection, repository_id, lines(before, task, self.now))
         if task is not None and decision.deadlines is not None:
             await store.replace_deadlines(self.connection, repository_id, f"task:{number}", decision.deadlines)

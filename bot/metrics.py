@@ -18,7 +18,7 @@ from adapters.database.database import Database
 from adapters.roster import roster
 from core.agent_state import AgentState
 from core.circuit import CircuitState
-from core.effects import Effect, StartAgent
+from core.effects import CallPeople, Effect, StartAgent
 from core.events import EventType
 from core.measures import Measures
 from core.task import Status
@@ -27,6 +27,7 @@ MEMORY_LIMIT_MB = 512  # what the service has to stay below
 # Milliseconds; the target for the 95th percentile is 1,000, the limit 5,000.
 LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
 FAILOVER_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)  # seconds; the target is 5, the limit 10
+ESCALATION_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 7200)  # seconds; the target is 60, the limit 300
 _MEASURES = {  # of the latest attempts of each agent; one of which nothing is known has none
     "attempts": "Attempts that have ended, of the latest",
     "error_rate": "Share of these that count against the agent, 0 to 1",
@@ -71,6 +72,13 @@ class Metrics:
             buckets=FAILOVER_BUCKETS,
             registry=self.registry,
         )
+        self.escalation = Histogram(
+            "escalation_seconds",
+            "From the cause of a call for a person to its delivery, by channel; calls after the first from the silence",
+            ["channel"],
+            buckets=ESCALATION_BUCKETS,
+            registry=self.registry,
+        )
         self.states = Gauge(
             "agents_by_state",
             "Agents that are available, busy, in error or offline",
@@ -108,6 +116,7 @@ class Metrics:
             "orchestrator_memory_usage_mb": "Largest resident memory of this process",
             "orchestrator_memory_limit_mb": "What it has to stay below",
             "outbox_depth": "Effects that wait to be sent",
+            "escalations_open": "Calls for a person that are not over",
             "outbox_parked": "Effects that were given up; a person has to look",
             "oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
         }
@@ -136,6 +145,8 @@ class Metrics:
             self.latencies.append(ms)
             if effect.lost_at:
                 self.failover.observe(max(0.0, (now - effect.lost_at).total_seconds()))
+        if isinstance(effect, CallPeople):
+            self.escalation.labels("github").observe(max(0.0, (now - effect.since).total_seconds()))
 
     async def text(self, database: Database, now: datetime) -> bytes:
         """The page, in Prometheus's text format."""
@@ -152,6 +163,8 @@ class Metrics:
                 select(t.outbox.c.state, func.count()).where(t.outbox.c.state != "done").group_by(t.outbox.c.state)
             )
             by_state: dict[str, int] = dict(effects.all())
+            calls = select(func.count()).where(t.escalations.c.ended_at.is_(None))
+            open_calls = (await connection.execute(calls)).scalar_one()
             oldest = await connection.execute(
                 select(func.min(t.deliveries.c.received_at)).where(t.deliveries.c.handled_at.is_(None))
             )
@@ -187,6 +200,7 @@ class Metrics:
             "orchestrator_memory_usage_mb": memory_mb(),
             "orchestrator_memory_limit_mb": MEMORY_LIMIT_MB,
             "outbox_depth": by_state.get("waiting", 0),
+            "escalations_open": open_calls,
             "outbox_parked": by_state.get("parked", 0),
             "oldest_delivery_seconds": (now - oldest_at).total_seconds() if oldest_at else 0,
         }

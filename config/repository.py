@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from config.agent_kinds import Agents, Section, unique
 from config.durations import Duration, format_duration
+from config.escalation import EscalationSettings
 from config.labels import MAX_LABEL_LENGTH, is_ours
 from config.problems import mistake, quote
 from config.validation import parse_model
@@ -17,7 +18,6 @@ from config.validation import parse_model
 CONFIG_PATH: Final = ".github/orchestrator.yml"
 
 QUIET_PATTERN: Final = r"^([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9]) ([A-Za-z0-9_+/-]+)$"
-PERSON_PATTERN: Final = r"^[A-Za-z0-9](-?[A-Za-z0-9])*(/[A-Za-z0-9._-]+)?$"
 
 PriorityName: TypeAlias = Literal["P0", "P1", "P2"]
 
@@ -46,13 +46,6 @@ def _label(value: str) -> str:
     return value
 
 
-def _person(value: str) -> str:
-    if re.fullmatch(PERSON_PATTERN, value) and len(value) <= 140:
-        return value
-    hint = f"write `{value[1:]}`" if re.fullmatch(PERSON_PATTERN, value[1:]) and value.startswith("@") else ""
-    raise mistake("must be a login such as alice or a team such as acme/maintainers", suggestion=hint)
-
-
 def _keyword(value: str) -> str:
     if 2 <= len(value.strip()) <= 60 and value.isprintable():
         return value.strip().lower()
@@ -69,7 +62,6 @@ def _once_whatever_case(priorities: dict[str, PriorityName]) -> dict[str, Priori
 
 
 LabelName = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string", "maxLength": MAX_LABEL_LENGTH})]
-Person = Annotated[str, AfterValidator(_person), WithJsonSchema({"type": "string", "pattern": PERSON_PATTERN})]
 Keywords = Annotated[
     tuple[Annotated[str, AfterValidator(_keyword)], ...], Field(max_length=200), AfterValidator(unique)
 ]
@@ -182,21 +174,6 @@ class RetrospectiveRules(Section):
     )
 
 
-class Escalation(Section):
-    """Whom to call when only a person can help."""
-
-    within: Duration = Field(
-        timedelta(minutes=5),
-        description="How soon the next person is called after silence. Checked, but without effect in this version.",
-    )
-    to: Annotated[tuple[Person, ...], Field(max_length=20), AfterValidator(unique)] = Field(
-        (), description="Logins or teams, in order. Code owners and the maintainer if absent."
-    )
-    channels: Annotated[tuple[Literal["webhook", "slack", "email"], ...], AfterValidator(unique)] = Field(
-        (), description="Where to call besides GitHub. Checked, but without effect in this version."
-    )
-
-
 class Conflicts(Section):
     """Which tasks wait for each other so that nobody's work is lost."""
 
@@ -236,6 +213,7 @@ class RepositoryConfig(Section):
     progress: Progress = Field(default_factory=Progress)
     retrospective: RetrospectiveRules = Field(default_factory=RetrospectiveRules)
     escalation: Escalation = Field(default_factory=Escalation)
+    escalation: EscalationSettings = Field(default_factory=EscalationSettings)
     classification: Classification = Field(default_factory=Classification)
     dry_run: bool = Field(False, description="Only say in the card and the digest what would be done.")
 

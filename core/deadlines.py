@@ -22,6 +22,7 @@ class DeadlineKind(StrEnum):
     CI = "ci"  # there is a pull request, and its checks have not ended
     STALL = "stall"  # in review, or with a person: nothing moves
     PERSON = "person"  # failed: a person has not reacted
+    CALL = "call"  # a person was called, and has not answered, or has not mended it
     HELD = "held"  # held back by a person: nothing is done when it is over, it begins anew
 
 
@@ -41,7 +42,10 @@ def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
     """All deadlines of a task in its present state; empty only when it is done."""
     due: dict[DeadlineKind, datetime] = {}
     quiet_since = max(task.status_since, task.reminded_at or task.status_since)
-    if task.held and task.is_open and (task.held.paused or task.status in (Status.PENDING, Status.READY)):
+    paused = task.held is not None and task.held.paused
+    if task.escalation and task.escalation.next_at and not paused:
+        due[DeadlineKind.CALL] = task.escalation.next_at
+    if task.held and task.is_open and (paused or task.status in (Status.PENDING, Status.READY)):
         due[DeadlineKind.HELD] = quiet_since + timeouts.stall
         for lease in filter(None, (task.lease, task.review)):
             due |= _of_polling(lease)  # whose service tells nothing unasked is asked all the same

@@ -22,6 +22,7 @@ from core.merge_effects import MarkReady as MarkReady
 from core.merge_effects import MergePull as MergePull
 from core.merge_effects import RefreshMirror as RefreshMirror
 from core.merge_effects import TryMerge as TryMerge
+from core.people_effects import CallPeople as CallPeople
 from core.retro.effects import OpenTask as OpenTask
 from core.retro.effects import ShowRetrospective as ShowRetrospective
 from core.task import Role
@@ -267,4 +268,5 @@ Effect = (
     | RefreshMirror
     | ShowRetrospective
     | OpenTask
+    | CallPeople
 )

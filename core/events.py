@@ -42,6 +42,7 @@ class EventType(StrEnum):
     CONFLICT_RESOLVED = "conflict_resolved"
     ESCALATED = "escalated"
     ACKNOWLEDGED = "acknowledged"
+    ESCALATION_ENDED = "escalation_ended"
     PROGRESS_POSTED = "progress_posted"
     RETROSPECTIVE_HELD = "retrospective_held"
     COMMAND_RUN = "command_run"

@@ -22,6 +22,8 @@ from core.merge_signals import MergeRefused as MergeRefused
 from core.merge_signals import MergeTried as MergeTried
 from core.merge_signals import UpdateOutcome as UpdateOutcome
 from core.merge_signals import UpdateTried as UpdateTried
+from core.people_signals import PeopleCalled as PeopleCalled
+from core.people_signals import PersonAnswered as PersonAnswered
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
 from core.waiting_signals import Overlapping as Overlapping
 from core.waiting_signals import WayClear as WayClear
@@ -297,4 +299,6 @@ Signal = (
     | Assigned
     | CommandGiven
     | TaskMade
+    | PeopleCalled
+    | PersonAnswered
 )

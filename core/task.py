@@ -11,11 +11,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from core.actor import Actor as Actor
+from core.escalation import Escalation
 from core.feedback import Feedback
 from core.forecast import Forecast
 from core.hold import Hold
 from core.intake import Intake
 from core.rivals import Rival, Trial, Turn
+from core.session_state import SessionState as SessionState
 
 
 class Status(StrEnum):
@@ -67,24 +70,6 @@ class Role(StrEnum):
     REVIEW = "review"
 
 
-class SessionState(StrEnum):
-    """How the work of an agent on one attempt goes, in one vocabulary for every kind of agent."""
-
-    QUEUED = "queued"  # accepted, not begun: it is there, and slow is not dead
-    WORKING = "working"
-    NEEDS_INPUT = "needs-input"  # it asks a person something
-    PAUSED = "paused"
-    DELIVERED = "delivered"  # it says that it is done
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    TIMED_OUT = "timed-out"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more comes from this session."""
-        return self in (self.DELIVERED, self.FAILED, self.CANCELLED, self.TIMED_OUT)
-
-
 class ChecksState(StrEnum):
     """What continuous integration says of one commit."""
 
@@ -92,15 +77,6 @@ class ChecksState(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"
     NONE = "none"  # nothing ran, and nothing is expected to: the repository has no checks
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Somebody on GitHub. The numeric id is the identity; the login is only how we write it."""
-
-    id: int
-    login: str
-    is_bot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +274,7 @@ class Task:
         default_factory=dict
     )  # pull requests whose conflict does not count till then
     let_pass: str = ""  # the conflict whose label a person took off: it comes back for another one alone
+    escalation: Escalation | None = None  # the open call for a person
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
 
     @property

@@ -6,10 +6,12 @@ from adapters import gather
 from adapters.agents.answers import Answer, read_answer
 from adapters.database import store
 from adapters.github.models import Comment, Issue, User
+from adapters.pull_facts import actor
 from core.command_parser import ParsedCommand, new_commands, parse_commands
 from core.commands import COMMANDS, WHOLE
 from core.effects import Comment as WriteComment
 from core.effects import React
+from core.signals import PersonAnswered
 from core.texts import is_marked, no_configuration
 from handlers import retrospectives
 from handlers.desk import Delivery, Desk
@@ -28,6 +30,8 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     commands = _commands(delivery)
     if not commands:
         await retrospectives.commented(delivery, desk)
+        if delivery.action == "created":
+            await _heard(delivery, desk)
         return
     repository = await desk.repository(delivery)
     if repository is None:
@@ -51,6 +55,27 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     await carry_out(
         delivery, desk, repository, number or where.number, who, orders, Place(where.number, said.id, issue)
     )
+
+
+async def _heard(delivery: Delivery, desk: Desk) -> None:
+    """Words that are no command. Where a person was called and nobody answered yet, they may be the answer."""
+    repository = await desk.repository(delivery)
+    if repository is None or repository.config is None:
+        return
+    where = Issue.model_validate(delivery.payload["issue"])
+    who = User.model_validate(delivery.payload["sender"])
+    number = await _task_meant(desk, repository.id, where)
+    if number is None or who.type == "Bot" or gather.workers_of(repository, who) is not None:
+        return
+    async with desk.work.database.autocommit() as connection:
+        task = await store.task(connection, repository.id, number)
+    call = task.escalation if task else None
+    if call is None or call.acknowledged_at:
+        return
+    github = desk.github(repository)
+    role = "none" if call.has_called(who.login) else await gather.role_of(github, repository.full_name, who)
+    async with desk.work.on(repository.id, delivery.received_at) as unit:
+        await unit.apply(number, PersonAnswered(actor(who), role, "answer"))
 
 
 async def _answered(delivery: Delivery, desk: Desk, answer: Answer) -> None:

@@ -12,6 +12,7 @@ from config.identities import issue_in_branch
 from config.repository import CONFIG_PATH
 from config.task_templates import TEMPLATES_FOLDER
 from core.links import parse_branch
+from core.owners import PATHS
 from core.signals import AgentSeen
 from core.task import SessionState, Status, Task
 from handlers.desk import Delivery, Desk
@@ -57,7 +58,7 @@ def _at_work(tasks: Sequence[Task], pushed_by: Collection[str], branch: str) -> 
 
 
 def _touches_configuration(delivery: Delivery) -> bool:
-    """Whether the push may have changed the configuration or a task template.
+    """Whether the push may have changed the configuration, a task template, or the code owners.
 
     GitHub lists at most 2,048 commits, so many mean maybe.
     """
@@ -67,4 +68,4 @@ def _touches_configuration(delivery: Delivery) -> bool:
     touched = (
         path for commit in commits for kind in ("added", "modified", "removed") for path in commit.get(kind) or ()
     )
-    return any(path == CONFIG_PATH or path.startswith(f"{TEMPLATES_FOLDER}/") for path in touched)
+    return any(path in (CONFIG_PATH, *PATHS) or path.startswith(f"{TEMPLATES_FOLDER}/") for path in touched)

@@ -12,8 +12,9 @@ from adapters.github import GitHubClient
 from adapters.github.errors import Gone, NotFound
 from adapters.unit_of_work import LOOK, NoConfiguration, Work
 from core.deadlines import DeadlineKind
-from core.signals import DeadlineDue, DependencyChanged
+from core.signals import DeadlineDue, DependencyChanged, Signal
 from scheduler.prune import PRUNE, SERVICE, prune
+from scheduler.reactions import reactions
 from scheduler.reconcile import RECONCILE_EVERY, reconcile
 
 RETRY_AFTER = timedelta(seconds=30)
@@ -71,7 +72,7 @@ async def _look(work: Work, repository_id: int, number: int) -> None:
 
 
 async def _task(work: Work, client: GitHubClient, repository_id: int, number: int, kind: str, attempt: int) -> None:
-    signals = []
+    signals: list[Signal] = []
     if kind in (DeadlineKind.QUEUE, DeadlineKind.AUTHOR):
         # It has waited long: what it waits for may be elsewhere, where no delivery tells us of it.
         async with work.database.autocommit() as connection:
@@ -83,6 +84,8 @@ async def _task(work: Work, client: GitHubClient, repository_id: int, number: in
                 signals.append(await gather.issue_seen(work.database, github, row, issue, work.foresight))
             except (NotFound, Gone):
                 pass  # deleted or moved away: the deadline itself is still told
+    if kind == DeadlineKind.CALL:
+        signals += await reactions(work, client, repository_id, number)
     try:
         async with work.on(repository_id) as unit:
             for signal in signals:

@@ -21,7 +21,7 @@ from core.assignment import Agent
 from core.deadlines import DeadlineKind, deadlines_of
 from core.decide import Context, Decision, decide
 from core.dependencies import Need, Source
-from core.effects import Comment, Effect, StartAgent
+from core.effects import CallPeople, Comment, Effect, StartAgent
 from core.events import Event, EventType
 from core.feedback import FailedCheck
 from core.handoff import BuiltOn
@@ -392,7 +392,7 @@ class Story:
 
     def said(self) -> str:
         """All that the last decision writes in comments."""
-        return "\n".join(effect.body for effect in self.wanted(Comment))
+        return "\n".join(effect.body for effect in self.wanted(Comment, CallPeople))
 
     def packet(self) -> Mapping[str, Any]:
         """The packet of the agent that the last decision starts."""

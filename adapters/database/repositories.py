@@ -35,6 +35,7 @@ class RepositoryRow:
     config: RepositoryConfig | None
     problems: tuple[str, ...] = ()  # of the configuration as it stands now; the last good one stays in force
     team: Team = field(default_factory=Team)
+    codeowners: str = ""  # the file, raw
 
     def agent(self, name: str) -> Agent | None:
         """The settings of an agent, also of one that was removed while the bot runs: it may have tasks in hand."""
@@ -93,6 +94,7 @@ async def repository(connection: AsyncConnection, repository_id: int, *, lock: b
         config=config,
         problems=tuple(row["config_problems"]),
         team=team,
+        codeowners=row["codeowners"],
     )
 
 

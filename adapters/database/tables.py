@@ -47,6 +47,7 @@ repositories = Table(
     Column("config_problems", JSONB, nullable=False, server_default=text("'[]'")),
     Column("config_read_at", _moment),
     Column("labels_made", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("codeowners", Text, nullable=False, server_default=text("''")),  # raw; empty where there is none
     Column("templates", JSONB, nullable=False, server_default=text("'[]'")),  # `config.task_templates.TemplateFile`s
 )
 
@@ -244,6 +245,30 @@ events = Table(
 Index("events_in_order", events.c.repository_id, events.c.place, unique=True)
 Index("events_of_task", events.c.repository_id, events.c.task, events.c.id)
 Index("events_completed", events.c.repository_id, events.c.id, postgresql_where=text("type = 'task_completed'"))
+
+# Every call for a person, kept for ever. The open one of a task has no `ended_at`, and is a view of the task's state.
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("repository_id", BigInteger, nullable=False),
+    Column("task", Integer, nullable=False),
+    Column("key", Text, nullable=False),  # `core.escalation.Escalation.key`
+    Column("cause", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("tried", JSONB, nullable=False),
+    Column("steps", JSONB, nullable=False),
+    Column("called", JSONB, nullable=False),  # everybody, in order
+    Column("raised_at", _moment, nullable=False),  # when the cause arose
+    Column("delivered_at", _moment),
+    Column("next_at", _moment),  # of the next call
+    Column("acknowledged_at", _moment),
+    Column("acknowledged_by", Text),
+    Column("ended_at", _moment),
+    Column("how", Text),  # mended | acknowledged | done | closed | another cause
+)
+Index("escalations_of_task", escalations.c.repository_id, escalations.c.task, escalations.c.raised_at)
+Index("escalations_open", escalations.c.raised_at, postgresql_where=escalations.c.ended_at.is_(None))
 
 outbox = Table(
     "outbox",

@@ -12,6 +12,7 @@ from adapters.effects import (
     issues,
     merging,
     mirroring,
+    people,
     relations,
     retrospectives,
     tasks,
@@ -19,6 +20,7 @@ from adapters.effects import (
 )
 from adapters.effects.errand import Errand, Identity, Mirrors, Sent
 from core.effects import (
+    CallPeople,
     CancelAgent,
     CheckRun,
     CloseIssue,
@@ -69,6 +71,7 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     SteerAgent: agents.steer_agent,
     ShowRetrospective: retrospectives.show_retrospective,
     OpenTask: retrospectives.open_task,
+    CallPeople: people.call_people,
 }
 
 __all__ = ["SENDERS", "Errand", "Identity", "Mirrors", "Sent"]

@@ -64,7 +64,7 @@ async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
     digest = (store.OUTDATED if outdated else "") + hashlib.sha256(body.encode()).hexdigest()
     comment_id = errand.remote_id
     if comment_id is None and errand.again:
-        comment_id = await _find_comment(effect.number, CARD_MARKER, errand)
+        comment_id = await find_comment(effect.number, CARD_MARKER, errand)
     if comment_id is not None:
         if digest == errand.digest:
             return Sent(comment_id, digest)
@@ -80,13 +80,13 @@ async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
 async def comment(effect: Comment, errand: Errand) -> Sent:
     """Write a comment once; after an unclear answer it is looked for by its marker first."""
     marker = comment_marker(errand.key)
-    if errand.again and (found := await _find_comment(effect.number, marker, errand)):
+    if errand.again and (found := await find_comment(effect.number, marker, errand)):
         return Sent(found)
     written = await errand.github.create_comment(errand.name, effect.number, f"{effect.body}\n{marker}")
     return Sent(written.id)
 
 
-async def _find_comment(number: int, marker: str, errand: Errand) -> int | None:
+async def find_comment(number: int, marker: str, errand: Errand) -> int | None:
     """Our own comment with this marker. Whoever else writes one only fools himself: the author is checked."""
     for there in await errand.github.list_comments(errand.name, number):
         # At the end, because we also quote what others wrote, and that may quote a marker.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from core.decide import (
     agents,
+    calling,
     checks,
     commands,
     finish,
@@ -40,6 +41,8 @@ from core.signals import (
     MergeRefused,
     MergeTried,
     Overlapping,
+    PeopleCalled,
+    PersonAnswered,
     PlanDelivered,
     PullSeen,
     QueueTurn,
@@ -111,4 +114,8 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             withholding.way_clear(draft, signal)
         case Overlapping():
             withholding.overlapping(draft, signal)
+        case PeopleCalled():
+            calling.reached(draft, signal)
+        case PersonAnswered():
+            calling.answered(draft, signal)
     return draft.conclude()

@@ -8,11 +8,13 @@ from typing import Any
 from core.agent_state import Turn
 from core.assignment import told
 from core.decide import planning, reviewing
-from core.decide.attempts import call_person, end_attempt, end_review, give_up
+from core.decide.attempts import end_attempt, end_review, give_up
+from core.decide.calling import call_person
 from core.decide.draft import Draft
 from core.decide.leases import grant, lost_at, seal
 from core.decide.readying import settle
 from core.effects import MarkReady, StartAgent
+from core.escalation import Cause
 from core.events import EventType
 from core.feedback import Feedback
 from core.last_words import answer
@@ -150,7 +152,7 @@ def _heed_question(draft: Draft, state: SessionState, lease: Lease) -> None:
     """An agent that asks something waits until somebody answers, however alive it is: a person is called."""
     asked = Flag.NEEDS_HUMAN in draft.task.flags
     if state is SessionState.NEEDS_INPUT and not asked:
-        call_person(draft, f"{lease.agent} asks something, and waits for the answer")
+        call_person(draft, f"{lease.agent} asks something, and waits for the answer", Cause.QUESTION)
     elif state is SessionState.WORKING and asked:
         draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from core.agent_state import Turn
+from core.decide.calling import call_person
 from core.decide.draft import Draft
 from core.decide.readying import settle
 from core.effects import CancelAgent, Comment
+from core.escalation import Cause
 from core.events import EventType
 from core.feedback import Feedback
 from core.lifecycle import Trigger
 from core.sanitise import defuse, one_line
 from core.task import Attempt, Flag, Lease, Role, Status
-from core.texts import escalation, feedback_comment
+from core.texts import feedback_comment
 
 
 def end_attempt(
@@ -125,7 +127,7 @@ def send_back(
     tried = f"{limit} attempts did not succeed; the last one" if limit > 1 else "The attempt did not succeed"
     reason = f"{tried}: {feedback.title}"
     draft.tell(EventType.TASK_FAILED, reason=reason, last_agent=holder)
-    call_person(draft, reason)
+    call_person(draft, reason, Cause.ATTEMPTS)
 
 
 def _tell_idle(draft: Draft, lease: Lease | None, feedback: Feedback) -> None:
@@ -139,15 +141,3 @@ def _tell_idle(draft: Draft, lease: Lease | None, feedback: Feedback) -> None:
         agents=[lease.agent] if lease else [],
         severity="low",
     )
-
-
-def call_person(draft: Draft, reason: str, topic: str | None = None) -> None:
-    """Only a person can help: flag the task and mention those whom the configuration names, once per attempt.
-
-    Or once per `topic`, where there is another.
-    """
-    task = draft.task
-    draft.task = task.flagged(Flag.NEEDS_HUMAN, defuse(one_line(reason, 300)))
-    draft.tell(EventType.ESCALATED, reason=reason, to=list(draft.policy.escalation.to))
-    topic = topic or f"{len(task.history)}:{task.status}"
-    draft.want(Comment(task.number, f"escalation:{topic}", escalation(task, reason, draft.policy)))

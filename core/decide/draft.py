@@ -19,6 +19,7 @@ from core.assignment import Agent
 from core.conflicts import conflict_of
 from core.deadlines import Deadline, deadlines_of
 from core.effects import Effect, SetLabels, UpsertCard
+from core.escalations import ended
 from core.events import Event, EventType
 from core.handoff import BuiltOn
 from core.labels import labels_of, right
@@ -55,6 +56,7 @@ class Context:
     templates: Templates = field(default_factory=Templates)  # for `/task`
     flights: tuple[Flight, ...] = ()  # open pull requests, for `/conflicts`
     pairs: tuple[Pair, ...] = ()  # of them, that change the same file
+    codeowners: str = ""  # the repository's CODEOWNERS file, raw
     queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
 
     done: Gathered = field(default_factory=Gathered)  # what `/retro` looks back at
@@ -176,6 +178,16 @@ class Draft:
             self.task = task.unflagged(Flag.BLOCKED)
         self.set(held=None)
 
+    def _end_call(self) -> None:
+        """A call for a person whose cause is gone is over, whoever mended it; so is one whose label was taken off."""
+        how = ended(self.task)
+        if how is None:
+            return
+        call = self.task.escalation
+        if call:
+            self.tell(EventType.ESCALATION_ENDED, reason=call.reason, how=how)
+        self.task = replace(self.task.unflagged(Flag.NEEDS_HUMAN), escalation=None)
+
     def conclude(self, labels_there: Collection[str] | None = None) -> Decision:
         """The finished decision, with what follows from the state by itself.
 
@@ -187,6 +199,7 @@ class Draft:
             held, over = self.task.held, not self.task.is_open
             self.task = replace(self.task, held=None) if over else self.task.flagged(Flag.BLOCKED, held.said)
         self._show_conflict()
+        self._end_call()
         choice = self.task.choice
         if choice and choice.agent is None and choice.role is not Role.REVIEW and not self.task.in_line:
             self.set(choice=None)  # nobody is looked for any more, so it says nothing of now

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 from core.buttons import ON_CONFLICT
 from core.conflicts import conflict_of, let_pass, said_of, shown_by
-from core.decide.attempts import call_person, send_back
+from core.decide.attempts import send_back
+from core.decide.calling import call_person
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate, say_done
 from core.effects import CheckRun
+from core.escalation import Cause
 from core.events import EventType
 from core.feedback import Feedback
 from core.rivals import Rival, Turn
@@ -106,7 +108,7 @@ def _tell_new(draft: Draft, pull: Pull, rivals: Collection[Rival]) -> None:
         )
         # Of two tasks the later one calls, so that nobody is called twice.
         if undecided and (rival.task is None or rival.first):
-            call_person(draft, said_of(rival), topic=f"rivals:{pull.number}:{rival.pull}")
+            call_person(draft, said_of(rival), Cause.RIVALS, topic=f"rivals:{pull.number}:{rival.pull}")
 
 
 def _tell_conflict(draft: Draft, signal: MergeTried, pull: Pull) -> None:

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 
 from core.agent_state import Turn
 from core.assignment import told
-from core.decide.attempts import call_person, end_review, send_back
+from core.decide.attempts import end_review, send_back
+from core.decide.calling import call_person
 from core.decide.draft import Draft
 from core.decide.finish import ask_again, evaluate
 from core.decide.leases import grant, lost_at, seal
 from core.done import wants_reviewer
 from core.effects import StartAgent
+from core.escalation import Cause
 from core.events import EventType
 from core.feedback import Feedback, LineComment
 from core.sanitise import clean, defuse, mask_secrets, one_line
@@ -40,7 +42,7 @@ def assigned(draft: Draft, signal: Assigned) -> None:
         if known != (choice.role, None, choice.reason):
             draft.set(choice=choice)
             if choice.hopeless:
-                call_person(draft, f"no agent can review the pull request: {choice.reason}")
+                call_person(draft, f"no agent can review the pull request: {choice.reason}", Cause.REVIEWER)
         return
     lease = grant(draft, choice.agent, Role.REVIEW, patience=signal.patience)
     draft.set(attempt=lease.attempt, review=lease, choice=choice)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from core.deadlines import DeadlineKind, deadlines_of
 from core.decide.agents import cool_down
 from core.decide.attempts import give_up
+from core.decide.calling import call_again
 from core.decide.draft import Draft
 from core.decide.leases import choice_now
 from core.decide.pulls import look_at
@@ -36,6 +37,8 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
             _ask_or_give_up(draft, lease, "gave no sign of life")
         case DeadlineKind.HARD if lease:
             _silent(draft, lease, "did not finish", draft.policy.timeouts.hard)
+        case DeadlineKind.CALL:
+            call_again(draft)
         case DeadlineKind.POLL if lease:
             # Apart from `polled_at`: an answer that is late here is no reason to give up on the agent.
             draft.set_lease(lease, asked_at=draft.now)

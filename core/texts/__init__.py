@@ -68,7 +68,8 @@ def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str
 
 def _sensible_commands(task: Task) -> tuple[str, ...]:
     lifts = (task.held.lifted_by,) if task.held else ()
-    answers = ("ack",) if Flag.NEEDS_HUMAN in task.flags else ()
+    seen = task.escalation is not None and task.escalation.acknowledged_at is not None
+    answers = ("ack",) if Flag.NEEDS_HUMAN in task.flags and not seen else ()
     return (*answers, *lifts, *_commands_by_status(task))
 
 
@@ -121,11 +122,6 @@ def feedback_comment(task: Task, feedback: Feedback) -> str:
 def failed_check_details(check: FailedCheck) -> str:
     """One failed check: the step, the first error, the failing tests, the end of the log."""
     return render("failed_check", check=check).strip()
-
-
-def escalation(task: Task, reason: str, policy: RepositoryConfig) -> str:
-    """Calls a person: what happened, what was tried, what can be done."""
-    return render("escalation", task=task, reason=reason, to=policy.escalation.to)
 
 
 def not_theirs(task: Task, agents: Sequence[str]) -> str:

@@ -11,13 +11,14 @@ from typing import Literal
 
 from config.problems import nearest
 from core.commands import COMMANDS, holds, refusal
+from core.decide import calling
 from core.decide.commands import asking, holding, parts, reflecting, shaping, steering, taking, team, waiting
 from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told, answer
 from core.decide.draft import Context, Decision, Draft
 from core.effects import Effect
 from core.events import Event, EventType
 from core.sanitise import one_line
-from core.signals import CommandGiven
+from core.signals import CommandGiven, PersonAnswered
 from core.task import Task
 from core.texts import how_to_begin
 
@@ -55,6 +56,9 @@ def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision
     draft.events.extend(told.events)
     draft.agents.extend(told.agents)
     draft.want(*effects)
+    if draft.before and draft.before.escalation:
+        # Whoever steers the task has looked at it, whatever the command.
+        calling.answered(draft, PersonAnswered(signal.actor, signal.permission, f"/{signal.name}"))
     return replace(draft.conclude(), team=told.team, retrospective=told.retrospective)
 
 

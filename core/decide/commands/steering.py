@@ -10,7 +10,8 @@ from config.team import nearest_agent
 from core.assignment import Agent, busy, choose, part_of, unfit
 from core.conflicts import conflicts_of
 from core.decide.agents import assigned
-from core.decide.attempts import call_person, end_attempt
+from core.decide.attempts import end_attempt
+from core.decide.calling import acknowledge, call_person, solved
 from core.decide.commands.answers import Refused, Rule, not_yet
 from core.decide.commands.updating import rebase
 from core.decide.commands.waiting import queue_behind
@@ -18,6 +19,7 @@ from core.decide.draft import Draft
 from core.decide.finish import evaluate
 from core.decide.merging import LET_PASS_FOR, let_be
 from core.decide.readying import check_readiness
+from core.escalation import Cause
 from core.events import EventType
 from core.lifecycle import Trigger, allows
 from core.sanitise import defuse
@@ -174,15 +176,21 @@ def _escalate(draft: Draft, signal: CommandGiven) -> None:
         raise Refused(f"A person was called already: {task.flags[Flag.NEEDS_HUMAN]}")
     if task.status is Status.DONE:
         raise Refused("The task is done.")
-    call_person(draft, signal.argument.strip() or f"{signal.actor.login} asks for a person", topic=signal.key)
+    reason = signal.argument.strip() or f"{signal.actor.login} asks for a person"
+    call_person(draft, reason, Cause.ASKED, topic=signal.key, by=signal.actor.login)
 
 
 def _ack(draft: Draft, signal: CommandGiven) -> None:
-    if Flag.NEEDS_HUMAN not in draft.task.flags:
+    task, call = draft.task, draft.task.escalation
+    if Flag.NEEDS_HUMAN not in task.flags:
         raise Refused("Nobody was called, so there is nothing to acknowledge.")
-    draft.tell(EventType.ACKNOWLEDGED, actor=signal.actor.login, reason=draft.task.flags[Flag.NEEDS_HUMAN])
-    draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
+    if call and call.acknowledged_at and call.cause is not Cause.ASKED:
+        raise Refused(f"`{call.acknowledged_by}` has acknowledged it already; it ends by itself once it is mended.")
     draft.set(reminded_at=draft.now)
+    if call is None or not call.acknowledged_at:
+        acknowledge(draft, signal.actor.login, "/ack")
+    if call is None or call.cause is Cause.ASKED:
+        solved(draft, "acknowledged")  # a person was asked for, and one is there
 
 
 RULES: Mapping[str, Rule] = {

@@ -1,0 +1,91 @@
+"""The section `escalation` of a repository's configuration: whom to call, and where besides GitHub."""
+
+import re
+from datetime import date, timedelta
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from config.agent_kinds import Section, unique
+from config.durations import Duration
+from config.problems import mistake, quote
+
+PERSON_PATTERN: Final = r"^[A-Za-z0-9](-?[A-Za-z0-9])*(/[A-Za-z0-9._-]+)?$"
+TURN_PATTERN: Final = r"^([1-9][0-9]?)([dw])$"
+
+Channel = Literal["webhook", "slack", "email", "log"]
+
+
+def _person(value: str) -> str:
+    if re.fullmatch(PERSON_PATTERN, value) and len(value) <= 140:
+        return value
+    hint = f"write `{value[1:]}`" if re.fullmatch(PERSON_PATTERN, value[1:]) and value.startswith("@") else ""
+    raise mistake("must be a login such as alice or a team such as acme/maintainers", suggestion=hint)
+
+
+def _zone(value: str) -> str:
+    """The name of a time zone, checked."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        hint = "write one such as Europe/Berlin or UTC"
+        raise mistake(f"{quote(value[:60])} is not a time zone", suggestion=hint) from None
+    return value
+
+
+def _day(value: Any) -> date:
+    if isinstance(value, date):
+        return value
+    try:
+        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise mistake("must be a day such as 2026-01-05")
+
+
+def _turn(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(TURN_PATTERN, value, re.ASCII) if isinstance(value, str) else None
+    if match is None:
+        raise mistake("must be whole days or weeks, such as 1w or 3d")
+    return timedelta(days=int(match[1]) * (7 if match[2] == "w" else 1))
+
+
+Person = Annotated[str, AfterValidator(_person), WithJsonSchema({"type": "string", "pattern": PERSON_PATTERN})]
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Turn = Annotated[
+    timedelta,
+    BeforeValidator(_turn),
+    PlainSerializer(lambda value: f"{value.days}d", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": TURN_PATTERN}),
+]
+
+
+class OnCall(Section):
+    """Who is on call: one after the other, in the order of the list."""
+
+    people: Annotated[tuple[Person, ...], Field(min_length=1, max_length=50)] = Field(
+        description="Logins or teams, in the order of their turns; one who stands there twice has two turns."
+    )
+    since: Day = Field(description="The day on which the first turn of the first one begins, such as `2026-01-05`.")
+    every: Turn = Field(timedelta(weeks=1), description="How long a turn is: whole days or weeks, `1w`, `3d`.")
+    zone: Annotated[str, AfterValidator(_zone)] = Field(
+        "UTC", description="The time zone at whose midnight turns change, such as `Europe/Berlin`."
+    )
+
+
+class EscalationSettings(Section):
+    """Whom to call when only a person can help: code owners first, then who is on call, then `to`."""
+
+    within: Duration = Field(timedelta(minutes=5), description="How soon the next level is called if nobody answers.")
+    on_call: OnCall | None = Field(None, description="The people who are on call by turns.")
+    to: Annotated[tuple[Person, ...], Field(max_length=20), AfterValidator(unique)] = Field(
+        (), description="Logins or teams that are called last. If there is nobody at all, whoever let the task in is."
+    )
+    channels: Annotated[tuple[Channel, ...], AfterValidator(unique)] = Field(
+        (),
+        description="Where to call besides GitHub. Whoever runs the service sets up where each one leads.",
+    )

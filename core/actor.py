@@ -1,0 +1,14 @@
+"""Who did something on GitHub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody on GitHub. The numeric id is the identity; the login is only how we write it."""
+
+    id: int
+    login: str
+    is_bot: bool = False
