@@ -105,6 +105,7 @@ def configuration_page() -> str:
             section = _resolve(described, field)
             parts += [f"### `{name}`", "", section["description"], ""]
             parts += [_table(_keys(described, section["properties"], [])), ""]
+            parts += _inner_sections(described, name, section)
     parts += [
         "## Labels",
         "",
@@ -112,6 +113,18 @@ def configuration_page() -> str:
     ]
     parts += ["`agent:<name>` come with the capabilities and agents.", "", _table(_labels()), ""]
     return "\n".join(parts)
+
+
+def _inner_sections(root: dict[str, Any], above: str, section: dict[str, Any]) -> list[str]:
+    """The sections inside a section, each with its table."""
+    parts: list[str] = []
+    for name, field in section["properties"].items():
+        found = next((option for option in field.get("anyOf", []) if "$ref" in option), None)
+        if found:
+            inner = _resolve(root, found)
+            parts += [f"#### `{name}`", "", f"{inner['description']} In `{above}`.", ""]
+            parts += [_table(_keys(root, inner["properties"], inner.get("required", []))), ""]
+    return parts
 
 
 def files() -> dict[Path, str]:

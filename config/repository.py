@@ -212,7 +212,6 @@ class RepositoryConfig(Section):
     conflicts: Conflicts = Field(default_factory=Conflicts)
     progress: Progress = Field(default_factory=Progress)
     retrospective: RetrospectiveRules = Field(default_factory=RetrospectiveRules)
-    escalation: Escalation = Field(default_factory=Escalation)
     escalation: EscalationSettings = Field(default_factory=EscalationSettings)
     classification: Classification = Field(default_factory=Classification)
     dry_run: bool = Field(False, description="Only say in the card and the digest what would be done.")

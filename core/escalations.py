@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.escalation import Cause, Escalation
 from core.rivals import Turn
-from core.sanitise import code, one_line
+from core.sanitise import code, defuse, one_line
 from core.task import Flag, Status, Task
 
 TRIED = 5  # attempts that a call tells of
@@ -53,7 +53,7 @@ def steps_for(task: Task, cause: Cause) -> tuple[str, str, str]:
 def tried_on(task: Task) -> tuple[str, ...]:
     """The latest attempts, a line of Markdown each."""
     return tuple(
-        f"attempt {a.number} by {code(a.agent)}: {one_line(a.reason, 300)}{f' (#{a.pull})' if a.pull else ''}"
+        f"attempt {a.number} by {code(a.agent)}: {defuse(one_line(a.reason, 300))}{f' (#{a.pull})' if a.pull else ''}"
         for a in task.history[-TRIED:]
     )
 

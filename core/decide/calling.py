@@ -135,7 +135,7 @@ def _call(draft: Draft, call: Escalation, level: Level, again: datetime) -> None
     )
     draft.set(escalation=call)
     draft.tell(EventType.ESCALATED, reason=call.reason, to=list(level.people), level=level.name, call=number)
-    body = escalation(call, draft.policy.escalation.within)
+    body = escalation(call)
     people = tuple(who for who in level.people if "/" not in who)  # teams cannot be assigned
     draft.want(CallPeople(draft.task.number, call.key, number, body, people if not call.repeats else (), last))
 

@@ -17,6 +17,7 @@ from core.commands import COMMANDS
 from core.deadlines import DeadlineKind, deadlines_of
 from core.done import done_gaps, wants_reviewer
 from core.effects import Annotation, UpdateBranch
+from core.escalation import Cause
 from core.feedback import FailedCheck, Feedback, LineComment
 from core.rivals import Trial
 from core.sanitise import defuse
@@ -68,8 +69,9 @@ def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str
 
 def _sensible_commands(task: Task) -> tuple[str, ...]:
     lifts = (task.held.lifted_by,) if task.held else ()
-    seen = task.escalation is not None and task.escalation.acknowledged_at is not None
-    answers = ("ack",) if Flag.NEEDS_HUMAN in task.flags and not seen else ()
+    call = task.escalation
+    done = call and call.acknowledged_at and call.cause is not Cause.ASKED
+    answers = ("ack",) if Flag.NEEDS_HUMAN in task.flags and not done else ()
     return (*answers, *lifts, *_commands_by_status(task))
 
 

@@ -8,9 +8,9 @@ from core.escalation import Escalation
 from core.texts.rendering import render
 
 
-def escalation(call: Escalation, within: timedelta) -> str:
+def escalation(call: Escalation) -> str:
     """Calls those of the present level: what happened, what was tried, what can be done."""
-    return render("escalation", call=call, to=call.latest, within=within, again=call.calls > 1)
+    return render("escalation", call=call, to=call.latest, again=call.calls > 1)
 
 
 def reminder(call: Escalation, now: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.effects import CancelAgent, CheckRun, Comment, MergePull
+from core.effects import CallPeople, CancelAgent, CheckRun, Comment, MergePull
 from core.events import EventType
 from core.signals import ChecksSeen, MergeRefused
 from core.task import ChecksState, Flag, Status
@@ -47,8 +47,9 @@ def test_after_the_last_attempt_a_person_is_called() -> None:
     assert story.task.flags[Flag.NEEDS_HUMAN].startswith("2 attempts did not succeed")
     assert story.told(EventType.TASK_FAILED)
     assert story.told(EventType.ESCALATED)
-    feedback, call = story.wanted(Comment)
+    (feedback,), (call,) = story.wanted(Comment), story.wanted(CallPeople)
     assert (feedback.number, call.number) == (8, 1)
+    assert call.assign == ("alice",), "teams cannot be assigned"
     assert call.body.startswith("@alice @acme/maintainers **a person is needed here.**")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.effects import CheckRun, Comment, MergePull
+from core.effects import CallPeople, CheckRun, MergePull
 from core.events import EventType
 from core.rivals import Turn
 from core.signals import MergeTried
@@ -76,10 +76,10 @@ def test_where_neither_can_wait_a_person_is_called_once() -> None:
     meets(story, undecided)
     assert not story.wanted(MergePull)
     assert "a person decides" in story.task.flags[Flag.NEEDS_HUMAN]
-    assert story.wanted(Comment)
+    assert story.wanted(CallPeople)
     assert story.events(EventType.CONFLICT_DETECTED)[0].payload["severity"] == "high"
     meets(story, undecided)
-    assert not story.wanted(Comment)
+    assert not story.wanted(CallPeople)
 
 
 def test_of_two_tasks_the_later_one_calls() -> None:

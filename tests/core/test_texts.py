@@ -18,17 +18,15 @@ from config.problems import Problem
 from core import texts
 from core.commands import COMMANDS
 from core.deadlines import DeadlineKind
-from core.decide.attempts import call_person
-from core.decide.draft import Draft
 from core.done import done_gaps, merge_gaps
-from core.effects import SteerAgent
+from core.effects import CallPeople, SteerAgent
 from core.feedback import LineComment
 from core.rivals import FileConflict, Span, Trial, Turn
-from core.signals import AgentSeen, AgentStartFailed, PlanDelivered
+from core.signals import AgentSeen, AgentStartFailed, PersonAnswered, PlanDelivered
 from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
 from core.texts.answers import task_text
 from core.texts.checking import conflict_check
-from tests.builders import BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red, rival
+from tests.builders import ALICE, BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red, rival
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
 
@@ -219,9 +217,24 @@ def test_the_escalation() -> None:
     alone.hears(AgentStartFailed(3, "There is no workflow."))
     alone.assigned(None, "no agent is free: claude gave no verdict on attempt 3", role=Role.REVIEW, hopeless=True)
     same("escalation_to_review", alone.said())
-    calm = Draft(Story().ready().task, Story().context)
-    call_person(calm, "Nobody knows what to do.")
-    same("escalation_to_nobody", texts.escalation(calm.task, "Nobody knows what to do.", calm.policy))
+    calm = Story().ready()
+    calm.known = replace(calm.task, approved_by=None)
+    calm.says("/escalate Nobody knows what to do.", by=BOB)
+    same("escalation_to_nobody", calm.wanted(CallPeople)[0].body)
+
+
+def test_a_call_climbs_and_a_reminder() -> None:
+    rota = {"people": ("carol",), "since": "2026-03-02"}
+    story = Story(escalation={"to": ("alice",), "on_call": rota}).ready()
+    story.says("/escalate The staging server is down.", by=BOB)
+    story.due(DeadlineKind.CALL)
+    same("escalation_climbs", story.said())
+    story.due(DeadlineKind.CALL)
+    same("escalation_again", story.said())
+    story.hears(PersonAnswered(ALICE, "none", "answer"))
+    same("card_somebody_sees_to_it", of_card(story))
+    story.due(DeadlineKind.CALL)
+    same("escalation_reminder", story.said())
 
 
 def test_the_hand_off() -> None:
@@ -384,7 +397,9 @@ class TestHostileText:
         task = self.task()
         self.harmless(texts.card(task, Story().policy))
         self.harmless(texts.status_text(task, Story().policy))
-        self.harmless(texts.escalation(task, self.EVIL, Story().policy))
+        evil = Story().ready()
+        evil.says(f"/escalate {self.EVIL}", by=BOB)
+        self.harmless(evil.said())
 
     def test_in_the_hand_off_when_it_is_written_as_a_comment(self) -> None:
         story = Story()

@@ -104,9 +104,10 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
     assert len(codex.works) + len(claude.works) == 3
     # Two failed fixes of one agent in a row: the third attempt is another's.
     assert sorted((len(codex.works), len(claude.works))) == [1, 2]
-    assert world.written()[-5:] == [
+    assert world.written()[-6:] == [
         "#4 comment: CI failed: test",
         "#1 comment: @alice **a person is needed here.**",
+        "#1 assigned to alice",
         '#3 {"state": "closed"}',
         "#1 labels status:failed",
         "#1 card edited",

@@ -1,0 +1,207 @@
+"""Calls for a person: whom, when again, what counts as an answer, and when they are over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from config.escalation import OnCall
+from core.deadlines import DeadlineKind, deadlines_of
+from core.effects import CallPeople
+from core.escalation import Escalation
+from core.events import EventType
+from core.forecast import Forecast, Foreseen
+from core.levels import levels, on_call
+from core.rivals import Turn
+from core.signals import AgentSeen, PeopleCalled, PersonAnswered
+from core.task import Actor, ChecksState, Flag, SessionState, Status
+from tests.builders import ALICE, BOB, MALLORY, NOW, Story, red, rival
+
+CAROL = Actor(7, "carol")
+ROTA = {"people": ("carol", "dave"), "since": "2026-03-02", "every": "1w"}
+
+
+def rota(**changes: object) -> OnCall:
+    return OnCall.model_validate({"people": ("a", "b", "c"), "since": "2026-03-23", "zone": "Europe/Berlin", **changes})
+
+
+def call_of(story: Story) -> Escalation:
+    assert story.task.escalation
+    return story.task.escalation
+
+
+def escalated(**section: object) -> Story:
+    story = Story(escalation={"to": ("alice",), **section}).ready()
+    story.says("/escalate the staging server is down", by=BOB)
+    return story
+
+
+class TestOnCall:
+    def test_a_weeks_turn_changes_at_midnight_of_its_zone(self) -> None:
+        berlin = ZoneInfo("Europe/Berlin")
+        last = datetime(2026, 3, 29, 23, 59, 59, tzinfo=berlin)  # a Sunday: clocks go forward on this day
+        assert [on_call(rota(), last), on_call(rota(), last + timedelta(seconds=1))] == ["a", "b"]
+        assert on_call(rota(), datetime(2026, 3, 29, 21, 59, tzinfo=UTC)) == "a", "23:59 in Berlin, summer time"
+        assert on_call(rota(), datetime(2026, 3, 29, 22, 0, tzinfo=UTC)) == "b"
+        assert on_call(rota(zone="UTC"), datetime(2026, 3, 29, 22, 0, tzinfo=UTC)) == "a"
+
+    def test_the_list_begins_anew_and_reaches_back(self) -> None:
+        days = [datetime(2026, 3, 23, 12, tzinfo=UTC) + timedelta(weeks=week) for week in range(-1, 7)]
+        assert "".join(on_call(rota(), day) for day in days) == "cabcabca"
+
+    def test_turns_of_days_over_the_change_of_clocks(self) -> None:
+        days = [datetime(2026, 10, 23, 12, tzinfo=UTC) + timedelta(days=day) for day in range(5)]  # back on the 25th
+        assert "".join(on_call(rota(every="1d", since="2026-10-23"), day) for day in days) == "abcab"
+
+
+class TestWhom:
+    def test_owners_of_the_files_then_on_call_then_those_named(self) -> None:
+        story = Story(escalation={"to": ("alice",), "on_call": ROTA}).ready()
+        files = tuple(Foreseen(path, weight, "named") for path, weight in (("shop/a.py", 1.0), ("docs/x.md", 0.1)))
+        task = replace(story.task, forecast=Forecast(files))
+        text = "/shop/ @bob\n/docs/ @mallory\n"
+        found = levels(task, story.policy.escalation, text, NOW)
+        assert [(level.name, level.people) for level in found] == [
+            ("code owners", ("bob",)),
+            ("on call", ("carol",)),
+            ("configured", ("alice",)),
+        ]
+
+    def test_of_a_pull_request_its_own_files_count(self) -> None:
+        story = Story().ready().in_review()
+        task = replace(story.task, pull=replace(story.pull, files=("docs/x.md",)))
+        assert levels(task, story.policy.escalation, "/docs/ @mallory", NOW)[0].people == ("mallory",)
+
+    def test_if_nobody_is_named_whoever_let_the_task_in(self) -> None:
+        story = Story().ready()
+        assert [level.people for level in levels(story.task, story.policy.escalation, "", NOW)] == [("alice",)]
+        assert levels(replace(story.task, approved_by=None), story.policy.escalation, "", NOW) == ()
+
+
+class TestClimbing:
+    def test_silence_climbs_then_repeats_ever_less_often(self) -> None:
+        story = escalated(on_call=ROTA)
+        (call,) = story.wanted(CallPeople)
+        assert (call.assign, call.since) == (("carol",), story.now)
+        gaps, people = [], []
+        for _ in range(6):
+            before = story.now
+            story.due(DeadlineKind.CALL)
+            gaps.append(int((story.now - before).total_seconds() // 60))
+            people.append((story.wanted(CallPeople)[0].assign, call_of(story).latest))
+        assert [gap - 1 for gap in gaps] == [5, 5, 10, 20, 1440, 1440], "a minute goes by with whatever is heard"
+        assert people == [(("alice",), ("alice",)), *[((), ("alice",))] * 5]
+        assert story.events(EventType.ESCALATED)[0].payload["call"] == 7
+        assert call_of(story).called == ("carol", "alice")
+
+    def test_the_turn_may_have_changed_meanwhile(self) -> None:
+        story = escalated(on_call=ROTA, within="2d")
+        story.due(DeadlineKind.CALL)
+        story.now += timedelta(days=5)
+        story.due(DeadlineKind.CALL)
+        assert call_of(story).latest == ("dave",)
+
+    def test_while_it_is_paused_nobody_is_called(self) -> None:
+        story = escalated()
+        story.says("/pause", by=MALLORY, role="triage")
+        assert DeadlineKind.CALL not in {d.kind for d in deadlines_of(story.task, story.policy.timeouts)}
+
+    def test_the_time_to_a_person_is_measured_from_the_cause(self) -> None:
+        story = escalated()
+        key = call_of(story).key
+        story.hears(PeopleCalled(key, NOW + timedelta(hours=1), 17))
+        story.hears(PeopleCalled(key, NOW + timedelta(hours=2)))
+        story.hears(PeopleCalled("another", NOW + timedelta(hours=3), 18))
+        assert (call_of(story).delivered_at, call_of(story).comments) == (NOW + timedelta(hours=1), (17,))
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("who", "role", "counts"),
+        [
+            (ALICE, "none", True),  # she was called
+            (CAROL, "write", True),
+            (CAROL, "triage", False),
+            (BOB, "admin", False),  # he asked
+            (Actor(8, "alice", is_bot=True), "write", False),
+        ],
+    )
+    def test_of_whom(self, who: Actor, role: str, counts: bool) -> None:
+        story = escalated()
+        story.hears(PersonAnswered(who, role, "answer"))
+        assert story.told(EventType.ACKNOWLEDGED) is counts
+        assert bool(call_of(story).acknowledged_at) is counts
+        assert Flag.NEEDS_HUMAN in story.task.flags, "it is seen to, and not mended"
+
+    def test_then_nobody_else_is_called_and_the_wait_goes_on(self) -> None:
+        story = escalated(on_call=ROTA)
+        story.hears(PersonAnswered(ALICE, "write", "reaction"))
+        answered = call_of(story).acknowledged_at
+        assert answered
+        assert call_of(story).next_at == answered + story.policy.timeouts.stall
+        story.due(DeadlineKind.CALL)
+        (reminder,) = story.wanted(CallPeople)
+        assert reminder.body.startswith("@alice **this still needs a person.** You saw to it 2 h ago:")
+        assert reminder.assign == ()
+        assert call_of(story).next_at == story.now + timedelta(days=1)
+
+    def test_a_command_is_an_answer(self) -> None:
+        story = escalated()
+        story.says("/priority P0")
+        assert call_of(story).acknowledged_by == "alice"
+
+    def test_ack_ends_what_somebody_asked_for(self) -> None:
+        story = escalated()
+        story.hears(PersonAnswered(ALICE, "write", "answer"))
+        story.says("/ack")
+        assert story.task.escalation is None
+        assert [event.payload["how"] for event in story.events(EventType.ESCALATION_ENDED)] == ["acknowledged"]
+
+    def test_ack_of_another_cause_leaves_it_open(self) -> None:
+        story = Story(limits={"max_attempts": 1}).ready().in_review()
+        story.checks(ChecksState.FAILURE, None, red())
+        story.says("/ack")
+        assert Flag.NEEDS_HUMAN in story.task.flags
+        story.says("/ack")
+        assert "`alice` has acknowledged it already" in story.said()
+        story.says("/retry")
+        assert (story.task.escalation, story.task.status) == (None, Status.READY)
+
+
+class TestTheEnd:
+    def test_a_question_that_is_answered(self) -> None:
+        story = Story().ready().assigned()
+        story.hears(AgentSeen(1, SessionState.NEEDS_INPUT, story.now, "s-1", "https://agents.example/s-1"))
+        first = call_of(story)
+        story.hears(AgentSeen(1, SessionState.WORKING, story.now, "s-1", ""))
+        assert story.told(EventType.ESCALATION_ENDED)
+        assert (story.task.escalation, Flag.NEEDS_HUMAN in story.task.flags) == (None, False)
+        story.now += timedelta(minutes=1)
+        story.hears(AgentSeen(1, SessionState.NEEDS_INPUT, story.now, "s-1", ""))
+        assert call_of(story).key != first.key, "a new question is a new call"
+        assert story.wanted(CallPeople)
+
+    def test_rivals_that_are_gone(self) -> None:
+        story = Story(merge={"auto": True}).ready().in_review()
+        story.merge_tried(rivals=(rival(5, first=True, waits=Turn.NOBODY, task=None, why="Neither can wait."),))
+        assert "`/resolve ignore`" in story.said()
+        story.merge_tried(rivals=())
+        assert (story.task.escalation, Flag.NEEDS_HUMAN in story.task.flags) == (None, False)
+
+    def test_a_label_that_is_taken_off_and_an_issue_that_is_closed(self) -> None:
+        story = escalated()
+        story.issue_seen(closed=True, not_planned=True)
+        assert [event.payload["how"] for event in story.events(EventType.ESCALATION_ENDED)] == ["closed"]
+        assert story.task.escalation is None
+
+    def test_another_cause_takes_its_place(self) -> None:
+        story = Story(limits={"max_attempts": 1}).ready().in_review()
+        story.says("/escalate look at this", by=BOB)
+        story.checks(ChecksState.FAILURE, None, red())
+        assert [event.payload["how"] for event in story.events(EventType.ESCALATION_ENDED)] == ["another cause"]
+        assert call_of(story).cause.value == "attempts"
+        assert len(call_of(story).steps) == 3
+        assert call_of(story).tried == ("attempt 1 by `codex`: CI failed: tests (#7)",)

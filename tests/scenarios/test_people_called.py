@@ -1,0 +1,103 @@
+"""A person is called: whose file it is first, then who is on call; somebody answers; the cause goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from adapters.database import tables as t
+from sandbox.actions.conclusion import Conclusion
+from sandbox.agents import WritesFiles
+from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
+from tests.scenarios.world import World, opened
+
+ON_CALL = {"people": ["carol", "dave"], "since": "2026-02-23", "every": "1w"}  # the stories begin in dave's week
+CALLED = config(limits={"max_attempts": 1}, escalation={"to": ["alice"], "on_call": ON_CALL})
+OWNERS = "* @alice\n/shop/ @bob @acme/shop\n"
+
+
+@pytest.fixture
+async def owned(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
+    """The shop with code owners, and people on call."""
+    async with opened(tmp_path, database_url, {**FILES, CONFIG_PATH: CALLED, "CODEOWNERS": OWNERS}) as it:
+        yield it
+
+
+async def calls(world: World) -> list[dict[str, Any]]:
+    """The calls that were kept."""
+    async with world.bot.database.transaction() as connection:
+        found = await connection.execute(select(t.escalations).order_by(t.escalations.c.id))
+        return [dict(row) for row in found.mappings()]
+
+
+async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned: World) -> None:
+    world = owned
+    bob, dave = world.person("bob", "write"), world.person("dave", "triage")
+    world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 19\n"}))
+    world.ci(lambda run: Conclusion.failure())
+    issue = await world.files("Add the tax rate", body(needs="tests", files="shop/cart.py"))
+    assert world.written()[-4:] == [
+        "#1 comment: @bob @acme/shop **a person is needed here.**",
+        "#1 assigned to bob",
+        "#1 labels status:failed",
+        "#1 card edited",
+    ]
+    assert issue.assignees == [bob]
+    assert "`bob`, `acme/shop` (code owners) since 2026-03-02 09:00 UTC; no answer yet" in world.card(issue)
+    await world.says(issue, "Is it me?", by=world.person("mallory"))
+
+    await world.later(minutes=5)
+    assert world.written() == [
+        "#1 comment: @dave **a person is still needed here.**",
+        "#1 assigned to dave",
+        "#1 card edited",
+    ]
+    [call] = [comment for comment in issue.comments if "@dave" in comment.body]
+    await dave.reacts(call, "eyes")
+    await world.later(minutes=5)
+    assert world.written() == ["#1 card edited"], "the reaction was read, and alice is left alone"
+    assert "`dave` sees to it" in world.card(issue)
+
+    await world.later(hours=2)
+    assert world.written() == ["#1 comment: @dave **this still needs a person.** You saw to it 2 h ago:"]
+    world.ci()
+    await world.says(issue, "/retry", by=bob)
+    assert (world.status(issue), "needs-human" in issue.label_names) == ("done", False)
+    assert world.written()[-2:] == ["#1 labels status:done", "#1 card edited"]
+
+    [row] = await calls(world)
+    assert (row["cause"], row["called"], row["how"]) == ("attempts", ["bob", "acme/shop", "dave"], "mended")
+    assert (row["acknowledged_by"], len(row["steps"])) == ("dave", 3)
+    assert (row["delivered_at"] - row["raised_at"]).total_seconds() < 1
+    assert row["ended_at"] > row["acknowledged_at"] > row["delivered_at"]
+    events = await world.events(issue)
+    assert (events.count("escalated"), events.count("acknowledged"), events.count("escalation_ended")) == (2, 1, 1)
+    page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
+    assert 'escalation_seconds_count{channel="github"} 3.0' in page
+    assert "escalations_open 0.0" in page
+
+
+async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_nobody_twice(world: World) -> None:
+    carol = world.person("carol", "write")
+    issue = await world.files("Add the tax rate", body(needs="docs", depends_on="#99"))
+    world.written()
+    world.hub.faults.answer("issues/create-comment", "500-done")
+    await world.says(issue, "/escalate The staging server is down.", by=carol)
+    await world.later(minutes=1)
+    called = [comment for comment in issue.comments if "@alice" in comment.body]
+    assert len(called) == 1
+    assert issue.assignees == [world.alice]
+    world.written()
+
+    await world.says(issue, "I have a look.")
+    assert "`alice` sees to it" in world.card(issue)
+    await world.later(minutes=30)
+    assert world.written() == ["#1 card edited"]
+    await world.says(issue, "/ack")
+    assert "needs-human" not in issue.label_names
+    world.written()
+    assert [row["how"] for row in await calls(world)] == ["acknowledged"]
