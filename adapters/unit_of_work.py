@@ -292,13 +292,8 @@ class UnitOfWork:
         for repository_id, number in sorted(self._neighbours):
             await store.set_deadline(self.connection, repository_id, f"{LOOK}:{number}", LOOK, self.now)
         for number in sorted(self._to_send):
-            await jobs.defer(
-                self.connection,
-                SEND,
-                send_lock(self.repository.id, number),
-                repository_id=self.repository.id,
-                number=number,
-            )
+            lock = send_lock(self.repository.id, number)
+            await jobs.defer(self.connection, SEND, lock, repository_id=self.repository.id, number=number)
 
 
 def _carries(task: Task, pull: int) -> bool:

@@ -144,7 +144,7 @@ class TestAnswers:
         assert call_of(story).next_at == answered + story.policy.timeouts.stall
         story.due(DeadlineKind.CALL)
         (reminder,) = story.wanted(CallPeople)
-        assert reminder.body.startswith("@alice **this still needs a person.** You saw to it 2 h ago:")
+        assert reminder.body.startswith("@alice **this still needs a person.** You saw to it 2 h 1 min ago:")
         assert reminder.assign == ()
         assert call_of(story).next_at == story.now + timedelta(days=1)
 
