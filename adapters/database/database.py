@@ -76,7 +76,7 @@ class Database:
             if version < OLDEST_POSTGRES:
                 raise DatabaseError(f"PostgreSQL 14 or newer is needed; this server is {version // 10000}")
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            await connection.run_sync(upgrade)
+            await connection.run_sync(_upgrade)
             queue = await connection.execute(text("SELECT to_regclass('procrastinate_jobs')"))
             if queue.scalar_one() is None:
                 raw = await connection.get_raw_connection()
@@ -131,8 +131,7 @@ def revisions() -> tuple[str, ...]:
     return tuple(script.revision for script in scripts.walk_revisions())
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the tables up to date. Raises `DatabaseError` when they are newer than this program."""
+def _upgrade(connection: Connection) -> None:
     from alembic.runtime.migration import MigrationContext
 
     current = MigrationContext.configure(connection).get_current_revision()

@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, text
+from alembic import command
+from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.database import store, trail
 from adapters.database import tables as t
-from adapters.database.database import Database, upgrade
+from adapters.database.database import Database, migration_config
 from core.audit import account
 from core.events import Event, EventType
 from core.task import Flag, Priority, Status
@@ -108,6 +109,12 @@ async def test_a_change_that_no_line_tells_of_gets_one() -> None:
     assert account((), TASK, TASK) == ()
 
 
+def _to_0009(connection: Connection) -> None:
+    config = migration_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "0009")
+
+
 async def test_a_trail_of_before_is_chained_when_the_tables_are_brought_up_to_date(connection: Any) -> None:
     for statement in (
         "DROP TRIGGER events_stay ON events",
@@ -126,7 +133,7 @@ async def test_a_trail_of_before_is_chained_when_the_tables_are_brought_up_to_da
             ),
             {"home": REPOSITORY, "task": number, "payload": json.dumps(payload), "at": NOW},
         )
-    await connection.run_sync(upgrade)
+    await connection.run_sync(_to_0009)
     assert await trail.verify(connection, REPOSITORY) == trail.Verdict(3, 1)
     await trail.append(connection, REPOSITORY, [line(EventType.COMMAND_RUN)])
     assert (await trail.verify(connection, REPOSITORY)).events == 4
