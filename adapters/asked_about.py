@@ -50,6 +50,7 @@ async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[st
             found["named"] = await _named(unit, number, command)
         case "next":
             ready = await store.tasks_with_status(connection, repository_id, [Status.READY])
+            found["retrospective"] = await retrospectives.latest(unit)
             found["queue"] = tuple(await _queue(unit, ready))
     return found
 

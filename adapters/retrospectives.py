@@ -84,6 +84,11 @@ async def asked_about(unit: UnitOfWork, command: CommandGiven) -> dict[str, Any]
     return {**found, "done": await gather(unit.connection, unit.repository, since)}
 
 
+async def latest(unit: UnitOfWork) -> Retrospective | None:
+    """The last that was held."""
+    return await kept.latest(unit.connection, unit.repository.id)
+
+
 async def done(unit: UnitOfWork) -> None:
     """A task is done. Whether it is a retrospective's turn is looked at in a transaction of its own.
 

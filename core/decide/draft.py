@@ -60,7 +60,7 @@ class Context:
     queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
 
     done: Gathered = field(default_factory=Gathered)  # what `/retro` looks back at
-    retrospective: Retrospective | None = None  # the one whose issue this is, or the last one; for `/retro`
+    retrospective: Retrospective | None = None  # the one whose issue this is, or the last one; for `/retro` and `/next`
 
     @property
     def heard_at(self) -> datetime:

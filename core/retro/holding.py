@@ -80,6 +80,10 @@ class Retrospective:
         """The sum of one figure over all tasks, by the name of a field of `Figures` that is a number."""
         return sum(getattr(task, what) for task in self.tasks)
 
+    def unanswered(self, agent: str) -> Question | None:
+        """What this agent was asked and has not answered."""
+        return next((question for question in self.questions if question.agent == agent and not question.answer), None)
+
     def action(self, id_: str) -> Action | None:
         """The action item with this id."""
         return next((action for action in self.actions if action.id == id_), None)

@@ -63,6 +63,12 @@ def question_comment(question: Question) -> str:
     return render("retrospective_question", question=question)
 
 
+def asked_in(held: Retrospective, question: Question) -> str:
+    """Tells an agent that comes for work what it was asked meanwhile."""
+    asks = f"The retrospective #{held.number} has a question for `{question.agent}`"
+    return f"{asks}: {question.text} Answer in a comment there."
+
+
 def retro_answer(held: Retrospective, *, dry_run: bool) -> str:
     """The answer to `/retro`: in a dry run the whole text, for then it is written nowhere else."""
     return render("retro", held=held, body=retrospective_body(held) if dry_run else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from config.identities import load_identities
+from sandbox import comments
 from sandbox.actions.conclusion import Conclusion
 from sandbox.agents import CloudAgent, WritesFiles
 from sandbox.agents.cloud import CloudWork
@@ -11,7 +12,7 @@ from sandbox.world import Issue
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
-CODEX = load_identities()["codex"]
+CODEX, CLAUDE = load_identities()["codex"], load_identities()["claude"]
 BROKEN, FIXED = {"shop/tax.py": "RATE = 19\n"}, {"shop/tax.py": "RATE = 0.19\n"}
 AGENTS = {
     "codex": {"adapter": "mention", "mention": "@codex", "capabilities": ["docs"]},
@@ -64,6 +65,12 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     assert "| `codex` | 1 | 1 | 1 | 0 | 0 | 0 | 4 min |" in told
     assert "```text\nThe words for it.\n\n- [x] All of it \n@alice\n```" in told, "what is hidden in it is gone"
     assert [event.type for event in await world.trail(issue)] == ["retrospective_held"]
+
+    # An agent that only comes for work is told when it comes.
+    comments.create(world.hub, issue, world.hub.bot(CLAUDE.login, number=CLAUDE.id), "/next")
+    await world.settle()
+    assert f"The retrospective #{number} has a question for `claude`: You had 3 attempts" in world.comments(issue)[-1]
+    world.written()
 
     # Without write access words and ticks do nothing, nor does what was ticked when somebody else edits.
     mallory = world.person("mallory", "triage")

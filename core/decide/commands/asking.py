@@ -17,6 +17,7 @@ from core.task import Status, Task
 from core.texts import explain, help_text, status_text
 from core.texts.answers import QueueRow, explained, history, next_text
 from core.texts.matrix import matrix_text
+from core.texts.retrospective import asked_in
 
 HISTORY_LINES = 20  # of the audit trail that `/history` shows
 QUEUE_LINES = 5  # of the queue that `/next` shows
@@ -85,7 +86,10 @@ def _next(context: Context, signal: CommandGiven, task: Task | None) -> Told:
     if asks:
         fitting = (t for t, _ in queue if not unfit(t, asks, part_of(t, agents, policy.plan)))
         mine = 0 if busy(asks) else next((t.number for t in fitting), 0)
-    return Told(next_text(rows, len(queue), asks.name if asks else "", mine))
+    told = next_text(rows, len(queue), asks.name if asks else "", mine)
+    held = context.retrospective
+    question = held.unanswered(asks.name) if asks and held and held.number else None
+    return Told(told if held is None or question is None else f"{told}\n{asked_in(held, question)}")
 
 
 def _place(task: Task, behind: int) -> str:
