@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 REPOSITORY = "repository"  # the subject of a repository's own deadlines
 RECONCILE = "reconcile"
+DIGEST = "digest"
 
 
 async def read_configuration(work: Work, github: GitHub, repository_id: int, full_name: str) -> None:
@@ -73,6 +74,10 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         changed = config is not None and before != digest
         if changed:
             await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now)
+        if config is not None and config.progress.digest:
+            await store.no_later(connection, repository_id, REPOSITORY, DIGEST, config.progress.next_after(now))
+        elif config is not None:
+            await store.drop_deadline(connection, repository_id, REPOSITORY, DIGEST)
     for number in outdated:
         await work.send(repository_id, number, UpsertCard(number))
     if config and changed and not config.dry_run:

@@ -33,7 +33,7 @@ from core.assignment import Agent
 from core.audit import account
 from core.decide import Context, Decision, decide
 from core.done import wants_reviewer
-from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard
+from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard, UpsertDigest
 from core.events import Event, EventType
 from core.handoff import BuiltOn, built_on
 from core.labels import capabilities_of, labels_for
@@ -59,7 +59,7 @@ from core.task import Status, Task
 LOOK = "look"  # the subject `look:12`: something that the task rests on changed in another repository
 
 # What a dry run may write: what it would do, and answers to people.
-_HARMLESS = (UpsertCard, Comment, React)
+_HARMLESS = (UpsertCard, UpsertDigest, Comment, React)
 
 _NO_SIGN_OF_LIFE = IssueSeen | Assigned | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved | PeopleCalled
 
@@ -219,6 +219,10 @@ class UnitOfWork:
             wait = self._card_wait if isinstance(effect, UpsertCard) and effect.may_wait else timedelta()
             await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
             self._to_send.add(number)
+
+    def note(self, *events: Event) -> None:
+        """Lines for the audit trail that tell of no task."""
+        self._trail += events
 
     async def look_again(self, number: int, places: Iterable[Place]) -> None:
         """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""

@@ -176,6 +176,16 @@ def retrospective(
     typer.echo(told(_of_the_database(lambda settings: held_now(settings, repository, since, post)), as_json=as_json))
 
 
+@app.command()
+def digest(
+    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
+) -> None:
+    """Print where everything stands in a repository: the page that its digest issue shows, as of now."""
+    from bot.progress import page
+
+    typer.echo(_of_the_database(lambda settings: page(settings, repository)), nl=False)
+
+
 def _of_the_database(ask: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
     """What the bot's database says; it may be running meanwhile."""
     try:

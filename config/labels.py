@@ -51,9 +51,11 @@ FLAGS: Final = (
 )
 
 RETROSPECTIVE: Final = Label("retrospective", "bfdadc", "What was done, what went well, what to improve")
+# On the progress digest, and made with it: no task ever carries it.
+DIGEST: Final = Label("orchestrator-digest", "0052cc", "Shows where the orchestrator's tasks stand")
 
 FIXED_LABELS: Final = (TASK, *STATUSES, *PRIORITIES, *CLASSES, *FLAGS, RETROSPECTIVE)
-_BY_NAME: Final = {label.name.casefold(): label for label in FIXED_LABELS}
+_BY_NAME: Final = {label.name.casefold(): label for label in (*FIXED_LABELS, DIGEST)}
 
 
 def capability_label(capability: str) -> str:

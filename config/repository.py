@@ -141,26 +141,43 @@ class Timeouts(Section):
 class Progress(Section):
     """The digest issue."""
 
-    every: Duration = Field(
-        timedelta(hours=2),
-        description="How often the digest is brought up to date. Checked, but without effect in this version.",
-    )
+    digest: bool = Field(True, description="Whether there is one: an issue that shows where everything stands.")
+    every: Duration = Field(timedelta(hours=2), description="How often the digest is brought up to date.")
     quiet: (
         Annotated[str, AfterValidator(_quiet), WithJsonSchema({"type": "string", "pattern": QUIET_PATTERN})] | None
     ) = Field(
         None,
-        description='When to leave people alone: `"22:00-07:00 Europe/Berlin"`. Never quiet if absent. '
-        "Checked, but without effect in this version.",
+        description='When to leave people alone: `"22:00-07:00 Europe/Berlin"`. A digest that falls into these hours '
+        "comes at their end. Never quiet if absent.",
     )
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether `now` (aware) lies in the quiet hours; their end no longer belongs to them."""
+        return self.awake(now) != now
+
+    def awake(self, at: datetime) -> datetime:
+        """The first moment from `at` (aware) on that is not quiet: `at` itself, or the end of the quiet hours.
+
+        By the clock on the wall: when that is turned, the hours are as much longer or shorter.
+        """
         match = re.fullmatch(QUIET_PATTERN, self.quiet or "", re.ASCII)
         if match is None:
-            return False
+            return at
         start, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
-        local = now.astimezone(UTC).astimezone(ZoneInfo(match[5])).time()
-        return start <= local < end if start < end else local >= start or local < end
+        zone = ZoneInfo(match[5])
+        local = at.astimezone(UTC).astimezone(zone)
+        wall = local.time()
+        over_midnight = start > end
+        if not (start <= wall < end or (over_midnight and (wall >= start or wall < end))):
+            return at
+        day = local.date() + timedelta(days=1 if over_midnight and wall >= start else 0)
+        # Of an end that the clock shows twice the first counts, unless that is over: then the second.
+        ends = (datetime.combine(day, end, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        return next((found for found in ends if found > at), at)
+
+    def next_after(self, now: datetime) -> datetime:
+        """When the next digest is due, if the last one was at `now` (aware): not in the quiet hours."""
+        return self.awake(now + self.every)
 
 
 class RetrospectiveRules(Section):

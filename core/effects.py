@@ -74,6 +74,20 @@ class UpsertCard:
 
 
 @dataclass(frozen=True, slots=True)
+class UpsertDigest:
+    """The digest issue shows the repository as it is when this is sent. Where nothing changed, nothing is written."""
+
+    state: ClassVar[bool] = True
+    lane: ClassVar[Lane] = Lane.CARD
+    number: int = 0
+
+    @property
+    def key(self) -> str:
+        """One per repository."""
+        return "digest"
+
+
+@dataclass(frozen=True, slots=True)
 class Comment:
     """A new comment, written once; a hidden marker with the key is looked for before it is sent again."""
 
@@ -248,6 +262,7 @@ Effect = (
     SetLabels
     | MakeLabels
     | UpsertCard
+    | UpsertDigest
     | Comment
     | React
     | MakeTask

@@ -51,7 +51,10 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
         return
     await desk.work.send(repository.id, where.number, React(said.id, "eyes"))
     orders = [Order(command.name, command.argument, f"{said.id}:{command.key}") for command in commands]
-    issue = None if where.is_pull_request else gather.issue_facts(where)
+    async with desk.work.database.autocommit() as connection:
+        digest = await store.digest_issue(connection, repository.id)
+    # What is no ordinary issue cannot be made a task.
+    issue = None if where.is_pull_request or where.number == digest else gather.issue_facts(where)
     await carry_out(
         delivery, desk, repository, number or where.number, who, orders, Place(where.number, said.id, issue)
     )

@@ -10,7 +10,7 @@ from adapters.pull_facts import pull_facts
 from core.labels import is_task
 from core.links import parse_branch
 from core.signals import PullSeen
-from handlers import retrospectives
+from handlers import boxes, retrospectives
 from handlers.desk import Delivery, Desk
 
 
@@ -28,6 +28,10 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
     us = await desk.is_us(repository, sender)
     async with database.autocommit() as connection:
         task = await store.task(connection, repository.id, told.number)
+        digest = await store.digest_issue(connection, repository.id)
+    if told.number == digest:
+        await boxes.changed(delivery, desk, repository, told, sender, us=us)
+        return  # whatever labels somebody gives it, it is no task
     if task is None and not is_task(told.label_names):
         if delivery.action == "edited":
             await retrospectives.edited(delivery, desk, repository, told, sender)

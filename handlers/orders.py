@@ -35,11 +35,21 @@ class Place:
 
 
 async def carry_out(
-    delivery: Delivery, desk: Desk, repository: RepositoryRow, task: int, who: User, orders: Sequence[Order], at: Place
+    delivery: Delivery,
+    desk: Desk,
+    repository: RepositoryRow,
+    task: int,
+    who: User,
+    orders: Sequence[Order],
+    at: Place,
+    role: str | None = None,
 ) -> None:
-    """Ask GitHub what this person may do at this moment, read what the commands speak of, and let the rules decide."""
+    """Ask GitHub what this person may do at this moment, read what the commands speak of, and let the rules decide.
+
+    `role` is what GitHub has just said of the person, where it was asked already.
+    """
     github = desk.github(repository)
-    role = await gather.role_of(github, repository.full_name, who)
+    role = role or await gather.role_of(github, repository.full_name, who)
     looks = any(order.name == "agents" and not order.argument for order in orders)
     probed = await desk.probes.of(repository) if looks else {}
     named = {}

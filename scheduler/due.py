@@ -6,12 +6,13 @@ import contextlib
 from datetime import timedelta
 
 from adapters import gather, retrospectives
-from adapters.configuration import RECONCILE, REPOSITORY
+from adapters.configuration import DIGEST, RECONCILE, REPOSITORY
 from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.errors import Gone, NotFound
 from adapters.unit_of_work import LOOK, NoConfiguration, Work
 from core.deadlines import DeadlineKind
+from core.effects import UpsertDigest
 from core.signals import DeadlineDue, DependencyChanged, Signal
 from scheduler.prune import PRUNE, SERVICE, prune
 from scheduler.reactions import reactions
@@ -27,6 +28,8 @@ async def due(work: Work, client: GitHubClient, repository_id: int, subject: str
             await _reconcile(work, client, repository_id)
         elif subject == retrospectives.RETROSPECTIVE:
             await _retrospective(work, repository_id)
+        elif subject == REPOSITORY and kind == DIGEST:
+            await _digest(work, repository_id)
         elif subject == SERVICE and kind == PRUNE:
             await prune(work)
         elif subject.startswith("agent:"):
@@ -55,6 +58,20 @@ async def _retrospective(work: Work, repository_id: int) -> None:
     with contextlib.suppress(NoConfiguration):
         async with work.on(repository_id) as unit:
             await retrospectives.look(unit)
+
+
+async def _digest(work: Work, repository_id: int) -> None:
+    """The digest is brought up to date, once however many were missed; in the quiet hours it waits for their end."""
+    with contextlib.suppress(NoConfiguration):  # a configuration that comes sets it going again
+        async with work.on(repository_id) as unit:
+            progress = unit.policy.progress
+            if not progress.digest:
+                return
+            quiet = progress.is_quiet(unit.now)
+            again = progress.awake(unit.now) if quiet else progress.next_after(unit.now)
+            await store.set_deadline(unit.connection, repository_id, REPOSITORY, DIGEST, again)
+            if not quiet:
+                await unit.want(0, UpsertDigest())
 
 
 async def _agent(work: Work, repository_id: int) -> None:

@@ -33,7 +33,9 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow) -> None:
         if fresh is None or fresh.config is None:
             return
         open_tasks = await store.tasks_with_status(connection, row.id, [s for s in Status if s is not Status.DONE])
-    issues = {i.number: i for i in await github.list_issues(row.full_name, labels=[TASK]) if not i.is_pull_request}
+        digest = await store.digest_issue(connection, row.id)
+    listed_issues = await github.list_issues(row.full_name, labels=[TASK])
+    issues = {i.number: i for i in listed_issues if not i.is_pull_request and i.number != digest}
     for task in open_tasks:
         if task.number not in issues:
             # No longer listed: closed, no longer labelled, or moved. Its own page says which.

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.codec import effect_to_json, task_from_json, task_to_json
 from core.deadlines import Deadline
-from core.effects import Effect
+from core.effects import Effect, UpsertDigest
 from core.queue import Queued, place_in_queue
 from core.task import Status, Task
 
@@ -183,6 +183,32 @@ async def set_deadline(
         _SET_DEADLINE,
         {"repository_id": repository_id, "subject": subject, "kind": kind, "due_at": due_at, "attempt": attempt},
     )
+
+
+async def no_later(connection: AsyncConnection, repository_id: int, subject: str, kind: str, due_at: datetime) -> None:
+    """One wait that ends at `due_at`, or earlier if it is there already."""
+    earlier = func.least(t.deadlines.c.due_at, _NEW_DEADLINE.excluded.due_at)
+    statement = _NEW_DEADLINE.on_conflict_do_update(
+        index_elements=["repository_id", "subject", "kind"], set_={"due_at": earlier}
+    )
+    which = {"repository_id": repository_id, "subject": subject, "kind": kind}
+    await connection.execute(statement, {**which, "due_at": due_at, "attempt": 0})
+
+
+async def drop_deadline(connection: AsyncConnection, repository_id: int, subject: str, kind: str) -> None:
+    """There is nothing to wait for any more."""
+    d = t.deadlines.c
+    await connection.execute(
+        delete(t.deadlines).where(d.repository_id == repository_id, d.subject == subject, d.kind == kind)
+    )
+
+
+async def digest_issue(connection: AsyncConnection, repository_id: int) -> int | None:
+    """The number of the repository's digest issue, if one was made."""
+    query = select(t.outbox.c.remote_id).where(
+        t.outbox.c.repository_id == repository_id, t.outbox.c.key == UpsertDigest().key
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
 
 
 _WORKING = t.tasks.c.status == Status.IN_PROGRESS.value

@@ -9,6 +9,7 @@ from adapters.effects import (
     agents,
     checks,
     comparing,
+    digests,
     issues,
     merging,
     mirroring,
@@ -45,12 +46,14 @@ from core.effects import (
     TryMerge,
     UpdateBranch,
     UpsertCard,
+    UpsertDigest,
 )
 
 SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     SetLabels: issues.set_labels,
     MakeLabels: issues.make_labels,
     UpsertCard: issues.upsert_card,
+    UpsertDigest: digests.upsert_digest,
     Comment: issues.comment,
     React: issues.react,
     MakeTask: tasks.make_task,

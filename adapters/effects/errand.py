@@ -12,6 +12,7 @@ from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.git import Git, Matrix, Mirror
 from adapters.github import GitHub
+from core.events import Event
 from core.rivals import Comparison
 from core.signals import Signal
 
@@ -107,3 +108,4 @@ class Sent:
     signals: tuple[tuple[int, Signal], ...] = ()
     found: Comparison | None = None  # of open pull requests; it is told to all whom it concerns
     opened: Opened | None = None  # an issue for a retrospective
+    events: tuple[Event, ...] = ()  # lines for the audit trail

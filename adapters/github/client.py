@@ -44,6 +44,11 @@ class GitHub(
         """Give the token that git fetches with (user `x-access-token`); valid for at least five minutes."""
         return await self._installation.token()
 
+    @property
+    def budget(self) -> tuple[int, datetime] | None:
+        """Requests left of the installation's limit, and when it is full again; None before the first answer."""
+        return self._transport.budget(self._installation)
+
     async def graphql(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, object]:
         """Run a GraphQL query and give its `data`; GraphQLError keeps partial data."""
         return await self._transport.graphql(query, variables or {}, self._credential)

@@ -117,6 +117,7 @@ class Exchange:
         self._on_call = on_call
         self._on_budget = on_budget
         self._max_body = max_body
+        self.budgets: dict[str, tuple[int, datetime]] = {}  # by credential: requests left, and when it is full again
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
@@ -256,14 +257,16 @@ class Exchange:
         return bytes(body)
 
     def _note_budget(self, call: Call, response: aiohttp.ClientResponse) -> None:
-        if self._on_budget is None or not self.trusts(response.url):
+        if not self.trusts(response.url):
             return
         try:
             rate = RateLimit.from_http({key.lower(): value for key, value in response.headers.items()})
         except (ValueError, OverflowError, OSError):
             return  # senseless numbers: a figure for the metrics is all that is lost
         if rate is not None:
-            self._on_budget(call.credential.name, rate.remaining, rate.reset_datetime)
+            self.budgets[call.credential.name] = (rate.remaining, rate.reset_datetime)
+            if self._on_budget is not None:
+                self._on_budget(call.credential.name, rate.remaining, rate.reset_datetime)
 
 
 async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:

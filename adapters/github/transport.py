@@ -91,6 +91,10 @@ class Transport:
         """Close the connections; calls after this raise RuntimeError."""
         await self._exchange.close()
 
+    def budget(self, credential: Credential) -> tuple[int, datetime] | None:
+        """Give what the last answer showed of the rate limit: requests left, and when it is full; None: no answer."""
+        return self._exchange.budgets.get(credential.name)
+
     async def request(
         self,
         operation: Operation,

@@ -54,7 +54,7 @@ def matrix_text(
         clashes=clashes,
         shared=len(known) - len(clashes),
         widest=WIDEST,
-        orders=_orders(flights, known.values()),
+        orders=orders(flights, known.values()),
     )
 
 
@@ -79,7 +79,7 @@ def _met(pair: Pair, there: Mapping[int, Flight]) -> Met:
     return Met(first.number, later.number, named(pair.files), said)
 
 
-def _orders(flights: Sequence[Flight], pairs: Collection[Pair]) -> list[tuple[str, Order]]:
+def orders(flights: Sequence[Flight], pairs: Collection[Pair]) -> list[tuple[str, Order]]:
     """For each base the order of merging what is ready; only where there is something to choose."""
     clashes = [(pair.one, pair.other) for pair in pairs if not pair.clean]
     carried = {flight.task: flight.number for flight in flights if flight.task is not None}

@@ -44,6 +44,11 @@ def _cell(text: str) -> str:
     return defuse(one_line(text, 300)).replace("|", "\\|")
 
 
+def _short_cell(text: str) -> str:
+    """The same of a reason that has a page of its own: its first words."""
+    return _cell(one_line(text, 140))
+
+
 def _lines(spans: Sequence[Span]) -> str:
     """Lines of a file as people write them: `3, 7-9`; a dash where there are none to name."""
     told = [str(s.first) if s.first == s.last else f"{s.first}\u2013{s.last}" for s in spans[:LINES_SHOWN]]
@@ -84,6 +89,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         "share": share,
         "spoken": spoken,
         "cell": _cell,
+        "short_cell": _short_cell,
         "defuse": defuse,
         "fence": fence,
         "code": code,

@@ -13,6 +13,7 @@ agents:
   claude: {adapter: actions, workflow: agent.yml, capabilities: [python, docs]}
 merge: {auto: true}
 escalation: {to: [alice]}
+progress: {digest: false}
 """
 AGENT_WORKFLOW = """\
 name: agent

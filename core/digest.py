@@ -1,0 +1,258 @@
+"""The progress digest: where everything stands in one repository, as values; `core.texts.digesting` has the words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from config.repository import RepositoryConfig
+from core.assignment import Agent
+from core.boxes import Box
+from core.conflicts import named
+from core.deadlines import Deadline, deadlines_of
+from core.merge_order import Order
+from core.rivals import Flight, Pair
+from core.sanitise import one_line
+from core.task import Flag, Status, Task
+from core.texts.matrix import orders
+
+MOST_NODES = 50  # of the graph: more than that nobody can read
+MOST_EDGES = 150  # GitHub draws up to 500
+_TITLE = 60  # characters
+
+
+class Group(StrEnum):
+    """Where a task is counted: in exactly one of these."""
+
+    FAILED = "failed"
+    BLOCKED = "blocked"  # held back, in conflict, or behind something that is not finished
+    ACTIVE = "active"  # somebody is at work on it, or its pull request is open
+    WAITING = "waiting"  # not ready yet, or for an agent
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One task in the digest. `why` is the first reason that its card gives, if there is one."""
+
+    number: int
+    title: str
+    group: Group
+    status: Status
+    priority: str
+    holder: str
+    pull: int | None
+    since: datetime  # that it is in this status
+    heard_at: datetime | None  # the last sign of life of whoever has it, or the last commit seen
+    deadline: Deadline | None  # the next one
+    why: str
+    needs_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A task in the graph, or an issue elsewhere that one of them waits for (`group` is None)."""
+
+    reference: str
+    title: str
+    group: Group | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Two open pull requests that conflict, and in which files."""
+
+    one: int
+    other: int
+    files: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """An agent, what it has in hand, and how it is."""
+
+    name: str
+    holding: int
+    max_tasks: int
+    state: str
+    why: str = ""  # it takes no work
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left of GitHub's limit of requests, and when it is full again."""
+
+    remaining: int
+    reset_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Everything that the page shows."""
+
+    repository: str
+    at: datetime
+    lines: tuple[Line, ...]  # those that need a person first
+    boxes: tuple[Box, ...]
+    nodes: tuple[Node, ...]
+    edges: tuple[tuple[str, str], ...]  # (what has to be done first, what waits for it)
+    left_out: int  # tasks of the graph for which there was no room
+    clashes: tuple[Clash, ...]
+    orders: tuple[tuple[str, Order], ...]  # by base
+    agents: tuple[Load, ...]
+    budget: Budget | None
+    dry_run: bool = False
+
+    @property
+    def counts(self) -> Mapping[Group, int]:
+        """How many tasks each group has."""
+        found = Counter(line.group for line in self.lines)
+        return {group: found[group] for group in Group}
+
+    @property
+    def calling(self) -> tuple[Line, ...]:
+        """The tasks that need a person."""
+        return tuple(line for line in self.lines if line.needs_person)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same as long as nothing happened that somebody has to know.
+
+        Ages, signs of life, deadlines and GitHub's budget move all the time, and are left out.
+        """
+        lines = [
+            (
+                one.number,
+                one.title,
+                one.group,
+                one.status,
+                one.priority,
+                one.holder,
+                one.pull,
+                one.why,
+                one.needs_person,
+            )
+            for one in self.lines
+        ]
+        agents = [(one.name, one.holding, one.max_tasks, one.state, not one.why) for one in self.agents]
+        said = [(base, order.sequence, order.mend) for base, order in self.orders]
+        parts = (lines, self.boxes, self.edges, self.clashes, said, agents, self.dry_run)
+        # Of plain values: their `repr` is the same in every process.
+        return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()
+
+
+def digest(
+    repository: str,
+    tasks: Iterable[Task],
+    flights: Mapping[int, Flight],
+    pairs: Collection[Pair],
+    agents: Sequence[Agent],
+    policy: RepositoryConfig,
+    now: datetime,
+    budget: Budget | None = None,
+) -> Digest:
+    """Make the digest of a repository at `now` (aware). Of `tasks` those are shown that are not over."""
+    shown = sorted((task for task in tasks if _concerns(task)), key=_place)
+    nodes, edges, left_out = _graph(shown)
+    there = [pair for pair in pairs if not pair.clean and {pair.one, pair.other} <= flights.keys()]
+    return Digest(
+        repository=repository,
+        at=now,
+        lines=tuple(_line(task, policy) for task in shown),
+        boxes=tuple(box for task in shown for box in _boxes(task)),
+        nodes=nodes,
+        edges=edges,
+        left_out=left_out,
+        clashes=tuple(Clash(pair.one, pair.other, named(pair.files)) for pair in there),
+        orders=tuple(orders(list(flights.values()), there)),
+        agents=tuple(_load(agent) for agent in agents),
+        budget=budget,
+        dry_run=policy.dry_run,
+    )
+
+
+def _concerns(task: Task) -> bool:
+    """Whether somebody may still have to look at it: a failed one until its issue is closed."""
+    return not task.withdrawn and (task.is_open or (task.status is Status.FAILED and task.issue_open))
+
+
+def group_of(task: Task) -> Group:
+    """Where a task that is not over is counted."""
+    if task.status is Status.FAILED:
+        return Group.FAILED
+    if task.held or task.waits_for or {Flag.BLOCKED, Flag.CONFLICT} & task.flags.keys():
+        return Group.BLOCKED
+    return Group.ACTIVE if task.status in (Status.IN_PROGRESS, Status.REVIEW) else Group.WAITING
+
+
+def needs_person(task: Task) -> bool:
+    """Whether it goes on only when a person does something."""
+    return task.status is Status.FAILED or Flag.NEEDS_HUMAN in task.flags
+
+
+def _place(task: Task) -> tuple[object, ...]:
+    return (not needs_person(task), list(Group).index(group_of(task)), task.priority.rank, task.number)
+
+
+def _line(task: Task, policy: RepositoryConfig) -> Line:
+    lease, pull = task.lease or task.review, task.pull
+    heard = [lease.last_sign_at or lease.acknowledged_at] if lease else []
+    heard += [pull.head_seen_at] if pull and pull.open else []
+    told = [task.flags[flag] for flag in Flag if flag in task.flags]
+    return Line(
+        number=task.number,
+        title=one_line(task.title, _TITLE),
+        group=group_of(task),
+        status=task.status,
+        priority=task.priority.value,
+        holder=lease.agent if lease else "",
+        pull=pull.number if pull and pull.open else None,
+        since=task.status_since,
+        heard_at=max((at for at in heard if at), default=None),
+        deadline=min(deadlines_of(task, policy.timeouts), key=lambda one: (one.due_at, one.kind), default=None),
+        why=told[0] if told else task.held.said if task.held else "",
+        needs_person=needs_person(task),
+    )
+
+
+def _boxes(task: Task) -> Iterable[Box]:
+    """What a person can do about it by ticking a box."""
+    if Flag.NEEDS_HUMAN in task.flags:
+        yield Box("ack", task.number, f"acknowledge #{task.number}: somebody looks after it")
+    if task.status is Status.FAILED:
+        yield Box("retry", task.number, f"retry #{task.number} with a clean slate")
+        return
+    if task.pull and task.pull.open and task.pull.waits_behind:
+        yield Box("ignore", task.number, f"let #{task.number} pass its conflict for a day")
+    if task.held and not task.held.foreseen:
+        verb = "resume" if task.held.paused else "unblock"
+        yield Box(verb, task.number, f"{verb} #{task.number}, held back by {one_line(task.held.by, 40)}")
+
+
+def _load(agent: Agent) -> Load:
+    return Load(agent.name, agent.holding, agent.max_tasks, agent.condition.state.value, agent.unavailable or "")
+
+
+def _graph(tasks: Sequence[Task]) -> tuple[tuple[Node, ...], tuple[tuple[str, str], ...], int]:
+    """The unfinished dependencies of open tasks, as many as can be read, and of how many tasks they could not be shown.
+
+    The most urgent come first; of a dependency both ends are shown or none.
+    """
+    there = {f"#{task.number}": task for task in tasks}
+    wanted = [(needed, f"#{task.number}") for task in tasks for needed in task.waits_for]
+    concerned = {name for edge in wanted for name in edge}
+    kept: dict[str, None] = {}
+    edges: list[tuple[str, str]] = []
+    for edge in wanted:
+        new = [name for name in edge if name not in kept]
+        if len(edges) < MOST_EDGES and len(kept) + len(new) <= MOST_NODES:
+            kept |= dict.fromkeys(new)
+            edges.append(edge)
+    nodes = tuple(
+        Node(name, there[name].title if name in there else "", group_of(there[name]) if name in there else None)
+        for name in kept
+    )
+    return nodes, tuple(edges), len(concerned - kept.keys())
