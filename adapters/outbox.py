@@ -165,7 +165,7 @@ class Outbox:
                     await comparing.take(unit, sent.found)
                 if sent.opened:
                     await retrospectives.opened(unit, sent.opened)
-                unit.note(*sent.events)
+                unit.tell(*sent.events)
         except NoConfiguration:
             async with self.work.database.autocommit() as connection:
                 await connection.execute(done)

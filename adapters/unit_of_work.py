@@ -220,10 +220,6 @@ class UnitOfWork:
             await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
             self._to_send.add(number)
 
-    def note(self, *events: Event) -> None:
-        """Lines for the audit trail that tell of no task."""
-        self._trail += events
-
     async def look_again(self, number: int, places: Iterable[Place]) -> None:
         """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
         for repository_id, other in sorted(set(places)):

@@ -256,3 +256,35 @@ def test_quiet_hours_over_midnight_in_their_own_zone() -> None:
     assert night.is_quiet(datetime(2026, 7, 5, 20, 0, tzinfo=UTC)), "22:00 in summer"
     assert not Progress().is_quiet(datetime(2026, 1, 5, 3, 0, tzinfo=UTC))
     assert Progress(quiet="12:00-13:00 UTC").is_quiet(datetime(2026, 1, 5, 12, 30, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("quiet", "last", "due"),
+    [
+        (None, "2026-03-02T09:00Z", "2026-03-02T11:00Z"),
+        ("22:00-07:00 Europe/Berlin", "2026-03-02T18:59Z", "2026-03-02T20:59Z"),
+        ("22:00-07:00 Europe/Berlin", "2026-03-02T19:00Z", "2026-03-03T06:00Z"),
+        ("22:00-07:00 Europe/Berlin", "2026-03-03T03:00Z", "2026-03-03T06:00Z"),
+        ("22:00-07:00 Europe/Berlin", "2026-03-28T20:00Z", "2026-03-29T05:00Z"),  # the night has an hour less
+        ("22:00-07:00 Europe/Berlin", "2026-10-24T19:00Z", "2026-10-25T06:00Z"),  # and an hour more
+        ("01:00-02:30 Europe/Berlin", "2026-03-28T22:30Z", "2026-03-29T01:30Z"),  # 02:30 does not exist: 03:30 it is
+        ("01:00-02:30 Europe/Berlin", "2026-10-24T22:10Z", "2026-10-25T00:30Z"),  # the first 02:30 of two
+        ("01:00-02:30 Europe/Berlin", "2026-10-24T23:10Z", "2026-10-25T01:30Z"),  # 02:10 again: till the second one
+        ("12:00-13:00 UTC", "2026-03-02T10:00Z", "2026-03-02T13:00Z"),
+    ],
+)
+def test_a_digest_that_falls_into_the_quiet_hours_comes_at_their_end(quiet: str | None, last: str, due: str) -> None:
+    progress = Progress(quiet=quiet)
+    found = progress.next_after(datetime.fromisoformat(last))
+    assert found == datetime.fromisoformat(due)
+    assert not progress.is_quiet(found)
+
+
+def test_at_no_time_of_a_year_are_quiet_hours_without_an_end() -> None:
+    progress = Progress(quiet="01:30-02:15 Europe/Berlin")
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    while at.year == 2026:
+        awake = progress.awake(at)
+        assert at <= awake <= at + timedelta(hours=2)
+        assert not progress.is_quiet(awake)
+        at += timedelta(minutes=55)
