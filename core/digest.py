@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
@@ -50,6 +50,7 @@ class Line:
     deadline: Deadline | None  # the next one
     why: str
     needs_person: bool
+    looked_after: str = ""  # by whom, since they answered the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +124,8 @@ class Digest:
 
         Ages, signs of life, deadlines and GitHub's budget move all the time, and are left out.
         """
-        lines = [
-            (
-                one.number,
-                one.title,
-                one.group,
-                one.status,
-                one.priority,
-                one.holder,
-                one.pull,
-                one.why,
-                one.needs_person,
-            )
-            for one in self.lines
-        ]
+        moving = ("since", "heard_at", "deadline")
+        lines = [[getattr(one, name.name) for name in fields(one) if name.name not in moving] for one in self.lines]
         agents = [(one.name, one.holding, one.max_tasks, one.state, not one.why) for one in self.agents]
         said = [(base, order.sequence, order.mend) for base, order in self.orders]
         parts = (lines, self.boxes, self.edges, self.clashes, said, agents, self.dry_run)
@@ -215,12 +204,17 @@ def _line(task: Task, policy: RepositoryConfig) -> Line:
         deadline=min(deadlines_of(task, policy.timeouts), key=lambda one: (one.due_at, one.kind), default=None),
         why=told[0] if told else task.held.said if task.held else "",
         needs_person=needs_person(task),
+        looked_after=_looked_after(task),
     )
+
+
+def _looked_after(task: Task) -> str:
+    return task.escalation.acknowledged_by if task.escalation and needs_person(task) else ""
 
 
 def _boxes(task: Task) -> Iterable[Box]:
     """What a person can do about it by ticking a box."""
-    if Flag.NEEDS_HUMAN in task.flags:
+    if Flag.NEEDS_HUMAN in task.flags and not _looked_after(task):
         yield Box("ack", task.number, f"acknowledge #{task.number}: somebody looks after it")
     if task.status is Status.FAILED:
         yield Box("retry", task.number, f"retry #{task.number} with a clean slate")

@@ -17,7 +17,7 @@ CLASHES = 20
 FOLDED = 3000  # further tasks that are named by number
 _LABEL = 40  # characters of a title in the graph
 _PUNCTUATION = frozenset(" .,:_-+/'")
-_WAITS = {
+WAITS = {
     DeadlineKind.AUTHOR: "its author",
     DeadlineKind.QUEUE: "an agent",
     DeadlineKind.ACK: "the agent to begin",
@@ -27,6 +27,7 @@ _WAITS = {
     DeadlineKind.CI: "checks",
     DeadlineKind.STALL: "any progress",
     DeadlineKind.PERSON: "a person",
+    DeadlineKind.CALL: "an answer to the call, or for it to be mended",
     DeadlineKind.HELD: "being let go",
 }
 
@@ -58,7 +59,7 @@ def _drawn(digest: Digest, lines: int, boxes: int, clashes: int, folded: int) ->
             for node in digest.nodes
         ],
         edges=[(names[first], names[then]) for first, then in digest.edges],
-        waits=_WAITS,
+        waits=WAITS,
         ago=lambda at: ago(at, digest.at),
         marker=DIGEST_MARKER,
     )

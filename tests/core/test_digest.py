@@ -9,11 +9,13 @@ import pytest
 
 from core.assignment import Agent
 from core.boxes import Box, boxes_in, ticked
+from core.deadlines import DeadlineKind
 from core.digest import MOST_NODES, Budget, Digest, Group, Node, digest
+from core.escalation import Cause, Escalation
 from core.hold import Hold
 from core.rivals import Turn
 from core.task import Flag, Lease, Status, Task
-from core.texts.digesting import DIGEST_MARKER, LINES, ago, digest_line, digest_text, label
+from core.texts.digesting import DIGEST_MARKER, LINES, WAITS, ago, digest_line, digest_text, label
 from core.texts.rendering import COMMENT_LIMIT
 from tests.builders import NOW, Story, policy, rival
 from tests.core.test_matrix_text import flight, pair
@@ -121,6 +123,20 @@ def test_boxes_are_for_what_a_person_can_do() -> None:
     text = digest_text(made(*SEVERAL, stuck))
     assert [(box.word, box.task) for box in boxes_in(text)] == [(box.word, box.task) for box in found]
     assert not any(boxes_in(text).values())
+
+
+def test_of_a_call_that_was_answered_it_says_by_whom() -> None:
+    call = Escalation(cause=Cause.ATTEMPTS, reason="", topic="failed", since=NOW, status="failed", attempt=1)
+    answered = failed(4, escalation=replace(call, acknowledged_by="bob", acknowledged_at=NOW))
+    before, after = made(failed(4, escalation=call)), made(answered)
+    assert [box.word for box in before.boxes] == ["ack", "retry"]
+    assert [box.word for box in after.boxes] == ["retry"]
+    assert "(bob looks after it)" in digest_text(after)
+    assert before.fingerprint != after.fingerprint
+
+
+def test_every_wait_has_words() -> None:
+    assert WAITS.keys() == set(DeadlineKind)
 
 
 def test_a_box_counts_when_it_was_there_and_empty() -> None:

@@ -14,6 +14,7 @@ HABITS = config(
     progress={"every": "2h", "quiet": "13:30-16:00 UTC"},
     merge={"auto": False},
     limits={"max_attempts": 1},
+    escalation={"to": ["alice"], "within": "20h"},
     timeouts={"stall": "20h", "hard": "24h"},
 )
 RETRY, RESUME = "- [ ] retry #1", "- [ ] resume #5"
