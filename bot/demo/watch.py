@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from adapters.database import store
 from adapters.database import tables as t
+from adapters.retrospectives import RETROSPECTIVE
 from bot.demo.stage import Stage
 from bot.demo.story import SPEED
 from bot.demo.words import Happening, told
@@ -149,6 +150,7 @@ class Watcher:
         """Whether nothing waits to be handled or to be sent."""
         waiting = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
         unhandled = select(func.count()).select_from(t.deliveries).where(t.deliveries.c.handled_at.is_(None))
+        due = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.subject == RETROSPECTIVE)
         async with self._stage.bot.database.autocommit() as connection:
-            counts = [(await connection.execute(query)).scalar_one() for query in (waiting, unhandled)]
+            counts = [(await connection.execute(query)).scalar_one() for query in (waiting, unhandled, due)]
         return self._stage.hub.idle and not any(counts)

@@ -125,6 +125,16 @@ async def test_one_is_held_when_somebody_asks(world: World) -> None:
     await world.says(issue, "/retro")
     assert "No task was done that is not in an earlier retrospective" in world.written()[-1]
 
+    # Done once more it is looked at again, but only at what came since.
+    world.agent("codex", WritesFiles({"shop/more.py": "MORE = 1\n"}))
+    await world.later(hours=1)
+    await world.alice.reopens(issue)
+    await world.settle()
+    await world.says(issue, "/retro")
+    again = held_in(world)[-1]
+    assert "| #1 Add the tax | 0 s | 0 s | 1 | 0 | 0 | 0 | codex |" in (again.body or "")
+    world.written()
+
     await world.says(issue, "/retro answer claude It was cold.")
     assert world.written()[-1].endswith("Say whose answer it is: `/retro answer <agent> …`. Asked: `codex`.")
     await world.says(held, "/retro answer codex It was cold.\n\n<!-- and dark -->")
@@ -133,7 +143,7 @@ async def test_one_is_held_when_somebody_asks(world: World) -> None:
 
     await world.configures(config(dry_run=True))
     await world.says(issue, "/retro since 2026-03-01")
-    assert held_in(world) == [held]
+    assert held_in(world) == [held, again]
     assert "because of `dry_run` it is not opened" in world.comments(issue)[-1]
     assert "| **Tasks done** | 1 |" in world.comments(issue)[-1]
     world.written()
