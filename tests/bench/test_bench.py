@@ -48,7 +48,10 @@ def test_the_figures_of_the_checks_for_conflicts_are_lines_of_json_and_the_verdi
 def test_the_figures_of_the_clock_are_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert turning.main(["--tiny"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["figure"] for line in lines] == ["sweep_scaling", "history_scaling"]
+    names = [line["figure"] for line in lines]
+    assert names == ["sweep_scaling", "history_scaling", "digest_points", "digest_content_writes"]
+    assert [line["holds"] for line in lines[2:]] == [True, True]
+    assert lines[2]["writes_unchanged"] == 0
 
 
 def test_a_target_may_be_the_least_that_is_wanted_or_none_at_all() -> None:

@@ -23,6 +23,7 @@ from adapters.unit_of_work import Work
 from bot.logs import configure_logs
 from scheduler.sweep import sweep
 from tests.bench.figure import Figure
+from tests.bench.page import drawing
 from tests.builders import NOW
 
 REPOSITORY = 42
@@ -113,10 +114,11 @@ async def _settled(work: Work, table: str) -> None:
 
 
 async def measure(*, tiny: bool) -> list[Figure]:
-    """All figures, on one database."""
+    """All figures; those of the clock and of the trail on one database."""
     async with working() as work:
         sweeps = await sweeping(work, *((20, 200) if tiny else (1_000, 100_000)))
-        return [sweeps, await history(work, *((100, 1_000) if tiny else (10_000, 1_000_000)))]
+        past = await history(work, *((100, 1_000) if tiny else (10_000, 1_000_000)))
+    return [sweeps, past, *await drawing(20 if tiny else 1_000)]
 
 
 def main(arguments: list[str] | None = None) -> int:
