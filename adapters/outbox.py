@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, case, null, or_, select, update
 
 from adapters import comparing, retrospectives
 from adapters.agents import Services, Unavailable
+from adapters.alerts import Channels, Refused
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
@@ -37,14 +38,14 @@ from adapters.github.errors import (
     Unauthorised,
 )
 from adapters.unit_of_work import NoConfiguration, Work
-from core.effects import Effect, StartAgent
+from core.effects import Effect, Notify, StartAgent
 from core.signals import AgentStartFailed, AgentUnavailable
 
 log = structlog.get_logger()
 
 # Repeating the same call cannot help here; a person has to look. NotFound is given a few tries, because news can
 # overtake the API.
-_HOPELESS = (Forbidden, Gone, Invalid, TooLarge, Unauthorised)
+_HOPELESS = (Forbidden, Gone, Invalid, Refused, TooLarge, Unauthorised)
 NOT_FOUND_TRIES = 4
 MAX_TRIES = 15  # with the back-off below, a little over an hour
 LONGEST_PAUSE = timedelta(minutes=10)
@@ -67,6 +68,8 @@ _NEXT = (
 )
 _TAKE = update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
 
+NOBODY = Identity(0, "", 0)
+
 OnSent = Callable[[Effect, datetime], None]
 
 
@@ -82,7 +85,7 @@ def is_hopeless(tries: int, error: Exception) -> bool:
     """Whether another try is pointless."""
     if isinstance(error, NotFound):
         return tries >= NOT_FOUND_TRIES
-    if not isinstance(error, GitHubError | OSError | ClientError | Unavailable):
+    if not isinstance(error, GitHubError | OSError | ClientError | Unavailable | Refused):
         return tries >= NOT_FOUND_TRIES  # a mistake of ours: trying for an hour only hides it
     return isinstance(error, _HOPELESS) or tries >= MAX_TRIES
 
@@ -97,6 +100,7 @@ class Outbox:
     services: Services
     identity: Callable[[int], Awaitable[Identity]]  # by installation id
     on_sent: OnSent | None = None
+    alerts: Channels = field(default_factory=Channels)
 
     async def send_waiting(self, repository_id: int, number: int) -> None:
         """Send all that waits for one task. One that fails does not hold up the others.
@@ -120,10 +124,12 @@ class Outbox:
             await self._park(row, "the App is no longer installed here")
             return
         try:
+            # Channels are not on GitHub, and must not wait for it.
+            anybody = isinstance(effect, Notify)
             errand = Errand(
                 github=self.client.installation(repository.installation_id),
                 repository=repository,
-                identity=await self.identity(repository.installation_id),
+                identity=NOBODY if anybody else await self.identity(repository.installation_id),
                 database=self.work.database,
                 mirrors=self.mirrors,
                 services=self.services,
@@ -134,6 +140,7 @@ class Outbox:
                 created_at=row["created_at"],
                 now=self.work.now(),
                 foresight=self.work.foresight,
+                alerts=self.alerts,
             )
             sent = await SENDERS[type(effect)](effect, errand)
             await self._mark(row, effect, sent)
@@ -180,7 +187,7 @@ class Outbox:
             key=row["key"],
             tries=tries,
             error=str(error),
-            exc_info=None if isinstance(error, GitHubError | OSError | ClientError | Unavailable) else error,
+            exc_info=None if isinstance(error, GitHubError | OSError | ClientError | Unavailable | Refused) else error,
         )
         if is_hopeless(tries, error):
             await self._park(row, str(error), effect)

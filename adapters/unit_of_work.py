@@ -217,8 +217,8 @@ class UnitOfWork:
             if self.policy.dry_run and not isinstance(effect, _HARMLESS):
                 continue
             wait = self._card_wait if isinstance(effect, UpsertCard) and effect.may_wait else timedelta()
-            await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
-            self._to_send.add(number)
+            kept_at = await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
+            self._to_send.add(kept_at)
 
     async def look_again(self, number: int, places: Iterable[Place]) -> None:
         """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
@@ -335,12 +335,7 @@ class Work:
     async def send(self, repository_id: int, number: int, *effects: Effect) -> None:
         """Put effects into the outbox that no decision on a task asked for: an answer where we only observe."""
         async with self.database.transaction() as connection:
-            for effect in effects:
-                await store.save_effect(connection, repository_id, number, effect, self.now())
-            await self.jobs.defer(
-                connection,
-                SEND,
-                send_lock(repository_id, number),
-                repository_id=repository_id,
-                number=number,
-            )
+            places = {await store.save_effect(connection, repository_id, number, one, self.now()) for one in effects}
+            for place in sorted(places):
+                lock = send_lock(repository_id, place)
+                await self.jobs.defer(connection, SEND, lock, repository_id=repository_id, number=place)

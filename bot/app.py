@@ -16,7 +16,7 @@ from adapters.agents import Services
 from adapters.clock import Clock, SystemClock
 from adapters.database.database import Database, describe_url
 from adapters.database.embedded import EmbeddedPostgres
-from adapters.database.queue import JobQueue
+from adapters.database.queue import ALERTS, JobQueue
 from adapters.effects import Identity, Mirrors
 from adapters.foresight import Foresight
 from adapters.git import Git, check_git_version
@@ -25,6 +25,7 @@ from adapters.github.exchange import DEFAULT_RETRY, RetryPolicy
 from adapters.outbox import Outbox
 from adapters.probing import Probes
 from adapters.unit_of_work import Work
+from bot.alerting import channels
 from bot.health import Health
 from bot.heartbeat import PATH as HEARTBEAT
 from bot.heartbeat import HeartbeatEndpoint, Tokens
@@ -34,6 +35,7 @@ from bot.webhook import MAX_BODY, WebhookEndpoint
 from config.agents import load_default_agents
 from config.settings import Settings
 from config.task_templates import built_in
+from core.people_effects import CHANNELS
 from handlers import Desk
 from scheduler.startup import discover
 from scheduler.timer import run_timer
@@ -63,6 +65,7 @@ class Bot:
         async with asyncio.TaskGroup() as group:
             group.create_task(discover(self.work, self.client))
             group.create_task(run_worker(self.jobs, self.settings.workers))
+            group.create_task(run_worker(self.jobs, len(CHANNELS), ALERTS))  # one for each channel
             group.create_task(run_timer(self.work, self.clock, self.settings.sweep_seconds))
 
 
@@ -102,11 +105,12 @@ async def assemble(
     await check_git_version(git)
     async with AsyncExitStack() as stack:
         url = await database_url(settings, stack)
-        database = connect(url, settings.workers + 2)
+        pool = settings.workers + len(CHANNELS) + 2
+        database = connect(url, pool)
         stack.push_async_callback(database.close)
         await database.migrate()
         log.info("database_ready", database=describe_url(url), embedded=settings.database_url is None)
-        jobs = JobQueue(url, pool_size=settings.workers + 2)
+        jobs = JobQueue(url, pool_size=pool)
         await stack.enter_async_context(jobs.app.open_async())
         metrics = Metrics()
         client = GitHubClient(
@@ -135,7 +139,8 @@ async def assemble(
             client.person(token) if token else None,
             answers,
         )
-        outbox = Outbox(work, client, mirrors, services, identity, metrics.on_sent)
+        alerts = channels(settings, http)
+        outbox = Outbox(work, client, mirrors, services, identity, metrics.on_sent, alerts)
         probes = Probes(client, database, services, identity, settings.github_server_url, clock.now)
         desk = Desk(work, client, identity, settings.github_server_url, probes, answers)
         register(jobs, desk, outbox)

@@ -186,6 +186,25 @@ def digest(
     typer.echo(_of_the_database(lambda settings: page(settings, repository)), nl=False)
 
 
+@app.command("dead-letters")
+def dead_letters(
+    number: Annotated[int | None, typer.Argument(help="With --resend: only this one.")] = None,
+    resend: Annotated[bool, typer.Option("--resend", help="Let the running bot send them again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each as one JSON object.")] = False,
+) -> None:
+    """List what was given up on its way to people and to GitHub; or send messages on channels again."""
+    from bot.dead_letters import dead_letters as given_up
+    from bot.dead_letters import line_of
+    from bot.dead_letters import resend as again
+
+    if resend:
+        count = _of_the_database(lambda settings: again(settings, number))
+        typer.echo(f"{count} to be sent again.")
+        return
+    for letter in _of_the_database(given_up):
+        typer.echo(line_of(letter, as_json=as_json))
+
+
 def _of_the_database(ask: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
     """What the bot's database says; it may be running meanwhile."""
     try:

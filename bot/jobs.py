@@ -16,7 +16,7 @@ import structlog
 
 from adapters.database import store
 from adapters.database.inbox import load_delivery, mark_delivery
-from adapters.database.queue import DELIVERY, DUE, SEND, JobQueue
+from adapters.database.queue import DELIVERY, DUE, MAIN, SEND, JobQueue
 from adapters.github.errors import GitHubError
 from adapters.outbox import Outbox, is_hopeless, pause_after
 from adapters.unit_of_work import NoConfiguration
@@ -106,11 +106,12 @@ async def _failed(desk: Desk, guid: str, tries: int, repository_id: int, error: 
             await store.set_deadline(connection, repository_id, f"delivery:{guid}", "retry", retry_at)
 
 
-async def run_worker(jobs: JobQueue, concurrency: int) -> None:
-    """Work until cancelled; then finish what is in hand, and give back what takes too long."""
+async def run_worker(jobs: JobQueue, concurrency: int, queue: str = MAIN) -> None:
+    """Work on one queue until cancelled; then finish what is in hand, and give back what takes too long."""
     while True:
         try:
             await jobs.app.run_worker_async(
+                queues=[queue],
                 concurrency=concurrency,
                 fetch_job_polling_interval=POLL_SECONDS,
                 update_heartbeat_interval=HEARTBEAT_SECONDS,

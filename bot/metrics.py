@@ -18,7 +18,7 @@ from adapters.database.database import Database
 from adapters.roster import roster
 from core.agent_state import AgentState
 from core.circuit import CircuitState
-from core.effects import CallPeople, Effect, StartAgent
+from core.effects import CallPeople, Effect, Notify, StartAgent
 from core.events import EventType
 from core.measures import Measures
 from core.task import Status
@@ -117,6 +117,7 @@ class Metrics:
             "orchestrator_memory_limit_mb": "What it has to stay below",
             "outbox_depth": "Effects that wait to be sent",
             "escalations_open": "Calls for a person that are not over",
+            "dead_letters": "Messages on channels that were given up; `orchestrator dead-letters` lists them",
             "outbox_parked": "Effects that were given up; a person has to look",
             "oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
         }
@@ -147,6 +148,8 @@ class Metrics:
                 self.failover.observe(max(0.0, (now - effect.lost_at).total_seconds()))
         if isinstance(effect, CallPeople):
             self.escalation.labels("github").observe(max(0.0, (now - effect.since).total_seconds()))
+        if isinstance(effect, Notify) and effect.escalation:
+            self.escalation.labels(effect.channel).observe(max(0.0, (now - effect.since).total_seconds()))
 
     async def text(self, database: Database, now: datetime) -> bytes:
         """The page, in Prometheus's text format."""
@@ -163,6 +166,8 @@ class Metrics:
                 select(t.outbox.c.state, func.count()).where(t.outbox.c.state != "done").group_by(t.outbox.c.state)
             )
             by_state: dict[str, int] = dict(effects.all())
+            letters = select(func.count()).where(t.outbox.c.state == "parked", t.outbox.c.kind == Notify.__name__)
+            dead = (await connection.execute(letters)).scalar_one()
             calls = select(func.count()).where(t.escalations.c.ended_at.is_(None))
             open_calls = (await connection.execute(calls)).scalar_one()
             oldest = await connection.execute(
@@ -201,6 +206,7 @@ class Metrics:
             "orchestrator_memory_limit_mb": MEMORY_LIMIT_MB,
             "outbox_depth": by_state.get("waiting", 0),
             "escalations_open": open_calls,
+            "dead_letters": dead,
             "outbox_parked": by_state.get("parked", 0),
             "oldest_delivery_seconds": (now - oldest_at).total_seconds() if oldest_at else 0,
         }

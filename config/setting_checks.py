@@ -78,6 +78,30 @@ def key_address(value: str) -> str:
     return value
 
 
+def secret_address(value: SecretStr) -> SecretStr:
+    """An address that is a secret itself, as those of incoming webhooks are; also with a query."""
+    address = value.get_secret_value().strip()
+    web_address(address.partition("?")[0])
+    key_address(address)
+    if not address.isascii() or not address.isprintable() or " " in address:
+        raise mistake("is not an address: write one such as https://hooks.example.com/T0/B0")
+    return SecretStr(address)
+
+
+def mail_address(value: str) -> str:
+    """One address of e-mail, without a name beside it."""
+    if len(value) > 254 or not re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
+        raise mistake("must be an address such as team@example.com")
+    return value
+
+
+def mail_addresses(value: object) -> object:
+    """`a@example.com,b@example.com` → both."""
+    if not isinstance(value, str):
+        return value
+    return tuple(mail_address(part.strip()) for part in value.split(","))
+
+
 def graphql_address(settings: Mapping[str, object]) -> str:
     """Where GraphQL is served beside the REST API, on GitHub, GitHub Enterprise and anything like them."""
     api = str(settings["github_api_url"])

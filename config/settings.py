@@ -98,6 +98,30 @@ class Settings(BaseSettings):
         "repository, with commas between them; each of at least 32 characters.",
         json_schema_extra={"default_text": "heartbeats are refused"},
     )
+    alert_webhook_url: Annotated[SecretStr, AfterValidator(checks.secret_address)] | None = Field(
+        None, description="Where the channel `webhook` leads: an `https://` address."
+    )
+    alert_webhook_secret: SecretStr | None = Field(None, description="Signs what is sent there.")
+    alert_slack_url: Annotated[SecretStr, AfterValidator(checks.secret_address)] | None = Field(
+        None, description="Where the channel `slack` leads: the address of an incoming webhook."
+    )
+    smtp_host: Annotated[str, AfterValidator(checks.host)] | None = Field(
+        None, description="The mail server of the channel `email`."
+    )
+    smtp_port: int = Field(587, ge=1, le=65_535, description="Its port.")
+    smtp_encryption: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="`starttls`, `tls` (from the start, port 465), or `none`."
+    )
+    smtp_user: str | None = Field(None, description="Who logs in there; nobody if absent.")
+    smtp_password: SecretStr | None = Field(None, description="The password of that user.")
+    alert_email_from: Annotated[str, AfterValidator(checks.mail_address)] | None = Field(
+        None, description="The sender of mails."
+    )
+    alert_email_to: Annotated[tuple[str, ...], BeforeValidator(checks.mail_addresses)] = Field(
+        (),
+        description="Who gets mails, with commas between them.",
+        json_schema_extra={"default_text": "nobody"},
+    )
     host: Annotated[str, AfterValidator(checks.host)] = Field(
         "127.0.0.1",
         description="Where to listen. `0.0.0.0` when the proxy is on another machine or container.",

@@ -23,6 +23,7 @@ from core.merge_effects import MergePull as MergePull
 from core.merge_effects import RefreshMirror as RefreshMirror
 from core.merge_effects import TryMerge as TryMerge
 from core.people_effects import CallPeople as CallPeople
+from core.people_effects import Notify as Notify
 from core.retro.effects import OpenTask as OpenTask
 from core.retro.effects import ShowRetrospective as ShowRetrospective
 from core.task import Role
@@ -284,4 +285,5 @@ Effect = (
     | ShowRetrospective
     | OpenTask
     | CallPeople
+    | Notify
 )

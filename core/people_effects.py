@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, get_args
 
+from config.escalation import Channel
 from core.lanes import Lane
+
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,32 @@ class CallPeople:
     def key(self) -> str:
         """One per call of an escalation."""
         return f"call:{self.number}:{self.escalation}:{self.call}"
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """A message on a channel besides GitHub. Each channel has a line of its own: none waits for another."""
+
+    state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.ANSWER
+    number: int  # of the task; 0: it is about the repository as a whole
+    channel: Channel
+    topic: str  # tells it from other messages about the task: `Escalation.key` and the call
+    title: str  # one line
+    text: str  # Markdown, cleaned
+    since: datetime  # when the cause arose
+    url: str = ""  # where to act
+    tried: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    escalation: str = ""  # `Escalation.key`, if it belongs to one
+
+    @property
+    def key(self) -> str:
+        """One per channel, task and topic."""
+        return f"notify:{self.channel}:{self.number}:{self.topic}"
+
+    @property
+    def place(self) -> int:
+        """The number under which the outbox keeps it: below zero, the same for all messages of a channel."""
+        return -1 - CHANNELS.index(self.channel)

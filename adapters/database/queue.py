@@ -20,6 +20,10 @@ DELIVERY = "delivery"  # handle one delivery
 DUE = "due"  # handle one deadline that has come due
 SEND = "send"  # send what waits in the outbox for one task
 
+MAIN = "default"
+_CHANNEL = "channel:"
+ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing else, so a slow channel holds up no work
+
 # Higher runs first. News and clocks before writing to the world: what is decided late may be sent in vain.
 PRIORITIES = {DELIVERY: 2, DUE: 1, SEND: 0}
 
@@ -55,6 +59,7 @@ class JobQueue:
             job,
             lock=lock,
             priority=PRIORITIES[job],
+            queue=ALERTS if lock.startswith(_CHANNEL) else MAIN,
             connection=raw.driver_connection,
         ).defer_async(**arguments)
 
@@ -65,5 +70,7 @@ def issue_lock(repository_id: int, number: int | str) -> str:
 
 
 def send_lock(repository_id: int, number: int) -> str:
-    """The effects of one task are sent in order."""
+    """The effects of one task are sent in order; so are the messages of one channel (`Notify.place`), of all tasks."""
+    if number < 0:
+        return f"{_CHANNEL}{-number}"
     return f"send:{repository_id}:{number}"

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.codec import effect_to_json, task_from_json, task_to_json
 from core.deadlines import Deadline
-from core.effects import Effect, UpsertDigest
+from core.effects import Effect, Notify, UpsertDigest
 from core.queue import Queued, place_in_queue
 from core.task import Status, Task
 
@@ -99,11 +99,13 @@ async def save_effect(
     effect: Effect,
     now: datetime,
     wait: timedelta = timedelta(),
-) -> None:
+) -> int:
     """Put an effect into the outbox. A state effect replaces an earlier one; a once effect stays what it was.
 
-    A state effect that was sent before may `wait` for others that replace it.
+    A state effect that was sent before may `wait` for others that replace it. Gives the number under which it is kept:
+    that of its task, but that of their channel for messages, so that no channel waits for a task or another channel.
     """
+    number = effect.place if isinstance(effect, Notify) else number
     kind = type(effect).__name__
     payload = effect_to_json(effect)
     statement = insert(t.outbox).values(
@@ -136,6 +138,7 @@ async def save_effect(
     row = (await connection.execute(statement.returning(t.outbox.c.id, t.outbox.c.not_before))).first()
     if row and row.not_before:
         await set_deadline(connection, repository_id, f"outbox:{row.id}", "send", row.not_before, number)
+    return number
 
 
 _NEW_DEADLINE = insert(t.deadlines)

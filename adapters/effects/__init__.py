@@ -33,6 +33,7 @@ from core.effects import (
     MakeTask,
     MarkReady,
     MergePull,
+    Notify,
     OpenTask,
     PollAgent,
     React,
@@ -75,6 +76,7 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     ShowRetrospective: retrospectives.show_retrospective,
     OpenTask: retrospectives.open_task,
     CallPeople: people.call_people,
+    Notify: people.notify,
 }
 
 __all__ = ["SENDERS", "Errand", "Identity", "Mirrors", "Sent"]

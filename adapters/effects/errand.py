@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.agents import Services, Site
+from adapters.alerts import Channels
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.git import Git, Matrix, Mirror
@@ -70,6 +71,7 @@ class Errand:
     created_at: datetime
     now: datetime
     foresight: Foresight | None = None
+    alerts: Channels = field(default_factory=Channels)
 
     @property
     def name(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import structlog
 
+from adapters.alerts import Busy, Message
+from adapters.effects.breaker import CircuitOpen
 from adapters.effects.errand import Errand, Sent
 from adapters.effects.issues import find_comment
 from adapters.github.errors import Forbidden, Gone, Invalid, NotFound
-from core.effects import CallPeople
+from core.effects import CallPeople, Notify
 from core.signals import PeopleCalled
 from core.texts import comment_marker
 
@@ -31,3 +33,26 @@ async def call_people(effect: CallPeople, errand: Errand) -> Sent:
         except (Forbidden, Gone, Invalid, NotFound) as error:
             log.warning("nobody_assigned", issue=effect.number, reason=error.message)
     return Sent(comment_id, signals=((effect.number, told),))
+
+
+async def notify(effect: Notify, errand: Errand) -> Sent:
+    """Send a message on its channel."""
+    message = Message(
+        key=errand.key,
+        repository=errand.name,
+        number=effect.number,
+        title=effect.title,
+        text=effect.text,
+        url=effect.url,
+        since=effect.since,
+        sent_at=errand.now,
+        tried=effect.tried,
+        steps=effect.steps,
+        people=effect.people,
+    )
+    try:
+        await errand.alerts.send(effect.channel, message)
+    except Busy as busy:
+        raise CircuitOpen(str(busy), errand.now + busy.after) from None
+    told = ((effect.number, PeopleCalled(effect.escalation, errand.now)),) if effect.escalation else ()
+    return Sent(signals=told)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from core.commands import at_least
 from core.decide.draft import Draft
-from core.effects import CallPeople
+from core.effects import CallPeople, Notify
 from core.escalation import Cause, Escalation
 from core.escalations import steps_for, tried_on
 from core.events import EventType
@@ -19,7 +19,7 @@ from core.levels import Level, levels
 from core.sanitise import defuse, one_line
 from core.signals import PeopleCalled, PersonAnswered
 from core.task import Flag
-from core.texts.calls import escalation, reminder
+from core.texts.calls import escalation, notice_title, reminder
 
 REPEATS = 3  # calls of those who were called already, each after twice the time; then once a day
 DAY = timedelta(days=1)
@@ -138,6 +138,22 @@ def _call(draft: Draft, call: Escalation, level: Level, again: datetime) -> None
     body = escalation(call)
     people = tuple(who for who in level.people if "/" not in who)  # teams cannot be assigned
     draft.want(CallPeople(draft.task.number, call.key, number, body, people if not call.repeats else (), last))
+    for channel in draft.policy.escalation.channels:
+        draft.want(
+            Notify(
+                draft.task.number,
+                channel,
+                topic=f"{call.key}:{number}",
+                title=notice_title(draft.task, call),
+                text=call.reason,
+                since=last,
+                url=draft.task.url,
+                tried=call.tried,
+                steps=call.steps,
+                people=call.latest,
+                escalation=call.key,
+            )
+        )
 
 
 def _remind(draft: Draft, call: Escalation) -> None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from core.escalation import Escalation
+from core.sanitise import one_line
+from core.task import Task
 from core.texts.rendering import render
 
 
 def escalation(call: Escalation) -> str:
     """Calls those of the present level: what happened, what was tried, what can be done."""
     return render("escalation", call=call, to=call.latest, again=call.calls > 1)
+
+
+def notice_title(task: Task, call: Escalation) -> str:
+    """What a message on a channel is about, in one line."""
+    still = "still " if call.calls > 1 else ""
+    return one_line(f"{task.repository}#{task.number} {still}needs a person: {task.title}", 200)
 
 
 def reminder(call: Escalation, now: datetime) -> str:

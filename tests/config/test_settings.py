@@ -137,6 +137,12 @@ def test_the_other_addresses_follow_the_api(api: str, graphql: str, server: str)
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
+        ("ALERT_WEBHOOK_URL", "http://hooks.example.com/x", "must begin with https://"),
+        ("ALERT_SLACK_URL", "hooks.example.com", "is not an address"),
+        ("SMTP_PORT", "0", "must be at least 1"),
+        ("SMTP_ENCRYPTION", "ssl", "must be one of starttls, tls or none"),
+        ("ALERT_EMAIL_TO", "a@example.com, Bob <b@example.com>", "must be an address such as team@example.com"),
+        ("ALERT_EMAIL_FROM", "bot@example.com\nBcc: x@example.com", "must be an address such as team@example.com"),
         ("GITHUB_APP_ID", "Iv1.abc", "must be a whole number"),
         ("GITHUB_APP_ID", "0", "must be more than 0"),
         ("GITHUB_API_URL", "api.github.com", "is not an address"),
@@ -188,6 +194,14 @@ def test_secrets_are_never_shown() -> None:
     assert "hunter2" not in str(error)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None, "a traceback must not carry the values along"
+
+
+def test_channels_are_set_up_with_several_people_and_an_address_that_is_a_secret() -> None:
+    found = load(
+        ALERT_EMAIL_TO="a@example.com, b@example.com", ALERT_SLACK_URL="https://hooks.example.com/T0/B0?x=s3cret"
+    )
+    assert found.alert_email_to == ("a@example.com", "b@example.com")
+    assert "s3cret" not in repr(found)
 
 
 def test_the_database_address_has_the_scheme_that_libraries_know() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 
 from adapters.database import tables as t
+from bot.dead_letters import dead_letters, line_of, resend
 from sandbox.actions.conclusion import Conclusion
 from sandbox.agents import WritesFiles
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
@@ -101,3 +105,87 @@ async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_no
     assert "needs-human" not in issue.label_names
     world.written()
     assert [row["how"] for row in await calls(world)] == ["acknowledged"]
+
+
+class Receivers:
+    """A webhook and Slack: what each got, and how Slack is today."""
+
+    def __init__(self) -> None:
+        self.got: dict[str, list[dict[str, Any]]] = {"webhook": [], "slack": []}
+        self.arrived = asyncio.Event()
+        self.release = asyncio.Event()
+        self.status = 200
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        self.got["webhook"].append(await request.json())
+        self.arrived.set()
+        return web.Response()
+
+    async def slack(self, request: web.Request) -> web.Response:
+        await self.release.wait()
+        self.got["slack"].append(await request.json())
+        return web.Response(status=self.status)
+
+
+async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_sent_again(world: World) -> None:
+    receivers = Receivers()
+    application = web.Application()
+    application.router.add_post("/webhook", receivers.webhook)
+    application.router.add_post("/slack", receivers.slack)
+    async with TestServer(application) as server:
+        await world.stop()
+        world.env |= {
+            "ALERT_WEBHOOK_URL": str(server.make_url("/webhook")),
+            "ALERT_WEBHOOK_SECRET": "a-secret-of-the-webhook",
+            "ALERT_SLACK_URL": str(server.make_url("/slack")),
+        }
+        world.workers = 3
+        await world.start()
+        channels = ["slack", "webhook", "email", "log"]
+        await world.configures(config(escalation={"to": ["alice"], "channels": channels}))
+        issue = await world.files("Add the tax rate", body(needs="docs", depends_on="#99"))
+        world.written()
+
+        bob = world.person("bob", "write")
+        saying = asyncio.create_task(world.says(issue, "/escalate The staging server is down.", by=bob))
+        await asyncio.wait_for(receivers.arrived.wait(), 20)
+        while not world.comments(issue):
+            await asyncio.sleep(0.01)
+        assert not receivers.got["slack"], "it hangs, and neither the webhook nor GitHub waited for it"
+        receivers.status = 404
+        receivers.release.set()
+        await saying
+        [told] = receivers.got["webhook"]
+        assert told["title"] == "acme/shop#1 needs a person: Add the tax rate"
+        assert (told["people"], told["url"]) == (["alice"], (await world.task(issue)).url)
+        assert sorted(world.written()) == sorted(
+            [
+                "#1 reaction eyes",
+                "#1 comment: @alice **a person is needed here.**",
+                "#1 assigned to alice",
+                "#1 reaction rocket",
+                "#1 labels status:pending",
+                "#1 card edited",
+            ]
+        )
+
+        email, slack = sorted(await dead_letters(world.bot.settings), key=lambda letter: letter.what)
+        assert "set SMTP_HOST" in email.error
+        assert (slack.what, slack.tries) == ("slack: acme/shop#1 needs a person: Add the tax rate", 1)
+        assert slack.error == "Slack answered 404"
+        assert "Slack answered 404" in line_of(slack)
+        page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
+        assert "dead_letters 2.0" in page
+        assert 'escalation_seconds_count{channel="webhook"} 1.0' in page
+
+        receivers.status = 200
+        with pytest.raises(LookupError, match="no dead letter 99999"):
+            await resend(world.bot.settings, 99999)
+        assert await resend(world.bot.settings, slack.id) == 1
+        await world.settle()
+        assert [letter.id for letter in await dead_letters(world.bot.settings)] == [email.id]
+        assert receivers.got["slack"][-1]["text"] == "acme/shop#1 needs a person: Add the tax rate"
+        assert await resend(world.bot.settings) == 1
+        await world.settle()
+        assert len(await dead_letters(world.bot.settings)) == 1, "nobody has set it up meanwhile"
+        assert world.written() == []

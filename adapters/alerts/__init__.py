@@ -1,0 +1,28 @@
+"""Channels besides GitHub by which people are called: a webhook, Slack, e-mail, the log.
+
+Where each one leads is set by whoever runs the service; a repository only names them.
+"""
+
+from adapters.alerts.channels import Channels
+from adapters.alerts.contract import Busy, Channel, Message, NotSetUp, Refused, Undelivered
+from adapters.alerts.log import Log
+from adapters.alerts.mail import Mail
+from adapters.alerts.slack import Slack
+from adapters.alerts.webhook import SIGNATURE, TIMESTAMP, Webhook, signature
+
+__all__ = [
+    "SIGNATURE",
+    "TIMESTAMP",
+    "Busy",
+    "Channel",
+    "Channels",
+    "Log",
+    "Mail",
+    "Message",
+    "NotSetUp",
+    "Refused",
+    "Slack",
+    "Undelivered",
+    "Webhook",
+    "signature",
+]

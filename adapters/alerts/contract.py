@@ -1,0 +1,53 @@
+"""What every channel is given, and how it says that it could not deliver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+TIMEOUT: Final = 10.0  # seconds, of one delivery in all
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, the same for every channel. All texts are cleaned; `text`, `tried` and `steps` are Markdown."""
+
+    key: str  # the same message again has the same key
+    repository: str
+    number: int  # of the task; 0: of the repository as a whole
+    title: str
+    text: str
+    url: str
+    since: datetime
+    sent_at: datetime
+    tried: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+
+
+class Undelivered(ConnectionError):
+    """It did not get through now; it is tried again. The words hold no address and no secret."""
+
+
+class Busy(Undelivered):
+    """The service asks to come back later."""
+
+    def __init__(self, reason: str, after: timedelta) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Refused(Exception):
+    """The service will not take it, however often it is tried: a person has to look."""
+
+
+class NotSetUp(Refused):
+    """Whoever runs the service has not said where the channel leads."""
+
+
+class Channel(Protocol):
+    """A way to people."""
+
+    async def send(self, message: Message) -> None:
+        """Deliver it, within `TIMEOUT`. Raises `Undelivered` (try again) or `Refused` (do not)."""

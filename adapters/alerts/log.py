@@ -1,0 +1,26 @@
+"""The log of the service: for those who watch that, and for trying things out."""
+
+from __future__ import annotations
+
+import structlog
+
+from adapters.alerts.contract import Message
+
+log = structlog.get_logger()
+
+
+class Log:
+    """The channel `log`."""
+
+    async def send(self, message: Message) -> None:
+        """One warning."""
+        log.warning(
+            "person_needed",
+            repository=message.repository,
+            task=message.number,
+            title=message.title,
+            reason=message.text,
+            people=list(message.people),
+            since=message.since.isoformat(),
+            url=message.url,
+        )

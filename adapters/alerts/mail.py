@@ -1,0 +1,89 @@
+"""E-mail, by the operator's SMTP server."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Literal
+
+import aiosmtplib
+from pydantic import SecretStr
+
+from adapters.alerts.contract import TIMEOUT, Message, Refused, Undelivered
+from core.sanitise import mask_secrets, one_line
+
+Encryption = Literal["starttls", "tls", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """The channel `email`."""
+
+    host: str
+    port: int
+    sender: str
+    to: Sequence[str]
+    encryption: Encryption = "starttls"
+    user: str | None = None
+    password: SecretStr | None = None
+    trust: ssl.SSLContext | None = None  # None: what the machine trusts
+
+    async def send(self, message: Message) -> None:
+        """One mail to all. The same message again has the same Message-ID, which mail programs show once."""
+        try:
+            await aiosmtplib.send(
+                mail_of(message, self.sender, self.to),
+                sender=self.sender,
+                recipients=list(self.to),
+                hostname=self.host,
+                port=self.port,
+                username=self.user,
+                password=self.password.get_secret_value() if self.password else None,
+                use_tls=self.encryption == "tls",
+                start_tls=self.encryption == "starttls",
+                tls_context=self.trust if self.encryption != "none" else None,
+                timeout=TIMEOUT,
+            )
+        except aiosmtplib.SMTPAuthenticationError as error:
+            raise Refused(_told(error)) from None
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            if all(500 <= one.code < 600 for one in error.recipients):
+                raise Refused(_told(error)) from None
+            raise Undelivered(_told(error)) from None
+        except aiosmtplib.SMTPResponseException as error:
+            if 500 <= error.code < 600:
+                raise Refused(_told(error)) from None
+            raise Undelivered(_told(error)) from None
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise Undelivered(_told(error)) from None
+
+
+def _told(error: Exception) -> str:
+    return f"the mail server: {one_line(mask_secrets(str(error) or type(error).__name__), 200)}"
+
+
+def mail_of(message: Message, sender: str, to: Sequence[str]) -> EmailMessage:
+    """The message as plain text."""
+    mail = EmailMessage()
+    mail["Subject"] = message.title
+    mail["From"] = sender
+    mail["To"] = ", ".join(to)
+    mail["Date"] = format_datetime(message.sent_at)
+    unique = hashlib.sha256(f"{message.repository} {message.key}".encode()).hexdigest()[:32]
+    mail["Message-ID"] = f"<{unique}@{sender.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"  # so that nobody's absence answers it
+    parts = [message.text]
+    if message.tried:
+        parts.append("What was tried:\n" + "\n".join(f"- {line}" for line in message.tried))
+    if message.steps:
+        parts.append("What you can do:\n" + "\n".join(f"{at}. {step}" for at, step in enumerate(message.steps, 1)))
+    if message.people:
+        parts.append(f"Called: {', '.join(message.people)}, since {message.since:%Y-%m-%d %H:%M} UTC")
+    if message.url:
+        parts.append(message.url)
+    mail.set_content("\n\n".join(parts) + "\n")
+    return mail

@@ -1,0 +1,60 @@
+"""A signed POST of JSON to whatever the operator runs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+from pydantic import SecretStr
+
+from adapters.alerts.contract import Message
+from adapters.alerts.line import post
+
+SIGNATURE: Final = "X-Orchestrator-Signature-256"
+TIMESTAMP: Final = "X-Orchestrator-Timestamp"
+ID: Final = "X-Orchestrator-Id"
+VERSION: Final = 1
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """What a receiver compares, in constant time, with the header: HMAC-SHA256 of the timestamp, a dot and the body."""
+    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def body_of(message: Message) -> bytes:
+    """The message as JSON."""
+    told = {
+        "version": VERSION,
+        "id": message.key,
+        "repository": message.repository,
+        "task": message.number or None,
+        "title": message.title,
+        "text": message.text,
+        "tried": message.tried,
+        "steps": message.steps,
+        "people": message.people,
+        "url": message.url,
+        "since": message.since.isoformat(),
+        "sent_at": message.sent_at.isoformat(),
+    }
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """The channel `webhook`."""
+
+    http: aiohttp.ClientSession
+    url: SecretStr
+    secret: SecretStr
+
+    async def send(self, message: Message) -> None:
+        """One POST; the same message again has the same id, so that a receiver can leave it out."""
+        body, timestamp = body_of(message), str(int(message.sent_at.timestamp()))
+        signed = signature(self.secret.get_secret_value(), timestamp, body)
+        headers = {SIGNATURE: signed, TIMESTAMP: timestamp, ID: message.key}
+        await post(self.http, "the webhook", self.url.get_secret_value(), body, headers)
