@@ -105,7 +105,7 @@ async def assemble(
     await check_git_version(git)
     async with AsyncExitStack() as stack:
         url = await database_url(settings, stack)
-        pool = settings.workers + len(CHANNELS) + 2
+        pool = settings.workers + 3  # two workers listen, and hardly ever does everything ask at once
         database = connect(url, pool)
         stack.push_async_callback(database.close)
         await database.migrate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -67,8 +67,10 @@ class Place:
 
 
 @asynccontextmanager
-async def running(agents: dict[str, Any], **sections: Any) -> AsyncIterator[Place]:
-    """The sandbox and the bot, at work on a repository with these agents."""
+async def running(
+    agents: dict[str, Any], *, environment: Mapping[str, str] | None = None, **sections: Any
+) -> AsyncIterator[Place]:
+    """The sandbox and the bot, at work on a repository with these agents; `environment` has further settings."""
     workflow = {"adapter": "actions", "event": "agent-task"}
     config = {"version": 1, "agents": {name: {**workflow, **spec} for name, spec in agents.items()}, **sections}
     text = yaml.safe_dump(config)
@@ -87,7 +89,7 @@ async def running(agents: dict[str, Any], **sections: Any) -> AsyncIterator[Plac
             permissions=manifest["default_permissions"],
             events=manifest["default_events"],
         )
-        environment = {
+        settings = {
             "GITHUB_APP_ID": str(app.id),
             "GITHUB_PRIVATE_KEY": app.private_key,
             "GITHUB_WEBHOOK_SECRET": "a-webhook-secret",
@@ -95,8 +97,9 @@ async def running(agents: dict[str, Any], **sections: Any) -> AsyncIterator[Plac
             "GITHUB_SERVER_URL": hub.url,
             "DATA_DIR": str(folder / "orchestrator"),
             "PORT": "0",
+            **(environment or {}),
         }
-        bot = await stack.enter_async_context(assemble(load_settings(environment, env_file=None)))
+        bot = await stack.enter_async_context(assemble(load_settings(settings, env_file=None)))
         app.webhook_url = f"{await stack.enter_async_context(listening(bot))}/webhook"
         at_work = asyncio.create_task(bot.run())
         stack.push_async_callback(_stop, at_work)

@@ -22,6 +22,7 @@ from adapters.database.queue import JobQueue
 from adapters.unit_of_work import Work
 from bot.logs import configure_logs
 from scheduler.sweep import sweep
+from tests.bench.calling import worst_seconds
 from tests.bench.figure import Figure
 from tests.bench.page import drawing
 from tests.builders import NOW
@@ -118,7 +119,8 @@ async def measure(*, tiny: bool) -> list[Figure]:
     async with working() as work:
         sweeps = await sweeping(work, *((20, 200) if tiny else (1_000, 100_000)))
         past = await history(work, *((100, 1_000) if tiny else (10_000, 1_000_000)))
-    return [sweeps, past, *await drawing(20 if tiny else 1_000)]
+    drawn = await drawing(20 if tiny else 1_000)
+    return [sweeps, past, *drawn, await worst_seconds(3 if tiny else 500)]
 
 
 def main(arguments: list[str] | None = None) -> int:
