@@ -190,7 +190,6 @@ def _line(task: Task, policy: RepositoryConfig) -> Line:
     lease, pull = task.lease or task.review, task.pull
     heard = [lease.last_sign_at or lease.acknowledged_at] if lease else []
     heard += [pull.head_seen_at] if pull and pull.open else []
-    told = [task.flags[flag] for flag in Flag if flag in task.flags]
     return Line(
         number=task.number,
         title=one_line(task.title, _TITLE),
@@ -202,10 +201,20 @@ def _line(task: Task, policy: RepositoryConfig) -> Line:
         since=task.status_since,
         heard_at=max((at for at in heard if at), default=None),
         deadline=min(deadlines_of(task, policy.timeouts), key=lambda one: (one.due_at, one.kind), default=None),
-        why=told[0] if told else task.held.said if task.held else "",
+        why=_why(task),
         needs_person=needs_person(task),
         looked_after=_looked_after(task),
     )
+
+
+def _why(task: Task) -> str:
+    """Why it stands where it does, in a sentence; of a dry run, whom it would go to."""
+    flagged = next((task.flags[flag] for flag in Flag if flag in task.flags), "")
+    if flagged or task.held:
+        return flagged or (task.held.said if task.held else "")
+    if task.status is Status.PENDING:
+        return next(iter(task.missing), "")
+    return task.choice.reason if task.choice and task.in_line else ""
 
 
 def _looked_after(task: Task) -> str:

@@ -50,7 +50,7 @@ def made(*tasks: Task, hours: float = 2, **more: object) -> Digest:
 
 
 SEVERAL = (
-    task(1, Status.PENDING),
+    task(1, Status.PENDING, missing=("a goal | and @alice",)),
     working(2),
     task(3, waits_for=("#2", "acme/till#7"), flags={Flag.BLOCKED: "Waits for #2, acme/till#7."}),
     failed(4),

@@ -126,13 +126,20 @@ async def test_an_agent_that_the_configuration_gains_takes_what_waits_for_it(wor
     world.written()
 
 
-async def test_a_dry_run_writes_only_the_card(world: World) -> None:
+async def test_a_dry_run_writes_only_the_card_and_the_digest(world: World) -> None:
     codex = world.agent("codex", WritesFiles(TAX))
-    await world.configures(config(dry_run=True))
+    await world.configures(config(dry_run=True, progress={"every": "30m"}))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.written() == ["#1 card"]
     assert "dry run: it would go to codex" in world.card(issue)
-    assert "**Dry run**: nothing but this card is written." in world.card(issue)
+    assert "**Dry run**: nothing but this card and the digest is written." in world.card(issue)
+    assert codex.works == []
+
+    await world.later(minutes=30)
+    assert world.written() == ["label orchestrator-digest", "issues/create "]
+    told = world.shop.issues[2].body or ""
+    assert "**Dry run**: this says what would be done, and nothing is." in told
+    assert "| waiting (ready): dry run: it would go to codex" in told
     assert codex.works == []
 
     await world.says(issue, "/explain")
