@@ -173,6 +173,7 @@ class Outbox:
                 if sent.opened:
                     await retrospectives.opened(unit, sent.opened)
                 unit.tell(*sent.events)
+                await unit.want(row["number"], *sent.effects)
         except NoConfiguration:
             async with self.work.database.autocommit() as connection:
                 await connection.execute(done)

@@ -81,6 +81,7 @@ class UpsertDigest:
     state: ClassVar[bool] = True
     lane: ClassVar[Lane] = Lane.CARD
     number: int = 0
+    tells: bool = False  # it is time for it: if it is written, the channels hear of it as well
 
     @property
     def key(self) -> str:

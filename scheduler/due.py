@@ -71,7 +71,7 @@ async def _digest(work: Work, repository_id: int) -> None:
             again = progress.awake(unit.now) if quiet else progress.next_after(unit.now)
             await store.set_deadline(unit.connection, repository_id, REPOSITORY, DIGEST, again)
             if not quiet:
-                await unit.want(0, UpsertDigest())
+                await unit.want(0, UpsertDigest(tells=True))
 
 
 async def _agent(work: Work, repository_id: int) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from adapters.effects.errand import Errand, Sent
 from adapters.effects.issues import add_to_repository
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import Issue
 from adapters.progress import digest_of
+from config.escalation import Channel
 from config.labels import DIGEST
 from core.digest import Digest
-from core.effects import UpsertDigest
+from core.effects import Notify, UpsertDigest
 from core.events import Event, EventType
-from core.texts.digesting import DIGEST_MARKER, DIGEST_TITLE, digest_text
+from core.texts.digesting import DIGEST_MARKER, DIGEST_TITLE, digest_line, digest_text
 
 
 async def upsert_digest(effect: UpsertDigest, errand: Errand) -> Sent:
@@ -39,7 +41,8 @@ async def upsert_digest(effect: UpsertDigest, errand: Errand) -> Sent:
     else:
         await add_to_repository((DIGEST.name,), errand)
         written = await errand.github.create_issue(errand.name, title=DIGEST_TITLE, body=body, labels=[DIGEST.name])
-    return Sent(written.number, _seal(drawn, written), events=(_posted(drawn, written.number),))
+    told = _messages(drawn, written, policy.escalation.channels) if effect.tells else ()
+    return Sent(written.number, _seal(drawn, written), events=(_posted(drawn, written.number),), effects=told)
 
 
 async def _there(errand: Errand) -> Issue | None:
@@ -62,6 +65,13 @@ def _seal(drawn: Digest, issue: Issue) -> str:
     """What is to be seen there and what stands there: when both are the same again, there is nothing to write."""
     body = (issue.body or "").replace("\r\n", "\n").strip()
     return f"{drawn.fingerprint}:{hashlib.sha256(body.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def _messages(drawn: Digest, issue: Issue, channels: Sequence[Channel]) -> tuple[Notify, ...]:
+    """The digest in a line, on each channel."""
+    topic, text = f"digest:{drawn.at.isoformat()}", digest_line(drawn)
+    url = issue.html_url
+    return tuple(Notify(0, channel, topic, DIGEST_TITLE, text, drawn.at, url) for channel in channels)
 
 
 def _posted(drawn: Digest, number: int) -> Event:

@@ -13,6 +13,7 @@ from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.git import Git, Matrix, Mirror
 from adapters.github import GitHub
+from core.effects import Effect
 from core.events import Event
 from core.rivals import Comparison
 from core.signals import Signal
@@ -111,3 +112,4 @@ class Sent:
     found: Comparison | None = None  # of open pull requests; it is told to all whom it concerns
     opened: Opened | None = None  # an issue for a retrospective
     events: tuple[Event, ...] = ()  # lines for the audit trail
+    effects: tuple[Effect, ...] = ()  # what else is wanted now that this is there

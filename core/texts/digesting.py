@@ -88,13 +88,13 @@ def ago(at: datetime, now: datetime) -> str:
     return first if not then or then.startswith("0 ") else f"{first} {then}"
 
 
-def digest_line(digest: Digest, url: str) -> str:
-    """The same in one line, for channels."""
+def digest_line(digest: Digest) -> str:
+    """The same in one line, for channels; where the page is stands beside it."""
     counts = ", ".join(f"{digest.counts[group]} {group.value}" for group in (Group.ACTIVE, *_OTHERS))
     calling = [f"#{line.number}" for line in digest.calling]
     more = f" and {len(calling) - 5} more" if len(calling) > 5 else ""
     person = f" Needs a person: {', '.join(calling[:5])}{more}." if calling else ""
-    return f"{digest.repository}: {counts}.{person} {url}".rstrip()
+    return f"{digest.repository}: {counts}.{person}"
 
 
 _OTHERS = (Group.BLOCKED, Group.WAITING, Group.FAILED)

@@ -200,11 +200,9 @@ def test_no_title_leaves_its_label(title: str) -> None:
 
 
 def test_the_line_for_channels() -> None:
-    told = digest_line(made(*SEVERAL), "https://github.com/acme/shop/issues/9")
-    assert told == (
-        "acme/shop: 1 active, 3 blocked, 2 waiting, 1 failed. Needs a person: #4. https://github.com/acme/shop/issues/9"
-    )
-    many = digest_line(made(*[failed(n) for n in range(1, 9)]), "")
+    told = digest_line(made(*SEVERAL))
+    assert told == ("acme/shop: 1 active, 3 blocked, 2 waiting, 1 failed. Needs a person: #4.")
+    many = digest_line(made(*[failed(n) for n in range(1, 9)]))
     assert many == "acme/shop: 0 active, 0 blocked, 0 waiting, 8 failed. Needs a person: #1, #2, #3, #4, #5 and 3 more."
 
 

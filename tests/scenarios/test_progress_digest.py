@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
+from adapters.database import tables as t
 from bot.progress import page
 from config.settings import load_settings
 from core.events import EventType
@@ -14,7 +17,7 @@ HABITS = config(
     progress={"every": "2h", "quiet": "13:30-16:00 UTC"},
     merge={"auto": False},
     limits={"max_attempts": 1},
-    escalation={"to": ["alice"], "within": "20h"},
+    escalation={"to": ["alice"], "within": "20h", "channels": ["log"]},
     timeouts={"stall": "20h", "hard": "24h"},
 )
 RETRY, RESUME = "- [ ] retry #1", "- [ ] resume #5"
@@ -28,6 +31,15 @@ def ticked(issue: Issue, box: str) -> str:
     told = issue.body or ""
     assert box in told
     return told.replace(box, box.replace("[ ]", "[x]"))
+
+
+async def heard(world: World) -> list[str]:
+    """What the channel was told of the digest, and has been delivered."""
+    c = t.outbox.c
+    query = select(c.payload["text"].as_string()).where(c.kind == "Notify", c.number < 0, c.state == "done")
+    async with world.bot.database.autocommit() as connection:
+        rows = await connection.execute(query.where(c.key.startswith("notify:log:0:digest:")).order_by(c.id))
+        return list(rows.scalars())
 
 
 async def several(world: World) -> None:
@@ -58,11 +70,14 @@ async def test_every_two_hours_if_something_changed(world: World) -> None:
     assert "| #1 Add the tax @\u200bmallory | P2 | 🙋 failed: " in told
     assert '  n0["#35;2 Write it up"]:::active\n  n1["#35;4 Print it"]:::blocked\n  n0 --> n1\n' in told
     assert [event.type for event in await world.trail(issue)] == [EventType.PROGRESS_POSTED]
+    line = "acme/shop: 1 active, 2 blocked, 0 waiting, 1 failed. Needs a person: #1."
+    assert await heard(world) == [line]
     printed = await page(load_settings(world.env, env_file=None), "acme/shop", world.bot.work.now())
     assert printed == "".join(line for line in told.splitlines(keepends=True) if not line.startswith("GitHub: "))
 
     await world.later(hours=2)
     assert world.written() == [], "nothing has changed, so nothing is written"
+    assert await heard(world) == [line]
 
     # What falls into the quiet hours comes at their end.
     await world.says(world.shop.issues[4], "/priority P0")
@@ -75,6 +90,7 @@ async def test_every_two_hours_if_something_changed(world: World) -> None:
     assert "| #4 Print it | P0 |" in (issue.body or "")
     assert "as of 2026-03-02 16:00 UTC" in (issue.body or "")
     assert digests(world) == [issue]
+    assert await heard(world) == [line, line]
 
 
 async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> None:
@@ -103,6 +119,8 @@ async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> 
     assert RETRY in (issue.body or ""), "the others are still there, and empty"
     [resumed] = [event for event in await world.trail(world.shop.issues[5]) if event.payload.get("command") == "resume"]
     assert resumed.actor == "alice"
+
+    assert len(await heard(world)) == 1, "nobody is told of what somebody has just done here"
 
     # Nothing makes it a task.
     await world.alice.labels(issue, "task")
