@@ -47,6 +47,7 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
 
     await world.later(minutes=10)
     assert world.written() == [
+        "check conflict-first: success",  # of what it pushed meanwhile
         "marked ready",
         "#1 labels status:review",
         "#1 card edited",
