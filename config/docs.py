@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from config.agent_kinds import AGENT_KINDS, AgentBase
 from config.durations import format_duration
-from config.labels import FIXED_LABELS
+from config.labels import DIGEST, FIXED_LABELS
 from config.repository import CONFIG_PATH, RepositoryConfig
 from config.settings import Settings
 
@@ -190,7 +190,7 @@ def _type(root: dict[str, Any], name: str, field: dict[str, Any]) -> str:
 
 def _labels() -> Iterator[tuple[str, ...]]:
     yield "label", "meaning"
-    for label in FIXED_LABELS:
+    for label in (*FIXED_LABELS, DIGEST):
         yield f"`{label.name}`", label.description
 
 

@@ -87,5 +87,6 @@ class EscalationSettings(Section):
     )
     channels: Annotated[tuple[Channel, ...], AfterValidator(unique)] = Field(
         (),
-        description="Where to call besides GitHub. Whoever runs the service sets up where each one leads.",
+        description="Where to call besides GitHub; the progress digest goes there as well, in one line. Whoever runs "
+        "the service sets up where each one leads.",
     )
