@@ -50,10 +50,10 @@ def matrix_text(
         task=task,
         conflicts=conflicts,
         trial=trial,
-        rows=[_row(flight, flights, known) for flight in flights],
+        total=len(flights),
+        rows=[_row(flight, flights, known) for flight in flights] if len(flights) <= WIDEST else [],
         clashes=clashes,
         shared=len(known) - len(clashes),
-        widest=WIDEST,
         orders=orders(flights, known.values()),
     )
 
