@@ -92,6 +92,7 @@ class Git:
             "protocol.file.allow": "always" if allow_file_protocol else "never",
             "fetch.recurseSubmodules": "false",
             "submodule.recurse": "false",
+            "fetch.writeCommitGraph": "true",  # else each search for a merge base reads every commit of the history
             "transfer.credentialsInUrl": "die",
         }
 
