@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
 import structlog
@@ -11,6 +12,7 @@ from adapters.configuration import read_configuration
 from adapters.database import flights, line, repositories, store
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
+from adapters.github.errors import NotFound
 from adapters.github.models import Issue, PullRequest
 from adapters.pull_facts import pull_facts
 from adapters.unit_of_work import Work
@@ -97,16 +99,21 @@ async def _pull(work: Work, row: RepositoryRow, pull: PullRequest) -> None:
 
 async def _compare(work: Work, github: GitHub, row: RepositoryRow, listed: set[int]) -> None:
     """Open pull requests: which are closed, has their base moved, and do they still merge with each other?"""
-    head = (await github.get_branch(row.full_name, row.default_branch)).commit.sha
-    behind = work.foresight is not None and await work.foresight.head(row) != head
     async with work.database.autocommit() as connection:
         there = await flights.in_flight(connection, row.id)
     for number in there.keys() - listed:
         await _pull(work, row, await github.get_pull(row.full_name, number))
+    bases = {flight.base for flight in there.values()}
+    heads: dict[str, str] = {}
+    for base in sorted({row.default_branch, *bases}):
+        with contextlib.suppress(NotFound):  # deleted: the comparison says so on each pull request
+            heads[base] = (await github.get_branch(row.full_name, base)).commit.sha
+    head = heads.get(row.default_branch)
+    behind = head is not None and work.foresight is not None and await work.foresight.head(row) != head
     async with work.on(row.id) as unit:
-        await comparing.base_moved(unit, row.default_branch, head)
-        bases = sorted({flight.base for flight in there.values()})
-        for base in bases:
+        for base, sha in heads.items():
+            await comparing.base_moved(unit, base, sha)
+        for base in sorted(bases):
             await unit.want(0, CompareBranches(base))
         if behind and row.default_branch not in bases:
             await unit.want(0, RefreshMirror(row.default_branch))

@@ -152,3 +152,23 @@ async def test_a_branch_that_conflicts_from_the_start(world: World) -> None:
     assert "#2 comment: The branch conflicts with main" in written
     assert written[-3:] == merged(1, 3)
     assert world.shop.git.read("main", CART) == "def total(prices):\n    return round(2 * sum(prices))\n"
+
+
+async def test_a_base_beside_main_that_moved_unheard_is_found_by_the_reconciler(world: World) -> None:
+    """A verdict with a base that nobody told us of counts once the base was looked at, whichever branch it is."""
+    await world.alice.pushes(world.shop, "release", {"README.md": "# release\n"})
+    issue = await world.files("Tax in the total", body("Tax it.", needs="tests, docs"))
+    await world.says(issue, "/claim")
+    await world.alice.pushes(world.shop, "tax", {CART: OLD.replace("sum(prices)", "sum(prices) * 1.19")})
+    await world.alice.opens_pull(
+        world.shop, head="tax", base="release", title="Tax it", body=f"Closes #{issue.number}", draft=True
+    )
+    await world.alice.pushes(world.shop, "release", {"README.md": "# released\n"})  # this one is heard of
+    await world.settle()
+    assert world.check_of(world.pull).conclusion == "success"
+
+    world.hub.faults.drop("push")
+    await world.alice.pushes(world.shop, "release", {CART: OLD.replace("sum(prices)", "round(sum(prices))")})
+    await world.later(minutes=16)
+    assert world.check_of(world.pull).title == "Conflicts with release in 1 file"
+    world.written()
