@@ -74,11 +74,6 @@ class Rival:
     files: tuple[FileConflict, ...] = ()
     ignored: bool = False  # a person said so, for a while
 
-    @property
-    def name(self) -> str:
-        """How people find it: by its task, if it has one."""
-        return f"#{self.task}" if self.task else f"#{self.pull}"
-
 
 @dataclass(frozen=True, slots=True)
 class Side:

@@ -85,8 +85,6 @@ def let_be(draft: Draft, who: str) -> tuple[Rival, ...]:
         return ()
     until = draft.now + LET_PASS_FOR
     draft.set(ignored={**task.ignored, **{rival.pull: until for rival in rivals}})
-    if any(rival.waits is Turn.NOBODY for rival in rivals):
-        draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)  # that is what a person was called for
     say_conflicts(draft, draft.set_pull(rivals=let_pass(pull.rivals, draft.task.ignored, draft.now)))
     draft.tell(EventType.CONFLICT_RESOLVED, actor=who, how="ignore", pulls=[rival.pull for rival in rivals])
     return rivals

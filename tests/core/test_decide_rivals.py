@@ -112,6 +112,14 @@ def test_a_person_lets_a_conflict_pass_for_a_day() -> None:
     assert refused(story) == "It waits behind no other pull request."
 
 
+def test_what_a_person_was_called_for_besides_stands_when_a_conflict_is_let_pass() -> None:
+    story = ready_to_merge()
+    story.says("/escalate nobody can reach the server")
+    meets(story, rival(9, waits=Turn.NOBODY))  # of the two the other one calls
+    story.says("/resolve ignore")
+    assert "nobody can reach the server" in story.task.flags[Flag.NEEDS_HUMAN]
+
+
 def test_the_day_ends() -> None:
     story = Story().ready().in_review()
     meets(story, rival(5, first=True, waits=Turn.THIS))
