@@ -175,7 +175,8 @@ class UnitOfWork:
             await escalations.keep(self.connection, before, task, decision.events, self.now)
             await measures.keep(self.connection, repository_id, lines(before, task, self.now))
         if task is not None and decision.deadlines is not None:
-            await store.replace_deadlines(self.connection, repository_id, f"task:{number}", decision.deadlines)
+            subject = f"task:{number}"
+            await store.replace_deadlines(self.connection, repository_id, subject, decision.deadlines, self.now)
         self._trail += account(decision.events, before, task)
         if any(event.type is EventType.TASK_COMPLETED for event in decision.events):
             await retrospectives.done(self)

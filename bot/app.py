@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from adapters.agents import Services
-from adapters.clock import Clock, SystemClock
+from adapters.clock import Clock, CommonClock, SystemClock
 from adapters.database.database import Database, describe_url
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.queue import ALERTS, JobQueue
@@ -98,7 +98,6 @@ async def assemble(
     Raises `DatabaseError`, `DataDirectoryError`, `ConfigError` or `RuntimeError` (git) with a line that says what is
     wrong: nothing is half started.
     """
-    clock = clock or SystemClock()
     load_default_agents()  # a mistake there must stop the start, not the first delivery
     built_in()  # and so must one in a template
     git = Git()
@@ -109,6 +108,10 @@ async def assemble(
         database = connect(url, pool)
         stack.push_async_callback(database.close)
         await database.migrate()
+        if clock is None:
+            clock = CommonClock(database.now, SystemClock())
+            if abs(off := await clock.agree()) > timedelta(seconds=5):
+                log.warning("clock_is_off", seconds=round(off.total_seconds(), 1))
         log.info("database_ready", database=describe_url(url), embedded=settings.database_url is None)
         jobs = JobQueue(url, pool_size=pool)
         await stack.enter_async_context(jobs.app.open_async())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, select, tuple_
+from sqlalchemy import RowMapping, bindparam, delete, select, tuple_
 
 from adapters.database import tables as t
-from adapters.database.queue import DELIVERY, DUE, SEND, issue_lock, send_lock
+from adapters.database.queue import DELIVERY, DUE, SEND, Wanted, issue_lock, send_lock
 from adapters.unit_of_work import Work
 
 BATCH = 200  # rows of one transaction; the next batch follows at once
@@ -37,24 +37,16 @@ async def sweep(work: Work) -> int:
 async def _take(work: Work) -> int:
     async with work.database.transaction() as connection:
         taken = (await connection.execute(_TAKE_DUE, {"now": work.now()})).mappings().all()
-        for row in taken:
-            repository_id, subject, kind = row["repository_id"], row["subject"], row["kind"]
-            what, _, which = subject.partition(":")
-            if what == "outbox":
-                number = row["attempt"]  # for an effect the number of its task stands here
-                await work.jobs.defer(
-                    connection, SEND, send_lock(repository_id, number), repository_id=repository_id, number=number
-                )
-            elif what == "delivery":
-                await work.jobs.defer(connection, DELIVERY, f"delivery:{which}", guid=which)
-            else:
-                await work.jobs.defer(
-                    connection,
-                    DUE,
-                    issue_lock(repository_id, which or what),
-                    repository_id=repository_id,
-                    subject=subject,
-                    kind=kind,
-                    attempt=row["attempt"],
-                )
+        await work.jobs.defer_all(connection, [_job(row) for row in sorted(taken, key=lambda row: row["due_at"])])
     return len(taken)
+
+
+def _job(row: RowMapping) -> Wanted:
+    repository_id, subject, number = row["repository_id"], row["subject"], row["attempt"]
+    what, _, which = subject.partition(":")
+    if what == "outbox":  # where the number of an effect's task stands in the place of an attempt
+        return Wanted(SEND, send_lock(repository_id, number), {"repository_id": repository_id, "number": number})
+    if what == "delivery":
+        return Wanted(DELIVERY, f"delivery:{which}", {"guid": which})
+    told = {"repository_id": repository_id, "subject": subject, "kind": row["kind"], "attempt": number}
+    return Wanted(DUE, issue_lock(repository_id, which or what), told)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from adapters.clock import Clock
+from adapters.clock import Clock, CommonClock
 from adapters.database.queue import JobQueue
 from adapters.unit_of_work import Work
+from scheduler.absence import after_absence
 from scheduler.sweep import sweep
 
 log = structlog.get_logger()
@@ -27,9 +28,15 @@ async def revive(jobs: JobQueue) -> int:
 
 
 async def run_timer(work: Work, clock: Clock, every: float) -> None:
-    """Sweep, revive, sleep, until cancelled. A failing round is logged and followed by the next."""
+    """Sweep, revive, sleep, until cancelled. A failing round is logged and followed by the next.
+
+    Every round begins with agreeing on the time, and with looking whether we were away since the last one.
+    """
     while True:
         try:
+            if isinstance(clock, CommonClock):
+                await clock.agree()
+            await after_absence(work)
             await sweep(work)
             await revive(work.jobs)
         except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -21,6 +22,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 OLDEST_POSTGRES = 140000  # as the server counts: 14
 IDLE_SECONDS = 1.0  # after which a connection is asked whether it lives before it is used again
+# Our transactions never wait for the world. One that says nothing for so long, in seconds, belongs to a process that
+# sleeps or lost the network; the server ends it, so that the others get at the repository that it had locked.
+SILENT_SECONDS = 8.0
 MIGRATION_LOCK = 0x6D63706F  # any constant of our own: two replicas do not migrate at once
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -40,11 +44,15 @@ def engine_url(url: str) -> str:
 class Database:
     """Connections to our PostgreSQL."""
 
-    def __init__(self, url: str, pool_size: int = 10) -> None:
-        """`url` is a `postgresql://` URL; nothing is connected yet."""
+    def __init__(self, url: str, pool_size: int = 10, silent_seconds: float = SILENT_SECONDS) -> None:
+        """`url` is a `postgresql://` URL; nothing is connected yet.
+
+        A transaction that is left alone for `silent_seconds` is rolled back by the server, and its connection ended.
+        """
         self.url = url
         self.engine: AsyncEngine = create_async_engine(engine_url(url), pool_size=pool_size, max_overflow=pool_size)
         _ping_after_idling(self.engine)
+        _end_silent_transactions(self.engine, silent_seconds)
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")  # the same connections
 
     @asynccontextmanager
@@ -86,6 +94,12 @@ class Database:
                 schema = procrastinate.schema.SchemaManager.get_schema()
                 await driver.execute(schema)
 
+    async def now(self) -> datetime:
+        """What time it is for the server."""
+        async with self.autocommit() as connection:
+            moment: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        return moment
+
     async def ping(self) -> None:
         """Raise if the database does not answer."""
         async with self.engine.connect() as connection:
@@ -115,6 +129,18 @@ def _ping_after_idling(engine: AsyncEngine) -> None:
 
     event.listen(pool, "checkin", rest)
     event.listen(pool, "checkout", wake)
+
+
+def _end_silent_transactions(engine: AsyncEngine, seconds: float) -> None:
+    """Tell the server on each new connection; not in the URL: poolers in between refuse what they do not know."""
+
+    def tell(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {round(seconds * 1000)}")
+        cursor.close()
+        connection.commit()
+
+    event.listen(engine.sync_engine, "connect", tell)
 
 
 def migration_config() -> Config:

@@ -5,6 +5,8 @@ A job means "do this now". Every wait is a row in `deadlines`, under our own clo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,6 +14,7 @@ from weakref import WeakKeyDictionary
 import procrastinate
 import psycopg
 import psycopg_pool
+from procrastinate.jobs import Job
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import IDLE_SECONDS
@@ -44,6 +47,15 @@ class _Pool(psycopg_pool.AsyncConnectionPool):
             await self.check_connection(connection)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A job that is asked for: which, behind which lock, and what it is told."""
+
+    job: str
+    lock: str
+    arguments: dict[str, Any]
+
+
 class JobQueue:
     """Puts jobs into the queue; `bot.jobs` runs them."""
 
@@ -54,14 +66,24 @@ class JobQueue:
 
     async def defer(self, connection: AsyncConnection, job: str, lock: str, **arguments: Any) -> None:
         """Ask for a job in the transaction of `connection`; jobs with the same lock run one after the other."""
+        await self.defer_all(connection, [Wanted(job, lock, arguments)])
+
+    async def defer_all(self, connection: AsyncConnection, wanted: Sequence[Wanted]) -> None:
+        """Ask for many jobs with one statement, in this order."""
+        if not wanted:
+            return
         raw = await connection.get_raw_connection()
-        await self.app.configure_task(
-            job,
-            lock=lock,
-            priority=PRIORITIES[job],
-            queue=ALERTS if lock.startswith(_CHANNEL) else MAIN,
-            connection=raw.driver_connection,
-        ).defer_async(**arguments)
+        made = [self._job(one) for one in wanted]
+        await self.app.job_manager.batch_defer_jobs_async(jobs=made, connection=raw.driver_connection)
+
+    def _job(self, wanted: Wanted) -> Job:
+        deferrer = self.app.configure_task(
+            wanted.job,
+            lock=wanted.lock,
+            priority=PRIORITIES[wanted.job],
+            queue=ALERTS if wanted.lock.startswith(_CHANNEL) else MAIN,
+        )
+        return deferrer.make_new_job(**wanted.arguments)
 
 
 def issue_lock(repository_id: int, number: int | str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, case, delete, func, or_, select
+from sqlalchemy import DateTime, and_, bindparam, case, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -148,10 +148,29 @@ _SET_DEADLINE = _NEW_DEADLINE.on_conflict_do_update(
 )
 
 
+# What was put off stays put off (`scheduler.absence`): by the state it was over long ago.
+_REPLACE_DEADLINES = _NEW_DEADLINE.on_conflict_do_update(
+    index_elements=["repository_id", "subject", "kind"],
+    set_={
+        "due_at": case(
+            (
+                and_(
+                    _NEW_DEADLINE.excluded.due_at <= bindparam("now", type_=DateTime(timezone=True)),
+                    t.deadlines.c.attempt == _NEW_DEADLINE.excluded.attempt,
+                ),
+                func.greatest(t.deadlines.c.due_at, _NEW_DEADLINE.excluded.due_at),
+            ),
+            else_=_NEW_DEADLINE.excluded.due_at,
+        ),
+        "attempt": _NEW_DEADLINE.excluded.attempt,
+    },
+)
+
+
 async def replace_deadlines(
-    connection: AsyncConnection, repository_id: int, subject: str, deadlines: Sequence[Deadline]
+    connection: AsyncConnection, repository_id: int, subject: str, deadlines: Sequence[Deadline], now: datetime
 ) -> None:
-    """The deadlines of a subject are exactly these."""
+    """The deadlines of a subject are exactly these; one that is over already does not come before its row said."""
     others = delete(t.deadlines).where(
         t.deadlines.c.repository_id == repository_id,
         t.deadlines.c.subject == subject,
@@ -170,7 +189,7 @@ async def replace_deadlines(
         }
         for deadline in deadlines
     ]
-    await connection.execute(_SET_DEADLINE.values(rows).add_cte(others.cte("others")))
+    await connection.execute(_REPLACE_DEADLINES.values(rows).add_cte(others.cte("others")), {"now": now})
 
 
 async def set_deadline(

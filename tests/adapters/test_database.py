@@ -2,14 +2,16 @@
 
 import asyncio
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from adapters.clock import CommonClock, SystemClock
 from adapters.database import repositories, store
 from adapters.database.database import Database, DatabaseError, describe_url, engine_url
 from adapters.database.embedded import DataDirectoryError, EmbeddedPostgres
@@ -47,6 +49,35 @@ async def test_migrating_again_or_twice_at_once_changes_nothing(database: Databa
     before = await tables()
     await asyncio.gather(database.migrate(), database.migrate())
     assert await tables() == before
+
+
+async def test_a_transaction_that_sleeps_gives_up_what_it_had_locked(database: Database) -> None:
+    """Without it a suspended replica keeps all others from its repository for as long as it sleeps."""
+    asleep = Database(database.url, silent_seconds=0.02)
+    lock = text("SELECT pg_advisory_xact_lock(7)")
+
+    async def sleeps() -> None:
+        async with asleep.transaction() as connection:
+            await connection.execute(lock)
+            async with database.transaction() as other:
+                await other.execute(lock)  # it waits for as long as the sleeper has it
+            await connection.execute(text("SELECT 'now it wakes'"))
+
+    with pytest.raises(DBAPIError, match="idle-in-transaction"):
+        await sleeps()
+    await asleep.close()
+
+
+async def test_all_replicas_have_the_database_s_time(database: Database) -> None:
+    class Slow(SystemClock):
+        def now(self) -> datetime:
+            return super().now() - timedelta(hours=3)
+
+    clock = CommonClock(database.now, Slow())
+    before = await database.now()
+    assert clock.now() < before - timedelta(hours=2)
+    assert await clock.agree() > timedelta(hours=2)
+    assert abs(clock.now() - before) < timedelta(hours=1)
 
 
 async def test_a_connection_that_died_while_it_was_idle_is_replaced(

@@ -100,6 +100,45 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
     assert await measured(world, 'agents_by_state{repository="acme/shop",state="error"}') == "0.0"
 
 
+async def test_nobody_is_blamed_for_what_we_could_not_hear(world: World) -> None:
+    """The bot was away for an hour. It looks first; what it missed several times it does once."""
+    await restarted(world, AGENT_TOKENS=f"acme/shop/ada={TOKEN}")
+    calling = {"to": ["alice", "bob"], "within": "20m"}
+    team = {"ada": ADA, "claude": CLAUDE}
+    await world.configures(config(agents=team, scoring=FAIR, escalation=calling, progress={"every": "15m"}))
+    claude = world.agent("claude", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="python"))
+    await beats(world)
+    stuck = await world.files("Sell it", body(needs="python", depends_on="#1"))
+    await world.says(stuck, "/escalate Legal has to agree.")
+    await world.later(minutes=8)
+    await beats(world)
+    await world.later(minutes=8)
+    await world.files("Print it", body(needs="python", depends_on="#1"))
+    world.written()
+
+    await world.stop()
+    world.clock.advance(3600)
+    await world.start()
+    await world.settle()
+    [once] = world.written()
+    assert '{"body"' in once, "four pages of progress were due, and one is written"
+    await world.later(minutes=1)
+    assert world.written() == []
+    assert (await world.task(issue)).attempt == 1
+    await world.later(minutes=1)
+    assert [text for text in world.comments(stuck) if "@bob" in text], (
+        "nobody answered: the next person is called, once"
+    )
+    await world.later(minutes=5)
+    status, _ = await beats(world)
+    assert (status, claude.works) == (200, [])
+    await world.later(minutes=10)
+    await world.later(seconds=31)
+    assert len(claude.works) == 1, "who says nothing once we listen again is replaced as ever"
+    world.written()
+
+
 async def test_whose_heartbeat_counts(world: World) -> None:
     """Nobody speaks for another, and a wrong word gets its reason."""
     assert (await beats(world))[0] == 503

@@ -40,6 +40,7 @@ from sandbox.labels import add_label
 from sandbox.people import Person
 from sandbox.services import AgentServices
 from sandbox.world import App, CheckRun, Installation, Issue, PullRequest, Repository, WorkflowRun
+from scheduler.absence import after_absence
 from scheduler.startup import discover
 from scheduler.sweep import sweep
 from scheduler.timer import revive
@@ -263,6 +264,7 @@ class World:
         address = await stack.enter_async_context(listening(bot))
         self.app.webhook_url = f"{address}/webhook"
         self._bots.append((bot, stack))
+        await after_absence(bot.work)
         await discover(bot.work, bot.client)
 
     async def stop(self) -> None:

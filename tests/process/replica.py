@@ -1,0 +1,46 @@
+"""A replica that only keeps time: the sweep, the revival of dead workers' jobs, and the real handling of deadlines.
+
+Run as `python -m tests.process.replica <database URL>`; it works until it is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, cast
+
+from adapters.clock import SystemClock
+from adapters.database.database import Database
+from adapters.database.queue import DUE, SEND, JobQueue
+from adapters.github import GitHubClient
+from adapters.unit_of_work import Work
+from bot.jobs import run_worker
+from bot.logs import configure_logs
+from scheduler.due import due as handle_due
+from scheduler.timer import run_timer
+
+NO_GITHUB = cast(GitHubClient, None)  # the deadlines of this story ask it nothing
+
+
+async def main(url: str) -> None:
+    """Work until killed."""
+    database, jobs, clock = Database(url), JobQueue(url), SystemClock()
+    work = Work(database, jobs, clock.now)
+
+    @jobs.app.task(name=DUE)
+    async def due(**told: Any) -> None:
+        await handle_due(work, NO_GITHUB, **told)
+
+    @jobs.app.task(name=SEND)
+    async def send(**told: Any) -> None:
+        """What is to be said of it is no part of the story."""
+
+    async with jobs.app.open_async(), asyncio.TaskGroup() as group:
+        group.create_task(run_worker(jobs, 4))
+        group.create_task(run_timer(work, clock, 0.1))
+        print("ready", flush=True)
+
+
+if __name__ == "__main__":
+    configure_logs("ERROR", stream=sys.stderr)
+    asyncio.run(main(sys.argv[1]))
