@@ -2,8 +2,8 @@
 
 Whoever was not listening has heard nothing, so silence in that time proves nothing. A replica that comes back, or
 wakes, after all of them were away finds waits that were over long ago. It lets the reconciler look at once, and an
-agent has its whole patience again. Nobody is replaced, called or reminded for what happened while we were deaf. Waits are
-rows that replace each other, so nothing is done several times because several were missed.
+agent has its whole patience again. Nobody is replaced, called or reminded for what happened while we were deaf. Waits
+are rows that replace each other, so nothing is done several times because several were missed.
 """
 
 from __future__ import annotations
