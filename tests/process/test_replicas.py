@@ -77,21 +77,21 @@ async def replica(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def filled(database: Database) -> None:
-    """Paused tasks in several repositories, each with one wait that was over an hour ago."""
+    """Paused tasks in several repositories, each with one wait that is over."""
     story = Story().ready()
     story.says("/pause")
-    long_ago = datetime.now(UTC) - timedelta(hours=1)
-    task = replace(story.task, status_since=long_ago - timedelta(days=1))
+    just_now = datetime.now(UTC) - timedelta(seconds=1)
+    task = replace(story.task, status_since=just_now - timedelta(days=1))
     async with database.transaction() as connection:
         await connection.execute(_REPOSITORIES, {"config": CONFIG, "repositories": REPOSITORIES})
         told = {
             "tasks": DEADLINES,
             "repositories": REPOSITORIES,
-            "at": long_ago,
+            "at": just_now,
             "state": json.dumps(task_to_json(task)),
         }
         await connection.execute(_TASKS, told)
-        await connection.execute(_WAITS, {"at": long_ago})
+        await connection.execute(_WAITS, {"at": just_now})
 
 
 @pytest.fixture
