@@ -24,8 +24,8 @@ MAX_ATTEMPTS = 200  # of one task that `/explain` can tell of
 
 async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[str, Any]:
     """Fields of `Context` for a command that was given on the issue `number`; none for most other signals."""
-    if isinstance(command, DeadlineDue) and command.kind == DeadlineKind.QUEUE:
-        return {"agents": tuple(await unit.agents())}  # the task asks itself, as it were, why nobody took it
+    if isinstance(command, DeadlineDue) and command.kind in (DeadlineKind.QUEUE, DeadlineKind.STALL):
+        return {"agents": tuple(await unit.agents())}  # the task asks itself, as it were, who could take it
     if not isinstance(command, CommandGiven):
         return {}
     connection, repository_id = unit.connection, unit.repository.id

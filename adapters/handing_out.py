@@ -10,7 +10,7 @@ from adapters.database import graph, line, measures
 from adapters.database.graph import Neighbours
 from adapters.database.under_way import under_way
 from core.assignment import Agent, Round, untried
-from core.measures import patience
+from core.measures import learned_work, patience
 from core.signals import Assigned, Overlapping
 from core.task import Choice, Role, Task
 from core.under_way import Standing, has_begun, standing_of, to_wait_behind
@@ -111,5 +111,6 @@ async def _give(unit: UnitOfWork, task: Task, round_: Round, crossing: _Crossing
             await unit.apply(task.number, Assigned(choice))
         return
     rows = await measures.rows_of(unit.connection, unit.repository.id, unit.now, choice.agent)
-    given = await unit.apply(task.number, Assigned(choice, patience(rows, unit.policy.timeouts)))
+    work = learned_work(await measures.taken(unit.connection, unit.repository.id, unit.now))
+    given = await unit.apply(task.number, Assigned(choice, patience(rows, unit.policy.timeouts, work)))
     await crossing.went(given.task)

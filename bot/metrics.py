@@ -21,6 +21,7 @@ from core.circuit import CircuitState
 from core.effects import CallPeople, Effect, Notify, StartAgent
 from core.events import EventType
 from core.measures import Measures
+from core.stall import StallCause
 from core.task import Status
 
 MEMORY_LIMIT_MB = 512  # what the service has to stay below
@@ -122,6 +123,12 @@ class Metrics:
             "oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
         }
         self.gauges = {name: Gauge(name, text, registry=self.registry) for name, text in gauges.items()}
+        self.stalled = Gauge(
+            "stalled_tasks",
+            "Tasks in which nothing has moved for too long, by cause",
+            ["cause"],
+            registry=self.registry,
+        )
         self.heartbeat_age = Gauge(
             "agent_heartbeat_age_seconds",
             "Since the last sign of life of an agent at work",
@@ -180,6 +187,13 @@ class Metrics:
                 .where(t.tasks.c.status == Status.IN_PROGRESS.value)
             )
             leases = at_work.all()
+            cause = t.tasks.c.state["stall"]["cause"].astext
+            stalls = await connection.execute(
+                select(cause, func.count())
+                .where(t.tasks.c.status.in_([Status.IN_PROGRESS.value, Status.REVIEW.value]), cause.is_not(None))
+                .group_by(cause)
+            )
+            stalled: dict[str, int] = dict(stalls.all())
             # What was sent back because its agent takes no work now, or by a person, has not failed.
             not_failed = await connection.execute(
                 select(func.count()).where(
@@ -212,6 +226,9 @@ class Metrics:
         }
         for name, value in values.items():
             self.gauges[name].set(value)
+        self.stalled.clear()
+        for why in StallCause:
+            self.stalled.labels(why.value).set(stalled.get(why, 0))
         self.heartbeat_age.clear()
         for repository, lease in leases:
             if lease:

@@ -179,7 +179,8 @@ def _type(root: dict[str, Any], name: str, field: dict[str, Any]) -> str:
     if field["type"] == "array":
         return f"list of {_type(root, name, field['items'])}"
     if field["type"] == "object":
-        return "[agents](#agentsname) by name" if name == "agents" else "label: `P0`, `P1` or `P2`"
+        kinds = {"agents": "[agents](#agentsname) by name", "stalls": "`P0`, `P1` or `P2`: duration"}
+        return kinds.get(name, "label: `P0`, `P1` or `P2`")
     if field.get("format") == "short-duration":
         return "duration"
     words = {"integer": "whole number", "number": "number", "boolean": "`true` or `false`", "string": "text"}

@@ -20,6 +20,8 @@ CONFIG_PATH: Final = ".github/orchestrator.yml"
 QUIET_PATTERN: Final = r"^([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9]) ([A-Za-z0-9_+/-]+)$"
 
 PriorityName: TypeAlias = Literal["P0", "P1", "P2"]
+# Of `timeouts.stall`: the more urgent a task, the sooner somebody is to know that it stands still.
+STALL_SHARES: Final[dict[PriorityName, float]] = {"P0": 0.5, "P1": 0.75, "P2": 1.0}
 
 
 def _quiet(value: str) -> str:
@@ -126,7 +128,15 @@ class Timeouts(Section):
 
     ack: Duration = Field(timedelta(minutes=2), description="From the start of an agent to its first sign of life.")
     heartbeat: Duration = Field(timedelta(minutes=10), description="Without a sign of life the agent has failed.")
-    stall: Duration = Field(timedelta(hours=2), description="Without progress the task is stalled.")
+    stall: Duration = Field(
+        timedelta(hours=2),
+        description="Without progress a task is stalled: a P2 after this long, a P1 after three quarters "
+        "of it, a P0 after half; later where this repository's agents are seen to take longer.",
+    )
+    stalls: dict[PriorityName, Duration] = Field(
+        default_factory=dict,
+        description="The same for one priority in figures of its own: `{P0: 30m}`.",
+    )
     hard: Duration = Field(timedelta(hours=8), description="The longest that one attempt may take.")
 
     @model_validator(mode="after")
@@ -135,7 +145,15 @@ class Timeouts(Section):
             if getattr(self, key) > self.hard:
                 text = f"is longer than `hard` ({format_duration(self.hard)}), so it could never be reached"
                 raise mistake(text, suggestion="make it shorter, or `hard` longer", key=key)
+        for priority, after in self.stalls.items():
+            if after > self.hard:
+                text = f"{priority} is longer than `hard` ({format_duration(self.hard)}), so it could never be reached"
+                raise mistake(text, suggestion="make it shorter, or `hard` longer", key="stalls")
         return self
+
+    def stall_of(self, priority: PriorityName) -> timedelta:
+        """After how long without progress a task of this priority is stalled."""
+        return self.stalls.get(priority, self.stall * STALL_SHARES[priority])
 
 
 class Progress(Section):

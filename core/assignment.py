@@ -79,7 +79,7 @@ def _authors(task: Task) -> frozenset[str]:
 def _reviewed_in_vain(task: Task, name: str) -> str | None:
     number = task.pull.number if task.pull else None
     for attempt in task.counted:
-        in_vain = attempt.role is Role.REVIEW and attempt.outcome in ("failed", "silent")
+        in_vain = attempt.role is Role.REVIEW and attempt.outcome in ("failed", "silent", "stalled")
         if in_vain and attempt.agent == name and attempt.pull == number:
             return f"gave no verdict on attempt {attempt.number}"
     return None
@@ -97,13 +97,15 @@ def busy(agent: Agent) -> str | None:
 
 
 def failed_before(task: Task, name: str) -> str | None:
-    """After two failed attempts in a row, or one that ended in silence, another agent is to get the task."""
+    """After two failed attempts in a row, or one that fell silent or stood still, another agent is to get the task."""
     in_a_row = 0
     for attempt in reversed(task.work):
         if attempt.worker != name:
             break
         if attempt.outcome == "silent":
             return f"fell silent on attempt {attempt.number}"
+        if attempt.outcome == "stalled":
+            return f"made no progress on attempt {attempt.number}"
         in_a_row += attempt.blamed
     return "two failed attempts in a row" if in_a_row >= 2 else None
 

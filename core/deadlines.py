@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from config.repository import Timeouts
+from core.stall import ChecksWait
 from core.task import ChecksState, Lease, Pull, Status, Task
 
 
@@ -20,12 +21,13 @@ class DeadlineKind(StrEnum):
     HARD = "hard"  # at work for too long
     POLL = "poll"  # at work for a service that tells nothing by itself: it is asked
     CI = "ci"  # there is a pull request, and its checks have not ended
-    STALL = "stall"  # in review, or with a person: nothing moves
+    STALL = "stall"  # at work, or in review: nothing moves; then the next rung of its ladder
     PERSON = "person"  # failed: a person has not reacted
     CALL = "call"  # a person was called, and has not answered, or has not mended it
     HELD = "held"  # held back by a person: nothing is done when it is over, it begins anew
 
 
+STALL_CEILING = 3  # times the configured time: whoever takes longer than that is better asked
 ANSWER = timedelta(seconds=30)  # for GitHub to tell how an agent's run goes; it takes a call, and a few if one fails
 
 
@@ -56,9 +58,10 @@ def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
         case Status.READY:
             due[DeadlineKind.QUEUE] = quiet_since + timeouts.stall
         case Status.IN_PROGRESS if task.lease and task.lease.holder_id is None:
+            due[DeadlineKind.STALL] = _of_stall(task, quiet_since, timeouts)
             due |= _of_lease(task.lease, timeouts)
         case Status.REVIEW | Status.IN_PROGRESS:
-            due[DeadlineKind.STALL] = quiet_since + timeouts.stall
+            due[DeadlineKind.STALL] = _of_stall(task, quiet_since, timeouts)
             due |= _of_checks(task.pull, timeouts)
             if task.review and task.review.holder_id is None:
                 due |= _of_lease(task.review, timeouts)
@@ -69,6 +72,38 @@ def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
             pass
     # Of the two leases only one has deadlines at a time: who wrote it waits while another reviews it.
     return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
+
+
+def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
+    """How long nothing has to move before the task counts as stalled.
+
+    Never less than is configured for its priority. Of an agent at work it may be more, by what agents of this
+    repository took before they handed in (`core.measures.learned_work`): at most `STALL_CEILING` times the configured
+    time, and never more than a whole attempt. What only a person can start waits no longer than an agent may take to
+    begin.
+    """
+    pull = task.pull
+    if task.status is Status.REVIEW and pull and _awaits_approval(pull):
+        return timeouts.ack
+    configured = timeouts.stall_of(task.priority.value)
+    learned = learned_patience(task)
+    return max(configured, min(learned, configured * STALL_CEILING, timeouts.hard)) if learned else configured
+
+
+def learned_patience(task: Task) -> timedelta | None:
+    """How long the agent at work may take, by what this repository's agents took; None where that says nothing."""
+    lease = task.lease
+    if task.status is not Status.IN_PROGRESS or lease is None or lease.patience is None:
+        return None
+    return lease.patience.work
+
+
+def _awaits_approval(pull: Pull) -> bool:
+    return pull.open and pull.checks is ChecksState.PENDING and pull.checks_wait is ChecksWait.APPROVAL
+
+
+def _of_stall(task: Task, quiet_since: datetime, timeouts: Timeouts) -> datetime:
+    return task.stall.next_at if task.stall else quiet_since + stall_after(task, timeouts)
 
 
 def _of_checks(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:

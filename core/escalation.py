@@ -14,6 +14,7 @@ class Cause(StrEnum):
     QUESTION = "question"  # an agent asks something, and waits
     REVIEWER = "reviewer"  # no agent can review the pull request
     RIVALS = "rivals"  # it conflicts with a pull request, and neither can wait
+    STALLED = "stalled"  # nothing moves, and what could be done about it was done
     ASKED = "asked"  # somebody said `/escalate`
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.escalation import Cause, Escalation
 from core.rivals import Turn
 from core.sanitise import code, defuse, one_line
+from core.stalls import steps
 from core.task import Flag, Status, Task
 
 TRIED = 5  # attempts that a call tells of
@@ -34,6 +35,8 @@ def steps_for(task: Task, cause: Cause) -> tuple[str, str, str]:
                 "`/resolve ignore`: both go on for a day, and whichever is merged second has to be mended.",
                 "Close one of the two pull requests: its task starts over after the other one.",
             )
+        case Cause.STALLED:
+            return steps(task)
         case Cause.ASKED if task.status is not Status.FAILED:
             return (
                 "See to it, then `/ack`: nobody else is called, and the label `needs-human` goes.",
@@ -51,11 +54,12 @@ def steps_for(task: Task, cause: Cause) -> tuple[str, str, str]:
 
 
 def tried_on(task: Task) -> tuple[str, ...]:
-    """The latest attempts, a line of Markdown each."""
-    return tuple(
+    """The latest attempts, and what was done about a stall: a line of Markdown each."""
+    attempts = tuple(
         f"attempt {a.number} by {code(a.agent)}: {defuse(one_line(a.reason, 300))}{f' (#{a.pull})' if a.pull else ''}"
         for a in task.history[-TRIED:]
     )
+    return (*attempts, *(task.stall.tried if task.stall else ()))
 
 
 def ended(task: Task) -> str | None:
@@ -76,6 +80,8 @@ def _mended(task: Task, call: Escalation) -> bool:
     match call.cause:
         case Cause.ASKED:
             return False  # nobody but a person can tell
+        case Cause.STALLED:
+            return task.stall is None or task.stall.topic != call.topic
         case Cause.RIVALS:
             rivals = task.pull.waits_behind if task.pull and task.pull.open else ()
             return not any(rival.waits is Turn.NOBODY for rival in rivals)

@@ -119,8 +119,10 @@ def merits(measures: Mapping[str, Measures]) -> dict[str, float]:
     }
 
 
-def patience(rows: Sequence[Row], timeouts: Timeouts) -> Patience | None:
+def patience(rows: Sequence[Row], timeouts: Timeouts, work: timedelta | None = None) -> Patience | None:
     """How long this agent may be silent, by its own latest attempts; None where the configured timeouts stand.
+
+    `work` is how long it may take until it hands in (`learned_work`); it is kept beside.
 
     Attempts that ended in silence say nothing of how long a living agent is silent.
     """
@@ -130,8 +132,20 @@ def patience(rows: Sequence[Row], timeouts: Timeouts) -> Patience | None:
     found = Patience(
         min(_learned(begun, timeouts.ack), timeouts.hard),
         min(_learned(silent, timeouts.heartbeat), timeouts.hard),
+        work,
     )
     return None if found == Patience(timeouts.ack, timeouts.heartbeat) else found
+
+
+def learned_work(taken: Sequence[float]) -> timedelta | None:
+    """How long an agent of a repository may work before it hands in, by how long the latest of all its agents took.
+
+    `taken` are seconds from hand-over to pull request; None while they are too few. Whoever was replaced because it
+    took too long is not among them, so this alone would only ever get shorter: the configured time is its floor.
+    """
+    if len(taken) < OBSERVATIONS:
+        return None
+    return timedelta(seconds=round((quantile(taken, 0.9) or 0) * MARGIN))
 
 
 def _learned(seen: Sequence[float], configured: timedelta) -> timedelta:

@@ -24,7 +24,9 @@ from core.merge_signals import UpdateOutcome as UpdateOutcome
 from core.merge_signals import UpdateTried as UpdateTried
 from core.people_signals import PeopleCalled as PeopleCalled
 from core.people_signals import PersonAnswered as PersonAnswered
+from core.stall import ChecksWait
 from core.task import Actor, ChecksState, Choice, Patience, SessionState
+from core.waiting_signals import AgentTold as AgentTold
 from core.waiting_signals import Overlapping as Overlapping
 from core.waiting_signals import WayClear as WayClear
 
@@ -116,6 +118,7 @@ class ChecksSeen:
     sha: str
     state: ChecksState
     failed: tuple[FailedCheck, ...] = ()
+    wait: ChecksWait | None = None  # what those that have not ended wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,7 @@ class AgentSeen:
     pull: int | None = None  # the pull request that it says is its work
     words: str = ""  # what it said last, still raw: of who plans or reviews it may be the answer (`core.last_words`)
     agent: str | None = None  # who says so, where it proved its name; only the holder's word counts then
+    pushed: bool = False  # it is told by a push: that is progress, and not only a sign of life
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +290,7 @@ Signal = (
     | AgentStarted
     | AgentStartFailed
     | AgentUnavailable
+    | AgentTold
     | MergeTried
     | MergeRefused
     | UpdateTried

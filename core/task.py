@@ -19,6 +19,7 @@ from core.hold import Hold
 from core.intake import Intake
 from core.rivals import Rival, Trial, Turn
 from core.session_state import SessionState as SessionState
+from core.stall import ChecksWait, Stall
 
 
 class Status(StrEnum):
@@ -85,6 +86,7 @@ class Patience:
 
     ack: timedelta  # before its first sign of life
     heartbeat: timedelta  # between two of them
+    work: timedelta | None = None  # before it hands in, by what this repository's agents took; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Pull:
     merge_sha: str | None = None
     checks: ChecksState = ChecksState.PENDING
     checks_asked_at: datetime | None = None
+    checks_wait: ChecksWait | None = None  # while they are pending; None: not read yet
     # By the reviewer's id; the verdict of an agent without an account stands under its attempt, negative.
     approvals: Mapping[int, Approval] = field(default_factory=dict)
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
@@ -178,7 +181,8 @@ class Attempt:
     agent: str
     started_at: datetime
     ended_at: datetime
-    outcome: str  # delivered | failed | silent (no sign of life) | unavailable | released | retried
+    # delivered | failed | silent (no sign of life) | stalled (no progress) | unavailable | released | retried
+    outcome: str
     reason: str
     branch: str
     blamed: bool  # counts against the agent and the limit of attempts
@@ -275,6 +279,7 @@ class Task:
     )  # pull requests whose conflict does not count till then
     let_pass: str = ""  # the conflict whose label a person took off: it comes back for another one alone
     escalation: Escalation | None = None  # the open call for a person
+    stall: Stall | None = None  # nothing has moved for too long
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
 
     @property

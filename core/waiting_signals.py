@@ -1,4 +1,4 @@
-"""What happens to a task through another one that it has to wait behind; `core.signals` has them with all others."""
+"""What happens to a task while it waits for others: tasks, or its agent; `core.signals` has them with all others."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ class Overlapping:
     files: tuple[str, ...]  # the likeliest first
     probability: float  # that both change at least one same file, 0…1
     agent: str | None = None  # who has that task
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTold:
+    """The agent of an attempt was told something while it works; or not (`taken`), and `reason` may say why."""
+
+    attempt: int
+    topic: str  # of the `SteerAgent`
+    taken: bool
+    reason: str = ""

@@ -34,11 +34,12 @@ async def push(delivery: Delivery, desk: Desk) -> None:
         if ours:
             # Whoever pushes to an attempt's branch is at work on it, long before there is a pull request.
             number, attempt = ours
-            await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at))
+            await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at, pushed=True))
         in_flight = await store.tasks_with_status(unit.connection, repository.id, [Status.IN_PROGRESS, Status.REVIEW])
         pushed_by = gather.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
         if not ours and (task := _at_work(in_flight, pushed_by, branch)):
-            await unit.apply(task.number, AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at))
+            pushed = AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at, pushed=True)
+            await unit.apply(task.number, pushed)
         await comparing.base_moved(unit, branch, str(delivery.payload["after"]))
 
 

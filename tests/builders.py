@@ -48,7 +48,7 @@ from core.signals import (
     WayClear,
     read_issue,
 )
-from core.task import Actor, ChecksState, Choice, Lease, Pull, Role, Status, Task
+from core.task import Actor, ChecksState, Choice, Flag, Lease, Pull, Role, Status, Task
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NO_SERVICES = Services(cast(aiohttp.ClientSession, None), {})  # for adapters that talk to GitHub alone
@@ -436,7 +436,13 @@ def holds_always(task: Task, config: RepositoryConfig) -> None:
     if task.status is Status.READY:
         assert task.issue_open
         assert task.approved_digest == task.text_digest
-    assert bool(deadlines_of(task, config.timeouts)) == (task.status is not Status.DONE)
+    kinds = {deadline.kind for deadline in deadlines_of(task, config.timeouts)}
+    assert bool(kinds) == (task.status is not Status.DONE)
+    at_work = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not (task.held and task.held.paused)
+    assert (DeadlineKind.STALL in kinds) == at_work, "whoever is at work on it, it may come to stand still"
+    if task.stall:
+        assert at_work
+        assert Flag.STALLED in task.flags
     assert task_from_json(task_to_json(task)) == task
 
 

@@ -25,6 +25,7 @@ _PLACE = (
     )
     .label("place")
 )
+OF_REPOSITORY = 200  # of all its agents together: enough for a 90th percentile, few enough to be of now
 # Of each of these the first that was told stays.
 _FIRST = ("acknowledged_at", "handed_in_at", "first_checks", "ended_at", "outcome")
 
@@ -76,6 +77,19 @@ async def of_all(connection: AsyncConnection, now: datetime) -> dict[tuple[int, 
     for repository_id, row in await _read(connection, _counting(now)):
         found.setdefault((repository_id, row.agent), []).append(row)
     return {key: measure(rows) for key, rows in found.items()}
+
+
+async def taken(connection: AsyncConnection, repository_id: int, now: datetime) -> list[float]:
+    """How long the latest attempts of a repository took from hand-over to pull request, in seconds."""
+    a = t.attempts.c
+    latest = (
+        select(func.extract("epoch", a.handed_in_at - a.started_at))
+        .where(a.repository_id == repository_id, a.role == Role.IMPLEMENT.value, a.handed_in_at.is_not(None))
+        .where(a.started_at >= now - WINDOW)
+        .order_by(a.started_at.desc(), a.task.desc(), a.attempt.desc())
+        .limit(OF_REPOSITORY)
+    )
+    return [float(seconds) for seconds in (await connection.execute(latest)).scalars()]
 
 
 async def prune(connection: AsyncConnection, now: datetime) -> int:

@@ -15,7 +15,7 @@ from adapters.pull_facts import pull_facts
 from config.agent_kinds import AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.links import parse_branch
-from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, PullSeen
+from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentTold, AgentUnavailable, PullSeen
 from core.task import SessionState
 
 log = structlog.get_logger()
@@ -130,6 +130,7 @@ async def steer_agent(effect: SteerAgent, errand: Errand) -> Sent:
         taken = await through(errand, spec, lambda: adapter.steer(errand.site, spec, effect))
     except (CannotStart, Unavailable) as problem:
         log.warning("agent_not_told", agent=effect.agent, task=effect.number, reason=str(problem))
-        return Sent()
+        told = AgentTold(effect.attempt, effect.topic, taken=False, reason=str(problem))
+        return Sent(signals=((effect.number, told),))
     log.info("agent_told", agent=effect.agent, task=effect.number, taken=taken)
-    return Sent()
+    return Sent(signals=((effect.number, AgentTold(effect.attempt, effect.topic, taken)),))

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from adapters.github.client import GitHub
 from adapters.github.errors import Gone, NotFound
-from adapters.github.models import CheckRun, CombinedStatus
+from adapters.github.models import CheckRun, CheckSuite, CombinedStatus
 from core.failure_log import excerpt
 from core.feedback import FailedCheck
 from core.sanitise import one_line
 from core.signals import ChecksSeen
+from core.stall import ChecksWait
 from core.task import ChecksState
 
 # GitHub's conclusions, told apart by what they mean for the commit. `action_required` is a run that waits for a
@@ -37,20 +38,29 @@ async def read_checks(github: GitHub, repo: str, sha: str, our_app: int, *, fina
     runs = [r for r in await github.list_check_runs(repo, sha) if r.app is None or r.app.id != our_app]
     statuses = await github.combined_status(repo, sha)
     if not runs and not statuses.total_count and not suites:
-        return ChecksSeen(sha, ChecksState.NONE if final else ChecksState.PENDING)
+        return ChecksSeen(sha, ChecksState.NONE if final else ChecksState.PENDING, wait=ChecksWait.NOTHING)
     unfinished = (
         any(s.status != "completed" or s.conclusion in _WAITING for s in suites)
         or any(r.status != "completed" or r.conclusion in _WAITING for r in runs)
         or (statuses.total_count and statuses.state == "pending")
     )
     if unfinished:
-        return ChecksSeen(sha, ChecksState.PENDING)
+        return ChecksSeen(sha, ChecksState.PENDING, wait=_waits_for(suites, runs, statuses))
     red = [r for r in runs if r.conclusion not in _PASSED]
     failed_statuses = _failed_statuses(statuses)
     if not red and not failed_statuses:
         return ChecksSeen(sha, ChecksState.SUCCESS)
     details = [await _explain(github, repo, run) for run in red[:MAX_FAILED]]
     return ChecksSeen(sha, ChecksState.FAILURE, (*details, *failed_statuses[: MAX_FAILED - len(details)]))
+
+
+def _waits_for(suites: Sequence[CheckSuite], runs: Sequence[CheckRun], statuses: CombinedStatus) -> ChecksWait:
+    """What keeps checks from ending. A person's approval first: all else may be waiting for that."""
+    conclusions = {suite.conclusion for suite in suites} | {run.conclusion for run in runs}
+    if "action_required" in conclusions:
+        return ChecksWait.APPROVAL
+    begun = any(run.status in ("in_progress", "completed") for run in runs) or statuses.total_count
+    return ChecksWait.RUNNING if begun else ChecksWait.QUEUED
 
 
 def _failed_statuses(statuses: CombinedStatus) -> Sequence[FailedCheck]:

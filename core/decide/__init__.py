@@ -19,6 +19,7 @@ from core.decide import (
     readying,
     reviewing,
     reviews,
+    stalling,
     updating,
     waits,
     withholding,
@@ -29,6 +30,7 @@ from core.signals import (
     AgentSeen,
     AgentStarted,
     AgentStartFailed,
+    AgentTold,
     AgentUnavailable,
     Assigned,
     BaseMoved,
@@ -93,6 +95,8 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             agents.unavailable(draft, signal)
         case Assigned():
             agents.assigned(draft, signal)
+        case AgentTold():
+            stalling.told(draft, signal)
         case MergeTried():
             updating.trial(draft, signal)
         case MergeRefused():

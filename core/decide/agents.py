@@ -144,16 +144,18 @@ def seen(draft: Draft, signal: AgentSeen) -> None:
         draft.set_lease(lease, last_sign_at=draft.now)
     else:
         show_life(draft, lease)
+        if signal.pushed:
+            draft.moved_on()
         if draft.task.status is Status.IN_PROGRESS:
             _heed_question(draft, signal.state, lease)
 
 
 def _heed_question(draft: Draft, state: SessionState, lease: Lease) -> None:
     """An agent that asks something waits until somebody answers, however alive it is: a person is called."""
-    asked = Flag.NEEDS_HUMAN in draft.task.flags
+    asked, call = Flag.NEEDS_HUMAN in draft.task.flags, draft.task.escalation
     if state is SessionState.NEEDS_INPUT and not asked:
         call_person(draft, f"{lease.agent} asks something, and waits for the answer", Cause.QUESTION)
-    elif state is SessionState.WORKING and asked:
+    elif state is SessionState.WORKING and asked and (call is None or call.cause is not Cause.STALLED):
         draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
 
 
@@ -183,8 +185,10 @@ def _is_of_an_earlier_session(told: str | None, known: str | None) -> bool:
 
 
 def show_life(draft: Draft, lease: Lease | None = None) -> None:
-    """A sign of life of the holder, if there is one, or of another `lease`: the first is its acknowledgement."""
-    draft.moved_on()
+    """A sign of life of the holder, if there is one, or of another `lease`: the first is its acknowledgement.
+
+    Life is no progress: whoever calls this says `moved_on` besides when something moved.
+    """
     lease = lease or draft.task.lease
     if lease is None:
         return
@@ -192,6 +196,7 @@ def show_life(draft: Draft, lease: Lease | None = None) -> None:
         draft.of_agent(lease.agent, Turn.SEEN)
     if lease.acknowledged_at is None:
         draft.tell(EventType.TASK_ACKNOWLEDGED, lease=lease, stage="at work")
+        draft.moved_on()
     draft.set_lease(lease, acknowledged_at=lease.acknowledged_at or draft.now, last_sign_at=draft.now)
 
 

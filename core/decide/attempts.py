@@ -94,7 +94,8 @@ def give_up(
     reason = one_line(f"{feedback.title}: {why}" if why else feedback.title, 300)
     draft.tell(EventType.TASK_SENT_BACK, lease=lease, reason=reason, outcome=outcome, role=lease.role)
     if outcome == "silent":
-        _tell_idle(draft, lease, feedback)
+        draft.tell(EventType.AGENT_FAILED, lease=lease, reason=feedback.title)
+        _tell_idle(draft, lease)
         draft.of_agent(lease.agent, Turn.FAILED, defuse(one_line(feedback.title, 150)))
     if lease.role is Role.REVIEW:
         end_review(draft, outcome, reason, cancel=cancel)
@@ -113,8 +114,11 @@ def send_back(
     holder = task.lease.agent if task.lease else None
     draft.want(Comment(where, feedback.key, feedback_comment(task, feedback)))
     draft.tell(EventType.TASK_SENT_BACK, reason=feedback.title, outcome=outcome)
+    if outcome == "stalled":
+        _tell_idle(draft, task.lease)
     if outcome == "silent":
-        _tell_idle(draft, task.lease, feedback)
+        draft.tell(EventType.AGENT_FAILED, reason=feedback.title)
+        _tell_idle(draft, task.lease)
         if holder and task.lease and task.lease.holder_id is None:
             draft.of_agent(holder, Turn.FAILED, defuse(one_line(feedback.title, 150)))
     end_attempt(draft, outcome, feedback.title, blamed=blamed, feedback=feedback, cancel=cancel)
@@ -130,9 +134,8 @@ def send_back(
     call_person(draft, reason, Cause.ATTEMPTS)
 
 
-def _tell_idle(draft: Draft, lease: Lease | None, feedback: Feedback) -> None:
-    """Work that nobody is at while somebody holds it: an agent that failed, and a conflict that others run into."""
-    draft.tell(EventType.AGENT_FAILED, lease=lease, reason=feedback.title)
+def _tell_idle(draft: Draft, lease: Lease | None) -> None:
+    """Work that does not go on while somebody holds it is a conflict that others run into."""
     draft.tell(
         EventType.CONFLICT_DETECTED,
         lease=lease,

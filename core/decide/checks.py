@@ -8,6 +8,7 @@ from core.decide.finish import ask_again, evaluate
 from core.feedback import Feedback
 from core.sanitise import one_line
 from core.signals import ChecksSeen
+from core.stall import ChecksWait
 from core.task import ChecksState, Status
 from core.texts import failed_check_details
 
@@ -20,6 +21,11 @@ def seen(draft: Draft, signal: ChecksSeen) -> None:
     if pull.checks is not signal.state:
         draft.set_pull(checks=signal.state)
         draft.moved_on()
+    if signal.state is ChecksState.PENDING and signal.wait not in (None, pull.checks_wait):
+        # What is known anew is no news yet; what is over is.
+        if pull.checks_wait is ChecksWait.APPROVAL or draft.task.stall:
+            draft.moved_on()
+        draft.set_pull(checks_wait=signal.wait)
     red = signal.state is ChecksState.FAILURE
     # A draft is not handed in: its agent may still be at work on it.
     if red and draft.task.status is Status.REVIEW and pull.open and not pull.draft:

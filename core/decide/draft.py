@@ -123,7 +123,7 @@ class Draft:
 
     def moved_on(self) -> None:
         """Something happened to the work: it is not stalled, and that wait begins anew."""
-        self.set(reminded_at=self.now)
+        self.set(reminded_at=self.now, stall=None)
         self.task = self.task.unflagged(Flag.STALLED)
 
     def move(self, trigger: Trigger) -> None:
@@ -178,6 +178,17 @@ class Draft:
             self.task = task.unflagged(Flag.BLOCKED)
         self.set(held=None)
 
+    def _end_stall(self) -> None:
+        """A stall is over when something moved, when the work is another's, and when a person holds it or says so."""
+        task = self.task
+        paused = task.held is not None and task.held.paused
+        at_work = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not paused and not task.withdrawn
+        if task.stall and not (at_work and Flag.STALLED in task.flags):
+            self.task = replace(task.unflagged(Flag.STALLED), stall=None, reminded_at=self.now)
+        known = self.before.stall if self.before else None
+        if known and self.task.stall is None:
+            self.tell(EventType.STALL_ENDED, reason=known.reason, cause=known.cause)
+
     def _end_call(self) -> None:
         """A call for a person whose cause is gone is over, whoever mended it; so is one whose label was taken off."""
         how = ended(self.task)
@@ -199,6 +210,7 @@ class Draft:
             held, over = self.task.held, not self.task.is_open
             self.task = replace(self.task, held=None) if over else self.task.flagged(Flag.BLOCKED, held.said)
         self._show_conflict()
+        self._end_stall()
         self._end_call()
         choice = self.task.choice
         if choice and choice.agent is None and choice.role is not Role.REVIEW and not self.task.in_line:

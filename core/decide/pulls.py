@@ -101,6 +101,7 @@ def _link(draft: Draft, facts: PullFacts) -> None:
     _stop_planning(draft, facts)
     _carry(draft, facts)
     show_life(draft)
+    draft.moved_on()
     draft.want(*(ClosePull(task.number, a.pull) for a in task.history if a.pull and a.pull != facts.number))
     if facts.draft:
         # Not handed in yet; it shows that the agent lives, and where it is about to collide with others.
@@ -144,6 +145,7 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
     new_head = facts.head_sha != current.head_sha or facts.base != current.base
     if new_head or facts.updated_at > current.updated_at:  # else it was merely read again
         show_life(draft)
+        draft.moved_on()
     if new_head:
         end_review(draft, "released", "new commits were pushed")
     elif facts.draft and not current.draft:
@@ -156,6 +158,7 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
             head_seen_at=draft.now,
             checks=ChecksState.PENDING,
             checks_asked_at=None,
+            checks_wait=None,
             mergeable_sha=None,
             merge_requested_sha=None,
             dod_shown=None,

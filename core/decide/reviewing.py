@@ -46,7 +46,8 @@ def assigned(draft: Draft, signal: Assigned) -> None:
         return
     lease = grant(draft, choice.agent, Role.REVIEW, patience=signal.patience)
     draft.set(attempt=lease.attempt, review=lease, choice=choice)
-    draft.task = draft.task.unflagged(Flag.STALLED, Flag.NEEDS_HUMAN)
+    draft.moved_on()
+    draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
     draft.tell(EventType.REVIEW_ASSIGNED, lease=lease, pull=pull.number, head=pull.head_sha, **told(choice))
     draft.want(
         StartAgent(

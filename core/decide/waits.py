@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.deadlines import DeadlineKind, deadlines_of
+from core.decide import stalling
 from core.decide.agents import cool_down
 from core.decide.attempts import give_up
 from core.decide.calling import call_again
 from core.decide.draft import Draft
 from core.decide.leases import choice_now
-from core.decide.pulls import look_at
 from core.effects import PollAgent, ReadChecks
 from core.feedback import Feedback
 from core.signals import DeadlineDue
-from core.task import ChecksState, Flag, Lease
+from core.task import Flag, Lease
 from core.texts import spoken
 
 
@@ -48,12 +48,7 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
             draft.set_pull(checks_asked_at=draft.now)
             draft.want(ReadChecks(task.number, task.pull.head_sha, final=True))
         case DeadlineKind.STALL:
-            draft.set(reminded_at=draft.now)
-            draft.task = draft.task.flagged(Flag.STALLED, _stall_reason(draft))
-            if task.pull and task.pull.open and not task.pull.draft:
-                # An answer of the world may have been lost: ask for all of them again.
-                draft.set_pull(mergeable_sha=None, merge_requested_sha=None)
-                look_at(draft, task.pull)
+            stalling.due(draft)
         case DeadlineKind.QUEUE if not task.waits_for:
             draft.set(reminded_at=draft.now)
             draft.task = draft.task.flagged(Flag.STALLED, "It is ready, and nobody took it.")
@@ -91,16 +86,3 @@ def _silent(draft: Draft, lease: Lease, what: str, after: timedelta) -> None:
         at=draft.now,
     )
     give_up(draft, lease, feedback, outcome="silent", why=within)
-
-
-def _stall_reason(draft: Draft) -> str:
-    task = draft.task
-    if task.pull is None:
-        return "Nothing has moved for a while."
-    if task.pull.merged:
-        return f"#{task.pull.number} is merged, but the task is not done."
-    if task.pull.checks is ChecksState.PENDING:
-        return f"The checks of #{task.pull.number} have not ended."
-    if task.review:
-        return f"`{task.review.agent}` has not ended its review of #{task.pull.number}."
-    return f"#{task.pull.number} waits for a review or for its acceptance criteria to be ticked."

@@ -14,7 +14,7 @@ from typing import Any
 from config.problems import Problem
 from config.repository import RepositoryConfig
 from core.commands import COMMANDS
-from core.deadlines import DeadlineKind, deadlines_of
+from core.deadlines import DeadlineKind, deadlines_of, learned_patience, stall_after
 from core.done import done_gaps, wants_reviewer
 from core.effects import Annotation, UpdateBranch
 from core.escalation import Cause
@@ -48,8 +48,8 @@ def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str
 
     `outdated` tells that the configuration in force is an older one, because the present file has mistakes.
     """
-    # Once it counts as stalled, it does so until something moves: no news, so no write.
-    hidden = {DeadlineKind.STALL} if Flag.STALLED in task.flags else set()
+    # Once it counts as stalled the flag says what comes next. Of an agent at work each push would be a write.
+    hidden = {DeadlineKind.STALL} if Flag.STALLED in task.flags or _agent_works(task) else set()
     shown = [
         (_SHOWN_DEADLINES[d.kind], d.due_at)
         for d in deadlines_of(task, policy.timeouts)
@@ -61,10 +61,28 @@ def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str
         dry_run=policy.dry_run,
         outdated=outdated,
         deadlines=shown,
+        patience=_patience(task, policy),
         commands=_sensible_commands(task),
         marker=_card_marker(task),
         max_attempts=policy.limits.max_attempts,
     )
+
+
+def _patience(task: Task, policy: RepositoryConfig) -> list[str]:
+    """How much longer than configured it may take, and by what that was learned."""
+    known, timeouts = task.lease.patience if task.lease else None, policy.timeouts
+    told = []
+    if known and (known.ack, known.heartbeat) != (timeouts.ack, timeouts.heartbeat):
+        life = f"{spoken(known.ack)} until it begins, then {spoken(known.heartbeat)} without a sign of life"
+        told.append(f"{life}: learned from its own attempts")
+    after = stall_after(task, timeouts)
+    if learned_patience(task) and after > timeouts.stall_of(task.priority.value):
+        told.append(f"{spoken(after)} without progress: learned from this repository's attempts")
+    return told
+
+
+def _agent_works(task: Task) -> bool:
+    return task.status is Status.IN_PROGRESS and task.lease is not None and task.lease.worker is not None
 
 
 def _sensible_commands(task: Task) -> tuple[str, ...]:
@@ -228,10 +246,10 @@ def no_configuration(problems: Sequence[str] = ()) -> str:
     return render("no_configuration", problems=problems)
 
 
-def explain(task: Task) -> str:
-    """The answer to `/explain`: the table of candidates, and the files that it is likely to change."""
+def explain(task: Task, patience: str = "") -> str:
+    """The answer to `/explain`: the table of candidates, the files that it is likely to change, its `patience`."""
     forecast = task.forecast.likely[:FORECAST_LINES] if task.forecast and task.is_open else ()
-    return render("explain", task=task, choice=task.choice, event=None, forecast=forecast)
+    return render("explain", task=task, choice=task.choice, event=None, forecast=forecast, patience=patience)
 
 
 def status_text(task: Task, policy: RepositoryConfig, problems: Sequence[str] = ()) -> str:

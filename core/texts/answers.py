@@ -48,7 +48,7 @@ def history(events: Sequence[Event], more: bool) -> str:
 
 def explained(event: Event, choice: Choice | None) -> str:
     """The answer to `/explain 2`: why that attempt went where it went; no choice where a person took the task."""
-    return render("explain", event=event, choice=choice, forecast=())
+    return render("explain", event=event, choice=choice, forecast=(), patience="")
 
 
 @dataclass(frozen=True, slots=True)

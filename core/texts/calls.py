@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from core.escalation import Escalation
 from core.sanitise import one_line
-from core.task import Task
+from core.stall import Stall
+from core.task import Lease, Task
 from core.texts.rendering import render
 
 
@@ -24,3 +26,13 @@ def notice_title(task: Task, call: Escalation) -> str:
 def reminder(call: Escalation, now: datetime) -> str:
     """Tells whoever saw to it that it is still not mended."""
     return render("reminder", call=call, waited=now - call.acknowledged_at if call.acknowledged_at else timedelta())
+
+
+def nudge_agent(task: Task, stall: Stall, lease: Lease) -> str:
+    """Tells an agent at work that nothing has come of it for long, what helps, and what happens else."""
+    return render("nudge_agent", task=task, stall=stall, lease=lease).strip()
+
+
+def nudge_people(stall: Stall, people: Sequence[str], steps: Sequence[str]) -> str:
+    """Tells people what waits for them, before anybody is called."""
+    return render("nudge_people", stall=stall, people=people, steps=steps)

@@ -44,10 +44,15 @@ def test_a_reminder_starts_the_wait_anew() -> None:
 def test_an_agent_first_has_to_begin_then_to_live_and_then_to_end() -> None:
     story = Story().ready().assigned()
     handed_over = story.now
-    assert due(story.task) == {DeadlineKind.ACK: handed_over + 2 * MIN, DeadlineKind.HARD: handed_over + 480 * MIN}
+    assert due(story.task) == {
+        DeadlineKind.ACK: handed_over + 2 * MIN,
+        DeadlineKind.STALL: handed_over + 120 * MIN,
+        DeadlineKind.HARD: handed_over + 480 * MIN,
+    }
     story.begun()
     assert due(story.task) == {
         DeadlineKind.HEARTBEAT: story.now + 10 * MIN,
+        DeadlineKind.STALL: story.now + 120 * MIN,
         DeadlineKind.HARD: handed_over + 480 * MIN,
     }
 

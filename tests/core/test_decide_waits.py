@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from core.deadlines import DeadlineKind, deadlines_of
-from core.effects import CancelAgent, MergePull, PollAgent, ReadChecks, SetLabels, TryMerge, UpsertCard
+from core.effects import CallPeople, CancelAgent, MergePull, PollAgent, ReadChecks, SetLabels, TryMerge, UpsertCard
 from core.events import EventType
 from core.signals import DeadlineDue
 from core.task import ChecksState, Flag, Status
@@ -59,7 +59,7 @@ class TestAnAgent:
 
     def test_whose_news_come_by_themselves_is_not(self) -> None:
         kinds = {d.kind for d in deadlines_of(Story().ready().assigned().task, Story().policy.timeouts)}
-        assert kinds == {DeadlineKind.ACK, DeadlineKind.HARD}
+        assert kinds == {DeadlineKind.ACK, DeadlineKind.STALL, DeadlineKind.HARD}
 
     def test_that_lives_and_lives_and_never_ends_is_stopped(self) -> None:
         story = Story().ready().assigned().begun()
@@ -115,35 +115,14 @@ class TestChecks:
 
 
 class TestStalls:
-    def reason(self, story: Story) -> str:
-        story.due(DeadlineKind.STALL)
-        return story.task.flags[Flag.STALLED]
-
-    def test_checks_that_never_end(self) -> None:
-        assert self.reason(Story().ready().in_review()) == "The checks of #7 have not ended."
-
-    def test_people_who_do_not_review(self) -> None:
-        story = Story().ready().in_review()
-        story.checks(ChecksState.SUCCESS)
-        assert self.reason(story) == "#7 waits for a review or for its acceptance criteria to be ticked."
-
-    def test_a_merge_that_is_not_enough(self) -> None:
-        story = Story().ready().in_review()
-        story.merged()
-        story.checks(ChecksState.SUCCESS)
-        assert self.reason(story) == "#7 is merged, but the task is not done."
-
-    def test_a_person_who_claimed_it(self) -> None:
-        story = Story().ready()
-        story.says("/claim")
-        assert self.reason(story) == "Nothing has moved for a while."
-
-    def test_it_is_written_once_and_not_every_two_hours(self) -> None:
+    def test_it_is_written_for_each_rung_and_not_every_two_hours(self) -> None:
         story = Story().ready()
         story.says("/claim")
         story.due(DeadlineKind.STALL)
         assert story.wanted(SetLabels)
         assert story.wanted(UpsertCard)
+        story.due(DeadlineKind.STALL)
+        assert story.wanted(CallPeople)
         story.due(DeadlineKind.STALL)
         assert story.last.effects == ()
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from core.assignment import exclusions, part_of
 from core.commands import COMMANDS, ROLES
-from core.deadlines import deadlines_of
+from core.deadlines import DeadlineKind, deadlines_of
 from core.dependencies import Need
 from core.effects import UpdateBranch
 from core.forecast import Forecast, Foreseen
@@ -25,6 +25,7 @@ from core.signals import (
     AgentSeen,
     AgentStarted,
     AgentStartFailed,
+    AgentTold,
     BaseMoved,
     ChecksSeen,
     CommandGiven,
@@ -41,6 +42,7 @@ from core.signals import (
     UpdateTried,
     VerdictDelivered,
 )
+from core.stall import ChecksWait
 from core.task import Actor, ChecksState, Role, SessionState, Status, Task
 from core.under_way import in_the_way, standing_of
 from tests.builders import (
@@ -313,13 +315,18 @@ class Life(RuleBasedStateMachine):
             )
             self.hear(task.number, PullSeen(facts, None, author_can_write=author != MALLORY))
 
-    @rule(which=numbers, state=st.sampled_from(ChecksState), sha=st.none() | shas)
-    def checks(self, which: int, state: ChecksState, sha: str | None) -> None:
+    @rule(
+        which=numbers,
+        state=st.sampled_from(ChecksState),
+        sha=st.none() | shas,
+        wait=st.none() | st.sampled_from(ChecksWait),
+    )
+    def checks(self, which: int, state: ChecksState, sha: str | None, wait: ChecksWait | None) -> None:
         task = self.one_of(which, lambda t: t.pull)
         if task and task.pull:
             self.tick()
             failed = (red(),) if state is ChecksState.FAILURE else ()
-            self.hear(task.number, ChecksSeen(sha or task.pull.head_sha, state, failed))
+            self.hear(task.number, ChecksSeen(sha or task.pull.head_sha, state, failed, wait))
 
     @rule(
         which=numbers,
@@ -383,6 +390,29 @@ class Life(RuleBasedStateMachine):
             deadline = due[kind % len(due)]
             self.shell.now = max(self.shell.now, deadline.due_at)
             self.hear(task.number, DeadlineDue(deadline.kind.value, deadline.attempt))
+
+    @rule(which=numbers, moves=st.booleans(), taken=st.booleans())
+    def at_a_standstill(self, which: int, moves: bool, taken: bool) -> None:
+        """Nothing moves for so long that it is a stall; then its agent pushes, or the ladder is climbed to its end."""
+        task = self.one_of(which, lambda t: t.status in (Status.IN_PROGRESS, Status.REVIEW))
+        for rung in range(4):
+            waits = deadlines_of(task, self.shell.policy.timeouts) if task and not task.withdrawn else ()
+            due = next((d for d in waits if d.kind is DeadlineKind.STALL), None)
+            if task is None or due is None:
+                return
+            self.shell.now = max(self.shell.now, due.due_at)
+            self.hear(task.number, DeadlineDue(due.kind.value, due.attempt))
+            task = self.current(task.number)
+            if task is None or task.stall is None:
+                return  # another agent has it, or the queue
+            assert task.stall.next_at > self.shell.now
+            assert len(task.stall.climbed) <= 3
+            self.hear(task.number, AgentTold(task.attempt, task.stall.topic, taken))
+            if moves and rung and task.lease:
+                self.hear(task.number, AgentSeen(task.lease.attempt, SessionState.WORKING, self.tick(), pushed=True))
+                task = self.current(task.number)
+                assert task
+                assert task.stall is None
 
     @invariant()
     def nobody_holds_too_much(self) -> None:

@@ -13,6 +13,7 @@ from core.decide.draft import Context, Draft
 from core.decide.leases import choice_now
 from core.readiness import missing
 from core.signals import CommandGiven
+from core.stalls import patience_text, said
 from core.task import Status, Task
 from core.texts import explain, help_text, status_text
 from core.texts.answers import QueueRow, explained, history, next_text
@@ -44,8 +45,9 @@ def _explain(draft: Draft, signal: CommandGiven) -> str:
     if argument := signal.argument.strip():
         return _explain_attempt(draft, argument)
     task = draft.task
-    told = explain(_as_it_is(draft))
-    return f"{task.held.said}\n\n{told}" if task.held and task.is_open else told
+    told = explain(_as_it_is(draft), patience_text(task, draft.policy))
+    why = task.held.said if task.held and task.is_open else said(task.stall) if task.stall else ""
+    return f"{why}\n\n{told}" if why else told
 
 
 def _explain_attempt(draft: Draft, argument: str) -> str:

@@ -125,6 +125,7 @@ def _progress(draft: Draft, signal: CommandGiven) -> None:
     if not text:
         raise Refused("Say how it goes: `/progress half of the tests pass`.")
     show_life(draft, lease)
+    draft.moved_on()
     draft.set_lease(draft.task.lease_of(lease.attempt) or lease, progress=text)
 
 
@@ -136,6 +137,7 @@ def _review(draft: Draft, signal: CommandGiven) -> str | None:
             f"There is no open pull request yet. Open one from `{lease.branch}`, and it is looked at by itself."
         )
     show_life(draft)
+    draft.moved_on()
     if draft.task.status is Status.IN_PROGRESS:
         hand_in(draft)
     else:

@@ -1,0 +1,393 @@
+"""A task that stands still: why, what is done about it, and what ends it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.problems import ConfigError
+from config.repository import Timeouts, parse_repository_config
+from core.deadlines import DeadlineKind, deadlines_of, stall_after
+from core.effects import CallPeople, CancelAgent, Comment, SteerAgent, TryMerge
+from core.events import EventType
+from core.measures import OBSERVATIONS, learned_work
+from core.rivals import Trial, Turn
+from core.signals import AgentSeen, AgentTold, ChecksSeen, MergeRefused
+from core.stall import ChecksWait, Rung, StallCause
+from core.stalls import LADDERS, climb_after
+from core.task import ChecksState, Flag, Patience, Priority, Role, SessionState, Status
+from tests.builders import BOB, SHA, SHA2, Story, agent, body, rival
+
+TIMES = Timeouts()
+HOUR = timedelta(hours=1)
+SUCCESS = ChecksState.SUCCESS
+TICKED = body(ticked=True)
+
+
+def at_work(**changes: object) -> Story:
+    """`codex` is at work; `claude` could do it as well."""
+    story = Story(escalation={"to": ("alice",)}, **changes).ready().assigned().begun()
+    story.agents = (agent("codex", holding=1), agent("claude"))
+    return story
+
+
+def handed_in(**changes: object) -> Story:
+    return Story(escalation={"to": ("alice",)}, **changes).ready(text=TICKED).in_review()
+
+
+def mergeable(**changes: object) -> Story:
+    story = handed_in(**changes)
+    story.checks(SUCCESS)
+    story.merge_tried()
+    return story
+
+
+def waiting(story: Story, wait: ChecksWait) -> Story:
+    story.hears(ChecksSeen(story.pull.head_sha, ChecksState.PENDING, wait=wait))
+    return story
+
+
+def lives(story: Story) -> None:
+    story.hears(AgentSeen(story.task.attempt, SessionState.WORKING, story.now))
+
+
+def stalled(story: Story) -> tuple[str, str]:
+    """Nothing moves until it is a stall; gives its cause and reason."""
+    story.due(DeadlineKind.STALL)
+    assert story.task.stall
+    return story.task.stall.cause.value, story.task.stall.reason
+
+
+class TestASlowAgent:
+    def test_is_nudged_then_replaced_with_the_whole_hand_off(self) -> None:
+        story = at_work()
+        lives(story)
+        story.due(DeadlineKind.STALL)
+        [nudge] = story.wanted(SteerAgent)
+        assert "nothing was pushed to `task/1-1`" in nudge.text
+        assert story.told(EventType.TASK_STALLED)
+        assert story.task.flags[Flag.STALLED].startswith("`codex` shows life, but has pushed nothing.")
+        assert story.task.stall
+        assert story.task.stall.next is Rung.REASSIGN
+        story.hears(AgentTold(1, nudge.topic, taken=True))
+        assert "`codex` was nudged. At " in story.task.flags[Flag.STALLED]
+
+        lives(story)
+        assert story.task.stall, "a sign of life is no progress"
+        story.due(DeadlineKind.STALL)
+        assert (story.task.status, story.task.stall) == (Status.READY, None)
+        last = story.task.history[-1]
+        assert (last.outcome, last.blamed, last.reason) == ("stalled", True, "codex made no progress")
+        assert story.wanted(CancelAgent)
+        assert not story.told(EventType.AGENT_FAILED), "it is slow, and not dead"
+        [idle] = story.events(EventType.CONFLICT_DETECTED)
+        assert idle.payload["kind"] == "idle"
+        assert [event.payload["rung"] for event in story.events(EventType.STALL_CLIMBED)] == [Rung.REASSIGN]
+        story.assigned("claude")
+        assert story.packet()["feedback"]["title"] == "codex made no progress"
+        assert story.packet()["attempt"] == 2
+
+    def test_that_takes_no_words_has_as_much_time_as_others(self) -> None:
+        story = at_work()
+        story.due(DeadlineKind.STALL)
+        [nudge] = story.wanted(SteerAgent)
+        assert story.task.stall
+        before = story.task.stall.next_at
+        story.hears(AgentTold(1, nudge.topic, taken=False, reason="it is gone from the configuration"))
+        assert story.task.stall.next_at == before
+        said = story.task.flags[Flag.STALLED]
+        assert (
+            "`codex` takes no words while it works (it is gone from the configuration), so it was not nudged." in said
+        )
+
+    def test_is_left_at_work_where_nobody_else_is_free(self) -> None:
+        story = at_work()
+        story.agents = (agent("codex", holding=1), agent("claude", holding=1))
+        story.due(DeadlineKind.STALL)
+        story.due(DeadlineKind.STALL)
+        assert story.task.status is Status.IN_PROGRESS
+        assert not story.wanted(CancelAgent)
+        [call] = story.wanted(CallPeople)
+        assert "No other agent is free for it." in call.body
+        assert "`/reassign`" in call.body
+        assert story.task.escalation
+        assert Flag.NEEDS_HUMAN in story.task.flags
+        lives(story)
+        assert Flag.NEEDS_HUMAN in story.task.flags, "that it lives was known when the person was called"
+
+    def test_is_left_at_work_on_the_last_attempt(self) -> None:
+        story = at_work(limits={"max_attempts": 1})
+        story.due(DeadlineKind.STALL)
+        story.due(DeadlineKind.STALL)
+        assert story.task.status is Status.IN_PROGRESS
+        assert "the last attempt" in story.said()
+
+    def test_that_is_queued_for_hours_has_not_begun(self) -> None:
+        story = Story().ready().assigned()
+        story.wait(hours=1).hears(AgentSeen(1, SessionState.QUEUED, story.now))
+        assert stalled(story) == ("no acknowledgement", "`codex` accepted it, and has not begun.")
+        assert "have not begun" in story.wanted(SteerAgent)[0].text
+
+    def test_without_a_plan_is_let_go_and_the_work_goes_on(self) -> None:
+        story = Story(plan="agent").ready().assigned("oracle", role=Role.PLAN).begun()
+        assert stalled(story) == ("no push", "`oracle` shows life, but has delivered no plan.")
+        story.due(DeadlineKind.STALL)
+        assert (story.task.status, story.task.failures) == (Status.READY, 0)
+        assert story.task.failed_plan
+
+    def test_that_reviews_is_replaced_and_the_work_stays(self) -> None:
+        story = mergeable(merge={"review": "agent"}).assigned("claude", role=Role.REVIEW)
+        story.agents = (agent("claude", roles={"review"}), agent("oracle", roles={"review"}))
+        assert stalled(story) == ("reviewer", "`claude` has not ended its review of #7.")
+        assert "no verdict has come" in story.wanted(SteerAgent)[0].text
+        story.merge_tried()
+        story.due(DeadlineKind.STALL)
+        assert (story.task.status, story.task.review) == (Status.REVIEW, None)
+        assert story.task.history[-1].outcome == "stalled"
+
+
+class TestProgress:
+    def test_clears_flag_rung_and_call(self) -> None:
+        story = at_work()
+        story.agents = ()
+        story.due(DeadlineKind.STALL)
+        story.due(DeadlineKind.STALL)
+        assert story.task.escalation
+        story.hears(AgentSeen(1, SessionState.WORKING, story.now, pushed=True))
+        assert story.told(EventType.STALL_ENDED)
+        assert story.told(EventType.ESCALATION_ENDED)
+        assert (story.task.stall, story.task.escalation) == (None, None)
+        assert not {Flag.STALLED, Flag.NEEDS_HUMAN} & story.task.flags.keys()
+        again = next(d for d in deadlines_of(story.task, TIMES) if d.kind is DeadlineKind.STALL)
+        assert again.due_at == story.now + 2 * HOUR, "and the wait begins anew"
+
+    @pytest.mark.parametrize("how", ["push", "draft", "progress", "label"])
+    def test_is_many_things(self, how: str) -> None:
+        story = at_work()
+        story.due(DeadlineKind.STALL)
+        match how:
+            case "push":
+                story.hears(AgentSeen(1, SessionState.WORKING, story.now, pushed=True))
+            case "draft":
+                story.pulled(draft=True)
+            case "progress":
+                story.says("/progress half of it passes")
+            case "label":
+                story.unlabelled("stalled")
+        assert story.task.stall is None
+        assert Flag.STALLED not in story.task.flags
+        assert story.told(EventType.STALL_ENDED)
+
+    def test_of_a_pause_nothing_is_asked(self) -> None:
+        story = at_work()
+        story.due(DeadlineKind.STALL)
+        story.says("/pause")
+        assert story.task.stall is None
+        story.says("/resume")
+        assert story.task.stall is None
+        due = {d.kind: d.due_at for d in deadlines_of(story.task, TIMES)}
+        assert due[DeadlineKind.STALL] == story.now + 2 * HOUR
+
+
+class TestCi:
+    def test_that_waits_for_approval_calls_a_person_soon(self) -> None:
+        story = waiting(handed_in(), ChecksWait.APPROVAL)
+        since = story.now
+        assert stalled(story)[0] == "CI never started: approval"
+        assert story.now - since <= TIMES.ack + timedelta(minutes=1)
+        [call] = story.wanted(CallPeople)
+        assert "do not start before a person approves them" in call.body
+        assert "*Approve and run workflows*" in call.body
+        waiting(story, ChecksWait.RUNNING)
+        assert (story.task.stall, story.task.escalation) == (None, None), "somebody approved"
+
+    def test_whose_approval_came_in_time_calls_nobody(self) -> None:
+        story = waiting(handed_in(), ChecksWait.APPROVAL)
+        waiting(story, ChecksWait.QUEUED)
+        due = {d.kind: d.due_at for d in deadlines_of(story.task, TIMES)}
+        assert due[DeadlineKind.STALL] == story.now + 2 * HOUR
+
+    @pytest.mark.parametrize(
+        ("wait", "cause", "reason"),
+        [
+            (ChecksWait.NOTHING, "CI never started", "No check of #7 has begun."),
+            (ChecksWait.QUEUED, "CI never started", "The checks of #7 are queued, and no runner has begun one."),
+            (ChecksWait.RUNNING, "CI slow", "The checks of #7 have not ended."),
+        ],
+    )
+    def test_that_does_not_start_or_end_is_asked_for_again_and_then_a_person(
+        self, wait: ChecksWait, cause: str, reason: str
+    ) -> None:
+        story = waiting(handed_in(), wait)
+        assert stalled(story) == (cause, reason)
+        assert story.wanted(TryMerge)
+        assert not story.wanted(CallPeople)
+        story.due(DeadlineKind.STALL)
+        assert story.wanted(CallPeople)
+
+    def test_that_begins_at_last_has_moved(self) -> None:
+        story = waiting(handed_in(), ChecksWait.QUEUED)
+        stalled(story)
+        waiting(story, ChecksWait.RUNNING)
+        assert story.task.stall is None
+
+    def test_that_a_conflict_keeps_from_starting(self) -> None:
+        story = waiting(handed_in(), ChecksWait.NOTHING)
+        known = replace(story.pull, trial=Trial(clean=False, base_sha=SHA2))
+        story.known = replace(story.task, pull=known)
+        cause, reason = stalled(story)
+        assert cause == "CI never started: conflict"
+        assert "it conflicts with `main`" in reason
+        assert story.wanted(TryMerge), "the rule for conflicts is asked"
+
+
+class TestReviewAndMerge:
+    def test_a_review_names_whom_it_waits_for(self) -> None:
+        story = mergeable(merge={"review": "person"})
+        assert stalled(story) == ("review waiting", "#7 waits for a review by `alice`.")
+        [word] = story.wanted(Comment)
+        assert (word.number, word.body.split("**")[0]) == (7, "@alice ")
+        story.merge_tried()
+        story.due(DeadlineKind.STALL)
+        assert story.wanted(CallPeople)
+        story.reviewed("approved")
+        assert (story.task.stall, story.task.escalation) == (None, None)
+
+    def test_an_agent_that_nobody_is(self) -> None:
+        story = mergeable(merge={"review": "agent"}).assigned(
+            None, "no agent is free: codex wrote it", role=Role.REVIEW
+        )
+        reason = "#7 waits for a review by an agent (no agent is free: codex wrote it), or by `alice`."
+        assert stalled(story) == ("review waiting", reason)
+
+    def test_criteria_that_nobody_ticks(self) -> None:
+        story = Story().ready().in_review()
+        story.checks(SUCCESS)
+        story.merge_tried()
+        cause, reason = stalled(story)
+        assert cause == "criteria waiting"
+        assert reason.startswith("#7 is not merged: 1 of 1 acceptance criteria are not ticked")
+
+    def test_a_button_that_nobody_presses(self) -> None:
+        reason = "Everything is in place: #7 waits to be merged by `alice`."
+        assert stalled(mergeable(merge={"auto": False})) == ("merge waiting", reason)
+
+    @pytest.mark.parametrize(
+        ("said", "cause"),
+        [
+            ("Changes must be made through the merge queue", "merge queue"),
+            ("At least 2 approving reviews are required", "merge refused"),
+            (None, "merge queue"),
+        ],
+    )
+    def test_a_merge_that_github_does_not_do(self, said: str | None, cause: str) -> None:
+        story = mergeable(merge={"auto": True})
+        for _ in range(2 if said else 0):
+            story.hears(MergeRefused(7, SHA, said or ""))
+        assert stalled(story)[0] == cause
+        story.merge_tried()
+        story.due(DeadlineKind.STALL)
+        assert story.wanted(CallPeople), "it was asked for again, and a person is told"
+
+    def test_a_check_that_is_required_and_never_ran(self) -> None:
+        story = handed_in(merge={"auto": True})
+        story.checks(ChecksState.NONE)
+        story.merge_tried()
+        for _ in range(2):
+            story.hears(MergeRefused(7, SHA, 'Required status check "tests" is expected.'))
+        assert stalled(story)[0] == "CI never started"
+
+    def test_what_is_merged_and_not_done(self) -> None:
+        story = Story().ready().in_review()
+        story.merged()
+        story.checks(SUCCESS)
+        cause, reason = stalled(story)
+        assert cause == "not done"
+        assert reason.startswith("#7 is merged, but the task is not done: 1 of 1 acceptance criteria")
+
+    def test_nobody_is_bothered_for_what_waits_behind_another(self) -> None:
+        story = mergeable()
+        story.merge_tried(rivals=(rival(9, first=True, waits=Turn.THIS),))
+        assert stalled(story)[0] == "waits for others"
+        for _ in range(3):
+            story.merge_tried(rivals=(rival(9, first=True, waits=Turn.THIS),))
+            story.due(DeadlineKind.STALL)
+            assert not story.wanted(CallPeople, Comment)
+
+    def test_a_person_who_claimed_it_is_told(self) -> None:
+        story = Story().ready()
+        story.says("/claim", by=BOB)
+        assert stalled(story) == ("claimed", "`bob` took it, and nothing has moved since.")
+        assert story.wanted(Comment)[0].body.startswith("@bob ")
+
+    def test_no_answer_explains_nothing_better_than_what_was_known(self) -> None:
+        story = mergeable(merge={"review": "person"})
+        stalled(story)
+        story.due(DeadlineKind.STALL)  # the trial merge that was asked for again has not come
+        assert story.task.stall
+        assert story.task.stall.cause is StallCause.REVIEW
+
+    def test_another_call_is_not_replaced(self) -> None:
+        story = at_work()
+        story.agents = ()
+        story.says("/escalate the server is down")
+        story.due(DeadlineKind.STALL)
+        story.due(DeadlineKind.STALL)
+        assert not story.wanted(CallPeople)
+        assert "A person was called for another reason already." in story.task.flags[Flag.STALLED]
+
+
+class TestHowLong:
+    def test_the_more_urgent_the_sooner(self) -> None:
+        after = [stall_after(replace(at_work().task, priority=priority), TIMES) for priority in Priority]
+        assert after == [HOUR, 1.5 * HOUR, 2 * HOUR]
+        own = Timeouts(stalls={"P0": timedelta(minutes=10)})
+        assert stall_after(replace(at_work().task, priority=Priority.P0), own) == timedelta(minutes=10)
+
+    def test_a_figure_that_could_never_be_reached_is_a_mistake(self) -> None:
+        text = "version: 1\nagents: {}\ntimeouts:\n  hard: 4h\n  stalls: {P1: 5h}\n"
+        with pytest.raises(ConfigError, match="P1 is longer than `hard`"):
+            parse_repository_config(text)
+
+    def test_a_few_attempts_teach_nothing(self) -> None:
+        assert learned_work([9e9] * (OBSERVATIONS - 1)) is None
+        assert learned_work([3600.0] * OBSERVATIONS) == 1.5 * HOUR
+
+    @given(
+        learned=st.none() | st.timedeltas(min_value=timedelta(), max_value=timedelta(days=30)),
+        priority=st.sampled_from(Priority),
+        stall=st.integers(1, 480),
+    )
+    def test_what_is_learned_has_a_floor_and_a_ceiling(
+        self, learned: timedelta | None, priority: Priority, stall: int
+    ) -> None:
+        times = Timeouts(stall=timedelta(minutes=stall))
+        story = at_work()
+        patience = Patience(TIMES.ack, TIMES.heartbeat, learned)
+        task = replace(story.task, priority=priority, lease=replace(story.lease, patience=patience))
+        after, configured = stall_after(task, times), times.stall_of(priority.value)
+        assert configured <= after <= max(configured, min(3 * configured, times.hard))
+        if learned and configured <= learned <= min(3 * configured, times.hard):
+            assert after == learned
+        assert timedelta() < climb_after(after) < after
+
+    def test_it_is_explained(self) -> None:
+        story = at_work()
+        story.says("/explain")
+        assert "It counts as stalled after 2 h without progress (2 h for a P2)." in story.said()
+        patience = Patience(TIMES.ack, TIMES.heartbeat, 4 * HOUR)
+        story.known = replace(story.task, lease=replace(story.lease, patience=patience))
+        story.says("/explain")
+        learned = "by this repository's latest attempts an agent may take 4 h until it hands in"
+        assert f"It counts as stalled after 4 h without progress (2 h for a P2; {learned})." in story.said()
+
+
+def test_every_cause_has_a_ladder_and_nobody_is_given_up_on() -> None:
+    assert LADDERS.keys() == set(StallCause)
+    for cause, ladder in LADDERS.items():
+        ends = {StallCause.QUESTION: Rung.LOOK, StallCause.WAITS: Rung.LOOK}
+        assert ladder[-1] is ends.get(cause, Rung.PERSON)
