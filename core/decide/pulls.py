@@ -145,7 +145,8 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
     new_head = facts.head_sha != current.head_sha or facts.base != current.base
     if new_head or facts.updated_at > current.updated_at:  # else it was merely read again
         show_life(draft)
-        draft.moved_on()
+    if new_head or facts.draft != current.draft:
+        draft.moved_on()  # words below it move nothing; some of them are ours
     if new_head:
         end_review(draft, "released", "new commits were pushed")
     elif facts.draft and not current.draft:

@@ -147,9 +147,10 @@ def _nobody_else(draft: Draft, lease: Lease) -> str:
     )  # fmt: skip
     after = replace(task, history=(*task.history, over))
     choice = choose(after, draft.context.agents, policy.scoring, draft.now, lease.role)
-    if choice.agent is None or choice.agent == lease.agent:
-        return "No other agent is free for it."
-    return ""
+    stood = (one for one in task.counted if one.role is lease.role and one.outcome in ("silent", "stalled"))
+    in_vain = {one.worker for one in stood}
+    # Whoever stood still with it before may be chosen where nobody else is left: that helps nobody.
+    return "No other agent is free for it." if choice.agent in (None, lease.agent, *in_vain) else ""
 
 
 def _call(draft: Draft, stall: Stall) -> str:

@@ -106,6 +106,7 @@ async def test_silence_is_asked_about_before_it_is_a_failure(world: World) -> No
 
 
 async def test_an_agent_that_works_for_ever_is_stopped(world: World) -> None:
+    await world.configures(config(timeouts={"stall": "8h"}))
     claude = world.agent("claude", Stalls())
     codex = world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="python"))

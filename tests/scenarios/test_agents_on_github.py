@@ -54,10 +54,18 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     ]
     assert not world.pull.draft
 
-    await world.later(minutes=30)
+    await world.later(minutes=3)
     assert world.status(issue) == "review", "CI that waits for a person is not CI that is not there"
+    assert world.written() == [
+        "#1 comment: @alice **a person is needed here.**",
+        "#1 assigned to alice",
+        "#1 labels status:review",
+        "#1 card edited",
+    ]
+    assert "`stalled`: The checks of #2 do not start before a person approves them." in world.card(issue)
     await world.alice.approves_runs(world.pull)
     await world.settle()
+    assert "needs-human" not in issue.label_names
     assert world.written() == ["merge #2", "#1 labels status:done", "#1 card edited"]
     assert world.shop.git.read("main", "shop/tax.py") == CART["shop/tax.py"]
 

@@ -1,0 +1,166 @@
+"""A task stands still: its agent is told, another one gets it, a person is called; and progress ends all that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from adapters.database import measures
+from core.measures import OBSERVATIONS, Row
+from core.task import Role
+from sandbox.agents import AgentWork, Stalls, WritesFiles
+from tests.scenarios.shop import body, config
+from tests.scenarios.world import NINE, World
+from tests.scenarios.writes import handed_in, merged
+
+TAX = {"shop/tax.py": "RATE = 0.19\n"}
+WORKS = {"capabilities": ["python"]}
+
+
+async def pushes_after_an_hour(work: AgentWork) -> None:
+    """It is at work for 70 minutes before it pushes anything, and then goes on for ever."""
+    await work.clone()
+    await work.think(70 * 60)
+    await work.commit("A beginning")
+    await work.push()
+    await work.stall()
+
+
+async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_progress_ends_it(world: World) -> None:
+    """Both agents live all the time: the service says so when it is asked, the run is in progress."""
+    services = await world.services()
+    agents = {
+        "cursor": {"adapter": "http", "preset": "cursor", **WORKS},
+        "zed": {"adapter": "actions", "workflow": "agent.yml", **WORKS},
+    }
+    await world.configures(config(agents=agents))
+    cursor = services.agent("cursor", Stalls(), key="cursor-key")
+    zed = world.agent("zed", WritesFiles(TAX), think=3.5 * 3600)
+    issue = await world.files("Add the tax rate", body(needs="python"))
+    assert world.written() == ["#1 labels status:in-progress", "#1 card"]
+    await world.later(minutes=1)  # it is asked how it goes, and has begun
+
+    await world.later(hours=2)
+    assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
+    assert "stalled" in issue.label_names
+    [nudge] = cursor.sessions[0].said
+    assert "nothing was pushed to `task/1-1` since 2026-03-02 09:01 UTC" in nudge
+    assert (
+        "- `stalled`: `cursor` shows life, but has pushed nothing. `cursor` was nudged. "
+        "At 2026-03-02 12:01 UTC it goes to another agent, if one is free, unless something moves before."
+    ) in world.card(issue)
+
+    await world.later(hours=1)
+    assert world.written() == [
+        "dispatch task/1-2 to zed",
+        "#1 comment: cursor made no progress",
+        "#1 labels status:in-progress",
+        "#1 card edited",
+        "#1 card edited",  # with the address of its run
+    ]
+    [work] = zed.works
+    assert work.packet["feedback"]["title"] == "cursor made no progress"
+    assert "has pushed nothing. That is so for 3 h." in work.packet["feedback"]["details"]
+    assert "stalled" not in issue.label_names
+
+    await world.later(hours=2)
+    assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
+    assert "`zed` takes no words while it works, so it was not nudged." in world.card(issue)
+    await world.later(hours=1)
+    assert world.written() == [
+        "#1 comment: @alice **a person is needed here.**",
+        "#1 assigned to alice",
+        "#1 labels status:in-progress",
+        "#1 card edited",
+    ]
+    [call] = [text for text in world.comments(issue) if "a person is needed" in text]
+    assert "- attempt 1 by `cursor`: cursor made no progress" in call
+    assert "- No other agent is free for it." in call
+    assert not zed.works[0].job.run.conclusion, "it is left at work"
+    await world.says(issue, "/ack")
+    world.written()
+
+    await world.later(minutes=31)
+    assert world.status(issue) == "done"
+    assert world.written() == ["check conflict-first: success", *merged(1, 2)]
+    events = await world.events(issue)
+    assert [e for e in events if "stall" in e] == [
+        *("task_stalled", "stall_climbed", "stall_climbed", "stall_ended"),
+        *("task_stalled", "stall_climbed", "stall_climbed", "stall_climbed", "stall_ended"),
+    ]
+    assert "agent_failed" not in events
+    assert events.count("escalation_ended") == 1
+
+
+async def test_what_is_urgent_is_found_sooner_and_a_push_is_progress(world: World) -> None:
+    codex = world.agent("codex", pushes_after_an_hour)
+    urgent = await world.files("Mend the login", body(needs="tests", priority="P0"))
+    codex.script = Stalls()
+    other = await world.files("Add the tax rate", body("A tax.", needs="tests"))
+    world.written()
+
+    await world.later(hours=1)
+    assert ("stalled" in urgent.label_names, "stalled" in other.label_names) == (True, False)
+    assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
+    page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
+    assert 'stalled_tasks{cause="no push"} 1.0' in page
+    await world.says(urgent, "/explain")
+    said = world.comments(urgent)[-1]
+    assert "`codex` shows life, but has pushed nothing." in said
+    assert "It counts as stalled after 1 h without progress (1 h for a P0)." in said
+    world.written()
+
+    await world.later(minutes=10)
+    assert world.written() == ["#1 labels status:in-progress", "#1 card edited"], "it pushed, and all is well"
+    assert "stalled" not in urgent.label_names
+    assert (await world.task(urgent)).stall is None
+
+    await world.later(minutes=50)
+    assert ("stalled" in urgent.label_names, "stalled" in other.label_names) == (False, True)
+    world.written()
+
+
+async def test_a_review_that_nobody_does_is_asked_for_by_name(world: World) -> None:
+    await world.configures(config(merge={"auto": True, "review": "person"}))
+    world.agent("codex", WritesFiles(TAX))
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert world.written()[-4:] == handed_in(1, "check definition-of-done: action_required")
+
+    await world.later(hours=2)
+    assert world.written() == [
+        "#2 comment: @alice **this waits for you.**",
+        "#1 labels status:review",
+        "#1 card edited",
+    ]
+    assert "`stalled`: #2 waits for a review by `alice`. `alice` was told. At " in world.card(issue)
+    await world.later(hours=1)
+    assert world.written() == [
+        "#1 comment: @alice **a person is needed here.**",
+        "#1 assigned to alice",
+        "#1 labels status:review",
+        "#1 card edited",
+    ]
+    await world.alice.reviews(world.pull, "APPROVE")
+    await world.settle()
+    assert world.status(issue) == "done"
+    assert not {"stalled", "needs-human"} & set(issue.label_names)
+    assert world.written() == ["check updated: success", *merged(1, 2)]
+
+
+async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -> None:
+    """All its attempts took four hours, so that six are no reason to worry."""
+    began = NINE - timedelta(days=3)
+    slow = Row(100, 1, "codex", Role.IMPLEMENT, ("tests",), began, handed_in_at=began + timedelta(hours=4))
+    async with world.bot.database.transaction() as connection:
+        rows = [replace(slow, task=100 + n) for n in range(OBSERVATIONS)]
+        await measures.keep(connection, world.shop.id, rows)
+    world.agent("codex", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert "| **Patience** | 6 h without progress: learned from this repository's attempts |" in world.card(issue)
+    world.written()
+    for _ in range(5):
+        await world.later(hours=1)
+    assert world.written() == []
+    await world.later(hours=1)
+    assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
+    assert "stalled" in issue.label_names
