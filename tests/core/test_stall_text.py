@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-
-import pytest
 
 from core import texts
 from core.deadlines import DeadlineKind
@@ -47,10 +44,9 @@ def reviewing() -> Story:
     return story
 
 
-@pytest.mark.parametrize("of", [slow, queued, planning, reviewing], ids=lambda of: of.__name__)
-def test_the_nudge_of_an_agent(of: Callable[[], Story]) -> None:
-    [nudge] = of().wanted(SteerAgent)
-    same(f"nudge_{of.__name__}", nudge.text)
+def test_the_nudge_of_an_agent() -> None:
+    told = [story().wanted(SteerAgent)[0].text for story in (slow, queued, planning, reviewing)]
+    same("nudge_agent", "\n\n---\n\n".join(told))
 
 
 def test_card_status_and_explanation_of_a_slow_agent_and_the_call() -> None:
