@@ -21,6 +21,7 @@ from adapters.github.errors import GitHubError
 from adapters.outbox import Outbox, is_hopeless, pause_after
 from adapters.unit_of_work import NoConfiguration
 from handlers import HANDLERS, Delivery, Desk
+from handlers.news import may_be_news
 from scheduler.due import due as handle_due
 
 log = structlog.get_logger()
@@ -47,7 +48,7 @@ def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
     async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
         with structlog.contextvars.bound_contextvars(subject=subject, kind=kind):
             try:
-                await handle_due(desk.work, desk.client, repository_id, subject, kind, attempt)
+                await handle_due(desk.work, desk.client, repository_id, subject, kind, attempt, is_heard)
             except Exception as error:
                 # It has been set anew already; a second try by the queue would only double it.
                 log.warning("deadline_later", error=str(error), exc_info=_unexpected(error))
@@ -55,6 +56,11 @@ def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
     @jobs.app.task(name=SEND, retry=_AGAIN)
     async def send(repository_id: int, number: int) -> None:
         await outbox.send_waiting(repository_id, number)
+
+
+def is_heard(event: str, action: str | None) -> bool:
+    """Whether anybody would do anything about such a delivery."""
+    return event in HANDLERS and may_be_news(event, action)
 
 
 def _unexpected(error: Exception) -> Exception | None:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents as kept
-from adapters.database import measures, repositories
+from adapters.database import measures, redeliveries, repositories
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.roster import roster
@@ -121,6 +121,11 @@ class Metrics:
             "dead_letters": "Messages on channels that were given up; `orchestrator dead-letters` lists them",
             "outbox_parked": "Effects that were given up; a person has to look",
             "oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
+            "deliveries_missing": "Deliveries that GitHub could not hand over, and that are asked for again",
+            "deliveries_missing_repeatedly": "Those of them that were asked for more than once",
+            "deliveries_given_up": "Deliveries that were asked for in vain; a person has to look",
+            "redeliveries_asked": "How often GitHub was asked for them, of the last seven days",
+            "delivery_log_behind_seconds": "Since GitHub's log of deliveries was last read to its end",
         }
         self.gauges = {name: Gauge(name, text, registry=self.registry) for name, text in gauges.items()}
         self.stalled = Gauge(
@@ -202,6 +207,7 @@ class Metrics:
                 )
             )
             innocent = not_failed.scalar_one()
+            missing = await redeliveries.figures(connection, now)
             await self._read_agents(connection, now)
         done, failed = by_status.get(Status.DONE, 0), by_status.get(Status.FAILED, 0)
         sent_back, completed = (
@@ -223,6 +229,7 @@ class Metrics:
             "dead_letters": dead,
             "outbox_parked": by_state.get("parked", 0),
             "oldest_delivery_seconds": (now - oldest_at).total_seconds() if oldest_at else 0,
+            **missing,
         }
         for name, value in values.items():
             self.gauges[name].set(value)

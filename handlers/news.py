@@ -29,12 +29,17 @@ _ACTIONS = {
 ECHOED = frozenset({"check_suite", "issue_comment", "issues"})  # the events that tell us of what we do ourselves
 
 
+def may_be_news(event: str, action: str | None) -> bool:
+    """Whether an event with this action can be news at all, whatever else its payload says."""
+    return event not in _ACTIONS or action in _ACTIONS[event]
+
+
 def is_news(event: str, payload: dict[str, Any], us: Identity | None) -> bool:
     """Whether a handler should see a delivery. `us` is None while we do not know yet who we are.
 
     What has another shape than GitHub's deliveries have counts as news: whoever reads it says what is wrong.
     """
-    if event in _ACTIONS and str(payload.get("action")) not in _ACTIONS[event]:
+    if not may_be_news(event, str(payload.get("action"))):
         return False
     match event:
         case "status":

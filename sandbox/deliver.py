@@ -166,7 +166,7 @@ class Deliverer:
             body=delivery.body,
             redelivery=True,
         )
-        self._enqueue(again)
+        self._in_order(again)
         return again
 
     def latest(self, guid: str) -> Delivery:

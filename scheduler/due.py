@@ -17,12 +17,24 @@ from core.signals import DeadlineDue, DependencyChanged, Signal
 from scheduler.prune import PRUNE, SERVICE, prune
 from scheduler.reactions import reactions
 from scheduler.reconcile import RECONCILE_EVERY, reconcile
+from scheduler.redelivery import REDELIVER, Heard, redeliver
 
 RETRY_AFTER = timedelta(seconds=30)
 
 
-async def due(work: Work, client: GitHubClient, repository_id: int, subject: str, kind: str, attempt: int) -> None:
-    """Handle one deadline. If that fails it comes due again soon: a wait is never lost."""
+async def due(
+    work: Work,
+    client: GitHubClient,
+    repository_id: int,
+    subject: str,
+    kind: str,
+    attempt: int,
+    is_heard: Heard,
+) -> None:
+    """Handle one deadline. If that fails it comes due again soon: a wait is never lost.
+
+    `is_heard` tells whether deliveries of an event with an action are handled.
+    """
     try:
         if subject == REPOSITORY and kind == RECONCILE:
             await _reconcile(work, client, repository_id)
@@ -32,6 +44,8 @@ async def due(work: Work, client: GitHubClient, repository_id: int, subject: str
             await _digest(work, repository_id)
         elif subject == SERVICE and kind == PRUNE:
             await prune(work)
+        elif subject == SERVICE and kind == REDELIVER:
+            await redeliver(work, client.app, is_heard)
         elif subject.startswith("agent:"):
             await _agent(work, repository_id)
         elif subject.startswith(f"{LOOK}:"):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import delete
 
-from adapters.database import flights, measures, store
+from adapters.database import flights, measures, redeliveries, store
 from adapters.database import tables as t
 from adapters.unit_of_work import Work
 
@@ -28,5 +28,6 @@ async def prune(work: Work) -> int:
         gone = await connection.execute(delete(t.deliveries).where(t.deliveries.c.handled_at < now - KEEP_DELIVERIES))
         attempts = await measures.prune(connection, now)
         await flights.prune(connection, now - KEEP_DELIVERIES)
+        await redeliveries.prune(connection, now - KEEP_DELIVERIES)
     log.info("pruned", deliveries=gone.rowcount, attempts=attempts)
     return gone.rowcount

@@ -10,6 +10,7 @@ from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
 from adapters.unit_of_work import Work
 from scheduler.prune import PRUNE, SERVICE
+from scheduler.redelivery import REDELIVER, resume
 
 log = structlog.get_logger()
 
@@ -22,6 +23,8 @@ async def discover(work: Work, client: GitHubClient) -> int:
     found = 0
     async with work.database.transaction() as connection:
         await store.set_deadline(connection, 0, SERVICE, PRUNE, work.now())
+        await store.set_deadline(connection, 0, SERVICE, REDELIVER, work.now())
+        await resume(connection, work.now())
     try:
         for installation in await client.app.list_installations():
             if installation.suspended_at is not None:

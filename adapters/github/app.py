@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Final
 
 from adapters.github.caller import Caller, asked
@@ -21,7 +20,7 @@ CREATE_TOKEN: Final = operation(
     harmless=True,
 )
 DELIVERIES: Final = operation(
-    "apps/list-webhook-deliveries", "GET", "/app/hook/deliveries", permission=None, query="per_page status"
+    "apps/list-webhook-deliveries", "GET", "/app/hook/deliveries", permission=None, query="per_page cursor"
 )
 REDELIVER: Final = operation(
     "apps/redeliver-webhook-delivery",
@@ -54,13 +53,13 @@ class AppOperations(Caller):
         """Make a new token for an installation, valid for an hour; NotFound once it was uninstalled."""
         return await self._one(CREATE_TOKEN, InstallationToken, {"installation_id": installation_id})
 
-    def hook_deliveries(self, *, status: str | None = None) -> AsyncIterator[HookDelivery]:
-        """Walk the log of webhook deliveries, newest first, page by page: stop when old enough (GitHub keeps
-        3 days).
+    async def hook_deliveries(self, cursor: str | None = None) -> tuple[list[HookDelivery], str | None]:
+        """Read one page of the log of webhook deliveries, newest first, and the cursor of the next if there is one.
 
-        `status` is `success` or `failure`.
+        The log is long (3 days of every attempt), so it can be left and read on with the cursor. Invalid: GitHub does
+        not know that cursor any more.
         """
-        return self._each(DELIVERIES, HookDelivery, {}, asked(status=status))
+        return await self._page(DELIVERIES, HookDelivery, asked(cursor=cursor))
 
     async def redeliver(self, delivery_id: int) -> None:
         """Ask GitHub to deliver again; it keeps the `X-GitHub-Delivery` of the first attempt."""

@@ -54,6 +54,16 @@ class Caller:
         async for item in pages:
             yield parse(operation, model, item, 200)
 
+    async def _page(
+        self, operation: Operation, model: type[M], query: Mapping[str, Value]
+    ) -> tuple[list[M], str | None]:
+        """One page of a list that goes on by a cursor, and the next page's cursor if there is one."""
+        answer = await self._transport.request(operation, {}, self._credential, query={**PAGE, **query})
+        if not isinstance(answer.data, list):
+            raise UnexpectedAnswer("a list was expected", status=answer.status, operation=operation.id)
+        following = answer.next_url.query.get("cursor") if answer.next_url else None
+        return [parse(operation, model, item, answer.status) for item in answer.data], following
+
     async def _all(
         self,
         operation: Operation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sandbox import installations, render
@@ -11,6 +12,8 @@ from sandbox.deliver import Delivery
 from sandbox.errors import ApiError, invalid_request, not_found
 from sandbox.server import Call, Reply, route
 from sandbox.world import App, Installation, Repository
+
+KEPT = timedelta(days=3)  # how long GitHub has a delivery
 
 
 @route("GET", "/app", "apps/get-authenticated", permission="jwt")
@@ -165,17 +168,17 @@ async def update_hook_config(call: Call) -> Reply:
 
 @route("GET", "/app/hook/deliveries", "apps/list-webhook-deliveries", permission="jwt")
 async def list_deliveries(call: Call) -> Reply:
-    """Deliveries, newest first, page by page with a cursor."""
-    app = _app(call)
-    mine = [one for one in reversed(call.hub.deliveries) if one.app is app and one.delivered_at is not None]
-    wanted = call.query.get("status")
-    if wanted is not None:
-        mine = [one for one in mine if one.ok == (wanted == "success")]
+    """Attempts of the last three days, newest first, page by page with a cursor."""
+    mine = _log(call)
     cursor = call.query.get("cursor")
     if cursor is not None:
-        if not cursor.startswith("v1_") or not cursor[3:].isdigit():
+        places = [place for place, one in enumerate(mine) if f"v1_{one.id}" == cursor]
+        if not places:
             raise ApiError(422, "The cursor is not one that was given in a Link header")
-        mine = [one for one in mine if one.id < int(cursor[3:])]
+        mine = mine[places[0] + 1 :]
+    wanted = call.query.get("status")
+    if wanted is not None:  # by the class of the code: a redirection counts as a success here, although nobody follows
+        mine = [one for one in mine if (200 <= one.status_code < 400) == (wanted == "success")]
     asked = call.query.get("per_page", "30")
     size = min(max(int(asked) if asked.isdigit() else 30, 1), 100)
     headers = {}
@@ -249,10 +252,22 @@ def _chosen(call: Call, installation: Installation) -> list[Repository] | None:
 
 def _delivery(call: Call) -> Delivery:
     wanted = call.number("delivery_id")
-    for delivery in call.hub.deliveries:
-        if delivery.id == wanted and delivery.app is call.credential.app:
+    for delivery in _log(call):
+        if delivery.id == wanted:
             return delivery
     raise not_found()
+
+
+def _log(call: Call) -> list[Delivery]:
+    """What GitHub still has of the App's attempts, the latest made first; those on their way are not there yet."""
+    app, since = _app(call), call.hub.now() - KEPT
+    made = [
+        (one.delivered_at, one)
+        for one in call.hub.deliveries
+        if one.app is app and one.delivered_at is not None and one.delivered_at >= since
+    ]
+    made.sort(key=lambda pair: pair[0])  # those of the same moment stay in the order of the log
+    return [one for _, one in reversed(made)]
 
 
 def _item(delivery: Delivery) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.clock import CommonClock, SystemClock
-from adapters.database import repositories, store
+from adapters.database import redeliveries, repositories, store
 from adapters.database.database import Database, DatabaseError, describe_url, engine_url
 from adapters.database.embedded import DataDirectoryError, EmbeddedPostgres
 from adapters.database.tables import metadata
@@ -36,6 +36,7 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(da
         )
         return list(compare_metadata(context, metadata))
 
+    assert redeliveries.MISSING.name in metadata.tables, "the tables that stand beside their queries are among them"
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
 

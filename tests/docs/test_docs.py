@@ -177,11 +177,17 @@ def test_the_queries_for_what_was_given_up_work(database_url: str) -> None:
             " VALUES ('abc', 'issues', '', %s, %s, 3, 'no')",
             (now, now),
         )
+        connection.execute(
+            "INSERT INTO redeliveries (guid, delivery_id, event, status, failed_at, state, ask_at)"
+            " VALUES ('abd', 1, 'issues', 'timed out', %s, 'parked', %s),"
+            " ('abe', 2, 'issues', 'OK', %s, 'arrived', %s)",
+            (now, now, now, now),
+        )
         answers = []
         for query in queries:
             cursor = connection.execute(query.encode())
             answers.append([row[0] for row in cursor] if cursor.description else cursor.rowcount)
-        assert [len(answer) if isinstance(answer, list) else answer for answer in answers] == [2, 1, 1, 1]
+        assert [len(answer) if isinstance(answer, list) else answer for answer in answers] == [2, 1, 1, 1, 1]
         waiting = connection.execute("SELECT kind FROM outbox WHERE state = 'waiting'").fetchall()
         assert waiting == [("Comment",)]
         deadlines = connection.execute("SELECT repository_id, subject, kind, attempt FROM deadlines ORDER BY subject")

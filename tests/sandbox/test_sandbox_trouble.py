@@ -39,6 +39,30 @@ async def test_a_lost_delivery_is_found_in_the_log_and_asked_for_again(stage: St
     assert hub.violations == []
 
 
+async def test_the_log_is_in_the_order_of_the_attempts_and_forgets_after_three_days(stage: Stage) -> None:
+    hub, alice = stage.hub, stage.hub.user("alice")
+    hub.faults.delay("issues", "opened", seconds=60)
+    issue = await alice.opens_issue(stage.shop, "Hello")
+    await hub.settled()
+    stage.clock.advance(30)
+    await alice.comments(issue, "Anybody?")
+    await hub.settled()
+    stage.answer = 302
+    stage.clock.advance(30)
+    await hub.settled()
+
+    async def log(query: str = "") -> list[str]:
+        _, told, _ = await stage.call("GET", f"/app/hook/deliveries{query}", token=stage.jwt())
+        return [f"{one['event']} {one['status_code']}" for one in told]
+
+    assert await log() == ["issues 302", "issue_comment 202", "installation 202"]
+    assert await log("?status=failure") == [], "GitHub sorts by the class of the code"
+    old = hub.deliveries[0]
+    stage.clock.advance(3 * 24 * 3600 - 45)
+    assert await log() == ["issues 302", "issue_comment 202"]
+    assert (await stage.call("POST", f"/app/hook/deliveries/{old.id}/attempts", token=stage.jwt()))[0] == 404
+
+
 async def test_a_receiver_that_fails_is_not_tried_again(stage: Stage) -> None:
     stage.answer = 500
     await stage.hub.user("alice").opens_issue(stage.shop, "Hello")

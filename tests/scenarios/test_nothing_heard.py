@@ -1,4 +1,4 @@
-"""Deliveries are lost; the reconciler finds out what happened, and nothing sleeps for ever."""
+"""Deliveries are lost for good; the reconciler finds out what happened, and nothing sleeps for ever."""
 
 import pytest
 
@@ -7,6 +7,14 @@ from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered, merged, started
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """Not even GitHub's log of what it could not hand over is there: the reconciler is alone."""
+    world.hub.faults.answer("apps/list-webhook-deliveries", "410-disabled", times=10_000)
+    return world
+
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 

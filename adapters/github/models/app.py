@@ -59,7 +59,10 @@ class Permission(GitHubModel):
 
 
 class HookDelivery(GitHubModel):
-    """One attempt to deliver a webhook; `guid` is the `X-GitHub-Delivery`, the same for all attempts."""
+    """One attempt to deliver a webhook; `guid` is the `X-GitHub-Delivery`, the same for all attempts.
+
+    `status_code` is the receiver's answer; where none came GitHub puts one of its own there (502, 504).
+    """
 
     id: int
     guid: str
@@ -71,3 +74,8 @@ class HookDelivery(GitHubModel):
     action: str | None = None
     installation_id: int | None = None
     repository_id: int | None = None
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the receiver took it. A redirection is none of its answers: GitHub does not follow it."""
+        return 200 <= self.status_code < 300
