@@ -37,8 +37,10 @@ from adapters.github.errors import (
     TooLarge,
     Unauthorised,
 )
+from adapters.github.gate import Passage, Throttled
 from adapters.unit_of_work import NoConfiguration, Work
 from core.effects import Effect, Notify, StartAgent
+from core.lanes import Lane
 from core.signals import AgentStartFailed, AgentUnavailable
 
 log = structlog.get_logger()
@@ -75,6 +77,8 @@ OnSent = Callable[[Effect, datetime], None]
 
 def pause_after(tries: int, error: Exception, now: datetime, jitter: float) -> datetime:
     """When to try again: when GitHub says so, else 1 s, 2 s, 4 s … up to ten minutes, a little apart (`jitter` 0…1)."""
+    if isinstance(error, Throttled):
+        return error.retry_at  # our own line has its order, and keeps them apart
     if isinstance(error, RateLimited | CircuitOpen):
         return error.retry_at + timedelta(seconds=5 * jitter)
     seconds = min(2.0 ** (tries - 1), LONGEST_PAUSE.total_seconds())
@@ -120,6 +124,7 @@ class Outbox:
     async def _send(self, row: Any, repository: RepositoryRow | None) -> None:
         effect = effect_from_json(row["kind"], row["payload"])
         tries = row["tries"]
+        passage = Passage(effect.lane, waited=row["not_before"] is not None)
         if repository is None or not repository.active:
             await self._park(row, "the App is no longer installed here")
             return
@@ -127,7 +132,7 @@ class Outbox:
             # Channels are not on GitHub, and must not wait for it.
             anybody = isinstance(effect, Notify)
             errand = Errand(
-                github=self.client.installation(repository.installation_id),
+                github=self.client.installation(repository.installation_id, passage),
                 repository=repository,
                 identity=NOBODY if anybody else await self.identity(repository.installation_id),
                 database=self.work.database,
@@ -144,6 +149,8 @@ class Outbox:
             )
             sent = await SENDERS[type(effect)](effect, errand)
             await self._mark(row, effect, sent)
+        except RateLimited as error:
+            await self._put_down(row, passage, error)
         except Exception as error:
             await self._failed(row, effect, tries, error)
 
@@ -193,12 +200,22 @@ class Outbox:
         if is_hopeless(tries, error):
             await self._park(row, str(error), effect)
             return
+        await self._later(row, tries, error)
+
+    async def _put_down(self, row: Any, passage: Passage, error: RateLimited) -> None:
+        """It has to wait, which is nobody's failure and no try. Whether it was begun is not forgotten."""
+        log.info("effect_waits", key=row["key"], lane=passage.lane.name, until=error.retry_at.isoformat())
+        # An agent may have been reached by another way than the one that is counted.
+        untouched = isinstance(error, Throttled) and passage.writes == 0 and passage.lane is not Lane.AGENT
+        await self._later(row, max(row["tries"] - 1, 0 if untouched else 1), error)
+
+    async def _later(self, row: Any, tries: int, error: Exception) -> None:
         retry_at = pause_after(tries, error, self.work.now(), random.random())  # noqa: S311 - only spreads load
         async with self.work.database.transaction() as connection:
             await connection.execute(
                 update(t.outbox)
                 .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
-                .values(not_before=retry_at, error=str(error)[:1000])
+                .values(not_before=retry_at, tries=tries, error=str(error)[:1000])
             )
             await store.set_deadline(
                 connection, row["repository_id"], f"outbox:{row['id']}", "send", retry_at, row["number"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.database import flights, store
+from adapters.database import budgets, flights, store
 from adapters.database.repositories import RepositoryRow
+from adapters.github.gate import sender_of
 from adapters.roster import roster
 from core.digest import Budget, Digest, digest
 from core.task import Status
@@ -15,18 +16,25 @@ from core.task import Status
 _SHOWN = [status for status in Status if status is not Status.DONE]
 
 
-async def digest_of(
-    connection: AsyncConnection, repository: RepositoryRow, now: datetime, budget: tuple[int, datetime] | None = None
-) -> Digest | None:
-    """The digest as it is at `now` (aware); None where there is no configuration, because nothing is decided there.
-
-    `budget` is GitHub's: requests left, and when they are full again.
-    """
+async def digest_of(connection: AsyncConnection, repository: RepositoryRow, now: datetime) -> Digest | None:
+    """The digest as it is at `now` (aware); None where there is no configuration, because nothing is decided there."""
     if repository.config is None:
         return None
     tasks = await store.tasks_with_status(connection, repository.id, _SHOWN)
     in_flight = await flights.in_flight(connection, repository.id)
     pairs = await flights.pairs(connection, repository.id)
     agents = await roster(connection, repository, now)
-    left = Budget(*budget) if budget else None
+    left = await _left(connection, repository.installation_id, now)
     return digest(repository.full_name, tasks, in_flight, pairs, agents, repository.config, now, left)
+
+
+async def _left(connection: AsyncConnection, installation_id: int, now: datetime) -> Budget | None:
+    """What is left of GitHub's limits, all replicas together; None before GitHub has ever said so."""
+    _, spent = await budgets.load(connection, sender_of(installation_id))
+    primary = spent.primary.get("core")
+    if primary is None:
+        return None
+    written = spent.content_hour.used(now.timestamp())
+    if primary.reset_at <= now.timestamp():
+        return Budget(primary.limit, None, written)
+    return Budget(primary.remaining, datetime.fromtimestamp(primary.reset_at, UTC), written)

@@ -22,6 +22,7 @@ from adapters.foresight import Foresight
 from adapters.git import Git, check_git_version
 from adapters.github import GitHubClient
 from adapters.github.exchange import DEFAULT_RETRY, RetryPolicy
+from adapters.governor import Governor
 from adapters.outbox import Outbox
 from adapters.probing import Probes
 from adapters.unit_of_work import Work
@@ -35,6 +36,7 @@ from bot.webhook import MAX_BODY, WebhookEndpoint
 from config.agents import load_default_agents
 from config.settings import Settings
 from config.task_templates import built_in
+from core.budget import Limits
 from core.people_effects import CHANNELS
 from handlers import Desk
 from scheduler.startup import discover
@@ -115,7 +117,8 @@ async def assemble(
         log.info("database_ready", database=describe_url(url), embedded=settings.database_url is None)
         jobs = JobQueue(url, pool_size=pool)
         await stack.enter_async_context(jobs.app.open_async())
-        metrics = Metrics()
+        limits = _limits(settings)
+        metrics = Metrics(limits)
         client = GitHubClient(
             api_url=settings.github_api_url,
             graphql_url=settings.github_graphql_url,
@@ -124,7 +127,8 @@ async def assemble(
             now=clock.now,
             retry=retry,
             on_call=metrics.on_call,
-            on_budget=metrics.on_budget,
+            on_saved=metrics.on_saved,
+            gate=Governor(database, clock, limits, metrics.on_wait),
         )
         await stack.enter_async_context(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
@@ -154,6 +158,15 @@ async def assemble(
             Health(database, clock, metrics),
         )
         yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, site)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        points_per_minute=settings.github_points_per_minute,
+        content_per_minute=settings.github_content_per_minute,
+        content_per_hour=settings.github_content_per_hour,
+        gap=settings.write_seconds,
+    )
 
 
 async def database_url(settings: Settings, stack: AsyncExitStack) -> str:

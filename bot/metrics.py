@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections import deque
+from collections.abc import Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -12,14 +13,16 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents as kept
-from adapters.database import measures, redeliveries, repositories
+from adapters.database import budgets, measures, redeliveries, repositories
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.roster import roster
 from core.agent_state import AgentState
+from core.budget import Budget, Limits, remaining
 from core.circuit import CircuitState
 from core.effects import CallPeople, Effect, Notify, StartAgent
 from core.events import EventType
+from core.lanes import Lane
 from core.measures import Measures
 from core.stall import StallCause
 from core.task import Status
@@ -57,8 +60,9 @@ def percentile(values: list[float], share: float) -> float:
 class Metrics:
     """Counts of this process, and gauges read from the database when asked."""
 
-    def __init__(self) -> None:
-        """Every bot has a registry of its own, so that several can live in one process."""
+    def __init__(self, limits: Limits) -> None:
+        """Every bot has a registry of its own, so that several can live in one process. `limits` are GitHub's."""
+        self.limits = limits
         self.registry = CollectorRegistry()
         self.latencies: deque[float] = deque(maxlen=WINDOW)
         self.latency = Histogram(
@@ -100,7 +104,16 @@ class Metrics:
             "github_calls", "Calls to GitHub by operation and status", ["operation", "status"], registry=self.registry
         )
         self.budget = Gauge(
-            "github_budget_left", "Requests left of GitHub's primary limit", ["credential"], registry=self.registry
+            "github_budget_left",
+            "What is left of GitHub's limits, all replicas together: requests by resource, points, content",
+            ["credential", "limit"],
+            registry=self.registry,
+        )
+        self.saved = Counter(
+            "github_reads_saved", "Reads that cost nothing: shared, or unchanged", ["how"], registry=self.registry
+        )
+        self.waits = Counter(
+            "github_waits", "Calls that we held back to stay within GitHub's limits", ["lane"], registry=self.registry
         )
         self.deliveries = Counter(
             "deliveries", "Webhook deliveries by event and outcome", ["event", "outcome"], registry=self.registry
@@ -145,9 +158,13 @@ class Metrics:
         """One call to GitHub has ended."""
         self.calls.labels(operation, str(status)).inc()
 
-    def on_budget(self, credential: str, remaining: int, reset_at: datetime) -> None:
-        """GitHub said how many requests are left."""
-        self.budget.labels(credential).set(remaining)
+    def on_saved(self, how: str) -> None:
+        """A read cost no full answer."""
+        self.saved.labels(how).inc()
+
+    def on_wait(self, lane: Lane) -> None:
+        """A call was held back."""
+        self.waits.labels(lane.name.lower()).inc()
 
     def on_sent(self, effect: Effect, now: datetime) -> None:
         """An effect is in the world."""
@@ -209,6 +226,7 @@ class Metrics:
             innocent = not_failed.scalar_one()
             missing = await redeliveries.figures(connection, now)
             await self._read_agents(connection, now)
+            self._show_budgets(await budgets.everybodys(connection), now.timestamp())
         done, failed = by_status.get(Status.DONE, 0), by_status.get(Status.FAILED, 0)
         sent_back, completed = (
             by_type.get(EventType.TASK_SENT_BACK, 0) - innocent,
@@ -241,6 +259,12 @@ class Metrics:
             if lease:
                 sign = datetime.fromisoformat(lease["last_sign_at"] or lease["since"])
                 self.heartbeat_age.labels(repository, lease["agent"]).set((now - sign).total_seconds())
+
+    def _show_budgets(self, found: Mapping[str, Budget], now: float) -> None:
+        self.budget.clear()
+        for sender, budget in found.items():
+            for limit, left in remaining(budget, now, self.limits).items():
+                self.budget.labels(sender, limit).set(left)
 
     async def _read_agents(self, connection: AsyncConnection, now: datetime) -> None:
         self.states.clear()

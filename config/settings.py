@@ -134,6 +134,19 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two looks at the deadlines."
     )
+    write_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        allow_inf_nan=False,
+        description="Seconds between two writes to GitHub of one installation, by all replicas together; one is what "
+        "GitHub advises.",
+    )
+    github_points_per_minute: int = Field(
+        900, ge=10, description="GitHub's limit for one installation: a read counts 1, a write 5."
+    )
+    github_content_per_minute: int = Field(80, ge=1, description="The same, of issues, comments and reactions.")
+    github_content_per_hour: int = Field(500, ge=1, description="The same, by the hour.")
     card_seconds: float = Field(
         10.0,
         ge=0,

@@ -84,10 +84,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is left of GitHub's limit of requests, and when it is full again."""
+    """What is left of GitHub's limit of requests, until when, and how much was written in the last hour."""
 
     remaining: int
-    reset_at: datetime
+    reset_at: datetime | None  # None: nothing of this hour is used yet, as far as we know
+    written: int = 0  # issues, comments and reactions, made or changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class UpsertDigest:
     """The digest issue shows the repository as it is when this is sent. Where nothing changed, nothing is written."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.CARD
+    lane: ClassVar[Lane] = Lane.DIGEST
     number: int = 0
     tells: bool = False  # it is time for it: if it is written, the channels hear of it as well
 

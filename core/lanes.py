@@ -1,10 +1,10 @@
-"""The order in which what is wanted of the world is sent."""
+"""The order in which what is wanted of the world is sent, and who waits first when GitHub's limits are near."""
 
 from enum import IntEnum
 
 
 class Lane(IntEnum):
-    """In which order the effects of one task are sent.
+    """In which order the effects of one task are sent, and how much of GitHub's budget they may use.
 
     What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
     that they are written once, when a chain of quick answers has come to its end.
@@ -17,3 +17,4 @@ class Lane(IntEnum):
     END = 4
     LABELS = 5
     CARD = 6
+    DIGEST = 7

@@ -212,7 +212,7 @@ class Exchange:
         if fault is not None:
             self._before(fault)
         if route.operation:
-            self._count(route)
+            self._count(route, body)
         reply = await self._handle(route, params, body)
         if fault is not None and fault.kind == "500-done":
             raise ApiError(500, "Server Error")
@@ -291,15 +291,17 @@ class Exchange:
                 raise ValueError(f"{self.path} is not below a repository: it cannot have moved")
             raise self._moved(found)
 
-    def _count(self, route: Route) -> None:
+    def _count(self, route: Route, body: Any) -> None:
         resource = (
             "search" if route.template.startswith("/search") else "graphql" if route.template == "/graphql" else "core"
         )
-        sender, now = self.credential.bucket, self.hub.now()
+        sender, now, method = self.credential.bucket, self.hub.now(), route.method
+        if resource == "graphql" and not (isinstance(body, dict) and "mutation" in str(body.get("query"))):
+            method = "GET"  # what only reads counts as a read
         if route.operation in UNCOUNTED:
             bucket = self.hub.meter.bucket(sender, resource, now)
         else:
-            bucket = self.hub.meter.spend(sender, resource, route.method, now, content=route.content)
+            bucket = self.hub.meter.spend(sender, resource, method, now, content=route.content)
         self.headers |= bucket.headers(resource)
 
     def _tag(self, reply: Reply) -> None:

@@ -203,6 +203,15 @@ circuits = Table(
     Column("reason", Text),
 )
 
+# What is left of GitHub's limits, by who sends (`installation:7`): one budget for all replicas.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", JSONB, nullable=False),  # the whole `core.budget.Budget`
+)
+
 # Every attempt, for the measures of agents: how fast, how often well, how long silent.
 attempts = Table(
     "attempts",

@@ -30,7 +30,7 @@ async def upsert_digest(effect: UpsertDigest, errand: Errand) -> Sent:
     if there is not None and there.state != "open":
         return Sent(there.number, errand.digest)
     async with errand.database.transaction() as connection:
-        drawn = await digest_of(connection, errand.repository, errand.now, errand.github.budget)
+        drawn = await digest_of(connection, errand.repository, errand.now)
     if drawn is None:
         return Sent(errand.remote_id, errand.digest)
     if there is not None and errand.digest == _seal(drawn, there):

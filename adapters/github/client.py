@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from adapters.github.actions import ActionsOperations
 from adapters.github.app import AppOperations, InstallationOperations
 from adapters.github.checks import CheckOperations
-from adapters.github.exchange import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnBudget, OnCall, RetryPolicy, Timeouts
+from adapters.github.exchange import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnCall, OnSaved, RetryPolicy, Timeouts
+from adapters.github.gate import Gate, Passage
 from adapters.github.issues import IssueOperations
 from adapters.github.labels import LabelOperations
 from adapters.github.person import PersonGitHub
@@ -44,11 +45,6 @@ class GitHub(
         """Give the token that git fetches with (user `x-access-token`); valid for at least five minutes."""
         return await self._installation.token()
 
-    @property
-    def budget(self) -> tuple[int, datetime] | None:
-        """Requests left of the installation's limit, and when it is full again; None before the first answer."""
-        return self._transport.budget(self._installation)
-
     async def graphql(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, object]:
         """Run a GraphQL query and give its `data`; GraphQLError keeps partial data."""
         return await self._transport.graphql(query, variables or {}, self._credential)
@@ -57,7 +53,7 @@ class GitHub(
 class GitHubClient:
     """Everything the bot needs to talk to GitHub. Use as `async with GitHubClient(...) as client`.
 
-    `now` gives the present as an aware datetime; the hooks are those of `Transport`.
+    `now` gives the present as an aware datetime; the hooks and the gate are those of `Transport`.
     """
 
     def __init__(
@@ -72,7 +68,8 @@ class GitHubClient:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
-        on_budget: OnBudget | None = None,
+        on_saved: OnSaved | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._transport = Transport(
             api_url=api_url,
@@ -82,14 +79,18 @@ class GitHubClient:
             timeouts=timeouts,
             retry=retry,
             on_call=on_call,
-            on_budget=on_budget,
+            on_saved=on_saved,
+            gate=gate,
         )
         self.app = AppOperations(self._transport, AppAuth(app_id, private_key_pem, now))
         self._tokens = InstallationTokens(self.app.create_installation_token, now)
 
-    def installation(self, installation_id: int) -> GitHub:
-        """Give GitHub as this installation sees it; cheap, tokens are shared by all that have the same id."""
-        return GitHub(self._transport, InstallationCredential(self._tokens, installation_id))
+    def installation(self, installation_id: int, passage: Passage | None = None) -> GitHub:
+        """Give GitHub as this installation sees it; cheap, tokens are shared by all that have the same id.
+
+        `passage` says on what errand; without one it is that of an answer to somebody.
+        """
+        return GitHub(self._transport, InstallationCredential(self._tokens, installation_id, passage or Passage()))
 
     def person(self, token: SecretStr) -> PersonGitHub:
         """Give GitHub as the person sees it whose token this is."""

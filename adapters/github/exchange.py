@@ -20,6 +20,7 @@ from yarl import URL
 
 from adapters.github.errors import (
     GitHubError,
+    RateLimited,
     TooLarge,
     Transient,
     Unauthorised,
@@ -27,6 +28,8 @@ from adapters.github.errors import (
     UnexpectedAnswer,
     classify,
 )
+from adapters.github.gate import Gate, Passage
+from adapters.github.reading import Answers, Flights, Kept
 
 API_VERSION: Final = "2022-11-28"
 MAX_BODY: Final = 32 * 1024 * 1024
@@ -37,7 +40,7 @@ _MAX_REDIRECTS: Final = 5
 _ACCEPT: Final = "application/vnd.github+json"
 
 OnCall = Callable[[str, int, float], None]
-OnBudget = Callable[[str, int, datetime], None]
+OnSaved = Callable[[str], None]
 Reader = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
 Reply = tuple[int, bytes, URL | None]
 """Status, body, address of the next page."""
@@ -49,6 +52,10 @@ class Credential(Protocol):
     @property
     def name(self) -> str:
         """A name for metrics, such as `app` or `installation:7`; no secret."""
+
+    @property
+    def passage(self) -> Passage | None:
+        """On what errand it is used; None for who is not bound to a budget."""
 
     async def token(self) -> str:
         """Give a token that is valid now."""
@@ -82,7 +89,11 @@ DEFAULT_RETRY: Final = RetryPolicy()
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to make: `name` is the operationId, `timeout` the seconds it may take as a whole."""
+    """One request to make: `name` is the operationId, `timeout` the seconds it may take as a whole.
+
+    `content` marks what GitHub counts more closely; `kept` what may be shared with equal reads and asked for again by
+    its ETag.
+    """
 
     name: str
     method: str
@@ -92,6 +103,20 @@ class Call:
     writes: bool
     read: Reader
     timeout: float
+    content: bool = False
+    kept: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Whose read of what this is; what is accepted is the same in all."""
+        return self.credential.name, str(self.url)
+
+    @property
+    def resource(self) -> str:
+        """Which of GitHub's limits by the hour it counts against, before an answer has said so."""
+        if self.name == "graphql":
+            return "graphql"
+        return "search" if self.name.startswith("search/") else "core"
 
 
 class Exchange:
@@ -106,7 +131,8 @@ class Exchange:
         timeouts: Timeouts,
         retry: RetryPolicy,
         on_call: OnCall | None,
-        on_budget: OnBudget | None,
+        on_saved: OnSaved | None,
+        gate: Gate | None,
         max_body: int,
     ) -> None:
         self._trusted = frozenset(trusted)
@@ -115,21 +141,24 @@ class Exchange:
         self._timeouts = timeouts
         self._retry = retry
         self._on_call = on_call
-        self._on_budget = on_budget
+        self._on_saved = on_saved
+        self._gate = gate
+        self._answers = Answers()
+        self._flights: Flights[Reply] = Flights()
         self._max_body = max_body
-        self.budgets: dict[str, tuple[int, datetime]] = {}  # by credential: requests left, and when it is full again
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
         """Open the session; needs a running event loop."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=50),  # GitHub allows 100 requests at once
+            connector=aiohttp.TCPConnector(limit=25),  # GitHub allows 100 requests at once, to all replicas together
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent, "X-GitHub-Api-Version": API_VERSION},
         )
 
     async def close(self) -> None:
         """Close the session; calls after this raise RuntimeError."""
+        await self._flights.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -140,6 +169,18 @@ class Exchange:
 
     async def send(self, call: Call) -> Reply:
         """Make the call; raises a GitHubError subclass for anything but a success."""
+        if not call.kept:
+            return await self._send(call)
+        reply, shared = await self._flights.share(call.key, lambda: self._send(call))
+        if shared:
+            self._saved("shared")
+        return reply
+
+    def _saved(self, how: str) -> None:
+        if self._on_saved is not None:
+            self._on_saved(how)
+
+    async def _send(self, call: Call) -> Reply:
         policy = self._retry
         async for attempt in stamina.retry_context(
             # Only its own failures: those of a token's request have been retried there already.
@@ -169,12 +210,19 @@ class Exchange:
             return await self._timed(call, await call.credential.token())
 
     async def _timed(self, call: Call, token: str) -> Reply:
+        passage = call.credential.passage
+        if self._gate and passage:
+            sender = call.credential.name
+            await self._gate.enter(sender, passage, call.resource, writes=call.writes, content=call.content)
+            passage.writes += call.writes
         started = time.perf_counter()
         status = 0
         try:
             status, body, next_url = await self._exchange(call, token)
         except GitHubError as error:
             status = error.status
+            if isinstance(error, RateLimited) and error.secondary and self._gate and passage:
+                await self._gate.refused(call.credential.name, error.retry_at)
             raise
         finally:
             if self._on_call is not None:
@@ -200,8 +248,13 @@ class Exchange:
         timeout = aiohttp.ClientTimeout(
             total=call.timeout, connect=self._timeouts.connect, sock_connect=self._timeouts.connect
         )
-        for _ in range(_MAX_REDIRECTS + 1):
+        kept = self._answers.get(call.key) if call.kept else None
+        for hop in range(_MAX_REDIRECTS + 1):
             headers = {"Accept": _ACCEPT}
+            if kept is not None:
+                headers["If-None-Match"] = kept.etag
+            if hop and self._gate and call.credential.passage and self.trusts(url):
+                self._gate.spent(call.credential.name, writes=call.writes)
             if self.trusts(url):
                 headers["Authorization"] = f"Bearer {token}"
             if call.body is not None:
@@ -210,6 +263,9 @@ class Exchange:
                 call.method, url, headers=headers, data=call.body, timeout=timeout, allow_redirects=False
             ) as response:
                 self._note_budget(call, response)
+                if response.status == 304 and kept is not None:
+                    self._saved("unchanged")
+                    return 304, kept.body, kept.next_url
                 target = self._target(call, url, response)
                 if target is None:
                     return await self._finish(call, response)
@@ -227,7 +283,11 @@ class Exchange:
         except ValueError as error:
             raise UnexpectedAnswer("a broken Link header", status=response.status) from error
         next_url = following.get("url") if following is not None else None
-        return response.status, body, next_url if isinstance(next_url, URL) else None
+        reply = response.status, body, next_url if isinstance(next_url, URL) else None
+        etag = response.headers.get("ETag")
+        if call.kept and etag and response.status == 200:
+            self._answers.keep(call.key, Kept(etag, body, reply[2]))
+        return reply
 
     def _target(self, call: Call, url: URL, response: aiohttp.ClientResponse) -> URL | None:
         """Where to go on, None to stay. Writes keep their method (renamed repositories are answered so)."""
@@ -257,16 +317,16 @@ class Exchange:
         return bytes(body)
 
     def _note_budget(self, call: Call, response: aiohttp.ClientResponse) -> None:
-        if not self.trusts(response.url):
+        if self._gate is None or call.credential.passage is None or not self.trusts(response.url):
             return
+        head = {key.lower(): value for key, value in response.headers.items()}
         try:
-            rate = RateLimit.from_http({key.lower(): value for key, value in response.headers.items()})
+            rate = RateLimit.from_http(head)
         except (ValueError, OverflowError, OSError):
-            return  # senseless numbers: a figure for the metrics is all that is lost
+            return  # senseless numbers: the next answer has others
         if rate is not None:
-            self.budgets[call.credential.name] = (rate.remaining, rate.reset_datetime)
-            if self._on_budget is not None:
-                self._on_budget(call.credential.name, rate.remaining, rate.reset_datetime)
+            resource = head.get("x-ratelimit-resource", call.resource)[:40]
+            self._gate.heard(call.credential.name, resource, rate.limit, rate.remaining, rate.reset_datetime)
 
 
 async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:

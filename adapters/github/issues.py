@@ -28,7 +28,7 @@ LIST: Final = operation(
     query="labels state since sort direction per_page",
 )
 CREATE: Final = operation(
-    "issues/create", "POST", _ISSUES, permission=("issues", "write"), body="title body labels assignees"
+    "issues/create", "POST", _ISSUES, permission=("issues", "write"), body="title body labels assignees", content=True
 )
 UPDATE: Final = operation(
     "issues/update",
@@ -36,16 +36,17 @@ UPDATE: Final = operation(
     _ISSUE,
     permission=("issues", "write"),
     body="title body state state_reason labels assignees",
+    content=True,
 )
 COMMENTS: Final = operation(
     "issues/list-comments", "GET", _ISSUE + "/comments", permission=("issues", "read"), query="since per_page"
 )
 GET_COMMENT: Final = operation("issues/get-comment", "GET", _COMMENT, permission=("issues", "read"))
 CREATE_COMMENT: Final = operation(
-    "issues/create-comment", "POST", _ISSUE + "/comments", permission=("issues", "write"), body="body"
+    "issues/create-comment", "POST", _ISSUE + "/comments", permission=("issues", "write"), body="body", content=True
 )
 UPDATE_COMMENT: Final = operation(
-    "issues/update-comment", "PATCH", _COMMENT, permission=("issues", "write"), body="body"
+    "issues/update-comment", "PATCH", _COMMENT, permission=("issues", "write"), body="body", content=True
 )
 REACT: Final = operation(
     "reactions/create-for-issue-comment",
@@ -53,6 +54,7 @@ REACT: Final = operation(
     _COMMENT + "/reactions",
     permission=("issues", "write"),
     body="content",
+    content=True,
 )
 REACTIONS: Final = operation(
     "reactions/list-for-issue", "GET", _ISSUE + "/reactions", permission=("issues", "read"), query="per_page"

@@ -30,7 +30,8 @@ class Operation:
     App's own JWT or needs none; `query` and `body` the keys we may send; `items` the key under which a list
     answer that is an object (`{"total_count": …, "jobs": […]}`) holds its items; `slashes` the path
     parameters whose slashes separate segments of the URL (file paths, full ref names) instead of being
-    quoted.
+    quoted; `content` that it makes or changes something people read, of which GitHub counts more closely: edits
+    are counted as well, because its documentation does not say that they are not.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Operation:
     items: str | None = None
     slashes: frozenset[str] = frozenset()
     harmless: bool = False
+    content: bool = False
 
     @property
     def writes(self) -> bool:
@@ -90,6 +92,7 @@ def operation(
     items: str | None = None,
     slashes: str = "",
     harmless: bool = False,
+    content: bool = False,
 ) -> Operation:
     """Declare an operation and enter it in `OPERATIONS`; `query`, `body` and `slashes` are names split by
     blanks.
@@ -104,6 +107,7 @@ def operation(
         items,
         frozenset(slashes.split()),
         harmless,
+        content,
     )
     if operation_id in OPERATIONS:
         raise ValueError(f"{operation_id} is declared twice")

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import SecretStr
 
+from adapters.github.gate import Passage, sender_of
 from adapters.github.models import InstallationToken
 
 BACKDATE: Final = timedelta(seconds=60)
@@ -36,6 +37,7 @@ class AppAuth:
     """
 
     name = "app"
+    passage = None  # the App itself asks for tokens and deliveries, seldom
 
     def __init__(self, app_id: int | str, private_key_pem: str, now: Now) -> None:
         try:
@@ -132,6 +134,7 @@ class PersonCredential:
     """A person, by a token that the operator gave; it cannot be renewed by us."""
 
     name = "person"
+    passage = None  # a person's limits are shared with all else that they do; GitHub says when to wait
 
     def __init__(self, token: SecretStr) -> None:
         self._token = token
@@ -153,14 +156,15 @@ class PersonCredential:
 class InstallationCredential:
     """One installation in a call to GitHub."""
 
-    def __init__(self, tokens: InstallationTokens, installation_id: int) -> None:
+    def __init__(self, tokens: InstallationTokens, installation_id: int, passage: Passage) -> None:
         self._tokens = tokens
+        self.passage: Passage | None = passage
         self.installation_id = installation_id
 
     @property
     def name(self) -> str:
         """`installation:<id>`."""
-        return f"installation:{self.installation_id}"
+        return sender_of(self.installation_id)
 
     async def token(self) -> str:
         """Give a valid token of the installation; also what git needs to fetch."""

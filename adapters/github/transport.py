@@ -23,11 +23,12 @@ from adapters.github.exchange import (
     Call,
     Credential,
     Exchange,
-    OnBudget,
     OnCall,
+    OnSaved,
     RetryPolicy,
     Timeouts,
 )
+from adapters.github.gate import Gate
 from adapters.github.operation import Operation, Value
 
 MAX_PAGES: Final = 1000
@@ -47,7 +48,7 @@ class Transport:
 
     `api_url` and `graphql_url` are given apart because GitHub Enterprise and other servers do not derive one
     from the other. `on_call(operation_id, status, seconds)` is told of every exchange, status 0 meaning no
-    answer; `on_budget(credential_name, remaining, reset_at)` of every rate limit that an answer shows.
+    answer; `on_saved(how)` of every read that cost no full answer (`shared`, `unchanged`). `gate` lets calls out.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Transport:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
-        on_budget: OnBudget | None = None,
+        on_saved: OnSaved | None = None,
+        gate: Gate | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
         self._api_url = _checked_url("GITHUB_API_URL", api_url)
@@ -74,7 +76,8 @@ class Transport:
             timeouts=timeouts,
             retry=retry,
             on_call=on_call,
-            on_budget=on_budget,
+            on_saved=on_saved,
+            gate=gate,
             max_body=max_body,
         )
 
@@ -90,10 +93,6 @@ class Transport:
     async def close(self) -> None:
         """Close the connections; calls after this raise RuntimeError."""
         await self._exchange.close()
-
-    def budget(self, credential: Credential) -> tuple[int, datetime] | None:
-        """Give what the last answer showed of the rate limit: requests left, and when it is full; None: no answer."""
-        return self._exchange.budgets.get(credential.name)
 
     async def request(
         self,
@@ -222,6 +221,8 @@ class Transport:
             operation.writes,
             self._exchange.limited,
             self._timeouts.total,
+            content=operation.content,
+            kept=operation.method == "GET",
         )
         status, content, next_url = await self._exchange.send(call)
         return Answer(status, _decode(content, call, status), next_url)

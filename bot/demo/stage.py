@@ -27,7 +27,8 @@ from sandbox.world import App, Repository
 KEY = "a-key-of-the-demo"  # to the services outside
 LAST_WORDS = 4.0  # seconds of the watcher's after which an agent dies: long enough to be asked once how it goes
 SWEEP = 0.5  # seconds of the watcher's between two looks at the deadlines
-LIMITS = Limits(points_per_minute=100_000, content_per_minute=100_000)
+MANY = 100_000
+LIMITS = Limits(points_per_minute=MANY, content_per_minute=MANY)
 
 
 @dataclass(slots=True)
@@ -128,6 +129,9 @@ def _environment(hub: Sandbox, app: App, root: Path, services: AgentServices) ->
         "DATA_DIR": str(root / "orchestrator"),
         "PORT": "0",
         "SWEEP_SECONDS": str(SWEEP * SPEED),
+        "WRITE_SECONDS": "0",
+        "GITHUB_POINTS_PER_MINUTE": str(MANY),
+        "GITHUB_CONTENT_PER_MINUTE": str(MANY),
     }
 
 

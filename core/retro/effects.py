@@ -14,7 +14,7 @@ class ShowRetrospective:
     """The issue of a retrospective is there and shows it as it is when this is sent, like the card of a task."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.CARD
+    lane: ClassVar[Lane] = Lane.DIGEST
     retrospective: str  # its key
     number: int = 0
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from adapters.github import GitHubClient
 from adapters.github.exchange import RetryPolicy, Timeouts
+from adapters.github.gate import Gate
 
 AT_ONCE = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -63,7 +64,7 @@ class Server:
     asked: list[Asked] = field(default_factory=list)
     tokens: int = 0
     calls: list[tuple[str, int]] = field(default_factory=list)
-    budget: list[tuple[str, int, datetime]] = field(default_factory=list)
+    saved: list[str] = field(default_factory=list)
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -117,6 +118,7 @@ def in_turn(*answers: tuple[int, object, dict[str, str]], again: bool = False) -
 @asynccontextmanager
 async def github(
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+    gate: Gate | None = None,
 ) -> AsyncIterator[tuple[Server, GitHubClient]]:
     """A server and a client of it, whose retries do not wait."""
     server = Server()
@@ -133,7 +135,8 @@ async def github(
             timeouts=timeouts,
             retry=AT_ONCE,
             on_call=lambda operation, status, _seconds: server.calls.append((operation, status)),
-            on_budget=lambda name, remaining, reset: server.budget.append((name, remaining, reset)),
+            on_saved=server.saved.append,
+            gate=gate,
         ) as client:
             yield server, client
 

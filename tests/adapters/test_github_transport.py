@@ -39,17 +39,6 @@ async def test_every_request_says_who_asks_and_in_which_version() -> None:
     assert ("issues/get", 200) in server.calls
 
 
-async def test_the_budget_is_reported() -> None:
-    async with github() as (server, client):
-        reset = str(int(START.timestamp()) + 600)
-        head = {"X_RateLimit_Limit": "5000", "X_RateLimit_Remaining": "4321", "X_RateLimit_Reset": reset}
-        odd = {**head, "X_RateLimit_Remaining": "many"}
-        server.handler = in_turn((200, issue(), head), (200, issue(), odd))
-        for _ in range(2):
-            await client.installation(INSTALLATION).get_issue("acme/shop", 1)
-    assert server.budget == [("installation:7", 4321, START + timedelta(minutes=10))]
-
-
 # Pages
 
 
@@ -313,6 +302,7 @@ async def test_answers_that_make_no_sense() -> None:
 async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
     class Anyone:
         name = "anyone"
+        passage = None
 
         async def token(self) -> str:
             return "t"

@@ -97,6 +97,7 @@ async def running(
             "GITHUB_SERVER_URL": hub.url,
             "DATA_DIR": str(folder / "orchestrator"),
             "PORT": "0",
+            "WRITE_SECONDS": "0",  # what is measured is ours, not GitHub's advice
             **(environment or {}),
         }
         bot = await stack.enter_async_context(assemble(load_settings(settings, env_file=None)))

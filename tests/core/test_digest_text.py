@@ -67,7 +67,7 @@ def test_the_page() -> None:
         flights=flights,
         pairs=[pair(7, 9, "shop/a.py"), pair(9, 11), pair(9, 99, "gone")],
         agents=[agent("codex", 1), agent("claude", unavailable="drained by alice")],
-        budget=Budget(4321, NOW + timedelta(hours=3)),
+        budget=Budget(4321, NOW + timedelta(hours=3), 37),
     )
     same("digest", digest_text(drawn))
 

@@ -135,6 +135,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             "DATA_DIR": str(tmp_path / "data"),
             "PORT": "0",
             "SWEEP_SECONDS": "0.1",
+            "WRITE_SECONDS": "0.05",
             "LOG_LEVEL": "WARNING",
         }
         yield Site(hub, shop, alice, app, env)

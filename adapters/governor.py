@@ -1,0 +1,150 @@
+"""The governor: one budget for each installation, shared by all replicas, so that GitHub never has to refuse us.
+
+The budget is a row (`budgets`). A write is entered there before it goes, in one statement that counts only if nobody
+was quicker; whoever was overtaken reads the row and decides anew, and nobody waits for a lock of the database. Reads
+are many and cheap: they are counted here, and entered with the next write or every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from adapters.clock import Clock
+from adapters.database import budgets
+from adapters.database.database import Database
+from adapters.github.gate import Passage, Throttled
+from core.budget import Ask, Budget, Limits, Primary, Verdict, admit
+from core.lanes import Lane
+
+EVERY = 5.0  # seconds after which reads are entered at the next one
+PATIENCE = 10.0  # seconds that a further write of an errand waits in place; its first is put down after one gap
+
+OnWait = Callable[[Lane], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What this process knows and the row does not."""
+
+    points: int = 0
+    primary: Mapping[str, Primary] = field(default_factory=dict)
+    blocked_until: float = 0.0
+
+    def onto(self, budget: Budget, now: float) -> Budget:
+        for resource, primary in self.primary.items():
+            budget = budget.heard(resource, primary)
+        if self.blocked_until:
+            budget = budget.refused(self.blocked_until)
+        return budget.read(now, self.points)
+
+    def also(self, other: _News) -> _News:
+        primary = dict(self.primary)
+        for resource, heard in other.primary.items():
+            primary[resource] = primary[resource].heard(heard) if resource in primary else heard
+        return _News(self.points + other.points, primary, max(self.blocked_until, other.blocked_until))
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """What this process knows of one sender."""
+
+    version: int = 0
+    kept: Budget = field(default_factory=Budget)  # as the row was when it was last read or written
+    read_at: float | None = None
+    news: _News = field(default_factory=_News)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Governor:
+    """The gate to GitHub, as `adapters.github.gate.Gate` describes it."""
+
+    def __init__(self, database: Database, clock: Clock, limits: Limits, on_wait: OnWait | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._limits = limits
+        self._on_wait = on_wait
+        self._ledgers: dict[str, _Ledger] = {}
+
+    async def enter(self, sender: str, passage: Passage, resource: str, *, writes: bool, content: bool) -> None:
+        """Return when the call may go; raises Throttled, with nothing entered but its place in line, if it has to wait.
+
+        What waits shorter than the gap between two writes waits here: putting it down would take longer.
+        """
+        ask = Ask(passage.lane, writes, content, resource, passage.waited)
+        patience = PATIENCE if passage.writes else self._limits.gap
+        if not writes:
+            patience = 0.0
+            if await self._may_read(sender, ask):
+                return
+        verdict = await self._settle(sender, ask, patience)
+        if not verdict.goes:
+            if self._on_wait is not None:
+                self._on_wait(passage.lane)
+            raise Throttled(datetime.fromtimestamp(verdict.at, UTC))
+        if not writes:
+            self._add(sender, _News(points=self._limits.read_points))
+        elif (wait := verdict.at - self._now()) > 0:
+            await self._clock.sleep(wait)
+
+    async def _may_read(self, sender: str, ask: Ask) -> bool:
+        """Whether a read may go by what this process knows; if not, or if that is old, the row is to be asked."""
+        ledger, now = self._of(sender), self._now()
+        old = ledger.read_at is None or ledger.news.points >= self._limits.late or now - ledger.read_at >= EVERY
+        if old or not admit(ledger.news.onto(ledger.kept, now), ask, now, self._limits).goes:
+            return False
+        self._add(sender, _News(points=self._limits.read_points))
+        return True
+
+    def spent(self, sender: str, *, writes: bool) -> None:
+        """A further request of a call that was let through."""
+        self._add(sender, _News(points=self._limits.write_points if writes else self._limits.read_points))
+
+    def heard(self, sender: str, resource: str, limit: int, remaining: int, reset_at: datetime) -> None:
+        """An answer told of the limit by the hour."""
+        self._add(sender, _News(primary={resource: Primary(limit, remaining, reset_at.timestamp())}))
+
+    async def refused(self, sender: str, until: datetime) -> None:
+        """GitHub asks this sender to wait: the other replicas are to know at once."""
+        self._add(sender, _News(blocked_until=until.timestamp()))
+        await self._settle(sender, None, 0.0)
+
+    async def _settle(self, sender: str, ask: Ask | None, patience: float) -> Verdict:
+        """Enter what is new, and the call that wants to go, into the row."""
+        ledger = self._of(sender)
+        async with ledger.lock, self._database.autocommit() as connection:
+            # What is known may be old, and then tells too little rather than too much: a refusal is made sure of.
+            fresh = False
+            while True:
+                if ledger.read_at is None:
+                    ledger.version, ledger.kept = await budgets.load(connection, sender)
+                    ledger.read_at, fresh = self._now(), True
+                now, news = self._now(), ledger.news
+                known = news.onto(ledger.kept, now)
+                verdict = admit(known, ask, now, self._limits, patience) if ask else Verdict(now, True, known)
+                if not verdict.goes and not fresh:
+                    ledger.read_at = None
+                    continue
+                if verdict.budget == ledger.kept:
+                    return verdict
+                ledger.news, entered = _News(), False  # what comes while we write is for the next time
+                try:
+                    entered = await budgets.save(connection, sender, ledger.version, verdict.budget)
+                finally:
+                    if not entered:
+                        ledger.news, ledger.read_at = news.also(ledger.news), None
+                if entered:
+                    ledger.version, ledger.kept, ledger.read_at = ledger.version + 1, verdict.budget, now
+                    return verdict
+
+    def _of(self, sender: str) -> _Ledger:
+        return self._ledgers.setdefault(sender, _Ledger())
+
+    def _add(self, sender: str, news: _News) -> None:
+        ledger = self._of(sender)
+        ledger.news = ledger.news.also(news)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()

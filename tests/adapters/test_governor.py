@@ -1,0 +1,191 @@
+"""The governor: two replicas with one budget in the database never use more of it than one may."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adapters.database import budgets
+from adapters.database.database import Database
+from adapters.github.errors import RateLimited
+from adapters.github.gate import Passage, Throttled
+from adapters.governor import Governor
+from core.budget import Limits
+from core.lanes import Lane
+from tests.adapters.github_server import INSTALLATION, github, in_turn, issue, says
+
+SENDER = "installation:7"
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+LOW = Limits(points_per_minute=60, content_per_minute=6, content_per_hour=30, gap=1.0)
+
+
+@dataclass
+class Clock:
+    """Sleeping turns it."""
+
+    at: datetime = START
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass
+class Replicas:
+    """Two governors, each with connections of its own to one database."""
+
+    url: str
+    clock: Clock
+    stack: AsyncExitStack
+    waits: Counter[Lane]
+
+    def governor(self, limits: Limits = LOW) -> Governor:
+        database = Database(self.url)
+        self.stack.push_async_callback(database.close)
+        return Governor(database, self.clock, limits, lambda lane: self.waits.update([lane]))
+
+
+@pytest.fixture
+async def replicas(database_url: str) -> AsyncIterator[Replicas]:
+    async with AsyncExitStack() as stack:
+        yield Replicas(database_url, Clock(), stack, Counter())
+
+
+async def writes(governor: Governor, lane: Lane = Lane.ANSWER, *, content: bool = True, waited: bool = False) -> None:
+    await governor.enter(SENDER, Passage(lane, waited), "core", writes=True, content=content)
+
+
+async def reads(governor: Governor, lane: Lane = Lane.ANSWER) -> None:
+    await governor.enter(SENDER, Passage(lane), "core", writes=False, content=False)
+
+
+async def test_at_once_two_replicas_write_as_often_as_one_may(replicas: Replicas) -> None:
+    limits = replace(LOW, gap=0.0)
+    both = [replicas.governor(limits), replicas.governor(limits)]
+    tried = [writes(both[n % 2]) for n in range(20)]
+    results = await asyncio.gather(*tried, return_exceptions=True)
+    assert Counter(type(result) for result in results) == {type(None): LOW.content_per_minute, Throttled: 14}
+    assert replicas.waits == {Lane.ANSWER: 14}
+
+
+async def test_an_afternoon_of_two_replicas_stays_within_every_limit_and_keeps_the_order(replicas: Replicas) -> None:
+    both = [replicas.governor(), replicas.governor()]
+    lanes = [Lane.CARD, Lane.AGENT, Lane.DIGEST, Lane.ANSWER, Lane.LABELS] * 8
+    line = [(START.timestamp(), order, lane, False) for order, lane in enumerate(lanes)]
+    went: list[tuple[float, Lane]] = []
+    turns = 0
+    while line:
+        at, order, lane, waited = heapq.heappop(line)
+        turns += 1
+        replicas.clock.at = max(replicas.clock.at, datetime.fromtimestamp(at, UTC))
+        content = lane is not Lane.LABELS
+        try:
+            await writes(both[order % 2], lane, content=content, waited=waited)
+        except Throttled as error:
+            heapq.heappush(line, (error.retry_at.timestamp(), order, lane, True))
+            continue
+        went.append((replicas.clock.at.timestamp(), lane))
+    times = [at for at, _ in went]
+    assert all(then - first >= 0.999 for first, then in itertools.pairwise(times)), "a second between two"
+    made = [at for at, lane in went if lane is not Lane.LABELS]
+    for start in made:
+        assert sum(start <= at < start + 60 for at in made) <= LOW.content_per_minute
+        assert sum(start <= at < start + 3600 for at in made) <= LOW.content_per_hour
+    for start in times:
+        assert sum(5 for at in times if start <= at < start + 60) <= LOW.points_per_minute
+    mean = {lane: sum(at for at, one in went if one is lane) / 8 - START.timestamp() for lane in set(lanes)}
+    assert mean[Lane.AGENT] < mean[Lane.CARD] < mean[Lane.DIGEST]
+    assert mean[Lane.ANSWER] < mean[Lane.CARD]
+    assert turns < 40 * 15, "who waits comes back seldom"
+
+
+async def test_reads_are_entered_now_and_then_and_count_for_both(replicas: Replicas) -> None:
+    limits = replace(LOW, points_per_minute=450)
+    one, other = replicas.governor(limits), replicas.governor(limits)
+    for _ in range(11):
+        await reads(one)
+    database = Database(replicas.url)
+    replicas.stack.push_async_callback(database.close)
+    async with database.autocommit() as connection:
+        version, kept = await budgets.load(connection, SENDER)
+    assert (version, kept.points.used(START.timestamp())) == (1, 10), "ten reads, one statement"
+    sent = 11
+    for turn in range(500):
+        with contextlib.suppress(Throttled):
+            await reads((one, other)[turn % 2])
+            sent += 1
+    assert limits.points <= sent <= limits.points_per_minute
+    replicas.clock.at += timedelta(seconds=75)
+    await reads(other)
+
+
+async def test_a_refusal_by_github_stops_the_other_replica_too(replicas: Replicas) -> None:
+    one, other = replicas.governor(), replicas.governor()
+    await reads(other)
+    async with github(gate=one) as (server, client):
+        server.clock.now = START
+        server.handler = in_turn((403, {"message": "You have exceeded a secondary rate limit"}, {"Retry_After": "90"}))
+        with pytest.raises(RateLimited):
+            await client.installation(INSTALLATION).get_issue("acme/shop", 1)
+        with pytest.raises(Throttled) as held:
+            await client.installation(INSTALLATION).get_issue("acme/shop", 1)
+        assert held.value.retry_at == START + timedelta(seconds=90)
+        assert len(server.seen) == 1, "nothing more was sent"
+    replicas.clock.at += timedelta(seconds=6)  # by when the row is read again
+    with pytest.raises(Throttled):
+        await reads(other)
+
+
+async def test_what_answers_tell_is_kept_for_all_and_senseless_numbers_are_not(replicas: Replicas) -> None:
+    one, other = replicas.governor(), replicas.governor()
+    reset = START + timedelta(minutes=10)
+    head = {
+        "X_RateLimit_Limit": "5000",
+        "X_RateLimit_Remaining": "600",
+        "X_RateLimit_Reset": f"{reset.timestamp():.0f}",
+    }
+    async with github(gate=one) as (server, client):
+        server.clock.now = START
+        server.handler = in_turn((200, issue(), head), (200, issue(2), {**head, "X_RateLimit_Remaining": "many"}))
+        for number in (1, 2):
+            await client.installation(INSTALLATION).get_issue("acme/shop", number)
+    await writes(one)  # what was read is entered with it
+    with pytest.raises(Throttled) as held:
+        await writes(other, Lane.DIGEST)
+    assert held.value.retry_at == reset
+    replicas.clock.at += timedelta(seconds=2)
+    await writes(other)
+
+
+async def test_further_writes_of_an_errand_keep_their_distance_in_place(replicas: Replicas) -> None:
+    async with github(gate=replicas.governor()) as (server, client):
+        server.handler = says(status=204)
+        installation = client.installation(INSTALLATION, Passage(Lane.LABELS))
+        for number in range(4):
+            await installation.cancel_run("acme/shop", number)
+        assert len(server.seen) == 4
+    assert replicas.clock.at == START + timedelta(seconds=3)
+
+
+async def test_who_is_led_elsewhere_spends_twice(replicas: Replicas) -> None:
+    governor = replicas.governor()
+    async with github(gate=governor) as (server, client):
+        moved = (301, {"message": "Moved"}, {"Location": f"{server.url}/api/repositories/1/issues/1"})
+        server.handler = in_turn(moved, (200, issue(), {}))
+        await client.installation(INSTALLATION).get_issue("acme/shop", 1)
+    await writes(governor)
+    database = Database(replicas.url)
+    replicas.stack.push_async_callback(database.close)
+    async with database.autocommit() as connection:
+        assert (await budgets.load(connection, SENDER))[1].points.used(START.timestamp()) == 1 + 1 + 5

@@ -1,0 +1,105 @@
+"""Reads that cost less: equal ones at once are one, and what has not changed is not sent again."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from adapters.github.reading import _LARGEST, KEPT_BYTES, Answers, Kept
+from tests.adapters.github_server import INSTALLATION, github, in_turn, issue
+
+
+async def test_what_has_not_changed_is_not_sent_again() -> None:
+    async with github() as (server, client):
+        seen = client.installation(INSTALLATION)
+        server.handler = in_turn((200, issue(), {"ETag": '"a"'}), (304, None, {}), (200, issue(2), {"ETag": '"b"'}))
+        first, again, changed = [await seen.get_issue("acme/shop", 1) for _ in range(3)]
+        assert (first, changed.number) == (again, 2)
+        assert first is not again, "nobody gets an object that another may change"
+        sent = [asked.headers.get("If-None-Match") for asked in server.seen]
+        assert sent == [None, '"a"', '"a"']
+        assert server.saved == ["unchanged"]
+        server.handler = in_turn((304, None, {}))
+        assert (await seen.get_issue("acme/shop", 1)).number == 2
+        assert server.seen[-1].headers["If-None-Match"] == '"b"'
+
+
+async def test_what_one_installation_was_told_another_is_not() -> None:
+    async with github() as (server, client):
+        server.handler = in_turn((200, issue(), {"ETag": '"a"'}))
+        await client.installation(INSTALLATION).get_issue("acme/shop", 1)
+
+        async def other(request: web.Request) -> web.Response:
+            if request.path.endswith("/access_tokens"):
+                return server.new_token()
+            assert "If-None-Match" not in request.headers
+            return web.json_response(issue(3))
+
+        server.handler = other
+        assert (await client.installation(8).get_issue("acme/shop", 1)).number == 3
+
+
+async def test_equal_reads_at_once_are_one() -> None:
+    async with github() as (server, client):
+        server.handler = in_turn((200, issue(), {}), (200, issue(2), {}))
+        read = client.installation(INSTALLATION).get_issue
+        found = await asyncio.gather(*(read("acme/shop", 1) for _ in range(5)), read("acme/shop", 2))
+        assert [one.number for one in found] == [1, 1, 1, 1, 1, 2]
+        assert len(server.seen) == 2
+        assert server.saved == ["shared"] * 4
+
+
+async def test_who_asks_while_one_is_on_its_way_gets_a_later_answer() -> None:
+    async with github() as (server, client):
+        arrived, may_go = asyncio.Event(), asyncio.Event()
+        state = 1
+
+        async def slow(_: web.Request) -> web.Response:
+            answer = web.json_response(issue(state))
+            arrived.set()
+            await may_go.wait()
+            return answer
+
+        server.handler = slow
+        read = client.installation(INSTALLATION).get_issue
+        first = asyncio.create_task(read("acme/shop", 1))
+        await arrived.wait()
+        state = 2  # something happened; whoever heard of it asks now
+        later = [asyncio.create_task(read("acme/shop", 1)) for _ in range(3)]
+        await asyncio.sleep(0)
+        may_go.set()
+        assert (await first).number == 1
+        assert [(await one).number for one in later] == [2, 2, 2]
+        assert len(server.seen) == 2
+
+
+async def test_one_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
+    async with github() as (server, client):
+        arrived, may_go = asyncio.Event(), asyncio.Event()
+
+        async def slow(_: web.Request) -> web.Response:
+            arrived.set()
+            await may_go.wait()
+            return web.json_response(issue())
+
+        server.handler = slow
+        read = client.installation(INSTALLATION).get_issue
+        first, second = (asyncio.create_task(read("acme/shop", 1)) for _ in range(2))
+        await arrived.wait()
+        first.cancel()
+        may_go.set()
+        assert (await second).number == 1
+        assert first.cancelled()
+
+
+def test_what_is_kept_is_bounded() -> None:
+    answers = Answers()
+    for number in range(100):
+        answers.keep(number, Kept('"e"', bytes(_LARGEST // 2), None))
+    kept = [number for number in range(100) if answers.get(number)]
+    assert kept == list(range(100 - len(kept), 100)), "the latest"
+    assert 10 < len(kept) <= KEPT_BYTES // (_LARGEST // 2)
+    answers.keep("huge", Kept('"e"', bytes(_LARGEST + 1), None))
+    assert answers.get("huge") is None
+    assert answers.get(99)

@@ -1,0 +1,95 @@
+"""GitHub's limits: two replicas keep them together, and what people wait for goes first."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import aiohttp
+from sqlalchemy import select
+
+from adapters.database import tables as t
+from bot.app import Bot
+from bot.jobs import work_off
+from sandbox.agents import WritesFiles
+from sandbox.server import routes
+from scheduler.sweep import sweep
+from tests.scenarios.shop import body
+from tests.scenarios.world import NINE, World
+
+CONTENT, POINTS = 5, 250  # a minute; GitHub's own are 80 and 900
+
+
+async def low_limits(world: World) -> tuple[Bot, Bot]:
+    """GitHub allows a tenth of what it does, and two replicas run that know."""
+    world.hub.limits.content_per_minute, world.hub.limits.points_per_minute = CONTENT, POINTS
+    world.env |= {"GITHUB_CONTENT_PER_MINUTE": str(CONTENT), "GITHUB_POINTS_PER_MINUTE": str(POINTS)}
+    await world.stop()
+    await world.start()
+    first = world.bot
+    await world.start()
+    first.work.now = world.bot.work.now  # a clock that stands still is read by both in turn
+    return first, world.bot
+
+
+async def rest(world: World, bots: tuple[Bot, Bot]) -> None:
+    """Let both replicas do what can be done now, side by side."""
+    for _ in range(100):
+        await world.hub.settled()
+        waiting, _, due = await world._open()
+        if due:
+            await sweep(bots[0].work)
+        elif waiting:
+            await asyncio.gather(*(work_off(bot.jobs, 2) for bot in bots))
+        elif world.hub.idle:
+            return
+    raise AssertionError("the world does not come to rest")
+
+
+def most(times: list[float], span: float = 60) -> int:
+    return max(sum(start <= at < start + span for at in times) for start in times)
+
+
+async def test_two_replicas_stay_within_the_limits_and_answers_pass_cards(world: World) -> None:
+    bots = await low_limits(world)
+    for name in ("codex", "claude"):
+        world.agent(name, WritesFiles({f"docs/{name}.md": "The rate.\n"}), think=300)
+    tasks = [
+        await world.alice.opens_issue(world.shop, f"Task {n}", body(f"Write {n}.", needs="python"), labels=["task"])
+        for n in range(4)
+    ]
+    await rest(world, bots)
+    assert await waiting(world) >= {"UpsertCard"}, "the cards have used their share"
+    said = await world.alice.comments(tasks[0], "/priority P1")
+    await rest(world, bots)
+    assert [one.content for one in said.reactions] == ["eyes", "rocket"], "the answer does not wait behind them"
+
+    while await waiting(world) or any(world.status(task) != "done" for task in tasks):
+        assert world.clock.now() < NINE + timedelta(minutes=40)
+        world.clock.advance(70)
+        await rest(world, bots)
+    assert all(len([c for c in task.comments if "orchestrator:card" in c.body]) == 1 for task in tasks)
+
+    ours = [r for r in world.hub.requests if r.installation_id == world.installation.id]
+    assert [r for r in ours if r.status in (403, 429)] == [], "GitHub never had to refuse"
+    made = [r.at.timestamp() for r in ours if r.method != "GET" and routes.operations[r.operation_id or ""].content]
+    assert most(made) <= CONTENT
+    assert len({r.at for r in ours if r.operation_id == "issues/create-comment"}) > 1, "the limit was felt"
+    assert sum("dispatch" in line for line in world.written()) == 4, "nothing twice"
+    await says_what_is_left(world)
+
+
+async def waiting(world: World) -> set[str]:
+    """The kinds of effects that wait to be sent."""
+    async with world.bot.database.autocommit() as connection:
+        return set((await connection.execute(select(t.outbox.c.kind).where(t.outbox.c.state == "waiting"))).scalars())
+
+
+async def says_what_is_left(world: World) -> None:
+    async with aiohttp.ClientSession() as http, http.get(f"{world.address}/metrics") as answer:
+        page = await answer.text()
+    left = f'github_budget_left{{credential="installation:{world.installation.id}",limit='
+    [core] = [line for line in page.splitlines() if line.startswith(f'{left}"core"}}')]
+    used = [r for r in world.hub.requests if r.installation_id == world.installation.id]
+    assert 5000 - len(used) <= float(core.split()[-1]) <= 5000
+    assert any(line.startswith("github_waits_total") for line in page.splitlines())
