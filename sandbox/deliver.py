@@ -143,10 +143,9 @@ class Deliverer:
         )
         fault = self._hub.faults.take_delivery(event, action)
         if fault is None:
-            self._in_order(delivery)
+            self._weathered(delivery)
         elif fault[0] == "drop":
-            self._fail(delivery, 502, "failed to connect to host")
-            delivery.dropped = True
+            self._drop(delivery)
         elif fault[0] == "duplicate":
             self._in_order(delivery)
             self._in_order(delivery)
@@ -166,8 +165,23 @@ class Deliverer:
             body=delivery.body,
             redelivery=True,
         )
-        self._in_order(again)
+        self._weathered(again)
         return again
+
+    def _drop(self, delivery: Delivery) -> None:
+        self._fail(delivery, 502, "failed to connect to host")
+        delivery.dropped = True
+
+    def _weathered(self, delivery: Delivery) -> None:
+        weather = self._hub.faults.weather
+        if weather is None:
+            self._in_order(delivery)
+            return
+        copies = weather.delivery()
+        if not copies:
+            self._drop(delivery)
+        for seconds in copies:
+            self._hub.work(self._later(delivery, seconds), name=f"delayed {delivery.event}")
 
     def latest(self, guid: str) -> Delivery:
         """The newest entry of a GUID. Raises KeyError."""

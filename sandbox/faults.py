@@ -6,13 +6,16 @@
     hub.faults.reorder(3)                                  # holds the next three, sends them reversed
     hub.faults.answer("issues/create-comment", "500-done") # does it, and answers 500
 
-Each of them but `reorder` takes `times`.
+Each of them but `reorder` takes `times`. What goes wrong at random is the `weather` (`sandbox.weather`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from sandbox.weather import Weather
 
 DeliveryFault = Literal["drop", "duplicate", "delay"]
 AnswerKind = Literal[
@@ -54,6 +57,7 @@ class FaultPlan:
     _deliveries: list[_DeliveryRule] = field(default_factory=list)
     _answers: list[AnswerRule] = field(default_factory=list)
     hold: int = 0
+    weather: Weather | None = None
 
     def drop(self, event: str | None = None, action: str | None = None, *, times: int = 1) -> None:
         """The next deliveries (of that event and action) fail: logged, not delivered, not tried again."""
@@ -89,6 +93,7 @@ class FaultPlan:
         self._deliveries.clear()
         self._answers.clear()
         self.hold = 0
+        self.weather = None
 
     def take_delivery(self, event: str, action: str | None) -> tuple[DeliveryFault, float] | None:
         """Use up the first fault that fits this delivery: its kind and seconds."""

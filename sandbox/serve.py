@@ -208,7 +208,7 @@ class Exchange:
         if matched is None:
             raise not_found()
         route, params = matched
-        fault = self.hub.faults.take_answer(route.operation) if route.operation else None
+        fault = self._fault(route.operation) if route.operation else None
         if fault is not None:
             self._before(fault)
         if route.operation:
@@ -269,6 +269,13 @@ class Exchange:
             if repository is not None:
                 return "/".join(["", "repos", quote(repository.owner.login), quote(repository.name), *parts[3:]])
         return path
+
+    def _fault(self, operation: str) -> AnswerRule | None:
+        faults = self.hub.faults
+        planned = faults.take_answer(operation)
+        if planned is None and faults.weather is not None and self.credential.kind in ("app", "installation"):
+            return faults.weather.answer(operation, unquote(self.path))
+        return planned
 
     def _before(self, fault: AnswerRule) -> None:
         wait = 60 if fault.seconds is None else int(fault.seconds)

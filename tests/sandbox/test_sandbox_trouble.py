@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from random import Random
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
 from sandbox import Limits
+from sandbox.weather import Weather
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -187,3 +190,36 @@ async def test_malformed_requests_get_github_s_answers(stage: Stage) -> None:
     assert (await stage.call("GET", "/repos/acme/shop", **version))[0] == 200
     assert any("title" in one and "required" in one for one in stage.hub.violations)
     assert any("issue_number='one'" in one for one in stage.hub.violations)
+
+
+async def test_the_same_seed_brings_the_same_bad_weather(stage: Stage) -> None:
+    hub, alice = stage.hub, stage.hub.user("alice")
+    await hub.settled()
+
+    async def answered() -> int:
+        try:
+            return int((await stage.call("GET", "/app", token=stage.jwt()))[0])
+        except aiohttp.ClientError:
+            return 0
+
+    async def storm() -> tuple[list[str], list[int], dict[str, int]]:
+        stage.heard.clear()
+        weather = hub.faults.weather = Weather(Random(7), dropped=0.3, repeated=0.2, shuffled=30, failing=0.5)
+        for number in range(20):
+            await alice.opens_issue(stage.shop, f"Hello {number}")
+        await hub.settled()  # all are on their way
+        stage.clock.advance(31)
+        await hub.settled()
+        answers = [await answered() for _ in range(20)]
+        hub.faults.clear()
+        titles = [json.loads(payload)["issue"]["title"] for _, payload in stage.heard]
+        return titles, answers, dict(weather.counts)
+
+    titles, answers, counts = await storm()
+    assert len(set(titles)) == 20 - counts["dropped"]
+    assert len(titles) == len(set(titles)) + counts["repeated"]
+    assert titles != sorted(titles, key=lambda title: int(title.split()[1])), "late ones are overtaken"
+    assert 5 <= answers.count(200) <= 15
+    assert set(answers) > {200, 403}
+    assert await storm() == (titles, answers, counts)
+    assert (await stage.call("GET", "/app", token=stage.jwt()))[0] == 200
