@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from config.repository import Timeouts
 from core.stall import ChecksWait
-from core.task import ChecksState, Lease, Pull, Status, Task
+from core.task import ChecksState, Lease, Pull, Role, Status, Task
 
 
 class DeadlineKind(StrEnum):
@@ -93,7 +93,8 @@ def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
 def learned_patience(task: Task) -> timedelta | None:
     """How long the agent at work may take, by what this repository's agents took; None where that says nothing."""
     lease = task.lease
-    if task.status is not Status.IN_PROGRESS or lease is None or lease.patience is None:
+    at_work = task.status is Status.IN_PROGRESS and lease is not None and lease.role is Role.IMPLEMENT
+    if not at_work or lease is None or lease.patience is None:
         return None
     return lease.patience.work
 

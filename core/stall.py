@@ -60,6 +60,7 @@ class Stall:
     climbed: tuple[Rung, ...] = ()
     next: Rung | None = None  # None: everything was tried
     tried: tuple[str, ...] = ()  # what was done, a sentence of Markdown each
+    told: tuple[str, ...] = ()  # the people who were told; their answer gives them time
 
     @property
     def topic(self) -> str:

@@ -61,7 +61,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
 
 
 async def _heard(delivery: Delivery, desk: Desk) -> None:
-    """Words that are no command. Where a person was called and nobody answered yet, they may be the answer."""
+    """Words that are no command. Where a person was called or told and nobody answered yet, they may be the answer."""
     repository = await desk.repository(delivery)
     if repository is None or repository.config is None:
         return
@@ -72,11 +72,11 @@ async def _heard(delivery: Delivery, desk: Desk) -> None:
         return
     async with desk.work.database.autocommit() as connection:
         task = await store.task(connection, repository.id, number)
-    call = task.escalation if task else None
-    if call is None or call.acknowledged_at:
+    call, stall = (task.escalation, task.stall) if task else (None, None)
+    if (call is None or call.acknowledged_at) and not (stall and stall.told):
         return
     github = desk.github(repository)
-    role = "none" if call.has_called(who.login) else await gather.role_of(github, repository.full_name, who)
+    role = "none" if call and call.has_called(who.login) else await gather.role_of(github, repository.full_name, who)
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         await unit.apply(number, PersonAnswered(actor(who), role, "answer"))
 

@@ -122,4 +122,5 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             calling.reached(draft, signal)
         case PersonAnswered():
             calling.answered(draft, signal)
+            stalling.answered(draft, signal)
     return draft.conclude()

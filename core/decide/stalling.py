@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from core.assignment import choose
+from core.commands import at_least
 from core.deadlines import stall_after
 from core.decide.attempts import give_up
 from core.decide.calling import call_person
@@ -16,7 +18,7 @@ from core.events import EventType
 from core.feedback import Feedback
 from core.levels import levels
 from core.sanitise import code, defuse, mask_secrets, one_line
-from core.signals import AgentTold
+from core.signals import AgentTold, PersonAnswered
 from core.stall import Rung, Stall, StallCause
 from core.stalls import LADDERS, climb_after, diagnose, said, steps
 from core.task import Attempt, Flag, Lease, Role, Status, Task
@@ -32,7 +34,7 @@ def due(draft: Draft) -> None:
     ladder = LADDERS[stall.cause]
     while rung := next((rung for rung in ladder if rung not in stall.climbed), None):
         further = next((one for one in ladder[ladder.index(rung) + 1 :]), None)
-        wait = climb_after(stall.after) if further else stall.after
+        wait = climb_after(stall.after) if further else _rest(draft, stall)
         stall = replace(stall, climbed=(*stall.climbed, rung), next=further, next_at=draft.now + wait)
         draft.set(stall=stall)
         told = _climb(draft, stall, rung)
@@ -45,7 +47,7 @@ def due(draft: Draft) -> None:
         if rung is not Rung.REASSIGN:
             break  # what could not be handed on goes to a person at once
     else:
-        stall = replace(stall, next=None, next_at=draft.now + stall.after)
+        stall = replace(stall, next=None, next_at=draft.now + _rest(draft, stall))
     _show(draft, stall)
     _look_again(draft)
 
@@ -59,6 +61,22 @@ def told(draft: Draft, signal: AgentTold) -> None:
     why = f" ({defuse(one_line(mask_secrets(signal.reason), 150))})" if signal.reason else ""
     done = f"{who} was nudged." if signal.taken else f"{who} takes no words while it works{why}, so it was not nudged."
     _show(draft, replace(stall, tried=(*stall.tried, done)))
+
+
+def answered(draft: Draft, signal: PersonAnswered) -> None:
+    """Somebody of those who were told what waits for them answers: no progress yet, but they have time for it."""
+    stall, login = draft.task.stall, signal.actor.login
+    if stall is None or stall.next is None or not stall.told or signal.actor.is_bot:
+        return
+    named = login.casefold() in {who.casefold() for who in stall.told}
+    done = f"{code(login)} answered."
+    if done not in stall.tried and (named or at_least(signal.permission, "write")):
+        _show(draft, replace(stall, tried=(*stall.tried, done), next_at=draft.now + stall.after))
+
+
+def _rest(draft: Draft, stall: Stall) -> timedelta:
+    """When everything was tried, how long until the world is asked once more."""
+    return max(stall.after, draft.policy.timeouts.stall_of(draft.task.priority.value))
 
 
 def _found(draft: Draft) -> Stall:
@@ -108,9 +126,13 @@ def _nudge(draft: Draft, stall: Stall) -> str:
     people = (lease.agent,) if lease and stall.cause in (StallCause.CLAIMED, *_ITS_AGENT) else _whom(draft)
     if not people:
         return "Nobody is named who could be told."
+    names = ", ".join(map(code, people))
+    if draft.policy.dry_run:
+        return f"Dry run: {names} would be told."
     where = task.pull.number if task.pull and task.pull.open else task.number
     draft.want(Comment(where, stall.topic, nudge_people(stall, people, steps(task))))
-    return f"{', '.join(map(code, people))} {'was' if len(people) == 1 else 'were'} told."
+    draft.set(stall=replace(stall, told=people))
+    return f"{names} {'was' if len(people) == 1 else 'were'} told."
 
 
 def _hand_on(draft: Draft, stall: Stall) -> str | None:
@@ -133,6 +155,7 @@ def _hand_on(draft: Draft, stall: Stall) -> str | None:
     )
     draft.tell(EventType.STALL_CLIMBED, lease=lease, rung=Rung.REASSIGN, reason=f"{title} for {waited}")
     give_up(draft, lease, feedback, outcome="stalled", why=f"for {waited}")
+    draft.moved_on()
     return None
 
 

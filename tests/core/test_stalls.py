@@ -16,11 +16,11 @@ from core.effects import CallPeople, CancelAgent, Comment, SteerAgent, TryMerge
 from core.events import EventType
 from core.measures import OBSERVATIONS, learned_work
 from core.rivals import Trial, Turn
-from core.signals import AgentSeen, AgentTold, ChecksSeen, MergeRefused
+from core.signals import AgentSeen, AgentTold, ChecksSeen, MergeRefused, PersonAnswered
 from core.stall import ChecksWait, Rung, StallCause
 from core.stalls import LADDERS, climb_after
 from core.task import ChecksState, Flag, Patience, Priority, Role, SessionState, Status
-from tests.builders import BOB, SHA, SHA2, Story, agent, body, rival
+from tests.builders import ALICE, BOB, MALLORY, SHA, SHA2, Story, agent, body, rival
 
 TIMES = Timeouts()
 HOUR = timedelta(hours=1)
@@ -202,6 +202,8 @@ class TestCi:
         [call] = story.wanted(CallPeople)
         assert "do not start before a person approves them" in call.body
         assert "*Approve and run workflows*" in call.body
+        [again] = [d.due_at for d in deadlines_of(story.task, TIMES) if d.kind is DeadlineKind.STALL]
+        assert again == story.now + 2 * HOUR, "who waits for a person asks GitHub seldom"
         waiting(story, ChecksWait.RUNNING)
         assert (story.task.stall, story.task.escalation) == (None, None), "somebody approved"
 
@@ -256,6 +258,27 @@ class TestReviewAndMerge:
         assert story.wanted(CallPeople)
         story.reviewed("approved")
         assert (story.task.stall, story.task.escalation) == (None, None)
+
+    def test_who_answers_has_time_and_is_not_called(self) -> None:
+        story = mergeable(merge={"review": "person"})
+        stalled(story)
+        before = story.wait(minutes=20).task.stall
+        assert before
+        story.hears(PersonAnswered(MALLORY, "read", "answer"))
+        assert story.task.stall == before
+        story.hears(PersonAnswered(ALICE, "none", "answer"))
+        assert story.task.stall
+        assert story.task.stall.next_at == story.now + before.after
+        assert "`alice` answered." in story.task.flags[Flag.STALLED]
+        there = story.task.stall
+        story.hears(PersonAnswered(ALICE, "none", "answer"))
+        assert story.task.stall == there, "once: more words are no more time"
+
+    def test_a_dry_run_tells_nobody(self) -> None:
+        story = mergeable(merge={"review": "person"}, dry_run=True)
+        stalled(story)
+        assert not story.wanted(Comment)
+        assert "Dry run: `alice` would be told." in story.task.flags[Flag.STALLED]
 
     def test_an_agent_that_nobody_is(self) -> None:
         story = mergeable(merge={"review": "agent"}).assigned(
