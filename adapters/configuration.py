@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 REPOSITORY = "repository"  # the subject of a repository's own deadlines
 RECONCILE = "reconcile"
+WHOLE = 1  # the `attempt` of that one when every task is to be looked at anew, also where GitHub shows no difference
 DIGEST = "digest"
 
 
@@ -73,7 +74,7 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         await repositories.update_repository(connection, repository_id, **values)
         changed = config is not None and before != digest
         if changed:
-            await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now)
+            await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, WHOLE)
         if config is not None and config.progress.digest:
             await store.no_later(connection, repository_id, REPOSITORY, DIGEST, config.progress.next_after(now))
         elif config is not None:

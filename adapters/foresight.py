@@ -121,6 +121,10 @@ class Foresight:
         found = await asyncio.to_thread(forecast, said, sight, text)
         return Forecast(found.files, text, there)
 
+    def knows_more(self, repository: RepositoryRow, known: Forecast | None) -> bool:
+        """Whether a forecast that a task has was made in ignorance of files that are known by now."""
+        return known is None or not (known.informed or not self._mirrors.of(repository).path.exists())
+
     async def look(self, repository: RepositoryRow) -> None:
         """Read the mirror after it was fetched, so that the next issue need not wait for that."""
         async with self._mirrors.of(repository).reading():

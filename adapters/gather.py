@@ -16,6 +16,7 @@ from config.identities import workers
 from core.commands import ROLES, at_least
 from core.decide.commands.answers import Refused
 from core.decide.commands.waiting import references
+from core.deeds import Deed
 from core.dependencies import Need, Source
 from core.intake import Dependency, Intake
 from core.labels import is_task
@@ -75,12 +76,20 @@ async def can_write(github: GitHub, repo: str, user: User | None) -> bool:
 
 
 async def dependencies(
-    database: Database, github: GitHub, repository: RepositoryRow, issue: Issue, intake: Intake, *, afresh: bool = False
+    database: Database,
+    github: GitHub,
+    repository: RepositoryRow,
+    issue: Issue,
+    intake: Intake,
+    *,
+    afresh: bool = False,
+    relations: Mapping[str, Need] | None = None,
 ) -> Mapping[str, Need]:
     """What an issue depends on, by its text and by GitHub's own relations.
 
     Tasks of ours are looked up again under the lock; of the text's references only the others are asked for. GitHub's
-    relations are read where the issue has any, and its own counts do not agree with what we know (or `afresh`).
+    relations are read where the issue has any, and its own counts do not agree with what we know (or `afresh`); not
+    where they are given (`relations`).
     """
     async with database.autocommit() as connection:
         neighbours = await graph.Neighbours.of(connection, repository)
@@ -101,7 +110,9 @@ async def dependencies(
             # By the name that the repository has now: the text may spell it otherwise, or call it as it was.
             needs[_reference(neighbours, found)] = Need(found.state == "closed")
     native = {reference: need for reference, need in stored.items() if need.source.native}
-    if afresh or not _agree(issue, native):
+    if relations is not None:
+        native = dict(relations)
+    elif afresh or not _agree(issue, native):
         native = await _native(github, repository, issue, neighbours)
     return needs | native
 
@@ -176,11 +187,14 @@ async def issue_seen(
     label: str | None = None,
     label_added: bool = False,
     afresh: bool = False,
+    relations: Mapping[str, Need] | None = None,
+    deeds: tuple[Deed, ...] = (),
 ) -> IssueSeen:
     """The whole signal for an issue; without a sender it was merely read again.
 
     `foresight` makes the forecast of a text that is new; without it the task keeps the one that it has.
-    `afresh` reads GitHub's own relations even if their number seems to be what we know.
+    `afresh` reads GitHub's own relations even if their number seems to be what we know; `relations` are they, where
+    they were read already. `deeds` are what was done to the issue without our hearing of it.
     """
     facts = issue_facts(issue)
     wanted = foresight is not None and facts.open and is_task(facts.labels)
@@ -191,6 +205,9 @@ async def issue_seen(
         sender_is_us=sender_is_us,
         label=label,
         label_added=label_added,
-        dependencies=await dependencies(database, github, repository, issue, facts.intake, afresh=afresh),
+        dependencies=await dependencies(
+            database, github, repository, issue, facts.intake, afresh=afresh, relations=relations
+        ),
         forecast=await foresight.of(repository, facts) if foresight and wanted else None,
+        deeds=deeds,
     )

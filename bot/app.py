@@ -149,7 +149,7 @@ async def assemble(
         alerts = channels(settings, http)
         outbox = Outbox(work, client, mirrors, services, identity, metrics.on_sent, alerts)
         probes = Probes(client, database, services, identity, settings.github_server_url, clock.now)
-        desk = Desk(work, client, identity, settings.github_server_url, probes, answers)
+        desk = Desk(work, client, identity, probes, answers)
         register(jobs, desk, outbox)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
         site = _web(

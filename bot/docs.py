@@ -88,7 +88,9 @@ A label that a person puts on is an instruction and wins over what the bot had d
 
 `status:in-progress` and `status:review` come about by work; set by hand, they are set right again. Closing an issue
 as completed declares it done, as not planned gives it up, and reopening it starts the task anew. Every instruction is
-kept in the audit trail with the name of who gave it.
+kept in the audit trail with the name of who gave it; one whose news was lost is found in GitHub's history of the issue
+within 15 minutes, and counts if nobody said otherwise since. What another bot does to these labels asks for nothing,
+and is put right then.
 
 ## Buttons are commands too
 

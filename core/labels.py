@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from config.labels import FIXED_LABELS, agent_label, capability_label, is_ours
 from config.repository import RepositoryConfig
@@ -44,6 +46,35 @@ def right(labels: Collection[str], task: Task) -> bool:
     """Whether the labels of ours that an issue carries are those that the task is to have."""
     ours = {label.casefold() for label in labels if is_ours(label)}
     return ours == {label.casefold() for label in labels_of(task)}
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Our labels on an issue as they were known to be at a moment: whatever differs since, somebody did after it."""
+
+    at: datetime
+    labels: frozenset[str]  # ours alone, in small letters
+
+    @classmethod
+    def of(cls, labels: Collection[str], at: datetime) -> Baseline:
+        """Of all the labels that an issue has."""
+        return cls(at, frozenset(label.casefold() for label in labels if is_ours(label)))
+
+    def __str__(self) -> str:
+        """One line of text, which `read` reads."""
+        return f"{self.at.isoformat()} {','.join(sorted(self.labels))}"
+
+    @classmethod
+    def read(cls, text: str | None) -> Baseline | None:
+        """The baseline that such a text tells; None where there is none."""
+        at, _, labels = (text or "").partition(" ")
+        return cls(datetime.fromisoformat(at), frozenset(filter(None, labels.split(",")))) if at else None
+
+    def unexplained(self, there: Collection[str], wanted: Collection[str]) -> frozenset[str]:
+        """Labels that came or went since, and that we do not want to come or go ourselves."""
+        now = Baseline.of(there, self.at).labels
+        wish = Baseline.of(wanted, self.at).labels
+        return ((now - self.labels) - wish) | ((self.labels - now) & wish)
 
 
 def status_in(label: str) -> Status | None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from core.agent_state import Probed
+from core.deeds import Deed
 from core.dependencies import Need
 from core.effects import MakeTask, SetDependency
 from core.feedback import FailedCheck, LineComment
@@ -25,7 +26,7 @@ from core.merge_signals import UpdateTried as UpdateTried
 from core.people_signals import PeopleCalled as PeopleCalled
 from core.people_signals import PersonAnswered as PersonAnswered
 from core.stall import ChecksWait
-from core.task import Actor, ChecksState, Choice, Patience, SessionState
+from core.task import Actor, ChecksState, Choice, Patience, SessionState, Task
 from core.waiting_signals import AgentTold as AgentTold
 from core.waiting_signals import Overlapping as Overlapping
 from core.waiting_signals import WayClear as WayClear
@@ -73,6 +74,27 @@ class IssueSeen:
     # What the text and GitHub's own relations say it depends on, by reference (`#12`, `owner/repo#3`).
     dependencies: Mapping[str, Need] = field(default_factory=dict)
     forecast: Forecast | None = None  # made of this text; None: there is nothing new to say
+    deeds: tuple[Deed, ...] = ()  # what was done to it before this, of which no news reached us; the oldest first
+
+
+def gone(task: Task) -> IssueSeen:
+    """The issue of a task is not there any more: for the task the same as being closed as not planned."""
+    facts = IssueFacts(
+        id=task.issue_id,
+        number=task.number,
+        title=task.title,
+        body="",
+        open=False,
+        not_planned=True,
+        author=task.author,
+        labels=frozenset({"task"}),
+        url=task.url,
+        created_at=task.created_at,
+        updated_at=task.issue_updated_at,
+        intake=task.intake,
+        fingerprint=task.fingerprint,
+    )
+    return IssueSeen(facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ class Desk:
     work: Work
     client: GitHubClient
     identity: Callable[[int], Awaitable[Identity]]
-    server_url: str  # of GitHub's pages and git: full addresses of issues begin with it
     probes: Probes
     answers: tuple[SecretStr, ...] = ()  # by which answers of runs are known
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from adapters import comparing, gather
+from adapters import comparing
+from adapters.attribution import pull_seen, task_of
 from adapters.configuration import check_configuration
-from adapters.database import flights, store
-from adapters.database.repositories import RepositoryRow
+from adapters.database import flights
 from adapters.github.models import PullRequest, User
 from adapters.pull_facts import pull_facts
-from config.identities import issue_in_branch
-from core.links import closing_references, parse_branch
-from core.signals import AgentSeen, PullSeen
-from core.task import SessionState, Status
+from core.signals import AgentSeen
+from core.task import SessionState
 from handlers.desk import Delivery, Desk
 
 # What may show another file than before; a draft that is ready shows the same.
@@ -29,7 +27,7 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
     if repository.config is None:
         return
     sender = User.model_validate(delivery.payload["sender"])
-    number = await task_of(desk, repository, told)
+    number = await task_of(desk.work.database, repository, told)
     async with desk.work.database.autocommit() as connection:
         known = await flights.updated_at(connection, repository.id, told.number)
     if known == told.updated_at and delivery.action != "closed":
@@ -40,52 +38,11 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
         async with desk.work.on(repository.id, delivery.received_at) as unit:
             await comparing.saw(unit, pull_facts(told), None)
         return
-    branch = parse_branch(told.head.ref)
-    attempt = branch[1] if branch and branch[0] == number else None
-    trusted = attempt is not None or await _author_can_write(desk, repository, told)
-    signal = PullSeen(
-        pull_facts(told),
-        attempt,
-        author_can_write=trusted,
-        closed_by_us=delivery.action == "closed" and await desk.is_us(repository, sender),
-        workers=gather.workers_of(repository, told.user, told.head.ref),
-    )
+    ours = delivery.action == "closed" and await desk.is_us(repository, sender)
+    signal = await pull_seen(desk.github(repository), repository, number, told, closed_by_us=ours)
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         task = (await unit.apply(number, signal)).task
         carries = task is not None and task.pull is not None and task.pull.number == told.number
         if delivery.action == "review_requested" and signal.workers and carries and task and task.lease:
             # So an agent says that it has ended, which may not take the draft mark off itself.
             await unit.apply(number, AgentSeen(task.lease.attempt, SessionState.DELIVERED, told.updated_at))
-
-
-async def _author_can_write(desk: Desk, repository: RepositoryRow, told: PullRequest) -> bool:
-    """A bot that pushed to a branch of this repository has write access by that; people are asked about."""
-    if told.user is not None and told.user.type == "Bot":
-        return not told.from_fork
-    return await gather.can_write(desk.github(repository), repository.full_name, told.user)
-
-
-async def task_of(desk: Desk, repository: RepositoryRow, told: PullRequest) -> int | None:
-    """The task a pull request works on: by its branch, what we know of it, its closing words, or who opened it."""
-    if told.from_fork:
-        return None
-    named: list[int] = []
-    if branch := parse_branch(told.head.ref):
-        named.append(branch[0])
-    if issue := issue_in_branch(told.head.ref):
-        named.append(issue)
-    async with desk.work.database.autocommit() as connection:
-        linked = await store.task_of_pull(connection, repository.id, told.number)
-        if linked is not None:
-            return linked
-        named += closing_references(told.body or "", repository.full_name, desk.server_url)
-        for number in named:
-            if await store.task(connection, repository.id, number):
-                return number
-        agents = gather.workers_of(repository, told.user, told.head.ref)
-        if not agents:
-            return None
-        at_work = await store.tasks_with_status(connection, repository.id, [Status.IN_PROGRESS])
-    # An agent that works in its own way names neither; where it holds just one task, that is the one.
-    held = [t.number for t in at_work if t.pull is None and t.lease and t.lease.worker in agents]
-    return held[0] if len(held) == 1 else None

@@ -5,7 +5,9 @@ has and this has not is answered with GitHub's own error for an unknown field, n
 mutation, markPullRequestReadyForReview.
 
 `Query`: viewer, rateLimit, repository(owner, name), node(id). `Repository`: issue, issues, pullRequest, pullRequests,
-labels. `Issue`: labels, assignees, comments, blockedBy, blocking, subIssues, parent, closedByPullRequestsReferences.
+labels, issueOrPullRequest, defaultBranchRef. `Issue`: labels, assignees, comments, blockedBy, blocking, subIssues,
+parent, closedByPullRequestsReferences, timelineItems (labels, closing, reopening, new titles). `PullRequest`: baseRef,
+mergeCommit, statusCheckRollup. A query costs what GitHub would count.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox.auth import Credential
+from sandbox.graphql_cost import cost
 from sandbox.graphql_parser import Document, Field, GraphQLError, Variable, parse
-from sandbox.graphql_schema import TYPES, Arguments, Plain, kind_of
+from sandbox.graphql_parts import Arguments, Plain
+from sandbox.graphql_schema import TYPES, kind_of
 
 if TYPE_CHECKING:
     from sandbox.hub import Sandbox
@@ -30,6 +34,7 @@ class Run:
         self.hub: Sandbox = hub
         self.credential = credential
         self.errors: list[Json] = []
+        self.cost = 1  # in points
         self._document, self._variables = document, variables
 
     def select(self, kind: str, value: Any, fields: Sequence[Field], path: tuple[str | int, ...]) -> Json:
@@ -52,7 +57,7 @@ class Run:
         resolver = TYPES[kind].get(one.name)
         if resolver is None:
             raise GraphQLError(f"Field '{one.name}' doesn't exist on type '{kind}'", kind="undefinedField")
-        arguments = {key: self._filled(given) for key, given in one.arguments.items()}
+        arguments = {key: self.filled(given) for key, given in one.arguments.items()}
         try:
             return self._shown(resolver(self, value, arguments), one, path)
         except LookupError as error:
@@ -82,15 +87,16 @@ class Run:
                 raise GraphQLError(message, kind="undefinedField")
         return {wanted.alias: value.values[wanted.name] for wanted in one.fields}
 
-    def _filled(self, value: Any) -> Any:
+    def filled(self, value: Any) -> Any:
+        """A value with its variables filled in."""
         if isinstance(value, Variable):
             if value.name not in self._variables:
                 raise GraphQLError(f"Variable ${value.name} is used but not declared")
             return self._variables[value.name]
         if isinstance(value, list):
-            return [self._filled(item) for item in value]
+            return [self.filled(item) for item in value]
         if isinstance(value, dict):
-            return {key: self._filled(item) for key, item in value.items()}
+            return {key: self.filled(item) for key, item in value.items()}
         return value
 
 
@@ -100,6 +106,10 @@ def execute(hub: Sandbox, credential: Credential, source: str, name: str | None,
         document = parse(source)
         operation = document.operation(name)
         run = Run(hub, credential, document, {**operation.variables, **variables})
+        run.cost = cost(document, operation.fields, run.filled)
+        # One was counted when it came in.
+        bucket = hub.meter.bucket(credential.bucket, "graphql", hub.now())
+        bucket.used += run.cost - 1
         data = run.select(operation.kind.capitalize(), None, operation.fields, ())
     except GraphQLError as error:
         problem: Json = {"message": str(error)}

@@ -2,75 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox import closing, issues, pulls, render
+from sandbox import closing, graphql_code, graphql_timeline, issues, pulls, render
 from sandbox.clock import stamp, stamp_or_none
 from sandbox.graphql_parser import GraphQLError
-from sandbox.world import Comment, Issue, Label, PullRequest, Repository, User, role_at_least
+from sandbox.graphql_parts import Arguments, Connection, Plain, Resolver, attribute, connected, listed, page_info
+from sandbox.world import Comment, Issue, IssueEvent, Label, PullRequest, Repository, User, role_at_least
 
 if TYPE_CHECKING:
     from sandbox.graphql import Run
-
-Arguments = Mapping[str, Any]
-Resolver = Callable[["Run", Any, Arguments], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A list that is asked for page by page."""
-
-    name: str
-    items: Sequence[Any]
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """An object that is only values."""
-
-    kind: str
-    values: Mapping[str, Any]
-
-
-def _connected(name: str, items: Sequence[Any], arguments: Arguments) -> Connection:
-    first, last = arguments.get("first"), arguments.get("last")
-    size = first if first is not None else last
-    if not isinstance(size, int) or (first is not None and last is not None):
-        raise GraphQLError(f"You must provide a `first` or `last` value to properly paginate the `{name}`.")
-    if not 1 <= size <= 100:
-        raise GraphQLError(f"Requesting {size} records on the `{name}` exceeds the `first` limit of 100 records.")
-    if first is None:
-        return Connection(name, items, max(0, len(items) - size), len(items))
-    start = _place(arguments["after"]) + 1 if arguments.get("after") else 0
-    return Connection(name, items, start, start + size)
-
-
-def _cursor(place: int) -> str:
-    return base64.b64encode(f"cursor:{place}".encode()).decode()
-
-
-def _place(cursor: str) -> int:
-    try:
-        return int(base64.b64decode(cursor, validate=True).decode().removeprefix("cursor:"))
-    except ValueError as error:
-        raise GraphQLError(f"`{cursor}` does not appear to be a valid cursor.") from error
-
-
-def _page_info(_: Run, value: Connection, __: Arguments) -> Plain:
-    more, size = value.stop < len(value.items), min(value.stop, len(value.items))
-    values = {
-        "hasNextPage": more,
-        "hasPreviousPage": value.start > 0,
-        "startCursor": _cursor(value.start) if size > value.start else None,
-        "endCursor": _cursor(size - 1) if size > value.start else None,
-    }
-    return Plain("PageInfo", values)
 
 
 def _repository(run: Run, _: Any, arguments: Arguments) -> Repository:
@@ -107,6 +51,14 @@ def _pull(_: Run, value: Repository, arguments: Arguments) -> PullRequest:
     return found.pull
 
 
+def _either(_: Run, value: Repository, arguments: Arguments) -> Issue | PullRequest:
+    found = value.issues.get(arguments.get("number", 0))
+    if found is None:
+        number = arguments.get("number")
+        raise LookupError(f"Could not resolve to an issue or pull request with the number of {number}.")
+    return found if found.pull is None else found.pull
+
+
 def _filtered(issues: Sequence[Issue], arguments: Arguments) -> list[Issue]:
     states, names = arguments.get("states"), arguments.get("labels")
     states = [states] if isinstance(states, str) else states
@@ -129,12 +81,12 @@ def _filtered(issues: Sequence[Issue], arguments: Arguments) -> list[Issue]:
 
 def _issues(_: Run, value: Repository, arguments: Arguments) -> Connection:
     found = [one for one in value.issues.values() if one.pull is None]
-    return _connected("issues", _filtered(found, arguments), arguments)
+    return connected("issues", _filtered(found, arguments), arguments)
 
 
 def _pulls(_: Run, value: Repository, arguments: Arguments) -> Connection:
     found = _filtered([one for one in value.issues.values() if one.pull is not None], arguments)
-    return _connected("pullRequests", [one.pull for one in found], arguments)
+    return connected("pullRequests", [one.pull for one in found], arguments)
 
 
 def _closers(_: Run, value: Issue, arguments: Arguments) -> Connection:
@@ -144,12 +96,12 @@ def _closers(_: Run, value: Issue, arguments: Arguments) -> Connection:
         if value in closing.closed_by_text(value.repository, pull.body)
         and (pull.state == "open" or arguments.get("includeClosedPrs") or pull.merged)
     ]
-    return _connected("closedByPullRequestsReferences", found, arguments)
+    return connected("closedByPullRequestsReferences", found, arguments)
 
 
 def _closes(_: Run, value: PullRequest, arguments: Arguments) -> Connection:
     found = closing.closed_by_text(value.repository, value.body)
-    return _connected("closingIssuesReferences", found, arguments)
+    return connected("closingIssuesReferences", found, arguments)
 
 
 _MERGEABLE = {None: "UNKNOWN", True: "MERGEABLE", False: "CONFLICTING"}
@@ -157,14 +109,6 @@ _MERGEABLE = {None: "UNKNOWN", True: "MERGEABLE", False: "CONFLICTING"}
 
 def _state(issue: Issue) -> str:
     return "MERGED" if issue.pull is not None and issue.pull.merged else issue.state.upper()
-
-
-def _attribute(name: str) -> Resolver:
-    return lambda _, value, __: getattr(value, name)
-
-
-def _listed(name: str, get: Callable[[Any], Sequence[Any]]) -> Resolver:
-    return lambda _, value, arguments: _connected(name, get(value), arguments)
 
 
 def _page(run: Run, issue: Issue) -> str:
@@ -185,12 +129,14 @@ def _shared(get: Callable[[Any], Issue]) -> dict[str, Resolver]:
         "createdAt": lambda _, value, __: stamp(get(value).created_at),
         "updatedAt": lambda _, value, __: stamp(get(value).updated_at),
         "closedAt": lambda _, value, __: stamp_or_none(get(value).closed_at),
-        "labels": _listed("labels", lambda value: get(value).labels),
-        "assignees": _listed("assignees", lambda value: get(value).assignees),
-        "comments": _listed("comments", lambda value: get(value).comments),
+        "labels": listed("labels", lambda value: get(value).labels),
+        "assignees": listed("assignees", lambda value: get(value).assignees),
+        "comments": listed("comments", lambda value: get(value).comments),
         "repository": lambda _, value, __: get(value).repository,
-        "id": _attribute("node_id"),
-        "databaseId": _attribute("id"),
+        "id": attribute("node_id"),
+        "databaseId": attribute("id"),
+        "fullDatabaseId": lambda _, value, __: str(value.id),  # a BigInt, which GitHub writes as text
+        "lastEditedAt": lambda _, value, __: stamp_or_none(get(value).edited_at),
     }
 
 
@@ -198,7 +144,7 @@ def _rate_limit(run: Run, _: Any, __: Arguments) -> Plain:
     bucket = run.hub.meter.bucket(run.credential.bucket, "graphql", run.hub.now())
     values = {
         "limit": bucket.limit,
-        "cost": 1,
+        "cost": run.cost,
         "remaining": bucket.remaining,
         "used": bucket.used,
         "resetAt": stamp(datetime.fromtimestamp(bucket.reset, UTC)),
@@ -224,7 +170,7 @@ def _suggested_actors(run: Run, value: Repository, arguments: Arguments) -> Conn
     viewer = _viewer(run, None, {})
     agents = [agent.account for agent in run.hub.cloud.values() if agent.mention is None]
     people = [one for one in run.hub.users.values() if one not in agents and issues.assignable(value, one)]
-    return _connected("suggestedActors", [*(agents if viewer.type == "User" else []), *people], arguments)
+    return connected("suggestedActors", [*(agents if viewer.type == "User" else []), *people], arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +193,8 @@ def _mark_ready(run: Run, _: Any, arguments: Arguments) -> Ready:
 
 
 _PERSON: dict[str, Resolver] = {
-    "id": _attribute("node_id"),
-    "databaseId": _attribute("id"),
+    "id": attribute("node_id"),
+    "databaseId": attribute("id"),
     "login": lambda _, value, __: value.login.removesuffix("[bot]"),  # GraphQL leaves the ending off
 }
 KINDS: dict[type, str] = {
@@ -258,13 +204,15 @@ KINDS: dict[type, str] = {
     Label: "Label",
     Comment: "IssueComment",
     Ready: "MarkPullRequestReadyForReviewPayload",
-}
+} | graphql_code.KINDS
 
 
 def kind_of(value: Any) -> str | None:
     """The type of an object, or None for a plain value."""
     if isinstance(value, User):
         return value.type
+    if isinstance(value, IssueEvent):
+        return graphql_timeline.kind_of(value)
     return "Connection" if isinstance(value, Connection) else KINDS.get(type(value))
 
 
@@ -280,51 +228,55 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "Repository": {
         "viewerPermission": _viewer_permission,
         "suggestedActors": _suggested_actors,
-        "id": _attribute("node_id"),
-        "databaseId": _attribute("id"),
-        "name": _attribute("name"),
-        "nameWithOwner": _attribute("full_name"),
-        "isPrivate": _attribute("private"),
-        "isArchived": _attribute("archived"),
+        "id": attribute("node_id"),
+        "databaseId": attribute("id"),
+        "name": attribute("name"),
+        "nameWithOwner": attribute("full_name"),
+        "isPrivate": attribute("private"),
+        "isArchived": attribute("archived"),
         "url": lambda run, value, _: f"{run.hub.url}/{value.full_name}",
         "issue": _issue,
         "issues": _issues,
         "pullRequest": _pull,
         "pullRequests": _pulls,
-        "labels": _listed("labels", lambda value: list(value.labels.values())),
+        "issueOrPullRequest": _either,
+        "defaultBranchRef": graphql_code.default_branch,
+        "labels": listed("labels", lambda value: list(value.labels.values())),
     },
     "Issue": _shared(lambda value: value)
     | {
         "stateReason": lambda _, value, __: value.state_reason and value.state_reason.upper(),
-        "parent": _attribute("parent"),
-        "subIssues": _listed("subIssues", lambda value: value.sub_issues),
-        "blockedBy": _listed("blockedBy", lambda value: value.blocked_by),
-        "blocking": _listed("blocking", lambda value: value.blocking),
+        "parent": attribute("parent"),
+        "subIssues": listed("subIssues", lambda value: value.sub_issues),
+        "blockedBy": listed("blockedBy", lambda value: value.blocked_by),
+        "blocking": listed("blocking", lambda value: value.blocking),
         "closedByPullRequestsReferences": _closers,
+        "timelineItems": graphql_timeline.items,
     },
     "PullRequest": _shared(lambda value: value.issue)
     | {
-        "merged": _attribute("merged"),
+        "merged": attribute("merged"),
         "mergedAt": lambda _, value, __: stamp_or_none(value.merged_at),
-        "isDraft": _attribute("draft"),
-        "headRefName": _attribute("head_ref"),
-        "headRefOid": _attribute("head_sha"),
-        "baseRefName": _attribute("base_ref"),
+        "isDraft": attribute("draft"),
+        "headRefName": attribute("head_ref"),
+        "headRefOid": attribute("head_sha"),
+        "baseRefName": attribute("base_ref"),
         "mergeable": lambda _, value, __: _MERGEABLE[value.mergeable],
         "closingIssuesReferences": _closes,
-    },
+    }
+    | graphql_code.OF_PULLS,
     "Label": {
-        "id": _attribute("node_id"),
-        "name": _attribute("name"),
-        "color": _attribute("color"),
-        "description": _attribute("description"),
-        "isDefault": _attribute("default"),
+        "id": attribute("node_id"),
+        "name": attribute("name"),
+        "color": attribute("color"),
+        "description": attribute("description"),
+        "isDefault": attribute("default"),
     },
     "IssueComment": {
-        "id": _attribute("node_id"),
-        "databaseId": _attribute("id"),
-        "body": _attribute("body"),
-        "author": _attribute("user"),
+        "id": attribute("node_id"),
+        "databaseId": attribute("id"),
+        "body": attribute("body"),
+        "author": attribute("user"),
         "createdAt": lambda _, value, __: stamp(value.created_at),
         "updatedAt": lambda _, value, __: stamp(value.updated_at),
     },
@@ -333,6 +285,8 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "Connection": {
         "totalCount": lambda _, value, __: len(value.items),
         "nodes": lambda _, value, __: list(value.items[value.start : value.stop]),
-        "pageInfo": _page_info,
+        "pageInfo": page_info,
     },
+    **graphql_code.TYPES,
+    **graphql_timeline.TYPES,
 }

@@ -92,7 +92,7 @@ def edit(
         issue.title = title
     if body is not None and body != (issue.body or ""):
         changes["body"] = {"from": issue.body or ""}
-        issue.body = body
+        issue.body, issue.edited_at = body, hub.now()
     if changes:
         issue.updated_at = hub.now()
         events.tell(hub, issue, "edited", actor, changes=changes)

@@ -155,6 +155,7 @@ class Issue:
     comments: list[Comment] = field(default_factory=list, repr=False)
     reactions: list[Reaction] = field(default_factory=list, repr=False)
     events: list[IssueEvent] = field(default_factory=list, repr=False)
+    edited_at: datetime | None = field(default=None, repr=False)  # when its text was last changed
     closed_at: datetime | None = None
     closed_by: User | None = None
     locked: bool = False

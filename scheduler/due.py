@@ -6,7 +6,7 @@ import contextlib
 from datetime import timedelta
 
 from adapters import gather, retrospectives
-from adapters.configuration import DIGEST, RECONCILE, REPOSITORY
+from adapters.configuration import DIGEST, RECONCILE, REPOSITORY, WHOLE
 from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.errors import Gone, NotFound
@@ -37,7 +37,7 @@ async def due(
     """
     try:
         if subject == REPOSITORY and kind == RECONCILE:
-            await _reconcile(work, client, repository_id)
+            await _reconcile(work, client, repository_id, attempt == WHOLE)
         elif subject == retrospectives.RETROSPECTIVE:
             await _retrospective(work, repository_id)
         elif subject == REPOSITORY and kind == DIGEST:
@@ -58,13 +58,14 @@ async def due(
         raise
 
 
-async def _reconcile(work: Work, client: GitHubClient, repository_id: int) -> None:
+async def _reconcile(work: Work, client: GitHubClient, repository_id: int, whole: bool) -> None:
     async with work.database.transaction() as connection:
         row = await repositories.repository(connection, repository_id)
         if row is None or not row.active:
             return  # the App is gone from there; being installed again sets it going again
-        await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, work.now() + RECONCILE_EVERY)
-    await reconcile(work, client.installation(row.installation_id), row)
+        # One that was asked for meanwhile comes when it was to come.
+        await store.no_later(connection, repository_id, REPOSITORY, RECONCILE, work.now() + RECONCILE_EVERY)
+    await reconcile(work, client.installation(row.installation_id), row, whole=whole)
 
 
 async def _retrospective(work: Work, repository_id: int) -> None:

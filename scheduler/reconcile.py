@@ -1,132 +1,227 @@
-"""The reconciler: GitHub against the database. What no delivery told us is found here."""
+"""The reconciler: GitHub against the database. What no delivery told us is found here.
+
+A whole repository is read in a handful of queries. Of what is as we know it nothing more is read, and nothing is
+written, unless the rules may be others than when it was last looked at (`whole`). Of what differs GitHub is asked who
+did it: what a person did is an instruction as if its news had come, and the rest is put right.
+"""
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
-from adapters import comparing, gather
+from adapters import gather, provenance
 from adapters.configuration import read_configuration
-from adapters.database import flights, line, repositories, store
+from adapters.database import graph, line, repositories, store
+from adapters.database.graph import Neighbours
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
-from adapters.github.errors import NotFound
-from adapters.github.models import Issue, PullRequest
-from adapters.pull_facts import pull_facts
+from adapters.github.errors import Gone, NotFound
+from adapters.github.models import Issue
+from adapters.github.models.survey import IssueNode
 from adapters.unit_of_work import Work
-from core.effects import CompareBranches, ReadChecks, RefreshMirror, SetLabels
-from core.labels import TASK, labels_of
-from core.links import parse_branch
-from core.signals import PullSeen
-from core.task import ChecksState, Status, Task
+from core.decide.issues import digest
+from core.deeds import Deed
+from core.dependencies import Need, Source
+from core.labels import TASK, is_task, right, word_for
+from core.signals import gone
+from core.task import Task
+from scheduler.reconcile_pulls import reconcile_pulls
 
 log = structlog.get_logger()
 
 RECONCILE_EVERY = timedelta(minutes=15)
 
 
-async def reconcile(work: Work, github: GitHub, row: RepositoryRow) -> None:
-    """Read the repository's configuration, its tasks and their pull requests, and take in what differs."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An issue as GitHub has it now. `relations` are None where not all of them can be seen."""
+
+    issue: Issue
+    relations: Mapping[str, Need] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What we know of some issues: their tasks, what they wait for, and which of that has ended or begun since."""
+
+    tasks: Mapping[int, Task]
+    needs: Mapping[int, Mapping[str, Need]]
+    turned: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How an issue differs from what we know: in what is to be taken in anyway, and in what somebody may have meant."""
+
+    matters: bool
+    labels: bool  # ours are not those that the task is to have
+    asks: bool  # who did it is to be asked
+
+
+async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bool = False) -> None:
+    """Read the repository's configuration, its tasks and their pull requests, and take in what differs.
+
+    `whole` decides anew on every open task: the configuration changed, or we have just started.
+    """
     await read_configuration(work, github, row.id, row.full_name)
     async with work.database.autocommit() as connection:
         fresh = await repositories.repository(connection, row.id)
         if fresh is None or fresh.config is None:
             return
-        open_tasks = await store.tasks_with_status(connection, row.id, [s for s in Status if s is not Status.DONE])
-        digest = await store.digest_issue(connection, row.id)
-    listed_issues = await github.list_issues(row.full_name, labels=[TASK])
-    issues = {i.number: i for i in listed_issues if not i.is_pull_request and i.number != digest}
-    for task in open_tasks:
-        if task.number not in issues:
-            # No longer listed: closed, no longer labelled, or moved. Its own page says which.
-            issues[task.number] = await github.get_issue(row.full_name, task.number)
-    for issue in sorted(issues.values(), key=lambda i: i.number):
-        await _issue(work, github, fresh, issue)
-    pulls = await github.list_pulls(row.full_name)
-    for pull in pulls:
-        await _pull(work, fresh, pull)
-    listed = {pull.number for pull in pulls}
-    for task in open_tasks:
-        if task.pull and task.pull.open and task.pull.number not in listed:
-            await _pull(work, fresh, await github.get_pull(row.full_name, task.pull.number))
-    await _review(work, fresh)
-    await _compare(work, github, fresh, listed)
-    async with work.on(row.id) as unit:  # under its lock: nobody changes a dependency meanwhile
-        await line.renew_chains(unit.connection, row.id)
-    log.info("reconciled", repository=row.full_name, issues=len(issues), pulls=len(pulls))
-
-
-async def _issue(work: Work, github: GitHub, row: RepositoryRow, issue: Issue) -> None:
+        own = await store.digest_issue(connection, row.id)
+        neighbours = await Neighbours.of(connection, fresh)
+    listed: set[int] = set()
+    differing = 0
+    async for nodes in github.survey_issues(row.full_name, TASK):
+        seen = {node.number: _seen(node, neighbours) for node in nodes if node.number != own}
+        listed |= seen.keys()
+        differing += await _page(work, github, fresh, neighbours, seen, whole=whole)
     async with work.database.autocommit() as connection:
-        before = await store.task(connection, row.id, issue.number)
-    author = issue.user
-    writer = author is not None and before is None and await gather.can_write(github, row.full_name, author)
+        lost = [number for number in await store.believed_open(connection, row.id) if number not in listed]
+    if lost:
+        differing += await _lost(work, github, fresh, neighbours, lost)
+    pulls = await reconcile_pulls(work, github, fresh)
+    async with work.on(row.id) as unit:  # under its lock: nobody changes a dependency meanwhile
+        # A changed configuration may have an agent for what waits, though no task has changed.
+        await unit.assign_queue()
+        await line.renew_chains(unit.connection, row.id)
+    log.info("reconciled", repository=row.full_name, issues=len(listed), differing=differing, pulls=pulls)
+
+
+def _seen(node: IssueNode, neighbours: Neighbours) -> Seen:
+    home = (neighbours.home.id, 0)
+    relations: dict[str, Need] | None = None
+    if node.blocked_by.whole and node.sub_issues.whole:
+        relations = {
+            neighbours.reference(home, f"{one.repository.name_with_owner}#{one.number}"): Need(one.closed, source)
+            for listed, source in ((node.blocked_by, Source.BLOCKER), (node.sub_issues, Source.PART))
+            for one in filter(None, listed.nodes)
+        }
+    return Seen(node.issue(), relations)
+
+
+async def _lost(work: Work, github: GitHub, row: RepositoryRow, neighbours: Neighbours, numbers: Sequence[int]) -> int:
+    """Tasks that are no longer listed: closed, no longer labelled, moved away or deleted. Gives how many differ."""
+    nodes = await github.issues_numbered(row.full_name, numbers)
+    seen = {number: _seen(node, neighbours) for number, node in nodes.items() if node}
+    differing = await _page(work, github, row, neighbours, seen)
+    for number in nodes.keys() - seen.keys():
+        try:  # what follows from its being gone is much, so it is asked in another way as well
+            issue = await github.get_issue(row.full_name, number)
+            away = issue.repository.casefold() != row.full_name.casefold()
+        except (NotFound, Gone):
+            away = True
+        if away:
+            async with work.on(row.id) as unit:
+                task = await unit.task(number)
+                if task is not None:
+                    await unit.apply(number, gone(task))
+            differing += 1
+    return differing
+
+
+async def _page(
+    work: Work,
+    github: GitHub,
+    row: RepositoryRow,
+    neighbours: Neighbours,
+    seen: Mapping[int, Seen],
+    *,
+    whole: bool = False,
+) -> int:
+    """Take in what differs of some issues; gives of how many."""
+    known = await _known(work, github, row, neighbours, seen)
+    differing = {
+        number: difference
+        for number, one in seen.items()
+        if (difference := _difference(work, row, one, known.tasks.get(number), known, whole)) is not None
+    }
+    asked = {number: seen[number].issue for number, difference in differing.items() if difference.asks}
+    deeds = await provenance.deeds(work.database, github, row, asked, known.tasks)
+    dry = row.config is not None and row.config.dry_run
+    taken = 0
+    for number, difference in sorted(differing.items()):
+        done = deeds.get(number, ())
+        if difference.matters or done or (difference.labels and not dry):
+            await _take(work, github, row, seen[number], known.tasks.get(number), done)
+            taken += 1
+    return taken
+
+
+async def _known(
+    work: Work, github: GitHub, row: RepositoryRow, neighbours: Neighbours, seen: Mapping[int, Seen]
+) -> Known:
+    async with work.database.autocommit() as connection:
+        tasks = await store.tasks_numbered(connection, row.id, seen)
+        needs = await graph.needs_of(connection, row.id, seen)
+        references = {reference for wanted in needs.values() for reference in wanted}
+        ours = await graph.finished_tasks(connection, neighbours, references)
+    # Of tasks the tasks themselves tell. Of other issues GitHub does; of those that it relates, it just did.
+    told = {ref: need.finished for one in seen.values() for ref, need in (one.relations or {}).items()}
+    places = {
+        (name or row.full_name, int(number)): reference
+        for reference in references - ours.keys() - told.keys()
+        for name, _, number in [reference.rpartition("#")]
+    }
+    told |= {places[place]: closed for place, closed in (await github.closed(places)).items()}
+    turned = {
+        reference
+        for wanted in needs.values()
+        for reference, need in wanted.items()
+        if reference in told and reference not in ours and told[reference] != need.finished
+    }
+    return Known(tasks, needs, frozenset(turned))
+
+
+def _difference(
+    work: Work, row: RepositoryRow, seen: Seen, task: Task | None, known: Known, whole: bool
+) -> Difference | None:
+    """How an issue differs from its task; None where it does not."""
+    issue = seen.issue
+    if task is None:
+        return Difference(matters=True, labels=False, asks=True)
+    words = row.config.priorities if row.config else {}
+    named = {word for label in issue.label_names if (word := word_for(label, words))}
+    labels = not right(issue.label_names, task)
+    state = task.withdrawn or not is_task(issue.label_names) or (issue.state == "open") is not task.issue_open
+    matters = state or digest(issue.title, issue.body or "") != task.text_digest
+    if task.is_open and not task.withdrawn:
+        needs = known.needs.get(issue.number, {})
+        related = {reference: need.source for reference, need in needs.items() if need.source.native}
+        now = seen.relations
+        matters |= now is not None and {reference: need.source for reference, need in now.items()} != related
+        matters |= whole or not known.turned.isdisjoint(needs)
+        matters |= work.foresight is not None and work.foresight.knows_more(row, task.forecast)
+    asks = labels or state or bool(named - {task.priority})
+    return Difference(matters, labels, asks) if matters or asks else None
+
+
+async def _take(
+    work: Work, github: GitHub, row: RepositoryRow, seen: Seen, task: Task | None, deeds: tuple[Deed, ...]
+) -> None:
+    """Hand an issue to the rules as it is now."""
+    issue, relations = seen.issue, seen.relations
+    stale = task is not None and issue.updated_at <= task.issue_updated_at
+    if relations is None or (stale and task and digest(issue.title, issue.body or "") != task.text_digest):
+        # GitHub's clock ticks in seconds: what we know may be newer than what was just read.
+        issue, relations = await github.get_issue(row.full_name, issue.number), None
     # A text that nobody has judged yet is judged by who wrote the issue; a known one keeps its approval.
+    author = issue.user if task is None else None
     signal = await gather.issue_seen(
         work.database,
         github,
         row,
         issue,
         work.foresight,
-        sender=author if before is None else None,
-        sender_can_write=writer,
+        sender=author,
+        sender_can_write=author is not None and await gather.can_write(github, row.full_name, author),
+        afresh=relations is None,
+        relations=relations,
+        deeds=deeds,
     )
     async with work.on(row.id) as unit:
-        decision = await unit.apply(issue.number, signal)
-        task = decision.task
-        if task and not task.withdrawn and _labels_differ(task, issue):
-            await unit.want(issue.number, SetLabels(issue.number, labels_of(task)))
-
-
-def _labels_differ(task: Task, issue: Issue) -> bool:
-    return not set(labels_of(task)) <= set(issue.label_names)
-
-
-async def _pull(work: Work, row: RepositoryRow, pull: PullRequest) -> None:
-    branch = parse_branch(pull.head.ref)
-    async with work.on(row.id) as unit:
-        number = await store.task_of_pull(unit.connection, row.id, pull.number)
-        if number is None and branch and not pull.from_fork:
-            number = branch[0]
-        if number is None or await unit.task(number) is None:
-            await comparing.saw(unit, pull_facts(pull), None)
-            return
-        attempt = branch[1] if branch and branch[0] == number else None
-        await unit.apply(number, PullSeen(pull_facts(pull), attempt, author_can_write=attempt is not None))
-
-
-async def _compare(work: Work, github: GitHub, row: RepositoryRow, listed: set[int]) -> None:
-    """Open pull requests: which are closed, has their base moved, and do they still merge with each other?"""
-    async with work.database.autocommit() as connection:
-        there = await flights.in_flight(connection, row.id)
-    for number in there.keys() - listed:
-        await _pull(work, row, await github.get_pull(row.full_name, number))
-    bases = {flight.base for flight in there.values()}
-    heads: dict[str, str] = {}
-    for base in sorted({row.default_branch, *bases}):
-        with contextlib.suppress(NotFound):  # deleted: the comparison says so on each pull request
-            heads[base] = (await github.get_branch(row.full_name, base)).commit.sha
-    head = heads.get(row.default_branch)
-    behind = head is not None and work.foresight is not None and await work.foresight.head(row) != head
-    async with work.on(row.id) as unit:
-        for base, sha in heads.items():
-            await comparing.base_moved(unit, base, sha)
-        for base in sorted(bases):
-            await unit.want(0, CompareBranches(base))
-        if behind and row.default_branch not in bases:
-            await unit.want(0, RefreshMirror(row.default_branch))
-
-
-async def _review(work: Work, row: RepositoryRow) -> None:
-    """Tasks in review: has CI ended without our hearing of it?"""
-    async with work.on(row.id) as unit:
-        # A changed configuration may have an agent for what waits, though no task has changed.
-        await unit.assign_queue()
-        for task in await store.tasks_with_status(unit.connection, row.id, [Status.REVIEW]):
-            pull = task.pull
-            if pull is None:
-                continue
-            if pull.checks is ChecksState.PENDING:
-                await unit.want(task.number, ReadChecks(task.number, pull.head_sha))
+        await unit.apply(issue.number, signal)

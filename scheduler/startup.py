@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from adapters.configuration import RECONCILE, REPOSITORY
+from adapters.configuration import RECONCILE, REPOSITORY, WHOLE
 from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
@@ -40,7 +40,8 @@ async def discover(work: Work, client: GitHubClient) -> int:
                         active=not seen.archived,
                     )
                     if not seen.archived:
-                        await store.set_deadline(connection, seen.id, REPOSITORY, RECONCILE, work.now())
+                        # Whole, because these may be other rules than those that the tasks were last looked at with.
+                        await store.set_deadline(connection, seen.id, REPOSITORY, RECONCILE, work.now(), WHOLE)
                 found += 1
     except (GitHubError, OSError) as error:
         log.warning("discovery_failed", error=str(error))

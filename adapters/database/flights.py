@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +13,10 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
+from adapters.database.codec import task_from_json
 from core.rivals import FileConflict, Flight, Pair, Trial
 from core.signals import PullFacts
-from core.task import ChecksState, Priority
+from core.task import ChecksState, Priority, Task
 
 MOST = 1000  # pull requests that are compared with each other, the newest
 _TRIAL = TypeAdapter(Trial)
@@ -73,6 +75,33 @@ async def updated_at(connection: AsyncConnection, repository_id: int, number: in
     """When the pull request last changed, as far as we know it."""
     query = select(f.updated_at).where(f.repository_id == repository_id, f.number == number)
     return (await connection.execute(query)).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A pull request as it was last seen."""
+
+    number: int
+    title: str
+    base: str
+    head_sha: str
+    draft: bool
+    open: bool
+
+
+async def kept(connection: AsyncConnection, repository_id: int) -> dict[int, Kept]:
+    """All pull requests as they were last seen, by number, closed ones as long as they are remembered."""
+    query = select(f.number, f.title, f.base, f.head_sha, f.draft, f.open).where(f.repository_id == repository_id)
+    return {row.number: Kept(*row) for row in await connection.execute(query)}
+
+
+async def carriers(connection: AsyncConnection, repository_id: int) -> dict[int, Task]:
+    """The tasks whose pull request is open as far as we know, by its number; withdrawn ones left out."""
+    query = select(t.tasks.c.state).where(
+        t.tasks.c.repository_id == repository_id, t.tasks.c.withdrawn.is_(False), _PULL["open"].as_boolean()
+    )
+    found = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
+    return {task.pull.number: task for task in found if task.pull}
 
 
 async def see(connection: AsyncConnection, repository_id: int, task: int | None, facts: PullFacts) -> bool:

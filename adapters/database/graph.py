@@ -152,6 +152,20 @@ async def stored_dependencies(connection: AsyncConnection, repository_id: int, n
     return {reference: Need(finished, Source(source)) for reference, finished, source in rows}
 
 
+async def needs_of(
+    connection: AsyncConnection, repository_id: int, numbers: Iterable[int]
+) -> dict[int, dict[str, Need]]:
+    """What these tasks depend on, as last gathered; none of those that depend on nothing."""
+    d = t.dependencies.c
+    query = select(d.number, d.reference, d.finished, d.source).where(
+        d.repository_id == repository_id, d.number.in_(list(numbers))
+    )
+    found: dict[int, dict[str, Need]] = {}
+    for number, reference, finished, source in await connection.execute(query):
+        found.setdefault(number, {})[reference] = Need(finished, Source(source))
+    return found
+
+
 async def save_dependencies(
     connection: AsyncConnection, repository_id: int, number: int, needs: Mapping[str, Need]
 ) -> None:

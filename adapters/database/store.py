@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import DateTime, and_, bindparam, case, delete, func, or_, select
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.codec import effect_to_json, task_from_json, task_to_json
 from core.deadlines import Deadline
-from core.effects import Effect, Notify, UpsertDigest
+from core.effects import Effect, Notify, SetLabels, UpsertDigest
 from core.queue import Queued, place_in_queue
 from core.task import Status, Task
 
@@ -53,6 +53,34 @@ async def tasks_with_status(connection: AsyncConnection, repository_id: int, sta
         .order_by(t.tasks.c.number)
     )
     return [task_from_json(state) for state in (await connection.execute(query)).scalars()]
+
+
+async def tasks_numbered(connection: AsyncConnection, repository_id: int, numbers: Collection[int]) -> dict[int, Task]:
+    """Those of these issues that are tasks, withdrawn ones among them."""
+    query = select(t.tasks.c.state).where(t.tasks.c.repository_id == repository_id, t.tasks.c.number.in_(numbers))
+    found = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
+    return {task.number: task for task in found}
+
+
+async def believed_open(connection: AsyncConnection, repository_id: int) -> list[int]:
+    """The tasks whose issue is open as far as we know, and that we look after."""
+    query = select(t.tasks.c.number).where(
+        t.tasks.c.repository_id == repository_id,
+        t.tasks.c.withdrawn.is_(False),
+        t.tasks.c.state["issue_open"].as_boolean(),
+    )
+    return sorted((await connection.execute(query)).scalars())
+
+
+async def labels_known(connection: AsyncConnection, repository_id: int, numbers: Collection[int]) -> dict[int, str]:
+    """What the sender of labels noted of these issues (`Baseline`), where it has."""
+    keys = {SetLabels(number, ()).key: number for number in numbers}
+    rows = await connection.execute(
+        select(t.outbox.c.key, t.outbox.c.digest).where(
+            t.outbox.c.repository_id == repository_id, t.outbox.c.key.in_(keys), t.outbox.c.digest.is_not(None)
+        )
+    )
+    return {keys[row.key]: row.digest for row in rows}
 
 
 async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> None:

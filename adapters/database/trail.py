@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -57,6 +58,21 @@ async def last(
         query = query.where(e.type.in_([type_.value for type_ in types]))
     rows = (await connection.execute(query)).all()
     return [_event(row) for row in reversed(rows)]
+
+
+async def since(
+    connection: AsyncConnection, repository_id: int, numbers: Collection[int], moment: datetime
+) -> dict[int, list[Event]]:
+    """The trails of these tasks from a moment on, oldest first."""
+    query = (
+        select(*_LINE)
+        .where(e.repository_id == repository_id, e.task.in_(numbers), e.occurred_at >= moment)
+        .order_by(e.id)
+    )
+    found: dict[int, list[Event]] = {}
+    for row in await connection.execute(query):
+        found.setdefault(row.task, []).append(_event(row))
+    return found
 
 
 def _event(row: Any) -> Event:

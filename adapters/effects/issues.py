@@ -8,21 +8,33 @@ import hashlib
 from adapters.database import repositories, store
 from adapters.effects.errand import Errand, Sent
 from adapters.github.errors import Gone, Invalid, NotFound
+from adapters.provenance import look
 from config.labels import describe, is_ours
 from core.effects import CloseIssue, ClosePull, Comment, MakeLabels, React, SetLabels, UpsertCard
+from core.labels import Baseline
 from core.texts import CARD_MARKER, card, comment_marker
 
 
 async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
-    """Make our labels on the issue exactly these; the labels of others stay."""
+    """Make our labels on the issue exactly these; the labels of others stay.
+
+    Where ours are not as they were last known to be, somebody changed them, and the news of it may be lost: then it is
+    looked who did what, and that is decided on before anything is written over it.
+    """
     github, name = errand.github, errand.name
     there = {label.name for label in await github.list_issue_labels(name, effect.number)}
     wanted = {label for label in there if not is_ours(label)} | set(effect.labels)
+    baseline = Baseline.read(errand.digest)
+    if baseline and baseline.unexplained(there, effect.labels):
+        seen = await look(errand.database, github, errand.repository, effect.number, errand.foresight)
+        if seen is not None:
+            return Sent(digest=str(Baseline.of(there, errand.now)), signals=((effect.number, seen),))
+    known = str(Baseline.of(wanted, errand.now))
     if {label.casefold() for label in there} == {label.casefold() for label in wanted}:
-        return Sent()
+        return Sent(digest=known)
     await add_to_repository(effect.labels, errand)
     await github.set_issue_labels(name, effect.number, sorted(wanted))
-    return Sent()
+    return Sent(digest=known)
 
 
 async def make_labels(effect: MakeLabels, errand: Errand) -> Sent:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from config.repository import RepositoryConfig
 from core.classify import DEFAULT_RULES, Classification, ClassificationRules, classify
@@ -68,15 +71,40 @@ def seen(task: Task | None, signal: IssueSeen, context: Context) -> Decision:
                 reopen(draft)
     _take_text(draft, signal)
     _take_forecast(draft, signal)
-    _take_approval(draft, signal)
+    steps = _steps(signal)
+    for step, _ in steps:
+        _take_approval(draft, step)
     if not signal.sender_is_us:
-        _take_instruction(draft, signal)
+        _take_instructions(draft, signal, steps)
     if not signal.sender_is_us and not draft.task.withdrawn:
         _take_state(draft, signal)
     draft.set(issue_open=issue.open, issue_updated_at=issue.updated_at)
     check_readiness(draft)
     evaluate(draft)
-    return draft.conclude(None if signal.sender_is_us else issue.labels)
+    # What another bot just did is put right in time, by whoever compares: two bots that answer each other never end.
+    answered = signal.sender_is_us or (signal.sender is not None and signal.sender.is_bot)
+    return draft.conclude(None if answered else issue.labels)
+
+
+def _steps(signal: IssueSeen) -> list[tuple[IssueSeen, datetime | None]]:
+    """What was done to the labels, one after the other: of what no news came with its time, then the news itself."""
+    unheard = [
+        (
+            replace(
+                signal,
+                sender=deed.actor,
+                sender_can_write=deed.can_write,
+                sender_is_us=False,
+                label=deed.label,
+                label_added=deed.added,
+                deeds=(),
+            ),
+            deed.at,
+        )
+        for deed in signal.deeds
+        if deed.label
+    ]
+    return [*unheard, (signal, None)]
 
 
 def _new(issue: IssueFacts, context: Context) -> Task:
@@ -163,18 +191,40 @@ def _take_approval(draft: Draft, signal: IssueSeen) -> None:
         draft.set(approved_digest=draft.task.text_digest, approved_by=signal.sender.login)
 
 
-def _take_instruction(draft: Draft, signal: IssueSeen) -> None:
-    """A label put on or taken off by a person is an instruction, and wins."""
-    who = signal.sender.login if signal.sender else "somebody"
+def _take_instructions(draft: Draft, signal: IssueSeen, steps: Sequence[tuple[IssueSeen, datetime | None]]) -> None:
+    """What people did to the labels, in order. Other bots instruct nobody."""
     if not is_task(signal.issue.labels):
         # Seen on the issue and not only in the news of it, which may have been lost.
-        abandon(draft, who, f"@{who} took the label `task` off")
-        draft.set(withdrawn=True)
-        draft.tell(EventType.INSTRUCTION, actor=who, label=TASK, added=False)
+        took = next((step for step, _ in reversed(steps) if _takes_task_off(step)), signal).sender
+        if took is None or not took.is_bot:
+            _withdraw(draft, took.login if took else "somebody")
         return
-    if signal.label is None or signal.sender is None or draft.before is None:
+    if draft.before is None:
         return
-    label, task = signal.label, draft.task
+    since = draft.before.status_since.replace(microsecond=0)  # GitHub's clock ticks in seconds
+    for step, at in steps:
+        if step.sender is None or step.sender.is_bot or step.label is None:
+            continue
+        if at is not None and at < since and status_in(step.label):
+            continue  # it was said of a status that is over
+        _take_instruction(draft, step, step.label, step.sender.login)
+
+
+def _takes_task_off(step: IssueSeen) -> bool:
+    return step.label is not None and is_task({step.label}) and not step.label_added
+
+
+def _withdraw(draft: Draft, who: str) -> None:
+    abandon(draft, who, f"@{who} took the label `task` off")
+    draft.set(withdrawn=True)
+    draft.tell(EventType.INSTRUCTION, actor=who, label=TASK, added=False)
+
+
+def _take_instruction(draft: Draft, signal: IssueSeen, label: str, who: str) -> None:
+    """A label put on or taken off by a person is an instruction, and wins."""
+    task = draft.task
+    if signal.label_added and label.casefold() not in {there.casefold() for there in signal.issue.labels}:
+        return  # it was answered already, or taken off again
     capability = capability_in(label)
     if capability:
         change = {capability} if signal.label_added else set()
@@ -242,7 +292,8 @@ def _ask_for_status(draft: Draft, wanted: Status, signal: IssueSeen) -> None:
 def _take_state(draft: Draft, signal: IssueSeen) -> None:
     """An issue that a person closed or reopened is an instruction too."""
     issue, task = signal.issue, draft.task
-    who = signal.sender.login if signal.sender else "somebody"
+    did = next((deed.actor for deed in reversed(signal.deeds) if not deed.label), signal.sender)
+    who = did.login if did else "somebody"
     merged = bool(task.pull and task.pull.merged)
     if task.issue_open and not issue.open:
         if issue.not_planned:

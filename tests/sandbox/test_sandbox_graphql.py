@@ -84,3 +84,46 @@ async def test_what_is_not_there_is_null_with_an_error(stage: Stage) -> None:
     body = await ask(stage, '{ repository(owner: "acme", name: "nothing") { id } }')
     assert body["data"] == {"repository": None}
     assert (body["errors"][0]["type"], body["errors"][0]["path"]) == ("NOT_FOUND", ["repository"])
+
+
+HISTORY = """
+{ rateLimit { cost } repository(owner: "acme", name: "shop") { issue(number: 1) { lastEditedAt fullDatabaseId
+  timelineItems(last: 100, itemTypes: [LABELED_EVENT, UNLABELED_EVENT, CLOSED_EVENT, REOPENED_EVENT,
+      RENAMED_TITLE_EVENT]) { nodes { __typename
+    ... on LabeledEvent { actor { login } label { name } }
+    ... on UnlabeledEvent { actor { login } label { name } createdAt }
+    ... on ClosedEvent { actor { login } stateReason } } } } } }
+"""
+
+
+async def test_who_did_what_to_an_issue(stage: Stage) -> None:
+    alice = stage.hub.user("alice")
+    stage.hub.grant(stage.shop, alice, "write")
+    issue = await alice.opens_issue(stage.shop, "a", labels=["bug"])
+    await alice.edits_issue(issue, title="b", body="new")
+    await alice.unlabels(issue, "bug")
+    await alice.closes(issue)
+    await alice.reopens(issue)
+    told = (await ask(stage, HISTORY))["data"]["repository"]["issue"]
+    who = {"actor": {"login": "alice"}}
+    when = told["lastEditedAt"]
+    assert told["fullDatabaseId"] == str(issue.id)
+    assert told["timelineItems"]["nodes"] == [
+        {"__typename": "LabeledEvent", "label": {"name": "bug"}, **who},
+        {"__typename": "RenamedTitleEvent"},
+        {"__typename": "UnlabeledEvent", "label": {"name": "bug"}, "createdAt": when, **who},
+        {"__typename": "ClosedEvent", "stateReason": "COMPLETED", **who},
+        {"__typename": "ReopenedEvent"},
+    ]
+
+
+async def test_a_query_costs_what_its_lists_may_hold(stage: Stage) -> None:
+    lists = "labels(first: 50) { nodes { name } } blockedBy(first: 50) { nodes { number } }"
+    asked = '{ rateLimit { cost used } repository(owner: "acme", name: "shop") { issues(first: %s) { nodes { %s } } } }'
+    one = (await ask(stage, asked % (1, "number")))["data"]["rateLimit"]
+    many = (await ask(stage, asked % (100, lists)))["data"]["rateLimit"]
+    assert (one["cost"], many["cost"], many["used"] - one["used"]) == (1, 2, 2)
+    deep = "subIssues(first: 100) { nodes { comments(first: 100) { nodes { id } } } }"
+    deep = "".join(("blockedBy(first: 100) { nodes { ", deep, " } }"))
+    body = await ask(stage, asked % (100, deep))
+    assert "exceeds the maximum limit" in body["errors"][0]["message"]

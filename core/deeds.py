@@ -1,0 +1,68 @@
+"""What people did to an issue without our hearing of it: what of it is news, and what was told or overtaken before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.actor import Actor
+from core.events import Event, EventType
+from core.labels import kind_in, priority_in
+from core.task import Flag
+
+SKEW = timedelta(seconds=5)  # that GitHub's clock and ours may be apart
+_SECOND = timedelta(seconds=1)  # GitHub's clock ticks in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A label put on (`added`) or taken off; or, without a label, the issue closed, or reopened (`added`).
+
+    `can_write` tells that the actor may write *and* that the text as it is now was there already, so that who says of
+    it that this is work to do can have read it.
+    """
+
+    actor: Actor
+    at: datetime
+    label: str = ""
+    added: bool = False
+    can_write: bool = False
+
+
+def unheard(deeds: Sequence[Deed], trail: Sequence[Event], own_words: Mapping[str, str]) -> tuple[Deed, ...]:
+    """Those of a task's deeds that its trail does not tell of, and that nothing has overtaken since.
+
+    `trail` is the end of the task's audit trail, from the time of the first deed on; `own_words` are the team's words
+    for priorities.
+    """
+    told = [event for event in trail if event.type is EventType.INSTRUCTION]
+    news = []
+    for deed in deeds:
+        known = next((event for event in told if _tells(event, deed)), None)
+        if known is not None:
+            told.remove(known)  # each line tells of one deed: the same may be done again
+        elif not any(_overtakes(event, deed, own_words) for event in trail):
+            news.append(deed)
+    return tuple(news)
+
+
+def _tells(event: Event, deed: Deed) -> bool:
+    said = (event.actor, str(event.payload.get("label", "")).casefold(), event.payload.get("added"))
+    same = said == (deed.actor.login, deed.label.casefold(), deed.added)
+    return same and event.occurred_at >= deed.at - SKEW
+
+
+def _overtakes(event: Event, deed: Deed, own_words: Mapping[str, str]) -> bool:
+    """Whether this line is newer and settles what the deed speaks of. Of the status the task's own time tells."""
+    if not deed.label or event.occurred_at < deed.at + _SECOND:
+        return False
+    label = deed.label.casefold()
+    if label == Flag.BLOCKED:
+        return "held" in event.changes
+    if label in set(Flag):
+        was, now = event.changes.get("flags", (None, None))
+        return label in (now or ()) and label not in (was or ())
+    if priority_in(frozenset({label}), own_words):
+        return "priority" in event.changes
+    return kind_in(label) is not None and "kind" in event.changes

@@ -1,0 +1,155 @@
+"""What people did unheard: what is news of it, and what the rules make of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.actor import Actor
+from core.deeds import Deed, unheard
+from core.events import Event, EventType
+from core.labels import Baseline
+from core.rivals import Turn
+from core.signals import IssueSeen, gone
+from core.task import Flag, Priority, Status
+from tests.builders import ALICE, BOB, NOW, ROBOT, SHA2, Story, issue, rival
+
+
+def deed(label: str, added: bool = True, at: datetime = NOW, by: Actor = ALICE, **more: Any) -> Deed:
+    """Alice puts a label on."""
+    return Deed(by, at, label, added, **more)
+
+
+def line(type_: EventType = EventType.INSTRUCTION, at: datetime = NOW, actor: str = "alice", **more: Any) -> Event:
+    """A line of the trail."""
+    return Event(type_, 1, at, actor=actor, **more)
+
+
+def told(label: str, added: bool = True, **more: Any) -> Event:
+    """The line of an instruction."""
+    return line(payload={"label": label, "added": added}, **more)
+
+
+LATER = NOW + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("label", "trail", "news"),
+    [
+        ("P0", [], True),
+        ("P0", [told("p0")], False),
+        ("P0", [told("P0", actor="bob")], True),
+        ("P0", [told("P0", added=False)], True),
+        ("P0", [line(EventType.COMMAND_RUN, LATER, changes={"priority": ["P2", "P1"]})], False),
+        ("P0", [line(EventType.COMMAND_RUN, NOW, changes={"priority": ["P2", "P1"]})], True),
+        ("P0", [line(EventType.TASK_READY, LATER, changes={"status": ["pending", "ready"]})], True),
+        ("critical", [line(EventType.COMMAND_RUN, LATER, changes={"priority": ["P2", "P1"]})], False),
+        ("type:functional", [line(EventType.INSTRUCTION, LATER, changes={"kind": ["a", "b"]})], False),
+        ("blocked", [line(EventType.COMMAND_RUN, LATER, changes={"held": [True, None]})], False),
+        ("conflict", [line(EventType.TASK_CHANGED, LATER, changes={"flags": [None, ["conflict"]]})], False),
+        ("conflict", [line(EventType.TASK_CHANGED, LATER, changes={"flags": [["conflict"], None]})], True),
+    ],
+)
+def test_a_deed_is_news_unless_it_was_told_or_overtaken(label: str, trail: list[Event], news: bool) -> None:
+    assert bool(unheard([deed(label)], trail, {"critical": "P0"})) is news
+
+
+def test_each_line_tells_of_one_deed() -> None:
+    twice = [deed("P0"), deed("P0", at=LATER)]
+    assert unheard(twice, [told("P0")], {}) == (twice[1],)
+    assert unheard(twice, [told("P0"), told("P0", at=LATER)], {}) == ()
+
+
+def seen(story: Story, *deeds: Deed, labels: tuple[str, ...], **changes: Any) -> None:
+    """The issue is read again, with what was done to it."""
+    facts = issue(labels=labels, at=story.now, **changes)
+    story.hears(IssueSeen(facts, deeds=deeds))
+
+
+def test_deeds_are_taken_in_their_order_and_each_is_told() -> None:
+    story = Story().ready()
+    later = story.now + timedelta(minutes=1)
+    seen(
+        story,
+        deed("P0", at=story.now),
+        deed("blocked", at=later, by=BOB),
+        labels=("task", "status:ready", "P0", "blocked"),
+    )
+    assert (story.task.priority, story.task.held and story.task.held.by) == (Priority.P0, "bob")
+    assert [event.actor for event in story.events(EventType.INSTRUCTION)] == ["alice", "bob"]
+
+
+def test_a_label_that_is_gone_again_asks_for_nothing() -> None:
+    story = Story().ready()
+    seen(story, deed("P0", at=story.now), labels=("task", "status:ready", "P2"))
+    assert story.task.priority is Priority.P2
+
+
+def test_what_was_said_of_a_status_that_is_over_is_old_news() -> None:
+    story = Story().ready()
+    said = story.now
+    story.assigned().begun()
+    seen(story, deed("status:ready", at=said), labels=("task", "status:ready"))
+    assert (story.task.status, story.task.attempt) == (Status.IN_PROGRESS, 1)
+    seen(story, deed("status:ready", at=story.now), labels=("task", "status:ready"))
+    assert (story.task.status, story.task.lease) == (Status.READY, None)
+
+
+def test_the_conflict_label_taken_off_unheard_lets_it_pass() -> None:
+    story = Story().ready().in_review()
+    story.merge_tried(clean=True, rivals=(rival(8, first=True, waits=Turn.THIS, sha=SHA2),))
+    assert Flag.CONFLICT in story.task.flags
+    seen(story, deed("conflict", added=False, at=story.now), labels=("task", "status:review"))
+    assert Flag.CONFLICT not in story.task.flags
+    assert story.task.ignored[8] > story.now + timedelta(hours=23)
+
+
+@pytest.mark.parametrize(("by", "withdrawn"), [(ALICE, True), (ROBOT, False)])
+def test_the_label_task_taken_off_counts_from_people_alone(by: Actor, withdrawn: bool) -> None:
+    story = Story().ready()
+    seen(story, deed("task", added=False, at=story.now, by=by), labels=("status:ready",))
+    assert story.task.withdrawn is withdrawn
+
+
+def test_another_bot_instructs_nobody_and_is_not_answered_at_once() -> None:
+    story = Story().ready()
+    story.labelled("P0", sender=ROBOT)
+    assert story.task.priority is Priority.P2
+    assert story.last.effects == ()
+
+
+def test_who_closed_it_is_named() -> None:
+    story = Story().ready()
+    seen(story, Deed(BOB, story.now), labels=("task", "status:ready"), closed=True)
+    assert (story.task.status, story.task.closed_by) == (Status.DONE, "bob")
+
+
+def test_an_approval_counts_for_the_words_that_were_there() -> None:
+    for can_write in (True, False):
+        story = Story()
+        story.issue_seen(sender=None)
+        assert story.task.status is Status.PENDING
+        labels = ("task", "status:ready")
+        seen(story, deed("status:ready", at=story.now, can_write=can_write), labels=labels)
+        assert (story.task.status is Status.READY) is can_write
+
+
+def test_an_issue_that_is_gone_is_not_planned_any_more() -> None:
+    story = Story().ready().assigned()
+    story.hears(gone(story.task))
+    assert (story.task.status, story.task.lease, story.task.issue_open) == (Status.FAILED, None, False)
+
+
+def test_a_baseline_tells_what_nobody_of_us_did() -> None:
+    then = Baseline.of({"task", "P2", "status:pending", "ours is not this"}, NOW)
+    assert Baseline.read(str(then)) == then
+    assert Baseline.read(None) is Baseline.read("") is None
+    wanted = {"task", "P2", "status:ready"}
+    assert then.unexplained({"task", "p2", "status:pending", "another"}, wanted) == frozenset()
+    assert then.unexplained({"task", "P2", "status:ready"}, wanted) == frozenset()
+    assert then.unexplained({"task", "P0", "P2", "status:pending"}, wanted) == {"p0"}
+    assert then.unexplained({"P2", "status:pending"}, wanted) == {"task"}
+    assert replace(then, labels=frozenset()).unexplained({"task"}, wanted) == frozenset()

@@ -1,0 +1,118 @@
+"""What a look at a whole repository costs: 200 open tasks and 40 pull requests about which nothing differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from adapters import gather
+from adapters.database import flights, repositories, store
+from adapters.pull_facts import pull_facts
+from core.labels import labels_of
+from core.rivals import Trial
+from core.signals import PullSeen
+from sandbox.issues import open_issue
+from sandbox.labels import known_or_new
+from sandbox.world import Issue, PullRequest
+from scheduler.reconcile import reconcile
+from tests.scenarios.shop import CONFIG_PATH, body, config
+from tests.scenarios.world import World, opened
+
+TASKS, PULLS, WAITING = 200, 40, 20
+CODE = {CONFIG_PATH: config(merge={"auto": False})}
+ROWS = text(
+    "SELECT 'task ' || number, xmin::text FROM tasks UNION ALL SELECT subject || kind, xmin::text FROM deadlines"
+    " WHERE subject LIKE 'task:%' UNION ALL SELECT 'events', count(*)::text FROM events ORDER BY 1"
+)
+
+
+async def test_a_repository_as_we_know_it_costs_a_handful_of_calls_and_writes_nothing(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with opened(tmp_path, database_url, CODE) as world:
+        await _fill(world)
+        before = await _rows(world)
+        calls, points = await _reconciled(world)
+        assert await _rows(world) == before
+        reading = {operation: count for operation, count in calls.items() if operation != "graphql"}
+        # The configuration, its templates and CODEOWNERS; of issues and pull requests nothing one by one.
+        assert set(reading) <= {"repos/get-content"}
+        assert calls["graphql"] == 4, calls  # two pages of issues, one of pull requests, what is waited for elsewhere
+        assert calls.total() <= 12, calls
+        assert points <= 8, points
+        await _forget(world)
+
+
+async def _fill(world: World) -> None:
+    """The tasks, into GitHub and the database at once: how they come about is not what is measured."""
+    hub, shop, work = world.hub, world.shop, world.bot.work
+    hub.faults.drop(times=100_000)
+    github = world.bot.client.installation(world.installation.id)
+    elsewhere = [open_issue(hub, shop, world.alice, f"question {n}") for n in range(WAITING)]
+    task = known_or_new(hub, shop, world.alice, ["task"])
+    issues = []
+    for n in range(TASKS):
+        more = {"depends_on": f"#{elsewhere[n].number}"} if n < WAITING else {}
+        said = body(f"Do {n}.", criteria=(), files=f"shop/m{n}.py", **more)
+        issues.append(open_issue(hub, shop, world.alice, f"task {n}", said, chosen=task))
+    for issue in issues[-PULLS:]:
+        _pull(world, issue)
+    async with work.database.autocommit() as connection:
+        row = await repositories.repository(connection, shop.id)
+    assert row
+    signals = {}
+    async for page in github.survey_issues(shop.full_name, "task"):
+        for node in page:
+            signals[node.number] = await gather.issue_seen(
+                work.database, github, row, node.issue(), work.foresight, relations={}
+            )
+    told = await github.survey_pulls(shop.full_name)
+    async with work.on(shop.id) as unit:
+        for number, signal in signals.items():
+            await unit.apply(number, signal)
+        for one, issue in zip(told.pulls, issues[-PULLS:], strict=True):
+            await unit.apply(issue.number, PullSeen(pull_facts(one.pull), None, author_can_write=True))
+    async with work.database.autocommit() as connection:
+        tasks = await store.tasks_numbered(connection, shop.id, signals)
+    for issue in issues:
+        issue.labels = known_or_new(hub, shop, world.alice, labels_of(tasks[issue.number]))
+    await hub.settled()
+    tried = Trial(clean=True, base_sha=shop.git.head("main"))
+    async with work.database.transaction() as connection:
+        await flights.save_trials(connection, shop.id, {one.pull.number: tried for one in told.pulls})
+
+
+def _pull(world: World, issue: Issue) -> None:
+    """A pull request for the issue, without the git behind it."""
+    hub, shop = world.hub, world.shop
+    page = open_issue(hub, shop, world.alice, "Work", f"Closes #{issue.number}")
+    ends = {"head_sha": f"{page.number:040x}", "base_ref": "main", "base_sha": shop.git.head("main")}
+    page.pull = PullRequest(id=page.id, issue=page, head_ref=f"work-{issue.number}", **ends)
+
+
+async def _reconciled(world: World) -> tuple[Counter[str], int]:
+    """One look: the calls by operation, and the points of the GraphQL among them."""
+    work, github = world.bot.work, world.bot.client.installation(world.installation.id)
+    async with work.database.autocommit() as connection:
+        row = await repositories.repository(connection, world.shop.id)
+    assert row
+    bucket = world.hub.meter.bucket(f"installation {world.installation.id}", "graphql", world.hub.now())
+    asked, spent = len(world.hub.requests), bucket.used
+    await reconcile(work, github, row)
+    calls: Counter[str] = Counter(str(request.operation_id) for request in world.hub.requests[asked:])
+    return calls, bucket.used - spent
+
+
+async def _rows(world: World) -> list[Any]:
+    async with world.bot.database.autocommit() as connection:
+        return list(await connection.execute(ROWS))
+
+
+async def _forget(world: World) -> None:
+    """Nothing of it is to be sent."""
+    world.hub.faults.clear()
+    async with world.bot.database.transaction() as connection:
+        await connection.execute(text("UPDATE outbox SET state = 'done'"))
