@@ -48,7 +48,7 @@ async def after_absence(work: Work) -> int:
             )
             put_off += (await connection.execute(overdue.values(due_at=again))).rowcount
             if row and row.active:
-                await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now)
+                await store.no_later(connection, repository_id, REPOSITORY, RECONCILE, now)
     if found:
         log.warning("nobody_swept", repositories=len(found), waits=put_off)
     return put_off
