@@ -47,6 +47,13 @@ def unheard(deeds: Sequence[Deed], trail: Sequence[Event], own_words: Mapping[st
     return tuple(news)
 
 
+def overtaken(deed: Deed, trail: Sequence[Event], own_words: Mapping[str, str]) -> bool:
+    """Whether the news of a deed comes late: it was found in another way, or somebody has said otherwise since."""
+    since = [event for event in trail if event.occurred_at >= deed.at + _SECOND]
+    found = any(event.type is EventType.INSTRUCTION and _tells(event, deed) for event in since)
+    return found or any(_overtakes(event, deed, own_words) for event in since)
+
+
 def _tells(event: Event, deed: Deed) -> bool:
     said = (event.actor, str(event.payload.get("label", "")).casefold(), event.payload.get("added"))
     same = said == (deed.actor.login, deed.label.casefold(), deed.added)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from adapters import gather
-from adapters.database import graph, store
+from adapters.database import graph, store, trail
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import Issue, User
-from adapters.pull_facts import pull_facts
+from adapters.pull_facts import actor, pull_facts
+from core.deeds import Deed, overtaken
 from core.labels import is_task
 from core.links import parse_branch
 from core.signals import PullSeen
@@ -40,6 +41,15 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
     if task and told.updated_at == task.issue_updated_at and delivery.action not in ("transferred", "deleted"):
         # GitHub's clock ticks in seconds: two changes in one of them cannot be told apart by their time.
         told = await github.get_issue(repository.full_name, told.number)
+    label = delivery.payload.get("label", {}).get("name") if "label" in delivery.payload else None
+    added = delivery.action == "labeled"
+    if task and label and not us:
+        at = Issue.model_validate(delivery.payload["issue"]).updated_at
+        deed = Deed(actor(sender), at, label, added)
+        async with database.autocommit() as connection:
+            lines = (await trail.since(connection, repository.id, [told.number], at)).get(told.number, ())
+        if overtaken(deed, lines, repository.config.priorities):
+            label = None
     signal = await gather.issue_seen(
         database,
         github,
@@ -49,8 +59,8 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         sender=sender,
         sender_can_write=not us and await gather.can_write(github, repository.full_name, sender),
         sender_is_us=us,
-        label=delivery.payload.get("label", {}).get("name") if "label" in delivery.payload else None,
-        label_added=delivery.action == "labeled",
+        label=label,
+        label_added=added,
     )
     closing_pull = None
     if delivery.action == "closed" and task and task.pull and not task.pull.merged:

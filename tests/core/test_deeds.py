@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.actor import Actor
-from core.deeds import Deed, unheard
+from core.deeds import Deed, overtaken, unheard
 from core.events import Event, EventType
 from core.labels import Baseline
 from core.rivals import Turn
@@ -61,6 +61,14 @@ def test_each_line_tells_of_one_deed() -> None:
     twice = [deed("P0"), deed("P0", at=LATER)]
     assert unheard(twice, [told("P0")], {}) == (twice[1],)
     assert unheard(twice, [told("P0"), told("P0", at=LATER)], {}) == ()
+
+
+def test_news_that_come_late_are_overtaken_by_what_was_said_or_found_since() -> None:
+    said = line(EventType.COMMAND_RUN, LATER, changes={"priority": ["P2", "P1"]})
+    assert overtaken(deed("P0"), [said], {})
+    assert overtaken(deed("P0"), [told("P0", at=LATER)], {})
+    assert not overtaken(deed("P0"), [told("P0")], {})  # it may be another one of the same second
+    assert not overtaken(deed("P0", at=LATER), [said], {})
 
 
 def seen(story: Story, *deeds: Deed, labels: tuple[str, ...], **changes: Any) -> None:
