@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from adapters.database import graph, line, measures
@@ -49,11 +50,15 @@ async def hand_out(unit: UnitOfWork, agents: Sequence[Agent], news: set[int]) ->
 
 
 class _Crossing:
-    """Before a task is handed out: would it meet one that is under way? What is under way is read when first asked."""
+    """Before a task is handed out: would it meet one that is under way, and how long may it take?
+
+    What is under way, and how long others took, is read when first asked, and once in a pass.
+    """
 
     def __init__(self, unit: UnitOfWork) -> None:
         self._unit = unit
         self._under_way: dict[int, Standing] | None = None
+        self._taken: list[float] | None = None
         self.waiting = 0  # tasks that were found to wait behind others in this pass
 
     async def behind(self, task: Task, choice: Choice) -> Overlapping | None:
@@ -74,6 +79,12 @@ class _Crossing:
         """From now on it is under way, too."""
         if task is not None and self._under_way is not None:
             self._under_way[task.number] = standing_of(task)
+
+    async def work(self) -> timedelta | None:
+        """How long an agent may work before it hands in, by what this repository's agents took."""
+        if self._taken is None:
+            self._taken = await measures.taken(self._unit.connection, self._unit.repository.id, self._unit.now)
+        return learned_work(self._taken)
 
     async def _others(self) -> dict[int, Standing]:
         if self._under_way is None:
@@ -111,6 +122,6 @@ async def _give(unit: UnitOfWork, task: Task, round_: Round, crossing: _Crossing
             await unit.apply(task.number, Assigned(choice))
         return
     rows = await measures.rows_of(unit.connection, unit.repository.id, unit.now, choice.agent)
-    work = learned_work(await measures.taken(unit.connection, unit.repository.id, unit.now))
-    given = await unit.apply(task.number, Assigned(choice, patience(rows, unit.policy.timeouts, work)))
+    learned = patience(rows, unit.policy.timeouts, await crossing.work())
+    given = await unit.apply(task.number, Assigned(choice, learned))
     await crossing.went(given.task)

@@ -137,7 +137,7 @@ def _at_merge(task: Task, pull: Pull, policy: RepositoryConfig, by: str) -> tupl
             return StallCause.MERGE_QUEUE, f"The merge of #{pull.number} was asked for, and GitHub has not done it."
         if _QUEUE.search(refused):
             return StallCause.MERGE_QUEUE, f"{code(pull.base)} takes #{pull.number} only through its merge queue."
-        if pull.checks is ChecksState.NONE and _EXPECTED.search(refused):
+        if _EXPECTED.search(refused):
             return StallCause.CI_NOT_STARTED, f"#{pull.number} needs a check that never began. {refused}"
         return StallCause.MERGE_REFUSED, refused
     if not policy.merge.auto:

@@ -65,6 +65,7 @@ class Sandbox(AppRegistry):
         self._server = Server(self, port)
         self.agents: dict[str, ScriptedAgent] = {}
         self.cloud: dict[str, CloudAgent] = {}
+        self.offline: set[str] = set()  # labels for which no runner is online: jobs that ask for one stay queued
         self.ci_scripts: dict[int, CiScript] = {}
         self.actions = Actions(self)
 
@@ -234,6 +235,11 @@ class Sandbox(AppRegistry):
         """Record in `violations` where a payload does not agree with GitHub's description."""
         if self.contract is not None:
             self.violations += self.contract.check_webhook(event, action, payload)
+
+    def runner_comes(self, label: str) -> None:
+        """A runner with this label is online again; the jobs that waited for it begin."""
+        self.offline.discard(label)
+        self.actions.look_for_work()
 
     def ci(self, repository: Repository, script: CiScript | None) -> None:
         """Let a function decide how workflow runs of a repository end, instead of running their steps."""

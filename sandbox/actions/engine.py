@@ -130,6 +130,8 @@ class Actions(Catalogue):
                 if job.status != "queued" or job.id in plan.tasks or job.id not in plan.specs:
                     continue
                 spec = plan.specs[job.id]
+                if self.hub.offline.intersection(spec.labels):
+                    continue
                 needed = [other for other in run.latest_jobs if self._key(plan, other) in spec.needs]
                 if any(other.status != "completed" for other in needed):
                     continue
@@ -140,6 +142,13 @@ class Actions(Catalogue):
                     plan.tasks[job.id] = self.hub.work(self._job(run, job, spec), name=f"job {job.name}")
         if all(job.status == "completed" for job in run.latest_jobs) and run.status != "completed":
             announce.run_completed(self.hub, run, self._conclusion(run, plan))
+
+    def look_for_work(self) -> None:
+        """A runner is there that was not: jobs that waited for it begin."""
+        for repository in self.hub.repositories.values():
+            for run in list(repository.runs.values()):
+                if run.status != "completed" and run.id in self.plans:
+                    self._advance(run)
 
     @staticmethod
     def _key(plan: Plan, job: WorkflowJob) -> str:

@@ -9,7 +9,7 @@ from adapters.database import measures
 from core.measures import OBSERVATIONS, Row
 from core.task import Role
 from sandbox.agents import AgentWork, Stalls, WritesFiles
-from tests.scenarios.shop import body, config
+from tests.scenarios.shop import FILES, body, config
 from tests.scenarios.world import NINE, World
 from tests.scenarios.writes import handed_in, merged
 
@@ -145,6 +145,34 @@ async def test_a_review_that_nobody_does_is_asked_for_by_name(world: World) -> N
     assert world.status(issue) == "done"
     assert not {"stalled", "needs-human"} & set(issue.label_names)
     assert world.written() == ["check updated: success", *merged(1, 2)]
+
+
+async def test_ci_that_no_runner_takes_and_a_required_check_that_never_ran_are_told_apart(world: World) -> None:
+    """GitHub queues a job for which no runner is online, and refuses a merge without a check that is required."""
+    ci = FILES[".github/workflows/ci.yml"].replace("ubuntu-latest", "[self-hosted, gpu]")
+    await world.alice.pushes(world.shop, "main", {".github/workflows/ci.yml": ci}, "Test on our own machine")
+    world.shop.required_checks["main"] = ["e2e"]
+    world.hub.offline.add("gpu")
+    world.agent("codex", WritesFiles(TAX))
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    world.written()
+
+    await world.later(hours=2)
+    assert world.written() == ["#1 labels status:review", "#1 card edited"]
+    assert "`stalled`: The checks of #2 are queued, and no runner has begun one." in world.card(issue)
+    await world.later(hours=1)
+    assert "#1 comment: @alice **a person is needed here.**" in world.written()
+    assert "whether a runner is online" in world.comments(issue)[-1]
+
+    world.hub.runner_comes("gpu")
+    await world.settle()
+    assert not {"stalled", "needs-human"} & set(issue.label_names), "the checks ended"
+    assert "merge #2 (refused: 405)" in world.written()
+    await world.later(hours=2)
+    assert 'needs a check that never began. GitHub did not merge #2: Required status check "e2e"' in world.card(issue)
+    world.written()
+    await world.later(hours=1)
+    assert "#1 comment: @alice **a person is needed here.**" in world.written()
 
 
 async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -> None:
