@@ -31,7 +31,9 @@ from bot.health import Health
 from bot.heartbeat import PATH as HEARTBEAT
 from bot.heartbeat import HeartbeatEndpoint, Tokens
 from bot.jobs import register, run_worker
+from bot.limits import Capacity, Intake
 from bot.metrics import Metrics
+from bot.serving import served
 from bot.webhook import MAX_BODY, WebhookEndpoint
 from config.agents import load_default_agents
 from config.settings import Settings
@@ -60,11 +62,13 @@ class Bot:
     outbox: Outbox
     desk: Desk
     metrics: Metrics
+    intake: Intake
     web: web.Application
 
     async def run(self) -> None:
         """Work and keep time, until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.intake.watch(self.database))
             group.create_task(discover(self.work, self.client))
             group.create_task(run_worker(self.jobs, self.settings.workers))
             group.create_task(run_worker(self.jobs, len(CHANNELS), ALERTS))  # one for each channel
@@ -118,7 +122,8 @@ async def assemble(
         jobs = JobQueue(url, pool_size=pool)
         await stack.enter_async_context(jobs.app.open_async())
         limits = _limits(settings)
-        metrics = Metrics(limits)
+        intake = Intake(_capacity(settings))
+        metrics = Metrics(limits, intake)
         client = GitHubClient(
             api_url=settings.github_api_url,
             graphql_url=settings.github_graphql_url,
@@ -153,11 +158,11 @@ async def assemble(
         register(jobs, desk, outbox)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
         site = _web(
-            WebhookEndpoint(database, jobs, clock, secrets, metrics, lambda: identity.known),
+            WebhookEndpoint(database, jobs, clock, secrets, metrics, lambda: identity.known, intake),
             HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens)),
-            Health(database, clock, metrics),
+            Health(database, clock, metrics, intake),
         )
-        yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, site)
+        yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, intake, site)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -196,17 +201,35 @@ def _web(webhook: WebhookEndpoint, heartbeat: HeartbeatEndpoint, health: Health)
     return application
 
 
+def _capacity(settings: Settings) -> Capacity:
+    return Capacity(
+        memory_mb=settings.memory_limit_mb,
+        waiting=settings.max_waiting_deliveries,
+        requests=settings.max_requests,
+        body_mb=settings.max_body_mb,
+        connections=settings.max_connections,
+        header_seconds=settings.header_seconds,
+        body_seconds=settings.body_seconds,
+    )
+
+
 @asynccontextmanager
 async def listening(bot: Bot) -> AsyncIterator[str]:
     """The bot's web server, while inside; gives its address (port 0 in the settings: a free one)."""
-    runner = web.AppRunner(bot.web, access_log=None, shutdown_timeout=10)
+    limits = bot.intake.limits
+    runner = web.AppRunner(
+        bot.web,
+        access_log=None,
+        shutdown_timeout=10,
+        # For this library a connection that was just opened is kept alive as well: so this cuts off whoever is slow
+        # with the headers.
+        keepalive_timeout=limits.header_seconds,
+        lingering_time=limits.linger_seconds,
+    )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, bot.settings.host, bot.settings.port)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        address = f"http://{host}:{port}"
-        log.info("listening", address=address)
-        yield address
+        async with served(runner, bot.settings.host, bot.settings.port, limits) as address:
+            log.info("listening", address=address)
+            yield address
     finally:
         await runner.cleanup()

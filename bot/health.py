@@ -13,6 +13,7 @@ from aiohttp import web
 
 from adapters.clock import Clock
 from adapters.database.database import Database
+from bot.limits import Intake
 from bot.metrics import Metrics
 
 
@@ -43,8 +44,9 @@ def version() -> str:
 class Health:
     """The three endpoints that operators ask."""
 
-    def __init__(self, database: Database, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, database: Database, clock: Clock, metrics: Metrics, intake: Intake) -> None:
         """Uptime counts from here."""
+        self._intake = intake
         self._database = database
         self._clock = clock
         self._metrics = metrics
@@ -67,6 +69,9 @@ class Health:
             await self._database.ping()
         except Exception as error:  # whatever it is, it means that we cannot work
             return web.json_response({"status": "not ready", "reason": type(error).__name__}, status=503)
+        if overloaded := self._intake.reason():
+            headers = {"Retry-After": str(overloaded.after)}
+            return web.json_response({"status": "not ready", "reason": overloaded.reason}, status=503, headers=headers)
         return web.json_response({"status": "ready"})
 
     async def metrics(self, request: web.Request) -> web.Response:

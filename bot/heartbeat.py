@@ -6,6 +6,7 @@ identity tokens of GitHub Actions.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Sequence
 from typing import Annotated, Any, Protocol
@@ -33,6 +34,7 @@ log = structlog.get_logger()
 
 PATH = "/internal/agent/heartbeat"
 MAX_BODY = 64 * 1024  # bytes
+BODY_SECONDS = 10.0
 
 _PAGE = r"^(https://[A-Za-z0-9.:-]+(/[A-Za-z0-9_./~%:@!$&*+,;=?#-]*)?)?$"
 Number = Annotated[int, Field(ge=1, le=10**9)]
@@ -119,9 +121,13 @@ class HeartbeatEndpoint:
         grants = self._credentials.grants(proof if scheme.lower() == "bearer" else "")
         if (request.content_length or 0) > MAX_BODY:
             raise Refused(413, f"the body is larger than {MAX_BODY} bytes")
-        body = await request.content.read(MAX_BODY + 1)
-        while len(body) <= MAX_BODY and (more := await request.content.read(MAX_BODY + 1 - len(body))):
-            body += more
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await request.content.read(MAX_BODY + 1)
+                while len(body) <= MAX_BODY and (more := await request.content.read(MAX_BODY + 1 - len(body))):
+                    body += more
+        except TimeoutError:
+            raise Refused(408, f"the body did not come within {BODY_SECONDS:g} s") from None
         if len(body) > MAX_BODY:
             raise Refused(413, f"the body is larger than {MAX_BODY} bytes")
         try:

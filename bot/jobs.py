@@ -15,11 +15,12 @@ import procrastinate
 import structlog
 
 from adapters.database import store
-from adapters.database.inbox import load_delivery, mark_delivery
+from adapters.database.inbox import LARGE, StoredDelivery, load_delivery, load_payload, mark_delivery
 from adapters.database.queue import DELIVERY, DUE, MAIN, SEND, JobQueue
 from adapters.github.errors import GitHubError
 from adapters.outbox import Outbox, is_hopeless, pause_after
 from adapters.unit_of_work import NoConfiguration
+from bot.limits import give_back
 from handlers import HANDLERS, Delivery, Desk
 from handlers.news import may_be_news
 from scheduler.due import due as handle_due
@@ -39,10 +40,11 @@ _AGAIN = procrastinate.RetryStrategy(linear_wait=1)
 
 def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
     """Tell the queue what its jobs do."""
+    large = asyncio.Lock()
 
     @jobs.app.task(name=DELIVERY, retry=_AGAIN)
     async def delivery(guid: str) -> None:
-        await handle_delivery(desk, guid)
+        await handle_delivery(desk, guid, large)
 
     @jobs.app.task(name=DUE, retry=_AGAIN)
     async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
@@ -68,15 +70,26 @@ def _unexpected(error: Exception) -> Exception | None:
     return None if isinstance(error, GitHubError | NoConfiguration | OSError) else error
 
 
-async def handle_delivery(desk: Desk, guid: str) -> None:
-    """Handle a stored delivery; a failure is noted and comes back later, or stays visible when nothing helps."""
-    work = desk.work
-    async with work.database.autocommit() as connection:
-        stored = await load_delivery(connection, guid)
+async def handle_delivery(desk: Desk, guid: str, large: asyncio.Lock) -> None:
+    """Handle a stored delivery; a failure is noted and comes back later, or stays visible when nothing helps.
+
+    Of large ones there is one in memory at a time: read, it takes many times its size.
+    """
+    async with desk.work.database.autocommit() as connection:
+        stored = await load_delivery(connection, guid, LARGE)
     if stored is None or stored.handled:
         return
+    if stored.payload:
+        await _handle(desk, stored, json.loads(stored.payload))
+        return
+    async with large:
+        await _handle(desk, stored, json.loads(await load_payload(desk.work.database, guid)))
+    give_back()
+
+
+async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -> None:
+    work, guid = desk.work, stored.guid
     with structlog.contextvars.bound_contextvars(delivery=guid, event_name=stored.event, action=stored.action):
-        payload: dict[str, Any] = json.loads(stored.payload)
         told = Delivery(guid, stored.event, stored.action, payload, stored.received_at)
         try:
             if await desk.is_news(told):

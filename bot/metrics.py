@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,6 +15,7 @@ from adapters.database import budgets, measures, redeliveries, repositories
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.roster import roster
+from bot.limits import Intake, memory_mb, peak_mb
 from core.agent_state import AgentState
 from core.budget import Budget, Limits, remaining
 from core.circuit import CircuitState
@@ -27,7 +26,6 @@ from core.measures import Measures
 from core.stall import StallCause
 from core.task import Status
 
-MEMORY_LIMIT_MB = 512  # what the service has to stay below
 # Milliseconds; the target for the 95th percentile is 1,000, the limit 5,000.
 LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
 FAILOVER_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)  # seconds; the target is 5, the limit 10
@@ -43,12 +41,6 @@ _MEASURES = {  # of the latest attempts of each agent; one of which nothing is k
 WINDOW = 1000  # assignments that the percentile looks back on
 
 
-def memory_mb() -> float:
-    """The largest resident memory this process ever had, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024) if sys.platform == "darwin" else peak / 1024
-
-
 def percentile(values: list[float], share: float) -> float:
     """The value that `share` (0…1) of the values do not exceed (nearest rank); 0 without values."""
     if not values:
@@ -60,9 +52,10 @@ def percentile(values: list[float], share: float) -> float:
 class Metrics:
     """Counts of this process, and gauges read from the database when asked."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, intake: Intake) -> None:
         """Every bot has a registry of its own, so that several can live in one process. `limits` are GitHub's."""
         self.limits = limits
+        self.intake = intake
         self.registry = CollectorRegistry()
         self.latencies: deque[float] = deque(maxlen=WINDOW)
         self.latency = Histogram(
@@ -118,6 +111,12 @@ class Metrics:
         self.deliveries = Counter(
             "deliveries", "Webhook deliveries by event and outcome", ["event", "outcome"], registry=self.registry
         )
+        self.turned_away = Counter(
+            "deliveries_turned_away",
+            "Deliveries answered 503, by what there was too much of",
+            ["of"],
+            registry=self.registry,
+        )
         self.effects = Counter("effects_sent", "Effects sent, by kind", ["kind"], registry=self.registry)
         gauges = {
             "queue_depth": "Tasks that are ready and wait for an agent",
@@ -127,8 +126,12 @@ class Metrics:
             "task_completion_rate": "Share of finished tasks that are done, 0 to 1",
             "error_rate": "Share of finished attempts that failed, 0 to 1",
             "p95_assignment_latency_ms": "95th percentile of the latest assignments",
-            "orchestrator_memory_usage_mb": "Largest resident memory of this process",
-            "orchestrator_memory_limit_mb": "What it has to stay below",
+            "orchestrator_memory_usage_mb": "Resident memory of this process",
+            "orchestrator_memory_peak_mb": "The largest that it ever had",
+            "orchestrator_memory_limit_mb": "Above this, new deliveries are answered 503",
+            "deliveries_waiting": "Deliveries that are not handled yet, counted no further than to the limit",
+            "deliveries_being_answered": "Deliveries that are being answered",
+            "delivery_bytes_held": "Bytes of the bodies of deliveries in memory",
             "outbox_depth": "Effects that wait to be sent",
             "escalations_open": "Calls for a person that are not over",
             "dead_letters": "Messages on channels that were given up; `orchestrator dead-letters` lists them",
@@ -241,7 +244,11 @@ class Metrics:
             "error_rate": sent_back / (sent_back + completed) if sent_back + completed else 0,
             "p95_assignment_latency_ms": percentile(list(self.latencies), 0.95),
             "orchestrator_memory_usage_mb": memory_mb(),
-            "orchestrator_memory_limit_mb": MEMORY_LIMIT_MB,
+            "orchestrator_memory_peak_mb": peak_mb(),
+            "orchestrator_memory_limit_mb": self.intake.limits.memory_mb,
+            "deliveries_waiting": self.intake.waiting,
+            "deliveries_being_answered": self.intake.requests,
+            "delivery_bytes_held": self.intake.held,
             "outbox_depth": by_state.get("waiting", 0),
             "escalations_open": open_calls,
             "dead_letters": dead,

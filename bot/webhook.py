@@ -10,14 +10,18 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import psycopg
 import structlog
 from aiohttp import web
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.clock import Clock
 from adapters.database.database import Database
 from adapters.database.inbox import StoredDelivery, store_delivery
 from adapters.database.queue import JobQueue
 from adapters.effects import Identity
+from bot.limits import SOON, Intake, Overloaded
 from bot.metrics import Metrics
 from handlers import HANDLERS
 from handlers.news import is_news
@@ -39,6 +43,10 @@ class Malformed(Exception):
         super().__init__(reason)
         self.status = status
         self.reason = reason
+
+
+def _too_large() -> Malformed:
+    return Malformed(413, f"the body is larger than {MAX_BODY} bytes")
 
 
 def is_signed(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
@@ -65,6 +73,7 @@ class WebhookEndpoint:
         secrets: Sequence[str],
         metrics: Metrics,
         us: Callable[[], Identity | None],
+        intake: Intake,
     ) -> None:
         """`secrets` are all that are valid now; at least one.
 
@@ -78,13 +87,22 @@ class WebhookEndpoint:
         self._secrets = [secret.encode() for secret in secrets]
         self._metrics = metrics
         self._us = us
+        self._intake = intake
+        self._large = asyncio.Lock()
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one delivery."""
         event = request.headers.get("X-GitHub-Event", "")
         known = event if event in HANDLERS else "other"
         try:
-            outcome = await self._take(request, event)
+            async with self._intake.one():
+                outcome = await self._take(request, event)
+        except Overloaded as overloaded:
+            self._metrics.deliveries.labels(known, "503").inc()
+            self._metrics.turned_away.labels(overloaded.reason.partition(":")[0]).inc()
+            log.info("delivery_turned_away", reason=overloaded.reason)
+            headers = {"Retry-After": str(overloaded.after)}
+            return web.json_response({"error": overloaded.reason}, status=503, headers=headers)
         except Malformed as problem:
             self._metrics.deliveries.labels(known, str(problem.status)).inc()
             log.warning("delivery_refused", status=problem.status, reason=problem.reason, remote=request.remote)
@@ -103,13 +121,42 @@ class WebhookEndpoint:
         signature = request.headers.get("X-Hub-Signature-256")
         if not signature:
             raise Malformed(401, "the header X-Hub-Signature-256 is missing")
+        size = MAX_BODY if request.content_length is None else request.content_length
+        if size > MAX_BODY:
+            raise _too_large()
+        async with self._intake.body(size):
+            return await self._keep(request, guid, event, signature)
+
+    async def _keep(self, request: web.Request, guid: str, event: str, signature: str) -> str:
+        """Read the body, and store it if it is news."""
+        limits = self._intake.limits
         try:
-            body = await request.read()
+            async with asyncio.timeout(limits.body_seconds):
+                body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            raise Malformed(413, f"the body is larger than {MAX_BODY} bytes") from None
+            raise _too_large() from None
+        except TimeoutError:
+            raise Malformed(408, f"the body did not come within {limits.body_seconds:g} s") from None
         if not is_signed(body, signature, self._secrets):
             raise Malformed(401, "the signature does not fit: compare the webhook secret here and on GitHub")
-        payload = await _parse(body)
+        if len(body) <= LARGE:
+            told = self._read(body, guid, event, _parse(body))
+        else:
+            async with self._large:  # read, it takes many times its size
+                told = self._read(body, guid, event, await asyncio.to_thread(_parse, body))
+        if isinstance(told, str):
+            return told
+        try:
+            async with asyncio.timeout(limits.store_seconds):
+                kept = await store_delivery(self._database, self._jobs, *told)
+        except (OSError, OperationalError, PoolTimeout, psycopg.OperationalError) as error:
+            # What was stored all the same, before its answer was lost, is known by its GUID when it comes again.
+            log.warning("delivery_not_stored", error=str(error))
+            raise Overloaded("database: it does not answer", SOON) from None
+        return "accepted" if kept else "already received"
+
+    def _read(self, body: bytes, guid: str, event: str, payload: dict[str, Any]) -> tuple[StoredDelivery, str] | str:
+        """The delivery with the lock of its job; or what is answered without storing it."""
         if event == "ping":
             return "pong"
         if event not in HANDLERS:
@@ -125,13 +172,12 @@ class WebhookEndpoint:
         )
         if not is_news(event, payload, self._us()):
             return "ignored"
-        kept = await store_delivery(self._database, self._jobs, delivery, ordering_key(event, payload))
-        return "accepted" if kept else "already received"
+        return delivery, ordering_key(event, payload)
 
 
-async def _parse(body: bytes) -> dict[str, Any]:
+def _parse(body: bytes) -> dict[str, Any]:
     try:
-        payload = await asyncio.to_thread(json.loads, body) if len(body) > LARGE else json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError):
         raise Malformed(400, "the body is not JSON") from None
     if not isinstance(payload, dict):

@@ -130,6 +130,34 @@ class Settings(BaseSettings):
     log_level: Annotated[LogLevel, BeforeValidator(lambda value: str(value).upper())] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."
     )
+    memory_limit_mb: int = Field(
+        512,
+        ge=128,
+        le=1_048_576,
+        description="While the process uses more memory than this, new deliveries are answered 503; what was taken is "
+        "worked on.",
+    )
+    max_waiting_deliveries: int = Field(
+        20_000, ge=1, description="When more deliveries than this wait to be handled, new ones are answered 503."
+    )
+    max_requests: int = Field(200, ge=1, description="How many deliveries are answered at the same time; others: 503.")
+    max_body_mb: int = Field(
+        32,
+        ge=26,
+        description="How much of their bodies is in memory at the same time; others wait, then 503.",
+    )
+    max_connections: int = Field(500, ge=1, description="How many connections are open at the same time; others: 503.")
+    header_seconds: float = Field(
+        75.0,
+        ge=1,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds until a request has come with all its headers, also the next one on a connection that is "
+        "kept open. Longer than the proxy keeps unused connections, or it meets closed ones.",
+    )
+    body_seconds: float = Field(
+        10.0, ge=1, le=600, allow_inf_nan=False, description="Seconds until the body of a delivery has come."
+    )
     workers: int = Field(8, ge=1, le=64, description="How many jobs are worked on at the same time.")
     sweep_seconds: float = Field(
         1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two looks at the deadlines."

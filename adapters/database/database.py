@@ -56,10 +56,16 @@ class Database:
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")  # the same connections
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction: committed at the end, rolled back by any exception."""
-        async with self.engine.begin() as connection:
-            yield connection
+    async def transaction(self, *, once: bool = False) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction: committed at the end, rolled back by any exception.
+
+        With `once` it is closed afterwards: the library keeps room for the largest value that ever went through.
+        """
+        async with self.engine.connect() as connection:
+            async with connection.begin():
+                yield connection
+            if once:
+                await connection.invalidate()
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncConnection]:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Integer, bindparam, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.queue import DELIVERY, JobQueue
+
+LARGE = 1024 * 1024  # bytes of a payload that goes its own way
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +33,23 @@ class StoredDelivery:
     handled: bool = False
 
 
-_ONE = select(t.deliveries).where(t.deliveries.c.guid == bindparam("which"))
+_D = t.deliveries.c
+_MOST = bindparam("most", type_=Integer)
+_FITS = or_(_MOST.is_(None), func.octet_length(_D.payload) <= _MOST)
+_ONE = select(
+    *(column for column in _D if column is not _D.payload),
+    case((_FITS, _D.payload)).label("payload"),
+).where(_D.guid == bindparam("which"))
+_UNHANDLED = select(func.count()).select_from(
+    select(_D.guid).where(_D.handled_at.is_(None)).limit(bindparam("most")).subquery()
+)
 _KEEP = insert(t.deliveries).on_conflict_do_nothing().returning(t.deliveries.c.guid)
 _MARK = update(t.deliveries).where(t.deliveries.c.guid == bindparam("which"))
 
 
 async def store_delivery(database: Database, jobs: JobQueue, delivery: StoredDelivery, lock: str) -> bool:
     """Keep a delivery and ask for its job, in one transaction; False when its GUID is here already."""
-    async with database.transaction() as connection:
+    async with database.transaction(once=len(delivery.payload) > LARGE) as connection:
         values = {
             "guid": delivery.guid,
             "event": delivery.event,
@@ -53,9 +65,14 @@ async def store_delivery(database: Database, jobs: JobQueue, delivery: StoredDel
     return True
 
 
-async def load_delivery(connection: AsyncConnection, guid: str) -> StoredDelivery | None:
-    """The delivery with this GUID."""
-    row = (await connection.execute(_ONE, {"which": guid})).mappings().first()
+async def count_unhandled(connection: AsyncConnection, most: int) -> int:
+    """How many deliveries wait to be handled; counted no further than to `most`."""
+    return int((await connection.execute(_UNHANDLED, {"most": most})).scalar_one())
+
+
+async def load_delivery(connection: AsyncConnection, guid: str, most: int | None = None) -> StoredDelivery | None:
+    """The delivery with this GUID; without its payload (`b""`) if that has more than `most` bytes."""
+    row = (await connection.execute(_ONE, {"which": guid, "most": most})).mappings().first()
     if row is None:
         return None
     return StoredDelivery(
@@ -64,11 +81,23 @@ async def load_delivery(connection: AsyncConnection, guid: str) -> StoredDeliver
         action=row["action"],
         repository_id=row["repository_id"],
         installation_id=row["installation_id"],
-        payload=row["payload"],
+        payload=row["payload"] or b"",
         received_at=row["received_at"],
         tries=row["tries"],
         handled=row["handled_at"] is not None,
     )
+
+
+async def load_payload(database: Database, guid: str) -> bytes:
+    """A large payload, as it is: the usual way it would come with two digits for each byte."""
+    async with database.transaction(once=True) as connection:
+        raw = await connection.get_raw_connection()
+        if raw.driver_connection is None:
+            raise DisconnectionError("the connection was closed")
+        async with raw.driver_connection.cursor(binary=True) as cursor:
+            await cursor.execute("SELECT payload FROM deliveries WHERE guid = %s", (guid,))
+            [payload] = await cursor.fetchone()
+    return bytes(payload)
 
 
 async def mark_delivery(connection: AsyncConnection, guid: str, **values: Any) -> None:

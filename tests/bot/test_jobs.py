@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.inbox import StoredDelivery, store_delivery
+from adapters.database.inbox import LARGE, StoredDelivery, load_delivery, load_payload, store_delivery
 from adapters.database.queue import DELIVERY, DUE, JobQueue
 from adapters.unit_of_work import Work
 from bot.jobs import run_worker, work_off
@@ -165,3 +165,16 @@ async def test_deliveries_that_were_handled_long_ago_go(office: Office) -> None:
     assert await prune(office.work) == 1
     async with office.database.transaction() as connection:
         assert sorted((await connection.execute(select(t.deliveries.c.guid))).scalars()) == ["new", "open"]
+
+
+async def test_a_large_payload_comes_as_it_was_and_its_connection_goes(office: Office) -> None:
+    payload = bytes(range(256)) * 5000
+    large = StoredDelivery("large", "push", None, 1, 1, payload, NINE)
+    assert await store_delivery(office.database, office.jobs, large, "issue:1:1")
+    async with office.database.autocommit() as connection:
+        stored = await load_delivery(connection, "large", LARGE)
+        whole = await load_delivery(connection, "large")
+    assert stored is not None
+    assert whole is not None
+    assert (stored.payload, whole.payload) == (b"", payload)
+    assert await load_payload(office.database, "large") == payload

@@ -48,7 +48,7 @@ async def test_what_was_lost_comes_within_two_minutes_and_what_came_is_left_alon
     with monkeypatch.context() as broken:
         broken.setattr(webhook, "store_delivery", unable)
         await world.says(issue, "/status")
-    assert world.hub.deliveries[-1].status_code == 500
+    assert world.hub.deliveries[-1].status_code == 503
     await world.later(minutes=2)
     assert world.written()[0] == "#1 reaction eyes"
     assert asked_again(world)[2:] == ["issue_comment.created"]
