@@ -133,6 +133,11 @@ async def test_a_review_that_nobody_does_is_asked_for_by_name(world: World) -> N
         "#1 card edited",
     ]
     assert "`stalled`: #2 waits for a review by `alice`. `alice` was told. At " in world.card(issue)
+    await world.alice.comments(world.pull.issue, "I am on it after lunch.")
+    await world.settle()
+    assert world.written() == ["#1 card edited"], "who answers has as much time again"
+    await world.later(hours=1)
+    assert world.written() == []
     await world.later(hours=1)
     assert world.written() == [
         "#1 comment: @alice **a person is needed here.**",
@@ -186,8 +191,7 @@ async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert "| **Patience** | 6 h without progress: learned from this repository's attempts |" in world.card(issue)
     world.written()
-    for _ in range(5):
-        await world.later(hours=1)
+    await world.later(hours=5)
     assert world.written() == []
     await world.later(hours=1)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
