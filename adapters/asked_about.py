@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters import retrospectives
-from adapters.database import flights, graph, measures, repositories, store, trail
+from adapters.database import flights, graph, measures, parked, repositories, store, trail
 from config.task_templates import in_force
 from core.conflicts import behind_which
 from core.deadlines import DeadlineKind
@@ -32,6 +32,8 @@ async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[st
     await unit.write_trail()  # so that it is read to its end
     found: dict[str, Any] = {"agents": tuple(await unit.agents()), "in_hand": await unit.in_hand()}
     match command.name:
+        case "status":
+            found["given_up"] = await parked.of_task(connection, repository_id, number)
         case "history":
             found["trail"] = tuple(await trail.last(connection, repository_id, number, HISTORY_LINES + 1))
         case "explain" if command.argument.strip():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from adapters.database import graph
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
+from adapters.failures import fate_of
 from adapters.github import GitHub
 from adapters.github.errors import Forbidden, GitHubError, Gone, NotFound
 from adapters.github.models import Issue, User
@@ -54,7 +55,9 @@ def workers_of(repository: RepositoryRow, user: User | None, branch: str = "") -
 
 
 async def role_of(github: GitHub, repo: str, user: User | None) -> str:
-    """The role of a user on the repository, as GitHub tells it now; an error means `none`.
+    """The role of a user on the repository, as GitHub tells it now; where it will not say, `none`.
+
+    Raises what passes by itself: whatever asks is tried again.
 
     The answer counts only for the numeric id that was asked about: logins are given away anew.
     """
@@ -62,7 +65,9 @@ async def role_of(github: GitHub, repo: str, user: User | None) -> str:
         return "none"
     try:
         permission = await github.permission_of(repo, user.login)
-    except GitHubError:
+    except GitHubError as error:
+        if fate_of(error).passes:
+            raise  # nobody is refused because GitHub is out of order
         return "none"
     if permission.user is None or permission.user.id != user.id:
         return "none"

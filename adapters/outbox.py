@@ -7,36 +7,26 @@ never marked done (we were killed, or the answer was unclear) looks first whethe
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
-from aiohttp import ClientError
 from sqlalchemy import bindparam, case, null, or_, select, update
 
 from adapters import comparing, retrospectives
-from adapters.agents import Services, Unavailable
-from adapters.alerts import Channels, Refused
+from adapters.agents import Services
+from adapters.alerts import Channels
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
 from adapters.database.repositories import RepositoryRow
 from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
-from adapters.effects.breaker import CircuitOpen
+from adapters.failures import fate_of, next_try
 from adapters.github import GitHubClient
-from adapters.github.errors import (
-    Forbidden,
-    GitHubError,
-    Gone,
-    Invalid,
-    NotFound,
-    RateLimited,
-    TooLarge,
-    Unauthorised,
-)
 from adapters.github.gate import Passage, Throttled
 from adapters.unit_of_work import NoConfiguration, Work
 from core.effects import Effect, Notify, StartAgent
@@ -44,13 +34,6 @@ from core.lanes import Lane
 from core.signals import AgentStartFailed, AgentUnavailable
 
 log = structlog.get_logger()
-
-# Repeating the same call cannot help here; a person has to look. NotFound is given a few tries, because news can
-# overtake the API.
-_HOPELESS = (Forbidden, Gone, Invalid, Refused, TooLarge, Unauthorised)
-NOT_FOUND_TRIES = 4
-MAX_TRIES = 15  # with the back-off below, a little over an hour
-LONGEST_PAUSE = timedelta(minutes=10)
 
 _LANES = {kind.__name__: int(kind.lane) for kind in SENDERS}
 
@@ -73,25 +56,6 @@ _TAKE = update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.t
 NOBODY = Identity(0, "", 0)
 
 OnSent = Callable[[Effect, datetime], None]
-
-
-def pause_after(tries: int, error: Exception, now: datetime, jitter: float) -> datetime:
-    """When to try again: when GitHub says so, else 1 s, 2 s, 4 s … up to ten minutes, a little apart (`jitter` 0…1)."""
-    if isinstance(error, Throttled):
-        return error.retry_at  # our own line has its order, and keeps them apart
-    if isinstance(error, RateLimited | CircuitOpen):
-        return error.retry_at + timedelta(seconds=5 * jitter)
-    seconds = min(2.0 ** (tries - 1), LONGEST_PAUSE.total_seconds())
-    return now + timedelta(seconds=seconds * (0.75 + 0.5 * jitter))
-
-
-def is_hopeless(tries: int, error: Exception) -> bool:
-    """Whether another try is pointless."""
-    if isinstance(error, NotFound):
-        return tries >= NOT_FOUND_TRIES
-    if not isinstance(error, GitHubError | OSError | ClientError | Unavailable | Refused):
-        return tries >= NOT_FOUND_TRIES  # a mistake of ours: trying for an hour only hides it
-    return isinstance(error, _HOPELESS) or tries >= MAX_TRIES
 
 
 @dataclass(slots=True)
@@ -149,10 +113,8 @@ class Outbox:
             )
             sent = await SENDERS[type(effect)](effect, errand)
             await self._mark(row, effect, sent)
-        except RateLimited as error:
-            await self._put_down(row, passage, error)
         except Exception as error:
-            await self._failed(row, effect, tries, error)
+            await self._failed(row, effect, passage, error)
 
     async def _mark(self, row: Any, effect: Effect, sent: Sent) -> None:
         """Done: marked in the same transaction that takes the answer in."""
@@ -189,28 +151,21 @@ class Outbox:
         if self.on_sent and not refused:
             self.on_sent(effect, self.work.now())
 
-    async def _failed(self, row: Any, effect: Effect, tries: int, error: Exception) -> None:
-        log.warning(
-            "effect_failed",
-            key=row["key"],
-            tries=tries,
-            error=str(error),
-            exc_info=None if isinstance(error, GitHubError | OSError | ClientError | Unavailable | Refused) else error,
-        )
-        if is_hopeless(tries, error):
+    async def _failed(self, row: Any, effect: Effect, passage: Passage, error: Exception) -> None:
+        fate, tries = fate_of(error), row["tries"]
+        if fate.counts:
+            log.warning(
+                "effect_failed", key=row["key"], tries=tries, error=str(error), exc_info=error if fate.ours else None
+            )
+        else:  # nobody's failure, and no try; but whether it was begun is not forgotten
+            log.info("effect_waits", key=row["key"], lane=passage.lane.name, error=str(error))
+            # An agent may have been reached by another way than the one that is counted.
+            untouched = isinstance(error, Throttled) and passage.writes == 0 and passage.lane is not Lane.AGENT
+            tries = max(tries - 1, 0 if untouched else 1)
+        retry_at = next_try(error, tries, self.work.now(), random.random())  # noqa: S311 - only spreads load
+        if retry_at is None:
             await self._park(row, str(error), effect)
             return
-        await self._later(row, tries, error)
-
-    async def _put_down(self, row: Any, passage: Passage, error: RateLimited) -> None:
-        """It has to wait, which is nobody's failure and no try. Whether it was begun is not forgotten."""
-        log.info("effect_waits", key=row["key"], lane=passage.lane.name, until=error.retry_at.isoformat())
-        # An agent may have been reached by another way than the one that is counted.
-        untouched = isinstance(error, Throttled) and passage.writes == 0 and passage.lane is not Lane.AGENT
-        await self._later(row, max(row["tries"] - 1, 0 if untouched else 1), error)
-
-    async def _later(self, row: Any, tries: int, error: Exception) -> None:
-        retry_at = pause_after(tries, error, self.work.now(), random.random())  # noqa: S311 - only spreads load
         async with self.work.database.transaction() as connection:
             await connection.execute(
                 update(t.outbox)
@@ -229,10 +184,11 @@ class Outbox:
             .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
             .values(state="parked", error=reason[:1000])
         )
-        if not isinstance(effect, StartAgent):
-            async with self.work.database.transaction() as connection:
-                await connection.execute(parked)
-            return
-        async with self.work.on(row["repository_id"]) as unit:
-            await unit.connection.execute(parked)
-            await unit.apply(effect.number, AgentStartFailed(effect.attempt, reason))
+        if isinstance(effect, StartAgent):
+            with contextlib.suppress(NoConfiguration):  # nothing is decided where there is none any more
+                async with self.work.on(row["repository_id"]) as unit:
+                    await unit.connection.execute(parked)
+                    await unit.apply(effect.number, AgentStartFailed(effect.attempt, reason))
+                return
+        async with self.work.database.transaction() as connection:
+            await connection.execute(parked)

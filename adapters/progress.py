@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.database import budgets, flights, store
+from adapters.database import budgets, flights, parked, store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.gate import sender_of
 from adapters.roster import roster
@@ -25,7 +25,8 @@ async def digest_of(connection: AsyncConnection, repository: RepositoryRow, now:
     pairs = await flights.pairs(connection, repository.id)
     agents = await roster(connection, repository, now)
     left = await _left(connection, repository.installation_id, now)
-    return digest(repository.full_name, tasks, in_flight, pairs, agents, repository.config, now, left)
+    lost = await parked.of_repository(connection, repository.id)
+    return digest(repository.full_name, tasks, in_flight, pairs, agents, repository.config, now, left, lost)
 
 
 async def _left(connection: AsyncConnection, installation_id: int, now: datetime) -> Budget | None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import aiohttp
 import structlog
@@ -41,6 +42,7 @@ from config.task_templates import built_in
 from core.budget import Limits
 from core.people_effects import CHANNELS
 from handlers import Desk
+from scheduler.moved import was_moved
 from scheduler.startup import discover
 from scheduler.timer import run_timer
 
@@ -124,6 +126,7 @@ async def assemble(
         limits = _limits(settings)
         intake = Intake(_capacity(settings))
         metrics = Metrics(limits, intake)
+        work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_seconds))
         client = GitHubClient(
             api_url=settings.github_api_url,
             graphql_url=settings.github_graphql_url,
@@ -134,10 +137,10 @@ async def assemble(
             on_call=metrics.on_call,
             on_saved=metrics.on_saved,
             gate=Governor(database, clock, limits, metrics.on_wait),
+            on_moved=partial(was_moved, work),
         )
         await stack.enter_async_context(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
-        work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_seconds))
         work.foresight = Foresight(database, mirrors)
         identity = _Identities(client)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))

@@ -188,21 +188,28 @@ def digest(
 
 @app.command("dead-letters")
 def dead_letters(
-    number: Annotated[int | None, typer.Argument(help="With --resend: only this one.")] = None,
-    resend: Annotated[bool, typer.Option("--resend", help="Let the running bot send them again.")] = False,
+    which: Annotated[str | None, typer.Argument(help="With --resend or --forget: how its line begins.")] = None,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Let the running bot try again; without a name: messages on channels.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="With --resend: all that can be tried again.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="It needs not be done any more.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each as one JSON object.")] = False,
 ) -> None:
-    """List what was given up on its way to people and to GitHub; or send messages on channels again."""
-    from bot.dead_letters import dead_letters as given_up
-    from bot.dead_letters import line_of
-    from bot.dead_letters import resend as again
+    """List what was given up: effects, messages on channels, deliveries; try it again, or forget it."""
+    from bot import dead_letters as letters
 
-    if resend:
-        count = _of_the_database(lambda settings: again(settings, number))
-        typer.echo(f"{count} to be sent again.")
-        return
-    for letter in _of_the_database(given_up):
-        typer.echo(line_of(letter, as_json=as_json))
+    if forget and which:
+        _of_the_database(lambda settings: letters.forget(settings, which))
+        typer.echo("Forgotten.")
+    elif forget or (which and not resend):
+        _stop("Say which, and what to do with it: `orchestrator dead-letters <which> --resend`, or `--forget`.")
+    elif resend:
+        count = _of_the_database(lambda settings: letters.resend(settings, which, every=every))
+        typer.echo(f"{count} to be tried again.")
+    else:
+        for letter in _of_the_database(letters.dead_letters):
+            typer.echo(letters.line_of(letter, as_json=as_json))
 
 
 def _of_the_database(ask: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:

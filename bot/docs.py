@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from adapters.failures import FATES
 from bot.template_docs import templates_page
 from core.buttons import COMMAND_OF, ON_CONFLICT
 from core.commands import COMMANDS, ROLES, Use
@@ -47,7 +48,7 @@ Two customers ask for this, so let us have it first.
 {tables}
 
 "Holder" is whoever has the task in hand. Who may do what is asked of GitHub, by the account's numeric id, at the
-moment when the command is carried out; an error means no.
+moment when the command is carried out; a refusal to say means no, and while GitHub is out of order the command waits.
 
 The bot answers with 👀 at once, then with 🚀, or with 😕 and a reason. An unknown word gets the nearest command.
 A comment may hold several commands; they are carried out in order. Of an edited comment only what is new is carried
@@ -171,12 +172,22 @@ def deadlines_part() -> str:
     return _table([("wait", "meaning"), *((f"`{name}`", why) for name, why in _remarks(DeadlineKind).items())])
 
 
+def failures_part() -> str:
+    """What becomes of what failed, by the kind of error."""
+    rows = [("error", "because", "what becomes of it")]
+    for fate in FATES:
+        kinds = ", ".join(f"`{kind.__name__}`" for kind in fate.errors if kind is not Exception) or "anything else"
+        rows.append((kinds, fate.because, fate.then))
+    return _table(rows)
+
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "lifecycle": lifecycle_part,
     "signals": signals_part,
     "effects": effects_part,
     "events": events_part,
     "deadlines": deadlines_part,
+    "failures": failures_part,
 }
 
 

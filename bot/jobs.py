@@ -17,8 +17,8 @@ import structlog
 from adapters.database import store
 from adapters.database.inbox import LARGE, StoredDelivery, load_delivery, load_payload, mark_delivery
 from adapters.database.queue import DELIVERY, DUE, MAIN, SEND, JobQueue
-from adapters.github.errors import GitHubError
-from adapters.outbox import Outbox, is_hopeless, pause_after
+from adapters.failures import fate_of, next_try
+from adapters.outbox import Outbox
 from adapters.unit_of_work import NoConfiguration
 from bot.limits import give_back
 from handlers import HANDLERS, Delivery, Desk
@@ -53,7 +53,9 @@ def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
                 await handle_due(desk.work, desk.client, repository_id, subject, kind, attempt, is_heard)
             except Exception as error:
                 # It has been set anew already; a second try by the queue would only double it.
-                log.warning("deadline_later", error=str(error), exc_info=_unexpected(error))
+                fate = fate_of(error)
+                told = log.warning if fate.passes else log.error
+                told("deadline_later", error=str(error), exc_info=error if fate.ours else None)
 
     @jobs.app.task(name=SEND, retry=_AGAIN)
     async def send(repository_id: int, number: int) -> None:
@@ -63,11 +65,6 @@ def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
 def is_heard(event: str, action: str | None) -> bool:
     """Whether anybody would do anything about such a delivery."""
     return event in HANDLERS and may_be_news(event, action)
-
-
-def _unexpected(error: Exception) -> Exception | None:
-    """What the log shows the whole way of: mistakes of ours, not GitHub's refusals."""
-    return None if isinstance(error, GitHubError | NoConfiguration | OSError) else error
 
 
 async def handle_delivery(desk: Desk, guid: str, large: asyncio.Lock) -> None:
@@ -97,32 +94,29 @@ async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -
         except NoConfiguration:
             log.info("delivery_only_observed")
         except Exception as error:
-            await _failed(desk, guid, stored.tries + 1, stored.repository_id or 0, error)
+            await _failed(desk, stored, error)
             return
         async with work.database.autocommit() as connection:
             await mark_delivery(connection, guid, handled_at=work.now(), error=None)
 
 
-async def _failed(desk: Desk, guid: str, tries: int, repository_id: int, error: Exception) -> None:
-    work = desk.work
-    hopeless = is_hopeless(tries, error)
-    log.error(
-        "delivery_parked" if hopeless else "delivery_later",
-        tries=tries,
-        error=str(error),
-        exc_info=_unexpected(error),
-    )
+async def _failed(desk: Desk, stored: StoredDelivery, error: Exception) -> None:
+    work, fate = desk.work, fate_of(error)
+    tries = stored.tries + fate.counts
+    retry_at = next_try(error, max(tries, 1), work.now(), 0.5)
+    shown = error if fate.ours else None
+    values: dict[str, Any] = {"tries": tries, "error": f"{type(error).__name__}: {error}"[:1000]}
+    if retry_at is None:
+        log.error("delivery_parked", tries=tries, error=str(error), exc_info=shown)
+        values["handled_at"] = work.now()
+    else:
+        log.warning("delivery_later", tries=tries, error=str(error), until=retry_at.isoformat(), exc_info=shown)
     async with work.database.transaction() as connection:
-        await mark_delivery(
-            connection,
-            guid,
-            tries=tries,
-            error=f"{type(error).__name__}: {error}"[:1000],
-            handled_at=work.now() if hopeless else None,
-        )
-        if not hopeless:
-            retry_at = max(pause_after(tries, error, work.now(), 0.5), work.now() + timedelta(seconds=1))
-            await store.set_deadline(connection, repository_id, f"delivery:{guid}", "retry", retry_at)
+        await mark_delivery(connection, stored.guid, **values)
+        if retry_at is not None:
+            soonest = work.now() + timedelta(seconds=1)
+            subject = f"delivery:{stored.guid}"
+            await store.set_deadline(connection, stored.repository_id or 0, subject, "retry", max(retry_at, soonest))
 
 
 async def run_worker(jobs: JobQueue, concurrency: int, queue: str = MAIN) -> None:

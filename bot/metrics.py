@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents as kept
-from adapters.database import budgets, measures, redeliveries, repositories
+from adapters.database import budgets, measures, parked, redeliveries, repositories
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.roster import roster
@@ -136,6 +136,7 @@ class Metrics:
             "escalations_open": "Calls for a person that are not over",
             "dead_letters": "Messages on channels that were given up; `orchestrator dead-letters` lists them",
             "outbox_parked": "Effects that were given up; a person has to look",
+            "deliveries_parked": "Deliveries that came and could not be handled; a person has to look",
             "oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
             "deliveries_missing": "Deliveries that GitHub could not hand over, and that are asked for again",
             "deliveries_missing_repeatedly": "Those of them that were asked for more than once",
@@ -198,8 +199,7 @@ class Metrics:
                 select(t.outbox.c.state, func.count()).where(t.outbox.c.state != "done").group_by(t.outbox.c.state)
             )
             by_state: dict[str, int] = dict(effects.all())
-            letters = select(func.count()).where(t.outbox.c.state == "parked", t.outbox.c.kind == Notify.__name__)
-            dead = (await connection.execute(letters)).scalar_one()
+            _, dead, lost = await parked.counts(connection)
             calls = select(func.count()).where(t.escalations.c.ended_at.is_(None))
             open_calls = (await connection.execute(calls)).scalar_one()
             oldest = await connection.execute(
@@ -252,6 +252,7 @@ class Metrics:
             "outbox_depth": by_state.get("waiting", 0),
             "escalations_open": open_calls,
             "dead_letters": dead,
+            "deliveries_parked": lost,
             "outbox_parked": by_state.get("parked", 0),
             "oldest_delivery_seconds": (now - oldest_at).total_seconds() if oldest_at else 0,
             **missing,

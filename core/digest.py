@@ -14,6 +14,7 @@ from core.assignment import Agent
 from core.boxes import Box
 from core.conflicts import named
 from core.deadlines import Deadline, deadlines_of
+from core.given_up import GivenUp
 from core.merge_order import Order
 from core.rivals import Flight, Pair
 from core.sanitise import one_line
@@ -106,6 +107,7 @@ class Digest:
     orders: tuple[tuple[str, Order], ...]  # by base
     agents: tuple[Load, ...]
     budget: Budget | None
+    given_up: tuple[GivenUp, ...] = ()  # oldest first
     dry_run: bool = False
 
     @property
@@ -129,7 +131,8 @@ class Digest:
         lines = [[getattr(one, name.name) for name in fields(one) if name.name not in moving] for one in self.lines]
         agents = [(one.name, one.holding, one.max_tasks, one.state, not one.why) for one in self.agents]
         said = [(base, order.sequence, order.mend) for base, order in self.orders]
-        parts = (lines, self.boxes, self.edges, self.clashes, said, agents, self.dry_run)
+        lost = [(one.which, one.error) for one in self.given_up]
+        parts = (lines, lost, self.boxes, self.edges, self.clashes, said, agents, self.dry_run)
         # Of plain values: their `repr` is the same in every process.
         return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()
 
@@ -143,6 +146,7 @@ def digest(
     policy: RepositoryConfig,
     now: datetime,
     budget: Budget | None = None,
+    given_up: Iterable[GivenUp] = (),
 ) -> Digest:
     """Make the digest of a repository at `now` (aware). Of `tasks` those are shown that are not over."""
     shown = sorted((task for task in tasks if _concerns(task)), key=_place)
@@ -160,6 +164,7 @@ def digest(
         orders=tuple(orders(list(flights.values()), there)),
         agents=tuple(_load(agent) for agent in agents),
         budget=budget,
+        given_up=tuple(given_up),
         dry_run=policy.dry_run,
     )
 

@@ -8,18 +8,21 @@ from datetime import timedelta
 from adapters import gather, retrospectives
 from adapters.configuration import DIGEST, RECONCILE, REPOSITORY, WHOLE
 from adapters.database import repositories, store
+from adapters.failures import fate_of, next_look
 from adapters.github import GitHubClient
-from adapters.github.errors import Gone, NotFound
+from adapters.github.errors import GitHubError
+from adapters.github.gate import Passage
 from adapters.unit_of_work import LOOK, NoConfiguration, Work
 from core.deadlines import DeadlineKind
 from core.effects import UpsertDigest
+from core.lanes import Lane
 from core.signals import DeadlineDue, DependencyChanged, Signal
+from scheduler.moved import MOVED, moved
 from scheduler.prune import PRUNE, SERVICE, prune
 from scheduler.reactions import reactions
 from scheduler.reconcile import RECONCILE_EVERY, reconcile
 from scheduler.redelivery import REDELIVER, Heard, redeliver
-
-RETRY_AFTER = timedelta(seconds=30)
+from scheduler.startup import DISCOVER, discover
 
 
 async def due(
@@ -44,6 +47,10 @@ async def due(
             await _digest(work, repository_id)
         elif subject == SERVICE and kind == PRUNE:
             await prune(work)
+        elif subject == SERVICE and kind == DISCOVER:
+            await discover(work, client)
+        elif subject == REPOSITORY and kind == MOVED:
+            await moved(work, client, repository_id)
         elif subject == SERVICE and kind == REDELIVER:
             await redeliver(work, client.app, is_heard)
         elif subject.startswith("agent:"):
@@ -52,9 +59,10 @@ async def due(
             await _look(work, repository_id, int(subject.partition(":")[2]))
         elif subject.startswith("task:"):
             await _task(work, client, repository_id, int(subject.removeprefix("task:")), kind, attempt)
-    except Exception:
+    except Exception as error:
+        again = next_look(error, work.now())
         async with work.database.transaction() as connection:
-            await store.set_deadline(connection, repository_id, subject, kind, work.now() + RETRY_AFTER, attempt)
+            await store.set_deadline(connection, repository_id, subject, kind, again, attempt)
         raise
 
 
@@ -65,7 +73,8 @@ async def _reconcile(work: Work, client: GitHubClient, repository_id: int, whole
             return  # the App is gone from there; being installed again sets it going again
         # One that was asked for meanwhile comes when it was to come.
         await store.no_later(connection, repository_id, REPOSITORY, RECONCILE, work.now() + RECONCILE_EVERY)
-    await reconcile(work, client.installation(row.installation_id), row, whole=whole)
+    # It reads much, and must leave room for what people wait for.
+    await reconcile(work, client.installation(row.installation_id, Passage(Lane.CARD)), row, whole=whole)
 
 
 async def _retrospective(work: Work, repository_id: int) -> None:
@@ -114,8 +123,10 @@ async def _task(work: Work, client: GitHubClient, repository_id: int, number: in
             try:
                 issue = await github.get_issue(row.full_name, number)
                 signals.append(await gather.issue_seen(work.database, github, row, issue, work.foresight))
-            except (NotFound, Gone):
-                pass  # deleted or moved away: the deadline itself is still told
+            except GitHubError as error:
+                if fate_of(error).passes:
+                    raise
+                # Deleted, moved away, or not for our eyes: the deadline itself is still told.
     if kind == DeadlineKind.CALL:
         signals += await reactions(work, client, repository_id, number)
     try:

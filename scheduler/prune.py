@@ -25,7 +25,9 @@ async def prune(work: Work) -> int:
     now = work.now()
     async with work.database.transaction() as connection:
         await store.set_deadline(connection, 0, SERVICE, PRUNE, now + EVERY)
-        gone = await connection.execute(delete(t.deliveries).where(t.deliveries.c.handled_at < now - KEEP_DELIVERIES))
+        old = t.deliveries.c.handled_at < now - KEEP_DELIVERIES
+        # What was given up stays until a person has looked.
+        gone = await connection.execute(delete(t.deliveries).where(old, t.deliveries.c.error.is_(None)))
         attempts = await measures.prune(connection, now)
         await flights.prune(connection, now - KEEP_DELIVERIES)
         await redeliveries.prune(connection, now - KEEP_DELIVERIES)

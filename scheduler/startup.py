@@ -6,6 +6,7 @@ import structlog
 
 from adapters.configuration import RECONCILE, REPOSITORY, WHOLE
 from adapters.database import repositories, store
+from adapters.failures import next_look
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
 from adapters.unit_of_work import Work
@@ -14,36 +15,52 @@ from scheduler.redelivery import REDELIVER, resume
 
 log = structlog.get_logger()
 
+DISCOVER = "discover"
+
 
 async def discover(work: Work, client: GitHubClient) -> int:
     """Learn every repository of every installation, and make the reconciler due for each; gives how many.
 
-    Where GitHub cannot be reached we start all the same: deliveries and deadlines are waiting.
+    Where GitHub cannot be reached we start all the same, and ask again later: deliveries and deadlines are waiting.
     """
-    found = 0
     async with work.database.transaction() as connection:
         await store.set_deadline(connection, 0, SERVICE, PRUNE, work.now())
         await store.set_deadline(connection, 0, SERVICE, REDELIVER, work.now())
         await resume(connection, work.now())
+    found, failure = 0, None
     try:
-        for installation in await client.app.list_installations():
-            if installation.suspended_at is not None:
-                continue
-            for seen in await client.installation(installation.id).installation_repositories():
-                async with work.database.transaction() as connection:
-                    await repositories.save_repository(
-                        connection,
-                        seen.id,
-                        installation_id=installation.id,
-                        full_name=seen.full_name,
-                        default_branch=seen.default_branch,
-                        active=not seen.archived,
-                    )
-                    if not seen.archived:
-                        # Whole, because these may be other rules than those that the tasks were last looked at with.
-                        await store.set_deadline(connection, seen.id, REPOSITORY, RECONCILE, work.now(), WHOLE)
-                found += 1
+        installations = await client.app.list_installations()
     except (GitHubError, OSError) as error:
-        log.warning("discovery_failed", error=str(error))
+        installations, failure = [], error
+    for installation in installations:
+        if installation.suspended_at is not None:
+            continue
+        try:
+            found += await _installed(work, client, installation.id)
+        except (GitHubError, OSError) as error:
+            failure = error  # one that cannot be read keeps no other from being found
+    if failure is not None:
+        again = next_look(failure, work.now())
+        log.warning("discovery_failed", error=str(failure), again=again.isoformat())
+        async with work.database.transaction() as connection:
+            await store.set_deadline(connection, 0, SERVICE, DISCOVER, again)
     log.info("discovered", repositories=found)
     return found
+
+
+async def _installed(work: Work, client: GitHubClient, installation_id: int) -> int:
+    seen = await client.installation(installation_id).installation_repositories()
+    for one in seen:
+        async with work.database.transaction() as connection:
+            await repositories.save_repository(
+                connection,
+                one.id,
+                installation_id=installation_id,
+                full_name=one.full_name,
+                default_branch=one.default_branch,
+                active=not one.archived,
+            )
+            if not one.archived:
+                # Whole, because these may be other rules than those that the tasks were last looked at with.
+                await store.set_deadline(connection, one.id, REPOSITORY, RECONCILE, work.now(), WHOLE)
+    return len(seen)

@@ -114,9 +114,13 @@ def database_url(common_database: str) -> Iterator[str]:
         connection.execute(EMPTY)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def plain_logs() -> None:
-    """Logs of a failing test as people read them, without the locals of half the libraries."""
+    """Logs of a failing test as people read them, without the locals of half the libraries.
+
+    For each test anew: one that tries the command line sends them to a stream that is closed afterwards.
+    """
+    structlog.reset_defaults()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from adapters.github.actions import ActionsOperations
 from adapters.github.app import AppOperations, InstallationOperations
 from adapters.github.checks import CheckOperations
-from adapters.github.exchange import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnCall, OnSaved, RetryPolicy, Timeouts
+from adapters.github.exchange import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnCall, OnMoved, OnSaved, RetryPolicy, Timeouts
 from adapters.github.gate import Gate, Passage
 from adapters.github.issues import IssueOperations
 from adapters.github.labels import LabelOperations
@@ -72,6 +72,7 @@ class GitHubClient:
         on_call: OnCall | None = None,
         on_saved: OnSaved | None = None,
         gate: Gate | None = None,
+        on_moved: OnMoved | None = None,
     ) -> None:
         self._transport = Transport(
             api_url=api_url,
@@ -83,6 +84,7 @@ class GitHubClient:
             on_call=on_call,
             on_saved=on_saved,
             gate=gate,
+            on_moved=on_moved,
         )
         self.app = AppOperations(self._transport, AppAuth(app_id, private_key_pem, now))
         self._tokens = InstallationTokens(self.app.create_installation_token, now)

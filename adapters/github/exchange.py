@@ -7,6 +7,7 @@ sends again. A token goes to the configured servers only, never to a host that a
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -37,10 +38,12 @@ MAX_BODY: Final = 32 * 1024 * 1024
 CHUNK: Final = 64 * 1024
 _ERROR_BODY: Final = 64 * 1024
 _MAX_REDIRECTS: Final = 5
+_FORMER: Final = re.compile(r".*/repos/([^/]+/[^/]+)")
 _ACCEPT: Final = "application/vnd.github+json"
 
 OnCall = Callable[[str, int, float], None]
 OnSaved = Callable[[str], None]
+OnMoved = Callable[[str], Awaitable[None]]
 Reader = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
 Reply = tuple[int, bytes, URL | None]
 """Status, body, address of the next page."""
@@ -133,6 +136,7 @@ class Exchange:
         on_call: OnCall | None,
         on_saved: OnSaved | None,
         gate: Gate | None,
+        on_moved: OnMoved | None,
         max_body: int,
     ) -> None:
         self._trusted = frozenset(trusted)
@@ -143,6 +147,7 @@ class Exchange:
         self._on_call = on_call
         self._on_saved = on_saved
         self._gate = gate
+        self._on_moved = on_moved
         self._answers = Answers()
         self._flights: Flights[Reply] = Flights()
         self._max_body = max_body
@@ -269,6 +274,9 @@ class Exchange:
                 target = self._target(call, url, response)
                 if target is None:
                     return await self._finish(call, response)
+                former = _FORMER.match(call.url.path) if hop == 0 and response.status in (301, 308) else None
+                if former is not None and self._on_moved is not None:
+                    await self._on_moved(former[1])
                 url = target
         raise UnexpectedAnswer("too many redirects")
 

@@ -24,6 +24,7 @@ from adapters.github.exchange import (
     Credential,
     Exchange,
     OnCall,
+    OnMoved,
     OnSaved,
     RetryPolicy,
     Timeouts,
@@ -48,7 +49,8 @@ class Transport:
 
     `api_url` and `graphql_url` are given apart because GitHub Enterprise and other servers do not derive one
     from the other. `on_call(operation_id, status, seconds)` is told of every exchange, status 0 meaning no
-    answer; `on_saved(how)` of every read that cost no full answer (`shared`, `unchanged`). `gate` lets calls out.
+    answer; `on_saved(how)` of every read that cost no full answer (`shared`, `unchanged`). `gate` lets calls out;
+    `on_moved(owner/name)` is told when calls to a repository are led elsewhere for good.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Transport:
         on_call: OnCall | None = None,
         on_saved: OnSaved | None = None,
         gate: Gate | None = None,
+        on_moved: OnMoved | None = None,
         max_body: int = MAX_BODY,
     ) -> None:
         self._api_url = _checked_url("GITHUB_API_URL", api_url)
@@ -78,6 +81,7 @@ class Transport:
             on_call=on_call,
             on_saved=on_saved,
             gate=gate,
+            on_moved=on_moved,
             max_body=max_body,
         )
 

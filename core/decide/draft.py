@@ -21,6 +21,7 @@ from core.deadlines import Deadline, deadlines_of
 from core.effects import Effect, SetLabels, UpsertCard
 from core.escalations import ended
 from core.events import Event, EventType
+from core.given_up import GivenUp
 from core.handoff import BuiltOn
 from core.labels import labels_of, right
 from core.lifecycle import Trigger, move
@@ -57,6 +58,7 @@ class Context:
     flights: tuple[Flight, ...] = ()  # open pull requests, for `/conflicts`
     pairs: tuple[Pair, ...] = ()  # of them, that change the same file
     codeowners: str = ""  # the repository's CODEOWNERS file, raw
+    given_up: tuple[GivenUp, ...] = ()  # of this task, for `/status`
     queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
 
     done: Gathered = field(default_factory=Gathered)  # what `/retro` looks back at

@@ -19,6 +19,7 @@ from core.done import done_gaps, wants_reviewer
 from core.effects import Annotation, UpdateBranch
 from core.escalation import Cause
 from core.feedback import FailedCheck, Feedback, LineComment
+from core.given_up import GivenUp
 from core.rivals import Trial
 from core.sanitise import defuse
 from core.task import Flag, Lease, Pull, Status, Task
@@ -32,6 +33,7 @@ CARD_MARKER = "<!-- orchestrator:card "
 KEY_MARKER = "<!-- orchestrator:key "
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
 FORECAST_LINES = 10  # files that `/explain` names
+GIVEN_UP_LINES = 20  # that `/status` shows, the latest
 HANDOFF_PAGE = 50_000  # characters of a hand-off in one comment, beside what stands around it
 PACKET_CHUNK = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
 
@@ -252,11 +254,14 @@ def explain(task: Task, patience: str = "") -> str:
     return render("explain", task=task, choice=task.choice, event=None, forecast=forecast, patience=patience)
 
 
-def status_text(task: Task, policy: RepositoryConfig, problems: Sequence[str] = ()) -> str:
+def status_text(
+    task: Task, policy: RepositoryConfig, problems: Sequence[str] = (), given_up: Sequence[GivenUp] = ()
+) -> str:
     """The answer to `/status`, for the task as it is now; `problems` are those of a configuration that is not taken."""
     waits = task.in_line or wants_reviewer(task, policy.merge.review)
     choice = task.choice if waits else None
-    return render("status", task=task, choice=choice, gaps=done_gaps(task) if task.pull else (), problems=problems)
+    gaps = done_gaps(task) if task.pull else ()
+    return render("status", task=task, choice=choice, gaps=gaps, problems=problems, given_up=given_up[-GIVEN_UP_LINES:])
 
 
 def done_check(task: Task, gaps: tuple[str, ...]) -> tuple[str, str, str]:

@@ -52,6 +52,7 @@ def _drawn(digest: Digest, lines: int, boxes: int, clashes: int, folded: int) ->
         rest=len(rest),
         boxes=digest.boxes[:boxes],
         more_boxes=len(digest.boxes) - boxes,
+        given_up=digest.given_up[-clashes:],
         clashes=digest.clashes[:clashes],
         more_clashes=len(digest.clashes) - clashes,
         nodes=[

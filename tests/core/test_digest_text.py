@@ -12,6 +12,7 @@ from core.boxes import Box, boxes_in, ticked
 from core.deadlines import DeadlineKind
 from core.digest import MOST_NODES, Budget, Digest, Group, Node, digest
 from core.escalation import Cause, Escalation
+from core.given_up import GivenUp
 from core.hold import Hold
 from core.rivals import Turn
 from core.task import Flag, Lease, Status, Task
@@ -60,6 +61,12 @@ SEVERAL = (
 )
 
 
+GIVEN_UP = (
+    GivenUp("17", "Comment comment:2:answer `x` @alice", 2, 4, "issues/create-comment 404: no | @bob", NOW),
+    GivenUp("f0-9", "delivery push", None, 1, "410: gone", NOW),
+)
+
+
 def test_the_page() -> None:
     flights = {7: flight(7, 2), 9: flight(9, 3), 11: flight(11)}
     drawn = made(
@@ -68,6 +75,7 @@ def test_the_page() -> None:
         pairs=[pair(7, 9, "shop/a.py"), pair(9, 11), pair(9, 99, "gone")],
         agents=[agent("codex", 1), agent("claude", unavailable="drained by alice")],
         budget=Budget(4321, NOW + timedelta(hours=3), 37),
+        given_up=GIVEN_UP,
     )
     same("digest", digest_text(drawn))
 

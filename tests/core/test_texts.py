@@ -21,6 +21,7 @@ from core.deadlines import DeadlineKind
 from core.done import done_gaps, merge_gaps
 from core.effects import CallPeople, SteerAgent
 from core.feedback import LineComment
+from core.given_up import GivenUp
 from core.rivals import FileConflict, Span, Trial, Turn
 from core.signals import AgentSeen, AgentStartFailed, PersonAnswered, PlanDelivered
 from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
@@ -345,6 +346,8 @@ def test_a_card_says_when_the_configuration_in_force_is_an_older_one() -> None:
     story = Story().ready()
     problems = ("line 3: `agent`: unknown key `agent`; did you mean `agents`?",)
     same("status_outdated", texts.status_text(story.task, story.policy, problems))
+    lost = GivenUp("17", "UpsertCard card:1", 1, 4, "issues/create-comment 404: no | @bob <b>", NOW)
+    same("status_dead_letters", texts.status_text(story.task, story.policy, given_up=[lost]))
     same("card_outdated", without_marker(texts.card(story.task, story.policy, outdated=True)))
 
 

@@ -180,10 +180,10 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
 
         receivers.status = 200
         with pytest.raises(LookupError, match="no dead letter 99999"):
-            await resend(world.bot.settings, 99999)
-        assert await resend(world.bot.settings, slack.id) == 1
+            await resend(world.bot.settings, "99999")
+        assert await resend(world.bot.settings, slack.which) == 1
         await world.settle()
-        assert [letter.id for letter in await dead_letters(world.bot.settings)] == [email.id]
+        assert [letter.which for letter in await dead_letters(world.bot.settings)] == [email.which]
         assert receivers.got["slack"][-1]["text"] == "acme/shop#1 needs a person: Add the tax rate"
         assert await resend(world.bot.settings) == 1
         await world.settle()

@@ -38,7 +38,7 @@ def _as_it_is(draft: Draft) -> Task:
 
 
 def _status(draft: Draft, signal: CommandGiven) -> str:
-    return status_text(_as_it_is(draft), draft.policy, draft.context.config_problems)
+    return status_text(_as_it_is(draft), draft.policy, draft.context.config_problems, draft.context.given_up)
 
 
 def _explain(draft: Draft, signal: CommandGiven) -> str:

@@ -1,0 +1,116 @@
+"""Each class of failure in a story: mended on the spot, waited out, tried again, or given up and shown."""
+
+from __future__ import annotations
+
+from adapters.database import repositories
+from bot.dead_letters import dead_letters, forget, resend
+from bot.progress import page
+from sandbox.agents import Stalls, WritesFiles
+from tests.scenarios.shop import CONFIG, CONFIG_PATH, body
+from tests.scenarios.world import World
+
+TAX = {"shop/tax.py": "RATE = 0.19\n"}
+
+
+def ours(world: World) -> int:
+    """How many requests the bot has made as the installation."""
+    return len([request for request in world.hub.requests if request.installation_id == world.installation.id])
+
+
+async def test_a_repository_that_moves_in_the_middle_is_followed_and_its_new_name_learnt(world: World) -> None:
+    world.agent("codex", Stalls())
+    world.agent("claude", Stalls())
+    issue = await world.files("Add the tax rate", body(needs="python"))
+    world.hub.rename(world.shop, "boutique")  # and no delivery tells of it
+    before = len(world.hub.requests)
+    await world.later(minutes=31)  # no sign of life: the agent's run is asked after
+    since = world.hub.requests[before:]
+    led = [request for request in since if request.status == 301]
+    assert led, "the former name was used"
+    assert all(request.path.startswith("/repos/acme/shop") for request in led)
+    async with world.bot.database.autocommit() as connection:
+        row = await repositories.repository(connection, world.shop.id)
+    assert row is not None
+    assert row.full_name == "acme/boutique"
+    after = len(world.hub.requests)
+    await world.later(minutes=31)
+    assert [request.path for request in world.hub.requests[after:] if request.status == 301] == []
+    assert len(world.hub.requests) > after
+    assert world.status(issue) in ("in-progress", "ready")
+    world.written()
+
+
+async def test_what_passes_is_waited_out_and_nobody_is_refused_for_it(world: World) -> None:
+    world.agent("codex", WritesFiles(TAX))
+    world.hub.faults.answer("issues/set-labels", "401-expired", times=2)  # also with the new token
+    world.hub.faults.answer("issues/create-comment", "403-secondary", seconds=600)
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    assert issue.comments == []
+    sent = ours(world)
+    await world.later(minutes=5)
+    assert ours(world) == sent, "GitHub asked us to wait, so nothing is asked of it"
+    await world.later(minutes=6)
+    await world.later(minutes=1)
+    assert world.status(issue) == "done"
+    assert await dead_letters(world.bot.settings) == []
+
+    world.hub.faults.answer("repos/get-collaborator-permission-level", "502-not-done", times=3)
+    await world.says(issue, "/priority P0")
+    assert (await world.task(issue)).priority == "P2"
+    await world.later(seconds=5)
+    assert (await world.task(issue)).priority == "P0", "tried again, not refused"
+    assert "confused" not in [reaction.content for comment in issue.comments for reaction in comment.reactions]
+    world.written()
+
+
+async def test_a_start_without_github_is_made_up_for(world: World) -> None:
+    await world.stop()
+    world.hub.faults.answer("apps/list-installations", "502-not-done", times=3)
+    before = len(world.hub.requests)
+    await world.start()
+    assert "apps/list-repos-accessible-to-installation" not in [r.operation_id for r in world.hub.requests[before:]]
+    await world.later(seconds=35)
+    assert "apps/list-repos-accessible-to-installation" in [r.operation_id for r in world.hub.requests[before:]]
+    assert world.written() == []
+
+
+async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World) -> None:
+    world.hub.faults.answer("issues/create-comment", "410-disabled")
+    issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
+    world.hub.faults.answer("repos/get-content", "410-disabled")
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: CONFIG.replace("max_tasks: 2", "max_tasks: 3")}, "More")
+    await world.settle()
+    card, push = await dead_letters(world.bot.settings)
+    assert (card.what, card.number, card.tries) == (f"UpsertCard card:{issue.number}", issue.number, 1)
+    assert (push.what, push.number) == ("delivery push", None)
+    assert "This feature is disabled" in card.error
+    assert "This feature is disabled" in push.error
+
+    await world.says(issue, "/status")
+    assert f"`UpsertCard card:{issue.number}` (1 tries): issues/create-comment 410" in world.comments(issue)[-1]
+    shown = (await page(world.bot.settings, "acme/shop", world.bot.work.now())).partition("### Given up")[2]
+    assert f"- #{issue.number} `UpsertCard card:{issue.number}` (1 tries): " in shown
+    assert "- `delivery push` (1 tries): " in shown
+    figures = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
+    assert "\noutbox_parked 1.0\n" in figures
+    assert "\ndeliveries_parked 1.0\n" in figures
+
+    assert await resend(world.bot.settings, push.which) == 1
+    await world.settle()
+    async with world.bot.database.autocommit() as connection:
+        row = await repositories.repository(connection, world.shop.id)
+    assert row
+    assert row.config
+    assert row.config.agents["codex"].max_tasks == 3
+    assert [one.which for one in await dead_letters(world.bot.settings)] == [card.which]
+    assert await resend(world.bot.settings, every=True) == 1
+    await world.settle()
+    assert world.card(issue)
+    assert await dead_letters(world.bot.settings) == []
+
+    world.hub.faults.answer("issues/set-labels", "410-disabled")
+    await world.says(issue, "/priority P0")
+    [labels] = await dead_letters(world.bot.settings)
+    await forget(world.bot.settings, labels.which)
+    assert await dead_letters(world.bot.settings) == []
+    world.written()
