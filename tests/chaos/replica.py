@@ -1,0 +1,46 @@
+"""One replica in the storm: the real bot, by the storm's time. It runs until it is killed.
+
+Run as `python -m tests.chaos.replica <moment> <seconds since 1970 at that moment> <speed>`, with the bot's settings in
+the environment. The first line of its output is where it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from datetime import datetime, timedelta
+
+from bot.app import assemble, listening
+from bot.logs import configure_logs
+from config.settings import load_settings
+
+
+class StormClock:
+    """The time of the storm, as all processes have it."""
+
+    def __init__(self, moment: datetime, epoch: float, speed: float) -> None:
+        """At `epoch` of the machine's clock it was `moment`."""
+        self._moment, self._epoch, self._speed = moment, epoch, speed
+
+    def now(self) -> datetime:
+        """The present, aware, in UTC."""
+        return self._moment + timedelta(seconds=(time.time() - self._epoch) * self._speed)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let that much of the storm's time pass."""
+        await asyncio.sleep(seconds / self._speed)
+
+
+async def main(moment: str, epoch: str, speed: str) -> None:
+    """Listen and work."""
+    settings = load_settings(env_file=None)
+    configure_logs(settings.log_level, stream=sys.stderr)
+    clock = StormClock(datetime.fromisoformat(moment), float(epoch), float(speed))
+    async with assemble(settings, clock) as bot, listening(bot) as address:
+        print(address, flush=True)
+        await bot.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""How much happens in a storm, and how fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from config.repository import CONFIG_PATH
+from tests.scenarios.shop import CODE, WORKFLOWS
+
+ACTIONS = ("ada", "bea", "cem", "dan")  # agents that work in the repository's workflows
+SERVICES = {"cursor": "cursor", "jules": "jules"}  # agents outside, by the service they are at
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """`speed` is how much faster than ours the time of the storm passes; all other times are real seconds."""
+
+    tasks: int = 200
+    repositories: int = 3
+    replicas: int = 2
+    speed: float = 12.0
+    filing: float = 0.5  # between two issues
+    killing: float = 6.0  # between two kills of a replica
+    database_kills: int = 2
+    dropped: float = 0.3
+    repeated: float = 0.2
+    shuffled: float = 30.0  # seconds of the storm's time
+    failing: float = 0.1
+    patience: float = 3600.0  # until it counts as hanging
+
+
+SHORT = Scale(tasks=6, repositories=2, speed=30.0, filing=0.1, killing=5.0, database_kills=1, patience=300.0)
+
+
+def configuration() -> str:
+    """What every repository of the storm says."""
+    agents: dict[str, Any] = {
+        name: {"adapter": "actions", "event": "agent-task", "capabilities": ["python"], "max_tasks": 4}
+        if name in ACTIONS[:2]
+        else {"adapter": "actions", "workflow": "agent.yml", "capabilities": ["python"], "max_tasks": 4}
+        for name in ACTIONS
+    }
+    for name, preset in SERVICES.items():
+        agents[name] = {"adapter": "http", "preset": preset, "capabilities": ["python"], "max_tasks": 4}
+    rules = {"merge": {"auto": True}, "escalation": {"to": ["alice"]}, "retrospective": {"every": 50}}
+    return yaml.safe_dump({"version": 1, "agents": agents, **rules}, sort_keys=False)
+
+
+FILES = {**CODE, **WORKFLOWS, CONFIG_PATH: configuration()}
