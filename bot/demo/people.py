@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bot.demo.form import IssueForm
 from bot.demo.story import SPEED, Errand, Story
 from config.labels import FIXED_LABELS
+from core.task import Flag
 from core.texts import DONE_CHECK
 from sandbox import Sandbox
 from sandbox.people import Person
@@ -74,4 +75,17 @@ class Maintainer:
         branch = _TASK_BRANCH.fullmatch(pull.head_ref)
         if branch:
             issue = self.shop.issue(int(branch[1]))
+            if self._overlooks(issue):
+                await self._until_called(issue)
             await self.person.edits_issue(issue, body=(issue.body or "").replace("- [ ]", "- [x]"))
+
+    def _overlooks(self, issue: Issue) -> bool:
+        return any(errand.overlooked and self.issues.get(errand.name) is issue for errand in self.story.errands)
+
+    async def _until_called(self, issue: Issue) -> None:
+        """Only the label tells her; then she says that she is there, before she looks."""
+        while Flag.NEEDS_HUMAN not in issue.label_names:
+            await self.hub.clock.sleep(LOOK_EVERY * SPEED)
+        await self.hub.clock.sleep(self.story.patience * SPEED)
+        await self.person.comments(issue, "/ack I was in a meeting.")
+        await self.hub.clock.sleep(self.story.patience * SPEED)

@@ -2,7 +2,7 @@
 
 Two tasks change the same lines and say so in their forms: the later one waits before anybody begins. Two more do so
 without anybody's knowing: their branches are found to conflict while both are at work. One changes other lines of that
-file, and is in nobody's way.
+file, and is in nobody's way; its work is good, but the maintainer overlooks it, until she is told, and then called.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Errand:
 
     `answers` fill in the issue form by the ids of its fields. `after` names the errands that it depends on. With
     `completed` the author edits the issue a while later and fills in these answers as well. `crib` is where the work
-    for it lies.
+    for it lies. One that is `overlooked` waits for the maintainer until she is called.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Errand:
     crib: Crib
     after: tuple[str, ...] = ()
     completed: Mapping[str, str] | None = None
+    overlooked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,7 @@ ERRANDS = (
             "required-capabilities": "python, tests",
         },
         Crib("pieces", edits=(Edit(CART, _TOTALLED, _PIECES),)),
+        overlooked=True,
     ),
     Errand(
         "coffee",

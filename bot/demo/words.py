@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.events import EventType
+from core.stall import Rung
 from core.task import Status, Task
 
 Tone = Literal["plain", "good", "bad", "person"]
@@ -70,10 +71,22 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
         case EventType.ESCALATED:
             to = ", ".join(f"@{who}" for who in payload.get("to", ())) or "a person"
             return f"{number} needs {to}", "bad"
+        case EventType.TASK_STALLED:
+            return f"{number} stands still: {payload['reason']}", "bad"
+        case EventType.STALL_CLIMBED if payload["rung"] == Rung.NUDGE:
+            return f"{number}: {payload['reason']}", "plain"
+        case EventType.ACKNOWLEDGED:
+            return f"@{actor} answered the call for {number}", "person"
+        case EventType.PROGRESS_POSTED:
+            return f"{number} shows the progress of all tasks: {_counts(payload['counts'])}", "plain"
         case EventType.CONFLICT_DETECTED:
             return _conflict(number, title, payload)
         case _:
             return None
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _conflict(number: str, title: str, payload: Mapping[str, Any]) -> tuple[str, Tone] | None:
