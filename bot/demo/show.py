@@ -160,6 +160,10 @@ def summary(outcome: Outcome) -> Group:
         f"{met['before_work']} before work, {met['during_work']} during work, {met['at_merge']} at the merge",
     )
     measured.add_row("Retrospectives held", f"{figures['retrospectives']}")
+    measured.add_row(
+        "Alice was bothered",
+        f"told {figures['nudges']}, called {figures['calls_answered']}; {figures['digests']} pages of progress",
+    )
     measured.add_row("Calls to GitHub", f"{sum(calls.values())} of {len(calls)} kinds")
     measured.add_row("Writes for each task", f"{figures['content_writes_per_task']}")
     onward = Table.grid(padding=(0, 2))

@@ -13,8 +13,9 @@ from core.task import Kind, Priority, Status, Task
 
 INTRODUCTION = (
     "On this machine run a GitHub sandbox, the orchestrator and four scripted agents: two in workflows, two outside. "
-    "One of those dies at work, the other is out of credit. Alice, the maintainer, files tasks as issues, and some of "
-    "them collide; watch them become merged pull requests while nobody copies text. Time passes eight times faster."
+    "One of those dies at work, the other is out of credit. Alice, the maintainer, files tasks as issues; some collide, "
+    "and one she overlooks. Watch them become merged pull requests while nobody copies text. Time passes eight times "
+    "faster."
 )
 WIDE = 108  # columns from which on words are written out
 FEWEST_EVENTS, MOST_EVENTS = 2, 12

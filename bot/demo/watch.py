@@ -16,6 +16,7 @@ from bot.demo.stage import Stage
 from bot.demo.story import SPEED
 from bot.demo.words import Happening, told
 from core.events import EventType
+from core.stall import Rung
 from core.task import Status, Task
 
 
@@ -42,6 +43,9 @@ class Snapshot:
     sent_back: int  # with feedback, because the work was not good yet
     foreseen: frozenset[int] = frozenset()  # tasks that waited because they would have met another one
     collided: frozenset[int] = frozenset()  # tasks whose branch was found to conflict, with another or with the base
+    digests: int = 0  # how often the page of progress was drawn
+    nudges: int = 0  # how often somebody was told that a task stands still
+    answered: int = 0  # calls for a person that were answered
     failovers: tuple[float, ...] = ()  # seconds each took, from the end of one agent's part to the start of another's
 
     def count(self, status: Status) -> int:
@@ -97,6 +101,9 @@ class Watcher:
             sent_back=len(self._sent_back()),
             foreseen=self._in_conflict("overlap"),
             collided=self._in_conflict("branches", "base"),
+            digests=self._count(EventType.PROGRESS_POSTED),
+            nudges=sum(row["payload"].get("rung") == Rung.NUDGE for row in self._rows),
+            answered=self._count(EventType.ACKNOWLEDGED),
             failovers=self._failovers(),
         )
 

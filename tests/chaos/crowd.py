@@ -125,10 +125,10 @@ class Server:
 
     async def kill(self) -> None:
         """Kill it with -9, and start it again: it recovers by its log."""
-        pid = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        pid = await asyncio.to_thread(self._pid)
         os.kill(pid, signal.SIGKILL)
         self.killed += 1
-        while Path(f"/proc/{pid}").exists():
+        while _lives(pid):
             await asyncio.sleep(0.05)
         await self.running()
 
@@ -137,6 +137,17 @@ class Server:
         # The library takes a server that it has started for one that runs: here it is told to look.
         await asyncio.to_thread(self._server._server.ensure_postgres_running)
 
+    def _pid(self) -> int:
+        return int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+
     async def stop(self) -> None:
         """Stop it."""
         await asyncio.to_thread(self._server.stop)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
