@@ -13,7 +13,7 @@ from core.task import Kind, Priority, Status, Task
 
 INTRODUCTION = (
     "On this machine run a GitHub sandbox, the orchestrator and four scripted agents: two in workflows, two outside. "
-    "One of those dies at work, the other is out of credit. Alice, the maintainer, files tasks as issues; some collide, "
+    "One of those dies at work, the other is out of credit. Alice, the maintainer, files tasks as issues; some collide "
     "and one she overlooks. Watch them become merged pull requests while nobody copies text. Time passes eight times "
     "faster."
 )
