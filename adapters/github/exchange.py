@@ -7,7 +7,6 @@ sends again. A token goes to the configured servers only, never to a host that a
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from adapters.github.errors import (
 )
 from adapters.github.gate import Gate, Passage
 from adapters.github.reading import Answers, Flights, Kept
+from adapters.github.redirects import former_name, next_place
 
 API_VERSION: Final = "2022-11-28"
 MAX_BODY: Final = 32 * 1024 * 1024
@@ -38,7 +38,6 @@ MAX_BODY: Final = 32 * 1024 * 1024
 CHUNK: Final = 64 * 1024
 _ERROR_BODY: Final = 64 * 1024
 _MAX_REDIRECTS: Final = 5
-_FORMER: Final = re.compile(r".*/repos/([^/]+/[^/]+)")
 _ACCEPT: Final = "application/vnd.github+json"
 
 OnCall = Callable[[str, int, float], None]
@@ -176,7 +175,10 @@ class Exchange:
         """Make the call; raises a GitHubError subclass for anything but a success."""
         if not call.kept:
             return await self._send(call)
-        reply, shared = await self._flights.share(call.key, lambda: self._send(call))
+        # What one lane has to wait for another may do at once.
+        passage = call.credential.passage
+        equal = (*call.key, passage.lane if passage else None)
+        reply, shared = await self._flights.share(equal, lambda: self._send(call))
         if shared:
             self._saved("shared")
         return reply
@@ -271,12 +273,12 @@ class Exchange:
                 if response.status == 304 and kept is not None:
                     self._saved("unchanged")
                     return 304, kept.body, kept.next_url
-                target = self._target(call, url, response)
+                target = next_place(call.method, url, response.status, response.headers.get("Location"), self._trusted)
                 if target is None:
                     return await self._finish(call, response)
-                former = _FORMER.match(call.url.path) if hop == 0 and response.status in (301, 308) else None
-                if former is not None and self._on_moved is not None:
-                    await self._on_moved(former[1])
+                former = former_name(call.url, response.status)
+                if hop == 0 and former is not None and self._on_moved is not None:
+                    await self._on_moved(former)
                 url = target
         raise UnexpectedAnswer("too many redirects")
 
@@ -296,24 +298,6 @@ class Exchange:
         if call.kept and etag and response.status == 200:
             self._answers.keep(call.key, Kept(etag, body, reply[2]))
         return reply
-
-    def _target(self, call: Call, url: URL, response: aiohttp.ClientResponse) -> URL | None:
-        """Where to go on, None to stay. Writes keep their method (renamed repositories are answered so)."""
-        status = response.status
-        follows = {301, 307, 308} if call.method != "GET" else {301, 302, 307, 308}
-        location = response.headers.get("Location")
-        if status not in follows or not location:
-            return None
-        try:
-            target = url.join(URL(location, encoded=True))
-            origin = target.origin()
-        except ValueError as error:
-            raise UnexpectedAnswer("a redirect to nowhere", status=status) from error
-        if target.scheme not in {"http", "https"} or (url.scheme == "https" and target.scheme != "https"):
-            raise UnexpectedAnswer("a redirect to an unsafe address", status=status)
-        if call.method != "GET" and origin not in self._trusted:
-            raise UnexpectedAnswer("a redirect of a write to another server", status=status)
-        return target
 
     async def limited(self, response: aiohttp.ClientResponse) -> bytes:
         """Read a whole body, TooLarge above the limit."""

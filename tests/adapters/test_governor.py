@@ -189,3 +189,16 @@ async def test_who_is_led_elsewhere_spends_twice(replicas: Replicas) -> None:
     replicas.stack.push_async_callback(database.close)
     async with database.autocommit() as connection:
         assert (await budgets.load(connection, SENDER))[1].points.used(START.timestamp()) == 1 + 1 + 5
+
+
+async def test_what_one_lane_must_wait_for_another_reads_at_once(replicas: Replicas) -> None:
+    governor = replicas.governor(replace(LOW, gap=0.0))
+    until = f"{(START + timedelta(minutes=10)).timestamp():.0f}"
+    governor.heard(SENDER, "core", 5000, 600, datetime.fromtimestamp(int(until), UTC))
+    async with github(gate=governor) as (server, client):
+        server.clock.now = START
+        server.handler = says(issue())
+        reads = [client.installation(INSTALLATION, Passage(lane)) for lane in (Lane.DIGEST, Lane.ANSWER)]
+        held, read = await asyncio.gather(*(one.get_issue("acme/shop", 1) for one in reads), return_exceptions=True)
+    assert isinstance(held, Throttled)
+    assert not isinstance(read, BaseException)

@@ -1,0 +1,38 @@
+"""Where an answer leads: renamed repositories, and files that are kept elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from yarl import URL
+
+from adapters.github.errors import UnexpectedAnswer
+
+_FOR_GOOD: Final = frozenset({301, 308})
+_KEEP_METHOD: Final = frozenset({301, 307, 308})  # GitHub: to be repeated as it was, also a write
+_REPOSITORY: Final = re.compile(r".*/repos/([^/]+/[^/]+)")
+
+
+def next_place(method: str, url: URL, status: int, location: str | None, trusted: Collection[URL]) -> URL | None:
+    """Where to go on, None to stay. A write goes on to `trusted` origins only; raises UnexpectedAnswer for others."""
+    follows = _KEEP_METHOD if method != "GET" else _KEEP_METHOD | {302}
+    if status not in follows or not location:
+        return None
+    try:
+        target = url.join(URL(location, encoded=True))
+        origin = target.origin()
+    except ValueError as error:
+        raise UnexpectedAnswer("a redirect to nowhere", status=status) from error
+    if target.scheme not in {"http", "https"} or (url.scheme == "https" and target.scheme != "https"):
+        raise UnexpectedAnswer("a redirect to an unsafe address", status=status)
+    if method != "GET" and origin not in trusted:
+        raise UnexpectedAnswer("a redirect of a write to another server", status=status)
+    return target
+
+
+def former_name(url: URL, status: int) -> str | None:
+    """The name (`owner/name`) by which a repository is no longer called, where an answer says so."""
+    found = _REPOSITORY.match(url.path) if status in _FOR_GOOD else None
+    return found[1] if found else None
