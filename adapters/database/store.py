@@ -198,7 +198,10 @@ _REPLACE_DEADLINES = _NEW_DEADLINE.on_conflict_do_update(
 async def replace_deadlines(
     connection: AsyncConnection, repository_id: int, subject: str, deadlines: Sequence[Deadline], now: datetime
 ) -> None:
-    """The deadlines of a subject are exactly these; one that is over already does not come before its row said."""
+    """The deadlines of a subject are exactly these; one that is over already does not come before its row said.
+
+    It is due from now on, not since long ago: a row that is late tells `scheduler.absence` that nobody swept.
+    """
     others = delete(t.deadlines).where(
         t.deadlines.c.repository_id == repository_id,
         t.deadlines.c.subject == subject,
@@ -212,7 +215,7 @@ async def replace_deadlines(
             "repository_id": repository_id,
             "subject": subject,
             "kind": deadline.kind.value,
-            "due_at": deadline.due_at,
+            "due_at": max(deadline.due_at, now),
             "attempt": deadline.attempt,
         }
         for deadline in deadlines

@@ -17,6 +17,8 @@ from adapters.database.inbox import LARGE, StoredDelivery, load_delivery, load_p
 from adapters.database.queue import DELIVERY, DUE, JobQueue
 from adapters.unit_of_work import Work
 from bot.jobs import run_worker, work_off
+from core.deadlines import Deadline, DeadlineKind
+from scheduler.absence import after_absence
 from scheduler.prune import KEEP_DELIVERIES, prune
 from scheduler.sweep import BATCH, sweep
 from scheduler.timer import DEAD_AFTER, revive
@@ -178,3 +180,26 @@ async def test_a_large_payload_comes_as_it_was_and_its_connection_goes(office: O
     assert whole is not None
     assert (stored.payload, whole.payload) == (b"", payload)
     assert await load_payload(office.database, "large") == payload
+
+
+async def test_a_wait_that_is_over_at_once_does_not_look_as_if_nobody_swept(office: Office) -> None:
+    """As when somebody makes the time-outs shorter: nothing was missed."""
+    long_over = Deadline(DeadlineKind.STALL, NINE - timedelta(days=1), 0)
+    async with office.database.transaction() as connection:
+        await store.replace_deadlines(connection, 1, "task:7", [long_over], NINE)
+    assert await after_absence(office.work) == 0
+    assert await sweep(office.work) == 1
+
+
+async def test_what_was_put_off_stays_put_off_when_the_task_changes(office: Office) -> None:
+    over = Deadline(DeadlineKind.STALL, NINE - timedelta(hours=1), 0)
+    async with office.database.transaction() as connection:
+        await store.set_deadline(connection, 1, "task:7", "stall", over.due_at)
+    assert await after_absence(office.work) == 1
+    async with office.database.transaction() as connection:
+        await store.replace_deadlines(connection, 1, "task:7", [over], NINE)
+    assert await sweep(office.work) == 0
+    async with office.database.transaction() as connection:
+        again = Deadline(DeadlineKind.STALL, NINE - timedelta(hours=1), 1)  # of another attempt
+        await store.replace_deadlines(connection, 1, "task:7", [again], NINE)
+    assert await sweep(office.work) == 1
