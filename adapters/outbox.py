@@ -28,6 +28,7 @@ from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
 from adapters.failures import fate_of, next_try
 from adapters.github import GitHubClient
 from adapters.github.gate import Passage, Throttled
+from adapters.seal import Seal
 from adapters.unit_of_work import NoConfiguration, Work
 from core.effects import Effect, Notify, StartAgent
 from core.lanes import Lane
@@ -67,6 +68,7 @@ class Outbox:
     mirrors: Mirrors
     services: Services
     identity: Callable[[int], Awaitable[Identity]]  # by installation id
+    seal: Seal
     on_sent: OnSent | None = None
     alerts: Channels = field(default_factory=Channels)
 
@@ -102,8 +104,10 @@ class Outbox:
                 database=self.work.database,
                 mirrors=self.mirrors,
                 services=self.services,
+                seal=self.seal,
                 key=row["key"],
-                again=tries > 1,
+                # What we wrote before our memory was lost is looked for as well.
+                again=tries > 1 or 0 < row["number"] <= repository.rebuilt_through,
                 remote_id=row["remote_id"],
                 digest=row["digest"],
                 created_at=row["created_at"],

@@ -26,6 +26,7 @@ from adapters.github.exchange import DEFAULT_RETRY, RetryPolicy
 from adapters.governor import Governor
 from adapters.outbox import Outbox
 from adapters.probing import Probes
+from adapters.seal import Seal
 from adapters.unit_of_work import Work
 from bot.alerting import channels
 from bot.health import Health
@@ -155,7 +156,8 @@ async def assemble(
             answers,
         )
         alerts = channels(settings, http)
-        outbox = Outbox(work, client, mirrors, services, identity, metrics.on_sent, alerts)
+        seal = Seal(settings.github_app_id, settings.github_private_key.get_secret_value())
+        outbox = Outbox(work, client, mirrors, services, identity, seal, metrics.on_sent, alerts)
         probes = Probes(client, database, services, identity, settings.github_server_url, clock.now)
         desk = Desk(work, client, identity, probes, answers)
         register(jobs, desk, outbox)

@@ -17,6 +17,8 @@ from rich.console import Console
 from adapters.database.database import DatabaseError
 from adapters.database.embedded import DataDirectoryError
 from adapters.git import GitError
+from adapters.github.errors import GitHubError
+from adapters.rebuilding import NotEmptyError
 from adapters.replaying import CannotReplay
 from bot.app import assemble, listening
 from bot.logs import configure_logs
@@ -184,6 +186,29 @@ def digest(
     from bot.progress import page
 
     typer.echo(_of_the_database(lambda settings: page(settings, repository)), nl=False)
+
+
+@app.command()
+def rebuild(
+    repository: Annotated[str, typer.Option(help="Only this one, as owner/name.")] = "",
+    former_key: Annotated[
+        list[Path] | None, typer.Option(help="A file with a private key that the App had before; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fill an empty database again from GitHub alone: tasks, attempts, holders, waits. Run it before `serve`."""
+    from bot import rebuild as again
+
+    try:
+        found = _of_the_database(lambda settings: again.rebuilt(settings, repository, former_key or ()))
+    except (NotEmptyError, GitHubError, ConfigError, ValueError) as error:
+        _stop(str(error))
+    if as_json:
+        typer.echo(again.as_json(found))
+        return
+    for line in (line for one in found for line in again.lines_of(one)):
+        typer.echo(line)
+    typer.echo("\nNot to be had from GitHub:\n" + "\n".join(f"- {lost}" for lost in again.LOST))
 
 
 @app.command("dead-letters")

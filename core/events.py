@@ -15,6 +15,7 @@ class EventType(StrEnum):
     TASK_CREATED = "task_created"
     TASK_EDITED = "task_edited"
     TASK_CHANGED = "task_changed"
+    TASK_REBUILT = "task_rebuilt"
     TASK_READY = "task_ready"
     TASK_UNREADY = "task_unready"
     TASK_ASSIGNED = "task_assigned"

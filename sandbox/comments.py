@@ -69,7 +69,7 @@ def edit(hub: Sandbox, comment: Comment, actor: User, body: str) -> None:
     if body == comment.body:
         return
     before, comment.body, comment.updated_at = comment.body, body, hub.now()
-    comment.issue.updated_at = comment.updated_at
+    comment.issue.updated_at, comment.editor = comment.updated_at, actor
     _tell(hub, comment, "edited", actor, changes={"body": {"from": before}})
 
 

@@ -5,9 +5,9 @@ has and this has not is answered with GitHub's own error for an unknown field, n
 mutation, markPullRequestReadyForReview.
 
 `Query`: viewer, rateLimit, repository(owner, name), node(id). `Repository`: issue, issues, pullRequest, pullRequests,
-labels, issueOrPullRequest, defaultBranchRef. `Issue`: labels, assignees, comments, blockedBy, blocking, subIssues,
-parent, closedByPullRequestsReferences, timelineItems (labels, closing, reopening, new titles). `PullRequest`: baseRef,
-mergeCommit, statusCheckRollup. A query costs what GitHub would count.
+labels, issueOrPullRequest, defaultBranchRef, refs. `Issue`: labels, assignees, comments, blockedBy, blocking,
+subIssues, parent, closedByPullRequestsReferences, timelineItems (labels, closing, reopening, new titles).
+`PullRequest`: baseRef, mergeCommit, statusCheckRollup. A query costs what GitHub would count.
 """
 
 from __future__ import annotations

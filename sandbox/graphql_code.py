@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox import statuses
-from sandbox.graphql_parts import Arguments, Plain, Resolver, attribute, listed
+from sandbox.graphql_parts import Arguments, Connection, Plain, Resolver, attribute, connected, listed
 from sandbox.world import App, CheckRun, CheckSuite, CommitStatus, PullRequest, Repository
 
 if TYPE_CHECKING:
@@ -59,6 +59,14 @@ def _branch(repository: Repository, name: str) -> Ref | None:
 def default_branch(_: Run, value: Repository, __: Arguments) -> Ref | None:
     """The default branch; none of an empty repository."""
     return _branch(value, value.default_branch)
+
+
+def refs(_: Run, value: Repository, arguments: Arguments) -> Connection:
+    """The branches below a prefix such as `refs/heads/task/`; their names begin behind it."""
+    prefix = str(arguments.get("refPrefix", ""))
+    names = [name for branch in value.git.branches() if (name := f"refs/heads/{branch}").startswith(prefix)]
+    found = [Ref(name.removeprefix(prefix), value.git.head(name.removeprefix("refs/heads/"))) for name in names]
+    return connected("refs", found, arguments)
 
 
 def _rollup(_: Run, value: PullRequest, __: Arguments) -> Rollup | None:

@@ -241,6 +241,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "pullRequests": _pulls,
         "issueOrPullRequest": _either,
         "defaultBranchRef": graphql_code.default_branch,
+        "refs": graphql_code.refs,
         "labels": listed("labels", lambda value: list(value.labels.values())),
     },
     "Issue": _shared(lambda value: value)
@@ -275,8 +276,10 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "IssueComment": {
         "id": attribute("node_id"),
         "databaseId": attribute("id"),
+        "fullDatabaseId": lambda _, value, __: str(value.id),
         "body": attribute("body"),
         "author": attribute("user"),
+        "editor": attribute("editor"),
         "createdAt": lambda _, value, __: stamp(value.created_at),
         "updatedAt": lambda _, value, __: stamp(value.updated_at),
     },

@@ -103,6 +103,7 @@ class Comment:
     created_at: datetime = field(repr=False)
     updated_at: datetime = field(repr=False)
     via_app: App | None = field(default=None, repr=False)
+    editor: User | None = field(default=None, repr=False)  # who last changed it, if anybody has
     reactions: list[Reaction] = field(default_factory=list)
 
     @property

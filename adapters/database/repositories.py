@@ -36,6 +36,7 @@ class RepositoryRow:
     problems: tuple[str, ...] = ()  # of the configuration as it stands now; the last good one stays in force
     team: Team = field(default_factory=Team)
     codeowners: str = ""  # the file, raw
+    rebuilt_through: int = 0  # up to this number issues and pull requests are older than our memory of them
 
     def agent(self, name: str) -> Agent | None:
         """The settings of an agent, also of one that was removed while the bot runs: it may have tasks in hand."""
@@ -95,6 +96,7 @@ async def repository(connection: AsyncConnection, repository_id: int, *, lock: b
         problems=tuple(row["config_problems"]),
         team=team,
         codeowners=row["codeowners"],
+        rebuilt_through=row["rebuilt_through"],
     )
 
 

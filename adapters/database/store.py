@@ -62,6 +62,17 @@ async def tasks_numbered(connection: AsyncConnection, repository_id: int, number
     return {task.number: task for task in found}
 
 
+async def any_task(connection: AsyncConnection, repository_id: int | None = None) -> bool:
+    """Whether there is a task, or anything that was written down of one; in this repository, or in any."""
+    for table in (t.tasks, t.events):
+        query = select(table.c.repository_id).limit(1)
+        if repository_id is not None:
+            query = query.where(table.c.repository_id == repository_id)
+        if (await connection.execute(query)).first() is not None:
+            return True
+    return False
+
+
 async def believed_open(connection: AsyncConnection, repository_id: int) -> list[int]:
     """The tasks whose issue is open as far as we know, and that we look after."""
     query = select(t.tasks.c.number).where(
@@ -280,12 +291,12 @@ async def holdings(connection: AsyncConnection, repository_id: int) -> dict[str,
     return dict((await connection.execute(_HOLDINGS, {"repository": repository_id})).all())
 
 
-async def count_assignment(connection: AsyncConnection, repository_id: int, agent: str) -> None:
-    """One more task for this agent."""
-    statement = insert(t.agents).values(repository_id=repository_id, name=agent, assigned=1)
+async def count_assignment(connection: AsyncConnection, repository_id: int, agent: str, tasks: int = 1) -> None:
+    """One more task for this agent, or several."""
+    statement = insert(t.agents).values(repository_id=repository_id, name=agent, assigned=tasks)
     await connection.execute(
         statement.on_conflict_do_update(
-            index_elements=["repository_id", "name"], set_={"assigned": t.agents.c.assigned + 1}
+            index_elements=["repository_id", "name"], set_={"assigned": t.agents.c.assigned + tasks}
         )
     )
 

@@ -49,6 +49,9 @@ repositories = Table(
     Column("labels_made", JSONB, nullable=False, server_default=text("'[]'")),
     Column("codeowners", Text, nullable=False, server_default=text("''")),  # raw; empty where there is none
     Column("templates", JSONB, nullable=False, server_default=text("'[]'")),  # `config.task_templates.TemplateFile`s
+    # Our memory of issues and pull requests up to this number was made again from GitHub: what we wrote there before is
+    # looked for before it is written. 0 where it was not.
+    Column("rebuilt_through", Integer, nullable=False, server_default=text("0")),
 )
 
 deliveries = Table(

@@ -13,6 +13,7 @@ from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.git import Git, Matrix, Mirror
 from adapters.github import GitHub
+from adapters.seal import Seal
 from core.effects import Effect
 from core.events import Event
 from core.rivals import Comparison
@@ -65,6 +66,7 @@ class Errand:
     database: Database
     mirrors: Mirrors
     services: Services
+    seal: Seal
     key: str
     again: bool  # an earlier send may have been done: look before doing it again
     remote_id: int | None  # of what an earlier send made

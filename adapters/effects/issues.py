@@ -12,7 +12,7 @@ from adapters.provenance import look
 from config.labels import describe, is_ours
 from core.effects import CloseIssue, ClosePull, Comment, MakeLabels, React, SetLabels, UpsertCard
 from core.labels import Baseline
-from core.texts import CARD_MARKER, card, comment_marker
+from core.texts import CARD_MARKER, COMMENT_LIMIT, card, comment_marker
 
 
 async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
@@ -77,15 +77,17 @@ async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
     comment_id = errand.remote_id
     if comment_id is None and errand.again:
         comment_id = await find_comment(effect.number, CARD_MARKER, errand)
+    shown = body.rpartition(CARD_MARKER)[0] or body  # one that was cut off has lost it
+    sealed = f"{shown}{errand.seal.marker(task, COMMENT_LIMIT - len(shown))}\n"
     if comment_id is not None:
         if digest == errand.digest:
             return Sent(comment_id, digest)
         try:
-            await errand.github.update_comment(errand.name, comment_id, body)
+            await errand.github.update_comment(errand.name, comment_id, sealed)
             return Sent(comment_id, digest)
         except (NotFound, Gone):
             pass  # somebody deleted it: a new one takes its place
-    comment = await errand.github.create_comment(errand.name, effect.number, body)
+    comment = await errand.github.create_comment(errand.name, effect.number, sealed)
     return Sent(comment.id, digest)
 
 

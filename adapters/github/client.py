@@ -18,8 +18,8 @@ from adapters.github.issues import IssueOperations
 from adapters.github.labels import LabelOperations
 from adapters.github.person import PersonGitHub
 from adapters.github.pulls import PullOperations
+from adapters.github.remembered import MemoryOperations
 from adapters.github.repositories import RepositoryOperations
-from adapters.github.survey import SurveyOperations
 from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens, PersonCredential
 from adapters.github.transport import Transport
 from adapters.github.users import UserOperations
@@ -34,7 +34,7 @@ class GitHub(
     RepositoryOperations,
     InstallationOperations,
     UserOperations,
-    SurveyOperations,
+    MemoryOperations,
 ):
     """GitHub as one installation of the App sees it. Methods raise classes in `adapters.github.errors`."""
 

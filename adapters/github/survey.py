@@ -27,7 +27,7 @@ PULLS: Final = 50
 NAMED: Final = 50  # things that are asked for by number in one query
 HISTORY: Final = 100  # lines of a history, the latest
 
-_WHO: Final = """
+WHO: Final = """
 fragment who on Actor { __typename login ... on User { databaseId } ... on Bot { databaseId } }
 """
 _ISSUE: Final = """
@@ -85,7 +85,7 @@ query OpenIssues($owner: String!, $name: String!, $labels: [String!], $size: Int
     }}
   }}
 }}
-{_ISSUE}{_WHO}"""
+{_ISSUE}{WHO}"""
 _PULLS: Final = f"""
 query OpenPulls($owner: String!, $name: String!, $size: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{
@@ -97,7 +97,7 @@ query OpenPulls($owner: String!, $name: String!, $size: Int!, $after: String) {{
     }}
   }}
 }}
-{_PULL}{_WHO}"""
+{_PULL}{WHO}"""
 _NUMBERED: Final = """
 query Numbered($owner: String!, $name: String!) {
   repository(owner: $owner, name: $name) {
@@ -150,13 +150,13 @@ class SurveyOperations(Caller):
         size, after = PAGE, None
         while True:
             try:
-                told = await self._asked(_ISSUES, repo, {"labels": [label], "size": size, "after": after})
+                told = await self.ask_repository(_ISSUES, repo, {"labels": [label], "size": size, "after": after})
             except (Transient, GraphQLError):
                 if size <= LEAST:
                     raise
                 size //= 2  # GitHub gives up after ten seconds; half of it may take half as long
                 continue
-            issues = _parsed(_WithIssues, told).issues
+            issues = parsed(_WithIssues, told).issues
             yield [issue for issue in issues.nodes if issue]
             if not issues.page_info.has_next_page:
                 return
@@ -164,7 +164,7 @@ class SurveyOperations(Caller):
 
     async def issues_numbered(self, repo: str, numbers: Iterable[int]) -> dict[int, IssueNode | None]:
         """Give these issues; None for one that is not there: deleted, moved elsewhere, or no issue at all."""
-        return await self._numbered(repo, numbers, "issue", "task", _ISSUE + _WHO, IssueNode)
+        return await self._numbered(repo, numbers, "issue", "task", _ISSUE + WHO, IssueNode)
 
     async def survey_pulls(self, repo: str, ours: Collection[str] = ()) -> SurveyedPulls:
         """Give all open pull requests, the oldest first. Check runs with one of the names `ours` count for nothing."""
@@ -172,7 +172,7 @@ class SurveyOperations(Caller):
         heads: dict[str, str] = {}
         after = None
         while True:
-            told = _parsed(_WithPulls, await self._asked(_PULLS, repo, {"size": PULLS, "after": after}))
+            told = parsed(_WithPulls, await self.ask_repository(_PULLS, repo, {"size": PULLS, "after": after}))
             for node in (node for node in told.pull_requests.nodes if node):
                 found.append(_surveyed(node, told, ours))
                 _note(heads, node.base_ref)
@@ -184,12 +184,12 @@ class SurveyOperations(Caller):
     async def pulls_numbered(self, repo: str, numbers: Iterable[int], home_id: int) -> dict[int, PullRequest | None]:
         """Give these pull requests of the repository with the id `home_id`; None for one that is not there."""
         home = Home(database_id=home_id, name_with_owner=repo)
-        nodes = await self._numbered(repo, numbers, "pullRequest", "pull", _PULL + _WHO, PullNode)
+        nodes = await self._numbered(repo, numbers, "pullRequest", "pull", _PULL + WHO, PullNode)
         return {number: node.pull(home) if node else None for number, node in nodes.items()}
 
     async def histories(self, repo: str, numbers: Iterable[int]) -> dict[int, History | None]:
         """Give what happened to the labels, the state and the title of these issues, the latest `HISTORY` lines."""
-        return await self._numbered(repo, numbers, "issue", "history", _HISTORY + _WHO, History)
+        return await self._numbered(repo, numbers, "issue", "history", _HISTORY + WHO, History)
 
     async def closed(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], bool | None]:
         """Whether these issues or pull requests, named by repository and number, are closed; None: there is none."""
@@ -212,13 +212,13 @@ class SurveyOperations(Caller):
         for start in range(0, len(wanted), NAMED):
             some = wanted[start : start + NAMED]
             fields = "\n".join(f"n{number}: {what}(number: {number}) {{ {_spread(fragment)} }}" for number in some)
-            told = await self._asked(_NUMBERED % fields + text, repo, {})
+            told = await self.ask_repository(_NUMBERED % fields + text, repo, {})
             for number in some:
                 node = told.get(f"n{number}")
-                found[number] = None if node is None else _parsed(model, node)
+                found[number] = None if node is None else parsed(model, node)
         return found
 
-    async def _asked(self, query: str, repo: str, variables: Mapping[str, object]) -> Mapping[str, Any]:
+    async def ask_repository(self, query: str, repo: str, variables: Mapping[str, object]) -> Mapping[str, Any]:
         """The repository's part of an answer. Where GitHub cannot tell everything, what it can tell is taken."""
         parts = repository_parts(repo)
         try:
@@ -257,7 +257,8 @@ def _note(heads: dict[str, str], ref: Ref | None) -> None:
         heads[ref.name] = ref.target.oid
 
 
-def _parsed(model: type[M], told: object) -> M:
+def parsed(model: type[M], told: object) -> M:
+    """Check a part of an answer against its model. Raises UnexpectedAnswer."""
     try:
         return model.model_validate(told)
     except ValidationError as error:

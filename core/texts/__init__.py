@@ -114,7 +114,10 @@ def _commands_by_status(task: Task) -> tuple[str, ...]:
 
 
 def _card_marker(task: Task) -> str:
-    """State that the database could be rebuilt from, hidden in the card; base64, so nothing in it ends a comment."""
+    """What is not to be seen on a card and yet makes it be written anew. Whoever writes it puts the sealed state here.
+
+    base64, so that nothing in it ends a comment.
+    """
     lease, review, pull = task.lease, task.review, task.pull
     state = {
         "v": 1,
@@ -134,6 +137,15 @@ def _card_marker(task: Task) -> str:
 def comment_marker(key: str) -> str:
     """The hidden line by which a comment of ours is found again before it is written a second time."""
     return f"{KEY_MARKER}{base64.urlsafe_b64encode(key.encode()).decode()} -->"
+
+
+def key_in(marker: str) -> str | None:
+    """The key of the comment that ends with this line; None where the line is none of ours."""
+    packed = marker.removeprefix(KEY_MARKER).removesuffix(" -->")
+    try:
+        return base64.urlsafe_b64decode(packed).decode() if marker == f"{KEY_MARKER}{packed} -->" else None
+    except ValueError:
+        return None
 
 
 def feedback_comment(task: Task, feedback: Feedback) -> str:

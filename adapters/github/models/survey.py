@@ -90,6 +90,28 @@ class Relations(Node):
         return None not in self.nodes and len(self.nodes) == self.total_count
 
 
+class Remark(Node):
+    """A comment, and who last changed it."""
+
+    full_database_id: int
+    body: str = ""
+    author: Who | None = None
+    editor: Who | None = None
+
+    def is_by(self, user_id: int) -> bool:
+        """Whether it is this user's, and nobody else changed it."""
+        return all(who is None or who.database_id == user_id for who in (self.author, self.editor)) and bool(
+            self.author
+        )
+
+
+class Remarks(Node):
+    """The comments of an issue."""
+
+    page_info: Page = Page()
+    nodes: tuple[Remark | None, ...] = ()
+
+
 class IssueNode(Node):
     """An issue with its labels and with what it rests on."""
 
@@ -107,6 +129,7 @@ class IssueNode(Node):
     labels: Labels | None = None
     blocked_by: Relations = Relations()
     sub_issues: Relations = Relations()
+    comments: Remarks = Remarks()
 
     def issue(self) -> Issue:
         """The issue as REST tells it."""

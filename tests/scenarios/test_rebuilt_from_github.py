@@ -1,0 +1,153 @@
+"""The database is lost in the middle of a shop's life. It is made again from GitHub alone, and life goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import psycopg
+import pytest
+
+from adapters.rebuilding import NotEmptyError, Restored
+from adapters.seal import Seal
+from bot.app import assemble
+from bot.rebuild import lines_of, rebuild_all
+from config.settings import load_settings
+from core.texts import CARD_MARKER, key_in
+from sandbox import Conclusion
+from sandbox.agents import WritesFiles
+from sandbox.agents.scripted import AgentWork
+from sandbox.world import Issue, WorkflowRun
+from tests.conftest import EMPTY
+from tests.scenarios.shop import body
+from tests.scenarios.stepping import BotClock
+from tests.scenarios.world import NO_WAIT, World, database
+
+
+async def own_file(work: AgentWork) -> None:
+    """Write a file that no other attempt writes."""
+    await WritesFiles({f"shop/of{work.task}_{work.attempt}.py": "X = 1\n"})(work)
+
+
+async def loses_its_database(world: World) -> None:
+    """Nothing is left of it."""
+    await world.stop()
+    with psycopg.connect(world.env["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(EMPTY)
+
+
+async def is_rebuilt(world: World) -> dict[int, Restored]:
+    """`orchestrator rebuild`, on a bot that does not run."""
+    settings = load_settings(world.env, env_file=None)
+    seal = Seal(settings.github_app_id, settings.github_private_key.get_secret_value())
+    async with assemble(settings, BotClock(world.clock), NO_WAIT, database) as bot:
+        [found] = await rebuild_all(bot, seal)
+        with pytest.raises(NotEmptyError):
+            await rebuild_all(bot, seal)
+    assert lines_of(found)[0].startswith("acme/shop: ")
+    return {one.number: one for one in found.issues}
+
+
+def cards(world: World, issue: Issue) -> list[str]:
+    """The bodies of the bot's cards."""
+    return [c.body for c in issue.comments if c.user is world.app.bot and CARD_MARKER in c.body]
+
+
+def keys(world: World, issue: Issue) -> list[str]:
+    """The keys of the bot's other comments."""
+    lines = [c.body.rstrip().rpartition("\n")[2] for c in issue.comments if c.user is world.app.bot]
+    return [key for line in lines if (key := key_in(line))]
+
+
+def red_once(world: World) -> None:
+    """CI takes a minute; the first run on the work for the first task is red."""
+    left = [1]
+
+    def script(run: WorkflowRun) -> Conclusion:
+        if run.head_branch == "task/1-1" and left:
+            left.pop()
+            return Conclusion.failure(log="1 failed", seconds=60)
+        return Conclusion.success(seconds=60)
+
+    world.ci(script)
+
+
+async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
+    mallory = world.person("mallory", "read")
+    red_once(world)
+    codex = world.agent("codex", own_file)
+    claude = world.agent("claude", WritesFiles({"docs/manual.md": "Read me.\n"}), think=600)
+
+    mended = await world.files("Add the tax rate", body(needs="tests"))  # #1: red, so a second attempt
+    await world.later(seconds=61)
+    manual = await world.files("Write the manual", body("Write.", needs="docs"))  # claude is at work for ten minutes
+    held = await world.files("Sell pears", body("Sell pears.", needs="tests", depends_on=f"#{manual.number}"), "P0")
+    await world.says(held, "/block until the pears are ripe")
+    called = await world.files("Unclear", body("Be clear.", criteria=(), needs="tests"))
+    await world.says(called, "/escalate nobody knows")
+    edited = await world.files("Round", body("Round.", criteria=(), needs="tests"))
+    await world.later(seconds=61)
+    finished = await world.files("Sell apples", body("Sell apples.", needs="tests"))
+    await world.later(seconds=30)  # it is in review, and CI runs
+    world.hub.faults.answer("issues/create-comment", "502-not-done", times=9)
+    fresh = await world.files("Sell plums", body("Sell plums.", needs="tests"))  # begun, and its card is not there yet
+    world.hub.faults.clear()
+    before = {one.number: await world.task(one) for one in (mended, manual, held, called, edited, finished, fresh)}
+    assert [before[one.number].status for one in (mended, manual, held, called, finished, fresh)] == [
+        "done",
+        "in-progress",
+        "ready",
+        "pending",
+        "review",
+        "review",
+    ]
+    assert cards(world, fresh) == []
+    await mallory.comments(edited, cards(world, mended)[0])
+    [card] = [c for c in edited.comments if c.user is world.app.bot]
+    await world.alice.edits_comment(card, card.body.replace("pending", "ready"))
+    dispatched = Counter((work.task, work.attempt) for work in (*codex.works, *claude.works))
+
+    await loses_its_database(world)
+    found = await is_rebuilt(world)
+    restored = {n: (one.how, one.task.status.value, one.task.attempt) for n, one in found.items() if one.task}
+    assert restored == {
+        mended.number: ("card", "done", 2),
+        manual.number: ("card", "in-progress", 1),
+        held.number: ("card", "ready", 0),
+        called.number: ("card", "pending", 0),
+        edited.number: ("labels", "pending", 0),
+        finished.number: ("card", "review", 1),
+        fresh.number: ("labels", "in-progress", 1),
+    }
+    assert found[edited.number].note == "somebody else changed its card; forged cards passed over: 1"
+    for number, one in found.items():
+        assert one.task
+        was = before[number]
+        if one.how == "card":
+            assert (one.task.priority, one.task.held, one.task.escalation) == (was.priority, was.held, was.escalation)
+            assert [(a.number, a.agent, a.outcome) for a in one.task.history] == [
+                (a.number, a.agent, a.outcome) for a in was.history
+            ]
+            assert (one.task.lease and one.task.lease.agent) == (was.lease and was.lease.agent)
+
+    world.written()
+    await world.start()
+    await world.settle()
+    await world.later(minutes=2)
+    assert [world.status(one) for one in (finished, fresh)] == ["done", "done"]
+    await world.later(minutes=10)
+    await world.later(seconds=61)
+    assert world.status(manual) == "done"
+    await world.says(held, "/unblock")
+    await world.later(minutes=2)
+    assert world.status(held) == "done"
+    assert world.status(called) == "pending"
+
+    after = Counter((work.task, work.attempt) for work in (*codex.works, *claude.works))
+    assert after == dispatched | Counter({(held.number, 1): 1}), "no agent is started twice"
+    for issue in world.shop.issues.values():
+        assert len(cards(world, issue)) == ("task" in issue.label_names), issue.number
+        assert max(Counter(keys(world, issue)).values(), default=1) == 1, issue.number
+    merges = [r for r in world.hub.requests if r.operation_id == "pulls/merge" and r.status == 200]
+    assert len(merges) == len({r.path for r in merges}) == 5
+    assert (await world.events(mended))[0] == "task_rebuilt"
+    world.written()
