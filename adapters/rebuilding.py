@@ -181,15 +181,15 @@ async def _restored(
     task, how, note = opened, "labels", memory.note
     if memory.state is not None:
         try:
-            task, how, note = _told(opened, memory.state), "card", ""
+            task, how, note = told_by(opened, memory.state), "card", ""
         except ValidationError as error:
             log.warning("card_unreadable", number=node.number, error=str(error.errors(include_input=False)[:1]))
             note = "the state in its card is none of this version"
-    task = _gone_on(_anew(task, now), policy, attempts.get(node.number, 0), set_by_us, how, now)
+    task = gone_on(_anew(task, now), policy, attempts.get(node.number, 0), set_by_us, how, now)
     return Restored(node.number, task.title, how, task, note)
 
 
-def _told(opened: Task, state: Mapping[str, object]) -> Task:
+def told_by(opened: Task, state: Mapping[str, object]) -> Task:
     """The task as its card has it; what the issue itself says is of now. Raises ValidationError."""
     known = task_to_json(opened)
     return task_from_json(known | {name: value for name, value in state.items() if name in known})
@@ -212,7 +212,7 @@ def _anew(task: Task, now: datetime) -> Task:
     return task
 
 
-def _gone_on(
+def gone_on(
     task: Task, policy: RepositoryConfig, attempt: int, set_by_us: frozenset[str], how: str, now: datetime
 ) -> Task:
     """What happened after the card was last written: labels are written before it, and agents started before both."""

@@ -268,9 +268,15 @@ def _sources() -> Iterator[Path]:
 
 
 def _told(tree: ast.AST) -> Iterator[str]:
-    """The types given to a call, `draft.tell(EventType.X, …)`; those that are only compared with are not written."""
+    """The types given to a call, `draft.tell(EventType.X, …)` or `Event(EventType.X, …)`.
+
+    Those that are only compared with are not written.
+    """
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "tell":
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if called in ("tell", "Event"):
             for node in ast.walk(call.args[0]):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                     yield node.attr

@@ -28,8 +28,14 @@ async def rebuilt(settings: Settings, only: str = "", former_keys: Sequence[Path
     Raises NotEmptyError where there are tasks already, LookupError for a name that is not known, OSError or ValueError
     for a former key that cannot be read.
     """
+    key = settings.github_private_key.get_secret_value()
     former = [path.read_text() for path in former_keys]
-    seal = Seal(settings.github_app_id, settings.github_private_key.get_secret_value(), *former)
+    for path, pem in zip(former_keys, former, strict=True):
+        try:
+            Seal(settings.github_app_id, pem)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    seal = Seal(settings.github_app_id, key, *former)
     async with assemble(settings) as bot:
         return await rebuild_all(bot, seal, only)
 

@@ -33,7 +33,9 @@ query Remembered($owner: String!, $name: String!, $labels: [String!], $after: St
 _MORE: Final = f"""
 query Comments($owner: String!, $name: String!, $number: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{
-    issue(number: $number) {{ comments(first: 100, after: $after) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ ...remark }} }} }}
+    issue(number: $number) {{
+      comments(first: 100, after: $after) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ ...remark }} }}
+    }}
   }}
 }}
 {_COMMENTS}{WHO}"""

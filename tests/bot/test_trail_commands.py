@@ -65,3 +65,9 @@ def test_what_was_changed_behind_its_back_is_told_and_fails(database: str) -> No
     assert code == 1
     assert json.loads(output)["acme/shop"]["problems"] == ["#1: `priority` is 'P0', and the trail says 'P2'"]
     assert run("verify")[1].endswith("1 problem(s)\n  #1: `priority` is 'P0', and the trail says 'P2'\n")
+
+
+def test_a_database_with_tasks_is_not_rebuilt(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("rebuild") == (2, "The database knows tasks already; only an empty one is rebuilt.\n")
+    code, output = run("rebuild", "--former-key", __file__)
+    assert (code, output.endswith("it is not a private key in PEM form\n")) == (2, True)
