@@ -41,6 +41,7 @@ log = structlog.get_logger()
 
 _STARTED = re.compile(r"start:(\d{1,9}):(\d{1,6})")  # the key of `StartAgent`, in the comment that called an agent
 RUNS = 100  # workflow runs that are looked at, the latest
+AHEAD = 100  # attempts that a card may be behind: a branch of a much higher number is somebody's joke
 
 
 class NotEmptyError(Exception):
@@ -216,6 +217,7 @@ def gone_on(
     task: Task, policy: RepositoryConfig, attempt: int, set_by_us: frozenset[str], how: str, now: datetime
 ) -> Task:
     """What happened after the card was last written: labels are written before it, and agents started before both."""
+    attempt = attempt if attempt <= task.attempt + AHEAD else 0
     holder = next((label[6:] for label in sorted(set_by_us) if label.startswith("agent:")), None)
     status = next((status for label in sorted(set_by_us) if (status := status_in(label))), None)
     begun = status in (Status.IN_PROGRESS, Status.REVIEW) and holder in policy.agents

@@ -176,3 +176,49 @@ async def test_a_pull_request_with_its_branches() -> None:
     assert (await pulls(headRepository=None)).pulls[0].pull.from_fork
     merged = (await pulls(state="MERGED", mergedAt=WHEN, mergeCommit={"oid": "d" * 40}, baseRef=None)).pulls[0].pull
     assert (merged.state, merged.merged, merged.merge_commit_sha) == ("closed", True, "d" * 40)
+
+
+def remark(number: int, body: str = "") -> dict[str, Any]:
+    """A comment."""
+    return {"fullDatabaseId": str(number), "body": body, "author": ALICE, "editor": None}
+
+
+def remarks(*numbers: int, after: str | None = None) -> dict[str, Any]:
+    """A page of comments."""
+    return {
+        "pageInfo": {"hasNextPage": after is not None, "endCursor": after},
+        "nodes": [remark(number) for number in numbers],
+    }
+
+
+async def test_what_github_remembers_of_issues_with_many_comments() -> None:
+    async with github() as (server, client):
+        server.handler = in_turn(
+            page(node(1, comments=remarks(1, 2, after="c")), after="x"),
+            answer(issue={"comments": remarks(3, after="d")}),
+            answer(issue={"comments": remarks(4)}),
+            page(node(2, state="CLOSED", comments=remarks())),
+        )
+        memory = client.installation(INSTALLATION)
+        found = []
+        async for one in memory.remembered_issues("acme/shop", "task"):
+            pages = [one.comments, *[more async for more in memory.later_comments("acme/shop", one)]]
+            found.append((one.number, [said.full_database_id for part in pages for said in part.nodes if said]))
+        after = [asked.body["variables"].get("after") for asked in server.seen if isinstance(asked.body, dict)]
+    assert found == [(1, [1, 2, 3, 4]), (2, [])]
+    assert after == [None, "c", "d", "x"]
+
+
+async def test_the_branches_of_attempts_and_the_highest_number() -> None:
+    first = {"pageInfo": {"hasNextPage": True, "endCursor": "b"}, "nodes": [{"name": "1-1"}]}
+    last = {"pageInfo": {"hasNextPage": False}, "nodes": [{"name": "1-2"}, None]}
+    newest = {"issues": {"nodes": [{"number": 7}]}, "pullRequests": {"nodes": [{"number": 9}]}}
+    nothing = {"issues": {"nodes": []}, "pullRequests": {"nodes": []}}
+    async with github() as (server, client):
+        server.handler = in_turn(
+            answer(refs=first), answer(refs=last), answer(refs=None), answer(**newest), answer(**nothing)
+        )
+        memory = client.installation(INSTALLATION)
+        assert await memory.branches_below("acme/shop", "task/") == ["1-1", "1-2"]
+        assert await memory.branches_below("acme/shop", "task/") == []
+        assert [await memory.newest_number("acme/shop") for _ in range(2)] == [9, 0]

@@ -163,6 +163,9 @@ class TestWhatHappenedAfterTheCard:
             task = self.after(Story().ready().task, 3, *labels)
             assert (task.status, task.attempt, task.lease) == (Status.READY, 3, None)
 
+    def test_a_number_out_of_the_blue_is_nobodys(self) -> None:
+        assert self.after(Story().ready().task, 999_999).attempt == 0
+
     def test_what_the_card_knows_better_stands(self) -> None:
         task = lived()
         assert self.after(task, 2, "agent:codex", "status:in-progress") == task

@@ -9,11 +9,16 @@ from typing import Any
 from sqlalchemy import text
 
 from adapters import gather
-from adapters.database import flights, repositories, store
+from adapters.database import flights, graph, repositories, store, trail
 from adapters.pull_facts import pull_facts
+from core.audit import account
+from core.decide import Context, decide
+from core.decide.issues import digest
+from core.dependencies import Need
+from core.forecast import Forecast
 from core.labels import labels_of
 from core.rivals import Trial
-from core.signals import PullSeen
+from core.signals import IssueSeen, PullSeen
 from sandbox.issues import open_issue
 from sandbox.labels import known_or_new
 from sandbox.world import Issue, PullRequest
@@ -63,26 +68,40 @@ async def _fill(world: World) -> None:
     async with work.database.autocommit() as connection:
         row = await repositories.repository(connection, shop.id)
     assert row
+    assert row.config
     signals = {}
     async for page in github.survey_issues(shop.full_name, "task"):
         for node in page:
-            signals[node.number] = await gather.issue_seen(
-                work.database, github, row, node.issue(), work.foresight, relations={}
+            facts = gather.issue_facts(node.issue())
+            signals[node.number] = IssueSeen(
+                facts,
+                dependencies={f"#{one.number}": Need(False) for one in facts.intake.dependencies},
+                forecast=Forecast((), digest(facts.title, facts.body), informed=True),
             )
     told = await github.survey_pulls(shop.full_name)
-    async with work.on(shop.id) as unit:
+    pulls = {issue.number: one.pull for one, issue in zip(told.pulls, issues[-PULLS:], strict=True)}
+    tried = Trial(base_sha=shop.git.head("main"), clean=True)
+    context = Context(work.now(), row.config, shop.id, shop.full_name)
+    tasks = {}
+    async with work.database.transaction() as connection:
         for number, signal in signals.items():
-            await unit.apply(number, signal)
-        for one, issue in zip(told.pulls, issues[-PULLS:], strict=True):
-            await unit.apply(issue.number, PullSeen(pull_facts(one.pull), None, author_can_write=True))
-    async with work.database.autocommit() as connection:
-        tasks = await store.tasks_numbered(connection, shop.id, signals)
+            made = decide(None, signal, context)
+            lines = account(made.events, None, made.task)
+            if pull := pulls.get(number):
+                opened = decide(made.task, PullSeen(pull_facts(pull), None, author_can_write=True), context)
+                lines += account(opened.events, made.task, opened.task)
+                await flights.see(connection, shop.id, number, pull_facts(pull))
+                await flights.save_trials(connection, shop.id, {pull.number: tried})
+                made = opened
+            assert made.task
+            tasks[number] = made.task
+            await store.save_task(connection, made.task, work.now())
+            await graph.save_dependencies(connection, shop.id, number, signal.dependencies)
+            await trail.append(connection, shop.id, lines)
+            await store.replace_deadlines(connection, shop.id, f"task:{number}", made.deadlines or (), work.now())
     for issue in issues:
         issue.labels = known_or_new(hub, shop, world.alice, labels_of(tasks[issue.number]))
     await hub.settled()
-    tried = Trial(clean=True, base_sha=shop.git.head("main"))
-    async with work.database.transaction() as connection:
-        await flights.save_trials(connection, shop.id, {one.pull.number: tried for one in told.pulls})
 
 
 def _pull(world: World, issue: Issue) -> None:
