@@ -74,6 +74,8 @@ async def look(
     if task is None or node is None:
         return None
     issue = node.issue()
+    if issue.updated_at < task.issue_updated_at:  # one part of GitHub may be behind another
+        issue = await github.get_issue(repository.full_name, number)
     done = (await deeds(database, github, repository, {number: issue}, {number: task})).get(number)
     if done is None or not any(deed.label for deed in done):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -110,6 +111,17 @@ async def rebuild(work: Work, github: GitHub, row: RepositoryRow, seal: Seal, bo
         await store.set_deadline(connection, row.id, REPOSITORY, RECONCILE, now, WHOLE)
     log.info("rebuilt", repository=row.full_name, tasks=sum(one.task is not None for one in found))
     return Rebuilt(row.full_name, tuple(found))
+
+
+async def remembers(github: GitHub, name: str, repository_id: int, seal: Seal, bot_id: int) -> bool:
+    """Whether an open task of a repository has a card that we sealed."""
+    async for node in github.remembered_issues(name, TASK, states=("OPEN",)):
+        for remark in filter(None, node.comments.nodes):
+            if remark.is_by(bot_id):
+                with contextlib.suppress(NotSealed):
+                    seal.read(remark.body, repository_id, node.number)
+                    return True
+    return False
 
 
 async def _remember(github: GitHub, row: RepositoryRow, node: IssueNode, seal: Seal, bot_id: int) -> _Memory:

@@ -20,7 +20,7 @@ from adapters.git import GitError
 from adapters.github.errors import GitHubError
 from adapters.rebuilding import NotEmptyError
 from adapters.replaying import CannotReplay
-from bot.app import assemble, listening
+from bot.app import Bot, assemble, listening
 from bot.logs import configure_logs
 from config.problems import ConfigError, nearest, quote
 from config.settings import Settings, SettingsError, load_settings
@@ -39,7 +39,12 @@ _errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Begin with an empty database although there are tasks that it has forgotten."),
+    ] = False,
+) -> None:
     """Run the bot; settings come from the environment or from `.env` (docs/configuration.md)."""
     try:
         settings = load_settings()
@@ -47,17 +52,29 @@ def serve() -> None:
         _stop(str(error))
     configure_logs(settings.log_level)
     try:
-        asyncio.run(_serve(settings))
+        asyncio.run(_serve(settings, anew))
     except (ConfigError, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
         _stop(str(error))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, anew: bool) -> None:
+    from bot.rebuild import forgotten
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
-    async with assemble(settings) as bot, listening(bot) as address:
+    async with assemble(settings) as bot:
+        if not anew and (names := await forgotten(bot)):
+            raise RuntimeError(
+                f"The database is empty, and there are tasks in {', '.join(names)} that it knew. "
+                "Run `orchestrator rebuild` first; or `orchestrator serve --anew` to take them all for new."
+            )
+        await _run(bot, stop)
+
+
+async def _run(bot: Bot, stop: asyncio.Event) -> None:
+    async with listening(bot) as address:
         _errors.print(f"Listening on {address}; deliveries go to {address}/webhook", markup=False)
         running = asyncio.create_task(bot.run())
         stopping = asyncio.create_task(stop.wait())

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
+
 from adapters.configuration import read_configuration
 from adapters.database import repositories, store
-from adapters.rebuilding import NotEmptyError, Rebuilt, Restored, rebuild
+from adapters.github.errors import GitHubError
+from adapters.rebuilding import NotEmptyError, Rebuilt, Restored, rebuild, remembers
 from adapters.seal import Seal
 from bot.app import Bot, assemble
 from config.settings import Settings
+
+log = structlog.get_logger()
+
+PATIENCE = 30  # seconds in which a start asks what an empty database may have forgotten
 
 # Of these GitHub remembers nothing that we could trust.
 LOST = (
@@ -71,6 +79,35 @@ async def rebuild_all(bot: Bot, seal: Seal, only: str = "") -> list[Rebuilt]:
     if not found:
         raise LookupError(f"The App is not installed in {only}." if only else "The App is not installed anywhere.")
     return found
+
+
+async def forgotten(bot: Bot) -> list[str]:
+    """The repositories whose tasks an empty database has forgotten: there are cards of ours, and it knows of no task.
+
+    Looked at once, before the bot begins: it would take those tasks for new. Where GitHub cannot be reached nothing is
+    known to be forgotten.
+    """
+    async with bot.database.autocommit() as connection:
+        if await store.any_task(connection):
+            return []
+    settings = bot.settings
+    seal = Seal(settings.github_app_id, settings.github_private_key.get_secret_value())
+    names: list[str] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
+            for installation in await bot.client.app.list_installations():
+                if installation.suspended_at is not None:
+                    continue
+                github = bot.client.installation(installation.id)
+                us = await bot.outbox.identity(installation.id)
+                names += [
+                    seen.full_name
+                    for seen in await github.installation_repositories()
+                    if not seen.archived and await remembers(github, seen.full_name, seen.id, seal, us.bot_id)
+                ]
+    except (GitHubError, OSError) as error:
+        log.warning("nobody_to_ask_what_was_forgotten", error=str(error))
+    return names
 
 
 def lines_of(one: Rebuilt) -> list[str]:

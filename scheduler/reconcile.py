@@ -95,10 +95,11 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bo
 def _seen(node: IssueNode, neighbours: Neighbours) -> Seen:
     home = (neighbours.home.id, 0)
     relations: dict[str, Need] | None = None
-    if node.blocked_by.whole and node.sub_issues.whole:
+    blockers, parts = node.blocked_by, node.sub_issues
+    if blockers and parts and blockers.whole and parts.whole:
         relations = {
             neighbours.reference(home, f"{one.repository.name_with_owner}#{one.number}"): Need(one.closed, source)
-            for listed, source in ((node.blocked_by, Source.BLOCKER), (node.sub_issues, Source.PART))
+            for listed, source in ((blockers, Source.BLOCKER), (parts, Source.PART))
             for one in filter(None, listed.nodes)
         }
     return Seen(node.issue(), relations)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from adapters.github.models.survey import IssueNode, Node, Page, Ref, Remarks
@@ -15,9 +15,9 @@ _COMMENTS: Final = """
 fragment remark on IssueComment { fullDatabaseId body author { ...who } editor { ...who } }
 """
 _ISSUES: Final = f"""
-query Remembered($owner: String!, $name: String!, $labels: [String!], $after: String) {{
+query Remembered($owner: String!, $name: String!, $labels: [String!], $states: [IssueState!], $after: String) {{
   repository(owner: $owner, name: $name) {{
-    issues(labels: $labels, states: [OPEN, CLOSED], first: {ISSUES}, after: $after,
+    issues(labels: $labels, states: $states, first: {ISSUES}, after: $after,
         orderBy: {{field: CREATED_AT, direction: ASC}}) {{
       pageInfo {{ hasNextPage endCursor }}
       nodes {{
@@ -98,11 +98,13 @@ class _WithNewest(Node):
 class MemoryOperations(SurveyOperations):
     """What is read to make a lost memory again. `repo` is `owner/name`."""
 
-    async def remembered_issues(self, repo: str, label: str) -> AsyncIterator[IssueNode]:
-        """Yield every issue with this label, open or closed, the oldest first, with its first comments."""
+    async def remembered_issues(
+        self, repo: str, label: str, states: Sequence[str] = ("OPEN", "CLOSED")
+    ) -> AsyncIterator[IssueNode]:
+        """Yield every issue with this label in one of these states, the oldest first, with its first comments."""
         after: str | None = None
         while True:
-            told = await self.ask_repository(_ISSUES, repo, {"labels": [label], "after": after})
+            told = await self.ask_repository(_ISSUES, repo, {"labels": [label], "states": list(states), "after": after})
             issues = parsed(_WithIssues, told).issues
             for node in filter(None, issues.nodes):
                 yield node

@@ -25,20 +25,27 @@ PAGE: Final = 100  # issues of one query, the most that GitHub gives; fewer if i
 LEAST: Final = 25
 PULLS: Final = 50
 NAMED: Final = 50  # things that are asked for by number in one query
+_UNKNOWN: Final = "doesn't exist on type"
 HISTORY: Final = 100  # lines of a history, the latest
 
 WHO: Final = """
 fragment who on Actor { __typename login ... on User { databaseId } ... on Bot { databaseId } }
 """
-_ISSUE: Final = """
-fragment task on Issue {
-  fullDatabaseId number title body state stateReason url createdAt updatedAt lastEditedAt
-  author { ...who }
-  labels(first: 100) { nodes { name } }
+_RELATIONS: Final = """
   blockedBy(first: 50) { totalCount nodes { ...related } }
   subIssues(first: 100) { totalCount nodes { ...related } }
-}
+"""
+_OF_RELATED: Final = """
 fragment related on Issue { number closed repository { nameWithOwner } }
+"""
+_ISSUE: Final = f"""
+fragment task on Issue {{
+  fullDatabaseId number title body state stateReason url createdAt updatedAt lastEditedAt
+  author {{ ...who }}
+  labels(first: 100) {{ nodes {{ name }} }}
+{_RELATIONS}
+}}
+{_OF_RELATED}
 """
 _PULL: Final = """
 fragment pull on PullRequest {
@@ -227,6 +234,11 @@ class SurveyOperations(Caller):
             )
         except GraphQLError as error:
             told = error.data.get("repository") if isinstance(error.data, Mapping) else None
+            if told is None and _RELATIONS in query and _UNKNOWN in str(error):
+                # A server that knows of no relations between issues: the rest it can tell all the same.
+                log.info("graphql_without_relations", repository=repo)
+                less = query.replace(_RELATIONS, "").replace(_OF_RELATED, "")
+                return await self.ask_repository(less, repo, variables)
             if not isinstance(told, Mapping):
                 raise
             log.info("graphql_partial", repository=repo, errors=error.errors[:5])

@@ -71,8 +71,9 @@ async def test_what_github_cannot_tell_is_missing_and_the_rest_is_taken() -> Non
     async with github() as (server, client):
         server.handler = in_turn(page(node(1, blockedBy=hidden), None, errors=broken))
         [[one]] = [nodes async for nodes in client.installation(INSTALLATION).survey_issues("acme/shop", "task")]
-    assert not one.blocked_by.whole
-    assert one.sub_issues.whole
+    assert one.blocked_by
+    assert one.sub_issues
+    assert (one.blocked_by.whole, one.sub_issues.whole) == (False, True)
 
 
 async def test_a_page_that_is_too_much_for_github_is_asked_for_in_halves() -> None:
@@ -81,6 +82,17 @@ async def test_a_page_that_is_too_much_for_github_is_asked_for_in_halves() -> No
     assert [one["size"] for one in sent] == [100, 100, 100, 50]
     with pytest.raises(errors.Transient):
         await surveyed(*[slow] * 9)
+
+
+async def test_a_server_that_knows_no_relations_is_asked_for_the_rest() -> None:
+    unknown = {"errors": [{"message": "Field 'blockedBy' doesn't exist on type 'Issue'"}]}
+    less = {name: value for name, value in node(1).items() if name not in ("blockedBy", "subIssues")}
+    async with github() as (server, client):
+        server.handler = in_turn((200, unknown, {}), page(less))
+        [[one]] = [nodes async for nodes in client.installation(INSTALLATION).survey_issues("acme/shop", "task")]
+        asked = [str(asked.body) for asked in server.seen]
+    assert (one.number, one.blocked_by, one.sub_issues) == (1, None, None)
+    assert ["related" in query for query in asked] == [True, False]
 
 
 async def test_issues_by_number_and_those_that_are_not_there() -> None:

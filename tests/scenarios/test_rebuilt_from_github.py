@@ -10,7 +10,7 @@ import pytest
 from adapters.rebuilding import NotEmptyError, Restored
 from adapters.seal import Seal
 from bot.app import assemble
-from bot.rebuild import lines_of, rebuild_all
+from bot.rebuild import forgotten, lines_of, rebuild_all
 from config.settings import load_settings
 from core.texts import CARD_MARKER, key_in
 from sandbox import Conclusion
@@ -40,7 +40,9 @@ async def is_rebuilt(world: World) -> dict[int, Restored]:
     settings = load_settings(world.env, env_file=None)
     seal = Seal(settings.github_app_id, settings.github_private_key.get_secret_value())
     async with assemble(settings, BotClock(world.clock), NO_WAIT, database) as bot:
+        assert await forgotten(bot) == ["acme/shop"], "nobody starts on it as if all were new"
         [found] = await rebuild_all(bot, seal)
+        assert await forgotten(bot) == []
         with pytest.raises(NotEmptyError):
             await rebuild_all(bot, seal)
     assert lines_of(found)[0].startswith("acme/shop: ")

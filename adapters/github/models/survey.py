@@ -127,8 +127,8 @@ class IssueNode(Node):
     last_edited_at: AwareDatetime | None = None
     author: Who | None = None
     labels: Labels | None = None
-    blocked_by: Relations = Relations()
-    sub_issues: Relations = Relations()
+    blocked_by: Relations | None = None  # not asked for, or not known to an older server
+    sub_issues: Relations | None = None
     comments: Remarks = Remarks()
 
     def issue(self) -> Issue:
