@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.failures import FATES
+from bot.hostile_docs import security_page
 from bot.template_docs import templates_page
 from core.buttons import COMMAND_OF, ON_CONFLICT
 from core.commands import COMMANDS, ROLES, Use
@@ -214,6 +215,7 @@ def files(root: Path = ROOT) -> dict[Path, str]:
     return {
         root / "docs" / "commands.md": commands_page(),
         root / "docs" / "templates.md": templates_page(),
+        root / "docs" / "security.md": security_page(),
         architecture: with_parts(architecture.read_text(encoding="utf-8")),
     }
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.sanitise import mask_secrets, one_line, plain
 
 MAX_LOG = 2_000_000  # characters looked at, the last ones: a failure ends its job
+MAX_LINES = 50_000  # looked at, likewise
 MAX_LINE = 500  # characters
 MAX_TESTS = 50
 
@@ -31,7 +32,7 @@ def excerpt(log: str, max_lines: int = 60, max_chars: int = 6000) -> LogExcerpt:
     `tail` has at most `max_lines` lines and `max_chars` characters and ends where the failure was reported; a
     line is cut after `MAX_LINE` characters. Never raises; about 0.6 s were measured for `MAX_LOG` characters.
     """
-    lines = list(_lines(log[-MAX_LOG:]))
+    lines = list(_lines("\n".join(log[-MAX_LOG:].rsplit("\n", MAX_LINES)[-MAX_LINES:])))
     while lines and not lines[-1].text.strip():
         lines.pop()
     # After the last error comes only the clean-up of the steps that ran before.

@@ -52,9 +52,9 @@ class Line:
 
 def parse(text: str, env: dict[str, Any] | None = None) -> list[Token]:
     """The parser's tokens; `env` receives the link definitions."""
-    # Comments opened by the thousand and never closed would cost the parser seconds.
-    if text.count("<!--") > 1000:
-        text = text.replace("<!--", "<! --")
+    # Comments and their kin, opened by the thousand and never closed, would each be looked for to the end of the text.
+    if text.count("<!") + text.count("<?") > 1000:
+        text = text.replace("<!", "< !").replace("<?", "< ?")
     return PARSER.parse(text, {} if env is None else env)
 
 

@@ -111,6 +111,7 @@ def _rule(pattern: str, owners: Sequence[str]) -> Rule | None:
     only_folders = pattern.endswith("/")
     anchored = "/" in pattern.rstrip("/")
     parts = [part for part in pattern.split("/") if part]
+    parts = [part for part, after in zip(parts, [*parts[1:], ""], strict=False) if not part == after == "**"]
     if not parts:
         return None
     if not anchored:

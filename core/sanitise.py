@@ -19,6 +19,8 @@ _INVISIBLE = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+_MARKS = 30  # on one letter
+_BEYOND_LATIN = re.compile("[^\x00-\u02ff]{16,}")  # where marks can be that many
 _LINE_END = re.compile("\r\n|[\r\x85\u2028\u2029]")
 # Colours and cursor moves (CSI), titles and links (OSC and its kin, ended by BEL or ST), and short escapes. A
 # sequence without its end loses only its first character, so that no text after it is swallowed.
@@ -38,7 +40,21 @@ def plain(text: str) -> str:
     text = _INVISIBLE.sub("", text)
     # A lone surrogate comes out of escaped JSON and cannot be written as UTF-8 by anything after us.
     text = re.sub("[\ud800-\udfff]", "\ufffd", text)
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", _BEYOND_LATIN.sub(lambda run: _thinned(run[0]), text))
+
+
+def _thinned(text: str) -> str:
+    """At most 30 marks on one letter, as in Unicode's Stream-Safe Text Format.
+
+    Putting marks into their order takes the square of their number: minutes for those that fit into one log.
+    """
+    kept, marks = [], 0
+    for sign in text:
+        # Each of the four is two marks in one.
+        marks += 2 if sign in "\u0344\u0f73\u0f75\u0f81" else 1 if unicodedata.combining(sign) else -marks
+        if marks <= _MARKS:
+            kept.append(sign)
+    return "".join(kept)
 
 
 def clean(text: str, limit: int = BODY_LIMIT) -> str:

@@ -20,9 +20,12 @@ _VOID = frozenset(re.findall(r"\w+", "area base br col embed hr img input link m
 _UNSEEN = frozenset(
     re.findall(r"\w+", "script style template noscript head title iframe object noembed noframes xmp datalist")
 )
+_HIDDEN = re.compile(r"""\shidden(?![\w-])|\saria-hidden\s*=\s*["']?true""", re.IGNORECASE)
+# In two steps, because one pattern that looks for both would look through the rest of the tag from every `style=`.
+_STYLE = re.compile(r"\sstyle\s*=", re.IGNORECASE)
 _HIDING = re.compile(
-    r"""\shidden(?![\w-])|\saria-hidden\s*=\s*["']?true|\sstyle\s*=[^>]*?[\s"';=](?:display\s*:\s*none|"""
-    r"""visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?![.\d]*[1-9])|color\s*:\s*transparent)""",
+    r"""[\s"';=](?:display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?![.\d]*[1-9])|"""
+    r"""color\s*:\s*transparent)""",
     re.IGNORECASE,
 )
 _KEPT_ATTRIBUTE = re.compile(r"""\s(href|src)\s*=\s*("[^"]*"|'[^']*'|[^\s"'=<>`]+)""", re.IGNORECASE)
@@ -181,10 +184,15 @@ def _tag_piece(tag: str) -> _Piece:
     if tag.startswith("</"):
         return _Piece(tag, f"</{written}>", closes=name)
     kept = "".join(f" {key.lower()}={value}" for key, value in _KEPT_ATTRIBUTE.findall(tag))
-    hides = name in _UNSEEN or bool(_HIDING.search(tag))
+    hides = name in _UNSEEN or _is_hidden(tag)
     if name in _VOID:
         return _Piece(tag, "" if hides else f"<{written}{kept}>")
     return _Piece(tag, f"<{written}{kept}>", opens=name, hides=hides)
+
+
+def _is_hidden(tag: str) -> bool:
+    style = _STYLE.search(tag)
+    return bool(_HIDDEN.search(tag) or (style and _HIDING.search(tag, style.end() - 1)))
 
 
 def _hide(pieces: list[_Piece]) -> None:

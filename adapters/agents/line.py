@@ -35,7 +35,10 @@ _USED_UP: Final = re.compile(
     re.IGNORECASE,
 )
 _TOO_OFTEN: Final = re.compile(r"rate.limit|too many requests", re.IGNORECASE)
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+# Addresses that carry one of IPv4 inside: for translators, and those of old that are only compatible.
+_WRAPPING: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+# What getaddrinfo takes for a number, as in `127.1`, `2130706433` and `0x7f000001`, is no name to be looked up.
+_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
 
 
 class Unanswered(ConnectionError):
@@ -56,7 +59,7 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
             return is_public(str(ip.ipv4_mapped))
-        if ip.sixtofour or ip.teredo or ip in _NAT64:
+        if ip.sixtofour or ip.teredo or any(ip in network for network in _WRAPPING):
             return False
     return ip.is_global and not ip.is_multicast
 
@@ -87,7 +90,9 @@ def refuse_inside(url: str) -> None:
     try:
         outside = is_public(host)
     except ValueError:
-        outside = host != "localhost" and not host.endswith(".localhost")
+        name = host.removesuffix(".")
+        inside = name == "localhost" or name.endswith(".localhost") or _NUMBER.fullmatch(host) or not host.isascii()
+        outside = not inside
     if not outside:
         raise CannotStart(
             "Its `url` is an internal address, and work is sent to public ones only. "
