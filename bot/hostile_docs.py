@@ -16,8 +16,8 @@ _PAGE: Final = """\
 # Security
 
 What comes from outside is data. It is cleaned before it is kept, sealed when a task is handed over, and defused where
-it is quoted; nothing of it decides, and nothing of it is run. Who somebody is, their numeric id tells, and what they may
-do, GitHub is asked at that moment. The [README](../README.md#security) says it in short, and
+it is quoted; nothing of it decides, and nothing of it is run. Who somebody is, their numeric id tells, and what they
+may do, GitHub is asked at that moment. The [README](../README.md#security) says it in short, and
 [Architecture](architecture.md) how it is built.
 
 Below are the {count} hostile inputs that the tests put through the door by which each would come: the rules that read
