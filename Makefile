@@ -13,7 +13,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint docs bench-assignment bench-conflicts bench-scheduler lock clean
+.PHONY: help demo run test lint docs bench-assignment bench-conflicts bench-scheduler bench-intake lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ bench-conflicts: $(READY) ## measure the checks for conflicts, likewise; e.g. AR
 
 bench-scheduler: $(READY) ## measure the clock and the audit trail, likewise
 	@$(BIN)/python -m tests.bench.turning $(ARGS)
+
+bench-intake: $(READY) ## measure how deliveries are taken in, likewise; e.g. ARGS='--seconds 10'
+	@$(BIN)/python -m tests.bench.intake $(ARGS)
 
 lock: ## make requirements.lock again from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv (a package manager for Python): install it first" >&2; exit 1; }

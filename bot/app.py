@@ -33,6 +33,7 @@ from bot.health import Health
 from bot.heartbeat import PATH as HEARTBEAT
 from bot.heartbeat import HeartbeatEndpoint, Tokens
 from bot.jobs import register, run_worker
+from bot.keeping import Keeper
 from bot.limits import Capacity, Intake
 from bot.metrics import Metrics
 from bot.serving import served
@@ -160,10 +161,12 @@ async def assemble(
         outbox = Outbox(work, client, mirrors, services, identity, seal, metrics.on_sent, alerts)
         probes = Probes(client, database, services, identity, settings.github_server_url, clock.now)
         desk = Desk(work, client, identity, probes, answers)
-        register(jobs, desk, outbox)
+        register(jobs, desk, outbox, intake.pass_by)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
         site = _web(
-            WebhookEndpoint(database, jobs, clock, secrets, metrics, lambda: identity.known, intake),
+            WebhookEndpoint(
+                Keeper(database, jobs, intake).keep, clock, secrets, metrics, lambda: identity.known, intake
+            ),
             HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens)),
             Health(database, clock, metrics, intake),
         )

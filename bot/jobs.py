@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -38,12 +39,13 @@ RESTART_PAUSE = 1.0
 _AGAIN = procrastinate.RetryStrategy(linear_wait=1)
 
 
-def register(jobs: JobQueue, desk: Desk, outbox: Outbox) -> None:
-    """Tell the queue what its jobs do."""
+def register(jobs: JobQueue, desk: Desk, outbox: Outbox, give_way: Callable[[], Awaitable[None]]) -> None:
+    """Tell the queue what its jobs do. `give_way` is called before each delivery that is handled."""
     large = asyncio.Lock()
 
     @jobs.app.task(name=DELIVERY, retry=_AGAIN)
     async def delivery(guid: str) -> None:
+        await give_way()
         await handle_delivery(desk, guid, large)
 
     @jobs.app.task(name=DUE, retry=_AGAIN)

@@ -14,8 +14,9 @@ import resource
 import sys
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from time import monotonic
 
 import structlog
 
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 
 MEGABYTE = 1024 * 1024
 LOOK_SECONDS = 1.0  # between two looks at the number of deliveries that wait
+GIVE_WAY_SECONDS = 0.05  # at most; GitHub waits for its answer, and a job for nobody
+MEASURED_SECONDS = 0.1  # for which a measure of the memory is good enough
 SMALL = 64 * 1024  # bytes of a body that need not stand in line behind a large one
 SOON = 5  # seconds that are asked for when there is too much at the same moment
 LATER = 30  # and when it takes longer until there is room
@@ -45,7 +48,7 @@ class Capacity:
     body_seconds: float = 10.0  # until its body has come; GitHub hangs up after ten seconds
     linger_seconds: float = 2.0  # for which the body of a request that was refused is still taken off the line
     patience: float = 4.0  # seconds that a body waits for others to go
-    store_seconds: float = 8.0  # until the database has it
+    store_seconds: float = 4.5  # until the database has it
 
 
 class Overloaded(Exception):
@@ -87,12 +90,21 @@ class Intake:
     waiting: int = 0  # as of the last look
     requests: int = 0
     held: int = 0  # bytes of bodies
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _memory: float = 0
+    _measured_at: float = -MEASURED_SECONDS - 1
     _line: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
+
+    def memory(self) -> float:
+        """What the process uses, in MB, or used a moment ago."""
+        if monotonic() - self._measured_at > MEASURED_SECONDS:
+            self._memory, self._measured_at = memory_mb(), monotonic()
+        return self._memory
 
     def reason(self) -> Overloaded | None:
         """Why nothing more can be taken in now, if so."""
         limits = self.limits
-        if (used := memory_mb()) > limits.memory_mb:
+        if (used := self.memory()) > limits.memory_mb:
             return Overloaded(f"memory: {used:.0f} MB are used, the limit is {limits.memory_mb}", LATER)
         if self.waiting > limits.waiting:
             return Overloaded(f"queue: more than {limits.waiting} deliveries wait to be handled", LATER)
@@ -106,10 +118,20 @@ class Intake:
         if overloaded := self.reason():
             raise overloaded
         self.requests += 1
+        self._quiet.clear()
         try:
             yield
         finally:
             self.requests -= 1
+            if not self.requests:
+                self._quiet.set()
+
+    async def pass_by(self) -> None:
+        """Whoever works in the background lets those go first that are being answered now, but not for long."""
+        if self.requests:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GIVE_WAY_SECONDS):
+                    await self._quiet.wait()
 
     @asynccontextmanager
     async def body(self, size: int) -> AsyncIterator[None]:

@@ -7,20 +7,16 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import psycopg
 import structlog
 from aiohttp import web
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.clock import Clock
-from adapters.database.database import Database
-from adapters.database.inbox import StoredDelivery, store_delivery
-from adapters.database.queue import JobQueue
+from adapters.database.inbox import StoredDelivery
 from adapters.effects import Identity
+from bot.keeping import AWAY
 from bot.limits import SOON, Intake, Overloaded
 from bot.metrics import Metrics
 from handlers import HANDLERS
@@ -67,22 +63,21 @@ class WebhookEndpoint:
 
     def __init__(
         self,
-        database: Database,
-        jobs: JobQueue,
+        keep: Callable[[StoredDelivery, str], Awaitable[bool]],
         clock: Clock,
         secrets: Sequence[str],
         metrics: Metrics,
         us: Callable[[], Identity | None],
         intake: Intake,
     ) -> None:
-        """`secrets` are all that are valid now; at least one.
+        """`keep` keeps a delivery with the job behind its lock, and tells whether it is new; `secrets` are all that
+        are valid now; at least one.
 
         Raises `ValueError` without a secret: an unsigned endpoint would take orders from anybody.
         """
         if not secrets or not all(secrets):
             raise ValueError("a webhook secret is needed")
-        self._database = database
-        self._jobs = jobs
+        self._keep = keep
         self._clock = clock
         self._secrets = [secret.encode() for secret in secrets]
         self._metrics = metrics
@@ -125,9 +120,9 @@ class WebhookEndpoint:
         if size > MAX_BODY:
             raise _too_large()
         async with self._intake.body(size):
-            return await self._keep(request, guid, event, signature)
+            return await self._receive(request, guid, event, signature)
 
-    async def _keep(self, request: web.Request, guid: str, event: str, signature: str) -> str:
+    async def _receive(self, request: web.Request, guid: str, event: str, signature: str) -> str:
         """Read the body, and store it if it is news."""
         limits = self._intake.limits
         try:
@@ -147,9 +142,9 @@ class WebhookEndpoint:
         if isinstance(told, str):
             return told
         try:
-            async with asyncio.timeout(limits.store_seconds):
-                kept = await store_delivery(self._database, self._jobs, *told)
-        except (OSError, OperationalError, PoolTimeout, psycopg.OperationalError) as error:
+            async with asyncio.timeout(2 * limits.store_seconds):  # another group may be before this one
+                kept = await self._keep(*told)
+        except AWAY as error:
             # What was stored all the same, before its answer was lost, is known by its GUID when it comes again.
             log.warning("delivery_not_stored", error=str(error))
             raise Overloaded("database: it does not answer", SOON) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.queue import DELIVERY, JobQueue
+from adapters.database.queue import DELIVERY, JobQueue, Wanted
 
 LARGE = 1024 * 1024  # bytes of a payload that goes its own way
 
@@ -47,10 +48,10 @@ _KEEP = insert(t.deliveries).on_conflict_do_nothing().returning(t.deliveries.c.g
 _MARK = update(t.deliveries).where(t.deliveries.c.guid == bindparam("which"))
 
 
-async def store_delivery(database: Database, jobs: JobQueue, delivery: StoredDelivery, lock: str) -> bool:
-    """Keep a delivery and ask for its job, in one transaction; False when its GUID is here already."""
-    async with database.transaction(once=len(delivery.payload) > LARGE) as connection:
-        values = {
+async def store_deliveries(database: Database, jobs: JobQueue, told: Sequence[tuple[StoredDelivery, str]]) -> set[str]:
+    """Keep deliveries, and ask for their jobs, each behind its lock; all in one transaction; gives the new GUIDs."""
+    rows = {
+        delivery.guid: {
             "guid": delivery.guid,
             "event": delivery.event,
             "action": delivery.action,
@@ -59,10 +60,23 @@ async def store_delivery(database: Database, jobs: JobQueue, delivery: StoredDel
             "payload": delivery.payload,
             "received_at": delivery.received_at,
         }
-        if (await connection.execute(_KEEP, values)).scalar_one_or_none() is None:
-            return False
-        await jobs.defer(connection, DELIVERY, lock, guid=delivery.guid)
-    return True
+        for delivery, _ in told
+    }
+    large = any(len(delivery.payload) > LARGE for delivery, _ in told)
+    # In the order of the GUIDs: two that are stored twice at once, in two groups, do not wait for each other.
+    values = [rows[guid] for guid in sorted(rows)]
+    async with database.transaction(once=large) as connection:
+        new = set((await connection.execute(_KEEP, values)).scalars())
+        wanted = {delivery.guid: Wanted(DELIVERY, lock, {"guid": delivery.guid}) for delivery, lock in reversed(told)}
+        await jobs.defer_all(
+            connection, [wanted[guid] for guid in dict.fromkeys(d.guid for d, _ in told) if guid in new]
+        )
+    return new
+
+
+async def store_delivery(database: Database, jobs: JobQueue, delivery: StoredDelivery, lock: str) -> bool:
+    """Keep one delivery and ask for its job, in one transaction; False when its GUID is here already."""
+    return delivery.guid in await store_deliveries(database, jobs, [(delivery, lock)])
 
 
 async def count_unhandled(connection: AsyncConnection, most: int) -> int:

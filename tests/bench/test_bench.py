@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import conflicts, turning
+from tests.bench import conflicts, intake, turning
 from tests.bench.__main__ import main
 from tests.bench.figure import Figure
 from tests.bench.generated import generate
@@ -54,6 +54,15 @@ def test_the_figures_of_the_clock_are_lines_of_json(capsys: pytest.CaptureFixtur
     assert [line["holds"] for line in lines[2:4]] == [True, True]
     assert lines[2]["writes_unchanged"] == 0
     assert lines[4]["calls_that_hung"] > 0
+
+
+def test_what_was_answered_202_outlives_the_process_that_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert intake.main(["--tiny", "--only", "busy"]) == 0
+    lines = {told["figure"]: told for told in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert list(lines) == ["intake_p99_ms", "lost_after_kill", "memory_mb_10k_tasks"]
+    assert lines["lost_after_kill"]["value"] == 0
+    assert lines["lost_after_kill"]["taken"] > 10
+    assert lines["memory_mb_10k_tasks"]["holds"]
 
 
 def test_a_target_may_be_the_least_that_is_wanted_or_none_at_all() -> None:

@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import select, update
 
 from adapters.database import tables as t
-from bot import heartbeat, webhook
+from bot import heartbeat, keeping, webhook
 from bot.app import Bot, assemble, listening
 from bot.limits import MEGABYTE, Capacity, Intake, Overloaded, give_back, memory_mb
 from config.settings import load_settings
@@ -192,7 +192,7 @@ async def test_connections_beyond_the_limit_are_told_so(database_url: str, tmp_p
 async def test_many_large_bodies_share_what_room_there_is(database_url: str, tmp_path: Path) -> None:
     async with opened(database_url, tmp_path, body_mb=2, patience=0.2) as door:
         intake, most = door.bot.intake, 0
-        take = webhook.WebhookEndpoint._keep
+        take = webhook.WebhookEndpoint._receive
 
         async def watched(*given: Any) -> str:
             nonlocal most
@@ -200,7 +200,7 @@ async def test_many_large_bodies_share_what_room_there_is(database_url: str, tmp
             return await take(*given)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(webhook.WebhookEndpoint, "_keep", watched)
+            patch.setattr(webhook.WebhookEndpoint, "_receive", watched)
             answers = await asyncio.gather(
                 *(door.post(MEGABYTE * 3 // 2) for _ in range(12)), *(door.post() for _ in range(12))
             )
@@ -216,13 +216,13 @@ async def test_many_large_bodies_share_what_room_there_is(database_url: str, tmp
 async def test_a_database_that_does_not_answer(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(*_: object) -> bool:
+    async def never(*_: object) -> set[str]:
         await asyncio.Event().wait()
-        return True
+        return set()
 
     async with opened(database_url, tmp_path, store_seconds=0.05) as door:
         with monkeypatch.context() as patch:
-            patch.setattr(webhook, "store_delivery", never)
+            patch.setattr(keeping, "store_deliveries", never)
             assert await door.post() == (503, "database: it does not answer", "5")
         assert (await door.post())[0] == 202
 

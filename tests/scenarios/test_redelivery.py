@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot import webhook
+from bot import keeping
 from bot.jobs import work_off
 from sandbox.agents import WritesFiles
 from scheduler.sweep import sweep
@@ -46,7 +46,7 @@ async def test_what_was_lost_comes_within_two_minutes_and_what_came_is_left_alon
     late.status_code, by_hand.status_code = 504, 502
     await world.hub.redeliver(by_hand.guid)
     with monkeypatch.context() as broken:
-        broken.setattr(webhook, "store_delivery", unable)
+        broken.setattr(keeping, "store_deliveries", unable)
         await world.says(issue, "/status")
     assert world.hub.deliveries[-1].status_code == 503
     await world.later(minutes=2)
@@ -57,8 +57,8 @@ async def test_what_was_lost_comes_within_two_minutes_and_what_came_is_left_alon
     world.written()
 
 
-async def unable(*_: object) -> bool:
-    """Like `store_delivery` without a database."""
+async def unable(*_: object) -> set[str]:
+    """Like `store_deliveries` without a database."""
     raise ConnectionError
 
 
