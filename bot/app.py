@@ -163,10 +163,9 @@ async def assemble(
         desk = Desk(work, client, identity, probes, answers)
         register(jobs, desk, outbox, intake.pass_by)
         secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
+        keeper = Keeper(database, jobs, intake)
         site = _web(
-            WebhookEndpoint(
-                Keeper(database, jobs, intake).keep, clock, secrets, metrics, lambda: identity.known, intake
-            ),
+            WebhookEndpoint(keeper.keep, clock, secrets, metrics, lambda: identity.known, intake),
             HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens)),
             Health(database, clock, metrics, intake),
         )

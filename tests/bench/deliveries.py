@@ -102,7 +102,7 @@ class Load:
     async def _post(self, request: bytes) -> str:
         reader, writer = await self._free.get()
         try:
-            if reader.at_eof():
+            if reader.at_eof() or writer.transport.is_closing():
                 return ""
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
