@@ -159,7 +159,7 @@ class WebhookEndpoint:
         delivery = StoredDelivery(
             guid=guid,
             event=event,
-            action=_text(payload.get("action")),
+            action=_action(payload.get("action")),
             repository_id=_id(payload, "repository"),
             installation_id=_id(payload, "installation"),
             payload=body,
@@ -180,7 +180,10 @@ def _parse(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _text(value: object) -> str | None:
+def _action(value: object) -> str | None:
+    """The action; `Malformed` for what is none, which could not even be stored: a NUL, half a character."""
+    if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+        raise Malformed(400, "`action` is no word")
     return value[:100] if isinstance(value, str) else None
 
 

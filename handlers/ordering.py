@@ -29,7 +29,7 @@ def ordering_key(event: str, payload: dict[str, Any]) -> str:
 
 def _subject(event: str, payload: dict[str, Any]) -> object:
     waiting = {"issue_dependencies": "blocked_issue", "sub_issues": "parent_issue"}.get(event, "issue")
-    number = _dig(payload, waiting, "number")
+    number = _number(payload, waiting)
     if number is not None:
         return number
     for path in _BRANCHES:
@@ -39,8 +39,14 @@ def _subject(event: str, payload: dict[str, Any]) -> object:
     run = task_in_run_name(str(_dig(payload, "workflow_run", "display_title") or ""))
     if run:
         return run[0]
-    pull = _dig(payload, "pull_request", "number")
+    pull = _number(payload, "pull_request")
     return f"pull-{pull}" if pull is not None else event
+
+
+def _number(payload: dict[str, Any], part: str) -> int | None:
+    """The number of an issue or pull request; None for what is no number, and might be no name for a lock either."""
+    number = _dig(payload, part, "number")
+    return number if isinstance(number, int) and 0 < number < 10**10 else None
 
 
 def _dig(value: Any, *path: str) -> Any:

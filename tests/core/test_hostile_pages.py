@@ -1,0 +1,81 @@
+"""The corpus of hostile inputs inside what the bot writes: no page is another one by somebody's words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from markdown_it import MarkdownIt
+
+from core import texts
+from core.done import done_gaps
+from core.feedback import LineComment
+from core.given_up import GivenUp
+from core.rivals import FileConflict, Span, Trial
+from core.sanitise import one_line
+from core.task import ChecksState, Flag
+from core.texts.checking import conflict_check
+from core.texts.digesting import digest_text
+from tests.builders import BASE, BOB, NOW, Story, red
+from tests.core.test_digest_text import made
+from tests.corpus import at, hostile
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
+def pages(said: str) -> dict[str, str]:
+    """What the bot writes where somebody said this in every place in which our pages show others' words."""
+    line = one_line(said)
+    story = Story().ready(title=said).in_review()
+    story.checks(
+        ChecksState.FAILURE, None, red(line, step=line, first_error=line, failing_tests=(line,), log_tail=said)
+    )
+    feedback = story.said()
+    called = Story().ready()
+    called.says(f"/escalate {line or 'x'}", by=BOB)
+    held = Story().ready(title=said)
+    held.says(f"/block {line or 'x'}")
+    review = Story().ready().in_review()
+    comments = (LineComment(line or "x", 3, "Where is its test?"),)
+    review.reviewed("changes_requested", text="Almost.", comments=comments)
+    given_up = GivenUp("17", "UpsertCard card:1", 1, 4, line, NOW)
+    task = replace(held.task, title=line, waits_for=("#9",))
+    behind = replace(task, number=2, waits_for=("#1",), flags={Flag.NEEDS_HUMAN: "All attempts are used up."})
+    files = (FileConflict(line or "x", here=(Span(1, 2),)),)
+    checked = Story().ready().in_review().pull
+    return {
+        "card": texts.card(story.task, story.policy),
+        "card of a blocked one": texts.card(held.task, held.policy),
+        "status": texts.status_text(held.task, held.policy, given_up=[given_up]),
+        "feedback": feedback,
+        "call": called.said(),
+        "review": review.said(),
+        "done": texts.done_check(story.task, done_gaps(story.task))[2],
+        "conflict": conflict_check(replace(checked, branch=line or "x", trial=Trial(BASE, False, files))).summary,
+        "digest": digest_text(made(task, behind, given_up=[given_up])),
+    }
+
+
+def skeleton(page: str) -> list[str]:
+    """The page as it is rendered, without its words: tags, comments, and whom it mentions or links to."""
+    html = MARKDOWN.render(page)
+    outside = re.sub(r"<(pre|code)[^>]*>.*?</\1>", "<code>", html, flags=re.DOTALL)
+    return re.findall(
+        r"</?[a-z][a-z0-9]*\b|<!--|(?<![\w.])@[a-z][\w/-]*|(?<![\w&])#\d+|href=\"[^\"]*\"", outside, re.IGNORECASE
+    )
+
+
+@pytest.mark.parametrize("name", at("pages"))
+def test_no_page_of_ours_becomes_another_by_what_somebody_said(name: str) -> None:
+    calm, changed = pages("word"), pages(hostile(name))
+    assert calm.keys() == changed.keys()
+    for page, text in changed.items():
+        assert skeleton(text) == skeleton(calm[page]), page
+        assert len(text) <= 65_536
+
+
+def test_a_page_that_is_broken_out_of_is_seen() -> None:
+    whole = "| a |\n|---|\n| %s |\n"
+    for word in ("<img src=x>", "@all", "x |\n\n# y", "<!-- x", "#12"):
+        assert skeleton(whole % word) != skeleton(whole % "word"), word
