@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -41,7 +42,19 @@ def _moment(at: datetime) -> str:
 
 def _cell(text: str) -> str:
     """Text from outside, safe inside a table cell."""
-    return defuse(one_line(text, 300)).replace("|", "\\|")
+    return _paired(defuse(one_line(text, 300))).replace("|", "\\|")
+
+
+def _paired(line: str) -> str:
+    """The line without backticks that have no partner in it, and would find one in our own words behind it."""
+    parts = re.split("(`+)", line)
+    at = 1
+    while at < len(parts):
+        partner = next((n for n in range(at + 2, len(parts), 2) if parts[n] == parts[at]), None)
+        if partner is None:
+            parts[at] = "\u2019" * len(parts[at])
+        at = (partner or at) + 2
+    return "".join(parts)
 
 
 def _short_cell(text: str) -> str:
