@@ -9,11 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from adapters.agents.answers import answer_key, read_answer
 from adapters.agents.contract import CannotStart
 from adapters.agents.line import PublicResolver, refuse_inside
+from bot.heartbeat import Heartbeat
 from config.problems import ConfigError
 from config.repository import parse_repository_config
 from config.task_templates import parse_template
@@ -77,6 +78,15 @@ def _addresses(urls: list[str]) -> list[str]:
     return reached
 
 
+def _heartbeats(bodies: list[str]) -> list[str]:
+    """Those of the bodies that are taken."""
+    taken = []
+    for body in bodies:
+        with contextlib.suppress(ValidationError):
+            taken.append(str(Heartbeat.model_validate_json(body)))
+    return taken
+
+
 # What comes of an input, by the door that it enters by: nothing, or what is done, kept, shown.
 DOORS: dict[str, Callable[[Any], list[str]]] = {
     "clean": lambda text: [clean(text)],
@@ -93,6 +103,7 @@ DOORS: dict[str, Callable[[Any], list[str]]] = {
     "owners": lambda text: list(owners_of(text, ["shop/" + "a" * 200])),
     "configuration": _refusal(lambda text: parse_repository_config(text, "orchestrator.yml")),
     "addresses": _addresses,
+    "heartbeats": _heartbeats,
     "template": _refusal(lambda text: parse_template(text, "voucher.yml")),
 }
 
@@ -139,3 +150,10 @@ def test_no_log_holds_up_its_reader(name: str) -> None:
     read = excerpt(hostile(name))
     assert len(read.tail) <= 6000
     assert len(read.tail.split("\n")) <= 60
+
+
+def test_every_entry_has_a_test() -> None:
+    here = {*DOORS, "every reader", "long log"}
+    elsewhere = {"body", "headers", "odd body", "pages", "story"}  # test_hostile_deliveries, _pages, _stories
+    assert {entry["door"] for entry in entries().values()} == here | elsewhere
+    assert len(entries()) >= 50
