@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from adapters.agents import Unavailable
 from adapters.alerts import Refused
-from adapters.effects.breaker import CircuitOpen
+from adapters.circuit_open import CircuitOpen
 from adapters.github import errors as gh
 from adapters.github.gate import Throttled
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import TypeVar
 
 import aiohttp
 
 from adapters.agents import CannotStart, Unavailable
+from adapters.circuit_open import CircuitOpen as CircuitOpen
 from adapters.database import agents
 from adapters.effects.errand import Errand
 from adapters.github.errors import GitHubError, Transient, Unclear
@@ -17,14 +17,6 @@ from core.circuit import name_of
 from core.sanitise import mask_secrets, one_line
 
 Answer = TypeVar("Answer")
-
-
-class CircuitOpen(OSError):
-    """The service is left alone until `retry_at`; nothing was sent."""
-
-    def __init__(self, reason: str, retry_at: datetime) -> None:
-        super().__init__(reason)
-        self.retry_at = retry_at
 
 
 def tells_of_outage(error: Exception) -> bool | None:
