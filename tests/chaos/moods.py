@@ -26,7 +26,7 @@ class Moody:
         task, attempt = work.task, work.attempt
         chance = Random(f"{self.seed}:{work.repository.full_name}:{task}:{attempt}")
         fate = chance.random()
-        await work.think(chance.uniform(20, 240))
+        await work.think(chance.uniform(20, 120))
         files = {f"work/task_{task}.py": f"TASK = {task}\n"}
         if chance.random() < 0.1:
             files[SHARED] = f"def total(prices):\n    return sum(prices) + {task} - {task}\n"

@@ -56,6 +56,7 @@ async def reckon(storm: Storm) -> dict[str, Any]:
         "replicas_killed": storm.crowd.killed,
         "database_killed": storm.server.killed,
         "github_calls": len(calls),
+        "operations": dict(Counter(record.operation_id or record.path for record in calls).most_common(12)),
         "github_writes": len(writes),
         "limits_hit": limited,
         "seconds": round(storm.seconds, 1),

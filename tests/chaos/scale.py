@@ -32,7 +32,7 @@ class Scale:
     patience: float = 3600.0  # until it counts as hanging
 
 
-SHORT = Scale(tasks=6, repositories=2, speed=30.0, filing=0.1, killing=5.0, database_kills=1, patience=300.0)
+SHORT = Scale(tasks=6, repositories=2, speed=12.0, filing=0.2, killing=8.0, database_kills=1, patience=400.0)
 
 
 def configuration() -> str:
