@@ -13,7 +13,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint docs bench-assignment bench-conflicts bench-scheduler bench-intake lock clean
+.PHONY: help demo run test lint docs bench-assignment bench-conflicts bench-scheduler bench-intake chaos lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ bench-scheduler: $(READY) ## measure the clock and the audit trail, likewise
 
 bench-intake: $(READY) ## measure how deliveries are taken in, likewise; e.g. ARGS='--seconds 10'
 	@$(BIN)/python -m tests.bench.intake $(ARGS)
+
+chaos: $(READY) ## deliveries lost, calls failing, replicas and PostgreSQL killed; e.g. ARGS='--seed 7', ARGS=--short
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: ## make requirements.lock again from pyproject.toml; needs uv
 	@command -v uv >/dev/null || { echo "make lock needs uv (a package manager for Python): install it first" >&2; exit 1; }

@@ -117,6 +117,7 @@ async def assemble(
         pool = settings.workers + 3  # two workers listen, and hardly ever does everything ask at once
         database = connect(url, pool)
         stack.push_async_callback(database.close)
+        await database.reached()
         await database.migrate()
         if clock is None:
             clock = CommonClock(database.now, SystemClock())

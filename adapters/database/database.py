@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -11,17 +12,22 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 import procrastinate
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+log = structlog.get_logger()
+
 OLDEST_POSTGRES = 140000  # as the server counts: 14
 IDLE_SECONDS = 1.0  # after which a connection is asked whether it lives before it is used again
+REACHED_WITHIN = 30.0  # seconds that we wait for the server at the start
+REACH_PAUSE = 0.5
 # Our transactions never wait for the world. One that says nothing for so long, in seconds, belongs to a process that
 # sleeps or lost the network; the server ends it, so that the others get at the repository that it had locked.
 SILENT_SECONDS = 8.0
@@ -99,6 +105,22 @@ class Database:
                     raise DatabaseError("the connection was closed while the tables were made")
                 schema = procrastinate.schema.SchemaManager.get_schema()
                 await driver.execute(schema)
+
+    async def reached(self, within: float = REACHED_WITHIN) -> None:
+        """Wait until the server answers: it may start at the same time as we do, or just recover.
+
+        Raises `DatabaseError` when it does not within so many seconds.
+        """
+        given_up = monotonic() + within
+        while True:
+            try:
+                return await self.ping()
+            except OperationalError as error:
+                reason = str(error.orig).strip().partition("\n")[0]
+                if monotonic() >= given_up:
+                    raise DatabaseError(f"{describe_url(self.url)} cannot be reached: {reason}") from error
+                log.warning("database_not_reached", error=reason)
+            await asyncio.sleep(REACH_PAUSE)
 
     async def now(self) -> datetime:
         """What time it is for the server."""

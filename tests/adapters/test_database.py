@@ -52,6 +52,17 @@ async def test_migrating_again_or_twice_at_once_changes_nothing(database: Databa
     assert await tables() == before
 
 
+async def test_a_server_that_is_not_there_is_waited_for_and_then_named(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.database.database.REACH_PAUSE", 0)
+    nobody = Database("postgresql://postgres:secret@127.0.0.1:1/orchestrator")
+    with pytest.raises(DatabaseError, match=r"^orchestrator on 127\.0\.0\.1 cannot be reached: ") as caught:
+        await nobody.reached(0.05)
+    assert "secret" not in str(caught.value)
+    await database.reached(0)
+
+
 async def test_a_transaction_that_sleeps_gives_up_what_it_had_locked(database: Database) -> None:
     """Without it a suspended replica keeps all others from its repository for as long as it sleeps."""
     asleep = Database(database.url, silent_seconds=0.02)

@@ -22,10 +22,11 @@ STARTING = 120.0  # seconds that a start may take on a busy machine
 
 @dataclass
 class Replica:
-    """A process; `address` is empty while it does not listen yet."""
+    """A process; `address` is empty while it does not listen yet, `since` when it began to."""
 
     child: asyncio.subprocess.Process
     address: str = ""
+    since: float = 0.0
 
 
 @dataclass
@@ -51,8 +52,9 @@ class Crowd:
 
     async def _start(self) -> None:
         self.started += 1
+        number = self.started
         now = (self.clock.now().isoformat(), str(time.time()), str(self.speed))
-        with (self.folder / f"replica-{self.started}.log").open("wb") as log:
+        with (self.folder / f"replica-{number}.log").open("wb") as log:
             child = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tests.chaos.replica", *now),
                 env={"PATH": os.environ["PATH"], **self.settings},
@@ -63,15 +65,17 @@ class Crowd:
         self.running.append(replica)
         assert child.stdout is not None
         replica.address = (await asyncio.wait_for(child.stdout.readline(), STARTING)).decode().strip()
+        replica.since = time.monotonic()
         await child.wait()
         if replica in self.running:  # nobody killed it
             self.running.remove(replica)
-            self.failed.append(f"replica {self.started} ended by itself with {child.returncode}")
+            self.failed.append(f"replica {number} ended by itself with {child.returncode}")
             self.start()
 
-    def kill_one(self) -> bool:
-        """Kill one that listens with -9, and start another one; False where none does."""
-        victim = next((replica for replica in self.running if replica.address), None)  # the oldest
+    def kill_one(self, lived: float) -> bool:
+        """Kill one with -9 that has worked for so many seconds, and start another one; False where none has."""
+        born = time.monotonic() - lived
+        victim = next((replica for replica in self.running if replica.address and replica.since <= born), None)
         if victim is None:
             return False
         self.running.remove(victim)

@@ -23,7 +23,7 @@ class Scale:
     replicas: int = 2
     speed: float = 12.0
     filing: float = 0.5  # between two issues
-    killing: float = 6.0  # between two kills of a replica
+    killing: float = 8.0  # that a replica works until it is killed
     database_kills: int = 2
     dropped: float = 0.3
     repeated: float = 0.2

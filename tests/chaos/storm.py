@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -65,11 +66,20 @@ class Storm:
     issues: list[tuple[Repository, Issue]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     hung: bool = False
+    _told: float = 0.0
 
     @property
     def seconds(self) -> float:
         """How long it has lasted."""
         return time.monotonic() - self.began
+
+    def tell(self, what: str) -> None:
+        """A line of progress for whoever watches, every ten seconds."""
+        if self.seconds - self._told < 10:
+            return
+        self._told = self.seconds
+        deaths = f"{self.crowd.killed} replicas and {self.server.killed} times PostgreSQL killed"
+        print(f"{self.seconds:5.0f} s  {what}: {self.over()} of {self.scale.tasks} over, {deaths}", file=sys.stderr)
 
     async def files(self) -> None:
         """Alice files all tasks; some depend on an earlier one."""
@@ -92,8 +102,8 @@ class Storm:
         """Kill, until cancelled: replicas all the time, PostgreSQL when a part of the tasks is over."""
         kills = 0
         while True:
-            await asyncio.sleep(self.scale.killing)
-            self.crowd.kill_one()
+            await asyncio.sleep(LOOK)
+            self.crowd.kill_one(self.scale.killing)
             share = self.over() / self.scale.tasks
             if kills < self.scale.database_kills and share >= (kills + 1) / (self.scale.database_kills + 2):
                 kills += 1
@@ -198,6 +208,7 @@ async def rage(storm: Storm) -> None:
         await storm.files()
         while storm.over() < storm.scale.tasks and time.monotonic() < deadline and not raging.done():
             await asyncio.sleep(LOOK)
+            storm.tell("raging")
     finally:
         raging.cancel()
         await asyncio.gather(raging, return_exceptions=True)
@@ -206,6 +217,7 @@ async def rage(storm: Storm) -> None:
     quiet = 0
     while quiet < 6 and time.monotonic() < deadline:
         await asyncio.sleep(LOOK)
+        storm.tell("clearing")
         quiet = quiet + 1 if await storm.left() == 0 and storm.hub.idle else 0
     storm.hung = quiet < 6
 

@@ -1,0 +1,22 @@
+"""The short form of the storm: few tasks, and all that can go wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.chaos.__main__ import storm
+from tests.chaos.scale import SHORT
+
+SEED = 3
+
+
+async def test_after_a_storm_everything_is_as_if_there_had_been_none(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)  # the embedded server runs as another user when we are root
+    summary = await storm(SHORT, SEED, tmp_path)
+    assert summary["problems"] == []
+    assert summary["holds"]
+    assert summary["done"] + summary["failed"] == SHORT.tasks
+    assert summary["merged"] == summary["done"]
+    assert summary["replicas_killed"] >= 1
+    assert summary["database_killed"] >= 1
+    assert {"dropped", "repeated", "500-done", "502-not-done"} <= summary["weather"].keys()
