@@ -49,6 +49,7 @@ async def reckon(storm: Storm) -> dict[str, Any]:
         "tasks": storm.scale.tasks,
         "done": status["done"],
         "failed": status["failed"],
+        "behind_failed": status["ready"],
         "merged": sum(pull.merged for repository in storm.repositories for pull in repository.pulls()),
         "dispatched": sum(_dispatched(storm, repository).total() for repository in storm.repositories),
         "comments": sum(1 for _ in _all_comments(storm)),
@@ -96,7 +97,8 @@ async def _in_repository(storm: Storm, home: Repository, issues: list[Issue], st
 
 
 def _of_task(storm: Storm, issue: Issue, task: Task, called: bool) -> Iterator[str]:
-    if task.status not in (Status.DONE, Status.FAILED):
+    waits = task.status is Status.READY and task.waits_for and storm.is_hopeless(issue)
+    if task.status not in (Status.DONE, Status.FAILED) and not waits:
         yield f"is {task.status}"
     if task.status is Status.FAILED and not called:
         yield "failed, and nobody was called"

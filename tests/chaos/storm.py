@@ -45,7 +45,10 @@ _LEFT = text(
     "SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing'))"
     " + (SELECT count(*) FROM outbox WHERE state = 'waiting')"
 )
-_NOT_OVER = text("SELECT count(*) FROM tasks WHERE status NOT IN ('done', 'failed') AND NOT withdrawn")
+_NOT_OVER = text(
+    "SELECT count(*) FROM tasks WHERE status NOT IN ('done', 'failed') AND NOT withdrawn"
+    " AND NOT (status = 'ready' AND state->'waits_for' <> '[]')"
+)
 
 
 @dataclass
@@ -64,6 +67,7 @@ class Storm:
     database: Database
     weather: Weather
     issues: list[tuple[Repository, Issue]] = field(default_factory=list)
+    behind: dict[int, Issue] = field(default_factory=dict)  # by the id of an issue: the one it depends on
     began: float = field(default_factory=time.monotonic)
     hung: bool = False
     _told: float = 0.0
@@ -87,7 +91,8 @@ class Storm:
         for number in range(self.scale.tasks):
             repository = self.repositories[number % len(self.repositories)]
             earlier = [issue for there, issue in self.issues if there is repository]
-            more = {"depends_on": f"#{chance.choice(earlier).number}"} if earlier and chance.random() < 0.1 else {}
+            first = chance.choice(earlier) if earlier and chance.random() < 0.1 else None
+            more = {"depends_on": f"#{first.number}"} if first else {}
             priority = chance.choice(("P0", "P1", "P2", "P2"))
             issue = await self.alice.opens_issue(
                 repository,
@@ -96,6 +101,8 @@ class Storm:
                 labels=["task"],
             )
             self.issues.append((repository, issue))
+            if first:
+                self.behind[issue.id] = first
             await asyncio.sleep(self.scale.filing)
 
     async def rages(self) -> None:
@@ -110,8 +117,17 @@ class Storm:
                 await self.server.kill()
 
     def over(self) -> int:
-        """How many tasks GitHub shows as over."""
-        return sum(any(f"status:{status}" in issue.label_names for status in OVER) for _, issue in self.issues)
+        """How many tasks GitHub shows as over: done, failed, or for ever behind one that failed."""
+        return sum(self.is_over(issue) for _, issue in self.issues)
+
+    def is_over(self, issue: Issue) -> bool:
+        """Whether nothing more can happen to it without a person."""
+        return any(f"status:{status}" in issue.label_names for status in OVER) or self.is_hopeless(issue)
+
+    def is_hopeless(self, issue: Issue) -> bool:
+        """Whether it waits for a task that failed, or for one that does."""
+        first = self.behind.get(issue.id)
+        return first is not None and ("status:failed" in first.label_names or self.is_hopeless(first))
 
     async def left(self) -> int:
         """How much is still to be done; what cannot be asked is not done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from tests.chaos.__main__ import storm
@@ -11,11 +12,11 @@ SEED = 3
 
 
 async def test_after_a_storm_everything_is_as_if_there_had_been_none(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)  # the embedded server runs as another user when we are root
+    await asyncio.to_thread(tmp_path.chmod, 0o755)  # the embedded server runs as another user when we are root
     summary = await storm(SHORT, SEED, tmp_path)
     assert summary["problems"] == []
     assert summary["holds"]
-    assert summary["done"] + summary["failed"] == SHORT.tasks
+    assert summary["done"] + summary["failed"] + summary["behind_failed"] == SHORT.tasks
     assert summary["merged"] == summary["done"]
     assert summary["replicas_killed"] >= 1
     assert summary["database_killed"] >= 1
