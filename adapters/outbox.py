@@ -30,9 +30,9 @@ from adapters.github import GitHubClient
 from adapters.github.gate import Passage, Throttled
 from adapters.seal import Seal
 from adapters.unit_of_work import NoConfiguration, Work
-from core.effects import Effect, Notify, StartAgent
+from core.effects import Effect, Notify, PollAgent, StartAgent
 from core.lanes import Lane
-from core.signals import AgentStartFailed, AgentUnavailable
+from core.signals import AgentStartFailed, AgentUnavailable, AgentUnheard, Signal
 
 log = structlog.get_logger()
 
@@ -181,18 +181,30 @@ class Outbox:
             )
 
     async def _park(self, row: Any, reason: str, effect: Effect | None = None) -> None:
-        """Given up, but kept and shown. An agent whose start is given up on gets no chance to leave a task asleep."""
+        """Given up, but kept and shown. What an agent was to be asked or told leaves no task asleep."""
         log.error("effect_parked", key=row["key"], kind=row["kind"], reason=reason)
         parked = (
             update(t.outbox)
             .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
             .values(state="parked", error=reason[:1000])
         )
-        if isinstance(effect, StartAgent):
+        answer = _given_up(effect, reason)
+        if answer is not None:
             with contextlib.suppress(NoConfiguration):  # nothing is decided where there is none any more
                 async with self.work.on(row["repository_id"]) as unit:
                     await unit.connection.execute(parked)
-                    await unit.apply(effect.number, AgentStartFailed(effect.attempt, reason))
+                    await unit.apply(*answer)
                 return
         async with self.work.database.transaction() as connection:
             await connection.execute(parked)
+
+
+def _given_up(effect: Effect | None, reason: str) -> tuple[int, Signal] | None:
+    """What is known of an agent when it could not be reached for so long: the number of its task, and the news."""
+    match effect:
+        case StartAgent():
+            return effect.number, AgentStartFailed(effect.attempt, reason)
+        case PollAgent():
+            return effect.number, AgentUnheard(effect.attempt)
+        case _:
+            return None

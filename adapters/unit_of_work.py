@@ -41,6 +41,7 @@ from core.measures import lines
 from core.queue import parking
 from core.readiness import Surroundings
 from core.signals import (
+    AgentUnheard,
     Assigned,
     BaseMoved,
     ChecksSeen,
@@ -61,7 +62,9 @@ LOOK = "look"  # the subject `look:12`: something that the task rests on changed
 # What a dry run may write: what it would do, and answers to people.
 _HARMLESS = (UpsertCard, UpsertDigest, Comment, React)
 
-_NO_SIGN_OF_LIFE = IssueSeen | Assigned | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved | PeopleCalled
+_NO_SIGN_OF_LIFE = (
+    IssueSeen | Assigned | AgentUnheard | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved | PeopleCalled
+)
 
 
 class NoConfiguration(LookupError):

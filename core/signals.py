@@ -28,6 +28,7 @@ from core.people_signals import PersonAnswered as PersonAnswered
 from core.stall import ChecksWait
 from core.task import Actor, ChecksState, Choice, Patience, SessionState, Task
 from core.waiting_signals import AgentTold as AgentTold
+from core.waiting_signals import AgentUnheard as AgentUnheard
 from core.waiting_signals import Overlapping as Overlapping
 from core.waiting_signals import WayClear as WayClear
 
@@ -313,6 +314,7 @@ Signal = (
     | AgentStartFailed
     | AgentUnavailable
     | AgentTold
+    | AgentUnheard
     | MergeTried
     | MergeRefused
     | UpdateTried

@@ -99,7 +99,9 @@ class Lease:
     since: datetime
     acknowledged_at: datetime | None = None
     last_sign_at: datetime | None = None
-    polled_at: datetime | None = None
+    started_at: datetime | None = None  # when the call that starts it was accepted: only then it can be silent
+    polled_at: datetime | None = None  # when it was last asked for a sign of life, or found still to be started
+    unheard_at: datetime | None = None  # when that was answered, and there was none
     session: str | None = None  # how its adapter finds the work again: the id of a run, of a session, …
     session_url: str | None = None
     holder_id: int | None = None  # of the person who claimed the task; None when an agent was assigned
@@ -113,8 +115,8 @@ class Lease:
 
     @property
     def last_heard_at(self) -> datetime:
-        """From when its silence counts: the last sign of life, else the hand-over; or the end of a pause after it."""
-        heard = self.last_sign_at or self.acknowledged_at or self.since
+        """From when its silence counts: the last sign of life, else its start; or the end of a pause after it."""
+        heard = self.last_sign_at or self.acknowledged_at or self.started_at or self.since
         return max(heard, self.resumed_at) if self.resumed_at else heard
 
     @property

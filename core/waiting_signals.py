@@ -24,6 +24,13 @@ class Overlapping:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentUnheard:
+    """How an attempt goes was asked, and there is no trace of it, or nobody who could tell."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class AgentTold:
     """The agent of an attempt was told something while it works; or not (`taken`), and `reason` may say why."""
 

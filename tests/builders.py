@@ -31,6 +31,7 @@ from core.rivals import FileConflict, Rival, Turn
 from core.signals import (
     AgentStarted,
     AgentStartFailed,
+    AgentUnheard,
     Assigned,
     BaseMoved,
     ChecksSeen,
@@ -369,6 +370,19 @@ class Story:
         name, _, argument = command.removeprefix("/").partition(" ")
         self.keys += 1
         return self.hears(CommandGiven(1, name, argument, by, role, f"{self.keys}:x", **more))
+
+    def started(self) -> Story:
+        """The call that starts the agent was accepted."""
+        self.hears(AgentStarted(self.task.attempt))
+        return self
+
+    def silent(self, kind: DeadlineKind) -> Decision:
+        """Its agent is asked for a sign of life, there is none, and time goes by."""
+        if kind is DeadlineKind.ACK:
+            self.started()
+        self.due(kind)
+        self.hears(AgentUnheard(self.task.attempt))
+        return self.due(kind)
 
     def due(self, kind: DeadlineKind) -> Decision:
         """Time goes by until this deadline is due."""

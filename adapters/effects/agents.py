@@ -15,7 +15,7 @@ from adapters.pull_facts import pull_facts
 from config.agent_kinds import AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.links import parse_branch
-from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentTold, AgentUnavailable, PullSeen
+from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentTold, AgentUnavailable, AgentUnheard, PullSeen
 from core.task import SessionState
 
 log = structlog.get_logger()
@@ -60,10 +60,11 @@ async def start_agent(effect: StartAgent, errand: Errand) -> Sent:
 
 
 async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
-    """Ask how the attempt goes. No trace is no signal, unless the probe tells why: the deadline goes on running.
+    """Ask how the attempt goes. That there is no trace of it is an answer too; what could not be asked gives none.
 
-    A service that is down cannot tell; one that says it has no credit left will not go on with the work.
+    A service that is left alone because it is down cannot tell; one that says it has no credit left will not go on.
     """
+    unheard = Sent(signals=((effect.number, AgentUnheard(effect.attempt)),))
     try:
         adapter, spec = _adapter(errand, effect.agent)
         news = await through(errand, spec, lambda: adapter.poll(errand.site, spec, effect))
@@ -71,14 +72,14 @@ async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
         problems = () if news else await through(errand, spec, lambda: adapter.probe(errand.site, spec))
     except CannotStart as problem:
         log.warning("agent_not_asked", agent=effect.agent, task=effect.number, reason=str(problem))
-        return Sent()
+        return unheard
     except CircuitOpen:
-        return Sent()
+        return unheard
     except Unavailable as problem:
         return Sent(signals=((effect.number, AgentUnavailable(effect.attempt, str(problem), problem.until)),))
     if news is None:
         failed = AgentStartFailed(effect.attempt, " ".join(problems))
-        return Sent(signals=((effect.number, failed),) if problems else ())
+        return Sent(signals=((effect.number, failed),)) if problems else unheard
     pull = await _delivered(news, effect.number, errand)
     return Sent(signals=((effect.number, pull), (effect.number, news)) if pull else ((effect.number, news),))
 

@@ -32,6 +32,7 @@ from core.signals import (
     AgentStartFailed,
     AgentTold,
     AgentUnavailable,
+    AgentUnheard,
     Assigned,
     BaseMoved,
     ChecksSeen,
@@ -95,6 +96,8 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
             agents.unavailable(draft, signal)
         case Assigned():
             agents.assigned(draft, signal)
+        case AgentUnheard():
+            waits.unheard(draft, signal)
         case AgentTold():
             stalling.told(draft, signal)
         case MergeTried():

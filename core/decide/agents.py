@@ -74,6 +74,7 @@ def started(draft: Draft, signal: AgentStarted) -> None:
     if lease is None:
         return
     draft.tell(EventType.TASK_ACKNOWLEDGED, lease=lease, stage="start accepted")
+    lease = draft.set_lease(lease, started_at=lease.started_at or draft.now)
     if signal.session:
         draft.set_lease(lease, session=signal.session, session_url=signal.url or None)
 

@@ -13,7 +13,7 @@ from core.decide.draft import Draft
 from core.decide.leases import choice_now
 from core.effects import PollAgent, ReadChecks
 from core.feedback import Feedback
-from core.signals import DeadlineDue
+from core.signals import AgentUnheard, DeadlineDue
 from core.task import Flag, Lease
 from core.texts import spoken
 
@@ -64,13 +64,22 @@ def _waits_to_be_fetched(draft: Draft, lease: Lease) -> bool:
     return spec is not None and spec.comes_for_work
 
 
+def unheard(draft: Draft, signal: AgentUnheard) -> None:
+    """It was asked, and nobody knows of a sign of life."""
+    if lease := draft.task.lease_of(signal.attempt):
+        draft.set_lease(lease, unheard_at=draft.now)
+
+
 def _ask_or_give_up(draft: Draft, lease: Lease, what: str) -> None:
-    last_sign = lease.last_heard_at
-    if lease.polled_at is None or lease.polled_at <= last_sign:
+    """Silence is what was asked for and not heard. That we could not start it or ask is none of the agent's fault."""
+    heard, asked = lease.last_heard_at, lease.polled_at
+    if lease.started_at is None and lease.acknowledged_at is None:
+        draft.set_lease(lease, polled_at=draft.now)  # the call waits in the outbox, and comes through or is given up
+    elif asked is not None and asked > heard and lease.unheard_at is not None and lease.unheard_at >= asked:
+        _silent(draft, lease, what, draft.now - heard)
+    else:
         draft.set_lease(lease, polled_at=draft.now)
         draft.want(_poll(draft, lease))
-        return
-    _silent(draft, lease, what, draft.now - last_sign)
 
 
 def _poll(draft: Draft, lease: Lease) -> PollAgent:

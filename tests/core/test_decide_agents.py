@@ -13,7 +13,7 @@ from core.decide import decide
 from core.decide.agents import COOL_DOWN, LONGEST_COOLING
 from core.effects import CancelAgent, Comment, SetLabels, StartAgent, UpsertCard
 from core.events import EventType
-from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable
+from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, AgentUnheard
 from core.task import Flag, SessionState, Status
 from tests.builders import NOW, Story, body
 
@@ -194,9 +194,10 @@ class TestTheAgentItself:
         assert news(story) == []
 
     def test_silence_and_a_failed_start_are_failures_of_the_agent(self) -> None:
-        story = Story().ready().assigned()
+        story = Story().ready().assigned().started()
         story.due(DeadlineKind.ACK)
         assert news(story) == []
+        story.hears(AgentUnheard(1))
         story.due(DeadlineKind.ACK)
         assert news(story) == [("codex", Turn.FAILED)]
         story.assigned("claude").hears(AgentStartFailed(2, "no workflow"))
@@ -213,8 +214,7 @@ class TestTheAgentItself:
 
     def test_one_that_comes_back_too_late_lives_and_gets_nothing_back(self) -> None:
         story = Story().ready().assigned().begun()
-        story.due(DeadlineKind.HEARTBEAT)
-        story.due(DeadlineKind.HEARTBEAT)
+        story.silent(DeadlineKind.HEARTBEAT)
         story.assigned("claude")
         before = story.task
         story.hears(AgentSeen(1, SessionState.WORKING, story.now))

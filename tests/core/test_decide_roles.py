@@ -117,8 +117,7 @@ class TestPlanning:
     @pytest.mark.parametrize("attempt", [1, 3])
     def test_the_plan_of_another_attempt_is_recorded_and_never_applied(self, attempt: int) -> None:
         story = planning()
-        story.due(DeadlineKind.ACK)
-        story.due(DeadlineKind.ACK)
+        story.silent(DeadlineKind.ACK)
         story.assigned("codex")
         before = story.task
         story.hears(PlanDelivered(attempt, "Too late."))
@@ -141,8 +140,7 @@ class TestPlanning:
         story = planning()
         match how:
             case "silent":
-                story.due(DeadlineKind.ACK)
-                story.due(DeadlineKind.ACK)
+                story.silent(DeadlineKind.ACK)
             case "crashed":
                 story.begun().run("completed", "failure")
             case "empty":
@@ -287,8 +285,7 @@ class TestReviewing:
     def test_a_reviewer_without_a_verdict_is_replaced(self, how: str) -> None:
         story = reviewing()
         if how == "silent":
-            story.due(DeadlineKind.ACK)
-            story.due(DeadlineKind.ACK)
+            story.silent(DeadlineKind.ACK)
             assert story.told(EventType.AGENT_FAILED)
         else:
             story.begun(run_id=900).run("completed", "success", run_id=900)

@@ -10,7 +10,7 @@ import pytest
 from core.deadlines import DeadlineKind, deadlines_of
 from core.effects import CallPeople, CancelAgent, MergePull, PollAgent, ReadChecks, SetLabels, TryMerge, UpsertCard
 from core.events import EventType
-from core.signals import DeadlineDue
+from core.signals import AgentUnheard, DeadlineDue
 from core.task import ChecksState, Flag, Status
 from tests.builders import SHA, Story, body
 
@@ -24,18 +24,42 @@ class TestAnAgent:
         ],
     )
     def test_that_is_silent_is_asked_once_and_then_replaced(self, begun: bool, kind: DeadlineKind, title: str) -> None:
-        story = Story().ready().assigned()
+        story = Story().ready().assigned().started()
         if begun:
             story.begun()
         story.due(kind)
         assert len(story.wanted(PollAgent)) == 1
         assert story.task.status is Status.IN_PROGRESS
+        story.hears(AgentUnheard(1))
+        assert story.task.status is Status.IN_PROGRESS, "late news has a moment"
         story.due(kind)
         assert story.task.status is Status.READY
         assert (story.task.history[-1].outcome, story.task.history[-1].reason) == ("silent", title)
         assert story.wanted(CancelAgent)
         assert story.told(EventType.AGENT_FAILED)
         assert "`task/1-1`" in story.said()
+
+    def test_that_could_not_be_started_or_asked_is_not_silent(self) -> None:
+        """GitHub makes us wait, or is out of order: that is none of the agent's fault, and burns no attempt."""
+        story = Story().ready().assigned()
+        for _ in range(10):
+            story.due(DeadlineKind.ACK)
+            assert not story.wanted(PollAgent), "what was not started need not be asked after"
+        story.started()
+        for _ in range(10):
+            story.due(DeadlineKind.ACK)
+            assert story.wanted(PollAgent), "the question is still on its way"
+        assert (story.task.status, story.task.failures) == (Status.IN_PROGRESS, 0)
+        story.hears(AgentUnheard(1))
+        story.due(DeadlineKind.ACK)
+        assert story.task.history[-1].outcome == "silent"
+
+    def test_an_old_answer_says_nothing_of_a_later_silence(self) -> None:
+        story = Story().ready().assigned().started().begun()
+        story.hears(AgentUnheard(1))
+        story.due(DeadlineKind.HEARTBEAT)
+        story.due(DeadlineKind.HEARTBEAT)
+        assert story.task.status is Status.IN_PROGRESS
 
     def test_that_answers_goes_on(self) -> None:
         story = Story().ready().assigned().begun()

@@ -191,8 +191,7 @@ def test_what_an_agent_at_work_is_told() -> None:
 
 def test_feedback_of_silence() -> None:
     story = Story().ready().assigned()
-    story.due(DeadlineKind.ACK)
-    story.due(DeadlineKind.ACK)
+    story.silent(DeadlineKind.ACK)
     same("feedback_silent", story.said())
 
 
