@@ -15,22 +15,28 @@ from core.signals import PullSeen
 from core.task import Status
 
 
-async def task_of(database: Database, repository: RepositoryRow, told: PullRequest) -> int | None:
-    """The task a pull request works on: by its branch, what we know of it, its closing words, or who opened it."""
+def named_by(repository: RepositoryRow, told: PullRequest) -> tuple[int, ...]:
+    """The issues that a pull request names as its own: by its branch and closing words; none of a fork."""
     if told.from_fork:
-        return None
+        return ()
     named: list[int] = []
     if branch := parse_branch(told.head.ref):
         named.append(branch[0])
     if issue := issue_in_branch(told.head.ref):
         named.append(issue)
     server_url = told.html_url.partition(f"/{repository.full_name}/")[0]  # full addresses of issues begin with it
+    return (*named, *closing_references(told.body or "", repository.full_name, server_url))
+
+
+async def task_of(database: Database, repository: RepositoryRow, told: PullRequest) -> int | None:
+    """The task a pull request works on: by its branch, what we know of it, its closing words, or who opened it."""
+    if told.from_fork:
+        return None
     async with database.autocommit() as connection:
         linked = await store.task_of_pull(connection, repository.id, told.number)
         if linked is not None:
             return linked
-        named += closing_references(told.body or "", repository.full_name, server_url)
-        for number in named:
+        for number in named_by(repository, told):
             if await store.task(connection, repository.id, number):
                 return number
         agents = gather.workers_of(repository, told.user, told.head.ref)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from adapters.database import graph
@@ -194,12 +195,15 @@ async def issue_seen(
     afresh: bool = False,
     relations: Mapping[str, Need] | None = None,
     deeds: tuple[Deed, ...] = (),
+    at: datetime | None = None,
+    was_open: bool = False,
 ) -> IssueSeen:
     """The whole signal for an issue; without a sender it was merely read again.
 
     `foresight` makes the forecast of a text that is new; without it the task keeps the one that it has.
     `afresh` reads GitHub's own relations even if their number seems to be what we know; `relations` are they, where
-    they were read already. `deeds` are what was done to the issue without our hearing of it.
+    they were read already. `deeds` are what was done to the issue without our hearing of it. `at` and `was_open` are
+    those of the news, where the issue was read again since.
     """
     facts = issue_facts(issue)
     wanted = foresight is not None and facts.open and is_task(facts.labels)
@@ -215,4 +219,6 @@ async def issue_seen(
         ),
         forecast=await foresight.of(repository, facts) if foresight and wanted else None,
         deeds=deeds,
+        at=at,
+        was_open=was_open,
     )

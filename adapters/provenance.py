@@ -46,7 +46,6 @@ async def deeds(
         since = {number: _since(issues[number], tasks.get(number), known.get(number)) for number in issues}
         first = min((since[number] for number in numbers), default=None)
         told = await trail.since(connection, repository.id, numbers, first - SKEW) if first else {}
-    words = repository.config.priorities if repository.config else {}
     writers = _Writers(github, repository.full_name)
     found: dict[int, tuple[Deed, ...]] = {}
     for number in issues:
@@ -58,7 +57,7 @@ async def deeds(
             for event in history.timeline_items.nodes
             if event and event.kind in _ADDED and event.created_at and event.created_at >= since[number]
         ]
-        news = unheard([deed for deed in done if _counts(deed)], told.get(number, ()), words)
+        news = unheard([deed for deed in done if _counts(deed)], told.get(number, ()))
         if news:
             found[number] = news
     return found

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.actor import Actor
 from core.events import Event, EventType
-from core.labels import kind_in, priority_in
 from core.task import Flag
 
 SKEW = timedelta(seconds=5)  # that GitHub's clock and ours may be apart
@@ -30,11 +29,11 @@ class Deed:
     can_write: bool = False
 
 
-def unheard(deeds: Sequence[Deed], trail: Sequence[Event], own_words: Mapping[str, str]) -> tuple[Deed, ...]:
+def unheard(deeds: Sequence[Deed], trail: Sequence[Event]) -> tuple[Deed, ...]:
     """Those of a task's deeds that its trail does not tell of, and that nothing has overtaken since.
 
-    `trail` is the end of the task's audit trail, from the time of the first deed on; `own_words` are the team's words
-    for priorities.
+    `trail` is the end of the task's audit trail, from the time of the first deed on. Whether somebody said otherwise
+    since, the rules see when they take a deed in (`core.words`).
     """
     told = [event for event in trail if event.type is EventType.INSTRUCTION]
     news = []
@@ -42,16 +41,16 @@ def unheard(deeds: Sequence[Deed], trail: Sequence[Event], own_words: Mapping[st
         known = next((event for event in told if _tells(event, deed)), None)
         if known is not None:
             told.remove(known)  # each line tells of one deed: the same may be done again
-        elif not any(_overtakes(event, deed, own_words) for event in trail):
+        elif not any(_overtakes(event, deed) for event in trail):
             news.append(deed)
     return tuple(news)
 
 
-def overtaken(deed: Deed, trail: Sequence[Event], own_words: Mapping[str, str]) -> bool:
-    """Whether the news of a deed comes late: it was found in another way, or somebody has said otherwise since."""
+def overtaken(deed: Deed, trail: Sequence[Event]) -> bool:
+    """Whether the news of a deed comes late: it was found in another way, or the bot has put the label on since."""
     since = [event for event in trail if event.occurred_at >= deed.at + _SECOND]
     found = any(event.type is EventType.INSTRUCTION and _tells(event, deed) for event in since)
-    return found or any(_overtakes(event, deed, own_words) for event in since)
+    return found or any(_overtakes(event, deed) for event in since)
 
 
 def _tells(event: Event, deed: Deed) -> bool:
@@ -60,16 +59,12 @@ def _tells(event: Event, deed: Deed) -> bool:
     return same and event.occurred_at >= deed.at - SKEW
 
 
-def _overtakes(event: Event, deed: Deed, own_words: Mapping[str, str]) -> bool:
-    """Whether this line is newer and settles what the deed speaks of. Of the status the task's own time tells."""
+def _overtakes(event: Event, deed: Deed) -> bool:
+    """Whether the bot has put the label on again since, for another reason."""
     if not deed.label or event.occurred_at < deed.at + _SECOND:
         return False
     label = deed.label.casefold()
-    if label == Flag.BLOCKED:
-        return "held" in event.changes
-    if label in set(Flag):
+    if label in set(Flag) - {Flag.BLOCKED}:  # of all else the task itself knows when people last spoke of it
         was, now = event.changes.get("flags", (None, None))
         return label in (now or ()) and label not in (was or ())
-    if priority_in(frozenset({label}), own_words):
-        return "priority" in event.changes
-    return kind_in(label) is not None and "kind" in event.changes
+    return False

@@ -72,6 +72,8 @@ class IssueSeen:
     sender_is_us: bool = False
     label: str | None = None
     label_added: bool = False
+    at: datetime | None = None  # when that was done; None: the issue's own time says it
+    was_open: bool = False  # although it is closed now, it was open when whoever tells us of it did so
     # What the text and GitHub's own relations say it depends on, by reference (`#12`, `owner/repo#3`).
     dependencies: Mapping[str, Need] = field(default_factory=dict)
     forecast: Forecast | None = None  # made of this text; None: there is nothing new to say
@@ -155,6 +157,8 @@ class ReviewSeen:
     can_write: bool
     state: str  # approved | changes_requested | commented | dismissed
     body: str
+    submitted_at: datetime | None = None  # when its verdict was given, by GitHub's clock
+    pull_updated_at: datetime | None = None  # of the pull request, when the news was sent
     workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account reviewed
     comments: tuple[LineComment, ...] = ()  # on lines, still raw
 
@@ -291,6 +295,7 @@ class CommandGiven:
     # The issues that a command about dependencies names, by the reference as written; None: there is no such issue.
     issues: Mapping[str, NamedIssue | None] = field(default_factory=dict)
     issue: IssueFacts | None = None  # as it was when the command was given; only for `/task`, and only of an issue
+    at: datetime | None = None  # when it was written, by GitHub's clock; None: now
     pressed: bool = False  # by a button: there is no comment to react to, so the answer says whom it is for
 
 

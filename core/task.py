@@ -156,6 +156,9 @@ class Pull:
     checks_wait: ChecksWait | None = None  # while they are pending; None: not read yet
     # By the reviewer's id; the verdict of an agent without an account stands under its attempt, negative.
     approvals: Mapping[int, Approval] = field(default_factory=dict)
+    verdicts: Mapping[int, datetime] = field(
+        default_factory=dict
+    )  # when each person last gave one, or had it dismissed
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
     tried_base_sha: str | None = None  # the base's SHA at that trial
     base_sha: str | None = None  # where the base is said to be since; a trial with another one came too late
@@ -282,6 +285,7 @@ class Task:
     let_pass: str = ""  # the conflict whose label a person took off: it comes back for another one alone
     escalation: Escalation | None = None  # the open call for a person
     stall: Stall | None = None  # nothing has moved for too long
+    said: Mapping[str, datetime] = field(default_factory=dict)  # when people last spoke of what (`core.words`)
     reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
 
     @property

@@ -11,10 +11,12 @@ from core.command_parser import ParsedCommand, new_commands, parse_commands
 from core.commands import COMMANDS, WHOLE
 from core.effects import Comment as WriteComment
 from core.effects import React
+from core.labels import is_task
 from core.signals import PersonAnswered
 from core.texts import is_marked, no_configuration
 from handlers import retrospectives
 from handlers.desk import Delivery, Desk
+from handlers.introducing import introduced
 from handlers.orders import Order, Place, carry_out
 
 
@@ -43,6 +45,8 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     if await desk.is_us(repository, said.user):
         return  # somebody edited our own words; they are no commands
     number = await _task_meant(desk, repository.id, where)
+    if number is None and not where.is_pull_request and is_task(where.label_names):
+        number = await introduced(desk, repository, where.number, said.created_at)
     if number is None and not any(command.known or command.suggestion for command in commands):
         return  # where no task is, a word that we do not know is for somebody else
     if repository.config is None:
@@ -56,7 +60,13 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     # What is no ordinary issue cannot be made a task.
     issue = None if where.is_pull_request or where.number == digest else gather.issue_facts(where)
     await carry_out(
-        delivery, desk, repository, number or where.number, who, orders, Place(where.number, said.id, issue)
+        delivery,
+        desk,
+        repository,
+        number or where.number,
+        who,
+        orders,
+        Place(where.number, said.id, issue, said.updated_at),
     )
 
 

@@ -11,6 +11,7 @@ from core.deeds import Deed, overtaken
 from core.labels import is_task
 from core.links import parse_branch
 from core.signals import PullSeen
+from core.words import topics_of_label
 from handlers import boxes, retrospectives
 from handlers.desk import Delivery, Desk
 
@@ -38,18 +39,23 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
             await retrospectives.edited(delivery, desk, repository, told, sender)
         await _no_task(desk, repository, told)
         return
-    if task and told.updated_at == task.issue_updated_at and delivery.action not in ("transferred", "deleted"):
-        # GitHub's clock ticks in seconds: two changes in one of them cannot be told apart by their time.
+    news = told
+    gone = delivery.action in ("transferred", "deleted")
+    if (task is None or told.updated_at <= task.issue_updated_at) and not gone:
+        # Of a new task we may have missed what came before; and GitHub's clock ticks in seconds, so that two changes in
+        # one of them cannot be told apart by their time.
         told = await github.get_issue(repository.full_name, told.number)
     label = delivery.payload.get("label", {}).get("name") if "label" in delivery.payload else None
     added = delivery.action == "labeled"
-    if task and label and not us:
-        at = Issue.model_validate(delivery.payload["issue"]).updated_at
+    if task and label and not us and not topics_of_label(label, repository.config.priorities, added=added):
+        at = news.updated_at
         deed = Deed(actor(sender), at, label, added)
         async with database.autocommit() as connection:
             lines = (await trail.since(connection, repository.id, [told.number], at)).get(told.number, ())
-        if overtaken(deed, lines, repository.config.priorities):
+        if overtaken(deed, lines):
             label = None
+    # Who wrote an earlier text has not approved the one that is there now.
+    same = (told.title, told.body) == (news.title, news.body)
     signal = await gather.issue_seen(
         database,
         github,
@@ -57,10 +63,13 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         told,
         desk.work.foresight,
         sender=sender,
-        sender_can_write=not us and await gather.can_write(github, repository.full_name, sender),
+        sender_can_write=not us and same and await gather.can_write(github, repository.full_name, sender),
         sender_is_us=us,
         label=label,
         label_added=added,
+        afresh=task is None,
+        at=news.updated_at,
+        was_open=news.state == "open" or delivery.action == "closed",
     )
     closing_pull = None
     if delivery.action == "closed" and task and task.pull and not task.pull.merged:

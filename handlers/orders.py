@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from adapters import gather
 from adapters.database.inbox import mark_delivery
@@ -31,6 +32,7 @@ class Place:
     number: int
     comment_id: int | None = None
     issue: IssueFacts | None = None  # only of an issue
+    at: datetime | None = None  # when they were given, by GitHub's clock; None: now
     pressed: bool = False  # by a button of a check
 
 
@@ -73,6 +75,7 @@ async def carry_out(
                     probed=probed,
                     issues=named.get(order.key, {}),
                     issue=at.issue if order.name == "task" else None,
+                    at=at.at,
                     pressed=at.pressed,
                 ),
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters import comparing
-from adapters.attribution import pull_seen, task_of
+from adapters.attribution import pull_seen
 from adapters.configuration import check_configuration
 from adapters.database import flights
 from adapters.github.models import PullRequest, User
@@ -11,6 +11,7 @@ from adapters.pull_facts import pull_facts
 from core.signals import AgentSeen
 from core.task import SessionState
 from handlers.desk import Delivery, Desk
+from handlers.introducing import task_meant
 
 # What may show another file than before; a draft that is ready shows the same.
 _NEW_CONTENT = frozenset({"opened", "edited", "reopened", "synchronize"})
@@ -27,7 +28,7 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
     if repository.config is None:
         return
     sender = User.model_validate(delivery.payload["sender"])
-    number = await task_of(desk.work.database, repository, told)
+    number = await task_meant(desk, repository, told)
     async with desk.work.database.autocommit() as connection:
         known = await flights.updated_at(connection, repository.id, told.number)
     if known == told.updated_at and delivery.action != "closed":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from adapters import gather
 from adapters.database import store
 from handlers.desk import Delivery, Desk
+from handlers.introducing import introduced
 
 # Each change is told twice, once from either end. Whoever waits is the one whose task may be another by it.
 _WAITING = {
@@ -23,8 +26,12 @@ async def relation(delivery: Delivery, desk: Desk) -> None:
         return
     number, database = int(waiting["number"]), desk.work.database
     async with database.autocommit() as connection:
-        if await store.task(connection, repository.id, number) is None:
-            return
+        known = await store.task(connection, repository.id, number)
+    if (
+        known is None
+        and await introduced(desk, repository, number, datetime.fromisoformat(waiting["updated_at"])) is None
+    ):
+        return
     github = desk.github(repository)
     # The payload does not say what else there is, and may be older than what we know.
     issue = await github.get_issue(repository.full_name, number)

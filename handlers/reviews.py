@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapters import gather
+from adapters.attribution import pull_seen
 from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.errors import Gone, NotFound
@@ -11,6 +12,7 @@ from adapters.pull_facts import actor
 from core.feedback import LineComment
 from core.signals import ReviewSeen
 from handlers.desk import Delivery, Desk
+from handlers.introducing import task_meant
 
 
 async def review(delivery: Delivery, desk: Desk) -> None:
@@ -20,9 +22,10 @@ async def review(delivery: Delivery, desk: Desk) -> None:
         return
     told = Review.model_validate(delivery.payload["review"])
     pull = PullRequest.model_validate(delivery.payload["pull_request"])
-    async with desk.work.database.autocommit() as connection:
-        number = await store.task_of_pull(connection, repository.id, pull.number)
-    if number is None or await desk.is_us(repository, told.user):
+    if await desk.is_us(repository, told.user):
+        return
+    number = await _brought_up(desk, repository, pull, told)
+    if number is None:
         return
     state = "dismissed" if delivery.action == "dismissed" else told.state.lower()
     signal = ReviewSeen(
@@ -34,10 +37,29 @@ async def review(delivery: Delivery, desk: Desk) -> None:
         state=state,
         body=told.body or "",
         workers=gather.workers_of(repository, told.user),
+        submitted_at=told.submitted_at,
+        pull_updated_at=pull.updated_at,
         comments=await _comments(desk, repository, pull.number, told.id) if state == "changes_requested" else (),
     )
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         await unit.apply(number, signal)
+
+
+async def _brought_up(desk: Desk, repository: RepositoryRow, pull: PullRequest, told: Review) -> int | None:
+    """The task whose pull request it is; read anew where we know another commit of it, or none, for its news is late."""
+    number = await task_meant(desk, repository, pull)
+    if number is None:
+        return None
+    async with desk.work.database.autocommit() as connection:
+        task = await store.task(connection, repository.id, number)
+    known = task.pull if task and task.pull and task.pull.number == pull.number else None
+    if known is None or (known.head_sha != told.commit_id and not known.merged):
+        github = desk.github(repository)
+        now = await github.get_pull(repository.full_name, pull.number)
+        signal = await pull_seen(github, repository, number, now)
+        async with desk.work.on(repository.id) as unit:
+            await unit.apply(number, signal)
+    return number
 
 
 async def _comments(desk: Desk, repository: RepositoryRow, pull: int, review: int) -> tuple[LineComment, ...]:

@@ -22,6 +22,7 @@ from core.lifecycle import Trigger, allows
 from core.sanitise import one_line
 from core.signals import IssueFacts, IssueSeen
 from core.task import Flag, Kind, Priority, Status, Task
+from core.words import PRIORITY, is_overtaken, said, topics_of_label
 
 TITLE_LIMIT = 256  # GitHub's own limit for a title
 
@@ -49,7 +50,7 @@ def seen(task: Task | None, signal: IssueSeen, context: Context) -> Decision:
     """An issue was opened, edited, labelled, closed, reopened, or read again."""
     issue = signal.issue
     if task is None:
-        if not is_task(issue.labels) or not issue.open:
+        if not is_task(issue.labels) or not (issue.open or signal.was_open):
             return Decision(None)
         draft = Draft(_new(issue, context), context, is_new=True)
         draft.tell(EventType.TASK_CREATED, actor=issue.author.login, title=draft.task.title)
@@ -124,7 +125,7 @@ def _new(issue: IssueFacts, context: Context) -> Task:
         intake=intake,
         fingerprint=issue.fingerprint,
         text_digest="",
-        issue_open=issue.open,
+        issue_open=True,  # that it is closed by now is a step of its own
         issue_updated_at=issue.updated_at,
         created_at=issue.created_at,
         status=Status.PENDING,
@@ -151,8 +152,10 @@ def _take_text(draft: Draft, signal: IssueSeen) -> None:
         if not task.kind_overruled:
             classified = _classify(issue, draft.policy)
             changes = {"kind": Kind(classified.kind), "kind_reason": classified.reason}
-        if intake.priority and intake.priority != task.intake.priority:
+        other = intake.priority and intake.priority != task.intake.priority
+        if intake.priority and other and not is_overtaken(task, (PRIORITY,), issue.updated_at):
             changes["priority"] = Priority(intake.priority)
+            draft.task = said(task, (PRIORITY,), issue.updated_at)
         dropped = set(task.intake.required) - set(intake.required)
         if draft.before is not None:
             draft.tell(EventType.TASK_EDITED, actor=signal.sender.login if signal.sender else None)
@@ -200,6 +203,9 @@ def _take_instructions(draft: Draft, signal: IssueSeen, steps: Sequence[tuple[Is
             _withdraw(draft, took.login if took else "somebody")
         return
     if draft.before is None:
+        if signal.label:  # it counts as it is; but what was said before it counts no more
+            topics = topics_of_label(signal.label, draft.policy.priorities, added=signal.label_added)
+            draft.task = said(draft.task, topics, signal.at or signal.issue.updated_at)
         return
     since = draft.before.status_since.replace(microsecond=0)  # GitHub's clock ticks in seconds
     for step, at in steps:
@@ -207,7 +213,11 @@ def _take_instructions(draft: Draft, signal: IssueSeen, steps: Sequence[tuple[Is
             continue
         if at is not None and at < since and status_in(step.label):
             continue  # it was said of a status that is over
-        _take_instruction(draft, step, step.label, step.sender.login)
+        topics = topics_of_label(step.label, draft.policy.priorities, added=step.label_added)
+        when = at or signal.at or signal.issue.updated_at
+        if not is_overtaken(draft.task, topics, when):
+            draft.task = said(draft.task, topics, when)
+            _take_instruction(draft, step, step.label, step.sender.login, late=bool(topics) and at is None)
 
 
 def _takes_task_off(step: IssueSeen) -> bool:
@@ -220,10 +230,14 @@ def _withdraw(draft: Draft, who: str) -> None:
     draft.tell(EventType.INSTRUCTION, actor=who, label=TASK, added=False)
 
 
-def _take_instruction(draft: Draft, signal: IssueSeen, label: str, who: str) -> None:
-    """A label put on or taken off by a person is an instruction, and wins."""
+def _take_instruction(draft: Draft, signal: IssueSeen, label: str, who: str, *, late: bool) -> None:
+    """A label put on or taken off by a person is an instruction, and wins.
+
+    `late`: it counts although the label is not there any more, because the news of what came after it is still to come.
+    """
     task = draft.task
-    if signal.label_added and label.casefold() not in {there.casefold() for there in signal.issue.labels}:
+    there = {one.casefold() for one in signal.issue.labels}
+    if not late and signal.label_added and label.casefold() not in there:
         return  # it was answered already, or taken off again
     capability = capability_in(label)
     if capability:

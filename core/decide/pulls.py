@@ -196,6 +196,10 @@ def _merged(draft: Draft, facts: PullFacts, current: Pull | None) -> None:
     """A merge is a fact, whatever we thought of the pull request: the world wins over our bookkeeping."""
     task = draft.task
     if task.status is Status.DONE:
+        if task.pull is None and task.closed_by and not any(a.pull for a in task.history):
+            # The issue was closed by this merge, of which we hear only now.
+            draft.set(pull=_pull(draft, facts), closed_by=None)
+            draft.want(ReadChecks(task.number, facts.head_sha))
         return
     if current is None:
         known = facts.number in {a.pull for a in task.history}

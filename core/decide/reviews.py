@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from core.commands import holds
 from core.decide import reviewing
@@ -32,7 +33,7 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
     if asked and holds(asked, signal.reviewer, signal.workers):
         _by_the_agent(draft, signal, asked, pull)
         return
-    if not signal.can_write:
+    if not signal.can_write or not _holds_still(draft, signal, pull):
         return
     match signal.state:
         case "approved" | "changes_requested":
@@ -44,6 +45,21 @@ def seen(draft: Draft, signal: ReviewSeen) -> None:
             draft.moved_on()
             ask_again(draft)
             evaluate(draft)
+
+
+def _holds_still(draft: Draft, signal: ReviewSeen, pull: Pull) -> bool:
+    """Whether this is the reviewer's last word, and of the pull request as it stands: the news may be old."""
+    at, last = signal.submitted_at, pull.verdicts.get(signal.reviewer.id)
+    if at is None or signal.state == "commented":
+        return True
+    if last and at < last.replace(microsecond=0 if signal.state == "dismissed" else last.microsecond):
+        return False
+    # What was dismissed is not given again by the late news of it.
+    at += timedelta(microseconds=signal.state == "dismissed")
+    draft.set_pull(verdicts={**pull.verdicts, signal.reviewer.id: at})
+    # Changes that were asked for before the last push may be in it; who has seen it may ask again.
+    before_push = signal.pull_updated_at is not None and signal.pull_updated_at < pull.updated_at
+    return not (signal.state == "changes_requested" and before_push and signal.sha != pull.head_sha)
 
 
 def _by_the_agent(draft: Draft, signal: ReviewSeen, asked: Lease, pull: Pull) -> None:

@@ -21,6 +21,7 @@ from core.sanitise import one_line
 from core.signals import CommandGiven, PersonAnswered
 from core.task import Task
 from core.texts import how_to_begin
+from core.words import is_overtaken, said, topics_of_command
 
 RULES: Mapping[str, Rule] = {
     **asking.RULES,
@@ -38,13 +39,18 @@ RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {
 }
 
 
+OVERTAKEN = "This reached me late: something else was said of it since, and that holds."
+
+
 def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision:
     """Carry out one command: an answer and 🚀, or 😕 with a reason."""
     draft = Draft(task, context) if task and not task.withdrawn else None
     try:
         told = _carry_out(task, draft, signal, context)
     except Refused as refused:
-        return Decision(task, refused.events, _answer(signal, "confused", str(refused)))
+        # It was said all the same: what was written before it counts no more.
+        heard = draft.task if draft and draft.before and draft.task == _heard(draft.before, signal, context) else task
+        return Decision(heard, refused.events, _answer(signal, "confused", str(refused)))
     if told.answered_later:
         return Decision(task, told.events, told.effects)
     effects = (*told.effects, *_answer(signal, "rocket", told.text))
@@ -72,6 +78,10 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
         _only_the_holder(task, signal, context)
     if why:
         raise Refused(why)
+    if draft is not None:
+        if is_overtaken(draft.task, topics_of_command(signal.name, signal.argument), signal.at):
+            raise Refused(OVERTAKEN)
+        draft.task = _heard(draft.task, signal, context)
     if anywhere := RULES_ANYWHERE.get(command.name):
         return anywhere(context, signal, task)
     if draft is None:
@@ -79,6 +89,10 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
     called, _ = command.use(signal.argument)
     rule = parts.RULES_OF_USES.get(called) or RULES[command.name]
     return Told(rule(draft, signal))
+
+
+def _heard(task: Task, signal: CommandGiven, context: Context) -> Task:
+    return said(task, topics_of_command(signal.name, signal.argument), signal.at or context.now)
 
 
 def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None:

@@ -1,0 +1,85 @@
+"""Deliveries that were kept from the bot, and are handed over later in any order: same bytes, same signatures."""
+
+from __future__ import annotations
+
+import base64
+import random
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from adapters.database.codec import task_to_json
+from sandbox.deliver import Delivery
+from sandbox.world import Issue
+from tests.scenarios.world import World
+
+NOBODY = "http://127.0.0.1:9/webhook"
+
+
+@asynccontextmanager
+async def kept_back(world: World) -> AsyncIterator[list[Delivery]]:
+    """What is sent meanwhile reaches nobody; afterwards the list holds it, in the order in which it was sent."""
+    kept: list[Delivery] = []
+    first, listening = len(world.hub.deliveries), world.app.webhook_url
+    world.app.webhook_url = NOBODY
+    yield kept
+    await world.hub.settled()
+    world.app.webhook_url = listening
+    kept += world.hub.deliveries[first:]
+
+
+async def hand_over(world: World, deliveries: Sequence[Delivery], seed: int) -> None:
+    """Each delivery to the bot, which works in between now and then; every one is answered as taken, or as no news."""
+    chance = random.Random(seed)
+    pause = chance.choice((0.0, 0.1, 0.5))  # together, in heaps, or almost one by one
+    async with aiohttp.ClientSession() as session:
+        for delivery in deliveries:
+            async with session.post(f"{world.address}/webhook", data=delivery.body, headers=delivery.headers) as answer:
+                assert answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED), await answer.text()
+            if chance.random() < pause:
+                await world.settle()
+    await world.settle()
+
+
+async def outcome(world: World, issues: Sequence[Issue]) -> dict[int, dict[str, Any]]:
+    """All that the order must not touch: of each task, of the labels that GitHub shows, of what the bot said.
+
+    Of commands it is that each was answered; what the answer says may tell that it came late.
+    """
+    told: dict[int, dict[str, Any]] = {}
+    for issue in issues:
+        task = task_to_json(await world.task(issue))
+        pull = task["pull"] or {}
+        held = task["held"] or {}
+        told[issue.number] = {
+            **{key: task[key] for key in _OF_THE_TASK},
+            "pull": {key: pull.get(key) for key in _OF_THE_PULL},
+            "approved_by": sorted(pull.get("approvals") or {}),
+            "held": {key: held.get(key) for key in ("by", "reason", "paused", "behind")},
+            "holder": (task["lease"] or {}).get("agent"),
+            "labels": sorted(issue.label_names),
+            "state": (issue.state, issue.state_reason),
+            "cards": len([c for c in issue.comments if "orchestrator:card" in c.body]),
+            "answered": sorted(c.body for c in issue.comments if _FINAL & {r.content for r in c.reactions}),
+            "comments": sorted(text for text in world.comments(issue) if "answer:" not in _key(text)),
+        }
+    return told
+
+
+_FINAL = {"rocket", "confused"}
+
+
+def _key(text: str) -> str:
+    found = re.search(r"orchestrator:key (\S+) ", text)
+    return base64.b64decode(found[1] + "==").decode() if found else ""
+
+
+_OF_THE_TASK = (
+    *("title", "intake", "status", "priority", "kind", "required", "missing", "depends_on", "waits_for", "flags"),
+    *("issue_open", "withdrawn", "closed_by", "approved_digest", "escalation"),
+)
+_OF_THE_PULL = ("number", "branch", "head_sha", "checks", "merged", "merge_sha", "open", "draft", "mergeable_sha")
