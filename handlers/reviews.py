@@ -46,7 +46,7 @@ async def review(delivery: Delivery, desk: Desk) -> None:
 
 
 async def _brought_up(desk: Desk, repository: RepositoryRow, pull: PullRequest, told: Review) -> int | None:
-    """The task whose pull request it is; read anew where we know another commit of it, or none, for its news is late."""
+    """The task whose pull request it is; read anew where we know another commit, or none: its news is late."""
     number = await task_meant(desk, repository, pull)
     if number is None:
         return None
