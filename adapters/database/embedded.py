@@ -33,13 +33,15 @@ def _library() -> ModuleType:
 def _forget_the_dead(handles: Path) -> None:
     """The library counts who uses the server in this file, and never finds out that one of them was killed.
 
-    Then nobody would be the last to leave, and the server would run for ever.
+    Then nobody would be the last to leave, and the server would run for ever. Under the library's own lock between
+    processes: two bots may start or stop at once, and neither may drop the other from the list.
     """
-    try:
-        pids = json.loads(handles.read_text() or "[]")
-    except (OSError, ValueError):
-        return
-    handles.write_text(json.dumps([pid for pid in pids if _lives(pid)]))
+    with _library().PostgresServer._lock:
+        try:
+            pids = json.loads(handles.read_text() or "[]")
+        except (OSError, ValueError):
+            return
+        handles.write_text(json.dumps([pid for pid in pids if _lives(pid)]))
 
 
 def _lives(pid: int) -> bool:
@@ -93,5 +95,6 @@ class EmbeddedPostgres:
         return url
 
     def stop(self) -> None:
-        """Leave it; the last process to leave stops the server."""
+        """Leave it; the last process to leave stops the server, though others were killed that never left."""
+        _forget_the_dead(self._directory / ".handle_pids.json")
         self._server.cleanup()
