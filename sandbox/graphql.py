@@ -1,8 +1,8 @@
-"""A part of GitHub's GraphQL API: repositories with their issues and pull requests, for reading.
+"""A part of GitHub's GraphQL API: repositories with their issues and pull requests.
 
 Real queries run: fields, aliases, arguments, variables, fragments, connections with `first` and `after`. What GitHub
-has and this has not is answered with GitHub's own error for an unknown field, never with a guess. There is one
-mutation, markPullRequestReadyForReview.
+has and this has not is answered with GitHub's own error for an unknown field, never with a guess. Mutations:
+markPullRequestReadyForReview, updateIssue (its labels), addComment, updateIssueComment, createCheckRun.
 
 `Query`: viewer, rateLimit, repository(owner, name), node(id). `Repository`: issue, issues, pullRequest, pullRequests,
 labels, issueOrPullRequest, defaultBranchRef, refs. `Issue`: labels, assignees, comments, blockedBy, blocking,
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sandbox.auth import Credential
+from sandbox.errors import ApiError
 from sandbox.graphql_cost import cost
 from sandbox.graphql_parser import Document, Field, GraphQLError, Variable, parse
 from sandbox.graphql_parts import Arguments, Plain
@@ -62,6 +63,9 @@ class Run:
             return self._shown(resolver(self, value, arguments), one, path)
         except LookupError as error:
             self.errors.append({"type": "NOT_FOUND", "path": list(path), "message": str(error.args[0])})
+            return None
+        except ApiError as error:  # what REST would refuse, too
+            self.errors.append({"type": "UNPROCESSABLE", "path": list(path), "message": str(error.body["message"])})
             return None
 
     def _shown(self, value: Any, one: Field, path: tuple[str | int, ...]) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox import closing, graphql_code, graphql_timeline, issues, pulls, render
+from sandbox import closing, graphql_code, graphql_timeline, graphql_writes, issues, pulls, render
 from sandbox.clock import stamp, stamp_or_none
 from sandbox.graphql_parser import GraphQLError
 from sandbox.graphql_parts import Arguments, Connection, Plain, Resolver, attribute, connected, listed, page_info
@@ -204,7 +204,7 @@ KINDS: dict[type, str] = {
     Label: "Label",
     Comment: "IssueComment",
     Ready: "MarkPullRequestReadyForReviewPayload",
-} | graphql_code.KINDS
+} | graphql_code.KINDS | graphql_writes.KINDS
 
 
 def kind_of(value: Any) -> str | None:
@@ -213,6 +213,8 @@ def kind_of(value: Any) -> str | None:
         return value.type
     if isinstance(value, IssueEvent):
         return graphql_timeline.kind_of(value)
+    if isinstance(value, graphql_writes.Written):
+        return value.kind
     return "Connection" if isinstance(value, Connection) else KINDS.get(type(value))
 
 
@@ -223,7 +225,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "repository": _repository,
         "node": _node,
     },
-    "Mutation": {"markPullRequestReadyForReview": _mark_ready},
+    "Mutation": {"markPullRequestReadyForReview": _mark_ready} | graphql_writes.MUTATIONS,
     "MarkPullRequestReadyForReviewPayload": {"pullRequest": lambda _, value, __: value.pull},
     "Repository": {
         "viewerPermission": _viewer_permission,
@@ -243,6 +245,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "defaultBranchRef": graphql_code.default_branch,
         "refs": graphql_code.refs,
         "labels": listed("labels", lambda value: list(value.labels.values())),
+        "label": lambda _, value, arguments: value.label(arguments.get("name", "")),
     },
     "Issue": _shared(lambda value: value)
     | {
@@ -292,4 +295,5 @@ TYPES: dict[str, dict[str, Resolver]] = {
     },
     **graphql_code.TYPES,
     **graphql_timeline.TYPES,
+    **graphql_writes.TYPES,
 }

@@ -23,18 +23,14 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
     GitHub only ever adds annotations to a run, so other annotations than before make a new run; of several with one
     name it shows the newest. `digest` is that of the words and buttons and, after a dot, that of the annotations.
     """
-    remarks = _digest(*map(repr, effect.annotations)) if effect.annotations else ""
-    buttons = map(repr, effect.actions)
-    digest = f"{_digest(str(effect.conclusion), effect.title, effect.summary, *buttons)}.{remarks}"
-    # The fencing token stands in front: whoever reads the check can tell which attempt it speaks of.
-    whose = branch_name(effect.number, effect.attempt) if effect.attempt else ""
-    mark = " ".join(part for part in (whose, remarks[:16], errand.key) if part)[:200]
+    remarks, digest, mark = marks(effect, errand)
+    if digest == errand.digest and not errand.again:
+        return Sent(errand.remote_id, digest)
     run_id = errand.remote_id if (errand.digest or "").partition(".")[2] == remarks else None
     told = len(effect.annotations) if run_id is not None else 0
-    if errand.again and (found := await _found(effect, mark, errand)):
+    # One that was made together with other things (`together`) has no id that is known here.
+    if (errand.again or (errand.digest and run_id is None)) and (found := await _found(effect, mark, errand)):
         run_id, told = found.id, found.output.annotations_count
-    elif run_id is not None and digest == errand.digest:
-        return Sent(run_id, digest)
     status: CheckStatus = "completed" if effect.conclusion else "in_progress"
     conclusion = cast("CheckConclusion | None", effect.conclusion)
     output = {"title": effect.title, "summary": effect.summary}
@@ -66,6 +62,17 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
         rest = _with(output, effect.annotations[at : at + PORTION])
         await errand.github.update_check_run(errand.name, run_id, output=rest)
     return Sent(run_id, digest)
+
+
+def marks(effect: CheckRun, errand: Errand) -> tuple[str, str, str]:
+    """What its annotations, and all of it, are known by, and the mark that it carries on GitHub."""
+    remarks = _digest(*map(repr, effect.annotations)) if effect.annotations else ""
+    buttons = map(repr, effect.actions)
+    digest = f"{_digest(str(effect.conclusion), effect.title, effect.summary, *buttons)}.{remarks}"
+    # The fencing token stands in front: whoever reads the check can tell which attempt it speaks of.
+    whose = branch_name(effect.number, effect.attempt) if effect.attempt else ""
+    mark = " ".join(part for part in (whose, remarks[:16], errand.key) if part)[:200]
+    return remarks, digest, mark
 
 
 async def _found(effect: CheckRun, mark: str, errand: Errand) -> GitHubCheckRun | None:

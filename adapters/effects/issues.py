@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import dataclass
 
 from adapters.database import repositories, store
 from adapters.effects.errand import Errand, Sent
@@ -16,25 +17,37 @@ from core.texts import CARD_MARKER, COMMENT_LIMIT, card, comment_marker
 
 
 async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
-    """Make our labels on the issue exactly these; the labels of others stay.
+    """Make our labels on the issue exactly these; the labels of others stay."""
+    github, name = errand.github, errand.name
+    there = {label.name for label in await github.list_issue_labels(name, effect.number)}
+    planned = await plan_labels(effect, errand, there)
+    if isinstance(planned, Sent):
+        return planned
+    await add_to_repository(effect.labels, errand)
+    await github.set_issue_labels(name, effect.number, sorted(planned))
+    return labels_sent(planned, errand)
+
+
+async def plan_labels(effect: SetLabels, errand: Errand, there: set[str]) -> set[str] | Sent:
+    """All labels that the issue is to have, where those that are `there` are others; else what has come of it.
 
     Where ours are not as they were last known to be, somebody changed them, and the news of it may be lost: then it is
     looked who did what, and that is decided on before anything is written over it.
     """
-    github, name = errand.github, errand.name
-    there = {label.name for label in await github.list_issue_labels(name, effect.number)}
     wanted = {label for label in there if not is_ours(label)} | set(effect.labels)
     baseline = Baseline.read(errand.digest)
     if baseline and baseline.unexplained(there, effect.labels):
-        seen = await look(errand.database, github, errand.repository, effect.number, errand.foresight)
+        seen = await look(errand.database, errand.github, errand.repository, effect.number, errand.foresight)
         if seen is not None:
             return Sent(digest=str(Baseline.of(there, errand.now)), signals=((effect.number, seen),))
-    known = str(Baseline.of(wanted, errand.now))
     if {label.casefold() for label in there} == {label.casefold() for label in wanted}:
-        return Sent(digest=known)
-    await add_to_repository(effect.labels, errand)
-    await github.set_issue_labels(name, effect.number, sorted(wanted))
-    return Sent(digest=known)
+        return labels_sent(wanted, errand)
+    return wanted
+
+
+def labels_sent(labels: set[str], errand: Errand) -> Sent:
+    """The issue has these labels; what is different later, somebody did after this."""
+    return Sent(digest=str(Baseline.of(labels, errand.now)))
 
 
 async def make_labels(effect: MakeLabels, errand: Errand) -> Sent:
@@ -64,8 +77,32 @@ async def add_to_repository(labels: tuple[str, ...], errand: Errand) -> None:
         await repositories.remember_labels(connection, errand.repository.id, labels)
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The card as it is to be written: to this comment, or as a new one."""
+
+    comment_id: int | None
+    body: str
+    digest: str
+
+
 async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
     """Draw the card from the task as it is now; one comment per task, edited in place."""
+    drawn = await draw_card(effect, errand)
+    if isinstance(drawn, Sent):
+        return drawn
+    if drawn.comment_id is not None:
+        try:
+            await errand.github.update_comment(errand.name, drawn.comment_id, drawn.body)
+            return Sent(drawn.comment_id, drawn.digest)
+        except (NotFound, Gone):
+            pass  # somebody deleted it: a new one takes its place
+    comment = await errand.github.create_comment(errand.name, effect.number, drawn.body)
+    return Sent(comment.id, drawn.digest)
+
+
+async def draw_card(effect: UpsertCard, errand: Errand) -> Drawn | Sent:
+    """The card as it is to be written, where it is not there as it is to be."""
     async with errand.database.autocommit() as connection:
         task = await store.task(connection, errand.repository.id, effect.number)
     if task is None or errand.repository.config is None:
@@ -77,18 +114,11 @@ async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
     comment_id = errand.remote_id
     if comment_id is None and errand.again:
         comment_id = await find_comment(effect.number, CARD_MARKER, errand)
+    if comment_id is not None and digest == errand.digest:
+        return Sent(comment_id, digest)
     shown = body.rpartition(CARD_MARKER)[0] or body  # one that was cut off has lost it
     sealed = f"{shown}{errand.seal.marker(task, COMMENT_LIMIT - len(shown))}\n"
-    if comment_id is not None:
-        if digest == errand.digest:
-            return Sent(comment_id, digest)
-        try:
-            await errand.github.update_comment(errand.name, comment_id, sealed)
-            return Sent(comment_id, digest)
-        except (NotFound, Gone):
-            pass  # somebody deleted it: a new one takes its place
-    comment = await errand.github.create_comment(errand.name, effect.number, sealed)
-    return Sent(comment.id, digest)
+    return Drawn(comment_id, sealed, digest)
 
 
 async def comment(effect: Comment, errand: Errand) -> Sent:

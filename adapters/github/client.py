@@ -20,6 +20,7 @@ from adapters.github.person import PersonGitHub
 from adapters.github.pulls import PullOperations
 from adapters.github.remembered import MemoryOperations
 from adapters.github.repositories import RepositoryOperations
+from adapters.github.together import TogetherOperations
 from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens, PersonCredential
 from adapters.github.transport import Transport
 from adapters.github.users import UserOperations
@@ -35,6 +36,7 @@ class GitHub(
     InstallationOperations,
     UserOperations,
     MemoryOperations,
+    TogetherOperations,
 ):
     """GitHub as one installation of the App sees it. Methods raise classes in `adapters.github.errors`."""
 

@@ -184,6 +184,7 @@ class Transport:
             writes,
             self._exchange.limited,
             self._timeouts.total,
+            content=writes,
         )
         status, raw, _ = await self._exchange.send(call)
         answer = _decode(raw, call, status)

@@ -1,0 +1,93 @@
+"""What is to be written about one task at the same time goes to GitHub in one request: labels, card, a new check.
+
+Each of them can be written alone as well (`issues`, `checks`), and is when there is nothing else, when this way is
+closed, or when it needs more than one write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from adapters.effects import checks, issues
+from adapters.effects.errand import Errand, Sent
+from adapters.github.together import Piece, Place, check_made, comment_edited, comment_made, labels_set
+from core.effects import CheckRun, Effect, SetLabels, UpsertCard
+
+TOGETHER: Final = (SetLabels, UpsertCard, CheckRun)
+
+_Told = Callable[[Any], Sent]  # from GitHub's answer to what has come of it
+
+
+async def write_together(batch: Sequence[tuple[Effect, Errand]]) -> list[Sent | None]:
+    """Write what can be written in one request, all for one issue; None for each that has to go its own way."""
+    about = [effect for effect, _ in batch if isinstance(effect, SetLabels | UpsertCard)]
+    if not about:
+        return [None] * len(batch)
+    errand = batch[0][1]
+    labels = [label for effect in about if isinstance(effect, SetLabels) for label in effect.labels]
+    place = await errand.github.place(errand.name, about[0].number, labels)
+    if place is None:
+        return [None] * len(batch)
+    planned = [await _plan(effect, errand, place) for effect, errand in batch]
+    pieces = [plan for plan in planned if isinstance(plan, tuple)]
+    answers: list[Any] = []
+    if len(pieces) > 1:
+        answers = await errand.github.write_together([piece for piece, _ in pieces])
+    told = iter(answers)
+    return [
+        (plan[1](next(told)) if answers else None) if isinstance(plan, tuple) else plan for plan in planned
+    ]
+
+
+async def _plan(effect: Effect, errand: Errand, place: Place) -> tuple[Piece, _Told] | Sent | None:
+    match effect:
+        case SetLabels():
+            return await _labels(effect, errand, place)
+        case UpsertCard():
+            return await _card(effect, errand, place)
+        case CheckRun():
+            return _check(effect, errand, place)
+        case _:
+            return None
+
+
+async def _labels(effect: SetLabels, errand: Errand, place: Place) -> tuple[Piece, _Told] | Sent | None:
+    wanted = await issues.plan_labels(effect, errand, set(place.there))
+    if isinstance(wanted, Sent):
+        return wanted
+    ids = {label: place.there.get(label) or place.known.get(label) for label in wanted}
+    found = [one for one in ids.values() if one]
+    if len(found) < len(ids):
+        return None  # a label that the repository lacks is made first
+    return labels_set(place.issue, found), lambda _: issues.labels_sent(wanted, errand)
+
+
+async def _card(effect: UpsertCard, errand: Errand, place: Place) -> tuple[Piece, _Told] | Sent | None:
+    drawn = await issues.draw_card(effect, errand)
+    if isinstance(drawn, Sent):
+        return drawn
+    if drawn.comment_id is None:
+        return comment_made(place.issue, drawn.body), lambda answer: Sent(
+            int(answer["commentEdge"]["node"]["fullDatabaseId"]), drawn.digest
+        )
+    comment = place.comments.get(drawn.comment_id)
+    if comment is None:
+        return None  # deleted, or far down
+    return comment_edited(comment, drawn.body), lambda _: Sent(drawn.comment_id, drawn.digest)
+
+
+def _check(effect: CheckRun, errand: Errand, place: Place) -> tuple[Piece, _Told] | None:
+    if errand.again or errand.digest or effect.annotations or effect.actions or effect.conclusion is None:
+        return None
+    _, digest, mark = checks.marks(effect, errand)
+    piece = check_made(
+        place.repository,
+        name=effect.name,
+        sha=effect.sha,
+        conclusion=effect.conclusion,
+        external_id=mark,
+        title=effect.title,
+        summary=effect.summary,
+    )
+    return piece, lambda _: Sent(None, digest)

@@ -1,0 +1,140 @@
+"""What the sandbox's GraphQL can write: labels and state of an issue, comments, check runs.
+
+Several fields of one mutation run one after the other, as on GitHub: one that fails is null, with an error of its own,
+and the others are done all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandbox import checks, comments, issues, labels
+from sandbox.graphql_parser import GraphQLError
+from sandbox.graphql_parts import Arguments, Resolver, attribute
+from sandbox.world import App, Comment, Issue, Repository, User, role_at_least
+
+if TYPE_CHECKING:
+    from sandbox.graphql import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to one of these mutations."""
+
+    kind: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A comment as the end of an edge."""
+
+    node: Comment
+
+
+def _given(arguments: Arguments) -> Mapping[str, Any]:
+    sent = arguments.get("input")
+    if not isinstance(sent, Mapping):
+        raise GraphQLError("Argument 'input' has an invalid value", kind="argumentLiteralsIncompatible")
+    return sent
+
+
+def _writer(run: Run, repository: Repository, permission: str) -> tuple[User, App | None]:
+    """Who writes, and by which App. Raises GraphQLError for who may not."""
+    credential = run.credential
+    user, app = credential.user, credential.app
+    person = credential.kind == "user" and user is not None and role_at_least(repository.role_of(user), "triage")
+    if user is None or not (person or (credential.reaches(repository) and credential.holds(permission))):
+        raise GraphQLError("Resource not accessible by integration", kind="FORBIDDEN")
+    return user, app
+
+
+def _seen(run: Run) -> list[Repository]:
+    return [one for one in run.hub.repositories.values() if run.credential.sees(one)]
+
+
+def _issue(run: Run, wanted: object) -> Issue:
+    for repository in _seen(run):
+        for issue in repository.issues.values():
+            if wanted in (issue.node_id, issue.pull and issue.pull.node_id):
+                return issue
+    raise LookupError(f"Could not resolve to a node with the global id of '{wanted}'")
+
+
+def _update_issue(run: Run, _: Any, arguments: Arguments) -> Written:
+    sent = _given(arguments)
+    issue = _issue(run, sent.get("id"))
+    if unknown := set(sent) - {"id", "labelIds", "clientMutationId"}:
+        raise GraphQLError(f"The sandbox's updateIssue knows labelIds only, not {', '.join(sorted(unknown))}")
+    actor, app = _writer(run, issue.repository, "issues:write")
+    if "labelIds" in sent:
+        known = {label.node_id: label for label in issue.repository.labels.values()}
+        for wanted in sent["labelIds"]:
+            if wanted not in known:
+                raise LookupError(f"Could not resolve to a node with the global id of '{wanted}'")
+        labels.replace(run.hub, issue, [known[wanted] for wanted in sent["labelIds"]], actor, app)
+    return Written("UpdateIssuePayload", issue)
+
+
+def _add_comment(run: Run, _: Any, arguments: Arguments) -> Written:
+    sent = _given(arguments)
+    issue = _issue(run, sent.get("subjectId"))
+    actor, app = _writer(run, issue.repository, "issues:write")
+    made = comments.create(run.hub, issue, actor, str(sent.get("body", "")), via_app=app)
+    return Written("AddCommentPayload", Edge(made))
+
+
+def _update_comment(run: Run, _: Any, arguments: Arguments) -> Written:
+    sent = _given(arguments)
+    there = (comment for repository in _seen(run) for comment in repository.comments())
+    found = next((comment for comment in there if comment.node_id == sent.get("id")), None)
+    if found is None:
+        raise LookupError(f"Could not resolve to a node with the global id of '{sent.get('id')}'")
+    actor, _app = _writer(run, found.issue.repository, "issues:write")
+    comments.edit(run.hub, found, actor, str(sent.get("body", "")))
+    return Written("UpdateIssueCommentPayload", found)
+
+
+def _create_check_run(run: Run, _: Any, arguments: Arguments) -> Written:
+    sent = _given(arguments)
+    repository = next((one for one in _seen(run) if one.node_id == sent.get("repositoryId")), None)
+    if repository is None:
+        raise LookupError(f"Could not resolve to a node with the global id of '{sent.get('repositoryId')}'")
+    _, app = _writer(run, repository, "checks:write")
+    if app is None:
+        raise GraphQLError("Resource not accessible by personal access token", kind="FORBIDDEN")
+    if unknown := set(sent) - {"repositoryId", "headSha", "name", "status", "conclusion", "externalId", "output"}:
+        raise GraphQLError(f"The sandbox's createCheckRun knows no {', '.join(sorted(unknown))}")
+    if sent["headSha"] not in {pull.head_sha for pull in repository.pulls()}:
+        raise LookupError(f"No commit found for SHA: {sent['headSha']}")
+    fields = {
+        key: value
+        for key, value in {
+            "status": sent.get("status") and sent["status"].lower(),
+            "conclusion": sent.get("conclusion") and sent["conclusion"].lower(),
+            "external_id": sent.get("externalId"),
+            "output": sent.get("output"),
+        }.items()
+        if value is not None
+    }
+    made = checks.create_run(run.hub, repository, app, sent["headSha"], sent["name"], **fields)
+    return Written("CreateCheckRunPayload", made)
+
+
+KINDS: dict[type, str] = {Edge: "IssueCommentEdge"}
+MUTATIONS: dict[str, Resolver] = {
+    "updateIssue": _update_issue,
+    "addComment": _add_comment,
+    "updateIssueComment": _update_comment,
+    "createCheckRun": _create_check_run,
+}
+TYPES: dict[str, dict[str, Resolver]] = {
+    "UpdateIssuePayload": {"issue": attribute("value")},
+    "AddCommentPayload": {"commentEdge": attribute("value"), "subject": lambda _, value, __: value.value.node.issue},
+    "UpdateIssueCommentPayload": {"issueComment": attribute("value")},
+    "CreateCheckRunPayload": {"checkRun": attribute("value")},
+    "IssueCommentEdge": {"node": attribute("node")},
+}
+
