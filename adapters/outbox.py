@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,8 +25,10 @@ from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
 from adapters.database.repositories import RepositoryRow
 from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
+from adapters.effects.together import TOGETHER, write_together
 from adapters.failures import fate_of, next_try
 from adapters.github import GitHubClient
+from adapters.github.errors import Forbidden, GraphQLError, Invalid, NotFound
 from adapters.github.gate import Passage, Throttled
 from adapters.seal import Seal
 from adapters.unit_of_work import NoConfiguration, Work
@@ -54,6 +56,25 @@ _NEXT = (
 )
 _TAKE = update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
 
+# What can go in one request with the one that was just taken; also what could wait for a while, but was not tried yet.
+_TOGETHER = [kind.__name__ for kind in TOGETHER]
+_COMPANY = (
+    select(t.outbox.c.id)
+    .where(
+        t.outbox.c.repository_id == bindparam("repository"),
+        t.outbox.c.number == bindparam("issue"),
+        t.outbox.c.state == "waiting",
+        t.outbox.c.kind.in_(_TOGETHER),
+        t.outbox.c.id != bindparam("taken"),
+        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now"), t.outbox.c.tries == 0),
+    )
+    .with_for_update()
+    .scalar_subquery()
+)
+_TAKE_COMPANY = (
+    update(t.outbox).where(t.outbox.c.id.in_(_COMPANY)).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
+)
+
 NOBODY = Identity(0, "", 0)
 
 OnSent = Callable[[Effect, datetime], None]
@@ -78,44 +99,87 @@ class Outbox:
         After each one we look again: its answer may have changed what the next is to say.
         """
         while (taken := await self._take(repository_id, number)) is not None:
-            await self._send(*taken)
+            rows, repository = taken
+            if len(rows) == 1 or repository is None or not await self._send_together(rows, repository):
+                for row in rows:
+                    await self._send(row, repository, again=len(rows) > 1)
 
-    async def _take(self, repository_id: int, number: int) -> tuple[Any, RepositoryRow | None] | None:
-        """What is to be sent next, and its repository. The try is counted here, before the call is made."""
+    async def _take(self, repository_id: int, number: int) -> tuple[list[Any], RepositoryRow | None] | None:
+        """What is to be sent next, in order, and its repository. The try is counted here, before the call is made.
+
+        It is one effect, or several that can go together.
+        """
         which = {"repository": repository_id, "issue": number, "now": self.work.now()}
         async with self.work.database.autocommit() as connection:
             row = (await connection.execute(_TAKE, which)).mappings().first()
-            return (row, await repositories.repository(connection, repository_id)) if row else None
+            if row is None:
+                return None
+            company: list[Any] = []
+            if row["kind"] in _TOGETHER:
+                found = await connection.execute(_TAKE_COMPANY, {**which, "taken": row["id"]})
+                company = sorted(found.mappings(), key=lambda one: (_LANES[one["kind"]], one["created_at"], one["id"]))
+            return [row, *company], await repositories.repository(connection, repository_id)
 
-    async def _send(self, row: Any, repository: RepositoryRow | None) -> None:
+    async def _send_together(self, rows: list[Any], repository: RepositoryRow) -> bool:
+        """Send them in one request, as far as that can be; whether that is settled, and none has to be sent anew."""
+        if not repository.active:
+            return False
+        effects = [effect_from_json(row["kind"], row["payload"]) for row in rows]
+        passage = Passage(effects[0].lane, waited=rows[0]["not_before"] is not None)
+        try:
+            errands = [
+                await self._errand(row, effect, repository, passage) for row, effect in zip(rows, effects, strict=True)
+            ]
+            sent = await write_together(list(zip(effects, errands, strict=True)))
+        except (GraphQLError, NotFound, Forbidden, Invalid) as error:
+            log.info("effects_go_alone", keys=[row["key"] for row in rows], error=str(error))
+            return False
+        except Exception as error:
+            for row, effect in zip(rows, effects, strict=True):
+                await self._failed(row, effect, passage, error)
+            return True
+        for row, effect, done in zip(rows, effects, sent, strict=True):
+            if done is None:
+                await self._send(row, repository)
+                continue
+            try:
+                await self._mark(row, effect, done)
+            except Exception as error:
+                await self._failed(row, effect, passage, error)
+        return True
+
+    async def _errand(self, row: Any, effect: Effect, repository: RepositoryRow, passage: Passage) -> Errand:
+        # Channels are not on GitHub, and must not wait for it.
+        anybody = isinstance(effect, Notify)
+        return Errand(
+            github=self.client.installation(repository.installation_id, passage),
+            repository=repository,
+            identity=NOBODY if anybody else await self.identity(repository.installation_id),
+            database=self.work.database,
+            mirrors=self.mirrors,
+            services=self.services,
+            seal=self.seal,
+            key=row["key"],
+            # What we wrote before our memory was lost is looked for as well.
+            again=row["tries"] > 1 or 0 < row["number"] <= repository.rebuilt_through,
+            remote_id=row["remote_id"],
+            digest=row["digest"],
+            created_at=row["created_at"],
+            now=self.work.now(),
+            foresight=self.work.foresight,
+            alerts=self.alerts,
+        )
+
+    async def _send(self, row: Any, repository: RepositoryRow | None, *, again: bool = False) -> None:
+        """Send one; `again` where it may have been done in company already."""
         effect = effect_from_json(row["kind"], row["payload"])
-        tries = row["tries"]
         passage = Passage(effect.lane, waited=row["not_before"] is not None)
         if repository is None or not repository.active:
             await self._park(row, "the App is no longer installed here")
             return
         try:
-            # Channels are not on GitHub, and must not wait for it.
-            anybody = isinstance(effect, Notify)
-            errand = Errand(
-                github=self.client.installation(repository.installation_id, passage),
-                repository=repository,
-                identity=NOBODY if anybody else await self.identity(repository.installation_id),
-                database=self.work.database,
-                mirrors=self.mirrors,
-                services=self.services,
-                seal=self.seal,
-                key=row["key"],
-                # What we wrote before our memory was lost is looked for as well.
-                again=tries > 1 or 0 < row["number"] <= repository.rebuilt_through,
-                remote_id=row["remote_id"],
-                digest=row["digest"],
-                created_at=row["created_at"],
-                now=self.work.now(),
-                foresight=self.work.foresight,
-                alerts=self.alerts,
-            )
-            sent = await SENDERS[type(effect)](effect, errand)
+            errand = await self._errand(row, effect, repository, passage)
+            sent = await SENDERS[type(effect)](effect, replace(errand, again=errand.again or again))
             await self._mark(row, effect, sent)
         except Exception as error:
             await self._failed(row, effect, passage, error)

@@ -80,7 +80,7 @@ class UnitOfWork:
         repository: RepositoryRow,
         now: datetime,
         since: datetime | None,
-        card_wait: timedelta,
+        view_wait: timedelta,
     ) -> None:
         """`since` is when the news that is being handled reached us."""
         if repository.config is None:
@@ -90,7 +90,7 @@ class UnitOfWork:
         self.policy: RepositoryConfig = repository.config
         self.now = now
         self.since = since
-        self._card_wait = card_wait
+        self._view_wait = view_wait
         self._to_send: set[int] = set()
         self._neighbours: set[Place] = set()  # tasks of other repositories that have to look again
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
@@ -220,7 +220,7 @@ class UnitOfWork:
         for effect in effects:
             if self.policy.dry_run and not isinstance(effect, _HARMLESS):
                 continue
-            wait = self._card_wait if isinstance(effect, UpsertCard) and effect.may_wait else timedelta()
+            wait = self._view_wait if getattr(effect, "may_wait", False) else timedelta()
             kept_at = await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
             self._to_send.add(kept_at)
 
@@ -313,14 +313,14 @@ class Work:
     """Opens units of work."""
 
     def __init__(
-        self, database: Database, jobs: JobQueue, now: Callable[[], datetime], card_wait: timedelta = timedelta()
+        self, database: Database, jobs: JobQueue, now: Callable[[], datetime], view_wait: timedelta = timedelta()
     ) -> None:
-        """`now` gives the aware time of our clock; `card_wait` is how long an edit of a card may wait for others."""
+        """`now` gives the aware time of our clock; what calls nobody may wait for others as long as `view_wait`."""
         self.foresight: Foresight | None = None  # whoever puts the bot together gives it one
         self.database = database
         self.jobs = jobs
         self.now = now
-        self._card_wait = card_wait
+        self._view_wait = view_wait
 
     @asynccontextmanager
     async def on(self, repository_id: int, since: datetime | None = None) -> AsyncIterator[UnitOfWork]:
@@ -332,7 +332,7 @@ class Work:
             row = await repositories.repository(connection, repository_id, lock=True)
             if row is None or not row.active:
                 raise NoConfiguration(f"repository {repository_id}")
-            unit = UnitOfWork(connection, row, self.now(), since, self._card_wait)
+            unit = UnitOfWork(connection, row, self.now(), since, self._view_wait)
             yield unit
             await unit.finish(self.jobs)
 

@@ -176,12 +176,12 @@ class Settings(BaseSettings):
     github_content_per_minute: int = Field(80, ge=1, description="The same, of issues, comments and reactions.")
     github_content_per_hour: int = Field(500, ge=1, description="The same, by the hour.")
     card_seconds: float = Field(
-        10.0,
+        20.0,
         ge=0,
         le=600,
         allow_inf_nan=False,
-        description="Seconds that an edit of a task card may wait, so that several become one. What somebody has to "
-        "act on never waits.",
+        description="Seconds that labels, the task card and a check that passed may wait, so that several changes "
+        "become one write. What somebody has to act on never waits.",
     )
 
     @property

@@ -37,6 +37,7 @@ class SetLabels:
     lane: ClassVar[Lane] = Lane.LABELS
     number: int
     labels: tuple[str, ...]
+    may_wait: bool = False  # as for the card
 
     @property
     def key(self) -> str:
@@ -222,6 +223,7 @@ class CheckRun:
     annotations: tuple[Annotation, ...] = ()  # as many as you like: they are sent in portions
     attempt: int = 0  # that the commit belongs to; the check carries it, as the fencing token it is
     actions: tuple[Button, ...] = ()  # shown once it is completed; at most `core.buttons.MOST`
+    may_wait: bool = False  # as for the card: all is well, and nothing is about to ask for it
 
     @property
     def key(self) -> str:

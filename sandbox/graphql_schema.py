@@ -197,14 +197,18 @@ _PERSON: dict[str, Resolver] = {
     "databaseId": attribute("id"),
     "login": lambda _, value, __: value.login.removesuffix("[bot]"),  # GraphQL leaves the ending off
 }
-KINDS: dict[type, str] = {
-    Repository: "Repository",
-    Issue: "Issue",
-    PullRequest: "PullRequest",
-    Label: "Label",
-    Comment: "IssueComment",
-    Ready: "MarkPullRequestReadyForReviewPayload",
-} | graphql_code.KINDS | graphql_writes.KINDS
+KINDS: dict[type, str] = (
+    {
+        Repository: "Repository",
+        Issue: "Issue",
+        PullRequest: "PullRequest",
+        Label: "Label",
+        Comment: "IssueComment",
+        Ready: "MarkPullRequestReadyForReviewPayload",
+    }
+    | graphql_code.KINDS
+    | graphql_writes.KINDS
+)
 
 
 def kind_of(value: Any) -> str | None:

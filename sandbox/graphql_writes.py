@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox import checks, comments, issues, labels
+from sandbox import checks, comments, labels
 from sandbox.graphql_parser import GraphQLError
 from sandbox.graphql_parts import Arguments, Resolver, attribute
 from sandbox.world import App, Comment, Issue, Repository, User, role_at_least
@@ -137,4 +137,3 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "CreateCheckRunPayload": {"checkRun": attribute("value")},
     "IssueCommentEdge": {"node": attribute("node")},
 }
-

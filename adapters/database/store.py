@@ -141,7 +141,7 @@ async def save_effect(
 ) -> int:
     """Put an effect into the outbox. A state effect replaces an earlier one; a once effect stays what it was.
 
-    A state effect that was sent before may `wait` for others that replace it. Gives the number under which it is kept:
+    A state effect may `wait` for others that replace it. Gives the number under which it is kept:
     that of its task, but that of their channel for messages, so that no channel waits for a task or another channel.
     """
     number = effect.place if isinstance(effect, Notify) else number
@@ -154,6 +154,7 @@ async def save_effect(
         kind=kind,
         payload=payload,
         created_at=now,
+        not_before=now + wait if wait else None,
     )
     if effect.state:
         waits = t.outbox.c.state == "waiting"

@@ -30,14 +30,15 @@ async def write_together(batch: Sequence[tuple[Effect, Errand]]) -> list[Sent | 
     if place is None:
         return [None] * len(batch)
     planned = [await _plan(effect, errand, place) for effect, errand in batch]
+    if any(isinstance(plan, Sent) and plan.signals for plan in planned):
+        # What a person did is decided on first; the others say afterwards what has come of it.
+        return [plan if isinstance(plan, Sent) and plan.signals else None for plan in planned]
     pieces = [plan for plan in planned if isinstance(plan, tuple)]
     answers: list[Any] = []
     if len(pieces) > 1:
         answers = await errand.github.write_together([piece for piece, _ in pieces])
     told = iter(answers)
-    return [
-        (plan[1](next(told)) if answers else None) if isinstance(plan, tuple) else plan for plan in planned
-    ]
+    return [(plan[1](next(told)) if answers else None) if isinstance(plan, tuple) else plan for plan in planned]
 
 
 async def _plan(effect: Effect, errand: Errand, place: Place) -> tuple[Piece, _Told] | Sent | None:

@@ -45,7 +45,10 @@ def labels_set(issue: str, labels: Collection[str]) -> Piece:
 def comment_edited(comment: str, body: str) -> Piece:
     """The comment has this text."""
     return Piece(
-        "updateIssueComment", "UpdateIssueCommentInput", {"id": comment, "body": body}, "issueComment { fullDatabaseId }"
+        "updateIssueComment",
+        "UpdateIssueCommentInput",
+        {"id": comment, "body": body},
+        "issueComment { fullDatabaseId }",
     )
 
 

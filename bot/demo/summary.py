@@ -97,9 +97,17 @@ def content_writes(calls: list[RequestRecord]) -> int:
 
     GitHub's limit on content (80 a minute, 500 an hour) is not documented call by call. So everything that is no GET
     counts: labels set, cards, comments, reactions, check runs, dispatches, merges, closed issues and pull requests,
-    whether it succeeded or not. Only access tokens, and labels made once for the whole repository, are left out.
+    whether it succeeded or not. Only access tokens, labels made once for the whole repository, and GraphQL that merely
+    asks are left out.
     """
-    return sum(record.method != "GET" and record.operation_id not in NO_CONTENT for record in calls)
+    return sum(writes_content(record) for record in calls)
+
+
+def writes_content(record: RequestRecord) -> bool:
+    """Whether this call counts as a content write."""
+    if record.operation_id == "graphql":
+        return isinstance(record.body, dict) and "mutation" in str(record.body.get("query"))
+    return record.method != "GET" and record.operation_id not in NO_CONTENT
 
 
 def conflicts_at_merge(calls: list[RequestRecord]) -> int:

@@ -223,7 +223,8 @@ class Draft:
         views: list[Effect] = []
         new = self.before is None or labels_of(self.before) != labels_of(task)
         if not task.withdrawn and (new or (labels_there is not None and not right(labels_there, task))):
-            views.append(SetLabels(task.number, labels_of(task)))
+            # What a person did to ours is put right at once.
+            views.append(SetLabels(task.number, labels_of(task), may_wait=new and self._calls_nobody()))
         if self.before is None or card(self.before, self.policy) != card(task, self.policy):
             views.append(UpsertCard(task.number, may_wait=self._calls_nobody()))
         deadlines = deadlines_of(task, self.policy.timeouts) if not task.withdrawn else ()

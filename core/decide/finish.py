@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.buttons import ON_CONFLICT
 from core.decide.attempts import end_attempt
 from core.decide.draft import Draft
 from core.done import done_gaps, merge_gaps
@@ -10,6 +11,7 @@ from core.events import EventType
 from core.lifecycle import Trigger, allows
 from core.task import ChecksState, Flag, Pull, Status
 from core.texts import DONE_CHECK, done_check
+from core.texts.checking import CONFLICT_CHECK, conflict_check
 
 
 def evaluate(draft: Draft) -> None:
@@ -38,6 +40,8 @@ def evaluate(draft: Draft) -> None:
         draft.set_pull(merge_requested_sha=pull.head_sha, merge_round=round_)
         draft.tell(EventType.MERGE_REQUESTED, pull=pull.number, head=pull.head_sha)
         title = f"{task.title} (#{pull.number})"
+        if pull.trial:  # a branch may be protected by that check: it waits no longer
+            draft.want(conflict_said(task.number, pull))
         draft.want(MergePull(task.number, pull.number, pull.head_sha, draft.policy.merge.method, title, round_))
 
 
@@ -53,6 +57,22 @@ def _show(draft: Draft, pull: Pull, gaps: tuple[str, ...]) -> None:
     """Say on the pull request what is missing; where nothing ever was, the merge itself says so."""
     if gaps or pull.dod_shown is not None or not draft.policy.merge.auto:
         say_done(draft, pull, gaps)
+
+
+def conflict_said(number: int, pull: Pull) -> CheckRun:
+    """The check `conflict-first` as it is to be shown on the head of the pull request, whose merge was tried."""
+    check = conflict_check(pull)
+    return CheckRun(
+        number,
+        CONFLICT_CHECK,
+        pull.head_sha,
+        check.conclusion,
+        check.title,
+        check.summary,
+        annotations=check.annotations,
+        attempt=pull.attempt,
+        actions=ON_CONFLICT if check.conclusion == "failure" else (),
+    )
 
 
 def say_done(draft: Draft, pull: Pull, gaps: tuple[str, ...] = ()) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 
-from core.buttons import ON_CONFLICT
 from core.conflicts import conflict_of, let_pass, said_of, shown_by
 from core.decide.attempts import send_back
 from core.decide.calling import call_person
 from core.decide.draft import Draft
-from core.decide.finish import ask_again, evaluate, say_done
-from core.effects import CheckRun
+from core.decide.finish import ask_again, conflict_said, evaluate, say_done
 from core.escalation import Cause
 from core.events import EventType
 from core.feedback import Feedback
@@ -20,7 +19,7 @@ from core.sanitise import defuse, mask_secrets, one_line
 from core.signals import BaseMoved, MergeRefused, MergeTried
 from core.task import Flag, Pull, Status
 from core.texts import conflict_details
-from core.texts.checking import CONFLICT_CHECK, conflict_check
+from core.texts.checking import conflict_check
 
 LET_PASS_FOR = timedelta(days=1)  # that is how long a person lets a conflict pass
 FILES_TOLD = 50  # names of files that one line of the audit trail holds
@@ -57,24 +56,14 @@ def tried(draft: Draft, signal: MergeTried) -> None:
 
 def say_conflicts(draft: Draft, pull: Pull) -> None:
     """Write the check `conflict-first`; only when it says something new, because every write costs."""
-    check = conflict_check(pull)
-    shown = shown_by(pull, check.conclusion)
+    shown = shown_by(pull, conflict_check(pull).conclusion)
     if shown == pull.conflict_shown:
         return
+    new = pull.conflict_shown is None
     draft.set_pull(conflict_shown=shown)
-    draft.want(
-        CheckRun(
-            draft.task.number,
-            CONFLICT_CHECK,
-            pull.head_sha,
-            check.conclusion,
-            check.title,
-            check.summary,
-            annotations=check.annotations,
-            attempt=pull.attempt,
-            actions=ON_CONFLICT if check.conclusion == "failure" else (),
-        )
-    )
+    check = conflict_said(draft.task.number, pull)
+    # That all is well calls nobody. Where something was wrong, somebody may be waiting for just that.
+    draft.want(replace(check, may_wait=new and check.conclusion == "success"))
 
 
 def let_be(draft: Draft, who: str) -> tuple[Rival, ...]:
