@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, case, null, or_, select, update
+from sqlalchemy import bindparam, case, exists, not_, null, or_, select, update
 
 from adapters import comparing, retrospectives
 from adapters.agents import Services
@@ -32,7 +32,7 @@ from adapters.github.errors import Forbidden, GraphQLError, Invalid, NotFound
 from adapters.github.gate import Passage, Throttled
 from adapters.seal import Seal
 from adapters.unit_of_work import NoConfiguration, Work
-from core.effects import Effect, Notify, PollAgent, StartAgent
+from core.effects import CheckRun, Effect, Notify, PollAgent, StartAgent
 from core.lanes import Lane
 from core.signals import AgentStartFailed, AgentUnavailable, AgentUnheard, Signal
 
@@ -57,7 +57,17 @@ _NEXT = (
 _TAKE = update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
 
 # What can go in one request with the one that was just taken; also what could wait for a while, but was not tried yet.
+# Labels and card come last, as ever: not before a merge that is about to change them.
 _TOGETHER = [kind.__name__ for kind in TOGETHER]
+_ENDS = [kind.__name__ for kind in SENDERS if kind.lane is Lane.END]
+_OTHER = t.outbox.alias()
+_COMES_FIRST = exists().where(
+    _OTHER.c.repository_id == bindparam("repository"),
+    _OTHER.c.number == bindparam("issue"),
+    _OTHER.c.state == "waiting",
+    _OTHER.c.kind.in_(_ENDS),
+    or_(_OTHER.c.not_before.is_(None), _OTHER.c.not_before <= bindparam("now")),
+)
 _COMPANY = (
     select(t.outbox.c.id)
     .where(
@@ -66,6 +76,7 @@ _COMPANY = (
         t.outbox.c.state == "waiting",
         t.outbox.c.kind.in_(_TOGETHER),
         t.outbox.c.id != bindparam("taken"),
+        or_(t.outbox.c.kind == CheckRun.__name__, not_(_COMES_FIRST)),
         or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now"), t.outbox.c.tries == 0),
     )
     .with_for_update()
@@ -139,6 +150,9 @@ class Outbox:
                 await self._failed(row, effect, passage, error)
             return True
         for row, effect, done in zip(rows, effects, sent, strict=True):
+            if done is None and row["not_before"] and row["not_before"] > self.work.now():
+                await self._put_back(row)  # it could wait, and there was nothing to go with
+                continue
             if done is None:
                 await self._send(row, repository)
                 continue
@@ -147,6 +161,12 @@ class Outbox:
             except Exception as error:
                 await self._failed(row, effect, passage, error)
         return True
+
+    async def _put_back(self, row: Any) -> None:
+        """It was not sent after all, and no try of it is counted."""
+        back = update(t.outbox).where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
+        async with self.work.database.autocommit() as connection:
+            await connection.execute(back.values(tries=row["tries"] - 1))
 
     async def _errand(self, row: Any, effect: Effect, repository: RepositoryRow, passage: Passage) -> Errand:
         # Channels are not on GitHub, and must not wait for it.

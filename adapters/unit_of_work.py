@@ -62,6 +62,8 @@ LOOK = "look"  # the subject `look:12`: something that the task rests on changed
 # What a dry run may write: what it would do, and answers to people.
 _HARMLESS = (UpsertCard, UpsertDigest, Comment, React)
 
+DETAILS = 4  # times as long as other views a card waits that tells only details of what is under way
+
 _NO_SIGN_OF_LIFE = (
     IssueSeen | Assigned | AgentUnheard | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved | PeopleCalled
 )
@@ -221,6 +223,8 @@ class UnitOfWork:
             if self.policy.dry_run and not isinstance(effect, _HARMLESS):
                 continue
             wait = self._view_wait if getattr(effect, "may_wait", False) else timedelta()
+            if isinstance(effect, UpsertCard) and effect.details:
+                wait *= DETAILS
             kept_at = await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
             self._to_send.add(kept_at)
 

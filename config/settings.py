@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     github_content_per_minute: int = Field(80, ge=1, description="The same, of issues, comments and reactions.")
     github_content_per_hour: int = Field(500, ge=1, description="The same, by the hour.")
     card_seconds: float = Field(
-        20.0,
+        30.0,
         ge=0,
         le=600,
         allow_inf_nan=False,

@@ -68,6 +68,7 @@ class UpsertCard:
     lane: ClassVar[Lane] = Lane.CARD
     number: int
     may_wait: bool = False  # a moment, so that several changes become one edit: nobody has to act on this one
+    details: bool = False  # of what is under way: they may wait longer
 
     @property
     def key(self) -> str:

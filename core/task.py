@@ -166,6 +166,7 @@ class Pull:
     update_asked: str = ""  # head and base of the last update of the branch that the configuration asked for
     merge_round: int = 0  # how often we asked for the merge; makes each request an effect of its own
     dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
+    dod_waits: bool = False  # it was not urgent, and may not be written yet
     conflict_shown: str | None = None  # the same for the check `conflict-first`
     files: tuple[str, ...] = ()  # that it changes, as far as they are known
     trial: Trial | None = None  # how the merge of this head with the base came out

@@ -97,30 +97,62 @@ def _update_comment(run: Run, _: Any, arguments: Arguments) -> Written:
     return Written("UpdateIssueCommentPayload", found)
 
 
-def _create_check_run(run: Run, _: Any, arguments: Arguments) -> Written:
-    sent = _given(arguments)
+def _checked(run: Run, sent: Mapping[str, Any]) -> tuple[Repository, App]:
+    """The repository, and the App that writes a check there."""
     repository = next((one for one in _seen(run) if one.node_id == sent.get("repositoryId")), None)
     if repository is None:
         raise LookupError(f"Could not resolve to a node with the global id of '{sent.get('repositoryId')}'")
     _, app = _writer(run, repository, "checks:write")
     if app is None:
         raise GraphQLError("Resource not accessible by personal access token", kind="FORBIDDEN")
-    if unknown := set(sent) - {"repositoryId", "headSha", "name", "status", "conclusion", "externalId", "output"}:
-        raise GraphQLError(f"The sandbox's createCheckRun knows no {', '.join(sorted(unknown))}")
+    return repository, app
+
+
+_OF_RUNS = {
+    "status": "status",
+    "conclusion": "conclusion",
+    "externalId": "external_id",
+    "output": "output",
+    "actions": "actions",
+}
+
+
+def _fields(sent: Mapping[str, Any], *others: str) -> dict[str, Any]:
+    """What is said of a check run, as REST has it."""
+    if unknown := set(sent) - set(_OF_RUNS) - set(others):
+        raise GraphQLError(f"The sandbox's check runs know no {', '.join(sorted(unknown))}")
+    given = {_OF_RUNS[key]: value for key, value in sent.items() if key in _OF_RUNS and value is not None}
+    if annotations := given.get("output", {}).get("annotations"):
+        given["output"] = {**given["output"], "annotations": [_annotation(one) for one in annotations]}
+    return given | {key: given[key].lower() for key in ("status", "conclusion") if key in given}
+
+
+def _annotation(given: Mapping[str, Any]) -> dict[str, Any]:
+    at = given["location"]
+    told = {key: given[key] for key in ("path", "message", "title") if key in given}
+    lines = {"start_line": at["startLine"], "end_line": at["endLine"]}
+    return told | lines | {"annotation_level": given["annotationLevel"].lower()}
+
+
+def _create_check_run(run: Run, _: Any, arguments: Arguments) -> Written:
+    sent = _given(arguments)
+    repository, app = _checked(run, sent)
     if sent["headSha"] not in {pull.head_sha for pull in repository.pulls()}:
         raise LookupError(f"No commit found for SHA: {sent['headSha']}")
-    fields = {
-        key: value
-        for key, value in {
-            "status": sent.get("status") and sent["status"].lower(),
-            "conclusion": sent.get("conclusion") and sent["conclusion"].lower(),
-            "external_id": sent.get("externalId"),
-            "output": sent.get("output"),
-        }.items()
-        if value is not None
-    }
+    fields = _fields(sent, "repositoryId", "headSha", "name")
     made = checks.create_run(run.hub, repository, app, sent["headSha"], sent["name"], **fields)
     return Written("CreateCheckRunPayload", made)
+
+
+def _update_check_run(run: Run, _: Any, arguments: Arguments) -> Written:
+    sent = _given(arguments)
+    repository, app = _checked(run, sent)
+    runs = (one for suite in repository.check_suites.values() for one in suite.runs)
+    found = next((one for one in runs if one.node_id == sent.get("checkRunId") and one.app is app), None)
+    if found is None:
+        raise LookupError(f"Could not resolve to a node with the global id of '{sent.get('checkRunId')}'")
+    checks.update_run(run.hub, found, **_fields(sent, "repositoryId", "checkRunId"))
+    return Written("UpdateCheckRunPayload", found)
 
 
 KINDS: dict[type, str] = {Edge: "IssueCommentEdge"}
@@ -129,11 +161,13 @@ MUTATIONS: dict[str, Resolver] = {
     "addComment": _add_comment,
     "updateIssueComment": _update_comment,
     "createCheckRun": _create_check_run,
+    "updateCheckRun": _update_check_run,
 }
 TYPES: dict[str, dict[str, Resolver]] = {
     "UpdateIssuePayload": {"issue": attribute("value")},
     "AddCommentPayload": {"commentEdge": attribute("value"), "subject": lambda _, value, __: value.value.node.issue},
     "UpdateIssueCommentPayload": {"issueComment": attribute("value")},
     "CreateCheckRunPayload": {"checkRun": attribute("value")},
+    "UpdateCheckRunPayload": {"checkRun": attribute("value")},
     "IssueCommentEdge": {"node": attribute("node")},
 }

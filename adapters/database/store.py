@@ -166,8 +166,14 @@ async def save_effect(
                 "state": "waiting",
                 # A send whose fate is unknown makes the next one look first, whatever it is to write.
                 "tries": case((t.outbox.c.state == "done", 0), else_=func.least(t.outbox.c.tries, 1)),
-                # What waits already goes when it would have gone.
-                "not_before": case((waits, t.outbox.c.not_before), else_=now + wait) if wait else None,
+                # What waits already goes when it would have gone, and earlier if what is new may wait less.
+                "not_before": case(
+                    (and_(waits, t.outbox.c.not_before.is_(None)), None),
+                    (waits, func.least(t.outbox.c.not_before, now + wait)),
+                    else_=now + wait,
+                )
+                if wait
+                else None,
                 "error": None,
                 "created_at": case((waits, t.outbox.c.created_at), else_=now),  # it keeps its place in the line
                 "done_at": None,

@@ -21,14 +21,18 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
     """Show the check on the commit as it is to be: made once, changed afterwards.
 
     GitHub only ever adds annotations to a run, so other annotations than before make a new run; of several with one
-    name it shows the newest. `digest` is that of the words and buttons and, after a dot, that of the annotations.
+    name it shows the newest. `digest` is that of the words and buttons and, after a dot, that of the annotations; where
+    it was made `together` with other things, the id follows by which GraphQL knows it.
     """
-    remarks, digest, mark = marks(effect, errand)
-    if digest == errand.digest and not errand.again:
-        return Sent(errand.remote_id, digest)
-    run_id = errand.remote_id if (errand.digest or "").partition(".")[2] == remarks else None
+    said, mark = marks(effect, errand)
+    remarks = said.partition(".")[2]
+    there, node = known(errand.digest)
+    digest = f"{said}.{node}" if node and there.partition(".")[2] == remarks else said
+    if said == there and not errand.again:
+        return Sent(errand.remote_id, errand.digest)
+    run_id = errand.remote_id if there.partition(".")[2] == remarks else None
     told = len(effect.annotations) if run_id is not None else 0
-    # One that was made together with other things (`together`) has no id that is known here.
+    # One that was made together with other things has no id that is known here.
     if (errand.again or (errand.digest and run_id is None)) and (found := await _found(effect, mark, errand)):
         run_id, told = found.id, found.output.annotations_count
     status: CheckStatus = "completed" if effect.conclusion else "in_progress"
@@ -64,15 +68,20 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
     return Sent(run_id, digest)
 
 
-def marks(effect: CheckRun, errand: Errand) -> tuple[str, str, str]:
-    """What its annotations, and all of it, are known by, and the mark that it carries on GitHub."""
+def marks(effect: CheckRun, errand: Errand) -> tuple[str, str]:
+    """The digest of what it says, and the mark that it carries on GitHub."""
     remarks = _digest(*map(repr, effect.annotations)) if effect.annotations else ""
     buttons = map(repr, effect.actions)
     digest = f"{_digest(str(effect.conclusion), effect.title, effect.summary, *buttons)}.{remarks}"
     # The fencing token stands in front: whoever reads the check can tell which attempt it speaks of.
     whose = branch_name(effect.number, effect.attempt) if effect.attempt else ""
-    mark = " ".join(part for part in (whose, remarks[:16], errand.key) if part)[:200]
-    return remarks, digest, mark
+    return digest, " ".join(part for part in (whose, remarks[:16], errand.key) if part)[:200]
+
+
+def known(digest: str | None) -> tuple[str, str]:
+    """What was last said, and the id by which GraphQL knows the run, where that is known."""
+    words, remarks, node = [*(digest or "").split(".", 2), "", ""][:3]
+    return (f"{words}.{remarks}" if digest else ""), node
 
 
 async def _found(effect: CheckRun, mark: str, errand: Errand) -> GitHubCheckRun | None:

@@ -11,7 +11,16 @@ from typing import Any, Final
 
 from adapters.effects import checks, issues
 from adapters.effects.errand import Errand, Sent
-from adapters.github.together import Piece, Place, check_made, comment_edited, comment_made, labels_set
+from adapters.github.together import (
+    Check,
+    Piece,
+    Place,
+    check_changed,
+    check_made,
+    comment_edited,
+    comment_made,
+    labels_set,
+)
 from core.effects import CheckRun, Effect, SetLabels, UpsertCard
 
 TOGETHER: Final = (SetLabels, UpsertCard, CheckRun)
@@ -78,17 +87,21 @@ async def _card(effect: UpsertCard, errand: Errand, place: Place) -> tuple[Piece
     return comment_edited(comment, drawn.body), lambda _: Sent(drawn.comment_id, drawn.digest)
 
 
-def _check(effect: CheckRun, errand: Errand, place: Place) -> tuple[Piece, _Told] | None:
-    if errand.again or errand.digest or effect.annotations or effect.actions or effect.conclusion is None:
+def _check(effect: CheckRun, errand: Errand, place: Place) -> tuple[Piece, _Told] | Sent | None:
+    """Made anew, or changed where its id is known; what has too many remarks for one request goes its own way."""
+    said, mark = checks.marks(effect, errand)
+    there, node = checks.known(errand.digest)
+    if errand.again or effect.conclusion is None or len(effect.annotations) > checks.PORTION:
         return None
-    _, digest, mark = checks.marks(effect, errand)
-    piece = check_made(
-        place.repository,
-        name=effect.name,
-        sha=effect.sha,
-        conclusion=effect.conclusion,
-        external_id=mark,
-        title=effect.title,
-        summary=effect.summary,
-    )
-    return piece, lambda _: Sent(None, digest)
+    if said == there:
+        return Sent(errand.remote_id, errand.digest)
+    same = there.partition(".")[2] == said.partition(".")[2]
+    if there and same and not node:
+        return None
+    remarks = () if there and same else effect.annotations  # GitHub adds them to those that a run has
+    shown = Check(effect.conclusion, effect.title, effect.summary, remarks, effect.actions)
+    if there and same:
+        changed = check_changed(place.repository, node, shown)
+        return changed, lambda _: Sent(errand.remote_id, f"{said}.{node}")
+    made = check_made(place.repository, shown, name=effect.name, sha=effect.sha, external_id=mark)
+    return made, lambda answer: Sent(None, f"{said}.{answer['checkRun']['id']}")

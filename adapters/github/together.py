@@ -7,11 +7,13 @@ and GitHub counts requests. One that fails does not undo the others, so whoever 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from adapters.github.caller import Caller, repository_parts
 from adapters.github.errors import GraphQLError, NotFound, UnexpectedAnswer
+from core.buttons import Button
+from core.effects import Annotation
 
 MOST: Final = 100  # labels of an issue, and of its first comments, that one look finds
 
@@ -58,20 +60,44 @@ def comment_made(issue: str, body: str) -> Piece:
     return Piece("addComment", "AddCommentInput", {"subjectId": issue, "body": body}, answer)
 
 
-def check_made(
-    repository: str, *, name: str, sha: str, conclusion: str, external_id: str, title: str, summary: str
-) -> Piece:
-    """A new check run, completed."""
-    given = {
-        "repositoryId": repository,
-        "headSha": sha,
-        "name": name,
-        "status": "COMPLETED",
-        "conclusion": conclusion.upper(),
-        "externalId": external_id,
-        "output": {"title": title, "summary": summary},
-    }
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a completed check run says."""
+
+    conclusion: str
+    title: str
+    summary: str
+    remarks: Sequence[Annotation] = ()
+    buttons: Sequence[Button] = ()
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """As GraphQL takes it."""
+        remarks = [
+            {
+                "path": one.path,
+                "location": {"startLine": one.start_line, "endLine": one.end_line},
+                "annotationLevel": one.level.upper(),
+                "message": one.message,
+            }
+            | ({"title": one.title} if one.title else {})
+            for one in self.remarks
+        ]
+        output = {"title": self.title, "summary": self.summary} | ({"annotations": remarks} if remarks else {})
+        buttons = [asdict(button) for button in self.buttons]  # none, too: those that it had must not stay on it
+        return {"status": "COMPLETED", "conclusion": self.conclusion.upper(), "output": output, "actions": buttons}
+
+
+def check_made(repository: str, check: Check, *, name: str, sha: str, external_id: str) -> Piece:
+    """A new check run."""
+    given = {"repositoryId": repository, "headSha": sha, "name": name, "externalId": external_id, **check.given}
     return Piece("createCheckRun", "CreateCheckRunInput", given, "checkRun { id }")
+
+
+def check_changed(repository: str, run: str, check: Check) -> Piece:
+    """The check run says this; the remarks that it has stay."""
+    given = {"repositoryId": repository, "checkRunId": run, **check.given}
+    return Piece("updateCheckRun", "UpdateCheckRunInput", given, "checkRun { id }")
 
 
 class TogetherOperations(Caller):

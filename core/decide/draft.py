@@ -158,9 +158,10 @@ class Draft:
         self.effects.extend(effects)
 
     def _calls_nobody(self) -> bool:
-        """Whether what the card says anew is only how things go."""
+        """Whether what labels and card say anew is only how things go. That a flag is gone asks nothing of anybody."""
         acting = (Status.PENDING, Status.FAILED)
-        return self.before is not None and self.task.flags == self.before.flags and self.task.status not in acting
+        known = set(self.before.flags.items()) if self.before else set()
+        return self.before is not None and not self.task.flags.items() - known and self.task.status not in acting
 
     def _show_conflict(self) -> None:
         """The flag is a view of what is known of the pull request, but for what a person took it off for."""
@@ -226,6 +227,7 @@ class Draft:
             # What a person did to ours is put right at once.
             views.append(SetLabels(task.number, labels_of(task), may_wait=new and self._calls_nobody()))
         if self.before is None or card(self.before, self.policy) != card(task, self.policy):
-            views.append(UpsertCard(task.number, may_wait=self._calls_nobody()))
+            details = not new and task.status in (Status.IN_PROGRESS, Status.REVIEW)
+            views.append(UpsertCard(task.number, may_wait=self._calls_nobody(), details=details))
         deadlines = deadlines_of(task, self.policy.timeouts) if not task.withdrawn else ()
         return Decision(task, tuple(self.events), (*views, *self.effects), deadlines, agents=tuple(self.agents))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.buttons import ON_CONFLICT
 from core.decide.attempts import end_attempt
 from core.decide.draft import Draft
@@ -34,8 +36,9 @@ def evaluate(draft: Draft) -> None:
     if pull.checks not in (ChecksState.SUCCESS, ChecksState.NONE) or pull.mergeable_sha != pull.head_sha:
         return  # what is still under way will tell us when it has ended
     gaps = merge_gaps(task, draft.policy.merge.review)
-    _show(draft, pull, gaps)
-    if not gaps and draft.policy.merge.auto and pull.merge_requested_sha != pull.head_sha:
+    merges = not gaps and draft.policy.merge.auto and pull.merge_requested_sha != pull.head_sha
+    _show(draft, pull, gaps, may_wait=merges)
+    if merges:
         round_ = pull.merge_round + 1
         draft.set_pull(merge_requested_sha=pull.head_sha, merge_round=round_)
         draft.tell(EventType.MERGE_REQUESTED, pull=pull.number, head=pull.head_sha)
@@ -53,10 +56,10 @@ def ask_again(draft: Draft) -> None:
         draft.task = draft.task.unflagged(Flag.BLOCKED)
 
 
-def _show(draft: Draft, pull: Pull, gaps: tuple[str, ...]) -> None:
+def _show(draft: Draft, pull: Pull, gaps: tuple[str, ...], *, may_wait: bool) -> None:
     """Say on the pull request what is missing; where nothing ever was, the merge itself says so."""
     if gaps or pull.dod_shown is not None or not draft.policy.merge.auto:
-        say_done(draft, pull, gaps)
+        say_done(draft, pull, gaps, may_wait=may_wait)
 
 
 def conflict_said(number: int, pull: Pull) -> CheckRun:
@@ -75,14 +78,18 @@ def conflict_said(number: int, pull: Pull) -> CheckRun:
     )
 
 
-def say_done(draft: Draft, pull: Pull, gaps: tuple[str, ...] = ()) -> None:
-    """Write the check `definition-of-done`; only when it says something new, because every write costs."""
+def say_done(draft: Draft, pull: Pull, gaps: tuple[str, ...] = (), *, may_wait: bool = False) -> None:
+    """Write the check `definition-of-done`; only when it says something new, because every write costs.
+
+    It may wait while the bot merges: that is what everybody waits for, and it says the same.
+    """
     conclusion, title, summary = done_check(draft.task, gaps)
     shown = f"{pull.head_sha}:{conclusion}:{summary}"
-    if shown == pull.dod_shown:
+    if shown == pull.dod_shown and (may_wait or not pull.dod_waits):
         return
-    draft.set_pull(dod_shown=shown)
-    draft.want(CheckRun(draft.task.number, DONE_CHECK, pull.head_sha, conclusion, title, summary, attempt=pull.attempt))
+    draft.set_pull(dod_shown=shown, dod_waits=may_wait)
+    check = CheckRun(draft.task.number, DONE_CHECK, pull.head_sha, conclusion, title, summary, attempt=pull.attempt)
+    draft.want(replace(check, may_wait=may_wait))
 
 
 def complete(draft: Draft, by: str | None = None) -> None:

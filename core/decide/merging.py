@@ -59,11 +59,11 @@ def say_conflicts(draft: Draft, pull: Pull) -> None:
     shown = shown_by(pull, conflict_check(pull).conclusion)
     if shown == pull.conflict_shown:
         return
-    new = pull.conflict_shown is None
+    # That all is well calls nobody. Where something was wrong, somebody may be waiting for just that.
+    was_well = pull.conflict_shown is None or pull.conflict_shown.split(":")[1] == "success"
     draft.set_pull(conflict_shown=shown)
     check = conflict_said(draft.task.number, pull)
-    # That all is well calls nobody. Where something was wrong, somebody may be waiting for just that.
-    draft.want(replace(check, may_wait=new and check.conclusion == "success"))
+    draft.want(replace(check, may_wait=was_well and check.conclusion == "success"))
 
 
 def let_be(draft: Draft, who: str) -> tuple[Rival, ...]:
@@ -146,8 +146,8 @@ def refused(draft: Draft, signal: MergeRefused) -> None:
     pull = draft.task.pull
     if pull is None or pull.merged or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
         return
-    if pull.dod_shown is None:
-        # Where nothing was missing nothing was said; but a branch may be protected by that very check.
+    if pull.dod_shown is None or pull.dod_waits:
+        # What goes without saying was not said yet; but a branch may be protected by that very check.
         say_done(draft, pull)
         draft.set_pull(merge_requested_sha=None)
         evaluate(draft)

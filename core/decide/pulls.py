@@ -163,6 +163,7 @@ def _updated(draft: Draft, facts: PullFacts, current: Pull) -> None:
             mergeable_sha=None,
             merge_requested_sha=None,
             dod_shown=None,
+            dod_waits=False,
             conflict_shown=None,
             trial=None,
             base_sha=current.base_sha if facts.base == current.base else None,

@@ -46,7 +46,7 @@ from scheduler.sweep import sweep
 from scheduler.timer import revive
 from tests.scenarios.shop import CONFIG_PATH, FILES
 from tests.scenarios.stepping import BotClock, in_step
-from tests.scenarios.writes import LENDER, line, writes_of
+from tests.scenarios.writes import LENDER, told, writes_of
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DATA = Path(__file__).parents[1] / "data" / "github"
@@ -252,7 +252,8 @@ class World:
 
     def unread(self) -> list[str]:
         """What the bot wrote and nobody looked at."""
-        return [line(self.hub, record) for record in writes_of(self.hub, self.app)[self._read :]]
+        records = writes_of(self.hub, self.app)[self._read :]
+        return [line for record in records for line in told(self.hub, record)]
 
     # The bot's own life
 

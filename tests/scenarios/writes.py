@@ -33,10 +33,33 @@ def _query(record: RequestRecord) -> str:
     return str(record.body.get("query", "")) if isinstance(record.body, dict) else ""
 
 
-def line(hub: Sandbox, record: RequestRecord) -> str:
-    """One write; what GitHub refused says so at its end."""
+def told(hub: Sandbox, record: RequestRecord) -> list[str]:
+    """What one request writes; what GitHub refused says so at its end."""
     refused = f" (refused: {record.status})" if record.status and record.status >= 400 else ""
-    return _told(hub, record) + refused
+    together = "mutation Together" in _query(record)
+    return [line + refused for line in (_together(hub, record) if together else [_told(hub, record)])]
+
+
+def _together(hub: Sandbox, record: RequestRecord) -> list[str]:
+    """Several things that went in one request, in order."""
+    return [_piece(hub, piece) for piece in record.body["variables"].values()]
+
+
+def _piece(hub: Sandbox, piece: dict[str, Any]) -> str:
+    shops = hub.repositories.values()
+    issues = {issue.node_id: issue.number for shop in shops for issue in shop.issues.values()}
+    if "labelIds" in piece:
+        names = {label.node_id: label.name for shop in shops for label in shop.labels.values()}
+        status = [n for n in sorted(names[one] for one in piece["labelIds"]) if n.startswith("status:")]
+        return f"#{issues[piece['id']]} labels {' '.join(status)}"
+    if "headSha" in piece:
+        return f"check {piece['name']}: {piece['conclusion'].lower()}"
+    if "checkRunId" in piece:
+        return f"check updated: {piece['conclusion'].lower()}"
+    if "subjectId" in piece:
+        return f"#{issues[piece['subjectId']]} card"
+    comments = {comment.node_id: comment.issue.number for shop in shops for comment in shop.comments()}
+    return f"#{comments.get(piece['id'], '?')} card edited"
 
 
 def _told(hub: Sandbox, record: RequestRecord) -> str:
