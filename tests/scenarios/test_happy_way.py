@@ -106,10 +106,10 @@ async def test_edits_of_the_card_wait_a_moment_for_each_other(world: World) -> N
     assert [line for line in world.written() if "card" in line] == ["#1 card"], "the first is there at once"
 
     await world.says(issue, "/progress the half of it")
-    await world.later(seconds=8)
+    await world.later(seconds=35)
     await world.says(issue, "/progress almost all of it")
-    assert "card" not in " ".join(world.written())
-    await world.later(seconds=2)
+    assert "card" not in " ".join(world.written()), "details of what is under way have time"
+    await world.later(seconds=5)
     assert world.written() == ["#1 card edited"]
     assert "almost all of it" in world.card(issue)
 

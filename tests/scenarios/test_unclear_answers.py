@@ -9,9 +9,7 @@ from tests.scenarios.world import World
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 WRITES = (
-    "issues/set-labels",
-    "issues/create-comment",
-    "issues/update-comment",
+    "graphql",  # labels and card together
     "repos/create-dispatch-event",
     "checks/create",
     "pulls/merge",
@@ -36,7 +34,8 @@ async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: Answe
 
 async def test_the_card_is_changed_before_its_first_version_is_known_to_be_there(world: World) -> None:
     """The card was made, but the answer was lost; meanwhile the task changed."""
-    world.hub.faults.answer("issues/create-comment", "500-done")
+    world.hub.faults.answer("graphql", "502-not-done")  # the look before
+    world.hub.faults.answer("graphql", "500-done")
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     await world.alice.labels(issue, "P0")
     await world.settle()
@@ -47,7 +46,7 @@ async def test_the_card_is_changed_before_its_first_version_is_known_to_be_there
 
 async def test_an_expired_token_is_renewed(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
-    world.hub.faults.answer("issues/set-labels", "401-expired")
+    world.hub.faults.answer("graphql", "401-expired")
     issue = await world.files("Add the tax rate", body(needs="tests"))
     await world.later(seconds=5)
     assert world.status(issue) == "done"
