@@ -28,7 +28,7 @@ from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
 from adapters.effects.together import TOGETHER, write_together
 from adapters.failures import fate_of, next_try
 from adapters.github import GitHubClient
-from adapters.github.errors import Forbidden, GraphQLError, Invalid, NotFound
+from adapters.github.errors import Forbidden, Gone, GraphQLError, Invalid, NotFound, TooLarge
 from adapters.github.gate import Passage, Throttled
 from adapters.seal import Seal
 from adapters.unit_of_work import NoConfiguration, Work
@@ -142,7 +142,7 @@ class Outbox:
                 await self._errand(row, effect, repository, passage) for row, effect in zip(rows, effects, strict=True)
             ]
             sent = await write_together(list(zip(effects, errands, strict=True)))
-        except (GraphQLError, NotFound, Forbidden, Invalid) as error:
+        except (GraphQLError, NotFound, Forbidden, Gone, Invalid, TooLarge) as error:
             log.info("effects_go_alone", keys=[row["key"] for row in rows], error=str(error))
             return False
         except Exception as error:

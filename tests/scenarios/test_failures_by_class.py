@@ -42,8 +42,8 @@ async def test_a_repository_that_moves_in_the_middle_is_followed_and_its_new_nam
 
 async def test_what_passes_is_waited_out_and_nobody_is_refused_for_it(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
-    world.hub.faults.answer("issues/set-labels", "401-expired", times=2)  # also with the new token
-    world.hub.faults.answer("issues/create-comment", "403-secondary", seconds=600)
+    world.hub.faults.answer("graphql", "401-expired", times=2)  # also with the new token
+    world.hub.faults.answer("graphql", "403-secondary", seconds=600)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert issue.comments == []
     sent = ours(world)
@@ -75,6 +75,7 @@ async def test_a_start_without_github_is_made_up_for(world: World) -> None:
 
 
 async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World) -> None:
+    world.hub.faults.answer("graphql", "410-disabled")  # so labels and card are sent one by one
     world.hub.faults.answer("issues/create-comment", "410-disabled")
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     world.hub.faults.answer("repos/get-content", "410-disabled")
@@ -108,6 +109,7 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
     assert world.card(issue)
     assert await dead_letters(world.bot.settings) == []
 
+    world.hub.faults.answer("graphql", "410-disabled")
     world.hub.faults.answer("issues/set-labels", "410-disabled")
     await world.says(issue, "/priority P0")
     [labels] = await dead_letters(world.bot.settings)
