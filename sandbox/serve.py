@@ -303,12 +303,13 @@ class Exchange:
             "search" if route.template.startswith("/search") else "graphql" if route.template == "/graphql" else "core"
         )
         sender, now, method = self.credential.bucket, self.hub.now(), route.method
-        if resource == "graphql" and not (isinstance(body, dict) and "mutation" in str(body.get("query"))):
+        mutates = resource == "graphql" and isinstance(body, dict) and "mutation" in str(body.get("query"))
+        if resource == "graphql" and not mutates:
             method = "GET"  # what only reads counts as a read
         if route.operation in UNCOUNTED:
             bucket = self.hub.meter.bucket(sender, resource, now)
         else:
-            bucket = self.hub.meter.spend(sender, resource, method, now, content=route.content)
+            bucket = self.hub.meter.spend(sender, resource, method, now, content=route.content or mutates)
         self.headers |= bucket.headers(resource)
 
     def _tag(self, reply: Reply) -> None:

@@ -1,5 +1,7 @@
 """Slash commands: who may say what, where, and how the bot answers."""
 
+import asyncio
+
 import pytest
 
 from bot.jobs import handle_delivery
@@ -249,8 +251,8 @@ async def test_a_command_is_carried_out_once_though_the_bot_dies_right_after(
         await world.hub.settled()
         guid = world.hub.deliveries[-1].guid
         with pytest.raises(SystemError):
-            await handle_delivery(world.bot.desk, guid)
-    await handle_delivery(world.bot.desk, guid)
+            await handle_delivery(world.bot.desk, guid, asyncio.Lock())
+    await handle_delivery(world.bot.desk, guid, asyncio.Lock())
     await world.settle()
     assert len(codex.works) == 2
     assert (await world.events(issue)).count("command_run") == 1
