@@ -44,7 +44,9 @@ def evaluate(draft: Draft) -> None:
         draft.tell(EventType.MERGE_REQUESTED, pull=pull.number, head=pull.head_sha)
         title = f"{task.title} (#{pull.number})"
         if pull.trial:  # a branch may be protected by that check: it waits no longer
-            draft.want(conflict_said(task.number, pull))
+            check = conflict_said(task.number, pull)
+            draft.effects = [one for one in draft.effects if one.key != check.key]
+            draft.want(check)
         draft.want(MergePull(task.number, pull.number, pull.head_sha, draft.policy.merge.method, title, round_))
 
 

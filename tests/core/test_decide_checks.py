@@ -101,7 +101,7 @@ def test_what_is_missing_is_said_once_and_again_when_it_changes() -> None:
     story.checks(ChecksState.SUCCESS)
     assert not story.wanted(CheckRun)
     story.issue_seen(text=body(ticked=True))
-    (check,) = story.wanted(CheckRun)
+    check, _ = story.wanted(CheckRun)  # and `conflict-first`, by which a branch may be protected
     assert check.conclusion == "success"
     assert story.wanted(MergePull)
 
@@ -154,3 +154,19 @@ def test_red_after_a_merge_keeps_it_from_being_done() -> None:
     story.checks(ChecksState.FAILURE, None, red())
     assert story.task.status is Status.REVIEW
     assert story.task.flags[Flag.BLOCKED] == "Merged, but not done: Checks of the head commit failed."
+
+
+def test_what_has_come_true_may_wait_while_the_bot_merges_unless_the_merge_is_refused() -> None:
+    story = Story(merge={"auto": True}).ready().in_review()
+    story.merge_tried()
+    story.checks(ChecksState.SUCCESS)
+    story.issue_seen(text=body(ticked=True))
+    waits = {check.name: check.may_wait for check in story.wanted(CheckRun)}
+    assert waits == {"definition-of-done": True, "conflict-first": False}
+    story.hears(MergeRefused(7, SHA, "Required status check is expected."))
+    waits = {check.name: check.may_wait for check in story.wanted(CheckRun)}
+    assert waits == {"definition-of-done": False, "conflict-first": False}, "it may be what the branch asks for"
+    assert [merge.round for merge in story.wanted(MergePull)] == [2]
+    story.hears(MergeRefused(7, SHA, "Still no."))
+    assert not story.wanted(MergePull)
+    assert "Still no." in story.task.flags[Flag.BLOCKED]

@@ -131,7 +131,7 @@ def refused_once() -> Story:
 
 def test_a_refusal_may_be_for_want_of_a_check_that_was_never_written() -> None:
     story = refused_once()
-    (check,) = story.wanted(CheckRun)
+    check, _ = story.wanted(CheckRun)
     assert (check.name, check.conclusion) == ("definition-of-done", "success")
     assert [merge.round for merge in story.wanted(MergePull)] == [2]
     assert Flag.BLOCKED not in story.task.flags
