@@ -32,7 +32,7 @@ class Scale:
     patience: float = 3600.0  # until it counts as hanging
 
 
-SHORT = Scale(tasks=6, repositories=2, speed=12.0, filing=0.2, killing=8.0, database_kills=1, patience=400.0)
+SHORT = Scale(tasks=4, repositories=2, speed=12.0, filing=0.2, killing=8.0, database_kills=1, patience=400.0)
 
 
 def configuration() -> str:
@@ -45,7 +45,9 @@ def configuration() -> str:
     }
     for name, preset in SERVICES.items():
         agents[name] = {"adapter": "http", "preset": preset, "capabilities": ["python"], "max_tasks": 4}
-    rules = {"merge": {"auto": True}, "escalation": {"to": ["alice"]}, "retrospective": {"every": 50}}
+    # Whoever hangs shows life for ever: that it gets nowhere is to be noticed in minutes, not hours.
+    patience = {"heartbeat": "4m", "stall": "20m", "hard": "1h"}
+    rules = {"merge": {"auto": True}, "timeouts": patience, "escalation": {"to": ["alice"]}}
     return yaml.safe_dump({"version": 1, "agents": agents, **rules}, sort_keys=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.chaos.__main__ import storm
 from tests.chaos.scale import SHORT
 
-SEED = 3
+SEED = 7  # one agent dies, and none hangs: that would take minutes to notice
 
 
 async def test_after_a_storm_everything_is_as_if_there_had_been_none(tmp_path: Path) -> None:
