@@ -57,9 +57,9 @@ def _holds_still(draft: Draft, signal: ReviewSeen, pull: Pull) -> bool:
     # What was dismissed is not given again by the late news of it.
     at += timedelta(microseconds=signal.state == "dismissed")
     draft.set_pull(verdicts={**pull.verdicts, signal.reviewer.id: at})
-    # Changes that were asked for before the last push may be in it; who has seen it may ask again.
+    # Changes that were asked for before the last push may be in it, and an approval was of another commit.
     before_push = signal.pull_updated_at is not None and signal.pull_updated_at < pull.updated_at
-    return not (signal.state == "changes_requested" and before_push and signal.sha != pull.head_sha)
+    return signal.state == "dismissed" or not before_push or signal.sha == pull.head_sha
 
 
 def _by_the_agent(draft: Draft, signal: ReviewSeen, asked: Lease, pull: Pull) -> None:

@@ -73,11 +73,12 @@ def test_a_dismissed_approval_does_not_come_back_by_its_own_late_news() -> None:
     assert set(story.pull.approvals) == {BOB.id}, "it was of the earlier one"
 
 
-def test_changes_asked_for_before_the_last_push_do_not_undo_it() -> None:
+def test_a_verdict_of_before_the_last_push_says_nothing_of_what_was_pushed() -> None:
     story = Story().ready().in_review()
     story.pulled(sha=SHA2)
     before = story.pull.updated_at - timedelta(seconds=1)
-    story.reviewed("changes_requested", sha=SHA, submitted_at=at(4), pull_updated_at=before)
-    assert story.task.status is Status.REVIEW
+    for verdict in ("approved", "changes_requested"):
+        story.reviewed(verdict, sha=SHA, submitted_at=at(4), pull_updated_at=before)
+        assert (story.task.status, story.pull.approvals) == (Status.REVIEW, {})
     story.reviewed("changes_requested", sha=SHA, submitted_at=at(5), pull_updated_at=story.pull.updated_at)
     assert story.task.status is Status.READY, "of the earlier commit, but said since"
