@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import bindparam, case, exists, not_, null, or_, select, update
+from sqlalchemy import bindparam, case, exists, func, not_, null, or_, select, update
 
 from adapters import comparing, retrospectives
 from adapters.agents import Services
@@ -32,7 +32,7 @@ from adapters.github.errors import Forbidden, Gone, GraphQLError, Invalid, NotFo
 from adapters.github.gate import Passage, Throttled
 from adapters.seal import Seal
 from adapters.unit_of_work import NoConfiguration, Work
-from core.effects import CheckRun, Effect, Notify, PollAgent, StartAgent
+from core.effects import CheckRun, Effect, MergePull, Notify, PollAgent, StartAgent
 from core.lanes import Lane
 from core.signals import AgentStartFailed, AgentUnavailable, AgentUnheard, Signal
 
@@ -59,13 +59,12 @@ _TAKE = update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.t
 # What can go in one request with the one that was just taken; also what could wait for a while, but was not tried yet.
 # Labels and card come last, as ever: not before a merge that is about to change them.
 _TOGETHER = [kind.__name__ for kind in TOGETHER]
-_ENDS = [kind.__name__ for kind in SENDERS if kind.lane is Lane.END]
 _OTHER = t.outbox.alias()
 _COMES_FIRST = exists().where(
     _OTHER.c.repository_id == bindparam("repository"),
     _OTHER.c.number == bindparam("issue"),
     _OTHER.c.state == "waiting",
-    _OTHER.c.kind.in_(_ENDS),
+    _OTHER.c.kind == MergePull.__name__,
     or_(_OTHER.c.not_before.is_(None), _OTHER.c.not_before <= bindparam("now")),
 )
 _COMPANY = (
@@ -164,9 +163,9 @@ class Outbox:
 
     async def _put_back(self, row: Any) -> None:
         """It was not sent after all, and no try of it is counted."""
-        back = update(t.outbox).where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
+        back = update(t.outbox).where(t.outbox.c.id == row["id"]).values(tries=func.greatest(t.outbox.c.tries - 1, 0))
         async with self.work.database.autocommit() as connection:
-            await connection.execute(back.values(tries=row["tries"] - 1))
+            await connection.execute(back)
 
     async def _errand(self, row: Any, effect: Effect, repository: RepositoryRow, passage: Passage) -> Errand:
         # Channels are not on GitHub, and must not wait for it.

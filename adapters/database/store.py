@@ -166,10 +166,11 @@ async def save_effect(
                 "state": "waiting",
                 # A send whose fate is unknown makes the next one look first, whatever it is to write.
                 "tries": case((t.outbox.c.state == "done", 0), else_=func.least(t.outbox.c.tries, 1)),
-                # What waits already goes when it would have gone, and earlier if what is new may wait less.
+                # What waits already goes when it would have gone, and earlier if what is new may wait less. While
+                # one is being sent, what is new waits anew.
                 "not_before": case(
-                    (and_(waits, t.outbox.c.not_before.is_(None)), None),
-                    (waits, func.least(t.outbox.c.not_before, now + wait)),
+                    (and_(waits, t.outbox.c.not_before > now), func.least(t.outbox.c.not_before, now + wait)),
+                    (and_(waits, t.outbox.c.tries == 0), t.outbox.c.not_before),
                     else_=now + wait,
                 )
                 if wait

@@ -30,12 +30,9 @@ _Told = Callable[[Any], Sent]  # from GitHub's answer to what has come of it
 
 async def write_together(batch: Sequence[tuple[Effect, Errand]]) -> list[Sent | None]:
     """Write what can be written in one request, all for one issue; None for each that has to go its own way."""
-    about = [effect for effect, _ in batch if isinstance(effect, SetLabels | UpsertCard)]
-    if not about:
-        return [None] * len(batch)
-    errand = batch[0][1]
-    labels = [label for effect in about if isinstance(effect, SetLabels) for label in effect.labels]
-    place = await errand.github.place(errand.name, about[0].number, labels)
+    first, errand = batch[0]
+    labels = [label for effect, _ in batch if isinstance(effect, SetLabels) for label in effect.labels]
+    place = await errand.github.place(errand.name, first.number, labels)
     if place is None:
         return [None] * len(batch)
     planned = [await _plan(effect, errand, place) for effect, errand in batch]

@@ -37,7 +37,7 @@ def evaluate(draft: Draft) -> None:
         return  # what is still under way will tell us when it has ended
     gaps = merge_gaps(task, draft.policy.merge.review)
     merges = not gaps and draft.policy.merge.auto and pull.merge_requested_sha != pull.head_sha
-    _show(draft, pull, gaps, may_wait=merges)
+    _show(draft, pull, gaps, may_wait=not gaps and draft.policy.merge.auto)
     if merges:
         round_ = pull.merge_round + 1
         draft.set_pull(merge_requested_sha=pull.head_sha, merge_round=round_)

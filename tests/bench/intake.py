@@ -30,6 +30,7 @@ from bot.metrics import percentile
 from sandbox import Limits, Sandbox
 from tests.bench.deliveries import SECRET, Load, Origin, Outcome, requests
 from tests.bench.figure import Figure
+from tests.bench.writes import writes
 from tests.builders import NOW, Story
 from tests.scenarios.shop import CONFIG, FILES
 
@@ -251,14 +252,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print; the exit status is 1 only if something that must hold does not."""
     parser = argparse.ArgumentParser(prog="make bench-intake ARGS=")
     parser.add_argument("--seconds", type=float, default=60, help="how long deliveries come in beside work")
-    parser.add_argument("--only", choices=["flat", "busy"], help="only the endpoint alone, or only the whole bot")
+    parser.add_argument(
+        "--only", choices=["flat", "busy", "writes"], help="the endpoint alone, the whole bot, the demo"
+    )
     parser.add_argument("--tiny", action="store_true", help="so small that the figures mean nothing: to try it out")
     told = parser.parse_args(arguments)
     configure_logs("ERROR", stream=sys.stderr)
-    if told.tiny:
+    figures: list[Figure] = []
+    if told.only == "writes":
+        figures = writes()
+    elif told.tiny:
         figures = asyncio.run(measure(told.only, seconds=0.5, count=20, tasks=50, per_second=20))
     else:
         figures = asyncio.run(measure(told.only, seconds=told.seconds, count=2_000, tasks=10_000))
+    if told.only is None and not told.tiny:
+        figures += writes()
     missed = False
     for figure in figures:
         print(figure.line(), flush=True)

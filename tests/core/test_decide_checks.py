@@ -163,6 +163,8 @@ def test_what_has_come_true_may_wait_while_the_bot_merges_unless_the_merge_is_re
     story.issue_seen(text=body(ticked=True))
     waits = {check.name: check.may_wait for check in story.wanted(CheckRun)}
     assert waits == {"definition-of-done": True, "conflict-first": False}
+    story.checks(ChecksState.SUCCESS)
+    assert not story.wanted(CheckRun), "it waits for the merge, whatever is heard before"
     story.hears(MergeRefused(7, SHA, "Required status check is expected."))
     waits = {check.name: check.may_wait for check in story.wanted(CheckRun)}
     assert waits == {"definition-of-done": False, "conflict-first": False}, "it may be what the branch asks for"
