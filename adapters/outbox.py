@@ -32,7 +32,7 @@ from adapters.github.errors import Forbidden, Gone, GraphQLError, Invalid, NotFo
 from adapters.github.gate import Passage, Throttled
 from adapters.seal import Seal
 from adapters.unit_of_work import NoConfiguration, Work
-from core.effects import CheckRun, Effect, MergePull, Notify, PollAgent, StartAgent
+from core.effects import CheckRun, Effect, Notify, PollAgent, StartAgent
 from core.lanes import Lane
 from core.signals import AgentStartFailed, AgentUnavailable, AgentUnheard, Signal
 
@@ -59,12 +59,13 @@ _TAKE = update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.t
 # What can go in one request with the one that was just taken; also what could wait for a while, but was not tried yet.
 # Labels and card come last, as ever: not before a merge that is about to change them.
 _TOGETHER = [kind.__name__ for kind in TOGETHER]
+_ENDS = [kind.__name__ for kind in SENDERS if kind.lane is Lane.END]
 _OTHER = t.outbox.alias()
 _COMES_FIRST = exists().where(
     _OTHER.c.repository_id == bindparam("repository"),
     _OTHER.c.number == bindparam("issue"),
     _OTHER.c.state == "waiting",
-    _OTHER.c.kind == MergePull.__name__,
+    _OTHER.c.kind.in_(_ENDS),
     or_(_OTHER.c.not_before.is_(None), _OTHER.c.not_before <= bindparam("now")),
 )
 _COMPANY = (
