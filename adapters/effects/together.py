@@ -32,6 +32,8 @@ async def write_together(batch: Sequence[tuple[Effect, Errand]]) -> list[Sent | 
     """Write what can be written in one request, all for one issue; None for each that has to go its own way."""
     first, errand = batch[0]
     labels = [label for effect, _ in batch if isinstance(effect, SetLabels) for label in effect.labels]
+    if not isinstance(first, TOGETHER):
+        return [None] * len(batch)
     place = await errand.github.place(errand.name, first.number, labels)
     if place is None:
         return [None] * len(batch)
