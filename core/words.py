@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.labels import capability_in, kind_in, priority_in
 from core.task import Flag, Task
 
 PRIORITY = "priority"
+CLOCKS = timedelta(seconds=5)  # by which our clock may be ahead of GitHub's
 Topics = tuple[str, ...]  # what a word speaks of, as far as people can contradict each other about it
 _OF_COMMANDS: Mapping[str, Topics] = {
     "priority": (PRIORITY,),
@@ -48,3 +49,11 @@ def is_overtaken(task: Task, topics: Topics, at: datetime | None) -> bool:
 def said(task: Task, topics: Topics, at: datetime) -> Task:
     """The task that has heard a word of this time."""
     return replace(task, said={**task.said, **dict.fromkeys(topics, at)}) if topics else task
+
+
+def pressed_at(heard: datetime) -> datetime:
+    """The time of a button's word, of which GitHub tells none: by our clock, and no later than it may be by GitHub's.
+
+    Or a command that is written right afterwards would count as the earlier word.
+    """
+    return (heard - CLOCKS).replace(microsecond=0)

@@ -21,7 +21,7 @@ from core.sanitise import one_line
 from core.signals import CommandGiven, PersonAnswered
 from core.task import Task
 from core.texts import how_to_begin
-from core.words import is_overtaken, said, topics_of_command
+from core.words import is_overtaken, pressed_at, said, topics_of_command
 
 RULES: Mapping[str, Rule] = {
     **asking.RULES,
@@ -92,7 +92,7 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
 
 
 def _heard(task: Task, signal: CommandGiven, context: Context) -> Task:
-    return said(task, topics_of_command(signal.name, signal.argument), signal.at or context.now)
+    return said(task, topics_of_command(signal.name, signal.argument), signal.at or pressed_at(context.now))
 
 
 def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None:
