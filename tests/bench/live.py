@@ -98,6 +98,9 @@ async def running(
             "DATA_DIR": str(folder / "orchestrator"),
             "PORT": "0",
             "WRITE_SECONDS": "0",  # what is measured is ours, not GitHub's advice
+            "GITHUB_POINTS_PER_MINUTE": "1000000",
+            "GITHUB_CONTENT_PER_MINUTE": "1000000",
+            "GITHUB_CONTENT_PER_HOUR": "1000000",
             **(environment or {}),
         }
         bot = await stack.enter_async_context(assemble(load_settings(settings, env_file=None)))
