@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
+from typing import get_args
 
 from sandbox.faults import AnswerKind, AnswerRule
 
-ANSWERS: tuple[AnswerKind, ...] = (
-    "500-done",
-    "502-not-done",
-    "hang-done",
-    "hang-not-done",
-    "403-secondary",
-    "401-expired",
-    "301-moved",
-)
+# A disabled feature is no weather, and 429 is the same as the other secondary limit.
+ANSWERS: tuple[AnswerKind, ...] = tuple(kind for kind in get_args(AnswerKind) if kind not in ("429", "410-disabled"))
 
 
 @dataclass(slots=True)

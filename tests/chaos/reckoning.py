@@ -92,6 +92,8 @@ async def _in_repository(storm: Storm, home: Repository, issues: list[Issue], st
         other_work = any(pull.head_ref.startswith("improvements-") for pull in merged)
         if task.status is Status.DONE and not other_work and f"work/task_{issue.number}.py" not in on_main:
             found.append(f"{where} is done, and its work is not on main")
+    for pull in home.pulls():
+        found += [f"{home.full_name}#{pull.number} {problem}" for problem in _twice(storm, pull.issue)]
     for (task_number, attempt), count in _dispatched(storm, home).items():
         if count > 1:
             found.append(f"{home.full_name}#{task_number} was dispatched {count} times for attempt {attempt}")
@@ -102,20 +104,26 @@ def _of_task(storm: Storm, issue: Issue, task: Task, called: bool) -> Iterator[s
     waits = task.status is Status.READY and task.waits_for and storm.is_hopeless(issue)
     if task.status not in (Status.DONE, Status.FAILED) and not waits:
         yield f"is {task.status}"
-    if task.status is Status.FAILED and not called:
+    comments = [c.body for c in issue.comments if c.user is storm.app.bot]
+    if task.status is Status.FAILED and not (called and any("@alice" in body for body in comments)):
         yield "failed, and nobody was called"
     ours = {label for label in issue.label_names if _is_ours(label)}
     if ours != set(labels_of(task)):
         yield f"has the labels {sorted(ours)}, and should have {sorted(labels_of(task))}"
     if (issue.state == "closed") != (task.status is Status.DONE):
         yield f"is {issue.state}, and {task.status}"
-    comments = [c.body for c in issue.comments if c.user is storm.app.bot]
     cards = [body for body in comments if CARD_MARKER in body]
     if len(cards) != 1:
         yield f"has {len(cards)} cards"
-    elif f"**{task.status.value}**" not in cards[0].lower() and task.status.value not in cards[0].lower():
+    elif f"| **Status** | {task.status.value} since " not in cards[0]:
         yield f"is {task.status}, which its card does not say"
-    keys = Counter(key for body in comments for key in _KEY.findall(body))
+    yield from _twice(storm, issue)
+
+
+def _twice(storm: Storm, issue: Issue) -> Iterator[str]:
+    """Comments of ours that are there more than once, by their keys; on issues and pull requests alike."""
+    ours = (comment.body for comment in issue.comments if comment.user is storm.app.bot)
+    keys = Counter(key for body in ours for key in _KEY.findall(body))
     yield from (f"has the comment {key} {count} times" for key, count in keys.items() if count > 1)
 
 

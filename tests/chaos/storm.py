@@ -33,6 +33,7 @@ from tests.chaos.crowd import Crowd, Server
 from tests.chaos.moods import Moody, ci
 from tests.chaos.scale import ACTIONS, FILES, SERVICES, Scale, configuration
 from tests.scenarios.shop import body
+from tests.scenarios.world import contract
 
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-of-the-storm"
@@ -146,7 +147,7 @@ async def gathering(scale: Scale, seed: int, folder: Path) -> AsyncIterator[Stor
     """The world, its replicas on their way, and the storm about to break."""
     async with AsyncExitStack() as stack:
         clock = RealClock(speed=scale.speed)
-        hub = await stack.enter_async_context(Sandbox(folder / "github", clock=clock))
+        hub = await stack.enter_async_context(Sandbox(folder / "github", clock=clock, contract=contract()))
         alice = hub.user("alice")
         services = await AgentServices.open(hub)
         script = Moody(seed)
