@@ -19,7 +19,7 @@ from adapters.database import agents as kept
 from adapters.database import escalations, graph, line, measures, repositories, store, trail
 from adapters.database.database import Database
 from adapters.database.graph import Place
-from adapters.database.queue import SEND, JobQueue, send_lock
+from adapters.database.queue import JobQueue, sending
 from adapters.database.repositories import RepositoryRow
 from adapters.foresight import Foresight
 from adapters.handing_out import hand_out
@@ -299,9 +299,7 @@ class UnitOfWork:
         await self.write_trail()
         for repository_id, number in sorted(self._neighbours):
             await store.set_deadline(self.connection, repository_id, f"{LOOK}:{number}", LOOK, self.now)
-        for number in sorted(self._to_send):
-            lock = send_lock(self.repository.id, number)
-            await jobs.defer(self.connection, SEND, lock, repository_id=self.repository.id, number=number)
+        await jobs.defer_all(self.connection, [sending(self.repository.id, number) for number in sorted(self._to_send)])
 
 
 def _carries(task: Task, pull: int) -> bool:
@@ -344,6 +342,4 @@ class Work:
         """Put effects into the outbox that no decision on a task asked for: an answer where we only observe."""
         async with self.database.transaction() as connection:
             places = {await store.save_effect(connection, repository_id, number, one, self.now()) for one in effects}
-            for place in sorted(places):
-                lock = send_lock(repository_id, place)
-                await self.jobs.defer(connection, SEND, lock, repository_id=repository_id, number=place)
+            await self.jobs.defer_all(connection, [sending(repository_id, place) for place in sorted(places)])

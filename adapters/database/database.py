@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
 
-import procrastinate
 import structlog
 from alembic import command
 from alembic.config import Config
@@ -21,6 +20,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from adapters.database.queue_tables import make_queue_tables
 
 log = structlog.get_logger()
 
@@ -97,14 +98,7 @@ class Database:
                 raise DatabaseError(f"PostgreSQL 14 or newer is needed; this server is {version // 10000}")
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             await connection.run_sync(_upgrade)
-            queue = await connection.execute(text("SELECT to_regclass('procrastinate_jobs')"))
-            if queue.scalar_one() is None:
-                raw = await connection.get_raw_connection()
-                driver = raw.driver_connection
-                if driver is None:
-                    raise DatabaseError("the connection was closed while the tables were made")
-                schema = procrastinate.schema.SchemaManager.get_schema()
-                await driver.execute(schema)
+            await make_queue_tables(connection)
 
     async def reached(self, within: float = REACHED_WITHIN) -> None:
         """Wait until the server answers: it may start at the same time as we do, or just recover.

@@ -11,7 +11,7 @@ from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from adapters.database.queue import DELIVERY, SEND, JobQueue, send_lock
+from adapters.database.queue import DELIVERY, JobQueue, sending
 from adapters.database.redeliveries import MISSING
 from core.effects import Notify, StartAgent
 from core.given_up import GivenUp
@@ -155,9 +155,8 @@ async def again(connection: AsyncConnection, jobs: JobQueue, now: datetime, whic
     # A try is counted already, so that the next one looks first whether it is in the world after all.
     renewed = effects.values(state="waiting", tries=1, not_before=None, error=None)
     rows = (await connection.execute(renewed.returning(_o.repository_id, _o.number))).all()
-    for repository_id, place in sorted({(row.repository_id, row.number) for row in rows}):
-        lock = send_lock(repository_id, place)
-        await jobs.defer(connection, SEND, lock, repository_id=repository_id, number=place)
+    places = sorted({(row.repository_id, row.number) for row in rows})
+    await jobs.defer_all(connection, [sending(*place) for place in places])
     if which is None and not every:
         return len(rows)
     handled = deliveries.values(handled_at=None, tries=0, error=None).returning(_d.guid)

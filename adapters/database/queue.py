@@ -15,6 +15,7 @@ import procrastinate
 import psycopg
 import psycopg_pool
 from procrastinate.jobs import Job
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import IDLE_SECONDS
@@ -29,6 +30,11 @@ ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing e
 
 # Higher runs first. News and clocks before writing to the world: what is decided late may be sent in vain.
 PRIORITIES = {DELIVERY: 2, DUE: 1, SEND: 0}
+
+_WAITING_SENDS = text(
+    "SELECT lock FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status = 'todo'"
+    " AND (scheduled_at IS NULL OR scheduled_at <= now()) FOR SHARE SKIP LOCKED"
+)
 
 
 class _Pool(psycopg_pool.AsyncConnectionPool):
@@ -69,7 +75,12 @@ class JobQueue:
         await self.defer_all(connection, [Wanted(job, lock, arguments)])
 
     async def defer_all(self, connection: AsyncConnection, wanted: Sequence[Wanted]) -> None:
-        """Ask for many jobs with one statement, in this order."""
+        """Ask for many jobs with one statement, in this order; not for a send where one waits that will see it all."""
+        if sends := [one.lock for one in wanted if one.job == SEND]:
+            # It stays where it is until we commit: only then a worker takes it, and finds what we wrote.
+            there = set((await connection.execute(_WAITING_SENDS, {"locks": sends})).scalars())
+            unique = {one.lock if one.job == SEND else id(one): one for one in wanted}
+            wanted = [one for one in unique.values() if one.job != SEND or one.lock not in there]
         if not wanted:
             return
         raw = await connection.get_raw_connection()
@@ -96,3 +107,8 @@ def send_lock(repository_id: int, number: int) -> str:
     if number < 0:
         return f"{_CHANNEL}{-number}"
     return f"send:{repository_id}:{number}"
+
+
+def sending(repository_id: int, number: int) -> Wanted:
+    """The job that sends what waits for one task."""
+    return Wanted(SEND, send_lock(repository_id, number), {"repository_id": repository_id, "number": number})

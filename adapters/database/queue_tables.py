@@ -1,0 +1,28 @@
+"""The job queue's tables: the library's own, and an index that it lacks."""
+
+from __future__ import annotations
+
+import procrastinate
+from sqlalchemy import text
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# The library looks for other jobs of the same lock before it hands one out. Without an index it reads the whole queue
+# for that, once for each job that may not be taken yet: a long queue would get slower and slower.
+_INDEX = "CREATE INDEX orchestrator_jobs_of_a_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')"
+
+
+async def make_queue_tables(connection: AsyncConnection) -> None:
+    """Make what is not there yet. Raises `DisconnectionError` when the connection is lost meanwhile."""
+    await _make(connection, "procrastinate_jobs", procrastinate.schema.SchemaManager.get_schema())
+    await _make(connection, "orchestrator_jobs_of_a_lock", _INDEX)
+
+
+async def _make(connection: AsyncConnection, name: str, statements: str) -> None:
+    there = await connection.execute(text("SELECT to_regclass(:name)"), {"name": name})
+    if there.scalar_one() is not None:
+        return
+    raw = await connection.get_raw_connection()
+    if raw.driver_connection is None:
+        raise DisconnectionError("the connection was closed while the tables were made")
+    await raw.driver_connection.execute(statements)

@@ -1,0 +1,96 @@
+"""The queue: a send is asked for once, whoever else asks, and is never missed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+
+from adapters.database.database import Database
+from adapters.database.queue import MAIN, JobQueue, sending
+
+
+class Place:
+    """A queue with a job that sends, and no worker."""
+
+    def __init__(self, database: Database, jobs: JobQueue) -> None:
+        self.database = database
+        self.jobs = jobs
+
+    async def ask(self, *numbers: int) -> None:
+        async with self.database.transaction() as connection:
+            await self.jobs.defer_all(connection, [sending(1, number) for number in numbers])
+
+    async def take(self) -> int | None:
+        """What a worker is given next: the number of its task."""
+        async with self.database.autocommit() as connection:
+            worker = "INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"
+            which = (await connection.execute(text(worker))).scalar_one()
+            query = text("SELECT (procrastinate_fetch_job_v2(ARRAY[:queue], :worker)).args->>'number'")
+            found = (await connection.execute(query, {"queue": MAIN, "worker": which})).scalar_one()
+        return int(found) if found else None
+
+    async def waiting(self) -> list[str]:
+        query = text("SELECT lock FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
+        async with self.database.autocommit() as connection:
+            return list((await connection.execute(query)).scalars())
+
+
+@pytest.fixture
+async def place(database_url: str) -> AsyncIterator[Place]:
+    database, jobs = Database(database_url), JobQueue(database_url)
+
+    @jobs.app.task(name="send")
+    async def send(repository_id: int, number: int) -> None:
+        """Nobody works here."""
+
+    async with jobs.app.open_async():
+        yield Place(database, jobs)
+    await database.close()
+
+
+async def test_a_send_that_waits_already_is_not_asked_for_again(place: Place) -> None:
+    await place.ask(1, 2, 1)
+    await place.ask(2, 3)
+    assert await place.waiting() == ["send:1:1", "send:1:2", "send:1:3"]
+
+
+async def test_one_that_runs_may_have_looked_already_so_another_follows(place: Place) -> None:
+    await place.ask(1)
+    assert await place.take() == 1
+    await place.ask(1)
+    assert await place.waiting() == ["send:1:1"]
+
+
+async def test_nobody_takes_the_one_that_waits_before_what_counts_on_it_is_committed(place: Place) -> None:
+    await place.ask(1)
+    async with place.database.transaction() as connection:
+        await place.jobs.defer_all(connection, [sending(1, 1)])
+        assert await place.take() is None
+    assert await place.take() == 1
+    assert await place.waiting() == []
+
+
+async def test_two_who_count_on_it_do_not_wait_for_each_other(place: Place) -> None:
+    await place.ask(1)
+    async with place.database.transaction() as one, place.database.transaction() as other:
+        await place.jobs.defer_all(one, [sending(1, 1)])
+        await place.jobs.defer_all(other, [sending(1, 1)])
+    assert await place.waiting() == ["send:1:1"]
+
+
+async def test_one_that_is_to_run_later_again_is_not_waited_for(place: Place) -> None:
+    await place.ask(1)
+    async with place.database.autocommit() as connection:
+        await connection.execute(text("UPDATE procrastinate_jobs SET scheduled_at = now() + interval '1 minute'"))
+    await place.ask(1)
+    assert await place.waiting() == ["send:1:1", "send:1:1"]
+
+
+async def test_jobs_of_a_lock_are_found_by_an_index(place: Place) -> None:
+    async with place.database.transaction() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        query = "EXPLAIN SELECT 1 FROM procrastinate_jobs WHERE lock = 'a' AND (status = 'doing' OR status = 'todo')"
+        plan = "\n".join((await connection.execute(text(query))).scalars())
+    assert "orchestrator_jobs_of_a_lock" in plan
