@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import redeliveries, store
 from adapters.database.redeliveries import Missing, Place
+from adapters.failures import fate_of, next_try
 from adapters.github.app import AppOperations
-from adapters.github.errors import Forbidden, GitHubError, Gone, Invalid, NotFound, RateLimited, Unauthorised
+from adapters.github.errors import Invalid, RateLimited, Unauthorised
 from adapters.github.models import HookDelivery
 from adapters.unit_of_work import Work
 from scheduler.prune import SERVICE
@@ -131,16 +132,18 @@ async def _ask_for(work: Work, app: AppOperations, one: Missing) -> None:
         await redeliveries.asked(connection, one.guid, one.asked + 1, work.now() + pause_after(one.asked + 1))
     try:
         await app.redeliver(one.delivery_id)
-    except (RateLimited, Unauthorised):
-        async with work.database.autocommit() as connection:  # it was not done, and is none of this one's fault
-            await redeliveries.asked(connection, one.guid, one.asked, work.now())
-        raise
-    except (NotFound, Gone, Invalid, Forbidden) as refused:
-        _tell_parked(one, str(refused))
-        async with work.database.autocommit() as connection:
-            await redeliveries.park(connection, one.guid, str(refused)[:200])
-    except (GitHubError, OSError) as error:
-        log.warning("redelivery_later", delivery=one.guid, error=str(error))
+    except Exception as error:
+        fate = fate_of(error)
+        if not fate.counts or isinstance(error, Unauthorised):  # it was not done, and is none of this one's fault
+            async with work.database.autocommit() as connection:
+                await redeliveries.asked(connection, one.guid, one.asked, work.now())
+            raise
+        if next_try(error, one.asked + 1, work.now(), 0.5) is None:
+            _tell_parked(one, str(error))
+            async with work.database.autocommit() as connection:
+                await redeliveries.park(connection, one.guid, str(error)[:200])
+            return
+        log.warning("redelivery_later", delivery=one.guid, error=str(error), exc_info=error if fate.ours else None)
 
 
 def _tell_parked(one: Missing, reason: str) -> None:

@@ -15,6 +15,7 @@ from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.inbox import StoredDelivery, store_delivery
 from adapters.database.queue import JobQueue
+from adapters.failures import FEW_TRIES
 from adapters.github.app import AppOperations
 from adapters.github.errors import GitHubError, Invalid, NotFound, RateLimited, Unclear
 from adapters.github.models import HookDelivery
@@ -209,12 +210,21 @@ async def test_what_fails_again_and_again_waits_longer_and_is_given_up_and_tried
     assert (await desk.figures())["deliveries_given_up"] == 0
 
 
+async def test_one_that_is_not_there_may_come_yet_so_it_is_asked_for_a_few_times(desk: Desk) -> None:
+    desk.log.add("lost", minutes_ago(60))
+    desk.log.refuses = {1: NotFound("not there", status=404)}
+    for _ in range(FEW_TRIES):
+        assert (await desk.figures())["deliveries_given_up"] == 0
+        await desk.passes(hours=1)
+    assert (await desk.figures())["deliveries_given_up"] == 1
+
+
 async def test_what_github_answers_when_it_is_asked(desk: Desk) -> None:
     for number in range(4):
         desk.log.add(f"lost {number}", minutes_ago(60 - number))
     until = NINE + timedelta(minutes=7)
     limit = RateLimited("slowly", retry_at=until, secondary=True, status=403, request_id="")
-    desk.log.refuses = {1: NotFound("gone", status=404), 2: Unclear("broken", status=502), 3: limit}
+    desk.log.refuses = {1: Invalid("too old", status=422), 2: Unclear("broken", status=502), 3: limit}
     assert await desk.passes() == []
     assert await desk.due() == timedelta(minutes=7)
     assert (await desk.figures())["deliveries_given_up"] == 1
