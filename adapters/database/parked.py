@@ -11,7 +11,7 @@ from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from adapters.database.queue import DELIVERY, JobQueue, sending
+from adapters.database.queue import DELIVERY, JobQueue, Wanted, sending
 from adapters.database.redeliveries import MISSING
 from core.effects import Notify, StartAgent
 from core.given_up import GivenUp
@@ -161,8 +161,7 @@ async def again(connection: AsyncConnection, jobs: JobQueue, now: datetime, whic
         return len(rows)
     handled = deliveries.values(handled_at=None, tries=0, error=None).returning(_d.guid)
     guids = (await connection.execute(handled)).scalars().all()
-    for guid in guids:
-        await jobs.defer(connection, DELIVERY, f"delivery:{guid}", guid=guid)
+    await jobs.defer_all(connection, [Wanted(DELIVERY, f"delivery:{guid}", {"guid": guid}) for guid in guids])
     asked = await connection.execute(missed.values(state="waiting", asked=0, ask_at=now).returning(_m.guid))
     return len(rows) + len(guids) + len(asked.all())
 

@@ -28,11 +28,12 @@ MAIN = "default"
 _CHANNEL = "channel:"
 ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing else, so a slow channel holds up no work
 
-# Higher runs first. News and clocks before writing to the world: what is decided late may be sent in vain.
-PRIORITIES = {DELIVERY: 2, DUE: 1, SEND: 0}
+# Higher runs first. News before everything: what is decided without it may be decided in vain. The clock and what is to
+# be sent take turns by age, so that neither starves where there is too much of the other.
+PRIORITIES = {DELIVERY: 1, DUE: 0, SEND: 0}
 
-_WAITING_SENDS = text(
-    "SELECT lock FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status = 'todo'"
+_WAITING = text(
+    "SELECT task_name, lock, args FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status = 'todo'"
     " AND (scheduled_at IS NULL OR scheduled_at <= now()) FOR SHARE SKIP LOCKED"
 )
 
@@ -61,6 +62,15 @@ class Wanted:
     lock: str
     arguments: dict[str, Any]
 
+    @property
+    def mark(self) -> tuple[object, ...]:
+        """Equal for jobs that would do the same."""
+        return _mark(self.job, self.lock, self.arguments)
+
+
+def _mark(job: str, lock: str, arguments: dict[str, Any]) -> tuple[object, ...]:
+    return (job, lock, *sorted(arguments.items()))
+
 
 class JobQueue:
     """Puts jobs into the queue; `bot.jobs` runs them."""
@@ -70,21 +80,21 @@ class JobQueue:
         connector = procrastinate.PsycopgConnector(conninfo=url, min_size=2, max_size=pool_size, pool_factory=_Pool)
         self.app = procrastinate.App(connector=connector)
 
-    async def defer(self, connection: AsyncConnection, job: str, lock: str, **arguments: Any) -> None:
-        """Ask for a job in the transaction of `connection`; jobs with the same lock run one after the other."""
-        await self.defer_all(connection, [Wanted(job, lock, arguments)])
-
     async def defer_all(self, connection: AsyncConnection, wanted: Sequence[Wanted]) -> None:
-        """Ask for many jobs with one statement, in this order; not for a send where one waits that will see it all."""
-        if sends := [one.lock for one in wanted if one.job == SEND]:
-            # It stays where it is until we commit: only then a worker takes it, and finds what we wrote.
-            there = set((await connection.execute(_WAITING_SENDS, {"locks": sends})).scalars())
-            unique = {one.lock if one.job == SEND else id(one): one for one in wanted}
-            wanted = [one for one in unique.values() if one.job != SEND or one.lock not in there]
-        if not wanted:
+        """Ask for these jobs in the transaction of `connection`; jobs with the same lock run one after the other.
+
+        What waits already is not asked for again: it will see all that is known when it begins.
+        """
+        unique = {one.mark: one for one in wanted}
+        # Nobody asks twice for a delivery, and whoever sent it waits for us.
+        if locks := [one.lock for one in unique.values() if one.job != DELIVERY]:
+            # They stay where they are until we commit: only then a worker takes one, and finds what we wrote.
+            for row in await connection.execute(_WAITING, {"locks": locks}):
+                unique.pop(_mark(*row), None)
+        if not unique:
             return
         raw = await connection.get_raw_connection()
-        made = [self._job(one) for one in wanted]
+        made = [self._job(one) for one in unique.values()]
         await self.app.job_manager.batch_defer_jobs_async(jobs=made, connection=raw.driver_connection)
 
     def _job(self, wanted: Wanted) -> Job:

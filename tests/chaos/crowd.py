@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -17,14 +18,12 @@ from aiohttp import web
 from adapters.database.embedded import EmbeddedPostgres
 from sandbox import RealClock
 
-STARTING = 120.0  # seconds that a start may take on a busy machine
-
 
 @dataclass
 class Replica:
     """A process; `address` is empty while it does not listen yet, `since` when it began to."""
 
-    child: asyncio.subprocess.Process
+    pid: int
     address: str = ""
     since: float = 0.0
 
@@ -41,36 +40,51 @@ class Crowd:
     started: int = 0
     killed: int = 0
     failed: list[str] = field(default_factory=list)  # replicas that ended without being killed
-    _starting: set[asyncio.Task[None]] = field(default_factory=set)
+    _nursery: asyncio.subprocess.Process = field(init=False)
+    _hearing: asyncio.Task[None] = field(init=False)
     _turn: int = 0
+
+    async def open(self, replicas: int) -> None:
+        """The first replicas are on their way."""
+        self._nursery = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.chaos.nursery"),
+            env={"PATH": os.environ["PATH"], **self.settings},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._hearing = asyncio.create_task(self._hears())
+        for _ in range(replicas):
+            self.start()
 
     def start(self) -> None:
         """One more replica is on its way."""
-        task = asyncio.create_task(self._start())
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
-
-    async def _start(self) -> None:
         self.started += 1
-        number = self.started
-        now = (self.clock.now().isoformat(), str(time.time()), str(self.speed))
-        with (self.folder / f"replica-{number}.log").open("wb") as log:
-            child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.chaos.replica", *now),
-                env={"PATH": os.environ["PATH"], **self.settings},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-            )
-        replica = Replica(child)
-        self.running.append(replica)
-        assert child.stdout is not None
-        replica.address = (await asyncio.wait_for(child.stdout.readline(), STARTING)).decode().strip()
-        replica.since = time.monotonic()
-        await child.wait()
-        if replica in self.running:  # nobody killed it
-            self.running.remove(replica)
-            self.failed.append(f"replica {number} ended by itself with {child.returncode}")
-            self.start()
+        order = {
+            "log": str(self.folder / f"replica-{self.started}.log"),
+            "moment": self.clock.now().isoformat(),
+            "epoch": time.time(),
+            "speed": self.speed,
+        }
+        assert self._nursery.stdin is not None
+        self._nursery.stdin.write(json.dumps(order).encode() + b"\n")
+
+    async def _hears(self) -> None:
+        """What becomes of the replicas."""
+        assert self._nursery.stdout is not None
+        async for line in self._nursery.stdout:
+            pid, what, *more = line.decode().split()
+            if what == "born":
+                self.running.append(Replica(int(pid)))
+                continue
+            one = next((replica for replica in self.running if replica.pid == int(pid)), None)
+            if one is None:
+                continue  # we killed it
+            if what == "listens":
+                one.address, one.since = more[0], time.monotonic()
+            else:
+                self.running.remove(one)
+                self.failed.append(f"a replica ended by itself with {more[0]}")
+                self.start()
 
     def kill_one(self, lived: float) -> bool:
         """Kill one with -9 that has worked for so many seconds, and start another one; False where none has."""
@@ -79,22 +93,17 @@ class Crowd:
         if victim is None:
             return False
         self.running.remove(victim)
-        victim.child.send_signal(signal.SIGKILL)
+        os.kill(victim.pid, signal.SIGKILL)
         self.killed += 1
         self.start()
         return True
 
     async def stop(self) -> None:
         """All of them are killed; nobody comes again."""
-        children = [replica.child for replica in self.running]
-        self.running.clear()
-        for task in list(self._starting):
-            task.cancel()
-        await asyncio.gather(*self._starting, return_exceptions=True)
-        for child in children:
-            if child.returncode is None:
-                child.kill()
-            await child.wait()
+        self._hearing.cancel()
+        assert self._nursery.stdin is not None
+        self._nursery.stdin.close()
+        await self._nursery.wait()
 
     async def hand_on(self, request: web.Request) -> web.Response:
         """The door: a delivery goes to whoever is next and listens; without anybody GitHub finds nobody."""

@@ -1,14 +1,11 @@
-"""One replica in the storm: the real bot, by the storm's time. It runs until it is killed.
-
-Run as `python -m tests.chaos.replica <moment> <seconds since 1970 at that moment> <speed>`, with the bot's settings in
-the environment. The first line of its output is where it listens.
-"""
+"""One replica in the storm: the real bot, by the storm's time. It runs until it is killed."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bot.app import assemble, listening
@@ -32,15 +29,10 @@ class StormClock:
         await asyncio.sleep(seconds / self._speed)
 
 
-async def main(moment: str, epoch: str, speed: str) -> None:
-    """Listen and work."""
+async def work(clock: StormClock, listens: Callable[[str], None]) -> None:
+    """Tell where it listens, and work; the settings are in the environment."""
     settings = load_settings(env_file=None)
     configure_logs(settings.log_level, stream=sys.stderr)
-    clock = StormClock(datetime.fromisoformat(moment), float(epoch), float(speed))
     async with assemble(settings, clock) as bot, listening(bot) as address:
-        print(address, flush=True)
+        listens(address)
         await bot.run()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

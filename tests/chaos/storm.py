@@ -183,9 +183,8 @@ async def gathering(scale: Scale, seed: int, folder: Path) -> AsyncIterator[Stor
         app.webhook_url = await stack.enter_async_context(_door(crowd))
         database = Database(url, 2)
         stack.push_async_callback(database.close)
+        await crowd.open(scale.replicas)
         stack.push_async_callback(crowd.stop)
-        for _ in range(scale.replicas):
-            crowd.start()
         repositories = [await _repository(hub, alice, app, number, seed) for number in range(scale.repositories)]
         weather = Weather(Random(seed), scale.dropped, scale.repeated, scale.shuffled, scale.failing)
         yield Storm(scale, seed, hub, app, alice, repositories, services, crowd, server, database, weather)
