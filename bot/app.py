@@ -167,7 +167,7 @@ async def assemble(
         keeper = Keeper(database, jobs, intake)
         site = _web(
             WebhookEndpoint(keeper.keep, clock, secrets, metrics, lambda: identity.known, intake),
-            HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens)),
+            HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens), answers),
             Health(database, clock, metrics, intake),
         )
         yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, intake, site)

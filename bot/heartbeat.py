@@ -13,12 +13,13 @@ from typing import Annotated, Any, Protocol
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from adapters.clock import Clock
-from adapters.database import repositories
+from adapters.database import repositories, store
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHubClient
+from adapters.left_behind import left_behind
 from adapters.unit_of_work import NoConfiguration, Work
 from config.agent_kinds import NAME_PATTERN
 from config.agent_tokens import AgentToken
@@ -26,9 +27,8 @@ from config.labels import MAX_NAME_LENGTH
 from core.deadlines import DeadlineKind, deadlines_of
 from core.events import EventType
 from core.sanitise import mask_secrets, one_line
-from core.signals import AgentSeen, PullSeen
+from core.signals import AgentSeen, Signal
 from core.task import SessionState
-from handlers.runs import handed_in
 
 log = structlog.get_logger()
 
@@ -102,11 +102,20 @@ class Tokens:
 class HeartbeatEndpoint:
     """Takes heartbeats in as the signal `AgentSeen`; nothing is decided here."""
 
-    def __init__(self, work: Work, client: GitHubClient, clock: Clock, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        work: Work,
+        client: GitHubClient,
+        clock: Clock,
+        credentials: Credentials,
+        answers: Sequence[SecretStr] = (),
+    ) -> None:
+        """`answers` are the secrets by which the answer of a run is known."""
         self._work = work
         self._client = client
         self._clock = clock
         self._credentials = credentials
+        self._answers = answers
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one heartbeat: 200 while the lease is the agent's, 409 when it is not or no longer."""
@@ -146,18 +155,21 @@ class HeartbeatEndpoint:
             raise Refused(404, f"{told.repository} is not a repository whose agents the bot runs") from None
 
     async def _apply(self, row: RepositoryRow, told: Heartbeat) -> dict[str, Any]:
-        pulls: list[PullSeen] = []
+        found: Sequence[Signal] = ()
         if told.state is SessionState.DELIVERED:
-            # The news of its pull request may still be on its way; an attempt must not fail for that.
-            pulls = await handed_in(self._client.installation(row.installation_id), row, told.task, told.attempt)
+            async with self._work.database.autocommit() as connection:
+                known = await store.task(connection, row.id, told.task)
+            if known is not None:
+                github = self._client.installation(row.installation_id)
+                found = await left_behind(github, row, known, told.attempt, self._answers)
         async with self._work.on(row.id, self._clock.now()) as unit:
             task = await unit.task(told.task)
             if task is None or task.withdrawn:
                 raise Refused(404, f"#{told.task} is no task in {told.repository}")
             lease = task.lease_of(told.attempt)
             if lease and lease.worker == told.agent:
-                for pull in pulls:
-                    await unit.apply(told.task, pull)
+                for signal in found:
+                    await unit.apply(told.task, signal)
             decision = await unit.apply(told.task, self._signal(row, told))
         after = decision.task or task
         if any(event.type is EventType.LATE_RESULT for event in decision.events):

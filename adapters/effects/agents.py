@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -11,12 +12,22 @@ from adapters.database import store
 from adapters.effects.breaker import CircuitOpen, through
 from adapters.effects.errand import Errand, Sent
 from adapters.github.errors import Gone, NotFound
+from adapters.left_behind import left_behind
 from adapters.pull_facts import pull_facts
 from config.agent_kinds import AgentBase
 from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.links import parse_branch
-from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentTold, AgentUnavailable, AgentUnheard, PullSeen
-from core.task import SessionState
+from core.signals import (
+    AgentSeen,
+    AgentStarted,
+    AgentStartFailed,
+    AgentTold,
+    AgentUnavailable,
+    AgentUnheard,
+    PullSeen,
+    Signal,
+)
+from core.task import SessionState, Task
 
 log = structlog.get_logger()
 
@@ -80,22 +91,34 @@ async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
     if news is None:
         failed = AgentStartFailed(effect.attempt, " ".join(problems))
         return Sent(signals=((effect.number, failed),)) if problems else unheard
-    pull = await _delivered(news, effect.number, errand)
-    return Sent(signals=((effect.number, pull), (effect.number, news)) if pull else ((effect.number, news),))
+    found = await _found(news, effect.number, errand) if news.state.ended else ()
+    return Sent(signals=tuple((effect.number, signal) for signal in (*found, news)))
 
 
-async def _delivered(news: AgentSeen, number: int, errand: Errand) -> PullSeen | None:
+async def _found(news: AgentSeen, number: int, errand: Errand) -> Sequence[Signal]:
+    """What an attempt that has ended left behind, and what a service says is its work."""
+    async with errand.database.autocommit() as connection:
+        task = await store.task(connection, errand.repository.id, number)
+    if task is None or task.lease_of(news.attempt) is None:
+        return ()  # it is over for us already
+    secrets = errand.services.answers
+    found = await left_behind(errand.github, errand.repository, task, news.attempt, secrets)
+    if not found and (pull := await _delivered(news, task, errand)):
+        return (pull,)
+    return found
+
+
+async def _delivered(news: AgentSeen, task: Task, errand: Errand) -> PullSeen | None:
     """The pull request that a service says is the attempt's work, where nothing else tells whose it is.
 
     A service is believed only so far: not about one that is of another task, or older than the attempt, or from a fork.
     """
-    if news.state is not SessionState.DELIVERED or news.pull is None:
+    lease, number = task.lease, task.number
+    if news.state is not SessionState.DELIVERED or news.pull is None or lease is None or lease.attempt != news.attempt:
         return None
     async with errand.database.autocommit() as connection:
-        task = await store.task(connection, errand.repository.id, number)
         linked = await store.task_of_pull(connection, errand.repository.id, news.pull)
-    lease = task.lease if task else None
-    if lease is None or lease.attempt != news.attempt or linked not in (None, number):
+    if linked not in (None, number):
         return None
     try:
         told = await errand.github.get_pull(errand.name, news.pull)

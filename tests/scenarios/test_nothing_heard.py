@@ -67,6 +67,21 @@ async def test_the_pull_request(world: World) -> None:
     assert world.written()[-3:] == merged(1, 2)
 
 
+async def test_the_run_and_its_pull_request(world: World) -> None:
+    """Asked after, the run has ended well; what it left behind is looked for before anybody is blamed."""
+    codex = world.agent("codex", WritesFiles(TAX), think=30)
+    world.hub.faults.drop("workflow_run", times=20)
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    world.hub.faults.drop(times=20)
+    await world.later(seconds=40)
+    assert world.status(issue) == "in-progress"
+    world.written()
+    await world.later(minutes=2)
+    assert world.status(issue) == "done"
+    assert world.written()[-3:] == merged(1, 2)
+    assert len(codex.works) == 1
+
+
 async def test_the_start_of_the_run(world: World) -> None:
     """No word of the run came in time; it is asked for, found at work, and left alone."""
     codex = world.agent("codex", WritesFiles(TAX), think=5 * 60)
