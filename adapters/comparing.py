@@ -74,7 +74,7 @@ async def take(unit: UnitOfWork, found: Comparison) -> None:
         await flights.save_pairs(connection, home, new.values())
         changed = new.keys() | (known.keys() - now.keys())
         stirred |= {number for key in changed if _conflict(known.get(key)) != _conflict(now.get(key)) for number in key}
-    await _tell(unit, stirred, found.touched)
+    await _tell(unit, stirred, found.touched, found.past)
 
 
 def _conflict(pair: Pair | None) -> object:
@@ -82,7 +82,10 @@ def _conflict(pair: Pair | None) -> object:
 
 
 async def _tell(
-    unit: UnitOfWork, numbers: Collection[int], touched: Mapping[int, tuple[str, ...]] | None = None
+    unit: UnitOfWork,
+    numbers: Collection[int],
+    touched: Mapping[int, tuple[str, ...]] | None = None,
+    past: frozenset[str] = frozenset(),
 ) -> None:
     """Tell these pull requests how they stand: their task decides; where there is none, the check just says it."""
     connection, home = unit.connection, unit.repository.id
@@ -101,7 +104,7 @@ async def _tell(
             continue  # it is being compared, and told then
         rivals = tuple(_rival(flight, there[pair.beside(number)], pair) for pair in met.get(number, ()))
         if flight.task is not None:
-            signal = MergeTried.of(number, flight.head_sha, trial, (touched or {}).get(number, ()), rivals)
+            signal = MergeTried.of(number, flight.head_sha, trial, (touched or {}).get(number, ()), rivals, past)
             await unit.apply(flight.task, signal)
         else:
             await _say(unit, flight, rivals)

@@ -27,7 +27,9 @@ async def left_behind(
         branch = branch_name(number, attempt)
         owner = repository.full_name.partition("/")[0]
         found = await github.list_pulls(repository.full_name, state="all", head=f"{owner}:{branch}")
-        return [PullSeen(pull_facts(pull), attempt, author_can_write=True) for pull in found]
+        # That these are what was asked for is looked at: whatever is taken for the attempt's becomes this task's.
+        ours = [pull for pull in found if pull.head.ref == branch and not pull.from_fork]
+        return [PullSeen(pull_facts(pull), attempt, author_can_write=True) for pull in ours]
     said = [read_answer(comment.body) for comment in await github.list_comments(repository.full_name, number)]
-    ours = [one for one in said if one and (one.number, one.attempt) == (number, attempt)]
-    return [one.signal for one in ours if one.is_genuine(secrets, repository.id)][:1]
+    answers = [one for one in said if one and (one.number, one.attempt) == (number, attempt)]
+    return [one.signal for one in answers if one.is_genuine(secrets, repository.id)][:1]

@@ -30,6 +30,7 @@ class MergeTried:
     behind: bool = False  # the base has commits that the head lacks
     rivals: tuple[Rival, ...] | None = None
     ci_started: bool = True
+    past: frozenset[str] = frozenset()  # commits that the base that was tried is known to have in it
 
     @classmethod
     def of(
@@ -39,10 +40,11 @@ class MergeTried:
         trial: Trial,
         touched: tuple[str, ...] = (),
         rivals: tuple[Rival, ...] | None = None,
+        past: frozenset[str] = frozenset(),
     ) -> MergeTried:
         """The news of a trial merge that was kept."""
         known = (trial.base_sha, trial.clean, trial.files, trial.problem)
-        return cls(pull, head_sha, *known, touched, trial.behind, rivals, trial.ci_started)
+        return cls(pull, head_sha, *known, touched, trial.behind, rivals, trial.ci_started, past)
 
     @property
     def trial(self) -> Trial:

@@ -160,6 +160,7 @@ class Flight:
     rank: int = 2
     needs: tuple[int, ...] = ()
     passed: bool = True
+    base_said: str | None = None  # where its task was last told that the base is
 
     @property
     def who(self) -> str:
@@ -216,3 +217,4 @@ class Comparison:
     pairs: tuple[Pair, ...] | None = None
     unsure: frozenset[tuple[int, int]] = frozenset()
     of: frozenset[int] | None = None  # it is about these and their pairs alone; None: about all
+    past: frozenset[str] = frozenset()  # where tasks were told that the base is, and it was before

@@ -256,7 +256,12 @@ class Exchange:
 
     def _moved(self, repository: Repository) -> ApiError:
         rest = "/".join(self.path.split("/")[4:])
-        where = f"{self.hub.url}/repositories/{repository.id}" + (f"/{rest}" if rest else "")
+        asked = self.request.rel_url.raw_query_string
+        where = (
+            f"{self.hub.url}/repositories/{repository.id}"
+            + (f"/{rest}" if rest else "")
+            + (f"?{asked}" if asked else "")
+        )
         error = ApiError(301, "Moved Permanently", headers={"Location": where})
         error.body["url"] = where
         return error

@@ -17,6 +17,7 @@ from adapters.github.survey import SurveyedPulls
 from adapters.pull_facts import pull_facts
 from adapters.unit_of_work import Work
 from core.effects import CompareBranches, ReadChecks, RefreshMirror
+from core.rivals import Flight
 from core.task import ChecksState, Pull, Status, Task
 from core.texts import CONFIG_CHECK, DONE_CHECK
 from core.texts.checking import CONFLICT_CHECK
@@ -91,6 +92,11 @@ def _ended(pull: Pull, verdicts: dict[tuple[int, str], bool | None]) -> bool:
     return passed is not None and pull.checks is not (ChecksState.SUCCESS if passed else ChecksState.FAILURE)
 
 
+def _misled(flight: Flight, sha: str) -> bool:
+    """Whether its task was told of another place of the base, and so believes no comparison with this one."""
+    return flight.base_said not in (None, sha)
+
+
 async def _compare(work: Work, row: RepositoryRow, heads: Mapping[str, str]) -> None:
     """Open pull requests: has their base moved, and do they still merge with each other?"""
     async with work.database.autocommit() as connection:
@@ -101,10 +107,8 @@ async def _compare(work: Work, row: RepositoryRow, heads: Mapping[str, str]) -> 
     async with work.on(row.id) as unit:
         # The comparison says on each pull request if its base is not there any more.
         for base, sha in heads.items():
-            tried = [
-                flight.trial.base_sha if flight.trial else None for flight in there.values() if flight.base == base
-            ]
-            if any(one != sha for one in tried):
+            concerned = [flight for flight in there.values() if flight.base == base]
+            if any(sha != (flight.trial and flight.trial.base_sha) or _misled(flight, sha) for flight in concerned):
                 await comparing.base_moved(unit, base, sha)
         for base in sorted(bases):
             await unit.want(0, CompareBranches(base))

@@ -36,6 +36,7 @@ _COLUMNS = (
     t.tasks.c.priority,
     t.tasks.c.state["waits_for"].label("waits_for"),
     _PULL["checks"].as_string().label("checks"),
+    _PULL["base_sha"].as_string().label("base_said"),
     and_(f.task.is_not(None), _ASKS).label("asks"),
 )
 _IN_FLIGHT = (

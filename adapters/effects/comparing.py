@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from adapters.database import flights
 from adapters.effects.errand import Errand, Sent
-from adapters.git import Clash, ConflictedFile, GitError, MergeError, holding
+from adapters.git import Clash, ConflictedFile, GitError, MergeError, holding, is_in
 from adapters.git import Comparison as OnMirror
 from adapters.git import Trial as OnBase
 from adapters.git.conflict_lines import LineRange
@@ -65,6 +65,8 @@ async def _compare(errand: Errand, base: str, there: Mapping[int, Flight], of: f
         # Only who keeps branches up to date asks whether they are.
         keeps = errand.repository.config is not None and errand.repository.config.merge.update == "always"
         current = await holding(mirror, base_sha) if keeps else frozenset(heads.values())
+        said = {flight.base_said for flight in there.values() if flight.base_said} - {base_sha}
+        past = frozenset([sha for sha in said if await is_in(mirror, sha, base_sha)])
     except (GitError, MergeError, TimeoutError, ValueError) as error:
         # Whoever waits for a verdict is told that there is none; what was known before stays true.
         trial = Trial("", None, problem=one_line(mask_secrets(str(error)), 300))
@@ -78,7 +80,7 @@ async def _compare(errand: Errand, base: str, there: Mapping[int, Flight], of: f
     for number, trial in trials.items():
         if trial.clean is False and trial != there[number].trial and not await _ci_started(errand, heads[number]):
             trials[number] = replace(trial, ci_started=False)
-    return Comparison(base, heads, trials, _touched(found), _pairs(found, heads), frozenset(found.unknown), of)
+    return Comparison(base, heads, trials, _touched(found), _pairs(found, heads), frozenset(found.unknown), of, past)
 
 
 async def _ci_started(errand: Errand, sha: str) -> bool:

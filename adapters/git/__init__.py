@@ -1,7 +1,16 @@
 """Git: local mirrors of repositories, and merges tried on them without a work tree."""
 
 from adapters.git.matrix import Clash, Comparison, Matrix, Trial
-from adapters.git.merge import ConflictedFile, MergeError, MergeResult, holding, merge_tree, merge_trees, touched_files
+from adapters.git.merge import (
+    ConflictedFile,
+    MergeError,
+    MergeResult,
+    holding,
+    is_in,
+    merge_tree,
+    merge_trees,
+    touched_files,
+)
 from adapters.git.mirror import Mirror
 from adapters.git.runner import Git, GitError, GitTimeoutError, check_git_version
 
@@ -19,6 +28,7 @@ __all__ = [
     "Trial",
     "check_git_version",
     "holding",
+    "is_in",
     "merge_tree",
     "merge_trees",
     "touched_files",

@@ -113,6 +113,14 @@ async def holding(mirror: Mirror, commit: str) -> frozenset[str]:
     return frozenset(listed.stdout.decode().split())
 
 
+async def is_in(mirror: Mirror, sha: str, commit: str) -> bool:
+    """Whether the history of a fetched commit has this one in it; one that is not here is in none."""
+    if not is_object_name(sha):
+        return False
+    asked = await mirror.git.run("merge-base", "--is-ancestor", sha, commit, git_dir=mirror.path, ok=(0, 1, 128))
+    return asked.exit == 0
+
+
 async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
     """Find the commits behind the names; a name that leads to none is left out."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))

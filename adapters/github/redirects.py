@@ -16,7 +16,10 @@ _REPOSITORY: Final = re.compile(r".*/repos/([^/]+/[^/]+)")
 
 
 def next_place(method: str, url: URL, status: int, location: str | None, trusted: Collection[URL]) -> URL | None:
-    """Where to go on, None to stay. A write goes on to `trusted` origins only; raises UnexpectedAnswer for others."""
+    """Where to go on, None to stay. A write goes on to `trusted` origins only; raises UnexpectedAnswer for others.
+
+    What was asked is asked there too, should the new address leave it out: without its filter a list is another one.
+    """
     follows = _KEEP_METHOD if method != "GET" else _KEEP_METHOD | {302}
     if status not in follows or not location:
         return None
@@ -25,6 +28,8 @@ def next_place(method: str, url: URL, status: int, location: str | None, trusted
         origin = target.origin()
     except ValueError as error:
         raise UnexpectedAnswer("a redirect to nowhere", status=status) from error
+    if status in _KEEP_METHOD and origin in trusted and url.raw_query_string and not target.raw_query_string:
+        target = URL(f"{target}?{url.raw_query_string}", encoded=True)
     if target.scheme not in {"http", "https"} or (url.scheme == "https" and target.scheme != "https"):
         raise UnexpectedAnswer("a redirect to an unsafe address", status=status)
     if method != "GET" and origin not in trusted:

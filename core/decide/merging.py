@@ -31,7 +31,9 @@ def tried(draft: Draft, signal: MergeTried) -> None:
     if pull is None or not pull.open or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
         return
     if pull.base_sha not in (None, signal.base_sha) and signal.base_sha:
-        return  # the base moved while it was tried: the comparison that this asked for is on its way
+        if pull.base_sha not in signal.past:
+            return  # the base moved while it was tried: the comparison that this asked for is on its way
+        pull = draft.set_pull(base_sha=signal.base_sha)  # the news of where it was came late
     known, flagged = {rival.pull: rival.waits for rival in pull.waits_behind}, Flag.CONFLICT in draft.task.flags
     rivals = pull.rivals if signal.rivals is None else signal.rivals
     before = pull.trial

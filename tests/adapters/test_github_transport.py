@@ -120,6 +120,17 @@ async def test_a_renamed_repository_is_followed_by_reads(status: int) -> None:
     assert {asked.authorization for asked in server.seen} == {"Bearer ghs_1"}
 
 
+@pytest.mark.parametrize("location", ["/api/repositories/1/pulls", "/api/repositories/1/pulls?state=all&head=a%3Ab"])
+async def test_what_was_asked_of_a_renamed_repository_is_asked_there_too(location: str) -> None:
+    """Without its filter the list would be another one: all pull requests, instead of those of a branch."""
+    async with github() as (server, client):
+        server.handler = in_turn((301, None, {"Location": location}), (200, [], {}))
+        await client.installation(INSTALLATION).list_pulls("acme/old-name", state="all", head="a:b")
+    path, _, query = server.seen[-1].path.partition("?")
+    assert path == "/api/repositories/1/pulls"
+    assert {"state=all", "head=a%3Ab"} <= set(query.split("&"))
+
+
 @pytest.mark.parametrize("status", [301, 307, 308])
 async def test_a_renamed_repository_is_followed_by_writes_with_method_and_body(status: int) -> None:
     async with github() as (server, client):

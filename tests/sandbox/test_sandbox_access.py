@@ -93,6 +93,8 @@ async def test_a_renamed_repository_answers_301(stage: Stage) -> None:
     assert (status, body["message"]) == (301, "Moved Permanently")
     status, body, _ = await stage.call("GET", headers["Location"])
     assert (status, body["repository_url"]) == (200, f"{stage.hub.url}/repos/acme/store")
+    _, _, headers = await stage.call("GET", "/repos/acme/shop/issues?state=closed")
+    assert (await stage.call("GET", headers["Location"]))[1] == [], "what was asked is asked there"
 
 
 async def test_a_suspended_installation_neither_acts_nor_hears(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """Conflict-first: what cannot be merged is found by a real merge, and goes back before anybody loses work."""
 
+from sandbox import Conclusion
 from sandbox.agents import AgentWork, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -127,6 +128,24 @@ async def test_different_lines_of_one_file_both_merge(world: World) -> None:
     assert "round(sum(prices), 2)" in cart
     assert "len(set(prices))" in cart
     assert not any("conflict" in line and "success" not in line for line in world.written())
+
+
+async def test_late_news_of_an_older_base_keeps_nothing_from_being_merged(world: World) -> None:
+    """The news of the first merge comes after that of the second: no comparison is ever again with that base."""
+    world.ci(lambda run: Conclusion.success(seconds={"task/1-1": 5, "task/3-1": 20}.get(run.head_branch, 120)))
+    world.agent("codex", WritesFiles({"shop/one.py": "ONE = 1\n"}))
+    one = await world.files("One", body("One.", needs="tests"))
+    world.agent("codex", WritesFiles({"shop/two.py": "TWO = 2\n"}))
+    two = await world.files("Two", body("Two.", needs="tests"))
+    world.agent("codex", WritesFiles({"shop/three.py": "THREE = 3\n"}))
+    three = await world.files("Three", body("Three.", needs="tests"))
+    world.hub.faults.delay("pull_request", "closed", seconds=60)
+    world.hub.faults.delay("push", seconds=60)
+    await world.later(seconds=30)
+    assert [world.status(issue) for issue in (one, two, three)] == ["done", "done", "review"]
+    await world.later(seconds=100)
+    assert world.status(three) == "done"
+    world.written()
 
 
 async def test_a_branch_that_conflicts_from_the_start(world: World) -> None:
