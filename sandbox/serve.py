@@ -255,13 +255,8 @@ class Exchange:
         return repository
 
     def _moved(self, repository: Repository) -> ApiError:
-        rest = "/".join(self.path.split("/")[4:])
-        asked = self.request.rel_url.raw_query_string
-        where = (
-            f"{self.hub.url}/repositories/{repository.id}"
-            + (f"/{rest}" if rest else "")
-            + (f"?{asked}" if asked else "")
-        )
+        rest, asked = "/".join(self.path.split("/")[4:]), self.request.rel_url.raw_query_string
+        where = f"{self.hub.url}/repositories/{repository.id}/{rest}".rstrip("/") + f"?{asked}" * bool(asked)
         error = ApiError(301, "Moved Permanently", headers={"Location": where})
         error.body["url"] = where
         return error
