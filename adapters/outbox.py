@@ -86,6 +86,12 @@ _TAKE_COMPANY = (
     update(t.outbox).where(t.outbox.c.id.in_(_COMPANY)).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
 )
 
+# When one has to wait for our own budget, so have those of its task that are no more important; agents may be reached
+# by another way.
+_NO_MORE_IMPORTANT = {
+    lane: [kind.__name__ for kind in SENDERS if kind.lane >= lane and kind.lane is not Lane.AGENT] for lane in Lane
+}
+
 NOBODY = Identity(0, "", 0)
 
 OnSent = Callable[[Effect, datetime], None]
@@ -263,6 +269,18 @@ class Outbox:
             await store.set_deadline(
                 connection, row["repository_id"], f"outbox:{row['id']}", "send", retry_at, row["number"]
             )
+            if isinstance(error, Throttled):
+                await connection.execute(
+                    update(t.outbox)
+                    .where(
+                        t.outbox.c.repository_id == row["repository_id"],
+                        t.outbox.c.number == row["number"],
+                        t.outbox.c.state == "waiting",
+                        t.outbox.c.kind.in_(_NO_MORE_IMPORTANT[effect.lane]),
+                        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before < retry_at),
+                    )
+                    .values(not_before=retry_at)
+                )
 
     async def _park(self, row: Any, reason: str, effect: Effect | None = None) -> None:
         """Given up, but kept and shown. What an agent was to be asked or told leaves no task asleep."""

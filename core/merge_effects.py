@@ -77,9 +77,9 @@ class RefreshMirror:
 
 @dataclass(frozen=True, slots=True)
 class MergePull:
-    """Merge the pull request, bound to this head."""
+    """Merge the pull request, bound to this head. What is asked for anew stands for what was asked before."""
 
-    state: ClassVar[bool] = False
+    state: ClassVar[bool] = True
     lane: ClassVar[Lane] = Lane.END
     number: int
     pull_number: int
@@ -90,8 +90,8 @@ class MergePull:
 
     @property
     def key(self) -> str:
-        """One per head and request: after a refusal the rules may ask again, and count it."""
-        return f"merge:{self.pull_number}:{self.sha}:{self.round}"
+        """One per pull request."""
+        return f"merge:{self.pull_number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,7 @@ class Pull:
     base_sha: str | None = None  # where the base is said to be since; a trial with another one came too late
     merge_requested_sha: str | None = None
     update_asked: str = ""  # head and base of the last update of the branch that the configuration asked for
-    merge_round: int = 0  # how often we asked for the merge; makes each request an effect of its own
+    merge_round: int = 0  # how often we asked for the merge; only the last request counts
     dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
     dod_waits: bool = False  # it was not urgent, and may not be written yet
     conflict_shown: str | None = None  # the same for the check `conflict-first`

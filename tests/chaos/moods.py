@@ -39,7 +39,7 @@ class Moody:
         elif fate < 0.16:
             await Nonsense()(work)
         elif fate < 0.2:
-            await work.think(25 * 60)  # long after it was given up, if it was
+            await work.think(35 * 60)  # long after it was given up, if it was
             await WritesFiles(files)(work)
         else:
             await WritesFiles(files)(work)
