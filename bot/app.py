@@ -29,15 +29,12 @@ from adapters.probing import Probes
 from adapters.seal import Seal
 from adapters.unit_of_work import Work
 from bot.alerting import channels
-from bot.health import Health
-from bot.heartbeat import PATH as HEARTBEAT
+from bot.endpoints import Behind, capacity, site
 from bot.heartbeat import HeartbeatEndpoint, Tokens
 from bot.jobs import register, run_worker
-from bot.keeping import Keeper
-from bot.limits import Capacity, Intake
+from bot.limits import Intake
 from bot.metrics import Metrics
-from bot.serving import served
-from bot.webhook import MAX_BODY, WebhookEndpoint
+from bot.serving import listening as served
 from config.agents import load_default_agents
 from config.settings import Settings
 from config.task_templates import built_in
@@ -51,6 +48,27 @@ from scheduler.timer import run_timer
 log = structlog.get_logger()
 
 AGENT_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)  # seconds, of a call to an agent outside GitHub
+
+
+class Identities:
+    """Who we are, asked once. `on_known` is told."""
+
+    def __init__(self, client: GitHubClient) -> None:
+        self._client = client
+        self.known: Identity | None = None
+        self.on_known: Callable[[Identity], None] | None = None
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, installation_id: int) -> Identity:
+        """Ask, as this installation, unless it is known."""
+        async with self._lock:
+            if self.known is None:
+                app = await self._client.app.get_app()
+                bot = await self._client.installation(installation_id).get_user(f"{app.slug}[bot]")
+                self.known = Identity(app.id, app.slug, bot.id)
+                if self.on_known:
+                    self.on_known(self.known)
+            return self.known
 
 
 @dataclass(slots=True)
@@ -67,6 +85,8 @@ class Bot:
     desk: Desk
     metrics: Metrics
     intake: Intake
+    identities: Identities
+    behind: Behind
     web: web.Application
 
     async def run(self) -> None:
@@ -77,23 +97,6 @@ class Bot:
             group.create_task(run_worker(self.jobs, self.settings.workers))
             group.create_task(run_worker(self.jobs, len(CHANNELS), ALERTS))  # one for each channel
             group.create_task(run_timer(self.work, self.clock, self.settings.sweep_seconds))
-
-
-class _Identities:
-    """Who we are, asked once."""
-
-    def __init__(self, client: GitHubClient) -> None:
-        self._client = client
-        self.known: Identity | None = None
-        self._lock = asyncio.Lock()
-
-    async def __call__(self, installation_id: int) -> Identity:
-        async with self._lock:
-            if self.known is None:
-                app = await self._client.app.get_app()
-                bot = await self._client.installation(installation_id).get_user(f"{app.slug}[bot]")
-                self.known = Identity(app.id, app.slug, bot.id)
-            return self.known
 
 
 @asynccontextmanager
@@ -127,8 +130,8 @@ async def assemble(
         jobs = JobQueue(url, pool_size=pool)
         await stack.enter_async_context(jobs.app.open_async())
         limits = _limits(settings)
-        intake = Intake(_capacity(settings))
-        metrics = Metrics(limits, intake)
+        intake = Intake(capacity(settings))
+        metrics = Metrics(limits)
         work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_seconds))
         client = GitHubClient(
             api_url=settings.github_api_url,
@@ -145,7 +148,7 @@ async def assemble(
         await stack.enter_async_context(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
         work.foresight = Foresight(database, mirrors)
-        identity = _Identities(client)
+        identity = Identities(client)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
         answers = settings.github_webhook_secret
         token = settings.github_user_token
@@ -163,14 +166,10 @@ async def assemble(
         probes = Probes(client, database, services, identity, settings.github_server_url, clock.now)
         desk = Desk(work, client, identity, probes, answers)
         register(jobs, desk, outbox, intake.pass_by)
-        secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
-        keeper = Keeper(database, jobs, intake)
-        site = _web(
-            WebhookEndpoint(keeper.keep, clock, secrets, metrics, lambda: identity.known, intake),
-            HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens), answers),
-            Health(database, clock, metrics, intake),
-        )
-        yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, intake, site)
+        heartbeat = HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens), answers)
+        behind = Behind(heartbeat.handle, lambda: metrics.text(database, clock.now()))
+        whole = site(settings, database, jobs, clock, lambda: identity.known, intake, behind)
+        yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, intake, identity, behind, whole)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -199,45 +198,9 @@ async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
     return await asyncio.shield(starting)
 
 
-def _web(webhook: WebhookEndpoint, heartbeat: HeartbeatEndpoint, health: Health) -> web.Application:
-    application = web.Application(client_max_size=MAX_BODY)
-    application.router.add_post("/webhook", webhook.handle)
-    application.router.add_post(HEARTBEAT, heartbeat.handle)
-    application.router.add_get("/healthz", health.healthz)
-    application.router.add_get("/readyz", health.readyz)
-    application.router.add_get("/metrics", health.metrics)
-    return application
-
-
-def _capacity(settings: Settings) -> Capacity:
-    return Capacity(
-        memory_mb=settings.memory_limit_mb,
-        waiting=settings.max_waiting_deliveries,
-        requests=settings.max_requests,
-        body_mb=settings.max_body_mb,
-        connections=settings.max_connections,
-        header_seconds=settings.header_seconds,
-        body_seconds=settings.body_seconds,
-    )
-
-
 @asynccontextmanager
 async def listening(bot: Bot) -> AsyncIterator[str]:
-    """The bot's web server, while inside; gives its address (port 0 in the settings: a free one)."""
-    limits = bot.intake.limits
-    runner = web.AppRunner(
-        bot.web,
-        access_log=None,
-        shutdown_timeout=10,
-        # For this library a connection that was just opened is kept alive as well: so this cuts off whoever is slow
-        # with the headers.
-        keepalive_timeout=limits.header_seconds,
-        lingering_time=limits.linger_seconds,
-    )
-    await runner.setup()
-    try:
-        async with served(runner, bot.settings.host, bot.settings.port, limits) as address:
-            log.info("listening", address=address)
-            yield address
-    finally:
-        await runner.cleanup()
+    """The bot's web server in this very process, while inside; gives its address."""
+    settings = bot.settings
+    async with served(bot.web, settings.host, settings.port, bot.intake.limits) as address:
+        yield address

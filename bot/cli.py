@@ -20,7 +20,8 @@ from adapters.git import GitError
 from adapters.github.errors import GitHubError
 from adapters.rebuilding import NotEmptyError
 from adapters.replaying import CannotReplay
-from bot.app import Bot, assemble, listening
+from bot.app import Bot, assemble
+from bot.front import Front
 from bot.logs import configure_logs
 from config.problems import ConfigError, nearest, quote
 from config.settings import Settings, SettingsError, load_settings
@@ -52,12 +53,12 @@ def serve(
         _stop(str(error))
     configure_logs(settings.log_level)
     try:
-        asyncio.run(_serve(settings, anew))
+        asyncio.run(_serve(settings, anew, Front.parted(settings)))
     except (ConfigError, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
         _stop(str(error))
 
 
-async def _serve(settings: Settings, anew: bool) -> None:
+async def _serve(settings: Settings, anew: bool, front: Front) -> None:
     from bot.rebuild import forgotten
 
     stop = asyncio.Event()
@@ -70,19 +71,22 @@ async def _serve(settings: Settings, anew: bool) -> None:
                 f"The database is empty, and there are tasks in {', '.join(names)} that it knew. "
                 "Run `orchestrator rebuild` first; or `orchestrator serve --anew` to take them all for new."
             )
-        await _run(bot, stop)
+        await _run(bot, stop, front)
 
 
-async def _run(bot: Bot, stop: asyncio.Event) -> None:
-    async with listening(bot) as address:
+async def _run(bot: Bot, stop: asyncio.Event, front: Front) -> None:
+    async with front.listening(bot) as address:
         _errors.print(f"Listening on {address}; deliveries go to {address}/webhook", markup=False)
         running = asyncio.create_task(bot.run())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        stopping, gone = asyncio.create_task(stop.wait()), asyncio.create_task(front.gone())
+        await asyncio.wait({running, stopping, gone}, return_when=asyncio.FIRST_COMPLETED)
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+        if gone.done() and not stopping.done():
+            raise RuntimeError("The process that takes deliveries in has ended. So does this one, to be started anew.")
+        stopping.cancel()
+        gone.cancel()
 
 
 @app.command()

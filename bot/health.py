@@ -1,4 +1,4 @@
-"""`/healthz`: the process lives. `/readyz`: it can do its work. `/metrics`: how it fares."""
+"""`/healthz`: the process lives. `/readyz`: it can do its work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from aiohttp import web
 from adapters.clock import Clock
 from adapters.database.database import Database
 from bot.limits import Intake
-from bot.metrics import Metrics
 
 
 @cache
@@ -42,14 +41,13 @@ def version() -> str:
 
 
 class Health:
-    """The three endpoints that operators ask."""
+    """The two endpoints that whoever watches over the process asks."""
 
-    def __init__(self, database: Database, clock: Clock, metrics: Metrics, intake: Intake) -> None:
+    def __init__(self, database: Database, clock: Clock, intake: Intake) -> None:
         """Uptime counts from here."""
         self._intake = intake
         self._database = database
         self._clock = clock
-        self._metrics = metrics
         self._started: datetime = clock.now()
 
     async def healthz(self, request: web.Request) -> web.Response:
@@ -73,8 +71,3 @@ class Health:
             headers = {"Retry-After": str(overloaded.after)}
             return web.json_response({"status": "not ready", "reason": overloaded.reason}, status=503, headers=headers)
         return web.json_response({"status": "ready"})
-
-    async def metrics(self, request: web.Request) -> web.Response:
-        """Prometheus's text format."""
-        text = await self._metrics.text(self._database, self._clock.now())
-        return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

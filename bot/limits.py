@@ -76,6 +76,19 @@ def peak_mb() -> float:
     return peak / MEGABYTE if sys.platform == "darwin" else peak / 1024
 
 
+def memory_of(pid: int) -> tuple[float, float]:
+    """The resident memory of another process in MB, as it is now and at its largest; 0 where that cannot be told.
+
+    What both have from before they parted counts in both.
+    """
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+            told = dict(line.split(":", 1) for line in file if line.startswith(("VmRSS", "VmHWM")))
+        return int(told["VmRSS"].split()[0]) / 1024, int(told["VmHWM"].split()[0]) / 1024
+    except (OSError, KeyError, ValueError):
+        return 0.0, 0.0
+
+
 def give_back() -> None:
     """Return to the system what is free but kept, if the C library can."""
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
@@ -90,16 +103,22 @@ class Intake:
     waiting: int = 0  # as of the last look
     requests: int = 0
     held: int = 0  # bytes of bodies
+    beside: int = 0  # the process that works, where this one only takes in; its memory counts as well
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _memory: float = 0
     _measured_at: float = -MEASURED_SECONDS - 1
     _line: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
 
     def memory(self) -> float:
-        """What the process uses, in MB, or used a moment ago."""
+        """What the bot uses, in MB, or used a moment ago."""
         if monotonic() - self._measured_at > MEASURED_SECONDS:
-            self._memory, self._measured_at = memory_mb(), monotonic()
+            other = memory_of(self.beside)[0] if self.beside else 0
+            self._memory, self._measured_at = memory_mb() + other, monotonic()
         return self._memory
+
+    def peak(self) -> float:
+        """The most that it ever used, in MB."""
+        return peak_mb() + (memory_of(self.beside)[1] if self.beside else 0)
 
     def reason(self) -> Overloaded | None:
         """Why nothing more can be taken in now, if so."""

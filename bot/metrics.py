@@ -15,7 +15,6 @@ from adapters.database import budgets, measures, parked, redeliveries, repositor
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.roster import roster
-from bot.limits import Intake, memory_mb, peak_mb
 from core.agent_state import AgentState
 from core.budget import Budget, Limits, remaining
 from core.circuit import CircuitState
@@ -52,10 +51,9 @@ def percentile(values: list[float], share: float) -> float:
 class Metrics:
     """Counts of this process, and gauges read from the database when asked."""
 
-    def __init__(self, limits: Limits, intake: Intake) -> None:
+    def __init__(self, limits: Limits) -> None:
         """Every bot has a registry of its own, so that several can live in one process. `limits` are GitHub's."""
         self.limits = limits
-        self.intake = intake
         self.registry = CollectorRegistry()
         self.latencies: deque[float] = deque(maxlen=WINDOW)
         self.latency = Histogram(
@@ -108,15 +106,6 @@ class Metrics:
         self.waits = Counter(
             "github_waits", "Calls that we held back to stay within GitHub's limits", ["lane"], registry=self.registry
         )
-        self.deliveries = Counter(
-            "deliveries", "Webhook deliveries by event and outcome", ["event", "outcome"], registry=self.registry
-        )
-        self.turned_away = Counter(
-            "deliveries_turned_away",
-            "Deliveries answered 503, by what there was too much of",
-            ["of"],
-            registry=self.registry,
-        )
         self.effects = Counter("effects_sent", "Effects sent, by kind", ["kind"], registry=self.registry)
         gauges = {
             "queue_depth": "Tasks that are ready and wait for an agent",
@@ -126,12 +115,6 @@ class Metrics:
             "task_completion_rate": "Share of finished tasks that are done, 0 to 1",
             "error_rate": "Share of finished attempts that failed, 0 to 1",
             "p95_assignment_latency_ms": "95th percentile of the latest assignments",
-            "orchestrator_memory_usage_mb": "Resident memory of this process",
-            "orchestrator_memory_peak_mb": "The largest that it ever had",
-            "orchestrator_memory_limit_mb": "Above this, new deliveries are answered 503",
-            "deliveries_waiting": "Deliveries that are not handled yet, counted no further than to the limit",
-            "deliveries_being_answered": "Deliveries that are being answered",
-            "delivery_bytes_held": "Bytes of the bodies of deliveries in memory",
             "outbox_depth": "Effects that wait to be sent",
             "escalations_open": "Calls for a person that are not over",
             "dead_letters": "Messages on channels that were given up; `orchestrator dead-letters` lists them",
@@ -243,12 +226,6 @@ class Metrics:
             "task_completion_rate": done / (done + failed) if done + failed else 0,
             "error_rate": sent_back / (sent_back + completed) if sent_back + completed else 0,
             "p95_assignment_latency_ms": percentile(list(self.latencies), 0.95),
-            "orchestrator_memory_usage_mb": memory_mb(),
-            "orchestrator_memory_peak_mb": peak_mb(),
-            "orchestrator_memory_limit_mb": self.intake.limits.memory_mb,
-            "deliveries_waiting": self.intake.waiting,
-            "deliveries_being_answered": self.intake.requests,
-            "delivery_bytes_held": self.intake.held,
             "outbox_depth": by_state.get("waiting", 0),
             "escalations_open": open_calls,
             "dead_letters": dead,

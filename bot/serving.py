@@ -1,4 +1,4 @@
-"""The listening socket: so many connections and no more, so that the database and git keep theirs."""
+"""Where the bot listens: so many connections and no more, so that the database and git keep theirs."""
 
 from __future__ import annotations
 
@@ -58,3 +58,27 @@ async def served(runner: web.AppRunner, host: str, port: int, limits: Capacity) 
         yield f"http://{f'[{bound}]' if ':' in bound else bound}:{number}"
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def listening(site: web.Application, host: str, port: int, limits: Capacity) -> AsyncIterator[str]:
+    """The web server of a site, while inside; gives its address (port 0: a free one).
+
+    Raises OSError when the address cannot be had.
+    """
+    runner = web.AppRunner(
+        site,
+        access_log=None,
+        shutdown_timeout=10,
+        # For this library a connection that was just opened is kept alive as well: so this cuts off whoever is slow
+        # with the headers.
+        keepalive_timeout=limits.header_seconds,
+        lingering_time=limits.linger_seconds,
+    )
+    await runner.setup()
+    try:
+        async with served(runner, host, port, limits) as address:
+            log.info("listening", address=address)
+            yield address
+    finally:
+        await runner.cleanup()

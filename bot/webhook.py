@@ -16,9 +16,9 @@ from aiohttp import web
 from adapters.clock import Clock
 from adapters.database.inbox import StoredDelivery
 from adapters.effects import Identity
+from bot.intake_metrics import IntakeMetrics
 from bot.keeping import AWAY
 from bot.limits import SOON, Intake, Overloaded
-from bot.metrics import Metrics
 from handlers import HANDLERS
 from handlers.news import is_news
 from handlers.ordering import ordering_key
@@ -66,7 +66,7 @@ class WebhookEndpoint:
         keep: Callable[[StoredDelivery, str], Awaitable[bool]],
         clock: Clock,
         secrets: Sequence[str],
-        metrics: Metrics,
+        metrics: IntakeMetrics,
         us: Callable[[], Identity | None],
         intake: Intake,
     ) -> None:

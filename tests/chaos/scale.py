@@ -21,7 +21,7 @@ class Scale:
     tasks: int = 200
     repositories: int = 3
     replicas: int = 2
-    speed: float = 12.0
+    speed: float = 16.0
     filing: float = 0.25  # between two issues
     killing: float = 8.0  # that a replica works until it is killed
     database_kills: int = 2
@@ -46,7 +46,7 @@ def configuration() -> str:
     for name, preset in SERVICES.items():
         agents[name] = {"adapter": "http", "preset": preset, "capabilities": ["python"], "max_tasks": 4}
     # Whoever hangs shows life for ever: that it gets nowhere is to be noticed in minutes, not hours.
-    patience = {"heartbeat": "4m", "stall": "10m", "hard": "1h"}
+    patience = {"heartbeat": "4m", "stall": "10m", "hard": "30m"}
     rules = {"merge": {"auto": True}, "timeouts": patience, "escalation": {"to": ["alice"]}}
     return yaml.safe_dump({"version": 1, "agents": agents, **rules}, sort_keys=False)
 
