@@ -11,17 +11,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 # for that, once for each job that may not be taken yet: a long queue would get slower and slower.
 _INDEX = "CREATE INDEX orchestrator_jobs_of_a_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')"
 
+# The plan of a function is kept as long as nobody counted its tables anew. One that was made for an empty queue
+# compares each waiting job with each other one; so it is told to go along the indexes, whatever it believes.
+_FETCH = "procrastinate_fetch_job_v2(character varying[], bigint)"
+_PLANS = "".join(f"ALTER FUNCTION {_FETCH} SET {setting} = off;" for setting in ("enable_seqscan", "enable_sort"))
+_PLANNED = text("SELECT proconfig IS NOT NULL FROM pg_proc WHERE oid = to_regprocedure(:name)")
+
 
 async def make_queue_tables(connection: AsyncConnection) -> None:
     """Make what is not there yet. Raises `DisconnectionError` when the connection is lost meanwhile."""
     await _make(connection, "procrastinate_jobs", procrastinate.schema.SchemaManager.get_schema())
     await _make(connection, "orchestrator_jobs_of_a_lock", _INDEX)
+    if (await connection.execute(_PLANNED, {"name": _FETCH})).scalar_one_or_none() is False:
+        await _execute(connection, _PLANS)
 
 
 async def _make(connection: AsyncConnection, name: str, statements: str) -> None:
     there = await connection.execute(text("SELECT to_regclass(:name)"), {"name": name})
-    if there.scalar_one() is not None:
-        return
+    if there.scalar_one() is None:
+        await _execute(connection, statements)
+
+
+async def _execute(connection: AsyncConnection, statements: str) -> None:
     raw = await connection.get_raw_connection()
     if raw.driver_connection is None:
         raise DisconnectionError("the connection was closed while the tables were made")

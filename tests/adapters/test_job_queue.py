@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import Database
 from adapters.database.queue import MAIN, JobQueue, sending
@@ -88,9 +89,28 @@ async def test_one_that_is_to_run_later_again_is_not_waited_for(place: Place) ->
     assert await place.waiting() == ["send:1:1", "send:1:1"]
 
 
-async def test_jobs_of_a_lock_are_found_by_an_index(place: Place) -> None:
-    async with place.database.transaction() as connection:
-        await connection.execute(text("SET LOCAL enable_seqscan = off"))
-        query = "EXPLAIN SELECT 1 FROM procrastinate_jobs WHERE lock = 'a' AND (status = 'doing' OR status = 'todo')"
-        plan = "\n".join((await connection.execute(text(query))).scalars())
-    assert "orchestrator_jobs_of_a_lock" in plan
+async def test_a_long_queue_is_not_searched_with_the_plan_of_an_empty_one(place: Place) -> None:
+    """The plan is made, and kept, while next to nothing waits; nobody counts the rows before the queue is long."""
+    await place.ask(1)
+    async with place.database.engine.connect() as connection:
+        worker = (
+            await connection.execute(text("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"))
+        ).scalar_one()
+        fetch = text("SELECT (procrastinate_fetch_job_v2(ARRAY['default'], :worker)).id")
+        await connection.execute(text("SET plan_cache_mode = force_generic_plan"))
+        await connection.execute(fetch, {"worker": worker})
+        await connection.commit()
+        await place.ask(*range(2, 2002))
+        before = await _rows_read(connection)
+        await connection.execute(fetch, {"worker": worker})
+        await connection.commit()
+        assert await _rows_read(connection) - before < 100
+
+
+async def _rows_read(connection: AsyncConnection) -> int:
+    await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+    await connection.commit()
+    query = (
+        "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relname = 'procrastinate_jobs'"
+    )
+    return int((await connection.execute(text(query))).scalar_one())
