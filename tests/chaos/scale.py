@@ -21,9 +21,9 @@ class Scale:
     tasks: int = 200
     repositories: int = 3
     replicas: int = 2
-    speed: float = 16.0
-    filing: float = 0.25  # between two issues
-    killing: float = 8.0  # that a replica works until it is killed
+    speed: float = 14.0
+    filing: float = 0.5  # between two issues
+    killing: float = 14.0  # that a replica works until it is killed
     database_kills: int = 2
     dropped: float = 0.3
     repeated: float = 0.2
