@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         512,
         ge=128,
         le=1_048_576,
-        description="While the process uses more memory than this, new deliveries are answered 503; what was taken is "
+        description="While the bot uses more memory than this, new deliveries are answered 503; what was taken is "
         "worked on.",
     )
     max_waiting_deliveries: int = Field(
