@@ -20,7 +20,7 @@ from bot.webhook import MAX_BODY, WebhookEndpoint
 from config.settings import Settings
 
 METRICS = "/metrics"
-_PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+_PLAIN = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's text format
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -35,7 +35,7 @@ class Behind:
         """That alone, for a front that takes the rest."""
         application = web.Application()
         application.router.add_post(HEARTBEAT, self.heartbeat)
-        application.router.add_get(METRICS, lambda request: _page(self.page))
+        application.router.add_get(METRICS, _page(self.page))
         return application
 
 
@@ -62,13 +62,15 @@ def site(
     application.router.add_post(HEARTBEAT, behind.heartbeat)
     application.router.add_get("/healthz", health.healthz)
     application.router.add_get("/readyz", health.readyz)
-    application.router.add_get(METRICS, lambda request: _page(page))
+    application.router.add_get(METRICS, _page(page))
     return application
 
 
-async def _page(text: Callable[[], Awaitable[bytes]]) -> web.Response:
-    """Prometheus's text format."""
-    return web.Response(body=await text(), headers={"Content-Type": _PLAIN})
+def _page(text: Callable[[], Awaitable[bytes]]) -> Handler:
+    async def shown(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=await text(), headers={"Content-Type": _PLAIN})
+
+    return shown
 
 
 def capacity(settings: Settings) -> Capacity:
