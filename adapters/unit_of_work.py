@@ -319,6 +319,7 @@ class Work:
     ) -> None:
         """`now` gives the aware time of our clock; what calls nobody may wait for others as long as `view_wait`."""
         self.foresight: Foresight | None = None  # whoever puts the bot together gives it one
+        self.rules = ""  # by which is decided, as `config.build.rules_of` has it; empty: not known
         self.database = database
         self.jobs = jobs
         self.now = now

@@ -36,6 +36,7 @@ from bot.limits import Intake
 from bot.metrics import Metrics
 from bot.serving import listening as served
 from config.agents import load_default_agents
+from config.build import rules_of
 from config.settings import Settings
 from config.task_templates import built_in
 from core.budget import Limits
@@ -148,6 +149,7 @@ async def assemble(
         await stack.enter_async_context(client)
         mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
         work.foresight = Foresight(database, mirrors)
+        work.rules = rules_of(settings)
         identity = Identities(client)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
         answers = settings.github_webhook_secret

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from datetime import datetime
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 
 from aiohttp import web
 
 from adapters.clock import Clock
 from adapters.database.database import Database
 from bot.limits import Intake
-
-
-@cache
-def build_sha() -> str:
-    """The commit that runs: `BUILD_SHA` of the environment, else what the checkout says, else `unknown`."""
-    if told := os.environ.get("BUILD_SHA"):
-        return told[:64]
-    here = Path(__file__).parent
-    try:
-        asked = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return asked.stdout.strip() or "unknown"
+from config.build import build_sha
 
 
 @cache

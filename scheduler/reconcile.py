@@ -65,7 +65,7 @@ class Difference:
 async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bool = False) -> None:
     """Read the repository's configuration, its tasks and their pull requests, and take in what differs.
 
-    `whole` decides anew on every open task: the configuration changed, or we have just started.
+    `whole` decides anew on every open task: the configuration changed, or we have just started as another program.
     """
     await read_configuration(work, github, row.id, row.full_name)
     async with work.database.autocommit() as connection:
@@ -89,6 +89,8 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bo
         # A changed configuration may have an agent for what waits, though no task has changed.
         await unit.assign_queue()
         await line.renew_chains(unit.connection, row.id)
+        if whole:
+            await repositories.save_rules(unit.connection, row.id, work.rules)
     log.info("reconciled", repository=row.full_name, issues=len(listed), differing=differing, pulls=pulls)
 
 

@@ -61,6 +61,7 @@ async def _installed(work: Work, client: GitHubClient, installation_id: int) -> 
                 active=not one.archived,
             )
             if not one.archived:
-                # Whole, because these may be other rules than those that the tasks were last looked at with.
-                await store.set_deadline(connection, one.id, REPOSITORY, RECONCILE, work.now(), WHOLE)
+                known = await repositories.repository(connection, one.id)
+                same = known is not None and known.rules == work.rules != ""
+                await store.set_deadline(connection, one.id, REPOSITORY, RECONCILE, work.now(), 0 if same else WHOLE)
     return len(seen)

@@ -37,6 +37,7 @@ class RepositoryRow:
     team: Team = field(default_factory=Team)
     codeowners: str = ""  # the file, raw
     rebuilt_through: int = 0  # up to this number issues and pull requests are older than our memory of them
+    rules: str = ""  # by which every task was last looked at
 
     def agent(self, name: str) -> Agent | None:
         """The settings of an agent, also of one that was removed while the bot runs: it may have tasks in hand."""
@@ -97,6 +98,7 @@ async def repository(connection: AsyncConnection, repository_id: int, *, lock: b
         team=team,
         codeowners=row["codeowners"],
         rebuilt_through=row["rebuilt_through"],
+        rules=row["rules"],
     )
 
 
@@ -133,6 +135,12 @@ async def configured(connection: AsyncConnection) -> list[RepositoryRow]:
     ids = (await connection.execute(query.order_by(t.repositories.c.full_name))).scalars().all()
     found = [await repository(connection, one) for one in ids]
     return [row for row in found if row is not None]
+
+
+async def save_rules(connection: AsyncConnection, repository_id: int, rules: str) -> None:
+    """Every task was looked at by these rules."""
+    where = t.repositories.c.id == repository_id
+    await connection.execute(update(t.repositories).where(where).values(rules=rules))
 
 
 async def save_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:

@@ -52,6 +52,8 @@ repositories = Table(
     # Our memory of issues and pull requests up to this number was made again from GitHub: what we wrote there before is
     # looked for before it is written. 0 where it was not.
     Column("rebuilt_through", Integer, nullable=False, server_default=text("0")),
+    # `config.build.rules_of` when every task was last looked at; empty: not known.
+    Column("rules", Text, nullable=False, server_default=text("''")),
 )
 
 deliveries = Table(

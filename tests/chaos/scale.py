@@ -21,7 +21,7 @@ class Scale:
     tasks: int = 200
     repositories: int = 3
     replicas: int = 2
-    speed: float = 14.0
+    speed: float = 16.0
     filing: float = 0.5  # between two issues
     killing: float = 14.0  # that a replica works until it is killed
     database_kills: int = 2

@@ -1,0 +1,38 @@
+"""Which program runs, and with which settings."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from config.settings import Settings
+
+UNKNOWN = "unknown"
+
+
+@cache
+def build_sha() -> str:
+    """The commit that runs: `BUILD_SHA` of the environment, else what the checkout says, else `unknown`."""
+    if told := os.environ.get("BUILD_SHA"):
+        return told[:64]
+    here = Path(__file__).parent
+    try:
+        asked = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return UNKNOWN
+    return asked.stdout.strip() or UNKNOWN
+
+
+def rules_of(settings: Settings) -> str:
+    """A mark of all that decisions rest on beside the repository: the program and its settings; secrets count as there.
+
+    Empty where it is not known which program runs: then nothing is known to be the same.
+    """
+    if build_sha() == UNKNOWN:
+        return ""
+    return hashlib.sha256(f"{build_sha()} {settings!r}".encode()).hexdigest()[:16]
