@@ -14,7 +14,8 @@ _INDEX = "CREATE INDEX orchestrator_jobs_of_a_lock ON procrastinate_jobs (lock) 
 # The plan of a function is kept as long as nobody counted its tables anew. One that was made for an empty queue
 # compares each waiting job with each other one; so it is told to go along the indexes, whatever it believes.
 _FETCH = "procrastinate_fetch_job_v2(character varying[], bigint)"
-_PLANS = "".join(f"ALTER FUNCTION {_FETCH} SET {setting} = off;" for setting in ("enable_seqscan", "enable_sort"))
+_OFF = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin")
+_PLANS = "".join(f"ALTER FUNCTION {_FETCH} SET {setting} = off;" for setting in _OFF)
 _PLANNED = text("SELECT proconfig IS NOT NULL FROM pg_proc WHERE oid = to_regprocedure(:name)")
 
 

@@ -142,6 +142,11 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         assert hub.violations == []
 
 
+def cards_of(issue: Issue) -> list[str]:
+    """The cards on an issue, of which there is to be one."""
+    return [comment.body for comment in issue.comments if "orchestrator:card" in comment.body]
+
+
 async def files_a_task(site: Site) -> Issue:
     """Alice files a task, once the bot has made the labels that the form needs."""
     await until(lambda: "task" in {label.name for label in site.shop.labels.values()})
@@ -178,12 +183,14 @@ async def test_killed_at_the_hardest_moments_nothing_is_lost_and_nothing_done_tw
         await until(lambda: bool(site.merged()))
         await bot.kill()
     async with site.bot() as bot:
-        await until(lambda: site.done(issue))
+        await until(
+            lambda: site.done(issue) and bool(cards_of(issue))
+        )  # a card may wait for what else is to be written
         assert await bot.terminate() == 0
     assert len(site.hub.agents["codex"].works) == 1, "the agent was started twice"
     assert (site.asked("repos/create-dispatch-event"), site.asked("pulls/merge")) == (1, 1)
     assert len(site.merged()) == 1
-    assert len([c for c in issue.comments if "orchestrator:card" in c.body]) == 1
+    assert len(cards_of(issue)) == 1
 
 
 async def test_a_senseless_setting_stops_the_start_with_one_line(site: Site) -> None:
