@@ -216,10 +216,11 @@ class GitRepository:
         status, _ = await git_answer(question, [ancestor, descendant], directory=self.path, allowed=(0, 1, 128))
         return status == 0
 
-    async def count(self, exclude: str, include: str) -> int:
-        """How many commits `include` has that `exclude` has not."""
-        question = ["rev-list", "--count", f"{exclude}..{include}"]
-        return int((await git_answer(question, [exclude, include], directory=self.path))[1])
+    async def between(self, exclude: str, include: str) -> frozenset[str]:
+        """The commits that `include` has and `exclude` has not."""
+        question = ["rev-list", f"{exclude}..{include}"]
+        _, listed = await git_answer(question, [exclude, include], directory=self.path)
+        return frozenset(listed.decode().split())
 
     async def changes(self, old: str, new: str, *, patches: bool = True) -> list[FileChange]:
         """The files that differ between two trees or commits, with renames found, statistics and patches."""

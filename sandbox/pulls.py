@@ -71,7 +71,7 @@ async def open_pull(
         raise invalid("PullRequest", "head")
     if any(p.state == "open" and (p.head_ref, p.base_ref) == (branch, base) for p in repository.pulls()):
         raise _custom(f"A pull request already exists for {repository.owner.login}:{branch}.")
-    if not await repository.git.count(base_sha, head_sha):
+    if not await repository.git.between(base_sha, head_sha):
         raise _custom(f"No commits between {base} and {branch}")
     now = hub.now()
     issue = Issue(
@@ -108,7 +108,7 @@ async def measure(pull: PullRequest) -> None:
     git = pull.repository.git
     start = await git.merge_base(pull.base_sha, pull.head_sha)
     files = await git.changes(start or pull.base_sha, pull.head_sha, patches=False)
-    pull.commits = await git.count(pull.base_sha, pull.head_sha)
+    pull.commits = await git.between(pull.base_sha, pull.head_sha)
     pull.additions = sum(change.additions for change in files)
     pull.deletions = sum(change.deletions for change in files)
     pull.changed_files = len(files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from sandbox import checks, closing, issues, pulls, render_code
@@ -22,15 +22,19 @@ async def after_push(hub: Sandbox, repository: Repository, changes: Sequence[Ref
         if change.before == change.after or not change.ref.startswith(("refs/heads/", "refs/tags/")):
             continue
         repository.pushed_at = repository.updated_at = hub.now()
-        said = await _tell(hub, repository, change, actor)
+        new = await _new_commits(repository, change)
+        said = await _tell(hub, repository, change, actor, new)
         if change.ref.startswith("refs/heads/"):
-            await _branch(hub, repository, change, actor)
+            # What only went on has all that it had; who has none of what came is as far from it as before.
+            went_on = not said["forced"] and 0 < len(new) < MAX_COMMITS
+            await _branch(hub, repository, change, actor, {commit.sha for commit in new} if went_on else None)
         await triggers.on_push(hub, repository, change, actor, said)
 
 
-async def _tell(hub: Sandbox, repository: Repository, change: RefChange, actor: User) -> dict[str, Any]:
+async def _tell(
+    hub: Sandbox, repository: Repository, change: RefChange, actor: User, new: Sequence[Any]
+) -> dict[str, Any]:
     git = repository.git
-    new = await _new_commits(repository, change)
     commits = []
     for commit in new:
         before = commit.parents[0] if commit.parents else EMPTY_TREE
@@ -68,13 +72,14 @@ async def _new_commits(repository: Repository, change: RefChange) -> list[Any]:
     return list(reversed(found))
 
 
-async def _branch(hub: Sandbox, repository: Repository, change: RefChange, actor: User) -> None:
+async def _branch(hub: Sandbox, repository: Repository, change: RefChange, actor: User, came: Set[str] | None) -> None:
+    """`came` are the commits that were put on top; None where it did not simply go on."""
     branch = change.ref.removeprefix("refs/heads/")
     for pull in [p for p in repository.pulls() if p.state == "open"]:
         if pull.head_ref == branch:
             await _head_moved(hub, pull, change, actor)
         elif pull.base_ref == branch:
-            await _base_moved(hub, pull, change, actor)
+            await _base_moved(hub, pull, change, actor, came)
 
 
 async def _head_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor: User) -> None:
@@ -92,9 +97,13 @@ async def _head_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor:
     pulls.judge_soon(hub, pull, "synchronize", actor, said)
 
 
-async def _base_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor: User) -> None:
+async def _base_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor: User, came: Set[str] | None) -> None:
     if change.after == ZERO:
         pulls.close(hub, pull, actor)
+        return
+    if came is not None and pull.base_sha == change.before and pull.commits and came.isdisjoint(pull.commits):
+        pull.base_sha = change.after
+        pulls.forget(pull)
         return
     if await pull.repository.git.is_ancestor(pull.head_sha, change.after):
         # Somebody merged by hand and pushed: GitHub notices and calls it merged.

@@ -91,7 +91,7 @@ def pull_request(hub: Sandbox, pull: PullRequest) -> dict[str, Any]:
         "comments": len(pull.issue.comments),
         "review_comments": len(pull.review_comments),
         "maintainer_can_modify": False,
-        "commits": pull.commits,
+        "commits": len(pull.commits),
         "additions": pull.additions,
         "deletions": pull.deletions,
         "changed_files": pull.changed_files,

@@ -77,7 +77,7 @@ class PullRequest:
     review_comments: list[ReviewComment] = field(default_factory=list, repr=False)
     requested_reviewers: list[User] = field(default_factory=list, repr=False)
     auto_merge: dict[str, Any] | None = None
-    commits: int = 0
+    commits: frozenset[str] = frozenset()  # that the head has and the base has not
     additions: int = 0
     deletions: int = 0
     changed_files: int = 0

@@ -17,6 +17,7 @@ from adapters import gather, provenance
 from adapters.configuration import read_configuration
 from adapters.database import graph, line, repositories, store
 from adapters.database.graph import Neighbours
+from adapters.database.queue import sending
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from adapters.github.errors import Gone, NotFound
@@ -89,6 +90,9 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bo
         # A changed configuration may have an agent for what waits, though no task has changed.
         await unit.assign_queue()
         await line.renew_chains(unit.connection, row.id)
+        # Should the job of something that waits have been lost, this is how it goes on.
+        unsent = await store.unsent(unit.connection, row.id, unit.now)
+        await work.jobs.defer_all(unit.connection, [sending(row.id, number) for number in unsent])
         if whole:
             await repositories.save_rules(unit.connection, row.id, work.rules)
     log.info("reconciled", repository=row.full_name, issues=len(listed), differing=differing, pulls=pulls)

@@ -32,9 +32,10 @@ ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing e
 # be sent take turns by age, so that neither starves where there is too much of the other.
 PRIORITIES = {DELIVERY: 1, DUE: 0, SEND: 0}
 
+# One that was begun before is not counted on: whoever was taken for dead may be at it still, and ends it for everybody.
 _WAITING = text(
     "SELECT task_name, lock, args FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status = 'todo'"
-    " AND (scheduled_at IS NULL OR scheduled_at <= now()) FOR SHARE SKIP LOCKED"
+    " AND attempts = 0 AND (scheduled_at IS NULL OR scheduled_at <= now()) FOR SHARE SKIP LOCKED"
 )
 
 

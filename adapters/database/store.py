@@ -188,6 +188,21 @@ async def save_effect(
     return number
 
 
+async def unsent(connection: AsyncConnection, repository_id: int, now: datetime) -> list[int]:
+    """Under which numbers something waits that could be sent."""
+    columns = t.outbox.c
+    query = (
+        select(columns.number)
+        .distinct()
+        .where(
+            columns.repository_id == repository_id,
+            columns.state == "waiting",
+            or_(columns.not_before.is_(None), columns.not_before <= now),
+        )
+    )
+    return list((await connection.execute(query.order_by(columns.number))).scalars())
+
+
 _NEW_DEADLINE = insert(t.deadlines)
 _SET_DEADLINE = _NEW_DEADLINE.on_conflict_do_update(
     index_elements=["repository_id", "subject", "kind"],

@@ -56,7 +56,7 @@ async def _compared(call: Call, base: str, head: str) -> Reply:
     start = await git.merge_base(ours, theirs)
     if start is None:
         raise ApiError(404, f"No common ancestor between {base} and {head}.")
-    ahead, behind = await git.count(ours, theirs), await git.count(theirs, ours)
+    ahead, behind = len(await git.between(ours, theirs)), len(await git.between(theirs, ours))
     commits = list(reversed(await git.commits(f"{ours}..{theirs}")))
     files = await git.changes(start, theirs)
     states = {

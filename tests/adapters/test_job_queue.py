@@ -80,6 +80,18 @@ async def test_two_who_count_on_it_do_not_wait_for_each_other(place: Place) -> N
     assert await place.waiting() == ["send:1:1"]
 
 
+async def test_one_that_was_begun_before_is_not_counted_on(place: Place) -> None:
+    """Its worker was only slow: when that one ends, the job is gone, whoever waits for it."""
+    await place.ask(1)
+    assert await place.take() == 1
+    async with place.database.autocommit() as connection:
+        job = (await connection.execute(text("SELECT id FROM procrastinate_jobs"))).scalar_one()
+        await connection.execute(text("SELECT procrastinate_retry_job_v2(:job, now(), NULL, NULL, NULL)"), {"job": job})
+        await place.ask(1)
+        await connection.execute(text("SELECT procrastinate_finish_job_v1(:job, 'succeeded', true)"), {"job": job})
+    assert await place.waiting() == ["send:1:1"]
+
+
 async def test_one_that_is_to_run_later_again_is_not_waited_for(place: Place) -> None:
     await place.ask(1)
     async with place.database.autocommit() as connection:

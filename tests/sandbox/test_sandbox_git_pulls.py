@@ -50,7 +50,7 @@ async def test_mergeability_is_unknown_first_and_known_soon(hub: Sandbox, shop: 
     assert (pull.mergeable, pull.mergeable_state) == (None, "unknown")
     await hub.settled()
     assert (pull.mergeable, pull.mergeable_state) == (True, "clean")
-    assert (pull.commits, pull.additions, pull.deletions, pull.changed_files) == (1, 1, 1, 1)
+    assert (len(pull.commits), pull.additions, pull.deletions, pull.changed_files) == (1, 1, 1, 1)
     assert shop.git.ref("refs/pull/1/head") == pull.head_sha
     assert shop.git.show(shop.git.ref("refs/pull/1/merge") or "").parents == (shop.git.head(), pull.head_sha)
 
@@ -63,7 +63,7 @@ async def test_a_push_synchronizes_and_a_push_to_the_base_makes_it_unknown_again
     await alice.pushes(shop, "work", {"new.py": "1\n"})
     (told,) = [one.payload for one in hub.deliveries if one.action == "synchronize"]
     assert (told["before"], told["after"]) == (before, shop.git.head("work"))
-    assert (pull.commits, pull.changed_files) == (2, 2)
+    assert (len(pull.commits), pull.changed_files) == (2, 2)
     await hub.settled()
     await alice.pushes(shop, "main", {"cart.py": "a = 11\nb = 2\nc = 3\nd = 4\n"})
     await hub.settled()
@@ -254,3 +254,17 @@ async def test_a_branch_is_brought_up_to_date_with_its_base(hub: Sandbox, shop: 
     assert await asked(pull.head_sha, 202)
     await alice.merges(pull)
     assert await asked(pull.head_sha) == "head ref does not exist"
+
+
+async def test_a_branch_on_top_of_another_is_measured_anew_when_that_is_merged(
+    hub: Sandbox, shop: Repository, alice: Person
+) -> None:
+    await alice.pushes(shop, "one", {"one.py": "1\n"}, "One")
+    first = await alice.opens_pull(shop, head="one", title="One")
+    await alice.pushes(shop, "two", {"two.py": "2\n"}, "Two", start="one")
+    on_top = await alice.opens_pull(shop, head="two", title="Two")
+    assert (len(on_top.commits), on_top.changed_files) == (2, 2)
+    await alice.pushes(shop, "main", {"else.py": "3\n"}, "Else")
+    assert (len(on_top.commits), on_top.changed_files, on_top.base_sha) == (2, 2, shop.git.head())
+    await alice.merges(first, method="merge")
+    assert (len(on_top.commits), on_top.changed_files, on_top.base_sha) == (1, 1, shop.git.head())

@@ -52,7 +52,7 @@ async def test_commits_change_add_and_delete_files(shop: GitRepository) -> None:
     files = {c.path: c for c in await shop.changes(shop.head(), shop.head("work"))}
     assert {path: c.status for path, c in files.items()} == {"new.py": "added", "README.md": "removed"}
     assert files["new.py"].patch == "@@ -0,0 +1 @@\n+x = 1"
-    assert await shop.count("main", "work") == 1
+    assert len(await shop.between("main", "work")) == 1
 
 
 async def test_renames_and_binary_files_are_seen(shop: GitRepository) -> None:

@@ -1,7 +1,9 @@
 """Deliveries are lost for good; the reconciler finds out what happened, and nothing sleeps for ever."""
 
 import pytest
+from sqlalchemy import text
 
+from core.effects import Comment
 from sandbox import Conclusion
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
@@ -208,4 +210,17 @@ async def test_the_bot_was_away(world: World) -> None:
     world.clock.advance(60.1)
     await world.settle()
     assert world.status(other) == "done"
+    world.written()
+
+
+async def test_the_job_of_what_waits_to_be_sent(world: World) -> None:
+    issue = await world.files("Anything", body())
+    work = world.bot.work
+    await work.send(world.shop.id, issue.number, Comment(issue.number, "a-key", "Something that must be said."))
+    async with work.database.autocommit() as connection:
+        await connection.execute(text("DELETE FROM procrastinate_jobs"))
+    await world.settle()
+    assert not any("must be said" in comment for comment in world.comments(issue))
+    await world.later(minutes=15)
+    assert sum("must be said" in comment for comment in world.comments(issue)) == 1
     world.written()
