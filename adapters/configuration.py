@@ -71,8 +71,10 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         if row and row.problems and not problems:
             outdated = await store.outdated_cards(connection, repository_id)
         before = await repositories.config_sha(connection, repository_id)
-        await repositories.update_repository(connection, repository_id, **values)
         changed = config is not None and before != digest
+        if changed:
+            values["rules"] = ""  # no task was looked at by these yet, whoever is started meanwhile
+        await repositories.update_repository(connection, repository_id, **values)
         if changed:
             await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, WHOLE)
         if config is not None and config.progress.digest:

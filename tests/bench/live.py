@@ -22,7 +22,8 @@ from config.labels import describe
 from config.repository import Scoring, parse_repository_config
 from config.settings import load_settings
 from core.assignment import Round
-from core.labels import labels_for
+from core.decide.issues import digest
+from core.labels import labels_for, labels_of
 from core.signals import CommandGiven
 from core.task import Task
 from sandbox import Limits, Sandbox
@@ -123,24 +124,33 @@ async def _until(count: int, seen: dict[int, float]) -> None:
             await asyncio.sleep(0.02)
 
 
-def _waiting(number: int, repository_id: int, needs: str) -> Task:
-    known = Story().ready().task
-    return replace(
-        known,
-        repository_id=repository_id,
+def _waiting(place: Place, needs: str) -> Task:
+    """One more task that waits, known here and on GitHub, as if all news of it had been taken in."""
+    hub, shop, number = place.hub, place.shop, place.shop.next_number()
+    title, text, filed = f"Waiting {number}", body(f"Wait {number}.", needs=needs), NOW + timedelta(seconds=number)
+    issue = Issue(hub.new_id(), shop, number, title, text, place.alice.user, filed, filed)
+    task = replace(
+        Story().ready().task,
+        repository_id=shop.id,
         number=number,
-        issue_id=number,
+        issue_id=issue.id,
+        title=title,
         required=(needs,),
         fingerprint=f"waiting-{number}",
-        created_at=NOW + timedelta(seconds=number),
+        text_digest=digest(title, text),
+        created_at=filed,
+        issue_updated_at=filed,
     )
+    issue.labels += [label for label in shop.labels.values() if label.name in labels_of(task)]
+    shop.issues[number] = issue
+    return task
 
 
 async def _fill(place: Place, count: int, needs: str) -> None:
     """So many tasks that wait, straight into the database: filing them is not what is measured."""
     async with place.bot.database.transaction() as connection:
-        for number in range(1, count + 1):
-            await store.save_task(connection, _waiting(1_000_000 + number, place.shop.id, needs), NOW)
+        for _ in range(count):
+            await store.save_task(connection, _waiting(place, needs), NOW)
 
 
 async def latency(seconds: float = 60, per_minute: int = 100, at_work: int = 20, queued: int = 1_000) -> Figure:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
+from adapters.configuration import read_configuration
 from config.build import build_sha
+from config.repository import CONFIG_PATH
 from sandbox.agents import Stalls
-from tests.scenarios.shop import body
+from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
 
 async def _looked_at_anew(world: World) -> list[int]:
-    """How many issues each comparison took in."""
+    """How many issues each comparison after a start took in."""
     await world.stop()
     with capture_logs() as lines:
         await world.start()
@@ -30,3 +32,18 @@ async def test_only_another_program_or_other_settings_look_at_every_task(world: 
     assert await _looked_at_anew(world) == [3]
     assert await _looked_at_anew(world) == [0]
     assert world.written() == [], "nothing came of it"
+
+
+async def test_a_configuration_that_nobody_acted_on_yet_is_not_forgotten(world: World) -> None:
+    """The bot is killed when it has read a new configuration, and before it has looked at any task by it."""
+    world.agent("codex", Stalls())
+    await world.files("Thing", body("Make it.", needs="tests"))
+    changed = config(timeouts={"hard": "5h"})
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: changed})
+    await world.hub.settled()
+    await read_configuration(
+        world.bot.work, world.bot.client.installation(world.installation.id), world.shop.id, "acme/shop"
+    )
+    assert await _looked_at_anew(world) == [1]
+    assert await _looked_at_anew(world) == [0]
+    world.written()
