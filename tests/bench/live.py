@@ -128,7 +128,16 @@ def _waiting(place: Place, needs: str) -> Task:
     """One more task that waits, known here and on GitHub, as if all news of it had been taken in."""
     hub, shop, number = place.hub, place.shop, place.shop.next_number()
     title, text, filed = f"Waiting {number}", body(f"Wait {number}.", needs=needs), NOW + timedelta(seconds=number)
-    issue = Issue(hub.new_id(), shop, number, title, text, place.alice.user, filed, filed)
+    issue = Issue(
+        id=hub.new_id(),
+        repository=shop,
+        number=number,
+        title=title,
+        body=text,
+        user=place.alice,
+        created_at=filed,
+        updated_at=filed,
+    )
     task = replace(
         Story().ready().task,
         repository_id=shop.id,
@@ -146,11 +155,13 @@ def _waiting(place: Place, needs: str) -> Task:
     return task
 
 
-async def _fill(place: Place, count: int, needs: str) -> None:
-    """So many tasks that wait, straight into the database: filing them is not what is measured."""
+async def _fill(place: Place, count: int, needs: str) -> int:
+    """So many tasks that wait, straight into the database: filing them is not what is measured. Gives the first."""
+    first = place.shop.next_number()
     async with place.bot.database.transaction() as connection:
         for _ in range(count):
             await store.save_task(connection, _waiting(place, needs), NOW)
+    return first
 
 
 async def latency(seconds: float = 60, per_minute: int = 100, at_work: int = 20, queued: int = 1_000) -> Figure:
@@ -230,12 +241,12 @@ async def one_change(queued: int = 10_000, runs: int = 15) -> Figure:
         await place.files("one that keeps the agent busy", needs="python")
         await _until(1, script.began)
         await _stop(place.at_work)  # what is sent afterwards is not measured
-        await _fill(place, queued, "python")
+        first = await _fill(place, queued, "python")
         one, whole = [], []
         for n in range(runs):
             begun = perf_counter()
             async with place.bot.work.on(place.shop.id) as unit:
-                known = await unit.task(1_000_001 + n)
+                known = await unit.task(first + n)
                 assert known
                 await unit.apply(known.number, _priority(known))
             one.append(perf_counter() - begun)
