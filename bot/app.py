@@ -43,7 +43,7 @@ from core.budget import Limits
 from core.people_effects import CHANNELS
 from handlers import Desk
 from scheduler.moved import was_moved
-from scheduler.startup import discover
+from scheduler.startup import begin
 from scheduler.timer import run_timer
 
 log = structlog.get_logger()
@@ -94,7 +94,7 @@ class Bot:
         """Work and keep time, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.intake.watch(self.database))
-            group.create_task(discover(self.work, self.client))
+            group.create_task(begin(self.work, self.client, self.clock))
             group.create_task(run_worker(self.jobs, self.settings.workers))
             group.create_task(run_worker(self.jobs, len(CHANNELS), ALERTS))  # one for each channel
             group.create_task(run_timer(self.work, self.clock, self.settings.sweep_seconds))
@@ -121,8 +121,7 @@ async def assemble(
         pool = settings.workers + 3  # two workers listen, and hardly ever does everything ask at once
         database = connect(url, pool)
         stack.push_async_callback(database.close)
-        await database.reached()
-        await database.migrate()
+        await database.prepared()
         if clock is None:
             clock = CommonClock(database.now, SystemClock())
             if abs(off := await clock.agree()) > timedelta(seconds=5):

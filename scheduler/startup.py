@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import structlog
 
+from adapters.clock import Clock
 from adapters.configuration import RECONCILE, REPOSITORY, WHOLE
 from adapters.database import repositories, store
-from adapters.failures import next_look
+from adapters.failures import fate_of, next_look
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
 from adapters.unit_of_work import Work
@@ -16,6 +17,7 @@ from scheduler.redelivery import REDELIVER, resume
 log = structlog.get_logger()
 
 DISCOVER = "discover"
+AGAIN = 1.0  # seconds until a start that was interrupted begins anew
 
 
 async def discover(work: Work, client: GitHubClient) -> int:
@@ -46,6 +48,19 @@ async def discover(work: Work, client: GitHubClient) -> int:
             await store.set_deadline(connection, 0, SERVICE, DISCOVER, again)
     log.info("discovered", repositories=found)
     return found
+
+
+async def begin(work: Work, client: GitHubClient, clock: Clock) -> None:
+    """Discover; should the database go away just then, again when it is back. Raises what will not pass by itself."""
+    while True:
+        try:
+            await discover(work, client)
+            return
+        except Exception as error:
+            if not fate_of(error).passes:
+                raise
+            log.warning("start_interrupted", error=str(error))
+        await clock.sleep(AGAIN)
 
 
 async def _installed(work: Work, client: GitHubClient, installation_id: int) -> int:

@@ -100,15 +100,15 @@ class Database:
             await connection.run_sync(_upgrade)
             await make_queue_tables(connection)
 
-    async def reached(self, within: float = REACHED_WITHIN) -> None:
-        """Wait until the server answers: it may start at the same time as we do, or just recover.
+    async def prepared(self, within: float = REACHED_WITHIN) -> None:
+        """Wait until the server answers, which may start at the same time as we do or just recover, and `migrate`.
 
-        Raises `DatabaseError` when it does not within so many seconds.
+        Raises `DatabaseError` when it does not answer within so many seconds, or cannot be used.
         """
         given_up = monotonic() + within
         while True:
             try:
-                return await self.ping()
+                return await self.migrate()
             except OperationalError as error:
                 reason = str(error.orig).strip().partition("\n")[0]
                 if monotonic() >= given_up:

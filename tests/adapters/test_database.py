@@ -58,9 +58,9 @@ async def test_a_server_that_is_not_there_is_waited_for_and_then_named(
     monkeypatch.setattr("adapters.database.database.REACH_PAUSE", 0)
     nobody = Database("postgresql://postgres:secret@127.0.0.1:1/orchestrator")
     with pytest.raises(DatabaseError, match=r"^orchestrator on 127\.0\.0\.1 cannot be reached: ") as caught:
-        await nobody.reached(0.05)
+        await nobody.prepared(0.05)
     assert "secret" not in str(caught.value)
-    await database.reached(0)
+    await database.prepared(0)
 
 
 async def test_a_transaction_that_sleeps_gives_up_what_it_had_locked(database: Database) -> None:
