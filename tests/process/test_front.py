@@ -68,6 +68,8 @@ async def test_a_front_does_not_outlive_the_bot(site: Site) -> None:
         await bot.kill()
         await until(lambda: not _lives(front))
         assert not _listens(bot.address)
+    async with site.bot() as bot:  # and the database, which nobody could stop, does not outlive this one
+        assert await bot.terminate() == 0
 
 
 async def test_a_signal_to_both_ends_them_in_order(site: Site) -> None:
