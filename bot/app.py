@@ -28,13 +28,13 @@ from adapters.outbox import Outbox
 from adapters.probing import Probes
 from adapters.seal import Seal
 from adapters.unit_of_work import Work
+from bot import serving
 from bot.alerting import channels
 from bot.endpoints import Behind, capacity, site
 from bot.heartbeat import HeartbeatEndpoint, Tokens
 from bot.jobs import register, run_worker
 from bot.limits import Intake
 from bot.metrics import Metrics
-from bot.serving import listening as served
 from config.agents import load_default_agents
 from config.build import rules_of
 from config.settings import Settings
@@ -203,5 +203,5 @@ async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
 async def listening(bot: Bot) -> AsyncIterator[str]:
     """The bot's web server in this very process, while inside; gives its address."""
     settings = bot.settings
-    async with served(bot.web, settings.host, settings.port, bot.intake.limits) as address:
+    async with serving.listening(bot.web, settings.host, settings.port, bot.intake.limits) as address:
         yield address

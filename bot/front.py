@@ -40,7 +40,7 @@ log = structlog.get_logger()
 POOL = 4  # connections to the database: one group of deliveries is stored at a time, and what is large by itself
 PATIENCE = aiohttp.ClientTimeout(total=30)  # for what is handed on
 AGREE_SECONDS = 30.0  # between two looks at the database's clock
-BEHIND = 5  # how much less urgent the work is than the answers, as `nice` counts
+NICENESS = 5  # how much less urgent the work is than the answers, as `nice` counts
 
 
 class Front:
@@ -84,7 +84,7 @@ class Front:
             bot.identities.on_known = lambda us: writer.write(_line({"us": asdict(us)}))
             if bot.identities.known:
                 bot.identities.on_known(bot.identities.known)
-            os.nice(BEHIND)
+            os.nice(NICENESS)
             watching = asyncio.create_task(self._watch(reader))
             stack.callback(watching.cancel)
             yield told["address"]

@@ -1,7 +1,7 @@
 """Conflict-first: what cannot be merged is found by a real merge, and goes back before anybody loses work."""
 
 from sandbox import Conclusion
-from sandbox.agents import AgentWork, WritesFiles
+from sandbox.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import merged
@@ -145,6 +145,20 @@ async def test_late_news_of_an_older_base_keeps_nothing_from_being_merged(world:
     assert [world.status(issue) for issue in (one, two, three)] == ["done", "done", "review"]
     await world.later(seconds=100)
     assert world.status(three) == "done"
+    world.written()
+
+
+async def test_a_merge_that_had_to_wait_is_not_sent_by_a_verdict_that_holds_no_longer(world: World) -> None:
+    world.agent("codex", _with("return round(sum(prices), 2)"))
+    world.hub.faults.answer("pulls/merge", "403-secondary", seconds=60)
+    issue = await world.files("Round the total", body("Round it.", needs="tests"))
+    assert (await world.task(issue)).status == "review"
+    await world.alice.pushes(world.shop, "main", {CART: OLD.replace("return sum(prices)", "return 7")})
+    await world.settle()
+    world.agent("codex", Stalls())
+    await world.later(minutes=2)
+    assert sum(record.operation_id == "pulls/merge" for record in world.hub.requests) == 1, "the one that was refused"
+    assert (await world.task(issue)).attempt == 2
     world.written()
 
 
