@@ -1,5 +1,6 @@
 """Conflict-first: what cannot be merged is found by a real merge, and goes back before anybody loses work."""
 
+from core.signals import BaseMoved
 from sandbox import Conclusion
 from sandbox.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import body, config
@@ -145,6 +146,20 @@ async def test_late_news_of_an_older_base_keeps_nothing_from_being_merged(world:
     assert [world.status(issue) for issue in (one, two, three)] == ["done", "done", "review"]
     await world.later(seconds=100)
     assert world.status(three) == "done"
+    world.written()
+
+
+async def test_whoever_was_told_of_a_base_that_never_was_is_set_right_by_the_comparison(world: World) -> None:
+    """As after a push that was taken back by force: git finds that commit in no history."""
+    world.ci(lambda run: Conclusion.success(seconds=60))
+    world.agent("codex", WritesFiles({"shop/one.py": "ONE = 1\n"}))
+    issue = await world.files("One", body("One.", needs="tests"))
+    async with world.bot.work.on(world.shop.id) as unit:
+        await unit.apply(issue.number, BaseMoved("main", "f" * 40))
+    await world.later(minutes=5)
+    assert world.status(issue) == "review"
+    await world.later(minutes=15)
+    assert world.status(issue) == "done"
     world.written()
 
 
