@@ -11,6 +11,7 @@ from sqlalchemy import select
 from adapters.database import tables as t
 from bot.app import Bot
 from bot.jobs import work_off
+from core.effects import Comment
 from sandbox.agents import WritesFiles
 from sandbox.server import routes
 from scheduler.sweep import sweep
@@ -78,6 +79,26 @@ async def test_two_replicas_stay_within_the_limits_and_answers_pass_cards(world:
     assert len({r.at for r in together if "addComment" in r.body["query"]}) > 1, "the limit was felt"
     assert sum("dispatch" in line for line in world.written()) == 3, "nothing twice"
     await says_what_is_left(world)
+
+
+async def test_when_one_has_to_wait_the_rest_of_its_task_waits_with_it_without_asking(world: World) -> None:
+    """Each of them would only hear the same, and with a hundred tasks that alone would fill the line."""
+    issue = await world.files("Think about rates", "Some day.")
+    words = [f"Word {n}." for n in range(4)]
+    world.hub.faults.answer("issues/create-comment", "403-secondary", seconds=60)
+    async with world.bot.work.on(world.shop.id) as unit:
+        await unit.want(issue.number, *(Comment(issue.number, word, word) for word in words))
+    await world.settle()
+    columns = select(t.outbox.c.not_before, t.outbox.c.error).where(t.outbox.c.state == "waiting")
+    async with world.bot.database.autocommit() as connection:
+        held = (await connection.execute(columns)).all()
+    assert len(held) == len(words)
+    assert all(row.not_before is not None and row.not_before > world.clock.now() for row in held)
+    assert sum(row.error is not None for row in held) == 2, "GitHub refused the first, our own line the second"
+    await world.later(minutes=2)
+    said = [comment.body for comment in issue.comments]
+    assert [sum(word in text for text in said) for word in words] == [1, 1, 1, 1]
+    world.written()
 
 
 async def waiting(world: World) -> set[str]:
