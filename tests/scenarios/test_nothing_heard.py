@@ -214,7 +214,11 @@ async def test_the_bot_was_away(world: World) -> None:
 
 
 async def test_the_job_of_what_waits_to_be_sent(world: World) -> None:
-    issue = await world.files("Anything", body())
+    """Of a task that is done: for any other, something else may be sent sooner, and takes along what waits."""
+    world.agent("codex", WritesFiles(TAX))
+    issue = await world.files("Add the tax rate", body(needs="tests"))
+    await world.later(minutes=1)
+    assert world.status(issue) == "done"
     work = world.bot.work
     await work.send(world.shop.id, issue.number, Comment(issue.number, "a-key", "Something that must be said."))
     async with work.database.autocommit() as connection:
