@@ -19,11 +19,11 @@ from adapters.git import Git
 from core.decide.issues import digest
 from core.forecast import Forecast
 from core.task import Status, Task
-from tests.adapters.git_repositories import Work
+from tests.adapters.git_repositories import Files, Work
 from tests.builders import NOW, Story, body, issue
 
 ROW = RepositoryRow(42, 1, "acme/shop", "main", True, None)
-CODE = {
+CODE: Files = {
     b"shop/cart.py": b"def total(prices):\n    return sum(prices)\n",
     b"shop/tax.py": b"RATE = 0.19\n",
     b"tests/test_cart.py": b"",

@@ -6,14 +6,14 @@ import random
 import subprocess
 from pathlib import Path
 
-import git_histories
 import pytest
-from git_repositories import Work
 
 from adapters.git.matrix import Matrix
 from adapters.git.merge import MergeError, merge_trees
 from adapters.git.mirror import Mirror
 from adapters.git.runner import Git
+from tests.adapters import git_histories
+from tests.adapters.git_repositories import Work
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 

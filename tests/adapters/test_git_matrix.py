@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from git_repositories import Work
-
 from adapters.git.matrix import Matrix
 from adapters.git.mirror import Mirror
 from adapters.git.runner import Git
+from tests.adapters.git_repositories import Work
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from itertools import combinations, permutations
 from pathlib import Path
 
-import git_histories
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from adapters.git.merge_output import ParsedMerge
 from adapters.git.mirror import Mirror
 from adapters.git.runs import MergeError, run_merges
 from adapters.git.scratch import scratch_objects
+from tests.adapters import git_histories
 
 EXAMPLES = int(os.environ.get("MERGE_EXAMPLES", "8"))  # thousands, to look for what nobody thought of
 cheaply = settings(

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from git_repositories import Work
 
 from adapters.git.merge import MergeError, merge_tree
 from adapters.git.mirror import Mirror, local_ref
 from adapters.git.runner import Git, GitError
 from adapters.git.scratch import scratch_objects
+from tests.adapters.git_repositories import Work
 
 LOCAL = Git(allow_file_protocol=True)
 TOKEN = "ghs_a-token-nobody-may-see"

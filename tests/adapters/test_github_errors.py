@@ -6,12 +6,12 @@ import json
 from datetime import timedelta
 
 import pytest
-from github_server import START
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.github import errors
 from adapters.github.errors import GitHubError, Invalid, RateLimited, classify
+from tests.adapters.github_server import START
 
 
 def answer(status: int, message: str = "No", method: str = "GET", **headers: str) -> GitHubError:

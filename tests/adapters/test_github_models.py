@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from github_server import issue
 from pydantic import ValidationError
 
 from adapters.github import models
+from tests.adapters.github_server import issue
 
 PAYLOADS = Path(__file__).parents[1] / "data" / "github" / "payloads"
 
@@ -57,8 +57,8 @@ def test_models_do_not_change() -> None:
 
 
 def test_an_issue_knows_its_repository_its_labels_and_whether_it_is_a_pull_request() -> None:
-    more = {"repository_url": "https://api.github.com/repos/acme/shop", "labels": [{"name": "task"}]}
-    read = models.Issue.model_validate(issue(**more))
+    home = "https://api.github.com/repos/acme/shop"
+    read = models.Issue.model_validate(issue(repository_url=home, labels=[{"name": "task"}]))
     assert (read.repository, read.label_names, read.is_pull_request) == ("acme/shop", {"task"}, False)
     assert models.Issue.model_validate(issue(pull_request={"url": "x"})).is_pull_request
     assert models.Issue.model_validate(issue(user=None)).user is None

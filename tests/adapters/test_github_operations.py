@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from aiohttp import web
-from github_server import INSTALLATION, START, Asked, Server, comment, github, in_turn, issue, says
 
 from adapters.github import OPERATIONS, GitHub, GitHubClient, Operation, errors
 from adapters.github.caller import timestamp
 from adapters.github.operation import operation
 from sandbox.overlay import merge
+from tests.adapters.github_server import INSTALLATION, START, Asked, Server, comment, github, in_turn, issue, says
 
 Json = dict[str, Any]
 

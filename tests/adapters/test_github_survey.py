@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from github_server import INSTALLATION, github, in_turn
 
 from adapters.github import errors
 from adapters.github.models import Issue
 from adapters.github.survey import SurveyedPulls
+from tests.adapters.github_server import INSTALLATION, github, in_turn
 
 WHEN = "2026-01-31T12:00:00Z"
 ALICE = {"__typename": "User", "login": "alice", "databaseId": 1}
@@ -77,7 +77,7 @@ async def test_what_github_cannot_tell_is_missing_and_the_rest_is_taken() -> Non
 
 
 async def test_a_page_that_is_too_much_for_github_is_asked_for_in_halves() -> None:
-    slow = (502, {"message": "We couldn't respond to your request in time."}, {})
+    slow: tuple[int, object, dict[str, str]] = (502, {"message": "We couldn't respond to your request in time."}, {})
     _, sent = await surveyed(slow, slow, slow, page(node(1)))
     assert [one["size"] for one in sent] == [100, 100, 100, 50]
     with pytest.raises(errors.Transient):
@@ -225,7 +225,7 @@ async def test_the_branches_of_attempts_and_the_highest_number() -> None:
     first = {"pageInfo": {"hasNextPage": True, "endCursor": "b"}, "nodes": [{"name": "1-1"}]}
     last = {"pageInfo": {"hasNextPage": False}, "nodes": [{"name": "1-2"}, None]}
     newest = {"issues": {"nodes": [{"number": 7}]}, "pullRequests": {"nodes": [{"number": 9}]}}
-    nothing = {"issues": {"nodes": []}, "pullRequests": {"nodes": []}}
+    nothing: dict[str, object] = {"issues": {"nodes": []}, "pullRequests": {"nodes": []}}
     async with github() as (server, client):
         server.handler = in_turn(
             answer(refs=first), answer(refs=last), answer(refs=None), answer(**newest), answer(**nothing)

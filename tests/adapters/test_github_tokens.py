@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from github_server import INSTALLATION, START, Clock, github, in_turn, issue, private_key, says
 
 from adapters.github.errors import NotFound, Transient, Unauthorised
 from adapters.github.tokens import AppAuth
+from tests.adapters.github_server import INSTALLATION, START, Clock, github, in_turn, issue, private_key, says
 
 
 def claims(token: str) -> dict[str, int | str]:

@@ -9,7 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
-from github_server import (
+
+from adapters.github import GitHubClient, errors
+from adapters.github.exchange import Timeouts
+from adapters.github.operation import Operation
+from adapters.github.transport import Transport
+from tests.adapters.github_server import (
     AT_ONCE,
     INSTALLATION,
     START,
@@ -21,11 +26,6 @@ from github_server import (
     private_key,
     says,
 )
-
-from adapters.github import GitHubClient, errors
-from adapters.github.exchange import Timeouts
-from adapters.github.operation import Operation
-from adapters.github.transport import Transport
 
 
 async def test_every_request_says_who_asks_and_in_which_version() -> None:

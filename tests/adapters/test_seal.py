@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import cache
 
 import pytest
-from github_server import private_key
 
 from adapters.database.codec import task_to_json
 from adapters.github.models.survey import Remark
@@ -18,6 +17,7 @@ from adapters.seal import LIMIT, NotSealed, Seal
 from core.feedback import Feedback
 from core.task import Plan, Status, Task
 from core.texts import CARD_MARKER
+from tests.adapters.github_server import private_key
 from tests.builders import NOW, SHA, Story, policy, red
 
 APP = 77
@@ -26,7 +26,8 @@ APP = 77
 @cache
 def other_key() -> str:
     """The key of another App, or a former one of ours."""
-    return private_key.__wrapped__()
+    made: str = private_key.__wrapped__()
+    return made
 
 
 def seal(*former: str) -> Seal:
@@ -53,8 +54,7 @@ def test_what_is_sealed_comes_back_whole() -> None:
     state = read(seal().marker(task))
     assert isinstance(state, dict)
     back = told_by(Story().ready().task, state)
-    forgotten = {"forecast": None}
-    assert task_to_json(replace(back, **forgotten)) == task_to_json(replace(task, **forgotten))
+    assert task_to_json(replace(back, forecast=None)) == task_to_json(replace(task, forecast=None))
 
 
 def test_a_seal_is_of_one_app_one_repository_and_one_issue() -> None:

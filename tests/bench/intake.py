@@ -56,7 +56,7 @@ class Ground:
     @asynccontextmanager
     async def process(self, *arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
         """A process of the bot with its address; it does not outlive this."""
-        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+        pipes: dict[str, Any] = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
         child = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=self.env, cwd=ROOT, **pipes)
         assert child.stdout
         try:

@@ -62,7 +62,7 @@ class Place:
     bot: Bot
     at_work: asyncio.Task[None]
 
-    async def files(self, title: str, **more: str) -> Issue:
+    async def files(self, title: str, **more: Any) -> Issue:
         """Alice files a task that is ready at once."""
         return await self.alice.opens_issue(self.shop, title, body(f"Do {title}.", **more), labels=["task"])
 

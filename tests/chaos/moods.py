@@ -5,6 +5,7 @@ What an agent does on an attempt depends on the seed and the attempt alone, not 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -45,7 +46,7 @@ class Moody:
             await WritesFiles(files)(work)
 
 
-def ci(seed: int) -> object:
+def ci(seed: int) -> Callable[[WorkflowRun], Conclusion | None]:
     """How CI ends: one in ten heads is red."""
 
     def decide(run: WorkflowRun) -> Conclusion | None:

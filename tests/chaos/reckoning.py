@@ -71,7 +71,7 @@ async def _in_repository(storm: Storm, home: Repository, issues: list[Issue], st
     async with storm.database.transaction() as connection:
         tasks = {issue.number: await store.task(connection, home.id, issue.number) for issue in issues}
         called = set((await connection.execute(_ESCALATED, {"home": home.id})).scalars())
-        linked = dict((await connection.execute(_LINKED, {"home": home.id})).all())
+        linked = {row.number: row.task for row in await connection.execute(_LINKED, {"home": home.id})}
         twice = (await connection.execute(_HELD_BY_TWO, {"home": home.id})).all()
         verdict = await trail.verify(connection, home.id)
     on_main = (await home.git.git("ls-tree", "-r", "--name-only", "main")).split()

@@ -93,7 +93,7 @@ class Storm:
             repository = self.repositories[number % len(self.repositories)]
             earlier = [issue for there, issue in self.issues if there is repository]
             first = chance.choice(earlier) if earlier and chance.random() < 0.1 else None
-            more = {"depends_on": f"#{first.number}"} if first else {}
+            more: dict[str, Any] = {"depends_on": f"#{first.number}"} if first else {}
             priority = chance.choice(("P0", "P1", "P2", "P2"))
             issue = await self.alice.opens_issue(
                 repository,

@@ -9,8 +9,11 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 
 
 def test_a_token_is_for_an_agent_everywhere_or_in_one_repository() -> None:
-    everywhere, here = read_agent_tokens(f"codex={TOKEN}, Acme/Shop/claude={TOKEN}==")  # type: ignore[misc, attr-defined]
+    found = read_agent_tokens(f"codex={TOKEN}, Acme/Shop/claude={TOKEN}==")
+    assert isinstance(found, tuple)
+    everywhere, here = found
     assert isinstance(everywhere, AgentToken)
+    assert isinstance(here, AgentToken)
     assert everywhere.covers("acme/shop", "codex")
     assert not everywhere.covers("acme/shop", "claude")
     assert here.covers("ACME/shop", "claude")

@@ -206,9 +206,10 @@ class SeesSessions:
         session = await started(stage)
         await stage.begun()
         found = await polled(stage, session)
-        await cancelled(stage, found and found.session)
+        session = found.session if found else None
+        await cancelled(stage, session)
         await stage.begun()
-        news = await polled(stage, found and found.session)
+        news = await polled(stage, session)
         assert news is None or news.state.ended
 
     async def test_a_session_that_is_not_there_is_no_error(self, stage: Stage) -> None:

@@ -12,7 +12,7 @@ from core.events import Event, EventType
 from core.task import Actor, ChecksState, Flag, Role, Status
 from tests.builders import BOB, MALLORY, NOW, ROBOT, SHA, Story, agent, body
 
-CODEX = {"by": ROBOT, "role": "none", "workers": ("codex",)}
+CODEX: dict[str, Any] = {"by": ROBOT, "role": "none", "workers": ("codex",)}
 CLAUDE = {**CODEX, "workers": ("claude",)}
 
 

@@ -21,7 +21,8 @@ import yaml
 from sandbox import RealClock, Sandbox
 from sandbox.actions.conclusion import Conclusion
 from sandbox.agents import ScriptedAgent, WritesFiles
-from sandbox.world import App, Issue, PullRequest, Repository, User
+from sandbox.people import Person
+from sandbox.world import App, Issue, PullRequest, Repository
 from tests.scenarios.shop import FILES, body
 from tests.scenarios.world import ROOT, SECRET, contract
 
@@ -60,7 +61,7 @@ class Site:
 
     hub: Sandbox
     shop: Repository
-    alice: User
+    alice: Person
     app: App
     env: dict[str, str]
 

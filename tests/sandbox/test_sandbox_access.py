@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Stage
+    from tests.sandbox.conftest import Stage
 
 
 async def test_an_app_becomes_an_installation(stage: Stage) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_kit import NINE, api, opened
 
 from sandbox import Sandbox, TurnedClock
 from sandbox.actions.conclusion import Conclusion
 from sandbox.people import Person
 from sandbox.world import Repository, WorkflowRun
+from tests.sandbox.sandbox_kit import NINE, api, opened
 
 HOME = "/repos/acme/shop"
 

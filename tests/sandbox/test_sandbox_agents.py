@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sandbox_kit import api, opened
 
 from sandbox import Sandbox
 from sandbox.agents import (
@@ -17,6 +16,7 @@ from sandbox.agents import (
     WritesFiles,
 )
 from sandbox.world import Repository, WorkflowRun
+from tests.sandbox.sandbox_kit import api, opened
 
 AGENT = """
 on: {repository_dispatch: {types: [agent-task]}}

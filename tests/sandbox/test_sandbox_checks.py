@@ -13,7 +13,7 @@ from sandbox.contract import convert
 from sandbox.errors import ApiError
 
 if TYPE_CHECKING:
-    from conftest import Stage
+    from tests.sandbox.conftest import Stage
 
 DATA = Path(__file__).parents[1] / "data" / "github"
 PAYLOADS = DATA / "payloads"

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sandbox_kit import opened
 
 from sandbox import Sandbox
 from sandbox.git_command import GitError, git_process
+from tests.sandbox.sandbox_kit import opened
 
 
 @pytest.fixture

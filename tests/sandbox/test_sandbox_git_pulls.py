@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_kit import api, opened
 
 from sandbox import ApiError, Sandbox
 from sandbox.people import Person
 from sandbox.world import Repository
+from tests.sandbox.sandbox_kit import api, opened
 
 EVENTS = ["issues", "pull_request", "pull_request_review", "push"]
 
@@ -105,13 +105,14 @@ async def test_three_ways_to_merge(hub: Sandbox, shop: Repository, alice: Person
 async def test_what_git_hub_refuses_to_open(shop: Repository, alice: Person) -> None:
     await alice.pushes(shop, "work", {"x": "1"})
     await alice.opens_pull(shop, head="work", title="One")
-    for fields, words in (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({"head": "work", "title": "Again"}, "already exists"),
         ({"head": "gone", "title": "x"}, "head"),
         ({"head": "work", "title": "x", "base": "gone"}, "base"),
         ({"head": "main", "title": "x"}, "No commits between main and main"),
         ({"head": "work", "title": " "}, "missing_field"),
-    ):
+    )
+    for fields, words in refused:
         with pytest.raises(ApiError) as refusal:
             await alice.opens_pull(shop, **fields)
         assert refusal.value.status == 422

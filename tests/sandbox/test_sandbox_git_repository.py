@@ -15,7 +15,11 @@ ALICE = Identity("Alice", "alice@example.com")
 
 @pytest.fixture
 def shop(tmp_path: Path) -> GitRepository:
-    files = {"shop/cart.py": "a = 1\nb = 2\nc = 3\nd = 4\n", "README.md": "# Shop\n", "a file": b"\x00\x01"}
+    files: dict[str, str | bytes] = {
+        "shop/cart.py": "a = 1\nb = 2\nc = 3\nd = 4\n",
+        "README.md": "# Shop\n",
+        "a file": b"\x00\x01",
+    }
     return GitRepository.create(tmp_path / "acme" / "shop.git", files, author=ALICE, when=NINE)
 
 

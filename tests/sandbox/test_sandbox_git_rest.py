@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sandbox_kit import api, opened
 
 from sandbox import Sandbox
+from tests.sandbox.sandbox_kit import api, opened
 
 HOME = "/repos/acme/shop"
 

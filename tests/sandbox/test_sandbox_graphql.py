@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Stage
+    from tests.sandbox.conftest import Stage
 
 QUERY = """
 query Tasks($owner: String!, $name: String!, $after: String) {

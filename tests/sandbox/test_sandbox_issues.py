@@ -11,7 +11,7 @@ import pytest
 from sandbox import ApiError
 
 if TYPE_CHECKING:
-    from conftest import Stage
+    from tests.sandbox.conftest import Stage
 
 
 async def test_story(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sandbox import ApiError, installations
 
 if TYPE_CHECKING:
-    from conftest import Stage
+    from tests.sandbox.conftest import Stage
 
 HOME = "/repos/acme/shop"
 

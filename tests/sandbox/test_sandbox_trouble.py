@@ -14,7 +14,7 @@ from sandbox import Limits
 from sandbox.weather import Weather
 
 if TYPE_CHECKING:
-    from conftest import Stage
+    from tests.sandbox.conftest import Stage
 
 COMMENTS = "/repos/acme/shop/issues/1/comments"
 

@@ -60,7 +60,7 @@ async def _fill(world: World) -> None:
     task = known_or_new(hub, shop, world.alice, ["task"])
     issues = []
     for n in range(TASKS):
-        more = {"depends_on": f"#{elsewhere[n].number}"} if n < WAITING else {}
+        more: dict[str, Any] = {"depends_on": f"#{elsewhere[n].number}"} if n < WAITING else {}
         said = body(f"Do {n}.", criteria=(), files=f"shop/m{n}.py", **more)
         issues.append(open_issue(hub, shop, world.alice, f"task {n}", said, chosen=task))
     for issue in issues[-PULLS:]:
@@ -108,7 +108,7 @@ def _pull(world: World, issue: Issue) -> None:
     """A pull request for the issue, without the git behind it."""
     hub, shop = world.hub, world.shop
     page = open_issue(hub, shop, world.alice, "Work", f"Closes #{issue.number}")
-    ends = {"head_sha": f"{page.number:040x}", "base_ref": "main", "base_sha": shop.git.head("main")}
+    ends: dict[str, Any] = {"head_sha": f"{page.number:040x}", "base_ref": "main", "base_sha": shop.git.head("main")}
     page.pull = PullRequest(id=page.id, issue=page, head_ref=f"work-{issue.number}", **ends)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_kit import Stage, api_server
+
+from tests.workflows.agent_kit import Stage, api_server
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from agent_kit import ACTION, APP_TOKEN, RUN_TOKEN, Stage, git, packet_of, payload_of
+
+from tests.workflows.agent_kit import ACTION, APP_TOKEN, RUN_TOKEN, Stage, git, packet_of, payload_of
 
 
 def test_work_goes_from_the_dispatch_to_a_pull_request(stage: Stage) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from agent_kit import RUN_TOKEN, Done, Stage, git, packet_of, payload_of
 from pydantic import SecretStr
 
 from adapters.agents.answers import answer_key, read_answer
 from core.signals import PlanDelivered, VerdictDelivered
+from tests.workflows.agent_kit import RUN_TOKEN, Done, Stage, git, packet_of, payload_of
 
 OLD, NEW = SecretStr("the old secret"), SecretStr("the new secret")
 KEY = answer_key(OLD, 42, 12, 1)
@@ -17,7 +18,7 @@ KEY = answer_key(OLD, 42, 12, 1)
 
 def asked(stage: Stage, role: str, key: str = KEY) -> Done:
     """An order for words, as the bot dispatches it; prepared."""
-    about = None
+    about: dict[str, Any] | None = None
     if role == "review":
         git(stage.seed, "switch", "-q", "-C", "task/12-9")
         head = stage.commit_to("task/12-9", "cart.py", "total = sum\n")

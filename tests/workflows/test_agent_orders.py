@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from agent_kit import BOT, RUN_TOKEN, Stage, api_server, git, packet_of, payload_of
 
 from adapters.agents import Site
 from adapters.agents.actions import MAX_PARTS, ActionsAdapter
@@ -19,6 +18,7 @@ from config.agent_kinds import ActionsAgent
 from core.effects import StartAgent
 from core.texts import COMMENT_LIMIT, comment_marker, packet_comments
 from tests.builders import NO_SERVICES, NOW
+from tests.workflows.agent_kit import BOT, RUN_TOKEN, Stage, api_server, git, packet_of, payload_of
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 BY_EVENT = ActionsAgent(adapter="actions", event="agent-task")

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from agent_kit import ACTION, DATA, ROOT, packet_of, payload_of
 
 from adapters.agents.actions import task_in_run_name
 from sandbox import Contract, Sandbox, TurnedClock
 from sandbox.actions.dispatch import repository_dispatch
 from sandbox.actions.expressions import interpolate
 from sandbox.actions.workflow import parse_workflow
+from tests.workflows.agent_kit import ACTION, DATA, ROOT, packet_of, payload_of
 
 WORKFLOW = ROOT / ".github" / "workflows" / "agent.yml"
 FILES = [WORKFLOW, ACTION / "action.yml"]

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import yaml
-from agent_kit import ROOT, Stage, git
 
 from adapters.agents.actions import task_in_run_name
 from config.agent_kinds import AGENT_KINDS
@@ -38,6 +37,7 @@ from core.task import (
 )
 from core.texts import comment_marker, packet_comments
 from sandbox.actions.expressions import interpolate
+from tests.workflows.agent_kit import ROOT, Stage, git
 
 DOCS = ROOT / "docs" / "agents.md"
 BLOCK = re.compile(r"(<!-- packet: [^\n]*-->\n```json\n)(.*?)(```\n<!-- end of packet -->)", re.DOTALL)
