@@ -70,6 +70,7 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bo
     """
     await read_configuration(work, github, row.id, row.full_name)
     async with work.database.autocommit() as connection:
+        configured = await repositories.config_sha(connection, row.id)
         fresh = await repositories.repository(connection, row.id)
         if fresh is None or fresh.config is None:
             return
@@ -94,7 +95,7 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bo
         unsent = await store.unsent(unit.connection, row.id, unit.now)
         await work.jobs.defer_all(unit.connection, [sending(row.id, number) for number in unsent])
         if whole:
-            await repositories.save_rules(unit.connection, row.id, work.rules)
+            await repositories.save_rules(unit.connection, row.id, work.rules, configured)
     log.info("reconciled", repository=row.full_name, issues=len(listed), differing=differing, pulls=pulls)
 
 

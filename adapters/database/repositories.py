@@ -137,10 +137,10 @@ async def configured(connection: AsyncConnection) -> list[RepositoryRow]:
     return [row for row in found if row is not None]
 
 
-async def save_rules(connection: AsyncConnection, repository_id: int, rules: str) -> None:
-    """Every task was looked at by these rules."""
-    where = t.repositories.c.id == repository_id
-    await connection.execute(update(t.repositories).where(where).values(rules=rules))
+async def save_rules(connection: AsyncConnection, repository_id: int, rules: str, configured: str | None) -> None:
+    """Every task was looked at by these rules; not if the configuration is no more the one with this `config_sha`."""
+    where = (t.repositories.c.id == repository_id, t.repositories.c.config_sha == configured)
+    await connection.execute(update(t.repositories).where(*where).values(rules=rules))
 
 
 async def save_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from structlog.testing import capture_logs
 
 from adapters.configuration import read_configuration
+from adapters.database import repositories
+from adapters.database.repositories import RepositoryRow
+from adapters.github import GitHub
+from adapters.unit_of_work import Work
 from config.build import build_sha
 from config.repository import CONFIG_PATH
 from sandbox.agents import Stalls
+from scheduler import reconcile
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
@@ -44,6 +50,31 @@ async def test_a_configuration_that_nobody_acted_on_yet_is_not_forgotten(world: 
     await read_configuration(
         world.bot.work, world.bot.client.installation(world.installation.id), world.shop.id, "acme/shop"
     )
+    assert await _looked_at_anew(world) == [1]
+    assert await _looked_at_anew(world) == [0]
+    world.written()
+
+
+async def test_a_configuration_that_comes_while_tasks_are_looked_at_is_not_taken_for_theirs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot is killed when all tasks were looked at, by a configuration that another one has followed meanwhile."""
+    world.agent("codex", Stalls())
+    await world.files("Thing", body("Make it.", needs="tests"))
+
+    async def meanwhile(work: Work, github: GitHub, row: RepositoryRow) -> int:
+        await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(timeouts={"hard": "5h"})})
+        await world.hub.settled()
+        await read_configuration(work, github, row.id, row.full_name)
+        return 0
+
+    work, github = world.bot.work, world.bot.client.installation(world.installation.id)
+    async with work.database.autocommit() as connection:
+        row = await repositories.repository(connection, world.shop.id)
+    assert row is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(reconcile, "reconcile_pulls", meanwhile)
+        await reconcile.reconcile(work, github, row, whole=True)
     assert await _looked_at_anew(world) == [1]
     assert await _looked_at_anew(world) == [0]
     world.written()
