@@ -7,7 +7,8 @@ from core.sanitise import defuse
 from core.task import ChecksState, Pull, Status, Task
 
 
-def _criteria_gaps(task: Task) -> list[str]:
+def criteria_gaps(task: Task) -> list[str]:
+    """Which acceptance criteria are not ticked, in a sentence; empty where all are."""
     criteria = task.intake.criteria
     if not criteria:
         return ["The task has no acceptance criteria."]
@@ -32,9 +33,9 @@ def _check_gaps(pull: Pull) -> list[str]:
 def done_gaps(task: Task) -> tuple[str, ...]:
     """What keeps the task from being done: merged, every check of the merged head passed, every criterion ticked."""
     if task.pull is None:
-        return ("There is no pull request.", *_criteria_gaps(task))
+        return ("There is no pull request.", *criteria_gaps(task))
     merged = [] if task.pull.merged else ["The pull request is not merged."]
-    return (*merged, *_check_gaps(task.pull), *_criteria_gaps(task))
+    return (*merged, *_check_gaps(task.pull), *criteria_gaps(task))
 
 
 def review_gap(pull: Pull, required: str) -> str | None:
@@ -59,7 +60,7 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
     pull = task.pull
     if pull is None or not pull.open:
         return ("There is no open pull request.",)
-    gaps = [*_check_gaps(pull), *_criteria_gaps(task)]
+    gaps = [*_check_gaps(pull), *criteria_gaps(task)]
     if task.held:
         gaps.append(task.held.said)
     if task.waits_for:

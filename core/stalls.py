@@ -13,7 +13,7 @@ from datetime import timedelta
 from config.repository import RepositoryConfig
 from core.conflicts import named, said_of
 from core.deadlines import STALL_CEILING, learned_patience, stall_after
-from core.done import done_gaps, merge_gaps, review_gap
+from core.done import criteria_gaps, done_gaps, merge_gaps, review_gap
 from core.escalation import Cause
 from core.sanitise import code
 from core.stall import ChecksWait, Rung, Stall, StallCause
@@ -70,7 +70,7 @@ def diagnose(task: Task, policy: RepositoryConfig, whom: Sequence[str] = ()) -> 
         return _in_ci(pull)
     if task.held or task.waits_for or pull.waits_behind:
         return StallCause.WAITS, _waits(task, pull)
-    if pull.mergeable_sha != pull.head_sha:
+    if pull.mergeable_sha != pull.head_sha and not criteria_gaps(task):  # what people owe is known for certain
         return StallCause.UNHEARD, f"Whether #{pull.number} merges with {code(pull.base)} was not heard."
     if task.review:
         return StallCause.REVIEWER, f"{code(task.review.agent)} has not ended its review of #{pull.number}."

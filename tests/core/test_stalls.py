@@ -287,10 +287,13 @@ class TestReviewAndMerge:
         reason = "#7 waits for a review by an agent (no agent is free: codex wrote it), or by `alice`."
         assert stalled(story) == ("review waiting", reason)
 
-    def test_criteria_that_nobody_ticks(self) -> None:
+    @pytest.mark.parametrize("heard", [True, False])
+    def test_criteria_that_nobody_ticks(self, heard: bool) -> None:
+        """Whoever has to tick them is told, also while nothing was heard of the merge: that is known for certain."""
         story = Story().ready().in_review()
         story.checks(SUCCESS)
-        story.merge_tried()
+        if heard:
+            story.merge_tried()
         cause, reason = stalled(story)
         assert cause == "criteria waiting"
         assert reason.startswith("#7 is not merged: 1 of 1 acceptance criteria are not ticked")
