@@ -28,8 +28,8 @@ async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[st
         return {"agents": tuple(await unit.agents())}  # the task asks itself, as it were, who could take it
     if not isinstance(command, CommandGiven):
         return {}
-    connection, repository_id = unit.connection, unit.repository.id
     await unit.write_trail()  # so that it is read to its end
+    connection, repository_id = await unit.written(), unit.repository.id
     found: dict[str, Any] = {"agents": tuple(await unit.agents()), "in_hand": await unit.in_hand()}
     match command.name:
         case "status":
@@ -66,9 +66,9 @@ def named_in(command: CommandGiven) -> tuple[str, ...]:
 
 async def _named(unit: UnitOfWork, number: int, command: CommandGiven) -> dict[str, Task]:
     """The tasks of this repository that a command names, or means: those in its own one's way, and its twins."""
-    neighbours = await graph.Neighbours.of(unit.connection, unit.repository)
+    neighbours = await graph.Neighbours.of(await unit.written(), unit.repository)
     task = await unit.task(number)
-    twins = await graph.older_twins(unit.connection, unit.repository.id, number, task.fingerprint) if task else []
+    twins = await graph.older_twins(await unit.written(), unit.repository.id, number, task.fingerprint) if task else []
     found = {}
     meant = (*behind_which(task), *twins) if task else ()
     for reference in (*named_in(command), *(f"#{one}" for one in meant)):
@@ -83,5 +83,5 @@ async def _queue(unit: UnitOfWork, tasks: list[Task]) -> list[tuple[Task, int]]:
     free = [t for t in tasks if unit.waits_for_an_agent(t)]
     if not free:
         return []
-    behind = chain_lengths(await graph.open_graph(unit.connection, unit.repository.id))
+    behind = chain_lengths(await graph.open_graph(await unit.written(), unit.repository.id))
     return [(task, behind.get(task.number, 0)) for task in order(free, behind)]

@@ -22,7 +22,7 @@ async def saw(unit: UnitOfWork, facts: PullFacts, task: int | None) -> None:
 
     A merge moves the base for all others: they are compared anew before anything else is merged.
     """
-    connection, home = unit.connection, unit.repository.id
+    connection, home = unit.connection, unit.repository.id  # nothing that waits is read here
     new = await flights.see(connection, home, task, facts)
     if new and task is None:
         await unit.want(facts.number, TryMerge(facts.number, facts.number, facts.branch, facts.base, facts.head_sha))
@@ -36,7 +36,7 @@ async def saw(unit: UnitOfWork, facts: PullFacts, task: int | None) -> None:
 
 async def base_moved(unit: UnitOfWork, base: str, sha: str) -> None:
     """Something went into `base`, which is at `sha` now: whatever is to go there is compared anew."""
-    there = await flights.in_flight(unit.connection, unit.repository.id, base)
+    there = await flights.in_flight(await unit.written(), unit.repository.id, base)
     for flight in there.values():
         if flight.task is not None:
             await unit.apply(flight.task, BaseMoved(base, sha))
@@ -55,7 +55,7 @@ async def left(unit: UnitOfWork, numbers: Collection[int]) -> None:
 
 async def take(unit: UnitOfWork, found: Comparison) -> None:
     """Keep what was found, as far as nothing was pushed meanwhile, and tell those whom it concerns."""
-    connection, home = unit.connection, unit.repository.id
+    connection, home = await unit.written(), unit.repository.id
     there = await flights.in_flight(connection, home, found.base)
     current = {number for number, sha in found.heads.items() if number in there and there[number].head_sha == sha}
     trials = {n: found.trials[n] for n in current if n in found.trials and found.trials[n] != there[n].trial}
@@ -88,9 +88,9 @@ async def _tell(
     past: frozenset[str] = frozenset(),
 ) -> None:
     """Tell these pull requests how they stand: their task decides; where there is none, the check just says it."""
-    connection, home = unit.connection, unit.repository.id
     if not numbers:
         return
+    connection, home = await unit.written(), unit.repository.id
     there = await flights.in_flight(connection, home)
     met: dict[int, list[Pair]] = {}
     for pair in await flights.pairs(connection, home, numbers):

@@ -36,7 +36,7 @@ async def hand_out(unit: UnitOfWork, agents: Sequence[Agent], news: set[int]) ->
     while (free := round_.free) and crossing.waiting < PASSED_AT_ONCE:
         limit = min(AT_ONCE, sum(agent.max_tasks - agent.holding for agent in free))
         wanted = line.wanted_by(free, unit.policy)
-        tasks = await line.head(unit.connection, unit.repository.id, wanted, limit, looked_at)
+        tasks = await line.head(await unit.written(), unit.repository.id, wanted, limit, looked_at)
         for task in tasks:
             if unit.waits_for_an_agent(task):
                 await _give(unit, task, round_, crossing)
@@ -83,13 +83,13 @@ class _Crossing:
     async def work(self) -> timedelta | None:
         """How long an agent may work before it hands in, by what this repository's agents took."""
         if self._taken is None:
-            self._taken = await measures.taken(self._unit.connection, self._unit.repository.id, self._unit.now)
+            self._taken = await measures.taken(await self._unit.written(), self._unit.repository.id, self._unit.now)
         return learned_work(self._taken)
 
     async def _others(self) -> dict[int, Standing]:
         if self._under_way is None:
             unit = self._unit
-            self._under_way = {one.number: one for one in await under_way(unit.connection, unit.repository.id)}
+            self._under_way = {one.number: one for one in await under_way(await unit.written(), unit.repository.id)}
         return self._under_way
 
     async def _needs(self, one: int, other: int) -> bool:
@@ -99,7 +99,7 @@ class _Crossing:
         if not needs:
             return False
         neighbours = await Neighbours.of(unit.connection, unit.repository)
-        ways = await graph.ahead(unit.connection, neighbours, one, needs)
+        ways = await graph.ahead(await unit.written(), neighbours, one, needs)
         return any(f"#{other}" in further for further in ways.values())
 
 
@@ -121,7 +121,7 @@ async def _give(unit: UnitOfWork, task: Task, round_: Round, crossing: _Crossing
         if known != (None, choice.reason, choice.role):
             await unit.apply(task.number, Assigned(choice))
         return
-    rows = await measures.rows_of(unit.connection, unit.repository.id, unit.now, choice.agent)
+    rows = await measures.rows_of(await unit.written(), unit.repository.id, unit.now, choice.agent)
     learned = patience(rows, unit.policy.timeouts, await crossing.work())
     given = await unit.apply(task.number, Assigned(choice, learned))
     await crossing.went(given.task)

@@ -12,7 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import retrospectives as kept
-from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
 from adapters.database.repositories import RepositoryRow
@@ -75,27 +74,27 @@ async def _upcoming(connection: AsyncConnection, repository_id: int) -> tuple[Up
 
 async def asked_about(unit: UnitOfWork, command: CommandGiven) -> dict[str, Any]:
     """What `/retro` looks at: fields of `Context`."""
-    here = await kept.by_number(unit.connection, unit.repository.id, command.number)
-    found: dict[str, Any] = {"retrospective": here or await kept.latest(unit.connection, unit.repository.id)}
+    here = await kept.by_number(await unit.written(), unit.repository.id, command.number)
+    found: dict[str, Any] = {"retrospective": here or await kept.latest(await unit.written(), unit.repository.id)}
     try:
         since = read_since(command.argument, unit.now)
     except ValueError:
         return found  # an answer to a question, or a mistake: the rule says so
-    return {**found, "done": await gather(unit.connection, unit.repository, since)}
+    return {**found, "done": await gather(await unit.written(), unit.repository, since)}
 
 
 async def latest(unit: UnitOfWork) -> Retrospective | None:
     """The last that was held."""
-    return await kept.latest(unit.connection, unit.repository.id)
+    return await kept.latest(await unit.written(), unit.repository.id)
 
 
-async def done(unit: UnitOfWork) -> None:
+def done(unit: UnitOfWork) -> None:
     """A task is done. Whether it is a retrospective's turn is looked at in a transaction of its own.
 
     Nothing that goes wrong there may keep a task from being done.
     """
     if unit.policy.retrospective.every:
-        await store.set_deadline(unit.connection, unit.repository.id, RETROSPECTIVE, RETROSPECTIVE, unit.now)
+        unit.set_deadline(RETROSPECTIVE, RETROSPECTIVE, unit.now)
 
 
 async def look(unit: UnitOfWork) -> Retrospective | None:
@@ -103,14 +102,14 @@ async def look(unit: UnitOfWork) -> Retrospective | None:
     every = unit.policy.retrospective.every
     if not every:
         return None
-    place = await kept.looked_at(unit.connection, unit.repository.id)
-    done = await kept.done_after(unit.connection, unit.repository.id, place)
+    place = await kept.looked_at(await unit.written(), unit.repository.id)
+    done = await kept.done_after(await unit.written(), unit.repository.id, place)
     if len(done) < every:
         return None
     if unit.policy.dry_run:
         log.info("retrospective_not_held", repository=unit.repository.full_name, done=len(done), reason="dry run")
         return None
-    held = hold(await gather(unit.connection, unit.repository), f"{TURN}{place}", unit.now)
+    held = hold(await gather(await unit.written(), unit.repository), f"{TURN}{place}", unit.now)
     if held:
         await keep(unit, held)
     return held
@@ -118,13 +117,13 @@ async def look(unit: UnitOfWork) -> Retrospective | None:
 
 async def keep(unit: UnitOfWork, held: Retrospective) -> None:
     """Write it, and let its issue show it."""
-    await kept.keep(unit.connection, unit.repository.id, held)
+    await kept.keep(await unit.written(), unit.repository.id, held)
     await unit.want(0, ShowRetrospective(held.key))
 
 
 async def opened(unit: UnitOfWork, news: Opened) -> None:
     """An issue is there: it is remembered, and of a retrospective's own the agents that can be called are asked."""
-    held = await kept.by_key(unit.connection, unit.repository.id, news.retrospective)
+    held = await kept.by_key(await unit.written(), unit.repository.id, news.retrospective)
     if held is None:
         return
     if news.action:
@@ -132,7 +131,7 @@ async def opened(unit: UnitOfWork, news: Opened) -> None:
         return
     if held.number is not None:
         return
-    await kept.keep(unit.connection, unit.repository.id, replace(held, number=news.number))
+    await kept.keep(await unit.written(), unit.repository.id, replace(held, number=news.number))
     payload = {"tasks": [task.number for task in held.tasks], "key": held.key}
     unit.tell(Event(EventType.RETROSPECTIVE_HELD, news.number, unit.now, actor=held.by, payload=payload))
     for question in held.questions:
@@ -143,7 +142,7 @@ async def opened(unit: UnitOfWork, news: Opened) -> None:
 
 async def tick(unit: UnitOfWork, number: int, items: Collection[str], by: Actor) -> None:
     """Somebody with write access ticked these action items in the issue of a retrospective: they become tasks."""
-    held = await kept.by_number(unit.connection, unit.repository.id, number)
+    held = await kept.by_number(await unit.written(), unit.repository.id, number)
     if held is None or unit.policy.dry_run:
         return
     wanted = [a.id for a in held.actions if a.id in items and a.task is None and a.ticked_by is None]
@@ -155,7 +154,7 @@ async def tick(unit: UnitOfWork, number: int, items: Collection[str], by: Actor)
 
 async def answer(unit: UnitOfWork, number: int, agents: Collection[str], text: str, by: str) -> None:
     """An agent's account said something below a retrospective: its answer, where it was asked."""
-    held = await kept.by_number(unit.connection, unit.repository.id, number)
+    held = await kept.by_number(await unit.written(), unit.repository.id, number)
     asked = next((question.agent for question in held.questions if question.agent in agents), None) if held else None
     answered = held.answered(asked, text, by) if held and asked else None
     if answered and answered != held:

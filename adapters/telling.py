@@ -29,14 +29,15 @@ async def tell_others(
         others.update(await graph.dependents(unit.connection, unit.repository, number))
     asked, asks = _asks_for(before), _asks_for(after)
     for fingerprint in {asked, asks} - {None} if asked != asks else ():
-        twins = await graph.younger_twins(unit.connection, unit.repository.id, number, fingerprint or "")
+        twins = await graph.younger_twins(await unit.written(), unit.repository.id, number, fingerprint or "")
         others.update((unit.repository.id, twin) for twin in twins)
     behind = {_behind(before), _behind(after)} - {""} if _behind(before) != _behind(after) else set()
-    others.update(await around_hold(unit.connection, unit.repository, number, behind))
+    if behind:
+        others.update(await around_hold(await unit.written(), unit.repository, number, behind))
     await unit.look_again(number, others)
     is_over = over(after) and not (before and over(before))
     if is_over or stopped(before, after):
-        for waiting in await graph.queued_behind(unit.connection, unit.repository.id, number):
+        for waiting in await graph.queued_behind(await unit.written(), unit.repository.id, number):
             await unit.apply(waiting, WayClear(number, is_over))
 
 

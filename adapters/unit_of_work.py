@@ -16,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters import comparing, retrospectives
 from adapters.asked_about import asked_about, named_in
 from adapters.database import agents as kept
-from adapters.database import escalations, graph, line, measures, repositories, store, trail
+from adapters.database import escalations, graph, line, repositories, store, trail
 from adapters.database.database import Database
 from adapters.database.graph import Place
-from adapters.database.queue import JobQueue, sending
+from adapters.database.pending_writes import PendingWrites
+from adapters.database.queue import JobQueue
 from adapters.database.repositories import RepositoryRow
 from adapters.foresight import Foresight
 from adapters.handing_out import hand_out
@@ -28,7 +29,7 @@ from adapters.surroundings import surroundings, take_dependencies
 from adapters.telling import tell_others
 from config.repository import RepositoryConfig
 from config.team import Change
-from core.agent_state import Turn
+from core.agent_state import AgentNews, SignsOfLife, Turn
 from core.assignment import Agent
 from core.audit import account
 from core.decide import Context, Decision, decide
@@ -83,17 +84,24 @@ class UnitOfWork:
         now: datetime,
         since: datetime | None,
         view_wait: timedelta,
+        sending: int | None = None,
     ) -> None:
-        """`since` is when the news that is being handled reached us."""
+        """`since` is when the news that is being handled reached us.
+
+        `sending` is the number whose effects are being sent by the job that opens it.
+        """
         if repository.config is None:
             raise NoConfiguration(repository.full_name)
-        self.connection = connection
+        self.connection = connection  # for what `_writes` does not know; reads of tasks and the like want `written`
         self.repository = repository
         self.policy: RepositoryConfig = repository.config
         self.now = now
         self.since = since
         self._view_wait = view_wait
-        self._to_send: set[int] = set()
+        self._writes = PendingWrites(repository.id, now, sending)
+        self._tasks: dict[int, Task | None] = {}  # as this transaction sees them: nobody else changes them
+        self._signs: dict[str, SignsOfLife] | None = None  # of the agents; None: not read yet, like the next
+        self._end = (0, "")  # of the audit log
         self._neighbours: set[Place] = set()  # tasks of other repositories that have to look again
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
         self._trail: tuple[Event, ...] = ()  # lines of the audit trail that are to be written
@@ -102,7 +110,18 @@ class UnitOfWork:
 
     async def task(self, number: int) -> Task | None:
         """The task as this transaction sees it."""
-        return await store.task(self.connection, self.repository.id, number)
+        if number not in self._tasks:
+            if self._signs is None:
+                state = await store.state(self.connection, self.repository.id, number)
+                self._tasks[number], self._signs, self._end = state.task, state.signs, state.end
+            else:
+                self._tasks[number] = await store.task(self.connection, self.repository.id, number)
+        return self._tasks[number]
+
+    async def written(self) -> AsyncConnection:
+        """The connection, after all that waits was written: for reads that have to see it."""
+        await self._writes.flush(self.connection)
+        return self.connection
 
     async def apply(self, number: int, signal: Signal) -> Decision:
         """Let the rules decide on a signal for the issue `number`, and keep what they decide."""
@@ -119,7 +138,7 @@ class UnitOfWork:
             since=self.since,
             builds_on=await self._builds_on(number, signal),
             team=self.repository.team,
-            in_error=await self._in_error(signal),
+            in_error=self._in_error(signal),
             codeowners=self.repository.codeowners,
             **await asked_about(self, number, signal),
         )
@@ -130,7 +149,7 @@ class UnitOfWork:
         if decision.task is not None:
             concerned = await self._take_dependencies(number, signal, before)
             if _in_graph(before) != _in_graph(decision.task):
-                await line.renew_chains(self.connection, self.repository.id, [number])
+                await line.renew_chains(await self.written(), self.repository.id, [number])
             await tell_others(self, number, before, decision.task, concerned)
             if before and before.pull and before.pull.open and not _carries(decision.task, before.pull.number):
                 self.leaves(before.pull.number)
@@ -153,17 +172,17 @@ class UnitOfWork:
             found.append(built_on(reference, need.finished, task))
         return tuple(found)
 
-    async def _in_error(self, signal: Signal) -> frozenset[str]:
-        """Agents that may have recovered; not read for signals that are never a sign of life."""
+    def _in_error(self, signal: Signal) -> frozenset[str]:
+        """Agents that may have recovered; none for signals that are never a sign of life."""
         if isinstance(signal, _NO_SIGN_OF_LIFE):
             return frozenset()
-        return await kept.in_error(self.connection, self.repository.id)
+        return frozenset(name for name, signs in (self._signs or {}).items() if signs.in_error)
 
     async def _take_dependencies(self, number: int, signal: Signal, before: Task | None) -> frozenset[Place]:
         """Keep what an issue depends on; gives those whom that concerns."""
         if not isinstance(signal, IssueSeen) or (before and signal.issue.updated_at < before.issue_updated_at):
             return frozenset()
-        return await take_dependencies(self.connection, self.repository, number, signal)
+        return await take_dependencies(await self.written(), self.repository, number, signal)
 
     async def _around(self, number: int, signal: Signal, task: Task | None) -> Surroundings:
         """What readiness depends on; read only for signals that look at it."""
@@ -171,24 +190,25 @@ class UnitOfWork:
             return Surroundings()
         news = signal if isinstance(signal, IssueSeen) else task
         named = named_in(signal) if isinstance(signal, CommandGiven) else ()
-        return await surroundings(self.connection, self.repository, number, news, capabilities_of(self.policy), named)
+        connection = await self.written()
+        return await surroundings(connection, self.repository, number, news, capabilities_of(self.policy), named)
 
     async def _keep(self, number: int, before: Task | None, decision: Decision) -> None:
         repository_id, task = self.repository.id, decision.task
         if task is not None and task != before:
-            await store.save_task(self.connection, task, self.now)
+            self._tasks[number] = task
+            self._writes.save_task(task)
+            self._writes.save_attempts(lines(before, task, self.now))
             await escalations.keep(self.connection, before, task, decision.events, self.now)
-            await measures.keep(self.connection, repository_id, lines(before, task, self.now))
         if task is not None and decision.deadlines is not None:
-            subject = f"task:{number}"
-            await store.replace_deadlines(self.connection, repository_id, subject, decision.deadlines, self.now)
+            self._writes.replace_deadlines(f"task:{number}", decision.deadlines)
         self._trail += account(decision.events, before, task)
         if any(event.type is EventType.TASK_COMPLETED for event in decision.events):
-            await retrospectives.done(self)
+            retrospectives.done(self)
         if decision.retrospective:
             await retrospectives.keep(self, decision.retrospective)
         for news in decision.agents:
-            await kept.note(self.connection, repository_id, news)
+            await self._note(news)
             self._team_news |= news.turn in (Turn.FAILED, Turn.COOLING, Turn.RESUMED)
         self._team_news |= any(event.type is EventType.AGENT_RECOVERED for event in decision.events)
         for effect in decision.effects:
@@ -197,6 +217,13 @@ class UnitOfWork:
         await self.want(number, *decision.effects)
         if task is not None and (before is None or self._matters_to_queue(before) != self._matters_to_queue(task)):
             self._queue_news.add(number)
+
+    async def _note(self, news: AgentNews) -> None:
+        """Keep news of an agent, if it is worth a write."""
+        signs = (self._signs or {}).get(news.agent, SignsOfLife())
+        if signs.changes_with(news):
+            await kept.note(self.connection, self.repository.id, news)
+            self._signs = {**(self._signs or {}), news.agent: signs.after(news)}
 
     async def _change_team(self, changes: Mapping[str, Change]) -> None:
         """Keep what a person changed of agents. It counts at once: no restart, and tasks in hand are not touched."""
@@ -213,7 +240,8 @@ class UnitOfWork:
         had, has = capabilities_of(before), capabilities_of(self.policy)
         if had == has:
             return
-        for task in await store.tasks_with_status(self.connection, self.repository.id, [Status.PENDING, Status.READY]):
+        connection = await self.written()
+        for task in await store.tasks_with_status(connection, self.repository.id, [Status.PENDING, Status.READY]):
             if bool(set(task.required) - had) != bool(set(task.required) - has):
                 await self.apply(task.number, DependencyChanged(task.number))
 
@@ -225,8 +253,7 @@ class UnitOfWork:
             wait = self._view_wait if getattr(effect, "may_wait", False) else timedelta()
             if isinstance(effect, UpsertCard) and effect.details:
                 wait *= DETAILS
-            kept_at = await store.save_effect(self.connection, self.repository.id, number, effect, self.now, wait)
-            self._to_send.add(kept_at)
+            self._writes.save_effect(number, effect, wait)
 
     async def look_again(self, number: int, places: Iterable[Place]) -> None:
         """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
@@ -243,34 +270,39 @@ class UnitOfWork:
     async def write_trail(self) -> None:
         """Append what was decided to the audit trail."""
         events, self._trail = self._trail, ()
-        await trail.append(self.connection, self.repository.id, events)
+        if events and self._signs is None:  # no task was read
+            self._end = await trail.end(self.connection, self.repository.id)
+        self._end = self._writes.append_events(events, self._end)
+
+    def set_deadline(self, subject: str, kind: str, due_at: datetime, attempt: int = 0) -> None:
+        """One wait; a later call for the same subject and kind moves it."""
+        self._writes.set_deadline(self.repository.id, subject, kind, due_at, attempt)
 
     async def agents(self) -> list[Agent]:
         """The agents of the configuration: what they hold now, and how they are."""
-        return await roster(self.connection, self.repository, self.now)
+        return await roster(await self.written(), self.repository, self.now)
 
     async def in_hand(self) -> dict[str, int]:
         """How many tasks each agent is at work on, also one that was removed."""
-        return await store.holdings(self.connection, self.repository.id)
+        return await store.holdings(await self.written(), self.repository.id)
 
     async def assign_queue(self) -> None:
         """Hand out what can be handed out, in queue order, until nobody has room."""
         agents = await self.agents()
         for agent in agents:
             if again := agent.condition.until:  # nothing else would tell us that it takes work again
-                subject = kept.agent_subject(agent.name)
-                await store.set_deadline(self.connection, self.repository.id, subject, kept.COOL, again)
+                self.set_deadline(kept.agent_subject(agent.name), kept.COOL, again)
         news = set(self._queue_news)
         if self._team_news and self.policy.merge.review == "agent":
             # Where nobody is left to review, a person is to know.
-            reviews = await store.tasks_with_status(self.connection, self.repository.id, [Status.REVIEW])
+            reviews = await store.tasks_with_status(await self.written(), self.repository.id, [Status.REVIEW])
             news |= {task.number for task in reviews}
         await hand_out(self, agents, news)
 
     async def _keep_depth(self) -> bool:
         """Park what is too much for the queue, and take in what has room; whether anything was taken in."""
         depth = self.policy.limits.max_queue_depth
-        over, room = parking(await store.queued(self.connection, self.repository.id, depth), depth)
+        over, room = parking(await store.queued(await self.written(), self.repository.id, depth), depth)
         for number in over:
             await self.apply(number, QueueTurn(parked=True))
         for number in room:
@@ -287,7 +319,7 @@ class UnitOfWork:
         waits = (task.waits_for, task.held is None, task.in_line, wants_reviewer(task, self.policy.merge.review))
         return (task.status, task.priority, task.required, task.withdrawn, *hands, *waits)
 
-    async def finish(self, jobs: JobQueue) -> None:
+    async def finish(self) -> None:
         """What follows from all that was applied: assignments, and the jobs that send."""
         while self._left:
             numbers, self._left = self._left, set()
@@ -298,8 +330,8 @@ class UnitOfWork:
                 await self.assign_queue()  # those who were let in may find an agent
         await self.write_trail()
         for repository_id, number in sorted(self._neighbours):
-            await store.set_deadline(self.connection, repository_id, f"{LOOK}:{number}", LOOK, self.now)
-        await jobs.defer_all(self.connection, [sending(self.repository.id, number) for number in sorted(self._to_send)])
+            self._writes.set_deadline(repository_id, f"{LOOK}:{number}", LOOK, self.now)
+        await self._writes.flush(self.connection)
 
 
 def _carries(task: Task, pull: int) -> bool:
@@ -326,8 +358,12 @@ class Work:
         self._view_wait = view_wait
 
     @asynccontextmanager
-    async def on(self, repository_id: int, since: datetime | None = None) -> AsyncIterator[UnitOfWork]:
+    async def on(
+        self, repository_id: int, since: datetime | None = None, sending: int | None = None
+    ) -> AsyncIterator[UnitOfWork]:
         """A unit of work on one repository, committed at the end unless an exception leaves it.
+
+        `sending` is the number whose effects are being sent by the job that opens it: no other job is asked for that.
 
         Raises `NoConfiguration` where we only observe, also for a repository that we do not know.
         """
@@ -335,12 +371,14 @@ class Work:
             row = await repositories.repository(connection, repository_id, lock=True)
             if row is None or not row.active:
                 raise NoConfiguration(f"repository {repository_id}")
-            unit = UnitOfWork(connection, row, self.now(), since, self._view_wait)
+            unit = UnitOfWork(connection, row, self.now(), since, self._view_wait, sending)
             yield unit
-            await unit.finish(self.jobs)
+            await unit.finish()
 
     async def send(self, repository_id: int, number: int, *effects: Effect) -> None:
         """Put effects into the outbox that no decision on a task asked for: an answer where we only observe."""
-        async with self.database.transaction() as connection:
-            places = {await store.save_effect(connection, repository_id, number, one, self.now()) for one in effects}
-            await self.jobs.defer_all(connection, [sending(repository_id, place) for place in sorted(places)])
+        writes = PendingWrites(repository_id, self.now())
+        for effect in effects:
+            writes.save_effect(number, effect)
+        async with self.database.autocommit() as connection:
+            await writes.flush(connection)

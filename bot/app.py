@@ -17,7 +17,7 @@ from adapters.agents import Services
 from adapters.clock import Clock, CommonClock, SystemClock
 from adapters.database.database import Database, describe_url
 from adapters.database.embedded import EmbeddedPostgres
-from adapters.database.queue import ALERTS, JobQueue
+from adapters.database.queue import ALERTS, MAIN, JobQueue
 from adapters.effects import Identity, Mirrors
 from adapters.foresight import Foresight
 from adapters.git import Git, check_git_version
@@ -95,8 +95,8 @@ class Bot:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.intake.watch(self.database))
             group.create_task(begin(self.work, self.client, self.clock))
-            group.create_task(run_worker(self.jobs, self.settings.workers))
-            group.create_task(run_worker(self.jobs, len(CHANNELS), ALERTS))  # one for each channel
+            # One for each channel beside: a slow channel holds up no work.
+            group.create_task(run_worker(self.jobs, {MAIN: self.settings.workers, ALERTS: len(CHANNELS)}))
             group.create_task(run_timer(self.work, self.clock, self.settings.sweep_seconds))
 
 
@@ -169,7 +169,7 @@ async def assemble(
         register(jobs, desk, outbox, intake.pass_by)
         heartbeat = HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens), answers)
         behind = Behind(heartbeat.handle, lambda: metrics.text(database, clock.now()))
-        whole = site(settings, database, jobs, clock, lambda: identity.known, intake, behind)
+        whole = site(settings, database, clock, lambda: identity.known, intake, behind)
         yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, intake, identity, behind, whole)
 
 

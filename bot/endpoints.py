@@ -9,7 +9,6 @@ from aiohttp import web
 
 from adapters.clock import Clock
 from adapters.database.database import Database
-from adapters.database.queue import JobQueue
 from adapters.effects import Identity
 from bot.health import Health
 from bot.heartbeat import PATH as HEARTBEAT
@@ -42,7 +41,6 @@ class Behind:
 def site(
     settings: Settings,
     database: Database,
-    jobs: JobQueue,
     clock: Clock,
     us: Callable[[], Identity | None],
     intake: Intake,
@@ -51,7 +49,7 @@ def site(
     """All of it. `us` tells who we are, once that is known."""
     counts = IntakeMetrics(intake)
     secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
-    webhook = WebhookEndpoint(Keeper(database, jobs, intake).keep, clock, secrets, counts, us, intake)
+    webhook = WebhookEndpoint(Keeper(database, intake).keep, clock, secrets, counts, us, intake)
     health = Health(database, clock, intake)
 
     async def page() -> bytes:

@@ -26,7 +26,6 @@ from aiohttp import web
 
 from adapters.clock import CommonClock, SystemClock
 from adapters.database.database import Database
-from adapters.database.queue import JobQueue
 from adapters.effects import Identity
 from bot.app import Bot
 from bot.endpoints import METRICS, Behind, capacity, site
@@ -129,15 +128,14 @@ async def _take_in(settings: Settings, line: socket.socket) -> None:
     told = json.loads(first)
     us: list[Identity] = []
     async with AsyncExitStack() as stack:
-        database, jobs = Database(told["database"], POOL), JobQueue(told["database"], POOL)
+        database = Database(told["database"], POOL)
         stack.push_async_callback(database.close)
-        await stack.enter_async_context(jobs.app.open_async())
         clock = CommonClock(database.now, SystemClock())
         await clock.agree()
         intake = Intake(capacity(settings), beside=os.getppid())
         connector = aiohttp.UnixConnector(path=told["back"])
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=PATIENCE))
-        whole = site(settings, database, jobs, clock, lambda: us[-1] if us else None, intake, _handed_on(http))
+        whole = site(settings, database, clock, lambda: us[-1] if us else None, intake, _handed_on(http))
         try:
             listens = listening(whole, settings.host, settings.port, intake.limits)
             address = await stack.enter_async_context(listens)

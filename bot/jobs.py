@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-import procrastinate
 import structlog
 
 from adapters.database import store
-from adapters.database.inbox import LARGE, StoredDelivery, load_delivery, load_payload, mark_delivery
-from adapters.database.queue import DELIVERY, DUE, MAIN, SEND, JobQueue
+from adapters.database.inbox import LARGE, StoredDelivery, load_payload, mark_delivery, next_delivery
+from adapters.database.queue import ALERTS, DELIVERY, DUE, MAIN, SEND, JobQueue, retry_key
+from adapters.database.worker import Worker
 from adapters.failures import fate_of, next_try
 from adapters.outbox import Outbox
 from adapters.unit_of_work import NoConfiguration
@@ -28,27 +28,19 @@ from scheduler.due import due as handle_due
 
 log = structlog.get_logger()
 
-# A worker looks for jobs when it is told of a new one. A job that waited for a lock is not new: this is how often,
-# in seconds, the worker looks by itself.
-POLL_SECONDS = 0.2
-HEARTBEAT_SECONDS = 1.0
-STALLED_SECONDS = 60.0  # after which a dead worker's row goes; its jobs are put back long before
 SHUTDOWN_SECONDS = 10.0
 RESTART_PAUSE = 1.0
-# For what is not the world's fault (a shutdown, the database): after 1 s, 2 s, 3 s …, and never given up.
-_AGAIN = procrastinate.RetryStrategy(linear_wait=1)
 
 
 def register(jobs: JobQueue, desk: Desk, outbox: Outbox, give_way: Callable[[], Awaitable[None]]) -> None:
     """Tell the queue what its jobs do. `give_way` is called before each delivery that is handled."""
     large = asyncio.Lock()
 
-    @jobs.app.task(name=DELIVERY, retry=_AGAIN)
-    async def delivery(guid: str) -> None:
-        await give_way()
-        await handle_delivery(desk, guid, large)
+    @jobs.app.task(name=DELIVERY)
+    async def delivery(key: str) -> None:
+        await handle_deliveries(desk, key, large, give_way)
 
-    @jobs.app.task(name=DUE, retry=_AGAIN)
+    @jobs.app.task(name=DUE)
     async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
         with structlog.contextvars.bound_contextvars(subject=subject, kind=kind):
             try:
@@ -59,7 +51,7 @@ def register(jobs: JobQueue, desk: Desk, outbox: Outbox, give_way: Callable[[], 
                 told = log.warning if fate.passes else log.error
                 told("deadline_later", error=str(error), exc_info=error if fate.ours else None)
 
-    @jobs.app.task(name=SEND, retry=_AGAIN)
+    @jobs.app.task(name=SEND)
     async def send(repository_id: int, number: int) -> None:
         await outbox.send_waiting(repository_id, number)
 
@@ -69,25 +61,31 @@ def is_heard(event: str, action: str | None) -> bool:
     return event in HANDLERS and may_be_news(event, action)
 
 
-async def handle_delivery(desk: Desk, guid: str, large: asyncio.Lock) -> None:
-    """Handle a stored delivery; a failure is noted and comes back later, or stays visible when nothing helps.
+async def handle_deliveries(desk: Desk, key: str, large: asyncio.Lock, give_way: Callable[[], Awaitable[None]]) -> None:
+    """Handle the deliveries that wait under an ordering key, the oldest first.
 
-    Of large ones there is one in memory at a time: read, it takes many times its size.
+    A failure is noted and comes back later by itself, or stays visible when nothing helps. Of large ones there is one
+    in memory at a time: read, it takes many times its size.
     """
-    async with desk.work.database.autocommit() as connection:
-        stored = await load_delivery(connection, guid, LARGE)
-    if stored is None or stored.handled:
-        return
-    if stored.payload:
-        await _handle(desk, stored, json.loads(stored.payload))
-        return
-    async with large:
-        await _handle(desk, stored, json.loads(await load_payload(desk.work.database, guid)))
-    give_back()
+    handled: str | None = None
+    while True:
+        await give_way()
+        async with desk.work.database.autocommit() as connection:
+            stored = await next_delivery(connection, key, handled, desk.work.now(), LARGE)
+        if stored is None:
+            return
+        if stored.payload:
+            done = await _handle(desk, stored, json.loads(stored.payload))
+        else:
+            async with large:
+                done = await _handle(desk, stored, json.loads(await load_payload(desk.work.database, stored.guid)))
+            give_back()
+        handled = stored.guid if done else None
 
 
-async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -> None:
-    work, guid = desk.work, stored.guid
+async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -> bool:
+    """Whether the delivery was handled; otherwise it is noted what became of it."""
+    guid = stored.guid
     with structlog.contextvars.bound_contextvars(delivery=guid, event_name=stored.event, action=stored.action):
         told = Delivery(guid, stored.event, stored.action, payload, stored.received_at)
         try:
@@ -97,9 +95,8 @@ async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -
             log.info("delivery_only_observed")
         except Exception as error:
             await _failed(desk, stored, error)
-            return
-        async with work.database.autocommit() as connection:
-            await mark_delivery(connection, guid, handled_at=work.now(), error=None)
+            return False
+        return True
 
 
 async def _failed(desk: Desk, stored: StoredDelivery, error: Exception) -> None:
@@ -108,6 +105,7 @@ async def _failed(desk: Desk, stored: StoredDelivery, error: Exception) -> None:
     retry_at = next_try(error, max(tries, 1), work.now(), 0.5)
     shown = error if fate.ours else None
     values: dict[str, Any] = {"tries": tries, "error": f"{type(error).__name__}: {error}"[:1000]}
+    values["ordering_key"] = retry_key(stored.guid)  # those behind it do not wait for it
     if retry_at is None:
         log.error("delivery_parked", tries=tries, error=str(error), exc_info=shown)
         values["handled_at"] = work.now()
@@ -121,34 +119,21 @@ async def _failed(desk: Desk, stored: StoredDelivery, error: Exception) -> None:
             await store.set_deadline(connection, stored.repository_id or 0, subject, "retry", max(retry_at, soonest))
 
 
-async def run_worker(jobs: JobQueue, concurrency: int, queue: str = MAIN) -> None:
-    """Work on one queue until cancelled; then finish what is in hand, and give back what takes too long."""
+async def run_worker(jobs: JobQueue, queues: Mapping[str, int]) -> None:
+    """Work until cancelled; then finish what is in hand, and give back what takes too long.
+
+    `queues` maps the name of a queue to how many of its jobs run at once.
+    """
     while True:
         try:
-            await jobs.app.run_worker_async(
-                queues=[queue],
-                concurrency=concurrency,
-                fetch_job_polling_interval=POLL_SECONDS,
-                update_heartbeat_interval=HEARTBEAT_SECONDS,
-                stalled_worker_timeout=STALLED_SECONDS,
-                shutdown_graceful_timeout=SHUTDOWN_SECONDS,
-                install_signal_handlers=False,
-                delete_jobs="successful",
-            )
-            log.error("worker_stopped")  # it does so when it lost the database
+            await Worker(jobs, queues, shutdown_seconds=SHUTDOWN_SECONDS).run()
         except asyncio.CancelledError:
             raise
         except Exception:
-            log.exception("worker_failed")
+            log.exception("worker_failed")  # it does so when it lost the database
         await asyncio.sleep(RESTART_PAUSE)
 
 
 async def work_off(jobs: JobQueue, concurrency: int) -> None:
     """Do the jobs that are there, and those they lead to, then return: a worker that is cranked by hand."""
-    await jobs.app.run_worker_async(
-        concurrency=concurrency,
-        wait=False,
-        listen_notify=False,
-        install_signal_handlers=False,
-        delete_jobs="successful",
-    )
+    await Worker(jobs, {MAIN: concurrency, ALERTS: 1}).run_until_idle()

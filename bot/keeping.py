@@ -10,7 +10,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.database.database import Database
 from adapters.database.inbox import LARGE, StoredDelivery, store_deliveries
-from adapters.database.queue import JobQueue
 from bot.limits import Intake
 
 # The database does not answer, for whatever reason; a time-out is an OSError.
@@ -21,9 +20,8 @@ GROUP = 50  # deliveries of one transaction
 class Keeper:
     """Stores deliveries. While one group is being committed the next one gathers, so nobody waits for company."""
 
-    def __init__(self, database: Database, jobs: JobQueue, intake: Intake) -> None:
+    def __init__(self, database: Database, intake: Intake) -> None:
         self._database = database
-        self._jobs = jobs
         self._intake = intake
         self._waiting: list[tuple[StoredDelivery, str, asyncio.Future[bool]]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -72,4 +70,4 @@ class Keeper:
     async def _store(self, told: list[tuple[StoredDelivery, str]]) -> set[str]:
         # Whoever is stuck with a server that does not answer must not keep the next group from another connection.
         async with asyncio.timeout(self._intake.limits.store_seconds):
-            return await store_deliveries(self._database, self._jobs, told)
+            return await store_deliveries(self._database, told)

@@ -7,12 +7,14 @@ but for one on trial after each pause; the pauses grow, so that a dead agent cos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from config.repository import Timeouts
 from core.circuit import Circuit, CircuitState
+
+SEEN_EVERY = timedelta(seconds=30)
 
 
 class AgentState(StrEnum):
@@ -46,6 +48,37 @@ class AgentNews:
 
 
 @dataclass(frozen=True, slots=True)
+class SignsOfLife:
+    """When an agent last showed life, and when it last fell silent."""
+
+    seen_at: datetime | None = None
+    failed_at: datetime | None = None
+
+    @property
+    def in_error(self) -> bool:
+        """Whether it failed and has shown no life since."""
+        return self.failed_at is not None and (self.seen_at is None or self.seen_at <= self.failed_at)
+
+    def after(self, news: AgentNews) -> SignsOfLife:
+        """As they are after this news."""
+        match news.turn:
+            case Turn.SEEN | Turn.DELIVERED:
+                return replace(self, seen_at=news.at)
+            case Turn.FAILED:
+                return replace(self, failed_at=news.at)
+            case Turn.RESUMED:
+                return replace(self, failed_at=None)
+            case Turn.COOLING:
+                return self
+
+    def changes_with(self, news: AgentNews) -> bool:
+        """Whether the news is worth a write: signs of life that come thicker than `SEEN_EVERY` are not."""
+        if news.turn is not Turn.SEEN or self.seen_at is None or self.in_error:
+            return True
+        return self.seen_at <= news.at - SEEN_EVERY
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """What kept an agent from being started when its adapter was asked: in words for a person; empty when nothing."""
 
@@ -68,7 +101,7 @@ class AgentRecord:
     @property
     def in_error(self) -> bool:
         """Whether it failed and has shown no life since."""
-        return self.failed_at is not None and (self.seen_at is None or self.seen_at <= self.failed_at)
+        return SignsOfLife(self.seen_at, self.failed_at).in_error
 
 
 @dataclass(frozen=True, slots=True)

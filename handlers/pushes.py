@@ -35,7 +35,9 @@ async def push(delivery: Delivery, desk: Desk) -> None:
             # Whoever pushes to an attempt's branch is at work on it, long before there is a pull request.
             number, attempt = ours
             await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at, pushed=True))
-        in_flight = await store.tasks_with_status(unit.connection, repository.id, [Status.IN_PROGRESS, Status.REVIEW])
+        in_flight = await store.tasks_with_status(
+            await unit.written(), repository.id, [Status.IN_PROGRESS, Status.REVIEW]
+        )
         pushed_by = gather.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
         if not ours and (task := _at_work(in_flight, pushed_by, branch)):
             pushed = AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at, pushed=True)

@@ -93,7 +93,7 @@ async def _digest(work: Work, repository_id: int) -> None:
                 return
             quiet = progress.is_quiet(unit.now)
             again = progress.awake(unit.now) if quiet else progress.next_after(unit.now)
-            await store.set_deadline(unit.connection, repository_id, REPOSITORY, DIGEST, again)
+            unit.set_deadline(REPOSITORY, DIGEST, again)
             if not quiet:
                 await unit.want(0, UpsertDigest(tells=True))
 

@@ -90,12 +90,12 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bo
     async with work.on(row.id) as unit:  # under its lock: nobody changes a dependency meanwhile
         # A changed configuration may have an agent for what waits, though no task has changed.
         await unit.assign_queue()
-        await line.renew_chains(unit.connection, row.id)
+        await line.renew_chains(await unit.written(), row.id)
         # Should the job of something that waits have been lost, this is how it goes on.
-        unsent = await store.unsent(unit.connection, row.id, unit.now)
-        await work.jobs.defer_all(unit.connection, [sending(row.id, number) for number in unsent])
+        unsent = await store.unsent(await unit.written(), row.id, unit.now)
+        await work.jobs.defer_all(await unit.written(), [sending(row.id, number) for number in unsent])
         if whole:
-            await repositories.save_rules(unit.connection, row.id, work.rules, configured)
+            await repositories.save_rules(await unit.written(), row.id, work.rules, configured)
     log.info("reconciled", repository=row.full_name, issues=len(listed), differing=differing, pulls=pulls)
 
 

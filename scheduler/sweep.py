@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import RowMapping, bindparam, delete, select, tuple_
 
 from adapters.database import tables as t
-from adapters.database.queue import DELIVERY, DUE, Wanted, issue_lock, sending
+from adapters.database.queue import DUE, Wanted, handling, issue_lock, retry_key, sending
 from adapters.unit_of_work import Work
 
 BATCH = 200  # rows of one transaction; the next batch follows at once
@@ -47,6 +47,6 @@ def _job(row: RowMapping) -> Wanted:
     if what == "outbox":  # where the number of an effect's task stands in the place of an attempt
         return sending(repository_id, number)
     if what == "delivery":
-        return Wanted(DELIVERY, f"delivery:{which}", {"guid": which})
+        return handling(retry_key(which))
     told = {"repository_id": repository_id, "subject": subject, "kind": row["kind"], "attempt": number}
     return Wanted(DUE, issue_lock(repository_id, which or what), told)

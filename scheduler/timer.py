@@ -24,6 +24,8 @@ async def revive(jobs: JobQueue) -> int:
         log.warning("job_revived", job=job.id, task=job.task_name, arguments=job.task_kwargs)
         # The queue keeps its own time, that of the database; any past moment means at once.
         await jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
+    if stalled:
+        jobs.requeued()
     return len(stalled)
 
 

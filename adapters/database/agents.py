@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, or_, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,7 +12,6 @@ from adapters.database import tables as t
 from core.agent_state import AgentNews, AgentRecord, Turn
 from core.circuit import Circuit
 
-SEEN_EVERY = timedelta(seconds=30)  # signs of life that come thicker than that are not worth a write
 COOL = "cool"  # the deadline of an agent that has to be looked at again
 
 
@@ -24,11 +22,6 @@ def agent_subject(name: str) -> str:
 
 # Read with nearly every signal, so they are built only once.
 _OF_REPOSITORY = select(t.agents).where(t.agents.c.repository_id == bindparam("repository"))
-_IN_ERROR = select(t.agents.c.name).where(
-    t.agents.c.repository_id == bindparam("repository"),
-    t.agents.c.failed_at.is_not(None),
-    or_(t.agents.c.seen_at.is_(None), t.agents.c.seen_at <= t.agents.c.failed_at),
-)
 _CIRCUITS = select(t.circuits)
 
 
@@ -48,22 +41,12 @@ async def records(connection: AsyncConnection, repository_id: int) -> dict[str, 
     }
 
 
-async def in_error(connection: AsyncConnection, repository_id: int) -> frozenset[str]:
-    """The agents that failed and have shown no life since."""
-    return frozenset((await connection.execute(_IN_ERROR, {"repository": repository_id})).scalars())
-
-
 async def note(connection: AsyncConnection, repository_id: int, news: AgentNews) -> None:
     """Keep news of an agent."""
-    agents = t.agents.c
     values: dict[str, Any]
-    is_news: ColumnElement[bool] | None = None
     match news.turn:
         case Turn.SEEN:
             values = {"seen_at": news.at}
-            is_news = or_(
-                agents.seen_at.is_(None), agents.seen_at <= news.at - SEEN_EVERY, agents.failed_at >= agents.seen_at
-            )
         case Turn.DELIVERED:
             values = {"seen_at": news.at, "failures": 0}
         case Turn.FAILED:
@@ -75,10 +58,8 @@ async def note(connection: AsyncConnection, repository_id: int, news: AgentNews)
             values["failures"] = 0
     statement = insert(t.agents).values(repository_id=repository_id, name=news.agent, **values)
     if news.turn is Turn.FAILED:
-        values = {**values, "failures": agents.failures + 1}
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=["repository_id", "name"], set_=values, where=is_news)
-    )
+        values = {**values, "failures": t.agents.c.failures + 1}
+    await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "name"], set_=values))
 
 
 async def circuits(connection: AsyncConnection) -> dict[str, Circuit]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, case, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import DateTime, Integer, RowMapping, Text, bindparam, case, func, null, or_, select, text, update
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.queue import DELIVERY, JobQueue, Wanted
+from adapters.database.queue import DEFER, DELIVERY, MAIN, PRIORITIES, WAKE
 
 LARGE = 1024 * 1024  # bytes of a payload that goes its own way
 
@@ -37,46 +36,74 @@ class StoredDelivery:
 _D = t.deliveries.c
 _MOST = bindparam("most", type_=Integer)
 _FITS = or_(_MOST.is_(None), func.octet_length(_D.payload) <= _MOST)
-_ONE = select(
+_COLUMNS = (
     *(column for column in _D if column is not _D.payload),
     case((_FITS, _D.payload)).label("payload"),
-).where(_D.guid == bindparam("which"))
+)
+_ONE = select(*_COLUMNS).where(_D.guid == bindparam("which"))
+# The one before is marked as handled by the way.
+_HANDLED = (
+    update(t.deliveries)
+    .where(_D.guid == bindparam("handled"))
+    .values(handled_at=bindparam("now", type_=DateTime(timezone=True)), error=null())
+    .cte("handled")
+)
+_NEXT = (
+    select(*_COLUMNS)
+    .where(
+        _D.ordering_key == bindparam("key"),
+        _D.handled_at.is_(None),
+        _D.guid.is_distinct_from(bindparam("handled", type_=Text)),
+    )
+    .order_by(_D.received_at, _D.guid)
+    .limit(1)
+    .add_cte(_HANDLED)
+)
 _UNHANDLED = select(func.count()).select_from(
     select(_D.guid).where(_D.handled_at.is_(None)).limit(bindparam("most")).subquery()
 )
-_KEEP = insert(t.deliveries).on_conflict_do_nothing().returning(t.deliveries.c.guid)
 _MARK = update(t.deliveries).where(t.deliveries.c.guid == bindparam("which"))
-
-
-async def store_deliveries(database: Database, jobs: JobQueue, told: Sequence[tuple[StoredDelivery, str]]) -> set[str]:
-    """Keep deliveries, and ask for their jobs, each behind its lock; all in one transaction; gives the new GUIDs."""
-    rows = {
-        delivery.guid: {
-            "guid": delivery.guid,
-            "event": delivery.event,
-            "action": delivery.action,
-            "repository_id": delivery.repository_id,
-            "installation_id": delivery.installation_id,
-            "payload": delivery.payload,
-            "received_at": delivery.received_at,
-        }
-        for delivery, _ in told
-    }
-    large = any(len(delivery.payload) > LARGE for delivery, _ in told)
-    # In the order of the GUIDs: two that are stored twice at once, in two groups, do not wait for each other.
-    values = [rows[guid] for guid in sorted(rows)]
-    async with database.transaction(once=large) as connection:
-        new = set((await connection.execute(_KEEP, values)).scalars())
-        wanted = {delivery.guid: Wanted(DELIVERY, lock, {"guid": delivery.guid}) for delivery, lock in reversed(told)}
-        await jobs.defer_all(
-            connection, [wanted[guid] for guid in dict.fromkeys(d.guid for d, _ in told) if guid in new]
+_STORE = text(
+    f"""
+    WITH stored AS (
+        INSERT INTO deliveries
+            (guid, event, action, repository_id, installation_id, payload, received_at, ordering_key)
+        SELECT * FROM unnest(
+            CAST(:guid AS text[]), CAST(:event AS text[]), CAST(:action AS text[]), CAST(:repository_id AS bigint[]),
+            CAST(:installation_id AS bigint[]), CAST(:payload AS bytea[]), CAST(:received_at AS timestamptz[]),
+            CAST(:ordering_key AS text[])
         )
-    return new
+        ON CONFLICT DO NOTHING
+        RETURNING guid, received_at, ordering_key
+    ),
+    wanted AS (
+        SELECT row_number() OVER (ORDER BY min(received_at)) AS place, '{MAIN}' AS queue, '{DELIVERY}' AS task,
+            {PRIORITIES[DELIVERY]} AS priority, ordering_key AS lock, jsonb_build_object('key', ordering_key) AS args
+        FROM stored GROUP BY ordering_key
+    ),
+    {DEFER},
+    woken AS MATERIALIZED ({WAKE})
+    SELECT guid FROM stored WHERE (SELECT count(*) FROM woken) >= 0
+    """  # noqa: S608 - of constants alone
+)
 
 
-async def store_delivery(database: Database, jobs: JobQueue, delivery: StoredDelivery, lock: str) -> bool:
-    """Keep one delivery and ask for its job, in one transaction; False when its GUID is here already."""
-    return delivery.guid in await store_deliveries(database, jobs, [(delivery, lock)])
+async def store_deliveries(database: Database, told: Sequence[tuple[StoredDelivery, str]]) -> set[str]:
+    """Keep deliveries, each under its ordering key, and ask for their jobs, in one statement; gives the new GUIDs."""
+    # In the order of the GUIDs: two that are stored twice at once, in two groups, do not wait for each other.
+    unique = {delivery.guid: (delivery, key) for delivery, key in reversed(told)}
+    rows = [unique[guid] for guid in sorted(unique)]
+    large = any(len(delivery.payload) > LARGE for delivery, _ in rows)
+    names = ("guid", "event", "action", "repository_id", "installation_id", "payload", "received_at")
+    values: dict[str, list[Any]] = {name: [getattr(delivery, name) for delivery, _ in rows] for name in names}
+    async with database.transaction(once=True) if large else database.autocommit() as connection:
+        stored = await connection.execute(_STORE, {**values, "ordering_key": [key for _, key in rows]})
+        return set(stored.scalars())
+
+
+async def store_delivery(database: Database, delivery: StoredDelivery, key: str) -> bool:
+    """Keep one delivery and ask for its job; False when its GUID is here already."""
+    return delivery.guid in await store_deliveries(database, [(delivery, key)])
 
 
 async def count_unhandled(connection: AsyncConnection, most: int) -> int:
@@ -86,7 +113,21 @@ async def count_unhandled(connection: AsyncConnection, most: int) -> int:
 
 async def load_delivery(connection: AsyncConnection, guid: str, most: int | None = None) -> StoredDelivery | None:
     """The delivery with this GUID; without its payload (`b""`) if that has more than `most` bytes."""
-    row = (await connection.execute(_ONE, {"which": guid, "most": most})).mappings().first()
+    return _delivery((await connection.execute(_ONE, {"which": guid, "most": most})).mappings().first())
+
+
+async def next_delivery(
+    connection: AsyncConnection, key: str, handled: str | None, now: datetime, most: int | None = None
+) -> StoredDelivery | None:
+    """The oldest delivery that waits under this ordering key; `handled` is the one before, which is marked as handled.
+
+    Without its payload (`b""`) if that has more than `most` bytes.
+    """
+    which = {"key": key, "handled": handled, "now": now, "most": most}
+    return _delivery((await connection.execute(_NEXT, which)).mappings().first())
+
+
+def _delivery(row: RowMapping | None) -> StoredDelivery | None:
     if row is None:
         return None
     return StoredDelivery(
@@ -115,5 +156,5 @@ async def load_payload(database: Database, guid: str) -> bytes:
 
 
 async def mark_delivery(connection: AsyncConnection, guid: str, **values: Any) -> None:
-    """Note what became of a delivery (`handled_at`, `tries`, `error`)."""
+    """Note what became of a delivery (`handled_at`, `tries`, `error`), or under which ordering key it goes on."""
     await connection.execute(_MARK, {"which": guid, **values})

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row as DatabaseRow
 from sqlalchemy import Select, delete, func, or_, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
+from adapters.database.pending_writes import PendingWrites
 from core.measures import LATEST, WINDOW, Measures, Row, by_agent, by_capability, measure
 from core.task import Role
 
@@ -26,27 +25,15 @@ _PLACE = (
     .label("place")
 )
 OF_REPOSITORY = 200  # of all its agents together: enough for a 90th percentile, few enough to be of now
-# Of each of these the first that was told stays.
-_FIRST = ("acknowledged_at", "handed_in_at", "first_checks", "ended_at", "outcome")
 
 
-async def keep(connection: AsyncConnection, repository_id: int, rows: Iterable[Row]) -> None:
+async def keep(connection: AsyncConnection, repository_id: int, rows: Sequence[Row]) -> None:
     """Add what was told of attempts to what the table has of them."""
-    for row in rows:
-        statement = insert(t.attempts).values(
-            {**asdict(row), "repository_id": repository_id, "role": row.role.value, "capabilities": [*row.capabilities]}
-        )
-        new, old = statement.excluded, t.attempts.c
-        await connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["repository_id", "task", "attempt"],
-                set_={
-                    **{name: func.coalesce(old[name], new[name]) for name in _FIRST},
-                    "blamed": new.blamed,
-                    "longest_silence": func.greatest(old.longest_silence, new.longest_silence),
-                },
-            )
-        )
+    if not rows:
+        return
+    writes = PendingWrites(repository_id, rows[-1].started_at)
+    writes.save_attempts(rows)
+    await writes.flush(connection)
 
 
 async def rows_of(

@@ -11,7 +11,7 @@ from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from adapters.database.queue import DELIVERY, JobQueue, Wanted, sending
+from adapters.database.queue import JobQueue, handling, sending
 from adapters.database.redeliveries import MISSING
 from core.effects import Notify, StartAgent
 from core.given_up import GivenUp
@@ -159,11 +159,11 @@ async def again(connection: AsyncConnection, jobs: JobQueue, now: datetime, whic
     await jobs.defer_all(connection, [sending(*place) for place in places])
     if which is None and not every:
         return len(rows)
-    handled = deliveries.values(handled_at=None, tries=0, error=None).returning(_d.guid)
-    guids = (await connection.execute(handled)).scalars().all()
-    await jobs.defer_all(connection, [Wanted(DELIVERY, f"delivery:{guid}", {"guid": guid}) for guid in guids])
+    handled = deliveries.values(handled_at=None, tries=0, error=None).returning(_d.guid, _d.ordering_key)
+    found = (await connection.execute(handled)).all()
+    await jobs.defer_all(connection, [handling(row.ordering_key) for row in found])
     asked = await connection.execute(missed.values(state="waiting", asked=0, ask_at=now).returning(_m.guid))
-    return len(rows) + len(guids) + len(asked.all())
+    return len(rows) + len(found) + len(asked.all())
 
 
 async def forget(connection: AsyncConnection, which: str) -> bool:

@@ -5,7 +5,7 @@ A job means "do this now". Every wait is a row in `deadlines`, under our own clo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -14,29 +14,61 @@ from weakref import WeakKeyDictionary
 import procrastinate
 import psycopg
 import psycopg_pool
-from procrastinate.jobs import Job
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.database import IDLE_SECONDS
 
-DELIVERY = "delivery"  # handle one delivery
+DELIVERY = "delivery"  # handle the deliveries that wait under one ordering key
 DUE = "due"  # handle one deadline that has come due
 SEND = "send"  # send what waits in the outbox for one task
 
 MAIN = "default"
-_CHANNEL = "channel:"
+CHANNEL = "channel:"
 ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing else, so a slow channel holds up no work
 
 # Higher runs first. News before everything: what is decided without it may be decided in vain. The clock and what is to
 # be sent take turns by age, so that neither starves where there is too much of the other.
 PRIORITIES = {DELIVERY: 1, DUE: 0, SEND: 0}
 
-# One that was begun before is not counted on: whoever was taken for dead may be at it still, and ends it for everybody.
-_WAITING = text(
-    "SELECT task_name, lock, args FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status = 'todo'"
-    " AND attempts = 0 AND (scheduled_at IS NULL OR scheduled_at <= now()) FOR SHARE SKIP LOCKED"
+WANTED = """
+wanted AS (
+    SELECT w.place, w.job->>'queue' AS queue, w.job->>'task' AS task, (w.job->>'priority')::integer AS priority,
+        w.job->>'lock' AS lock, w.job->'args' AS args
+    FROM jsonb_array_elements(:jobs) WITH ORDINALITY AS w(job, place)
 )
+"""
+DEFER = """
+-- A job that waits already sees all that is committed before it begins: its row is locked until we commit, so that no
+-- worker begins it before. One that was begun before does not count: the worker that was taken for dead may still run
+-- it, and deletes it.
+waiting AS MATERIALIZED (
+    SELECT task_name, lock, args, queue_name FROM procrastinate_jobs
+    WHERE lock = ANY(ARRAY(SELECT lock FROM wanted)) AND status = 'todo' AND attempts = 0
+        AND (scheduled_at IS NULL OR scheduled_at <= now())
+    FOR SHARE SKIP LOCKED
+),
+deferred AS (
+    INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, args)
+    SELECT queue, task, priority, lock, args FROM wanted
+    WHERE NOT EXISTS (
+        SELECT FROM waiting AS x WHERE x.task_name = wanted.task AND x.lock = wanted.lock AND x.args = wanted.args
+    )
+    ORDER BY place
+)
+"""
+"""The jobs of `wanted` become rows, unless the same job waits already.
+
+Common table expressions, to be joined with others; in `WANTED`, `:jobs` is JSON (`rows_of`).
+"""
+
+# A worker that meets a locked row passes over it, and would not look again by itself.
+WAKE = """
+SELECT pg_notify('procrastinate_queue_v1#' || queue_name, '{"type": "job_inserted", "job_id": 0}')
+FROM (SELECT DISTINCT queue_name FROM waiting) AS locked
+"""
+_DEFER = text(f"WITH {WANTED}, {DEFER} {WAKE}").bindparams(bindparam("jobs", type_=JSONB))
 
 
 class _Pool(psycopg_pool.AsyncConnectionPool):
@@ -64,13 +96,21 @@ class Wanted:
     arguments: dict[str, Any]
 
     @property
-    def mark(self) -> tuple[object, ...]:
-        """Equal for jobs that would do the same."""
-        return _mark(self.job, self.lock, self.arguments)
+    def row(self) -> dict[str, Any]:
+        """The job as `DEFER` takes it; equal for jobs that would do the same."""
+        return {
+            "queue": ALERTS if self.lock.startswith(CHANNEL) else MAIN,
+            "task": self.job,
+            "priority": PRIORITIES[self.job],
+            "lock": self.lock,
+            "args": self.arguments,
+        }
 
 
-def _mark(job: str, lock: str, arguments: dict[str, Any]) -> tuple[object, ...]:
-    return (job, lock, *sorted(arguments.items()))
+def rows_of(wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
+    """The jobs as `DEFER` takes them, each once."""
+    rows = [one.row for one in wanted]
+    return [row for place, row in enumerate(rows) if row not in rows[:place]]
 
 
 class JobQueue:
@@ -80,32 +120,24 @@ class JobQueue:
         """`url` is the database's; nothing is connected before `open`."""
         connector = procrastinate.PsycopgConnector(conninfo=url, min_size=2, max_size=pool_size, pool_factory=_Pool)
         self.app = procrastinate.App(connector=connector)
+        self.on_requeue: Callable[[], None] | None = None  # wakes the worker of this process
 
     async def defer_all(self, connection: AsyncConnection, wanted: Sequence[Wanted]) -> None:
         """Ask for these jobs in the transaction of `connection`; jobs with the same lock run one after the other.
 
-        What waits already is not asked for again: it will see all that is known when it begins.
+        A job that waits already is not asked for again: it will see all that is known when it begins.
         """
-        unique = {one.mark: one for one in wanted}
-        # Nobody asks twice for a delivery, and whoever sent it waits for us.
-        if locks := [one.lock for one in unique.values() if one.job != DELIVERY]:
-            # They stay where they are until we commit: only then a worker takes one, and finds what we wrote.
-            for row in await connection.execute(_WAITING, {"locks": locks}):
-                unique.pop(_mark(*row), None)
-        if not unique:
-            return
-        raw = await connection.get_raw_connection()
-        made = [self._job(one) for one in unique.values()]
-        await self.app.job_manager.batch_defer_jobs_async(jobs=made, connection=raw.driver_connection)
+        if wanted:
+            await connection.execute(_DEFER, {"jobs": rows_of(wanted)})
 
-    def _job(self, wanted: Wanted) -> Job:
-        deferrer = self.app.configure_task(
-            wanted.job,
-            lock=wanted.lock,
-            priority=PRIORITIES[wanted.job],
-            queue=ALERTS if wanted.lock.startswith(_CHANNEL) else MAIN,
-        )
-        return deferrer.make_new_job(**wanted.arguments)
+    async def finish(self, job_id: int) -> None:
+        """A job succeeded, and no other one is wanted."""
+        await self.app.job_manager.finish_job_by_id_async(job_id, procrastinate.jobs.Status.SUCCEEDED, delete_job=True)
+
+    def requeued(self) -> None:
+        """Jobs were put back into the queue, of which PostgreSQL notifies nobody."""
+        if self.on_requeue:
+            self.on_requeue()
 
 
 def issue_lock(repository_id: int, number: int | str) -> str:
@@ -116,8 +148,18 @@ def issue_lock(repository_id: int, number: int | str) -> str:
 def send_lock(repository_id: int, number: int) -> str:
     """The effects of one task are sent in order; so are the messages of one channel (`Notify.place`), of all tasks."""
     if number < 0:
-        return f"{_CHANNEL}{-number}"
+        return f"{CHANNEL}{-number}"
     return f"send:{repository_id}:{number}"
+
+
+def handling(key: str) -> Wanted:
+    """The job that handles the deliveries that wait under an ordering key."""
+    return Wanted(DELIVERY, key, {"key": key})
+
+
+def retry_key(guid: str) -> str:
+    """The ordering key of a delivery that failed and is tried again by itself."""
+    return f"delivery:{guid}"
 
 
 def sending(repository_id: int, number: int) -> Wanted:

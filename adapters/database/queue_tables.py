@@ -16,6 +16,26 @@ _INDEX = "CREATE INDEX orchestrator_jobs_of_a_lock ON procrastinate_jobs (lock) 
 _FETCH = "procrastinate_fetch_job_v2(character varying[], bigint)"
 _OFF = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin")
 _PLANS = "".join(f"ALTER FUNCTION {_FETCH} SET {setting} = off;" for setting in _OFF)
+# Finishes a job and hands out the next one, in one statement. `more`: others wait, or wait for a lock.
+NEXT_JOB = """
+CREATE OR REPLACE FUNCTION orchestrator_next_job(
+    finished bigint, queue varchar, worker bigint, OUT job procrastinate_jobs, OUT more boolean
+) LANGUAGE plpgsql AS $$
+BEGIN
+    IF finished IS NOT NULL THEN
+        DELETE FROM procrastinate_jobs WHERE id = finished AND status IN ('todo', 'doing');
+    END IF;
+    job := procrastinate_fetch_job_v2(ARRAY[queue], worker);
+    more := job.id IS NOT NULL
+        AND EXISTS (SELECT FROM procrastinate_jobs AS j WHERE j.status = 'todo' AND j.queue_name = queue);
+END $$
+"""
+
+# The library writes a line for each state of each job, which nobody reads: three writes for each job.
+_HISTORY = ("procrastinate_trigger_status_events_insert_v1", "procrastinate_trigger_status_events_update_v1")
+_NO_HISTORY = "".join(f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER {name};" for name in _HISTORY)
+_KEEPS_HISTORY = text("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = ANY(:names) AND tgenabled <> 'D')")
+
 _PLANNED = text("SELECT proconfig IS NOT NULL FROM pg_proc WHERE oid = to_regprocedure(:name)")
 
 
@@ -25,10 +45,13 @@ async def make_queue_tables(connection: AsyncConnection) -> None:
     await _make(connection, "orchestrator_jobs_of_a_lock", _INDEX)
     if (await connection.execute(_PLANNED, {"name": _FETCH})).scalar_one_or_none() is False:
         await _execute(connection, _PLANS)
+    await _make(connection, "orchestrator_next_job(bigint,varchar,bigint)", NEXT_JOB, "to_regprocedure")
+    if (await connection.execute(_KEEPS_HISTORY, {"names": list(_HISTORY)})).scalar_one():
+        await _execute(connection, _NO_HISTORY)
 
 
-async def _make(connection: AsyncConnection, name: str, statements: str) -> None:
-    there = await connection.execute(text("SELECT to_regclass(:name)"), {"name": name})
+async def _make(connection: AsyncConnection, name: str, statements: str, find: str = "to_regclass") -> None:
+    there = await connection.execute(text(f"SELECT {find}(:name)"), {"name": name})
     if there.scalar_one() is None:
         await _execute(connection, statements)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import DateTime, and_, bindparam, case, delete, func, or_, select
+from sqlalchemy import bindparam, case, delete, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from adapters.database.codec import effect_to_json, task_from_json, task_to_json
+from adapters.database.codec import task_from_json
+from adapters.database.pending_writes import PendingWrites
+from core.agent_state import SignsOfLife
+from core.audit import FIRST
 from core.deadlines import Deadline
-from core.effects import Effect, Notify, SetLabels, UpsertDigest
-from core.queue import Queued, place_in_queue
+from core.effects import SetLabels, UpsertDigest
+from core.queue import Queued
 from core.task import Status, Task
 
 OUTDATED = "outdated "  # begins the digest of a card that says so of the configuration
@@ -27,6 +31,45 @@ async def outdated_cards(connection: AsyncConnection, repository_id: int) -> lis
         )
     )
     return list(rows.scalars())
+
+
+# What a unit of work needs besides the repository's row that it locks: the task, how the agents are, the end of the
+# audit log. Read after the lock is there, because a statement sees the database as it was when it began.
+_STATE = text(
+    """
+    SELECT
+        (SELECT state FROM tasks WHERE repository_id = :repository AND number = :issue) AS task,
+        (
+            SELECT jsonb_object_agg(name, jsonb_build_array(seen_at, failed_at))
+            FROM agents WHERE repository_id = :repository
+        ) AS agents,
+        last.place, last.hash
+    FROM (VALUES (1)) AS one
+    LEFT JOIN LATERAL (
+        SELECT place, hash FROM events WHERE repository_id = :repository ORDER BY place DESC LIMIT 1
+    ) AS last ON true
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a unit of work begins with."""
+
+    task: Task | None
+    signs: dict[str, SignsOfLife]  # by the name of the agent
+    end: tuple[int, str]  # place and hash of the last line of the audit log
+
+
+async def state(connection: AsyncConnection, repository_id: int, number: int) -> State:
+    """The task of this issue, if it is one, the signs of life of all agents, and the end of the audit log."""
+    row = (await connection.execute(_STATE, {"repository": repository_id, "issue": number})).one()
+    signs = {
+        name: SignsOfLife(*(datetime.fromisoformat(at) if at else None for at in moments))
+        for name, moments in (row.agents or {}).items()
+    }
+    task = task_from_json(row.task) if row.task is not None else None
+    return State(task, signs, (row.place, row.hash) if row.hash is not None else (0, FIRST))
 
 
 _TASK = select(t.tasks.c.state).where(
@@ -96,27 +139,9 @@ async def labels_known(connection: AsyncConnection, repository_id: int, numbers:
 
 async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> None:
     """Write the task, with the columns that are views of it."""
-    values = {
-        "status": task.status.value,
-        "priority": task.priority.value,
-        "agent": task.lease.worker if task.lease else None,
-        "attempt": task.attempt,
-        "fingerprint": task.fingerprint,
-        "withdrawn": task.withdrawn,
-        "required": list(task.required),
-        "pull_number": task.pull.number if task.pull else None,
-        "head_sha": task.pull.head_sha if task.pull else None,
-        "queued": place_in_queue(task),
-        "updated_at": now,
-        "state": task_to_json(task),
-    }
-    statement = insert(t.tasks).values(
-        repository_id=task.repository_id, number=task.number, created_at=task.created_at, **values
-    )
-    await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "number"], set_=values))
-    if task.pull:
-        link = insert(t.pulls).values(repository_id=task.repository_id, number=task.pull.number, task=task.number)
-        await connection.execute(link.on_conflict_do_nothing())
+    writes = PendingWrites(task.repository_id, now)
+    writes.save_task(task)
+    await writes.flush(connection)
 
 
 async def queued(connection: AsyncConnection, repository_id: int, depth: int) -> list[Queued]:
@@ -129,63 +154,6 @@ async def queued(connection: AsyncConnection, repository_id: int, depth: int) ->
     columns = (t.tasks.c.number, t.tasks.c.priority, t.tasks.c.created_at, t.tasks.c.queued)
     rows = await connection.execute(select(*columns).where(*there))
     return [Queued(number, priority, created_at, not in_it) for number, priority, created_at, in_it in rows]
-
-
-async def save_effect(
-    connection: AsyncConnection,
-    repository_id: int,
-    number: int,
-    effect: Effect,
-    now: datetime,
-    wait: timedelta = timedelta(),
-) -> int:
-    """Put an effect into the outbox. A state effect replaces an earlier one; a once effect stays what it was.
-
-    A state effect may `wait` for others that replace it. Gives the number under which it is kept:
-    that of its task, but that of their channel for messages, so that no channel waits for a task or another channel.
-    """
-    number = effect.place if isinstance(effect, Notify) else number
-    kind = type(effect).__name__
-    payload = effect_to_json(effect)
-    statement = insert(t.outbox).values(
-        repository_id=repository_id,
-        number=number,
-        key=effect.key,
-        kind=kind,
-        payload=payload,
-        created_at=now,
-        not_before=now + wait if wait else None,
-    )
-    if effect.state:
-        waits = t.outbox.c.state == "waiting"
-        statement = statement.on_conflict_do_update(
-            index_elements=["repository_id", "key"],
-            set_={
-                "payload": payload,
-                "version": t.outbox.c.version + 1,
-                "state": "waiting",
-                # A send whose fate is unknown makes the next one look first, whatever it is to write.
-                "tries": case((t.outbox.c.state == "done", 0), else_=func.least(t.outbox.c.tries, 1)),
-                # What waits already goes when it would have gone, and earlier if what is new may wait less. While
-                # one is being sent, what is new waits anew.
-                "not_before": case(
-                    (and_(waits, t.outbox.c.not_before > now), func.least(t.outbox.c.not_before, now + wait)),
-                    (and_(waits, t.outbox.c.tries == 0), t.outbox.c.not_before),
-                    else_=now + wait,
-                )
-                if wait
-                else None,
-                "error": None,
-                "created_at": case((waits, t.outbox.c.created_at), else_=now),  # it keeps its place in the line
-                "done_at": None,
-            },
-        )
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=["repository_id", "key"])
-    row = (await connection.execute(statement.returning(t.outbox.c.id, t.outbox.c.not_before))).first()
-    if row and row.not_before:
-        await set_deadline(connection, repository_id, f"outbox:{row.id}", "send", row.not_before, number)
-    return number
 
 
 async def unsent(connection: AsyncConnection, repository_id: int, now: datetime) -> list[int]:
@@ -210,51 +178,13 @@ _SET_DEADLINE = _NEW_DEADLINE.on_conflict_do_update(
 )
 
 
-# What was put off stays put off (`scheduler.absence`): by the state it was over long ago.
-_REPLACE_DEADLINES = _NEW_DEADLINE.on_conflict_do_update(
-    index_elements=["repository_id", "subject", "kind"],
-    set_={
-        "due_at": case(
-            (
-                and_(
-                    _NEW_DEADLINE.excluded.due_at <= bindparam("now", type_=DateTime(timezone=True)),
-                    t.deadlines.c.attempt == _NEW_DEADLINE.excluded.attempt,
-                ),
-                func.greatest(t.deadlines.c.due_at, _NEW_DEADLINE.excluded.due_at),
-            ),
-            else_=_NEW_DEADLINE.excluded.due_at,
-        ),
-        "attempt": _NEW_DEADLINE.excluded.attempt,
-    },
-)
-
-
 async def replace_deadlines(
     connection: AsyncConnection, repository_id: int, subject: str, deadlines: Sequence[Deadline], now: datetime
 ) -> None:
-    """The deadlines of a subject are exactly these; one that is over already does not come before its row said.
-
-    It is due from now on, not since long ago: a row that is late tells `scheduler.absence` that nobody swept.
-    """
-    others = delete(t.deadlines).where(
-        t.deadlines.c.repository_id == repository_id,
-        t.deadlines.c.subject == subject,
-        t.deadlines.c.kind.not_in([d.kind.value for d in deadlines]),
-    )
-    if not deadlines:
-        await connection.execute(others)
-        return
-    rows = [
-        {
-            "repository_id": repository_id,
-            "subject": subject,
-            "kind": deadline.kind.value,
-            "due_at": max(deadline.due_at, now),
-            "attempt": deadline.attempt,
-        }
-        for deadline in deadlines
-    ]
-    await connection.execute(_REPLACE_DEADLINES.values(rows).add_cte(others.cte("others")), {"now": now})
+    """The deadlines of a subject are exactly these; one that is over already does not come before its row said."""
+    writes = PendingWrites(repository_id, now)
+    writes.replace_deadlines(subject, deadlines)
+    await writes.flush(connection)
 
 
 async def set_deadline(

@@ -69,8 +69,17 @@ deliveries = Table(
     Column("handled_at", _moment),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("error", Text),
+    # Deliveries with the same key are handled one after the other (`handlers.ordering`). One that failed gets a key of
+    # its own (`retry_key`), so that it holds up no others.
+    Column("ordering_key", Text, nullable=False),
 )
 Index("deliveries_unhandled", deliveries.c.received_at, postgresql_where=deliveries.c.handled_at.is_(None))
+Index(
+    "deliveries_in_order",
+    deliveries.c.ordering_key,
+    deliveries.c.received_at,
+    postgresql_where=deliveries.c.handled_at.is_(None),
+)
 
 tasks = Table(
     "tasks",

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
+from adapters.database.pending_writes import PendingWrites
 from core.audit import FIRST, BrokenTrailError, link, replay, shape
 from core.events import Event, EventType
 
@@ -22,31 +23,19 @@ _LINE = (e.type, e.task, e.occurred_at, e.agent, e.attempt, e.actor, e.payload, 
 _END = select(e.place, e.hash).where(e.repository_id == bindparam("repository")).order_by(e.place.desc()).limit(1)
 
 
+async def end(connection: AsyncConnection, repository_id: int) -> tuple[int, str]:
+    """Place and hash of the last line."""
+    row = (await connection.execute(_END, {"repository": repository_id})).first()
+    return (row.place, row.hash) if row else (0, FIRST)
+
+
 async def append(connection: AsyncConnection, repository_id: int, events: Sequence[Event]) -> None:
     """Append lines; the caller has the repository's row locked, so that there is one end to append to."""
     if not events:
         return
-    end = (await connection.execute(_END, {"repository": repository_id})).first()
-    place, previous = (end.place, end.hash) if end else (0, FIRST)
-    rows: list[dict[str, Any]] = []
-    for place_, event in enumerate(events, place + 1):
-        previous = link(previous, repository_id, event)
-        rows.append(
-            {
-                "repository_id": repository_id,
-                "type": event.type.value,
-                "task": event.task,
-                "agent": event.agent,
-                "attempt": event.attempt,
-                "actor": event.actor,
-                "payload": dict(event.payload),
-                "changes": dict(event.changes),
-                "occurred_at": event.occurred_at,
-                "place": place_,
-                "hash": previous,
-            }
-        )
-    await connection.execute(t.events.insert(), rows)
+    writes = PendingWrites(repository_id, events[-1].occurred_at)
+    writes.append_events(events, await end(connection, repository_id))
+    await writes.flush(connection)
 
 
 async def last(

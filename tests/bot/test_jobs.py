@@ -13,8 +13,8 @@ from sqlalchemy import select, text
 from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.inbox import LARGE, StoredDelivery, load_delivery, load_payload, store_delivery
-from adapters.database.queue import DELIVERY, DUE, JobQueue
+from adapters.database.inbox import LARGE, StoredDelivery, load_delivery, load_payload, next_delivery, store_delivery
+from adapters.database.queue import DELIVERY, DUE, MAIN, JobQueue
 from adapters.unit_of_work import Work
 from bot.jobs import run_worker, work_off
 from core.deadlines import Deadline, DeadlineKind
@@ -33,12 +33,15 @@ class Office:
     database: Database
     jobs: JobQueue
     work: Work
+    asked: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     before: Callable[[str], Awaitable[None]] | None = None
 
     async def ask(self, guid: str, lock: str = "issue:1:1") -> bool:
-        delivery = StoredDelivery(guid, "issues", "opened", 1, 1, b"{}", NINE)
-        return await store_delivery(self.database, self.jobs, delivery, lock)
+        at = NINE + timedelta(microseconds=len(self.asked))
+        self.asked.append(guid)
+        delivery = StoredDelivery(guid, "issues", "opened", 1, 1, b"{}", at)
+        return await store_delivery(self.database, delivery, lock)
 
     async def states(self) -> list[str]:
         async with self.database.transaction() as connection:
@@ -52,11 +55,17 @@ async def office(database_url: str) -> AsyncIterator[Office]:
     async with jobs.app.open_async():
         it = Office(database, jobs, Work(database, jobs, lambda: NINE))
 
-        @jobs.app.task(name=DELIVERY, retry=1)
-        async def delivery(guid: str) -> None:
-            if it.before:
-                await it.before(guid)
-            it.done.append(guid)
+        @jobs.app.task(name=DELIVERY)
+        async def delivery(key: str) -> None:
+            handled = None
+            while True:
+                async with database.autocommit() as connection:
+                    stored = await next_delivery(connection, key, handled, NINE)
+                if stored is None:
+                    return
+                if it.before:
+                    await it.before(stored.guid)
+                it.done.append(handled := stored.guid)
 
         @jobs.app.task(name=DUE)
         async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
@@ -113,7 +122,7 @@ async def test_a_shutdown_finishes_what_is_in_hand(office: Office) -> None:
 
     office.before = wait
     await office.ask("a")
-    worker = asyncio.create_task(run_worker(office.jobs, 1))
+    worker = asyncio.create_task(run_worker(office.jobs, {MAIN: 1}))
     await started.wait()
     worker.cancel()
     await asyncio.sleep(0)
@@ -134,7 +143,7 @@ async def test_a_shutdown_gives_back_what_takes_too_long(office: Office, monkeyp
 
     office.before = for_ever
     await office.ask("a")
-    worker = asyncio.create_task(run_worker(office.jobs, 1))
+    worker = asyncio.create_task(run_worker(office.jobs, {MAIN: 1}))
     await started.wait()
     worker.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -172,7 +181,7 @@ async def test_deliveries_that_were_handled_long_ago_go(office: Office) -> None:
 async def test_a_large_payload_comes_as_it_was_and_its_connection_goes(office: Office) -> None:
     payload = bytes(range(256)) * 5000
     large = StoredDelivery("large", "push", None, 1, 1, payload, NINE)
-    assert await store_delivery(office.database, office.jobs, large, "issue:1:1")
+    assert await store_delivery(office.database, large, "issue:1:1")
     async with office.database.autocommit() as connection:
         stored = await load_delivery(connection, "large", LARGE)
         whole = await load_delivery(connection, "large")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +13,6 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters.database.database import Database
 from adapters.database.inbox import LARGE, StoredDelivery, store_deliveries
-from adapters.database.queue import JobQueue
 from bot import keeping
 from bot.keeping import GROUP, Keeper
 from bot.limits import Capacity, Intake
@@ -21,28 +20,29 @@ from bot.limits import Capacity, Intake
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
-def one(guid: str, action: str = "opened", payload: bytes = b"{}") -> tuple[StoredDelivery, str]:
-    return StoredDelivery(guid, "issues", action, 1, 1, payload, NOW), f"issue:1:{guid}"
+def one(guid: str, action: str = "opened", payload: bytes = b"{}", at: int = 0) -> tuple[StoredDelivery, str]:
+    received_at = NOW + timedelta(microseconds=at)
+    return StoredDelivery(guid, "issues", action, 1, 1, payload, received_at), f"issue:1:{guid}"
 
 
 class Desk:
     """A keeper on a real database; the sizes of its groups are written down."""
 
-    def __init__(self, database: Database, jobs: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.database = database
-        self.keeper = Keeper(database, jobs, Intake(Capacity()))
+        self.keeper = Keeper(database, Intake(Capacity()))
         self.groups: list[int] = []
 
-        async def counted(database: Database, jobs: JobQueue, told: Sequence[tuple[StoredDelivery, str]]) -> set[str]:
+        async def counted(database: Database, told: Sequence[tuple[StoredDelivery, str]]) -> set[str]:
             self.groups.append(len(told))
-            return await store_deliveries(database, jobs, told)
+            return await store_deliveries(database, told)
 
         monkeypatch.setattr(keeping, "store_deliveries", counted)
 
     async def kept(self) -> list[tuple[str, str]]:
         """Each delivery with the lock of its job, in the order of the jobs."""
         query = text(
-            "SELECT guid, lock FROM deliveries JOIN procrastinate_jobs j ON args->>'guid' = guid ORDER BY j.id"
+            "SELECT guid, lock FROM deliveries JOIN procrastinate_jobs j ON args->>'key' = ordering_key ORDER BY j.id"
         )
         async with self.database.autocommit() as connection:
             return [(guid, lock) for guid, lock in await connection.execute(query)]
@@ -50,10 +50,8 @@ class Desk:
 
 @asynccontextmanager
 async def opened(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    database, jobs = Database(url), JobQueue(url)
-
-    async with jobs.app.open_async():
-        yield Desk(database, jobs, monkeypatch)
+    database = Database(url)
+    yield Desk(database, monkeypatch)
     await database.close()
 
 
@@ -65,7 +63,7 @@ async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 async def test_what_comes_while_one_is_committed_is_committed_together_in_order(desk: Desk) -> None:
     names = [f"guid-{number:03}" for number in range(GROUP + 20)][::-1]
-    answers = await asyncio.gather(*(desk.keeper.keep(*one(name)) for name in names))
+    answers = await asyncio.gather(*(desk.keeper.keep(*one(name, at=at)) for at, name in enumerate(names)))
     assert answers == [True] * len(names)
     assert len(desk.groups) <= 3
     assert sum(desk.groups) == len(names)

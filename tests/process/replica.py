@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from adapters.clock import SystemClock
 from adapters.database.database import Database
-from adapters.database.queue import DUE, SEND, JobQueue
+from adapters.database.queue import DUE, MAIN, SEND, JobQueue
 from adapters.github import GitHubClient
 from adapters.unit_of_work import Work
 from bot.jobs import run_worker
@@ -36,7 +36,7 @@ async def main(url: str) -> None:
         """What is to be said of it is no part of the story."""
 
     async with jobs.app.open_async(), asyncio.TaskGroup() as group:
-        group.create_task(run_worker(jobs, 4))
+        group.create_task(run_worker(jobs, {MAIN: 4}))
         group.create_task(run_timer(work, clock, 0.1))
         print("ready", flush=True)
 

@@ -132,7 +132,7 @@ async def test_a_guid_is_asked_for_once_by_its_newest_attempt_and_never_when_one
     desk.log.add("arrived later", minutes_ago(18), 202, again=True)
     desk.log.add("arrived at first", minutes_ago(17), again=True)
     delivery = StoredDelivery("here", "issues", "opened", 1, 1, b"{}", NINE)
-    await store_delivery(desk.database, desk.jobs, delivery, "issue:1:1")
+    await store_delivery(desk.database, delivery, "issue:1:1")
     assert await desk.passes() == [6, 7]
     assert await desk.passes(minutes=2) == []
     figures = await desk.figures()

@@ -1,0 +1,161 @@
+"""Runs the jobs of the queue: fetches them without polling, renews the heartbeat, and gives back what it cannot finish.
+
+The tables, the functions and the notifications are Procrastinate's. Its own worker needs two statements for each job,
+and polls for jobs that waited for a lock. This one finishes a job and fetches the next in one statement
+(`queue_tables.NEXT_JOB`). The slot that frees a lock fetches again at once, so nothing has to be polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import procrastinate
+import structlog
+from procrastinate.jobs import Job
+
+from adapters.database.queue import JobQueue
+
+log = structlog.get_logger()
+
+HEARTBEAT_SECONDS = 1.0
+STALLED_SECONDS = 60.0
+"""After which the row of a dead worker is deleted. Its jobs are put back long before (`scheduler.timer`)."""
+FALLBACK_SECONDS = 5.0
+"""A notification can be lost when its connection breaks: then the queue is read again after this time."""
+RETRY_PAUSE = timedelta(seconds=1)
+"""A job that failed (a shutdown, the database) runs again after one such pause, then after two, three, …"""
+
+_NEXT = (
+    "SELECT (f.job).id, (f.job).status, (f.job).task_name, (f.job).priority, (f.job).lock, (f.job).queueing_lock,"
+    " (f.job).args, (f.job).scheduled_at, (f.job).queue_name, (f.job).attempts, (f.job).worker_id, f.more"
+    " FROM orchestrator_next_job(%(finished)s, %(queue)s, %(worker_id)s) AS f"
+)
+
+
+@dataclass(slots=True)
+class _Queue:
+    """One queue as its slots see it: one idle slot at a time waits for `news`, so that a job wakes one of them."""
+
+    name: str
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Worker:
+    """Runs jobs of some queues, so many of each at once. `queues` maps the name of a queue to its number of slots."""
+
+    def __init__(self, jobs: JobQueue, queues: Mapping[str, int], *, shutdown_seconds: float = 10.0) -> None:
+        """On cancellation a job that takes longer than `shutdown_seconds` is cancelled and put back."""
+        self._jobs = jobs
+        self._slots = [queue for name, slots in queues.items() for queue in [_Queue(name)] * slots]
+        self._queues = {queue.name: queue for queue in self._slots}
+        self._shutdown_seconds = shutdown_seconds
+        self._worker_id: int | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Run jobs until cancelled. Raises what broke the connection to the database."""
+        manager = self._jobs.app.job_manager
+        await manager.prune_stalled_workers(STALLED_SECONDS)
+        self._worker_id = await manager.register_worker()
+        slots = [asyncio.create_task(self._slot(queue)) for queue in self._slots]
+        aside = [asyncio.create_task(self._renew_heartbeat()), asyncio.create_task(self._listen())]
+        self._jobs.on_requeue = self._wake_all
+        try:
+            done, _ = await asyncio.wait([*slots, *aside], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._jobs.on_requeue = None
+            await self._stop(slots)
+            for task in aside:
+                task.cancel()
+            await asyncio.gather(*aside, return_exceptions=True)
+            with contextlib.suppress(procrastinate.exceptions.ConnectorException):  # then others find it dead
+                await manager.unregister_worker(self._worker_id)
+
+    async def run_until_idle(self) -> None:
+        """Run the jobs that wait, and those they lead to, then return."""
+        await asyncio.gather(*(self._slot(queue, wait=False) for queue in self._slots))
+
+    async def _stop(self, slots: list[asyncio.Task[None]]) -> None:
+        self._stopping = True
+        self._wake_all()
+        _, late = await asyncio.wait(slots, timeout=self._shutdown_seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*slots, return_exceptions=True)
+
+    def _wake_all(self) -> None:
+        for queue in self._queues.values():
+            queue.news.set()
+
+    async def _slot(self, queue: _Queue, *, wait: bool = True) -> None:
+        finished: int | None = None
+        while True:
+            if self._stopping:
+                if finished is not None:
+                    await self._jobs.finish(finished)
+                return
+            job, more = await self._next(queue, finished)
+            finished = None
+            if more:
+                queue.news.set()
+            if job is None and not wait:
+                return
+            job = job or await self._wait(queue)
+            if job is not None and await self._perform(job):
+                finished = job.id
+
+    async def _wait(self, queue: _Queue) -> Job | None:
+        async with queue.turn:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FALLBACK_SECONDS):
+                    await queue.news.wait()
+            if self._stopping:
+                return None
+            queue.news.clear()
+            job, more = await self._next(queue, None)
+            if more:
+                queue.news.set()
+            return job
+
+    async def _next(self, queue: _Queue, finished: int | None) -> tuple[Job | None, bool]:
+        row: dict[str, Any] = await self._jobs.app.connector.execute_query_one_async(
+            _NEXT, finished=finished, queue=queue.name, worker_id=self._worker_id
+        )
+        return (Job.from_row(row) if row["id"] is not None else None), row["more"]
+
+    async def _perform(self, job: Job) -> bool:
+        """Run a job; False when it failed and was put back."""
+        try:
+            await self._jobs.app.tasks[job.task_name](**job.task_kwargs)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC)))
+            raise
+        except Exception as error:
+            log.exception("job_failed", task=job.task_name, arguments=job.task_kwargs, error=str(error))
+            pause = RETRY_PAUSE * (job.attempts + 1)
+            await self._jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC) + pause)
+            asyncio.get_running_loop().call_later(pause.total_seconds(), self._wake_all)
+            return False
+        return True
+
+    async def _renew_heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if self._worker_id is not None:
+                await self._jobs.app.job_manager.update_heartbeat(self._worker_id)
+
+    async def _listen(self) -> None:
+        async def note(*, channel: str, notification: Any) -> None:
+            name = channel.rpartition("#")[2]
+            if name in self._queues and notification["type"] == "job_inserted":
+                self._queues[name].news.set()
+
+        await self._jobs.app.job_manager.listen_for_jobs(on_notification=note, queues=list(self._queues))
