@@ -98,8 +98,11 @@ async def dependencies(
     where they are given (`relations`).
     """
     async with database.autocommit() as connection:
-        neighbours = await graph.Neighbours.of(connection, repository)
         stored = await graph.stored_dependencies(connection, repository.id, issue.number)
+        counts = issue.issue_dependencies_summary.total_blocked_by or issue.sub_issues_summary.total
+        if not (stored or intake.dependencies or relations or counts):
+            return {}
+        neighbours = await graph.Neighbours.of(connection, repository)
         told = {neighbours.reference((repository.id, 0), _written(d)) for d in intake.dependencies}
         known = await graph.finished_tasks(connection, neighbours, told)
     needs: dict[str, Need] = {}

@@ -31,7 +31,7 @@ from adapters.github import GitHubClient
 from adapters.github.errors import Forbidden, Gone, GraphQLError, Invalid, NotFound, TooLarge
 from adapters.github.gate import Passage, Throttled
 from adapters.seal import Seal
-from adapters.unit_of_work import NoConfiguration, Work
+from adapters.unit_of_work import NoConfiguration, UnitOfWork, Work
 from core.effects import CheckRun, Effect, Notify, PollAgent, StartAgent
 from core.lanes import Lane
 from core.signals import AgentStartFailed, AgentUnavailable, AgentUnheard, Signal
@@ -54,7 +54,12 @@ _NEXT = (
     .with_for_update()
     .scalar_subquery()
 )
-_TAKE = update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
+_TAKEN = (
+    update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox).cte("taken")
+)
+_TAKE = select(_TAKEN, *repositories.COLUMNS).select_from(
+    _TAKEN.outerjoin(t.repositories, t.repositories.c.id == _TAKEN.c.repository_id)
+)
 
 # What can go in one request with the one that was just taken; also what could wait for a while, but was not tried yet.
 # Labels and card come last, as ever: not before a merge that is about to change them.
@@ -135,7 +140,8 @@ class Outbox:
             if row["kind"] in _TOGETHER:
                 found = await connection.execute(_TAKE_COMPANY, {**which, "taken": row["id"]})
                 company = sorted(found.mappings(), key=lambda one: (_LANES[one["kind"]], one["created_at"], one["id"]))
-            return [row, *company], await repositories.repository(connection, repository_id)
+            known = row[t.repositories.c.id] is not None
+            return [row, *company], repositories.row_of(row) if known else None
 
     async def _send_together(self, rows: list[Any], repository: RepositoryRow) -> bool:
         """Send them in one request, as far as that can be; whether that is settled, and none has to be sent anew."""
@@ -226,18 +232,14 @@ class Outbox:
                 not_before=case((current, null()), else_=t.outbox.c.not_before),
             )
         )
-        try:
-            async with self.work.on(row["repository_id"]) as unit:
-                await unit.connection.execute(done)
-                for number, signal in sent.signals:
-                    await unit.apply(number, signal)
-                if sent.found:
-                    await comparing.take(unit, sent.found)
-                if sent.opened:
-                    await retrospectives.opened(unit, sent.opened)
-                unit.tell(*sent.events)
-                await unit.want(row["number"], *sent.effects)
-        except NoConfiguration:
+        marked = False
+        if sent.has_consequences:
+            with contextlib.suppress(NoConfiguration):
+                async with self.work.on(row["repository_id"], sending=row["number"]) as unit:
+                    await unit.connection.execute(done)
+                    await _take_in(unit, row["number"], sent)
+                marked = True
+        if not marked:
             async with self.work.database.autocommit() as connection:
                 await connection.execute(done)
         log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"])
@@ -299,6 +301,18 @@ class Outbox:
                 return
         async with self.work.database.transaction() as connection:
             await connection.execute(parked)
+
+
+async def _take_in(unit: UnitOfWork, number: int, sent: Sent) -> None:
+    """What follows from the answer to an effect of this number."""
+    for other, signal in sent.signals:
+        await unit.apply(other, signal)
+    if sent.found:
+        await comparing.take(unit, sent.found)
+    if sent.opened:
+        await retrospectives.opened(unit, sent.opened)
+    unit.tell(*sent.events)
+    await unit.want(number, *sent.effects)
 
 
 def _given_up(effect: Effect | None, reason: str) -> tuple[int, Signal] | None:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.agents import ADAPTERS
 from adapters.database import agents as kept
-from adapters.database import measures, store
+from adapters.database import measures
 from adapters.database.repositories import RepositoryRow
 from core.agent_state import AgentRecord, condition
 from core.assignment import Agent
@@ -21,15 +21,14 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
     policy = repository.config
     if policy is None:
         return []
-    holding = await store.holdings(connection, repository.id)
-    records = await kept.records(connection, repository.id)
-    circuits = await kept.circuits(connection)
+    state = await kept.team_state(connection, repository.id)
+    holding = state.holding
     merit: dict[str, float] = {}
     if policy.scoring.learned:
         merit = merits(await measures.of_agents(connection, repository.id, now))
     found = []
     for name, spec in policy.agents.items():
-        record = records.get(name, AgentRecord())
+        record = state.records.get(name, AgentRecord())
         is_now = condition(
             record,
             now,
@@ -37,7 +36,7 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
             holding=holding.get(name, 0),
             max_tasks=spec.max_tasks,
             startable=None if spec.adapter in ADAPTERS else f"cannot be started: no {spec.adapter} adapter is here",
-            circuit=circuits.get(name_of(spec)),
+            circuit=state.circuits.get(name_of(spec)),
         )
         found.append(
             Agent(

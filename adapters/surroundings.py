@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,15 +22,17 @@ async def surroundings(
     number: int,
     news: IssueSeen | Task | None,
     capabilities: Collection[str],
+    stored: Mapping[str, Need],
     named: Collection[str] = (),
 ) -> Surroundings:
     """Around the task as the news of its issue has it, or as it is (None: there is no such task).
 
-    `named` are references of issues that a command speaks of: their ways are looked at as well.
+    `stored` is what it depends on, as last gathered. `named` are references of issues that a command speaks of: their
+    ways are looked at as well.
     """
-    needs = await graph.stored_dependencies(connection, home.id, number)
+    needs: Mapping[str, Need] = stored
     if isinstance(news, IssueSeen):
-        needs = standing(news.dependencies, needs)
+        needs = standing(news.dependencies, stored)
         fingerprint: str | None = news.issue.fingerprint
     else:
         fingerprint = news.fingerprint if news else None
@@ -54,16 +56,16 @@ async def surroundings(
 
 
 async def take_dependencies(
-    connection: AsyncConnection, home: RepositoryRow, number: int, signal: IssueSeen
+    connection: AsyncConnection,
+    home: RepositoryRow,
+    number: int,
+    stored: Mapping[str, Need],
+    needs: Mapping[str, Need],
 ) -> frozenset[Place]:
-    """Keep what an issue depends on; gives those whose own readiness may be another by that.
+    """Keep what an issue depends on now instead of what is `stored`; gives those whose readiness may change by that.
 
     They were or are on a cycle with it, or GitHub's own relations turn a dependency of theirs around.
     """
-    stored = await graph.stored_dependencies(connection, home.id, number)
-    needs = standing(signal.dependencies, stored)
-    if stored == needs:
-        return frozenset()
     neighbours, me = await Neighbours.of(connection, home), f"#{number}"
     was = knot_of(await graph.ahead(connection, neighbours, number, stored), me)
     await graph.save_dependencies(connection, home.id, number, needs)

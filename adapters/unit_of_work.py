@@ -33,6 +33,7 @@ from core.agent_state import AgentNews, SignsOfLife, Turn
 from core.assignment import Agent
 from core.audit import account
 from core.decide import Context, Decision, decide
+from core.dependencies import Need, standing
 from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard, UpsertDigest
 from core.events import Event, EventType
@@ -68,6 +69,14 @@ DETAILS = 4  # times as long as other views a card waits that tells only details
 _NO_SIGN_OF_LIFE = (
     IssueSeen | Assigned | AgentUnheard | DependencyChanged | DeadlineDue | ChecksSeen | BaseMoved | PeopleCalled
 )
+
+
+# After these the waits of a task may be other ones although the task is as it was: the configuration may have changed,
+# or the sweep has taken the row.
+_RENEWS_WAITS = IssueSeen | DeadlineDue
+
+
+_LOOKS_AROUND = IssueSeen | DependencyChanged | WayClear | CommandGiven  # at what readiness depends on
 
 
 class NoConfiguration(LookupError):
@@ -126,7 +135,8 @@ class UnitOfWork:
     async def apply(self, number: int, signal: Signal) -> Decision:
         """Let the rules decide on a signal for the issue `number`, and keep what they decide."""
         before = await self.task(number)
-        around = await self._around(number, signal, before)
+        stored = await self._stored_needs(number, signal)
+        around = await self._around(number, signal, before, stored)
         context = Context(
             now=self.now,
             policy=self.policy,
@@ -143,11 +153,11 @@ class UnitOfWork:
             **await asked_about(self, number, signal),
         )
         decision = decide(before, signal, context)
-        await self._keep(number, before, decision)
+        await self._keep(number, before, decision, isinstance(signal, _RENEWS_WAITS))
         if decision.team:
             await self._change_team(decision.team)
         if decision.task is not None:
-            concerned = await self._take_dependencies(number, signal, before)
+            concerned = await self._take_dependencies(number, signal, before, stored)
             if _in_graph(before) != _in_graph(decision.task):
                 await line.renew_chains(await self.written(), self.repository.id, [number])
             await tell_others(self, number, before, decision.task, concerned)
@@ -178,29 +188,41 @@ class UnitOfWork:
             return frozenset()
         return frozenset(name for name, signs in (self._signs or {}).items() if signs.in_error)
 
-    async def _take_dependencies(self, number: int, signal: Signal, before: Task | None) -> frozenset[Place]:
+    async def _stored_needs(self, number: int, signal: Signal) -> Mapping[str, Need]:
+        """What the task depends on, as last gathered; read only for signals that look at it."""
+        if not isinstance(signal, _LOOKS_AROUND):
+            return {}
+        return await graph.stored_dependencies(self.connection, self.repository.id, number)
+
+    async def _take_dependencies(
+        self, number: int, signal: Signal, before: Task | None, stored: Mapping[str, Need]
+    ) -> frozenset[Place]:
         """Keep what an issue depends on; gives those whom that concerns."""
         if not isinstance(signal, IssueSeen) or (before and signal.issue.updated_at < before.issue_updated_at):
             return frozenset()
-        return await take_dependencies(await self.written(), self.repository, number, signal)
+        needs = standing(signal.dependencies, stored)
+        if needs == stored:
+            return frozenset()
+        return await take_dependencies(await self.written(), self.repository, number, stored, needs)
 
-    async def _around(self, number: int, signal: Signal, task: Task | None) -> Surroundings:
+    async def _around(self, number: int, signal: Signal, task: Task | None, stored: Mapping[str, Need]) -> Surroundings:
         """What readiness depends on; read only for signals that look at it."""
-        if not isinstance(signal, IssueSeen | DependencyChanged | WayClear | CommandGiven):
+        if not isinstance(signal, _LOOKS_AROUND):
             return Surroundings()
         news = signal if isinstance(signal, IssueSeen) else task
         named = named_in(signal) if isinstance(signal, CommandGiven) else ()
         connection = await self.written()
-        return await surroundings(connection, self.repository, number, news, capabilities_of(self.policy), named)
+        capabilities = capabilities_of(self.policy)
+        return await surroundings(connection, self.repository, number, news, capabilities, stored, named)
 
-    async def _keep(self, number: int, before: Task | None, decision: Decision) -> None:
+    async def _keep(self, number: int, before: Task | None, decision: Decision, renew: bool) -> None:
         repository_id, task = self.repository.id, decision.task
         if task is not None and task != before:
             self._tasks[number] = task
             self._writes.save_task(task)
             self._writes.save_attempts(lines(before, task, self.now))
             await escalations.keep(self.connection, before, task, decision.events, self.now)
-        if task is not None and decision.deadlines is not None:
+        if task is not None and decision.deadlines is not None and (renew or task != before):
             self._writes.replace_deadlines(f"task:{number}", decision.deadlines)
         self._trail += account(decision.events, before, task)
         if any(event.type is EventType.TASK_COMPLETED for event in decision.events):
@@ -284,7 +306,7 @@ class UnitOfWork:
 
     async def in_hand(self) -> dict[str, int]:
         """How many tasks each agent is at work on, also one that was removed."""
-        return await store.holdings(await self.written(), self.repository.id)
+        return await kept.holdings(await self.written(), self.repository.id)
 
     async def assign_queue(self) -> None:
         """Hand out what can be handed out, in queue order, until nobody has room."""

@@ -87,7 +87,7 @@ async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -
     """Whether the delivery was handled; otherwise it is noted what became of it."""
     guid = stored.guid
     with structlog.contextvars.bound_contextvars(delivery=guid, event_name=stored.event, action=stored.action):
-        told = Delivery(guid, stored.event, stored.action, payload, stored.received_at)
+        told = Delivery(guid, stored.event, stored.action, payload, stored.received_at, stored.repository)
         try:
             if await desk.is_news(told):
                 await HANDLERS[stored.event](told, desk)

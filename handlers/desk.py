@@ -29,6 +29,7 @@ class Delivery:
     action: str | None
     payload: dict[str, Any]
     received_at: datetime
+    repository: RepositoryRow | None = None  # as it was when the delivery was loaded, if we know it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,14 @@ class Desk:
         told = Repository.model_validate(payload["repository"])
         installation_id = int(payload["installation"]["id"])
         now = (installation_id, told.full_name, told.default_branch, True)
+        known = delivery.repository
+        if known is not None and (known.id, now) == (
+            told.id,
+            (known.installation_id, known.full_name, known.default_branch, known.active),
+        ):
+            return None if told.archived else known
         async with self.work.database.autocommit() as connection:
             known = await repositories.repository(connection, told.id)
-            if known is not None and now == (
-                known.installation_id,
-                known.full_name,
-                known.default_branch,
-                known.active,
-            ):
-                return None if told.archived else known
             await repositories.save_repository(
                 connection,
                 told.id,

@@ -30,7 +30,7 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
     us = await desk.is_us(repository, sender)
     async with database.autocommit() as connection:
         task = await store.task(connection, repository.id, told.number)
-        digest = await store.digest_issue(connection, repository.id)
+        digest = await store.digest_issue(connection, repository.id) if task is None else None
     if told.number == digest:
         await boxes.changed(delivery, desk, repository, told, sender, us=us)
         return  # whatever labels somebody gives it, it is no task

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,25 +23,70 @@ def agent_subject(name: str) -> str:
     return f"agent:{name}"
 
 
-# Read with nearly every signal, so they are built only once.
-_OF_REPOSITORY = select(t.agents).where(t.agents.c.repository_id == bindparam("repository"))
+# How many tasks each agent is at work on, reviews among them.
+_AT_WORK = """
+    SELECT agent, count(*) AS tasks FROM (
+        SELECT CASE status WHEN 'in-progress' THEN agent ELSE state->'review'->>'agent' END AS agent
+        FROM tasks WHERE repository_id = :repository AND status IN ('in-progress', 'review')
+    ) AS holders WHERE agent IS NOT NULL GROUP BY agent
+"""
+_HOLDINGS = text(_AT_WORK)
+# Read in one statement, because each assignment begins with it.
+_TEAM = text(
+    f"""
+    SELECT
+        (SELECT jsonb_object_agg(agent, tasks) FROM ({_AT_WORK}) AS held) AS holding,
+        (SELECT jsonb_agg(to_jsonb(a)) FROM agents AS a WHERE a.repository_id = :repository) AS records,
+        (SELECT jsonb_agg(to_jsonb(c)) FROM circuits AS c) AS circuits
+    """  # noqa: S608 - of constants alone
+)
 _CIRCUITS = select(t.circuits)
 
 
-async def records(connection: AsyncConnection, repository_id: int) -> dict[str, AgentRecord]:
-    """What is kept of each agent of a repository, by name."""
-    return {
-        row["name"]: AgentRecord(
-            seen_at=row["seen_at"],
-            failed_at=row["failed_at"],
-            failed_reason=row["failed_reason"] or "",
-            failures=row["failures"],
-            cooling_until=row["cooling_until"],
-            cooling_reason=row["cooling_reason"] or "",
-            assigned=row["assigned"],
-        )
-        for row in (await connection.execute(_OF_REPOSITORY, {"repository": repository_id})).mappings()
-    }
+@dataclass(frozen=True, slots=True)
+class TeamState:
+    """What is kept of the agents of a repository, each by name, and of the circuits of all services."""
+
+    holding: dict[str, int]
+    records: dict[str, AgentRecord]
+    circuits: dict[str, Circuit]
+
+
+async def team_state(connection: AsyncConnection, repository_id: int) -> TeamState:
+    """How many tasks each agent has in hand, what is kept of it, and the circuits that are not as good as new."""
+    row = (await connection.execute(_TEAM, {"repository": repository_id})).one()
+    return TeamState(
+        holding=row.holding or {},
+        records={one["name"]: _record(one) for one in row.records or ()},
+        circuits={one["name"]: _circuit({**one, **_moments(one, _CIRCUIT_MOMENTS)}) for one in row.circuits or ()},
+    )
+
+
+async def holdings(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
+    """How many tasks each agent is at work on, reviews among them."""
+    return dict((await connection.execute(_HOLDINGS, {"repository": repository_id})).all())
+
+
+_CIRCUIT_MOMENTS = ("failed_at", "open_until", "probe_at")
+
+
+def _moments(row: Mapping[str, Any], names: Collection[str]) -> dict[str, datetime | None]:
+    return {name: datetime.fromisoformat(row[name]) if row[name] else None for name in names}
+
+
+def _record(row: Mapping[str, Any]) -> AgentRecord:
+    moments = _moments(row, ("seen_at", "failed_at", "cooling_until"))
+    return AgentRecord(
+        **moments,
+        failed_reason=row["failed_reason"] or "",
+        failures=row["failures"],
+        cooling_reason=row["cooling_reason"] or "",
+        assigned=row["assigned"],
+    )
+
+
+def _circuit(row: Mapping[str, Any]) -> Circuit:
+    return Circuit(**{**row, "reason": row["reason"] or ""})
 
 
 async def note(connection: AsyncConnection, repository_id: int, news: AgentNews) -> None:
@@ -64,17 +112,14 @@ async def note(connection: AsyncConnection, repository_id: int, news: AgentNews)
 
 async def circuits(connection: AsyncConnection) -> dict[str, Circuit]:
     """The circuits that are not as good as new, by name."""
-    return {
-        row["name"]: Circuit(**{**row, "reason": row["reason"] or ""})
-        for row in (await connection.execute(_CIRCUITS)).mappings()
-    }
+    return {row["name"]: _circuit(dict(row)) for row in (await connection.execute(_CIRCUITS)).mappings()}
 
 
 async def circuit(connection: AsyncConnection, name: str) -> Circuit:
     """One circuit, ours until the transaction ends if it is kept already."""
     query = select(t.circuits).where(t.circuits.c.name == name).with_for_update()
     row = (await connection.execute(query)).mappings().first()
-    return Circuit(**{**row, "reason": row["reason"] or ""}) if row else Circuit(name)
+    return _circuit(dict(row)) if row else Circuit(name)
 
 
 async def save_circuit(connection: AsyncConnection, circuit: Circuit) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Text, and_, bindparam, cast, delete, func, null, or_, select, tuple_, update
+from sqlalchemy import Text, and_, bindparam, case, cast, delete, func, null, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -120,21 +120,19 @@ async def see(connection: AsyncConnection, repository_id: int, task: int | None,
         "updated_at": facts.updated_at,
         "open": facts.open,
     }
-    before = (
-        await connection.execute(
-            select(f.head_sha, f.base, f.open, f.updated_at).where(
-                f.repository_id == repository_id, f.number == facts.number
-            )
-        )
-    ).first()
+    which = (f.repository_id == repository_id, f.number == facts.number)
+    known = select(f.head_sha, f.base, f.open, f.updated_at).where(*which).cte("known")
+    statement = insert(t.flights).values(repository_id=repository_id, number=facts.number, **values)
+    new = statement.excluded
+    unchanged = and_(f.head_sha == new.head_sha, f.base == new.base)
+    kept = {"trial": case((unchanged, f.trial), else_=null()), "shown": case((unchanged, f.shown), else_="")}
+    saved = statement.on_conflict_do_update(
+        index_elements=["repository_id", "number"], set_={**values, **kept}, where=f.updated_at <= new.updated_at
+    )
+    before = (await connection.execute(select(known).add_cte(saved.cte("saved")))).first()
     if before and facts.updated_at < before.updated_at:
         return False
     same = before is not None and (before.head_sha, before.base) == (facts.head_sha, facts.base)
-    statement = insert(t.flights).values(repository_id=repository_id, number=facts.number, **values)
-    kept = {} if same else {"trial": null(), "shown": ""}
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=["repository_id", "number"], set_={**values, **kept})
-    )
     return facts.open and not (same and before is not None and before.open)
 
 

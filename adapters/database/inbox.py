@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.queue import DEFER, DELIVERY, MAIN, PRIORITIES, WAKE
+from adapters.database.repositories import COLUMNS, RepositoryRow, row_of
 
 LARGE = 1024 * 1024  # bytes of a payload that goes its own way
 
@@ -31,6 +32,7 @@ class StoredDelivery:
     received_at: datetime
     tries: int = 0
     handled: bool = False
+    repository: RepositoryRow | None = None  # as it was when the delivery was loaded, if we know it
 
 
 _D = t.deliveries.c
@@ -49,7 +51,8 @@ _HANDLED = (
     .cte("handled")
 )
 _NEXT = (
-    select(*_COLUMNS)
+    select(*_COLUMNS, *COLUMNS)
+    .select_from(t.deliveries.outerjoin(t.repositories, t.repositories.c.id == _D.repository_id))
     .where(
         _D.ordering_key == bindparam("key"),
         _D.handled_at.is_(None),
@@ -124,22 +127,26 @@ async def next_delivery(
     Without its payload (`b""`) if that has more than `most` bytes.
     """
     which = {"key": key, "handled": handled, "now": now, "most": most}
-    return _delivery((await connection.execute(_NEXT, which)).mappings().first())
+    row = (await connection.execute(_NEXT, which)).mappings().first()
+    stored = _delivery(row)
+    if row is None or stored is None or row[t.repositories.c.id] is None:
+        return stored
+    return replace(stored, repository=row_of(row))
 
 
 def _delivery(row: RowMapping | None) -> StoredDelivery | None:
     if row is None:
         return None
     return StoredDelivery(
-        guid=row["guid"],
-        event=row["event"],
-        action=row["action"],
-        repository_id=row["repository_id"],
-        installation_id=row["installation_id"],
+        guid=row[_D.guid],
+        event=row[_D.event],
+        action=row[_D.action],
+        repository_id=row[_D.repository_id],
+        installation_id=row[_D.installation_id],
         payload=row["payload"] or b"",
-        received_at=row["received_at"],
-        tries=row["tries"],
-        handled=row["handled_at"] is not None,
+        received_at=row[_D.received_at],
+        tries=row[_D.tries],
+        handled=row[_D.handled_at] is not None,
     )
 
 

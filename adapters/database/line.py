@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, and_, any_, bindparam, or_, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy import Integer, and_, bindparam, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
@@ -18,7 +18,6 @@ from adapters.database.codec import task_from_json
 from adapters.database.graph import OPEN
 from config.repository import RepositoryConfig
 from core.assignment import Agent
-from core.dependencies import Source
 from core.queue import chain_lengths
 from core.task import Status, Task
 
@@ -72,9 +71,20 @@ async def head(
     return [task_from_json(state) for state in (await connection.execute(query)).scalars()]
 
 
-# Everything open that hangs together with some tasks, over dependencies in both directions.
-_NEIGHBOURS = text(
-    """
+# Everything open that hangs together with some tasks (all open tasks, where no seeds are given), over dependencies in
+# both directions: the length of the chain behind each, and what it depends on.
+_CHAINS = """
+    SELECT t.number, t.behind, (
+        SELECT array_agg(substr(d.reference, 2)::integer) FROM dependencies d
+        WHERE d.repository_id = t.repository_id AND d.number = t.number AND d.source <> 'lifted'
+            AND d.reference ~ '^#[0-9]{1,9}$'
+    ) AS needs
+    FROM tasks t
+    WHERE t.repository_id = :repository AND t.status = ANY(:open) AND NOT t.withdrawn
+"""
+_ALL_CHAINS = text(_CHAINS).bindparams(bindparam("open", type_=ARRAY(t.tasks.c.status.type)))
+_NEAR_CHAINS = text(
+    f"""
     WITH RECURSIVE near(number) AS (
         SELECT unnest(:seeds)
         UNION
@@ -83,7 +93,7 @@ _NEIGHBOURS = text(
         CROSS JOIN LATERAL (
             SELECT substr(d.reference, 2)::integer AS number FROM dependencies d
             WHERE d.repository_id = :repository AND d.number = near.number AND d.source <> 'lifted'
-                AND d.reference ~ '^#[0-9]{1,9}$'
+                AND d.reference ~ '^#[0-9]{{1,9}}$'
             UNION ALL
             SELECT d.number FROM dependencies d
             WHERE d.repository_id = :repository AND d.source <> 'lifted'
@@ -92,8 +102,8 @@ _NEIGHBOURS = text(
         JOIN tasks ON tasks.repository_id = :repository AND tasks.number = next.number
             AND tasks.status = ANY(:open) AND NOT tasks.withdrawn
     )
-    SELECT number FROM near
-    """
+    {_CHAINS} AND t.number = ANY(ARRAY(SELECT number FROM near))
+    """  # noqa: S608 - of constants alone
 ).bindparams(bindparam("seeds", type_=ARRAY(Integer)), bindparam("open", type_=ARRAY(t.tasks.c.status.type)))
 
 
@@ -102,25 +112,13 @@ async def renew_chains(connection: AsyncConnection, repository_id: int, numbers:
 
     None renews the whole repository. What hangs together with nothing costs one query.
     """
-    tasks = select(t.tasks.c.number, t.tasks.c.behind).where(
-        t.tasks.c.repository_id == repository_id, t.tasks.c.status.in_(OPEN), t.tasks.c.withdrawn.is_(False)
-    )
-    needs = select(t.dependencies.c.number, t.dependencies.c.reference).where(
-        t.dependencies.c.repository_id == repository_id,
-        t.dependencies.c.reference.startswith("#"),
-        t.dependencies.c.source != Source.LIFTED.value,
-    )
-    if numbers is not None:
-        seeds = {"repository": repository_id, "seeds": sorted(set(numbers)), "open": OPEN}
-        near = list((await connection.execute(_NEIGHBOURS, seeds)).scalars())
-        tasks = tasks.where(t.tasks.c.number == any_(array(near, type_=Integer)))
-        needs = needs.where(t.dependencies.c.number == any_(array(near, type_=Integer)))
-    known: dict[int, int] = dict((await connection.execute(tasks)).all())
-    graph: dict[int, list[int]] = {number: [] for number in known}
-    for number, reference in await connection.execute(needs):
-        if number in graph:
-            graph[number].append(int(reference[1:]))
-    news = [{"at": number, "now": length} for number, length in chain_lengths(graph).items() if known[number] != length]
+    which = {"repository": repository_id, "open": OPEN}
+    if numbers is None:
+        rows = (await connection.execute(_ALL_CHAINS, which)).all()
+    else:
+        rows = (await connection.execute(_NEAR_CHAINS, {**which, "seeds": sorted(set(numbers))})).all()
+    lengths = chain_lengths({row.number: row.needs or () for row in rows})
+    news = [{"at": row.number, "now": lengths[row.number]} for row in rows if lengths[row.number] != row.behind]
     if news:
         one = (t.tasks.c.repository_id == repository_id, t.tasks.c.number == bindparam("at"))
         await connection.execute(update(t.tasks).where(*one).values(behind=bindparam("now")), news)

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import RowMapping, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -70,35 +70,41 @@ _CHANGED = (
     .scalar_subquery()
     .label("team_changes")
 )
-_ONE = select(t.repositories, _CHANGED).where(t.repositories.c.id == bindparam("id"))
+COLUMNS = (*t.repositories.c, _CHANGED)
+"""What `row_of` wants of a repository, for statements that read it together with something else."""
+_ONE = select(*COLUMNS).where(t.repositories.c.id == bindparam("id"))
 _LOCKED = _ONE.with_for_update(of=t.repositories)
 
 
 async def repository(connection: AsyncConnection, repository_id: int, *, lock: bool = False) -> RepositoryRow | None:
     """One repository; with `lock` its row is ours until the transaction ends."""
     row = (await connection.execute(_LOCKED if lock else _ONE, {"id": repository_id})).mappings().first()
-    if row is None:
-        return None
-    config, team = _parsed(row["config"]) if row["config"] else (None, Team())
+    return row_of(row) if row is not None else None
+
+
+def row_of(row: RowMapping) -> RepositoryRow:
+    """The repository in a row that has `COLUMNS`."""
+    c = t.repositories.c
+    config, team = _parsed(row[c.config]) if row[c.config] else (None, Team())
     if config is not None:
         if changes := {
             name: Change(by or "", datetime.fromisoformat(at), settings or {}, mode)
-            for name, settings, mode, by, at in row["team_changes"] or ()
+            for name, settings, mode, by, at in row[_CHANGED] or ()
         }:
             team = replace(team, changes=changes)
         config = config.model_copy(update={"agents": team.agents})
     return RepositoryRow(
-        id=row["id"],
-        installation_id=row["installation_id"],
-        full_name=row["full_name"],
-        default_branch=row["default_branch"],
-        active=row["active"],
+        id=row[c.id],
+        installation_id=row[c.installation_id],
+        full_name=row[c.full_name],
+        default_branch=row[c.default_branch],
+        active=row[c.active],
         config=config,
-        problems=tuple(row["config_problems"]),
+        problems=tuple(row[c.config_problems]),
         team=team,
-        codeowners=row["codeowners"],
-        rebuilt_through=row["rebuilt_through"],
-        rules=row["rules"],
+        codeowners=row[c.codeowners],
+        rebuilt_through=row[c.rebuilt_through],
+        rules=row[c.rules],
     )
 
 

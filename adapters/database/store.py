@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, case, delete, func, or_, select, text
+from sqlalchemy import bindparam, delete, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -226,22 +226,6 @@ async def digest_issue(connection: AsyncConnection, repository_id: int) -> int |
         t.outbox.c.repository_id == repository_id, t.outbox.c.key == UpsertDigest().key
     )
     return (await connection.execute(query)).scalar_one_or_none()
-
-
-_WORKING = t.tasks.c.status == Status.IN_PROGRESS.value
-_REVIEWING = t.tasks.c.status == Status.REVIEW.value
-_AT_WORK = case((_WORKING, t.tasks.c.agent), else_=t.tasks.c.state["review"]["agent"].as_string()).label("agent")
-_HOLDERS = (
-    select(_AT_WORK)
-    .where(t.tasks.c.repository_id == bindparam("repository"), or_(_WORKING, _REVIEWING), _AT_WORK.element.is_not(None))
-    .subquery()
-)
-_HOLDINGS = select(_HOLDERS.c.agent, func.count()).group_by(_HOLDERS.c.agent)
-
-
-async def holdings(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
-    """How many tasks each agent is at work on, reviews among them."""
-    return dict((await connection.execute(_HOLDINGS, {"repository": repository_id})).all())
 
 
 async def count_assignment(connection: AsyncConnection, repository_id: int, agent: str, tasks: int = 1) -> None:

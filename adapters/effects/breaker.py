@@ -13,7 +13,7 @@ from adapters.database import agents
 from adapters.effects.errand import Errand
 from adapters.github.errors import GitHubError, Transient, Unclear
 from config.agent_kinds import AgentBase
-from core.circuit import name_of
+from core.circuit import Circuit, name_of
 from core.sanitise import mask_secrets, one_line
 
 Answer = TypeVar("Answer")
@@ -35,12 +35,10 @@ async def through(errand: Errand, spec: AgentBase, call: Callable[[], Awaitable[
     Raises `CircuitOpen`, without calling, while the circuit is open, and whatever the call raises.
     """
     name = name_of(spec)
-    async with errand.database.transaction() as connection:
-        circuit = await agents.circuit(connection, name)
-        if until := circuit.closed_for(errand.now):
-            raise CircuitOpen(f"the service of `{name}` does not answer: {circuit.reason}", until)
-        if (probe := circuit.calling(errand.now)) != circuit:
-            await agents.save_circuit(connection, probe)
+    async with errand.database.autocommit() as connection:
+        circuit = (await agents.circuits(connection)).get(name, Circuit(name))
+    if circuit != Circuit(name):
+        circuit = await _enter(errand, name)
     try:
         answer = await call()
     except Exception as error:
@@ -52,6 +50,17 @@ async def through(errand: Errand, spec: AgentBase, call: Callable[[], Awaitable[
     if circuit.failures:
         await _learn(errand, name, None)
     return answer
+
+
+async def _enter(errand: Errand, name: str) -> Circuit:
+    """The circuit, if it lets a call through; of many that ask at once it may be one alone, to try."""
+    async with errand.database.transaction() as connection:
+        circuit = await agents.circuit(connection, name)
+        if until := circuit.closed_for(errand.now):
+            raise CircuitOpen(f"the service of `{name}` does not answer: {circuit.reason}", until)
+        if (probe := circuit.calling(errand.now)) != circuit:
+            await agents.save_circuit(connection, probe)
+    return circuit
 
 
 async def _learn(errand: Errand, name: str, failure: str | None) -> None:

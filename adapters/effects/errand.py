@@ -115,3 +115,8 @@ class Sent:
     opened: Opened | None = None  # an issue for a retrospective
     events: tuple[Event, ...] = ()  # lines for the audit trail
     effects: tuple[Effect, ...] = ()  # what else is wanted now that this is there
+
+    @property
+    def has_consequences(self) -> bool:
+        """Whether anything follows from it; otherwise it is only marked as done."""
+        return bool(self.signals or self.found or self.opened or self.events or self.effects)

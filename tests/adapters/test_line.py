@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, select, text
 
-from adapters.database import graph, line, measures, store
+from adapters.database import agents, graph, line, measures, store
 from adapters.database import tables as t
 from adapters.database.database import Database
 from core.dependencies import Need
@@ -67,7 +67,7 @@ async def test_what_a_person_claimed_is_not_in_the_hands_of_the_agent_of_that_na
     lease = Lease("codex", 1, "task/1-1", NOW)
     at_work = {"status": Status.IN_PROGRESS, "attempt": 1}
     await save(connection, task(1, lease=replace(lease, holder_id=77), **at_work), task(2, lease=lease, **at_work))
-    assert await store.holdings(connection, REPOSITORY) == {"codex": 1}
+    assert await agents.holdings(connection, REPOSITORY) == {"codex": 1}
 
 
 async def test_only_what_can_be_handed_out_is_in_the_line(connection: Any) -> None:
