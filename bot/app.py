@@ -96,7 +96,7 @@ class Bot:
             group.create_task(self.intake.watch(self.database))
             group.create_task(begin(self.work, self.client, self.clock))
             # One for each channel beside: a slow channel holds up no work.
-            group.create_task(run_worker(self.jobs, {MAIN: self.settings.workers, ALERTS: len(CHANNELS)}))
+            group.create_task(run_worker(self.jobs, {(MAIN,): self.settings.workers, (ALERTS,): len(CHANNELS)}))
             group.create_task(run_timer(self.work, self.clock, self.settings.sweep_seconds))
 
 

@@ -161,7 +161,7 @@ class HeartbeatEndpoint:
                 known = await store.task(connection, row.id, told.task)
             if known is not None:
                 github = self._client.installation(row.installation_id)
-                found = await left_behind(github, row, known, told.attempt, self._answers)
+                found = await left_behind(self._work.database, github, row, known, told.attempt, self._answers)
         async with self._work.on(row.id, self._clock.now()) as unit:
             task = await unit.task(told.task)
             if task is None or task.withdrawn:

@@ -119,14 +119,14 @@ async def _failed(desk: Desk, stored: StoredDelivery, error: Exception) -> None:
             await store.set_deadline(connection, stored.repository_id or 0, subject, "retry", max(retry_at, soonest))
 
 
-async def run_worker(jobs: JobQueue, queues: Mapping[str, int]) -> None:
+async def run_worker(jobs: JobQueue, slots: Mapping[tuple[str, ...], int]) -> None:
     """Work until cancelled; then finish what is in hand, and give back what takes too long.
 
-    `queues` maps the name of a queue to how many of its jobs run at once.
+    `slots` maps the names of queues to how many of their jobs run at once.
     """
     while True:
         try:
-            await Worker(jobs, queues, shutdown_seconds=SHUTDOWN_SECONDS).run()
+            await Worker(jobs, slots, shutdown_seconds=SHUTDOWN_SECONDS).run()
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -136,4 +136,4 @@ async def run_worker(jobs: JobQueue, queues: Mapping[str, int]) -> None:
 
 async def work_off(jobs: JobQueue, concurrency: int) -> None:
     """Do the jobs that are there, and those they lead to, then return: a worker that is cranked by hand."""
-    await Worker(jobs, {MAIN: concurrency, ALERTS: 1}).run_until_idle()
+    await Worker(jobs, {(MAIN, ALERTS): concurrency}).run_until_idle()

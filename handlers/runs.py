@@ -28,7 +28,7 @@ async def run(delivery: Delivery, desk: Desk) -> None:
         return
     found: Sequence[Signal] = ()
     if told.status == "completed":
-        found = await left_behind(desk.github(repository), repository, task, attempt, desk.answers)
+        found = await left_behind(desk.work.database, desk.github(repository), repository, task, attempt, desk.answers)
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         for signal in (*found, news_of(told, attempt)):
             await unit.apply(number, signal)

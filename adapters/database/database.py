@@ -57,10 +57,15 @@ class Database:
         A transaction that is left alone for `silent_seconds` is rolled back by the server, and its connection ended.
         """
         self.url = url
-        self.engine: AsyncEngine = create_async_engine(engine_url(url), pool_size=pool_size, max_overflow=pool_size)
-        _ping_after_idling(self.engine)
-        _end_silent_transactions(self.engine, silent_seconds)
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")  # the same connections
+        engine = create_async_engine(engine_url(url), pool_size=pool_size, max_overflow=pool_size)
+        _ping_after_idling(engine)
+        _end_silent_transactions(engine, silent_seconds)
+        self.use(engine)
+
+    def use(self, engine: AsyncEngine) -> None:
+        """Take connections from this engine from now on."""
+        self.engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")  # the same connections
 
     @asynccontextmanager
     async def transaction(self, *, once: bool = False) -> AsyncIterator[AsyncConnection]:

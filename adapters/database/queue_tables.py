@@ -19,15 +19,15 @@ _PLANS = "".join(f"ALTER FUNCTION {_FETCH} SET {setting} = off;" for setting in 
 # Finishes a job and hands out the next one, in one statement. `more`: others wait, or wait for a lock.
 NEXT_JOB = """
 CREATE OR REPLACE FUNCTION orchestrator_next_job(
-    finished bigint, queue varchar, worker bigint, OUT job procrastinate_jobs, OUT more boolean
+    finished bigint, queues varchar[], worker bigint, OUT job procrastinate_jobs, OUT more boolean
 ) LANGUAGE plpgsql AS $$
 BEGIN
     IF finished IS NOT NULL THEN
         DELETE FROM procrastinate_jobs WHERE id = finished AND status IN ('todo', 'doing');
     END IF;
-    job := procrastinate_fetch_job_v2(ARRAY[queue], worker);
+    job := procrastinate_fetch_job_v2(queues, worker);
     more := job.id IS NOT NULL
-        AND EXISTS (SELECT FROM procrastinate_jobs AS j WHERE j.status = 'todo' AND j.queue_name = queue);
+        AND EXISTS (SELECT FROM procrastinate_jobs AS j WHERE j.status = 'todo' AND j.queue_name = ANY(queues));
 END $$
 """
 
@@ -45,7 +45,7 @@ async def make_queue_tables(connection: AsyncConnection) -> None:
     await _make(connection, "orchestrator_jobs_of_a_lock", _INDEX)
     if (await connection.execute(_PLANNED, {"name": _FETCH})).scalar_one_or_none() is False:
         await _execute(connection, _PLANS)
-    await _make(connection, "orchestrator_next_job(bigint,varchar,bigint)", NEXT_JOB, "to_regprocedure")
+    await _make(connection, "orchestrator_next_job(bigint,varchar[],bigint)", NEXT_JOB, "to_regprocedure")
     if (await connection.execute(_KEEPS_HISTORY, {"names": list(_HISTORY)})).scalar_one():
         await _execute(connection, _NO_HISTORY)
 

@@ -33,29 +33,30 @@ RETRY_PAUSE = timedelta(seconds=1)
 _NEXT = (
     "SELECT (f.job).id, (f.job).status, (f.job).task_name, (f.job).priority, (f.job).lock, (f.job).queueing_lock,"
     " (f.job).args, (f.job).scheduled_at, (f.job).queue_name, (f.job).attempts, (f.job).worker_id, f.more"
-    " FROM orchestrator_next_job(%(finished)s, %(queue)s, %(worker_id)s) AS f"
+    " FROM orchestrator_next_job(%(finished)s, %(queues)s::varchar[], %(worker_id)s) AS f"
 )
 
 
 @dataclass(slots=True)
-class _Queue:
-    """One queue as its slots see it: one idle slot at a time waits for `news`, so that a job wakes one of them."""
+class _Source:
+    """Where slots fetch their jobs: one idle slot at a time waits for `news`, so that a job wakes one of them."""
 
-    name: str
+    queues: tuple[str, ...]
     news: asyncio.Event = field(default_factory=asyncio.Event)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Worker:
-    """Runs jobs of some queues, so many of each at once. `queues` maps the name of a queue to its number of slots."""
+    """Runs jobs. `slots` maps the names of queues to the number of their jobs that may run at once."""
 
-    def __init__(self, jobs: JobQueue, queues: Mapping[str, int], *, shutdown_seconds: float = 10.0) -> None:
+    def __init__(self, jobs: JobQueue, slots: Mapping[tuple[str, ...], int], *, shutdown_seconds: float = 10.0) -> None:
         """On cancellation a job that takes longer than `shutdown_seconds` is cancelled and put back."""
         self._jobs = jobs
-        self._slots = [queue for name, slots in queues.items() for queue in [_Queue(name)] * slots]
-        self._queues = {queue.name: queue for queue in self._slots}
+        self._slots = [source for queues, many in slots.items() for source in [_Source(queues)] * many]
+        self._sources = {queue: source for source in self._slots for queue in source.queues}
         self._shutdown_seconds = shutdown_seconds
         self._worker_id: int | None = None
+        self._busy = len(self._slots)  # slots that run a job or fetch one
         self._stopping = False
 
     async def run(self) -> None:
@@ -63,7 +64,7 @@ class Worker:
         manager = self._jobs.app.job_manager
         await manager.prune_stalled_workers(STALLED_SECONDS)
         self._worker_id = await manager.register_worker()
-        slots = [asyncio.create_task(self._slot(queue)) for queue in self._slots]
+        slots = [asyncio.create_task(self._slot(source)) for source in self._slots]
         aside = [asyncio.create_task(self._renew_heartbeat()), asyncio.create_task(self._listen())]
         self._jobs.on_requeue = self._wake_all
         try:
@@ -81,7 +82,7 @@ class Worker:
 
     async def run_until_idle(self) -> None:
         """Run the jobs that wait, and those they lead to, then return."""
-        await asyncio.gather(*(self._slot(queue, wait=False) for queue in self._slots))
+        await asyncio.gather(*(self._slot(source, wait=False) for source in self._slots))
 
     async def _stop(self, slots: list[asyncio.Task[None]]) -> None:
         self._stopping = True
@@ -92,42 +93,49 @@ class Worker:
         await asyncio.gather(*slots, return_exceptions=True)
 
     def _wake_all(self) -> None:
-        for queue in self._queues.values():
-            queue.news.set()
+        for source in self._sources.values():
+            source.news.set()
 
-    async def _slot(self, queue: _Queue, *, wait: bool = True) -> None:
+    async def _slot(self, source: _Source, *, wait: bool = True) -> None:
         finished: int | None = None
-        while True:
-            if self._stopping:
-                if finished is not None:
-                    await self._jobs.finish(finished)
-                return
-            job, more = await self._next(queue, finished)
+        while not self._stopping:
+            job, more = await self._next(source, finished)
             finished = None
             if more:
-                queue.news.set()
-            if job is None and not wait:
-                return
-            job = job or await self._wait(queue)
+                source.news.set()
+            while job is None and not self._stopping:
+                self._busy -= 1
+                if not wait and self._busy == 0:
+                    self._stopping = True
+                    self._wake_all()
+                job = await self._wait(source)
+                self._busy += 1
             if job is not None and await self._perform(job):
                 finished = job.id
+        if finished is not None:
+            await self._jobs.finish(finished)
 
-    async def _wait(self, queue: _Queue) -> Job | None:
-        async with queue.turn:
+    async def _wait(self, source: _Source) -> Job | None:
+        """The next job after news of one, or after a while; None when there is none after all."""
+        async with source.turn:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FALLBACK_SECONDS):
-                    await queue.news.wait()
+                    await source.news.wait()
             if self._stopping:
                 return None
-            queue.news.clear()
-            job, more = await self._next(queue, None)
+            source.news.clear()
+            self._busy += 1
+            try:
+                job, more = await self._next(source, None)
+            finally:
+                self._busy -= 1
             if more:
-                queue.news.set()
+                source.news.set()
             return job
 
-    async def _next(self, queue: _Queue, finished: int | None) -> tuple[Job | None, bool]:
+    async def _next(self, source: _Source, finished: int | None) -> tuple[Job | None, bool]:
         row: dict[str, Any] = await self._jobs.app.connector.execute_query_one_async(
-            _NEXT, finished=finished, queue=queue.name, worker_id=self._worker_id
+            _NEXT, finished=finished, queues=list(source.queues), worker_id=self._worker_id
         )
         return (Job.from_row(row) if row["id"] is not None else None), row["more"]
 
@@ -155,7 +163,7 @@ class Worker:
     async def _listen(self) -> None:
         async def note(*, channel: str, notification: Any) -> None:
             name = channel.rpartition("#")[2]
-            if name in self._queues and notification["type"] == "job_inserted":
-                self._queues[name].news.set()
+            if name in self._sources and notification["type"] == "job_inserted":
+                self._sources[name].news.set()
 
-        await self._jobs.app.job_manager.listen_for_jobs(on_notification=note, queues=list(self._queues))
+        await self._jobs.app.job_manager.listen_for_jobs(on_notification=note, queues=list(self._sources))

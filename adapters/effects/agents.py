@@ -102,7 +102,7 @@ async def _found(news: AgentSeen, number: int, errand: Errand) -> Sequence[Signa
     if task is None or task.lease_of(news.attempt) is None:
         return ()  # it is over for us already
     secrets = errand.services.answers
-    found = await left_behind(errand.github, errand.repository, task, news.attempt, secrets)
+    found = await left_behind(errand.database, errand.github, errand.repository, task, news.attempt, secrets)
     if not found and (pull := await _delivered(news, task, errand)):
         return (pull,)
     return found

@@ -122,7 +122,7 @@ async def test_a_shutdown_finishes_what_is_in_hand(office: Office) -> None:
 
     office.before = wait
     await office.ask("a")
-    worker = asyncio.create_task(run_worker(office.jobs, {MAIN: 1}))
+    worker = asyncio.create_task(run_worker(office.jobs, {(MAIN,): 1}))
     await started.wait()
     worker.cancel()
     await asyncio.sleep(0)
@@ -143,7 +143,7 @@ async def test_a_shutdown_gives_back_what_takes_too_long(office: Office, monkeyp
 
     office.before = for_ever
     await office.ask("a")
-    worker = asyncio.create_task(run_worker(office.jobs, {MAIN: 1}))
+    worker = asyncio.create_task(run_worker(office.jobs, {(MAIN,): 1}))
     await started.wait()
     worker.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -36,7 +36,7 @@ async def main(url: str) -> None:
         """What is to be said of it is no part of the story."""
 
     async with jobs.app.open_async(), asyncio.TaskGroup() as group:
-        group.create_task(run_worker(jobs, {MAIN: 4}))
+        group.create_task(run_worker(jobs, {(MAIN,): 4}))
         group.create_task(run_timer(work, clock, 0.1))
         print("ready", flush=True)
 

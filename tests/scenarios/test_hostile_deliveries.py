@@ -216,7 +216,8 @@ async def test_the_age_of_the_last_sign_of_life(world: World, http: aiohttp.Clie
 
 async def test_not_ready_without_the_database(world: World, http: aiohttp.ClientSession) -> None:
     database = world.bot.database
-    engine, database.engine = database.engine, _unreachable()
+    reached = database.engine
+    database.use(_unreachable())
     try:
         async with http.get(f"{world.address}/readyz") as response:
             answer = await response.json()
@@ -237,7 +238,7 @@ async def test_not_ready_without_the_database(world: World, http: aiohttp.Client
             assert response.status >= 500
     finally:
         await database.engine.dispose()
-        database.engine = engine
+        database.use(reached)
 
 
 def _unreachable() -> AsyncEngine:
