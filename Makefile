@@ -13,7 +13,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint docs bench-assignment bench-conflicts bench-scheduler bench-intake chaos lock clean
+.PHONY: help demo run test lint docs bench-assignment trace-task bench-conflicts bench-scheduler bench-intake chaos lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ docs: $(READY) ## write the generated documentation
 
 bench-assignment: $(READY) ## measure the assignment, a line of JSON for each figure; e.g. ARGS='--seconds 300'
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+trace-task: $(READY) ## one task from issue to merge: statements, jobs, git processes, each with its cause
+	@$(BIN)/python -m tests.bench.trace $(ARGS)
 
 bench-conflicts: $(READY) ## measure the checks for conflicts, likewise; e.g. ARGS=--tiny
 	@$(BIN)/python -m tests.bench.conflicts $(ARGS)

@@ -13,6 +13,7 @@ _BRANCHES = (
     ("check_run", "check_suite", "head_branch"),
     ("check_suite", "head_branch"),
     ("workflow_run", "head_branch"),
+    ("ref",),  # of a push
 )
 
 
@@ -33,7 +34,7 @@ def _subject(event: str, payload: dict[str, Any]) -> object:
     if number is not None:
         return number
     for path in _BRANCHES:
-        branch = parse_branch(str(_dig(payload, *path) or ""))
+        branch = parse_branch(str(_dig(payload, *path) or "").removeprefix("refs/heads/"))
         if branch:
             return branch[0]
     run = task_in_run_name(str(_dig(payload, "workflow_run", "display_title") or ""))

@@ -118,7 +118,10 @@ class JobQueue:
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         """`url` is the database's; nothing is connected before `open`."""
-        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=2, max_size=pool_size, pool_factory=_Pool)
+        # Each of its statements is a transaction of its own.
+        connector = procrastinate.PsycopgConnector(
+            conninfo=url, min_size=2, max_size=pool_size, pool_factory=_Pool, kwargs={"autocommit": True}
+        )
         self.app = procrastinate.App(connector=connector)
         self.on_requeue: Callable[[], None] | None = None  # wakes the worker of this process
 

@@ -10,13 +10,18 @@ from collections.abc import Callable
 from bot.logs import configure_logs
 from tests.bench import live, rules
 from tests.bench.figure import Figure
+from tests.bench.trace import trace_task
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; the exit status is 1 only if something that must hold does not."""
     parser = argparse.ArgumentParser(prog="make bench-assignment ARGS=")
     parser.add_argument("--seconds", type=float, default=60, help="how long requests come in; 300 is five minutes")
-    parser.add_argument("--only", choices=["rules", "live"], help="only the pure rules, or only what needs a world")
+    parser.add_argument(
+        "--only",
+        choices=["rules", "trace", "live"],
+        help="only the pure rules, one task's trace, or what needs a world",
+    )
     parser.add_argument("--tiny", action="store_true", help="so small that the figures mean nothing: to try it out")
     told = parser.parse_args(arguments)
     configure_logs("ERROR", stream=sys.stderr)
@@ -31,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     def one_change() -> list[Figure]:
         return [asyncio.run(live.one_change(20, 2) if tiny else live.one_change())]
 
+    def trace() -> list[Figure]:
+        return asyncio.run(trace_task()).figures()
+
     def failover() -> list[Figure]:
         return [asyncio.run(live.failover(1, 4) if tiny else live.failover())]
 
@@ -38,8 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
         return [asyncio.run(live.latency(1, 120, 2, 5) if tiny else live.latency(told.seconds))]
 
     steps: list[Callable[[], list[Figure]]] = []
-    steps += [balance, scaling] if told.only != "live" else []
-    steps += [one_change, failover, latency] if told.only != "rules" else []
+    steps += [balance, scaling] if told.only in (None, "rules") else []
+    steps += [trace] if told.only in (None, "trace") else []
+    steps += [one_change, failover, latency] if told.only in (None, "live") else []
     missed = False
     for step in steps:
         for figure in step():
