@@ -21,7 +21,7 @@ from core.circuit import CircuitState
 from core.effects import CallPeople, Effect, Notify, StartAgent
 from core.events import EventType
 from core.lanes import Lane
-from core.measures import Measures
+from core.measures import Measures, quantile
 from core.stall import StallCause
 from core.task import Status
 
@@ -38,14 +38,6 @@ _MEASURES = {  # of the latest attempts of each agent; one of which nothing is k
     "completion_seconds_p90": "From hand-over to pull request, nine of ten",
 }
 WINDOW = 1000  # assignments that the percentile looks back on
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The value that `share` (0…1) of the values do not exceed (nearest rank); 0 without values."""
-    if not values:
-        return 0.0
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
 
 
 class Metrics:
@@ -225,7 +217,7 @@ class Metrics:
             "conflicts_total": by_type.get(EventType.CONFLICT_DETECTED, 0),
             "task_completion_rate": done / (done + failed) if done + failed else 0,
             "error_rate": sent_back / (sent_back + completed) if sent_back + completed else 0,
-            "p95_assignment_latency_ms": percentile(list(self.latencies), 0.95),
+            "p95_assignment_latency_ms": quantile(self.latencies, 0.95) or 0.0,
             "outbox_depth": by_state.get("waiting", 0),
             "escalations_open": open_calls,
             "dead_letters": dead,

@@ -88,6 +88,7 @@ replaced_deadlines AS (
         due_at = CASE WHEN excluded.due_at <= :now AND deadlines.attempt = excluded.attempt
             THEN greatest(deadlines.due_at, excluded.due_at) ELSE excluded.due_at END,
         attempt = excluded.attempt
+    WHERE (deadlines.due_at, deadlines.attempt) IS DISTINCT FROM (excluded.due_at, excluded.attempt)
 )
 """
 _SET: Final = """

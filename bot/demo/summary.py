@@ -14,8 +14,8 @@ from bot.demo import shelf
 from bot.demo.stage import Stage
 from bot.demo.story import SPEED
 from bot.demo.watch import Snapshot
-from bot.metrics import percentile
 from config.labels import RETROSPECTIVE
+from core.measures import quantile
 from core.task import Status
 from sandbox import RequestRecord
 from sandbox.git_command import GitError, git_process
@@ -66,8 +66,8 @@ def _figures(stage: Stage, shown: Snapshot) -> dict[str, Any]:
         "failed": failed,
         "lost": shown.expected - done - failed,
         "assignment_latency_ms": {
-            "p50": round(percentile(latencies, 0.5), 1),
-            "p95": round(percentile(latencies, 0.95), 1),
+            "p50": round((quantile(latencies, 0.5) or 0.0), 1),
+            "p95": round((quantile(latencies, 0.95) or 0.0), 1),
         },
         "feedback_rounds": shown.sent_back,
         "reassignments": len(shown.failovers),

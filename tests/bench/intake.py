@@ -27,7 +27,7 @@ from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 from bot.logs import configure_logs
-from bot.metrics import percentile
+from core.measures import quantile
 from sandbox import Limits, Sandbox
 from tests.bench.deliveries import SECRET, Load, Origin, Outcome, requests
 from tests.bench.figure import Figure
@@ -175,8 +175,8 @@ async def flat_out(place: Ground, count: int) -> list[Figure]:
     how = {"connections": CONNECTIONS, "deliveries": count * ROUNDS, "kB": 12, "time": "real"}
     return [
         Figure("intake_per_second", speed, "deliveries/s", None, how=how),
-        Figure("intake_p50", percentile(ms, 0.5), "ms", None, how={"at": "full speed"}),
-        Figure("intake_p99", percentile(ms, 0.99), "ms", None, how={"at": "full speed"}),
+        Figure("intake_p50", (quantile(ms, 0.5) or 0.0), "ms", None, how={"at": "full speed"}),
+        Figure("intake_p99", (quantile(ms, 0.99) or 0.0), "ms", None, how={"at": "full speed"}),
         Figure("intake_vs_bare", speed / without, "of the bare endpoint", None, how={"bare": round(without)}),
     ]
 
@@ -210,7 +210,7 @@ async def busy(place: Ground, seconds: float, per_second: int, tasks: int) -> li
     counted = "both processes of the bot; PostgreSQL and git are others"
     memories = {"idle": round(idle, 1), "tasks": tasks, "counted": counted}
     return [
-        Figure("intake_p99_ms", percentile(sent.ms, 0.99), "ms", 50, how=how),
+        Figure("intake_p99_ms", (quantile(sent.ms, 0.99) or 0.0), "ms", 50, how=how),
         Figure("lost_after_kill", lost, "deliveries", 0, 0, how=told),
         Figure("memory_mb_10k_tasks", max(memory), "MB", 200, 512, how=memories),
     ]

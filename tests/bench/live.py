@@ -17,13 +17,13 @@ import yaml
 
 from adapters.database import line, store
 from bot.app import Bot, assemble, listening
-from bot.metrics import percentile
 from config.labels import describe
 from config.repository import Scoring, parse_repository_config
 from config.settings import load_settings
 from core.assignment import Round
 from core.decide.issues import digest
 from core.labels import labels_for, labels_of
+from core.measures import quantile
 from core.signals import CommandGiven
 from core.task import Task
 from sandbox import Limits, Sandbox
@@ -198,7 +198,7 @@ async def latency(seconds: float = 60, per_minute: int = 100, at_work: int = 20,
         "queued": queued,
         "time": "real",
     }
-    return Figure("assignment_latency_p95_ms", percentile(late, 0.95), "ms", 1_000, 5_000, how)
+    return Figure("assignment_latency_p95_ms", (quantile(late, 0.95) or 0.0), "ms", 1_000, 5_000, how)
 
 
 async def failover(tasks: int = 8, hard: int = 8) -> Figure:
