@@ -75,9 +75,9 @@ class _Pool(psycopg_pool.AsyncConnectionPool):
     """The queue's connections. Only one that lay idle is asked whether it lives (see `database.IDLE_SECONDS`)."""
 
     def __init__(self, *, check: object, **more: Any) -> None:
-        """`check` would ask before each use."""
+        """`check` would ask before each use. Each statement of the queue is a transaction of its own."""
         self._at_rest: WeakKeyDictionary[psycopg.AsyncConnection, float] = WeakKeyDictionary()
-        super().__init__(check=self._wake, reset=self._rest, **more)
+        super().__init__(check=self._wake, reset=self._rest, configure=_autocommit, **more)
 
     async def _rest(self, connection: psycopg.AsyncConnection) -> None:
         self._at_rest[connection] = monotonic()
@@ -85,6 +85,10 @@ class _Pool(psycopg_pool.AsyncConnectionPool):
     async def _wake(self, connection: psycopg.AsyncConnection) -> None:
         if monotonic() - self._at_rest.get(connection, 0) >= IDLE_SECONDS:
             await self.check_connection(connection)
+
+
+async def _autocommit(connection: psycopg.AsyncConnection) -> None:
+    await connection.set_autocommit(True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +122,7 @@ class JobQueue:
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         """`url` is the database's; nothing is connected before `open`."""
-        # Each of its statements is a transaction of its own.
-        connector = procrastinate.PsycopgConnector(
-            conninfo=url, min_size=2, max_size=pool_size, pool_factory=_Pool, kwargs={"autocommit": True}
-        )
+        connector = procrastinate.PsycopgConnector(conninfo=url, min_size=2, max_size=pool_size, pool_factory=_Pool)
         self.app = procrastinate.App(connector=connector)
         self.on_requeue: Callable[[], None] | None = None  # wakes the worker of this process
 

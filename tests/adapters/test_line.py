@@ -209,4 +209,4 @@ async def test_a_change_without_dependencies_renews_no_other_row(connection: Any
     event.listen(connection.sync_connection, "before_cursor_execute", note)
     await line.renew_chains(connection, REPOSITORY, [3])
     assert not [s for s in statements if s.startswith("UPDATE")]
-    assert len(statements) == 3
+    assert len(statements) == 1

@@ -238,7 +238,10 @@ async def _found(place: Ground, taken: list[str]) -> tuple[int, int, int]:
         rows = await connection.execute(select(t.deliveries.c.guid, t.deliveries.c.handled_at.is_not(None)))
         there: dict[str, bool] = dict(rows.all())
         jobs = await connection.execute(
-            text("SELECT args->>'guid' FROM procrastinate_jobs WHERE task_name = 'delivery'")
+            text(
+                "SELECT guid FROM deliveries JOIN procrastinate_jobs ON args->>'key' = ordering_key"
+                " WHERE task_name = 'delivery'"
+            )
         )
         waits = await connection.execute(
             text("SELECT substr(subject, 10) FROM deadlines WHERE subject LIKE 'delivery:%'")
