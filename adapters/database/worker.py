@@ -59,6 +59,11 @@ class Worker:
         self._busy = len(self._slots)  # slots that run a job or fetch one
         self._stopping = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every slot waits for news of a job."""
+        return self._busy == 0
+
     async def run(self) -> None:
         """Run jobs until cancelled. Raises what broke the connection to the database."""
         manager = self._jobs.app.job_manager
@@ -105,7 +110,7 @@ class Worker:
                 source.news.set()
             while job is None and not self._stopping:
                 self._busy -= 1
-                if not wait and self._busy == 0:
+                if not wait and self.is_idle:
                     self._stopping = True
                     self._wake_all()
                 job = await self._wait(source)

@@ -113,9 +113,12 @@ async def test_a_job_whose_row_was_locked_when_the_worker_looked_is_not_forgotte
         await shop.jobs.defer_all(one, [sending(1, 1)])
     async with shop.database.transaction() as connection:
         await shop.jobs.defer_all(connection, [sending(1, 1)])  # counts on the first, which no worker has begun
-        worker = asyncio.create_task(Worker(shop.jobs, {(MAIN,): 1}).run())
+        worker = asyncio.create_task((busy := Worker(shop.jobs, {(MAIN,): 1})).run())
         await shop.ask(2)
-        assert await shop.next() == 2, "the worker has passed over the first"
+        assert await shop.next() == 2
+        async with asyncio.timeout(PATIENCE):
+            while not busy.is_idle:  # it has passed over the first, and found no other
+                await asyncio.sleep(0)
     assert await shop.next() == 1
     worker.cancel()
     with pytest.raises(asyncio.CancelledError):
