@@ -23,6 +23,7 @@ from adapters.alerts import Channels
 from adapters.database import repositories, store
 from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
+from adapters.database.queue import SEND, URGENT_SEND
 from adapters.database.repositories import RepositoryRow
 from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
 from adapters.effects.together import TOGETHER, write_together
@@ -268,9 +269,9 @@ class Outbox:
                 .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
                 .values(not_before=retry_at, tries=tries, error=str(error)[:1000])
             )
-            await store.set_deadline(
-                connection, row["repository_id"], f"outbox:{row['id']}", "send", retry_at, row["number"]
-            )
+            kind = URGENT_SEND if effect.lane.is_urgent else SEND
+            subject = f"outbox:{row['id']}"
+            await store.set_deadline(connection, row["repository_id"], subject, kind, retry_at, row["number"])
             if isinstance(error, Throttled):
                 await connection.execute(
                     update(t.outbox)

@@ -18,3 +18,8 @@ class Lane(IntEnum):
     LABELS = 5
     CARD = 6
     DIGEST = 7
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for it: an agent, a person, or the next step of a task."""
+        return self < Lane.LABELS

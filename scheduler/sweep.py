@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import RowMapping, bindparam, delete, select, tuple_
 
 from adapters.database import tables as t
-from adapters.database.queue import DUE, Wanted, handling, issue_lock, retry_key, sending
+from adapters.database.queue import DUE, URGENT_SEND, Wanted, handling, issue_lock, retry_key, sending
 from adapters.unit_of_work import Work
 
 BATCH = 200  # rows of one transaction; the next batch follows at once
@@ -45,7 +45,7 @@ def _job(row: RowMapping) -> Wanted:
     repository_id, subject, number = row["repository_id"], row["subject"], row["attempt"]
     what, _, which = subject.partition(":")
     if what == "outbox":  # where the number of an effect's task stands in the place of an attempt
-        return sending(repository_id, number)
+        return sending(repository_id, number, urgent=row["kind"] == URGENT_SEND)
     if what == "delivery":
         return handling(retry_key(which))
     told = {"repository_id": repository_id, "subject": subject, "kind": row["kind"], "attempt": number}

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.codec import effect_to_json, task_to_json
-from adapters.database.queue import ALERTS, CHANNEL, DEFER, MAIN, PRIORITIES, SEND, WAKE
+from adapters.database.queue import ALERTS, CHANNEL, DEFER, MAIN, PRIORITIES, SEND, URGENT, URGENT_SEND, WAKE
 from core.audit import link
 from core.deadlines import Deadline
 from core.effects import Effect, Notify
@@ -103,17 +103,18 @@ set_deadlines AS (
 
 # A state effect replaces the one that waits; a once effect stays what it was. A row keeps its number: whoever asks, one
 # job sends it, behind one lock.
-_EFFECTS: Final = """
+_EFFECTS: Final = f"""
 new_effects AS (
     SELECT * FROM jsonb_to_recordset(:effects) AS r(
-        place integer, number integer, key text, kind text, payload jsonb, not_before timestamptz, state boolean
+        place integer, number integer, key text, kind text, payload jsonb, not_before timestamptz, state boolean,
+        urgent boolean
     )
 ),
 once_effects AS (
     INSERT INTO outbox (repository_id, number, key, kind, payload, created_at, not_before)
     SELECT :repository, number, key, kind, payload, :now, not_before FROM new_effects WHERE NOT state ORDER BY place
     ON CONFLICT (repository_id, key) DO NOTHING
-    RETURNING id, number, not_before
+    RETURNING id, number, key, not_before
 ),
 state_effects AS (
     INSERT INTO outbox (repository_id, number, key, kind, payload, created_at, not_before)
@@ -136,26 +137,31 @@ state_effects AS (
         error = NULL,
         created_at = CASE WHEN outbox.state = 'waiting' THEN outbox.created_at ELSE excluded.created_at END,
         done_at = NULL
-    RETURNING id, number, not_before
+    RETURNING id, number, key, not_before
 ),
-saved_effects AS (SELECT * FROM once_effects UNION ALL SELECT * FROM state_effects),
+saved_effects AS (
+    SELECT saved.id, saved.number, saved.not_before, new_effects.urgent
+    FROM (SELECT * FROM once_effects UNION ALL SELECT * FROM state_effects) AS saved JOIN new_effects USING (key)
+),
 effect_deadlines AS (
     INSERT INTO deadlines (repository_id, subject, kind, due_at, attempt)
-    SELECT :repository, 'outbox:' || id, 'send', not_before, number FROM saved_effects WHERE not_before IS NOT NULL
+    SELECT :repository, 'outbox:' || id, CASE WHEN urgent THEN '{URGENT_SEND}' ELSE '{SEND}' END, not_before, number
+    FROM saved_effects WHERE not_before IS NOT NULL
     ON CONFLICT (repository_id, subject, kind) DO UPDATE SET due_at = excluded.due_at, attempt = excluded.attempt
 )
-"""
+"""  # noqa: S608 - of constants alone
 # A job for each number that has something to send now, but not for the one whose job is running: it looks again. A
 # negative number is a channel's (`Notify.place`).
 _SENDS: Final = f"""
 wanted AS (
     SELECT number AS place, CASE WHEN number < 0 THEN '{ALERTS}' ELSE '{MAIN}' END AS queue, '{SEND}' AS task,
-        {PRIORITIES[SEND]} AS priority,
+        CASE WHEN urgent THEN {URGENT} ELSE {PRIORITIES[SEND]} END AS priority,
         CASE WHEN number < 0 THEN '{CHANNEL}' || -number ELSE 'send:' || :repository || ':' || number END AS lock,
         jsonb_build_object('repository_id', :repository, 'number', number) AS args
     FROM (
-        SELECT DISTINCT number FROM saved_effects WHERE (not_before IS NULL OR not_before <= :now)
-            AND number IS DISTINCT FROM :sending
+        SELECT number, bool_or(urgent) AS urgent FROM saved_effects
+        WHERE (not_before IS NULL OR not_before <= :now) AND number IS DISTINCT FROM :sending
+        GROUP BY number
     ) AS numbers
 )
 """  # noqa: S608 - of constants alone
@@ -258,6 +264,7 @@ class PendingWrites:
             "payload": effect_to_json(effect),
             "not_before": (self.now + wait).isoformat() if wait else None,
             "state": effect.state,
+            "urgent": effect.lane.is_urgent,
         }
         old = self._effects.get(effect.key)
         if old is not None:

@@ -23,14 +23,16 @@ from adapters.database.database import IDLE_SECONDS
 DELIVERY = "delivery"  # handle the deliveries that wait under one ordering key
 DUE = "due"  # handle one deadline that has come due
 SEND = "send"  # send what waits in the outbox for one task
+URGENT_SEND = "urgent send"  # the kind of a deadline after which something is sent that somebody waits for
 
 MAIN = "default"
 CHANNEL = "channel:"
 ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing else, so a slow channel holds up no work
 
-# Higher runs first. News before everything: what is decided without it may be decided in vain. The clock and what is to
-# be sent take turns by age, so that neither starves where there is too much of the other.
-PRIORITIES = {DELIVERY: 1, DUE: 0, SEND: 0}
+# Higher runs first. Deliveries before everything: what is decided without them may be decided in vain. Deadlines, and
+# effects that somebody waits for (`Lane.is_urgent`), take turns by age. Labels, cards and pages come last.
+PRIORITIES = {DELIVERY: 2, DUE: 1, SEND: 0}
+URGENT = 1  # of a job that sends such effects
 
 WANTED = """
 wanted AS (
@@ -44,7 +46,7 @@ DEFER = """
 -- worker begins it before. One that was begun before does not count: the worker that was taken for dead may still run
 -- it, and deletes it.
 waiting AS MATERIALIZED (
-    SELECT task_name, lock, args, queue_name FROM procrastinate_jobs
+    SELECT id, task_name, lock, args, queue_name, priority FROM procrastinate_jobs
     WHERE lock = ANY(ARRAY(SELECT lock FROM wanted)) AND status = 'todo' AND attempts = 0
         AND (scheduled_at IS NULL OR scheduled_at <= now())
     FOR SHARE SKIP LOCKED
@@ -56,6 +58,12 @@ deferred AS (
         SELECT FROM waiting AS x WHERE x.task_name = wanted.task AND x.lock = wanted.lock AND x.args = wanted.args
     )
     ORDER BY place
+),
+-- A job that waits already becomes as urgent as the one that is asked for.
+raised AS (
+    UPDATE procrastinate_jobs SET priority = wanted.priority FROM wanted, waiting
+    WHERE procrastinate_jobs.id = waiting.id AND waiting.priority < wanted.priority
+        AND waiting.task_name = wanted.task AND waiting.lock = wanted.lock AND waiting.args = wanted.args
 )
 """
 """The jobs of `wanted` become rows, unless the same job waits already.
@@ -98,6 +106,7 @@ class Wanted:
     job: str
     lock: str
     arguments: dict[str, Any]
+    urgent: bool = False
 
     @property
     def row(self) -> dict[str, Any]:
@@ -105,7 +114,7 @@ class Wanted:
         return {
             "queue": ALERTS if self.lock.startswith(CHANNEL) else MAIN,
             "task": self.job,
-            "priority": PRIORITIES[self.job],
+            "priority": max(PRIORITIES[self.job], URGENT if self.urgent else 0),
             "lock": self.lock,
             "args": self.arguments,
         }
@@ -166,6 +175,6 @@ def retry_key(guid: str) -> str:
     return f"delivery:{guid}"
 
 
-def sending(repository_id: int, number: int) -> Wanted:
-    """The job that sends what waits for one task."""
-    return Wanted(SEND, send_lock(repository_id, number), {"repository_id": repository_id, "number": number})
+def sending(repository_id: int, number: int, *, urgent: bool = False) -> Wanted:
+    """The job that sends what waits for one task; `urgent` when somebody waits for it."""
+    return Wanted(SEND, send_lock(repository_id, number), {"repository_id": repository_id, "number": number}, urgent)

@@ -92,6 +92,22 @@ async def test_one_that_was_begun_before_is_not_counted_on(place: Place) -> None
     assert await place.waiting() == ["send:1:1"]
 
 
+async def test_what_somebody_waits_for_is_sent_before_labels_and_cards(place: Place) -> None:
+    await place.ask(1, 2, 3)
+    async with place.database.transaction() as connection:
+        await place.jobs.defer_all(connection, [sending(1, 4, urgent=True)])
+    assert [await place.take(), await place.take()] == [4, 1]
+
+
+async def test_a_send_that_waits_becomes_as_urgent_as_the_one_that_is_asked_for(place: Place) -> None:
+    await place.ask(1, 2, 3)
+    async with place.database.transaction() as connection:
+        await place.jobs.defer_all(connection, [sending(1, 3, urgent=True)])
+        await place.jobs.defer_all(connection, [sending(1, 3)])
+    assert sorted(await place.waiting()) == ["send:1:1", "send:1:2", "send:1:3"]
+    assert [await place.take(), await place.take()] == [3, 1]
+
+
 async def test_one_that_is_to_run_later_again_is_not_waited_for(place: Place) -> None:
     await place.ask(1)
     async with place.database.autocommit() as connection:

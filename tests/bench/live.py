@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 import yaml
+from sqlalchemy import text
 
 from adapters.database import line, store
 from bot.app import Bot, assemble, listening
@@ -164,6 +165,16 @@ async def _fill(place: Place, count: int, needs: str) -> int:
     return first
 
 
+_LEFT = text("SELECT (SELECT count(*) FROM outbox WHERE state = 'waiting') + (SELECT count(*) FROM procrastinate_jobs)")
+
+
+async def _at_rest(place: Place) -> None:
+    """Wait until the bot has nothing to do."""
+    async with asyncio.timeout(10 * PATIENCE), place.bot.database.autocommit() as connection:
+        while (await connection.execute(_LEFT)).scalar_one():
+            await asyncio.sleep(0.5)
+
+
 async def latency(seconds: float = 60, per_minute: int = 100, at_work: int = 20, queued: int = 1_000) -> Figure:
     """From filing a task that is ready to its agent's first breath, while others work and wait."""
     crowd = {f"quick-{n}": {"capabilities": ["python"], "max_tasks": 5} for n in range(8)}
@@ -175,6 +186,7 @@ async def latency(seconds: float = 60, per_minute: int = 100, at_work: int = 20,
         busy += [await place.files(f"earlier {n}", needs="python") for n in range(1, at_work)]
         await _until(at_work, script.began)
         await _fill(place, queued, "docs")
+        await _at_rest(place)  # the waiting tasks are as if they had been there for long: with their labels and cards
         filed: dict[int, float] = {}
         pause, begun = 60 / per_minute, perf_counter()
         for n in range(round(seconds / pause)):
