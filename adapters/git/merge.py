@@ -138,13 +138,12 @@ async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
     asked = list(found)
     if not asked:
         return {}
-    questions = "".join(f"{found[name]}\n" for name in asked).encode()
     try:
-        answer = await mirror.git.run("cat-file", "--batch-check=%(objecttype)", git_dir=mirror.path, stdin=questions)
+        answers = await mirror.git.objects.info(mirror.path, (found[name].encode() for name in asked))
     except GitError as error:
         raise MergeError(f"the mirror cannot be read: {error.stderr}") from error
-    kinds = answer.stdout.splitlines()
-    return {name: found[name] for name, kind in zip(asked, kinds, strict=True) if kind == b"commit"}
+    there = zip(asked, answers, strict=True)
+    return {name: found[name] for name, info in there if info is not None and info.kind == "commit"}
 
 
 __all__ = [

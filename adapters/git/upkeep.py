@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.git.locks import try_lock
+from adapters.git.object_reader import TIDIED
 from adapters.git.runner import Git
 
 _PACKS: Final = 30
@@ -64,7 +65,7 @@ async def gather(git: Git, mirror: Path, *, seconds: float) -> None:
 
     Nobody may read or fetch meanwhile. Raises GitError.
     """
-    note = mirror / "size-when-tidy"
+    note = mirror / TIDIED
     size = sum(_sizes(mirror / "objects"))
     try:
         tidy = int(note.read_text(encoding="ascii"))
