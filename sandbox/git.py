@@ -36,6 +36,7 @@ _CONFIG = """[core]
 	filemode = true
 	bare = true
 	hooksPath = /dev/null
+	fsync = none
 [gc]
 	auto = 0
 [http]

@@ -13,8 +13,8 @@ from typing import Final
 
 from adapters.git.batch_process import BatchProcess, Starter
 
-TIDIED: Final = "size-when-tidy"
-"""A file of a mirror that is written whenever objects were thrown away."""
+PRUNED: Final = "pruned"
+"""A file of a mirror that is touched whenever objects were thrown away."""
 
 _FOUND: Final = re.compile(rb"([0-9a-f]{40,64}) ([a-z]+) (\d+)\n")
 _NOT_FOUND: Final = (b" missing\n", b" ambiguous\n", b" submodule\n")
@@ -111,7 +111,7 @@ class ObjectReaders:
         state = _state(git_dir)
         kept = self._open.get(git_dir)
         if kept is None or kept.state != state:
-            # Made again or tidied up: a process from before may still see what is no longer there.
+            # Made again or pruned: a process from before may still see what is no longer there.
             if kept is not None:
                 await self._release(git_dir, kept)
             kept = self._open[git_dir] = _Kept(ObjectReader(self._git, git_dir), state)
@@ -190,7 +190,7 @@ def _state(git_dir: Path) -> _State | None:
     except OSError:
         return None
     try:
-        tidied = (git_dir / TIDIED).stat().st_mtime_ns
+        pruned = (git_dir / PRUNED).stat().st_mtime_ns
     except OSError:
-        tidied = 0
-    return made.st_ino, made.st_mtime_ns, tidied
+        pruned = 0
+    return made.st_ino, made.st_mtime_ns, pruned
