@@ -36,12 +36,12 @@ class ObjectReader:
 
     def __init__(self, git: Starter, git_dir: Path, environment: Mapping[str, str] | None = None) -> None:
         arguments = ("cat-file", "--batch-command", "-z", "--buffer")
-        self._process = BatchProcess(git, *arguments, git_dir=git_dir, environment=environment)
+        self.process = BatchProcess(git, *arguments, git_dir=git_dir, environment=environment)
 
     @property
     def pid(self) -> int | None:
         """The id of its process; None when none is running."""
-        return self._process.pid
+        return self.process.pid
 
     async def info(self, names: Iterable[bytes]) -> list[ObjectInfo | None]:
         """What object each name (`<id>`, `<ref>^{commit}`, `<tree>:<path>`) stands for, None for none.
@@ -53,7 +53,7 @@ class ObjectReader:
         async def read(answer: asyncio.StreamReader) -> list[ObjectInfo | None]:
             return [await _info(answer, name) for name in asked]
 
-        return await self._process.ask(_question(b"info", asked), read) if asked else []
+        return await self.process.ask(_question(b"info", asked), read) if asked else []
 
     async def contents(self, names: Iterable[bytes]) -> list[bytes | None]:
         """The content of each object, None for none. All of it is in memory: ask for sizes first.
@@ -65,11 +65,11 @@ class ObjectReader:
         async def read(answer: asyncio.StreamReader) -> list[bytes | None]:
             return [await _content(answer, name) for name in asked]
 
-        return await self._process.ask(_question(b"contents", asked), read) if asked else []
+        return await self.process.ask(_question(b"contents", asked), read) if asked else []
 
     async def close(self) -> None:
         """End the process."""
-        await self._process.close()
+        await self.process.close()
 
 
 class ObjectReaders:
