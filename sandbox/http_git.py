@@ -64,7 +64,11 @@ async def answer(repository: GitRepository, request: web.Request, rest: str, log
         return await _backend(repository, request, rest, body, login)
     if rest == "info/refs":
         return _said(service, "advertisement", fetch_offer())
-    if (wanted := wants_refs(body)) is not None:
+    try:
+        wanted = wants_refs(body)
+    except ValueError as error:
+        return web.Response(status=400, text=f"This is no request of protocol 2: {error}")
+    if wanted is not None:
         return _said(service, "result", _refs(repository, wanted))
     return await _rpc(repository, service, body, {"GIT_PROTOCOL": "version=2"})
 
