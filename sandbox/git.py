@@ -324,16 +324,13 @@ class GitRepository:
         names = (f"refs/heads/{revision}", f"refs/tags/{revision}", revision)
         return next((sha for name in names if (sha := self.ref(name)) is not None), None)
 
-    def _peeled(self, sha: str, kind: str) -> str | None:
+    def _peeled(self, name: str, kind: str) -> str | None:
         """The commit or tree that an object is or leads to."""
-        while (found := self.store.read(sha)) is not None and found[0] != kind:
-            if found[0] == "commit" and kind == "tree":
-                sha = self.show(sha).tree
-            elif found[0] == "tag":
-                sha = _target(found[1])
-            else:
-                return None
-        return sha if found is not None else None
+        sha = self.peeled(name)
+        found = None if sha is None else self.store.read(sha)
+        if sha is None or found is None or found[0] == kind:
+            return sha
+        return self.show(sha).tree if (found[0], kind) == ("commit", "tree") else None
 
     def _commit_of(self, revision: str) -> str:
         sha = self._peeled(self._named(revision) or revision, "commit")
