@@ -10,25 +10,25 @@ Parents = Callable[[str], Sequence[str]]
 
 def ancestors(start: str, parents: Parents) -> set[str]:
     """A commit and everything that its history contains."""
-    found = {start}
+    visited = {start}
     todo = [start]
     while todo:
         for parent in parents(todo.pop()):
-            if parent not in found:
-                found.add(parent)
+            if parent not in visited:
+                visited.add(parent)
                 todo.append(parent)
-    return found
+    return visited
 
 
-def merge_bases(one: str, other: str, parents: Parents) -> list[str]:
+def merge_bases(first: str, second: str, parents: Parents) -> list[str]:
     """The best common ancestors of two commits: those that no other common ancestor contains."""
-    first = ancestors(one, parents)
-    if other in first:
-        return [other]
-    second = ancestors(other, parents)
-    if one in second:
-        return [one]
-    common = first & second
+    of_first = ancestors(first, parents)
+    if second in of_first:
+        return [second]
+    of_second = ancestors(second, parents)
+    if first in of_second:
+        return [first]
+    common = of_first & of_second
     return sorted(common.difference(*(parents(commit) for commit in common)))
 
 

@@ -1,4 +1,4 @@
-"""What a git server says of its refs over smart HTTP: answered from the refs on disk, without a git process.
+"""Builds the ref advertisements of git's smart HTTP protocol from the refs on disk, without a git process.
 
 Packs are sent and received by git itself (`sandbox.http_git`). Described in git's `gitprotocol-v2`, `gitprotocol-pack`
 and `gitprotocol-common`.
@@ -42,20 +42,25 @@ def wants_refs(body: bytes) -> list[str] | None:
 
 def refs_answer(arguments: Iterable[str], head: str, refs: Mapping[str, str], peeled: Mapping[str, str]) -> bytes:
     """The answer to `ls-refs`: `head` is the ref that HEAD points to, `peeled` the objects that tags lead to."""
-    asked = set(arguments)
-    prefixes = tuple(one.removeprefix("ref-prefix ") for one in asked if one.startswith("ref-prefix ")) or ("",)
+    requested = set(arguments)
+    prefixes = tuple(_prefixes(requested)) or ("",)
     lines: list[str] = []
     if "HEAD".startswith(prefixes):
-        target = f" symref-target:{head}" if "symrefs" in asked else ""
+        target = f" symref-target:{head}" if "symrefs" in requested else ""
         if head in refs:
             lines.append(f"{refs[head]} HEAD{target}")
-        elif "unborn" in asked:
+        elif "unborn" in requested:
             lines.append(f"unborn HEAD{target}")
     for name, sha in refs.items():
         if name.startswith(prefixes):
-            leads_to = f" peeled:{peeled[name]}" if "peel" in asked and name in peeled else ""
+            leads_to = f" peeled:{peeled[name]}" if "peel" in requested and name in peeled else ""
             lines.append(f"{sha} {name}{leads_to}")
     return b"".join(packet(line.encode()) for line in lines) + FLUSH
+
+
+def _prefixes(arguments: Iterable[str]) -> Iterator[str]:
+    word = "ref-prefix "
+    return (argument.removeprefix(word) for argument in arguments if argument.startswith(word))
 
 
 def _packets(body: bytes) -> Iterator[bytes | None]:

@@ -33,15 +33,15 @@ class RefStore:
 
     def under(self, prefix: str) -> dict[str, str]:
         """Every ref below a folder such as `refs/heads/` with its object, by name."""
-        found = {name: sha for name, sha in self._packed().items() if name.startswith(prefix)}
+        refs = {name: sha for name, sha in self._packed().items() if name.startswith(prefix)}
         folder = self.path / prefix
         for place, _, names in os.walk(folder):
             for name in names:
                 if not name.endswith(".lock"):
                     file = Path(place, name)
                     with contextlib.suppress(FileNotFoundError):
-                        found[file.relative_to(self.path).as_posix()] = file.read_text().strip()
-        return dict(sorted(found.items(), key=lambda pair: pair[0].encode()))
+                        refs[file.relative_to(self.path).as_posix()] = file.read_text().strip()
+        return dict(sorted(refs.items(), key=lambda pair: pair[0].encode()))
 
     def move(self, name: str, new: str, old: str | None = None) -> str:
         """Set a ref, only from `old` when given; forty zeros as `new` delete it. Gives what it was before.
@@ -96,15 +96,15 @@ class RefStore:
         packed = self.path / "packed-refs"
         if name not in self._packed():
             return
-        kept: list[str] = []
+        remaining: list[str] = []
         dropped = False
         for line in packed.read_text().splitlines(keepends=True):
             if not line.startswith("^"):  # the object that the tag before it leads to
                 dropped = line.rstrip("\n").endswith(f" {name}")
             if not dropped:
-                kept.append(line)
+                remaining.append(line)
         new = packed.with_name("packed-refs.new")
-        new.write_text("".join(kept))
+        new.write_text("".join(remaining))
         new.rename(packed)
 
     def _prune(self, folder: Path) -> None:

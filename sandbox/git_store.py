@@ -18,7 +18,7 @@ from sandbox.git_command import FULL_SHA, git_environment
 TREE_MODE = "40000"
 GITLINK_MODE = "160000"
 _HEADER = 64  # bytes that hold the kind and the size of every object
-_REMEMBERED = 64 * 1024  # bytes up to which a tree or commit is kept in memory
+_LARGEST_CACHED = 64 * 1024  # bytes up to which a tree or commit is kept in memory
 
 Entry = tuple[str, str]
 """A mode, as git writes it in a tree, and the object's id."""
@@ -31,14 +31,14 @@ class ObjectStore:
     """The objects of the repository at `path`."""
 
     path: Path
-    _seen: dict[str, tuple[str, bytes]] = field(default_factory=dict, repr=False)
+    _cached: dict[str, tuple[str, bytes]] = field(default_factory=dict, repr=False)
     _unpacked: set[str] = field(default_factory=set, repr=False)
 
     def write(self, kind: str, content: bytes) -> str:
         """Store an object; gives its id."""
         data = b"%s %d\0%s" % (kind.encode(), len(content), content)
         sha = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-        if sha in self._seen:
+        if sha in self._cached:
             return sha
         place = self._place(sha)
         if not place.exists():
@@ -49,18 +49,18 @@ class ObjectStore:
                 file.write(zlib.compress(data, 1))
             os.chmod(name, 0o444)
             os.rename(name, place)
-        self._remember(sha, kind, content)
+        self._cache(sha, kind, content)
         return sha
 
     def read(self, sha: str) -> tuple[str, bytes] | None:
         """The kind and the content of an object by its full id; None when there is none."""
-        if (known := self._seen.get(sha)) is not None:
-            return known
+        if (cached := self._cached.get(sha)) is not None:
+            return cached
         if (packed := self._bytes(sha)) is None:
             return None
         header, _, content = zlib.decompress(packed).partition(b"\0")
         kind = header.split(b" ")[0].decode()
-        self._remember(sha, kind, content)
+        self._cache(sha, kind, content)
         return kind, content
 
     def kind_and_size(self, sha: str) -> tuple[str, int] | None:
@@ -73,8 +73,8 @@ class ObjectStore:
 
     def content(self, sha: str, kind: str) -> bytes | None:
         """The content of an object of that kind; None when there is none or it is of another kind."""
-        found = self.read(sha)
-        return found[1] if found is not None and found[0] == kind else None
+        result = self.read(sha)
+        return result[1] if result is not None and result[0] == kind else None
 
     def tree(self, sha: str) -> dict[bytes, Entry] | None:
         """The entries of a tree by name, in git's order; None when it is no tree."""
@@ -110,9 +110,9 @@ class ObjectStore:
         except FileNotFoundError:
             return place.read_bytes() if self._unpack() and place.exists() else None
 
-    def _remember(self, sha: str, kind: str, content: bytes) -> None:
-        if kind in ("commit", "tree") and len(content) <= _REMEMBERED:
-            self._seen[sha] = (kind, content)
+    def _cache(self, sha: str, kind: str, content: bytes) -> None:
+        if kind in ("commit", "tree") and len(content) <= _LARGEST_CACHED:
+            self._cached[sha] = (kind, content)
 
     def _unpack(self) -> bool:
         """Copy what new packs hold beside them as loose objects; gives whether there were any."""

@@ -1,4 +1,4 @@
-"""A git process that answers many questions, one after the other."""
+"""Exchanges requests and answers with a long-lived git process."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Starter(Protocol):
 
 
 class BatchProcess:
-    """Starts when it is first asked and lives until it is closed, or until an answer is not read to its end.
+    """Starts git with the first request and keeps it until `close`, or until an answer is not read completely.
 
-    Callers wait for each other. A process that dies, or gives an answer that cannot be read, is started again once if
-    it had answered before: its repository may have been replaced. `close` may be called at any time.
+    Requests wait for each other. If a process that was kept dies or gives an answer that cannot be parsed, a new one is
+    started once, because the repository may have been replaced; if that fails as well, or was new, this is an error.
     """
 
     def __init__(
@@ -60,23 +60,23 @@ class BatchProcess:
         """The id of the process; None when none is running."""
         return None if self._child is None else self._child.process.pid
 
-    async def ask(self, question: bytes, read: Callable[[asyncio.StreamReader], Awaitable[_Answer]]) -> _Answer:
-        """Send a question and give what `read` makes of the answer, of which it must read every byte.
+    async def ask(self, request: bytes, read: Callable[[asyncio.StreamReader], Awaitable[_Answer]]) -> _Answer:
+        """Send a request and return what `read` returns, which must read the complete answer.
 
-        `read` raises ValueError or EOFError for an answer that makes no sense. Raises GitError, and GitTimeoutError
-        when it takes longer than a command may. When the caller is cancelled the process is killed: the rest of the
-        answer must not be taken for the next one.
+        `read` raises ValueError or EOFError for an answer that cannot be parsed. Raises GitError, and GitTimeoutError
+        when the answer takes longer than a command may. If the caller is cancelled, the process is killed: the next
+        caller must not receive the rest of this answer.
         """
         async with self._lock:
-            used = self._child is not None
+            reused = self._child is not None
             try:
-                return await self._ask_once(question, read)
+                return await self._ask_once(request, read)
             except GitTimeoutError:
                 raise
             except GitError:
-                if not used:
+                if not reused:
                     raise
-            return await self._ask_once(question, read)
+            return await self._ask_once(request, read)
 
     async def close(self) -> None:
         """End the process, if there is one."""
@@ -84,7 +84,7 @@ class BatchProcess:
         if child is not None:
             await child.end()
 
-    async def _ask_once(self, question: bytes, read: Callable[[asyncio.StreamReader], Awaitable[_Answer]]) -> _Answer:
+    async def _ask_once(self, request: bytes, read: Callable[[asyncio.StreamReader], Awaitable[_Answer]]) -> _Answer:
         child = self._child
         if child is None:
             child = self._child = _Child(
@@ -92,20 +92,20 @@ class BatchProcess:
                     *self._arguments, git_dir=self._git_dir, environment=self._environment, line_limit=_LINE
                 )
             )
-        whole = False
+        complete = False
         try:
             async with asyncio.timeout(self._git.timeout):
-                # Not waited for: git answers while it reads, and what it has not read yet waits in memory.
-                child.stdin.write(question)
+                # No drain: git answers while it reads, and the rest of the request waits in memory.
+                child.stdin.write(request)
                 answer = await read(child.stdout)
-            whole = True
+            complete = True
         except TimeoutError:
             raise GitTimeoutError(self._arguments[0], self._git.timeout) from None
         except (ValueError, EOFError, OSError, asyncio.LimitOverrunError) as error:
             await self._drop(child)
-            raise GitError(self._arguments[0], child.process.returncode or 0, child.said or str(error)) from error
+            raise GitError(self._arguments[0], child.process.returncode or 0, child.error_text or str(error)) from error
         finally:
-            if not whole:
+            if not complete:
                 await self._drop(child)
         return answer
 
@@ -116,7 +116,7 @@ class BatchProcess:
 
 
 class _Child:
-    """A running process, with what it says on its standard error."""
+    """A running process and the end of its standard error."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is None or process.stdout is None or process.stderr is None:
@@ -128,12 +128,12 @@ class _Child:
         self._ending: asyncio.Task[None] | None = None
 
     @property
-    def said(self) -> str:
-        """The end of what it said."""
+    def error_text(self) -> str:
+        """The end of its standard error."""
         return self._stderr.decode("utf-8", "replace").strip()
 
     async def end(self) -> None:
-        """Kill it with all its children, and wait until nothing of it is left."""
+        """Kill its process group, wait for it and close its pipes."""
         if self._ending is None:
             kill_group(self.process)
             self._ending = asyncio.create_task(self._end())
@@ -150,8 +150,8 @@ class _Child:
         await self.process.wait()
 
     async def _listen(self, stderr: asyncio.StreamReader) -> None:
-        while some := await stderr.read(_LINE):
-            self._stderr += some
+        while chunk := await stderr.read(_LINE):
+            self._stderr += chunk
             del self._stderr[:-_STDERR_KEPT]
 
 

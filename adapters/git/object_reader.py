@@ -1,4 +1,4 @@
-"""Looks up objects of a repository by `git cat-file --batch-command`, in one process for many requests."""
+"""Looks up objects with a long-lived `git cat-file --batch-command` process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from adapters.git.batch_process import BatchProcess, Starter
 
 PRUNED: Final = "pruned"
-"""A file of a mirror that is touched whenever objects were thrown away."""
+"""A file of a mirror that is touched whenever objects are removed."""
 
 _FOUND: Final = re.compile(rb"([0-9a-f]{40,64}) ([a-z]+) (\d+)\n")
 _NOT_FOUND: Final = (b" missing\n", b" ambiguous\n", b" submodule\n")
@@ -32,7 +32,7 @@ class ObjectInfo:
 
 
 class ObjectReader:
-    """Reads objects of one repository; `environment` may add directories of objects. To be closed."""
+    """Reads objects of one repository; `environment` may add object directories. The owner must close it."""
 
     def __init__(self, git: Starter, git_dir: Path, environment: Mapping[str, str] | None = None) -> None:
         arguments = ("cat-file", "--batch-command", "-z", "--buffer")
@@ -48,24 +48,24 @@ class ObjectReader:
 
         Raises GitError, GitTimeoutError.
         """
-        asked = list(names)
+        requested = list(names)
 
         async def read(answer: asyncio.StreamReader) -> list[ObjectInfo | None]:
-            return [await _info(answer, name) for name in asked]
+            return [await _info(answer, name) for name in requested]
 
-        return await self.process.ask(_question(b"info", asked), read) if asked else []
+        return await self.process.ask(_question(b"info", requested), read) if requested else []
 
     async def contents(self, names: Iterable[bytes]) -> list[bytes | None]:
         """The content of each object, None for none. All of it is in memory: ask for sizes first.
 
         Raises GitError, GitTimeoutError.
         """
-        asked = list(names)
+        requested = list(names)
 
         async def read(answer: asyncio.StreamReader) -> list[bytes | None]:
-            return [await _content(answer, name) for name in asked]
+            return [await _content(answer, name) for name in requested]
 
-        return await self.process.ask(_question(b"contents", asked), read) if asked else []
+        return await self.process.ask(_question(b"contents", requested), read) if requested else []
 
     async def close(self) -> None:
         """End the process."""
@@ -75,14 +75,14 @@ class ObjectReader:
 class ObjectReaders:
     """Keeps readers of mirrors alive between requests: at most `keep`, each for `idle_seconds` after its last request.
 
-    With `keep` 0 each process ends with its request, and there is nothing to close.
+    With `keep` 0 each process ends with its request, and nothing needs to be closed.
     """
 
     def __init__(self, git: Starter, *, keep: int, idle_seconds: float) -> None:
         self._git = git
         self._keep = keep
         self._idle_seconds = idle_seconds
-        self._open: OrderedDict[Path, _Kept] = OrderedDict()
+        self._open: OrderedDict[Path, _Entry] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def info(self, git_dir: Path, names: Iterable[bytes]) -> list[ObjectInfo | None]:
@@ -96,7 +96,7 @@ class ObjectReaders:
             return await reader.contents(names)
 
     async def close(self) -> None:
-        """End all processes. Requests that are under way end theirs themselves."""
+        """End all processes, those of running requests as soon as these are done."""
         self._keep = 0
         await self._trim()
         if self._closing:
@@ -104,56 +104,55 @@ class ObjectReaders:
 
     def pids(self) -> list[int]:
         """The ids of the processes that are running, the least recently used first."""
-        return [pid for kept in self._open.values() if (pid := kept.reader.pid) is not None]
+        return [pid for entry in self._open.values() if (pid := entry.reader.pid) is not None]
 
     @asynccontextmanager
     async def _reader(self, git_dir: Path) -> AsyncIterator[ObjectReader]:
         state = _state(git_dir)
-        kept = self._open.get(git_dir)
-        if kept is None or kept.state != state:
-            # Made again or pruned: a process from before may still see what is no longer there.
-            if kept is not None:
-                await self._release(git_dir, kept)
-            kept = self._open[git_dir] = _Kept(ObjectReader(self._git, git_dir), state)
+        while (entry := self._open.get(git_dir)) is not None and entry.state != state:
+            # Created again or pruned: an older process may still see objects that are gone.
+            await self._release(git_dir, entry)
+        if entry is None:
+            entry = self._open[git_dir] = _Entry(ObjectReader(self._git, git_dir), state)
         self._open.move_to_end(git_dir)
-        kept.users += 1
-        kept.rest()
+        entry.users += 1
+        entry.stop_timer()
         try:
-            yield kept.reader
+            yield entry.reader
         finally:
-            kept.users -= 1
-            if self._open.get(git_dir) is not kept:
-                await self._release(git_dir, kept)
-            elif self._keep and not kept.users:
-                kept.expires = asyncio.get_running_loop().call_later(self._idle_seconds, self._expire, git_dir, kept)
+            entry.users -= 1
+            if self._open.get(git_dir) is not entry:
+                await self._release(git_dir, entry)
+            elif self._keep and not entry.users:
+                entry.expires = asyncio.get_running_loop().call_later(self._idle_seconds, self._expire, git_dir, entry)
             await self._trim()
 
     async def _trim(self) -> None:
         while len(self._open) > self._keep:
             await self._release(*next(iter(self._open.items())))
 
-    async def _release(self, git_dir: Path, kept: _Kept) -> None:
-        """Keep it no longer; it ends at once, or when its last request does."""
-        if self._open.get(git_dir) is kept:
+    async def _release(self, git_dir: Path, entry: _Entry) -> None:
+        """Remove it from the pool. Its process ends now, or with its last request."""
+        if self._open.get(git_dir) is entry:
             del self._open[git_dir]
-        kept.rest()
-        if not kept.users:
-            await kept.reader.close()
+        entry.stop_timer()
+        if not entry.users:
+            await entry.reader.close()
 
-    def _expire(self, git_dir: Path, kept: _Kept) -> None:
-        ending = asyncio.get_running_loop().create_task(self._release(git_dir, kept))
+    def _expire(self, git_dir: Path, entry: _Entry) -> None:
+        ending = asyncio.get_running_loop().create_task(self._release(git_dir, entry))
         self._closing.add(ending)
         ending.add_done_callback(self._closing.discard)
 
 
 @dataclass(slots=True, eq=False)
-class _Kept:
+class _Entry:
     reader: ObjectReader
     state: _State | None
     users: int = 0
     expires: asyncio.TimerHandle | None = None
 
-    def rest(self) -> None:
+    def stop_timer(self) -> None:
         if self.expires is not None:
             self.expires.cancel()
             self.expires = None
@@ -165,10 +164,10 @@ def _question(command: bytes, names: Sequence[bytes]) -> bytes:
 
 async def _info(answer: asyncio.StreamReader, name: bytes) -> ObjectInfo | None:
     line = await answer.readuntil(b"\n")
-    found = _FOUND.fullmatch(line)
-    if found is not None:
-        return ObjectInfo(found[1].decode(), found[2].decode(), int(found[3]))
-    for _ in range(name.count(b"\n")):  # git repeats the name as it is
+    match = _FOUND.fullmatch(line)
+    if match is not None:
+        return ObjectInfo(match[1].decode(), match[2].decode(), int(match[3]))
+    for _ in range(name.count(b"\n")):  # git repeats the name unchanged
         line += await answer.readuntil(b"\n")
     if not line.endswith(_NOT_FOUND):
         raise ValueError(f"the answer of cat-file is not understood: {line[:200]!r}")
@@ -184,13 +183,13 @@ async def _content(answer: asyncio.StreamReader, name: bytes) -> bytes | None:
 
 
 def _state(git_dir: Path) -> _State | None:
-    """What tells a mirror from the one before it, or from itself before objects were thrown away."""
+    """What changes when the mirror is created again, or when objects are removed from it."""
     try:
-        made = (git_dir / "config").stat()
+        created = (git_dir / "config").stat()
     except OSError:
         return None
     try:
         pruned = (git_dir / PRUNED).stat().st_mtime_ns
     except OSError:
         pruned = 0
-    return made.st_ino, made.st_mtime_ns, pruned
+    return created.st_ino, created.st_mtime_ns, pruned

@@ -58,8 +58,8 @@ class Git:
     """Starts git. `timeout` is in seconds and holds for each command; `allow_file_protocol` is for tests
     alone.
 
-    `keep` is how many processes that look up objects may live on between requests, one per repository, each until
-    nobody has asked it for `idle_seconds`. With `keep` above 0 the object is to be closed.
+    `keep` is how many processes that look up objects stay alive between requests, one per repository, each until it
+    has been idle for `idle_seconds`. With `keep` above 0 the owner must call `close`.
     """
 
     def __init__(
