@@ -49,6 +49,7 @@ from scheduler.timer import run_timer
 log = structlog.get_logger()
 
 AGENT_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)  # seconds, of a call to an agent outside GitHub
+KEPT_GIT_PROCESSES = 16  # that look up objects of the mirrors last used; each takes a few megabytes
 
 
 class Identities:
@@ -114,9 +115,10 @@ async def assemble(
     """
     load_default_agents()  # a mistake there must stop the start, not the first delivery
     built_in()  # and so must one in a template
-    git = Git()
+    git = Git(keep=KEPT_GIT_PROCESSES)
     await check_git_version(git)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(git.close)
         url = await database_url(settings, stack)
         pool = settings.workers + 3  # two workers listen, and hardly ever does everything ask at once
         database = connect(url, pool)

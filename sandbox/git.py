@@ -1,18 +1,20 @@
-"""A bare repository on disk, driven by the git command: the sandbox keeps no second opinion about history.
+"""A bare repository on disk. Objects, refs and history are read and written without a process; what takes judgement
+(merges of two changes, differences of files) is asked of git, so the sandbox keeps no second opinion about it.
 
 Methods that tests call to look at a repository (`head`, `read`, `log`, `branches`) answer at once; those that
 the server calls are coroutines, so that a slow git never stops the event loop.
 """
 
 import asyncio
-import tempfile
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from sandbox.git_command import GitError, git_answer, git_process, run_git
+from sandbox.git_command import FULL_SHA, GitError, git_answer, git_process
 from sandbox.git_diff import FileChange, parse_changes
+from sandbox.git_history import ancestors, merge_bases, newest_first
 from sandbox.git_objects import (
     COMMIT_FIELDS,
     ZERO,
@@ -20,11 +22,39 @@ from sandbox.git_objects import (
     Identity,
     Merge,
     RefChange,
-    commit_stream,
+    commit_content,
     parse_commit,
+    read_commit,
 )
+from sandbox.git_refs import RefStore
+from sandbox.git_store import GITLINK_MODE, TREE_MODE, ObjectStore, TreeEditor
 
 __all__ = ["Commit", "GitRepository", "Identity", "Merge", "RefChange"]
+
+_CONFIG = """[core]
+	repositoryformatversion = 0
+	filemode = true
+	bare = true
+	hooksPath = /dev/null
+	fsync = none
+[gc]
+	auto = 0
+[http]
+	receivepack = true
+[receive]
+	autogc = false
+	hideRefs = refs/pull
+	unpackLimit = 10000
+[uploadpack]
+	allowReachableSHA1InWant = true
+[maintenance]
+	auto = false
+"""
+"""No hooks, no background work that outlives a test; refs/pull belongs to the server alone; what is pushed stays loose,
+so that it is read without a git process."""
+
+_FILE, _PROGRAM = "100644", "100755"
+_MODES = (_FILE, _PROGRAM, "120000", GITLINK_MODE)
 
 
 @dataclass(slots=True)
@@ -34,8 +64,14 @@ class GitRepository:
     path: Path
     default_branch: str = "main"
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    store: ObjectStore = field(init=False, repr=False)
+    ref_store: RefStore = field(init=False, repr=False)
     _known: dict[str, Commit] = field(default_factory=dict, repr=False)
-    _here: set[str] = field(default_factory=set, repr=False)  # full SHAs of commits; none ever goes
+    _merges: dict[tuple[str, str], Merge] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.store = ObjectStore(self.path)
+        self.ref_store = RefStore(self.path)
 
     # Setting the stage and looking on: these answer at once.
 
@@ -51,42 +87,19 @@ class GitRepository:
         message: str = "Initial commit",
     ) -> "GitRepository":
         """Make a bare repository with one commit of `files` on the default branch (no commit when empty)."""
-        path.mkdir(parents=True)
-        run_git(["init", "--quiet", "--bare", f"--initial-branch={default_branch}", "."], directory=path)
-        with (path / "config").open("a") as config:
-            # No hooks, no background work that outlives a test; refs/pull belongs to the server alone.
-            config.write(
-                "[core]\n\thooksPath = /dev/null\n[gc]\n\tauto = 0\n[http]\n\treceivepack = true\n"
-                "[receive]\n\tautogc = false\n\thideRefs = refs/pull\n"
-                "[uploadpack]\n\tallowReachableSHA1InWant = true\n[maintenance]\n\tauto = false\n"
-            )
+        for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+            (path / folder).mkdir(parents=True)
+        (path / "config").write_text(_CONFIG)
         repository = cls(path, default_branch)
         if files:
-            stream = commit_stream(
-                f"refs/heads/{default_branch}",
-                files,
-                message,
-                author=author,
-                committer=author,
-                when=when,
-                parent=None,
-            )
-            run_git(["fast-import", "--quiet", "--done"], directory=path, stdin=stream)
+            repository._commit_files(default_branch, files, message, author, author, when, parent=None)
+        # The last: git takes a folder for a repository when it has this file.
+        (path / "HEAD").write_text(f"ref: refs/heads/{default_branch}\n")
         return repository
 
     def ref(self, name: str) -> str | None:
         """The object a full ref name stands for, or None when there is no such ref."""
-        if ".." in name or not name.startswith("refs/"):
-            return None
-        loose = self.path / name
-        if loose.is_file():
-            return loose.read_text().strip()
-        packed = self.path / "packed-refs"
-        if packed.is_file():
-            for line in packed.read_text().splitlines():
-                if line.endswith(f" {name}") and not line.startswith("#"):
-                    return line.split(" ", 1)[0]
-        return None
+        return self.ref_store.read(name)
 
     def head(self, branch: str | None = None) -> str:
         """The newest commit of a branch (the default one when none is named). Raises KeyError if absent."""
@@ -101,29 +114,26 @@ class GitRepository:
 
     def branches(self) -> list[str]:
         """The names of all branches, sorted."""
-        _, out = run_git(["for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads"], directory=self.path)
-        return out.decode().split("\n")[:-1]
+        return [name.removeprefix("refs/heads/") for name in self.ref_store.under("refs/heads/")]
 
     def read(self, rev: str, path: str) -> str:
         """The text of a file at a revision. Raises KeyError when there is no such file."""
-        try:
-            _, out = run_git(["cat-file", "blob", f"{rev}:{path}"], directory=self.path)
-        except GitError as error:
-            raise KeyError(f"no file {path!r} at {rev!r}") from error
-        return out.decode()
+        data = self._file(rev, path)
+        if data is None:
+            raise KeyError(f"no file {path!r} at {rev!r}")
+        return data.decode()
 
     def log(self, rev: str | None = None) -> list[Commit]:
         """All commits reachable from a revision, newest first."""
-        _, out = run_git(
-            ["log", "-z", f"--format={COMMIT_FIELDS}", rev or self.default_branch, "--"], directory=self.path
-        )
-        return [parse_commit(record) for record in out.decode(errors="replace").split("\0") if record]
+        return self._listed(self._commit_of(rev or self.default_branch), None)
 
     def show(self, sha: str) -> Commit:
-        """One commit by its full SHA; what was read once is remembered, commits never change."""
+        """One commit by its full SHA; what was read once is remembered, commits never change. Raises GitError."""
         if sha not in self._known:
-            _, out = run_git(["log", "--max-count=1", f"--format={COMMIT_FIELDS}", sha, "--"], directory=self.path)
-            self._known[sha] = parse_commit(out.decode(errors="replace").removesuffix("\n"))
+            content = self.store.content(sha, "commit")
+            if content is None:
+                raise GitError(["show", sha], 128, f"{sha} is no commit")
+            self._known[sha] = read_commit(sha, content)
         return self._known[sha]
 
     # What the server uses.
@@ -145,92 +155,90 @@ class GitRepository:
         """The commit that a branch, tag or (short) SHA names, or None."""
         if not revision or revision.startswith("-"):
             return None
-        for name in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
-            found = self.ref(name)
-            if found is not None:
-                return found
-        if revision in self._here:
-            return revision
+        if (named := self._named(revision)) is not None:
+            return named
+        if FULL_SHA.fullmatch(revision):
+            return self._peeled(revision, "commit")
         status, out = await git_process(
             ["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"],
             directory=self.path,
             allowed=(0, 1, 128),
         )
-        if status != 0:
-            return None
-        self._here.add(sha := out.decode().strip())
-        return sha
+        return out.decode().strip() if status == 0 else None
+
+    def peeled(self, sha: str) -> str | None:
+        """The object that an annotated tag leads to; of anything else itself. None when it is not there."""
+        while (found := self.store.read(sha)) is not None and found[0] == "tag":
+            sha = _target(found[1])
+        return sha if found is not None else None
 
     async def refs(self, prefix: str = "refs/") -> dict[str, str]:
-        """Every ref under a prefix with the object it names."""
-        out = await self.git("for-each-ref", "--format=%(objectname) %(refname)", prefix)
-        pairs = (line.split(" ", 1) for line in out.splitlines())
-        return {name: sha for sha, name in pairs}
+        """Every ref under a folder (`refs/heads/`) with the object it names."""
+        return self.ref_store.under(prefix)
 
     async def blob(self, rev: str, path: str) -> bytes | None:
         """The bytes of a file at a revision, or None when there is no such file."""
-        question = ["cat-file", "blob", f"{rev}:{path}"]
-        status, out = await git_answer(question, [rev], directory=self.path, allowed=(0, 128))
-        return out if status == 0 else None
+        return self._file(rev, path)
 
     async def tree(
         self, rev: str, path: str = "", *, recursive: bool = False
     ) -> list[tuple[str, str, str, int | None, str]]:
         """The entries of a tree: (mode, type, sha, size in bytes or None, path)."""
-        where = f"{rev}:{path}" if path else rev
-        flags = ["-r", "-t"] if recursive else []
-        question = ["ls-tree", "-z", "-l", *flags, where]
-        status, out = await git_answer(question, [rev], directory=self.path, allowed=(0, 128))
-        if status != 0:
+        top = self._peeled(self._named(rev) or rev, "tree")
+        entry = None if top is None else self.store.find(top, path.rstrip("/"))
+        if entry is None or entry[0] != TREE_MODE:
             return []
-        entries = []
-        for line in out.decode(errors="replace").split("\0"):
-            if line:
-                meta, name = line.split("\t", 1)
-                mode, kind, sha, size = meta.split()
-                entries.append((mode, kind, sha, None if size == "-" else int(size), name))
+        entries: list[tuple[str, str, str, int | None, str]] = []
+        for name, (mode, sha) in self.store.walk(entry[1], recursive=recursive):
+            text = name.decode(errors="replace")
+            if mode in (TREE_MODE, GITLINK_MODE):
+                entries.append((mode.zfill(6), "tree" if mode == TREE_MODE else "commit", sha, None, text))
+            else:
+                found = self.store.kind_and_size(sha)
+                entries.append((mode, "blob", sha, None if found is None else found[1], text))
         return entries
 
     async def commits(self, *revisions: str, limit: int | None = None, paths: Sequence[str] = ()) -> list[Commit]:
         """Commits of a range as `git log` orders them, newest first."""
+        if len(revisions) == 1 and not revisions[0].startswith(("-", "^")) and not paths:
+            exclude, dots, include = revisions[0].rpartition("..")
+            return self._listed(self._commit_of(include), self._commit_of(exclude) if dots else None, limit)
+        # Which commits touch a path, or are of a time or an author, is for git to say.
         flags = [] if limit is None else [f"--max-count={limit}"]
-        question = ["log", "-z", f"--format={COMMIT_FIELDS}", *flags, *revisions, "--", *paths]
-        ends = [end for revision in revisions for end in revision.lstrip("^").split("..")]
-        _, out = await git_answer(question, ends, directory=self.path)
-        return [parse_commit(record) for record in out.decode(errors="replace").split("\0") if record]
+        out = await self.git("log", "-z", f"--format={COMMIT_FIELDS}", *flags, *revisions, "--", *paths)
+        return [parse_commit(record) for record in out.split("\0") if record]
 
     async def commit(self, sha: str) -> Commit:
         """One commit by its full SHA. Raises GitError when there is none."""
-        if sha not in self._known:
-            self._known[sha] = (await self.commits(sha, limit=1))[0]
-        return self._known[sha]
+        return self.show(sha)
 
     async def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor of two commits, or None for unrelated histories."""
-        _, out = await git_answer(["merge-base", one, other], [one, other], directory=self.path, allowed=(0, 1))
-        return out.decode().strip() or None
+        bases = merge_bases(self._commit_of(one), self._commit_of(other), self._parents)
+        if len(bases) < 2:
+            return bases[0] if bases else None
+        return await self.git("merge-base", one, other)  # which of several comes first is for git to say
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether a commit is contained in another's history."""
-        question = ["merge-base", "--is-ancestor", ancestor, descendant]
-        status, _ = await git_answer(question, [ancestor, descendant], directory=self.path, allowed=(0, 1, 128))
-        return status == 0
+        try:
+            return self._commit_of(ancestor) in ancestors(self._commit_of(descendant), self._parents)
+        except GitError:
+            return False
 
     async def between(self, exclude: str, include: str) -> frozenset[str]:
         """The commits that `include` has and `exclude` has not."""
-        question = ["rev-list", f"{exclude}..{include}"]
-        _, listed = await git_answer(question, [exclude, include], directory=self.path)
-        return frozenset(listed.decode().split())
+        left = ancestors(self._commit_of(exclude), self._parents)
+        return frozenset(ancestors(self._commit_of(include), self._parents) - left)
 
-    async def changes(self, old: str, new: str, *, patches: bool = True) -> list[FileChange]:
+    async def changes(self, old: str, new: str) -> list[FileChange]:
         """The files that differ between two trees or commits, with renames found, statistics and patches."""
-        question = ["diff", "-M", "-z", "--raw", "--no-abbrev", "--numstat", old, new]
-        _, listing = await git_answer(question, [old, new], directory=self.path)
-        text = b""
-        if patches and listing:
-            question = ["diff", "-M", "--no-color", "--no-ext-diff", old, new]
-            _, text = await git_answer(question, [old, new], directory=self.path)
-        return parse_changes(listing.decode(errors="replace"), text.decode(errors="replace").removesuffix("\n"))
+        before, after = (self._peeled(self._named(name) or name, "tree") or name for name in (old, new))
+        if before == after:
+            return []
+        question = ["diff", "-M", "-z", "--raw", "--no-abbrev", "--numstat", "-p", "--no-color", "--no-ext-diff"]
+        out = await git_answer([*question, before, after], [before, after], directory=self.path)
+        return parse_changes(out.decode(errors="replace"))
 
     async def write_commit(
         self,
@@ -243,15 +251,12 @@ class GitRepository:
         committer: Identity | None = None,
         start: str | None = None,
     ) -> RefChange:
-        """Commit files (None deletes one) on a branch; a new one starts at `start` or the default branch."""
-        before = self.ref(f"refs/heads/{branch}")
-        parent = before or start or self.ref(f"refs/heads/{self.default_branch}")
-        ref = f"refs/heads/{branch}"
-        stream = commit_stream(
-            ref, files, message, author=author, committer=committer or author, when=when, parent=parent
-        )
-        _, out = await git_process(["fast-import", "--quiet", "--done"], directory=self.path, stdin=stream)
-        return RefChange(ref, before or ZERO, out.decode().strip())
+        """Commit files (None deletes one) on a branch; a new one starts at `start` or the default branch.
+
+        Modes are not kept: everything is written as 100644, or as 100755 when it begins with `#!`. Raises GitError.
+        """
+        parent = self.ref(f"refs/heads/{branch}") or start or self.ref(f"refs/heads/{self.default_branch}")
+        return self._commit_files(branch, files, message, author, committer or author, when, parent=parent)
 
     async def commit_tree(
         self,
@@ -264,21 +269,99 @@ class GitRepository:
         committer: Identity | None = None,
         authored_at: datetime | None = None,
     ) -> str:
-        """Write a commit object for a tree that exists; no ref moves. Gives its SHA."""
-        by = committer or author
-        environment = {
-            "GIT_AUTHOR_NAME": author.name or "nobody",
-            "GIT_AUTHOR_EMAIL": author.email,
-            "GIT_AUTHOR_DATE": f"{int((authored_at or when).timestamp())} +0000",
-            "GIT_COMMITTER_NAME": by.name or "nobody",
-            "GIT_COMMITTER_EMAIL": by.email,
-            "GIT_COMMITTER_DATE": f"{int(when.timestamp())} +0000",
-        }
-        flags = [flag for parent in parents for flag in ("-p", parent)]
-        return await self.git("commit-tree", tree, *flags, stdin=message.encode(), environment=environment)
+        """Write a commit object for a tree that exists; no ref moves. Gives its SHA. Raises GitError."""
+        for sha, kind in ((tree, "tree"), *((parent, "commit") for parent in parents)):
+            if self.store.content(sha, kind) is None:
+                raise GitError(["commit-tree", tree], 128, f"{sha} is no {kind}")
+        if "\0" in message:
+            raise GitError(["commit-tree", tree], 128, "a NUL byte in a commit message is not allowed")
+        lines = author.clean_at(authored_at or when), (committer or author).clean_at(when)
+        return self.store.write("commit", commit_content(tree, parents, *lines, message))
 
     async def merge(self, ours: str, theirs: str) -> Merge:
-        """Merge two commits in memory (`git merge-tree`); nothing is checked out and no ref moves."""
+        """Merge two commits in memory; nothing is checked out and no ref moves."""
+        if (ours, theirs) not in self._merges:
+            self._merges[ours, theirs] = self._trivial_merge(ours, theirs) or await self._merge(ours, theirs)
+        return self._merges[ours, theirs]
+
+    async def update_ref(self, ref: str, new: str, old: str | None = None) -> RefChange:
+        """Move a ref, only from `old` when given; forty zeros as `new` deletes it. Raises GitError."""
+        if new != ZERO:
+            found = self.store.kind_and_size(new)
+            if found is None or (found[0] != "commit" and ref.startswith("refs/heads/")):
+                raise GitError(["update-ref", ref, new], 128, f"{new} is no commit")
+        return RefChange(ref, self.ref_store.move(ref, new, old), new)
+
+    async def write_blob(self, data: bytes) -> str:
+        """Store bytes as a blob; gives its SHA."""
+        return self.store.write("blob", data)
+
+    async def object(self, sha: str, kind: str) -> bytes | None:
+        """The content of an object of that kind (blob, tree, commit) by its full SHA, or None."""
+        return self.store.content(sha, kind)
+
+    async def write_tree(self, base: str | None, entries: Sequence[tuple[str, str | None, str]]) -> str:
+        """Make a tree from `base` and (mode, sha, path) entries; no sha deletes the path. Raises GitError."""
+        question = ["write-tree", base or ""]
+        top = None if base is None else self._peeled(base, "tree")
+        if base is not None and top is None:
+            raise GitError(question, 128, f"{base} is no tree")
+        editor = TreeEditor(self.store, top)
+        for mode, sha, path in entries:
+            _check_path(path)
+            if sha is None:
+                editor.remove(path)
+            elif mode not in _MODES or (mode != GITLINK_MODE and self.store.kind_and_size(sha) is None):
+                raise GitError(question, 128, f"invalid object {mode} {sha} for {path!r}")
+            else:
+                editor.put(path, mode, sha)
+        return editor.write()
+
+    # How it is done.
+
+    def _named(self, revision: str) -> str | None:
+        """What a branch, a tag or a full ref name stands for."""
+        names = (f"refs/heads/{revision}", f"refs/tags/{revision}", revision)
+        return next((sha for name in names if (sha := self.ref(name)) is not None), None)
+
+    def _peeled(self, name: str, kind: str) -> str | None:
+        """The commit or tree that an object is or leads to."""
+        sha = self.peeled(name)
+        found = None if sha is None else self.store.read(sha)
+        if sha is None or found is None or found[0] == kind:
+            return sha
+        return self.show(sha).tree if (found[0], kind) == ("commit", "tree") else None
+
+    def _commit_of(self, revision: str) -> str:
+        sha = self._peeled(self._named(revision) or revision, "commit")
+        if sha is None:
+            raise GitError(["rev-parse", revision], 128, f"{revision!r} is no commit")
+        return sha
+
+    def _parents(self, sha: str) -> tuple[str, ...]:
+        return self.show(sha).parents
+
+    def _listed(self, include: str, exclude: str | None, limit: int | None = None) -> list[Commit]:
+        left = ancestors(exclude, self._parents) if exclude is not None else frozenset[str]()
+        order = newest_first(include, left, self._parents, lambda sha: self.show(sha).committed_at.timestamp())
+        return [self.show(sha) for sha in itertools.islice(order, limit)]
+
+    def _file(self, rev: str, path: str) -> bytes | None:
+        top = self._peeled(self._named(rev) or rev, "tree")
+        entry = None if top is None else self.store.find(top, path)
+        return None if entry is None else self.store.content(entry[1], "blob")
+
+    def _trivial_merge(self, ours: str, theirs: str) -> Merge | None:
+        """The merge where at most one side has changed anything: the result is the other side as it is."""
+        bases = merge_bases(self._commit_of(ours), self._commit_of(theirs), self._parents)
+        if len(bases) != 1:
+            return None
+        base, one, other = (self.show(self._commit_of(name)).tree for name in (bases[0], ours, theirs))
+        if base in (one, other):
+            return Merge(other if base == one else one, ())
+        return None
+
+    async def _merge(self, ours: str, theirs: str) -> Merge:
         status, out = await git_process(
             ["merge-tree", "--write-tree", "--no-messages", "-z", "--name-only", ours, theirs],
             directory=self.path,
@@ -289,32 +372,37 @@ class GitRepository:
             return Merge(tree, ())
         return Merge(None, tuple(dict.fromkeys(name for name in rest if name)))
 
-    async def update_ref(self, ref: str, new: str, old: str | None = None) -> RefChange:
-        """Move a ref, only from `old` when given; forty zeros as `new` deletes it. Raises GitError."""
-        before = self.ref(ref) or ZERO
-        if new == ZERO:
-            await self.git("update-ref", "-d", ref, *([old] if old else []))
-        else:
-            await self.git("update-ref", ref, new, *([old] if old else []))
-        return RefChange(ref, before, new)
+    def _commit_files(
+        self,
+        branch: str,
+        files: Mapping[str, str | bytes | None],
+        message: str,
+        author: Identity,
+        committer: Identity,
+        when: datetime,
+        *,
+        parent: str | None,
+    ) -> RefChange:
+        editor = TreeEditor(self.store, None if parent is None else self.show(parent).tree)
+        for path, content in files.items():
+            _check_path(path)
+            if content is None:
+                editor.remove(path)
+                continue
+            data = content if isinstance(content, bytes) else content.encode()
+            mode = _PROGRAM if data.startswith(b"#!") else _FILE
+            editor.put(path, mode, self.store.write("blob", data))
+        parents = [] if parent is None else [parent]
+        content = commit_content(editor.write(), parents, author.at(when), committer.at(when), message)
+        sha = self.store.write("commit", content)
+        return RefChange(f"refs/heads/{branch}", self.ref_store.move(f"refs/heads/{branch}", sha), sha)
 
-    async def write_blob(self, data: bytes) -> str:
-        """Store bytes as a blob; gives its SHA."""
-        return await self.git("hash-object", "-w", "--stdin", stdin=data)
 
-    async def object(self, sha: str, kind: str) -> bytes | None:
-        """The content of an object of that kind (blob, tree, commit) by its full SHA, or None."""
-        if len(sha) != 40 or not sha.isalnum():
-            return None
-        status, out = await git_process(["cat-file", kind, sha], directory=self.path, allowed=(0, 128))
-        return out if status == 0 else None
+def _target(tag: bytes) -> str:
+    """The object that an annotated tag names in its first line."""
+    return tag.split(b"\n", 1)[0].removeprefix(b"object ").decode()
 
-    async def write_tree(self, base: str | None, entries: Sequence[tuple[str, str | None, str]]) -> str:
-        """Make a tree from `base` and (mode, sha, path) entries; no sha deletes the path. Raises GitError."""
-        with tempfile.TemporaryDirectory(prefix="index-") as folder:
-            environment = {"GIT_INDEX_FILE": f"{folder}/index"}
-            await self.git("read-tree", *([base] if base else ["--empty"]), environment=environment)
-            lines = [f"{mode if sha else 0} {sha or ZERO}\t{path}\0" for mode, sha, path in entries]
-            text = "".join(lines).encode()
-            await self.git("update-index", "-z", "--index-info", stdin=text, environment=environment)
-            return await self.git("write-tree", environment=environment)
+
+def _check_path(path: str) -> None:
+    if any(part in ("", ".", "..", ".git") for part in path.split("/")):
+        raise GitError(["update-index", path], 128, f"invalid path {path!r}")

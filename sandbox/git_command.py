@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,32 +45,6 @@ def git_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     }
 
 
-def run_git(
-    arguments: Sequence[str],
-    *,
-    directory: Path,
-    stdin: bytes = b"",
-    environment: Mapping[str, str] | None = None,
-    allowed: Sequence[int] = (0,),
-) -> tuple[int, bytes]:
-    """Run git and wait in this thread; gives (exit status, standard output).
-
-    For setting the stage and for a test's own look at a repository; the server uses `git_process`.
-    Raises GitError when the exit status is not one of `allowed`.
-    """
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=directory,
-        input=stdin,
-        capture_output=True,
-        env=git_environment(environment),
-        check=False,
-    )
-    if done.returncode not in allowed:
-        raise GitError(arguments, done.returncode, done.stderr.decode(errors="replace"))
-    return done.returncode, done.stdout
-
-
 async def git_process(
     arguments: Sequence[str],
     *,
@@ -105,19 +78,17 @@ async def git_process(
     return status, stdout
 
 
-async def git_answer(
-    arguments: Sequence[str], revisions: Sequence[str], *, directory: Path, allowed: Sequence[int] = (0,)
-) -> tuple[int, bytes]:
-    """As `git_process`, for a question about `revisions` that leaves the repository as it is.
+async def git_answer(arguments: Sequence[str], names: Sequence[str], *, directory: Path) -> bytes:
+    """As `git_process`, for a question about objects that leaves the repository as it is.
 
-    Where all of them are full SHAs the answer can never be another one, whichever repository is asked, because a name
-    says what it names; so git is asked once. The stories of the tests start a third fewer processes by it.
+    Where all `names` are full ids the answer can never be another one, whichever repository is asked; so git is asked
+    once.
     """
-    lasting = all(FULL_SHA.fullmatch(revision) for revision in revisions)
+    lasting = all(FULL_SHA.fullmatch(name) for name in names)
     key = tuple(arguments)
     if lasting and (known := _ANSWERS.get(key)) is not None:
-        return 0, known
-    status, out = await git_process(arguments, directory=directory, allowed=allowed)
-    if lasting and status == 0 and len(out) <= LARGEST_ANSWER:
+        return known
+    _, out = await git_process(arguments, directory=directory)
+    if lasting and len(out) <= LARGEST_ANSWER:
         _ANSWERS[key] = out
-    return status, out
+    return out

@@ -21,8 +21,9 @@ class FileChange:
     patch: str | None = None
 
 
-def parse_changes(listing: str, patches: str) -> list[FileChange]:
-    """Join `git diff --raw --numstat -z` with the text of `git diff`, whose files come in the same order."""
+def parse_changes(output: str) -> list[FileChange]:
+    """Read `git diff -z --raw --numstat -p`: a listing, numbers and patches, whose files come in the same order."""
+    listing, _, patches = output.removesuffix("\n").partition("\0\0")  # no path and no number is empty
     tokens = iter(listing.split("\0"))
     raw: list[tuple[str, str, str, str | None]] = []
     counts: list[tuple[int, int]] = []

@@ -1,12 +1,16 @@
 """What git tells and is told: identities, commits, merges, moved refs."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 ZERO = "0" * 40
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 COMMIT_FIELDS = "%H%x1f%T%x1f%P%x1f%an%x1f%ae%x1f%aI%x1f%cn%x1f%ce%x1f%cI%x1f%B"
+
+_CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
+_PERSON = re.compile(rb"(.*?) ?<([^>]*)> (-?\d+) [+-]\d{4}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,11 @@ class Identity:
         """The line git stores: name, e-mail, seconds since 1970, UTC."""
         clean = self.name.replace("<", "").replace(">", "").replace("\n", " ")
         return f"{clean} <{self.email}> {int(when.timestamp())} +0000"
+
+    def clean_at(self, when: datetime) -> str:
+        """The same line as `git commit-tree` writes it, which drops what does not belong into a name or address."""
+        name = _without_crud(self.name or "nobody")
+        return f"{name} <{_without_crud(self.email)}> {int(when.timestamp())} +0000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +77,49 @@ def parse_commit(record: str) -> Commit:
     )
 
 
-def _quoted(path: str) -> str:
-    return '"' + path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+def read_commit(sha: str, content: bytes) -> Commit:
+    """Read a commit object."""
+    header, _, message = content.partition(b"\n\n")
+    fields: dict[bytes, list[bytes]] = {}
+    for line in header.split(b"\n"):
+        name, _, value = line.partition(b" ")
+        fields.setdefault(name, []).append(value)
+    encoding = fields.get(b"encoding", [b"utf-8"])[0].decode("ascii", "replace")
+    author, authored_at = _person(fields[b"author"][0], encoding)
+    committer, committed_at = _person(fields[b"committer"][0], encoding)
+    return Commit(
+        sha=sha,
+        tree=fields[b"tree"][0].decode(),
+        parents=tuple(parent.decode() for parent in fields.get(b"parent", [])),
+        author=author,
+        authored_at=authored_at,
+        committer=committer,
+        committed_at=committed_at,
+        message=_text(message, encoding).rstrip("\n"),
+    )
 
 
-def commit_stream(
-    ref: str,
-    files: Mapping[str, str | bytes | None],
-    message: str,
-    *,
-    author: Identity,
-    committer: Identity,
-    when: datetime,
-    parent: str | None,
-) -> bytes:
-    """The `git fast-import` text of one commit: files to write, or None for files to delete.
+def commit_content(tree: str, parents: Sequence[str], author: str, committer: str, message: str) -> bytes:
+    """The content of a commit object; `author` and `committer` are lines as `Identity` gives them."""
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in dict.fromkeys(parents))]
+    return "\n".join([*lines, f"author {author}", f"committer {committer}", "", message]).encode()
 
-    Modes are not kept: everything is written as 100644, or as 100755 when it begins with `#!`.
-    """
-    text = message.encode()
-    parts = [
-        f"commit {ref}\nmark :1\nauthor {author.at(when)}\ncommitter {committer.at(when)}\n".encode(),
-        b"data %d\n" % len(text) + text + b"\n",
-    ]
-    if parent is not None:
-        parts.append(f"from {parent}\n".encode())
-    for path, content in files.items():
-        if content is None:
-            parts.append(f"D {_quoted(path)}\n".encode())
-            continue
-        data = content if isinstance(content, bytes) else content.encode()
-        mode = "100755" if data.startswith(b"#!") else "100644"
-        parts.append(f"M {mode} inline {_quoted(path)}\ndata {len(data)}\n".encode() + data + b"\n")
-    parts.append(b"get-mark :1\ndone\n")
-    return b"".join(parts)
+
+def _person(line: bytes, encoding: str) -> tuple[Identity, datetime]:
+    found = _PERSON.fullmatch(line)
+    if found is None:
+        return Identity(_text(line, encoding), ""), datetime.fromtimestamp(0, UTC)
+    name, email, seconds = found.groups()
+    return Identity(_text(name, encoding), _text(email, encoding)), datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _text(raw: bytes, encoding: str) -> str:
+    try:
+        return raw.decode(encoding, "replace")
+    except LookupError:
+        return raw.decode(errors="replace")
+
+
+def _without_crud(text: str) -> str:
+    clean = text.strip(_CRUD)
+    return clean.translate({ord(letter): None for letter in "\n<>"})

@@ -1,4 +1,4 @@
-"""Git over smart HTTP: a bridge from aiohttp to `git http-backend`; clone, fetch and push are git's own."""
+"""Git over smart HTTP. Refs are told by us, packs are sent and received by git itself."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from aiohttp import web
 from sandbox.auth import Credential, authenticate
 from sandbox.errors import ApiError
 from sandbox.git import GitRepository
-from sandbox.git_command import git_environment
+from sandbox.git_command import git_environment, git_process
 from sandbox.git_objects import ZERO, RefChange
+from sandbox.git_protocol import fetch_offer, push_offer, refs_answer, wants_refs
 from sandbox.pushes import after_push
 from sandbox.world import Repository, role_at_least
 
@@ -47,8 +48,58 @@ def wants_write(path: str, service: str) -> bool:
 
 
 async def answer(repository: GitRepository, request: web.Request, rest: str, login: str) -> web.Response:
-    """Pass one request to git and its CGI answer back; `rest` is the path below the repository."""
+    """Answer one request of a git client; `rest` is the path below the repository.
+
+    Refs are told without a process, packs are sent and received by git. What clients of older protocols ask goes to
+    `git http-backend`.
+    """
     body = await request.content.read()
+    second = "version=2" in request.headers.get("Git-Protocol", "").split(":")
+    service = request.query.get("service", rest)
+    if service == "git-receive-pack":
+        if rest == "info/refs":
+            return _said(service, "advertisement", push_offer(_pushable(repository)))
+        return await _rpc(repository, service, body, {})
+    if not second:
+        return await _backend(repository, request, rest, body, login)
+    if rest == "info/refs":
+        return _said(service, "advertisement", fetch_offer())
+    try:
+        wanted = wants_refs(body)
+    except ValueError as error:
+        return web.Response(status=400, text=f"This is no request of protocol 2: {error}")
+    if wanted is not None:
+        return _said(service, "result", _refs(repository, wanted))
+    return await _rpc(repository, service, body, {"GIT_PROTOCOL": "version=2"})
+
+
+def _said(service: str, what: str, body: bytes) -> web.Response:
+    headers = {"Content-Type": f"application/x-{service}-{what}", "Cache-Control": "no-cache"}
+    return web.Response(body=body, headers=headers)
+
+
+def _pushable(repository: GitRepository) -> dict[str, str]:
+    refs = repository.ref_store.under("refs/")
+    return {name: sha for name, sha in refs.items() if not name.startswith("refs/pull/")}
+
+
+def _refs(repository: GitRepository, wanted: list[str]) -> bytes:
+    refs = repository.ref_store.under("refs/")
+    tags = {name: repository.peeled(sha) for name, sha in refs.items() if name.startswith("refs/tags/")}
+    peeled = {name: sha for name, sha in tags.items() if sha is not None and sha != refs[name]}
+    return refs_answer(wanted, repository.ref_store.head(), refs, peeled)
+
+
+async def _rpc(repository: GitRepository, service: str, body: bytes, environment: Mapping[str, str]) -> web.Response:
+    arguments = (service.removeprefix("git-"), "--stateless-rpc", ".")
+    # Git tells the client what is wrong; its status is of no use beside that.
+    _, out = await git_process(
+        arguments, directory=repository.path, stdin=body, environment=environment, allowed=range(256)
+    )
+    return _said(service, "result", out)
+
+
+async def _backend(repository: GitRepository, request: web.Request, rest: str, body: bytes, login: str) -> web.Response:
     environment = git_environment(
         {
             "GIT_PROJECT_ROOT": str(repository.path.parent),

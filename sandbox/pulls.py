@@ -107,7 +107,7 @@ async def measure(pull: PullRequest) -> None:
     """Count commits, files and lines, from the merge base as GitHub does."""
     git = pull.repository.git
     start = await git.merge_base(pull.base_sha, pull.head_sha)
-    files = await git.changes(start or pull.base_sha, pull.head_sha, patches=False)
+    files = await git.changes(start or pull.base_sha, pull.head_sha)
     pull.commits = await git.between(pull.base_sha, pull.head_sha)
     pull.additions = sum(change.additions for change in files)
     pull.deletions = sum(change.deletions for change in files)

@@ -38,7 +38,7 @@ async def _tell(
     commits = []
     for commit in new:
         before = commit.parents[0] if commit.parents else EMPTY_TREE
-        files = await git.changes(before, commit.sha, patches=False)
+        files = await git.changes(before, commit.sha)
         commits.append(render_code.push_commit(hub, repository, commit, files))
     head: dict[str, Any] | None = commits[-1] if commits else None
     if head is None and change.after != ZERO:

@@ -68,13 +68,10 @@ async def tree_of(mirror: Mirror, commit: str) -> str | None:
     """The tree of a commit, None if it is none that was fetched. Raises GitError."""
     if not is_object_name(commit):
         return None
-    answer = await mirror.git.run(
-        *("cat-file", "--batch-check=%(objecttype) %(objectname)"),
-        git_dir=mirror.path,
-        stdin=f"{commit}\n{commit}^{{tree}}\n".encode(),
-    )
-    kind, tree, *_ = [*answer.stdout.decode("utf-8", "replace").splitlines(), "", ""]
-    return tree.removeprefix("tree ") if kind == f"commit {commit}" and tree.startswith("tree ") else None
+    found, tree = await mirror.git.objects.info(mirror.path, [commit.encode(), f"{commit}^{{tree}}".encode()])
+    if found is None or tree is None or (found.name, found.kind, tree.kind) != (commit, "commit", "tree"):
+        return None
+    return tree.name
 
 
 def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

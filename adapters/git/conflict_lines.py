@@ -2,7 +2,7 @@
 
 The merged file holds the conflicts between markers. Diffs from a side's own version to the one that was merged, and
 from that to the merged file, give the shift between their line numbers, so the part between the markers leads back to
-lines that people see in their pull request. All conflicts of many merges are looked up at once, by three processes.
+lines that people see in their pull request. All conflicts of many merges are looked up at once, by two processes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final
 
 from adapters.git.mirror import Mirror
+from adapters.git.object_reader import ObjectInfo
 from adapters.git.scratch import Scratch
 
 _LARGEST: Final = 1024 * 1024
@@ -25,7 +26,6 @@ _BYTES: Final = 4 * 1024 * 1024
 
 _HUNK: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _FILE: Final = re.compile(rb"diff --git a/(\d+) b/\d+")
-_ANSWER: Final = re.compile(rb"([0-9a-f]{40,64}) blob (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,6 @@ class Spot:
     own: tuple[Own | None, Own | None] = (None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Blob:
-    name: str
-    size: int
-
-
 async def conflict_lines(mirror: Mirror, scratch: Scratch, spots: Sequence[Spot]) -> list[Sides]:
     """The conflicting lines of both sides' own versions, for each spot.
 
@@ -92,13 +86,13 @@ async def conflict_lines(mirror: Mirror, scratch: Scratch, spots: Sequence[Spot]
 
 async def _some(mirror: Mirror, scratch: Scratch, spots: Sequence[Spot]) -> list[Sides]:
     owns = dict.fromkeys(own for spot in spots for own in spot.own if own is not None)
-    known = await _blobs(mirror, scratch, dict.fromkeys([*map(_place, spots), *(own.place for own in owns)]))
+    known = await _blobs(scratch, dict.fromkeys([*map(_place, spots), *(own.place for own in owns)]))
     if renamed := [own for own in owns if known[own.place] is None]:
         known |= await _under_old_names(mirror, scratch, renamed)
     found: list[Sides] = []
     for few in _by_size(spots, known):
         blobs = (known[_place(spot)] for spot in few)
-        texts = await _texts(mirror, scratch, {blob.name for blob in blobs if blob and blob.size <= _LARGEST})
+        texts = await _texts(scratch, {blob.name for blob in blobs if blob and blob.size <= _LARGEST})
         regions: list[list[tuple[range, range]]] = []
         hunks: dict[tuple[str, str], Hunks] = {}
         for spot in few:
@@ -117,7 +111,7 @@ async def _some(mirror: Mirror, scratch: Scratch, spots: Sequence[Spot]) -> list
     return found
 
 
-def _by_size(spots: Sequence[Spot], known: Mapping[bytes, _Blob | None]) -> Iterator[list[Spot]]:
+def _by_size(spots: Sequence[Spot], known: Mapping[bytes, ObjectInfo | None]) -> Iterator[list[Spot]]:
     """Spots whose merged files may be in memory together."""
     some: list[Spot] = []
     size = 0
@@ -132,7 +126,7 @@ def _by_size(spots: Sequence[Spot], known: Mapping[bytes, _Blob | None]) -> Iter
     yield some
 
 
-def _steps(spot: Spot, side: int, known: Mapping[bytes, _Blob | None]) -> list[tuple[str, str]]:
+def _steps(spot: Spot, side: int, known: Mapping[bytes, ObjectInfo | None]) -> list[tuple[str, str]]:
     """The versions to go through from the merged file back to a side's own; none if that is not to be found."""
     merged, own = known[_place(spot)], spot.own[side]
     if merged is None:
@@ -154,31 +148,14 @@ def _lines(regions: Iterable[tuple[range, range]], side: int, steps: Sequence[Hu
     return tuple(_back(region[side], steps) for region in regions) if steps else ()
 
 
-async def _blobs(mirror: Mirror, scratch: Scratch, names: Iterable[bytes]) -> dict[bytes, _Blob | None]:
+async def _blobs(scratch: Scratch, names: Iterable[bytes]) -> dict[bytes, ObjectInfo | None]:
     """What blob each of these `<tree or commit>:<path>` is."""
-    if not (asked := list(names)):
-        return {}
-    answer = await mirror.git.run(
-        *("cat-file", "--batch-check", "-z"),
-        git_dir=mirror.path,
-        stdin=b"".join(name + b"\0" for name in asked),
-        environment=scratch.environment,
-    )
-    found: dict[bytes, _Blob | None] = {}
-    at = 0
-    for name in asked:
-        missing = name + b" missing\n"
-        if answer.stdout.startswith(missing, at):
-            found[name], at = None, at + len(missing)
-            continue
-        end = answer.stdout.find(b"\n", at)
-        hit = _ANSWER.fullmatch(answer.stdout, at, end)
-        found[name] = _Blob(hit[1].decode(), int(hit[2])) if hit is not None else None
-        at = end + 1
-    return found
+    asked = list(names)
+    found = zip(asked, await scratch.reader.info(asked), strict=True)
+    return {name: info if info is not None and info.kind == "blob" else None for name, info in found}
 
 
-async def _under_old_names(mirror: Mirror, scratch: Scratch, owns: Iterable[Own]) -> dict[bytes, _Blob | None]:
+async def _under_old_names(mirror: Mirror, scratch: Scratch, owns: Iterable[Own]) -> dict[bytes, ObjectInfo | None]:
     """Own versions of files that the base has renamed since their commits."""
     by_commit: dict[tuple[str, str], list[Own]] = {}
     for own in owns:
@@ -195,29 +172,14 @@ async def _under_old_names(mirror: Mirror, scratch: Scratch, owns: Iterable[Own]
         for own in its:
             if own.path in renames:
                 old[own.place] = b"%s:%s" % (commit.encode(), renames[own.path])
-    found = await _blobs(mirror, scratch, dict.fromkeys(old.values()))
+    found = await _blobs(scratch, dict.fromkeys(old.values()))
     return {place: found[name] for place, name in old.items()}
 
 
-async def _texts(mirror: Mirror, scratch: Scratch, names: Iterable[str]) -> dict[str, bytes]:
-    if not (asked := sorted(names)):
-        return {}
-    answer = await mirror.git.run(
-        *("cat-file", "--batch"),
-        git_dir=mirror.path,
-        stdin="".join(f"{name}\n" for name in asked).encode(),
-        environment=scratch.environment,
-    )
-    found: dict[str, bytes] = {}
-    at = 0
-    for name in asked:
-        end = answer.stdout.find(b"\n", at)
-        hit = _ANSWER.fullmatch(answer.stdout, at, end)
-        if hit is None:
-            break
-        found[name] = answer.stdout[end + 1 : end + 1 + int(hit[2])]
-        at = end + 2 + int(hit[2])
-    return found
+async def _texts(scratch: Scratch, names: Iterable[str]) -> dict[str, bytes]:
+    asked = sorted(names)
+    contents = zip(asked, await scratch.reader.contents(name.encode() for name in asked), strict=True)
+    return {name: content for name, content in contents if content is not None}
 
 
 async def _diff(mirror: Mirror, scratch: Scratch, wanted: dict[tuple[str, str], Hunks]) -> None:

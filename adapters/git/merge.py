@@ -123,28 +123,18 @@ async def is_in(mirror: Mirror, sha: str, commit: str) -> bool:
 
 async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
     """Find the commits behind the names; a name that leads to none is left out."""
-    names = list(dict.fromkeys(name for pair in pairs for name in pair))
-    found: dict[str, str] = {}
-    for name in names:
-        if name.startswith("refs/"):
-            try:
-                commit = await mirror.commit(name)
-            except (ValueError, GitError) as error:
-                raise MergeError(str(error)) from error
-            if commit is not None:
-                found[name] = commit
-        elif is_object_name(name):
-            found[name] = name
-    asked = list(found)
-    if not asked:
-        return {}
-    questions = "".join(f"{found[name]}\n" for name in asked).encode()
+    names = dict.fromkeys(name for pair in pairs for name in pair)
+    ids = [name for name in names if is_object_name(name)]
     try:
-        answer = await mirror.git.run("cat-file", "--batch-check=%(objecttype)", git_dir=mirror.path, stdin=questions)
+        refs = await mirror.here(name for name in names if name.startswith("refs/"))
+        infos = await mirror.git.objects.info(mirror.path, map(str.encode, ids))
+    except ValueError as error:
+        raise MergeError(str(error)) from error
     except GitError as error:
         raise MergeError(f"the mirror cannot be read: {error.stderr}") from error
-    kinds = answer.stdout.splitlines()
-    return {name: found[name] for name, kind in zip(asked, kinds, strict=True) if kind == b"commit"}
+    found = {ref: commit for ref, commit in refs.items() if commit is not None}
+    there = zip(ids, infos, strict=True)
+    return found | {name: name for name, info in there if info is not None and info.kind == "commit"}
 
 
 __all__ = [

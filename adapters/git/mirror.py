@@ -12,6 +12,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Collection, Iterable
@@ -34,6 +35,7 @@ _PATIENCE: Final = 2.0
 """Seconds that tidying up waits for those who read."""
 
 _REF: Final = re.compile(r"refs/(?:heads|tags|pull)/[^\x00-\x20\x7f~^:?*\[\\]+")
+_REFS: Final = "refs/mirror"
 _MISSING_REF: Final = "couldn't find remote ref"
 
 
@@ -109,7 +111,7 @@ class Mirror:
     async def here(self, refs: Iterable[str]) -> dict[str, str | None]:
         """Give the commits that refs had when they were last fetched, None for those that are not here.
 
-        One git process for all. Raises ValueError for something that is no full ref name, GitError when the mirror is
+        Raises ValueError for something that is no full ref name, GitError when the mirror is
         broken.
         """
         wanted = list(dict.fromkeys(refs))
@@ -117,17 +119,11 @@ class Mirror:
             _check_ref(ref)
         if not wanted or not self.path.exists():
             return dict.fromkeys(wanted)
-        found = await self.git.run(
-            "cat-file",
-            "--batch-check=%(objecttype) %(objectname)",
-            git_dir=self.path,
-            stdin="".join(f"{local_ref(ref)}^{{commit}}\n" for ref in wanted).encode(),
-        )
-        lines = found.stdout.decode("utf-8", "replace").splitlines()
-        if len(lines) != len(wanted):
-            raise GitError("cat-file", 0, f"{len(lines)} answers to {len(wanted)} questions")
-        answers = (line.partition(" ") for line in lines)
-        return {ref: name if kind == "commit" else None for ref, (kind, _, name) in zip(wanted, answers, strict=True)}
+        found = await self.git.objects.info(self.path, (f"{local_ref(ref)}^{{commit}}".encode() for ref in wanted))
+        return {
+            ref: info.name if info is not None and info.kind == "commit" else None
+            for ref, info in zip(wanted, found, strict=True)
+        }
 
     async def keep_only(self, refs: Iterable[str]) -> None:
         """Drop every ref but these, and with time what only the others led to.
@@ -140,8 +136,8 @@ class Mirror:
         async with self._locked():
             if not self.path.exists() or self._suspect.exists():
                 return
-            listed = await self.git.run("for-each-ref", "--format=%(refname)", "refs/mirror/", git_dir=self.path)
-            await self._delete(set(listed.stdout.decode().split()) - {local_ref(ref) for ref in wanted})
+            kept = await asyncio.to_thread(_refs_kept, self.path)
+            await self._delete(kept - {local_ref(ref) for ref in wanted})
             await self._gather()
 
     @contextlib.asynccontextmanager
@@ -227,7 +223,7 @@ class Mirror:
         # Made beside its place and moved there: a mirror that exists is whole.
         new = self.path.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
-        await self.git.run("init", "--quiet", "--bare", "--template=", str(new))
+        await asyncio.to_thread(_make_empty, new)
         new.rename(self.path)
 
     async def _remove(self) -> None:
@@ -255,7 +251,26 @@ class Mirror:
 
 def local_ref(ref: str) -> str:
     """The name under which a mirror keeps a ref of the repository."""
-    return f"refs/mirror/{hashlib.sha256(ref.encode()).hexdigest()}"
+    return f"{_REFS}/{hashlib.sha256(ref.encode()).hexdigest()}"
+
+
+def _make_empty(path: Path) -> None:
+    """Make what `git init --bare` makes without a template."""
+    for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
+        (path / folder).mkdir(parents=True)
+    (path / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n", encoding="ascii")
+    (path / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
+
+
+def _refs_kept(path: Path) -> set[str]:
+    """The names of all refs of a mirror: each is a file, or a line of `packed-refs` once git has gathered them."""
+    names: set[str] = set()
+    with contextlib.suppress(FileNotFoundError):
+        names.update(f"{_REFS}/{file.name}" for file in os.scandir(path / _REFS) if not file.name.endswith(".lock"))
+    with contextlib.suppress(FileNotFoundError):
+        lines = (path / "packed-refs").read_text("utf-8", "replace").splitlines()
+        names.update(name for line in lines if (name := line.partition(" ")[2]).startswith(f"{_REFS}/"))
+    return names
 
 
 def _check_ref(ref: str) -> None:

@@ -11,11 +11,14 @@ import asyncio
 import contextlib
 import os
 import re
-import signal
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from adapters.git.batch_process import kill_group
+from adapters.git.errors import GitError, GitTimeoutError
+from adapters.git.object_reader import ObjectReaders
 
 OLDEST_GIT: Final = (2, 39)
 """`merge-tree --write-tree` came with 2.38, its `--stdin` mode, which we use, with 2.39."""
@@ -38,26 +41,6 @@ _PASSED_ON: Final = (
 """What a machine may need to reach the network at all; everything else of our environment stays with us."""
 
 
-class GitError(Exception):
-    """Git failed. `command` is its subcommand, `exit` its status, `stderr` the end of what it said, tokens
-    removed.
-    """
-
-    def __init__(self, command: str, exit_status: int, stderr: str) -> None:
-        super().__init__(f"git {command} failed with status {exit_status}: {stderr or 'it said nothing'}")
-        self.command = command
-        self.exit = exit_status
-        self.stderr = stderr
-
-
-class GitTimeoutError(GitError):
-    """Git took longer than it may and was killed, with all its children. `output` is what it had printed by then."""
-
-    def __init__(self, command: str, seconds: float, output: bytes = b"") -> None:
-        super().__init__(command, -signal.SIGKILL, f"killed after {seconds:g} s")
-        self.output = output
-
-
 class _Enough(Exception):
     """The child has said as much as was to be read."""
 
@@ -74,10 +57,22 @@ class Finished:
 class Git:
     """Starts git. `timeout` is in seconds and holds for each command; `allow_file_protocol` is for tests
     alone.
+
+    `keep` is how many processes that look up objects stay alive between requests, one per repository, each until it
+    has been idle for `idle_seconds`. With `keep` above 0 the owner must call `close`.
     """
 
-    def __init__(self, *, timeout: float = 120.0, allow_file_protocol: bool = False, executable: str = "git") -> None:
-        self._timeout = timeout
+    def __init__(
+        self,
+        *,
+        timeout: float = 120.0,
+        allow_file_protocol: bool = False,
+        executable: str = "git",
+        keep: int = 0,
+        idle_seconds: float = 60.0,
+    ) -> None:
+        self.timeout = timeout
+        self.objects = ObjectReaders(self, keep=keep, idle_seconds=idle_seconds)
         self._executable = executable
         self._config = {
             "core.hooksPath": os.devnull,
@@ -120,21 +115,9 @@ class Git:
         first.
         """
         command = arguments[0]
-        timeout = max(self._timeout, seconds or 0.0) if within is None else within
+        timeout = max(self.timeout, seconds or 0.0) if within is None else within
         output, said = bytearray(), bytearray()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                self._executable,
-                *arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                cwd="/" if git_dir is None else git_dir,
-                env=self._environment(git_dir, environment or {}, config or {}),
-                start_new_session=True,  # a group of its own, so that its helpers die with it
-            )
-        except OSError as error:
-            raise GitError(command, -1, f"cannot start: {error.strerror}") from error
+        process = await self.start(*arguments, git_dir=git_dir, environment=environment, config=config)
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.gather(
@@ -152,6 +135,34 @@ class Git:
             last = finished.stderr[-4 * _STDERR_TAIL :].decode("utf-8", "replace")
             raise GitError(command, finished.exit, _redacted(last, secrets)[-_STDERR_TAIL:].strip())
         return finished
+
+    async def start(
+        self,
+        *arguments: str,
+        git_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
+        line_limit: int = _CHUNK,
+    ) -> asyncio.subprocess.Process:
+        """Start git and leave the rest to the caller, who must end it; `line_limit` is in bytes. Raises GitError."""
+        try:
+            return await asyncio.create_subprocess_exec(
+                self._executable,
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd="/" if git_dir is None else git_dir,
+                env=self._environment(git_dir, environment or {}, config or {}),
+                start_new_session=True,  # a group of its own, so that its helpers die with it
+                limit=line_limit,
+            )
+        except OSError as error:
+            raise GitError(arguments[0], -1, f"cannot start: {error.strerror}") from error
+
+    async def close(self) -> None:
+        """End the processes that were kept."""
+        await self.objects.close()
 
     def _environment(self, git_dir: Path | None, more: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
         settings = {**self._config, **config}
@@ -210,8 +221,7 @@ async def _drain(stream: asyncio.StreamReader | None, into: bytearray, most: int
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process)
         # Shielded: a second cancellation must not leave a zombie behind.
         await asyncio.shield(process.wait())
 
@@ -221,3 +231,6 @@ def _redacted(text: str, secrets: Sequence[str]) -> str:
         if secret:
             text = text.replace(secret, "***")
     return re.sub(r"(https?://)[^/\s@]+@", r"\1***@", text)
+
+
+__all__ = ["Finished", "Git", "GitError", "GitTimeoutError", "check_git_version"]

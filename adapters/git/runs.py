@@ -7,6 +7,7 @@ from typing import Final
 
 from adapters.git.merge_output import ParsedMerge, read_merges
 from adapters.git.mirror import Mirror
+from adapters.git.object_reader import ObjectReader
 from adapters.git.runner import GitError, GitTimeoutError
 
 Pair = tuple[str, str]
@@ -110,11 +111,9 @@ async def _once(
 
 async def _lost(mirror: Mirror, pair: Pair, environment: Mapping[str, str]) -> str | None:
     """The first of the two that is no commit here."""
-    answer = await mirror.git.run(
-        *("cat-file", "--batch-check=%(objecttype)"),
-        git_dir=mirror.path,
-        stdin="".join(f"{name}\n" for name in pair).encode(),
-        environment=environment,
-    )
-    kinds = answer.stdout.splitlines()
-    return next((name for name, kind in zip(pair, kinds, strict=True) if kind != b"commit"), None)
+    reader = ObjectReader(mirror.git, mirror.path, environment)
+    try:
+        kinds = await reader.info(name.encode() for name in pair)
+    finally:
+        await reader.close()
+    return next((name for name, info in zip(pair, kinds, strict=True) if info is None or info.kind != "commit"), None)

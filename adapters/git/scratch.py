@@ -20,6 +20,7 @@ from typing import Final
 
 from adapters.git.locks import try_lock
 from adapters.git.mirror import Mirror
+from adapters.git.object_reader import ObjectReader
 from adapters.git.upkeep import IN_MEMORY, IN_MEMORY_PREFIX, SCRATCH_PREFIX, fits_in_memory
 
 _NOBODY: Final = b"trial <trial@invalid> 0 +0000"
@@ -31,14 +32,13 @@ class Scratch:
 
     folder: Path
     others: tuple[Path, ...]
+    reader: ObjectReader
+    """Finds objects here and there; its process begins with the first question and ends with the directory."""
 
     @property
     def environment(self) -> dict[str, str]:
         """What makes git write here."""
-        return {
-            "GIT_OBJECT_DIRECTORY": str(self.folder),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": ":".join(map(str, self.others)),
-        }
+        return _environment(self.folder, self.others)
 
     def has(self, name: str) -> bool:
         """Whether this object was written here."""
@@ -62,6 +62,13 @@ class Scratch:
         """Write the tree that has these files: name, mode, id of the blob."""
         pieces = (b"%s %s\0%s" % (mode, name, bytes.fromhex(blob)) for name, mode, blob in sorted(entries))
         return self.write("tree", b"".join(pieces))
+
+
+def _environment(folder: Path, others: Iterable[Path]) -> dict[str, str]:
+    return {
+        "GIT_OBJECT_DIRECTORY": str(folder),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": ":".join(map(str, others)),
+    }
 
 
 def commit_id(tree: str, parent: str) -> str:
@@ -90,11 +97,18 @@ async def scratch_objects(mirror: Mirror, *read_too: Scratch) -> AsyncIterator[S
         mirror.path.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=mirror.path.parent))
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    others = (*(scratch.folder for scratch in read_too), mirror.path / "objects")
+    reader = ObjectReader(mirror.git, mirror.path, _environment(folder, others))
     try:
         try_lock(held)  # so that others can tell it from one whose process died
         async with mirror.reading():
-            yield Scratch(folder, (*(scratch.folder for scratch in read_too), mirror.path / "objects"))
+            yield Scratch(folder, others, reader)
     finally:
         os.close(held)
         # In a thread: thousands of small files take a while, and nobody need wait for it.
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+        await asyncio.shield(_remove(folder, reader))
+
+
+async def _remove(folder: Path, reader: ObjectReader) -> None:
+    await reader.close()
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.git.locks import try_lock
+from adapters.git.object_reader import PRUNED
 from adapters.git.runner import Git
 
 _PACKS: Final = 30
@@ -72,7 +73,10 @@ async def gather(git: Git, mirror: Path, *, seconds: float) -> None:
         note.write_text(str(size), encoding="ascii")
         return
     if size > 2 * tidy + _GROWTH:
-        await git.run("gc", "--quiet", "--prune=now", git_dir=mirror, seconds=seconds)
+        try:
+            await git.run("gc", "--quiet", "--prune=now", git_dir=mirror, seconds=seconds)
+        finally:
+            (mirror / PRUNED).touch()
         note.write_text(str(sum(_sizes(mirror / "objects"))), encoding="ascii")
     elif wants_gathering(mirror):
         await git.run("repack", "--quiet", "--geometric=2", "-d", git_dir=mirror, seconds=seconds)

@@ -25,7 +25,7 @@ async def on_push(
     branch = change.ref.removeprefix("refs/heads/") if change.ref.startswith("refs/heads/") else None
     paths: tuple[str, ...] = ()
     if change.before.strip("0"):
-        paths = tuple(c.path for c in await repository.git.changes(change.before, change.after, patches=False))
+        paths = tuple(c.path for c in await repository.git.changes(change.before, change.after))
     commit = await repository.git.commit(change.after)
     for file in await hub.actions.files(repository, change.after):
         if hub.actions.enabled(repository, file) and file.wants("push", branch=branch, paths=paths):
@@ -53,7 +53,7 @@ async def on_pull_request(
     if actor.login == RUN_ACTOR or merge_sha is None:
         return
     repository = pull.repository
-    paths = tuple(c.path for c in await repository.git.changes(pull.base_sha, merge_sha, patches=False))
+    paths = tuple(c.path for c in await repository.git.changes(pull.base_sha, merge_sha))
     for file in await hub.actions.files(repository, merge_sha):
         wanted = file.wants("pull_request", action=action, branch=pull.base_ref, paths=paths)
         if wanted and hub.actions.enabled(repository, file):

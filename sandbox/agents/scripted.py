@@ -24,6 +24,7 @@ from sandbox.actions.perform import dispatched
 from sandbox.actions.steps import JobLog
 from sandbox.actions.triggers import RUN_ACTOR
 from sandbox.git_command import git_process
+from sandbox.git_refs import RefStore
 from sandbox.world import Repository, User
 from sandbox.world_runs import WorkflowJob, WorkflowStep
 
@@ -135,9 +136,14 @@ class AgentWork:
             "GIT_COMMITTER_NAME": name,
             "GIT_COMMITTER_EMAIL": email,
             "GIT_COMMITTER_DATE": when,
-            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_COUNT": "3",
             "GIT_CONFIG_KEY_0": f"http.{self.hub.url}/.extraHeader",
             "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+            # Housekeeping and waiting for the disk are of no use to a clone that is soon thrown away.
+            "GIT_CONFIG_KEY_1": "maintenance.auto",
+            "GIT_CONFIG_VALUE_1": "false",
+            "GIT_CONFIG_KEY_2": "core.fsync",
+            "GIT_CONFIG_VALUE_2": "none",
         }
         where = self._folder or self.hub.root
         _, out = await git_process(arguments, directory=where, environment=environment)
@@ -149,11 +155,15 @@ class AgentWork:
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         url = f"{self.hub.url}/{self.repository.full_name}.git"
-        await self.git("clone", "--quiet", url, str(target))
+        await self.git("clone", "--quiet", "--branch", self.base, url, str(target))
         self._folder = target
-        known = await self.git("branch", "--remotes", "--list", f"origin/{self.branch}")
-        start = f"origin/{self.branch}" if known else f"origin/{self.base}"
-        await self.git("checkout", "--quiet", "-B", self.branch, start)
+        refs = RefStore(target / ".git")
+        if refs.read(f"refs/remotes/origin/{self.branch}") is not None:
+            await self.git("checkout", "--quiet", "-B", self.branch, f"origin/{self.branch}")
+        elif (base := refs.read(f"refs/remotes/origin/{self.base}")) is not None:
+            # A new branch at the commit that is checked out: only names change.
+            refs.move(f"refs/heads/{self.branch}", base)
+            (target / ".git" / "HEAD").write_text(f"ref: refs/heads/{self.branch}\n")
         self.log(f"Cloned {url} and stands on {self.branch}")
         return target
 
@@ -172,7 +182,8 @@ class AgentWork:
         """Commit everything in the clone, even nothing; gives the SHA."""
         await self.git("add", "--all")
         await self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        sha = await self.git("rev-parse", "HEAD")
+        refs = RefStore(self.folder / ".git")
+        sha = refs.read(refs.head()) or refs.head()
         self.log(f"Committed {sha[:12]}: {message.splitlines()[0]}")
         return sha
 

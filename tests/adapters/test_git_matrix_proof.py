@@ -55,13 +55,16 @@ async def all_pairs(
         }
         pairs = list(combinations(sorted(ours), 2))
         asked = [(ours[one], ours[other]) for one, other in pairs]
+        conflicts: dict[tuple[int, int], Conflict] = {}
         for pair, names, merged in zip(pairs, asked, await run_merges(mirror, asked, scratch.environment), strict=True):
             if isinstance(merged, MergeError):
                 assert "git itself failed" in str(merged)
             elif merged.clean:
                 found[pair] = None
             else:
-                [found[pair]] = await conflicted_files(mirror, scratch, [Conflict.of(merged, names)])
+                conflicts[pair] = Conflict.of(merged, names)
+        files = await conflicted_files(mirror, scratch, list(conflicts.values()))
+        found |= zip(conflicts, files, strict=True)
     return found
 
 

@@ -47,10 +47,14 @@ class Place:
 async def place(folder: Path, files: int, commits: int, branches: int, pushes: int) -> AsyncIterator[Place]:
     """Make and fetch it."""
     made = await asyncio.to_thread(generate, folder / "github", 1, files, commits, branches + pushes)
-    mirror = Mirror(folder / "data", 1, f"file://{made.path}", Git(allow_file_protocol=True, timeout=3_600))
+    git = Git(allow_file_protocol=True, timeout=3_600, keep=1)
+    mirror = Mirror(folder / "data", 1, f"file://{made.path}", git)
     await mirror.fetch(["refs/heads/main", *(f"refs/heads/{branch.name}" for branch in made.branches)])
     heads = {number: branch.sha for number, branch in enumerate(made.branches)}
-    yield Place(made, mirror, dict(list(heads.items())[:branches]), list(heads.values())[branches:])
+    try:
+        yield Place(made, mirror, dict(list(heads.items())[:branches]), list(heads.values())[branches:])
+    finally:
+        await git.close()
 
 
 async def check(at: Place, folder: Path, checks: int) -> Figure:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from sandbox import Sandbox
@@ -84,3 +85,35 @@ async def test_a_push_moves_branches_and_is_told(hub: Sandbox, tmp_path: Path) -
         await git(copy, "push", address(hub, reader), "HEAD:refs/heads/other")
     await git(copy, "fetch", "--quiet", "origin", "refs/pull/1/merge:merged")
     assert (await git(copy, "show", "merged:cart.py")) == "x = 1"
+
+
+async def test_clients_of_older_protocols_are_served_too(hub: Sandbox, tmp_path: Path) -> None:
+    hub.grant(hub.repository("acme/shop"), hub.user("alice"), "write")
+    url = address(hub, hub.token(hub.user("alice")))
+    for version in ("0", "1"):
+        old = ("-c", f"protocol.version={version}")
+        copy = tmp_path / f"copy-{version}"
+        await git(tmp_path, *old, "clone", "--quiet", url, str(copy))
+        assert (copy / "README.md").read_text() == "# Shop\n"
+        await git(copy, "commit", "--quiet", "--allow-empty", "--message", "Nothing")
+        await git(copy, *old, "push", "--quiet", "origin", f"HEAD:refs/heads/work-{version}")
+        assert hub.repository("acme/shop").git.head(f"work-{version}") == await git(copy, "rev-parse", "HEAD")
+
+
+async def test_an_empty_repository_is_cloned_and_gets_its_first_commit(hub: Sandbox, tmp_path: Path) -> None:
+    empty = hub.repository("acme/empty", files={})
+    hub.grant(empty, hub.user("alice"), "write")
+    copy = tmp_path / "copy"
+    await git(tmp_path, "clone", "--quiet", address(hub, hub.token(hub.user("alice")), "acme/empty"), str(copy))
+    assert await git(copy, "symbolic-ref", "HEAD") == "refs/heads/main"
+    await git(copy, "commit", "--quiet", "--allow-empty", "--message", "The first")
+    await git(copy, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    assert [commit.message for commit in empty.git.log()] == ["The first"]
+
+
+async def test_what_is_no_request_is_refused(hub: Sandbox) -> None:
+    async with (
+        aiohttp.ClientSession(headers={"Git-Protocol": "version=2"}) as session,
+        session.post(f"{hub.url}/acme/shop.git/git-upload-pack", data=b"nonsense") as answer,
+    ):
+        assert (answer.status, "no request of protocol 2" in await answer.text()) == (400, True)

@@ -1,0 +1,25 @@
+"""What goes wrong with git."""
+
+from __future__ import annotations
+
+import signal
+
+
+class GitError(Exception):
+    """Git failed. `command` is its subcommand, `exit` its status, `stderr` the end of what it said, tokens
+    removed.
+    """
+
+    def __init__(self, command: str, exit_status: int, stderr: str) -> None:
+        super().__init__(f"git {command} failed with status {exit_status}: {stderr or 'it said nothing'}")
+        self.command = command
+        self.exit = exit_status
+        self.stderr = stderr
+
+
+class GitTimeoutError(GitError):
+    """Git took longer than it may and was killed, with all its children. `output` is what it had printed by then."""
+
+    def __init__(self, command: str, seconds: float, output: bytes = b"") -> None:
+        super().__init__(command, -signal.SIGKILL, f"killed after {seconds:g} s")
+        self.output = output
