@@ -98,6 +98,14 @@ class Transport:
         """Close the connections; calls after this raise RuntimeError."""
         await self._exchange.close()
 
+    async def reserve(self, credential: Credential, *, content: bool) -> None:
+        """Have the gate admit a write that is still to come; raises Throttled when it has to wait."""
+        await self._exchange.reserve(credential, content=content)
+
+    def release(self, credential: Credential) -> None:
+        """The write that was reserved, if it is still to come, is not made."""
+        self._exchange.release(credential)
+
     async def request(
         self,
         operation: Operation,
