@@ -20,7 +20,8 @@ from core.budget import Ask, Budget, Limits, Primary, Refund, Verdict, Write, ad
 from core.lanes import Lane
 
 EVERY = 5.0  # seconds after which reads are entered at the next one
-PATIENCE = 2.0  # seconds that a write waits in place for its slot: putting it down and waking it takes as long
+PATIENCE = 2.0  # seconds that a write which someone waits for waits in place: it is woken at its very slot
+BRIEFLY = 0.05  # the same for all others, which would keep a worker from what is more important
 HOLD = 4.0  # seconds within which a reserved write has to go; less than `core.budget.SLACK`
 
 OnWait = Callable[[Lane], None]
@@ -116,7 +117,7 @@ class Governor:
 
     async def _write(self, sender: str, ask: Ask) -> Write:
         """Enter a write, and return at its slot. The slot is its own from the moment at which it is entered."""
-        verdict = await self._settle(sender, ask, PATIENCE)
+        verdict = await self._settle(sender, ask, PATIENCE if ask.lane <= Lane.ANSWER else BRIEFLY)
         if not verdict.goes:
             raise self._throttled(ask.lane, verdict)
         if (wait := verdict.at - self._now()) > 0:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from adapters.github.caller import Caller, given, parse, repository_parts
-from adapters.github.errors import Unclear
+from adapters.github.errors import GraphQLError, Invalid, NotFound, Unclear
 from adapters.github.models import Label
 from adapters.github.operation import operation
+from config.labels import Label as OurLabel
 
 _LABELS: Final = "/repos/{owner}/{repo}/labels"
 _ON_ISSUE: Final = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
@@ -46,6 +47,48 @@ class LabelOperations(Caller):
         """Make a label; Invalid with `already_exists` when there is one (names differ by more than case)."""
         body = {"name": name, "color": color, "description": description}
         return await self._one(CREATE, Label, repository_parts(repo), body=body)
+
+    async def repository_node(self, repo: str) -> str:
+        """Give the id by which GraphQL knows the repository."""
+        parts = repository_parts(repo)
+        query = "query Node($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { id } }"
+        variables = {"owner": parts["owner"], "name": parts["repo"]}
+        told: Any = (await self._transport.graphql(query, variables, self._credential)).get("repository")
+        if not told:
+            raise NotFound(f"there is no repository {repo} for us", operation="graphql")
+        return str(told["id"])
+
+    async def create_labels(self, repository: str, labels: Sequence[OurLabel]) -> dict[str, str]:
+        """Make labels in one request; `repository` is its id in GraphQL. Gives the ids of those made, by name.
+
+        One that is there already, or that GitHub refuses, is left out and does not stop the others. Raises GraphQLError
+        where the server cannot do this at all.
+        """
+        head = ", ".join(f"$w{index}: CreateLabelInput!" for index in range(len(labels)))
+        fields = " ".join(
+            f"w{index}: createLabel(input: $w{index}) {{ label {{ id }} }}" for index in range(len(labels))
+        )
+        inputs = {
+            f"w{index}": {
+                "repositoryId": repository,
+                "name": label.name,
+                "color": label.colour,
+                "description": label.description[:100],
+            }
+            for index, label in enumerate(labels)
+        }
+        mutation = f"mutation CreateLabels({head}) {{ {fields} }}"
+        answers: Any
+        try:
+            answers = await self._transport.graphql(mutation, inputs, self._credential, content=False)
+        except Invalid:
+            return {}
+        except GraphQLError as error:
+            if not isinstance(error.data, Mapping) or not error.data:
+                raise
+            answers = error.data
+        made = {label.name: answers.get(f"w{index}") for index, label in enumerate(labels)}
+        return {name: str(answer["label"]["id"]) for name, answer in made.items() if answer}
 
     async def update_label(
         self,

@@ -175,11 +175,14 @@ class Transport:
         _, body, _ = await self._exchange.send(call)
         return body, cut
 
-    async def graphql(self, query: str, variables: Mapping[str, object], credential: Credential) -> dict[str, object]:
+    async def graphql(
+        self, query: str, variables: Mapping[str, object], credential: Credential, *, content: bool = True
+    ) -> dict[str, object]:
         """Run a GraphQL query and give its `data`.
 
         Raises GraphQLError, which keeps partial data, when the answer holds `errors`; RateLimited, NotFound, Forbidden
-        and the like when they say so and nothing was answered. A text with the word `mutation` counts as a write.
+        and the like when they say so and nothing was answered. A text with the word `mutation` counts as a write, and
+        as `content` unless told otherwise.
         """
         body = json.dumps({"query": query, "variables": dict(variables)}).encode()
         writes = re.search(r"\bmutation\b", query) is not None
@@ -192,7 +195,7 @@ class Transport:
             writes,
             self._exchange.limited,
             self._timeouts.total,
-            content=writes,
+            content=writes and content,
         )
         status, raw, _ = await self._exchange.send(call)
         answer = _decode(raw, call, status)

@@ -112,9 +112,12 @@ async def test_an_afternoon_of_two_replicas_stays_within_every_limit_and_keeps_t
 
 async def test_while_labels_wait_in_one_replica_an_agent_goes_at_once_in_the_other(replicas: Replicas) -> None:
     one, other = (replicas.governor(Limits()) for _ in range(2))
-    for _ in range(30):
+    for _ in range(5):
         await writes(one, Lane.LABELS, content=False)
-    assert replicas.clock.at == START + timedelta(seconds=25), "five at once, then one a second"
+    for seconds in range(1, 26):
+        with pytest.raises(Throttled) as held:
+            await writes(one, Lane.LABELS, content=False)
+        assert held.value.retry_at == START + timedelta(seconds=seconds), "one after the other"
     before = replicas.clock.at
     for _ in range(4):
         await writes(other, Lane.AGENT, content=False)
@@ -231,14 +234,27 @@ async def test_an_errand_of_many_writes_gives_way_between_them(replicas: Replica
     async with github(gate=governor) as (server, client):
         server.handler = says(status=204)
         installation = client.installation(INSTALLATION, Passage(Lane.LABELS))
-        with contextlib.suppress(Throttled):
-            for number in range(30):
-                await installation.cancel_run("acme/shop", number)
-                if number == 5:
-                    for _ in range(4):
-                        await writes(governor, Lane.AGENT, content=False)
-        assert len(server.seen) == 6, "then the agents' tokens are missing"
-    assert replicas.clock.at == START + timedelta(seconds=1)
+        for number in range(5):
+            await installation.cancel_run("acme/shop", number)
+        for _ in range(4):
+            await writes(governor, Lane.AGENT, content=False)
+        with pytest.raises(Throttled) as held:
+            await installation.cancel_run("acme/shop", 5)
+        assert held.value.retry_at == START + timedelta(seconds=5), "when their tokens are there again"
+        assert len(server.seen) == 5
+        replicas.clock.at = held.value.retry_at
+        again = client.installation(INSTALLATION, Passage(Lane.LABELS, waited=True))
+        await again.cancel_run("acme/shop", 5)
+
+
+async def test_who_answers_someone_waits_in_place_for_the_next_slot(replicas: Replicas) -> None:
+    governor = replicas.governor(Limits())
+    for _ in range(BURST):
+        await writes(governor, Lane.AGENT, content=False)
+    assert replicas.clock.at == START
+    for _ in range(3):
+        await writes(governor, Lane.AGENT, content=False)
+    assert replicas.clock.at == START + timedelta(seconds=3)
 
 
 async def test_who_is_led_elsewhere_spends_twice(replicas: Replicas) -> None:
