@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from core.effects import SetLabels, UpsertDigest
 from sandbox.agents import WritesFiles
-from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body
+from sandbox.world import Issue
+from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
 from tests.scenarios.world import World, opened
 
 SWEEP = 1.0  # seconds between two looks at the deadlines, as in production
@@ -53,26 +55,69 @@ async def test_the_first_task_after_installing_starts_its_agent_at_once(bare: Wo
     bare.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think=3600)
     issue = await bare.alice.opens_issue(bare.shop, "Add the tax rate", body(needs="tests"))
     await bare.alice.labels(issue, "task")  # the bot has not made it yet
-    await bare.alice.pushes(bare.shop, "main", {CONFIG_PATH: CONFIG})
     filed = bare.clock.now()
+    await bare.alice.pushes(bare.shop, "main", {CONFIG_PATH: CONFIG})
     await runs(bare, 60)
     [started] = times(bare, "repos/create-dispatch-event")
-    print("DELAY", (started - filed).total_seconds(), "READS", len(times(bare, "actions/list-workflow-runs-for-repo")))
-    made = [line.removeprefix("label ") for line in bare.written() if line.startswith("label ")]
-    print(made)
     assert started - filed <= timedelta(seconds=5)
-    assert {"P0", "needs:python"} <= set(made)
+    written = bare.written()
+    made = [line.removeprefix("label ") for line in written if line.startswith("label ")]
+    assert made[:2] == ["P0", "P1"]
+    assert made[-2:] == ["agent:codex", "status:in-progress"], "those that an issue is about to carry"
+    assert {"conflict", "stalled", "parked", "agent:claude", "task"}.isdisjoint(made)
+    requests = [r for r in bare.hub.requests if "mutation CreateLabels" in str(r.body)]
+    assert len(requests) == 2, "one for those that people put on by hand, one for the rest"
+    assert bare.status(issue) == "in-progress"
 
 
 async def test_starts_that_have_to_wait_are_woken_at_their_slot_and_read_nothing_before(bare: World) -> None:
     bare.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think=3600)
     await bare.alice.pushes(bare.shop, "main", {CONFIG_PATH: CONFIG.replace("max_tasks: 2", "max_tasks: 20")})
     await runs(bare, 30)
-    bare.written()
     filed = bare.clock.now()
     for number in range(16):
         await bare.alice.opens_issue(bare.shop, f"Task {number}", body(needs="tests"), labels=["task"])
     await runs(bare, 60)
     started = [(at - filed).total_seconds() for at in times(bare, "repos/create-dispatch-event")]
-    print("STARTED", started, "READS", len(times(bare, "actions/list-workflow-runs-for-repo")))
+    assert len(started) == 16, "each once"
+    assert max(started) <= 10
+    assert times(bare, "actions/list-workflow-runs-for-repo") == []
+    assert {bare.status(issue) for issue in bare.shop.issues.values()} == {"in-progress"}
     bare.written()
+
+
+async def test_two_hundred_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_answer(
+    world: World,
+) -> None:
+    world.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}))
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(progress={"every": "6h"})})
+    first = await world.files("Add the tax rate", body(needs="tests"))
+    questions = [await world.alice.opens_issue(world.shop, f"Question {n}", "Why?") for n in range(200)]
+    await world.settle()
+    await with_real_limits(world)
+
+    async with world.bot.work.on(world.shop.id) as unit:
+        for issue in questions:
+            await unit.want(issue.number, SetLabels(issue.number, ("P1",)))
+        await unit.want(0, UpsertDigest())
+    await world.alice.comments(first, "/retro")
+    await runs(world, 5)
+    assert labelled(questions) < 20, "the others wait"
+    began = world.clock.now()
+    await world.alice.opens_issue(world.shop, "Show prices", body(needs="tests"), labels=["task"])
+    said = await world.alice.comments(first, "/status")
+    await runs(world, 10)
+    assert times(world, "repos/create-dispatch-event")[-1] - began <= timedelta(seconds=3)
+    [answer] = [c for c in first.comments if c.user is world.app.bot and c.created_at >= began and "card" not in c.body]
+    assert max(answer.created_at, said.reactions[0].created_at) - began <= timedelta(seconds=3)
+
+    await runs(world, 260)
+    assert labelled(questions) == 200
+    kinds = {name for issue in world.shop.issues.values() for name in issue.label_names}
+    assert {"orchestrator-digest", "retrospective"} <= kinds, "nobody waits for ever"
+    assert [r for r in world.hub.requests if r.status in (403, 429)] == [], "GitHub never had to refuse"
+    world.written()
+
+
+def labelled(issues: list[Issue]) -> int:
+    return sum("P1" in issue.label_names for issue in issues)
