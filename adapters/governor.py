@@ -20,8 +20,8 @@ from core.budget import Ask, Budget, Limits, Primary, Refund, Verdict, Write, ad
 from core.lanes import Lane
 
 EVERY = 5.0  # seconds after which reads are entered at the next one
-PATIENCE = 2.0  # seconds that a write which someone waits for waits in place: it is woken at its very slot
-BRIEFLY = 0.05  # the same for all others, which would keep a worker from what is more important
+PATIENCE = 2.0  # seconds that a start or an answer waits in place for its slot
+BRIEFLY = 0.05  # seconds that any other write does: it must not keep a worker from what is more important
 HOLD = 4.0  # seconds within which a reserved write has to go; less than `core.budget.SLACK`
 
 OnWait = Callable[[Lane], None]

@@ -221,8 +221,8 @@ class Verdict:
 def admit(budget: Budget, ask: Ask, now: float, limits: Limits, patience: float = 0.0) -> Verdict:
     """Whether a call may go now, or a write within `patience` seconds, at `Verdict.at`; or when to ask again.
 
-    Every limit is kept the same way: a lane leaves a share of it to the lanes before it. So what is more important
-    never waits for what is less important, and what is reserved for it needs no one to give it back.
+    Every limit is kept the same way: a lane leaves a share of it to the lanes before it. So a call never waits for a
+    less important one, and no reservation has to be given back.
     """
     at = _room(budget, ask, now, limits)
     if not ask.writes:
@@ -233,7 +233,7 @@ def admit(budget: Budget, ask: Ask, now: float, limits: Limits, patience: float 
     # A newcomer passes those of its own lane only if the next of them finds a token as well.
     behind = not ask.waited and ask.lane in waiting
     turn = budget.bucket.holds_at(at, ask.lane + 1 + behind, limits.refill)
-    # Nor does it take a slot that is still to come from anyone who waits for it.
+    # Nor does it take a future slot from a write that was told to come for it.
     ahead = any(lane < ask.lane for lane in waiting) or behind
     if turn <= now + (0.0 if ahead else patience):
         return Verdict(turn, True, _counted(budget, ask, turn, limits))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from adapters.database import repositories, store
 from adapters.effects.errand import Errand, Sent
-from adapters.github.errors import Gone, GraphQLError, Invalid, NotFound
+from adapters.github.errors import Gone, NotFound
 from adapters.provenance import look
 from config.labels import describe, is_ours
 from core.effects import CloseIssue, ClosePull, Comment, MakeLabels, React, SetLabels, UpsertCard
@@ -68,17 +68,7 @@ async def make_labels(effect: MakeLabels, errand: Errand) -> Sent:
 
 async def add_to_repository(labels: Iterable[str], errand: Errand) -> None:
     """Labels that the repository lacks are made with their colour and description, before they are used."""
-    github, name = errand.github, errand.name
-    there = {label.name.casefold() for label in await github.list_repo_labels(name)}
-    missing = [describe(label) for label in labels if label.casefold() not in there]
-    if not missing:
-        return
-    try:
-        await github.create_labels(await github.repository_node(name), missing)
-    except GraphQLError:
-        for label in missing:  # a server whose GraphQL does not make labels
-            with contextlib.suppress(Invalid):  # someone made it meanwhile; if not, setting it on the issue says so
-                await github.create_label(name, label.name, color=label.colour, description=label.description[:100])
+    await errand.github.ensure_labels(errand.name, [describe(label) for label in labels])
 
 
 @dataclass(frozen=True, slots=True)

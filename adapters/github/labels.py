@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from adapters.github.operation import operation
 from config.labels import Label as OurLabel
 
 _LABELS: Final = "/repos/{owner}/{repo}/labels"
+MAX_DESCRIPTION: Final = 100
 _ON_ISSUE: Final = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
 
 LIST: Final = operation("issues/list-labels-for-repo", "GET", _LABELS, permission=("issues", "read"), query="per_page")
@@ -48,15 +50,27 @@ class LabelOperations(Caller):
         body = {"name": name, "color": color, "description": description}
         return await self._one(CREATE, Label, repository_parts(repo), body=body)
 
-    async def repository_node(self, repo: str) -> str:
-        """Give the id by which GraphQL knows the repository."""
+    async def ensure_labels(self, repo: str, labels: Sequence[OurLabel]) -> None:
+        """Make those of the labels that the repository lacks; those that it has stay as they are."""
+        there = {label.name.casefold() for label in await self.list_repo_labels(repo)}
+        missing = [label for label in labels if label.name.casefold() not in there]
+        if not missing:
+            return
+        try:
+            await self.create_labels(await self._repository_node(repo), missing)
+        except GraphQLError:
+            for label in missing:  # a server whose GraphQL cannot make labels
+                with contextlib.suppress(Invalid):  # someone made it meanwhile
+                    await self.create_label(repo, label.name, color=label.colour, description=_short(label))
+
+    async def _repository_node(self, repo: str) -> str:
         parts = repository_parts(repo)
         query = "query Node($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { id } }"
         variables = {"owner": parts["owner"], "name": parts["repo"]}
-        told: Any = (await self._transport.graphql(query, variables, self._credential)).get("repository")
-        if not told:
+        found: Any = (await self._transport.graphql(query, variables, self._credential)).get("repository")
+        if not found:
             raise NotFound(f"there is no repository {repo} for us", operation="graphql")
-        return str(told["id"])
+        return str(found["id"])
 
     async def create_labels(self, repository: str, labels: Sequence[OurLabel]) -> dict[str, str]:
         """Make labels in one request; `repository` is its id in GraphQL. Gives the ids of those made, by name.
@@ -73,7 +87,7 @@ class LabelOperations(Caller):
                 "repositoryId": repository,
                 "name": label.name,
                 "color": label.colour,
-                "description": label.description[:100],
+                "description": _short(label),
             }
             for index, label in enumerate(labels)
         }
@@ -116,3 +130,7 @@ class LabelOperations(Caller):
         if not isinstance(answer.data, list):
             raise Unclear("a list of labels was expected", status=answer.status, operation=SET.id)
         return [parse(SET, Label, item, answer.status) for item in answer.data]
+
+
+def _short(label: OurLabel) -> str:
+    return label.description[:MAX_DESCRIPTION]
