@@ -15,7 +15,7 @@ from adapters.agents.actions import PAYLOAD_LIMIT
 from adapters.agents.copilot import INSTRUCTIONS_LIMIT
 from adapters.effects.errand import Errand
 from adapters.github.gate import Passage
-from config.agent_kinds import ActionsAgent, CopilotAgent, MentionAgent
+from config.agent_kinds import ActionsAgent, AgentBase, CopilotAgent, MentionAgent
 from core.effects import (
     CallPeople,
     CancelAgent,
@@ -65,6 +65,8 @@ _CONTENT: Final[Mapping[type[Effect], bool]] = MappingProxyType(
     }
 )
 
+_OF_AGENTS: Final = (StartAgent, SteerAgent, CancelAgent)
+
 
 @asynccontextmanager
 async def admitted(effect: Effect, errand: Errand, passage: Passage, *, together: bool = False) -> AsyncIterator[None]:
@@ -72,7 +74,11 @@ async def admitted(effect: Effect, errand: Errand, passage: Passage, *, together
 
     Raises Throttled, before anything is read, when it has to wait.
     """
-    content = True if together else first_write(effect, errand)
+    content: bool | None = True
+    if not together:
+        agent = errand.repository.agent(effect.agent) if isinstance(effect, _OF_AGENTS) else None
+        person = errand.services.person
+        content = first_write(effect, agent, lent=person is not None and not person.is_apps)
     if content is None:
         passage.begun = True
         yield
@@ -82,21 +88,21 @@ async def admitted(effect: Effect, errand: Errand, passage: Passage, *, together
         yield
 
 
-def first_write(effect: Effect, errand: Errand) -> bool | None:
-    """Whether the first write to GitHub counts as content; None for an effect that writes nothing there as the App."""
-    if not isinstance(effect, StartAgent | SteerAgent | CancelAgent):
-        return _CONTENT.get(type(effect))
-    person = errand.services.person
-    match errand.repository.agent(effect.agent), effect:
+def first_write(effect: Effect, agent: AgentBase | None = None, *, lent: bool = False) -> bool | None:
+    """Whether the first write to GitHub counts as content; None for an effect that writes nothing there as the App.
+
+    `agent` is the one that the effect names, `lent` that a person's token is there to write with.
+    """
+    match agent, effect:
         case ActionsAgent(), StartAgent():
             return len(json.dumps(effect.packet).encode()) > PAYLOAD_LIMIT  # then comments carry it
         case ActionsAgent(), CancelAgent():
             return False
         case CopilotAgent(), StartAgent():
             return True if handoff_pages(effect.packet, INSTRUCTIONS_LIMIT) else None
-        case CopilotAgent(), CancelAgent() if person is None or person.is_apps:
+        case CopilotAgent(), CancelAgent() if not lent:
             return False
-        case MentionAgent(comment_as="app"), _:
+        case MentionAgent(comment_as="app"), StartAgent() | SteerAgent() | CancelAgent():
             return True
         case _:
-            return None
+            return _CONTENT.get(type(effect))

@@ -54,6 +54,7 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     assert world.written() == [
         "dispatch task/1-2 to zed",
         "#1 comment: cursor made no progress",
+        "label agent:zed",
         "#1 labels status:in-progress",
         "#1 card edited",
         "#1 card edited",  # with the address of its run
