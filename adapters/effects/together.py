@@ -66,7 +66,7 @@ async def _labels(effect: SetLabels, errand: Errand, place: Place) -> tuple[Piec
     wanted = await issues.plan_labels(effect, errand, set(place.there))
     if isinstance(wanted, Sent):
         return wanted
-    ids = {label: place.there.get(label) or place.known.get(label) for label in wanted}
+    ids = {label: place.there.get(label) or place.known.get(label) for label in sorted(wanted)}
     if missing := [describe(label) for label, known in ids.items() if not known]:
         ids |= await errand.github.create_labels(place.repository, missing)
     found = [one for one in ids.values() if one]

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from adapters.database import tables as t
 from core.effects import SetLabels, UpsertDigest
 from sandbox.agents import WritesFiles
 from sandbox.world import Issue
@@ -70,20 +72,30 @@ async def test_the_first_task_after_installing_starts_its_agent_at_once(bare: Wo
     assert bare.status(issue) == "in-progress"
 
 
-async def test_starts_that_have_to_wait_are_woken_at_their_slot_and_read_nothing_before(bare: World) -> None:
-    bare.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think=3600)
-    await bare.alice.pushes(bare.shop, "main", {CONFIG_PATH: CONFIG.replace("max_tasks: 2", "max_tasks: 20")})
-    await runs(bare, 30)
-    filed = bare.clock.now()
-    for number in range(16):
-        await bare.alice.opens_issue(bare.shop, f"Task {number}", body(needs="tests"), labels=["task"])
-    await runs(bare, 60)
-    started = [(at - filed).total_seconds() for at in times(bare, "repos/create-dispatch-event")]
-    assert len(started) == 16, "each once"
-    assert max(started) <= 10
-    assert times(bare, "actions/list-workflow-runs-for-repo") == []
-    assert {bare.status(issue) for issue in bare.shop.issues.values()} == {"in-progress"}
-    bare.written()
+async def test_a_start_that_has_to_wait_is_woken_at_its_slot_and_reads_nothing_before(world: World) -> None:
+    world.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think=3600)
+    await with_real_limits(world)
+    world.hub.faults.answer("repos/create-dispatch-event", "403-secondary", seconds=30)
+    filed = world.clock.now()
+    for number in range(2):
+        await world.alice.opens_issue(world.shop, f"Task {number}", body(needs="tests"), labels=["task"])
+    await runs(world, 25)
+    assert len(times(world, "repos/create-dispatch-event")) == 1, "GitHub refused the first, we the second"
+    assert times(world, "actions/list-workflow-runs-for-repo") == []
+    columns = select(t.outbox.c.not_before, t.outbox.c.tries).where(t.outbox.c.kind == "StartAgent")
+    async with world.bot.database.autocommit() as connection:
+        waiting = (await connection.execute(columns.order_by(t.outbox.c.number))).all()
+    assert [row.tries for row in waiting] == [1, 0], "only what may have been done is looked for"
+    assert waiting[1].not_before.replace(microsecond=0) == filed + timedelta(seconds=30)
+
+    await runs(world, 20)
+    [_, *started] = times(world, "repos/create-dispatch-event")
+    assert len(started) == 2
+    assert all(timedelta(seconds=30) <= at - filed <= timedelta(seconds=37) for at in started)
+    reads = times(world, "actions/list-workflow-runs-for-repo")
+    assert len(reads) == 2, "both kinds of dispatch, for the start whose fate was unknown"
+    assert min(reads) >= filed + timedelta(seconds=30)
+    world.written()
 
 
 async def test_two_hundred_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_answer(
