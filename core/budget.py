@@ -221,8 +221,8 @@ class Verdict:
 def admit(budget: Budget, ask: Ask, now: float, limits: Limits, patience: float = 0.0) -> Verdict:
     """Whether a call may go now, or a write within `patience` seconds, at `Verdict.at`; or when to ask again.
 
-    Every limit is kept the same way: a lane leaves a share of it to the lanes before it. So a call never waits for a
-    less important one, and no reservation has to be given back.
+    Every limit is kept the same way: a lane leaves a share of it to the lanes before it, of the bucket one token for
+    each. So a call never waits for a less important one, whichever replica that is in.
     """
     at = _room(budget, ask, now, limits)
     if not ask.writes:
