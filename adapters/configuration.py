@@ -17,7 +17,7 @@ from config.problems import ConfigError, Problem
 from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_config
 from config.task_templates import TemplateFile
 from core.effects import CheckRun, MakeLabels, UpsertCard
-from core.labels import labels_for
+from core.labels import labels_to_offer
 from core.owners import MAX_TEXT, PATHS
 from core.texts import CONFIG_CHECK, config_check
 
@@ -84,7 +84,7 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
     for number in outdated:
         await work.send(repository_id, number, UpsertCard(number))
     if config and changed and not config.dry_run:
-        await work.send(repository_id, 0, MakeLabels(labels_for(config)))
+        await work.send(repository_id, 0, MakeLabels(labels_to_offer(config)))
     log.info("configuration_read", repository=full_name, present=text is not None, problems=problems)
 
 

@@ -16,11 +16,13 @@ from adapters.clock import Clock
 from adapters.database import budgets
 from adapters.database.database import Database
 from adapters.github.gate import Passage, Throttled
-from core.budget import Ask, Budget, Limits, Primary, Verdict, admit
+from core.budget import Ask, Budget, Limits, Primary, Refund, Verdict, Write, admit
 from core.lanes import Lane
 
 EVERY = 5.0  # seconds after which reads are entered at the next one
-PATIENCE = 10.0  # seconds that a further write of an errand waits in place; its first is put down after one gap
+PATIENCE = 2.0  # seconds that a start or an answer waits in place for its slot
+BRIEFLY = 0.05  # seconds that any other write does: it must not keep a worker from what is more important
+HOLD = 4.0  # seconds within which a reserved write has to go; less than `core.budget.SLACK`
 
 OnWait = Callable[[Lane], None]
 
@@ -32,8 +34,11 @@ class _News:
     points: int = 0
     primary: Mapping[str, Primary] = field(default_factory=dict)
     blocked_until: float = 0.0
+    refunds: tuple[Refund, ...] = ()
 
-    def onto(self, budget: Budget, now: float) -> Budget:
+    def onto(self, budget: Budget, now: float, limits: Limits) -> Budget:
+        for refund in self.refunds:
+            budget = budget.refunded(refund, now, limits)
         for resource, primary in self.primary.items():
             budget = budget.heard(resource, primary)
         if self.blocked_until:
@@ -44,7 +49,8 @@ class _News:
         primary = dict(self.primary)
         for resource, heard in other.primary.items():
             primary[resource] = primary[resource].heard(heard) if resource in primary else heard
-        return _News(self.points + other.points, primary, max(self.blocked_until, other.blocked_until))
+        blocked_until = max(self.blocked_until, other.blocked_until)
+        return _News(self.points + other.points, primary, blocked_until, self.refunds + other.refunds)
 
 
 @dataclass(slots=True)
@@ -68,32 +74,66 @@ class Governor:
         self._on_wait = on_wait
         self._ledgers: dict[str, _Ledger] = {}
 
+    async def reserve(self, sender: str, passage: Passage, *, content: bool) -> None:
+        """Return when a write may go; it is entered, and the next one of `passage` is this one.
+
+        So nothing is read for a write that then has to wait. What is not used is `release`d, and what is held for
+        longer than `HOLD` has lost its slot: no replica that dies blocks the others.
+        """
+        self.release(sender, passage)
+        passage.reserved = await self._write(sender, Ask(passage.lane, True, content, waited=passage.waited))
+
+    def release(self, sender: str, passage: Passage) -> None:
+        """The write that `passage` holds, if it still does, is not made: what was entered for it is free again."""
+        held, passage.reserved = passage.reserved, None
+        if held is not None:
+            self._add(sender, _News(refunds=(Refund(held),)))
+
     async def enter(self, sender: str, passage: Passage, resource: str, *, writes: bool, content: bool) -> None:
         """Return when the call may go; raises Throttled, with nothing entered but its place in line, if it has to wait.
 
-        What waits shorter than the gap between two writes waits here: putting it down would take longer.
+        Every write asks for itself: between two writes of one errand those of more important lanes go.
         """
         ask = Ask(passage.lane, writes, content, resource, passage.waited)
-        patience = PATIENCE if passage.writes else self._limits.gap
-        if not writes:
-            patience = 0.0
-            if await self._may_read(sender, ask):
-                return
-        verdict = await self._settle(sender, ask, patience)
-        if not verdict.goes:
-            if self._on_wait is not None:
-                self._on_wait(passage.lane)
-            raise Throttled(datetime.fromtimestamp(verdict.at, UTC))
-        if not writes:
+        if writes:
+            if not self._uses(sender, passage, content=content):
+                await self._write(sender, ask)
+        elif not await self._may_read(sender, ask):
+            verdict = await self._settle(sender, ask, 0.0)
+            if not verdict.goes:
+                raise self._throttled(passage.lane, verdict)
             self._add(sender, _News(points=self._limits.read_points))
-        elif (wait := verdict.at - self._now()) > 0:
+
+    def _uses(self, sender: str, passage: Passage, *, content: bool) -> bool:
+        """Whether the write that is about to go is the one that was reserved."""
+        held = passage.reserved
+        if held is None or (content and not held.content) or self._now() > held.at + HOLD:
+            self.release(sender, passage)
+            return False
+        passage.reserved = None
+        if held.content and not content:
+            self._add(sender, _News(refunds=(Refund(held, whole=False),)))
+        return True
+
+    async def _write(self, sender: str, ask: Ask) -> Write:
+        """Enter a write, and return at its slot. The slot is its own from the moment at which it is entered."""
+        verdict = await self._settle(sender, ask, PATIENCE if ask.lane <= Lane.ANSWER else BRIEFLY)
+        if not verdict.goes:
+            raise self._throttled(ask.lane, verdict)
+        if (wait := verdict.at - self._now()) > 0:
             await self._clock.sleep(wait)
+        return Write(verdict.at, ask.content, ask.resource)
+
+    def _throttled(self, lane: Lane, verdict: Verdict) -> Throttled:
+        if self._on_wait is not None:
+            self._on_wait(lane)
+        return Throttled(datetime.fromtimestamp(verdict.at, UTC))
 
     async def _may_read(self, sender: str, ask: Ask) -> bool:
         """Whether a read may go by what this process knows; if not, or if that is old, the row is to be asked."""
         ledger, now = self._of(sender), self._now()
         old = ledger.read_at is None or ledger.news.points >= self._limits.late or now - ledger.read_at >= EVERY
-        if old or not admit(ledger.news.onto(ledger.kept, now), ask, now, self._limits).goes:
+        if old or not admit(ledger.news.onto(ledger.kept, now, self._limits), ask, now, self._limits).goes:
             return False
         self._add(sender, _News(points=self._limits.read_points))
         return True
@@ -122,7 +162,7 @@ class Governor:
                     ledger.version, ledger.kept = await budgets.load(connection, sender)
                     ledger.read_at, fresh = self._now(), True
                 now, news = self._now(), ledger.news
-                known = news.onto(ledger.kept, now)
+                known = news.onto(ledger.kept, now, self._limits)
                 verdict = admit(known, ask, now, self._limits, patience) if ask else Verdict(now, True, known)
                 if not verdict.goes and not fresh:
                     ledger.read_at = None

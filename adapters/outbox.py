@@ -26,6 +26,7 @@ from adapters.database.codec import effect_from_json
 from adapters.database.queue import SEND, URGENT_SEND
 from adapters.database.repositories import RepositoryRow
 from adapters.effects import SENDERS, Errand, Identity, Mirrors, Sent
+from adapters.effects.admission import admitted
 from adapters.effects.together import TOGETHER, write_together
 from adapters.failures import fate_of, next_try
 from adapters.github import GitHubClient
@@ -154,7 +155,8 @@ class Outbox:
             errands = [
                 await self._errand(row, effect, repository, passage) for row, effect in zip(rows, effects, strict=True)
             ]
-            sent = await write_together(list(zip(effects, errands, strict=True)))
+            async with admitted(effects[0], errands[0], passage, together=True):
+                sent = await write_together(list(zip(effects, errands, strict=True)))
         except (GraphQLError, NotFound, Forbidden, Gone, Invalid, TooLarge) as error:
             log.info("effects_go_alone", keys=[row["key"] for row in rows], error=str(error))
             return False
@@ -212,7 +214,8 @@ class Outbox:
             return
         try:
             errand = await self._errand(row, effect, repository, passage)
-            sent = await SENDERS[type(effect)](effect, replace(errand, again=errand.again or again))
+            async with admitted(effect, errand, passage):
+                sent = await SENDERS[type(effect)](effect, replace(errand, again=errand.again or again))
             await self._mark(row, effect, sent)
         except Exception as error:
             await self._failed(row, effect, passage, error)
@@ -257,7 +260,8 @@ class Outbox:
         else:  # nobody's failure, and no try; but whether it was begun is not forgotten
             log.info("effect_waits", key=row["key"], lane=passage.lane.name, error=str(error))
             # An agent may have been reached by another way than the one that is counted.
-            untouched = isinstance(error, Throttled) and passage.writes == 0 and passage.lane is not Lane.AGENT
+            counted = passage.writes == 0 and passage.lane is not Lane.AGENT
+            untouched = isinstance(error, Throttled) and (counted or not passage.begun)
             tries = max(tries - 1, 0 if untouched else 1)
         retry_at = next_try(error, tries, self.work.now(), random.random())  # noqa: S311 - only spreads load
         if retry_at is None:

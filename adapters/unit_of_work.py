@@ -38,7 +38,7 @@ from core.done import wants_reviewer
 from core.effects import Comment, Effect, MakeLabels, React, StartAgent, UpsertCard, UpsertDigest
 from core.events import Event, EventType
 from core.handoff import BuiltOn, built_on
-from core.labels import capabilities_of, labels_for
+from core.labels import capabilities_of, labels_to_offer
 from core.measures import lines
 from core.queue import parking
 from core.readiness import Surroundings
@@ -257,8 +257,8 @@ class UnitOfWork:
             raise NoConfiguration(self.repository.full_name)
         self.repository, self.policy = row, row.config
         self._team_news = True
-        if set(labels_for(self.policy)) - set(labels_for(before)):
-            await self.want(0, MakeLabels(labels_for(self.policy)))
+        if set(labels_to_offer(self.policy)) - set(labels_to_offer(before)):
+            await self.want(0, MakeLabels(labels_to_offer(self.policy)))
         had, has = capabilities_of(before), capabilities_of(self.policy)
         if had == has:
             return

@@ -180,7 +180,7 @@ def _limits(settings: Settings) -> Limits:
         points_per_minute=settings.github_points_per_minute,
         content_per_minute=settings.github_content_per_minute,
         content_per_hour=settings.github_content_per_hour,
-        gap=settings.write_seconds,
+        refill=settings.write_seconds,
     )
 
 

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from config.agent_kinds import AGENT_KINDS, AgentBase
 from config.durations import format_duration
-from config.labels import DIGEST, FIXED_LABELS
+from config.labels import DIGEST, FIXED_LABELS, OFFERED_LABELS
 from config.repository import CONFIG_PATH, RepositoryConfig
 from config.settings import Settings
 
@@ -109,9 +109,15 @@ def configuration_page() -> str:
     parts += [
         "## Labels",
         "",
-        "The bot makes these in the repository and keeps them; `needs:<capability>` and",
+        "With the first configuration the bot creates, in one request, the labels that people put on by hand: "
+        + ", ".join(f"`{label.name}`" for label in OFFERED_LABELS)
+        + " and `needs:<capability>` of every agent. It creates any other when an issue is first about to carry it,",
+        "and creates a deleted or renamed one again when it is next needed. A label's colour and description are yours",
+        "to change: the bot sets them once, when it creates the label.",
+        "",
+        _table(_labels()),
+        "",
     ]
-    parts += ["`agent:<name>` come with the capabilities and agents.", "", _table(_labels()), ""]
     return "\n".join(parts)
 
 

@@ -54,6 +54,14 @@ RETROSPECTIVE: Final = Label("retrospective", "bfdadc", "What was done, what wen
 # On the progress digest, and made with it: no task ever carries it.
 DIGEST: Final = Label("orchestrator-digest", "0052cc", "Shows where the orchestrator's tasks stand")
 
+# Those that people put on by hand: each is an instruction.
+_BY_HAND: Final = ("status:ready", "status:pending", "status:done", "status:failed", "blocked")
+OFFERED_LABELS: Final = (
+    TASK,
+    *PRIORITIES,
+    *CLASSES,
+    *(label for label in (*STATUSES, *FLAGS) if label.name in _BY_HAND),
+)
 FIXED_LABELS: Final = (TASK, *STATUSES, *PRIORITIES, *CLASSES, *FLAGS, RETROSPECTIVE)
 _BY_NAME: Final = {label.name.casefold(): label for label in (*FIXED_LABELS, DIGEST)}
 

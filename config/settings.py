@@ -167,8 +167,8 @@ class Settings(BaseSettings):
         ge=0,
         le=60,
         allow_inf_nan=False,
-        description="Seconds between two writes to GitHub of one installation, by all replicas together; one is what "
-        "GitHub advises.",
+        description="Seconds until one installation may write to GitHub once more, for all replicas together: ten "
+        "writes may go at once, then one in so many seconds. One second is what GitHub advises; 0 lifts this limit.",
     )
     github_points_per_minute: int = Field(
         900, ge=10, description="GitHub's limit for one installation: a read counts 1, a write 5."

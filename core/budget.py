@@ -17,6 +17,8 @@ MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 SLACK: Final = 5.0
 """Seconds between our counting a call and GitHub's: it may take so long on its way, or clocks may differ by so much."""
+BURST: Final = 10
+"""Writes that may follow each other without a pause: the size of the token bucket."""
 _PARTS: Final = 12
 
 # The share of each budget that a lane leaves to those before it, so that the least important wait first.
@@ -44,7 +46,7 @@ class Limits:
     points_per_minute: int = 900
     content_per_minute: int = 80
     content_per_hour: int = 500
-    gap: float = 1.0  # seconds between two writes
+    refill: float = 1.0  # seconds until the token bucket of writes holds one more; 0: there is no bucket
     read_points: int = 1
     write_points: int = 5
 
@@ -80,6 +82,15 @@ class Window:
         kept[int(at // self._part)] = kept.get(int(at // self._part), 0) + amount
         return replace(self, spent=tuple(sorted(kept.items())))
 
+    def without(self, at: float, amount: int) -> Window:
+        """So much of what was counted at `at` was not spent after all."""
+        kept = dict(self.spent)
+        part = int(at // self._part)
+        if part not in kept:
+            return self
+        kept[part] -= amount
+        return replace(self, spent=tuple(sorted((one, left) for one, left in kept.items() if left > 0)))
+
     def free_at(self, now: float, amount: int, limit: int) -> float:
         """From when on `amount` more fits below `limit`; what is larger than the limit fits into an empty window."""
         used, at = self.used(now), now
@@ -110,16 +121,49 @@ class Primary:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """A token bucket of writes. Only `full_at` is kept: the moment from which it is full if nothing more is taken."""
+
+    full_at: float = 0.0
+
+    def holds_at(self, now: float, tokens: int, refill: float) -> float:
+        """The first moment, not before `now`, at which it holds so many tokens."""
+        return max(now, self.full_at - (BURST - tokens) * refill)
+
+    def taken(self, at: float, refill: float) -> Bucket:
+        """One token is taken at `at`."""
+        return Bucket(max(self.full_at, at) + refill)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write that was admitted to go at `at`: what was counted for it."""
+
+    at: float
+    content: bool
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """What was counted for an admitted write and was not used: all of it, or only that it is content."""
+
+    write: Write
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What was spent by one sender (an installation), and what GitHub said of it. A new one is full."""
 
     points: Window = Window(MINUTE)
     content: Window = Window(MINUTE)
     content_hour: Window = Window(HOUR)
-    written_at: float = 0.0  # when the latest write goes; it may lie a little ahead
+    bucket: Bucket = Bucket()
     blocked_until: float = 0.0  # by a secondary limit
     primary: Mapping[str, Primary] = field(default_factory=dict)
-    promised: Mapping[Lane, float] = field(default_factory=dict)  # when the last one that waits in a lane comes back
+    # The writes of each lane that were told when to come back: the moment that the last of them was given.
+    queue: Mapping[Lane, float] = field(default_factory=dict)
 
     def heard(self, resource: str, primary: Primary) -> Budget:
         """An answer told of the limit by the hour."""
@@ -133,6 +177,25 @@ class Budget:
     def read(self, now: float, points: int) -> Budget:
         """So many points were spent, on reads, or on what came of a call that was let through."""
         return replace(self, points=self.points.add(now, points)) if points else self
+
+    def refunded(self, refund: Refund, now: float, limits: Limits) -> Budget:
+        """What an admitted write did not use is free again.
+
+        Its token returns only within one refill: later the bucket may have been full in between, and an extra token
+        would let through more than the bucket allows.
+        """
+        write, after = refund.write, self
+        if write.content:
+            content, hour = self.content.without(write.at, 1), self.content_hour.without(write.at, 1)
+            after = replace(after, content=content, content_hour=hour)
+        if not refund.whole:
+            return after
+        if known := self.primary.get(write.resource):
+            left = replace(known, remaining=min(known.limit, known.remaining + 1))
+            after = replace(after, primary={**self.primary, write.resource: left})
+        if now < write.at + limits.refill:
+            after = replace(after, bucket=Bucket(self.bucket.full_at - limits.refill))
+        return replace(after, points=self.points.without(write.at, limits.write_points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,58 +219,61 @@ class Verdict:
 
 
 def admit(budget: Budget, ask: Ask, now: float, limits: Limits, patience: float = 0.0) -> Verdict:
-    """Whether a call may go now, or within `patience` seconds, at `Verdict.at`; or when to ask again."""
+    """Whether a call may go now, or a write within `patience` seconds, at `Verdict.at`; or when to ask again.
+
+    Every limit is kept the same way: a lane leaves a share of it to the lanes before it, of the bucket one token for
+    each. So a call never waits for a less important one, whichever replica that is in.
+    """
+    at = _room(budget, ask, now, limits)
+    if not ask.writes:
+        return Verdict(at, at <= now, budget)
+    if not limits.refill:
+        return Verdict(at, at <= now + patience, _counted(budget, ask, at, limits) if at <= now + patience else budget)
+    waiting = [lane for lane, last in budget.queue.items() if lane <= ask.lane and last > now]
+    # A newcomer passes those of its own lane only if the next of them finds a token as well.
+    behind = not ask.waited and ask.lane in waiting
+    turn = budget.bucket.holds_at(at, ask.lane + 1 + behind, limits.refill)
+    # Nor does it take a future slot from a write that was told to come for it.
+    ahead = any(lane < ask.lane for lane in waiting) or behind
+    if turn <= now + (0.0 if ahead else patience):
+        return Verdict(turn, True, _counted(budget, ask, turn, limits))
+    told = max([turn, *(budget.queue[lane] + limits.refill for lane in waiting)])
+    if at > now:
+        return Verdict(told, False, budget)
+    return Verdict(told, False, replace(budget, queue={**budget.queue, ask.lane: told}))
+
+
+def _room(budget: Budget, ask: Ask, now: float, limits: Limits) -> float:
+    """From when on the call fits into every window of GitHub's."""
     share = 1.0 - RESERVED[ask.lane]
-    cost = limits.write_points if ask.writes else limits.read_points
     at = max(now, budget.blocked_until)
     primary = budget.primary.get(ask.resource)
     if primary and primary.reset_at > at and primary.remaining <= primary.limit * (1.0 - share):
         at = primary.reset_at
+    cost = limits.write_points if ask.writes else limits.read_points
     at = budget.points.free_at(at, cost, _of(limits.points, share))
     if ask.content:
         at = budget.content.free_at(at, 1, _of(limits.content_per_minute, share))
         at = budget.content_hour.free_at(at, 1, _of(limits.content_per_hour, share))
-    if not ask.writes:
-        return Verdict(at, True, budget) if at <= now else Verdict(at, False, budget)
-    turn = _turn(budget, ask, at, limits.gap)
-    if turn <= now + patience:
-        return Verdict(turn, True, _written(budget, ask, turn, cost))
-    if at > now:
-        return Verdict(turn, False, budget)
-    later = max(turn, budget.promised.get(ask.lane, 0.0))
-    return Verdict(turn, False, replace(budget, promised={**budget.promised, ask.lane: later}))
+    return at
 
 
 def _of(limit: int, share: float) -> int:
     return max(1, int(limit * share))
 
 
-def _turn(budget: Budget, ask: Ask, at: float, gap: float) -> float:
-    """The first moment a gap after the last write, and after those who were told to come back before it.
-
-    A less important lane lets the more important ones pass; among equals, who came first goes first.
-    """
-    if not gap:
-        return at
-    turn = max(at, budget.written_at + gap)
-    for lane, promised in budget.promised.items():
-        if (lane < ask.lane or (lane == ask.lane and not ask.waited)) and promised + gap > at:
-            turn = max(turn, promised + gap)
-    return turn
-
-
-def _written(budget: Budget, ask: Ask, at: float, cost: int) -> Budget:
+def _counted(budget: Budget, ask: Ask, at: float, limits: Limits) -> Budget:
     primary = budget.primary
     if known := primary.get(ask.resource):
         primary = {**primary, ask.resource: replace(known, remaining=max(0, known.remaining - 1))}
     return replace(
         budget,
-        points=budget.points.add(at, cost),
+        points=budget.points.add(at, limits.write_points),
         content=budget.content.add(at, 1) if ask.content else budget.content,
         content_hour=budget.content_hour.add(at, 1) if ask.content else budget.content_hour,
-        written_at=max(budget.written_at, at),
+        bucket=budget.bucket.taken(at, limits.refill) if limits.refill else budget.bucket,
         primary=primary,
-        promised={lane: until for lane, until in budget.promised.items() if until > at},
+        queue={lane: last for lane, last in budget.queue.items() if last > at},
     )
 
 

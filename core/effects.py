@@ -47,7 +47,7 @@ class SetLabels:
 
 @dataclass(frozen=True, slots=True)
 class MakeLabels:
-    """The repository has these labels of ours, with their colours and descriptions."""
+    """The repository has these labels of ours, with their colours and descriptions, for people to put on by hand."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[Lane] = Lane.LABELS

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from config.labels import FIXED_LABELS, agent_label, capability_label, is_ours
+from config.labels import FIXED_LABELS, OFFERED_LABELS, agent_label, capability_label, is_ours
 from config.repository import RepositoryConfig
 from core.task import Kind, Priority, Status, Task
 
@@ -34,6 +34,17 @@ def labels_for(policy: RepositoryConfig) -> tuple[str, ...]:
         *(label.name for label in FIXED_LABELS),
         *(capability_label(name) for name in sorted(capabilities_of(policy))),
         *(agent_label(name) for name in policy.agents),
+    )
+
+
+def labels_to_offer(policy: RepositoryConfig) -> tuple[str, ...]:
+    """The labels that people put on by hand, so that they can: GitHub offers, and issue forms set, only what exists.
+
+    The others are made when an issue is about to carry them.
+    """
+    return (
+        *(label.name for label in OFFERED_LABELS),
+        *(capability_label(name) for name in sorted(capabilities_of(policy))),
     )
 
 

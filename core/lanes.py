@@ -7,7 +7,8 @@ class Lane(IntEnum):
     """In which order the effects of one task are sent, and how much of GitHub's budget they may use.
 
     What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
-    that they are written once, when a chain of quick answers has come to its end.
+    that they are written once, when a chain of quick answers has come to its end. The number of a lane is also how
+    many tokens of the bucket of writes it leaves to the lanes before it.
     """
 
     AGENT = 0

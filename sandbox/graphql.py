@@ -2,7 +2,7 @@
 
 Real queries run: fields, aliases, arguments, variables, fragments, connections with `first` and `after`. What GitHub
 has and this has not is answered with GitHub's own error for an unknown field, never with a guess. Mutations:
-markPullRequestReadyForReview, updateIssue (its labels), addComment, updateIssueComment, createCheckRun,
+markPullRequestReadyForReview, createLabel, updateIssue (its labels), addComment, updateIssueComment, createCheckRun,
 updateCheckRun.
 
 `Query`: viewer, rateLimit, repository(owner, name), node(id). `Repository`: issue, issues, pullRequest, pullRequests,

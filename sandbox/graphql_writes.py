@@ -1,4 +1,4 @@
-"""What the sandbox's GraphQL can write: labels and state of an issue, comments, check runs.
+"""What the sandbox's GraphQL can write: labels of a repository and of an issue, comments, check runs.
 
 Several fields of one mutation run one after the other, as on GitHub: one that fails is null, with an error of its own,
 and the others are done all the same.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import checks, comments, labels
 from sandbox.graphql_parser import GraphQLError
 from sandbox.graphql_parts import Arguments, Resolver, attribute
-from sandbox.world import App, Comment, Issue, Repository, User, role_at_least
+from sandbox.world import App, Comment, Issue, Repository, Role, User, role_at_least
 
 if TYPE_CHECKING:
     from sandbox.graphql import Run
@@ -41,11 +41,11 @@ def _given(arguments: Arguments) -> Mapping[str, Any]:
     return sent
 
 
-def _writer(run: Run, repository: Repository, permission: str) -> tuple[User, App | None]:
+def _writer(run: Run, repository: Repository, permission: str, role: Role = "triage") -> tuple[User, App | None]:
     """Who writes, and by which App. Raises GraphQLError for who may not."""
     credential = run.credential
     user, app = credential.user, credential.app
-    person = credential.kind == "user" and user is not None and role_at_least(repository.role_of(user), "triage")
+    person = credential.kind == "user" and user is not None and role_at_least(repository.role_of(user), role)
     if user is None or not (person or (credential.reaches(repository) and credential.holds(permission))):
         raise GraphQLError("Resource not accessible by integration", kind="FORBIDDEN")
     return user, app
@@ -78,6 +78,29 @@ def _update_issue(run: Run, _: Any, arguments: Arguments) -> Written:
     return Written("UpdateIssuePayload", issue)
 
 
+def _create_label(run: Run, _: Any, arguments: Arguments) -> Written:
+    sent = _given(arguments)
+    if unknown := set(sent) - {"repositoryId", "name", "color", "description", "clientMutationId"}:
+        raise GraphQLError(f"InputObject 'CreateLabelInput' doesn't accept argument '{min(unknown)}'")
+    for required in ("repositoryId", "name", "color"):
+        if not isinstance(sent.get(required), str):
+            raise GraphQLError(
+                f"Argument '{required}' on InputObject 'CreateLabelInput' is required. Expected type String!",
+                kind="missingRequiredInputObjectAttribute",
+            )
+    repository = _repository(run, sent["repositoryId"])
+    actor, _app = _writer(run, repository, "issues:write", "write")
+    made = labels.create(run.hub, repository, actor, sent["name"], sent["color"], sent.get("description"))
+    return Written("CreateLabelPayload", made)
+
+
+def _repository(run: Run, wanted: object) -> Repository:
+    found = next((one for one in _seen(run) if one.node_id == wanted), None)
+    if found is None:
+        raise LookupError(f"Could not resolve to a node with the global id of '{wanted}'")
+    return found
+
+
 def _add_comment(run: Run, _: Any, arguments: Arguments) -> Written:
     sent = _given(arguments)
     issue = _issue(run, sent.get("subjectId"))
@@ -99,9 +122,7 @@ def _update_comment(run: Run, _: Any, arguments: Arguments) -> Written:
 
 def _checked(run: Run, sent: Mapping[str, Any]) -> tuple[Repository, App]:
     """The repository, and the App that writes a check there."""
-    repository = next((one for one in _seen(run) if one.node_id == sent.get("repositoryId")), None)
-    if repository is None:
-        raise LookupError(f"Could not resolve to a node with the global id of '{sent.get('repositoryId')}'")
+    repository = _repository(run, sent.get("repositoryId"))
     _, app = _writer(run, repository, "checks:write")
     if app is None:
         raise GraphQLError("Resource not accessible by personal access token", kind="FORBIDDEN")
@@ -157,6 +178,7 @@ def _update_check_run(run: Run, _: Any, arguments: Arguments) -> Written:
 
 KINDS: dict[type, str] = {Edge: "IssueCommentEdge"}
 MUTATIONS: dict[str, Resolver] = {
+    "createLabel": _create_label,
     "updateIssue": _update_issue,
     "addComment": _add_comment,
     "updateIssueComment": _update_comment,
@@ -164,6 +186,7 @@ MUTATIONS: dict[str, Resolver] = {
     "updateCheckRun": _update_check_run,
 }
 TYPES: dict[str, dict[str, Resolver]] = {
+    "CreateLabelPayload": {"label": attribute("value")},
     "UpdateIssuePayload": {"issue": attribute("value")},
     "AddCommentPayload": {"commentEdge": attribute("value"), "subject": lambda _, value, __: value.value.node.issue},
     "UpdateIssueCommentPayload": {"issueComment": attribute("value")},

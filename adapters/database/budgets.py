@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from core.budget import HOUR, MINUTE, Budget, Primary, Window
+from core.budget import HOUR, MINUTE, Bucket, Budget, Primary, Window
 from core.lanes import Lane
 
 _b = t.budgets.c
@@ -54,10 +54,10 @@ def _to_json(budget: Budget) -> dict[str, Any]:
         "points": budget.points.spent,
         "content": budget.content.spent,
         "content_hour": budget.content_hour.spent,
-        "written_at": budget.written_at,
+        "full_at": budget.bucket.full_at,
         "blocked_until": budget.blocked_until,
         "primary": {resource: asdict(one) for resource, one in budget.primary.items()},
-        "promised": {lane.name: until for lane, until in budget.promised.items()},
+        "queue": {lane.name: last for lane, last in budget.queue.items()},
     }
 
 
@@ -69,8 +69,8 @@ def _from_json(kept: dict[str, Any]) -> Budget:
         points=window(MINUTE, "points"),
         content=window(MINUTE, "content"),
         content_hour=window(HOUR, "content_hour"),
-        written_at=kept["written_at"],
+        bucket=Bucket(kept.get("full_at", 0.0)),  # rows of earlier versions have neither bucket nor queue
         blocked_until=kept["blocked_until"],
         primary={resource: Primary(**one) for resource, one in kept["primary"].items()},
-        promised={Lane[name]: until for name, until in kept["promised"].items() if name in Lane.__members__},
+        queue={Lane[name]: last for name, last in kept.get("queue", {}).items() if name in Lane.__members__},
     )

@@ -163,13 +163,13 @@ async def forget_installation(connection: AsyncConnection, installation_id: int)
 
 
 async def labels_made(connection: AsyncConnection, repository_id: int) -> frozenset[str]:
-    """The labels that we know the repository has."""
+    """The labels that were made for people to put on; one that was deleted since is still among them."""
     query = select(t.repositories.c.labels_made).where(t.repositories.c.id == repository_id)
     return frozenset((await connection.execute(query)).scalar_one_or_none() or ())
 
 
 async def remember_labels(connection: AsyncConnection, repository_id: int, labels: Iterable[str]) -> None:
-    """The repository has these labels too."""
+    """These labels were made for people, too."""
     made = await labels_made(connection, repository_id)
     await connection.execute(
         update(t.repositories).where(t.repositories.c.id == repository_id).values(labels_made=sorted({*made, *labels}))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adapters.database import repositories, store
 from adapters.effects.errand import Errand, Sent
-from adapters.github.errors import Gone, Invalid, NotFound
+from adapters.github.errors import Gone, NotFound
 from adapters.provenance import look
 from config.labels import describe, is_ours
 from core.effects import CloseIssue, ClosePull, Comment, MakeLabels, React, SetLabels, UpsertCard
@@ -23,7 +24,8 @@ async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
     planned = await plan_labels(effect, errand, there)
     if isinstance(planned, Sent):
         return planned
-    await add_to_repository(effect.labels, errand)
+    if new := [label for label in effect.labels if label not in there]:
+        await add_to_repository(new, errand)
     await github.set_issue_labels(name, effect.number, sorted(planned))
     return labels_sent(planned, errand)
 
@@ -51,30 +53,22 @@ def labels_sent(labels: set[str], errand: Errand) -> Sent:
 
 
 async def make_labels(effect: MakeLabels, errand: Errand) -> Sent:
-    """Make those labels that the repository lacks. GitHub's issue form drops a label that does not exist."""
-    await add_to_repository(effect.labels, errand)
+    """Make the labels that people put on by hand: GitHub's issue form drops a label that does not exist.
+
+    Each is made once. If someone deletes one, it comes back when it is next needed, not here.
+    """
+    async with errand.database.autocommit() as connection:
+        made = await repositories.labels_made(connection, errand.repository.id)
+    if new := [label for label in effect.labels if label not in made]:
+        await add_to_repository(new, errand)
+        async with errand.database.transaction() as connection:
+            await repositories.remember_labels(connection, errand.repository.id, new)
     return Sent()
 
 
-async def add_to_repository(labels: tuple[str, ...], errand: Errand) -> None:
+async def add_to_repository(labels: Iterable[str], errand: Errand) -> None:
     """Labels that the repository lacks are made with their colour and description, before they are used."""
-    async with errand.database.autocommit() as connection:
-        made = await repositories.labels_made(connection, errand.repository.id)
-    missing = [label for label in labels if label not in made]
-    if not missing:
-        return
-    there = {label.name.casefold() for label in await errand.github.list_repo_labels(errand.name)}
-    for label in missing:
-        if label.casefold() not in there:
-            looks = describe(label)
-            try:
-                await errand.github.create_label(
-                    errand.name, looks.name, color=looks.colour, description=looks.description[:100]
-                )
-            except Invalid:
-                continue  # somebody made it meanwhile; if not, setting it on the issue says so
-    async with errand.database.transaction() as connection:
-        await repositories.remember_labels(connection, errand.repository.id, labels)
+    await errand.github.ensure_labels(errand.name, [describe(label) for label in labels])
 
 
 @dataclass(frozen=True, slots=True)

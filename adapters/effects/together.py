@@ -21,6 +21,7 @@ from adapters.github.together import (
     comment_made,
     labels_set,
 )
+from config.labels import describe
 from core.effects import CheckRun, Effect, SetLabels, UpsertCard
 
 TOGETHER: Final = (SetLabels, UpsertCard, CheckRun)
@@ -65,10 +66,12 @@ async def _labels(effect: SetLabels, errand: Errand, place: Place) -> tuple[Piec
     wanted = await issues.plan_labels(effect, errand, set(place.there))
     if isinstance(wanted, Sent):
         return wanted
-    ids = {label: place.there.get(label) or place.known.get(label) for label in wanted}
+    ids = {label: place.there.get(label) or place.known.get(label) for label in sorted(wanted)}
+    if missing := [describe(label) for label, known in ids.items() if not known]:
+        ids |= await errand.github.create_labels(place.repository, missing)
     found = [one for one in ids.values() if one]
     if len(found) < len(ids):
-        return None  # a label that the repository lacks is made first
+        return None
     return labels_set(place.issue, found), lambda _: issues.labels_sent(wanted, errand)
 
 

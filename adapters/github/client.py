@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -52,6 +53,18 @@ class GitHub(
     async def graphql(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, object]:
         """Run a GraphQL query and give its `data`; GraphQLError keeps partial data."""
         return await self._transport.graphql(query, variables or {}, self._credential)
+
+    @asynccontextmanager
+    async def reserved_write(self, *, content: bool) -> AsyncIterator[None]:
+        """Inside, the first write goes without waiting: it was admitted before anything was read for it.
+
+        Raises Throttled, before anything is done, when it has to wait.
+        """
+        await self._transport.reserve(self._credential, content=content)
+        try:
+            yield
+        finally:
+            self._transport.release(self._credential)
 
 
 class GitHubClient:

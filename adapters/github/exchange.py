@@ -171,6 +171,16 @@ class Exchange:
         """Whether a token may be sent to this address."""
         return url.origin() in self._trusted
 
+    async def reserve(self, credential: Credential, *, content: bool) -> None:
+        """Have the gate admit a write that is still to come; raises Throttled when it has to wait."""
+        if self._gate and credential.passage:
+            await self._gate.reserve(credential.name, credential.passage, content=content)
+
+    def release(self, credential: Credential) -> None:
+        """The write that was reserved, if it is still to come, is not made."""
+        if self._gate and credential.passage:
+            self._gate.release(credential.name, credential.passage)
+
     async def send(self, call: Call) -> Reply:
         """Make the call; raises a GitHubError subclass for anything but a success."""
         if not call.kept:

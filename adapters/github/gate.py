@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from adapters.github.errors import RateLimited
+from core.budget import Write
 from core.lanes import Lane
 
 
@@ -29,10 +30,20 @@ class Passage:
     lane: Lane = Lane.ANSWER
     waited: bool = False  # it was held back before, and has come back
     writes: int = 0
+    begun: bool = False  # its first write was admitted, or it needs none: from then on calls may have been made
+    reserved: Write | None = None  # a write that was admitted, and is still to come
 
 
 class Gate(Protocol):
     """Keeps what one sender (`installation:7`) sends within GitHub's limits."""
+
+    async def reserve(self, sender: str, passage: Passage, *, content: bool) -> None:
+        """Return when a write may go, which `passage` then holds; raises Throttled like `enter`."""
+        ...
+
+    def release(self, sender: str, passage: Passage) -> None:
+        """The write that `passage` holds, if it still does, is not made."""
+        ...
 
     async def enter(self, sender: str, passage: Passage, resource: str, *, writes: bool, content: bool) -> None:
         """Return when the call may go; raises Throttled if that takes longer than is worth waiting here."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from adapters.github.caller import Caller, given, parse, repository_parts
-from adapters.github.errors import Unclear
+from adapters.github.errors import GraphQLError, Invalid, NotFound, Unclear
 from adapters.github.models import Label
 from adapters.github.operation import operation
+from config.labels import Label as OurLabel
 
 _LABELS: Final = "/repos/{owner}/{repo}/labels"
+MAX_DESCRIPTION: Final = 100
 _ON_ISSUE: Final = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
 
 LIST: Final = operation("issues/list-labels-for-repo", "GET", _LABELS, permission=("issues", "read"), query="per_page")
@@ -47,6 +50,60 @@ class LabelOperations(Caller):
         body = {"name": name, "color": color, "description": description}
         return await self._one(CREATE, Label, repository_parts(repo), body=body)
 
+    async def ensure_labels(self, repo: str, labels: Sequence[OurLabel]) -> None:
+        """Make those of the labels that the repository lacks; those that it has stay as they are."""
+        there = {label.name.casefold() for label in await self.list_repo_labels(repo)}
+        missing = [label for label in labels if label.name.casefold() not in there]
+        if not missing:
+            return
+        try:
+            await self.create_labels(await self._repository_node(repo), missing)
+        except GraphQLError:
+            for label in missing:  # a server whose GraphQL cannot make labels
+                with contextlib.suppress(Invalid):  # someone made it meanwhile
+                    await self.create_label(repo, label.name, color=label.colour, description=_short(label))
+
+    async def _repository_node(self, repo: str) -> str:
+        parts = repository_parts(repo)
+        query = "query Node($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { id } }"
+        variables = {"owner": parts["owner"], "name": parts["repo"]}
+        found: Any = (await self._transport.graphql(query, variables, self._credential)).get("repository")
+        if not found:
+            raise NotFound(f"there is no repository {repo} for us", operation="graphql")
+        return str(found["id"])
+
+    async def create_labels(self, repository: str, labels: Sequence[OurLabel]) -> dict[str, str]:
+        """Make labels in one request; `repository` is its id in GraphQL. Gives the ids of those made, by name.
+
+        One that is there already, or that GitHub refuses, is left out and does not stop the others. Raises GraphQLError
+        where the server cannot do this at all.
+        """
+        head = ", ".join(f"$w{index}: CreateLabelInput!" for index in range(len(labels)))
+        fields = " ".join(
+            f"w{index}: createLabel(input: $w{index}) {{ label {{ id }} }}" for index in range(len(labels))
+        )
+        inputs = {
+            f"w{index}": {
+                "repositoryId": repository,
+                "name": label.name,
+                "color": label.colour,
+                "description": _short(label),
+            }
+            for index, label in enumerate(labels)
+        }
+        mutation = f"mutation CreateLabels({head}) {{ {fields} }}"
+        answers: Any
+        try:
+            answers = await self._transport.graphql(mutation, inputs, self._credential, content=False)
+        except Invalid:
+            return {}
+        except GraphQLError as error:
+            if not isinstance(error.data, Mapping) or not error.data:
+                raise
+            answers = error.data
+        made = {label.name: answers.get(f"w{index}") for index, label in enumerate(labels)}
+        return {name: str(answer["label"]["id"]) for name, answer in made.items() if answer}
+
     async def update_label(
         self,
         repo: str,
@@ -73,3 +130,7 @@ class LabelOperations(Caller):
         if not isinstance(answer.data, list):
             raise Unclear("a list of labels was expected", status=answer.status, operation=SET.id)
         return [parse(SET, Label, item, answer.status) for item in answer.data]
+
+
+def _short(label: OurLabel) -> str:
+    return label.description[:MAX_DESCRIPTION]

@@ -98,6 +98,14 @@ class Transport:
         """Close the connections; calls after this raise RuntimeError."""
         await self._exchange.close()
 
+    async def reserve(self, credential: Credential, *, content: bool) -> None:
+        """Have the gate admit a write that is still to come; raises Throttled when it has to wait."""
+        await self._exchange.reserve(credential, content=content)
+
+    def release(self, credential: Credential) -> None:
+        """The write that was reserved, if it is still to come, is not made."""
+        self._exchange.release(credential)
+
     async def request(
         self,
         operation: Operation,
@@ -167,11 +175,14 @@ class Transport:
         _, body, _ = await self._exchange.send(call)
         return body, cut
 
-    async def graphql(self, query: str, variables: Mapping[str, object], credential: Credential) -> dict[str, object]:
+    async def graphql(
+        self, query: str, variables: Mapping[str, object], credential: Credential, *, content: bool = True
+    ) -> dict[str, object]:
         """Run a GraphQL query and give its `data`.
 
         Raises GraphQLError, which keeps partial data, when the answer holds `errors`; RateLimited, NotFound, Forbidden
-        and the like when they say so and nothing was answered. A text with the word `mutation` counts as a write.
+        and the like when they say so and nothing was answered. A text with the word `mutation` counts as a write, and
+        as `content` unless told otherwise.
         """
         body = json.dumps({"query": query, "variables": dict(variables)}).encode()
         writes = re.search(r"\bmutation\b", query) is not None
@@ -184,7 +195,7 @@ class Transport:
             writes,
             self._exchange.limited,
             self._timeouts.total,
-            content=writes,
+            content=writes and content,
         )
         status, raw, _ = await self._exchange.send(call)
         answer = _decode(raw, call, status)

@@ -106,7 +106,8 @@ def content_writes(calls: list[RequestRecord]) -> int:
 def writes_content(record: RequestRecord) -> bool:
     """Whether this call counts as a content write."""
     if record.operation_id == "graphql":
-        return isinstance(record.body, dict) and "mutation" in str(record.body.get("query"))
+        query = str(record.body.get("query")) if isinstance(record.body, dict) else ""
+        return "mutation" in query and "createLabel" not in query
     return record.method != "GET" and record.operation_id not in NO_CONTENT
 
 

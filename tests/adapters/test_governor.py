@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-import itertools
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -18,14 +17,14 @@ from adapters.database import budgets
 from adapters.database.database import Database
 from adapters.github.errors import RateLimited
 from adapters.github.gate import Passage, Throttled
-from adapters.governor import Governor
-from core.budget import Limits
+from adapters.governor import HOLD, Governor
+from core.budget import BURST, Limits
 from core.lanes import Lane
 from tests.adapters.github_server import INSTALLATION, github, in_turn, issue, says
 
 SENDER = "installation:7"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-LOW = Limits(points_per_minute=60, content_per_minute=6, content_per_hour=30, gap=1.0)
+LOW = Limits(points_per_minute=60, content_per_minute=6, content_per_hour=30, refill=1.0)
 
 
 @dataclass
@@ -71,7 +70,7 @@ async def reads(governor: Governor, lane: Lane = Lane.ANSWER) -> None:
 
 
 async def test_at_once_two_replicas_write_as_often_as_one_may(replicas: Replicas) -> None:
-    limits = replace(LOW, gap=0.0)
+    limits = replace(LOW, refill=0.0)
     both = [replicas.governor(limits), replicas.governor(limits)]
     tried = [writes(both[n % 2]) for n in range(20)]
     results = await asyncio.gather(*tried, return_exceptions=True)
@@ -97,7 +96,8 @@ async def test_an_afternoon_of_two_replicas_stays_within_every_limit_and_keeps_t
             continue
         went.append((replicas.clock.at.timestamp(), lane))
     times = [at for at, _ in went]
-    assert all(then - first >= 0.999 for first, then in itertools.pairwise(times)), "a second between two"
+    for span in (1, 5, 30):
+        assert all(sum(start <= at < start + span for at in times) <= BURST + span for start in times)
     made = [at for at, lane in went if lane is not Lane.LABELS]
     for start in made:
         assert sum(start <= at < start + 60 for at in made) <= LOW.content_per_minute
@@ -108,6 +108,67 @@ async def test_an_afternoon_of_two_replicas_stays_within_every_limit_and_keeps_t
     assert mean[Lane.AGENT] < mean[Lane.CARD] < mean[Lane.DIGEST]
     assert mean[Lane.ANSWER] < mean[Lane.CARD]
     assert turns < 40 * 15, "who waits comes back seldom"
+
+
+async def test_while_labels_wait_in_one_replica_an_agent_goes_at_once_in_the_other(replicas: Replicas) -> None:
+    one, other = (replicas.governor(Limits()) for _ in range(2))
+    for _ in range(5):
+        await writes(one, Lane.LABELS, content=False)
+    for seconds in range(1, 26):
+        with pytest.raises(Throttled) as held:
+            await writes(one, Lane.LABELS, content=False)
+        assert held.value.retry_at == START + timedelta(seconds=seconds), "one after the other"
+    before = replicas.clock.at
+    for _ in range(4):
+        await writes(other, Lane.AGENT, content=False)
+    assert replicas.clock.at == before
+
+
+async def test_a_reserved_write_goes_without_asking_again_and_what_is_not_used_is_given_back(
+    replicas: Replicas,
+) -> None:
+    limits = Limits(content_per_minute=2, refill=0.0)
+    one, other = replicas.governor(limits), replicas.governor(limits)
+    passage, unused = Passage(Lane.ANSWER), Passage(Lane.ANSWER)
+    await one.reserve(SENDER, passage, content=True)
+    await one.reserve(SENDER, unused, content=True)
+    with pytest.raises(Throttled):
+        await writes(other)
+    await one.enter(SENDER, passage, "core", writes=True, content=True)
+    with pytest.raises(Throttled):
+        await one.enter(SENDER, passage, "core", writes=True, content=True)
+    one.release(SENDER, unused)
+    await writes(one)
+    with pytest.raises(Throttled):
+        await writes(other)
+
+
+async def test_a_reservation_that_turns_out_to_be_no_content_or_comes_too_late_leaves_its_share(
+    replicas: Replicas,
+) -> None:
+    governor = replicas.governor(Limits(content_per_minute=1, refill=0.0))
+    plain, late = Passage(), Passage()
+    await governor.reserve(SENDER, plain, content=True)
+    await governor.enter(SENDER, plain, "core", writes=True, content=False)
+    await governor.reserve(SENDER, late, content=True)
+    replicas.clock.at += timedelta(seconds=HOLD + 1)
+    await governor.enter(SENDER, late, "core", writes=True, content=True)
+    assert late.reserved is None
+    with pytest.raises(Throttled):
+        await writes(governor)
+
+
+async def test_nothing_is_read_for_a_write_that_has_to_wait(replicas: Replicas) -> None:
+    async with github(gate=replicas.governor(Limits(content_per_minute=1))) as (server, client):
+        server.handler = says(issue())
+        installation = client.installation(INSTALLATION, Passage())
+        async with installation.reserved_write(content=True):
+            await installation.get_issue("acme/shop", 1)
+            await installation.update_issue("acme/shop", 1, body="So.")
+        with pytest.raises(Throttled):
+            async with installation.reserved_write(content=True):
+                await installation.get_issue("acme/shop", 1)
+        assert len(server.seen) == 2
 
 
 async def test_reads_are_entered_now_and_then_and_count_for_both(replicas: Replicas) -> None:
@@ -168,13 +229,31 @@ async def test_what_answers_tell_is_kept_for_all_and_senseless_numbers_are_not(r
     await writes(other)
 
 
-async def test_further_writes_of_an_errand_keep_their_distance_in_place(replicas: Replicas) -> None:
-    async with github(gate=replicas.governor()) as (server, client):
+async def test_an_errand_of_many_writes_gives_way_between_them(replicas: Replicas) -> None:
+    governor = replicas.governor(Limits())
+    async with github(gate=governor) as (server, client):
         server.handler = says(status=204)
         installation = client.installation(INSTALLATION, Passage(Lane.LABELS))
-        for number in range(4):
+        for number in range(5):
             await installation.cancel_run("acme/shop", number)
-        assert len(server.seen) == 4
+        for _ in range(4):
+            await writes(governor, Lane.AGENT, content=False)
+        with pytest.raises(Throttled) as held:
+            await installation.cancel_run("acme/shop", 5)
+        assert held.value.retry_at == START + timedelta(seconds=5), "when their tokens are there again"
+        assert len(server.seen) == 5
+        replicas.clock.at = held.value.retry_at
+        again = client.installation(INSTALLATION, Passage(Lane.LABELS, waited=True))
+        await again.cancel_run("acme/shop", 5)
+
+
+async def test_who_answers_someone_waits_in_place_for_the_next_slot(replicas: Replicas) -> None:
+    governor = replicas.governor(Limits())
+    for _ in range(BURST):
+        await writes(governor, Lane.AGENT, content=False)
+    assert replicas.clock.at == START
+    for _ in range(3):
+        await writes(governor, Lane.AGENT, content=False)
     assert replicas.clock.at == START + timedelta(seconds=3)
 
 
@@ -192,7 +271,7 @@ async def test_who_is_led_elsewhere_spends_twice(replicas: Replicas) -> None:
 
 
 async def test_what_one_lane_must_wait_for_another_reads_at_once(replicas: Replicas) -> None:
-    governor = replicas.governor(replace(LOW, gap=0.0))
+    governor = replicas.governor(replace(LOW, refill=0.0))
     until = f"{(START + timedelta(minutes=10)).timestamp():.0f}"
     governor.heard(SENDER, "core", 5000, 600, datetime.fromtimestamp(int(until), UTC))
     async with github(gate=governor) as (server, client):

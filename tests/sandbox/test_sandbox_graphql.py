@@ -127,3 +127,52 @@ async def test_a_query_costs_what_its_lists_may_hold(stage: Stage) -> None:
     deep = "".join(("blockedBy(first: 100) { nodes { ", deep, " } }"))
     body = await ask(stage, asked % (100, deep))
     assert "exceeds the maximum limit" in body["errors"][0]["message"]
+
+
+MAKE = """
+mutation($one: CreateLabelInput!, $two: CreateLabelInput!) {
+  one: createLabel(input: $one) { label { id name color description } }
+  two: createLabel(input: $two) { label { name } }
+}
+"""
+
+
+async def test_several_labels_are_made_at_once_and_one_that_is_refused_stops_no_other(stage: Stage) -> None:
+    new = {"repositoryId": stage.shop.node_id, "name": "task", "color": "1D76DB", "description": "Work"}
+    taken = {"repositoryId": stage.shop.node_id, "name": "Bug", "color": "ffffff"}
+    body = await ask(stage, MAKE, one=new, two=taken)
+    made = stage.shop.label("task")
+    assert made is not None
+    looks = {"id": made.node_id, "name": "task", "color": "1d76db", "description": "Work"}
+    assert body["data"] == {"one": {"label": looks}, "two": None}
+    assert [(error["type"], error["path"]) for error in body["errors"]] == [("UNPROCESSABLE", ["two"])]
+    await stage.hub.settled()
+    assert stage.events.count("label.created") == 1
+    colour = {**new, "name": "other", "color": "blue"}
+    elsewhere = {**new, "name": "third", "repositoryId": "R_unknown"}
+    body = await ask(stage, MAKE, one=colour, two=elsewhere)
+    assert body["data"] == {"one": None, "two": None}
+    assert [error["type"] for error in body["errors"]] == ["UNPROCESSABLE", "NOT_FOUND"]
+    assert stage.shop.label("other") is None
+
+
+@pytest.mark.parametrize(
+    ("left_out", "more", "complaint"),
+    [("color", {}, "'color' on InputObject"), ("", {"colour": "ffffff"}, "doesn't accept argument 'colour'")],
+)
+async def test_a_label_needs_what_github_asks_for_and_no_more(
+    stage: Stage, left_out: str, more: dict[str, str], complaint: str
+) -> None:
+    sent = {"repositoryId": stage.shop.node_id, "name": "task", "color": "1d76db"} | more
+    sent.pop(left_out, None)
+    body = await ask(stage, MAKE, one=sent, two=sent)
+    assert complaint in body["errors"][0]["message"]
+    assert "data" not in body
+
+
+async def test_who_may_not_write_issues_makes_no_label(stage: Stage) -> None:
+    stage.installation.permissions["issues"] = "read"
+    sent = {"repositoryId": stage.shop.node_id, "name": "task", "color": "1d76db"}
+    body = await ask(stage, MAKE, one=sent, two=sent)
+    assert "Resource not accessible by integration" in body["errors"][0]["message"]
+    assert stage.shop.label("task") is None

@@ -18,6 +18,7 @@ class BotClock:
 
     clock: TurnedClock
     readings: int = 0
+    turns: bool = False  # the bot's own sleep turns the clock, because the story does not
 
     def now(self) -> datetime:
         """The time now."""
@@ -26,7 +27,10 @@ class BotClock:
 
     async def sleep(self, seconds: float) -> None:
         """Return when the clock was turned on by so many seconds."""
-        await self.clock.sleep(seconds)
+        if self.turns:
+            self.clock.advance(seconds)
+        else:
+            await self.clock.sleep(seconds)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert world.written() == [
         f"#1 assigned to {COPILOT_LOGIN}",
+        "label agent:copilot",
         "#1 labels status:in-progress",
         "#1 card",
         "check conflict-first: success",  # the draft is there already

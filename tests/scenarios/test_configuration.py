@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from config.labels import describe
+from sandbox import labels
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
 from tests.scenarios.world import World, opened
@@ -47,8 +49,29 @@ async def test_a_configuration_that_comes_later_finds_the_issues_that_are_there(
     assert ordinary.comments == []
     made = [line for line in bare.written() if line.startswith("label ")]
     assert {"label status:ready", "label P0", "label agent:codex", "label needs:docs"} <= set(made)
+    assert "label stalled" not in made, "no issue carries it yet"
     assert len(made) == len(set(made))
     assert "label task" not in made  # alice made that one, and its looks are hers
+
+
+async def test_a_label_that_a_person_deleted_comes_back_when_it_is_needed_and_not_before(bare: World) -> None:
+    await bare.alice.pushes(bare.shop, "main", {CONFIG_PATH: CONFIG})
+    await bare.settle()
+    for name in ("P2", "status:ready"):
+        label = bare.shop.label(name)
+        assert label is not None
+        labels.delete(bare.hub, label, bare.alice)
+    bare.written()
+    await bare.alice.pushes(bare.shop, "main", {CONFIG_PATH: config(merge={"auto": False})})
+    await bare.settle()
+    assert bare.written() == []
+    issue = await bare.files("Think about rates", body(needs="cobol"))
+    assert bare.status(issue) == "pending"
+    assert [line for line in bare.written() if line.startswith("label ")] == ["label P2", "label needs:cobol"]
+    again = bare.shop.label("P2")
+    assert again is not None
+    assert again.color == describe("P2").colour
+    assert bare.shop.label("status:ready") is None
 
 
 async def test_a_bad_configuration_leaves_the_last_good_one_in_force(world: World) -> None:

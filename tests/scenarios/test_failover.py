@@ -196,7 +196,7 @@ async def test_one_is_out_of_credit_and_cools_down(world: World) -> None:
     await world.later(minutes=15)  # nobody tells of it: the bot looks again by itself
     assert world.status(fourth) == "in-progress"
     assert len(agent.sessions) == 1
-    assert world.written() == ["#4 labels status:in-progress", "#4 card edited"]
+    assert world.written() == ["label agent:cursor", "#4 labels status:in-progress", "#4 card edited"]
     assert all([(await world.task(issue)).failures == 0 for issue in (first, second, third, fourth)])
 
 

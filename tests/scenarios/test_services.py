@@ -28,7 +28,7 @@ async def test_a_service_does_a_task(world: World) -> None:
     cursor = services.agent("cursor", WritesFiles(TAX), key="cursor-key", late=70, think=60)
 
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    assert world.written() == ["#1 labels status:in-progress", "#1 card"]
+    assert world.written() == ["label agent:cursor", "#1 labels status:in-progress", "#1 card"]
     [session] = cursor.sessions
     assert f"[run]({services.url('cursor')}/pages/{session.id})" in world.card(issue)
     assert session.told["source"] == {"repository": f"{world.hub.url}/acme/shop", "ref": "main"}

@@ -37,7 +37,7 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     cursor = services.agent("cursor", Stalls(), key="cursor-key")
     zed = world.agent("zed", WritesFiles(TAX), think=3.5 * 3600)
     issue = await world.files("Add the tax rate", body(needs="python"))
-    assert world.written() == ["#1 labels status:in-progress", "#1 card"]
+    assert world.written() == ["label agent:cursor", "#1 labels status:in-progress", "#1 card"]
     await world.later(minutes=1)  # it is asked how it goes, and has begun
 
     await world.later(hours=2)
@@ -54,6 +54,7 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     assert world.written() == [
         "dispatch task/1-2 to zed",
         "#1 comment: cursor made no progress",
+        "label agent:zed",
         "#1 labels status:in-progress",
         "#1 card edited",
         "#1 card edited",  # with the address of its run

@@ -89,6 +89,7 @@ class World:
     app: App
     env: dict[str, str]
     workers: int = 1
+    turns: bool = False  # whether the bot's own sleep turns the clock
     _read: int = 0
     _bots: list[tuple[Bot, AsyncExitStack]] = field(default_factory=list)
 
@@ -261,7 +262,9 @@ class World:
         """Start a bot on the story's database."""
         stack = AsyncExitStack()
         settings = load_settings(self.env, env_file=None)
-        bot = await stack.enter_async_context(assemble(settings, BotClock(self.clock), NO_WAIT, database))
+        bot = await stack.enter_async_context(
+            assemble(settings, BotClock(self.clock, turns=self.turns), NO_WAIT, database)
+        )
         address = await stack.enter_async_context(listening(bot))
         self.app.webhook_url = f"{address}/webhook"
         self._bots.append((bot, stack))

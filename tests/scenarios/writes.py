@@ -36,8 +36,12 @@ def _query(record: RequestRecord) -> str:
 def told(hub: Sandbox, record: RequestRecord) -> list[str]:
     """What one request writes; what GitHub refused says so at its end."""
     refused = f" (refused: {record.status})" if record.status and record.status >= 400 else ""
-    together = "mutation Together" in _query(record)
-    return [line + refused for line in (_together(hub, record) if together else [_told(hub, record)])]
+    if "mutation CreateLabels" in _query(record):
+        lines = [f"label {one['name']}" for one in record.body["variables"].values()]
+    else:
+        together = "mutation Together" in _query(record)
+        lines = _together(hub, record) if together else [_told(hub, record)]
+    return [line + refused for line in lines]
 
 
 def _together(hub: Sandbox, record: RequestRecord) -> list[str]:
