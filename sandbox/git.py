@@ -6,15 +6,16 @@ the server calls are coroutines, so that a slow git never stops the event loop.
 """
 
 import asyncio
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from sandbox.git_command import FULL_SHA, GitError, git_answer, git_process
+from sandbox.git_commits import CommitStore
 from sandbox.git_diff import FileChange, parse_changes
-from sandbox.git_history import ancestors, merge_bases, newest_first
+from sandbox.git_folders import make_folders
+from sandbox.git_history import ancestors, merge_bases
 from sandbox.git_objects import (
     COMMIT_FIELDS,
     ZERO,
@@ -24,34 +25,11 @@ from sandbox.git_objects import (
     RefChange,
     commit_content,
     parse_commit,
-    read_commit,
 )
 from sandbox.git_refs import RefStore
 from sandbox.git_store import GITLINK_MODE, TREE_MODE, ObjectStore, TreeEditor
 
 __all__ = ["Commit", "GitRepository", "Identity", "Merge", "RefChange"]
-
-_CONFIG = """[core]
-	repositoryformatversion = 0
-	filemode = true
-	bare = true
-	hooksPath = /dev/null
-	fsync = none
-[gc]
-	auto = 0
-[http]
-	receivepack = true
-[receive]
-	autogc = false
-	hideRefs = refs/pull
-	unpackLimit = 10000
-[uploadpack]
-	allowReachableSHA1InWant = true
-[maintenance]
-	auto = false
-"""
-"""No hooks, no background work that outlives a test; refs/pull belongs to the server alone; what is pushed stays loose,
-so that it is read without a git process."""
 
 _FILE, _PROGRAM = "100644", "100755"
 _MODES = (_FILE, _PROGRAM, "120000", GITLINK_MODE)
@@ -66,11 +44,12 @@ class GitRepository:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     store: ObjectStore = field(init=False, repr=False)
     ref_store: RefStore = field(init=False, repr=False)
-    _known: dict[str, Commit] = field(default_factory=dict, repr=False)
+    _commits: CommitStore = field(init=False, repr=False)
     _merges: dict[tuple[str, str], Merge] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.store = ObjectStore(self.path)
+        self._commits = CommitStore(self.store)
         self.ref_store = RefStore(self.path)
 
     # Setting the stage and looking on: these answer at once.
@@ -87,9 +66,7 @@ class GitRepository:
         message: str = "Initial commit",
     ) -> "GitRepository":
         """Make a bare repository with one commit of `files` on the default branch (no commit when empty)."""
-        for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
-            (path / folder).mkdir(parents=True)
-        (path / "config").write_text(_CONFIG)
+        make_folders(path)
         repository = cls(path, default_branch)
         if files:
             repository._commit_files(default_branch, files, message, author, author, when, parent=None)
@@ -125,16 +102,11 @@ class GitRepository:
 
     def log(self, rev: str | None = None) -> list[Commit]:
         """All commits reachable from a revision, newest first."""
-        return self._listed(self._commit_of(rev or self.default_branch), None)
+        return self._commits.listed(self._commit_of(rev or self.default_branch), None)
 
     def show(self, sha: str) -> Commit:
-        """One commit by its full SHA; what was read once is remembered, commits never change. Raises GitError."""
-        if sha not in self._known:
-            content = self.store.content(sha, "commit")
-            if content is None:
-                raise GitError(["show", sha], 128, f"{sha} is no commit")
-            self._known[sha] = read_commit(sha, content)
-        return self._known[sha]
+        """One commit by its full SHA. Raises GitError."""
+        return self._commits.read(sha)
 
     # What the server uses.
 
@@ -158,7 +130,7 @@ class GitRepository:
         if (named := self._named(revision)) is not None:
             return named
         if FULL_SHA.fullmatch(revision):
-            return self._peeled(revision, "commit")
+            return self._commits.peeled_to(revision, "commit")
         status, out = await git_process(
             ["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"],
             directory=self.path,
@@ -168,9 +140,7 @@ class GitRepository:
 
     def peeled(self, sha: str) -> str | None:
         """The object that an annotated tag leads to; of anything else itself. None when it is not there."""
-        while (found := self.store.read(sha)) is not None and found[0] == "tag":
-            sha = _target(found[1])
-        return sha if found is not None else None
+        return self._commits.peeled(sha)
 
     async def refs(self, prefix: str = "refs/") -> dict[str, str]:
         """Every ref under a folder (`refs/heads/`) with the object it names."""
@@ -184,7 +154,7 @@ class GitRepository:
         self, rev: str, path: str = "", *, recursive: bool = False
     ) -> list[tuple[str, str, str, int | None, str]]:
         """The entries of a tree: (mode, type, sha, size in bytes or None, path)."""
-        top = self._peeled(self._named(rev) or rev, "tree")
+        top = self._commits.peeled_to(self._named(rev) or rev, "tree")
         entry = None if top is None else self.store.find(top, path.rstrip("/"))
         if entry is None or entry[0] != TREE_MODE:
             return []
@@ -202,7 +172,7 @@ class GitRepository:
         """Commits of a range as `git log` orders them, newest first."""
         if len(revisions) == 1 and not revisions[0].startswith(("-", "^")) and not paths:
             exclude, dots, include = revisions[0].rpartition("..")
-            return self._listed(self._commit_of(include), self._commit_of(exclude) if dots else None, limit)
+            return self._commits.listed(self._commit_of(include), self._commit_of(exclude) if dots else None, limit)
         # Which commits touch a path, or are of a time or an author, is for git to say.
         flags = [] if limit is None else [f"--max-count={limit}"]
         out = await self.git("log", "-z", f"--format={COMMIT_FIELDS}", *flags, *revisions, "--", *paths)
@@ -214,7 +184,7 @@ class GitRepository:
 
     async def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor of two commits, or None for unrelated histories."""
-        bases = merge_bases(self._commit_of(one), self._commit_of(other), self._parents)
+        bases = merge_bases(self._commit_of(one), self._commit_of(other), self._commits.parents)
         if len(bases) < 2:
             return bases[0] if bases else None
         return await self.git("merge-base", one, other)  # which of several comes first is for git to say
@@ -222,18 +192,18 @@ class GitRepository:
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether a commit is contained in another's history."""
         try:
-            return self._commit_of(ancestor) in ancestors(self._commit_of(descendant), self._parents)
+            return self._commit_of(ancestor) in ancestors(self._commit_of(descendant), self._commits.parents)
         except GitError:
             return False
 
     async def between(self, exclude: str, include: str) -> frozenset[str]:
         """The commits that `include` has and `exclude` has not."""
-        left = ancestors(self._commit_of(exclude), self._parents)
-        return frozenset(ancestors(self._commit_of(include), self._parents) - left)
+        left = ancestors(self._commit_of(exclude), self._commits.parents)
+        return frozenset(ancestors(self._commit_of(include), self._commits.parents) - left)
 
     async def changes(self, old: str, new: str) -> list[FileChange]:
         """The files that differ between two trees or commits, with renames found, statistics and patches."""
-        before, after = (self._peeled(self._named(name) or name, "tree") or name for name in (old, new))
+        before, after = (self._commits.peeled_to(self._named(name) or name, "tree") or name for name in (old, new))
         if before == after:
             return []
         question = ["diff", "-M", "-z", "--raw", "--no-abbrev", "--numstat", "-p", "--no-color", "--no-ext-diff"]
@@ -281,7 +251,8 @@ class GitRepository:
     async def merge(self, ours: str, theirs: str) -> Merge:
         """Merge two commits in memory; nothing is checked out and no ref moves."""
         if (ours, theirs) not in self._merges:
-            self._merges[ours, theirs] = self._trivial_merge(ours, theirs) or await self._merge(ours, theirs)
+            tree = self._commits.trivial_merge(self._commit_of(ours), self._commit_of(theirs))
+            self._merges[ours, theirs] = Merge(tree, ()) if tree else await self._merge(ours, theirs)
         return self._merges[ours, theirs]
 
     async def update_ref(self, ref: str, new: str, old: str | None = None) -> RefChange:
@@ -303,7 +274,7 @@ class GitRepository:
     async def write_tree(self, base: str | None, entries: Sequence[tuple[str, str | None, str]]) -> str:
         """Make a tree from `base` and (mode, sha, path) entries; no sha deletes the path. Raises GitError."""
         question = ["write-tree", base or ""]
-        top = None if base is None else self._peeled(base, "tree")
+        top = None if base is None else self._commits.peeled_to(base, "tree")
         if base is not None and top is None:
             raise GitError(question, 128, f"{base} is no tree")
         editor = TreeEditor(self.store, top)
@@ -324,42 +295,16 @@ class GitRepository:
         names = (f"refs/heads/{revision}", f"refs/tags/{revision}", revision)
         return next((sha for name in names if (sha := self.ref(name)) is not None), None)
 
-    def _peeled(self, name: str, kind: str) -> str | None:
-        """The commit or tree that an object is or leads to."""
-        sha = self.peeled(name)
-        found = None if sha is None else self.store.read(sha)
-        if sha is None or found is None or found[0] == kind:
-            return sha
-        return self.show(sha).tree if (found[0], kind) == ("commit", "tree") else None
-
     def _commit_of(self, revision: str) -> str:
-        sha = self._peeled(self._named(revision) or revision, "commit")
+        sha = self._commits.peeled_to(self._named(revision) or revision, "commit")
         if sha is None:
             raise GitError(["rev-parse", revision], 128, f"{revision!r} is no commit")
         return sha
 
-    def _parents(self, sha: str) -> tuple[str, ...]:
-        return self.show(sha).parents
-
-    def _listed(self, include: str, exclude: str | None, limit: int | None = None) -> list[Commit]:
-        left = ancestors(exclude, self._parents) if exclude is not None else frozenset[str]()
-        order = newest_first(include, left, self._parents, lambda sha: self.show(sha).committed_at.timestamp())
-        return [self.show(sha) for sha in itertools.islice(order, limit)]
-
     def _file(self, rev: str, path: str) -> bytes | None:
-        top = self._peeled(self._named(rev) or rev, "tree")
+        top = self._commits.peeled_to(self._named(rev) or rev, "tree")
         entry = None if top is None else self.store.find(top, path)
         return None if entry is None else self.store.content(entry[1], "blob")
-
-    def _trivial_merge(self, ours: str, theirs: str) -> Merge | None:
-        """The merge where at most one side has changed anything: the result is the other side as it is."""
-        bases = merge_bases(self._commit_of(ours), self._commit_of(theirs), self._parents)
-        if len(bases) != 1:
-            return None
-        base, one, other = (self.show(self._commit_of(name)).tree for name in (bases[0], ours, theirs))
-        if base in (one, other):
-            return Merge(other if base == one else one, ())
-        return None
 
     async def _merge(self, ours: str, theirs: str) -> Merge:
         status, out = await git_process(
@@ -396,11 +341,6 @@ class GitRepository:
         content = commit_content(editor.write(), parents, author.at(when), committer.at(when), message)
         sha = self.store.write("commit", content)
         return RefChange(f"refs/heads/{branch}", self.ref_store.move(f"refs/heads/{branch}", sha), sha)
-
-
-def _target(tag: bytes) -> str:
-    """The object that an annotated tag names in its first line."""
-    return tag.split(b"\n", 1)[0].removeprefix(b"object ").decode()
 
 
 def _check_path(path: str) -> None:
