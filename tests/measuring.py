@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from coverage import Coverage
 
+from tests.suite import folder
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("config", "core", "adapters", "handlers", "scheduler", "bot", "sandbox")
 # Run by others, not imported: the migrations, the shop of the demo, and the program itself.
@@ -38,7 +40,7 @@ LIBRARIES = (
     "tenacity",
     "yaml",
 )
-STORIES = ("demo", "process", "scenarios")  # the folders of whole stories, the longest first
+STORIES = ("demo", "process", "scenarios")  # the folders of whole stories
 FOLLOWED = "test_happy_way.py"  # the one story that is, because much is only reached by a whole one
 TEXTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by themselves, the look of the code
 
@@ -79,19 +81,3 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         with _not_measured():
             return (yield)
     return (yield)
-
-
-def folder(item: pytest.Item) -> str:
-    """The folder of `tests` that a test stands in, or its file there."""
-    return item.path.relative_to(item.config.rootpath).parts[1]
-
-
-def rank(item: pytest.Item) -> int:
-    """Stories by their folder, the longest first; everything else after them."""
-    where = folder(item)
-    return STORIES.index(where) if where in STORIES else len(STORIES)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that nobody waits for it at the end."""
-    items.sort(key=rank)

@@ -1,10 +1,11 @@
 """Slash commands in comments: what is one, what only looks like one, what an edit adds."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.command_parser import MAX_ARGUMENT, MAX_COMMANDS, new_commands, parse_commands
+from tests.suite import examples
 
 KNOWN = ("assign", "help", "priority", "ready", "retry", "status")
 
@@ -118,7 +119,7 @@ BODIES = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(BODIES, BODIES)
 @example("\ue0000\ue000/ready\n/ready", "\ue000")
 def test_any_comment_is_read(before: str, after: str) -> None:

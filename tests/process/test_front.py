@@ -15,6 +15,8 @@ from tests.process.test_serve import Process, Site, site, until
 
 __all__ = ["site"]  # the fixture
 
+pytestmark = pytest.mark.full
+
 
 def _front(process: Process) -> int:
     children = Path(f"/proc/{process.child.pid}/task/{process.child.pid}/children")
