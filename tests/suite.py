@@ -19,6 +19,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.servers import running_postgres
 
@@ -61,6 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def examples(full: int, quick: int = EXAMPLES[QUICK]) -> hypothesis.settings:
     """Settings of a property test with `full` examples in the full suite, and `quick` ones otherwise."""
     return hypothesis.settings(max_examples=full if is_full() else min(full, quick))
+
+
+def at_full_length(*values: object) -> list[ParameterSet]:
+    """Parameters of a test that are tried in the full suite only."""
+    return [pytest.param(value, marks=pytest.mark.full) for value in values]
 
 
 def is_full() -> bool:

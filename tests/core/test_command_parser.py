@@ -52,6 +52,8 @@ def test_several_commands_with_arguments_among_ordinary_text() -> None:
         "\\/ready",
         "&#47;ready",
         "please /ready",
+        "See /ready in the middle of a line",
+        "Use `/ready` for that.",
         "**/ready**",
         "https://x/ready",
         "",
@@ -62,7 +64,20 @@ def test_talk_about_commands_is_no_command(body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["/usr/bin", "/foo/bar baz", "/tmp is full", "/index.html", "/", "//", "/ ready", "/1", "/42abc", "/a.b"]
+    "body",
+    [
+        "/usr/bin",
+        "/etc/hosts is where it is",
+        "/foo/bar baz",
+        "/tmp is full",
+        "/index.html",
+        "/",
+        "//",
+        "/ ready",
+        "/1",
+        "/42abc",
+        "/a.b",
+    ],
 )
 def test_paths_are_no_commands(body: str) -> None:
     assert names(body) == []
