@@ -40,7 +40,9 @@ LIBRARIES = (
     "tenacity",
     "yaml",
 )
-STORIES = ("demo", "process", "scenarios")  # the folders of whole stories
+STORIES = ("bench", "chaos", "demo", "process", "scenarios")  # the folders of whole stories
+# Texts of the greatest length that is taken: followed, each takes five times as long, and reaches nothing new.
+LONG_TEXTS = ("test_hostile_text.py", "test_hostile_pages.py", "test_digest_text.py")
 FOLLOWED = "test_happy_way.py"  # the one story that is, because much is only reached by a whole one
 TEXTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by themselves, the look of the code
 
@@ -77,6 +79,7 @@ def pytest_collection() -> Iterator[None]:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Where something whole is tried, nothing is measured, with one exception."""
     whole = folder(item) in (*STORIES, *TEXTS) and item.path.name != FOLLOWED
+    whole = whole or item.path.name in LONG_TEXTS
     if whole or item.get_closest_marker("hypothesis"):
         with _not_measured():
             return (yield)
