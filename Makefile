@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ARGS ?=
 PYTEST_ARGS ?=
+FULL ?=
 
 BIN := .venv/bin
 # Written when the environment is complete, so an interrupted set-up is taken up again.
@@ -13,7 +14,8 @@ CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint docs bench-assignment trace-task bench-conflicts bench-scheduler bench-intake chaos lock clean
+.PHONY: help demo run test test-all tests lint docs bench-assignment trace-task bench-conflicts bench-scheduler bench-intake \
+	chaos lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -24,11 +26,26 @@ demo: $(READY) ## watch agents turn issues into merged code in a sandbox, e.g. m
 run: $(READY) ## run the bot for a real GitHub App; settings from the environment or .env
 	@$(BIN)/orchestrator serve $(ARGS)
 
-# One more than there are cores, because tests wait for the database, for git, and for processes that they started.
-WORKERS := $(shell expr $(CORES) + 1)
+# One more than there are cores, because some tests wait for processes that they started.
+WORKERS ?= $(shell expr $(CORES) + 1)
 
-test: lint ## every check: style, types, tests, coverage
-	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 2 --cov --cov-report= $(PYTEST_ARGS)
+test: $(READY) ## every check, long ones in a short form: style, types, tests, coverage; at most three minutes
+	@$(call CHECKED,)
+
+test-all: $(READY) ## every check at full length: also kills, storms, the whole demo, many examples of each property
+	@$(call CHECKED,--full)
+
+# Style and types are checked beside the tests, and told last, where they are seen.
+define CHECKED
+set -u; log=$$(mktemp); trap 'kill $$lint 2>/dev/null; rm -f "$$log"' EXIT; trap 'exit 130' INT TERM; \
+$(MAKE) --no-print-directory lint >"$$log" 2>&1 & lint=$$!; \
+$(MAKE) --no-print-directory tests FULL=$(1); tests=$$?; \
+wait $$lint; style=$$?; cat "$$log"; \
+exit $$((tests != 0 ? tests : style))
+endef
+
+tests: $(READY)
+	$(BIN)/python -m pytest $(FULL) -n $(WORKERS) --maxschedchunk 2 --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/coverage report --fail-under=85
 	$(BIN)/coverage report --include='core/*' --fail-under=95
 

@@ -1,21 +1,19 @@
-"""What all tests share: one real PostgreSQL per test process, and a fresh database from a template for each test."""
+"""What all tests share: one real PostgreSQL for all test processes, and an empty database for each test."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 import structlog
 
 from adapters.database.database import Database
-from adapters.database.embedded import EmbeddedPostgres
+from tests.servers import running_postgres
+from tests.suite import EXTERNAL_DATABASE
 
 # The conformance kit's assertions tell what they compared, like those of any test.
 pytest.register_assert_rewrite("tests.conformance.kit")
@@ -33,23 +31,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a running server: the embedded one, in a directory of its own, or that of `TEST_DATABASE_URL`."""
-    if external := os.environ.get("TEST_DATABASE_URL"):
+    """The URL of a running server: that of `TEST_DATABASE_URL`, or an embedded one of our own."""
+    if external := os.environ.get(EXTERNAL_DATABASE):
         yield external
         return
-    root = Path(tempfile.mkdtemp(prefix="orchestrator-tests-"))
-    server = EmbeddedPostgres(root)
-    try:
-        url = server.start()
-        with psycopg.connect(url, autocommit=True) as connection:
-            # Nobody pulls the plug on this server: what it writes need not reach the disk before we go on.
-            for name in ("fsync", "synchronous_commit", "full_page_writes"):
-                connection.execute(f"ALTER SYSTEM SET {name} = off")
-            connection.execute("SELECT pg_reload_conf()")
+    with running_postgres() as url:
         yield url
-    finally:
-        server.stop()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def in_database(url: str, name: str) -> str:

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from coverage import Coverage
 
+from tests.suite import folder
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("config", "core", "adapters", "handlers", "scheduler", "bot", "sandbox")
 # Run by others, not imported: the migrations, the shop of the demo, and the program itself.
@@ -38,7 +40,9 @@ LIBRARIES = (
     "tenacity",
     "yaml",
 )
-STORIES = ("demo", "process", "scenarios")  # the folders of whole stories, the longest first
+STORIES = ("bench", "chaos", "demo", "process", "scenarios")  # the folders of whole stories
+# Texts of the greatest length that is taken: followed, each takes five times as long, and reaches nothing new.
+LONG_TEXTS = ("test_hostile_text.py", "test_hostile_pages.py", "test_digest_text.py")
 FOLLOWED = "test_happy_way.py"  # the one story that is, because much is only reached by a whole one
 TEXTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by themselves, the look of the code
 
@@ -75,23 +79,8 @@ def pytest_collection() -> Iterator[None]:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Where something whole is tried, nothing is measured, with one exception."""
     whole = folder(item) in (*STORIES, *TEXTS) and item.path.name != FOLLOWED
+    whole = whole or item.path.name in LONG_TEXTS
     if whole or item.get_closest_marker("hypothesis"):
         with _not_measured():
             return (yield)
     return (yield)
-
-
-def folder(item: pytest.Item) -> str:
-    """The folder of `tests` that a test stands in, or its file there."""
-    return item.path.relative_to(item.config.rootpath).parts[1]
-
-
-def rank(item: pytest.Item) -> int:
-    """Stories by their folder, the longest first; everything else after them."""
-    where = folder(item)
-    return STORIES.index(where) if where in STORIES else len(STORIES)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, so that nobody waits for it at the end."""
-    items.sort(key=rank)

@@ -178,6 +178,24 @@ def namesake_problems(names: list[str]) -> Iterator[str]:
             yield f"{name}: has the base name of {other}"
 
 
+def is_full(node: ast.AST) -> bool:
+    """Whether a test, or all tests of a file (`pytestmark`), run at the full length only."""
+    marks = node.decorator_list if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else [node]
+    return any(ast.unparse(mark).endswith("pytest.mark.full") for mark in marks)
+
+
+def length_only_problems(trees: dict[str, ast.Module]) -> Iterator[str]:
+    """A folder whose tests all run at the full length only has no short form in `make test`."""
+    full, short = set[str](), set[str]()
+    for name, tree in trees.items():
+        folder = name.rsplit("/", 1)[0]
+        whole = any(isinstance(node, ast.Assign) and is_full(node) for node in tree.body)
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                (full if whole or is_full(node) else short).add(folder)
+    yield from (f"{folder}: has no short form of what is marked full" for folder in sorted(full - short))
+
+
 def test_the_house_is_in_order() -> None:
     problems: list[str] = [*namesake_problems(files_of_the_tree())]
     for name, tree, _ in sources(*BELOW):
@@ -187,6 +205,7 @@ def test_the_house_is_in_order() -> None:
         problems += purity_problems(name, tree)
     for name, _, text in sources(*BELOW, "tests"):
         problems += length_problems(name, text)
+    problems += length_only_problems({name: tree for name, tree, _ in sources("tests")})
     for name in files_of_the_tree():
         if not name.startswith(FOREIGN_TEXT):
             problems += text_problems(name, (ROOT / name).read_text(encoding="utf-8", errors="replace"))
@@ -254,6 +273,14 @@ def test_docstrings_lengths_and_texts_are_seen() -> None:
     assert list(namesake_problems(["tests/a/test_x.py", "tests/test_y.py", "tests/b/test_x.py", "bot/test_x.py"])) == [
         "tests/b/test_x.py: has the base name of tests/a/test_x.py"
     ]
+    long = ast.parse("@pytest.mark.full\ndef test_a(): ...")
+    whole = ast.parse("pytestmark = pytest.mark.full\ndef test_b(): ...")
+    assert list(length_only_problems({"tests/a/test_a.py": long, "tests/a/test_b.py": whole})) == [
+        "tests/a: has no short form of what is marked full"
+    ]
+    assert not list(
+        length_only_problems({"tests/a/test_a.py": long, "tests/a/test_c.py": ast.parse("def test_c(): ...")})
+    )
     assert list(length_problems("a.py", "\n" * (MAX_LINES + 1)))
     assert not list(length_problems("a.py", "\n" * MAX_LINES))
     assert list(text_problems("a.md", "see /" + "work/main/x and https://pypi." + "org/simple"))

@@ -31,6 +31,7 @@ from adapters.alerts import Busy, Channels, Log, Mail, NotSetUp, Refused, Slack,
 from adapters.alerts import Message as Alert
 from adapters.alerts.mail import mail_of
 from adapters.alerts.slack import blocks_of
+from tests.turned_loop import TurnedLoop
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ALERT = Alert(
@@ -59,9 +60,11 @@ class Receiver:
         self.answers: list[web.Response] = []
         self.released = asyncio.Event()
         self.released.set()
+        self.asked = asyncio.Event()
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         self.got.append((dict(request.headers), await request.read()))
+        self.asked.set()
         await self.released.wait()
         return self.answers.pop(0) if self.answers else web.Response(text="ok")
 
@@ -132,9 +135,12 @@ async def test_one_that_hangs_and_one_that_is_gone(receiver: tuple[Receiver, str
     it, url, http = receiver
     it.released.clear()
     gone = Slack(http, SecretStr("http://127.0.0.1:9/hook/secret"))
-    there = Channels({"slack": Slack(http, SecretStr(url)), "webhook": gone, "log": Log()}, timeout=0.2)
-    with pytest.raises(Undelivered, match="did not answer within 0.2 s"):
-        await there.send("slack", ALERT)
+    there = Channels({"slack": Slack(http, SecretStr(url)), "webhook": gone, "log": Log()}, timeout=60)
+    loop, sending = TurnedLoop(), asyncio.create_task(there.send("slack", ALERT))
+    await it.asked.wait()
+    loop.advance(61)
+    with pytest.raises(Undelivered, match="did not answer within 60 s"):
+        await sending
     with pytest.raises(Undelivered, match="cannot be reached") as caught:
         await there.send("webhook", ALERT)
     assert "secret" not in str(caught.value)

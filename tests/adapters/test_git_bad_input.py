@@ -14,6 +14,7 @@ from adapters.git.mirror import Mirror
 from adapters.git.runner import Git
 from tests.adapters import git_histories
 from tests.adapters.git_repositories import Work
+from tests.turned_loop import HANGS, TurnedLoop
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 
@@ -96,16 +97,18 @@ async def test_one_merge_on_which_git_hangs_costs_no_other_its_verdict(tmp_path:
     work = Work(tmp_path / "work")
     heads = three_branches(work, {b"a": TEXT}, with_line(2, b"x"), with_line(2, b"y"), b"a")
     mirror = await mirror_of(work, tmp_path, "main", "b1", "b2", "b3")
-    slow = tmp_path / "slow-git"
+    slow, ready = tmp_path / "slow-git", tmp_path / "ready"
     slow.write_text(
         '#!/bin/sh\n[ "$1" = merge-tree ] || exec git "$@"\nasked="$(cat)"\n'
-        f'case "$asked" in *{heads[2]}*{heads[2]}*) exec sleep 600;; esac\nprintf "%s\\n" "$asked" | git "$@"\n'
+        f'case "$asked" in *{heads[2]}*{heads[2]}*) {HANGS.format(signal=ready)};; esac\n'
+        'printf "%s\\n" "$asked" | git "$@"\n'
     )
     slow.chmod(0o755)
-    mirror.git = Git(timeout=1, executable=str(slow))
+    mirror.git = Git(timeout=60, executable=str(slow))
     one, two, three = heads[1], heads[2], heads[3]
 
-    first, second, third = await merge_trees(mirror, [(one, three), (two, two), (one, two)])
+    with TurnedLoop().advancing(ready, 61):
+        first, second, third = await merge_trees(mirror, [(one, three), (two, two), (one, two)])
 
     assert not isinstance(first, MergeError)
     assert isinstance(second, MergeError)

@@ -26,6 +26,7 @@ from tests.adapters.github_server import (
     private_key,
     says,
 )
+from tests.turned_loop import TurnedLoop
 
 
 async def test_every_request_says_who_asks_and_in_which_version() -> None:
@@ -225,18 +226,19 @@ async def test_a_write_with_an_unclear_answer_is_not_repeated(status: int) -> No
 
 
 async def test_no_answer_in_time_is_repeated_for_reads_and_unclear_for_writes() -> None:
-    async with github(Timeouts(connect=5, total=0.05)) as (server, client):
-        never = asyncio.Event()
+    async with github(Timeouts(connect=30, total=60)) as (server, client):
+        never, loop = asyncio.Event(), TurnedLoop()
         gh = client.installation(INSTALLATION)
         server.handler = says(issue())
         await gh.git_token()
 
         async def hang(request: web.Request) -> web.Response:
+            loop.advance(61)
             await never.wait()
             return web.Response()
 
         server.handler = hang
-        with pytest.raises(errors.Transient, match=r"no answer within 0\.05 s"):
+        with pytest.raises(errors.Transient, match=r"no answer within 60 s"):
             await gh.get_issue("acme/shop", 1)
         assert len(server.seen) == 3
         with pytest.raises(errors.Unclear, match="no answer"):

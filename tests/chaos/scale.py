@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -33,6 +33,8 @@ class Scale:
 
 
 SHORT = Scale(tasks=4, repositories=2, speed=12.0, filing=0.2, killing=8.0, database_kills=1, patience=400.0)
+# For `make test`: one task of each repository, and each kind of death once.
+TINY = replace(SHORT, tasks=2, speed=24.0, killing=4.0)
 
 
 def configuration() -> str:

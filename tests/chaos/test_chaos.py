@@ -1,22 +1,25 @@
-"""The short form of the storm: few tasks, and all that can go wrong."""
+"""Short forms of the storm: few tasks, and all that can go wrong."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.__main__ import storm
-from tests.chaos.scale import SHORT
+from tests.chaos.scale import SHORT, TINY, Scale
 
 SEED = 7  # one agent dies, and none hangs: that would take minutes to notice
 
 
-async def test_after_a_storm_everything_is_as_if_there_had_been_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", [TINY, pytest.param(SHORT, marks=pytest.mark.full)], ids=["tiny", "short"])
+async def test_after_a_storm_everything_is_as_if_there_had_been_none(tmp_path: Path, scale: Scale) -> None:
     await asyncio.to_thread(tmp_path.chmod, 0o755)  # the embedded server runs as another user when we are root
-    summary = await storm(SHORT, SEED, tmp_path)
+    summary = await storm(scale, SEED, tmp_path)
     assert summary["problems"] == []
     assert summary["holds"]
-    assert summary["done"] + summary["failed"] + summary["behind_failed"] == SHORT.tasks
+    assert summary["done"] + summary["failed"] + summary["behind_failed"] == scale.tasks
     assert summary["merged"] == summary["done"]
     assert summary["replicas_killed"] >= 1
     assert summary["database_killed"] >= 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from config import docs
@@ -51,7 +51,6 @@ def test_what_is_no_duration(text: str) -> None:
         parse_duration(text)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.integers(1, 30 * 86_400))
 def test_a_written_duration_is_read_as_it_was(seconds: int) -> None:
     assert parse_duration(format_duration(timedelta(seconds=seconds))) == timedelta(seconds=seconds)

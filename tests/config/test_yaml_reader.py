@@ -11,7 +11,7 @@ from config.repository import parse_repository_config
 from config.yaml_reader import MAX_ALIASES, MAX_BYTES, MAX_DEPTH, MAX_NODES, Place, read_yaml
 
 # The same texts on every run, however slow the machine.
-repeatable = settings(deadline=None, derandomize=True)
+repeatable = settings(derandomize=True)
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 

@@ -15,6 +15,7 @@ from core.assignment import Agent, assign, choose, exclusions, failed_before, pr
 from core.queue import order
 from core.task import Attempt, Priority, Task
 from tests.builders import NOW, Story, agent
+from tests.suite import examples
 
 EVEN = Scoring()
 
@@ -165,7 +166,7 @@ class TestTheWholeQueue:
         queue = [task(1, "P0", "cobol"), task(2, "P1")]
         assert [c.agent for c in assign(queue, [agent("a")], EVEN, NOW)] == [None, "a"]
 
-    @settings(derandomize=True, deadline=None, max_examples=150)
+    @settings(examples(150), derandomize=True)
     @given(
         st.lists(st.tuples(st.sampled_from(["P0", "P1", "P2"]), st.sets(st.sampled_from("xyz"))), max_size=7),
         st.lists(st.tuples(st.sets(st.sampled_from("xyz")), st.integers(1, 3), st.integers(0, 2)), max_size=4),

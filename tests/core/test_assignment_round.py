@@ -17,6 +17,7 @@ from core.signals import Assigned
 from core.task import Choice, Priority, Role, Status, Task
 from tests.builders import NOW, Story, agent
 from tests.core.test_assignment import attempt, task
+from tests.suite import examples
 
 REVIEWED = Story().ready().in_review().task
 assert REVIEWED.lease
@@ -63,7 +64,7 @@ teams = st.lists(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(examples(200), derandomize=True)
 @given(tasks, teams, st.sampled_from(RULES), st.sampled_from(["none", "agent"]))
 def test_a_round_gives_what_asking_for_each_task_gives(drawn: Any, helpers: Any, rules: Scoring, plan: str) -> None:
     queue = []
@@ -82,7 +83,7 @@ def test_a_round_gives_what_asking_for_each_task_gives(drawn: Any, helpers: Any,
     assert assign(queue, team, rules, NOW, plan) == plainly(queue, team, rules, plan)
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(examples(100), derandomize=True)
 @given(st.integers(1, 9), st.integers(1, 5), st.integers(0, 5), st.sampled_from(RULES))
 def test_an_agent_gets_several_independent_tasks_up_to_its_limit(
     count: int, most: int, holds: int, rules: Scoring
@@ -94,7 +95,7 @@ def test_an_agent_gets_several_independent_tasks_up_to_its_limit(
     assert {c.reason for c in choices[given_out:]} <= {f"no agent is free: codex has its limit of {most} in hand"}
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(examples(60), derandomize=True)
 @given(st.integers(1, 30), st.integers(1, 6), st.sampled_from(RULES))
 def test_equal_agents_have_equal_work(count: int, helpers: int, rules: Scoring) -> None:
     team = [agent(f"a{n}", max_tasks=9) for n in range(helpers)]

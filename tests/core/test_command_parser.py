@@ -1,10 +1,11 @@
 """Slash commands in comments: what is one, what only looks like one, what an edit adds."""
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.command_parser import MAX_ARGUMENT, MAX_COMMANDS, new_commands, parse_commands
+from tests.suite import examples
 
 KNOWN = ("assign", "help", "priority", "ready", "retry", "status")
 
@@ -51,6 +52,8 @@ def test_several_commands_with_arguments_among_ordinary_text() -> None:
         "\\/ready",
         "&#47;ready",
         "please /ready",
+        "See /ready in the middle of a line",
+        "Use `/ready` for that.",
         "**/ready**",
         "https://x/ready",
         "",
@@ -61,7 +64,20 @@ def test_talk_about_commands_is_no_command(body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["/usr/bin", "/foo/bar baz", "/tmp is full", "/index.html", "/", "//", "/ ready", "/1", "/42abc", "/a.b"]
+    "body",
+    [
+        "/usr/bin",
+        "/etc/hosts is where it is",
+        "/foo/bar baz",
+        "/tmp is full",
+        "/index.html",
+        "/",
+        "//",
+        "/ ready",
+        "/1",
+        "/42abc",
+        "/a.b",
+    ],
 )
 def test_paths_are_no_commands(body: str) -> None:
     assert names(body) == []
@@ -118,7 +134,7 @@ BODIES = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(BODIES, BODIES)
 @example("\ue0000\ue000/ready\n/ready", "\ue000")
 def test_any_comment_is_read(before: str, after: str) -> None:

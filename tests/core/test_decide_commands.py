@@ -48,6 +48,25 @@ class TestAnswers:
         assert refused(story).startswith("`/priority` needs triage access; you have read access")
         assert story.task == before
 
+    @pytest.mark.parametrize(
+        ("command", "role", "needed"),
+        [
+            ("/claim", "triage", "write access, or whoever holds the task"),
+            ("/release", "triage", "write access, or whoever holds the task"),
+            ("/retry", "triage", "write access"),
+            ("/complete", "triage", "write access, or whoever holds the task"),
+            ("/ready", "read", "triage access"),
+            ("/priority P0", "read", "triage access"),
+        ],
+    )
+    def test_each_command_has_its_weakest_role(self, command: str, role: str, needed: str) -> None:
+        story = Story()
+        story.issue_seen(text=body(criteria=()))
+        story.says(command, by=BOB, role=role, comment_id=77)
+        assert story.wanted(React) == [React(77, "confused")]
+        word = command.split()[0]
+        assert refused(story) == f"`{word}` needs {needed}; you have {role} access to this repository."
+
     @pytest.mark.parametrize("withdrawn", [True, False])
     def test_where_there_is_no_task_it_is_said_how_to_begin(self, withdrawn: bool) -> None:
         story = Story()
@@ -188,11 +207,11 @@ class TestPriority:
         story.says(f"/priority {argument}", role="triage")
         assert story.task.priority is Priority.P0
 
-    @pytest.mark.parametrize("argument", ["", "P3", "high"])
+    @pytest.mark.parametrize("argument", ["", "P3", "high", "urgent"])
     def test_a_wrong_one_is_explained(self, argument: str) -> None:
         story = Story().ready()
         story.says(f"/priority {argument}")
-        assert "`/priority P0`" in refused(story)
+        assert refused(story) == "Say which priority: `/priority P0`, `/priority P1` or `/priority P2`."
 
 
 class TestRetry:
@@ -221,13 +240,16 @@ class TestRetry:
         ("prepare", "reason"),
         [
             ("ready", "There is nothing to retry: the task is ready."),
+            ("pending", "There is nothing to retry: the task is pending."),
             ("merged", "#7 is already merged. Close and reopen the issue to start over."),
             ("closed", "The issue is closed. Reopen it to start over."),
         ],
     )
     def test_not_now(self, prepare: str, reason: str) -> None:
         story = Story().ready()
-        if prepare == "merged":
+        if prepare == "pending":
+            story.issue_seen(text=body(criteria=()))
+        elif prepare == "merged":
             story.in_review().merged()
         elif prepare == "closed":
             story.issue_seen(closed=True, not_planned=True)

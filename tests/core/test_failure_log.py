@@ -1,10 +1,11 @@
 """What an agent learns from the log of a red job."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.failure_log import MAX_LINE, MAX_TESTS, excerpt
+from tests.suite import examples
 
 PYTEST = """\
 \ufeff2024-05-01T12:00:00.1234567Z ##[group]Run pytest
@@ -144,7 +145,7 @@ LOGS = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(LOGS, st.integers(1, 20), st.integers(1, 500))
 def test_any_log_is_read(log: str, max_lines: int, max_chars: int) -> None:
     found = excerpt(log, max_lines, max_chars)

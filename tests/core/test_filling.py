@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.task_templates import TaskTemplate, built_in
@@ -16,6 +16,7 @@ from core.intake import parse
 from core.sanitise import BODY_LIMIT
 from core.task import Kind, Status
 from tests.builders import Story
+from tests.suite import examples
 
 FORM = yaml.safe_load((Path(__file__).parents[2] / ".github/ISSUE_TEMPLATE/task.yml").read_text(encoding="utf-8"))
 BUG = built_in()["bug"]
@@ -184,7 +185,7 @@ LINES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(st.lists(LINES, max_size=12).map("\n".join), st.sampled_from(sorted(built_in())))
 @example("### Goal", "bug")
 @example("### Goal\n\n_No response_\n### Estimate\n\n- [ ]", "feature")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.intake import (
@@ -24,6 +24,7 @@ from core.intake import (
     parse,
 )
 from core.markdown import ListItem, prose, sections
+from tests.suite import examples
 
 TEMPLATES = Path(__file__).parents[2] / ".github" / "ISSUE_TEMPLATE"
 FORM: dict[str, Any] = yaml.safe_load((TEMPLATES / "task.yml").read_text(encoding="utf-8"))
@@ -309,7 +310,7 @@ PIECES = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.none() | PIECES)
 @example("### Goal\n### Goal")
 def test_any_body_becomes_a_bounded_intake(body: str | None) -> None:
@@ -329,7 +330,6 @@ def test_any_body_becomes_a_bounded_intake(body: str | None) -> None:
 CLEAN_WORDS = st.text("abcdefg ", min_size=1, max_size=30).map(str.strip).filter(bool)
 
 
-@settings(deadline=None)
 @given(CLEAN_WORDS, st.lists(st.tuples(CLEAN_WORDS, st.booleans()), max_size=5))
 def test_what_is_written_in_the_form_is_read_back(goal: str, criteria: list[tuple[str, bool]]) -> None:
     checklist = "\n".join(f"- [{'x' if ticked else ' '}] {text}" for text, ticked in criteria)

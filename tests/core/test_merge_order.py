@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, permutations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.merge_order import Order, Ready, merge_order
+from tests.suite import examples
 
 DAY = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -68,7 +69,7 @@ def as_map(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
     return found
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(worlds)
 def test_no_order_that_respects_the_dependencies_has_fewer_conflicts(
     world: tuple[list[int], set[tuple[int, int]], set[tuple[int, int]]],
@@ -97,7 +98,7 @@ graphs = st.integers(2, 12).flatmap(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(graphs)
 def test_up_to_twelve_it_is_exact_and_the_guess_beyond_is_never_worse_than_the_known_bound(
     graph: tuple[int, set[tuple[int, int]]],

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from core.queue import Queued, chain_lengths, cycle_through, knot_of, order, parking
 from core.task import Priority, Task
 from tests.builders import NOW, Story
+from tests.suite import examples
 
 graphs = st.dictionaries(st.integers(1, 7), st.lists(st.integers(1, 8), max_size=4), max_size=7)
-plain = settings(derandomize=True, deadline=None, max_examples=150)
+plain = settings(examples(150), derandomize=True)
 
 
 def task(number: int, priority: str = "P2", age: int = 0) -> Task:

@@ -3,12 +3,13 @@
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from core.sanitise import clean, cut, defuse, fence, mask_secrets, one_line, plain
 from core.visible import visible
+from tests.suite import examples
 
 # Pieces that mean something to Markdown, HTML, GitHub or a terminal, in any order.
 MARKS = r"""
@@ -121,7 +122,7 @@ def test_thousands_of_open_comments_do_not_stop_the_bot() -> None:
     assert clean("a <!-- a" * 8000 + "--->") != ""
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(PIECES)
 @example("[a]: b\n[a]: c\n[a]")
 def test_cleaning_is_bounded_final_and_leaves_nothing_invisible(text: str) -> None:
@@ -134,7 +135,7 @@ def test_cleaning_is_bounded_final_and_leaves_nothing_invisible(text: str) -> No
     result.encode()
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(PIECES)
 def test_no_comment_is_left_in_the_rendered_page(text: str) -> None:
     page = MarkdownIt("commonmark").enable("table").parse(clean(text))
@@ -142,7 +143,6 @@ def test_no_comment_is_left_in_the_rendered_page(text: str) -> None:
     assert not [part for part in html if part.startswith(("<!--", "<?", "<!["))]
 
 
-@settings(deadline=None)
 @given(PIECES)
 def test_the_visible_text_of_code_is_never_lost(text: str) -> None:
     block = "~~~~~~~~~~\n" + plain(text).replace("~", "-") + "\n~~~~~~~~~~"
@@ -192,7 +192,7 @@ def test_what_is_harmless_stays_as_it_is(written: str) -> None:
     assert defuse(written) == written
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(PIECES)
 def test_defused_text_renders_without_html_and_twice_is_once(text: str) -> None:
     result = defuse(text)
@@ -212,7 +212,6 @@ def test_a_fence_names_its_language_and_outgrows_the_backticks_inside() -> None:
     assert max(map(len, fence("`" * 1000).split("\n")[::2])) < 50
 
 
-@settings(deadline=None)
 @given(PIECES, st.text(max_size=10))
 def test_nothing_leaves_a_fence(text: str, language: str) -> None:
     tokens = MarkdownIt("commonmark").parse(f"before\n\n{fence(text, language)}\n\nafter")

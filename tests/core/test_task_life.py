@@ -58,6 +58,7 @@ from tests.builders import (
     rival,
 )
 from tests.core.life_shell import Shell
+from tests.suite import examples
 
 US = Actor(99, "orchestrator[bot]", is_bot=True)
 WRITERS = (ALICE, BOB)
@@ -436,10 +437,9 @@ class Life(RuleBasedStateMachine):
 
 
 Life.TestCase.settings = settings(
-    max_examples=80,
+    examples(80, quick=15),
     stateful_step_count=40,
     derandomize=True,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestLife = Life.TestCase

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import structlog
 
 from bot.demo.run import run_demo
 from bot.demo.story import STORY, Cast
@@ -21,15 +18,6 @@ from sandbox.agents.scripted import Script
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from bot.cli import main; sys.argv = ['orchestrator', 'demo', '--json']; main()"
-
-
-@pytest.fixture
-def own_logs() -> Iterator[None]:
-    """The demo sets logging up for itself; afterwards it is as it was."""
-    before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
-    yield
-    structlog.configure(**before)
-    logging.getLogger().handlers[:] = handlers
 
 
 def of_the_demo(folder: Path) -> list[str]:
@@ -50,6 +38,21 @@ def _all(script: Script) -> dict[str, Cast]:
     return {name: replace(part, script=script, think=0, dies=False, broke=False) for name, part in STORY.agents.items()}
 
 
+def test_two_tasks_that_touch_one_file_become_merged_code_one_after_the_other(
+    capsys: pytest.CaptureFixture[str], own_logs: None
+) -> None:
+    """The short form of the demo."""
+    errands = tuple(errand for errand in STORY.errands if errand.name in ("coffee", "teapot"))
+    agents = {name: replace(part, dies=False) for name, part in STORY.agents.items()}
+    assert run_demo(as_json=True, story=replace(STORY, errands=errands, agents=agents, limit=60)) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["tasks"], told["done"], told["failed"], told["lost"]) == (2, 2, 0, 0)
+    assert 0 < told["assignment_latency_ms"]["p50"] <= told["assignment_latency_ms"]["p95"]
+    assert told["conflicts"] == {"before_work": 1, "during_work": 0, "at_merge": 0}
+    assert told["github_calls"]["pulls/merge"] == 2
+
+
+@pytest.mark.full
 def test_the_demo_turns_ten_issues_into_merged_code(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)  # the embedded server runs as another user when we are root
     done = subprocess.run(
@@ -85,6 +88,7 @@ def test_the_demo_turns_ten_issues_into_merged_code(tmp_path: Path) -> None:
     assert not of_the_demo(tmp_path)
 
 
+@pytest.mark.full
 def test_it_ends_with_status_1_when_the_agents_fail_for_ever(
     capsys: pytest.CaptureFixture[str], own_logs: None
 ) -> None:
@@ -98,6 +102,7 @@ def test_it_ends_with_status_1_when_the_agents_fail_for_ever(
     assert "shop/vouchers.py of the task Add voucher codes is not in main" in err
 
 
+@pytest.mark.full
 def test_it_gives_up_when_nothing_moves(capsys: pytest.CaptureFixture[str], own_logs: None) -> None:
     asleep = replace(STORY, errands=STORY.errands[:1], agents=_all(Stalls()), limit=8)
     assert run_demo(as_json=True, story=asleep) == 1

@@ -6,15 +6,42 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from asyncio.subprocess import PIPE
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from bot.demo.run import run_demo
+from bot.demo.show import JsonShow
+from bot.demo.story import STORY
+from bot.demo.watch import Snapshot
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from bot.cli import main; sys.argv = ['orchestrator', 'demo']; main()"
 
 
+class StopsAtOnce(JsonShow):
+    """A show whose watcher has seen enough as soon as there is something to see."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Ask the demo to end, as the system would."""
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_demo_that_is_asked_to_end_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_logs: None
+) -> None:
+    """The short form: in this process, once the first picture is shown."""
+    tmp_path.chmod(0o755)  # the embedded server runs as another user when we are root
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert run_demo(story=replace(STORY, errands=STORY.errands[:1]), show=StopsAtOnce()) == 128 + signal.SIGTERM
+    assert not list(tmp_path.glob("orchestrator-demo-*"))
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.full
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, sent: signal.Signals, status: int) -> None:
     with subprocess.Popen(

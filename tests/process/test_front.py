@@ -11,9 +11,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.process.test_serve import Process, Site, site, until
+from tests.process.test_serve import PATIENCE, Process, Site, site, until
 
 __all__ = ["site"]  # the fixture
+
+pytestmark = pytest.mark.full
 
 
 def _front(process: Process) -> int:
@@ -56,7 +58,7 @@ async def test_what_only_the_other_can_answer_is_handed_on(site: Site) -> None:
 async def test_without_the_front_the_bot_ends_to_be_started_anew(site: Site) -> None:
     async with site.bot() as bot:
         os.kill(_front(bot), signal.SIGKILL)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             assert await bot.child.wait() == 2
     async with site.bot() as bot:
         assert await bot.terminate() == 0

@@ -104,6 +104,7 @@ def counting_url(database_url: str) -> Iterator[str]:
         connection.execute(_UNCOUNTED)
 
 
+@pytest.mark.full
 async def test_each_deadline_is_handled_once_although_a_replica_dies_and_another_sleeps(counting_url: str) -> None:
     database = Database(counting_url, 2)
 

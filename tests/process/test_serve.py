@@ -137,6 +137,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             "PORT": "0",
             "SWEEP_SECONDS": "0.1",
             "WRITE_SECONDS": "0.05",
+            "CARD_SECONDS": "0.2",  # a story would wait for the next edit of the card
             "LOG_LEVEL": "WARNING",
         }
         yield Site(hub, shop, alice, app, env)
@@ -154,6 +155,33 @@ async def files_a_task(site: Site) -> Issue:
     return await site.alice.opens_issue(site.shop, "Add the tax rate", body(needs="tests"), labels=["task"])
 
 
+async def test_a_bot_that_was_killed_at_work_finishes_it_after_a_restart_and_stops_cleanly(
+    site: Site, tmp_path: Path
+) -> None:
+    """The short form of what this folder tests: killed while GitHub has done what it was asked and nobody knows."""
+    site.hub.faults.answer("repos/create-dispatch-event", "hang-done", seconds=600)
+    async with site.bot() as bot:
+        issue = await files_a_task(site)
+        await until(lambda: len(site.hub.agents["codex"].works) == 1)
+        await bot.kill()
+    async with site.bot() as bot:
+        await until(lambda: site.done(issue) and bool(cards_of(issue)))
+        async with aiohttp.ClientSession() as http:
+            health = await (await http.get(f"{bot.address}/healthz")).json()
+            metrics = await (await http.get(f"{bot.address}/metrics")).text()
+        assert health["status"] == "ok"
+        names = [line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")]
+        assert {"deliveries_waiting", "queue_depth", "github_calls_total"} <= set(names), "a process is missing"
+        assert len(names) == len(set(names))
+        assert await bot.terminate() == 0
+    assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists(), "its PostgreSQL still runs"
+    assert len(site.hub.agents["codex"].works) == 1, "the agent was started twice"
+    assert (site.asked("repos/create-dispatch-event"), site.asked("pulls/merge")) == (1, 1)
+    assert (len(site.merged()), len(cards_of(issue))) == (1, 1)
+    assert site.shop.git.read("main", "shop/tax.py") == "RATE = 0.19\n"
+
+
+@pytest.mark.full
 async def test_an_issue_is_taken_to_done_and_the_bot_stops_cleanly(site: Site, tmp_path: Path) -> None:
     async with site.bot() as bot:
         issue = await files_a_task(site)
@@ -169,6 +197,7 @@ async def test_an_issue_is_taken_to_done_and_the_bot_stops_cleanly(site: Site, t
     assert site.shop.git.read("main", "shop/tax.py") == "RATE = 0.19\n"
 
 
+@pytest.mark.full
 async def test_killed_at_the_hardest_moments_nothing_is_lost_and_nothing_done_twice(site: Site) -> None:
     """Three times in the life of one task: when it is filed, and twice when GitHub has done what we asked."""
     async with site.bot() as bot:
@@ -194,6 +223,7 @@ async def test_killed_at_the_hardest_moments_nothing_is_lost_and_nothing_done_tw
     assert len(cards_of(issue)) == 1
 
 
+@pytest.mark.full
 async def test_a_senseless_setting_stops_the_start_with_one_line(site: Site) -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable,

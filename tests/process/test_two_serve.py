@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from sandbox.agents import ScriptedAgent, WritesFiles
 from tests.process.test_serve import Site, files_a_task, site, until
 from tests.scenarios.shop import body
 
 __all__ = ["site"]  # the fixture
+
+pytestmark = pytest.mark.full
 
 
 async def test_one_is_killed_with_work_in_hand_and_the_other_goes_on(

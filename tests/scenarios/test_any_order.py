@@ -1,7 +1,7 @@
 """Any order of any deliveries ends in the same state: a day of people at work is told to the bot in many orders.
 
 The clock stands still meanwhile, so that neither the reconciler nor a redelivery can mend what the order spoilt.
-`ORDERS=60` tries that many orders; a few do for every day.
+`ORDERS=60` tries that many orders; one does for every day, and a few for every night.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from tests.conftest import EMPTY
 from tests.scenarios.deliveries import hand_over, kept_back, outcome
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
 from tests.scenarios.world import World, opened
+from tests.suite import is_full
 
-ORDERS = int(os.environ.get("ORDERS", "2"))
-FIRST = int(os.environ.get("FIRST_ORDER", "1"))
+ORDERS = int(os.environ.get("ORDERS", "6" if is_full() else "1"))
+FIRST = int(os.environ.get("FIRST_ORDER", "2"))  # an even one: the reconciler looks as well
 # No agent implements anything: what becomes of the tasks is up to the people alone.
 AGENTS = {"helper": {"adapter": "pull", "capabilities": ["python", "tests", "docs"], "roles": ["review"]}}
 SHOP = {**FILES, CONFIG_PATH: config(agents=AGENTS, merge={"auto": False})}

@@ -7,6 +7,7 @@ from sandbox.agents import WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered
+from tests.suite import at_full_length
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 ONCE = ["dispatch task/1-1 to codex", "merge #2"]
@@ -38,7 +39,7 @@ async def test_every_delivery_is_redelivered_afterwards(world: World) -> None:
     assert len(codex.works) == 1
 
 
-@pytest.mark.parametrize("held", [2, 3, 7])
+@pytest.mark.parametrize("held", [7, *at_full_length(2, 3)])
 async def test_deliveries_out_of_order(world: World, held: int) -> None:
     world.agent("codex", WritesFiles(TAX))
     issue = await world.alice.opens_issue(world.shop, "Add the tax rate", body(needs="tests"), labels=["task"])

@@ -6,6 +6,7 @@ from sandbox.agents import WritesFiles
 from sandbox.faults import AnswerKind
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
+from tests.suite import at_full_length
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 WRITES = (
@@ -16,7 +17,9 @@ WRITES = (
 )
 
 
-@pytest.mark.parametrize("kind", ["500-done", "502-not-done", "hang-done", "hang-not-done", "403-secondary"])
+@pytest.mark.parametrize(
+    "kind", ["hang-done", "403-secondary", *at_full_length("500-done", "502-not-done", "hang-not-done")]
+)
 async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: AnswerKind) -> None:
     codex = world.agent("codex", WritesFiles(TAX))
     for operation in WRITES:

@@ -13,7 +13,7 @@ from tests.workflows.agent_kit import ACTION, APP_TOKEN, RUN_TOKEN, Stage, git, 
 
 
 def test_work_goes_from_the_dispatch_to_a_pull_request(stage: Stage) -> None:
-    prepared = stage.prepare()
+    prepared = stage.prepare(process=True)
     assert prepared.status == 0, prepared.output
     outputs = prepared.outputs
     assert (outputs["kind"], outputs["branch"], outputs["base"]) == ("codex", "task/12-1", "main")
@@ -24,9 +24,9 @@ def test_work_goes_from_the_dispatch_to_a_pull_request(stage: Stage) -> None:
 
     stage.works()
     stage.works("new file.txt", "also this\n")
-    assert stage.collect(prepared).status == 0
+    assert stage.collect(prepared, process=True).status == 0
     stage.new_job("hand-in")
-    handed = stage.hand_in()
+    handed = stage.hand_in(process=True)
     assert handed.status == 0, handed.output
 
     shown = git(stage.origin, "log", "--format=%an|%s|%b", "--name-only", "main..task/12-1")
@@ -239,7 +239,7 @@ BEAT = {"ORCHESTRATOR_TOKEN": "a-token", "TASK": "12", "ATTEMPT": "2", "AGENT": 
 
 
 def test_heartbeats_go_on_until_the_task_is_somebody_else_s(stage: Stage) -> None:
-    sent = stage.run("heartbeat.py", ORCHESTRATOR_URL=stage.api.url, **BEAT)
+    sent = stage.run("heartbeat.py", process=True, ORCHESTRATOR_URL=stage.api.url, **BEAT)
     assert (sent.status, sent.output) == (0, "")
     # The loop goes on in the background; run in the foreground, it must end by itself.
     command = [sys.executable, "-B", str(ACTION / "heartbeat.py"), "loop"]
@@ -262,8 +262,8 @@ def test_heartbeats_end_when_nobody_is_there() -> None:
 
 def test_heartbeats_that_are_refused_do_not_fail_the_run(stage: Stage) -> None:
     stage.api.beats = [{}, {}]
-    refused = stage.run("heartbeat.py", ORCHESTRATOR_URL=stage.api.url, **BEAT)
+    refused = stage.run("heartbeat.py", process=True, ORCHESTRATOR_URL=stage.api.url, **BEAT)
     assert refused.status == 0
     assert "takes no heartbeats from here (409)" in refused.output
-    elsewhere = stage.run("heartbeat.py", ORCHESTRATOR_URL="ftp://example.com", **BEAT)
+    elsewhere = stage.run("heartbeat.py", process=True, ORCHESTRATOR_URL="ftp://example.com", **BEAT)
     assert "must begin with https://" in elsewhere.output

@@ -1,0 +1,18 @@
+"""What the tests of the demo share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """The demo sets logging up for itself; afterwards it is as it was."""
+    before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
+    yield
+    structlog.configure(**before)
+    logging.getLogger().handlers[:] = handlers
