@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bot.demo.form import IssueForm
 from bot.demo.story import SPEED, Errand, Story
+from config.labels import OFFERED_LABELS
 from core.task import Flag
 from core.texts import DONE_CHECK
 from sandbox import Sandbox
@@ -30,8 +31,8 @@ class Maintainer:
     _checked: set[str] = field(default_factory=set)
 
     async def waits_for_labels(self) -> None:
-        """An issue form cannot set labels that are not there yet: wait until the bot has made those of the form."""
-        while any(self.shop.label(name) is None for name in self.form.labels):
+        """An issue form cannot set labels that are not there yet: wait until the bot has made those that people set."""
+        while any(self.shop.label(label.name) is None for label in OFFERED_LABELS):
             await self.hub.clock.sleep(LOOK_EVERY * SPEED)
 
     async def files_tasks(self) -> None:
