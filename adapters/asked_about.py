@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapters import retrospectives
-from adapters.database import flights, graph, measures, parked, repositories, store, trail
+from adapters.database import agents, flights, graph, measures, parked, repositories, store, trail
 from config.task_templates import in_force
 from core.conflicts import behind_which
 from core.deadlines import DeadlineKind
@@ -30,7 +30,10 @@ async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[st
         return {}
     await unit.write_trail()  # so that it is read to its end
     connection, repository_id = await unit.written(), unit.repository.id
-    found: dict[str, Any] = {"agents": tuple(await unit.agents()), "in_hand": await unit.in_hand()}
+    found: dict[str, Any] = {
+        "agents": tuple(await unit.agents()),
+        "in_hand": await agents.holdings(connection, repository_id),
+    }
     match command.name:
         case "status":
             found["given_up"] = await parked.of_task(connection, repository_id, number)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from adapters.database import graph, line, measures
+from adapters.database import agents as kept
+from adapters.database import graph, line, measures, store
 from adapters.database.graph import Neighbours
 from adapters.database.under_way import under_way
 from core.assignment import Agent, Round, untried
+from core.done import wants_reviewer
 from core.measures import learned_work, patience
-from core.signals import Assigned, Overlapping
-from core.task import Choice, Role, Task
+from core.queue import parking
+from core.signals import Assigned, Overlapping, QueueTurn
+from core.task import Choice, Role, Status, Task
 from core.under_way import Standing, has_begun, standing_of, to_wait_behind
 
 if TYPE_CHECKING:
@@ -22,6 +25,41 @@ if TYPE_CHECKING:
 AT_ONCE = 50  # tasks of the line that are read together, at most
 HELD_AT_ONCE = 20  # that are told in one pass that they wait behind another one; each is an edit of a card
 PASSED_AT_ONCE = 200  # of the line that are looked at in one pass because those before them have to wait
+
+
+async def assign_queue(unit: UnitOfWork, changed: Collection[int], *, team_news: bool) -> None:
+    """Hand out what can be handed out, in queue order, until no agent has room.
+
+    `changed` are tasks whose change may let it come out differently; `team_news`: so may a change of an agent.
+    """
+    agents = await unit.agents()
+    for agent in agents:
+        if again := agent.condition.until:  # nothing else would tell us that it takes work again
+            unit.set_deadline(kept.agent_subject(agent.name), kept.COOL, again)
+    news = set(changed)
+    if team_news and unit.policy.merge.review == "agent":
+        # Where no agent is left to review, a person is to know.
+        reviews = await store.tasks_with_status(await unit.written(), unit.repository.id, [Status.REVIEW])
+        news |= {task.number for task in reviews}
+    await hand_out(unit, agents, news)
+
+
+async def keep_depth(unit: UnitOfWork) -> bool:
+    """Park what is too much for the queue, and take in what has room; whether anything was taken in."""
+    depth = unit.policy.limits.max_queue_depth
+    over, room = parking(await store.queued(await unit.written(), unit.repository.id, depth), depth)
+    for number in over:
+        await unit.apply(number, QueueTurn(parked=True))
+    for number in room:
+        await unit.apply(number, QueueTurn(parked=False))
+    return bool(room)
+
+
+def matters_to_queue(task: Task, review: str) -> tuple[object, ...]:
+    """The parts of a task by which an assignment could come out differently; `review` is who reviews."""
+    hands = (task.lease and task.lease.agent, task.review and task.review.agent)
+    waits = (task.waits_for, task.held is None, task.in_line, wants_reviewer(task, review))
+    return (task.status, task.priority, task.required, task.withdrawn, *hands, *waits)
 
 
 async def hand_out(unit: UnitOfWork, agents: Sequence[Agent], news: set[int]) -> None:

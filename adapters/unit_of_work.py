@@ -15,21 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters import comparing, retrospectives
 from adapters.asked_about import asked_about, named_in
-from adapters.database import agents as kept
-from adapters.database import escalations, graph, line, repositories, store, trail
+from adapters.database import escalations, graph, line, repositories, store
 from adapters.database.database import Database
 from adapters.database.graph import Place
 from adapters.database.pending_writes import PendingWrites
 from adapters.database.queue import JobQueue
 from adapters.database.repositories import RepositoryRow
 from adapters.foresight import Foresight
-from adapters.handing_out import hand_out
+from adapters.handing_out import assign_queue, keep_depth, matters_to_queue
 from adapters.roster import roster
+from adapters.session import Session
 from adapters.surroundings import surroundings, take_dependencies
 from adapters.telling import tell_others
 from config.repository import RepositoryConfig
 from config.team import Change
-from core.agent_state import AgentNews, SignsOfLife, Turn
+from core.agent_state import Turn
 from core.assignment import Agent
 from core.audit import account
 from core.decide import Context, Decision, decide
@@ -40,7 +40,6 @@ from core.events import Event, EventType
 from core.handoff import BuiltOn, built_on
 from core.labels import capabilities_of, labels_to_offer
 from core.measures import lines
-from core.queue import parking
 from core.readiness import Surroundings
 from core.signals import (
     AgentUnheard,
@@ -53,7 +52,6 @@ from core.signals import (
     IssueSeen,
     PeopleCalled,
     PullSeen,
-    QueueTurn,
     Signal,
     WayClear,
 )
@@ -107,10 +105,7 @@ class UnitOfWork:
         self.now = now
         self.since = since
         self._view_wait = view_wait
-        self._writes = PendingWrites(repository.id, now, sending)
-        self._tasks: dict[int, Task | None] = {}  # as this transaction sees them: nobody else changes them
-        self._signs: dict[str, SignsOfLife] | None = None  # of the agents; None: not read yet, like the next
-        self._end = (0, "")  # of the audit log
+        self._session = Session(connection, repository.id, now, sending)
         self._neighbours: set[Place] = set()  # tasks of other repositories that have to look again
         self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
         self._trail: tuple[Event, ...] = ()  # lines of the audit trail that are to be written
@@ -119,18 +114,11 @@ class UnitOfWork:
 
     async def task(self, number: int) -> Task | None:
         """The task as this transaction sees it."""
-        if number not in self._tasks:
-            if self._signs is None:
-                state = await store.state(self.connection, self.repository.id, number)
-                self._tasks[number], self._signs, self._end = state.task, state.signs, state.end
-            else:
-                self._tasks[number] = await store.task(self.connection, self.repository.id, number)
-        return self._tasks[number]
+        return await self._session.task(number)
 
     async def written(self) -> AsyncConnection:
         """The connection, after all that waits was written: for reads that have to see it."""
-        await self._writes.flush(self.connection)
-        return self.connection
+        return await self._session.written()
 
     async def apply(self, number: int, signal: Signal) -> Decision:
         """Let the rules decide on a signal for the issue `number`, and keep what they decide."""
@@ -148,7 +136,8 @@ class UnitOfWork:
             since=self.since,
             builds_on=await self._builds_on(number, signal),
             team=self.repository.team,
-            in_error=self._in_error(signal),
+            # Signals that are never a sign of life bring no agent back.
+            in_error=frozenset() if isinstance(signal, _NO_SIGN_OF_LIFE) else self._session.in_error(),
             codeowners=self.repository.codeowners,
             **await asked_about(self, number, signal),
         )
@@ -161,8 +150,9 @@ class UnitOfWork:
             if _in_graph(before) != _in_graph(decision.task):
                 await line.renew_chains(await self.written(), self.repository.id, [number])
             await tell_others(self, number, before, decision.task, concerned)
-            if before and before.pull and before.pull.open and not _carries(decision.task, before.pull.number):
-                self.leaves(before.pull.number)
+            pull, now = (before.pull if before else None), decision.task.pull
+            if pull and pull.open and (now is None or now.number != pull.number):
+                self.leaves(pull.number)
         if isinstance(signal, PullSeen):
             await comparing.saw(self, signal.pull, number if decision.task is not None else None)
         return decision
@@ -181,12 +171,6 @@ class UnitOfWork:
             task = await self.task(int(reference[1:])) if reference.startswith("#") else None
             found.append(built_on(reference, need.finished, task))
         return tuple(found)
-
-    def _in_error(self, signal: Signal) -> frozenset[str]:
-        """Agents that may have recovered; none for signals that are never a sign of life."""
-        if isinstance(signal, _NO_SIGN_OF_LIFE):
-            return frozenset()
-        return frozenset(name for name, signs in (self._signs or {}).items() if signs.in_error)
 
     async def _stored_needs(self, number: int, signal: Signal) -> Mapping[str, Need]:
         """What the task depends on, as last gathered; read only for signals that look at it."""
@@ -218,34 +202,27 @@ class UnitOfWork:
     async def _keep(self, number: int, before: Task | None, decision: Decision, renew: bool) -> None:
         repository_id, task = self.repository.id, decision.task
         if task is not None and task != before:
-            self._tasks[number] = task
-            self._writes.save_task(task)
-            self._writes.save_attempts(lines(before, task, self.now))
+            self._session.save_task(task)
+            self._session.writes.save_attempts(lines(before, task, self.now))
             await escalations.keep(self.connection, before, task, decision.events, self.now)
         if task is not None and decision.deadlines is not None and (renew or task != before):
-            self._writes.replace_deadlines(f"task:{number}", decision.deadlines)
+            self._session.writes.replace_deadlines(f"task:{number}", decision.deadlines)
         self._trail += account(decision.events, before, task)
         if any(event.type is EventType.TASK_COMPLETED for event in decision.events):
             retrospectives.done(self)
         if decision.retrospective:
             await retrospectives.keep(self, decision.retrospective)
         for news in decision.agents:
-            await self._note(news)
+            await self._session.note(news)
             self._team_news |= news.turn in (Turn.FAILED, Turn.COOLING, Turn.RESUMED)
         self._team_news |= any(event.type is EventType.AGENT_RECOVERED for event in decision.events)
         for effect in decision.effects:
             if isinstance(effect, StartAgent):
                 await store.count_assignment(self.connection, repository_id, effect.agent)
         await self.want(number, *decision.effects)
-        if task is not None and (before is None or self._matters_to_queue(before) != self._matters_to_queue(task)):
+        review = self.policy.merge.review
+        if task is not None and (before is None or matters_to_queue(before, review) != matters_to_queue(task, review)):
             self._queue_news.add(number)
-
-    async def _note(self, news: AgentNews) -> None:
-        """Keep news of an agent, if it is worth a write."""
-        signs = (self._signs or {}).get(news.agent, SignsOfLife())
-        if signs.changes_with(news):
-            await kept.note(self.connection, self.repository.id, news)
-            self._signs = {**(self._signs or {}), news.agent: signs.after(news)}
 
     async def _change_team(self, changes: Mapping[str, Change]) -> None:
         """Keep what a person changed of agents. It counts at once: no restart, and tasks in hand are not touched."""
@@ -275,7 +252,7 @@ class UnitOfWork:
             wait = self._view_wait if getattr(effect, "may_wait", False) else timedelta()
             if isinstance(effect, UpsertCard) and effect.details:
                 wait *= DETAILS
-            self._writes.save_effect(number, effect, wait)
+            self._session.writes.save_effect(number, effect, wait)
 
     async def look_again(self, number: int, places: Iterable[Place]) -> None:
         """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
@@ -292,54 +269,23 @@ class UnitOfWork:
     async def write_trail(self) -> None:
         """Append what was decided to the audit trail."""
         events, self._trail = self._trail, ()
-        if events and self._signs is None:  # no task was read
-            self._end = await trail.end(self.connection, self.repository.id)
-        self._end = self._writes.append_events(events, self._end)
+        await self._session.append(events)
 
     def set_deadline(self, subject: str, kind: str, due_at: datetime, attempt: int = 0) -> None:
         """One wait; a later call for the same subject and kind moves it."""
-        self._writes.set_deadline(self.repository.id, subject, kind, due_at, attempt)
+        self._session.writes.set_deadline(self.repository.id, subject, kind, due_at, attempt)
 
     async def agents(self) -> list[Agent]:
         """The agents of the configuration: what they hold now, and how they are."""
         return await roster(await self.written(), self.repository, self.now)
 
-    async def in_hand(self) -> dict[str, int]:
-        """How many tasks each agent is at work on, also one that was removed."""
-        return await kept.holdings(await self.written(), self.repository.id)
-
     async def assign_queue(self) -> None:
         """Hand out what can be handed out, in queue order, until nobody has room."""
-        agents = await self.agents()
-        for agent in agents:
-            if again := agent.condition.until:  # nothing else would tell us that it takes work again
-                self.set_deadline(kept.agent_subject(agent.name), kept.COOL, again)
-        news = set(self._queue_news)
-        if self._team_news and self.policy.merge.review == "agent":
-            # Where nobody is left to review, a person is to know.
-            reviews = await store.tasks_with_status(await self.written(), self.repository.id, [Status.REVIEW])
-            news |= {task.number for task in reviews}
-        await hand_out(self, agents, news)
-
-    async def _keep_depth(self) -> bool:
-        """Park what is too much for the queue, and take in what has room; whether anything was taken in."""
-        depth = self.policy.limits.max_queue_depth
-        over, room = parking(await store.queued(await self.written(), self.repository.id, depth), depth)
-        for number in over:
-            await self.apply(number, QueueTurn(parked=True))
-        for number in room:
-            await self.apply(number, QueueTurn(parked=False))
-        return bool(room)
+        await assign_queue(self, self._queue_news, team_news=self._team_news)
 
     def waits_for_an_agent(self, task: Task) -> bool:
         """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
         return task.in_line or wants_reviewer(task, self.policy.merge.review)
-
-    def _matters_to_queue(self, task: Task) -> tuple[object, ...]:
-        """The parts of a task by which an assignment could come out differently."""
-        hands = (task.lease and task.lease.agent, task.review and task.review.agent)
-        waits = (task.waits_for, task.held is None, task.in_line, wants_reviewer(task, self.policy.merge.review))
-        return (task.status, task.priority, task.required, task.withdrawn, *hands, *waits)
 
     async def finish(self) -> None:
         """What follows from all that was applied: assignments, and the jobs that send."""
@@ -348,16 +294,12 @@ class UnitOfWork:
             await comparing.left(self, numbers)
         if self._queue_news or self._team_news:
             await self.assign_queue()
-            while await self._keep_depth():
+            while await keep_depth(self):
                 await self.assign_queue()  # those who were let in may find an agent
         await self.write_trail()
         for repository_id, number in sorted(self._neighbours):
-            self._writes.set_deadline(repository_id, f"{LOOK}:{number}", LOOK, self.now)
-        await self._writes.flush(self.connection)
-
-
-def _carries(task: Task, pull: int) -> bool:
-    return task.pull is not None and task.pull.number == pull
+            self._session.writes.set_deadline(repository_id, f"{LOOK}:{number}", LOOK, self.now)
+        await self._session.written()
 
 
 def _in_graph(task: Task | None) -> bool:

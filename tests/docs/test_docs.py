@@ -173,8 +173,8 @@ def test_the_queries_for_what_was_given_up_work(database_url: str) -> None:
                 (kind, kind, now),
             )
         connection.execute(
-            "INSERT INTO deliveries (guid, event, payload, received_at, handled_at, tries, error)"
-            " VALUES ('abc', 'issues', '', %s, %s, 3, 'no')",
+            "INSERT INTO deliveries (guid, event, payload, received_at, handled_at, tries, error, ordering_key)"
+            " VALUES ('abc', 'issues', '', %s, %s, 3, 'no', 'delivery:abc')",
             (now, now),
         )
         connection.execute(

@@ -1,0 +1,188 @@
+"""Composes the statement that writes what a transaction has decided.
+
+Each table has a common table expression that takes its rows as JSON; those with rows are joined into one statement.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, DateTime, TextClause, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from adapters.database.queue import ALERTS, CHANNEL, DEFER, MAIN, PRIORITIES, SEND, URGENT, URGENT_SEND, WAKE
+
+_TASK_COLUMNS: Final = (
+    *("status", "priority", "agent", "attempt", "fingerprint", "withdrawn", "required"),
+    *("pull_number", "head_sha", "queued", "updated_at", "state"),
+)
+_TASKS: Final = f"""
+new_tasks AS (
+    SELECT * FROM jsonb_to_recordset(:tasks) AS r(
+        number integer, created_at timestamptz, status text, priority text, agent text, attempt integer,
+        fingerprint text, withdrawn boolean, required jsonb, pull_number integer, head_sha text, queued boolean,
+        updated_at timestamptz, state jsonb
+    )
+),
+saved_tasks AS (
+    INSERT INTO tasks (repository_id, number, created_at, {", ".join(_TASK_COLUMNS)})
+    SELECT :repository, number, created_at, {", ".join(_TASK_COLUMNS)} FROM new_tasks
+    ON CONFLICT (repository_id, number) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _TASK_COLUMNS)}
+),
+linked_pulls AS (
+    INSERT INTO pulls (repository_id, number, task)
+    SELECT :repository, pull_number, number FROM new_tasks WHERE pull_number IS NOT NULL
+    ON CONFLICT DO NOTHING
+)
+"""  # noqa: S608 - of constants alone
+
+# Of each of these the first that was reported stays.
+FIRST: Final = ("acknowledged_at", "handed_in_at", "first_checks", "ended_at", "outcome")
+ATTEMPT_COLUMNS: Final = (
+    *("task", "attempt", "agent", "role", "capabilities", "started_at", "acknowledged_at", "handed_in_at"),
+    *("ended_at", "outcome", "blamed", "first_checks", "longest_silence"),
+)
+_ATTEMPTS: Final = f"""
+saved_attempts AS (
+    INSERT INTO attempts (repository_id, {", ".join(ATTEMPT_COLUMNS)})
+    SELECT :repository, {", ".join(ATTEMPT_COLUMNS)} FROM jsonb_to_recordset(:attempts) AS r(
+        task integer, attempt integer, agent text, role text, capabilities jsonb, started_at timestamptz,
+        acknowledged_at timestamptz, handed_in_at timestamptz, ended_at timestamptz, outcome text, blamed boolean,
+        first_checks boolean, longest_silence double precision
+    )
+    ON CONFLICT (repository_id, task, attempt) DO UPDATE SET
+        {", ".join(f"{name} = coalesce(attempts.{name}, excluded.{name})" for name in FIRST)},
+        blamed = excluded.blamed,
+        longest_silence = greatest(attempts.longest_silence, excluded.longest_silence)
+)
+"""  # noqa: S608 - of constants alone
+
+# The deadlines of a subject are exactly these. What was put off stays put off (`scheduler.absence`): by the state of
+# the task it was over long ago.
+_REPLACED: Final = """
+removed_deadlines AS (
+    DELETE FROM deadlines USING jsonb_to_recordset(:subjects) AS r(subject text, kinds jsonb)
+    WHERE deadlines.repository_id = :repository AND deadlines.subject = r.subject AND NOT r.kinds ? deadlines.kind
+),
+replaced_deadlines AS (
+    INSERT INTO deadlines (repository_id, subject, kind, due_at, attempt)
+    SELECT :repository, subject, kind, due_at, attempt
+    FROM jsonb_to_recordset(:replaced) AS r(subject text, kind text, due_at timestamptz, attempt integer)
+    ON CONFLICT (repository_id, subject, kind) DO UPDATE SET
+        due_at = CASE WHEN excluded.due_at <= :now AND deadlines.attempt = excluded.attempt
+            THEN greatest(deadlines.due_at, excluded.due_at) ELSE excluded.due_at END,
+        attempt = excluded.attempt
+    WHERE (deadlines.due_at, deadlines.attempt) IS DISTINCT FROM (excluded.due_at, excluded.attempt)
+)
+"""
+_SET: Final = """
+set_deadlines AS (
+    INSERT INTO deadlines (repository_id, subject, kind, due_at, attempt)
+    SELECT repository_id, subject, kind, due_at, attempt FROM jsonb_to_recordset(:waits) AS r(
+        repository_id bigint, subject text, kind text, due_at timestamptz, attempt integer
+    )
+    ON CONFLICT (repository_id, subject, kind) DO UPDATE SET due_at = excluded.due_at, attempt = excluded.attempt
+)
+"""
+
+# A state effect replaces the one that waits; a once effect stays what it was. A row keeps its number: whoever asks, one
+# job sends it, behind one lock.
+_EFFECTS: Final = f"""
+new_effects AS (
+    SELECT * FROM jsonb_to_recordset(:effects) AS r(
+        place integer, number integer, key text, kind text, payload jsonb, not_before timestamptz, state boolean,
+        urgent boolean
+    )
+),
+once_effects AS (
+    INSERT INTO outbox (repository_id, number, key, kind, payload, created_at, not_before)
+    SELECT :repository, number, key, kind, payload, :now, not_before FROM new_effects WHERE NOT state ORDER BY place
+    ON CONFLICT (repository_id, key) DO NOTHING
+    RETURNING id, number, key, not_before
+),
+state_effects AS (
+    INSERT INTO outbox (repository_id, number, key, kind, payload, created_at, not_before)
+    SELECT :repository, number, key, kind, payload, :now, not_before FROM new_effects WHERE state ORDER BY place
+    ON CONFLICT (repository_id, key) DO UPDATE SET
+        payload = excluded.payload,
+        version = outbox.version + 1,
+        state = 'waiting',
+        -- A send whose fate is unknown makes the next one look first, whatever it is to write.
+        tries = CASE WHEN outbox.state = 'done' THEN 0 ELSE least(outbox.tries, 1) END,
+        -- What waits already goes when it would have gone, and earlier if the new one may wait less. While one is being
+        -- sent, the new one waits its own time.
+        not_before = CASE
+            WHEN excluded.not_before IS NULL THEN NULL
+            WHEN outbox.state = 'waiting' AND outbox.not_before > :now
+                THEN least(outbox.not_before, excluded.not_before)
+            WHEN outbox.state = 'waiting' AND outbox.tries = 0 THEN outbox.not_before
+            ELSE excluded.not_before
+        END,
+        error = NULL,
+        created_at = CASE WHEN outbox.state = 'waiting' THEN outbox.created_at ELSE excluded.created_at END,
+        done_at = NULL
+    RETURNING id, number, key, not_before
+),
+saved_effects AS (
+    SELECT saved.id, saved.number, saved.not_before, new_effects.urgent
+    FROM (SELECT * FROM once_effects UNION ALL SELECT * FROM state_effects) AS saved JOIN new_effects USING (key)
+),
+effect_deadlines AS (
+    INSERT INTO deadlines (repository_id, subject, kind, due_at, attempt)
+    SELECT :repository, 'outbox:' || id, CASE WHEN urgent THEN '{URGENT_SEND}' ELSE '{SEND}' END, not_before, number
+    FROM saved_effects WHERE not_before IS NOT NULL
+    ON CONFLICT (repository_id, subject, kind) DO UPDATE SET due_at = excluded.due_at, attempt = excluded.attempt
+)
+"""  # noqa: S608 - of constants alone
+# A job for each number that has something to send now, but not for the one whose job is running: it looks again. A
+# negative number is a channel's (`Notify.place`).
+_SENDS: Final = f"""
+wanted AS (
+    SELECT number AS place, CASE WHEN number < 0 THEN '{ALERTS}' ELSE '{MAIN}' END AS queue, '{SEND}' AS task,
+        CASE WHEN urgent THEN {URGENT} ELSE {PRIORITIES[SEND]} END AS priority,
+        CASE WHEN number < 0 THEN '{CHANNEL}' || -number ELSE 'send:' || :repository || ':' || number END AS lock,
+        jsonb_build_object('repository_id', :repository, 'number', number) AS args
+    FROM (
+        SELECT number, bool_or(urgent) AS urgent FROM saved_effects
+        WHERE (not_before IS NULL OR not_before <= :now) AND number IS DISTINCT FROM :sending
+        GROUP BY number
+    ) AS numbers
+)
+"""  # noqa: S608 - of constants alone
+
+_EVENTS: Final = """
+new_events AS (
+    INSERT INTO events (
+        repository_id, type, task, agent, attempt, actor, payload, changes, occurred_at, place, hash
+    )
+    SELECT :repository, type, task, agent, attempt, actor, payload, changes, occurred_at, place, hash
+    FROM jsonb_to_recordset(:events) AS r(
+        type text, task integer, agent text, attempt integer, actor text, payload jsonb, changes jsonb,
+        occurred_at timestamptz, place bigint, hash text
+    )
+    ORDER BY place
+)
+"""
+
+PARTS: Final = {
+    "tasks": (_TASKS,),
+    "attempts": (_ATTEMPTS,),
+    "subjects": (_REPLACED,),
+    "waits": (_SET,),
+    "events": (_EVENTS,),
+    "effects": (_EFFECTS, _SENDS, DEFER),
+}
+_JSON: Final = ("tasks", "attempts", "subjects", "replaced", "waits", "effects", "events")
+
+
+@cache
+def statement_for(parts: tuple[str, ...]) -> TextClause:
+    """The statement that writes these parts, a subset of `PARTS` in its order; its parameters are JSON arrays."""
+    sql = ",".join(expression for part in parts for expression in PARTS[part])
+    statement = text(f"WITH {sql} {WAKE if 'effects' in parts else 'SELECT'}")
+    types: dict[str, Any] = {name: JSONB() for name in _JSON}
+    types |= {"repository": BigInteger(), "now": DateTime(timezone=True), "sending": BigInteger()}
+    return statement.bindparams(
+        *(bindparam(name, type_=kind) for name, kind in types.items() if name in statement._bindparams)
+    )
