@@ -131,6 +131,7 @@ class JobQueue:
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         """`url` is the database's; nothing is connected before `open`."""
+        self.url = url
         connector = procrastinate.PsycopgConnector(conninfo=url, min_size=2, max_size=pool_size, pool_factory=_Pool)
         self.app = procrastinate.App(connector=connector)
         self.on_requeue: Callable[[], None] | None = None  # wakes the worker of this process

@@ -15,8 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import procrastinate
+import psycopg
 import structlog
 from procrastinate.jobs import Job
+from psycopg import sql
 
 from adapters.database.queue import JobQueue
 
@@ -27,6 +29,9 @@ STALLED_SECONDS = 60.0
 """After which the row of a dead worker is deleted. Its jobs are put back long before (`scheduler.timer`)."""
 FALLBACK_SECONDS = 5.0
 """A notification can be lost when its connection breaks: then the queue is read again after this time."""
+ALIVE_SECONDS = 30.0
+"""How often the connection that listens is asked whether it lives."""
+RECONNECT_SECONDS = 1.0
 RETRY_PAUSE = timedelta(seconds=1)
 """A job that failed (a shutdown, the database) runs again after one such pause, then after two, three, …"""
 
@@ -69,19 +74,23 @@ class Worker:
         manager = self._jobs.app.job_manager
         await manager.prune_stalled_workers(STALLED_SECONDS)
         self._worker_id = await manager.register_worker()
-        slots = [asyncio.create_task(self._slot(source)) for source in self._slots]
-        aside = [asyncio.create_task(self._renew_heartbeat()), asyncio.create_task(self._listen())]
+        listening = asyncio.Event()
+        ready = asyncio.create_task(listening.wait())
+        aside = [asyncio.create_task(self._renew_heartbeat()), asyncio.create_task(self._listen(listening))]
+        slots: list[asyncio.Task[None]] = []
         self._jobs.on_requeue = self._wake_all
         try:
+            await asyncio.wait([*aside, ready], return_when=asyncio.FIRST_COMPLETED)
+            slots += [asyncio.create_task(self._slot(source)) for source in self._slots]
             done, _ = await asyncio.wait([*slots, *aside], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
             self._jobs.on_requeue = None
             await self._stop(slots)
-            for task in aside:
+            for task in (*aside, ready):
                 task.cancel()
-            await asyncio.gather(*aside, return_exceptions=True)
+            await asyncio.gather(*aside, ready, return_exceptions=True)
             with contextlib.suppress(procrastinate.exceptions.ConnectorException):  # then others find it dead
                 await manager.unregister_worker(self._worker_id)
 
@@ -92,6 +101,8 @@ class Worker:
     async def _stop(self, slots: list[asyncio.Task[None]]) -> None:
         self._stopping = True
         self._wake_all()
+        if not slots:
+            return
         _, late = await asyncio.wait(slots, timeout=self._shutdown_seconds)
         for task in late:
             task.cancel()
@@ -165,10 +176,22 @@ class Worker:
             if self._worker_id is not None:
                 await self._jobs.app.job_manager.update_heartbeat(self._worker_id)
 
-    async def _listen(self) -> None:
-        async def note(*, channel: str, notification: Any) -> None:
-            name = channel.rpartition("#")[2]
-            if name in self._sources and notification["type"] == "job_inserted":
-                self._sources[name].news.set()
-
-        await self._jobs.app.job_manager.listen_for_jobs(on_notification=note, queues=list(self._sources))
+    async def _listen(self, ready: asyncio.Event) -> None:
+        """Wake the slots of a queue when a job comes; after a broken connection all of them, for some may be missed."""
+        channels = {f"procrastinate_queue_v1#{queue}": source for queue, source in self._sources.items()}
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(self._jobs.url, autocommit=True) as connection:
+                    for channel in channels:
+                        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                    ready.set()
+                    self._wake_all()
+                    while True:
+                        async for notification in connection.notifies(timeout=ALIVE_SECONDS):
+                            channels[notification.channel].news.set()
+                        await connection.execute("SELECT 1")  # raises when the server is gone
+            except psycopg.OperationalError as error:
+                if not ready.is_set():
+                    raise
+                log.warning("listening_interrupted", error=str(error))
+                await asyncio.sleep(RECONNECT_SECONDS)

@@ -154,6 +154,18 @@ async def test_a_worker_that_loses_the_database_ends_with_the_reason(shop: Shop)
             await connection.execute(text(NEXT_JOB))
 
 
+async def test_a_worker_whose_notifications_broke_off_listens_again_and_misses_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RECONNECT_SECONDS", 0)
+    async with shop.working(1), shop.database.autocommit() as connection:
+        listening = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        ended = await connection.execute(text(f"{listening} AND datname = current_database()"))
+        assert ended.all() == [(True,)]
+        await shop.ask(1)
+        assert await shop.next() == 1
+
+
 async def test_asking_for_jobs_is_one_statement_whatever_waits(shop: Shop) -> None:
     statements: list[str] = []
     event.listen(
