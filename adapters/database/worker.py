@@ -88,9 +88,10 @@ class Worker:
         finally:
             self._jobs.on_requeue = None
             await self._stop(slots)
-            for task in (*aside, ready):
+            ready.cancel()
+            for task in aside:
                 task.cancel()
-            await asyncio.gather(*aside, ready, return_exceptions=True)
+            await asyncio.gather(ready, *aside, return_exceptions=True)
             with contextlib.suppress(procrastinate.exceptions.ConnectorException):  # then others find it dead
                 await manager.unregister_worker(self._worker_id)
 
