@@ -22,8 +22,10 @@ def _front(process: Process) -> int:
     children = Path(f"/proc/{process.child.pid}/task/{process.child.pid}/children")
     if not children.exists():
         pytest.skip("this system does not tell who the children of a process are")
-    pids = [int(pid) for pid in children.read_text().split()]
-    return next(pid for pid in pids if "postgres" not in Path(f"/proc/{pid}/cmdline").read_text())
+    # It was forked, so it goes by the command of the bot; git and PostgreSQL do not.
+    command = Path(f"/proc/{process.child.pid}/cmdline").read_text()
+    pids = [pid for pid in children.read_text().split() if Path(f"/proc/{pid}/cmdline").exists()]
+    return next(int(pid) for pid in pids if Path(f"/proc/{pid}/cmdline").read_text() == command)
 
 
 def _listens(address: str) -> bool:
