@@ -2,14 +2,15 @@
 
 Being followed makes everything twice as slow, also the code of libraries, and 2,500 tests have to be waited for. So the
 libraries are imported before coverage begins (this module is loaded first of all, see `addopts`), and it pauses while
-tests are collected, in whole stories, in property tests, and where texts are looked at rather than code. What the
-report says is less than what is covered.
+tests are collected, in whole stories, in property tests, after the first rows of a table, and where texts are looked at
+rather than code. What the report says is less than what is covered.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,9 @@ LONG_TEXTS = ("test_hostile_text.py", "test_hostile_pages.py", "test_digest_text
 FOLLOWED = "test_happy_way.py"  # the one story that is, because much is only reached by a whole one
 TEXTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by themselves, the look of the code
 
+ROWS = 4  # of a table test that are followed, in each process: the others go the same ways through the code
+_rows: Counter[str] = Counter()
+
 for library in LIBRARIES:
     importlib.import_module(library)
 
@@ -77,10 +81,12 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Where something whole is tried, nothing is measured, with one exception."""
+    """Where something whole is tried, nothing is measured, with one exception; of a table only the first rows are."""
     whole = folder(item) in (*STORIES, *TEXTS) and item.path.name != FOLLOWED
     whole = whole or item.path.name in LONG_TEXTS
-    if whole or item.get_closest_marker("hypothesis"):
+    test = item.nodeid.partition("[")[0]
+    _rows[test] += 1
+    if whole or _rows[test] > ROWS or item.get_closest_marker("hypothesis"):
         with _not_measured():
             return (yield)
     return (yield)

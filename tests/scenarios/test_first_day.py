@@ -18,6 +18,7 @@ from sandbox.agents import WritesFiles
 from sandbox.world import Issue
 from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
 from tests.scenarios.world import World, opened
+from tests.suite import at_full_length
 
 SWEEP = 1.0  # seconds between two looks at the deadlines, as in production
 
@@ -98,13 +99,12 @@ async def test_a_start_that_has_to_wait_is_woken_at_its_slot_and_reads_nothing_b
     world.written()
 
 
-async def test_two_hundred_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_answer(
-    world: World,
-) -> None:
+@pytest.mark.parametrize("many", [40, *at_full_length(200)])
+async def test_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_answer(world: World, many: int) -> None:
     world.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}))
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(progress={"every": "6h"})})
     first = await world.files("Add the tax rate", body(needs="tests"))
-    questions = [await world.alice.opens_issue(world.shop, f"Question {n}", "Why?") for n in range(200)]
+    questions = [await world.alice.opens_issue(world.shop, f"Question {n}", "Why?") for n in range(many)]
     await world.settle()
     await with_real_limits(world)
 
@@ -123,8 +123,8 @@ async def test_two_hundred_labels_a_digest_and_a_retrospective_delay_neither_a_s
     [answer] = [c for c in first.comments if c.user is world.app.bot and c.created_at >= began and "card" not in c.body]
     assert max(answer.created_at, said.reactions[0].created_at) - began <= timedelta(seconds=3)
 
-    await runs(world, 260)
-    assert labelled(questions) == 200
+    await runs(world, many + 60)
+    assert labelled(questions) == many
     kinds = {name for issue in world.shop.issues.values() for name in issue.label_names}
     assert {"orchestrator-digest", "retrospective"} <= kinds, "nobody waits for ever"
     assert [r for r in world.hub.requests if r.status in (403, 429)] == [], "GitHub never had to refuse"
