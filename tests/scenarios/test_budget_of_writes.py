@@ -8,7 +8,7 @@ from config.settings import Settings
 from sandbox.agents import Stalls, WritesFiles
 from sandbox.faults import AnswerKind
 from tests.scenarios.shop import body
-from tests.scenarios.world import World
+from tests.scenarios.world import World, story_fixture
 from tests.scenarios.writes import handed_in, merged, started, writes_of
 from tests.suite import at_full_length
 
@@ -16,7 +16,7 @@ TAX = {"shop/tax.py": "RATE = 0.19\n"}
 WAIT = Settings.model_fields["card_seconds"].default
 
 
-@pytest.fixture
+@story_fixture
 async def world(world: World) -> World:
     """The bot waits as it does for everybody."""
     await world.stop()

@@ -3,19 +3,17 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
 from config.labels import describe
 from sandbox import labels
 from sandbox.agents import Stalls, WritesFiles
 from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
-from tests.scenarios.world import World, opened
+from tests.scenarios.world import World, opened, story_fixture
 from tests.scenarios.writes import delivered
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
 
-@pytest.fixture
+@story_fixture
 async def bare(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
     """The shop without a configuration: the bot only observes."""
     async with opened(tmp_path, database_url, {**CODE, **WORKFLOWS}) as it:

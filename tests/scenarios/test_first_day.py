@@ -17,7 +17,7 @@ from core.effects import SetLabels, UpsertDigest
 from sandbox.agents import WritesFiles
 from sandbox.world import Issue
 from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
-from tests.scenarios.world import World, opened
+from tests.scenarios.world import World, opened, story_fixture
 from tests.suite import at_full_length
 
 SWEEP = 1.0  # seconds between two looks at the deadlines, as in production
@@ -46,7 +46,7 @@ def times(world: World, operation: str) -> list[datetime]:
     return [r.at for r in world.hub.requests if r.operation_id == operation and r.installation_id]
 
 
-@pytest.fixture
+@story_fixture
 async def bare(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
     """A repository without configuration, and without any label of ours."""
     async with opened(tmp_path, database_url, CODE | WORKFLOWS) as world:

@@ -9,7 +9,6 @@ import json
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
-import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -17,14 +16,14 @@ from adapters.database import tables as t
 from sandbox.agents import WritesFiles
 from tests.corpus import at, entries, hostile
 from tests.scenarios.shop import body
-from tests.scenarios.world import SECRET, World
+from tests.scenarios.world import SECRET, World, story_fixture
 from tests.scenarios.writes import delivered
 
 GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 MEGABYTE = 1024 * 1024
 
 
-@pytest.fixture
+@story_fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     """A client of no particular manners."""
     async with aiohttp.ClientSession() as session:

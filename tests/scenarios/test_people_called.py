@@ -17,14 +17,14 @@ from bot.dead_letters import dead_letters, line_of, resend
 from sandbox.actions.conclusion import Conclusion
 from sandbox.agents import WritesFiles
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
-from tests.scenarios.world import World, opened
+from tests.scenarios.world import World, opened, story_fixture
 
 ON_CALL = {"people": ["carol", "dave"], "since": "2026-02-23", "every": "1w"}  # the stories begin in dave's week
 CALLED = config(limits={"max_attempts": 1}, escalation={"to": ["alice"], "on_call": ON_CALL})
 OWNERS = "* @alice\n/shop/ @bob @acme/shop\n"
 
 
-@pytest.fixture
+@story_fixture
 async def owned(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
     """The shop with code owners, and people on call."""
     async with opened(tmp_path, database_url, {**FILES, CONFIG_PATH: CALLED, "CODEOWNERS": OWNERS}) as it:

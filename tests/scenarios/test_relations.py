@@ -2,8 +2,6 @@
 
 from collections.abc import AsyncIterator
 
-import pytest
-
 from adapters.database import store
 from core.task import Task
 from sandbox.agents import Stalls, WritesFiles
@@ -11,11 +9,11 @@ from sandbox.installations import add
 from sandbox.labels import add_label
 from sandbox.world import Issue, Repository
 from tests.scenarios.shop import FILES, body
-from tests.scenarios.world import World
+from tests.scenarios.world import World, story_fixture
 from tests.scenarios.writes import delivered
 
 
-@pytest.fixture
+@story_fixture
 async def web(world: World) -> AsyncIterator[Repository]:
     """A second repository of the same installation."""
     web = world.hub.repository("acme/web", files=dict(FILES))

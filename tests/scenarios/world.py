@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest_asyncio
 import yaml
 from sqlalchemy import text
 
@@ -65,10 +66,21 @@ def contract() -> Contract:
     return Contract.load(DATA)
 
 
+story_fixture = pytest_asyncio.fixture(loop_scope="session")
+"""Decorates asynchronous fixtures of stories: they live in the event loop that all stories share (`conftest.py`)."""
+
+
+class LastingDatabase(Database):
+    """The database of one story after the other: its connections, and what they know of statements, stay."""
+
+    async def close(self) -> None:
+        """A story is over; the process that ran it ends the connections."""
+
+
 @cache
 def database(url: str, pool_size: int) -> Database:
-    """The database of one story after the other: closed by each, and what it has learnt of its statements stays."""
-    return Database(url, pool_size)
+    """The one for all stories that run in a process."""
+    return LastingDatabase(url, pool_size)
 
 
 @cache
