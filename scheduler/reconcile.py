@@ -34,6 +34,9 @@ from scheduler.reconcile_pulls import reconcile_pulls
 
 log = structlog.get_logger()
 
+JUST_READ = timedelta(minutes=1)
+"""A configuration that was read within this time is not read again: it is what made the comparison due."""
+
 RECONCILE_EVERY = timedelta(minutes=15)
 
 
@@ -68,7 +71,10 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bo
 
     `whole` decides anew on every open task: the configuration changed, or we have just started as another program.
     """
-    await read_configuration(work, github, row.id, row.full_name)
+    async with work.database.autocommit() as connection:
+        read_at = await repositories.config_read_at(connection, row.id)
+    if read_at is None or work.now() - read_at >= JUST_READ:
+        await read_configuration(work, github, row.id, row.full_name)
     async with work.database.autocommit() as connection:
         configured = await repositories.config_sha(connection, row.id)
         fresh = await repositories.repository(connection, row.id)

@@ -182,6 +182,13 @@ async def config_sha(connection: AsyncConnection, repository_id: int) -> str | N
     return (await connection.execute(query)).scalar_one_or_none()
 
 
+async def config_read_at(connection: AsyncConnection, repository_id: int) -> datetime | None:
+    """When the configuration was last read from GitHub."""
+    query = select(t.repositories.c.config_read_at).where(t.repositories.c.id == repository_id)
+    moment: datetime | None = (await connection.execute(query)).scalar_one_or_none()
+    return moment
+
+
 async def template_files(connection: AsyncConnection, repository_id: int) -> tuple[TemplateFile, ...]:
     """The repository's own task templates, as they were last read."""
     query = select(t.repositories.c.templates).where(t.repositories.c.id == repository_id)
