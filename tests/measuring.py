@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from coverage import Coverage
@@ -49,22 +51,21 @@ TEXTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by the
 
 ROWS = 4  # of a table test that are followed, in each process: the others go the same ways through the code
 _rows: Counter[str] = Counter()
+_TRACER = pytest.StashKey[Any]()
 
 for library in LIBRARIES:
     importlib.import_module(library)
 
 
 @contextmanager
-def _not_measured() -> Iterator[None]:
-    paused: list[Coverage] = []
-    while running := Coverage.current():  # there may be several, and stopping one wakes the one before
-        running.stop()
-        paused.append(running)
+def _traced_by(tracer: Any) -> Iterator[None]:
+    """Let this follow what runs; None pauses. To stop and start coverage itself takes longer than most tests."""
+    before = sys.gettrace()
+    sys.settrace(tracer)
     try:
         yield
     finally:
-        while paused:
-            paused.pop().start()
+        sys.settrace(before)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -75,18 +76,25 @@ def pytest_collection() -> Iterator[None]:
             for module in pkgutil.walk_packages([str(ROOT / room)], f"{room}."):
                 if not module.name.startswith(SCRIPTS):
                     importlib.import_module(module.name)
-    with _not_measured():
+    with _traced_by(None):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Outside of the tests themselves nothing is followed: pytest calls more functions than most of them do."""
+    item.stash[_TRACER] = sys.gettrace()
+    with _traced_by(None):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     """Where something whole is tried, nothing is measured, with one exception; of a table only the first rows are."""
-    whole = folder(item) in (*STORIES, *TEXTS) and item.path.name != FOLLOWED
-    whole = whole or item.path.name in LONG_TEXTS
-    test = item.nodeid.partition("[")[0]
+    whole = folder(pyfuncitem) in (*STORIES, *TEXTS) and pyfuncitem.path.name != FOLLOWED
+    whole = whole or pyfuncitem.path.name in LONG_TEXTS
+    test = pyfuncitem.nodeid.partition("[")[0]
     _rows[test] += 1
-    if whole or _rows[test] > ROWS or item.get_closest_marker("hypothesis"):
-        with _not_measured():
-            return (yield)
-    return (yield)
+    paused = whole or _rows[test] > ROWS or pyfuncitem.get_closest_marker("hypothesis") is not None
+    with _traced_by(None if paused else pyfuncitem.stash[_TRACER]):
+        return (yield)
