@@ -120,7 +120,7 @@ async def assemble(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(git.close)
         url = await database_url(settings, stack)
-        pool = settings.workers + 3  # two workers listen, and hardly ever does everything ask at once
+        pool = settings.workers + 3  # hardly ever does everything ask at once
         database = connect(url, pool)
         stack.push_async_callback(database.close)
         await database.prepared()
