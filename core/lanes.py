@@ -22,5 +22,5 @@ class Lane(IntEnum):
 
     @property
     def is_urgent(self) -> bool:
-        """Whether somebody waits for it: an agent, a person, or the next step of a task."""
+        """Whether an agent, a person, or the next step of a task waits for it."""
         return self < Lane.LABELS

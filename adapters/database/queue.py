@@ -23,14 +23,14 @@ from adapters.database.database import IDLE_SECONDS
 DELIVERY = "delivery"  # handle the deliveries that wait under one ordering key
 DUE = "due"  # handle one deadline that has come due
 SEND = "send"  # send what waits in the outbox for one task
-URGENT_SEND = "urgent send"  # the kind of a deadline after which something is sent that somebody waits for
+URGENT_SEND = "urgent send"  # the kind of a deadline after which an urgent effect is sent (`Lane.is_urgent`)
 
 MAIN = "default"
 CHANNEL = "channel:"
 ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing else, so a slow channel holds up no work
 
-# Higher runs first. Deliveries before everything: what is decided without them may be decided in vain. Deadlines, and
-# effects that somebody waits for (`Lane.is_urgent`), take turns by age. Labels, cards and pages come last.
+# Higher runs first. Deliveries before everything: what is decided without them may be decided in vain. Deadlines
+# and urgent effects (`Lane.is_urgent`) take turns by age. Labels, cards and pages come last.
 PRIORITIES = {DELIVERY: 2, DUE: 1, SEND: 0}
 URGENT = 1  # of a job that sends such effects
 
@@ -149,7 +149,7 @@ class JobQueue:
         await self.app.job_manager.finish_job_by_id_async(job_id, procrastinate.jobs.Status.SUCCEEDED, delete_job=True)
 
     def requeued(self) -> None:
-        """Jobs were put back into the queue, of which PostgreSQL notifies nobody."""
+        """Jobs were put back into the queue, of which PostgreSQL notifies no worker."""
         if self.on_requeue:
             self.on_requeue()
 
@@ -177,5 +177,5 @@ def retry_key(guid: str) -> str:
 
 
 def sending(repository_id: int, number: int, *, urgent: bool = False) -> Wanted:
-    """The job that sends what waits for one task; `urgent` when somebody waits for it."""
+    """The job that sends what waits for one task; `urgent` as in `Lane.is_urgent`."""
     return Wanted(SEND, send_lock(repository_id, number), {"repository_id": repository_id, "number": number}, urgent)

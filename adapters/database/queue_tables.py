@@ -31,7 +31,7 @@ BEGIN
 END $$
 """
 
-# The library writes a line for each state of each job, which nobody reads: three writes for each job.
+# The library writes a line for each state of each job, which no code reads: three writes for each job.
 _HISTORY = ("procrastinate_trigger_status_events_insert_v1", "procrastinate_trigger_status_events_update_v1")
 _NO_HISTORY = "".join(f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER {name};" for name in _HISTORY)
 _KEEPS_HISTORY = text("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = ANY(:names) AND tgenabled <> 'D')")

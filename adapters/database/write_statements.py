@@ -86,8 +86,8 @@ set_deadlines AS (
 )
 """
 
-# A state effect replaces the one that waits; a once effect stays what it was. A row keeps its number: whoever asks, one
-# job sends it, behind one lock.
+# A state effect replaces the one that waits; a once effect stays what it was. A row keeps its number, so
+# that one job sends it, behind one lock, whichever task asks.
 _EFFECTS: Final = f"""
 new_effects AS (
     SELECT * FROM jsonb_to_recordset(:effects) AS r(
