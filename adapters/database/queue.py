@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,6 +15,7 @@ from weakref import WeakKeyDictionary
 import procrastinate
 import psycopg
 import psycopg_pool
+from procrastinate.jobs import Job
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,11 +61,17 @@ deferred AS (
     )
     ORDER BY place
 ),
--- A job that waits already becomes as urgent as the one that is asked for.
+-- A job that waits already becomes as urgent as the one that is asked for; not while another transaction counts on it
+-- too, because two that raise the same row would wait for each other.
+raisable AS MATERIALIZED (
+    SELECT jobs.id, wanted.priority
+    FROM procrastinate_jobs AS jobs JOIN waiting ON waiting.id = jobs.id JOIN wanted
+        ON waiting.task_name = wanted.task AND waiting.lock = wanted.lock AND waiting.args = wanted.args
+    WHERE waiting.priority < wanted.priority
+    FOR UPDATE OF jobs SKIP LOCKED
+),
 raised AS (
-    UPDATE procrastinate_jobs SET priority = wanted.priority FROM wanted, waiting
-    WHERE procrastinate_jobs.id = waiting.id AND waiting.priority < wanted.priority
-        AND waiting.task_name = wanted.task AND waiting.lock = wanted.lock AND waiting.args = wanted.args
+    UPDATE procrastinate_jobs SET priority = raisable.priority FROM raisable WHERE procrastinate_jobs.id = raisable.id
 )
 """
 """The jobs of `wanted` become rows, unless the same job waits already.
@@ -143,6 +151,14 @@ class JobQueue:
         """
         if wanted:
             await connection.execute(_DEFER, {"jobs": rows_of(wanted)})
+
+    async def put_back(self, job: Job, retry_at: datetime) -> None:
+        """A job runs again, not before `retry_at`. One that was given to another worker, and is done, is left alone."""
+        try:
+            await self.app.job_manager.retry_job(job, retry_at=retry_at)
+        except procrastinate.exceptions.ConnectorException as error:
+            if not isinstance(error.__cause__, psycopg.errors.RaiseException):
+                raise
 
     async def finish(self, job_id: int) -> None:
         """A job succeeded, and no other one is wanted."""

@@ -161,12 +161,12 @@ class Worker:
         try:
             await self._jobs.app.tasks[job.task_name](**job.task_kwargs)
         except asyncio.CancelledError:
-            await asyncio.shield(self._jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC)))
+            await asyncio.shield(self._jobs.put_back(job, datetime.now(UTC)))
             raise
         except Exception as error:
             log.exception("job_failed", task=job.task_name, arguments=job.task_kwargs, error=str(error))
             pause = RETRY_PAUSE * (job.attempts + 1)
-            await self._jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC) + pause)
+            await self._jobs.put_back(job, datetime.now(UTC) + pause)
             asyncio.get_running_loop().call_later(pause.total_seconds(), self._wake_all)
             return False
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -106,6 +107,15 @@ async def test_a_send_that_waits_becomes_as_urgent_as_the_one_that_is_asked_for(
         await place.jobs.defer_all(connection, [sending(1, 3)])
     assert sorted(await place.waiting()) == ["send:1:1", "send:1:2", "send:1:3"]
     assert [await place.take(), await place.take()] == [3, 1]
+
+
+async def test_two_that_want_the_same_send_at_once_do_not_wait_for_each_other(place: Place) -> None:
+    await place.ask(1)
+    async with place.database.transaction() as one, place.database.transaction() as other:
+        await place.jobs.defer_all(one, [sending(1, 1)])
+        await asyncio.wait_for(place.jobs.defer_all(other, [sending(1, 1, urgent=True)]), 60)
+        await asyncio.wait_for(place.jobs.defer_all(one, [sending(1, 1, urgent=True)]), 60)
+    assert await place.waiting() == ["send:1:1"]
 
 
 async def test_one_that_is_to_run_later_again_is_not_waited_for(place: Place) -> None:

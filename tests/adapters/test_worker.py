@@ -139,6 +139,20 @@ async def test_a_job_that_fails_runs_again_without_being_asked_for(shop: Shop, m
         assert await shop.next() == 1
 
 
+async def test_a_failed_job_that_another_worker_has_ended_meanwhile_disturbs_no_other(shop: Shop) -> None:
+    async def ended_elsewhere(number: int) -> None:
+        if number == 1:
+            async with shop.database.autocommit() as connection:
+                await connection.execute(text("DELETE FROM procrastinate_jobs WHERE status = 'doing'"))
+            raise RuntimeError("too late")
+
+    shop.act = ended_elsewhere
+    async with shop.working(1):
+        await shop.ask(1)
+        await shop.ask(2)
+        assert await shop.next() == 2
+
+
 async def test_a_worker_that_loses_the_database_ends_with_the_reason(shop: Shop) -> None:
     worker = asyncio.create_task(Worker(shop.jobs, {(MAIN,): 1}, shutdown_seconds=0).run())
     await shop.ask(1)
