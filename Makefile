@@ -55,8 +55,7 @@ lint: $(READY) ## style and types only
 	$(BIN)/mypy --strict
 
 docs: $(READY) ## write the generated documentation
-	$(BIN)/python -m config.docs --write
-	$(BIN)/orchestrator docs --write
+	$(BIN)/python -m tools.docs --write
 
 bench-assignment: $(READY) ## measure the assignment, a line of JSON for each figure; e.g. ARGS='--seconds 300'
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -68,7 +67,7 @@ bench-conflicts: $(READY) ## measure the checks for conflicts, likewise; e.g. AR
 	@$(BIN)/python -m tests.bench.conflicts $(ARGS)
 
 bench-scheduler: $(READY) ## measure the clock and the audit trail, likewise
-	@$(BIN)/python -m tests.bench.turning $(ARGS)
+	@$(BIN)/python -m tests.bench.scheduler $(ARGS)
 
 bench-intake: $(READY) ## measure how deliveries are taken in, likewise; e.g. ARGS='--seconds 10'
 	@$(BIN)/python -m tests.bench.intake $(ARGS)

@@ -14,35 +14,36 @@ import structlog
 from aiohttp import web
 
 from adapters.agents import Services
-from adapters.clock import Clock, CommonClock, SystemClock
 from adapters.database.database import Database, describe_url
 from adapters.database.embedded import EmbeddedPostgres
-from adapters.database.queue import ALERTS, MAIN, JobQueue
-from adapters.effects import Identity, Mirrors
-from adapters.foresight import Foresight
+from adapters.database.jobs import ALERTS, MAIN, JobQueue
 from adapters.git import Git, check_git_version
 from adapters.github import GitHubClient
-from adapters.github.exchange import DEFAULT_RETRY, RetryPolicy
-from adapters.governor import Governor
-from adapters.outbox import Outbox
-from adapters.probing import Probes
-from adapters.seal import Seal
-from adapters.unit_of_work import Work
-from bot import serving
-from bot.alerting import channels
-from bot.endpoints import Behind, capacity, site
-from bot.heartbeat import HeartbeatEndpoint, Tokens
+from adapters.github.http import DEFAULT_RETRY, RetryPolicy
+from adapters.github.rate_limiter import Governor
+from bot.http import server
+from bot.http.admission import Intake
+from bot.http.heartbeat import HeartbeatEndpoint, Tokens
+from bot.http.routes import Behind, capacity, site
 from bot.jobs import register, run_worker
-from bot.limits import Intake
 from bot.metrics import Metrics
 from config.agents import load_default_agents
 from config.build import rules_of
 from config.settings import Settings
 from config.task_templates import built_in
-from core.budget import Limits
-from core.people_effects import CHANNELS
+from core.clock import Clock
+from core.effects.people import CHANNELS
+from core.rate_limits import Limits
+from engine.agent_health import Probes
+from engine.alert_channels import channels
+from engine.card_state import Seal
+from engine.clock import CommonClock, SystemClock
+from engine.forecasts import Foresight
+from engine.outbox import Outbox
+from engine.senders import Identity, Mirrors
+from engine.unit_of_work import Work
 from handlers import Desk
-from scheduler.moved import was_moved
+from scheduler.renamed_repository import was_moved
 from scheduler.startup import begin
 from scheduler.timer import run_timer
 
@@ -205,5 +206,5 @@ async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
 async def listening(bot: Bot) -> AsyncIterator[str]:
     """The bot's web server in this very process, while inside; gives its address."""
     settings = bot.settings
-    async with serving.listening(bot.web, settings.host, settings.port, bot.intake.limits) as address:
+    async with server.listening(bot.web, settings.host, settings.port, bot.intake.limits) as address:
         yield address

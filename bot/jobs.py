@@ -15,16 +15,16 @@ from typing import Any
 import structlog
 
 from adapters.database import store
-from adapters.database.inbox import LARGE, StoredDelivery, load_payload, mark_delivery, next_delivery
-from adapters.database.queue import ALERTS, DELIVERY, DUE, MAIN, SEND, JobQueue, retry_key
+from adapters.database.deliveries import LARGE, StoredDelivery, load_payload, mark_delivery, next_delivery
+from adapters.database.jobs import ALERTS, DELIVERY, DUE, MAIN, SEND, JobQueue, retry_key
 from adapters.database.worker import Worker
-from adapters.failures import fate_of, next_try
-from adapters.outbox import Outbox
-from adapters.unit_of_work import NoConfiguration
-from bot.limits import give_back
+from bot.http.admission import give_back
+from engine.error_policy import fate_of, next_try
+from engine.outbox import Outbox
+from engine.unit_of_work import NoConfiguration
 from handlers import HANDLERS, Delivery, Desk
-from handlers.news import may_be_news
-from scheduler.due import due as handle_due
+from handlers.event_filter import may_be_news
+from scheduler.deadlines import due as handle_due
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from core.sanitise import mask_secrets
+from core.text_safety.sanitize import mask_secrets
 
 
 def _masked(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -11,19 +11,19 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents as kept
-from adapters.database import budgets, measures, parked, redeliveries, repositories
+from adapters.database import attempts, dead_letters, rate_limits, redeliveries, repositories
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.roster import roster
-from core.agent_state import AgentState
-from core.budget import Budget, Limits, remaining
-from core.circuit import CircuitState
-from core.effects import CallPeople, Effect, Notify, StartAgent
-from core.events import EventType
-from core.lanes import Lane
-from core.measures import Measures, quantile
-from core.stall import StallCause
-from core.task import Status
+from core.assignment.agent_state import AgentState
+from core.assignment.stats import Measures, quantile
+from core.audit.events import EventType
+from core.circuit_breaker import CircuitState
+from core.effects.base import CallPeople, Effect, Notify, StartAgent
+from core.effects.priority import Lane
+from core.rate_limits import Budget, Limits, remaining
+from core.stall.model import StallCause
+from core.task.model import Status
+from engine.agent_states import roster
 
 # Milliseconds; the target for the 95th percentile is 1,000, the limit 5,000.
 LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000)
@@ -174,7 +174,7 @@ class Metrics:
                 select(t.outbox.c.state, func.count()).where(t.outbox.c.state != "done").group_by(t.outbox.c.state)
             )
             by_state: dict[str, int] = dict(effects.all())
-            _, dead, lost = await parked.counts(connection)
+            _, dead, lost = await dead_letters.counts(connection)
             calls = select(func.count()).where(t.escalations.c.ended_at.is_(None))
             open_calls = (await connection.execute(calls)).scalar_one()
             oldest = await connection.execute(
@@ -204,7 +204,7 @@ class Metrics:
             innocent = not_failed.scalar_one()
             missing = await redeliveries.figures(connection, now)
             await self._read_agents(connection, now)
-            self._show_budgets(await budgets.everybodys(connection), now.timestamp())
+            self._show_budgets(await rate_limits.everybodys(connection), now.timestamp())
         done, failed = by_status.get(Status.DONE, 0), by_status.get(Status.FAILED, 0)
         sent_back, completed = (
             by_type.get(EventType.TASK_SENT_BACK, 0) - innocent,
@@ -247,7 +247,7 @@ class Metrics:
         self.states.clear()
         for gauge in self.measures.values():
             gauge.clear()
-        found = await measures.of_all(connection, now)
+        found = await attempts.of_all(connection, now)
         for row in await repositories.configured(connection):
             for name in row.config.agents if row.config else ():
                 if figures := found.get((row.id, name)):

@@ -1,4 +1,4 @@
-"""The progress digest: where everything stands in one repository, as values; `core.texts.digesting` has the words."""
+"""The progress digest: where everything stands in one repository, as values; `core.texts.digest` has the words."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from config.repository import RepositoryConfig
-from core.assignment import Agent
-from core.boxes import Box
-from core.conflicts import named
-from core.deadlines import Deadline, deadlines_of
-from core.given_up import GivenUp
-from core.merge_order import Order
-from core.rivals import Flight, Pair
-from core.sanitise import one_line
-from core.task import Flag, Status, Task
+from core.assignment.rules import Agent
+from core.commands.checkboxes import Box
+from core.conflicts.merge_order import Order
+from core.conflicts.pulls import Flight, Pair
+from core.conflicts.summary import named
+from core.dead_letter import GivenUp
+from core.task.deadlines import Deadline, deadlines_of
+from core.task.model import Flag, Status, Task
+from core.text_safety.sanitize import one_line
 from core.texts.matrix import orders
 
 MOST_NODES = 50  # of the graph: more than that nobody can read

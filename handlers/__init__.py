@@ -11,16 +11,16 @@ from handlers import (
     buttons,
     checks,
     comments,
+    dependencies,
     installations,
     issues,
     pulls,
     pushes,
-    relations,
     repositories,
     reviews,
-    runs,
+    workflow_runs,
 )
-from handlers.desk import Delivery, Desk
+from handlers.context import Delivery, Desk
 
 Handler = Callable[[Delivery, Desk], Awaitable[None]]
 
@@ -31,15 +31,15 @@ HANDLERS: dict[str, Handler] = {
     "installation": installations.installation,
     "installation_repositories": installations.changed,
     "issue_comment": comments.comment,
-    "issue_dependencies": relations.relation,
+    "issue_dependencies": dependencies.relation,
     "issues": issues.issue,
     "pull_request": pulls.pull,
     "pull_request_review": reviews.review,
     "push": pushes.push,
     "repository": repositories.repository,
     "status": checks.status,
-    "sub_issues": relations.relation,
-    "workflow_run": runs.run,
+    "sub_issues": dependencies.relation,
+    "workflow_run": workflow_runs.run,
 }
 
 __all__ = ["HANDLERS", "Delivery", "Desk", "Handler"]

@@ -7,13 +7,13 @@ import structlog
 from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import CheckRun, User
-from core.buttons import COMMAND_OF
-from core.effects import Comment
-from core.links import parse_branch
-from core.texts.answers import button_of_old
-from core.texts.checking import CONFLICT_CHECK
-from handlers.desk import Delivery, Desk
-from handlers.orders import Order, Place, carry_out
+from core.commands.buttons import COMMAND_OF
+from core.effects.base import Comment
+from core.intake.references import parse_branch
+from core.texts.checks import CONFLICT_CHECK
+from core.texts.replies import button_of_old
+from handlers.context import Delivery, Desk
+from handlers.run_commands import Order, Place, carry_out
 
 log = structlog.get_logger()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapters.database import store
 from adapters.github.ci import read_checks
 from adapters.github.models import CheckSuite
-from handlers.desk import Delivery, Desk
+from handlers.context import Delivery, Desk
 
 
 async def suite(delivery: Delivery, desk: Desk) -> None:

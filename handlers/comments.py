@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from adapters import gather
-from adapters.agents.answers import Answer, read_answer
+from adapters.agents.run_results import Answer, read_answer
 from adapters.database import store
+from adapters.github.convert import actor
 from adapters.github.models import Comment, Issue, User
-from adapters.pull_facts import actor
-from core.command_parser import ParsedCommand, new_commands, parse_commands
-from core.commands import COMMANDS, WHOLE
-from core.effects import Comment as WriteComment
-from core.effects import React
-from core.labels import is_task
-from core.signals import PersonAnswered
+from core.commands.parser import ParsedCommand, new_commands, parse_commands
+from core.commands.registry import COMMANDS, WHOLE
+from core.effects.base import Comment as WriteComment
+from core.effects.base import React
+from core.signals.base import PersonAnswered
+from core.task.labels import is_task
 from core.texts import is_marked, no_configuration
+from engine import issue_reader
 from handlers import retrospectives
-from handlers.desk import Delivery, Desk
-from handlers.introducing import introduced
-from handlers.orders import Order, Place, carry_out
+from handlers.context import Delivery, Desk
+from handlers.ensure_task import introduced
+from handlers.run_commands import Order, Place, carry_out
 
 
 async def comment(delivery: Delivery, desk: Desk) -> None:
@@ -58,7 +58,7 @@ async def comment(delivery: Delivery, desk: Desk) -> None:
     async with desk.work.database.autocommit() as connection:
         digest = await store.digest_issue(connection, repository.id)
     # What is no ordinary issue cannot be made a task.
-    issue = None if where.is_pull_request or where.number == digest else gather.issue_facts(where)
+    issue = None if where.is_pull_request or where.number == digest else issue_reader.issue_facts(where)
     await carry_out(
         delivery,
         desk,
@@ -78,7 +78,7 @@ async def _heard(delivery: Delivery, desk: Desk) -> None:
     where = Issue.model_validate(delivery.payload["issue"])
     who = User.model_validate(delivery.payload["sender"])
     number = await _task_meant(desk, repository.id, where)
-    if number is None or who.type == "Bot" or gather.workers_of(repository, who) is not None:
+    if number is None or who.type == "Bot" or issue_reader.workers_of(repository, who) is not None:
         return
     async with desk.work.database.autocommit() as connection:
         task = await store.task(connection, repository.id, number)
@@ -86,7 +86,9 @@ async def _heard(delivery: Delivery, desk: Desk) -> None:
     if (call is None or call.acknowledged_at) and not (stall and stall.told):
         return
     github = desk.github(repository)
-    role = "none" if call and call.has_called(who.login) else await gather.role_of(github, repository.full_name, who)
+    role = (
+        "none" if call and call.has_called(who.login) else await issue_reader.role_of(github, repository.full_name, who)
+    )
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         await unit.apply(number, PersonAnswered(actor(who), role, "answer"))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.configuration import read_configuration
 from adapters.database import repositories
-from handlers.desk import Delivery, Desk
+from engine.config_sync import read_configuration
+from handlers.context import Delivery, Desk
 
 
 async def installation(delivery: Delivery, desk: Desk) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from adapters import gather
-from adapters.database import graph, store, trail
+from adapters.database import audit_log, dependency_graph, store
 from adapters.database.repositories import RepositoryRow
+from adapters.github.convert import actor, pull_facts
 from adapters.github.models import Issue, User
-from adapters.pull_facts import actor, pull_facts
-from core.deeds import Deed, overtaken
-from core.labels import is_task
-from core.links import parse_branch
-from core.signals import PullSeen
-from core.words import topics_of_label
-from handlers import boxes, retrospectives
-from handlers.desk import Delivery, Desk
+from core.commands.ordering import topics_of_label
+from core.intake.missed_changes import Deed, overtaken
+from core.intake.references import parse_branch
+from core.signals.base import PullSeen
+from core.task.labels import is_task
+from engine import issue_reader
+from handlers import digest as digest_handler
+from handlers import retrospectives
+from handlers.context import Delivery, Desk
 
 
 async def issue(delivery: Delivery, desk: Desk) -> None:
@@ -32,7 +33,7 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         task = await store.task(connection, repository.id, told.number)
         digest = await store.digest_issue(connection, repository.id) if task is None else None
     if told.number == digest:
-        await boxes.changed(delivery, desk, repository, told, sender, us=us)
+        await digest_handler.changed(delivery, desk, repository, told, sender, us=us)
         return  # whatever labels somebody gives it, it is no task
     if task is None and not is_task(told.label_names):
         if delivery.action == "edited":
@@ -51,19 +52,19 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
         at = news.updated_at
         deed = Deed(actor(sender), at, label, added)
         async with database.autocommit() as connection:
-            lines = (await trail.since(connection, repository.id, [told.number], at)).get(told.number, ())
+            lines = (await audit_log.since(connection, repository.id, [told.number], at)).get(told.number, ())
         if overtaken(deed, lines):
             label = None
     # Who wrote an earlier text has not approved the one that is there now.
     same = (told.title, told.body) == (news.title, news.body)
-    signal = await gather.issue_seen(
+    signal = await issue_reader.issue_seen(
         database,
         github,
         repository,
         told,
         desk.work.foresight,
         sender=sender,
-        sender_can_write=not us and same and await gather.can_write(github, repository.full_name, sender),
+        sender_can_write=not us and same and await issue_reader.can_write(github, repository.full_name, sender),
         sender_is_us=us,
         label=label,
         label_added=added,
@@ -86,5 +87,7 @@ async def issue(delivery: Delivery, desk: Desk) -> None:
 async def _no_task(desk: Desk, repository: RepositoryRow, told: Issue) -> None:
     """An issue that is no task can still be what a task waits for."""
     async with desk.work.on(repository.id) as unit:
-        waiting = await graph.note_dependency(unit.connection, repository, told.number, told.state == "closed")
+        waiting = await dependency_graph.note_dependency(
+            unit.connection, repository, told.number, told.state == "closed"
+        )
         await unit.look_again(told.number, waiting)

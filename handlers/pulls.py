@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from adapters import comparing
-from adapters.attribution import pull_seen
-from adapters.configuration import check_configuration
-from adapters.database import flights
+from adapters.database import open_pulls
+from adapters.github.convert import pull_facts
 from adapters.github.models import PullRequest, User
-from adapters.pull_facts import pull_facts
-from core.signals import AgentSeen
-from core.task import SessionState
-from handlers.desk import Delivery, Desk
-from handlers.introducing import task_meant
+from core.signals.base import AgentSeen
+from core.task.model import SessionState
+from engine import conflicts
+from engine.attribution import pull_seen
+from engine.config_sync import check_configuration
+from handlers.context import Delivery, Desk
+from handlers.ensure_task import task_meant
 
 # What may show another file than before; a draft that is ready shows the same.
 _NEW_CONTENT = frozenset({"opened", "edited", "reopened", "synchronize"})
@@ -30,14 +30,14 @@ async def pull(delivery: Delivery, desk: Desk) -> None:
     sender = User.model_validate(delivery.payload["sender"])
     number = await task_meant(desk, repository, told)
     async with desk.work.database.autocommit() as connection:
-        known = await flights.updated_at(connection, repository.id, told.number)
+        known = await open_pulls.updated_at(connection, repository.id, told.number)
     if known == told.updated_at and delivery.action != "closed":
         # Two pushes in one second cannot be told apart by their time; GitHub knows which was the last.
         told = await desk.github(repository).get_pull(repository.full_name, told.number)
     if number is None:
         # Nobody's task, but it is compared with those that are.
         async with desk.work.on(repository.id, delivery.received_at) as unit:
-            await comparing.saw(unit, pull_facts(told), None)
+            await conflicts.saw(unit, pull_facts(told), None)
         return
     ours = delivery.action == "closed" and await desk.is_us(repository, sender)
     signal = await pull_seen(desk.github(repository), repository, number, told, closed_by_us=ours)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from adapters import comparing, gather
-from adapters.configuration import read_configuration
 from adapters.database import store
 from adapters.github.models import User
 from config.identities import issue_in_branch
 from config.repository import CONFIG_PATH
 from config.task_templates import TEMPLATES_FOLDER
-from core.links import parse_branch
-from core.owners import PATHS
-from core.signals import AgentSeen
-from core.task import SessionState, Status, Task
-from handlers.desk import Delivery, Desk
+from core.escalation.codeowners import PATHS
+from core.intake.references import parse_branch
+from core.signals.base import AgentSeen
+from core.task.model import SessionState, Status, Task
+from engine import conflicts, issue_reader
+from engine.config_sync import read_configuration
+from handlers.context import Delivery, Desk
 
 
 async def push(delivery: Delivery, desk: Desk) -> None:
@@ -38,11 +38,11 @@ async def push(delivery: Delivery, desk: Desk) -> None:
         in_flight = await store.tasks_with_status(
             await unit.written(), repository.id, [Status.IN_PROGRESS, Status.REVIEW]
         )
-        pushed_by = gather.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
+        pushed_by = issue_reader.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
         if not ours and (task := _at_work(in_flight, pushed_by, branch)):
             pushed = AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at, pushed=True)
             await unit.apply(task.number, pushed)
-        await comparing.base_moved(unit, branch, str(delivery.payload["after"]))
+        await conflicts.base_moved(unit, branch, str(delivery.payload["after"]))
 
 
 def _at_work(tasks: Sequence[Task], pushed_by: Collection[str], branch: str) -> Task | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.database import repositories
-from handlers.desk import Delivery, Desk
+from handlers.context import Delivery, Desk
 
 
 async def repository(delivery: Delivery, desk: Desk) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from adapters import gather, retrospectives
 from adapters.database.repositories import RepositoryRow
+from adapters.github.convert import actor
 from adapters.github.models import Comment, Issue, User
-from adapters.pull_facts import actor
 from config.labels import RETROSPECTIVE
 from core.texts.retrospective import ticked_items
-from handlers.desk import Delivery, Desk
+from engine import issue_reader, retrospectives
+from handlers.context import Delivery, Desk
 
 
 async def edited(delivery: Delivery, desk: Desk, repository: RepositoryRow, issue: Issue, sender: User) -> None:
@@ -20,7 +20,7 @@ async def edited(delivery: Delivery, desk: Desk, repository: RepositoryRow, issu
     items = ticked_items(issue.body or "") - ticked_items(str(before)) if before is not None else frozenset()
     if not items or await desk.is_us(repository, sender):
         return
-    if not await gather.can_write(desk.github(repository), repository.full_name, sender):
+    if not await issue_reader.can_write(desk.github(repository), repository.full_name, sender):
         return
     async with desk.work.on(repository.id, delivery.received_at) as unit:
         await retrospectives.tick(unit, issue.number, items, actor(sender))
@@ -35,7 +35,7 @@ async def commented(delivery: Delivery, desk: Desk) -> None:
     if repository is None or repository.config is None:
         return
     said = Comment.model_validate(delivery.payload["comment"])
-    agents = gather.workers_of(repository, said.user)
+    agents = issue_reader.workers_of(repository, said.user)
     # Whoever edits an agent's comment puts words into its mouth.
     if not agents or said.user is None or said.user.id != User.model_validate(delivery.payload["sender"]).id:
         return

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from adapters import gather
-from adapters.attribution import pull_seen
 from adapters.database import store
 from adapters.database.repositories import RepositoryRow
+from adapters.github.convert import actor
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import PullRequest, Review
-from adapters.pull_facts import actor
-from core.feedback import LineComment
-from core.signals import ReviewSeen
-from handlers.desk import Delivery, Desk
-from handlers.introducing import task_meant
+from core.handoff.feedback import LineComment
+from core.signals.base import ReviewSeen
+from engine import issue_reader
+from engine.attribution import pull_seen
+from handlers.context import Delivery, Desk
+from handlers.ensure_task import task_meant
 
 
 async def review(delivery: Delivery, desk: Desk) -> None:
@@ -33,10 +33,10 @@ async def review(delivery: Delivery, desk: Desk) -> None:
         pull_number=pull.number,
         sha=told.commit_id or "",
         reviewer=actor(told.user),
-        can_write=await gather.can_write(desk.github(repository), repository.full_name, told.user),
+        can_write=await issue_reader.can_write(desk.github(repository), repository.full_name, told.user),
         state=state,
         body=told.body or "",
-        workers=gather.workers_of(repository, told.user),
+        workers=issue_reader.workers_of(repository, told.user),
         submitted_at=told.submitted_at,
         pull_updated_at=pull.updated_at,
         comments=await _comments(desk, repository, pull.number, told.id) if state == "changes_requested" else (),

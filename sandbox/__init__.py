@@ -11,15 +11,15 @@
 The App's webhook has been called by now, and it can do at `hub.url` what it could do at GitHub's.
 """
 
-from sandbox.actions.conclusion import Conclusion
+from sandbox.actions.scripted_result import Conclusion
 from sandbox.clock import Clock, RealClock, TurnedClock
-from sandbox.contract import Contract
-from sandbox.deliver import Delivery
-from sandbox.errors import ApiError
-from sandbox.faults import FaultPlan
-from sandbox.hub import Sandbox
-from sandbox.limits import Limits
-from sandbox.serve import RequestRecord
+from sandbox.faults.plan import FaultPlan
+from sandbox.http.errors import ApiError
+from sandbox.http.openapi_check import Contract
+from sandbox.http.pipeline import RequestRecord
+from sandbox.http.rate_limits import Limits
+from sandbox.sandbox import Sandbox
+from sandbox.webhooks import Delivery
 
 __all__ = [
     "ApiError",

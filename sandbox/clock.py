@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from sandbox.activity import Work, current_work
+from sandbox.idle import Work, current_work
 
 
 class Clock(Protocol):

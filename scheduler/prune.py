@@ -7,9 +7,10 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import delete
 
-from adapters.database import flights, measures, redeliveries, store
+from adapters.database import attempts as attempt_records
+from adapters.database import open_pulls, redeliveries, store
 from adapters.database import tables as t
-from adapters.unit_of_work import Work
+from engine.unit_of_work import Work
 
 log = structlog.get_logger()
 
@@ -28,8 +29,8 @@ async def prune(work: Work) -> int:
         old = t.deliveries.c.handled_at < now - KEEP_DELIVERIES
         # What was given up stays until a person has looked.
         gone = await connection.execute(delete(t.deliveries).where(old, t.deliveries.c.error.is_(None)))
-        attempts = await measures.prune(connection, now)
-        await flights.prune(connection, now - KEEP_DELIVERIES)
+        attempts = await attempt_records.prune(connection, now)
+        await open_pulls.prune(connection, now - KEEP_DELIVERIES)
         await redeliveries.prune(connection, now - KEEP_DELIVERIES)
     log.info("pruned", deliveries=gone.rowcount, attempts=attempts)
     return gone.rowcount

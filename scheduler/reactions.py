@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import structlog
 
-from adapters import gather
 from adapters.database import repositories, store
 from adapters.github import GitHubClient
+from adapters.github.convert import actor
 from adapters.github.errors import GitHubError
-from adapters.pull_facts import actor
-from adapters.unit_of_work import Work
-from core.signals import PersonAnswered
+from core.signals.base import PersonAnswered
+from engine import issue_reader
+from engine.unit_of_work import Work
 
 log = structlog.get_logger()
 
@@ -34,9 +34,9 @@ async def reactions(work: Work, client: GitHubClient, repository_id: int, number
                 who = reaction.user
                 if reaction.content not in SEEN or who is None or who.id in found or who.type == "Bot":
                     continue
-                if len(found) == LOOKED_AT or gather.workers_of(row, who) is not None:
+                if len(found) == LOOKED_AT or issue_reader.workers_of(row, who) is not None:
                     continue
-                role = "none" if call.has_called(who.login) else await gather.role_of(github, row.full_name, who)
+                role = "none" if call.has_called(who.login) else await issue_reader.role_of(github, row.full_name, who)
                 found[who.id] = PersonAnswered(actor(who), role, "reaction")
     except GitHubError as error:
         log.warning("reactions_unread", issue=number, error=str(error))  # the next call goes out all the same

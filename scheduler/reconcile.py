@@ -13,23 +13,23 @@ from datetime import timedelta
 
 import structlog
 
-from adapters import gather, provenance
-from adapters.configuration import read_configuration
-from adapters.database import graph, line, repositories, store
-from adapters.database.graph import Neighbours
-from adapters.database.queue import sending
+from adapters.database import dependency_graph, repositories, store, task_queue
+from adapters.database.dependency_graph import Neighbours
+from adapters.database.jobs import sending
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import Issue
-from adapters.github.models.survey import IssueNode
-from adapters.unit_of_work import Work
+from adapters.github.models.graphql import IssueNode
 from core.decide.issues import digest
-from core.deeds import Deed
-from core.dependencies import Need, Source
-from core.labels import TASK, is_task, right, word_for
-from core.signals import gone
-from core.task import Task
+from core.intake.missed_changes import Deed
+from core.signals.base import gone
+from core.task.dependencies import Need, Source
+from core.task.labels import TASK, is_task, right, word_for
+from core.task.model import Task
+from engine import issue_reader, issue_timeline
+from engine.config_sync import read_configuration
+from engine.unit_of_work import Work
 from scheduler.reconcile_pulls import reconcile_pulls
 
 log = structlog.get_logger()
@@ -96,7 +96,7 @@ async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bo
     async with work.on(row.id) as unit:  # under its lock: nobody changes a dependency meanwhile
         # A changed configuration may have an agent for what waits, though no task has changed.
         await unit.assign_queue()
-        await line.renew_chains(await unit.written(), row.id)
+        await task_queue.renew_chains(await unit.written(), row.id)
         # Should the job of something that waits have been lost, this is how it goes on.
         unsent = await store.unsent(await unit.written(), row.id, unit.now)
         await work.jobs.defer_all(await unit.written(), [sending(row.id, number) for number in unsent])
@@ -155,7 +155,7 @@ async def _page(
         if (difference := _difference(work, row, one, known.tasks.get(number), known, whole)) is not None
     }
     asked = {number: seen[number].issue for number, difference in differing.items() if difference.asks}
-    deeds = await provenance.deeds(work.database, github, row, asked, known.tasks)
+    deeds = await issue_timeline.deeds(work.database, github, row, asked, known.tasks)
     dry = row.config is not None and row.config.dry_run
     taken = 0
     for number, difference in sorted(differing.items()):
@@ -171,9 +171,9 @@ async def _known(
 ) -> Known:
     async with work.database.autocommit() as connection:
         tasks = await store.tasks_numbered(connection, row.id, seen)
-        needs = await graph.needs_of(connection, row.id, seen)
+        needs = await dependency_graph.needs_of(connection, row.id, seen)
         references = {reference for wanted in needs.values() for reference in wanted}
-        ours = await graph.finished_tasks(connection, neighbours, references)
+        ours = await dependency_graph.finished_tasks(connection, neighbours, references)
     # Of tasks the tasks themselves tell. Of other issues GitHub does; of those that it relates, it just did.
     told = {ref: need.finished for one in seen.values() for ref, need in (one.relations or {}).items()}
     places = {
@@ -225,14 +225,14 @@ async def _take(
         issue, relations = await github.get_issue(row.full_name, issue.number), None
     # A text that nobody has judged yet is judged by who wrote the issue; a known one keeps its approval.
     author = issue.user if task is None else None
-    signal = await gather.issue_seen(
+    signal = await issue_reader.issue_seen(
         work.database,
         github,
         row,
         issue,
         work.foresight,
         sender=author,
-        sender_can_write=author is not None and await gather.can_write(github, row.full_name, author),
+        sender_can_write=author is not None and await issue_reader.can_write(github, row.full_name, author),
         afresh=relations is None,
         relations=relations,
         deeds=deeds,

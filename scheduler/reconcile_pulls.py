@@ -6,21 +6,21 @@ from collections.abc import Mapping
 
 import structlog
 
-from adapters import comparing
-from adapters.attribution import pull_seen, task_of
-from adapters.database import flights
-from adapters.database.flights import Kept
+from adapters.database import open_pulls
+from adapters.database.open_pulls import Kept
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
+from adapters.github.bulk_queries import SurveyedPulls
+from adapters.github.convert import pull_facts
 from adapters.github.models import PullRequest
-from adapters.github.survey import SurveyedPulls
-from adapters.pull_facts import pull_facts
-from adapters.unit_of_work import Work
-from core.effects import CompareBranches, ReadChecks, RefreshMirror
-from core.rivals import Flight
-from core.task import ChecksState, Pull, Status, Task
+from core.conflicts.pulls import Flight
+from core.effects.base import CompareBranches, ReadChecks, RefreshMirror
+from core.task.model import ChecksState, Pull, Status, Task
 from core.texts import CONFIG_CHECK, DONE_CHECK
-from core.texts.checking import CONFLICT_CHECK
+from core.texts.checks import CONFLICT_CHECK
+from engine import conflicts
+from engine.attribution import pull_seen, task_of
+from engine.unit_of_work import Work
 
 log = structlog.get_logger()
 
@@ -31,8 +31,8 @@ async def reconcile_pulls(work: Work, github: GitHub, row: RepositoryRow) -> int
     """Take in which pull requests differ from what we know, and compare them; gives how many are open."""
     told = await github.survey_pulls(row.full_name, OURS)
     async with work.database.autocommit() as connection:
-        kept = await flights.kept(connection, row.id)
-        carried = await flights.carriers(connection, row.id)
+        kept = await open_pulls.kept(connection, row.id)
+        carried = await open_pulls.carriers(connection, row.id)
     listed = {one.pull.number: one.pull for one in told.pulls}
     believed = {number for number, one in kept.items() if one.open} | carried.keys()
     closed = await github.pulls_numbered(row.full_name, believed - listed.keys(), row.id)
@@ -66,7 +66,7 @@ async def _take(work: Work, github: GitHub, row: RepositoryRow, pull: PullReques
     signal = await pull_seen(github, row, number, pull) if number is not None else None
     async with work.on(row.id) as unit:
         if number is None or signal is None or await unit.task(number) is None:
-            await comparing.saw(unit, pull_facts(pull), None)
+            await conflicts.saw(unit, pull_facts(pull), None)
         else:
             await unit.apply(number, signal)
 
@@ -74,7 +74,7 @@ async def _take(work: Work, github: GitHub, row: RepositoryRow, pull: PullReques
 async def _read_checks(work: Work, row: RepositoryRow, told: SurveyedPulls) -> None:
     """Tasks in review: has CI ended, or ended otherwise, without our hearing of it?"""
     async with work.database.autocommit() as connection:
-        carried = await flights.carriers(connection, row.id)
+        carried = await open_pulls.carriers(connection, row.id)
     verdicts = {(one.pull.number, one.pull.head.sha): one.passed for one in told.pulls}
     news = [
         ReadChecks(task.number, task.pull.head_sha)
@@ -100,7 +100,7 @@ def _misled(flight: Flight, sha: str) -> bool:
 async def _compare(work: Work, row: RepositoryRow, heads: Mapping[str, str]) -> None:
     """Open pull requests: has their base moved, and do they still merge with each other?"""
     async with work.database.autocommit() as connection:
-        there = await flights.in_flight(connection, row.id)
+        there = await open_pulls.in_flight(connection, row.id)
     bases = {flight.base for flight in there.values()}
     head = heads.get(row.default_branch)
     behind = head is not None and work.foresight is not None and await work.foresight.head(row) != head
@@ -109,7 +109,7 @@ async def _compare(work: Work, row: RepositoryRow, heads: Mapping[str, str]) -> 
         for base, sha in heads.items():
             concerned = [flight for flight in there.values() if flight.base == base]
             if any(sha != (flight.trial and flight.trial.base_sha) or _misled(flight, sha) for flight in concerned):
-                await comparing.base_moved(unit, base, sha)
+                await conflicts.base_moved(unit, base, sha)
         for base in sorted(bases):
             await unit.want(0, CompareBranches(base))
         if behind and row.default_branch not in bases:

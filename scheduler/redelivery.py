@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import redeliveries, store
 from adapters.database.redeliveries import Missing, Place
-from adapters.failures import fate_of, next_try
 from adapters.github.app import AppOperations
 from adapters.github.errors import Invalid, RateLimited, Unauthorised
 from adapters.github.models import HookDelivery
-from adapters.unit_of_work import Work
+from engine.error_policy import fate_of, next_try
+from engine.unit_of_work import Work
 from scheduler.prune import SERVICE
 
 log = structlog.get_logger()

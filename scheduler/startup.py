@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import structlog
 
-from adapters.clock import Clock
-from adapters.configuration import RECONCILE, REPOSITORY, WHOLE
 from adapters.database import repositories, store
-from adapters.failures import fate_of, next_look
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
-from adapters.unit_of_work import Work
+from core.clock import Clock
+from engine.config_sync import RECONCILE, REPOSITORY, WHOLE
+from engine.error_policy import fate_of, next_look
+from engine.unit_of_work import Work
 from scheduler.prune import PRUNE, SERVICE
 from scheduler.redelivery import REDELIVER, resume
 

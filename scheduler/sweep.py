@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import RowMapping, bindparam, delete, select, tuple_
 
 from adapters.database import tables as t
-from adapters.database.queue import DUE, URGENT_SEND, Wanted, handling, issue_lock, retry_key, sending
-from adapters.unit_of_work import Work
+from adapters.database.jobs import DUE, URGENT_SEND, Wanted, handling, issue_lock, retry_key, sending
+from engine.unit_of_work import Work
 
 BATCH = 200  # rows of one transaction; the next batch follows at once
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import structlog
 
-from adapters.clock import Clock, CommonClock
-from adapters.database.queue import JobQueue
-from adapters.unit_of_work import Work
-from scheduler.absence import after_absence
+from adapters.database.jobs import JobQueue
+from core.clock import Clock
+from engine.clock import CommonClock
+from engine.unit_of_work import Work
+from scheduler.downtime import after_absence
 from scheduler.sweep import sweep
 
 log = structlog.get_logger()

@@ -17,18 +17,15 @@ from adapters.github.models import WorkflowRun
 from config.repository import RepositoryConfig
 from config.task_templates import Templates, built_in
 from config.team import Change, Team
-from core.assignment import Agent
-from core.deadlines import DeadlineKind, deadlines_of
+from core.assignment.rules import Agent
+from core.audit.events import Event, EventType
+from core.conflicts.pulls import FileConflict, Rival, Turn
 from core.decide import Context, Decision, decide
-from core.dependencies import Need, Source
-from core.effects import CallPeople, Comment, Effect, StartAgent
-from core.events import Event, EventType
-from core.feedback import FailedCheck
-from core.handoff import BuiltOn
-from core.labels import labels_of
-from core.readiness import Surroundings
-from core.rivals import FileConflict, Rival, Turn
-from core.signals import (
+from core.effects.base import CallPeople, Comment, Effect, StartAgent
+from core.handoff.feedback import FailedCheck
+from core.handoff.packet import BuiltOn
+from core.intake.readiness import Surroundings
+from core.signals.base import (
     AgentStarted,
     AgentStartFailed,
     AgentUnheard,
@@ -49,7 +46,10 @@ from core.signals import (
     WayClear,
     read_issue,
 )
-from core.task import Actor, ChecksState, Choice, Flag, Lease, Pull, Role, Status, Task
+from core.task.deadlines import DeadlineKind, deadlines_of
+from core.task.dependencies import Need, Source
+from core.task.labels import labels_of
+from core.task.model import Actor, ChecksState, Choice, Flag, Lease, Pull, Role, Status, Task
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NO_SERVICES = Services(cast(aiohttp.ClientSession, None), {})  # for adapters that talk to GitHub alone

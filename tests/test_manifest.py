@@ -15,7 +15,7 @@ from handlers import HANDLERS
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = yaml.safe_load((ROOT / "app.yml").read_text(encoding="utf-8"))
 CLIENT = Path(github.__file__).parent
-ROOMS = ("adapters", "handlers", "scheduler", "bot")
+ROOMS = ("adapters", "engine", "handlers", "scheduler", "bot")
 
 # What the declarations of single operations cannot say.
 BESIDES = (

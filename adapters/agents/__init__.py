@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from adapters.agents.actions import ActionsAdapter
-from adapters.agents.contract import AgentAdapter, CannotStart, Services, Site, Started, Unavailable
+from adapters.agents.base import AgentAdapter, CannotStart, Services, Site, Started, Unavailable
 from adapters.agents.copilot import CopilotAdapter
 from adapters.agents.http import HttpAdapter
 from adapters.agents.mention import MentionAdapter
-from adapters.agents.pull import PullAdapter
+from adapters.agents.polling_worker import PullAdapter
 
 ADAPTERS: dict[str, AgentAdapter] = {
     "actions": ActionsAdapter(),

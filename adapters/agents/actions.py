@@ -11,15 +11,15 @@ import json
 import re
 from collections.abc import Mapping
 
-from adapters.agents.answers import answer_key
-from adapters.agents.contract import CannotStart, Site, Started
-from adapters.agents.workflow_file import listens, problems_of_dispatch, problems_with_bots
+from adapters.agents.base import CannotStart, Site, Started
+from adapters.agents.run_results import answer_key
+from adapters.agents.workflow_check import listens, problems_of_dispatch, problems_with_bots
 from adapters.github.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from adapters.github.models import WorkflowRun
 from config.agent_kinds import ActionsAgent, AgentBase
-from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
-from core.signals import AgentSeen
-from core.task import SessionState
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.signals.base import AgentSeen
+from core.task.model import SessionState
 from core.texts import comment_marker, packet_comments
 
 DISPATCHES = frozenset({"repository_dispatch", "workflow_dispatch"})

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from adapters.agents.contract import CannotStart, Site, Started
-from adapters.agents.pages import pulls_of, second, steering_key, write_once, write_pages
+from adapters.agents.base import CannotStart, Site, Started
+from adapters.agents.handoff_comments import pulls_of, second, steering_key, write_once, write_pages
 from adapters.github.errors import Forbidden, GitHubError, Gone, Invalid, NotFound, RateLimited, Unauthorised
 from adapters.github.models import IssueEvent, PullRequest, User
-from adapters.github.person import PersonGitHub
+from adapters.github.user_client import PersonGitHub
 from config.agent_kinds import AgentBase, CopilotAgent
 from config.identities import account_of, load_identities
-from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
-from core.signals import AgentSeen
-from core.task import SessionState
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.signals.base import AgentSeen
+from core.task.model import SessionState
 from core.texts import addressed, instructions
 
 LOGIN = load_identities()["copilot"].login  # by which it is assigned

@@ -11,17 +11,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from adapters.agents.contract import CannotStart, Site, Started, Unavailable
-from adapters.agents.line import Limited, Line, NoSuchThing, Unanswered, public_session, refuse_inside
-from adapters.agents.plain import Plain
+from adapters.agents.base import CannotStart, Site, Started, Unavailable
+from adapters.agents.generic_http import Plain
 from adapters.agents.presets import PRESETS
 from adapters.agents.service import Job, Service, Session
+from adapters.agents.service_client import Limited, Line, NoSuchThing, Unanswered, public_session, refuse_inside
 from config.agent_kinds import AgentBase, HttpAgent
-from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
-from core.last_words import LONGEST, answer
-from core.links import branch_name
-from core.signals import AgentSeen
-from core.task import Role, SessionState
+from core.assignment.session_output import LONGEST, answer
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.intake.references import branch_name
+from core.signals.base import AgentSeen
+from core.task.model import Role, SessionState
 from core.texts import handoff
 
 _SESSION_ID: Final = re.compile(r"[\w.:~-]{1,200}", re.ASCII)

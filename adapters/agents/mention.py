@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from adapters.agents.contract import CannotStart, Site, Started
-from adapters.agents.pages import pulls_of, steering_key, write_once, write_pages
+from adapters.agents.base import CannotStart, Site, Started
+from adapters.agents.handoff_comments import pulls_of, steering_key, write_once, write_pages
 from adapters.github.errors import Forbidden, Gone, Invalid, NotFound, Unauthorised
 from adapters.github.issues import IssueOperations
 from adapters.github.models import Comment, User
 from config.agent_kinds import AgentBase, MentionAgent
 from config.identities import account_of
-from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
-from core.signals import AgentSeen
-from core.task import SessionState
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.signals.base import AgentSeen
+from core.task.model import SessionState
 from core.texts import HANDOFF_PAGE, addressed, comment_marker, mention, stop
 
 # These agents work for minutes and tell little: one of which nothing was seen for so long is gone.

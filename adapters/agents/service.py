@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from adapters.agents.contract import Site
-from adapters.agents.line import Line
-from core.last_words import answer
-from core.task import Role, SessionState
+from adapters.agents.base import Site
+from adapters.agents.service_client import Line
+from core.assignment.session_output import answer
+from core.task.model import Role, SessionState
 
 
 @dataclass(frozen=True, slots=True)

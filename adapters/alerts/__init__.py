@@ -3,8 +3,8 @@
 Where each one leads is set by whoever runs the service; a repository only names them.
 """
 
+from adapters.alerts.base import Busy, Channel, Message, NotSetUp, Refused, Undelivered
 from adapters.alerts.channels import Channels
-from adapters.alerts.contract import Busy, Channel, Message, NotSetUp, Refused, Undelivered
 from adapters.alerts.log import Log
 from adapters.alerts.mail import Mail
 from adapters.alerts.slack import Slack

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from adapters.alerts.contract import TIMEOUT, Channel, Message, NotSetUp, Undelivered
+from adapters.alerts.base import TIMEOUT, Channel, Message, NotSetUp, Undelivered
 
 _SETTINGS = {
     "webhook": "ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from adapters.alerts.contract import Message
+from adapters.alerts.base import Message
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ from typing import Literal
 import aiosmtplib
 from pydantic import SecretStr
 
-from adapters.alerts.contract import TIMEOUT, Message, Refused, Undelivered
-from core.sanitise import mask_secrets, one_line
+from adapters.alerts.base import TIMEOUT, Message, Refused, Undelivered
+from core.text_safety.sanitize import mask_secrets, one_line
 
 Encryption = Literal["starttls", "tls", "none"]
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import aiohttp
 from pydantic import SecretStr
 
-from adapters.alerts.contract import Message
-from adapters.alerts.line import post
+from adapters.alerts.base import Message
+from adapters.alerts.http_post import post
 
 _HEADER: Final = 150  # characters; Slack's limits
 _SECTION: Final = 2900

@@ -11,8 +11,8 @@ from typing import Final
 import aiohttp
 from pydantic import SecretStr
 
-from adapters.alerts.contract import Message
-from adapters.alerts.line import post
+from adapters.alerts.base import Message
+from adapters.alerts.http_post import post
 
 SIGNATURE: Final = "X-Orchestrator-Signature-256"
 TIMESTAMP: Final = "X-Orchestrator-Timestamp"

@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from core.agent_state import AgentNews, AgentRecord, Turn
-from core.circuit import Circuit
+from core.assignment.agent_state import AgentNews, AgentRecord, Turn
+from core.circuit_breaker import Circuit
 
 COOL = "cool"  # the deadline of an agent that has to be looked at again
 

@@ -6,20 +6,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from core import task
-from core.effects import Effect
+from core.effects.base import Effect
+from core.task import model
 
-_TASK = TypeAdapter(task.Task)
+_TASK = TypeAdapter(model.Task)
 _EFFECTS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in Effect.__args__}
 
 
-def task_to_json(value: task.Task) -> dict[str, Any]:
+def task_to_json(value: model.Task) -> dict[str, Any]:
     """The task as plain JSON values."""
     dumped: dict[str, Any] = _TASK.dump_python(value, mode="json")
     return dumped
 
 
-def task_from_json(value: Any) -> task.Task:
+def task_from_json(value: Any) -> model.Task:
     """The task that was stored.
 
     Raises pydantic's `ValidationError` when the stored state is none: then a migration is missing.

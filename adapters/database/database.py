@@ -21,7 +21,7 @@ from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from adapters.database.queue_tables import make_queue_tables
+from adapters.database.job_tables import make_queue_tables
 
 log = structlog.get_logger()
 

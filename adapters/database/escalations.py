@@ -10,9 +10,9 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from core.escalation import Escalation
-from core.events import Event, EventType
-from core.task import Task
+from core.audit.events import Event, EventType
+from core.escalation.model import Escalation
+from core.task.model import Task
 
 
 async def keep(

@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.codec import effect_to_json, task_to_json
 from adapters.database.write_statements import ATTEMPT_COLUMNS, FIRST, statement_for
-from core.audit import link
-from core.deadlines import Deadline
-from core.effects import Effect, Notify
-from core.events import Event
-from core.measures import Row
-from core.queue import place_in_queue
-from core.task import Task
+from core.assignment.queue import place_in_queue
+from core.assignment.stats import Row
+from core.audit.chain import link
+from core.audit.events import Event
+from core.effects.base import Effect, Notify
+from core.task.deadlines import Deadline
+from core.task.model import Task
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class PendingWrites:
     def replace_deadlines(self, subject: str, deadlines: Sequence[Deadline]) -> None:
         """The deadlines of a subject are exactly these. One that is over already becomes due now, not long ago.
 
-        A row that is late would tell `scheduler.absence` that no replica swept.
+        A row that is late would tell `scheduler.downtime` that no replica swept.
         """
         self._subjects[subject] = tuple(deadlines)
 

@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from core.events import ASSIGNMENTS, Event, EventType
-from core.retro.holding import Retrospective
-from core.task import Status
+from core.audit.events import ASSIGNMENTS, Event, EventType
+from core.retro.model import Retrospective
+from core.task.model import Status
 
 _STATE = TypeAdapter(Retrospective)
 _e = t.events.c

@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
 from adapters.database.pending_writes import PendingWrites
-from core.agent_state import SignsOfLife
-from core.audit import FIRST
-from core.deadlines import Deadline
-from core.effects import SetLabels, UpsertDigest
-from core.queue import Queued
-from core.task import Status, Task
+from core.assignment.agent_state import SignsOfLife
+from core.assignment.queue import Queued
+from core.audit.chain import FIRST
+from core.effects.base import SetLabels, UpsertDigest
+from core.task.deadlines import Deadline
+from core.task.model import Status, Task
 
 OUTDATED = "outdated "  # begins the digest of a card that says so of the configuration
 

@@ -69,7 +69,7 @@ deliveries = Table(
     Column("handled_at", _moment),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("error", Text),
-    # Deliveries with the same key are handled one after the other (`handlers.ordering`). One that failed gets a key of
+    # Deliveries with the same key are handled one after the other (`handlers.lock_key`). One that failed gets a key of
     # its own (`retry_key`), so that it holds up no others.
     Column("ordering_key", Text, nullable=False),
 )
@@ -100,7 +100,7 @@ tasks = Table(
     Column("queued", Boolean),  # true: in the line (`Task.in_line`); false: parked before it; null: neither
     Column("created_at", _moment, nullable=False),
     Column("updated_at", _moment, nullable=False),
-    Column("state", JSONB, nullable=False),  # the whole `core.task.Task`; the columns above are views of it
+    Column("state", JSONB, nullable=False),  # the whole `core.task.model.Task`; the columns above are views of it
     PrimaryKeyConstraint("repository_id", "number"),
 )
 Index("tasks_by_status", tasks.c.repository_id, tasks.c.status)
@@ -134,7 +134,7 @@ dependencies = Table(
     Column("number", Integer, nullable=False),
     Column("reference", Text, nullable=False),
     Column("finished", Boolean),
-    Column("source", Text, nullable=False, server_default=text("'text'")),  # `core.dependencies.Source`
+    Column("source", Text, nullable=False, server_default=text("'text'")),  # `core.task.dependencies.Source`
     PrimaryKeyConstraint("repository_id", "number", "reference"),
 )
 Index("dependencies_backwards", dependencies.c.repository_id, dependencies.c.reference)
@@ -167,7 +167,7 @@ flights = Table(
     Column("updated_at", _moment, nullable=False),
     Column("draft", Boolean, nullable=False),
     Column("open", Boolean, nullable=False),
-    Column("trial", JSONB),  # `core.rivals.Trial` of this head; null: not yet
+    Column("trial", JSONB),  # `core.conflicts.pulls.Trial` of this head; null: not yet
     Column("shown", Text, nullable=False, server_default=text("''")),  # by its check, where no task remembers it
     PrimaryKeyConstraint("repository_id", "number"),
 )
@@ -181,7 +181,7 @@ pairs = Table(
     Column("other", Integer, nullable=False),
     Column("one_sha", Text, nullable=False),
     Column("other_sha", Text, nullable=False),
-    Column("files", JSONB, nullable=False),  # `core.rivals.FileConflict`s; none: both can be merged
+    Column("files", JSONB, nullable=False),  # `core.conflicts.pulls.FileConflict`s; none: both can be merged
     PrimaryKeyConstraint("repository_id", "one", "other"),
 )
 
@@ -223,7 +223,7 @@ budgets = Table(
     metadata,
     Column("sender", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
-    Column("state", JSONB, nullable=False),  # the whole `core.budget.Budget`
+    Column("state", JSONB, nullable=False),  # the whole `core.rate_limits.Budget`
 )
 
 # Every attempt, for the measures of agents: how fast, how often well, how long silent.
@@ -263,7 +263,7 @@ events = Table(
     Column("changes", JSONB, nullable=False, server_default=text("'{}'")),  # of the task: field → [was, is]
     Column("occurred_at", _moment, nullable=False),
     Column("place", BigInteger, nullable=False),  # in the chain of its repository, from 1
-    Column("hash", Text, nullable=False),  # made from what the line says and the hash before it: `core.audit.link`
+    Column("hash", Text, nullable=False),  # of the line's content and the hash before it: `core.audit.chain.link`
 )
 Index("events_in_order", events.c.repository_id, events.c.place, unique=True)
 Index("events_of_task", events.c.repository_id, events.c.task, events.c.id)
@@ -276,7 +276,7 @@ escalations = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("repository_id", BigInteger, nullable=False),
     Column("task", Integer, nullable=False),
-    Column("key", Text, nullable=False),  # `core.escalation.Escalation.key`
+    Column("key", Text, nullable=False),  # `core.escalation.model.Escalation.key`
     Column("cause", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("tried", JSONB, nullable=False),
@@ -326,7 +326,7 @@ retrospectives = Table(
     Column("number", Integer),
     Column("held_at", _moment, nullable=False),
     Column("through", BigInteger, nullable=False),
-    Column("state", JSONB, nullable=False),  # the whole `core.retro.holding.Retrospective`
+    Column("state", JSONB, nullable=False),  # the whole `core.retro.model.Retrospective`
     PrimaryKeyConstraint("repository_id", "key"),
 )
 Index("retrospectives_by_number", retrospectives.c.repository_id, retrospectives.c.number)

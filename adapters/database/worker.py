@@ -20,7 +20,7 @@ import structlog
 from procrastinate.jobs import Job
 from psycopg import sql
 
-from adapters.database.queue import JobQueue
+from adapters.database.jobs import JobQueue
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, DateTime, TextClause, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from adapters.database.queue import ALERTS, CHANNEL, DEFER, MAIN, PRIORITIES, SEND, URGENT, URGENT_SEND, WAKE
+from adapters.database.jobs import ALERTS, CHANNEL, DEFER, MAIN, PRIORITIES, SEND, URGENT, URGENT_SEND, WAKE
 
 _TASK_COLUMNS: Final = (
     *("status", "priority", "agent", "attempt", "fingerprint", "withdrawn", "required"),
@@ -58,7 +58,7 @@ saved_attempts AS (
 )
 """  # noqa: S608 - of constants alone
 
-# The deadlines of a subject are exactly these. What was put off stays put off (`scheduler.absence`): by the state of
+# The deadlines of a subject are exactly these. What was put off stays put off (`scheduler.downtime`): by the state of
 # the task it was over long ago.
 _REPLACED: Final = """
 removed_deadlines AS (

@@ -12,7 +12,7 @@ from adapters.git.merge import (
     touched_files,
 )
 from adapters.git.mirror import Mirror
-from adapters.git.runner import Git, GitError, GitTimeoutError, check_git_version
+from adapters.git.process import Git, GitError, GitTimeoutError, check_git_version
 
 __all__ = [
     "Clash",

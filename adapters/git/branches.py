@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from adapters.git.changes import NONE, Changes, read_changes
-from adapters.git.conflicted import Conflict, ConflictedFile, conflicted_files, own_path
+from adapters.git.conflict_files import Conflict, ConflictedFile, conflicted_files, own_path
 from adapters.git.merge_output import ParsedMerge, is_object_name, path_text, raw_path
+from adapters.git.merge_tree import MergeError, run_merges
 from adapters.git.mirror import Mirror
-from adapters.git.runs import MergeError, run_merges
 from adapters.git.scratch import Scratch
 
 PORTION: Final = 256

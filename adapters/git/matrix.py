@@ -17,11 +17,11 @@ from cachetools import LRUCache
 
 from adapters.git.branches import Branch, Trial, tree_of, try_on_base
 from adapters.git.changes import may_conflict
-from adapters.git.conflicted import ConflictedFile
+from adapters.git.conflict_files import ConflictedFile
+from adapters.git.merge_tree import MergeError, NoRoomError
 from adapters.git.mirror import Mirror
-from adapters.git.pairs import Keys, Pairs, Verdict
-from adapters.git.runner import GitError
-from adapters.git.runs import MergeError, NoRoomError
+from adapters.git.pair_merges import Keys, Pairs, Verdict
+from adapters.git.process import GitError
 from adapters.git.scratch import Scratch, commit_id, scratch_objects
 
 _BASES_KEPT: Final = 1_000

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adapters.git.conflict_files import Conflict, ConflictedFile, conflicted_files
 from adapters.git.conflict_lines import LineRange
-from adapters.git.conflicted import Conflict, ConflictedFile, conflicted_files
 from adapters.git.merge_output import ParsedMerge, is_object_name, path_text
+from adapters.git.merge_tree import MergeError, NoRoomError, Pair, run_merges
 from adapters.git.mirror import Mirror
-from adapters.git.runner import GitError
-from adapters.git.runs import MergeError, NoRoomError, Pair, run_merges
+from adapters.git.process import GitError
 from adapters.git.scratch import scratch_objects
 
 

@@ -22,8 +22,8 @@ from typing import Final
 from yarl import URL
 
 from adapters.git.locks import locked
-from adapters.git.runner import Git, GitError, GitTimeoutError
-from adapters.git.upkeep import gather, sweep, wants_gathering
+from adapters.git.maintenance import gather, sweep, wants_gathering
+from adapters.git.process import Git, GitError, GitTimeoutError
 
 _TRANSFER: Final = 900.0
 """Seconds that a fetch, or tidying up, may take: the first fetch of a large repository needs minutes."""

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from adapters.git.locks import try_lock
+from adapters.git.maintenance import IN_MEMORY, IN_MEMORY_PREFIX, SCRATCH_PREFIX, fits_in_memory
 from adapters.git.mirror import Mirror
 from adapters.git.object_reader import ObjectReader
-from adapters.git.upkeep import IN_MEMORY, IN_MEMORY_PREFIX, SCRATCH_PREFIX, fits_in_memory
 
 _NOBODY: Final = b"trial <trial@invalid> 0 +0000"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.github.caller import Caller, asked, parse, repository_parts
+from adapters.github.base_client import Caller, asked, parse, repository_parts
 from adapters.github.models import Workflow, WorkflowDispatched, WorkflowJob, WorkflowRun
 from adapters.github.operation import operation
 

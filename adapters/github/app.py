@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from adapters.github.caller import Caller, asked
+from adapters.github.base_client import Caller, asked
 from adapters.github.models import App, HookDelivery, Installation, InstallationToken, Repository
 from adapters.github.operation import operation
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from adapters.github.caller import Caller, asked, given, repository_parts, timestamp
+from adapters.github.base_client import Caller, asked, given, repository_parts, timestamp
 from adapters.github.models import CheckRun, CheckSuite, CombinedStatus
 from adapters.github.operation import operation
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from adapters.github.client import GitHub
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import CheckRun, CheckSuite, CombinedStatus
-from core.failure_log import excerpt
-from core.feedback import FailedCheck
-from core.sanitise import one_line
-from core.signals import ChecksSeen
-from core.stall import ChecksWait
-from core.task import ChecksState
+from core.handoff.failure_log import excerpt
+from core.handoff.feedback import FailedCheck
+from core.signals.base import ChecksSeen
+from core.stall.model import ChecksWait
+from core.task.model import ChecksState
+from core.text_safety.sanitize import one_line
 
 # GitHub's conclusions, told apart by what they mean for the commit. `action_required` is a run that waits for a
 # person's approval and `stale` one that GitHub gave up waiting for: neither is the commit's failure.

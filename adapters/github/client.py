@@ -12,18 +12,18 @@ from pydantic import SecretStr
 
 from adapters.github.actions import ActionsOperations
 from adapters.github.app import AppOperations, InstallationOperations
+from adapters.github.batch_mutations import TogetherOperations
 from adapters.github.checks import CheckOperations
-from adapters.github.exchange import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnCall, OnMoved, OnSaved, RetryPolicy, Timeouts
-from adapters.github.gate import Gate, Passage
+from adapters.github.http import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnCall, OnMoved, OnSaved, RetryPolicy, Timeouts
 from adapters.github.issues import IssueOperations
 from adapters.github.labels import LabelOperations
-from adapters.github.person import PersonGitHub
 from adapters.github.pulls import PullOperations
-from adapters.github.remembered import MemoryOperations
+from adapters.github.rate_limit import Gate, Passage
 from adapters.github.repositories import RepositoryOperations
-from adapters.github.together import TogetherOperations
+from adapters.github.restore_queries import MemoryOperations
 from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens, PersonCredential
 from adapters.github.transport import Transport
+from adapters.github.user_client import PersonGitHub
 from adapters.github.users import UserOperations
 
 

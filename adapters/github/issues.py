@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from adapters.github.caller import Caller, asked, given, repository_parts
+from adapters.github.base_client import Caller, asked, given, repository_parts
 from adapters.github.errors import NotFound
 from adapters.github.models import Comment, Issue, IssueEvent, Reaction
 from adapters.github.operation import operation

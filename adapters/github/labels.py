@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from adapters.github.caller import Caller, given, parse, repository_parts
+from adapters.github.base_client import Caller, given, parse, repository_parts
 from adapters.github.errors import GraphQLError, Invalid, NotFound, Unclear
 from adapters.github.models import Label
 from adapters.github.operation import operation

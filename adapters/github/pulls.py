@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from adapters.github.caller import Caller, asked, given, repository_parts
+from adapters.github.base_client import Caller, asked, given, repository_parts
 from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, Review, ReviewComment
 from adapters.github.operation import Value, operation
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Final
 
-from adapters.github.caller import Caller, asked, parse, repository_parts
+from adapters.github.base_client import Caller, asked, parse, repository_parts
 from adapters.github.errors import Invalid, NotFound, TooLarge, UnexpectedAnswer
 from adapters.github.models import Branch, Commit, Comparison, FileContent, Permission, Repository
 from adapters.github.operation import operation

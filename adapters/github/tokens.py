@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import SecretStr
 
-from adapters.github.gate import Passage, sender_of
 from adapters.github.models import InstallationToken
+from adapters.github.rate_limit import Passage, sender_of
 
 BACKDATE: Final = timedelta(seconds=60)
 LIFETIME: Final = timedelta(minutes=9)

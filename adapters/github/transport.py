@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from adapters.github.errors import Unclear, UnexpectedAnswer, classify, classify_graphql
-from adapters.github.exchange import (
+from adapters.github.http import (
     CHUNK,
     DEFAULT_RETRY,
     DEFAULT_TIMEOUTS,
@@ -29,8 +29,8 @@ from adapters.github.exchange import (
     RetryPolicy,
     Timeouts,
 )
-from adapters.github.gate import Gate
 from adapters.github.operation import Operation, Value
+from adapters.github.rate_limit import Gate
 
 MAX_PAGES: Final = 1000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from adapters.github.caller import Caller
+from adapters.github.base_client import Caller
 from adapters.github.models import User
 from adapters.github.operation import operation
 

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass, field
 
 from bot.demo.form import IssueForm
-from bot.demo.story import SPEED, Errand, Story
+from bot.demo.scenario import SPEED, Errand, Story
 from config.labels import OFFERED_LABELS
-from core.task import Flag
+from core.task.model import Flag
 from core.texts import DONE_CHECK
 from sandbox import Sandbox
-from sandbox.people import Person
-from sandbox.world import Issue, PullRequest, Repository
+from sandbox.actors.people import Person
+from sandbox.state.models import Issue, PullRequest, Repository
 
 LOOK_EVERY = 0.1  # seconds of the watcher's between two looks at her notifications
 _TASK_BRANCH = re.compile(r"task/(\d+)-\d+")

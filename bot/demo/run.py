@@ -13,13 +13,13 @@ from typing import Any
 
 from adapters.database.database import DatabaseError
 from adapters.database.embedded import DataDirectoryError
-from bot.demo.shelf import NoCheckout
-from bot.demo.show import JsonShow, LiveShow, Show, show_for
-from bot.demo.stage import Stage, opened
-from bot.demo.story import STORY, Story
+from bot.demo.environment import Stage, opened
+from bot.demo.files import NoCheckout
+from bot.demo.monitor import Snapshot, Watcher
+from bot.demo.narration import note
+from bot.demo.output import JsonShow, LiveShow, Show, show_for
+from bot.demo.scenario import STORY, Story
 from bot.demo.summary import Outcome, conclude
-from bot.demo.watch import Snapshot, Watcher
-from bot.demo.words import note
 from bot.logs import configure_logs
 
 LOOK_EVERY = 0.15  # seconds between two pictures

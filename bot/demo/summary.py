@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo import shelf
-from bot.demo.stage import Stage
-from bot.demo.story import SPEED
-from bot.demo.watch import Snapshot
+from bot.demo import files as demo_files
+from bot.demo.environment import Stage
+from bot.demo.monitor import Snapshot
+from bot.demo.scenario import SPEED
 from config.labels import RETROSPECTIVE
-from core.measures import quantile
-from core.task import Status
+from core.assignment.stats import quantile
+from core.task.model import Status
 from sandbox import RequestRecord
-from sandbox.git_command import GitError, git_process
+from sandbox.git.command import GitError, git_process
 
 TEST_SECONDS = 120.0  # for the shop's own tests, which take less than one
 # Calls that are no content of the repository's conversation: signing in, and the labels made once for all tasks.
@@ -152,7 +152,7 @@ async def _in_git(stage: Stage, clone: Path) -> tuple[list[str], tuple[str, ...]
             there = clone / edit.path
             if edit.text not in (there.read_text("utf-8") if there.is_file() else ""):
                 problems.append(f"the change of the task {errand.title} to {edit.path} is not in main")
-        for path, text in shelf.work(errand.crib.folder).items():
+        for path, text in demo_files.work(errand.crib.folder).items():
             there = clone / path
             if not there.is_file():
                 problems.append(f"{path} of the task {errand.title} is not in main")

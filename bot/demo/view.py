@@ -7,9 +7,9 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from bot.demo.watch import AgentRow, Snapshot
-from bot.demo.words import Happening, note
-from core.task import Kind, Priority, Status, Task
+from bot.demo.monitor import AgentRow, Snapshot
+from bot.demo.narration import Happening, note
+from core.task.model import Kind, Priority, Status, Task
 
 INTRODUCTION = (
     "On this machine run a GitHub sandbox, the orchestrator and four scripted agents: two in workflows, two outside. "

@@ -1,32 +1,32 @@
 """The one place where anything is decided: `decide(task, signal, context) -> Decision`.
 
 Pure: the same input gives the same decision. The queue as a whole is assigned by
-`core.assignment.assign`, whose choices come back here as `Assigned`.
+`core.assignment.rules.assign`, whose choices come back here as `Assigned`.
 """
 
 from __future__ import annotations
 
 from core.decide import (
+    agent_reviews,
     agents,
-    calling,
     checks,
     commands,
-    finish,
+    completion,
+    conflicts,
+    deadlines,
+    escalation,
+    github_reviews,
+    holds,
     issues,
-    merging,
-    planning,
+    plans,
     pulls,
-    readying,
-    reviewing,
-    reviews,
-    stalling,
-    updating,
-    waits,
-    withholding,
+    readiness,
+    stalls,
+    update_branch,
 )
-from core.decide.commands import waiting
-from core.decide.draft import Context, Decision, Draft
-from core.signals import (
+from core.decide.builder import Context, Decision, Draft
+from core.decide.commands import dependencies
+from core.signals.base import (
     AgentSeen,
     AgentStarted,
     AgentStartFailed,
@@ -56,7 +56,7 @@ from core.signals import (
     VerdictDelivered,
     WayClear,
 )
-from core.task import Task
+from core.task.model import Task
 
 __all__ = ["Context", "Decision", "Draft", "decide"]
 
@@ -71,7 +71,7 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
     if isinstance(signal, CommandGiven):
         return commands.given(task, signal, context)
     if isinstance(signal, TaskMade):
-        return commands.taking.made(task, signal, context)
+        return commands.task.made(task, signal, context)
     if task is None or task.withdrawn:
         return Decision(task)
     draft = Draft(task, context)
@@ -81,13 +81,13 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
         case ChecksSeen():
             checks.seen(draft, signal)
         case ReviewSeen():
-            reviews.seen(draft, signal)
+            github_reviews.seen(draft, signal)
         case AgentSeen():
             agents.seen(draft, signal)
         case PlanDelivered():
-            planning.delivered(draft, signal)
+            plans.delivered(draft, signal)
         case VerdictDelivered():
-            reviewing.delivered(draft, signal)
+            agent_reviews.delivered(draft, signal)
         case AgentStarted():
             agents.started(draft, signal)
         case AgentStartFailed():
@@ -97,33 +97,33 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
         case Assigned():
             agents.assigned(draft, signal)
         case AgentUnheard():
-            waits.unheard(draft, signal)
+            deadlines.unheard(draft, signal)
         case AgentTold():
-            stalling.told(draft, signal)
+            stalls.told(draft, signal)
         case MergeTried():
-            updating.trial(draft, signal)
+            update_branch.trial(draft, signal)
         case MergeRefused():
-            updating.merge_refused(draft, signal)
+            update_branch.merge_refused(draft, signal)
         case UpdateTried():
-            updating.tried(draft, signal)
+            update_branch.tried(draft, signal)
         case BaseMoved():
-            merging.base_moved(draft, signal)
+            conflicts.base_moved(draft, signal)
         case DeadlineDue():
-            waits.due(draft, signal)
+            deadlines.due(draft, signal)
         case QueueTurn():
-            readying.queue_turn(draft, signal)
+            readiness.queue_turn(draft, signal)
         case DependencyChanged():
-            readying.check_readiness(draft)
-            finish.evaluate(draft)
+            readiness.check_readiness(draft)
+            completion.evaluate(draft)
         case DependencyRefused():
-            waiting.refused(draft, signal)
+            dependencies.refused(draft, signal)
         case WayClear():
-            withholding.way_clear(draft, signal)
+            holds.way_clear(draft, signal)
         case Overlapping():
-            withholding.overlapping(draft, signal)
+            holds.overlapping(draft, signal)
         case PeopleCalled():
-            calling.reached(draft, signal)
+            escalation.reached(draft, signal)
         case PersonAnswered():
-            calling.answered(draft, signal)
-            stalling.answered(draft, signal)
+            escalation.answered(draft, signal)
+            stalls.answered(draft, signal)
     return draft.conclude()

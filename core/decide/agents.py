@@ -5,23 +5,23 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.agent_state import Turn
-from core.assignment import told
-from core.decide import planning, reviewing
+from core.assignment.agent_state import Turn
+from core.assignment.rules import told
+from core.assignment.session_output import answer
+from core.audit.events import EventType
+from core.decide import agent_reviews, plans
 from core.decide.attempts import end_attempt, end_review, give_up
-from core.decide.calling import call_person
-from core.decide.draft import Draft
+from core.decide.builder import Draft
+from core.decide.escalation import call_person
 from core.decide.leases import grant, lost_at, seal
-from core.decide.readying import settle
-from core.effects import MarkReady, StartAgent
-from core.escalation import Cause
-from core.events import EventType
-from core.feedback import Feedback
-from core.last_words import answer
-from core.lifecycle import Trigger, allows
-from core.sanitise import clean, defuse, mask_secrets, one_line
-from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned, PlanDelivered
-from core.task import Actor, Choice, Flag, Lease, Patience, Role, SessionState, Status
+from core.decide.readiness import settle
+from core.effects.base import MarkReady, StartAgent
+from core.escalation.model import Cause
+from core.handoff.feedback import Feedback
+from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, Assigned, PlanDelivered
+from core.task.lifecycle import Trigger, allows
+from core.task.model import Actor, Choice, Flag, Lease, Patience, Role, SessionState, Status
+from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
 
 COOL_DOWN = timedelta(minutes=15)  # for an agent that takes no work and does not say for how long; doubled each time
 LONGEST_COOLING = timedelta(hours=12)  # whatever a service says, it is asked again twice a day
@@ -32,7 +32,7 @@ def assigned(draft: Draft, signal: Assigned) -> None:
     """The assignment pass looked at this task."""
     task, choice = draft.task, signal.choice
     if choice.role is Role.REVIEW:
-        reviewing.assigned(draft, signal)
+        agent_reviews.assigned(draft, signal)
         return
     if not task.in_line:
         return
@@ -235,7 +235,7 @@ def _has_answered(draft: Draft, signal: AgentSeen, lease: Lease) -> bool:
     """Whether its last words are the plan or the verdict that was asked for; then they are taken."""
     said = answer(signal.words, lease.role, lease.attempt)
     if isinstance(said, PlanDelivered):
-        planning.delivered(draft, said)
+        plans.delivered(draft, said)
     elif said is not None:
-        reviewing.delivered(draft, said)
+        agent_reviews.delivered(draft, said)
     return draft.task.lease_of(lease.attempt) is None

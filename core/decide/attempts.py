@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from core.agent_state import Turn
-from core.decide.calling import call_person
-from core.decide.draft import Draft
-from core.decide.readying import settle
-from core.effects import CancelAgent, Comment
-from core.escalation import Cause
-from core.events import EventType
-from core.feedback import Feedback
-from core.lifecycle import Trigger
-from core.sanitise import defuse, one_line
-from core.task import Attempt, Flag, Lease, Role, Status
+from core.assignment.agent_state import Turn
+from core.audit.events import EventType
+from core.decide.builder import Draft
+from core.decide.escalation import call_person
+from core.decide.readiness import settle
+from core.effects.base import CancelAgent, Comment
+from core.escalation.model import Cause
+from core.handoff.feedback import Feedback
+from core.task.lifecycle import Trigger
+from core.task.model import Attempt, Flag, Lease, Role, Status
+from core.text_safety.sanitize import defuse, one_line
 from core.texts import feedback_comment
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from core.decide.attempts import send_back
-from core.decide.draft import Draft
-from core.decide.finish import ask_again, evaluate
-from core.feedback import Feedback
-from core.sanitise import one_line
-from core.signals import ChecksSeen
-from core.stall import ChecksWait
-from core.task import ChecksState, Status
+from core.decide.builder import Draft
+from core.decide.completion import ask_again, evaluate
+from core.handoff.feedback import Feedback
+from core.signals.base import ChecksSeen
+from core.stall.model import ChecksWait
+from core.task.model import ChecksState, Status
+from core.text_safety.sanitize import one_line
 from core.texts import failed_check_details
 
 

@@ -8,21 +8,21 @@ from dataclasses import replace
 from datetime import datetime
 
 from config.repository import RepositoryConfig
-from core.classify import DEFAULT_RULES, Classification, ClassificationRules, classify
-from core.conflicts import conflict_of
+from core.audit.events import EventType
+from core.commands.ordering import PRIORITY, is_overtaken, said, topics_of_label
+from core.conflicts.summary import conflict_of
 from core.decide.attempts import end_attempt
-from core.decide.draft import Context, Decision, Draft
-from core.decide.finish import complete, evaluate
-from core.decide.merging import let_be
-from core.decide.readying import check_readiness
-from core.decide.withholding import hold, let_go, lift
-from core.events import EventType
-from core.labels import TASK, capability_in, is_task, kind_in, priority_in, status_in, word_for
-from core.lifecycle import Trigger, allows
-from core.sanitise import one_line
-from core.signals import IssueFacts, IssueSeen
-from core.task import Flag, Kind, Priority, Status, Task
-from core.words import PRIORITY, is_overtaken, said, topics_of_label
+from core.decide.builder import Context, Decision, Draft
+from core.decide.completion import complete, evaluate
+from core.decide.conflicts import let_be
+from core.decide.holds import hold, let_go, lift
+from core.decide.readiness import check_readiness
+from core.intake.classifier import DEFAULT_RULES, Classification, ClassificationRules, classify
+from core.signals.base import IssueFacts, IssueSeen
+from core.task.labels import TASK, capability_in, is_task, kind_in, priority_in, status_in, word_for
+from core.task.lifecycle import Trigger, allows
+from core.task.model import Flag, Kind, Priority, Status, Task
+from core.text_safety.sanitize import one_line
 
 TITLE_LIMIT = 256  # GitHub's own limit for a title
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from core.assignment import choose, part_of, untried
-from core.decide.draft import Draft
-from core.done import wants_reviewer
-from core.handoff import packet
-from core.links import branch_name
-from core.task import Actor, Choice, Lease, Patience, Role, Task
+from core.assignment.rules import choose, part_of, untried
+from core.decide.builder import Draft
+from core.handoff.packet import packet
+from core.intake.references import branch_name
+from core.review.definition_of_done import wants_reviewer
+from core.task.model import Actor, Choice, Lease, Patience, Role, Task
 
 
 def grant(draft: Draft, agent: str, role: Role, holder: Actor | None = None, patience: Patience | None = None) -> Lease:

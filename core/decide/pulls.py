@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.agent_state import Turn
+from core.assignment.agent_state import Turn
+from core.audit.events import EventType
 from core.decide.agents import late, show_life
 from core.decide.attempts import end_attempt, end_review, send_back
-from core.decide.draft import Draft
-from core.decide.finish import evaluate
-from core.effects import ClosePull, Comment, ReadChecks, TryMerge
-from core.events import EventType
-from core.feedback import Feedback
-from core.lifecycle import Trigger, allows
-from core.signals import PullFacts, PullSeen
-from core.task import ChecksState, Flag, Pull, Role, Status
+from core.decide.builder import Draft
+from core.decide.completion import evaluate
+from core.effects.base import ClosePull, Comment, ReadChecks, TryMerge
+from core.handoff.feedback import Feedback
+from core.signals.base import PullFacts, PullSeen
+from core.task.lifecycle import Trigger, allows
+from core.task.model import ChecksState, Flag, Pull, Role, Status
 from core.texts import not_theirs
 
 

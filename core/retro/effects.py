@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.lanes import Lane
-from core.task import Actor
+from core.effects.priority import Lane
+from core.task.model import Actor
 
 
 @dataclass(frozen=True, slots=True)

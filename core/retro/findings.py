@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from core.retro.facts import AgentFigures, Figures, middle
-from core.sanitise import code
-from core.texts.rendering import spoken
+from core.retro.metrics import AgentFigures, Figures, middle
+from core.text_safety.sanitize import code
+from core.texts.render import spoken
 
 MOSTLY_RIGHT = 0.75  # of the tasks without rework: of four at most one came back, which any team has
 MUCH_REWORK = 1 / 3  # rounds of rework for each task: with three tasks the first one counts

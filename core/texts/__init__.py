@@ -13,19 +13,19 @@ from typing import Any
 
 from config.problems import Problem
 from config.repository import RepositoryConfig
-from core.commands import COMMANDS
-from core.deadlines import DeadlineKind, deadlines_of, learned_patience, stall_after
-from core.done import done_gaps, wants_reviewer
-from core.effects import Annotation, UpdateBranch
-from core.escalation import Cause
-from core.feedback import FailedCheck, Feedback, LineComment
-from core.given_up import GivenUp
-from core.rivals import Trial
-from core.sanitise import defuse
-from core.task import Flag, Lease, Pull, Status, Task
-from core.texts.rendering import COMMENT_LIMIT as COMMENT_LIMIT
-from core.texts.rendering import render, unbounded
-from core.texts.rendering import spoken as spoken
+from core.commands.registry import COMMANDS
+from core.conflicts.pulls import Trial
+from core.dead_letter import GivenUp
+from core.effects.base import Annotation, UpdateBranch
+from core.escalation.model import Cause
+from core.handoff.feedback import FailedCheck, Feedback, LineComment
+from core.review.definition_of_done import done_gaps, wants_reviewer
+from core.task.deadlines import DeadlineKind, deadlines_of, learned_patience, stall_after
+from core.task.model import Flag, Lease, Pull, Status, Task
+from core.text_safety.sanitize import defuse
+from core.texts.render import COMMENT_LIMIT as COMMENT_LIMIT
+from core.texts.render import render, unbounded
+from core.texts.render import spoken as spoken
 
 DONE_CHECK = "definition-of-done"
 CONFIG_CHECK = "orchestrator-config"

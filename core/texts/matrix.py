@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.conflicts import named
-from core.merge_order import Order, Ready, merge_order
-from core.rivals import Flight, Pair
-from core.task import Task
-from core.texts.rendering import render
+from core.conflicts.merge_order import Order, Ready, merge_order
+from core.conflicts.pulls import Flight, Pair
+from core.conflicts.summary import named
+from core.task.model import Task
+from core.texts.render import render
 
 WIDEST = 12  # pull requests that are shown as a table; of more, only the conflicts are
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from core.retro.facts import Figures
 from core.retro.findings import Action
-from core.retro.holding import Question, Retrospective
-from core.texts.rendering import render
+from core.retro.metrics import Figures
+from core.retro.model import Question, Retrospective
+from core.texts.render import render
 
 ISSUE_MARKER = "<!-- orchestrator:retrospective "
 CHART_TASKS = 10  # bars that can still be told apart

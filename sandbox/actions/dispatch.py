@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sandbox.actions import triggers
-from sandbox.errors import ApiError
-from sandbox.world_runs import WorkflowRun
+from sandbox.http.errors import ApiError
+from sandbox.state.run_models import WorkflowRun
 
 if TYPE_CHECKING:
-    from sandbox.actions.catalogue import Workflow
-    from sandbox.hub import Sandbox
-    from sandbox.world import Repository, User
+    from sandbox.actions.workflow_index import Workflow
+    from sandbox.sandbox import Sandbox
+    from sandbox.state.models import Repository, User
 
 MAX_INPUTS, MAX_INPUT_TEXT = 25, 65_535
 

@@ -12,17 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.actions import announce
-from sandbox.actions.catalogue import Catalogue
+from sandbox.actions import webhooks
 from sandbox.actions.expressions import ExpressionError, condition, interpolate
-from sandbox.actions.perform import context_of, perform
+from sandbox.actions.run_job import context_of, perform
 from sandbox.actions.workflow import PERMISSIONS, JobSpec, WorkflowFile
-from sandbox.world_pulls import PullRequest
-from sandbox.world_runs import WorkflowJob, WorkflowRun
+from sandbox.actions.workflow_index import Catalogue
+from sandbox.state.pull_models import PullRequest
+from sandbox.state.run_models import WorkflowJob, WorkflowRun
 
 if TYPE_CHECKING:
-    from sandbox.hub import Sandbox
-    from sandbox.world import Repository, User
+    from sandbox.sandbox import Sandbox
+    from sandbox.state.models import Repository, User
 
 
 @dataclass(eq=False, slots=True)
@@ -94,8 +94,8 @@ class Actions(Catalogue):
         if any(agent.account is actor for agent in self.hub.cloud.values() if agent.mention is None):
             # Nothing runs for an agent that GitHub itself lends until a person has looked at what it pushed.
             self.plans[run.id] = Plan(file)
-            announce.run_requested(self.hub, run)
-            announce.run_completed(self.hub, run, "action_required")
+            webhooks.run_requested(self.hub, run)
+            webhooks.run_completed(self.hub, run, "action_required")
             return run
         await self._begin(run, file, file.jobs)
         return run
@@ -111,12 +111,12 @@ class Actions(Catalogue):
     async def _begin(self, run: WorkflowRun, file: WorkflowFile, jobs: tuple[JobSpec, ...]) -> None:
         plan = Plan(file)
         self.plans[run.id] = plan
-        announce.run_requested(self.hub, run)
+        webhooks.run_requested(self.hub, run)
         if file.error is not None:
-            announce.run_completed(self.hub, run, "failure")
+            webhooks.run_completed(self.hub, run, "failure")
             return
         for spec in jobs:
-            job = announce.job_queued(self.hub, run, spec)
+            job = webhooks.job_queued(self.hub, run, spec)
             plan.specs[job.id] = spec
         self._advance(run)
 
@@ -136,12 +136,12 @@ class Actions(Catalogue):
                 if any(other.status != "completed" for other in needed):
                     continue
                 if self._skipped(run, plan, spec, needed):
-                    announce.job_completed(self.hub, job, "skipped")
+                    webhooks.job_completed(self.hub, job, "skipped")
                     moved = True
                 else:
                     plan.tasks[job.id] = self.hub.work(self._job(run, job, spec), name=f"job {job.name}")
         if all(job.status == "completed" for job in run.latest_jobs) and run.status != "completed":
-            announce.run_completed(self.hub, run, self._conclusion(run, plan))
+            webhooks.run_completed(self.hub, run, self._conclusion(run, plan))
 
     def look_for_work(self) -> None:
         """A runner is there that was not: jobs that waited for it begin."""
@@ -187,7 +187,7 @@ class Actions(Catalogue):
     async def _job(self, run: WorkflowRun, job: WorkflowJob, spec: JobSpec) -> None:
         plan = self.plans[run.id]
         try:
-            announce.job_started(self.hub, job)
+            webhooks.job_started(self.hub, job)
             conclusion, outputs = await perform(self, run, job, spec)
             plan.outputs[spec.key] = outputs
         except asyncio.CancelledError:
@@ -196,7 +196,7 @@ class Actions(Catalogue):
                 raise  # the sandbox itself is closing
             task.uncancel()
             conclusion = "cancelled"
-        announce.job_completed(self.hub, job, conclusion)
+        webhooks.job_completed(self.hub, job, conclusion)
         self._advance(run)
 
     @staticmethod
@@ -222,7 +222,7 @@ class Actions(Catalogue):
             if task is not None and not task.done():
                 task.cancel()
             if job.status == "queued":  # nothing of it runs yet that could tell of its end
-                announce.job_completed(self.hub, job, "cancelled")
+                webhooks.job_completed(self.hub, job, "cancelled")
         self._advance(run)
         return True
 
@@ -239,6 +239,6 @@ class Actions(Catalogue):
         run.status, run.conclusion = "queued", None
         run.started_at = run.updated_at = now
         run.triggered_by = actor
-        run.jobs.extend(announce.job_kept(self.hub, run, job) for job in earlier)
+        run.jobs.extend(webhooks.job_kept(self.hub, run, job) for job in earlier)
         await self._begin(run, file, jobs)
         return True

@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.actions.composite import run_composite
 from sandbox.actions.expressions import ExpressionError, condition, interpolate, text
 from sandbox.actions.workflow import JobSpec, StepSpec
-from sandbox.world_runs import WorkflowStep
+from sandbox.state.run_models import WorkflowStep
 
 TIME_LIMIT = 300.0  # seconds of the computer for one step; a job that hangs must not hang the sandbox
 _BASH = ["bash", "--noprofile", "--norc", "-e"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox.git_objects import RefChange
-from sandbox.world_pulls import PullRequest
-from sandbox.world_runs import WorkflowRun
+from sandbox.git.objects import RefChange
+from sandbox.state.pull_models import PullRequest
+from sandbox.state.run_models import WorkflowRun
 
 if TYPE_CHECKING:
-    from sandbox.hub import Sandbox
-    from sandbox.world import Repository, User
+    from sandbox.sandbox import Sandbox
+    from sandbox.state.models import Repository, User
 
 RUN_ACTOR = "github-actions[bot]"
 

@@ -13,13 +13,13 @@ from pydantic import SecretStr
 
 from adapters.agents import Site
 from adapters.github import GitHubClient
-from adapters.github.exchange import RetryPolicy
+from adapters.github.http import RetryPolicy
 from config.agent_kinds import AgentBase
-from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
 from sandbox import Contract, Sandbox, TurnedClock
-from sandbox.agents import CloudAgent, Stalls
-from sandbox.people import Person
-from sandbox.world import App, Issue, PullRequest, Repository
+from sandbox.actors.agents import CloudAgent, Stalls
+from sandbox.actors.people import Person
+from sandbox.state.models import App, Issue, PullRequest, Repository
 from tests.builders import NO_SERVICES, NOW, Story
 
 DATA = Path(__file__).parents[1] / "data" / "github"

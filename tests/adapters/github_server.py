@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from adapters.github import GitHubClient
-from adapters.github.exchange import RetryPolicy, Timeouts
-from adapters.github.gate import Gate
+from adapters.github.http import RetryPolicy, Timeouts
+from adapters.github.rate_limit import Gate
 
 AT_ONCE = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from adapters.effects import SENDERS
-from adapters.effects.admission import first_write
 from config.agent_kinds import AGENT_KINDS, AgentBase
-from core.effects import (
+from core.effects.base import (
     CancelAgent,
     Comment,
     CompareBranches,
@@ -23,6 +21,8 @@ from core.effects import (
     SteerAgent,
     TryMerge,
 )
+from engine.senders import SENDERS
+from engine.senders.admission import first_write
 from tests.adapters.cloud_stage import PACKET
 from tests.builders import NOW
 

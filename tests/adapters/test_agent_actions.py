@@ -17,14 +17,14 @@ import pytest
 from adapters.agents import CannotStart, Site
 from adapters.agents.actions import MAX_PARTS, ActionsAdapter, identify
 from adapters.github import GitHubClient
-from adapters.github.exchange import RetryPolicy
+from adapters.github.http import RetryPolicy
 from config.agent_kinds import ActionsAgent, PullAgent
-from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
 from core.texts import PACKET_CHUNK, comment_marker, packet_comments
 from sandbox import Contract, Sandbox, TurnedClock
-from sandbox.agents import ScriptedAgent, Stalls
-from sandbox.people import Person
-from sandbox.world import Issue, Repository, WorkflowRun
+from sandbox.actors.agents import ScriptedAgent, Stalls
+from sandbox.actors.people import Person
+from sandbox.state.models import Issue, Repository, WorkflowRun
 from tests.builders import NO_SERVICES, NOW
 from tests.scenarios.shop import AGENT_WORKFLOW
 

@@ -11,9 +11,9 @@ import pytest
 from adapters.agents import CannotStart
 from adapters.agents.copilot import CopilotAdapter
 from config.agent_kinds import CopilotAgent, PullAgent
-from sandbox.agents import COPILOT_ID, Crashes, WorksInDraft
-from sandbox.comments import react
-from sandbox.events import record
+from sandbox.actors.agents import COPILOT_ID, Crashes, WorksInDraft
+from sandbox.services.comments import react
+from sandbox.services.issue_events import record
 from tests.adapters.cloud_stage import Stage, opened
 from tests.builders import NO_SERVICES
 

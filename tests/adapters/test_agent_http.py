@@ -15,14 +15,14 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from adapters.agents import CannotStart, Services, Site, Started, Unavailable
+from adapters.agents.generic_http import SIGNATURE, signature
 from adapters.agents.http import HttpAdapter
-from adapters.agents.line import LONGEST_ANSWER, PublicResolver, Unanswered, is_public
-from adapters.agents.plain import SIGNATURE, signature
 from adapters.agents.presets.devin import USED_UP
+from adapters.agents.service_client import LONGEST_ANSWER, PublicResolver, Unanswered, is_public
 from adapters.github import GitHub
 from config.agent_kinds import HttpAgent
-from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
-from core.task import SessionState
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.task.model import SessionState
 from tests.builders import NOW
 from tests.conformance.stages import packet
 

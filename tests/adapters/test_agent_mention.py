@@ -13,8 +13,8 @@ from adapters.agents.mention import MentionAdapter
 from config.agent_kinds import CopilotAgent, MentionAgent
 from config.identities import load_identities
 from core.texts import comment_marker, mention
-from sandbox.agents import CloudAgent, FinishesWithoutPull, Stalls, WritesFiles
-from sandbox.comments import react
+from sandbox.actors.agents import CloudAgent, FinishesWithoutPull, Stalls, WritesFiles
+from sandbox.services.comments import react
 from tests.adapters.cloud_stage import PACKET, Stage, opened
 
 CODEX = load_identities()["codex"].id

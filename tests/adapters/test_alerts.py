@@ -31,7 +31,7 @@ from adapters.alerts import Busy, Channels, Log, Mail, NotSetUp, Refused, Slack,
 from adapters.alerts import Message as Alert
 from adapters.alerts.mail import mail_of
 from adapters.alerts.slack import blocks_of
-from tests.turned_loop import TurnedLoop
+from tests.manual_loop import TurnedLoop
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ALERT = Alert(

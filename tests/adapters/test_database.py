@@ -12,11 +12,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from adapters.clock import CommonClock, SystemClock
 from adapters.database import redeliveries, repositories, store
 from adapters.database.database import Database, DatabaseError, describe_url, engine_url
 from adapters.database.embedded import DataDirectoryError, EmbeddedPostgres
 from adapters.database.tables import metadata
+from engine.clock import CommonClock, SystemClock
 
 EMPTY = f"empty_at_start_{os.getpid()}"
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -10,10 +10,10 @@ from sqlalchemy.exc import OperationalError
 
 from adapters.agents import Unavailable
 from adapters.alerts import Refused
-from adapters.effects.breaker import CircuitOpen
-from adapters.failures import FATES, FEW_TRIES, MAX_TRIES, STUCK_PAUSE, fate_of, next_look, next_try
 from adapters.github import errors
-from adapters.github.gate import Throttled
+from adapters.github.rate_limit import Throttled
+from engine.error_policy import FATES, FEW_TRIES, MAX_TRIES, STUCK_PAUSE, fate_of, next_look, next_try
+from engine.senders.circuit_breaker import CircuitOpen
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=20)

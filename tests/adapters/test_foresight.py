@@ -13,12 +13,12 @@ from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
-from adapters.effects import Mirrors
-from adapters.foresight import Foresight
 from adapters.git import Git
 from core.decide.issues import digest
-from core.forecast import Forecast
-from core.task import Status, Task
+from core.forecast.model import Forecast
+from core.task.model import Status, Task
+from engine.forecasts import Foresight
+from engine.senders import Mirrors
 from tests.adapters.git_repositories import Files, Work
 from tests.builders import NOW, Story, body, issue
 
@@ -115,7 +115,7 @@ async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, mon
     new = issue(9, title="Vouchers in the basket, at last", text=body("As before."))
     assert _weights(await foresight.of(ROW, new)) == {}
     await _keep(database, *done)
-    monkeypatch.setattr("adapters.foresight.LEARN_SECONDS", 0)
+    monkeypatch.setattr("engine.forecasts.LEARN_SECONDS", 0)
     found = await foresight.of(ROW, new)
     assert _weights(found).keys() == {"shop/cart.py", "docs/cart.md"}
     assert found is not None

@@ -11,10 +11,10 @@ import pytest
 from adapters.git.matrix import Matrix
 from adapters.git.merge import MergeError, merge_trees
 from adapters.git.mirror import Mirror
-from adapters.git.runner import Git
+from adapters.git.process import Git
 from tests.adapters import git_histories
 from tests.adapters.git_repositories import Work
-from tests.turned_loop import HANGS, TurnedLoop
+from tests.manual_loop import HANGS, TurnedLoop
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 
@@ -140,7 +140,7 @@ async def test_merges_that_do_not_fit_in_memory_are_tried_on_the_disk(
 ) -> None:
     memory = tmp_path / "memory"
     memory.mkdir()
-    monkeypatch.setattr("adapters.git.upkeep.IN_MEMORY", memory)
+    monkeypatch.setattr("adapters.git.maintenance.IN_MEMORY", memory)
     monkeypatch.setattr("adapters.git.scratch.IN_MEMORY", memory)
     work = Work(tmp_path / "work")
     heads = three_branches(work, {b"a": TEXT}, with_line(2, b"x"), with_line(2, b"y"), b"a")

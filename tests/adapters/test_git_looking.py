@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.git import Git, GitError, GitTimeoutError
-from adapters.git.looking import files_at, files_with, history, tip
+from adapters.git.inspect import files_at, files_with, history, tip
 from tests.adapters.git_repositories import Work
 
 GIT = Git(allow_file_protocol=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters.git.matrix import Matrix
 from adapters.git.mirror import Mirror
-from adapters.git.runner import Git
+from adapters.git.process import Git
 from tests.adapters.git_repositories import Work
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))

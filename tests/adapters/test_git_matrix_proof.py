@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from adapters.git.branches import tree_of, try_on_base
 from adapters.git.changes import Changes
-from adapters.git.conflicted import Conflict, ConflictedFile, conflicted_files
+from adapters.git.conflict_files import Conflict, ConflictedFile, conflicted_files
 from adapters.git.matrix import Comparison, Matrix
 from adapters.git.merge_output import ParsedMerge
+from adapters.git.merge_tree import MergeError, run_merges
 from adapters.git.mirror import Mirror
-from adapters.git.runs import MergeError, run_merges
 from adapters.git.scratch import scratch_objects
 from tests.adapters import git_histories
 

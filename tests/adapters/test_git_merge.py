@@ -11,9 +11,9 @@ from adapters.git.conflict_lines import LineRange
 from adapters.git.merge import MergeError, MergeResult, holding, merge_tree, merge_trees, touched_files
 from adapters.git.merge_output import path_text, read_merges
 from adapters.git.mirror import Mirror
-from adapters.git.runner import Git, GitError
+from adapters.git.process import Git, GitError
 from tests.adapters.git_repositories import Files, Work
-from tests.turned_loop import HANGS, TurnedLoop
+from tests.manual_loop import HANGS, TurnedLoop
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from adapters.git.merge import MergeError, merge_tree
 from adapters.git.mirror import Mirror, local_ref
-from adapters.git.runner import Git, GitError
+from adapters.git.process import Git, GitError
 from adapters.git.scratch import scratch_objects
 from tests.adapters.git_repositories import Work
 
@@ -225,7 +225,7 @@ async def test_many_refs_are_fetched_and_looked_up_by_few_processes(work: Work, 
 async def test_what_is_no_longer_wanted_is_dropped_and_thrown_away_when_there_is_much_of_it(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.git.upkeep._GROWTH", 200_000)
+    monkeypatch.setattr("adapters.git.maintenance._GROWTH", 200_000)
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main", "refs/heads/other"])
     work.branch("big")
@@ -247,7 +247,7 @@ async def test_what_is_no_longer_wanted_is_dropped_and_thrown_away_when_there_is
 async def test_many_small_fetches_do_not_leave_many_packs(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.git.upkeep._PACKS", 2)
+    monkeypatch.setattr("adapters.git.maintenance._PACKS", 2)
     git = Git(allow_file_protocol=True)
     git._config["fetch.unpackLimit"] = "1"  # a pack for every fetch, as for those of more than a hundred objects
     mirror = mirror_of(work, tmp_path, git)

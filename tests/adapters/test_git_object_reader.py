@@ -14,7 +14,7 @@ import pytest
 from adapters.git.errors import GitError, GitTimeoutError
 from adapters.git.mirror import Mirror
 from adapters.git.object_reader import PRUNED, ObjectInfo, ObjectReader
-from adapters.git.runner import Git
+from adapters.git.process import Git
 from tests.adapters.git_repositories import Work
 from tests.adapters.test_git_runner import alive, gone, script
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.git.runner import Git, GitError, GitTimeoutError, check_git_version
-from tests.turned_loop import HANGS, TurnedLoop
+from adapters.git.process import Git, GitError, GitTimeoutError, check_git_version
+from tests.manual_loop import HANGS, TurnedLoop
 
 
 def script(folder: Path, text: str) -> str:

@@ -15,9 +15,9 @@ import pytest
 from aiohttp import web
 
 from adapters.github import OPERATIONS, GitHub, GitHubClient, Operation, errors
-from adapters.github.caller import timestamp
+from adapters.github.base_client import timestamp
 from adapters.github.operation import operation
-from sandbox.overlay import merge
+from sandbox.http.merge_schema import merge
 from tests.adapters.github_server import INSTALLATION, START, Asked, Server, comment, github, in_turn, issue, says
 
 Json = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from adapters.github import errors
+from adapters.github.bulk_queries import SurveyedPulls
 from adapters.github.models import Issue
-from adapters.github.survey import SurveyedPulls
 from tests.adapters.github_server import INSTALLATION, github, in_turn
 
 WHEN = "2026-01-31T12:00:00Z"

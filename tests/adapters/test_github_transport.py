@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from adapters.github import GitHubClient, errors
-from adapters.github.exchange import Timeouts
+from adapters.github.http import Timeouts
 from adapters.github.operation import Operation
 from adapters.github.transport import Transport
 from tests.adapters.github_server import (
@@ -26,7 +26,7 @@ from tests.adapters.github_server import (
     private_key,
     says,
 )
-from tests.turned_loop import TurnedLoop
+from tests.manual_loop import TurnedLoop
 
 
 async def test_every_request_says_who_asks_and_in_which_version() -> None:

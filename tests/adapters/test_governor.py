@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.database import budgets
+from adapters.database import rate_limits
 from adapters.database.database import Database
 from adapters.github.errors import RateLimited
-from adapters.github.gate import Passage, Throttled
-from adapters.governor import HOLD, Governor
-from core.budget import BURST, Limits
-from core.lanes import Lane
+from adapters.github.rate_limit import Passage, Throttled
+from adapters.github.rate_limiter import HOLD, Governor
+from core.effects.priority import Lane
+from core.rate_limits import BURST, Limits
 from tests.adapters.github_server import INSTALLATION, github, in_turn, issue, says
 
 SENDER = "installation:7"
@@ -179,7 +179,7 @@ async def test_reads_are_entered_now_and_then_and_count_for_both(replicas: Repli
     database = Database(replicas.url)
     replicas.stack.push_async_callback(database.close)
     async with database.autocommit() as connection:
-        version, kept = await budgets.load(connection, SENDER)
+        version, kept = await rate_limits.load(connection, SENDER)
     assert (version, kept.points.used(START.timestamp())) == (1, 10), "ten reads, one statement"
     sent = 11
     for turn in range(500):
@@ -267,7 +267,7 @@ async def test_who_is_led_elsewhere_spends_twice(replicas: Replicas) -> None:
     database = Database(replicas.url)
     replicas.stack.push_async_callback(database.close)
     async with database.autocommit() as connection:
-        assert (await budgets.load(connection, SENDER))[1].points.used(START.timestamp()) == 1 + 1 + 5
+        assert (await rate_limits.load(connection, SENDER))[1].points.used(START.timestamp()) == 1 + 1 + 5
 
 
 async def test_what_one_lane_must_wait_for_another_reads_at_once(replicas: Replicas) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.database.database import Database
-from adapters.database.queue import MAIN, JobQueue, sending
+from adapters.database.jobs import MAIN, JobQueue, sending
 
 
 class Place:

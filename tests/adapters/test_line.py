@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, insert, select, text
 
-from adapters.database import agents, graph, line, measures, store
+from adapters.database import agents, attempts, dependency_graph, store, task_queue
 from adapters.database import tables as t
 from adapters.database.database import Database
-from core.dependencies import Need
-from core.measures import LATEST, WINDOW, Row
-from core.queue import chain_lengths, order
-from core.task import Flag, Lease, Plan, Priority, Role, Status, Task
+from core.assignment.queue import chain_lengths, order
+from core.assignment.stats import LATEST, WINDOW, Row
+from core.task.dependencies import Need
+from core.task.model import Flag, Lease, Plan, Priority, Role, Status, Task
 from tests.builders import NOW, Story
 
 REPOSITORY = 42
@@ -43,8 +43,8 @@ async def save(connection: Any, *tasks: Task) -> None:
 
 
 async def numbers(connection: Any, *abilities: set[str], limit: int = 99, passed: set[int] = frozenset()) -> list[int]:  # type: ignore[assignment]
-    wanted = line.Wanted(frozenset(map(frozenset, abilities)) or frozenset({frozenset({"python", "docs"})}))
-    return [found.number for found in await line.head(connection, REPOSITORY, wanted, limit, passed)]
+    wanted = task_queue.Wanted(frozenset(map(frozenset, abilities)) or frozenset({frozenset({"python", "docs"})}))
+    return [found.number for found in await task_queue.head(connection, REPOSITORY, wanted, limit, passed)]
 
 
 async def test_the_head_is_in_the_order_of_the_queue(connection: Any) -> None:
@@ -56,8 +56,8 @@ async def test_the_head_is_in_the_order_of_the_queue(connection: Any) -> None:
     await save(connection, *tasks)
     needs = {n: [m for m in range(n + 1, 40) if rng.random() < 0.05] for n in range(1, 40)}
     for n, on in needs.items():
-        await graph.save_dependencies(connection, REPOSITORY, n, {f"#{m}": Need(False) for m in on})
-        await line.renew_chains(connection, REPOSITORY, [n])
+        await dependency_graph.save_dependencies(connection, REPOSITORY, n, {f"#{m}": Need(False) for m in on})
+        await task_queue.renew_chains(connection, REPOSITORY, [n])
     expected = [one.number for one in order(tasks, chain_lengths(needs))]
     assert await numbers(connection) == expected
     assert await numbers(connection, limit=5, passed=set(expected[:3])) == expected[3:8]
@@ -94,7 +94,7 @@ async def test_only_what_one_of_the_free_agents_can_do_is_read(connection: Any) 
     assert await numbers(connection, {"python"}) == [3, 4]
     assert await numbers(connection, {"python"}, {"docs"}) == [3, 4], "no agent can do half of it"
     assert await numbers(connection, {"python", "docs"}, {"cobol"}) == [1, 2, 3, 4]
-    assert await line.head(connection, REPOSITORY, line.Wanted(frozenset()), 9) == []
+    assert await task_queue.head(connection, REPOSITORY, task_queue.Wanted(frozenset()), 9) == []
 
 
 async def test_planners_read_what_has_no_plan_and_reviewers_what_is_in_review(connection: Any) -> None:
@@ -108,7 +108,7 @@ async def test_planners_read_what_has_no_plan_and_reviewers_what_is_in_review(co
     )
 
     async def read(**wanted: bool) -> list[int]:
-        found = await line.head(connection, REPOSITORY, line.Wanted(frozenset(), **wanted), 9)
+        found = await task_queue.head(connection, REPOSITORY, task_queue.Wanted(frozenset(), **wanted), 9)
         return [one.number for one in found]
 
     assert await read(plans=True) == [1]
@@ -126,19 +126,21 @@ async def test_chains_are_kept_whatever_changes(connection: Any) -> None:
         n = rng.choice(list(state))
         if rng.random() < 0.7:
             old, needs[n] = needs[n], {rng.randint(1, 16) for _ in range(rng.randint(0, 2))}
-            await graph.save_dependencies(connection, REPOSITORY, n, {f"#{m}": Need(False) for m in needs[n]})
-            await line.renew_chains(connection, REPOSITORY, [n, *old, *needs[n]])
+            await dependency_graph.save_dependencies(
+                connection, REPOSITORY, n, {f"#{m}": Need(False) for m in needs[n]}
+            )
+            await task_queue.renew_chains(connection, REPOSITORY, [n, *old, *needs[n]])
         else:
             state[n] = replace(state[n], status=rng.choice([Status.DONE, Status.READY, Status.FAILED]))
             await save(connection, state[n])
-            await line.renew_chains(connection, REPOSITORY, [n])
-        known = await graph.open_graph(connection, REPOSITORY)
+            await task_queue.renew_chains(connection, REPOSITORY, [n])
+        known = await dependency_graph.open_graph(connection, REPOSITORY)
         rows = await connection.execute(select(t.tasks.c.number, t.tasks.c.behind).where(t.tasks.c.status != "done"))
         assert dict(rows.all()) == chain_lengths(known)
     await connection.execute(text("UPDATE tasks SET behind = 77"))
-    await line.renew_chains(connection, REPOSITORY)
+    await task_queue.renew_chains(connection, REPOSITORY)
     rows = await connection.execute(select(t.tasks.c.number, t.tasks.c.behind).where(t.tasks.c.status != "done"))
-    assert dict(rows.all()) == chain_lengths(await graph.open_graph(connection, REPOSITORY))
+    assert dict(rows.all()) == chain_lengths(await dependency_graph.open_graph(connection, REPOSITORY))
 
 
 def row(number: int, **changes: Any) -> Row:
@@ -147,9 +149,9 @@ def row(number: int, **changes: Any) -> Row:
 
 async def test_of_an_attempt_the_first_moments_and_the_longest_silence_stay(connection: Any) -> None:
     later = NOW + timedelta(minutes=5)
-    await measures.keep(connection, REPOSITORY, [row(1), row(1, acknowledged_at=NOW, longest_silence=30)])
-    await measures.keep(connection, REPOSITORY, [row(1, handed_in_at=later, first_checks=False, longest_silence=9)])
-    await measures.keep(
+    await attempts.keep(connection, REPOSITORY, [row(1), row(1, acknowledged_at=NOW, longest_silence=30)])
+    await attempts.keep(connection, REPOSITORY, [row(1, handed_in_at=later, first_checks=False, longest_silence=9)])
+    await attempts.keep(
         connection,
         REPOSITORY,
         [
@@ -164,7 +166,7 @@ async def test_of_an_attempt_the_first_moments_and_the_longest_silence_stay(conn
             )
         ],
     )
-    assert await measures.rows_of(connection, REPOSITORY, later) == [
+    assert await attempts.rows_of(connection, REPOSITORY, later) == [
         row(
             1, acknowledged_at=NOW, handed_in_at=later, first_checks=False, longest_silence=30,
             ended_at=later, outcome="failed", blamed=True,
@@ -176,26 +178,26 @@ async def test_the_windows_roll(connection: Any) -> None:
     old = row(999, started_at=NOW - WINDOW - timedelta(seconds=1), ended_at=NOW, outcome="failed", blamed=True)
     many = [row(n, started_at=NOW + timedelta(minutes=n)) for n in range(1, LATEST + 11)]
     other = row(500, agent="claude", ended_at=NOW, outcome="delivered", capabilities=("docs",))
-    await measures.keep(connection, REPOSITORY, [old, *many, other])
-    await measures.keep(connection, REPOSITORY + 1, [row(1, agent="claude")])
-    found = await measures.rows_of(connection, REPOSITORY, NOW, "codex")
+    await attempts.keep(connection, REPOSITORY, [old, *many, other])
+    await attempts.keep(connection, REPOSITORY + 1, [row(1, agent="claude")])
+    found = await attempts.rows_of(connection, REPOSITORY, NOW, "codex")
     assert [r.task for r in found] == list(range(LATEST + 10, 10, -1))
-    assert {name: m.done for name, m in (await measures.of_agents(connection, REPOSITORY, NOW)).items()} == {
+    assert {name: m.done for name, m in (await attempts.of_agents(connection, REPOSITORY, NOW)).items()} == {
         "claude": 1,
         "codex": 0,
     }
-    assert {k: m.done for k, m in (await measures.of_team(connection, REPOSITORY, NOW))["claude"].items()} == {
+    assert {k: m.done for k, m in (await attempts.of_team(connection, REPOSITORY, NOW))["claude"].items()} == {
         "": 1,
         "docs": 1,
     }
-    assert set(await measures.of_all(connection, NOW)) == {
+    assert set(await attempts.of_all(connection, NOW)) == {
         (REPOSITORY, "claude"),
         (REPOSITORY, "codex"),
         (REPOSITORY + 1, "claude"),
     }
-    assert await measures.prune(connection, NOW) == 1 + 10, "too old, or behind the latest"
-    assert await measures.rows_of(connection, REPOSITORY, NOW, "codex") == found
-    assert await measures.prune(connection, NOW) == 0
+    assert await attempts.prune(connection, NOW) == 1 + 10, "too old, or behind the latest"
+    assert await attempts.rows_of(connection, REPOSITORY, NOW, "codex") == found
+    assert await attempts.prune(connection, NOW) == 0
     assert (await connection.execute(select(func.count()).select_from(t.attempts))).scalar_one() == LATEST + 2
 
 
@@ -207,6 +209,6 @@ async def test_a_change_without_dependencies_renews_no_other_row(connection: Any
         statements.append(statement)
 
     event.listen(connection.sync_connection, "before_cursor_execute", note)
-    await line.renew_chains(connection, REPOSITORY, [3])
+    await task_queue.renew_chains(connection, REPOSITORY, [3])
     assert not [s for s in statements if s.startswith("UPDATE")]
     assert len(statements) == 1

@@ -14,13 +14,13 @@ from adapters.agents import CannotStart
 from adapters.database import agents as kept
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
-from adapters.effects import Identity
 from adapters.github.errors import Transient
-from adapters.probing import FRESH, Probes
 from config.agent_kinds import PullAgent
 from config.team import Team
-from core.agent_state import Probed
-from core.circuit import Circuit
+from core.assignment.agent_state import Probed
+from core.circuit_breaker import Circuit
+from engine.agent_health import FRESH, Probes
+from engine.senders import Identity
 from tests.builders import NO_SERVICES, NOW
 
 ADA, BOB, CLEO = (PullAgent(adapter="pull", max_tasks=n) for n in (1, 2, 3))
@@ -47,7 +47,7 @@ class Adapter:
 @pytest.fixture
 def adapter(monkeypatch: pytest.MonkeyPatch) -> Adapter:
     it = Adapter()
-    monkeypatch.setattr("adapters.probing.ADAPTERS", {"pull": it})
+    monkeypatch.setattr("engine.agent_health.ADAPTERS", {"pull": it})
     return it
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from adapters.github.reading import _LARGEST, KEPT_BYTES, Answers, Kept
+from adapters.github.read_cache import _LARGEST, KEPT_BYTES, Answers, Kept
 from tests.adapters.github_server import INSTALLATION, github, in_turn, issue
 
 

@@ -11,12 +11,12 @@ from functools import cache
 import pytest
 
 from adapters.database.codec import task_to_json
-from adapters.github.models.survey import Remark
-from adapters.rebuilding import gone_on, told_by
-from adapters.seal import LIMIT, NotSealed, Seal
-from core.feedback import Feedback
-from core.task import Plan, Status, Task
+from adapters.github.models.graphql import Remark
+from core.handoff.feedback import Feedback
+from core.task.model import Plan, Status, Task
 from core.texts import CARD_MARKER
+from engine.card_state import LIMIT, NotSealed, Seal
+from engine.restore import gone_on, told_by
 from tests.adapters.github_server import private_key
 from tests.builders import NOW, SHA, Story, policy, red
 

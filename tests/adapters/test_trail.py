@@ -12,12 +12,12 @@ from alembic import command
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError
 
-from adapters.database import store, trail
+from adapters.database import audit_log, store
 from adapters.database import tables as t
 from adapters.database.database import Database, migration_config
-from core.audit import account
-from core.events import Event, EventType
-from core.task import Flag, Priority, Status
+from core.audit.chain import account
+from core.audit.events import Event, EventType
+from core.task.model import Flag, Priority, Status
 from tests.builders import NOW, Story
 
 REPOSITORY = 42
@@ -46,18 +46,18 @@ async def lived(connection: Any) -> None:
         (None, TASK, (line(EventType.TASK_CREATED, title="Ünïcode \u2028 and 1.50", weight=2.0, small=-0.0),)),
         (TASK, urgent, (line(EventType.INSTRUCTION, 1, label="P0"), line(EventType.COMMAND_RUN, 1, command="x"))),
     ):
-        await trail.append(connection, REPOSITORY, account(events, before, after))
+        await audit_log.append(connection, REPOSITORY, account(events, before, after))
     await store.save_task(connection, urgent, NOW)
 
 
 async def test_what_was_written_is_whole_and_accounts_for_the_task(connection: Any) -> None:
     await lived(connection)
-    assert await trail.verify(connection, REPOSITORY) == trail.Verdict(3, 1)
-    first, instruction, command = await trail.last(connection, REPOSITORY, 1, 10)
+    assert await audit_log.verify(connection, REPOSITORY) == audit_log.Verdict(3, 1)
+    first, instruction, command = await audit_log.last(connection, REPOSITORY, 1, 10)
     assert first.payload["weight"] == 2
     assert first.changes["status"] == [None, "ready"]
     assert (instruction.changes, command.changes["priority"]) == ({}, ["P2", "P0"])
-    assert [event.type for event in await trail.last(connection, REPOSITORY, 1, 1)] == [EventType.COMMAND_RUN]
+    assert [event.type for event in await audit_log.last(connection, REPOSITORY, 1, 1)] == [EventType.COMMAND_RUN]
 
 
 @pytest.mark.parametrize("change", ["UPDATE events SET actor = 'mallory'", "DELETE FROM events", "TRUNCATE events"])
@@ -89,15 +89,15 @@ async def test_whoever_gets_round_that_is_found_out(connection: Any, change: str
     await connection.execute(text("SET LOCAL session_replication_role = replica"))
     for one in change.split("; "):
         await connection.execute(text(one))
-    found = await trail.verify(connection, REPOSITORY)
+    found = await audit_log.verify(connection, REPOSITORY)
     assert any(problem in said for said in found.problems), found.problems
 
 
 async def test_a_line_that_changes_what_was_not_so_is_told(connection: Any) -> None:
     await lived(connection)
     odd = replace(line(EventType.TASK_READY), changes={"status": ["pending", "done"]})
-    await trail.append(connection, REPOSITORY, [odd])
-    first, *_ = (await trail.verify(connection, REPOSITORY)).problems
+    await audit_log.append(connection, REPOSITORY, [odd])
+    first, *_ = (await audit_log.verify(connection, REPOSITORY)).problems
     assert first == "line 4: #1: `status` is said to have been 'pending', and was 'ready'"
 
 
@@ -134,6 +134,6 @@ async def test_a_trail_of_before_is_chained_when_the_tables_are_brought_up_to_da
             {"home": REPOSITORY, "task": number, "payload": json.dumps(payload), "at": NOW},
         )
     await connection.run_sync(_to_0009)
-    assert await trail.verify(connection, REPOSITORY) == trail.Verdict(3, 1)
-    await trail.append(connection, REPOSITORY, [line(EventType.COMMAND_RUN)])
-    assert (await trail.verify(connection, REPOSITORY)).events == 4
+    assert await audit_log.verify(connection, REPOSITORY) == audit_log.Verdict(3, 1)
+    await audit_log.append(connection, REPOSITORY, [line(EventType.COMMAND_RUN)])
+    assert (await audit_log.verify(connection, REPOSITORY)).events == 4

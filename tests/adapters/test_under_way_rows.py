@@ -11,11 +11,11 @@ from sqlalchemy import insert
 from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.under_way import under_way
-from core.forecast import Forecast, Foreseen
-from core.signals import Overlapping
-from core.task import Flag, Priority, Role, Task
-from core.under_way import in_the_way, standing_of
+from adapters.database.in_progress import under_way
+from core.conflicts.in_progress import in_the_way, standing_of
+from core.forecast.model import Forecast, Foreseen
+from core.signals.base import Overlapping
+from core.task.model import Flag, Priority, Role, Task
 from tests.builders import NOW, Story
 
 REPOSITORY = 42

@@ -12,8 +12,8 @@ from sqlalchemy import event, text
 
 from adapters.database import worker as module
 from adapters.database.database import Database
-from adapters.database.queue import ALERTS, MAIN, JobQueue, Wanted, sending
-from adapters.database.queue_tables import NEXT_JOB
+from adapters.database.job_tables import NEXT_JOB
+from adapters.database.jobs import ALERTS, MAIN, JobQueue, Wanted, sending
 from adapters.database.worker import Worker
 
 PATIENCE = 60.0  # seconds that a test waits for what should happen at once

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.agents.workflow_file import listens, problems_of_dispatch, problems_with_bots
+from adapters.agents.workflow_check import listens, problems_of_dispatch, problems_with_bots
 
 PATH = ".github/workflows/agent.yml"
 OURS = (Path(__file__).parents[2] / PATH).read_text()

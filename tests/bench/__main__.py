@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from bot.logs import configure_logs
-from tests.bench import live, rules
+from tests.bench import environment, rules
 from tests.bench.figure import Figure
 from tests.bench.trace import trace_task
 
@@ -34,16 +34,16 @@ def main(arguments: list[str] | None = None) -> int:
         return [rules.scaling(20, 200, 10, 1) if tiny else rules.scaling()]
 
     def one_change() -> list[Figure]:
-        return [asyncio.run(live.one_change(20, 2) if tiny else live.one_change())]
+        return [asyncio.run(environment.one_change(20, 2) if tiny else environment.one_change())]
 
     def trace() -> list[Figure]:
         return asyncio.run(trace_task()).figures()
 
     def failover() -> list[Figure]:
-        return [asyncio.run(live.failover(1, 4) if tiny else live.failover())]
+        return [asyncio.run(environment.failover(1, 4) if tiny else environment.failover())]
 
     def latency() -> list[Figure]:
-        return [asyncio.run(live.latency(1, 120, 2, 5) if tiny else live.latency(told.seconds))]
+        return [asyncio.run(environment.latency(1, 120, 2, 5) if tiny else environment.latency(told.seconds))]
 
     steps: list[Callable[[], list[Figure]]] = []
     steps += [balance, scaling] if told.only in (None, "rules") else []

@@ -19,7 +19,7 @@ from time import perf_counter
 
 from adapters.git import Comparison, Git, Matrix, MergeError, Mirror
 from adapters.git.merge_output import ParsedMerge
-from adapters.git.runs import run_merges
+from adapters.git.merge_tree import run_merges
 from adapters.git.scratch import scratch_objects
 from tests.bench.figure import Figure
 from tests.bench.forecast import forecasts

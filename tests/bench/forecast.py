@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.git import Git
-from adapters.replaying import replay
-from core.forecast import COUNTS_FROM
+from core.forecast.model import COUNTS_FROM
+from engine.forecast_backtest import replay
 from tests.bench.figure import Figure
 
 

@@ -27,7 +27,7 @@ from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 from bot.logs import configure_logs
-from core.measures import quantile
+from core.assignment.stats import quantile
 from sandbox import Limits, Sandbox
 from tests.bench.deliveries import SECRET, Load, Origin, Outcome, requests
 from tests.bench.figure import Figure

@@ -6,9 +6,9 @@ import asyncio
 import signal
 import sys
 
-from adapters.database.inbox import StoredDelivery
+from adapters.database.deliveries import StoredDelivery
 from bot.app import assemble, listening
-from bot.keeping import Keeper
+from bot.http.delivery_writer import Keeper
 from bot.logs import configure_logs
 from config.settings import load_settings
 

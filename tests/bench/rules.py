@@ -10,8 +10,8 @@ from dataclasses import replace
 from time import perf_counter
 
 from config.repository import Scoring
-from core.assignment import Agent, Round
-from core.task import Priority, Task
+from core.assignment.rules import Agent, Round
+from core.task.model import Priority, Task
 from tests.bench.figure import Figure
 from tests.builders import NOW, Story, agent
 

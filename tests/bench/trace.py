@@ -29,7 +29,7 @@ from sqlalchemy import text
 from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 from bot.logs import configure_logs
-from sandbox.agents import WritesFiles
+from sandbox.actors.agents import WritesFiles
 from tests.bench.figure import Figure
 from tests.scenarios.shop import body
 from tests.scenarios.world import World, opened
@@ -37,8 +37,8 @@ from tests.scenarios.world import World, opened
 ROOT = Path(__file__).parents[2]
 _PLUMBING = (
     "adapters/database/database.py",
-    "adapters/git/runner.py",
-    "sandbox/git_command.py",
+    "adapters/git/process.py",
+    "sandbox/git/command.py",
     "tests/bench/trace.py",
 )
 _CRANK = "tests/scenarios/world.py"  # what the story asks to see whether everything has come to rest is not counted

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.demo.watch import AgentRow, Snapshot
-from bot.demo.words import Happening
-from core.intake import Criterion, Intake
-from core.task import Actor, ChecksState, Kind, Lease, Priority, Pull, Status, Task
+from bot.demo.monitor import AgentRow, Snapshot
+from bot.demo.narration import Happening
+from core.intake.parser import Criterion, Intake
+from core.task.model import Actor, ChecksState, Kind, Lease, Priority, Pull, Status, Task
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ALICE = Actor(1, "alice")

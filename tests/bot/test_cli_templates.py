@@ -7,11 +7,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from bot.cli import app
-from bot.template_docs import EXAMPLE, templates_page
+from bot.cli.main import app
 from config.problems import ConfigError, Problem
 from config.task_templates import built_in, parse_template
-from core.filling import markdown
+from core.intake.templates import markdown
+from tools.docs.templates import EXAMPLE, templates_page
 
 
 def run(*words: str) -> tuple[int, str, str]:
@@ -49,7 +49,7 @@ def test_a_template_that_is_not_right_is_told_in_a_line(monkeypatch: pytest.Monk
     def broken() -> None:
         raise ConfigError("bug.yml", [Problem(3, 1, "x", "unknown key `x`")])
 
-    monkeypatch.setattr("bot.cli.built_in", broken)
+    monkeypatch.setattr("bot.cli.main.built_in", broken)
     assert run("templates") == (2, "", "bug.yml:3:1: `x`: unknown key `x`\n")
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bot.demo import shelf
-from bot.demo.crib import Edit
+from bot.demo import files as demo_files
 from bot.demo.form import FormError, IssueForm
-from bot.demo.story import ERRANDS, STORY, Errand
+from bot.demo.scenario import ERRANDS, STORY, Errand
+from bot.demo.solutions import Edit
 from config.repository import CONFIG_PATH, parse_repository_config
-from core.intake import parse
+from core.intake.parser import parse
 
-FORM = IssueForm.parse(shelf.shop()[shelf.FORM])
+FORM = IssueForm.parse(demo_files.shop()[demo_files.FORM])
 
 
 def test_answers_stand_below_their_labels() -> None:
@@ -35,12 +35,12 @@ def test_what_the_form_does_not_offer_is_refused() -> None:
 
 
 def test_the_shop_is_a_repository_with_everything_that_agents_need() -> None:
-    files = shelf.shop()
+    files = demo_files.shop()
     team = parse_repository_config(files[CONFIG_PATH]).agents
     assert set(team) == set(STORY.agents)
     assert len({agent.capabilities for agent in team.values()}) == len(team)
-    assert {".github/workflows/agent.yml", ".github/workflows/ci.yml", shelf.FORM} <= files.keys()
-    assert all(shelf.work(errand.crib.folder) for errand in ERRANDS)
+    assert {".github/workflows/agent.yml", ".github/workflows/ci.yml", demo_files.FORM} <= files.keys()
+    assert all(demo_files.work(errand.crib.folder) for errand in ERRANDS)
 
 
 def test_the_story_has_what_it_promises() -> None:
@@ -59,7 +59,7 @@ def test_who_meets_whom() -> None:
     for errand in ERRANDS:
         for edit in errand.crib.edits:
             places.setdefault((edit.path, edit.after), []).append(errand.name)
-            assert edit.text in edit.made_in(shelf.shop()[edit.path])
+            assert edit.text in edit.made_in(demo_files.shop()[edit.path])
     assert sorted(places.values()) == [["coffee", "teapot"], ["coffee", "teapot"], ["pieces"], ["remove", "clear"]]
     saying = [errand.name for errand in ERRANDS if {edit.path for edit in errand.crib.edits} & _named(errand)]
     assert saying == ["coffee", "teapot"]

@@ -7,13 +7,13 @@ import io
 import pytest
 from rich.console import Console
 
-from bot.demo.picture import draw
-from bot.demo.show import LineShow, LiveShow, last_line, summary
+from bot.demo.monitor import Snapshot
+from bot.demo.narration import Happening, note, told
+from bot.demo.output import LineShow, LiveShow, last_line, summary
 from bot.demo.summary import Outcome, conflicts_at_merge
+from bot.demo.svg import draw
 from bot.demo.view import View
-from bot.demo.watch import Snapshot
-from bot.demo.words import Happening, note, told
-from core.task import ChecksState, Status
+from core.task.model import ChecksState, Status
 from sandbox import RequestRecord
 from tests.bot.demo_pieces import NINE, lease, pull, snapshot, task
 

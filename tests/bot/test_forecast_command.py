@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bot.cli import app
-from core.forecast import Forecast, Foreseen
-from core.forecasting import Score, judged
+from bot.cli.main import app
+from core.forecast.evaluation import Score, judged
+from core.forecast.model import Forecast, Foreseen
 from tests.adapters.git_repositories import Work
 
 RUNNER = CliRunner()

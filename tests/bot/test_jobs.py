@@ -13,12 +13,19 @@ from sqlalchemy import select, text
 from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.inbox import LARGE, StoredDelivery, load_delivery, load_payload, next_delivery, store_delivery
-from adapters.database.queue import DELIVERY, DUE, MAIN, JobQueue
-from adapters.unit_of_work import Work
+from adapters.database.deliveries import (
+    LARGE,
+    StoredDelivery,
+    load_delivery,
+    load_payload,
+    next_delivery,
+    store_delivery,
+)
+from adapters.database.jobs import DELIVERY, DUE, MAIN, JobQueue
 from bot.jobs import run_worker, work_off
-from core.deadlines import Deadline, DeadlineKind
-from scheduler.absence import after_absence
+from core.task.deadlines import Deadline, DeadlineKind
+from engine.unit_of_work import Work
+from scheduler.downtime import after_absence
 from scheduler.prune import KEEP_DELIVERIES, prune
 from scheduler.sweep import BATCH, sweep
 from scheduler.timer import DEAD_AFTER, revive

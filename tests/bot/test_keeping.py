@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.database.database import Database
-from adapters.database.inbox import LARGE, StoredDelivery, store_deliveries
-from bot import keeping
-from bot.keeping import GROUP, Keeper
-from bot.limits import Capacity, Intake
+from adapters.database.deliveries import LARGE, StoredDelivery, store_deliveries
+from bot.http import delivery_writer
+from bot.http.admission import Capacity, Intake
+from bot.http.delivery_writer import GROUP, Keeper
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ class Desk:
             self.groups.append(len(told))
             return await store_deliveries(database, told)
 
-        monkeypatch.setattr(keeping, "store_deliveries", counted)
+        monkeypatch.setattr(delivery_writer, "store_deliveries", counted)
 
     async def kept(self) -> list[tuple[str, str]]:
         """Each delivery with the lock of its job, in the order of the jobs."""

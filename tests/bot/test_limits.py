@@ -20,11 +20,11 @@ import pytest
 from sqlalchemy import select, update
 
 from adapters.database import tables as t
-from bot import heartbeat, keeping, webhook
 from bot.app import Bot, assemble, listening
-from bot.limits import MEGABYTE, Capacity, Intake, Overloaded, give_back, memory_mb
+from bot.http import delivery_writer, heartbeat, webhook
+from bot.http.admission import MEGABYTE, Capacity, Intake, Overloaded, give_back, memory_mb
 from config.settings import load_settings
-from sandbox.keys import key_pair
+from sandbox.state.keys import key_pair
 
 SECRET = "a-webhook-secret"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -222,7 +222,7 @@ async def test_a_database_that_does_not_answer(
 
     async with opened(database_url, tmp_path, store_seconds=0.05) as door:
         with monkeypatch.context() as patch:
-            patch.setattr(keeping, "store_deliveries", never)
+            patch.setattr(delivery_writer, "store_deliveries", never)
             assert await door.post() == (503, "database: it does not answer", "5")
         door.bot.intake.limits = replace(door.bot.intake.limits, store_seconds=60)
         assert (await door.post())[0] == 202

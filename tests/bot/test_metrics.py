@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from adapters.database.database import Database
 from bot.metrics import Metrics
-from core.budget import Limits
+from core.rate_limits import Limits
 
 
 async def test_the_95th_percentile_is_the_smallest_latency_that_95_of_100_do_not_exceed(database_url: str) -> None:

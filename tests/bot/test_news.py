@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.effects import Identity
+from engine.senders import Identity
 from handlers import HANDLERS
-from handlers.news import is_news
+from handlers.event_filter import is_news
 
 US = Identity(app_id=7, slug="mcp-orchestrator", bot_id=70)
 OURS: dict[str, Any] = {"sender": {"id": 70, "login": "mcp-orchestrator[bot]"}}

@@ -11,12 +11,12 @@ import psycopg
 import pytest
 from sqlalchemy import insert
 
-from adapters.database import store, trail
+from adapters.database import audit_log, store
 from adapters.database import tables as t
 from adapters.database.database import Database
-from core.events import Event, EventType
-from core.task import Status
-from sandbox.keys import key_pair
+from core.audit.events import Event, EventType
+from core.task.model import Status
+from sandbox.state.keys import key_pair
 from tests.bot.test_trail_commands import run
 from tests.builders import NOW, Story
 from tests.scenarios.shop import CONFIG
@@ -37,7 +37,7 @@ async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         await store.save_task(connection, DONE, NOW)
         given = Event(EventType.TASK_ASSIGNED, 1, NOW + timedelta(hours=1), "codex", 1, None, {"role": "implement"})
         done = Event(EventType.TASK_COMPLETED, 1, NOW + timedelta(hours=3), "codex", 1)
-        await trail.append(connection, 42, (Event(EventType.TASK_CREATED, 1, NOW), given, done))
+        await audit_log.append(connection, 42, (Event(EventType.TASK_CREATED, 1, NOW), given, done))
     await database.close()
     return database_url
 

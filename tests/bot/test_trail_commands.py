@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import insert
 from typer.testing import CliRunner
 
-from adapters.database import store, trail
+from adapters.database import audit_log, store
 from adapters.database import tables as t
 from adapters.database.database import Database
-from bot.cli import app
-from core.audit import account
-from core.events import Event, EventType
-from sandbox.keys import key_pair
+from bot.cli.main import app
+from core.audit.chain import account
+from core.audit.events import Event, EventType
+from sandbox.state.keys import key_pair
 from tests.builders import NOW, Story
 
 TASK = replace(Story().ready().task, repository_id=42)
@@ -34,7 +34,7 @@ async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         values = {"id": 42, "installation_id": 1, "full_name": "acme/shop", "default_branch": "main"}
         await connection.execute(insert(t.repositories).values(values))
         created = Event(EventType.TASK_CREATED, 1, NOW, actor="alice", payload={"reason": "a\nreason"})
-        await trail.append(connection, 42, account((created,), None, TASK))
+        await audit_log.append(connection, 42, account((created,), None, TASK))
         await store.save_task(connection, TASK, NOW)
     await database.close()
     return database_url

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.logs import configure_logs
-from tests.chaos.reckoning import reckon
-from tests.chaos.scale import SHORT, Scale
-from tests.chaos.storm import gathering, place, rage
+from tests.chaos.checks import reckon
+from tests.chaos.parameters import SHORT, Scale
+from tests.chaos.run import gathering, place, rage
 
 
 async def storm(scale: Scale, seed: int, folder: Path) -> dict[str, Any]:

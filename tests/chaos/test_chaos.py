@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.__main__ import storm
-from tests.chaos.scale import SHORT, TINY, Scale
+from tests.chaos.parameters import SHORT, TINY, Scale
 
 SEED = 7  # one agent dies, and none hangs: that would take minutes to notice
 

@@ -11,7 +11,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import docs
 from config.agents import DEFAULT_AGENTS_FILE, load_default_agents
 from config.durations import format_duration, parse_duration
 from config.labels import (
@@ -24,6 +23,7 @@ from config.labels import (
     is_ours,
 )
 from config.problems import ConfigError
+from tools.docs import configuration
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_mistake_in_the_service_s_agents_names_file_and_line(
 
 
 def test_the_generated_documentation_is_fresh() -> None:
-    for path, text in docs.files().items():
+    for path, text in configuration.files().items():
         assert path.is_file(), f"{path.name} is missing: run make docs"
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run make docs"
 
@@ -133,19 +133,19 @@ def test_the_generated_documentation_is_fresh() -> None:
 def test_docs_are_checked_and_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(docs, "ROOT", tmp_path)
-    assert docs.main(["--check"]) == 1
+    monkeypatch.setattr(configuration, "ROOT", tmp_path)
+    assert configuration.main(["--check"]) == 1
     assert "docs/configuration.md is stale; run `make docs`" in capsys.readouterr().err
     assert not (tmp_path / "docs").exists(), "checking writes nothing"
-    assert docs.main(["--write"]) == 0
-    assert docs.main(["--check"]) == 0
+    assert configuration.main(["--write"]) == 0
+    assert configuration.main(["--check"]) == 0
 
 
 def test_the_schema_and_the_reader_agree() -> None:
-    validator = jsonschema_rs.validator_for(docs.schema())
-    example = yaml.safe_load(docs.EXAMPLE.read_text(encoding="utf-8"))
+    validator = jsonschema_rs.validator_for(configuration.schema())
+    example = yaml.safe_load(configuration.EXAMPLE.read_text(encoding="utf-8"))
     validator.validate(example)
-    json.loads((docs.ROOT / "config" / "orchestrator.schema.json").read_text(encoding="utf-8"))
+    json.loads((configuration.ROOT / "config" / "orchestrator.schema.json").read_text(encoding="utf-8"))
     for wrong in (
         {},
         {**example, "version": 2},

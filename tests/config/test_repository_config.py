@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from config.agent_kinds import ActionsAgent, HttpAgent, MentionAgent, PullAgent
-from config.docs import EXAMPLE
 from config.problems import MAX_PROBLEMS, ConfigError, Problem
 from config.repository import Progress, RepositoryConfig, parse_repository_config
+from tools.docs.configuration import EXAMPLE
 
 SMALLEST = "version: 1\nagents:\n  codex: {adapter: actions, workflow: agent.yml}\n"
 

@@ -1,7 +1,7 @@
 """The conformance kit: what every adapter of agents has to do, as tests that any adapter is run through.
 
 To run an adapter through it: write a **stage** that plays its service (see `Stage`; the sandbox plays GitHub, and
-`sandbox.services` plays the rest), give it as the fixture `stage`, and put the classes together that suit the adapter:
+`sandbox.providers` plays the rest), give it as the fixture `stage`, and put the classes together that suit the adapter:
 
     class TestMine(AnyAdapter, SeesSessions, SeesEnds, BeginsLate, NeedsThings):
         @pytest.fixture
@@ -25,10 +25,10 @@ import pytest
 from adapters.agents import AgentAdapter, CannotStart, Site, Unavailable
 from adapters.github.errors import GitHubError
 from config.agent_kinds import AgentBase
-from core.effects import CancelAgent, PollAgent, StartAgent, SteerAgent
-from core.last_words import answer
-from core.signals import AgentSeen, PlanDelivered, VerdictDelivered
-from core.task import Role, SessionState
+from core.assignment.session_output import answer
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.signals.base import AgentSeen, PlanDelivered, VerdictDelivered
+from core.task.model import Role, SessionState
 
 
 @dataclass(frozen=True)

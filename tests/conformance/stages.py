@@ -15,13 +15,13 @@ from pydantic import SecretStr
 
 from adapters.agents import AgentAdapter, Services, Site
 from adapters.github import GitHubClient
-from adapters.github.exchange import RetryPolicy
+from adapters.github.http import RetryPolicy
 from config.agent_kinds import AgentBase, PullAgent
-from core.effects import StartAgent
-from core.task import SessionState
+from core.effects.base import StartAgent
+from core.task.model import SessionState
 from sandbox import Contract, Sandbox, TurnedClock
-from sandbox.agents import AgentWork
-from sandbox.world import Issue, Repository
+from sandbox.actors.agents import AgentWork
+from sandbox.state.models import Issue, Repository
 from tests.builders import Story
 from tests.conformance.kit import Gap
 from tests.scenarios.shop import AGENT_WORKFLOW
@@ -74,7 +74,7 @@ class HubStage:
     limits: Sequence[tuple[str, datetime | None]] = ()
 
     def order(self, attempt: int = 1) -> StartAgent:
-        """The start of an attempt, with a packet as `core.handoff` makes them."""
+        """The start of an attempt, with a packet as `core.handoff.packet` makes them."""
         number = self.issue.number
         return StartAgent(number, attempt, "codex", packet(self.hub.url, number, attempt), NINE)
 

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.agents.actions import ActionsAdapter
 from config.agent_kinds import ActionsAgent
-from sandbox.agents import ScriptedAgent
+from sandbox.actors.agents import ScriptedAgent
 from tests.conformance.kit import AnswersUnclearly, AnyAdapter, Gap, NeedsThings, SeesEnds, SeesSessions
 from tests.conformance.stages import HubStage, sandboxed
 

@@ -17,8 +17,8 @@ from adapters.agents.mention import MentionAdapter
 from adapters.github import GitHubClient
 from config.agent_kinds import AgentBase, CopilotAgent, MentionAgent
 from config.identities import load_identities
-from core.effects import StartAgent
-from sandbox.agents import COPILOT_ID, COPILOT_LOGIN, CloudAgent
+from core.effects.base import StartAgent
+from sandbox.actors.agents import COPILOT_ID, COPILOT_LOGIN, CloudAgent
 from tests.conformance.kit import AnswersUnclearly, AnyAdapter, BeginsLate, Gap, NeedsThings, SeesSessions
 from tests.conformance.stages import NO_WAIT, HubStage, sandboxed
 

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.agents.http import HttpAdapter
 from config.agent_kinds import HttpAgent
-from sandbox.services import AgentServices, ServiceAgent
+from sandbox.providers import AgentServices, ServiceAgent
 from tests.conformance.kit import (
     AnswersUnclearly,
     AnyAdapter,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.agents.pull import PullAdapter
+from adapters.agents.polling_worker import PullAdapter
 from config.agent_kinds import ActionsAgent, PullAgent
 from tests.conformance.kit import AnyAdapter
 from tests.conformance.stages import HubStage, sandboxed

@@ -9,8 +9,8 @@ import pytest
 
 from config.agent_kinds import ActionsAgent, HttpAgent, PullAgent
 from config.repository import Timeouts
-from core.agent_state import AgentRecord, AgentState, condition, pause_after
-from core.circuit import GITHUB, PROBE, SERVICE, Circuit, CircuitState, name_of
+from core.assignment.agent_state import AgentRecord, AgentState, condition, pause_after
+from core.circuit_breaker import GITHUB, PROBE, SERVICE, Circuit, CircuitState, name_of
 from tests.builders import NOW
 
 TIMES = Timeouts()

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.repository import Scoring
-from core.assignment import Agent, assign, choose, exclusions, failed_before, preferred_match, score, unfit
-from core.queue import order
-from core.task import Attempt, Priority, Task
+from core.assignment.queue import order
+from core.assignment.rules import Agent, assign, choose, exclusions, failed_before, preferred_match, score, unfit
+from core.task.model import Attempt, Priority, Task
 from tests.builders import NOW, Story, agent
 from tests.suite import examples
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.repository import Scoring
-from core.assignment import Agent, Round, assign, choose, part_of, told
-from core.events import EventType
-from core.signals import Assigned
-from core.task import Choice, Priority, Role, Status, Task
+from core.assignment.rules import Agent, Round, assign, choose, part_of, told
+from core.audit.events import EventType
+from core.signals.base import Assigned
+from core.task.model import Choice, Priority, Role, Status, Task
 from tests.builders import NOW, Story, agent
 from tests.core.test_assignment import attempt, task
 from tests.suite import examples

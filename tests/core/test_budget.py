@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.budget import (
+from core.effects.priority import Lane
+from core.rate_limits import (
     BURST,
     HOUR,
     MINUTE,
@@ -25,7 +26,6 @@ from core.budget import (
     admit,
     remaining,
 )
-from core.lanes import Lane
 
 START = 1_772_442_000.0  # a Monday morning
 LOW = Limits(points_per_minute=42, content_per_minute=4, content_per_hour=9, refill=1.0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.buttons import COMMAND_OF, MOST, ON_CONFLICT, Button
-from core.commands import COMMANDS
-from core.effects import CheckRun, Comment
-from core.task import Flag
+from core.commands.buttons import COMMAND_OF, MOST, ON_CONFLICT, Button
+from core.commands.registry import COMMANDS
+from core.effects.base import CheckRun, Comment
+from core.task.model import Flag
 from tests.builders import MALLORY, Story
 
 

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.classify import DEFAULT_RULES, ClassificationRules, classify, plan
+from core.intake.classifier import DEFAULT_RULES, ClassificationRules, classify, plan
 
 
 class Example(TypedDict):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.command_parser import MAX_ARGUMENT, MAX_COMMANDS, new_commands, parse_commands
+from core.commands.parser import MAX_ARGUMENT, MAX_COMMANDS, new_commands, parse_commands
 from tests.suite import examples
 
 KNOWN = ("assign", "help", "priority", "ready", "retry", "status")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from config.problems import nearest
-from core.command_parser import parse_commands
-from core.commands import COMMANDS, ROLES, Command, at_least, refusal
+from core.commands.parser import parse_commands
+from core.commands.registry import COMMANDS, ROLES, Command, at_least, refusal
 from core.decide.commands import RULES, RULES_ANYWHERE
-from core.task import Actor
+from core.task.model import Actor
 from tests.builders import ALICE, MALLORY, Story
 
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from config.repository import Timeouts
-from core.deadlines import ANSWER, DeadlineKind, deadlines_of
-from core.task import ChecksState, Status, Task
+from core.task.deadlines import ANSWER, DeadlineKind, deadlines_of
+from core.task.model import ChecksState, Status, Task
 from tests.builders import NOW, Story
 
 MIN = timedelta(minutes=1)

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from core.agent_state import Turn
-from core.deadlines import DeadlineKind
+from core.assignment.agent_state import Turn
+from core.audit.events import EventType
 from core.decide import decide
 from core.decide.agents import COOL_DOWN, LONGEST_COOLING
-from core.effects import CancelAgent, Comment, SetLabels, StartAgent, UpsertCard
-from core.events import EventType
-from core.signals import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, AgentUnheard
-from core.task import Flag, SessionState, Status
+from core.effects.base import CancelAgent, Comment, SetLabels, StartAgent, UpsertCard
+from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, AgentUnheard
+from core.task.deadlines import DeadlineKind
+from core.task.model import Flag, SessionState, Status
 from tests.builders import NOW, Story, body
 
 
@@ -29,8 +29,8 @@ class TestAssigned:
         assert story.told(EventType.TASK_ASSIGNED)
 
     def test_latency_counts_from_when_the_news_reached_us(self) -> None:
-        from core.signals import Assigned
-        from core.task import Choice
+        from core.signals.base import Assigned
+        from core.task.model import Choice
 
         story = Story().ready()
         context = replace(story.context, since=NOW)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.effects import CallPeople, CancelAgent, CheckRun, Comment, MergePull
-from core.events import EventType
-from core.signals import ChecksSeen, MergeRefused
-from core.task import ChecksState, Flag, Status
+from core.audit.events import EventType
+from core.effects.base import CallPeople, CancelAgent, CheckRun, Comment, MergePull
+from core.signals.base import ChecksSeen, MergeRefused
+from core.task.model import ChecksState, Flag, Status
 from tests.builders import MALLORY, SHA, SHA2, Story, body, red
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.effects import CancelAgent, Comment, MergePull, React, StartAgent
-from core.events import EventType
-from core.signals import MergeRefused
-from core.task import ChecksState, Flag, Priority, Status
+from core.audit.events import EventType
+from core.effects.base import CancelAgent, Comment, MergePull, React, StartAgent
+from core.signals.base import MergeRefused
+from core.task.model import ChecksState, Flag, Priority, Status
 from tests.builders import ALICE, BOB, MALLORY, SHA, Story, agent, body, red
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.effects import UpsertCard
-from core.events import ASSIGNMENTS
-from core.signals import Assigned
-from core.task import Candidate, Choice
+from core.audit.events import ASSIGNMENTS
+from core.effects.base import UpsertCard
+from core.signals.base import Assigned
+from core.task.model import Candidate, Choice
 from tests.builders import BOB, Story, agent, body, policy
 
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from core.deadlines import DeadlineKind, deadlines_of
-from core.effects import MergePull, PollAgent, StartAgent, UpsertCard
-from core.events import EventType
-from core.measures import lines
-from core.task import ChecksState, Flag, Role, Status
+from core.assignment.stats import lines
+from core.audit.events import EventType
+from core.effects.base import MergePull, PollAgent, StartAgent, UpsertCard
+from core.task.deadlines import DeadlineKind, deadlines_of
+from core.task.model import ChecksState, Flag, Role, Status
 from tests.builders import BOB, Story, body
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from core.audit.events import EventType
 from core.decide import decide
-from core.decide.draft import Draft
+from core.decide.builder import Draft
 from core.decide.issues import digest
-from core.effects import CancelAgent, CloseIssue, SetLabels, UpsertCard
-from core.events import EventType
-from core.labels import labels_for
-from core.signals import ChecksSeen, IssueSeen
-from core.task import ChecksState, Flag, Kind, Priority, Status
+from core.effects.base import CancelAgent, CloseIssue, SetLabels, UpsertCard
+from core.signals.base import ChecksSeen, IssueSeen
+from core.task.labels import labels_for
+from core.task.model import ChecksState, Flag, Kind, Priority, Status
 from tests.builders import ALICE, BOB, MALLORY, NOW, SHA, Story, body, issue, policy
 
 

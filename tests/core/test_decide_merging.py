@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.effects import CheckRun, MergePull, TryMerge
-from core.events import EventType
-from core.signals import BaseMoved, MergeRefused, MergeTried
-from core.task import ChecksState, Flag, Status
+from core.audit.events import EventType
+from core.effects.base import CheckRun, MergePull, TryMerge
+from core.signals.base import BaseMoved, MergeRefused, MergeTried
+from core.task.model import ChecksState, Flag, Status
 from tests.builders import BASE, SHA, SHA2, Story, body
 
 NEW_BASE = "e" * 40

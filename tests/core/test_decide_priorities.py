@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.effects import SetLabels
-from core.events import EventType
-from core.task import Priority
+from core.audit.events import EventType
+from core.effects.base import SetLabels
+from core.task.model import Priority
 from tests.builders import BOB, Story, body
 
 WORDS = {"priorities": {"critical": "P0", "bug": "P1"}}

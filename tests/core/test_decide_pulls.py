@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from core.effects import CancelAgent, ClosePull, Comment, ReadChecks, TryMerge
-from core.events import EventType
-from core.signals import BaseMoved
-from core.task import ChecksState, Flag, Status
+from core.audit.events import EventType
+from core.effects.base import CancelAgent, ClosePull, Comment, ReadChecks, TryMerge
+from core.signals.base import BaseMoved
+from core.task.model import ChecksState, Flag, Status
 from tests.builders import ALICE, BOB, MALLORY, ROBOT, SHA, SHA2, Story, body, red
 
 

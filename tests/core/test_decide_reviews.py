@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core.decide.reviewing import DETAILS_LIMIT, LINE_LIMIT, MOST_LINES
-from core.effects import Comment, MergePull, SteerAgent
-from core.feedback import LineComment
-from core.signals import MergeRefused
-from core.task import Actor, ChecksState, Flag, Status
+from core.decide.agent_reviews import DETAILS_LIMIT, LINE_LIMIT, MOST_LINES
+from core.effects.base import Comment, MergePull, SteerAgent
+from core.handoff.feedback import LineComment
+from core.signals.base import MergeRefused
+from core.task.model import Actor, ChecksState, Flag, Status
 from tests.builders import ALICE, BOB, CRITIC, MALLORY, ROBOT, SHA, SHA2, Story, body
 
 

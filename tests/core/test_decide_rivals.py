@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from core.effects import CallPeople, CheckRun, MergePull
-from core.events import EventType
-from core.rivals import Turn
-from core.signals import MergeTried
-from core.task import ChecksState, Flag, Status
+from core.audit.events import EventType
+from core.conflicts.pulls import Turn
+from core.effects.base import CallPeople, CheckRun, MergePull
+from core.signals.base import MergeTried
+from core.task.model import ChecksState, Flag, Status
 from tests.builders import SHA2, Story, body, rival
 from tests.core.test_decide_waiting import other, refused
 

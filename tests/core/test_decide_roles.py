@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from core.assignment import Agent, choose, part_of, unfit
-from core.command_parser import parse_commands
-from core.commands import COMMANDS, WHOLE
-from core.deadlines import DeadlineKind, deadlines_of
-from core.effects import CancelAgent, Comment, MergePull, StartAgent
-from core.events import EventType
-from core.signals import AgentSeen, AgentStarted, AgentStartFailed, PlanDelivered, VerdictDelivered
-from core.task import Actor, ChecksState, Flag, Role, SessionState, Status
+from core.assignment.rules import Agent, choose, part_of, unfit
+from core.audit.events import EventType
+from core.commands.parser import parse_commands
+from core.commands.registry import COMMANDS, WHOLE
+from core.effects.base import CancelAgent, Comment, MergePull, StartAgent
+from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, PlanDelivered, VerdictDelivered
+from core.task.deadlines import DeadlineKind, deadlines_of
+from core.task.model import Actor, ChecksState, Flag, Role, SessionState, Status
 from tests.builders import ALICE, BOB, CRITIC, NOW, ROBOT, SHA, SHA2, Story, agent, body
 
 PLANNED = {"plan": "agent", "merge": {"auto": True, "review": "agent"}}

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from config.task_templates import TEMPLATES_FOLDER, TemplateFile, built_in, in_force
+from core.audit.events import EventType
 from core.decide import Decision
 from core.decide.issues import digest
-from core.effects import Comment, MakeTask, React, StartAgent
-from core.events import EventType
-from core.signals import TaskMade
-from core.task import Kind, Priority, Status
+from core.effects.base import Comment, MakeTask, React, StartAgent
+from core.signals.base import TaskMade
+from core.task.model import Kind, Priority, Status
 from tests.builders import BOB, MALLORY, ROBOT, Story, body, issue
 
 PLAIN = "The total is wrong."

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.agent_state import AgentRecord, Probed, Turn, condition
-from core.assignment import Agent
-from core.circuit import Circuit
-from core.effects import Comment, React
-from core.events import EventType
+from core.assignment.agent_state import AgentRecord, Probed, Turn, condition
+from core.assignment.rules import Agent
+from core.audit.events import EventType
+from core.circuit_breaker import Circuit
+from core.effects.base import Comment, React
 from tests.builders import ALICE, MALLORY, NOW, Story, agent
 
 ADD = "/agents add grace adapter=actions workflow=agent.yml capabilities=cobol,tests max_tasks=2"

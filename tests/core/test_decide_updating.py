@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from core.asked_effects import Asked
-from core.decide.updating import is_behind
-from core.effects import Comment, MergePull, React, SteerAgent, UpdateBranch
-from core.rivals import FileConflict
-from core.signals import MergeRefused, MergeTried, UpdateTried
-from core.task import ChecksState, Flag, Status
+from core.conflicts.pulls import FileConflict
+from core.decide.update_branch import is_behind
+from core.effects.base import Comment, MergePull, React, SteerAgent, UpdateBranch
+from core.effects.commands import Asked
+from core.signals.base import MergeRefused, MergeTried, UpdateTried
+from core.task.model import ChecksState, Flag, Status
 from tests.builders import ALICE, BASE, BOB, MALLORY, SHA, SHA2, Story, body
 
 NEW_BASE = "e" * 40

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.assignment import failed_before, unfit
-from core.effects import CancelAgent, Comment, React, ReadChecks, StartAgent, TryMerge
-from core.events import Event, EventType
-from core.task import Actor, ChecksState, Flag, Role, Status
+from core.assignment.rules import failed_before, unfit
+from core.audit.events import Event, EventType
+from core.effects.base import CancelAgent, Comment, React, ReadChecks, StartAgent, TryMerge
+from core.task.model import Actor, ChecksState, Flag, Role, Status
 from tests.builders import BOB, MALLORY, NOW, ROBOT, SHA, Story, agent, body
 
 CODEX: dict[str, Any] = {"by": ROBOT, "role": "none", "workers": ("codex",)}

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from core.dependencies import Source
-from core.effects import Comment, React, SetDependency
-from core.events import EventType
-from core.links import references_in
-from core.signals import DependencyRefused, NamedIssue, WayClear
-from core.task import Flag, Status, Task
+from core.audit.events import EventType
+from core.effects.base import Comment, React, SetDependency
+from core.intake.references import references_in
+from core.signals.base import DependencyRefused, NamedIssue, WayClear
+from core.task.dependencies import Source
+from core.task.model import Flag, Status, Task
 from tests.builders import Story
 
 

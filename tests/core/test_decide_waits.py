@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from core.deadlines import DeadlineKind, deadlines_of
-from core.effects import CallPeople, CancelAgent, MergePull, PollAgent, ReadChecks, SetLabels, TryMerge, UpsertCard
-from core.events import EventType
-from core.signals import AgentUnheard, DeadlineDue
-from core.task import ChecksState, Flag, Status
+from core.audit.events import EventType
+from core.effects.base import CallPeople, CancelAgent, MergePull, PollAgent, ReadChecks, SetLabels, TryMerge, UpsertCard
+from core.signals.base import AgentUnheard, DeadlineDue
+from core.task.deadlines import DeadlineKind, deadlines_of
+from core.task.model import ChecksState, Flag, Status
 from tests.builders import SHA, Story, body
 
 

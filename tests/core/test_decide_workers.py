@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from core.audit.events import EventType
 from core.decide import Decision
-from core.effects import Comment, MarkReady
-from core.events import EventType
-from core.signals import AgentSeen, AgentStartFailed, PullSeen
-from core.task import SessionState, Status
+from core.effects.base import Comment, MarkReady
+from core.signals.base import AgentSeen, AgentStartFailed, PullSeen
+from core.task.model import SessionState, Status
 from tests.builders import ALICE, BOB, SHA, SHA2, Story, pull
 
 

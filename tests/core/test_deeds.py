@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from core.actor import Actor
-from core.deeds import Deed, overtaken, unheard
-from core.events import Event, EventType
-from core.labels import Baseline
-from core.rivals import Turn
-from core.signals import IssueSeen, gone
-from core.task import Flag, Priority, Status
+from core.audit.events import Event, EventType
+from core.conflicts.pulls import Turn
+from core.intake.missed_changes import Deed, overtaken, unheard
+from core.signals.base import IssueSeen, gone
+from core.task.actor import Actor
+from core.task.labels import Baseline
+from core.task.model import Flag, Priority, Status
 from tests.builders import ALICE, BOB, NOW, ROBOT, SHA2, Story, issue, rival
 
 

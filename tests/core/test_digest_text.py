@@ -7,17 +7,17 @@ from datetime import timedelta
 
 import pytest
 
-from core.assignment import Agent
-from core.boxes import Box, boxes_in, ticked
-from core.deadlines import DeadlineKind
+from core.assignment.rules import Agent
+from core.commands.checkboxes import Box, boxes_in, ticked
+from core.conflicts.hold import Hold
+from core.conflicts.pulls import Turn
+from core.dead_letter import GivenUp
 from core.digest import MOST_NODES, Budget, Digest, Group, Node, digest
-from core.escalation import Cause, Escalation
-from core.given_up import GivenUp
-from core.hold import Hold
-from core.rivals import Turn
-from core.task import Flag, Lease, Status, Task
-from core.texts.digesting import DIGEST_MARKER, LINES, WAITS, ago, digest_line, digest_text, label
-from core.texts.rendering import COMMENT_LIMIT
+from core.escalation.model import Cause, Escalation
+from core.task.deadlines import DeadlineKind
+from core.task.model import Flag, Lease, Status, Task
+from core.texts.digest import DIGEST_MARKER, LINES, WAITS, ago, digest_line, digest_text, label
+from core.texts.render import COMMENT_LIMIT
 from tests.builders import NOW, Story, policy, rival
 from tests.core.test_matrix_text import flight, pair
 from tests.core.test_texts import same

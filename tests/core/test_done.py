@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.done import done_gaps, merge_gaps, review_gap
-from core.task import Approval, ChecksState, Task
+from core.review.definition_of_done import done_gaps, merge_gaps, review_gap
+from core.task.model import Approval, ChecksState, Task
 from tests.builders import SHA, SHA2, Story, body
 
 OPEN: dict[str, Any] = {"merged": False, "mergeable_sha": SHA}

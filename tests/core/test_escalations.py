@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from config.escalation import OnCall
-from core.deadlines import DeadlineKind, deadlines_of
-from core.effects import CallPeople
-from core.escalation import Escalation
-from core.events import EventType
-from core.forecast import Forecast, Foreseen
-from core.levels import levels, on_call
-from core.rivals import Turn
-from core.signals import AgentSeen, PeopleCalled, PersonAnswered
-from core.task import Actor, ChecksState, Flag, SessionState, Status
+from core.audit.events import EventType
+from core.conflicts.pulls import Turn
+from core.effects.base import CallPeople
+from core.escalation.levels import levels, on_call
+from core.escalation.model import Escalation
+from core.forecast.model import Forecast, Foreseen
+from core.signals.base import AgentSeen, PeopleCalled, PersonAnswered
+from core.task.deadlines import DeadlineKind, deadlines_of
+from core.task.model import Actor, ChecksState, Flag, SessionState, Status
 from tests.builders import ALICE, BOB, MALLORY, NOW, Story, red, rival
 
 CAROL = Actor(7, "carol")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.failure_log import MAX_LINE, MAX_TESTS, excerpt
+from core.handoff.failure_log import MAX_LINE, MAX_TESTS, excerpt
 from tests.suite import examples
 
 PYTEST = """\

@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.task_templates import TaskTemplate, built_in
-from core.filling import HEADINGS, CannotFill, fill, fitting, markdown, parts
-from core.intake import parse
-from core.sanitise import BODY_LIMIT
-from core.task import Kind, Status
+from core.intake.parser import parse
+from core.intake.templates import HEADINGS, CannotFill, fill, fitting, markdown, parts
+from core.task.model import Kind, Status
+from core.text_safety.sanitize import BODY_LIMIT
 from tests.builders import Story
 from tests.suite import examples
 

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.forecast import MAX_FILES, Forecast
-from core.forecasting import Done, Past, Said, Sight, Tree, forecast, mentions, words_for
-from core.forecasting.mentions import MAX_PATHS, MAX_SYMBOLS
-from core.forecasting.words import words_of
+from core.forecast.file_index import Tree
+from core.forecast.history import Done, Past, words_for
+from core.forecast.mentions import MAX_PATHS, MAX_SYMBOLS, mentions
+from core.forecast.model import MAX_FILES, Forecast
+from core.forecast.predict import Said, Sight, forecast
+from core.forecast.tokenize import words_of
 
 FILES = (
     "README.md",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from core.handoff import BuiltOn
-from core.task import ChecksState
+from core.handoff.packet import BuiltOn
+from core.task.model import ChecksState
 from core.texts import handoff
 from tests.builders import MERGE, NOW, SHA, Story, body, red
 

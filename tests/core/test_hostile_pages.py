@@ -9,14 +9,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from core import texts
-from core.done import done_gaps
-from core.feedback import LineComment
-from core.given_up import GivenUp
-from core.rivals import FileConflict, Span, Trial
-from core.sanitise import one_line
-from core.task import ChecksState, Flag
-from core.texts.checking import conflict_check
-from core.texts.digesting import digest_text
+from core.conflicts.pulls import FileConflict, Span, Trial
+from core.dead_letter import GivenUp
+from core.handoff.feedback import LineComment
+from core.review.definition_of_done import done_gaps
+from core.task.model import ChecksState, Flag
+from core.text_safety.sanitize import one_line
+from core.texts.checks import conflict_check
+from core.texts.digest import digest_text
 from tests.builders import BASE, BOB, NOW, Story, red
 from tests.core.test_digest_text import made
 from tests.corpus import at, hostile

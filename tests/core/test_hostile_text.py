@@ -11,21 +11,21 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from adapters.agents.answers import answer_key, read_answer
-from adapters.agents.contract import CannotStart
-from adapters.agents.line import PublicResolver, refuse_inside
-from bot.heartbeat import Heartbeat
+from adapters.agents.base import CannotStart
+from adapters.agents.run_results import answer_key, read_answer
+from adapters.agents.service_client import PublicResolver, refuse_inside
+from bot.http.heartbeat import Heartbeat
 from config.problems import ConfigError
 from config.repository import parse_repository_config
 from config.task_templates import parse_template
-from core.boxes import boxes_in, ticked
-from core.command_parser import parse_commands
-from core.commands import COMMANDS, WHOLE
-from core.failure_log import excerpt
-from core.intake import parse
-from core.links import closing_references, parse_branch
-from core.owners import owners_of
-from core.sanitise import BODY_LIMIT, clean, defuse, mask_secrets, one_line
+from core.commands.checkboxes import boxes_in, ticked
+from core.commands.parser import parse_commands
+from core.commands.registry import COMMANDS, WHOLE
+from core.escalation.codeowners import owners_of
+from core.handoff.failure_log import excerpt
+from core.intake.parser import parse
+from core.intake.references import closing_references, parse_branch
+from core.text_safety.sanitize import BODY_LIMIT, clean, defuse, mask_secrets, one_line
 from core.texts.retrospective import ticked_items
 from tests.corpus import at, entries, hostile
 

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.intake import (
+from core.intake.parser import (
     MAX_CAPABILITIES,
     MAX_CRITERIA,
     MAX_CRITERION,
@@ -23,7 +23,7 @@ from core.intake import (
     fingerprint,
     parse,
 )
-from core.markdown import ListItem, prose, sections
+from core.text_safety.markdown import ListItem, prose, sections
 from tests.suite import examples
 
 TEMPLATES = Path(__file__).parents[2] / ".github" / "ISSUE_TEMPLATE"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.lifecycle import TRANSITIONS, IllegalTransition, Trigger, allows, mermaid, move
-from core.task import Status
+from core.task.lifecycle import TRANSITIONS, IllegalTransition, Trigger, allows, mermaid, move
+from core.task.model import Status
 from tests.builders import NOW, Story
 
 P, R, I, V, D, F = Status  # noqa: E741 - the initials of the statuses, as in the table

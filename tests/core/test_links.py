@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.links import branch_name, closing_references, parse_branch
+from core.intake.references import branch_name, closing_references, parse_branch
 
 REPOSITORY = "acme/shop"
 

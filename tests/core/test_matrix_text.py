@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from core.rivals import FileConflict, Flight, Pair, Trial
+from core.conflicts.pulls import FileConflict, Flight, Pair, Trial
 from core.texts.matrix import WIDEST, matrix_text
 from tests.builders import BASE, NOW, SHA, SHA2, Story
 from tests.core.test_texts import same

@@ -11,19 +11,9 @@ import pytest
 import yaml
 
 from config.repository import Scoring, Timeouts
-from core.assignment import choose
-from core.measures import (
-    Measures,
-    Row,
-    by_agent,
-    by_capability,
-    lines,
-    measure,
-    merits,
-    patience,
-    quantile,
-)
-from core.task import ChecksState, Patience, Role
+from core.assignment.rules import choose
+from core.assignment.stats import Measures, Row, by_agent, by_capability, lines, measure, merits, patience, quantile
+from core.task.model import ChecksState, Patience, Role
 from tests.builders import NOW, Story, agent
 
 MIN = timedelta(minutes=1)

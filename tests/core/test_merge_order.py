@@ -9,7 +9,7 @@ from itertools import combinations, permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.merge_order import Order, Ready, merge_order
+from core.conflicts.merge_order import Order, Ready, merge_order
 from tests.suite import examples
 
 DAY = datetime(2026, 1, 31, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.owners import MAX_TEXT, owners_of, parse_owners
+from core.escalation.codeowners import MAX_TEXT, owners_of, parse_owners
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.queue import Queued, chain_lengths, cycle_through, knot_of, order, parking
-from core.task import Priority, Task
+from core.assignment.queue import Queued, chain_lengths, cycle_through, knot_of, order, parking
+from core.task.model import Priority, Task
 from tests.builders import NOW, Story
 from tests.suite import examples
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.readiness import Surroundings, missing
-from core.signals import DependencyChanged
-from core.task import Status
+from core.intake.readiness import Surroundings, missing
+from core.signals.base import DependencyChanged
+from core.task.model import Status
 from tests.builders import ALICE, MALLORY, Story, body, policy
 
 KNOWN = frozenset({"python", "tests"})

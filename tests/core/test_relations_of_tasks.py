@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.dependencies import Need, Source, changed_natively, counting, standing
+from core.task.dependencies import Need, Source, changed_natively, counting, standing
 
 TEXT, BLOCKER, PART, LIFTED = Source.TEXT, Source.BLOCKER, Source.PART, Source.LIFTED
 

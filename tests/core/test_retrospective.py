@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from core.events import Event, EventType
-from core.retro.facts import Figures, figures, of_agents
+from core.audit.events import Event, EventType
 from core.retro.findings import MOST_ACTIONS, Action, find
-from core.retro.holding import Gathered, Retrospective, hold, read_since
+from core.retro.metrics import Figures, figures, of_agents
+from core.retro.model import Gathered, Retrospective, hold, read_since
 from tests.builders import NOW
 
 T = EventType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from core.retro.holding import ANSWER_LIMIT, Upcoming
+from core.retro.model import ANSWER_LIMIT, Upcoming
 from core.texts.retrospective import (
     action_body,
     question_comment,

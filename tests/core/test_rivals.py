@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.rivals import GO_ON_APART, GO_ON_MERGED, Action, FileConflict, Pair, Resolution, Side, Span, resolve
+from core.conflicts.pulls import GO_ON_APART, GO_ON_MERGED, Action, FileConflict, Pair, Resolution, Side, Span, resolve
 from tests.builders import NOW
 
 FIRST = Side(7, NOW, task=1)

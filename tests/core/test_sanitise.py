@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from core.sanitise import clean, cut, defuse, fence, mask_secrets, one_line, plain
-from core.visible import visible
+from core.text_safety.sanitize import clean, cut, defuse, fence, mask_secrets, one_line, plain
+from core.text_safety.strip_hidden import visible
 from tests.suite import examples
 
 # Pieces that mean something to Markdown, HTML, GitHub or a terminal, in any order.

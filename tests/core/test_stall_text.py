@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from core import texts
-from core.deadlines import DeadlineKind
-from core.effects import SteerAgent
-from core.signals import AgentSeen, AgentTold
-from core.stall import ChecksWait, StallCause
-from core.stalls import steps
-from core.task import Patience, Role, SessionState
+from core.effects.base import SteerAgent
+from core.signals.base import AgentSeen, AgentTold
+from core.stall.model import ChecksWait, StallCause
+from core.stall.rules import steps
+from core.task.deadlines import DeadlineKind
+from core.task.model import Patience, Role, SessionState
 from tests.builders import Story, agent
 from tests.core.test_stalls import at_work, handed_in, mergeable, waiting
 from tests.core.test_texts import same, without_marker

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from config.problems import ConfigError
 from config.repository import Timeouts, parse_repository_config
-from core.deadlines import DeadlineKind, deadlines_of, stall_after
-from core.effects import CallPeople, CancelAgent, Comment, SteerAgent, TryMerge
-from core.events import EventType
-from core.measures import OBSERVATIONS, learned_work
-from core.rivals import Trial, Turn
-from core.signals import AgentSeen, AgentTold, ChecksSeen, MergeRefused, PersonAnswered
-from core.stall import ChecksWait, Rung, StallCause
-from core.stalls import LADDERS, climb_after
-from core.task import ChecksState, Flag, Patience, Priority, Role, SessionState, Status
+from core.assignment.stats import OBSERVATIONS, learned_work
+from core.audit.events import EventType
+from core.conflicts.pulls import Trial, Turn
+from core.effects.base import CallPeople, CancelAgent, Comment, SteerAgent, TryMerge
+from core.signals.base import AgentSeen, AgentTold, ChecksSeen, MergeRefused, PersonAnswered
+from core.stall.model import ChecksWait, Rung, StallCause
+from core.stall.rules import LADDERS, climb_after
+from core.task.deadlines import DeadlineKind, deadlines_of, stall_after
+from core.task.model import ChecksState, Flag, Patience, Priority, Role, SessionState, Status
 from tests.builders import ALICE, BOB, MALLORY, SHA, SHA2, Story, agent, body, rival
 
 TIMES = Timeouts()

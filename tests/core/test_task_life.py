@@ -14,14 +14,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.assignment import exclusions, part_of
-from core.commands import COMMANDS, ROLES
-from core.deadlines import DeadlineKind, deadlines_of
-from core.dependencies import Need
-from core.effects import UpdateBranch
-from core.forecast import Forecast, Foreseen
-from core.rivals import FileConflict, Trial, Turn
-from core.signals import (
+from core.assignment.rules import exclusions, part_of
+from core.commands.registry import COMMANDS, ROLES
+from core.conflicts.in_progress import in_the_way, standing_of
+from core.conflicts.pulls import FileConflict, Trial, Turn
+from core.effects.base import UpdateBranch
+from core.forecast.model import Forecast, Foreseen
+from core.signals.base import (
     AgentSeen,
     AgentStarted,
     AgentStartFailed,
@@ -42,9 +41,10 @@ from core.signals import (
     UpdateTried,
     VerdictDelivered,
 )
-from core.stall import ChecksWait
-from core.task import Actor, ChecksState, Role, SessionState, Status, Task
-from core.under_way import in_the_way, standing_of
+from core.stall.model import ChecksWait
+from core.task.deadlines import DeadlineKind, deadlines_of
+from core.task.dependencies import Need
+from core.task.model import Actor, ChecksState, Role, SessionState, Status, Task
 from tests.builders import (
     ALICE,
     BOB,
@@ -57,7 +57,7 @@ from tests.builders import (
     red,
     rival,
 )
-from tests.core.life_shell import Shell
+from tests.core.lifecycle_model import Shell
 from tests.suite import examples
 
 US = Actor(99, "orchestrator[bot]", is_bot=True)

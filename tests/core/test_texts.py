@@ -16,17 +16,17 @@ import pytest
 
 from config.problems import Problem
 from core import texts
-from core.commands import COMMANDS
-from core.deadlines import DeadlineKind
-from core.done import done_gaps, merge_gaps
-from core.effects import CallPeople, SteerAgent
-from core.feedback import LineComment
-from core.given_up import GivenUp
-from core.rivals import FileConflict, Span, Trial, Turn
-from core.signals import AgentSeen, AgentStartFailed, PersonAnswered, PlanDelivered
-from core.task import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
-from core.texts.answers import task_text
-from core.texts.checking import conflict_check
+from core.commands.registry import COMMANDS
+from core.conflicts.pulls import FileConflict, Span, Trial, Turn
+from core.dead_letter import GivenUp
+from core.effects.base import CallPeople, SteerAgent
+from core.handoff.feedback import LineComment
+from core.review.definition_of_done import done_gaps, merge_gaps
+from core.signals.base import AgentSeen, AgentStartFailed, PersonAnswered, PlanDelivered
+from core.task.deadlines import DeadlineKind
+from core.task.model import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
+from core.texts.checks import conflict_check
+from core.texts.replies import task_text
 from tests.builders import ALICE, BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red, rival
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
@@ -366,7 +366,11 @@ def test_every_template_and_every_snapshot_is_used() -> None:
     of_stories = {f"{kind}_{story.__name__}" for story in STORIES for kind in ("card", "status")}
     for path in SNAPSHOTS.glob("*.md"):
         assert path.stem in of_stories or f'"{path.stem}"' in source or path.stem.startswith("conflict_check_")
-    templates = {e.name.removesuffix(".md.j2") for e in resources.files(texts).iterdir() if e.name.endswith(".j2")}
+    templates = {
+        e.name.removesuffix(".md.j2")
+        for e in (resources.files(texts) / "templates").iterdir()
+        if e.name.endswith(".j2")
+    }
     code = "".join(path.read_text("utf-8") for path in sorted(Path(texts.__file__).parent.glob("*.py")))
     assert {name for name in templates if f'"{name}"' not in code} == set()
 

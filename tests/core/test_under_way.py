@@ -7,13 +7,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.audit.events import EventType
+from core.conflicts.hold import Hold
+from core.conflicts.in_progress import Standing, in_the_way, standing_of, stopped, to_wait_behind
 from core.decide import Decision
-from core.events import EventType
-from core.forecast import Forecast, Foreseen, chances, overlap
-from core.hold import Hold
-from core.signals import Overlapping, WayClear
-from core.task import Flag, Priority, Role, Status
-from core.under_way import Standing, in_the_way, standing_of, stopped, to_wait_behind
+from core.forecast.model import Forecast, Foreseen, chances, overlap
+from core.signals.base import Overlapping, WayClear
+from core.task.model import Flag, Priority, Role, Status
 from tests.builders import BOB, Story, issue
 
 _weights = st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1), max_size=6)

@@ -7,8 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from core.signals import CommandGiven, IssueSeen
-from core.task import Priority, Status
+from core.signals.base import CommandGiven, IssueSeen
+from core.task.model import Priority, Status
 from tests.builders import ALICE, BOB, NOW, SHA, SHA2, Story, issue
 
 

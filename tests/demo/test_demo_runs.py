@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from bot.demo.run import run_demo
-from bot.demo.story import STORY, Cast
-from sandbox.agents import Crashes, Stalls
-from sandbox.agents.scripted import Script
+from bot.demo.scenario import STORY, Cast
+from sandbox.actors.agents import Crashes, Stalls
+from sandbox.actors.agents.scripted import Script
 
 ROOT = Path(__file__).parents[2]
-COMMAND = "import sys; from bot.cli import main; sys.argv = ['orchestrator', 'demo', '--json']; main()"
+COMMAND = "import sys; from bot.cli.main import main; sys.argv = ['orchestrator', 'demo', '--json']; main()"
 
 
 def of_the_demo(folder: Path) -> list[str]:

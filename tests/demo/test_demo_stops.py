@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.demo.monitor import Snapshot
+from bot.demo.output import JsonShow
 from bot.demo.run import run_demo
-from bot.demo.show import JsonShow
-from bot.demo.story import STORY
-from bot.demo.watch import Snapshot
+from bot.demo.scenario import STORY
 
 ROOT = Path(__file__).parents[2]
-COMMAND = "import sys; from bot.cli import main; sys.argv = ['orchestrator', 'demo']; main()"
+COMMAND = "import sys; from bot.cli.main import main; sys.argv = ['orchestrator', 'demo']; main()"
 
 
 class StopsAtOnce(JsonShow):

@@ -13,10 +13,10 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bot.docs import PARTS, MarkersMissing, files, main, with_parts
-from config.docs import main as configuration_docs
 from config.repository import parse_repository_config
 from config.task_templates import parse_template
+from tools.docs.configuration import main as configuration_docs
+from tools.docs.generate import PARTS, MarkersMissing, files, main, with_parts
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -149,7 +149,9 @@ def test_every_make_command_that_is_named_exists() -> None:
 
 def test_what_operators_are_told_to_look_for_is_really_said() -> None:
     source = "\n".join(
-        p.read_text(encoding="utf-8") for room in ("adapters", "bot", "scheduler") for p in (ROOT / room).rglob("*.py")
+        p.read_text(encoding="utf-8")
+        for room in ("adapters", "engine", "bot", "scheduler")
+        for p in (ROOT / room).rglob("*.py")
     )
     told = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     told += (ROOT / "docs" / "running.md").read_text(encoding="utf-8")

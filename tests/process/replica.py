@@ -9,14 +9,14 @@ import asyncio
 import sys
 from typing import Any, cast
 
-from adapters.clock import SystemClock
 from adapters.database.database import Database
-from adapters.database.queue import DUE, MAIN, SEND, JobQueue
+from adapters.database.jobs import DUE, MAIN, SEND, JobQueue
 from adapters.github import GitHubClient
-from adapters.unit_of_work import Work
 from bot.jobs import run_worker
 from bot.logs import configure_logs
-from scheduler.due import due as handle_due
+from engine.clock import SystemClock
+from engine.unit_of_work import Work
+from scheduler.deadlines import due as handle_due
 from scheduler.timer import run_timer
 
 NO_GITHUB = cast(GitHubClient, None)  # the deadlines of this story ask it nothing

@@ -19,10 +19,10 @@ import pytest
 import yaml
 
 from sandbox import RealClock, Sandbox
-from sandbox.actions.conclusion import Conclusion
-from sandbox.agents import ScriptedAgent, WritesFiles
-from sandbox.people import Person
-from sandbox.world import App, Issue, PullRequest, Repository
+from sandbox.actions.scripted_result import Conclusion
+from sandbox.actors.agents import ScriptedAgent, WritesFiles
+from sandbox.actors.people import Person
+from sandbox.state.models import App, Issue, PullRequest, Repository
 from tests.scenarios.shop import FILES, body
 from tests.scenarios.world import ROOT, SECRET, contract
 

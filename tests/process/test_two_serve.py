@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.agents import ScriptedAgent, WritesFiles
+from sandbox.actors.agents import ScriptedAgent, WritesFiles
 from tests.process.test_serve import Site, files_a_task, site, until
 from tests.scenarios.shop import body
 

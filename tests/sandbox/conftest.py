@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from sandbox import Contract, Sandbox, TurnedClock
-from sandbox.world import App, Installation, Repository
+from sandbox.state.models import App, Installation, Repository
 
 DATA = Path(__file__).parents[1] / "data" / "github"
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -111,7 +111,7 @@ async def test_a_suspended_installation_neither_acts_nor_hears(stage: Stage) -> 
 
 
 def test_an_app_must_ask_for_what_it_wants_to_hear() -> None:
-    from sandbox.subscriptions import check_subscriptions
+    from sandbox.services.subscriptions import check_subscriptions
 
     with pytest.raises(ValueError, match="pull_requests: read"):
         check_subscriptions({"issues": "write"}, ["pull_request"])

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sandbox import Sandbox, TurnedClock
-from sandbox.actions.conclusion import Conclusion
-from sandbox.people import Person
-from sandbox.world import Repository, WorkflowRun
+from sandbox.actions.scripted_result import Conclusion
+from sandbox.actors.people import Person
+from sandbox.state.models import Repository, WorkflowRun
 from tests.sandbox.sandbox_kit import NINE, api, opened
 
 HOME = "/repos/acme/shop"

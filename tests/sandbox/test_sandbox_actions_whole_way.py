@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from sandbox import Contract, Sandbox, TurnedClock
-from sandbox.agents import ScriptedAgent, WritesFiles
-from sandbox.world import App, Installation, Repository
+from sandbox.actors.agents import ScriptedAgent, WritesFiles
+from sandbox.state.models import App, Installation, Repository
 
 DATA = Path(__file__).parent.parent / "data" / "github"
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

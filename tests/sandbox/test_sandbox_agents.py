@@ -6,16 +6,8 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from sandbox.agents import (
-    AgentWork,
-    Crashes,
-    FinishesWithoutPull,
-    Nonsense,
-    ScriptedAgent,
-    Stalls,
-    WritesFiles,
-)
-from sandbox.world import Repository, WorkflowRun
+from sandbox.actors.agents import AgentWork, Crashes, FinishesWithoutPull, Nonsense, ScriptedAgent, Stalls, WritesFiles
+from sandbox.state.models import Repository, WorkflowRun
 from tests.sandbox.sandbox_kit import api, opened
 
 AGENT = """

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import Contract
-from sandbox.contract import convert
-from sandbox.errors import ApiError
+from sandbox.http.errors import ApiError
+from sandbox.http.openapi_check import convert
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Stage

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from sandbox import Sandbox
-from sandbox.git_command import GitError, git_process
+from sandbox.git.command import GitError, git_process
 from tests.sandbox.sandbox_kit import opened
 
 

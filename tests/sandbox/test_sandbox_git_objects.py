@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.git import GitRepository
-from sandbox.git_command import GitError, git_process
-from sandbox.git_objects import ZERO, Identity
-from sandbox.git_protocol import fetch_offer, push_offer, refs_answer, wants_refs
+from sandbox.git.command import GitError, git_process
+from sandbox.git.objects import ZERO, Identity
+from sandbox.git.protocol import fetch_offer, push_offer, refs_answer, wants_refs
+from sandbox.git.repository import GitRepository
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ALICE = Identity("Alice <x>", "alice@example.com")

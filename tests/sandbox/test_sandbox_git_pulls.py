@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sandbox import ApiError, Sandbox
-from sandbox.people import Person
-from sandbox.world import Repository
+from sandbox.actors.people import Person
+from sandbox.state.models import Repository
 from tests.sandbox.sandbox_kit import api, opened
 
 EVENTS = ["issues", "pull_request", "pull_request_review", "push"]
@@ -179,8 +179,8 @@ async def test_a_merge_by_hand_is_noticed(hub: Sandbox, shop: Repository, alice:
     issue = await alice.opens_issue(shop, "Wrong")
     pull = await work(shop, alice, "work", "z = 1\n", body=f"Resolves #{issue.number}")
     await shop.git.update_ref("refs/heads/main", pull.head_sha)
-    from sandbox.git_objects import RefChange
-    from sandbox.pushes import after_push
+    from sandbox.git.objects import RefChange
+    from sandbox.services.pushes import after_push
 
     await after_push(hub, shop, [RefChange("refs/heads/main", pull.base_sha, pull.head_sha)], alice)
     assert (pull.merged, issue.state) == (True, "closed")

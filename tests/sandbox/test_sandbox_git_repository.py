@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.git import GitRepository
-from sandbox.git_command import GitError
-from sandbox.git_objects import ZERO, Identity
+from sandbox.git.command import GitError
+from sandbox.git.objects import ZERO, Identity
+from sandbox.git.repository import GitRepository
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ALICE = Identity("Alice", "alice@example.com")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import ApiError, installations
+from sandbox import ApiError
+from sandbox.services import installations
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Stage

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from sandbox import Limits
-from sandbox.weather import Weather
+from sandbox.faults.random import Weather
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Stage

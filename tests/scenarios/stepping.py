@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.effects import SENDERS, Errand, Sent
+from engine.senders import SENDERS, Errand, Sent
 from sandbox import Sandbox, TurnedClock
 
 

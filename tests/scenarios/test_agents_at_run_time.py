@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 

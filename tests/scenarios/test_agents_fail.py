@@ -1,6 +1,6 @@
 """Agents crash, fall silent, come late, cannot be started: the task finds its way without a person."""
 
-from sandbox.agents import AgentWork, Crashes, FinishesWithoutPull, Nonsense, Stalls, WritesFiles
+from sandbox.actors.agents import AgentWork, Crashes, FinishesWithoutPull, Nonsense, Stalls, WritesFiles
 from tests.scenarios.shop import WORKFLOWS, body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import merged, started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from config.identities import load_identities
 from core.texts import comment_marker
-from sandbox.agents import COPILOT_ID, COPILOT_LOGIN, CloudAgent, Stalls, WorksInDraft, WritesFiles
+from sandbox.actors.agents import COPILOT_ID, COPILOT_LOGIN, CloudAgent, Stalls, WorksInDraft, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from sandbox.world import Issue
+from sandbox.state.models import Issue
 from tests.conftest import EMPTY
 from tests.scenarios.deliveries import hand_over, kept_back, outcome
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config

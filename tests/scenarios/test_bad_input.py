@@ -4,7 +4,7 @@ Heartbeats that are not theirs are in `test_failover`, uninvited work in `test_a
 `test_relations` and `test_not_ready`.
 """
 
-from sandbox.agents import WritesFiles
+from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import CONFIG_PATH, body
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered

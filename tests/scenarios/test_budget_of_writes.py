@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from config.settings import Settings
-from sandbox.agents import Stalls, WritesFiles
-from sandbox.faults import AnswerKind
+from sandbox.actors.agents import Stalls, WritesFiles
+from sandbox.faults.plan import AnswerKind
 from tests.scenarios.shop import body
 from tests.scenarios.world import World, story_fixture
 from tests.scenarios.writes import handed_in, merged, started, writes_of

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from sandbox import Conclusion
-from sandbox.actions.conclusion import CiScript
-from sandbox.agents import WritesFiles
-from sandbox.world import WorkflowRun
+from sandbox.actions.scripted_result import CiScript
+from sandbox.actors.agents import WritesFiles
+from sandbox.state.models import WorkflowRun
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 from tests.scenarios.writes import handed_in, merged, started

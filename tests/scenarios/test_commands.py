@@ -7,7 +7,7 @@ import pytest
 from bot.jobs import handle_deliveries
 from core.texts import how_to_begin
 from handlers import HANDLERS, Delivery, Desk, Handler
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered, merged

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from config.labels import describe
-from sandbox import labels
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
+from sandbox.services import labels
 from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
 from tests.scenarios.world import World, opened, story_fixture
 from tests.scenarios.writes import delivered

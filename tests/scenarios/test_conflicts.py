@@ -1,8 +1,8 @@
 """Conflict-first: what cannot be merged is found by a real merge, and goes back before anybody loses work."""
 
-from core.signals import BaseMoved
+from core.signals.base import BaseMoved
 from sandbox import Conclusion
-from sandbox.agents import AgentWork, Stalls, WritesFiles
+from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import merged

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox import Conclusion
-from sandbox.agents import WritesFiles
+from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered

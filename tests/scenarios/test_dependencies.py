@@ -1,6 +1,6 @@
 """Tasks that wait for others, and the order in which the queue is handed out."""
 
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered

@@ -7,9 +7,9 @@ from typing import Any
 import aiohttp
 
 from adapters.database import agents
-from sandbox.agents import Stalls
-from sandbox.services import AgentServices
-from sandbox.services.sessions import ServiceAgent
+from sandbox.actors.agents import Stalls
+from sandbox.providers import AgentServices
+from sandbox.providers.sessions import ServiceAgent
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from adapters.database import repositories
-from bot.dead_letters import dead_letters, forget, resend
-from bot.progress import page
-from sandbox.agents import Stalls, WritesFiles
+from bot.cli.dead_letters import dead_letters, forget, resend
+from bot.cli.digest import page
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import CONFIG, CONFIG_PATH, body
 from tests.scenarios.world import World
 

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-from adapters.database import measures
-from core.measures import Row
-from core.task import Patience, Role
-from sandbox.agents import Stalls, WritesFiles
+from adapters.database import attempts
+from core.assignment.stats import Row
+from core.task.model import Patience, Role
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 
@@ -33,7 +33,7 @@ async def test_slow_is_not_dead(world: World) -> None:
         for n in range(1001, 1021)
     ]
     async with world.bot.database.transaction() as connection:
-        await measures.keep(connection, world.shop.id, began)
+        await attempts.keep(connection, world.shop.id, began)
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
     lease = (await world.task(issue)).lease

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import select
 
 from adapters.database import tables as t
-from core.effects import SetLabels, UpsertDigest
-from sandbox.agents import WritesFiles
-from sandbox.world import Issue
+from core.effects.base import SetLabels, UpsertDigest
+from sandbox.actors.agents import WritesFiles
+from sandbox.state.models import Issue
 from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
 from tests.scenarios.world import World, opened, story_fixture
 from tests.suite import at_full_length

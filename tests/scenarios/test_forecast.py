@@ -1,6 +1,6 @@
 """Before anybody begins: a task that would change what another one is changing waits behind that one."""
 
-from sandbox.agents import AgentWork, Stalls, WritesFiles
+from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered, handed_in, merged, started

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from adapters.database import tables as t
-from sandbox.agents import WritesFiles
+from sandbox.actors.agents import WritesFiles
 from tests.corpus import at, entries, hostile
 from tests.scenarios.shop import body
 from tests.scenarios.world import SECRET, World, story_fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sandbox.agents import Stalls
+from sandbox.actors.agents import Stalls
 from tests.corpus import at, hostile
 from tests.scenarios.shop import body
 from tests.scenarios.world import World

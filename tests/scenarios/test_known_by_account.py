@@ -1,6 +1,6 @@
 """An agent that works in its own way, on a branch of its own and without closing words, is known by its account."""
 
-from sandbox.agents import Nonsense
+from sandbox.actors.agents import Nonsense
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 

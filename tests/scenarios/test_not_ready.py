@@ -1,6 +1,6 @@
 """A task that is not ready: the card says what is missing, in words its author can act on."""
 
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered, merged

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from core.effects import Comment
+from core.effects.base import Comment
 from sandbox import Conclusion
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered, merged, started

@@ -13,9 +13,9 @@ from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 
 from adapters.database import tables as t
-from bot.dead_letters import dead_letters, line_of, resend
-from sandbox.actions.conclusion import Conclusion
-from sandbox.agents import WritesFiles
+from bot.cli.dead_letters import dead_letters, line_of, resend
+from sandbox.actions.scripted_result import Conclusion
+from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
 from tests.scenarios.world import World, opened, story_fixture
 

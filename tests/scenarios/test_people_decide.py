@@ -1,7 +1,7 @@
 """What people do with issues, labels and pull requests is an instruction, and wins."""
 
 from sandbox import Conclusion
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import delivered, merged, started

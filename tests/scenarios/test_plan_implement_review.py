@@ -15,11 +15,11 @@ from sqlalchemy import select
 
 from adapters.database import tables as t
 from core.texts import handoff
-from sandbox.actions.conclusion import Conclusion
-from sandbox.agents import CloudAgent, FinishesWithoutPull, Plans, Stalls, WritesFiles
-from sandbox.agents.cloud import CloudWork
-from sandbox.services import AgentServices
-from sandbox.world import Issue, WorkflowRun
+from sandbox.actions.scripted_result import Conclusion
+from sandbox.actors.agents import CloudAgent, FinishesWithoutPull, Plans, Stalls, WritesFiles
+from sandbox.actors.agents.cloud import CloudWork
+from sandbox.providers import AgentServices
+from sandbox.state.models import Issue, WorkflowRun
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from adapters.database import tables as t
-from bot.progress import page
+from bot.cli.digest import page
 from config.settings import load_settings
-from core.events import EventType
-from sandbox.agents import Crashes, WritesFiles
-from sandbox.world import Issue
+from core.audit.events import EventType
+from sandbox.actors.agents import Crashes, WritesFiles
+from sandbox.state.models import Issue
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 

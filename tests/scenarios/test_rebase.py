@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sandbox import checks
-from sandbox.agents import COPILOT_ID, COPILOT_LOGIN, AgentWork, CloudAgent, WritesFiles
-from sandbox.world import CheckRun
+from sandbox.actors.agents import COPILOT_ID, COPILOT_LOGIN, AgentWork, CloudAgent, WritesFiles
+from sandbox.services import checks
+from sandbox.state.models import CheckRun
 from tests.scenarios.shop import CONFIG_PATH, body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import merged

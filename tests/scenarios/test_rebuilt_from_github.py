@@ -7,16 +7,16 @@ from collections import Counter
 import psycopg
 import pytest
 
-from adapters.rebuilding import NotEmptyError, Restored
-from adapters.seal import Seal
 from bot.app import assemble
-from bot.rebuild import forgotten, lines_of, rebuild_all
+from bot.cli.restore import forgotten, lines_of, rebuild_all
 from config.settings import load_settings
 from core.texts import CARD_MARKER, key_in
+from engine.card_state import Seal
+from engine.restore import NotEmptyError, Restored
 from sandbox import Conclusion
-from sandbox.agents import WritesFiles
-from sandbox.agents.scripted import AgentWork
-from sandbox.world import Issue, WorkflowRun
+from sandbox.actors.agents import WritesFiles
+from sandbox.actors.agents.scripted import AgentWork
+from sandbox.state.models import Issue, WorkflowRun
 from tests.conftest import EMPTY
 from tests.scenarios.shop import body
 from tests.scenarios.stepping import BotClock

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from bot import keeping
+from bot.http import delivery_writer
 from bot.jobs import work_off
-from sandbox.agents import WritesFiles
+from sandbox.actors.agents import WritesFiles
 from scheduler.sweep import sweep
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
@@ -46,7 +46,7 @@ async def test_what_was_lost_comes_within_two_minutes_and_what_came_is_left_alon
     late.status_code, by_hand.status_code = 504, 502
     await world.hub.redeliver(by_hand.guid)
     with monkeypatch.context() as broken:
-        broken.setattr(keeping, "store_deliveries", unable)
+        broken.setattr(delivery_writer, "store_deliveries", unable)
         await world.says(issue, "/status")
     assert world.hub.deliveries[-1].status_code == 503
     await world.later(minutes=2)

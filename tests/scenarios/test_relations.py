@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 from adapters.database import store
-from core.task import Task
-from sandbox.agents import Stalls, WritesFiles
-from sandbox.installations import add
-from sandbox.labels import add_label
-from sandbox.world import Issue, Repository
+from core.task.model import Task
+from sandbox.actors.agents import Stalls, WritesFiles
+from sandbox.services.installations import add
+from sandbox.services.labels import add_label
+from sandbox.state.models import Issue, Repository
 from tests.scenarios.shop import FILES, body
 from tests.scenarios.world import World, story_fixture
 from tests.scenarios.writes import delivered

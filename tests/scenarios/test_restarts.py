@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.configuration import read_configuration
 from adapters.database import repositories
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
-from adapters.unit_of_work import Work
 from config.build import build_sha
 from config.repository import CONFIG_PATH
-from sandbox.agents import Stalls
+from engine.config_sync import read_configuration
+from engine.unit_of_work import Work
+from sandbox.actors.agents import Stalls
 from scheduler import reconcile
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from config.identities import load_identities
-from sandbox import comments
-from sandbox.actions.conclusion import Conclusion
-from sandbox.agents import CloudAgent, WritesFiles
-from sandbox.agents.cloud import CloudWork
-from sandbox.agents.scripted import AgentWork
-from sandbox.world import Issue
+from sandbox.actions.scripted_result import Conclusion
+from sandbox.actors.agents import CloudAgent, WritesFiles
+from sandbox.actors.agents.cloud import CloudWork
+from sandbox.actors.agents.scripted import AgentWork
+from sandbox.services import comments
+from sandbox.state.models import Issue
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.agents import WritesFiles
+from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import handed_in, merged, started

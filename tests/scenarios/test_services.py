@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from sandbox.agents import AgentWork, FinishesWithoutPull, WritesFiles
-from sandbox.services import AgentServices, OutOfCredit
+from sandbox.actors.agents import AgentWork, FinishesWithoutPull, WritesFiles
+from sandbox.providers import AgentServices, OutOfCredit
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import merged

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from adapters.database import measures
-from core.measures import OBSERVATIONS, Row
-from core.task import Role
-from sandbox.agents import AgentWork, Stalls, WritesFiles
+from adapters.database import attempts
+from core.assignment.stats import OBSERVATIONS, Row
+from core.task.model import Role
+from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import FILES, body, config
 from tests.scenarios.world import NINE, World
 from tests.scenarios.writes import handed_in, merged
@@ -187,7 +187,7 @@ async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -
     slow = Row(100, 1, "codex", Role.IMPLEMENT, ("tests",), began, handed_in_at=began + timedelta(hours=4))
     async with world.bot.database.transaction() as connection:
         rows = [replace(slow, task=100 + n) for n in range(OBSERVATIONS)]
-        await measures.keep(connection, world.shop.id, rows)
+        await attempts.keep(connection, world.shop.id, rows)
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert "| **Patience** | 6 h without progress: learned from this repository's attempts |" in world.card(issue)

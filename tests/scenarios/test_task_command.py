@@ -1,6 +1,6 @@
 """`/task`: an issue that somebody wrote in their own words becomes a task that can be handed out."""
 
-from sandbox.agents import Stalls
+from sandbox.actors.agents import Stalls
 from tests.scenarios.world import World
 
 BUG = "The total is wrong for an **empty** cart.\r\n\r\nIt says `NaN`, @alice, since #1 I think.\r\n"

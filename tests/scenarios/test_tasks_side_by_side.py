@@ -1,6 +1,6 @@
 """Several tasks, several agents: each to its limit, nobody two on one task, and the rest waits its turn."""
 
-from sandbox.agents import Stalls, WritesFiles
+from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 from tests.scenarios.writes import started

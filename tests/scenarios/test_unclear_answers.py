@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.agents import WritesFiles
-from sandbox.faults import AnswerKind
+from sandbox.actors.agents import WritesFiles
+from sandbox.faults.plan import AnswerKind
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 from tests.suite import at_full_length

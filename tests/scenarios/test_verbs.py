@@ -5,9 +5,9 @@ from __future__ import annotations
 import yaml
 
 from config.identities import load_identities
-from sandbox import comments
-from sandbox.agents import Stalls, WritesFiles
-from sandbox.world import Issue, User
+from sandbox.actors.agents import Stalls, WritesFiles
+from sandbox.services import comments
+from sandbox.state.models import Issue, User
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sandbox.agents import Stalls, WritesFiles
-from sandbox.labels import known_or_new, put_on, take_off
-from sandbox.world import Issue, User
+from sandbox.actors.agents import Stalls, WritesFiles
+from sandbox.services.labels import known_or_new, put_on, take_off
+from sandbox.state.models import Issue, User
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 

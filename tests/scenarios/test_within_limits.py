@@ -11,9 +11,9 @@ from sqlalchemy import select
 from adapters.database import tables as t
 from bot.app import Bot
 from bot.jobs import work_off
-from core.effects import Comment
-from sandbox.agents import WritesFiles
-from sandbox.server import routes
+from core.effects.base import Comment
+from sandbox.actors.agents import WritesFiles
+from sandbox.http.routes import routes
 from scheduler.sweep import sweep
 from tests.scenarios.shop import body
 from tests.scenarios.world import NINE, World

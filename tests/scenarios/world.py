@@ -21,27 +21,27 @@ import pytest_asyncio
 import yaml
 from sqlalchemy import text
 
+from adapters.database import audit_log as lines
 from adapters.database import store
-from adapters.database import trail as lines
 from adapters.database.database import Database
-from adapters.github.exchange import RetryPolicy
+from adapters.github.http import RetryPolicy
 from bot.app import Bot, assemble, listening
 from bot.jobs import work_off
 from config.labels import describe
 from config.repository import parse_repository_config
 from config.settings import load_settings
-from core.events import Event, EventType
-from core.labels import labels_for
-from core.task import Task
+from core.audit.events import Event, EventType
+from core.task.labels import labels_for
+from core.task.model import Task
 from sandbox import Contract, Sandbox, TurnedClock
-from sandbox.actions.conclusion import CiScript, Conclusion
-from sandbox.agents import ScriptedAgent
-from sandbox.agents.scripted import Script
-from sandbox.labels import add_label
-from sandbox.people import Person
-from sandbox.services import AgentServices
-from sandbox.world import App, CheckRun, Installation, Issue, PullRequest, Repository, WorkflowRun
-from scheduler.absence import after_absence
+from sandbox.actions.scripted_result import CiScript, Conclusion
+from sandbox.actors.agents import ScriptedAgent
+from sandbox.actors.agents.scripted import Script
+from sandbox.actors.people import Person
+from sandbox.providers import AgentServices
+from sandbox.services.labels import add_label
+from sandbox.state.models import App, CheckRun, Installation, Issue, PullRequest, Repository, WorkflowRun
+from scheduler.downtime import after_absence
 from scheduler.startup import discover
 from scheduler.sweep import sweep
 from scheduler.timer import revive

@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 from sandbox import Sandbox
-from sandbox.serve import RequestRecord
-from sandbox.world import App
+from sandbox.http.pipeline import RequestRecord
+from sandbox.state.models import App
 
 _NOT_A_WRITE = ("apps/create-installation-access-token",)
 _PATH = re.compile(r"/repos/[^/]+/[^/]+/(?:issues|pulls|git)?/?(.*)")

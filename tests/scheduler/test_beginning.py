@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from adapters.github import GitHubClient
-from adapters.unit_of_work import Work
+from engine.unit_of_work import Work
 from scheduler import startup
 from scheduler.startup import AGAIN, begin
 

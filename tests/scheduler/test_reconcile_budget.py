@@ -8,20 +8,20 @@ from typing import Any
 
 from sqlalchemy import text
 
-from adapters import gather
-from adapters.database import flights, graph, repositories, store, trail
-from adapters.pull_facts import pull_facts
-from core.audit import account
+from adapters.database import audit_log, dependency_graph, open_pulls, repositories, store
+from adapters.github.convert import pull_facts
+from core.audit.chain import account
+from core.conflicts.pulls import Trial
 from core.decide import Context, decide
 from core.decide.issues import digest
-from core.dependencies import Need
-from core.forecast import Forecast
-from core.labels import labels_of
-from core.rivals import Trial
-from core.signals import IssueSeen, PullSeen
-from sandbox.issues import open_issue
-from sandbox.labels import known_or_new
-from sandbox.world import Issue, PullRequest
+from core.forecast.model import Forecast
+from core.signals.base import IssueSeen, PullSeen
+from core.task.dependencies import Need
+from core.task.labels import labels_of
+from engine import issue_reader
+from sandbox.services.issues import open_issue
+from sandbox.services.labels import known_or_new
+from sandbox.state.models import Issue, PullRequest
 from scheduler.reconcile import reconcile
 from tests.scenarios.shop import CONFIG_PATH, body, config
 from tests.scenarios.world import World, opened
@@ -72,7 +72,7 @@ async def _fill(world: World) -> None:
     signals = {}
     async for page in github.survey_issues(shop.full_name, "task"):
         for node in page:
-            facts = gather.issue_facts(node.issue())
+            facts = issue_reader.issue_facts(node.issue())
             signals[node.number] = IssueSeen(
                 facts,
                 dependencies={f"#{one.number}": Need(False) for one in facts.intake.dependencies},
@@ -90,14 +90,14 @@ async def _fill(world: World) -> None:
             if pull := pulls.get(number):
                 opened = decide(made.task, PullSeen(pull_facts(pull), None, author_can_write=True), context)
                 lines += account(opened.events, made.task, opened.task)
-                await flights.see(connection, shop.id, number, pull_facts(pull))
-                await flights.save_trials(connection, shop.id, {pull.number: tried})
+                await open_pulls.see(connection, shop.id, number, pull_facts(pull))
+                await open_pulls.save_trials(connection, shop.id, {pull.number: tried})
                 made = opened
             assert made.task
             tasks[number] = made.task
             await store.save_task(connection, made.task, work.now())
-            await graph.save_dependencies(connection, shop.id, number, signal.dependencies)
-            await trail.append(connection, shop.id, lines)
+            await dependency_graph.save_dependencies(connection, shop.id, number, signal.dependencies)
+            await audit_log.append(connection, shop.id, lines)
             await store.replace_deadlines(connection, shop.id, f"task:{number}", made.deadlines or (), work.now())
     for issue in issues:
         issue.labels = known_or_new(hub, shop, world.alice, labels_of(tasks[issue.number]))

@@ -13,14 +13,14 @@ from sqlalchemy import select
 from adapters.database import redeliveries
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.inbox import StoredDelivery, store_delivery
-from adapters.database.queue import JobQueue
-from adapters.failures import FEW_TRIES
+from adapters.database.deliveries import StoredDelivery, store_delivery
+from adapters.database.jobs import JobQueue
 from adapters.github.app import AppOperations
 from adapters.github.errors import GitHubError, Invalid, NotFound, RateLimited, Unclear
 from adapters.github.models import HookDelivery
-from adapters.unit_of_work import Work
 from bot.jobs import is_heard
+from engine.error_policy import FEW_TRIES
+from engine.unit_of_work import Work
 from scheduler import redelivery
 from scheduler.prune import KEEP_DELIVERIES, SERVICE, prune
 from scheduler.redelivery import EVERY, REDELIVER, SOON, TRIES, pause_after, redeliver, resume

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from adapters.agents.answers import answer_key, read_answer
-from core.signals import PlanDelivered, VerdictDelivered
+from adapters.agents.run_results import answer_key, read_answer
+from core.signals.base import PlanDelivered, VerdictDelivered
 from tests.workflows.agent_kit import RUN_TOKEN, Done, Stage, git, packet_of, payload_of
 
 OLD, NEW = SecretStr("the old secret"), SecretStr("the new secret")

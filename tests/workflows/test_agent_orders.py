@@ -15,7 +15,7 @@ from adapters.agents.actions import MAX_PARTS, ActionsAdapter
 from adapters.github import GitHub
 from adapters.github.models import Comment
 from config.agent_kinds import ActionsAgent
-from core.effects import StartAgent
+from core.effects.base import StartAgent
 from core.texts import COMMENT_LIMIT, comment_marker, packet_comments
 from tests.builders import NO_SERVICES, NOW
 from tests.workflows.agent_kit import BOT, RUN_TOKEN, Stage, api_server, git, packet_of, payload_of

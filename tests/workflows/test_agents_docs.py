@@ -18,23 +18,11 @@ import yaml
 from adapters.agents.actions import task_in_run_name
 from config.agent_kinds import AGENT_KINDS
 from config.repository import parse_repository_config
-from core.feedback import FailedCheck, Feedback
-from core.handoff import BuiltOn, packet
-from core.intake import Criterion, Dependency, Intake
-from core.links import branch_name
-from core.task import (
-    Actor,
-    Attempt,
-    ChecksState,
-    Kind,
-    Lease,
-    Plan,
-    Priority,
-    Pull,
-    Role,
-    Status,
-    Task,
-)
+from core.handoff.feedback import FailedCheck, Feedback
+from core.handoff.packet import BuiltOn, packet
+from core.intake.parser import Criterion, Dependency, Intake
+from core.intake.references import branch_name
+from core.task.model import Actor, Attempt, ChecksState, Kind, Lease, Plan, Priority, Pull, Role, Status, Task
 from core.texts import comment_marker, packet_comments
 from sandbox.actions.expressions import interpolate
 from tests.workflows.agent_kit import ROOT, Stage, git

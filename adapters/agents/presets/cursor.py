@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from adapters.agents.contract import Site
-from adapters.agents.line import Line
+from adapters.agents.base import Site
 from adapters.agents.service import Job, Session, last_words, objects, text_of
-from core.task import SessionState
+from adapters.agents.service_client import Line
+from core.task.model import SessionState
 
 STATES: Final = {
     "CREATING": SessionState.QUEUED,

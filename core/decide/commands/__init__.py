@@ -1,4 +1,4 @@
-"""What slash commands do. Who may use which is in the registry (`core.commands`); here is what they mean.
+"""What slash commands do. Who may use which is in the registry (`core.commands.registry`); here is what they mean.
 
 One file for each group of commands, each with its table of rules; here they are put together and carried out.
 """
@@ -10,32 +10,42 @@ from dataclasses import replace
 from typing import Literal
 
 from config.problems import nearest
-from core.commands import COMMANDS, holds, refusal
-from core.decide import calling
-from core.decide.commands import asking, holding, parts, reflecting, shaping, steering, taking, team, waiting
-from core.decide.commands.answers import Refused, Rule, RuleAnywhere, Told, answer
-from core.decide.draft import Context, Decision, Draft
-from core.effects import Effect
-from core.events import Event, EventType
-from core.sanitise import one_line
-from core.signals import CommandGiven, PersonAnswered
-from core.task import Task
+from core.audit.events import Event, EventType
+from core.commands.ordering import is_overtaken, pressed_at, said, topics_of_command
+from core.commands.registry import COMMANDS, holds, refusal
+from core.decide import escalation
+from core.decide.builder import Context, Decision, Draft
+from core.decide.commands import (
+    agents,
+    dependencies,
+    holder,
+    maintainer,
+    plan_review,
+    queries,
+    retro,
+    task,
+    task_settings,
+)
+from core.decide.commands.base import Refused, Rule, RuleAnywhere, Told, answer
+from core.effects.base import Effect
+from core.signals.base import CommandGiven, PersonAnswered
+from core.task.model import Task
+from core.text_safety.sanitize import one_line
 from core.texts import how_to_begin
-from core.words import is_overtaken, pressed_at, said, topics_of_command
 
 RULES: Mapping[str, Rule] = {
-    **asking.RULES,
-    **parts.RULES,
-    **holding.RULES,
-    **shaping.RULES,
-    **waiting.RULES,
-    **steering.RULES,
+    **queries.RULES,
+    **plan_review.RULES,
+    **holder.RULES,
+    **task_settings.RULES,
+    **dependencies.RULES,
+    **maintainer.RULES,
 }
 RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {
-    **asking.RULES_ANYWHERE,
-    **taking.RULES_ANYWHERE,
-    **team.RULES_ANYWHERE,
-    **reflecting.RULES_ANYWHERE,
+    **queries.RULES_ANYWHERE,
+    **task.RULES_ANYWHERE,
+    **agents.RULES_ANYWHERE,
+    **retro.RULES_ANYWHERE,
 }
 
 
@@ -64,7 +74,7 @@ def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision
     draft.want(*effects)
     if draft.before and draft.before.escalation:
         # Whoever steers the task has looked at it, whatever the command.
-        calling.answered(draft, PersonAnswered(signal.actor, signal.permission, f"/{signal.name}"))
+        escalation.answered(draft, PersonAnswered(signal.actor, signal.permission, f"/{signal.name}"))
     return replace(draft.conclude(), team=told.team, retrospective=told.retrospective)
 
 
@@ -74,7 +84,7 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
     if command is None:
         raise Refused(_unknown(signal.name))
     why = refusal(command, signal.actor, signal.permission, task, signal.workers, signal.argument)
-    if task and command.name in holding.OF_THE_WORK and (why or signal.workers is not None):
+    if task and command.name in holder.OF_THE_WORK and (why or signal.workers is not None):
         _only_the_holder(task, signal, context)
     if why:
         raise Refused(why)
@@ -87,7 +97,7 @@ def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, con
     if draft is None:
         raise Refused(how_to_begin())
     called, _ = command.use(signal.argument)
-    rule = parts.RULES_OF_USES.get(called) or RULES[command.name]
+    rule = plan_review.RULES_OF_USES.get(called) or RULES[command.name]
     return Told(rule(draft, signal))
 
 

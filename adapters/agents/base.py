@@ -1,0 +1,108 @@
+"""The contract of every agent, whatever it is and wherever it runs.
+
+An adapter translates; it decides nothing. What an agent does comes back as signals, and what becomes of them is the
+business of `core`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import aiohttp
+from pydantic import SecretStr
+
+from adapters.github import GitHub
+from adapters.github.user_client import PersonGitHub
+from config.agent_kinds import AgentBase
+from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.signals.base import AgentSeen
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What reaches agents outside GitHub: a connection, and what the operator set for each kind or preset.
+
+    A key goes only to the address that the same operator set: no repository's configuration can send it elsewhere.
+    """
+
+    http: aiohttp.ClientSession
+    keys: Mapping[str, SecretStr]
+    urls: Mapping[str, str] = field(default_factory=dict)  # of presets
+    internal: bool = False  # whether agents with a `url` may be on internal addresses
+    person: PersonGitHub | None = None  # GitHub as the person of GITHUB_USER_TOKEN sees it
+    answers: tuple[SecretStr, ...] = ()  # by which answers of runs are known; the first makes new keys
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an agent is started: one repository, as our App sees it."""
+
+    github: GitHub
+    repository: str  # owner/name
+    default_branch: str
+    bot_id: int  # the numeric id of our bot user
+    services: Services
+    now: datetime
+    bot_login: str = ""  # `mcp-orchestrator[bot]`
+    server_url: str = "https://github.com"  # of GitHub's pages
+    repository_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The start call was accepted: the session by which the work is found again, where there is one, and its page."""
+
+    session: str | None = None
+    url: str = ""
+
+
+class CannotStart(Exception):
+    """The agent cannot be started here. The text says what a person must mend."""
+
+
+class Unavailable(Exception):
+    """The agent takes no work now, and that is nobody's fault: its rate limit, its credit, its service.
+
+    `until` (aware) is when it may be asked again; None leaves that to us.
+    """
+
+    def __init__(self, reason: str, until: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.until = until
+
+
+class AgentAdapter(Protocol):
+    """What the bot asks of an agent."""
+
+    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+        """What keeps the agent from being started here, in words a person can act on; empty when nothing does."""
+        ...
+
+    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+        """Start the agent on the sealed packet; `again` when an earlier call's fate is unknown: look first.
+
+        Returning proves nothing but that the call was accepted. Raises `CannotStart`, `Unavailable`, or what the client
+        raises.
+        """
+        ...
+
+    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+        """How the attempt goes; None when there is no trace of it.
+
+        Raises `Unavailable` when the agent cannot go on for want of credit, or what the client raises.
+        """
+        ...
+
+    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
+        """Tell an agent at work `order.text`; False where it takes no words, or is not there.
+
+        When an earlier call's fate is unknown it is asked for again: twice is better than never.
+        """
+        ...
+
+    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+        """Ask the agent to stop; no error if it already has."""
+        ...

@@ -1,0 +1,109 @@
+"""Any server that speaks our small protocol: five signed POSTs. docs/agents.md describes it for those who write one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from adapters.agents.base import Site
+from adapters.agents.service import Job, Session, text_of
+from adapters.agents.service_client import Line, NoSuchThing, Unanswered
+from core.task.model import SessionState
+from core.text_safety.sanitize import one_line
+
+SIGNATURE: Final = "X-Orchestrator-Signature-256"
+VERSION: Final = 1
+
+
+def signature(key: str, body: bytes) -> str:
+    """What a server compares, in constant time, with the header: HMAC-SHA256 of the body's bytes."""
+    return "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+
+
+class Plain:
+    """An agent with a `url`."""
+
+    name: ClassVar[str] = "The agent's server"
+    variable: ClassVar[str] = "AGENT_HTTP_SECRET"
+    address: ClassVar[str] = ""
+
+    def headers(self, key: str, body: bytes) -> Mapping[str, str]:
+        """The body's signature."""
+        return {SIGNATURE: signature(key, body)}
+
+    async def check(self, line: Line, site: Site) -> tuple[str, ...]:
+        """Whether the server answers and takes our signature; one that does not know the question is well, too."""
+        told = {"version": VERSION, "action": "probe", "to": line.base, "sent_at": line.now.isoformat()}
+        try:
+            answer = await line.post("/probe", told)
+        except NoSuchThing:
+            return ()
+        problems = answer.get("problems")
+        return tuple(one_line(p, 300) for p in problems if isinstance(p, str)) if isinstance(problems, list) else ()
+
+    async def begin(self, line: Line, job: Job) -> Session:
+        """Send the packet; the same `key` twice is to be the same session."""
+        return self._read(await self._post(line, job, "start", None, packet=dict(job.packet), prompt=job.prompt))
+
+    async def find(self, line: Line, job: Job) -> Session | None:
+        """Ask by the key alone."""
+        try:
+            return self._read(await self._post(line, job, "poll", None))
+        except NoSuchThing:
+            return None
+
+    async def look(self, line: Line, session: str, job: Job) -> Session:
+        """Ask how it goes."""
+        return self._read(await self._post(line, job, "poll", session))
+
+    async def words(self, line: Line, session: Session, job: Job) -> str:
+        """They come with the answer to every question."""
+        return session.words
+
+    async def say(self, line: Line, session: str, job: Job, text: str) -> None:
+        """Send words."""
+        await self._post(line, job, "steer", session, text=text)
+
+    async def stop(self, line: Line, session: str, job: Job) -> None:
+        """Ask it to stop."""
+        await self._post(line, job, "cancel", session)
+
+    async def _post(self, line: Line, job: Job, action: str, session: str | None, **more: Any) -> dict[str, Any]:
+        # All of it is signed, also where it goes and when: what was signed for one server is worth nothing at another.
+        told = {
+            "version": VERSION,
+            "action": action,
+            "to": line.base,
+            "sent_at": line.now.isoformat(),
+            "key": job.key,
+            "repository": job.repository,
+            "task": job.number,
+            "attempt": job.attempt,
+            "agent": job.agent,
+            "branch": job.branch,
+            "session": session,
+            **more,
+        }
+        return await line.post("" if action == "start" else f"/{action}", told)
+
+    def _read(self, answer: Mapping[str, Any]) -> Session:
+        told = text_of(answer, "state")
+        try:
+            state = SessionState(told)
+        except ValueError:
+            known = ", ".join(SessionState)
+            raise Unanswered(
+                f"{self.name} gave the state {one_line(told, 40)!r}; it has to be one of {known}"
+            ) from None
+        pull = answer.get("pull_request")
+        return Session(
+            id=text_of(answer, "session"),
+            state=state,
+            url=text_of(answer, "url"),
+            pull=str(pull) if isinstance(pull, int | str) else "",
+            detail=text_of(answer, "detail") or ("" if state is SessionState.DELIVERED else f"ended as {state.value}"),
+            used_up=text_of(answer, "unavailable"),
+            words=text_of(answer, "words"),
+        )

@@ -1,0 +1,72 @@
+"""What agents that read comments are told: written once, and found again by a hidden marker at its end."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+from adapters.agents.base import CannotStart, Site
+from adapters.github.issues import IssueOperations
+from adapters.github.models import Comment, PullRequest
+from config.identities import issue_in_branch
+from core.intake.references import closing_references
+from core.texts import comment_marker, handoff_pages
+
+MAX_PAGES = 20  # comments that one hand-off may take: whoever has to read more than a million characters will not
+
+
+async def write_once(site: Site, writer: IssueOperations, author_id: int, number: int, key: str, text: str) -> Comment:
+    """Our comment with this key; written if it is not there.
+
+    Anybody can write our marker, so only the author's own comments count, and only at their end: what we quote from
+    others stands above it.
+    """
+    marker = comment_marker(key)
+    for comment in await writer.list_comments(site.repository, number):
+        if comment.user and comment.user.id == author_id and comment.body.rstrip().endswith(marker):
+            return comment
+    return await writer.create_comment(site.repository, number, f"{text.rstrip()}\n{marker}")
+
+
+async def write_pages(site: Site, packet: dict[str, object], number: int, attempt: int, limit: int) -> list[str]:
+    """The addresses of the comments that hold a hand-off too long for one text; none for a shorter one.
+
+    Raises CannotStart for one that is too long to be read.
+    """
+    pages = handoff_pages(packet, limit)
+    if len(pages) > MAX_PAGES:
+        raise CannotStart(
+            f"The hand-off would take {len(pages)} comments, more than {MAX_PAGES}: shorten the issue, or file what is "
+            "left to do as a new one."
+        )
+    return [
+        (await write_once(site, site.github, site.bot_id, number, f"handoff:{number}:{attempt}:{part}", text)).html_url
+        for part, text in enumerate(pages, 1)
+    ]
+
+
+def steering_key(number: int, attempt: int, text: str) -> str:
+    """The key of a word said to an agent at work: the same word is said once."""
+    return f"steer:{number}:{attempt}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def second(moment: datetime) -> datetime:
+    """The whole second in which it was: GitHub's times have no fractions."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+async def pulls_of(site: Site, account: int, number: int, since: datetime) -> list[PullRequest]:
+    """The open pull requests for the issue that this account opened since then, the newest first."""
+    found = [
+        pull
+        for pull in await site.github.list_pulls(site.repository)
+        if pull.user
+        and pull.user.id == account
+        and not pull.from_fork
+        and pull.created_at >= second(since)
+        and (
+            issue_in_branch(pull.head.ref) == number
+            or number in closing_references(pull.body or "", site.repository, site.server_url)
+        )
+    ]
+    return sorted(found, key=lambda pull: pull.number, reverse=True)

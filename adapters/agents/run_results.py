@@ -1,0 +1,61 @@
+"""Answers of workflow runs that hand in words and no work: a plan, or the verdict of a review.
+
+A run writes its answer as a comment on the task, by whatever account its token belongs to: GitHub's own bot for
+Actions, an App, a person. So the account proves nothing. What proves it is a key that only the dispatch of this very
+attempt carried, made from the webhook secret; the comment gives it back in its last line. It is of no use afterwards,
+because the attempt is over by then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from core.signals.base import PlanDelivered, VerdictDelivered
+
+_MARKER = re.compile(
+    r"<!-- orchestrator:answer ([1-9][0-9]{0,8})-([1-9][0-9]{0,5}) (plan|approve|changes) ([0-9a-f]{32}) -->", re.ASCII
+)
+
+
+def answer_key(secret: SecretStr, repository_id: int, number: int, attempt: int) -> str:
+    """The key by which the answer of this attempt is known."""
+    what = f"answer of {repository_id}:{number}:{attempt}".encode()
+    return hmac.new(secret.get_secret_value().encode(), what, hashlib.sha256).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as a comment tells it; whether it may speak for the attempt, `is_genuine` says."""
+
+    number: int
+    attempt: int
+    kind: str  # plan | approve | changes
+    text: str
+    key: str
+
+    def is_genuine(self, secrets: Sequence[SecretStr], repository_id: int) -> bool:
+        """Whether it comes from whoever got the dispatch. While the secret is changed, each of them counts."""
+        expected = (answer_key(secret, repository_id, self.number, self.attempt) for secret in secrets)
+        return any(hmac.compare_digest(self.key, key) for key in expected)
+
+    @property
+    def signal(self) -> PlanDelivered | VerdictDelivered:
+        """The answer as the rules hear it."""
+        if self.kind == "plan":
+            return PlanDelivered(self.attempt, self.text)
+        return VerdictDelivered(self.attempt, self.kind == "approve", self.text)
+
+
+def read_answer(body: str) -> Answer | None:
+    """The answer that a comment is, or None. Its first line is for people, its last one holds the marker."""
+    lines = body.strip().splitlines()
+    found = _MARKER.fullmatch(lines[-1].strip()) if lines else None
+    if found is None:
+        return None
+    return Answer(int(found[1]), int(found[2]), found[3], "\n".join(lines[1:-1]).strip(), found[4])

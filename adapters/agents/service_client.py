@@ -1,0 +1,235 @@
+"""A line to an agent's service: bounded, never redirected, and what is refused is told in words.
+
+What a service answers is as hostile as any text from outside, and the key is the operator's: it goes to the one address
+that the operator set for it, and into no error and no log.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from adapters.agents.base import CannotStart, Unavailable
+from core.text_safety.sanitize import mask_secrets, one_line
+
+LONGEST_ANSWER: Final = 2 * 1024 * 1024  # bytes; a list of a hundred sessions is a tenth of that
+LONGEST_WAIT: Final = timedelta(days=1)  # that we believe a service which says when to come back
+
+# What services say with a 400 or 403 when it is the credit or the quota, and not the request.
+_USED_UP: Final = re.compile(
+    r"out.of.(?:credit|quota)|(?:usage|spend(?:ing)?|rate|session).limit|quota|payment|billing|"
+    r"insufficient.(?:credit|fund|balance)|RESOURCE_EXHAUSTED",
+    re.IGNORECASE,
+)
+_TOO_OFTEN: Final = re.compile(r"rate.limit|too many requests", re.IGNORECASE)
+# Addresses that carry one of IPv4 inside: for translators, and those of old that are only compatible.
+_WRAPPING: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+# What getaddrinfo takes for a number, as in `127.1`, `2130706433` and `0x7f000001`, is no name to be looked up.
+_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
+
+
+class Unanswered(ConnectionError):
+    """No clear answer: it may have been done or not. The outbox tries again and has us look first."""
+
+
+class Limited(Unavailable):
+    """We asked too often, or too much at once."""
+
+
+class NoSuchThing(LookupError):
+    """The service does not know what it was asked about."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet, also when it is wrapped into IPv6."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return is_public(str(ip.ipv4_mapped))
+        if ip.sixtofour or ip.teredo or any(ip in network for network in _WRAPPING):
+            return False
+    return ip.is_global and not ip.is_multicast
+
+
+class PublicResolver(AbstractResolver):
+    """Looks names up and keeps the public addresses. What is connected to is what was checked."""
+
+    def __init__(self) -> None:
+        self._real = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The public addresses of a name; OSError where there are none."""
+        found = [one for one in await self._real.resolve(host, port, family) if is_public(one["host"])]
+        if not found:
+            raise OSError("the name leads to no public address")
+        return found
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+        await self._real.close()
+
+
+def refuse_inside(url: str) -> None:
+    """Raise `CannotStart` for an address by number that is not public; names are checked when they are looked up."""
+    host = urlsplit(url).hostname or ""
+    try:
+        outside = is_public(host)
+    except ValueError:
+        name = host.removesuffix(".")
+        inside = name == "localhost" or name.endswith(".localhost") or _NUMBER.fullmatch(host) or not host.isascii()
+        outside = not inside
+    if not outside:
+        raise CannotStart(
+            "Its `url` is an internal address, and work is sent to public ones only. "
+            "(Whoever runs the bot may allow it with AGENT_HTTP_INTERNAL=true.)"
+        )
+
+
+@asynccontextmanager
+async def public_session(like: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session as patient as another that reaches public addresses alone; for one errand, as names may move."""
+    connector = aiohttp.TCPConnector(resolver=PublicResolver(), use_dns_cache=False)
+    async with aiohttp.ClientSession(connector=connector, timeout=like.timeout) as session:
+        yield session
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One service at one address, with the key that belongs to it."""
+
+    http: aiohttp.ClientSession
+    name: str  # as people call the service
+    base: str  # its address without a last slash
+    variable: str  # the environment variable that holds the key
+    key: str
+    headers: Callable[[str, bytes], Mapping[str, str]]  # from key and body
+    now: datetime
+
+    async def get(self, path: str, **query: str) -> dict[str, Any]:
+        """Read something."""
+        return await self.call("GET", path, query=query)
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Have something done."""
+        return await self.call("POST", path, body=body if body is not None else {})
+
+    async def delete(self, path: str) -> dict[str, Any]:
+        """Take something away."""
+        return await self.call("DELETE", path)
+
+    async def call(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """The service's answer, a JSON object; empty where it has nothing to say.
+
+        Raises `CannotStart` (it refuses, a person has to look), `Unavailable` (its limit or the credit is used up),
+        `NoSuchThing`, or `Unanswered`.
+        """
+        raw = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+        headers = {"Accept": "application/json", "User-Agent": "mcp-orchestrator", **self.headers(self.key, raw)}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            async with self.http.request(
+                method,
+                _below(self.base, path),
+                data=raw or None,
+                params=query or None,
+                headers=headers,
+                allow_redirects=False,
+            ) as answer:
+                text = await _bounded(answer)
+                status, told = answer.status, answer.headers.get("Retry-After", "")
+        except (aiohttp.ClientError, OSError) as error:  # a time-out is an OSError too
+            raise Unanswered(f"{self.name} gave no answer: {self._safe(str(error)) or type(error).__name__}") from None
+        if text is None:
+            raise Unanswered(f"{self.name} answered with more than {LONGEST_ANSWER:,} bytes, which nobody reads")
+        if 200 <= status < 300:
+            return self._read(text)
+        raise self._refusal(status, self._words(text), told)
+
+    def _read(self, text: bytes) -> dict[str, Any]:
+        if not text.strip():
+            return {}
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            raise Unanswered(f"{self.name} answered with something that is no JSON") from None
+        if not isinstance(data, dict):
+            raise Unanswered(f"{self.name} answered with JSON that is no object")
+        return data
+
+    def _refusal(self, status: int, words: str, retry_after: str) -> Exception:
+        said = f": {words}" if words else ""
+        if status in (402, 429) or (status in (400, 403) and _USED_UP.search(words)):
+            until = self._until(retry_after)
+            if status == 429 or _TOO_OFTEN.search(words):
+                return Limited(f"{self.name} is rate-limited{said}", until)
+            return Unavailable(f"{self.name} is out of credit or quota{said}", until)
+        if status in (401, 403):
+            return CannotStart(f"{self.name} refused the key (status {status}): check {self.variable}{said}")
+        if status in (404, 410):
+            return NoSuchThing(f"{self.name} knows nothing of it{said}")
+        if 300 <= status < 400:
+            return CannotStart(f"{self.name} sends calls on to another address, and the bot does not follow there.")
+        if status >= 500 or status in (408, 425):
+            return Unanswered(f"{self.name} is out of order (status {status}){said}")
+        return CannotStart(f"{self.name} refused the work (status {status}){said}")
+
+    def _until(self, told: str) -> datetime | None:
+        """When it wants to be asked again, by its `Retry-After`: seconds or a date, at most a day ahead."""
+        try:
+            at = self.now + timedelta(seconds=int(told)) if told.isdigit() else parsedate_to_datetime(told)
+        except (ValueError, OverflowError):
+            return None
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return min(at, self.now + LONGEST_WAIT) if at > self.now else None
+
+    def _words(self, text: bytes) -> str:
+        """What the service says about its refusal, whatever it calls the field."""
+        try:
+            data: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            return ""  # a page for people, most likely
+        for _ in range(3):
+            if not isinstance(data, dict):
+                break
+            data = next((data[key] for key in ("error", "message", "detail") if data.get(key)), "")
+        return self._safe(data) if isinstance(data, str) else ""
+
+    def _safe(self, text: str) -> str:
+        """Somebody else's words without our key, on one line."""
+        return one_line(mask_secrets(text.replace(self.key, "***") if self.key else text), 300)
+
+
+def _below(base: str, path: str) -> str:
+    """The address of a path below a base, whose query stays."""
+    parts = urlsplit(base)
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path)) if path else base
+
+
+async def _bounded(answer: aiohttp.ClientResponse) -> bytes | None:
+    """The body; None when it is too long."""
+    parts, length = [], 0
+    async for part in answer.content.iter_chunked(65_536):
+        length += len(part)
+        if length > LONGEST_ANSWER:
+            answer.close()
+            return None
+        parts.append(part)
+    return b"".join(parts)

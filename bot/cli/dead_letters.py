@@ -1,0 +1,66 @@
+"""`orchestrator dead-letters`: what was given up, of every kind, and trying it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from adapters.database import dead_letters as dead_letter_store
+from adapters.database.database import Database
+from adapters.database.jobs import JobQueue
+from bot.app import database_url
+from config.settings import Settings
+from core.dead_letter import GivenUp
+from core.text_safety.sanitize import one_line
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, JobQueue]]:
+    async with AsyncExitStack() as stack:
+        url = await database_url(settings, stack)
+        database = Database(url, 2)
+        stack.push_async_callback(database.close)
+        await database.migrate()
+        jobs = JobQueue(url, pool_size=2)
+        await stack.enter_async_context(jobs.app.open_async())
+        yield database, jobs
+
+
+async def dead_letters(settings: Settings) -> list[GivenUp]:
+    """All that was given up, oldest first."""
+    async with _opened(settings) as (database, _), database.autocommit() as connection:
+        return await dead_letter_store.everything(connection)
+
+
+async def resend(settings: Settings, which: str | None = None, *, every: bool = False) -> int:
+    """Let them be tried again by the running bot: one, `every` one, or all messages on channels; gives how many.
+
+    Raises LookupError for one that is not there, or that is never sent again.
+    """
+    async with _opened(settings) as (database, jobs), database.transaction() as connection:
+        count = await dead_letter_store.again(connection, jobs, datetime.now(UTC), which, every=every)
+    if which is not None and not count:
+        raise LookupError(
+            f"There is no dead letter {one_line(which, 80)} that can be sent again; "
+            "`orchestrator dead-letters` lists them."
+        )
+    return count
+
+
+async def forget(settings: Settings, which: str) -> None:
+    """A person has looked: it is not shown any more. Raises LookupError for one that is not there."""
+    async with _opened(settings) as (database, _), database.transaction() as connection:
+        if not await dead_letter_store.forget(connection, which):
+            raise LookupError(f"There is no dead letter {one_line(which, 80)}; `orchestrator dead-letters` lists them.")
+
+
+def line_of(letter: GivenUp, *, as_json: bool = False) -> str:
+    """One of them as a line for people, or as JSON."""
+    if as_json:
+        return json.dumps({**asdict(letter), "at": letter.at.isoformat()})
+    where = f"{letter.repository}#{letter.number}" if letter.number else letter.repository or "-"
+    told = f"{letter.which}  {letter.at:%Y-%m-%d %H:%M}  {where}  {letter.what}  ({letter.tries} tries): {letter.error}"
+    return one_line(told, 500)

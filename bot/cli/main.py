@@ -1,0 +1,279 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from adapters.database.database import DatabaseError
+from adapters.database.embedded import DataDirectoryError
+from adapters.git import GitError
+from adapters.github.errors import GitHubError
+from bot.app import Bot, assemble
+from bot.http.ingress import Front
+from bot.logs import configure_logs
+from config.problems import ConfigError, nearest, quote
+from config.settings import Settings, SettingsError, load_settings
+from config.task_templates import TaskTemplate, built_in
+from core.intake.templates import markdown
+from engine.forecast_backtest import CannotReplay
+from engine.restore import NotEmptyError
+
+app = typer.Typer(
+    name="orchestrator",
+    help="Runs a team of AI coding agents from a repository's own issues.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+T = TypeVar("T")
+_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@app.command()
+def serve(
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Begin with an empty database although there are tasks that it has forgotten."),
+    ] = False,
+) -> None:
+    """Run the bot; settings come from the environment or from `.env` (docs/configuration.md)."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        _stop(str(error))
+    configure_logs(settings.log_level)
+    try:
+        asyncio.run(_serve(settings, anew, Front.parted(settings)))
+    except (ConfigError, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
+        _stop(str(error))
+
+
+async def _serve(settings: Settings, anew: bool, front: Front) -> None:
+    from bot.cli.restore import forgotten
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, stop.set)
+    async with assemble(settings) as bot:
+        if not anew and (names := await forgotten(bot)):
+            raise RuntimeError(
+                f"The database is empty, and there are tasks in {', '.join(names)} that it knew. "
+                "Run `orchestrator rebuild` first; or `orchestrator serve --anew` to take them all for new."
+            )
+        await _run(bot, stop, front)
+
+
+async def _run(bot: Bot, stop: asyncio.Event, front: Front) -> None:
+    async with front.listening(bot) as address:
+        _errors.print(f"Listening on {address}; deliveries go to {address}/webhook", markup=False)
+        running = asyncio.create_task(bot.run())
+        stopping, gone = asyncio.create_task(stop.wait()), asyncio.create_task(front.gone())
+        await asyncio.wait({running, stopping, gone}, return_when=asyncio.FIRST_COMPLETED)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        if gone.done() and not stopping.done():
+            raise RuntimeError("The process that takes deliveries in has ended. So does this one, to be started anew.")
+        stopping.cancel()
+        gone.cancel()
+
+
+@app.command()
+def demo(
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the summary, as one JSON object.")] = False,
+) -> None:
+    """Watch agents turn issues into merged code, in a GitHub sandbox on this machine."""
+    from bot.demo.run import run_demo  # the sandbox is not part of a running service
+
+    raise typer.Exit(run_demo(as_json=as_json))
+
+
+@app.command()
+def templates(
+    as_json: Annotated[bool, typer.Option("--json", help="Print them whole, as one JSON object.")] = False,
+) -> None:
+    """List the ready-made tasks that `/task <name>` knows."""
+    known = _templates()
+    if as_json:
+        typer.echo(json.dumps({name: template.model_dump() for name, template in known.items()}, ensure_ascii=False))
+        return
+    widest = max(map(len, known))
+    for name, template in known.items():
+        typer.echo(f"{name:{widest}}  {template.title}: {template.use}")
+
+
+@app.command()
+def template(name: Annotated[str, typer.Argument(help="One of those that `orchestrator templates` lists.")]) -> None:
+    """Print a ready-made task as Markdown, to be pasted into a new issue."""
+    known = _templates()
+    if name not in known:
+        near = nearest(name, known)
+        hint = f"Did you mean {near}?" if near else f"There are {', '.join(known)}."
+        _stop(f"There is no template {quote(name)}. {hint}")
+    typer.echo(markdown(known[name]), nl=False)
+
+
+def _templates() -> Mapping[str, TaskTemplate]:
+    try:
+        return built_in()
+    except ConfigError as error:
+        _stop(str(error))
+
+
+@app.command()
+def forecast(
+    path: Annotated[Path, typer.Argument(help="A git repository on this machine.")] = Path(),
+    limit: Annotated[int, typer.Option(min=1, help="How many merged branches to replay, the latest.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures and branches as one JSON object.")] = False,
+) -> None:
+    """Replay a repository's merged branches: how well would the files that each changed have been foreseen?"""
+    from bot.cli.forecast import as_json as told
+    from bot.cli.forecast import replayed, show
+
+    try:
+        found = asyncio.run(replayed(path.absolute(), limit, quiet=as_json))
+    except (CannotReplay, GitError, RuntimeError) as error:
+        _stop(str(error))
+    if as_json:
+        typer.echo(told(path, found))
+    else:
+        show(path, found, Console())
+
+
+@app.command()
+def verify(
+    repository: Annotated[str, typer.Option(help="Only this one, as owner/name.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check the audit trail: its chain is whole, and replaying it gives every task as it is stored."""
+    from bot.cli.audit import verdicts
+
+    found = _of_the_database(lambda settings: verdicts(settings, repository))
+    if as_json:
+        typer.echo(json.dumps({name: asdict(verdict) for name, verdict in found.items()}))
+    for name, verdict in found.items() if not as_json else ():
+        told = "all is well" if not verdict.problems else f"{len(verdict.problems)} problem(s)"
+        typer.echo(f"{name}: {verdict.events} lines, {verdict.tasks} tasks: {told}")
+        for problem in verdict.problems:
+            typer.echo(f"  {problem}")
+    raise typer.Exit(1 if any(verdict.problems for verdict in found.values()) else 0)
+
+
+@app.command()
+def history(
+    number: Annotated[int, typer.Argument(help="Of the issue.")],
+    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many lines, the latest.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each line as one JSON object.")] = False,
+) -> None:
+    """Print the audit trail of a task, oldest first."""
+    from bot.cli.audit import history_of, line_of
+
+    for event in _of_the_database(lambda settings: history_of(settings, repository, number, limit)):
+        typer.echo(line_of(event, as_json=as_json))
+
+
+@app.command()
+def retrospective(
+    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
+    since: Annotated[
+        str, typer.Option(help="A day (2026-03-01) or how long ago (7d, 12h); the last one if absent.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    post: Annotated[bool, typer.Option("--post", help="Hold it: the running bot opens the issue.")] = False,
+) -> None:
+    """Look back at the tasks that were done: figures, what went well, what to improve."""
+    from bot.cli.retrospective import held_now, told
+
+    typer.echo(told(_of_the_database(lambda settings: held_now(settings, repository, since, post)), as_json=as_json))
+
+
+@app.command()
+def digest(
+    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
+) -> None:
+    """Print where everything stands in a repository: the page that its digest issue shows, as of now."""
+    from bot.cli.digest import page
+
+    typer.echo(_of_the_database(lambda settings: page(settings, repository)), nl=False)
+
+
+@app.command()
+def rebuild(
+    repository: Annotated[str, typer.Option(help="Only this one, as owner/name.")] = "",
+    former_key: Annotated[
+        list[Path] | None, typer.Option(help="A file with a private key that the App had before; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fill an empty database again from GitHub alone: tasks, attempts, holders, waits. Run it before `serve`."""
+    from bot.cli import restore as again
+
+    try:
+        found = _of_the_database(lambda settings: again.rebuilt(settings, repository, former_key or ()))
+    except (NotEmptyError, GitHubError, ConfigError, ValueError) as error:
+        _stop(str(error))
+    if as_json:
+        typer.echo(again.as_json(found))
+        return
+    for line in (line for one in found for line in again.lines_of(one)):
+        typer.echo(line)
+    typer.echo("\nNot to be had from GitHub:\n" + "\n".join(f"- {lost}" for lost in again.LOST))
+
+
+@app.command("dead-letters")
+def dead_letters(
+    which: Annotated[str | None, typer.Argument(help="With --resend or --forget: how its line begins.")] = None,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Let the running bot try again; without a name: messages on channels.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="With --resend: all that can be tried again.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="It needs not be done any more.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each as one JSON object.")] = False,
+) -> None:
+    """List what was given up: effects, messages on channels, deliveries; try it again, or forget it."""
+    from bot.cli import dead_letters as letters
+
+    if forget and which:
+        _of_the_database(lambda settings: letters.forget(settings, which))
+        typer.echo("Forgotten.")
+    elif forget or (which and not resend):
+        _stop("Say which, and what to do with it: `orchestrator dead-letters <which> --resend`, or `--forget`.")
+    elif resend:
+        count = _of_the_database(lambda settings: letters.resend(settings, which, every=every))
+        typer.echo(f"{count} to be tried again.")
+    else:
+        for letter in _of_the_database(letters.dead_letters):
+            typer.echo(letters.line_of(letter, as_json=as_json))
+
+
+def _of_the_database(ask: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
+    """What the bot's database says; it may be running meanwhile."""
+    try:
+        settings = load_settings()
+        configure_logs("ERROR")
+        return asyncio.run(ask(settings))
+    except (SettingsError, DatabaseError, DataDirectoryError, LookupError, OSError, RuntimeError) as error:
+        _stop(str(error))
+
+
+def _stop(reason: str) -> NoReturn:
+    for line in reason.splitlines():
+        _errors.print(line, style="bold red", markup=False)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point of the command `orchestrator`."""
+    app()

@@ -1,0 +1,73 @@
+"""`orchestrator retrospective`: what was done, in figures; with `--post` the bot opens the issue as well."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack
+
+from pydantic import TypeAdapter
+
+from adapters.database import repositories
+from adapters.database.database import Database
+from adapters.database.jobs import JobQueue
+from bot.app import database_url
+from bot.cli.audit import named, reading
+from config.settings import Settings
+from core.retro.model import Retrospective, hold, read_since
+from core.texts.retrospective import retrospective_body, retrospective_title
+from engine import retrospectives
+from engine.clock import SystemClock
+from engine.unit_of_work import NoConfiguration, Work
+
+_JSON = TypeAdapter(Retrospective)
+
+
+async def held_now(settings: Settings, name: str, since: str, post: bool) -> Retrospective:
+    """The retrospective as it would be held now; with `post` it is, and the running bot opens its issue.
+
+    Raises LookupError, with a line for whoever asked, where there is nothing to look back at, or nowhere to post it.
+    """
+    now = SystemClock().now()
+    try:
+        after = read_since(since, now)
+    except ValueError as wrong:
+        raise LookupError(str(wrong)) from None
+    async with reading(settings) as connection:
+        found = await named(connection, name)
+        if len(found) > 1:
+            raise LookupError("Say which: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
+        repository_id, full_name = found[0]
+        repository = await repositories.repository(connection, repository_id)
+        done = await retrospectives.gather(connection, repository, after) if repository else None
+    held = hold(done, f"asked:{now.isoformat()}", now, since=after) if done else None
+    if held is None:
+        further = "that is not in an earlier retrospective; --since 7d looks further back"
+        raise LookupError(f"No task was done in {full_name} {'since then' if after else further}.")
+    if post:
+        await _post(settings, repository_id, held)
+    return held
+
+
+async def _post(settings: Settings, repository_id: int, held: Retrospective) -> None:
+    async with AsyncExitStack() as stack:
+        url = await database_url(settings, stack)
+        database = Database(url, 2)
+        stack.push_async_callback(database.close)
+        jobs = JobQueue(url, pool_size=2)
+        await stack.enter_async_context(jobs.app.open_async())
+        try:
+            async with Work(database, jobs, SystemClock().now).on(repository_id) as unit:
+                if unit.policy.dry_run:
+                    raise LookupError("The repository is in dry run: nothing is written to GitHub.")
+                await retrospectives.keep(unit, held)
+        except NoConfiguration:
+            raise LookupError("The repository has no configuration, so nothing is written there.") from None
+
+
+def told(held: Retrospective, *, as_json: bool) -> str:
+    """What is printed: the Markdown of the issue, or all figures as one JSON object with times in ISO 8601."""
+    if not as_json:
+        text, _, _ = retrospective_body(held).rstrip().rpartition("\n")  # without the marker
+        return f"# {retrospective_title(held)}\n\n{text.rstrip()}"
+    medians = TypeAdapter(dict[str, object]).dump_python({"lead": held.lead, "cycle": held.cycle}, mode="json")
+    return json.dumps({**_JSON.dump_python(held, mode="json"), "median": medians}, ensure_ascii=False)

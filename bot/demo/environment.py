@@ -1,0 +1,141 @@
+"""Sandbox and bot, put together as they would be in the world: they meet over HTTP only."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.app import Bot, assemble, listening
+from bot.demo import files as demo_files
+from bot.demo.form import IssueForm
+from bot.demo.people import Maintainer
+from bot.demo.scenario import SPEED, Story
+from config.repository import CONFIG_PATH, parse_repository_config
+from config.settings import load_settings
+from sandbox import Limits, RealClock, Sandbox
+from sandbox.actors.agents import AgentWork, ScriptedAgent
+from sandbox.actors.agents.scripted import Script
+from sandbox.providers import AgentServices, ServiceAgent
+from sandbox.state.models import App, Repository
+
+# The demo packs the work of an afternoon into half a minute. GitHub's limits by the hour hold, those by the minute
+# would make it wait: which it does well, but it is dull to watch.
+KEY = "a-key-of-the-demo"  # to the services outside
+LAST_WORDS = 4.0  # seconds of the watcher's after which an agent dies: long enough to be asked once how it goes
+SWEEP = 0.5  # seconds of the watcher's between two looks at the deadlines
+MANY = 100_000
+LIMITS = Limits(points_per_minute=MANY, content_per_minute=MANY)
+
+
+@dataclass(slots=True)
+class DiesOnce:
+    """An agent of a service that dies in the middle of its first task: its session is gone, and nobody says so."""
+
+    agent: ServiceAgent
+    script: Script = field(init=False)
+    died: bool = False
+
+    def __post_init__(self) -> None:
+        """Take over from what the agent would do."""
+        self.script = self.agent.script
+
+    async def __call__(self, work: AgentWork) -> None:
+        """Die, or do the work."""
+        if self.died:
+            await self.script(work)
+            return
+        self.died = True
+        await work.clone()
+        await work.think(LAST_WORDS * SPEED)
+        self.agent.sessions[:] = [session for session in self.agent.sessions if session.work is not work]
+        work.crash()
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that is running."""
+
+    hub: Sandbox
+    shop: Repository
+    app: App
+    bot: Bot
+    alice: Maintainer
+    capabilities: Mapping[str, tuple[str, ...]]  # of each agent, as the repository's configuration has them
+    running: asyncio.Task[None]  # the bot at work; ends only by a failure
+
+
+@asynccontextmanager
+async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
+    """The stage, with all its files below `root`; everything is stopped on the way out."""
+    files = demo_files.shop()
+    async with AsyncExitStack() as stack:
+        clock = RealClock(speed=SPEED)
+        hub = await stack.enter_async_context(Sandbox(root / "github", clock=clock, limits=LIMITS))
+        acme, person = hub.organisation("acme"), hub.user("alice")
+        shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files=files))
+        hub.grant(shop, person, "maintain")
+        services = await AgentServices.open(hub)
+        for name, part in story.agents.items():
+            think = part.think * SPEED
+            if part.service is None:
+                hub.agents[name] = ScriptedAgent(part.script, think=think)
+                continue
+            agent = services.agent(part.service, part.script, key=KEY, think=think)
+            if part.dies:
+                agent.script = DiesOnce(agent)
+            if part.broke:
+                agent.faults.extend(["402"] * 100)
+        app = _register(hub)
+        bot = await stack.enter_async_context(
+            assemble(load_settings(_environment(hub, app, root, services), env_file=None), clock)
+        )
+        address = await stack.enter_async_context(listening(bot))
+        app.webhook_url = f"{address}/webhook"
+        running = asyncio.create_task(bot.run(), name="the bot")
+        stack.push_async_callback(_stop, running)
+        await hub.install(app, acme, [shop])
+        form = IssueForm.parse(files[demo_files.FORM])
+        team = parse_repository_config(files[CONFIG_PATH]).agents
+        capabilities = {name: agent.capabilities for name, agent in team.items()}
+        yield Stage(hub, shop, app, bot, Maintainer(hub, person, shop, form, story), capabilities, running)
+
+
+def _register(hub: Sandbox) -> App:
+    manifest = demo_files.manifest()
+    return hub.app(
+        "mcp-orchestrator",
+        secret=secrets.token_hex(32),
+        permissions=manifest["default_permissions"],
+        events=manifest["default_events"],
+    )
+
+
+def _environment(hub: Sandbox, app: App, root: Path, services: AgentServices) -> dict[str, str]:
+    """What an operator would set; no DATABASE_URL, so the bot brings its own PostgreSQL."""
+    outside = {f"{name.upper()}_API_URL": services.url(name) for name in services.agents}
+    keys = {f"{name.upper()}_API_KEY": KEY for name in services.agents}
+    return {
+        **outside,
+        **keys,
+        "GITHUB_APP_ID": str(app.id),
+        "GITHUB_PRIVATE_KEY": app.private_key,
+        "GITHUB_WEBHOOK_SECRET": app.secret or "",
+        "GITHUB_API_URL": hub.url,
+        "GITHUB_SERVER_URL": hub.url,
+        "DATA_DIR": str(root / "orchestrator"),
+        "PORT": "0",
+        "SWEEP_SECONDS": str(SWEEP * SPEED),
+        "WRITE_SECONDS": "0",
+        "GITHUB_POINTS_PER_MINUTE": str(MANY),
+        "GITHUB_CONTENT_PER_MINUTE": str(MANY),
+    }
+
+
+async def _stop(running: asyncio.Task[None]) -> None:
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

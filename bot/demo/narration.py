@@ -1,0 +1,130 @@
+"""The audit trail in words, for somebody who sees it for the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.audit.events import EventType
+from core.stall.model import Rung
+from core.task.model import Status, Task
+
+Tone = Literal["plain", "good", "bad", "person"]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line: when (seconds since the beginning), what, and in which tone to show it."""
+
+    elapsed: float
+    text: str
+    tone: Tone = "plain"
+
+
+def told(row: Mapping[str, Any], task: Task | None, elapsed: float) -> list[Happening]:
+    """A row of the audit trail as a line, or none when it says nothing to a newcomer.
+
+    `task` is as it is now, a moment after the event.
+    """
+    found = _words(row, task)
+    return [Happening(elapsed, *found)] if found else []
+
+
+def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None:
+    number, agent, actor, payload = f"#{row['task']}", row["agent"], row["actor"], row["payload"]
+    title = f"{number} {task.title}" if task else number
+    match EventType(row["type"]):
+        case EventType.TASK_CREATED:
+            lacks = f", which is not ready: {note(task)}" if task and task.missing else ""
+            return f"@{actor} filed {title}{lacks}", "person"
+        case EventType.TASK_READY:
+            waits = f", but waits for {', '.join(task.waits_for)}" if task and task.waits_for else ""
+            return f"{number} is ready{waits}", "plain"
+        case EventType.TASK_EDITED if actor and task:
+            ticked = task.intake.criteria and all(criterion.ticked for criterion in task.intake.criteria)
+            did = "looked at the work and ticked the criteria of" if ticked else "wrote down what was missing in"
+            return f"@{actor} {did} {number}", "person"
+        case EventType.TASK_ASSIGNED:
+            return f"{number} goes to {agent}: {payload['reason']}", "plain"
+        case EventType.TASK_REASSIGNED:
+            what = "with the feedback" if task and task.last_feedback else "with everything that is known"
+            return f"{number} goes to {agent} {what}, attempt {row['attempt']}", "plain"
+        case EventType.TASK_ACKNOWLEDGED if payload.get("stage") == "at work":
+            return f"{agent} is at work on {title}", "plain"
+        case EventType.TASK_REVIEW:
+            return f"{agent} opened pull request #{payload['pull']} for {title}", "plain"
+        case EventType.TASK_SENT_BACK if payload.get("outcome") == "unavailable":
+            return f"{agent} cannot take {number}: {payload['reason']}", "bad"
+        case EventType.TASK_SENT_BACK if payload.get("outcome") == "silent":
+            return f"{number} goes back to the queue, for another agent", "bad"
+        case EventType.TASK_SENT_BACK:
+            return f"{number} goes back with feedback to learn from: {payload['reason']}", "bad"
+        case EventType.MERGE_REQUESTED:
+            return f"#{payload['pull']} has passed everything and is merged", "plain"
+        case EventType.TASK_COMPLETED:
+            return f"{title} is done: {payload['reason']}", "good"
+        case EventType.TASK_FAILED:
+            return f"{number} failed: {payload['reason']}", "bad"
+        case EventType.AGENT_FAILED:
+            return f"{agent} failed on {number}: {payload['reason']}", "bad"
+        case EventType.ESCALATED:
+            to = ", ".join(f"@{who}" for who in payload.get("to", ())) or "a person"
+            return f"{number} needs {to}", "bad"
+        case EventType.TASK_STALLED:
+            return f"{number} stands still: {payload['reason']}", "bad"
+        case EventType.STALL_CLIMBED if payload["rung"] == Rung.NUDGE:
+            return f"{number}: {payload['reason']}", "plain"
+        case EventType.ACKNOWLEDGED:
+            return f"@{actor} answered the call for {number}", "person"
+        case EventType.PROGRESS_POSTED:
+            return f"{number} shows the progress of all tasks: {_counts(payload['counts'])}", "plain"
+        case EventType.CONFLICT_DETECTED:
+            return _conflict(number, title, payload)
+        case _:
+            return None
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _conflict(number: str, title: str, payload: Mapping[str, Any]) -> tuple[str, Tone] | None:
+    files = ", ".join(payload.get("files", ()))
+    others = ", ".join(f"#{other}" for other in payload.get("tasks", ()) if f"#{other}" != number)
+    match payload.get("kind"):
+        case "overlap":
+            return f"{title} waits behind {others}: both are likely to change {files}", "plain"
+        case "branches":
+            return f"{number} conflicts with the work on {others or 'another pull request'} in {files}", "bad"
+        case "base":
+            return f"{number} conflicts with what was merged meanwhile, in {files}", "bad"
+        case _:
+            return None
+
+
+def note(task: Task) -> str:
+    """What a task waits for or has behind it, in a few words."""
+    match task.status:
+        case Status.PENDING:
+            return task.missing[0].partition(":")[0].removeprefix("It has ") if task.missing else "being read"
+        case Status.READY if task.waits_for:
+            return f"waits for {', '.join(task.waits_for)}"
+        case Status.READY if task.held and task.held.behind:
+            return f"waits behind {task.held.behind}"
+        case Status.READY:
+            return "waits for a free agent"
+        case Status.IN_PROGRESS:
+            return f"attempt {task.attempt}, with feedback" if task.attempt > 1 else "at work"
+        case Status.REVIEW if task.pull and task.pull.merged:
+            return "merged"
+        case Status.REVIEW if task.pull and task.pull.merge_requested_sha:
+            return "being merged"
+        case Status.REVIEW if task.pull and task.pull.checks == "success":
+            return "criteria to be ticked"
+        case Status.REVIEW:
+            return "CI is running"
+        case Status.DONE:
+            return "merged" if task.attempt == 1 else f"merged at attempt {task.attempt}"
+        case Status.FAILED:
+            return "needs a person"

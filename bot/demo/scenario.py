@@ -1,0 +1,241 @@
+"""What happens in the demo: ten tasks, four agents, a maintainer. Change it here to try your own.
+
+Two tasks change the same lines and say so in their forms: the later one waits before anybody begins. Two more do so
+without anybody's knowing: their branches are found to conflict while both are at work. One changes other lines of that
+file, and is in nobody's way; its work is good, but the maintainer overlooks it, until she is told, and then called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bot.demo.solutions import Crib, Edit, Implements
+from sandbox.actors.agents.scripted import Script
+
+SPEED = 8.0  # how much faster than the watcher's the time of the demo passes: patience of minutes is spent in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One task as its author files it, and where the work for it lies.
+
+    `answers` fill in the issue form by the ids of its fields. `after` names the errands that it depends on. With
+    `completed` the author edits the issue a while later and fills in these answers as well. `crib` is where the work
+    for it lies. One that is `overlooked` waits for the maintainer until she is called.
+    """
+
+    name: str
+    title: str
+    answers: Mapping[str, str]
+    crib: Crib
+    after: tuple[str, ...] = ()
+    completed: Mapping[str, str] | None = None
+    overlooked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """One agent: how it works, and for how many seconds of the watcher's it thinks.
+
+    One with a `service` works there and not in a workflow of the repository. It may die in the middle of its first
+    task, and it may have no credit left.
+    """
+
+    script: Script
+    think: float
+    service: str | None = None
+    dies: bool = False
+    broke: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All of it, in seconds as the watcher counts them.
+
+    `filing` is the time between two issues, `patience` that before the maintainer reacts.
+    """
+
+    errands: tuple[Errand, ...]
+    agents: Mapping[str, Cast]
+    filing: float = 0.25
+    patience: float = 0.4
+    completing: float = 4.0  # seconds until the author edits the issue that was not ready
+    limit: float = 300.0  # seconds after which the demo gives up
+
+
+def _criteria(*lines: str) -> str:
+    return "\n".join(f"- [ ] {line}" for line in lines)
+
+
+CATALOGUE, CART = "shop/catalogue.py", "shop/cart.py"
+_LAST_PRODUCT = 'MUG = Product("M1", "Mug", Decimal("12.00"))\n'
+_ALL_PRODUCTS = "CATALOGUE = (TEA, MUG"
+_ADDED = "        self.lines[product] = self.lines.get(product, 0) + quantity\n"
+_TOTALLED = "        return sum((product.price * quantity for product, quantity in self.lines.items()), Decimal(0))\n"
+_REMOVE = '''
+    def remove(self, product: Product) -> None:
+        """Take something out again; raises KeyError for what is not there."""
+        del self.lines[product]
+'''
+_CLEAR = '''
+    def clear(self) -> None:
+        """Throw everything out."""
+        self.lines.clear()
+'''
+_PIECES = '''
+    @property
+    def pieces(self) -> int:
+        """How many pieces are in it, of whatever kind."""
+        return sum(self.lines.values())
+'''
+
+
+def _product(name: str, definition: str) -> tuple[Edit, ...]:
+    """One more product: its definition, and its place in the catalogue."""
+    return Edit(CATALOGUE, _LAST_PRODUCT, f"{name} = {definition}\n"), Edit(CATALOGUE, _ALL_PRODUCTS, f", {name}")
+
+
+ERRANDS = (
+    Errand(
+        "vouchers",
+        "Add voucher codes",
+        {
+            "goal": "A customer can have a voucher that takes some per cent off, until its last day.",
+            "acceptance-criteria": _criteria(
+                "A voucher takes its per cent off an amount, to the cent", "An expired voucher is refused"
+            ),
+            "priority": "P1",
+            "required-capabilities": "python, tests",
+            "files": "shop/vouchers.py\ntests/test_vouchers.py",
+        },
+        Crib("vouchers"),
+    ),
+    Errand(
+        "checkout",
+        "Take a voucher at the checkout",
+        {
+            "goal": "A customer enters a voucher at the checkout and pays less, or is told that it has expired.",
+            "acceptance-criteria": _criteria(
+                "The order shows discount and total", "An expired voucher is told, the full price is never charged"
+            ),
+            "priority": "P1",
+            "required-capabilities": "python, tests",
+            "files": "shop/checkout.py\ntests/test_checkout.py",
+        },
+        Crib("checkout"),
+        after=("vouchers",),
+    ),
+    Errand(
+        "handbook",
+        "Document vouchers in the handbook",
+        {
+            "goal": "The documentation tells the team how vouchers work, with an example.",
+            "priority": "P2",
+            "required-capabilities": "docs",
+            "files": "docs/vouchers.md\ntests/test_handbook.py",
+        },
+        Crib("handbook"),
+        after=("checkout",),
+        completed={
+            "acceptance-criteria": _criteria("docs/vouchers.md has an example", "The example is run by the tests")
+        },
+    ),
+    Errand(
+        "vat",
+        "Charge VAT to the cent",
+        {
+            "goal": "The gross price of an order is calculated so that it agrees with the tax office to the last cent.",
+            "acceptance-criteria": _criteria("Half a cent is rounded up", "A negative rate is refused"),
+            "priority": "P0",
+            "required-capabilities": "python, tests",
+            "files": "shop/tax.py\ntests/test_tax.py",
+        },
+        Crib("vat", "vat-first", "test_half_a_cent_goes_up"),
+    ),
+    Errand(
+        "remove",
+        "Let people change their minds",
+        {
+            "goal": "Somebody who no longer wants a thing takes it out again, and pays for the others.",
+            "acceptance-criteria": _criteria("The others stay", "What is not there cannot be taken out"),
+            "priority": "P0",
+            "required-capabilities": "python, tests",
+        },
+        Crib("remove", edits=(Edit(CART, _ADDED, _REMOVE),)),
+    ),
+    Errand(
+        "clear",
+        "Begin again with nothing",
+        {
+            "goal": "Whoever is lost throws everything out at once.",
+            "acceptance-criteria": _criteria("Nothing is left, and nothing is to be paid"),
+            "priority": "P0",
+            "required-capabilities": "python, tests",
+        },
+        Crib("clear", edits=(Edit(CART, _ADDED, _CLEAR),)),
+    ),
+    Errand(
+        "pieces",
+        "Say how many pieces it will be",
+        {
+            "goal": "Whoever packs the parcel knows how many pieces there are to be packed.",
+            "acceptance-criteria": _criteria("Pieces of all kinds are counted", "At first there are none"),
+            "priority": "P0",
+            "required-capabilities": "python, tests",
+        },
+        Crib("pieces", edits=(Edit(CART, _TOTALLED, _PIECES),)),
+        overlooked=True,
+    ),
+    Errand(
+        "coffee",
+        "Sell coffee",
+        {
+            "goal": "Customers can buy a bag of coffee for 7.20 euros.",
+            "acceptance-criteria": _criteria("Coffee is for sale, at its price"),
+            "priority": "P1",
+            "required-capabilities": "python, tests",
+            "files": f"{CATALOGUE}\ntests/test_coffee.py",
+        },
+        Crib("coffee", edits=_product("COFFEE", 'Product("C1", "Coffee", Decimal("7.20"))')),
+    ),
+    Errand(
+        "teapot",
+        "Sell a teapot",
+        {
+            "goal": "Customers can buy a teapot for 29 euros.",
+            "acceptance-criteria": _criteria("The teapot is for sale, at its price"),
+            "priority": "P1",
+            "required-capabilities": "python, tests",
+            "files": f"{CATALOGUE}\ntests/test_teapot.py",
+        },
+        Crib("teapot", edits=_product("TEAPOT", 'Product("P1", "Teapot", Decimal("29.00"))')),
+    ),
+    Errand(
+        "page",
+        "Show the price list as a web page",
+        {
+            "goal": "Customers can read all prices on a page that browsers and screen readers understand.",
+            "acceptance-criteria": _criteria("Every product is in the table", "No name can break the page"),
+            "priority": "P1",
+            "required-capabilities": "frontend",
+            "files": "shop/page.py\ntests/test_page.py",
+        },
+        Crib("page"),
+    ),
+)
+
+_KNOWS = Implements({errand.title: errand.crib for errand in ERRANDS})
+
+STORY = Story(
+    errands=ERRANDS,
+    agents=MappingProxyType(
+        {
+            "codex": Cast(_KNOWS, 1.5),
+            "claude": Cast(_KNOWS, 2.0),
+            "cursor": Cast(_KNOWS, 1.2, service="cursor", dies=True),
+            "devin": Cast(_KNOWS, 1.2, service="devin", broke=True),
+        }
+    ),
+)

@@ -1,0 +1,79 @@
+"""The picture of the demo for the README: `python -m bot.demo.svg` plays it and writes docs/demo.svg."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.terminal_theme import DIMMED_MONOKAI
+
+from bot.demo.monitor import Snapshot
+from bot.demo.run import run_demo
+from bot.demo.summary import Outcome
+from bot.demo.view import INTRODUCTION, View
+
+PICTURE = Path("docs/demo.svg")
+WIDTH, EVENTS = 118, 11  # columns, and lines of the audit trail
+TITLE = "orchestrator demo"
+# Rich's picture asks a web server for its font. Ours asks nobody: whoever looks at it has a font for code.
+_REMOTE_FONT = re.compile(r"@font-face\s*\{[^}]*\}\s*")
+
+
+@dataclass(slots=True)
+class Album:
+    """Keeps every snapshot instead of showing it."""
+
+    snapshots: list[Snapshot] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Nothing to see yet."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Keep it."""
+        self.snapshots.append(snapshot)
+
+    def end(self, outcome: Outcome) -> None:
+        """Say on standard error what was wrong, if anything was."""
+        sys.stderr.writelines(f"{problem}\n" for problem in outcome.problems)
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+    def best(self) -> Snapshot:
+        """The moment in which most is to be seen: many statuses at once, feedback among the latest events."""
+        return max(self.snapshots, key=_interest)
+
+
+def _interest(snapshot: Snapshot) -> tuple[int, int, int]:
+    statuses = len({task.status for task in snapshot.tasks})
+    latest = snapshot.happenings[-EVENTS:]
+    feedback = any(happening.tone == "bad" for happening in latest)
+    conflict = any("conflicts with the work on" in happening.text for happening in latest)
+    pulls = sum(task.pull is not None for task in snapshot.tasks)
+    return len(snapshot.tasks), statuses + feedback + 2 * conflict, pulls
+
+
+def draw(snapshot: Snapshot) -> str:
+    """The snapshot as SVG, as the terminal shows it."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(Panel(INTRODUCTION, title="MCP Orchestrator", title_align="left", border_style="dim"))
+    console.print(View(snapshot, events=EVENTS))
+    return _REMOTE_FONT.sub("", console.export_svg(title=TITLE, theme=DIMMED_MONOKAI))
+
+
+def main() -> int:
+    """Play the demo and write the picture; gives the exit status."""
+    album = Album()
+    status = run_demo(show=album)
+    if status == 0:
+        PICTURE.write_text(draw(album.best()), encoding="utf-8")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

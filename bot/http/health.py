@@ -1,0 +1,56 @@
+"""`/healthz`: the process lives. `/readyz`: it can do its work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from importlib import metadata
+
+from aiohttp import web
+
+from adapters.database.database import Database
+from bot.http.admission import Intake
+from config.build import build_sha
+from core.clock import Clock
+
+
+@cache
+def version() -> str:
+    """The version that is installed; `unknown` in a checkout that was not."""
+    try:
+        return metadata.version("mcp-orchestrator")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+class Health:
+    """The two endpoints that whoever watches over the process asks."""
+
+    def __init__(self, database: Database, clock: Clock, intake: Intake) -> None:
+        """Uptime counts from here."""
+        self._intake = intake
+        self._database = database
+        self._clock = clock
+        self._started: datetime = clock.now()
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """Always 200 while the process answers."""
+        uptime = (self._clock.now() - self._started).total_seconds()
+        body = {
+            "status": "ok",
+            "version": version(),
+            "build_sha": build_sha(),
+            "uptime_seconds": round(uptime, 3),
+        }
+        return web.json_response(body)
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """200 when deliveries can be taken, 503 with the reason when not."""
+        try:
+            await self._database.ping()
+        except Exception as error:  # whatever it is, it means that we cannot work
+            return web.json_response({"status": "not ready", "reason": type(error).__name__}, status=503)
+        if overloaded := self._intake.reason():
+            headers = {"Retry-After": str(overloaded.after)}
+            return web.json_response({"status": "not ready", "reason": overloaded.reason}, status=503, headers=headers)
+        return web.json_response({"status": "ready"})

@@ -1,0 +1,49 @@
+"""What `/metrics` shows of taking deliveries in."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from bot.http.admission import Intake
+
+
+class IntakeMetrics:
+    """Counts and gauges of the endpoint, apart from the others because it may be a process of its own."""
+
+    def __init__(self, intake: Intake) -> None:
+        """Every endpoint has a registry of its own."""
+        self._intake = intake
+        self._registry = CollectorRegistry()
+        self.deliveries = Counter(
+            "deliveries", "Webhook deliveries by event and outcome", ["event", "outcome"], registry=self._registry
+        )
+        self.turned_away = Counter(
+            "deliveries_turned_away",
+            "Deliveries answered 503, by what there was too much of",
+            ["of"],
+            registry=self._registry,
+        )
+        gauges = {
+            "orchestrator_memory_usage_mb": "Resident memory of the bot: who works and who takes deliveries in",
+            "orchestrator_memory_peak_mb": "The largest that each of the two ever had, together",
+            "orchestrator_memory_limit_mb": "Above this, new deliveries are answered 503",
+            "deliveries_waiting": "Deliveries that are not handled yet, counted no further than to the limit",
+            "deliveries_being_answered": "Deliveries that are being answered",
+            "delivery_bytes_held": "Bytes of the bodies of deliveries in memory",
+        }
+        self._gauges = {name: Gauge(name, text, registry=self._registry) for name, text in gauges.items()}
+
+    def text(self) -> bytes:
+        """Its part of the page, in Prometheus's text format."""
+        intake = self._intake
+        values = {
+            "orchestrator_memory_usage_mb": intake.memory(),
+            "orchestrator_memory_peak_mb": intake.peak(),
+            "orchestrator_memory_limit_mb": intake.limits.memory_mb,
+            "deliveries_waiting": intake.waiting,
+            "deliveries_being_answered": intake.requests,
+            "delivery_bytes_held": intake.held,
+        }
+        for name, value in values.items():
+            self._gauges[name].set(value)
+        return generate_latest(self._registry)

@@ -1,0 +1,84 @@
+"""Where the bot listens: so many connections and no more, so that the database and git keep theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from bot.http.admission import SOON, Capacity
+
+log = structlog.get_logger()
+
+_REFUSAL = (
+    "HTTP/1.1 503 Service Unavailable\r\n"
+    f"Retry-After: {SOON}\r\n"
+    "Content-Type: application/json\r\n"
+    "Content-Length: {length}\r\n"
+    "Connection: close\r\n\r\n{text}"
+)
+
+
+class _Refusing(asyncio.Protocol):
+    """A connection too many: it is told so, and closed."""
+
+    def __init__(self, limit: int) -> None:
+        text = f'{{"error": "connections: {limit} are open"}}'
+        self._answer = _REFUSAL.format(length=len(text), text=text).encode()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Answer at once, whatever was going to be asked."""
+        if isinstance(transport, asyncio.Transport):
+            transport.write(self._answer)
+            transport.close()
+
+
+@asynccontextmanager
+async def served(runner: web.AppRunner, host: str, port: int, limits: Capacity) -> AsyncIterator[str]:
+    """The runner's site at this address, while inside; gives its URL. Nobody new is let in afterwards.
+
+    Raises OSError when the address cannot be had.
+    """
+    site = runner.server
+    if site is None:
+        raise RuntimeError("the runner was not set up")
+
+    def connected() -> asyncio.Protocol:
+        if len(site.connections) < limits.connections:
+            return site()
+        log.warning("connection_turned_away", open=limits.connections)
+        return _Refusing(limits.connections)
+
+    server = await asyncio.get_running_loop().create_server(connected, host, port)
+    try:
+        bound, number = server.sockets[0].getsockname()[:2]
+        yield f"http://{f'[{bound}]' if ':' in bound else bound}:{number}"
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def listening(site: web.Application, host: str, port: int, limits: Capacity) -> AsyncIterator[str]:
+    """The web server of a site, while inside; gives its address (port 0: a free one).
+
+    Raises OSError when the address cannot be had.
+    """
+    runner = web.AppRunner(
+        site,
+        access_log=None,
+        shutdown_timeout=10,
+        # For this library a connection that was just opened is kept alive as well: so this cuts off whoever is slow
+        # with the headers.
+        keepalive_timeout=limits.header_seconds,
+        lingering_time=limits.linger_seconds,
+    )
+    await runner.setup()
+    try:
+        async with served(runner, host, port, limits) as address:
+            log.info("listening", address=address)
+            yield address
+    finally:
+        await runner.cleanup()

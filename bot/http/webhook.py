@@ -1,0 +1,201 @@
+"""The endpoint that GitHub calls: verify, keep, answer. Nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from adapters.database.deliveries import StoredDelivery
+from bot.http.admission import SOON, Intake, Overloaded
+from bot.http.delivery_writer import AWAY
+from bot.http.metrics import IntakeMetrics
+from core.clock import Clock
+from engine.senders import Identity
+from handlers import HANDLERS
+from handlers.event_filter import is_news
+from handlers.lock_key import ordering_key
+
+log = structlog.get_logger()
+
+MAX_BODY = 26 * 1024 * 1024  # bytes; GitHub sends up to 25 MB
+LARGE = 256 * 1024  # bytes of JSON that are parsed off the event loop
+_GUID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
+_EVENT = re.compile(r"[a-z_]{1,60}", re.ASCII)
+
+
+class Malformed(Exception):
+    """The request is not a delivery; `status` is the answer, the text says why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        """`reason` is shown to the caller and holds nothing secret."""
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def _too_large() -> Malformed:
+    return Malformed(413, f"the body is larger than {MAX_BODY} bytes")
+
+
+def is_signed(body: bytes, signature: str, secrets: Sequence[bytes]) -> bool:
+    """Whether `signature` is `sha256=<hex>` of the body by one of the secrets.
+
+    Every secret is tried, and each comparison takes the same time, so that an answer tells nothing of them.
+    """
+    given = signature.encode("utf-8", "replace")
+    matches = [
+        hmac.compare_digest(b"sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest().encode(), given)
+        for secret in secrets
+    ]
+    return any(matches)
+
+
+class WebhookEndpoint:
+    """`POST /webhook`."""
+
+    def __init__(
+        self,
+        keep: Callable[[StoredDelivery, str], Awaitable[bool]],
+        clock: Clock,
+        secrets: Sequence[str],
+        metrics: IntakeMetrics,
+        us: Callable[[], Identity | None],
+        intake: Intake,
+    ) -> None:
+        """`keep` keeps a delivery with the job behind its lock, and tells whether it is new; `secrets` are all that
+        are valid now; at least one.
+
+        Raises `ValueError` without a secret: an unsigned endpoint would take orders from anybody.
+        """
+        if not secrets or not all(secrets):
+            raise ValueError("a webhook secret is needed")
+        self._keep = keep
+        self._clock = clock
+        self._secrets = [secret.encode() for secret in secrets]
+        self._metrics = metrics
+        self._us = us
+        self._intake = intake
+        self._large = asyncio.Lock()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer one delivery."""
+        event = request.headers.get("X-GitHub-Event", "")
+        known = event if event in HANDLERS else "other"
+        try:
+            async with self._intake.one():
+                outcome = await self._take(request, event)
+        except Overloaded as overloaded:
+            self._metrics.deliveries.labels(known, "503").inc()
+            self._metrics.turned_away.labels(overloaded.reason.partition(":")[0]).inc()
+            log.info("delivery_turned_away", reason=overloaded.reason)
+            headers = {"Retry-After": str(overloaded.after)}
+            return web.json_response({"error": overloaded.reason}, status=503, headers=headers)
+        except Malformed as problem:
+            self._metrics.deliveries.labels(known, str(problem.status)).inc()
+            log.warning("delivery_refused", status=problem.status, reason=problem.reason, remote=request.remote)
+            return web.json_response({"error": problem.reason}, status=problem.status)
+        self._metrics.deliveries.labels(known, outcome).inc()
+        return web.json_response({"status": outcome}, status=202 if outcome == "accepted" else 200)
+
+    async def _take(self, request: web.Request, event: str) -> str:
+        if request.content_type != "application/json":
+            raise Malformed(415, "the content type must be application/json; set it in the App's webhook settings")
+        guid = request.headers.get("X-GitHub-Delivery", "")
+        if not _GUID.fullmatch(guid):
+            raise Malformed(400, "the header X-GitHub-Delivery is missing or malformed")
+        if not _EVENT.fullmatch(event):
+            raise Malformed(400, "the header X-GitHub-Event is missing or malformed")
+        signature = request.headers.get("X-Hub-Signature-256")
+        if not signature:
+            raise Malformed(401, "the header X-Hub-Signature-256 is missing")
+        size = MAX_BODY if request.content_length is None else request.content_length
+        if size > MAX_BODY:
+            raise _too_large()
+        async with self._intake.body(size):
+            return await self._receive(request, guid, event, signature)
+
+    async def _receive(self, request: web.Request, guid: str, event: str, signature: str) -> str:
+        """Read the body, and store it if it is news."""
+        limits = self._intake.limits
+        try:
+            async with asyncio.timeout(limits.body_seconds):
+                body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise _too_large() from None
+        except TimeoutError:
+            raise Malformed(408, f"the body did not come within {limits.body_seconds:g} s") from None
+        if not is_signed(body, signature, self._secrets):
+            raise Malformed(401, "the signature does not fit: compare the webhook secret here and on GitHub")
+        if len(body) <= LARGE:
+            told = self._read(body, guid, event, _parse(body))
+        else:
+            async with self._large:  # read, it takes many times its size
+                told = self._read(body, guid, event, await asyncio.to_thread(_parse, body))
+        if isinstance(told, str):
+            return told
+        try:
+            async with asyncio.timeout(2 * limits.store_seconds):  # another group may be before this one
+                kept = await self._keep(*told)
+        except AWAY as error:
+            # What was stored all the same, before its answer was lost, is known by its GUID when it comes again.
+            log.warning("delivery_not_stored", error=str(error))
+            raise Overloaded("database: it does not answer", SOON) from None
+        return "accepted" if kept else "already received"
+
+    def _read(self, body: bytes, guid: str, event: str, payload: dict[str, Any]) -> tuple[StoredDelivery, str] | str:
+        """The delivery with the lock of its job; or what is answered without storing it."""
+        if event == "ping":
+            return "pong"
+        if event not in HANDLERS:
+            return "ignored"
+        delivery = StoredDelivery(
+            guid=guid,
+            event=event,
+            action=_action(payload.get("action")),
+            repository_id=_id(payload, "repository"),
+            installation_id=_id(payload, "installation"),
+            payload=body,
+            received_at=self._clock.now(),
+        )
+        if not is_news(event, payload, self._us()):
+            return "ignored"
+        return delivery, ordering_key(event, payload)
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Malformed(400, "the body is not JSON") from None
+    if not isinstance(payload, dict):
+        raise Malformed(400, "the body is not a JSON object")
+    return payload
+
+
+def _action(value: object) -> str | None:
+    """The action; `Malformed` for what is none, which could not even be stored: a NUL, half a character."""
+    if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+        raise Malformed(400, "`action` is no word")
+    return value[:100] if isinstance(value, str) else None
+
+
+def _id(payload: dict[str, Any], key: str) -> int | None:
+    """The numeric id of an object in the payload.
+
+    Raises `Malformed` when there is something else: a signed delivery of GitHub's never has that.
+    """
+    part = payload.get(key)
+    if part is None:
+        return None
+    value = part.get("id") if isinstance(part, dict) else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
+        raise Malformed(400, f"`{key}` has no usable id")
+    return value

@@ -1,0 +1,1 @@
+"""Which agent gets which task: queue, scores, agent state."""

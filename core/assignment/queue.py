@@ -1,0 +1,114 @@
+"""The order in which tasks are handed out, and the graph of who waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from core.task.model import Flag, Task
+
+Node = TypeVar("Node", int, str)  # a number in one repository, or a reference across several
+Graph = Mapping[Node, Sequence[Node]]  # task → the tasks it depends on
+
+
+def chain_lengths(graph: Graph[int]) -> dict[int, int]:
+    """For each task, how many tasks the longest chain behind it has: what finishing it unblocks.
+
+    Tasks on a cycle, and what only they unblock, count as 0: nothing can be gained there before the cycle is broken.
+    Runs in time linear in tasks and dependencies, without recursion (a chain may be longer than Python's stack).
+    """
+    dependents: dict[int, list[int]] = {number: [] for number in graph}
+    waiting_behind: dict[int, int] = dict.fromkeys(graph, 0)
+    for number, needs in graph.items():
+        for need in set(needs):
+            if need in dependents:
+                dependents[need].append(number)
+                waiting_behind[need] += 1
+    # Peel the leaves (nobody waits for them) and walk towards what they wait for: Kahn's algorithm, backwards.
+    lengths = dict.fromkeys(graph, 0)
+    leaves = [number for number, count in waiting_behind.items() if count == 0]
+    while leaves:
+        number = leaves.pop()
+        for need in set(graph[number]):
+            if need not in waiting_behind:
+                continue
+            lengths[need] = max(lengths[need], lengths[number] + 1)
+            waiting_behind[need] -= 1
+            if waiting_behind[need] == 0:
+                leaves.append(need)
+    return {number: 0 if waiting_behind[number] else length for number, length in lengths.items()}
+
+
+def cycle_through(graph: Graph[Node], start: Node) -> tuple[Node, ...]:
+    """The shortest cycle of dependencies through `start`, beginning with it; empty when there is none."""
+    came_from: dict[Node, Node] = {}
+    frontier = [start]
+    while frontier:
+        following: list[Node] = []
+        for number in frontier:
+            for need in sorted(set(graph.get(number, ()))):
+                if need == start:
+                    path = [number]
+                    while path[-1] != start:
+                        path.append(came_from[path[-1]])
+                    return tuple(reversed(path))
+                if need not in came_from:
+                    came_from[need] = number
+                    following.append(need)
+        frontier = following
+    return ()
+
+
+def knot_of(graph: Graph[Node], start: Node) -> frozenset[Node]:
+    """The tasks that lie on a cycle of dependencies through `start`, itself among them; empty when there is none."""
+    backwards: dict[Node, list[Node]] = {}
+    for number, needs in graph.items():
+        for need in needs:
+            backwards.setdefault(need, []).append(number)
+    return _reached(graph, start) & _reached(backwards, start)
+
+
+def _reached(graph: Graph[Node], start: Node) -> frozenset[Node]:
+    """What can be reached from `start` in one step or more."""
+    found: set[Node] = set()
+    ahead = list(graph.get(start, ()))
+    while ahead:
+        number = ahead.pop()
+        if number not in found:
+            found.add(number)
+            ahead.extend(graph.get(number, ()))
+    return frozenset(found)
+
+
+def order(tasks: Iterable[Task], behind: Mapping[int, int]) -> list[Task]:
+    """Queue order: priority class, then what unblocks most, then the oldest. `behind` is from `chain_lengths`."""
+    return sorted(tasks, key=lambda t: (t.priority.rank, -behind.get(t.number, 0), t.created_at, t.number))
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """One task that could be handed out, as far as its place in the queue goes."""
+
+    number: int
+    priority: str
+    created_at: datetime
+    parked: bool
+
+
+def place_in_queue(task: Task) -> bool | None:
+    """True for a task in the queue, False for one that is parked before it, None for one that cannot be handed out.
+
+    A task that waits for others, or is held, has no place: it would keep those out that it waits for.
+    """
+    return Flag.PARKED not in task.flags if task.unflagged(Flag.PARKED).in_line else None
+
+
+def parking(tasks: Iterable[Queued], depth: int) -> tuple[list[int], list[int]]:
+    """Which tasks are to be parked, and which taken into the queue, so that the first `depth` are in it.
+
+    A more urgent task comes before all others, so it is never parked while less urgent ones are in the queue.
+    """
+    line = sorted(tasks, key=lambda one: (one.priority, one.created_at, one.number))
+    return [one.number for one in line[depth:] if not one.parked], [one.number for one in line[:depth] if one.parked]

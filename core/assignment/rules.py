@@ -1,0 +1,330 @@
+"""Which agent gets which task: deterministic, and it explains itself.
+
+Tasks come in queue order, so no score can let a P1 pass a P0. For each task the agents that may not have it are
+excluded with a reason; the others are scored, and the best one wins, ties broken by name. `choose` is the whole rule
+for one task; a `Round` asks it for one task after the other, and spares what cannot come out differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from heapq import nsmallest
+from typing import Any
+
+from config.repository import Scoring
+from core.assignment.agent_state import AVAILABLE, Condition
+from core.audit.events import Event, EventType
+from core.task.model import Candidate, Choice, Priority, Role, Status, Task
+from core.text_safety.sanitize import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent as the assignment sees it."""
+
+    name: str
+    capabilities: frozenset[str]
+    prefers: frozenset[str]
+    max_tasks: int
+    roles: frozenset[str]
+    holding: int = 0  # tasks it has in hand
+    assigned: int = 0  # tasks it was ever given: the measure of fairness
+    unavailable: str | None = None  # why it takes no work now (offline, draining, …)
+    condition: Condition = AVAILABLE
+    merit: float = 0.5  # how its latest attempts went, 0…1 (`core.assignment.stats.merits`); 0.5 while unknown
+
+
+# Priority's part of the score: the same for all candidates of one task, but it makes scores of different tasks
+# comparable in the explanation. Three classes, evenly spaced.
+_PRIORITY_PART = {Priority.P0: 1.0, Priority.P1: 0.5, Priority.P2: 0.0}
+_REASON_LIMIT = 200  # characters of an exclusion in the audit trail; there are at most 100 agents
+
+
+def part_of(task: Task, agents: Sequence[Agent], plan: str) -> Role:
+    """Which part of a task is handed out next. `plan` (none | agent) says who plans.
+
+    A plan is made once, before anybody implements. Where nobody could make it, or it was tried in vain, the work goes
+    on without: a plan is a help, never a reason to wait for ever.
+    """
+    if task.status is Status.REVIEW:
+        return Role.REVIEW
+    wanted = plan == "agent" and task.plan is None and task.failed_plan is None
+    return Role.PLAN if wanted and any("plan" in a.roles and not a.unavailable for a in agents) else Role.IMPLEMENT
+
+
+def unfit(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
+    """Why this agent can never have this part of the task, however long it waits; None when it could.
+
+    The required capabilities are those of whoever implements. Who plans or reviews need not have them, but scores by
+    them.
+    """
+    if role.value not in agent.roles:
+        return f"does not {role}"
+    if role is Role.REVIEW:
+        return "wrote it" if agent.name in _authors(task) else _reviewed_in_vain(task, agent.name)
+    if role is not Role.IMPLEMENT or agent.capabilities.issuperset(task.required):
+        return None
+    return f"lacks {', '.join(sorted(set(task.required) - agent.capabilities))}"
+
+
+def _authors(task: Task) -> frozenset[str]:
+    """Who worked on the pull request: its holder, and whoever had it before."""
+    number = task.pull.number if task.pull else None
+    earlier = [a.worker for a in task.work if a.pull is not None and a.pull == number]
+    return frozenset(filter(None, (*earlier, task.lease.worker if task.lease else None)))
+
+
+def _reviewed_in_vain(task: Task, name: str) -> str | None:
+    number = task.pull.number if task.pull else None
+    for attempt in task.counted:
+        in_vain = attempt.role is Role.REVIEW and attempt.outcome in ("failed", "silent", "stalled")
+        if in_vain and attempt.agent == name and attempt.pull == number:
+            return f"gave no verdict on attempt {attempt.number}"
+    return None
+
+
+def busy(agent: Agent) -> str | None:
+    """Why this agent takes no work now; None when it does."""
+    if agent.unavailable:
+        return agent.unavailable
+    if agent.condition.on_trial and agent.holding:
+        return "failed before, and has one task to show that it is back"
+    if agent.holding >= agent.max_tasks:
+        return f"has its limit of {agent.max_tasks} in hand"
+    return None
+
+
+def failed_before(task: Task, name: str) -> str | None:
+    """After two failed attempts in a row, or one that fell silent or stood still, another agent is to get the task."""
+    in_a_row = 0
+    for attempt in reversed(task.work):
+        if attempt.worker != name:
+            break
+        if attempt.outcome == "silent":
+            return f"fell silent on attempt {attempt.number}"
+        if attempt.outcome == "stalled":
+            return f"made no progress on attempt {attempt.number}"
+        in_a_row += attempt.blamed
+    return "two failed attempts in a row" if in_a_row >= 2 else None
+
+
+def exclusions(task: Task, agents: Sequence[Agent], role: Role = Role.IMPLEMENT) -> dict[str, str | None]:
+    """For each agent, why it may not have this part of the task now, or None.
+
+    Earlier failures exclude an agent only while another one could do the task, if not now then when it has room:
+    better the same agent than nobody.
+    """
+    never = {agent.name: unfit(task, agent, role) for agent in agents}
+    names = {attempt.worker for attempt in task.work if attempt.worker} if role is Role.IMPLEMENT else ()
+    failed = {name: why for name in names if (why := failed_before(task, name))}
+    fresh = {a.name for a in agents if not (never[a.name] or a.unavailable or a.name in failed)}
+    return {a.name: never[a.name] or (failed.get(a.name) if fresh - {a.name} else None) or busy(a) for a in agents}
+
+
+def preferred_match(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> float:
+    """Share of the task's wishes that the agent meets, 0…1.
+
+    Wishes are the preferred capabilities of the task; a task without any is matched by what the agent prefers among
+    its required ones, and is otherwise a perfect match for everybody. To whoever plans or reviews the required ones
+    are wishes too.
+    """
+    wishes = set(task.intake.preferred) | (set() if role is Role.IMPLEMENT else set(task.required))
+    if wishes:
+        return len(wishes & (agent.capabilities | agent.prefers)) / len(wishes)
+    if agent.prefers and task.required:
+        return 1.0 if agent.prefers & set(task.required) else 0.5
+    return 1.0
+
+
+def score(task: Task, agent: Agent, assigned_most: int, rules: Scoring, role: Role = Role.IMPLEMENT) -> Candidate:
+    """The agent's score for the task, with its parts (each already weighted)."""
+    room = 1 - agent.holding / agent.max_tasks
+    if rules.policy == "least-busy":
+        parts = {"load": room}
+    else:
+        parts = {
+            "priority": rules.priority * _PRIORITY_PART[task.priority],
+            "capability": rules.capability * preferred_match(task, agent, role),
+            "load": rules.load * room,
+            "fairness": rules.fairness * (1 - agent.assigned / assigned_most if assigned_most else 1.0),
+        }
+        if rules.learned:
+            parts["learned"] = rules.learned * agent.merit
+    last = next((a for a in reversed(task.history) if a.role is Role.IMPLEMENT), None)
+    if role is Role.IMPLEMENT and last and (last.agent, last.outcome) == (agent.name, "failed"):
+        # Who knows the branch mends it fastest: worth as much as all the other parts together, but an agent that
+        # failed twice in a row was excluded before, and one that a person took the task from starts like anybody.
+        parts["knows the branch"] = _most(rules)
+    return Candidate(agent.name, round(sum(parts.values()), 6), parts)
+
+
+def _most(rules: Scoring) -> float:
+    """The best score that the usual parts can add up to."""
+    if rules.policy == "least-busy":
+        return 1.0
+    return rules.priority + rules.capability + rules.load + rules.fairness + rules.learned
+
+
+def choose(task: Task, agents: Sequence[Agent], rules: Scoring, now: datetime, role: Role = Role.IMPLEMENT) -> Choice:
+    """The agent for one part of a task, with the whole table of candidates."""
+    reasons = exclusions(task, agents, role)
+    assigned_most = max((agent.assigned for agent in agents), default=0)
+    candidates = tuple(
+        Candidate(agent.name, None, excluded=why)
+        if (why := reasons[agent.name])
+        else score(task, agent, assigned_most, rules, role)
+        for agent in sorted(agents, key=lambda a: a.name)
+    )
+    return _pick(task, agents, candidates, rules, now, role)
+
+
+def _pick(
+    task: Task,
+    agents: Sequence[Agent],
+    candidates: tuple[Candidate, ...],
+    rules: Scoring,
+    now: datetime,
+    role: Role,
+) -> Choice:
+    """The best of the candidates."""
+    able = [c for c in candidates if c.score is not None]
+    if not able:
+        hopeless = not any(unfit(task, a, role) is None and (not a.unavailable or a.condition.until) for a in agents)
+        return Choice(None, _nobody(candidates), candidates, now, role, hopeless)
+    # Under `least-busy` fairness is no part of the score, it comes after it.
+    turns = {a.name: a.assigned for a in agents} if rules.policy == "least-busy" else {}
+    ranked = nsmallest(2, able, key=lambda c: (-(c.score or 0.0), turns.get(c.agent, 0), c.agent))
+    return Choice(ranked[0].agent, _why(*ranked, turns=turns), candidates, now, role)
+
+
+def _nobody(candidates: Sequence[Candidate]) -> str:
+    if not candidates:
+        return "no agent is configured"
+    return "no agent is free: " + "; ".join(f"{c.agent} {c.excluded}" for c in candidates)
+
+
+def _why(best: Candidate, runner_up: Candidate | None = None, *, turns: Mapping[str, int]) -> str:
+    if runner_up is None:
+        return f"{best.agent} is the only agent that can take it now"
+    if runner_up.score != best.score:
+        return f"{best.agent} scores {best.score:.3f}, before {runner_up.agent} with {runner_up.score:.3f}"
+    alike = f"{best.agent} and {runner_up.agent} score {best.score:.3f} alike"
+    if turns and turns[best.agent] != turns[runner_up.agent]:
+        return f"{alike}; {best.agent} had fewer tasks so far"
+    return f"{alike}; the name decides"
+
+
+def told(choice: Choice) -> dict[str, Any]:
+    """A choice as the audit trail keeps it, so that the choice for any attempt can be explained later."""
+    return {
+        "reason": choice.reason,
+        "candidates": [
+            {"agent": c.agent, "excluded": one_line(c.excluded, _REASON_LIMIT)}
+            if c.excluded
+            else {"agent": c.agent, "score": c.score, "parts": {part: round(v, 6) for part, v in c.parts.items()}}
+            for c in choice.candidates
+        ],
+    }
+
+
+def recalled(event: Event) -> Choice | None:
+    """The choice that a line of the audit trail keeps (`told`); None where nobody was chosen by score."""
+    if "candidates" not in event.payload:
+        return None
+    candidates = tuple(
+        Candidate(one["agent"], one.get("score"), one.get("parts", {}), one.get("excluded"))
+        for one in event.payload["candidates"]
+    )
+    role = Role.REVIEW if event.type is EventType.REVIEW_ASSIGNED else Role(event.payload.get("role", Role.IMPLEMENT))
+    return Choice(event.agent, event.payload["reason"], candidates, event.occurred_at, role)
+
+
+def untried(choice: Choice) -> Choice:
+    """What becomes of a choice in a dry run."""
+    return replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}") if choice.agent else choice
+
+
+class Round:
+    """One pass over the queue, task by task: each choice counts against the load that the next one sees."""
+
+    def __init__(self, agents: Iterable[Agent], rules: Scoring, now: datetime, plan: str = "none") -> None:
+        """`agents` with what they have in hand at the start; `plan` (none | agent) says who plans."""
+        self._hands = {agent.name: agent for agent in sorted(agents, key=lambda a: a.name)}
+        self._rules = rules
+        self._now = now
+        self._plan = plan
+        self._in_vain: dict[object, Choice] = {}  # for tasks alike, until somebody's hands change
+        self._seen: dict[object, dict[str, tuple[Agent, int, Candidate]]] = {}  # for tasks alike, by agent
+        self._most = max((agent.assigned for agent in self._hands.values()), default=0)
+
+    @property
+    def free(self) -> list[Agent]:
+        """The agents that take more work."""
+        return [agent for agent in self._hands.values() if not busy(agent)]
+
+    def choose(self, task: Task) -> Choice:
+        """The choice for the next task of the queue: what `choose` gives for the agents as they are by now."""
+        choice = self.consider(task)
+        self.take(choice)
+        return choice
+
+    def take(self, choice: Choice) -> None:
+        """What was chosen is done: the agent has one task more in hand."""
+        if choice.agent is None:
+            return
+        taken = self._hands[choice.agent]
+        self._hands[choice.agent] = replace(taken, holding=taken.holding + 1, assigned=taken.assigned + 1)
+        self._most = max(self._most, taken.assigned + 1)
+        self._in_vain.clear()
+
+    def consider(self, task: Task) -> Choice:
+        """What would be chosen for the task; nobody has it yet.
+
+        With 200 agents and 10,000 tasks most find nobody, and for the same reasons as others before them: those are
+        not looked for again.
+        """
+        agents = tuple(self._hands.values())
+        role = part_of(task, agents, self._plan)
+        alike = _alike(task, role)
+        if found := self._in_vain.get(alike):
+            return found
+        if task.history or role is not Role.IMPLEMENT:
+            choice = choose(task, agents, self._rules, self._now, role)
+        else:
+            choice = _pick(task, agents, self._candidates(task), self._rules, self._now, role)
+        if choice.agent is None:
+            self._in_vain[alike] = choice
+        return choice
+
+    def _candidates(self, task: Task) -> tuple[Candidate, ...]:
+        """The candidates for a task without a history: each depends on its own agent alone, and stays while that does.
+
+        So a choice weighs one agent anew, whoever was chosen last, and not two hundred.
+        """
+        seen = self._seen.setdefault((task.required, task.priority, task.intake.preferred), {})
+        found = []
+        for name, agent in self._hands.items():
+            known = seen.get(name)
+            if known is None or known[0] is not agent or known[1] != self._most:
+                why = unfit(task, agent) or busy(agent)
+                fresh = Candidate(name, None, excluded=why) if why else score(task, agent, self._most, self._rules)
+                seen[name] = known = (agent, self._most, fresh)
+            found.append(known[2])
+        return tuple(found)
+
+
+def _alike(task: Task, role: Role) -> object:
+    """All of a task that `exclusions` looks at: two tasks with the same are refused by the same agents."""
+    history = tuple((a.number, a.worker, a.role, a.outcome, a.blamed, a.pull) for a in task.counted)
+    under_review = (task.pull and task.pull.number, task.lease and task.lease.worker) if role is Role.REVIEW else None
+    return role, task.required, history, under_review
+
+
+def assign(
+    queue: Iterable[Task], agents: Iterable[Agent], rules: Scoring, now: datetime, plan: str = "none"
+) -> list[Choice]:
+    """One choice per task of the queue, in its order; a task in review is in the queue for a reviewer."""
+    round_ = Round(agents, rules, now, plan)
+    return [round_.choose(task) for task in queue]

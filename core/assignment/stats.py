@@ -1,0 +1,221 @@
+"""How well and how fast agents work: pure figures over the rows of their latest attempts.
+
+An attempt counts while it is among the agent's latest `LATEST` of the last `WINDOW`: long enough for a handful of
+attempts a week to say something, short enough that a new model under an old name is judged by its own work within a
+month, and that a busy agent's figures turn over in days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import ceil
+
+from config.repository import Timeouts
+from core.task.model import Attempt, ChecksState, Lease, Patience, Pull, Role, Task
+
+WINDOW = timedelta(days=30)
+LATEST = 50
+# What has to be seen before a deadline is learned: with less, one odd attempt would decide it.
+OBSERVATIONS = 20
+MARGIN = 1.5  # on the 99th percentile: the next slow one may be a little slower
+UNKNOWN = 0.5  # the merit of whom nobody knows: in the middle
+CEILING = 6  # times the configured timeout: who takes longer than that is better asked, or replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One attempt of an agent, as the table `attempts` keeps it."""
+
+    task: int
+    attempt: int
+    agent: str
+    role: Role
+    capabilities: tuple[str, ...]  # that the task asked for
+    started_at: datetime
+    acknowledged_at: datetime | None = None
+    handed_in_at: datetime | None = None  # when its pull request was first seen
+    ended_at: datetime | None = None
+    outcome: str | None = None  # of `core.task.model.Attempt`
+    blamed: bool = False
+    first_checks: bool | None = None  # whether the first checks that ended passed; None: none has ended
+    longest_silence: float = 0  # seconds between two signs of life
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The figures of one agent, or of its work that asked for one capability. None where nothing can be said yet."""
+
+    attempts: int  # that have ended
+    done: int  # that were merged
+    error_rate: float | None  # share of the ended attempts that count against the agent, 0…1
+    first_pass: float | None  # share of the attempts with checks whose first checks passed, 0…1
+    rework: float | None  # attempts for each one that was merged; 1 is perfect
+    median: timedelta | None  # from hand-over to pull request
+    p90: timedelta | None
+
+
+def quantile(values: Iterable[float], share: float) -> float | None:
+    """The smallest value that `share` (0…1) of the values do not exceed (nearest rank); None without values."""
+    ordered = sorted(values)
+    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
+
+
+def measure(rows: Sequence[Row]) -> Measures:
+    """The figures of these attempts at the work itself; plans and reviews are not counted.
+
+    Those that nobody is to blame for (released, unavailable) say nothing.
+    """
+    rows = [row for row in rows if row.role is Role.IMPLEMENT]
+    ended = [row for row in rows if row.ended_at and (row.blamed or row.outcome == "delivered")]
+    done = sum(row.outcome == "delivered" for row in ended)
+    checked = [row.first_checks for row in rows if row.first_checks is not None]
+    times = [(row.handed_in_at - row.started_at).total_seconds() for row in rows if row.handed_in_at]
+    return Measures(
+        attempts=len(ended),
+        done=done,
+        error_rate=sum(row.blamed for row in ended) / len(ended) if ended else None,
+        first_pass=sum(checked) / len(checked) if checked else None,
+        rework=len(ended) / done if done else None,
+        median=_span(quantile(times, 0.5)),
+        p90=_span(quantile(times, 0.9)),
+    )
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def by_agent(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each agent that has any, in their order."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.agent, []).append(row)
+    return found
+
+
+def by_capability(rows: Iterable[Row]) -> dict[str, Measures]:
+    """The figures of the attempts that asked for each capability, by its name."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        for name in row.capabilities:
+            found.setdefault(name, []).append(row)
+    return {name: measure(found[name]) for name in sorted(found)}
+
+
+def merits(measures: Mapping[str, Measures]) -> dict[str, float]:
+    """What counts in the score as `learned`, 0…1 for each agent: half success, half speed against the fastest.
+
+    Success is the share of attempts that were merged, with one merged and one failed added, so that nobody is perfect
+    or hopeless after a single attempt. Of whom nothing is known it is assumed to be in the middle.
+    """
+    speeds = {name: m.median.total_seconds() for name, m in measures.items() if m.median is not None}
+    fastest = max(1.0, min(speeds.values(), default=1.0))
+    return {
+        name: 0.5 * (m.done + 1) / (m.attempts + 2)
+        + 0.5 * (fastest / max(fastest, speeds[name]) if name in speeds else UNKNOWN)
+        for name, m in measures.items()
+    }
+
+
+def patience(rows: Sequence[Row], timeouts: Timeouts, work: timedelta | None = None) -> Patience | None:
+    """How long this agent may be silent, by its own latest attempts; None where the configured timeouts stand.
+
+    `work` is how long it may take until it hands in (`learned_work`); it is kept beside.
+
+    Attempts that ended in silence say nothing of how long a living agent is silent.
+    """
+    lived = [row for row in rows if row.acknowledged_at and row.outcome != "silent"]
+    begun = [(row.acknowledged_at - row.started_at).total_seconds() for row in lived if row.acknowledged_at]
+    silent = [row.longest_silence for row in lived if row.longest_silence]
+    found = Patience(
+        min(_learned(begun, timeouts.ack), timeouts.hard),
+        min(_learned(silent, timeouts.heartbeat), timeouts.hard),
+        work,
+    )
+    return None if found == Patience(timeouts.ack, timeouts.heartbeat) else found
+
+
+def learned_work(taken: Sequence[float]) -> timedelta | None:
+    """How long an agent of a repository may work before it hands in, by how long the latest of all its agents took.
+
+    `taken` are seconds from hand-over to pull request; None while they are too few. Whoever was replaced because it
+    took too long is not among them, so this alone would only ever get shorter: the configured time is its floor.
+    """
+    if len(taken) < OBSERVATIONS:
+        return None
+    return timedelta(seconds=round((quantile(taken, 0.9) or 0) * MARGIN))
+
+
+def _learned(seen: Sequence[float], configured: timedelta) -> timedelta:
+    if len(seen) < OBSERVATIONS:
+        return configured
+    slowest = timedelta(seconds=round((quantile(seen, 0.99) or 0) * MARGIN))
+    return max(configured, min(slowest, configured * CEILING))
+
+
+def lines(before: Task | None, after: Task, now: datetime) -> tuple[Row, ...]:
+    """What a change of a task tells of attempts that began, went on, or ended.
+
+    The table adds it to what it has: of each moment the first stays, of each silence the longest.
+    """
+    was, now_held = _at_work(before), _at_work(after)
+    moved = before is None or before.pull != after.pull
+    rows = [
+        _going_on(after, lease, was.get(number), now)
+        for number, lease in now_held.items()
+        if moved or lease != was.get(number)
+    ]
+    endings = {attempt.number: attempt for attempt in after.history}
+    rows += [_ended(after, lease, endings.get(number), now) for number, lease in was.items() if number not in now_held]
+    return tuple(rows)
+
+
+def _at_work(task: Task | None) -> dict[int, Lease]:
+    """The leases of agents, by their attempt; people are not measured."""
+    held = (task.lease, task.review) if task else ()
+    return {lease.attempt: lease for lease in held if lease and lease.holder_id is None}
+
+
+def _row(task: Task, lease: Lease) -> Row:
+    return Row(
+        task=task.number,
+        attempt=lease.attempt,
+        agent=lease.agent,
+        role=lease.role,
+        capabilities=task.required,
+        started_at=lease.since,
+        acknowledged_at=lease.acknowledged_at,
+    )
+
+
+def _going_on(task: Task, lease: Lease, known: Lease | None, now: datetime) -> Row:
+    row = _row(task, lease)
+    if known and known.acknowledged_at and lease.resumed_at == known.resumed_at:  # a pause is no silence of its own
+        row = replace(row, longest_silence=(lease.last_heard_at - known.last_heard_at).total_seconds())
+    pull = task.pull
+    if lease != task.lease or lease.role is not Role.IMPLEMENT or pull is None or pull.draft:
+        return row  # a pull request is handed in by who implements, and not before it is more than a draft
+    return replace(row, handed_in_at=now, first_checks=_verdict(pull))
+
+
+def _ended(task: Task, lease: Lease, attempt: Attempt | None, now: datetime) -> Row:
+    row = _row(task, lease)
+    if attempt is None:
+        return replace(row, ended_at=now)
+    red = attempt.feedback is not None and attempt.feedback.key.startswith("ci:")
+    return replace(
+        row,
+        ended_at=attempt.ended_at,
+        outcome=attempt.outcome,
+        blamed=attempt.blamed,
+        first_checks=False if red else _verdict(task.pull),
+    )
+
+
+def _verdict(pull: Pull | None) -> bool | None:
+    """Whether the checks passed; None while they have not ended, and where there are none."""
+    if pull is None or pull.checks not in (ChecksState.SUCCESS, ChecksState.FAILURE):
+        return None
+    return pull.checks is ChecksState.SUCCESS

@@ -1,0 +1,1 @@
+"""The audit log: events and their hash chain."""

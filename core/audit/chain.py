@@ -1,0 +1,112 @@
+"""The audit trail as evidence: each line is bound to the one before, and together they account for every task.
+
+Lines of one repository form a chain: the hash of each is made from what it says and from the hash before it, so nothing
+can be changed, left out or put in later without breaking all that follows. The last line of a decision says how it
+changed its task (`changes`); replaying them gives what the task is now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from core.audit.events import Event, EventType
+from core.task.model import Task
+
+FIRST = ""  # the hash before the first line of a repository
+
+Shape = Mapping[str, Any]  # of a task: what the trail accounts for
+
+
+class BrokenTrailError(Exception):
+    """The trail does not say what is stored; the words tell where."""
+
+
+def shape(task: Task | None) -> dict[str, Any]:
+    """What the trail accounts for of a task, as plain JSON values; what is None or false is left out."""
+    if task is None:
+        return {}
+    lease, review, pull = task.lease, task.review, task.pull
+    told: dict[str, Any] = {
+        "status": task.status.value,
+        "priority": task.priority.value,
+        "kind": task.kind.value,
+        "attempt": task.attempt,
+        "agent": lease.agent if lease else None,
+        "role": lease.role.value if lease else None,
+        "reviewer": review.agent if review else None,
+        "pull": pull.number if pull else None,
+        "merged": bool(pull and pull.merged),
+        "flags": sorted(flag.value for flag in task.flags),
+        "held": task.held is not None,
+        "withdrawn": task.withdrawn,
+    }
+    return {name: value for name, value in told.items() if value not in (None, False, [], 0)}
+
+
+def changes(before: Task | None, after: Task | None) -> dict[str, list[Any]]:
+    """How a decision changed its task: by field, what was and what is."""
+    was, now = shape(before), shape(after)
+    return {name: [was.get(name), now.get(name)] for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
+
+
+def account(events: tuple[Event, ...], before: Task | None, after: Task | None) -> tuple[Event, ...]:
+    """The lines of a decision, the last of which says how the task changed; with one more where none tells of it."""
+    made = changes(before, after)
+    if not made or after is None:
+        return events
+    mine = [at for at, event in enumerate(events) if event.task == after.number]
+    if not mine:
+        agent = after.lease.agent if after.lease else None
+        line = Event(EventType.TASK_CHANGED, after.number, events[-1].occurred_at if events else after.issue_updated_at)
+        return (*events, replace(line, agent=agent, attempt=after.attempt or None, changes=made))
+    at = mine[-1]
+    return (*events[:at], replace(events[at], changes=made), *events[at + 1 :])
+
+
+def link(previous: str, repository_id: int, event: Event) -> str:
+    """The hash of a line behind the one with the hash `previous`: SHA-256 over its canonical JSON, in hexadecimal."""
+    said = {
+        "previous": previous,
+        "repository": repository_id,
+        "type": event.type.value,
+        "task": event.task,
+        "agent": event.agent,
+        "attempt": event.attempt,
+        "actor": event.actor,
+        "payload": event.payload,
+        "changes": event.changes,
+        "occurred_at": round(event.occurred_at.timestamp() * 1_000_000),
+    }
+    return hashlib.sha256(canonical(said).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def canonical(value: Any) -> str:
+    """One text for one JSON value, however a database writes its numbers."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # PostgreSQL gives 2.0 and 2 back as they came, but -0.0 and 1e22 in other words
+    return value
+
+
+def replay(before: Shape, event: Event) -> dict[str, Any]:
+    """What a task is after this line. Raises BrokenTrailError where the line changes something that was not so."""
+    now = dict(before)
+    for name, (was, is_) in event.changes.items():
+        if now.get(name) != was:
+            raise BrokenTrailError(f"#{event.task}: `{name}` is said to have been {was!r}, and was {now.get(name)!r}")
+        if is_ is None:
+            now.pop(name, None)
+        else:
+            now[name] = is_
+    return now

@@ -1,0 +1,114 @@
+"""The circuit breaker of a service behind agents: after failures in a row it is left alone for a while.
+
+closed → open after repeated failures → half-open when the pause is over: one call goes through, the probe → closed by
+its success, or open again for twice as long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from config.agent_kinds import AgentBase
+
+
+class CircuitState(StrEnum):
+    """Whether calls go through."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a circuit opens, and for how long."""
+
+    failures: int  # in a row
+    window: timedelta  # between two failures; after a longer time without calls they are no longer "in a row"
+    pause: timedelta
+    longest: timedelta
+
+
+# A service of its own: a handful of failures says that it is down, and asking rarely does no harm, because the tasks
+# go to agents elsewhere.
+SERVICE = Limits(5, timedelta(minutes=10), timedelta(minutes=1), timedelta(minutes=30))
+# Agents that are reached through GitHub. When GitHub is out of order nothing else works either, there is nobody to turn
+# to, and all repositories share the circuit: so it opens late and never for long.
+GITHUB = Limits(10, timedelta(minutes=10), timedelta(seconds=30), timedelta(minutes=2))
+THROUGH_GITHUB = frozenset({"actions", "copilot", "mention"})
+
+PROBE = timedelta(minutes=1)  # a probe that has told nothing after so long has died with its process
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """One breaker. A new one is closed."""
+
+    name: str
+    failures: int = 0  # in a row
+    failed_at: datetime | None = None
+    open_until: datetime | None = None  # None: closed; past: half-open
+    probe_at: datetime | None = None  # when the probe went out, if one is out
+    reason: str = ""  # of the last failure
+
+    @property
+    def limits(self) -> Limits:
+        """Its thresholds."""
+        return GITHUB if self.name in THROUGH_GITHUB else SERVICE
+
+    def state(self, now: datetime) -> CircuitState:
+        """Its state now."""
+        if self.open_until is None:
+            return CircuitState.CLOSED
+        return CircuitState.OPEN if now < self.open_until else CircuitState.HALF_OPEN
+
+    def closed_for(self, now: datetime) -> datetime | None:
+        """Until when a call has to wait; None when it may go through now."""
+        match self.state(now):
+            case CircuitState.OPEN:
+                return self.open_until
+            case CircuitState.HALF_OPEN if self.probe_at and now < self.probe_at + PROBE:
+                return self.probe_at + PROBE
+            case _:
+                return None
+
+    def calling(self, now: datetime) -> Circuit:
+        """A call goes through now: half open, it is the probe, and no other one follows it."""
+        return replace(self, probe_at=now) if self.state(now) is CircuitState.HALF_OPEN else self
+
+    def failed(self, now: datetime, reason: str) -> Circuit:
+        """A call failed in a way that tells of the service, not of what was asked."""
+        state, limits = self.state(now), self.limits
+        if state is CircuitState.OPEN:
+            return self  # it went out before the circuit opened, and says nothing new
+        stale = self.failed_at is None or now - self.failed_at > limits.window
+        failures = 1 if stale and state is CircuitState.CLOSED else self.failures + 1
+        over = failures - limits.failures
+        if over < 0:
+            return replace(self, failures=failures, failed_at=now, reason=reason)
+        pause = min(limits.pause * 2 ** min(over, 20), limits.longest)
+        return replace(self, failures=failures, failed_at=now, open_until=now + pause, probe_at=None, reason=reason)
+
+    def succeeded(self) -> Circuit:
+        """The service answered."""
+        return Circuit(self.name)
+
+
+def name_of(spec: AgentBase) -> str:
+    """The circuit of an agent: by its kind, and for `http` the service behind it (`http:cursor`, `http:host`)."""
+    kind = str(getattr(spec, "adapter", ""))
+    if kind != "http":
+        return kind
+    host = urlsplit(str(getattr(spec, "url", None) or "")).hostname
+    return f"http:{getattr(spec, 'preset', None) or host or 'unknown'}"
+
+
+class CircuitOpen(OSError):
+    """The service is left alone until `retry_at`; nothing was sent."""
+
+    def __init__(self, reason: str, retry_at: datetime) -> None:
+        super().__init__(reason)
+        self.retry_at = retry_at

@@ -1,0 +1,1 @@
+"""Slash commands, checkboxes and buttons: what exists and who may use it."""

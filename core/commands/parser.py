@@ -1,0 +1,86 @@
+"""Finding slash commands in a comment.
+
+A command is a line of ordinary text that begins with `/word`. What is quoted, shown as code, or part of a
+list, a link or HTML is talk about commands, not a command.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from config.problems import nearest
+from core.text_safety.markdown import command_lines
+from core.text_safety.sanitize import BODY_LIMIT, clean, one_line, plain
+
+MAX_COMMANDS = 20  # of one comment; the rest is ignored
+MAX_ARGUMENT = 1_000  # characters
+MAX_TEXT = 20_000  # characters of an argument that is the whole rest of the comment
+
+# Punctuation after the word is forgiven; a slash or a dot inside it makes it a path.
+_LINE = re.compile(r"/([A-Za-z][A-Za-z0-9_-]{0,31})[.,:;!?]{0,3}(?:\s+(.*))?", re.DOTALL)
+_ROOT_FOLDERS = frozenset(re.findall(r"\w+", "bin boot dev etc home lib mnt opt proc root run srv sys tmp usr var"))
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedCommand:
+    """One command as it was written.
+
+    `name` is in lower case without the slash, `argument` the clean rest of the line, `line` counts from 1.
+    `key` is the same for the same command in another version of the comment, and different for every command
+    inside one comment, repetitions included. `suggestion` is the known command nearest to an unknown word.
+    """
+
+    name: str
+    argument: str
+    line: int
+    key: str
+    known: bool = True
+    suggestion: str | None = None
+
+
+def parse_commands(body: str | None, known: Collection[str], whole: Collection[str] = ()) -> tuple[ParsedCommand, ...]:
+    """The commands of a comment in order, unknown ones too; `known` are lower-case names without slash.
+
+    `whole` are those, by name or with their first word, whose argument is all that follows in the comment: what looks
+    like a command below them is part of it.
+    """
+    found: list[ParsedCommand] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    text = plain((body or "")[:BODY_LIMIT])
+    for line in command_lines(text):
+        match = _LINE.fullmatch(clean(line.text))
+        if match is None:
+            continue
+        name = match[1].lower()
+        if name not in known and name in _ROOT_FOLDERS:
+            continue
+        argument = one_line(match[2] or "", MAX_ARGUMENT)
+        rest = not {name, f"{name} {argument.partition(' ')[0].lower()}"}.isdisjoint(whole)
+        if rest:
+            below = text.split("\n")[line.number :]
+            argument = clean("\n".join([match[2] or "", *below]), MAX_TEXT).strip()
+        seen[name, argument] += 1
+        digest = hashlib.sha256(f"{name} {argument}".encode()).hexdigest()[:16]
+        found.append(
+            ParsedCommand(
+                name=name,
+                argument=argument,
+                line=line.number,
+                key=f"{digest}-{seen[name, argument]}",
+                known=name in known,
+                suggestion=None if name in known else nearest(name, known, cutoff=0.6),
+            )
+        )
+        if rest or len(found) == MAX_COMMANDS:
+            break
+    return tuple(found)
+
+
+def new_commands(
+    before: str | None, after: str | None, known: Collection[str], whole: Collection[str] = ()
+) -> tuple[ParsedCommand, ...]:
+    """The commands of an edited comment that its earlier text did not have; an added repetition is new."""
+    old = {command.key for command in parse_commands(before, known, whole)}
+    return tuple(command for command in parse_commands(after, known, whole) if command.key not in old)

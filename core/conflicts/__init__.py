@@ -1,0 +1,1 @@
+"""Open pull requests that conflict, and the order in which they merge."""

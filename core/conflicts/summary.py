@@ -1,0 +1,101 @@
+"""What is known of a task's conflicts, from its own state."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from core.conflicts.pulls import FileConflict, Rival, Turn
+from core.task.model import Pull, Status, Task
+from core.text_safety.sanitize import code
+
+NAMED_FILES = 3  # in one sentence
+
+
+def conflict_of(task: Task) -> str | None:
+    """Why the task wears the flag `conflict`, in one sentence; None when it does not."""
+    pull = task.pull
+    if pull and pull.open:
+        if pull.trial and pull.trial.clean is False:
+            return f"#{pull.number} conflicts with {code(pull.base)} in {named(pull.trial.files)}."
+        if pull.waits_behind:
+            return said_of(pull.waits_behind[0])
+    if task.waits_for and task.status in (Status.IN_PROGRESS, Status.REVIEW):
+        names = ", ".join(task.waits_for)
+        return f"It was handed out, and depends on {names}: it is not merged before that is done."
+    return None
+
+
+def said_of(rival: Rival) -> str:
+    """One sentence about a pull request that cannot be merged together with this one."""
+    theirs = f"#{rival.pull}" if rival.task is None else f"#{rival.pull} (for #{rival.task})"
+    both = f"It conflicts with {theirs} in {named(rival.files)}"
+    if rival.ignored:
+        return f"{both}, which a person lets pass for a while."
+    match rival.waits:
+        case Turn.THIS:
+            return f"{both}; this one waits until that is merged or closed."
+        case Turn.OTHER:
+            return f"{both}; the other one waits."
+        case Turn.NOBODY:
+            return f"{both}, and neither can wait: a person decides."
+
+
+def conflicts_of(task: Task, twins: Collection[int] = ()) -> tuple[str, ...]:
+    """One sentence for each conflict; `twins` are open tasks that ask for the same."""
+    pull = task.pull
+    found = [said] if (said := conflict_of(task)) else []
+    if pull and pull.open:
+        found += [said_of(rival) for rival in pull.rivals if said_of(rival) not in found]
+    last = task.history[-1].feedback if task.history else None
+    if task.lease is None and last and last.key.startswith("conflict:"):
+        found.append(f"The last attempt ended with a conflict: {last.title}.")
+    found += [f"It asks for the same as #{number}." for number in sorted(twins)]
+    return tuple(found)
+
+
+def trial_of(task: Task) -> str | None:
+    """How the last trial merge of the pull request came out; None when there is no open one."""
+    pull = task.pull
+    if pull is None or not pull.open:
+        return None
+    if pull.mergeable_sha == pull.head_sha:
+        known = pull.tried_base_sha is not None
+        how = "merges cleanly with" if known else "could not be tried against"
+        return f"#{pull.number} at `{pull.head_sha[:8]}` {how} `{pull.base}`."
+    return f"#{pull.number} at `{pull.head_sha[:8]}` has not been merged with `{pull.base}` for a trial yet."
+
+
+def behind_which(task: Task) -> tuple[int, ...]:
+    """The tasks whose pull requests conflict with this one's, and were opened before it."""
+    rivals = task.pull.rivals if task.pull and task.pull.open else ()
+    return tuple(rival.task for rival in rivals if rival.task is not None and rival.first)
+
+
+def let_pass(rivals: Collection[Rival], ignored: Mapping[int, datetime], now: datetime) -> tuple[Rival, ...]:
+    """The rivals, those marked that a person lets pass now; `ignored` tells until when."""
+    return tuple(replace(r, ignored=r.pull in ignored and ignored[r.pull] > now) for r in rivals)
+
+
+def shown_by(pull: Pull, conclusion: str) -> str:
+    """What the check `conflict-first` says, as far as it has to be written again when that changes.
+
+    Neither the base's commit nor the other's head: they move all the time, and the conflict stays the same.
+    """
+    trial = pull.trial.files if pull.trial and pull.trial.clean is False else ()
+    rivals = [(r.pull, r.waits.value, r.ignored, r.files) for r in pull.rivals]
+    return f"{pull.head_sha}:{conclusion}:{_digest(trial, rivals)}"
+
+
+def _digest(*parts: object) -> str:
+    # Of plain values: their `repr` is the same in every process.
+    return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def named(files: Collection[FileConflict]) -> str:
+    """The first files by name, and how many more there are."""
+    told = ", ".join(code(file.path) for file in list(files)[:NAMED_FILES])
+    more = len(files) - NAMED_FILES
+    return f"{told} and {more} more" if more > 0 else told or "files that are not known"

@@ -1,0 +1,60 @@
+"""Effects that reach people; `core.effects.base` has them with all others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, get_args
+
+from config.escalation import Channel
+from core.effects.priority import Lane
+
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+
+@dataclass(frozen=True, slots=True)
+class CallPeople:
+    """A comment that mentions people, and those of them who can be assigned are assigned to the issue."""
+
+    state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.ANSWER
+    number: int
+    escalation: str  # `Escalation.key`
+    call: int  # counts from 1
+    body: str
+    assign: tuple[str, ...]  # logins; nobody for a reminder
+    since: datetime  # when the cause arose, or the call before this one was made
+
+    @property
+    def key(self) -> str:
+        """One per call of an escalation."""
+        return f"call:{self.number}:{self.escalation}:{self.call}"
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """A message on a channel besides GitHub. Each channel has a line of its own: none waits for another."""
+
+    state: ClassVar[bool] = False
+    lane: ClassVar[Lane] = Lane.ANSWER
+    number: int  # of the task; 0: it is about the repository as a whole
+    channel: Channel
+    topic: str  # tells it from other messages about the task: `Escalation.key` and the call
+    title: str  # one line
+    text: str  # Markdown, cleaned
+    since: datetime  # when the cause arose
+    url: str = ""  # where to act
+    tried: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    escalation: str = ""  # `Escalation.key`, if it belongs to one
+
+    @property
+    def key(self) -> str:
+        """One per channel, task and topic."""
+        return f"notify:{self.channel}:{self.number}:{self.topic}"
+
+    @property
+    def place(self) -> int:
+        """The number under which the outbox keeps it: below zero, the same for all messages of a channel."""
+        return -1 - CHANNELS.index(self.channel)

@@ -1,0 +1,1 @@
+"""Escalation: who is notified, when, and by which channel."""

@@ -1,0 +1,50 @@
+"""Whom to call, level by level: who owns the files, who is on call, whom the configuration names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from config.escalation import EscalationSettings, OnCall
+from core.escalation.codeowners import MAX_FILES, owners_of
+from core.task.model import Task
+
+OWNERS = "code owners"
+ON_CALL = "on call"
+NAMED = "configured"
+ADMITTED = "who let the task in"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Those who are called together: logins, or teams as `acme/maintainers`."""
+
+    name: str
+    people: tuple[str, ...]
+
+
+def on_call(rota: OnCall, now: datetime) -> str:
+    """Who is on call at `now` (aware). The turn goes on at midnight of the rota's zone, whatever its clocks do."""
+    days = (now.astimezone(ZoneInfo(rota.zone)).date() - rota.since).days
+    return rota.people[days // rota.every.days % len(rota.people)]
+
+
+def files_of(task: Task) -> tuple[str, ...]:
+    """The files that the task is about: what its pull request changes, else what it is likely to change."""
+    if task.pull and task.pull.files:
+        return task.pull.files[:MAX_FILES]
+    return tuple(file.path for file in task.forecast.likely[:MAX_FILES]) if task.forecast else ()
+
+
+def levels(task: Task, settings: EscalationSettings, codeowners: str, now: datetime) -> tuple[Level, ...]:
+    """The levels that have anybody, in the order in which they are called."""
+    found = (
+        Level(OWNERS, owners_of(codeowners, files_of(task)) if codeowners else ()),
+        Level(ON_CALL, (on_call(settings.on_call, now),) if settings.on_call else ()),
+        Level(NAMED, settings.to),
+    )
+    there = tuple(level for level in found if level.people)
+    if not there and task.approved_by:
+        return (Level(ADMITTED, (task.approved_by,)),)  # somebody with write access who wanted it done
+    return there

@@ -1,0 +1,91 @@
+"""Calls for a person, as far as they follow from the task: what can be done, what was tried, and when they are over."""
+
+from __future__ import annotations
+
+from core.conflicts.pulls import Turn
+from core.escalation.model import Cause, Escalation
+from core.stall.rules import steps
+from core.task.model import Flag, Status, Task
+from core.text_safety.sanitize import code, defuse, one_line
+
+TRIED = 5  # attempts that a call tells of
+
+
+def steps_for(task: Task, cause: Cause) -> tuple[str, str, str]:
+    """Three things that a person can do about this cause, as Markdown."""
+    match cause:
+        case Cause.REVIEWER:
+            pull = f"#{task.pull.number}" if task.pull else "the pull request"
+            return (
+                f"Review {pull} yourself: approve it, or ask for changes.",
+                "Add an agent with the role `review` to `.github/orchestrator.yml`, "
+                "or set `merge.review` to `none` or `person`.",
+                "`/release` the task, or close the issue as not planned.",
+            )
+        case Cause.QUESTION if task.lease:
+            url = task.lease.session_url
+            return (
+                f"Answer it {f'[in its session]({url})' if url else 'where it works'}; it goes on by itself.",
+                "Make the issue clearer, then `/retry`: a new attempt starts from there.",
+                f"`/claim` it and finish it yourself; what it pushed is on {code(task.lease.branch)}.",
+            )
+        case Cause.RIVALS:
+            return (
+                "Merge the one that is to come first; the other one is mended by its agent then.",
+                "`/resolve ignore`: both go on for a day, and whichever is merged second has to be mended.",
+                "Close one of the two pull requests: its task starts over after the other one.",
+            )
+        case Cause.STALLED:
+            return steps(task)
+        case Cause.ASKED if task.status is not Status.FAILED:
+            return (
+                "See to it, then `/ack`: nobody else is called, and the label `needs-human` goes.",
+                "`/reassign` gives the task to another agent; `/retry` lets it start over.",
+                "`/claim` it and finish it yourself, or close the issue as not planned.",
+            )
+        case _:
+            branch = task.history[-1].branch if task.history else ""
+            there = f"; the last work is on {code(branch)}" if branch else ""
+            return (
+                "Make the issue clearer or smaller, then `/retry`: the attempts start over.",
+                f"`/claim` it and finish it yourself{there}.",
+                "Close the issue as not planned.",
+            )
+
+
+def tried_on(task: Task) -> tuple[str, ...]:
+    """The latest attempts, and what was done about a stall: a line of Markdown each."""
+    attempts = tuple(
+        f"attempt {a.number} by {code(a.agent)}: {defuse(one_line(a.reason, 300))}{f' (#{a.pull})' if a.pull else ''}"
+        for a in task.history[-TRIED:]
+    )
+    return (*attempts, *(task.stall.tried if task.stall else ()))
+
+
+def ended(task: Task) -> str | None:
+    """How the open call of a task has come to its end; None while it stands, and where none is open."""
+    call = task.escalation
+    if call is None:
+        return None
+    if task.status is Status.DONE:
+        return "done"
+    if task.withdrawn or not task.issue_open:
+        return "closed"
+    if Flag.NEEDS_HUMAN not in task.flags or _mended(task, call):
+        return "mended"
+    return None
+
+
+def _mended(task: Task, call: Escalation) -> bool:
+    match call.cause:
+        case Cause.ASKED:
+            return False  # nobody but a person can tell
+        case Cause.STALLED:
+            return task.stall is None or task.stall.topic != call.topic
+        case Cause.RIVALS:
+            rivals = task.pull.waits_behind if task.pull and task.pull.open else ()
+            return not any(rival.waits is Turn.NOBODY for rival in rivals)
+        case Cause.QUESTION:
+            return task.status != call.status or task.lease is None or task.lease.attempt != call.attempt
+        case _:
+            return task.status != call.status

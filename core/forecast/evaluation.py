@@ -1,0 +1,68 @@
+"""How good forecasts are: what was foreseen, held against what was changed then.
+
+Files are counted over all branches together (micro-averaged), so a branch that changed many counts for many. A file
+that a branch made new can only be foreseen where its text says its path; it counts among those that were missed, and
+how many there were of that kind is told beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from core.forecast.history import WIDE
+from core.forecast.model import COUNTS_FROM, Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One branch: how many files were foreseen (from `COUNTS_FROM` on), changed, both; and made by it, unforeseen."""
+
+    title: str
+    foreseen: int
+    changed: int
+    right: int
+    new: int
+
+    @property
+    def wide(self) -> bool:
+        """Whether it changed so many files that it is no one piece of work: it is left out."""
+        return self.changed > WIDE
+
+
+def judged(title: str, forecast: Forecast, changed: Iterable[str], there: Collection[str]) -> Judged:
+    """Hold a forecast against the files that were `changed`; `there` are those that were there before."""
+    likely = {file.path for file in forecast.files if file.weight >= COUNTS_FROM}
+    real = set(changed)
+    return Judged(title, len(likely), len(real), len(likely & real), sum(p not in there for p in real - likely))
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Over many branches. A share of nothing is None."""
+
+    branches: tuple[Judged, ...]
+
+    @property
+    def counted(self) -> tuple[Judged, ...]:
+        """The branches without the wide ones."""
+        return tuple(one for one in self.branches if not one.wide)
+
+    @property
+    def precision(self) -> float | None:
+        """The share of the foreseen files that were changed."""
+        return _share(sum(one.right for one in self.counted), sum(one.foreseen for one in self.counted))
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the changed files that were foreseen."""
+        return _share(sum(one.right for one in self.counted), sum(one.changed for one in self.counted))
+
+    @property
+    def recall_of_old(self) -> float | None:
+        """The same, without the files that a branch made unforeseen."""
+        return _share(sum(one.right for one in self.counted), sum(one.changed - one.new for one in self.counted))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,129 @@
+"""What was done before: which files similar work changed, and which files are usually changed together."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from core.forecast.file_index import Tree
+from core.forecast.tokenize import words_of
+
+_MERGED = re.compile(r"\AMerge (?:pull request #\d{1,9} from \S+|remote-tracking branch|branch)\b")
+
+_TRAILER = re.compile(r"[A-Z][A-Za-z-]{1,40}-(?:[Bb]y|[Ii]d|[Oo]n): ")
+
+KEPT = 300
+"""Pieces of work that are remembered, the latest. Older ones speak of files that are no longer what they were."""
+
+ENOUGH = 20
+"""Pieces of work before shares of them say anything."""
+
+WIDE = 50
+"""Work that changed more files than this (a rename, a formatter) says nothing about any of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One piece of work that is finished: its words, and the files that it changed."""
+
+    words: frozenset[str]
+    files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str, files: Iterable[str]) -> Done:
+        """From its title and text."""
+        return cls(words_of(text), tuple(sorted(set(files))))
+
+
+class Past:
+    """The latest pieces of work, oldest first, kept so that those like a given text are found quickly."""
+
+    def __init__(self, done: Iterable[Done] = (), kept: int = KEPT) -> None:
+        """`kept` is how many are remembered."""
+        self._kept = kept
+        self._done: deque[Done] = deque()
+        self._with_word: Counter[str] = Counter()
+        self._with_file: Counter[str] = Counter()
+        for one in done:
+            self.add(one)
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    def __iter__(self) -> Iterator[Done]:
+        return iter(self._done)
+
+    def add(self, one: Done) -> None:
+        """Remember this one too; the oldest is forgotten when there are too many."""
+        if not one.files or len(one.files) > WIDE:
+            return
+        self._done.append(one)
+        self._with_word.update(one.words)
+        self._with_file.update(one.files)
+        if len(self._done) > self._kept:
+            oldest = self._done.popleft()
+            self._with_word.subtract(oldest.words)
+            self._with_file.subtract(oldest.files)
+
+    def changed(self, path: str) -> int:
+        """How many pieces of work changed this file."""
+        return self._with_file[path]
+
+    def usual(self, path: str) -> float:
+        """The share of all work that changed this file; 0 while there is too little of it to tell."""
+        return self._with_file[path] / len(self._done) if len(self._done) >= ENOUGH else 0.0
+
+    def with_partner(self, tree: Tree) -> float:
+        """How often a test was changed with what it tests, of the latest work; the middle where nothing is known."""
+        both = either = 1.0
+        for one in list(self._done)[-ENOUGH * 5 :]:
+            files = frozenset(one.files)
+            for path in one.files:
+                if partners := tree.partners(path):
+                    either += 1
+                    both += any(partner in files for partner in partners)
+        return both / (either + 1)
+
+    def rarity(self, word: str) -> float:
+        """How much a word tells, by how few texts have it; 0 where all have it (inverse document frequency)."""
+        return math.log((len(self._done) + 1) / (self._with_word[word] + 1))
+
+    def similar(self, words: frozenset[str], most: int) -> list[tuple[float, Done]]:
+        """The most similar pieces of work, with the cosine (0…1) of their words, weighted by rarity.
+
+        Of equally similar ones the later counts first.
+        """
+        weight = {word: self.rarity(word) ** 2 for word in words}
+        mine = math.sqrt(sum(weight.values()))
+        if not mine:
+            return []
+        found = []
+        for age, one in enumerate(reversed(self._done)):
+            common = sum(weight[word] for word in words & one.words)
+            if common:
+                theirs = math.sqrt(sum(self.rarity(word) ** 2 for word in one.words))
+                found.append((common / (mine * theirs), age, one))
+        found.sort(key=lambda entry: (-entry[0], entry[1]))
+        return [(likeness, one) for likeness, _, one in found[:most]]
+
+    def together(self, path: str) -> Counter[str]:
+        """For each other file, in how many pieces of work it was changed together with this one."""
+        found: Counter[str] = Counter()
+        for one in self._done:
+            if path in one.files:
+                found.update(one.files)
+        found.pop(path, None)
+        return found
+
+
+def words_for(message: str) -> str:
+    """What a commit's message says of the work: without trailers, and without GitHub's line about a merge.
+
+    Below that line is the title of the pull request.
+    """
+    lines = [line for line in message.split("\n") if not _TRAILER.match(line)]
+    first, rest = lines[0] if lines else "", "\n".join(lines[1:]).strip()
+    return rest or first if _MERGED.match(first) else "\n".join(lines).strip()

@@ -1,0 +1,1 @@
+"""From the text of an issue to a task that is ready."""

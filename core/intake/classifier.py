@@ -1,0 +1,122 @@
+"""Telling functional tasks from non-functional ones, and the plan that follows from it.
+
+Functional is new or changed behaviour that a test can pin down before the code exists. Everything else starts
+from something found wrong or missing: bug reports, configuration, environment, speed, clean-up, documents.
+No model takes part: the rules are lists of words that a repository can add to; the reason names those found.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from core.intake.classifier_keywords import FUNCTIONAL, NON_FUNCTIONAL
+from core.text_safety.sanitize import defuse, one_line, plain
+
+Class = Literal["functional", "non-functional"]
+
+TITLE_FACTOR = 3  # a title says what a task is; its body also says how it came about
+MAX_BODY = 4_000  # characters; what a task is stands at its beginning
+DEFAULT_WEIGHT = 1
+
+_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t].*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationRules:
+    """Words and phrases that speak for a class.
+
+    A phrase matches whole words in any case; `*` at its end stands for any ending (`document*`),
+    at its beginning for any beginning but none (`*error`: not “error” itself).
+    Its weight is 1, or the number after `^` (`crash*^3`). In a title it counts three times as much as in a
+    body.
+    """
+
+    functional: tuple[str, ...]
+    non_functional: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The class of a task and one sentence that says why."""
+
+    kind: Class
+    reason: str
+
+
+DEFAULT_RULES = ClassificationRules(FUNCTIONAL, NON_FUNCTIONAL)
+
+_PLANS: dict[Class, tuple[str, ...]] = {
+    "functional": (
+        "Red: write tests that state the acceptance criteria, and see them fail for the right reason.",
+        "Green: write the simplest code that makes them pass, without weakening a test.",
+        "Refactor: tidy the code and the tests while everything stays green.",
+    ),
+    "non-functional": (
+        "Symptom: show what is wrong or missing, with the command, the log or the page that shows it.",
+        "Cause: find out why, and write it down in the pull request.",
+        "Change: make the smallest change that removes the cause, not only the symptom.",
+        "Proof: show with the same command, log or page that it is gone; where possible a test keeps it so.",
+    ),
+}
+
+
+def plan(kind: Class) -> tuple[str, ...]:
+    """The lines of the checklist that an agent receives for a task of this class, in order."""
+    return _PLANS[kind]
+
+
+def classify(title: str, body_text: str, rules: ClassificationRules = DEFAULT_RULES) -> Classification:
+    """The class of a task by its title and its goal in words. The same input gives the same answer.
+
+    Give the goal (`Intake.goal`) rather than the whole body, whose other sections speak of tests and documents
+    whatever the task is. Headings are left out in any case: one of the form's own is `Dependencies`.
+    A tie, and a text without any known word, counts as functional: a test written first does no harm.
+    """
+    head, body = plain(title[:1000]).lower(), plain(_HEADING.sub("", body_text[:MAX_BODY])).lower()
+    speaks: list[tuple[str, int]] = []
+    against: list[tuple[str, int]] = []
+    for phrases, found in ((rules.functional, speaks), (rules.non_functional, against)):
+        for word, stem, pattern, weight in _compiled(phrases):
+            if stem not in head and stem not in body:
+                continue  # cheaper by far than the pattern, and true of almost all words
+            times = TITLE_FACTOR * bool(pattern.search(head)) + bool(pattern.search(body))
+            if times:
+                found.append((word, weight * times))
+    functional, other = sum(score for _, score in speaks), sum(score for _, score in against)
+    if not speaks and not against:
+        return Classification("functional", "Functional, because no word in it says otherwise.")
+    if functional >= other:
+        return Classification("functional", _reason("Functional", speaks, functional, against, other))
+    return Classification("non-functional", _reason("Non-functional", against, other, speaks, functional))
+
+
+def _reason(name: str, winners: list[tuple[str, int]], score: int, losers: list[tuple[str, int]], other: int) -> str:
+    against = f"; against it {_listed(losers)} ({other})" if losers else ""
+    return f"{name}, because of {_listed(winners)} (weight {score}){against}."
+
+
+def _listed(found: Iterable[tuple[str, int]]) -> str:
+    """The five weightiest words."""
+    best = sorted(found, key=lambda entry: (-entry[1], entry[0]))[:5]
+    return ", ".join(f"“{defuse(one_line(word, 40))}”" for word, _ in best)
+
+
+def _letters(word: str) -> str:
+    start, end = r"\w+" * word.startswith("*"), r"\w*" * word.endswith("*")
+    return start + re.escape(word.strip("*")) + end
+
+
+@lru_cache(maxsize=64)
+def _compiled(phrases: tuple[str, ...]) -> tuple[tuple[str, str, re.Pattern[str], int], ...]:
+    compiled: list[tuple[str, str, re.Pattern[str], int]] = []
+    for phrase in phrases:
+        text, _, weight = phrase.partition("^")
+        words = [word for word in text.lower().split() if word.strip("*")]
+        if words:
+            inner = r"\s+".join(_letters(word) for word in words)
+            pattern = re.compile(rf"(?<![\w-]){inner}(?![\w-])")
+            stem = max((word.strip("*") for word in words), key=len)
+            compiled.append((text.strip(), stem, pattern, int(weight[:4]) if weight.isdecimal() else DEFAULT_WEIGHT))
+    return tuple(compiled)

@@ -1,0 +1,302 @@
+"""Reading a task out of the body of an issue.
+
+One parser for both ways a body comes to be: GitHub renders the issue form as `### Label` with the answer
+below, and people write the same headings by hand, at any level and in words of their own. Nothing here
+raises; what cannot be understood becomes a sentence in `Intake.problems` that its author can act on.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from core.intake.references import REFERENCE, referred
+from core.text_safety.markdown import ListItem, Section, prose, sections
+from core.text_safety.sanitize import clean, cut, defuse, one_line, plain
+
+MAX_GOAL = 20_000  # characters
+MAX_NOTES = 20_000
+MAX_CRITERIA = 100
+MAX_CRITERION = 1_000  # characters
+MAX_CAPABILITIES = 20
+MAX_CAPABILITY = 50  # characters, as many as a label takes
+MAX_DEPENDENCIES = 50
+MAX_FILES = 200
+MAX_FILE = 300  # characters
+MAX_ESTIMATE = 100
+MAX_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One line of a checklist."""
+
+    text: str
+    ticked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """An issue that has to be finished first; `owner_repo` is None for the task's own repository."""
+
+    owner_repo: str | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What the text of an issue says about its task: clean text, names and numbers not yet looked up."""
+
+    goal: str = ""
+    criteria: tuple[Criterion, ...] = ()
+    definition_of_done: tuple[Criterion, ...] = ()
+    priority: str | None = None  # P0, P1 or P2
+    required: tuple[str, ...] = ()  # capabilities, sorted, each once
+    preferred: tuple[str, ...] = ()  # likewise, without the required ones
+    dependencies: tuple[Dependency, ...] = ()
+    files: tuple[str, ...] = ()  # relative paths and patterns
+    estimate: str | None = None
+    notes: str = ""  # everything that stands under no heading we know
+    problems: tuple[str, ...] = ()  # sentences for the author
+
+
+_HEADINGS = {
+    "goal": "goal, goals, objective, objectives, summary, description, what, problem, user story",
+    "criteria": "acceptance criteria, acceptance criterion, acceptance, criteria, acceptance tests",
+    "done": "definition of done, done when, dod, done, done criteria",
+    "priority": "priority, urgency",
+    "required": "required capabilities, capabilities, needs, required skills, capabilities needed, required",
+    "preferred": "preferred capabilities, preferred skills, preferred, nice to have capabilities",
+    "dependencies": "dependencies, depends on, blocked by, dependency, prerequisites",
+    "files": "files or areas affected, files, files affected, affected files, areas affected, "
+    "affected areas, areas, files and areas, files and components, components affected, files to change",
+    "estimate": "estimate, estimated effort, effort, size, estimation, time estimate",
+}
+_FIELD_OF = {name: field for field, names in _HEADINGS.items() for name in names.split(", ")}
+_NOTHING = {"", "no response", "none", "n a", "na", "nothing", "nil", "tbd", "todo"}
+
+
+def parse(body: str | None) -> Intake:
+    """Read the body of an issue. Never raises; costs about one millisecond per kilobyte."""
+    text = clean(body or "")
+    fields, notes = _fields(text)
+    problems: list[str] = []
+    required = _capabilities(fields["required"], "Required capabilities", problems)
+    preferred = _capabilities(fields["preferred"], "Preferred capabilities", problems)
+    files, areas = _files(fields["files"], problems)
+    if areas:
+        notes.append("Areas affected: " + ", ".join(areas))
+    return Intake(
+        goal=_text(_answer(fields["goal"]), MAX_GOAL, "Goal", problems),
+        criteria=_criteria(fields["criteria"], "Acceptance criteria", problems),
+        definition_of_done=_criteria(fields["done"], "Definition of done", problems),
+        priority=_priority(fields["priority"], problems),
+        required=required,
+        preferred=tuple(name for name in preferred if name not in required),
+        dependencies=_dependencies(text, fields["dependencies"], problems),
+        files=files,
+        estimate=one_line(_answer(fields["estimate"]), MAX_ESTIMATE) or None,
+        notes=_text("\n\n".join(notes), MAX_NOTES, "The rest of the text", problems),
+        problems=tuple(problems[:MAX_PROBLEMS]),
+    )
+
+
+def field_of(heading: str) -> str | None:
+    """The field that stands under this heading; None when it is none of ours."""
+    return _FIELD_OF.get(re.sub(r"^\d+ ", "", _folded(heading)))
+
+
+def left_out(body: str | None) -> frozenset[str]:
+    """The fields about which the text says nothing: without their heading, or with nothing under it."""
+    fields, _ = _fields(clean(body or ""))
+    return frozenset(field for field, parts in fields.items() if not _answer(parts))
+
+
+def fingerprint(title: str, intake: Intake) -> str:
+    """SHA-256 (64 hexadecimal digits) of title and goal with case, punctuation and white space folded.
+
+    Two tasks with the same fingerprint ask for the same thing.
+    """
+    return hashlib.sha256(f"{_folded(title)}\n{_folded(intake.goal)}".encode()).hexdigest()
+
+
+def _folded(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", plain(text)).casefold()))
+
+
+def _fields(text: str) -> tuple[dict[str, list[Section]], list[str]]:
+    """The sections of each field, and what is left over."""
+    fields: dict[str, list[Section]] = {field: [] for field in _HEADINGS}
+    notes: list[str] = []
+    current: tuple[str, int] | None = None
+    preamble, *rest = sections(text)
+    for section in rest:
+        field = field_of(section.heading)
+        if field:
+            current = (field, section.level)
+        elif current and section.level > current[1]:
+            # A heading of the author's own inside a field belongs to it: criteria are often grouped.
+            heading = f"{'#' * section.level} {section.heading}"
+            source = f"{heading}\n\n{section.source}".strip()
+            section = Section(section.heading, section.level, source, section.items)
+        else:
+            current = None
+            notes.append(f"{'#' * section.level} {section.heading}\n\n{section.source}".strip())
+            continue
+        fields[current[0]].append(section)
+    if preamble.source:
+        if _answer(fields["goal"]):
+            notes.insert(0, preamble.source)
+        else:  # an issue often says what it is about before its first heading
+            fields["goal"] = [preamble]
+    return fields, notes
+
+
+def _answer(parts: Iterable[Section]) -> str:
+    """The text of a field; empty when it says in some way that there is nothing to say."""
+    return "\n\n".join(part.source for part in parts if _folded(part.source) not in _NOTHING).strip()
+
+
+def _text(text: str, limit: int, name: str, problems: list[str]) -> str:
+    if len(text) > limit:
+        problems.append(f"{name} is longer than {limit} characters: shorten it, the end was left out.")
+    return cut(text, limit)
+
+
+def _criteria(parts: Iterable[Section], name: str, problems: list[str]) -> tuple[Criterion, ...]:
+    items = [item for part in parts for item in part.items if _folded(item.text) not in _NOTHING]
+    # Plain items below a checklist explain it; they could never be ticked.
+    chosen: list[ListItem] = [item for item in items if item.ticked is not None]
+    chosen = chosen or [item for item in items if item.depth == 0]
+    if len(chosen) > MAX_CRITERIA:
+        problems.append(f"{name} has {len(chosen)} items, more than {MAX_CRITERIA}: split the task.")
+    if any(len(item.text) > MAX_CRITERION for item in chosen):
+        problems.append(f"{name} has an item longer than {MAX_CRITERION} characters: shorten it.")
+    return tuple(Criterion(one_line(item.text, MAX_CRITERION), bool(item.ticked)) for item in chosen[:MAX_CRITERIA])
+
+
+def _priority(parts: Iterable[Section], problems: list[str]) -> str | None:
+    answer = _answer(parts)
+    found = re.search(r"\bP([0-9]+)\b", answer, re.IGNORECASE)
+    if found and found[1] in {"0", "1", "2"}:
+        return f"P{found[1]}"
+    if answer:
+        problems.append(f"The priority {_quoted(answer)} is not known: choose P0, P1 or P2.")
+    return None
+
+
+_MARKER = re.compile(r"^(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\](?:[ \t]+|$))?")
+
+
+def _entries(parts: Iterable[Section]) -> Iterator[str]:
+    """The entries of a list that is written with commas, on lines of their own or with bullets."""
+    for line in _answer(parts).split("\n"):
+        content = _MARKER.sub("", line.strip())
+        if content.startswith(("```", "~~~", "#")):
+            continue
+        # A path in backticks ends at the second one; what follows explains it.
+        spans = re.findall(r"`([^`]+)`", content)
+        for entry in spans or re.split(r"[,;]", content):
+            if _folded(entry) not in _NOTHING or re.search(r"[*/]", entry):
+                yield entry.strip()
+
+
+_CAPABILITY = re.compile(r"[a-z0-9][a-z0-9+#._-]*")
+
+
+def _capabilities(parts: Iterable[Section], name: str, problems: list[str]) -> tuple[str, ...]:
+    good: set[str] = set()
+    for entry in _entries(parts):
+        word = entry.lower()
+        if _CAPABILITY.fullmatch(word) and len(word) <= MAX_CAPABILITY:
+            good.add(word)
+        else:
+            problems.append(
+                f"{name}: {_quoted(entry)} is not a capability. Write single words such as `python` or "
+                "`machine-learning` (letters, digits and + # . _ -), separated by commas."
+            )
+    if len(good) > MAX_CAPABILITIES:
+        problems.append(f"{name} names {len(good)}, more than {MAX_CAPABILITIES}: keep those that matter.")
+    return tuple(sorted(good)[:MAX_CAPABILITIES])
+
+
+def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Paths and patterns, and the areas that are described in words."""
+    files: dict[str, None] = {}
+    areas: dict[str, None] = {}
+    for entry in _entries(parts):
+        path = re.sub(r"^(?:\./)+", "", re.sub(r"/{2,}", "/", entry))
+        segments = path.split("/")
+        wrong = (
+            "is longer than a path may be"
+            if len(path) > MAX_FILE
+            else "is a web address; give the path inside the repository"
+            if re.match(r"[a-z][a-z0-9+.-]+:/", path, re.IGNORECASE)
+            else "is not relative; paths start at the top of the repository, without `/`, `~` or a drive"
+            if re.match(r"[/~:-]|[A-Za-z]:", path)
+            else "leads out of the repository or into git's own files"
+            if ".." in segments or ".git" in segments
+            else "has a character that no path should have; separate folders with `/`"
+            if re.search(r"[\\<>|\"\x00-\x1f]", path)
+            else ""
+        )
+        if wrong:
+            problems.append(f"Files or areas affected: {_quoted(entry)} {wrong}.")
+        elif re.search(r"\s", path) and not re.search(r"[/*]|\.\w{1,5}$", path):
+            areas[one_line(path, MAX_FILE)] = None
+        elif path:
+            files[path] = None
+    if len(files) > MAX_FILES:
+        problems.append(f"More than {MAX_FILES} files are named: use patterns such as `src/shop/**`.")
+    return tuple(files)[:MAX_FILES], tuple(areas)[:MAX_FILES]
+
+
+# "does not depend on" and its like say the opposite.
+_LEAD = re.compile(
+    r"(?<!not )(?<!n[\'\u2019]t )(?<!no longer )(?<!never )"
+    r"\b(?:(?:depends?|depending|dependent)[ \t]{1,9}(?:up)?on|blocked[ \t]{1,9}by)\b[ \t]{0,9}:?",
+    re.IGNORECASE,
+)
+_BETWEEN = re.compile(r"[ \t]*(?:,|;|&|\band\b|\+)?[ \t]*(?:\band\b)?[ \t]*", re.IGNORECASE)
+
+
+def _dependencies(text: str, parts: list[Section], problems: list[str]) -> tuple[Dependency, ...]:
+    found: dict[Dependency, None] = {}
+    answer = _answer(parts)
+    named = [Dependency(*referred(match)) for match in REFERENCE.finditer(prose(answer))]
+    if answer and not named and not re.match(r"no(?:ne|thing)?\b", _folded(answer)):
+        problems.append(
+            f"Dependencies: {_quoted(answer)} names no issue. Write the numbers, such as `#12, acme/shop#3`."
+        )
+    for dependency in [*named, *_led(prose(text))]:
+        found[dependency] = None
+    if len(found) > MAX_DEPENDENCIES:
+        problems.append(f"More than {MAX_DEPENDENCIES} dependencies are named: split the task.")
+    return tuple(found)[:MAX_DEPENDENCIES]
+
+
+def _led(text: str) -> Iterator[Dependency]:
+    """References after `depends on` or `blocked by`: on the same line, or one a line in the list below it."""
+    for lead in _LEAD.finditer(text):
+        at = lead.end()
+        same_line = REFERENCE.match(text, _skip(text, at))
+        while match := REFERENCE.match(text, _skip(text, at)):
+            yield Dependency(*referred(match))
+            at = match.end()
+        if not same_line and text[at : at + 1] == "\n" and lead[0].endswith(":"):
+            for line in text[at + 1 :].split("\n", MAX_DEPENDENCIES)[:MAX_DEPENDENCIES]:
+                match = REFERENCE.match(line.strip())
+                if match is None:
+                    break
+                yield Dependency(*referred(match))
+
+
+def _skip(text: str, at: int) -> int:
+    between = _BETWEEN.match(text, at)
+    return between.end() if between else at
+
+
+def _quoted(text: str) -> str:
+    """Words of the author inside a sentence of ours, short and without any effect."""
+    return f"“{defuse(one_line(text, 60))}”"

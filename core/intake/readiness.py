@@ -1,0 +1,88 @@
+"""Definition of Ready: what is missing before a task may be handed to an agent, in words its author can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from config.problems import nearest, quote
+from core.assignment.queue import Graph, cycle_through
+from core.task.dependencies import Source
+from core.task.model import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the check needs to know beyond the task itself."""
+
+    capabilities: Collection[str] = ()  # that some agent has
+    # Open tasks that can be reached from this one, also in other repositories: reference → what it depends on.
+    graph: Graph[str] = field(default_factory=dict)
+    # Reference (`#12`, `owner/repo#3`) → finished? None: there is no such issue.
+    dependencies: Mapping[str, bool | None] = field(default_factory=dict)
+    twins: Collection[int] = ()  # open tasks with the same fingerprint that are older
+    sources: Mapping[str, Source] = field(default_factory=dict)  # where we know each dependency from, lifted ones too
+
+
+def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
+    """One sentence for each thing that keeps the task from being ready; empty when it is."""
+    intake = task.intake
+    gaps: list[str] = list(intake.problems)
+    if not task.issue_open:
+        gaps.append("The issue is closed: reopen it.")
+    if not intake.goal:
+        gaps.append("It has no goal: say under a heading `Goal` what is to be achieved.")
+    if not intake.criteria:
+        gaps.append(
+            "It has no acceptance criteria: add a heading `Acceptance criteria` with at least one line `- [ ] …`."
+        )
+    gaps += unknown_capabilities(task.required, around.capabilities)
+    gaps += [
+        f"It depends on {reference}, which does not exist."
+        for reference, finished in sorted(around.dependencies.items())
+        if finished is None
+    ]
+    me = f"#{task.number}"
+    cycle = cycle_through({**around.graph, me: tuple(around.dependencies)}, me)
+    if len(cycle) == 1:
+        gaps.append(f"It depends on itself: take `{me}` out of its dependencies.")
+    elif cycle:
+        path = " → ".join((*cycle, cycle[0]))
+        gaps.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
+    if twins := twins_of(task, around):
+        gaps.append(twin_gap(twins))
+    if task.approved_digest != task.text_digest:
+        gaps.append(
+            "Its text was written by somebody without write access: "
+            "a maintainer has to read it and approve it with `/ready`."
+        )
+    return tuple(gaps)
+
+
+def twins_of(task: Task, around: Surroundings) -> set[int]:
+    """The older open tasks that ask for the same, but for one that a person queued it behind, and so knows of."""
+    behind = {int(task.held.behind[1:])} if task.held and task.held.behind and not task.held.foreseen else set()
+    return set(around.twins) - behind
+
+
+def twin_gap(twins: Collection[int]) -> str:
+    """What is missing while these tasks ask for the same."""
+    return f"It is the same task as {_numbers(twins)}: close one of them, or say how they differ."
+
+
+def unknown_capabilities(names: Collection[str], known: Collection[str]) -> tuple[str, ...]:
+    """What is to be said of those that no agent has: the nearest word, or where none is near, all that there are."""
+    told, strange = [], []
+    for name in sorted(set(names) - set(known)):
+        if near := nearest(name, known):
+            told.append(f"No agent has {quote(name)}. Did you mean `{near}`?")
+        else:
+            strange.append(quote(name))
+    if strange:
+        there = ", ".join(f"`{name}`" for name in sorted(known)) or "none at all"
+        told.append(f"No agent has {' or '.join(strange)}; the capabilities of this repository's agents are {there}.")
+    return tuple(told)
+
+
+def _numbers(numbers: Collection[int]) -> str:
+    return ", ".join(f"#{n}" for n in sorted(numbers))

@@ -1,0 +1,1 @@
+"""Reviews and the definition of done."""

@@ -1,0 +1,97 @@
+"""Definition of Done, and what has to be true before a pull request may be merged."""
+
+from __future__ import annotations
+
+from core.conflicts.summary import said_of
+from core.task.model import ChecksState, Pull, Status, Task
+from core.text_safety.sanitize import defuse
+
+
+def criteria_gaps(task: Task) -> list[str]:
+    """Which acceptance criteria are not ticked, in a sentence; empty where all are."""
+    criteria = task.intake.criteria
+    if not criteria:
+        return ["The task has no acceptance criteria."]
+    open_ones = [c.text for c in criteria if not c.ticked]
+    if not open_ones:
+        return []
+    named = "; ".join(f"“{defuse(text)}”" for text in open_ones[:5])
+    more = f"; and {len(open_ones) - 5} more" if len(open_ones) > 5 else ""
+    return [f"{len(open_ones)} of {len(criteria)} acceptance criteria are not ticked: {named}{more}."]
+
+
+def _check_gaps(pull: Pull) -> list[str]:
+    match pull.checks:
+        case ChecksState.FAILURE:
+            return ["Checks of the head commit failed."]
+        case ChecksState.PENDING:
+            return ["The checks of the head commit have not all ended."]
+        case _:
+            return []
+
+
+def done_gaps(task: Task) -> tuple[str, ...]:
+    """What keeps the task from being done: merged, every check of the merged head passed, every criterion ticked."""
+    if task.pull is None:
+        return ("There is no pull request.", *criteria_gaps(task))
+    merged = [] if task.pull.merged else ["The pull request is not merged."]
+    return (*merged, *_check_gaps(task.pull), *criteria_gaps(task))
+
+
+def review_gap(pull: Pull, required: str) -> str | None:
+    """What `merge.review` (none | agent | person) still asks for; approvals count for the current head only.
+
+    A person's approval is as good as the reviewing agent's, but not the other way round. What a bot says that was not
+    asked to review is nobody's approval.
+    """
+    good = [
+        approval
+        for approval in pull.approvals.values()
+        if approval.sha == pull.head_sha and (not approval.by_bot or (required == "agent" and approval.agent))
+    ]
+    if required == "none" or good:
+        return None
+    who = "a person" if required == "person" else "the reviewing agent"
+    return f"It waits for the approval of {who}."
+
+
+def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
+    """What keeps the pull request from being merged by us. It is merged only when the task would then be done."""
+    pull = task.pull
+    if pull is None or not pull.open:
+        return ("There is no open pull request.",)
+    gaps = [*_check_gaps(pull), *criteria_gaps(task)]
+    if task.held:
+        gaps.append(task.held.said)
+    if task.waits_for:
+        gaps.append(f"It depends on {', '.join(task.waits_for)}, which is not done.")
+    gaps += [said_of(rival) for rival in pull.waits_behind]
+    if task.approved_digest != task.text_digest:
+        # Whoever may change the criteria could tick them as well.
+        gaps.append("The issue's text is by somebody without write access: a maintainer approves it with `/ready`.")
+    if pull.draft:
+        gaps.append("It is a draft.")
+    if waiting := review_gap(pull, review):
+        gaps.append(waiting)
+    if pull.mergeable_sha != pull.head_sha:
+        gaps.append("The merge with its base has not been tried on this commit.")
+    return tuple(gaps)
+
+
+def wants_reviewer(task: Task, review: str) -> bool:
+    """Whether an agent is to be asked to review the pull request now (`review`: none | agent | person).
+
+    Only what could be merged but for the review is worth an agent's time; and its packet holds the issue's text, so
+    that must be one that somebody with write access approved.
+    """
+    pull = task.pull
+    if review != "agent" or task.status is not Status.REVIEW or task.review is not None or pull is None:
+        return False
+    settled = task.issue_open and not task.missing and not (task.waits_for or task.withdrawn or task.held)
+    mergeable = (
+        not pull.waits_behind
+        and pull.mergeable_sha == pull.head_sha
+        and pull.checks in (ChecksState.SUCCESS, ChecksState.NONE)
+    )
+    waiting = pull.open and not pull.merged and not pull.draft and review_gap(pull, review) is not None
+    return settled and task.approved_digest == task.text_digest and mergeable and waiting

@@ -1,0 +1,1 @@
+"""Signals: what happened, as the rules receive it."""

@@ -1,0 +1,1 @@
+"""Stalls: tasks that make no progress, and the steps that follow."""

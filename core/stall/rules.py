@@ -1,0 +1,237 @@
+"""Why a task stands still, told from what is known of it, and what can be done about that.
+
+Slow is not dead: an agent without a sign of life is replaced long before this (`DeadlineKind.HEARTBEAT`). Here the
+question is whether anything *moves*: commits, a pull request, checks, a review, a merge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from config.repository import RepositoryConfig
+from core.conflicts.summary import named, said_of
+from core.escalation.model import Cause
+from core.review.definition_of_done import criteria_gaps, done_gaps, merge_gaps, review_gap
+from core.stall.model import ChecksWait, Rung, Stall, StallCause
+from core.task.deadlines import STALL_CEILING, learned_patience, stall_after
+from core.task.model import ChecksState, Flag, Pull, Role, Status, Task
+from core.text_safety.sanitize import code
+from core.texts.render import spoken
+
+_AGENT = (Rung.NUDGE, Rung.REASSIGN, Rung.PERSON)
+_PEOPLE = (Rung.NUDGE, Rung.PERSON)
+_WORLD = (Rung.LOOK, Rung.PERSON)
+# What others have in hand already is looked at again, and nobody is bothered.
+_OTHERS = (Rung.LOOK,)
+LADDERS: Mapping[StallCause, tuple[Rung, ...]] = {
+    StallCause.NO_ACK: _AGENT,
+    StallCause.NO_PUSH: _AGENT,
+    StallCause.QUESTION: _OTHERS,
+    StallCause.CLAIMED: _PEOPLE,
+    StallCause.CI_CONFLICT: _WORLD,
+    StallCause.CI_APPROVAL: (Rung.PERSON,),
+    StallCause.CI_NOT_STARTED: _WORLD,
+    StallCause.CI_SLOW: _WORLD,
+    StallCause.WAITS: _OTHERS,
+    StallCause.REVIEWER: _AGENT,
+    StallCause.REVIEW: _PEOPLE,
+    StallCause.CRITERIA: _PEOPLE,
+    StallCause.BUTTON: _PEOPLE,
+    StallCause.MERGE_REFUSED: _WORLD,
+    StallCause.MERGE_QUEUE: _WORLD,
+    StallCause.NOT_DONE: _PEOPLE,
+    StallCause.UNHEARD: _WORLD,
+}
+# How GitHub refuses what only its queue may merge: "Changes must be made through the merge queue".
+_QUEUE = re.compile(r"\bmerge queue\b", re.IGNORECASE)
+# How it refuses while a required check has not been seen: `Required status check "tests" is expected.`
+_EXPECTED = re.compile(r"\brequired status checks? .{0,200}\bexpected\b", re.IGNORECASE)
+
+
+def climb_after(after: timedelta) -> timedelta:
+    """How long a rung is given before the next one: half of what made it a stall."""
+    return after / 2
+
+
+def diagnose(task: Task, policy: RepositoryConfig, whom: Sequence[str] = ()) -> tuple[StallCause, str]:
+    """Why nothing moves in a task at work or in review, in one sentence. `whom` are the people it would wait for."""
+    pull = task.pull
+    if task.status is Status.IN_PROGRESS or pull is None:
+        return _at_work(task)
+    if pull.merged:
+        gaps = done_gaps(task)
+        lack = f": {_lower(gaps[0])}" if gaps else "."
+        return StallCause.NOT_DONE, f"#{pull.number} is merged, but the task is not done{lack}"
+    if pull.draft:
+        return StallCause.NO_PUSH, f"#{pull.number} was made a draft again, and nothing has moved since."
+    if pull.checks is ChecksState.PENDING:
+        return _in_ci(pull)
+    if task.held or task.waits_for or pull.waits_behind:
+        return StallCause.WAITS, _waits(task, pull)
+    if pull.mergeable_sha != pull.head_sha and not criteria_gaps(task):  # what people owe is known for certain
+        return StallCause.UNHEARD, f"Whether #{pull.number} merges with {code(pull.base)} was not heard."
+    if task.review:
+        return StallCause.REVIEWER, f"{code(task.review.agent)} has not ended its review of #{pull.number}."
+    by = f" by {', '.join(map(code, whom))}" if whom else ""
+    if review_gap(pull, policy.merge.review):
+        if policy.merge.review == "agent":
+            why = task.choice.reason if task.choice and task.choice.role is Role.REVIEW else "no agent has it"
+            return (
+                StallCause.REVIEW,
+                f"#{pull.number} waits for a review by an agent ({why}), or{by or ' by a person'}.",
+            )
+        return StallCause.REVIEW, f"#{pull.number} waits for a review{by or ' by a person'}."
+    if gaps := merge_gaps(task, policy.merge.review):
+        return StallCause.CRITERIA, f"#{pull.number} is not merged: {_lower(gaps[0])}"
+    return _at_merge(task, pull, policy, by)
+
+
+def _at_work(task: Task) -> tuple[StallCause, str]:
+    lease, call = task.lease, task.escalation
+    if lease is None:
+        return StallCause.UNHEARD, "Nobody holds it, and it has no pull request."
+    who = code(lease.agent)
+    if lease.holder_id is not None:
+        return StallCause.CLAIMED, f"{who} took it, and nothing has moved since."
+    if call and call.cause is Cause.QUESTION:
+        return StallCause.QUESTION, f"{who} asked something, and waits for the answer."
+    if lease.acknowledged_at is None:
+        return StallCause.NO_ACK, f"{who} accepted it, and has not begun."
+    if lease.role is Role.PLAN:
+        return StallCause.NO_PUSH, f"{who} shows life, but has delivered no plan."
+    more = " more" if task.pull else ""
+    return StallCause.NO_PUSH, f"{who} shows life, but has pushed nothing{more}."
+
+
+def _in_ci(pull: Pull) -> tuple[StallCause, str]:
+    number = f"#{pull.number}"
+    if pull.trial and pull.trial.clean is False:
+        files = named(pull.trial.files)
+        why = f"it conflicts with {code(pull.base)} in {files}, and GitHub runs nothing for it meanwhile"
+        return StallCause.CI_CONFLICT, f"The checks of {number} do not start: {why}."
+    match pull.checks_wait:
+        case ChecksWait.APPROVAL:
+            return StallCause.CI_APPROVAL, f"The checks of {number} do not start before a person approves them."
+        case ChecksWait.QUEUED:
+            return StallCause.CI_NOT_STARTED, f"The checks of {number} are queued, and no runner has begun one."
+        case ChecksWait.RUNNING:
+            return StallCause.CI_SLOW, f"The checks of {number} have not ended."
+        case _:
+            return StallCause.CI_NOT_STARTED, f"No check of {number} has begun."
+
+
+def _waits(task: Task, pull: Pull) -> str:
+    if task.held:
+        return task.held.said
+    if task.waits_for:
+        return f"#{pull.number} is not merged before {', '.join(task.waits_for)} is done."
+    return said_of(pull.waits_behind[0])
+
+
+def _at_merge(task: Task, pull: Pull, policy: RepositoryConfig, by: str) -> tuple[StallCause, str]:
+    if pull.merge_requested_sha == pull.head_sha:
+        refused = task.flags.get(Flag.BLOCKED)
+        if refused is None:
+            return StallCause.MERGE_QUEUE, f"The merge of #{pull.number} was asked for, and GitHub has not done it."
+        if _QUEUE.search(refused):
+            return StallCause.MERGE_QUEUE, f"{code(pull.base)} takes #{pull.number} only through its merge queue."
+        if _EXPECTED.search(refused):
+            return StallCause.CI_NOT_STARTED, f"#{pull.number} needs a check that never began. {refused}"
+        return StallCause.MERGE_REFUSED, refused
+    if not policy.merge.auto:
+        return StallCause.BUTTON, f"Everything is in place: #{pull.number} waits to be merged{by or ' by a person'}."
+    return StallCause.UNHEARD, f"Nothing was heard of #{pull.number}."
+
+
+def _lower(sentence: str) -> str:
+    """A sentence as the part of another one; names and numbers stay as they are."""
+    first, _, _ = sentence.partition(" ")
+    return sentence if not first.isalpha() else sentence[:1].lower() + sentence[1:]
+
+
+_NEXT = {
+    Rung.LOOK: "it is looked at again",
+    Rung.NUDGE: "whoever it waits for is told",
+    Rung.REASSIGN: "it goes to another agent, if one is free",
+    Rung.PERSON: "a person is called",
+}
+
+
+def said(stall: Stall) -> str:
+    """Why it stands still, what was done about it, and what is done next, on one line."""
+    told = [stall.reason, *stall.tried]
+    if stall.next:
+        told.append(f"At {stall.next_at:%Y-%m-%d %H:%M} UTC {_NEXT[stall.next]}, unless something moves before.")
+    return " ".join(told)
+
+
+def steps(task: Task) -> tuple[str, str, str]:
+    """Three things that a person can do about a stall, as Markdown."""
+    stall, pull, lease = task.stall, task.pull, task.lease
+    number = f"#{pull.number}" if pull else f"#{task.number}"
+    finish = f"`/claim` it and finish it yourself{f'; what was pushed is on {code(lease.branch)}' if lease else ''}."
+    page = f"[{number}]({pull.url})" if pull else number
+    match stall.cause if stall else None:
+        case StallCause.CI_APPROVAL:
+            return (
+                f"Look at what {page} changes, then press *Approve and run workflows* there; it goes on by itself.",
+                "Let that agent's workflows run without approval, in the settings of Actions or of the agent.",
+                f"Close {number}: the task goes to the next attempt.",
+            )
+        case StallCause.CI_NOT_STARTED | StallCause.CI_SLOW | StallCause.CI_CONFLICT:
+            return (
+                f"Look at the checks of {page}: whether a runner is online, and nothing hangs; run them again there.",
+                "`/resolve rebase` merges the base into its branch: everything runs anew.",
+                "`/retry` lets the task start over, or `/claim` it and finish it yourself.",
+            )
+        case StallCause.REVIEW | StallCause.REVIEWER:
+            return (
+                f"Review {page}: approve it, or ask for changes.",
+                "Add agents with the role `review` to `.github/orchestrator.yml`, or set `merge.review` there.",
+                "`/release` the task, or close the issue as not planned.",
+            )
+        case StallCause.CRITERIA | StallCause.NOT_DONE:
+            return (
+                "Tick in the issue what is fulfilled, or change what is asked for; `/ready` approves the text.",
+                f"Ask for changes in a review of {page}."
+                if pull and pull.open
+                else "`/complete` says what is missing.",
+                "Close the issue: that says it is done, or not planned.",
+            )
+        case StallCause.BUTTON | StallCause.MERGE_REFUSED | StallCause.MERGE_QUEUE | StallCause.UNHEARD:
+            return (
+                f"Merge {page} yourself, or put it into the merge queue.",
+                "Look at the rules of the branch: may the App merge there, which checks and reviews are asked for?",
+                "`/resolve rebase` brings the branch up to date; `/retry` lets the task start over.",
+            )
+        case StallCause.CLAIMED:
+            return (
+                "Say how it goes: `/progress half of the tests pass`. That is progress.",
+                "`/release` it: it goes back to the queue, with what was pushed.",
+                "`/reassign` gives it to an agent.",
+            )
+        case _:
+            return (
+                "Look at what the agent does, and leave it be if that is sound: `/ack`.",
+                "`/reassign` gives the task to another agent, with all that was done so far.",
+                finish,
+            )
+
+
+def patience_text(task: Task, policy: RepositoryConfig) -> str:
+    """After how long without progress the task counts as stalled, and why so; empty where it cannot be."""
+    if task.status not in (Status.IN_PROGRESS, Status.REVIEW):
+        return ""
+    configured, now = policy.timeouts.stall_of(task.priority.value), stall_after(task, policy.timeouts)
+    text = f"It counts as stalled after {spoken(now)} without progress"
+    if now < configured:
+        return f"{text}: only a person can start its checks."
+    text += f" ({spoken(configured)} for a {task.priority}"
+    learned = learned_patience(task)
+    if learned is None:
+        return f"{text})."
+    limit = min(configured * STALL_CEILING, policy.timeouts.hard)
+    text += f"; by this repository's latest attempts an agent may take {spoken(learned)} until it hands in"
+    return f"{text}, of which {spoken(limit)} at most count)." if learned > limit else f"{text})."

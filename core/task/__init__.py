@@ -1,0 +1,1 @@
+"""The task: its state, lifecycle, labels, dependencies and deadlines."""

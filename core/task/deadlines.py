@@ -1,0 +1,138 @@
+"""What a task waits for, and until when. Derived from its state, so that no state is without a deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from config.repository import Timeouts
+from core.stall.model import ChecksWait
+from core.task.model import ChecksState, Lease, Pull, Role, Status, Task
+
+
+class DeadlineKind(StrEnum):
+    """The kinds of wait of a task."""
+
+    AUTHOR = "author"  # not ready: its author has to say more
+    QUEUE = "queue"  # ready: nobody took it
+    ACK = "ack"  # handed over, to work or to review: no sign yet that the agent began
+    HEARTBEAT = "heartbeat"  # at work: no sign of life
+    HARD = "hard"  # at work for too long
+    POLL = "poll"  # at work for a service that tells nothing by itself: it is asked
+    CI = "ci"  # there is a pull request, and its checks have not ended
+    STALL = "stall"  # at work, or in review: nothing moves; then the next rung of its ladder
+    PERSON = "person"  # failed: a person has not reacted
+    CALL = "call"  # a person was called, and has not answered, or has not mended it
+    HELD = "held"  # held back by a person: nothing is done when it is over, it begins anew
+
+
+STALL_CEILING = 3  # times the configured time: whoever takes longer than that is better asked
+ANSWER = timedelta(seconds=30)  # for GitHub to tell how an agent's run goes; it takes a call, and a few if one fails
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """One wait of one task. When `due_at` has passed it comes back as the signal `DeadlineDue`."""
+
+    kind: DeadlineKind
+    due_at: datetime
+    attempt: int
+
+
+def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
+    """All deadlines of a task in its present state; empty only when it is done."""
+    due: dict[DeadlineKind, datetime] = {}
+    quiet_since = max(task.status_since, task.reminded_at or task.status_since)
+    paused = task.held is not None and task.held.paused
+    if task.escalation and task.escalation.next_at and not paused:
+        due[DeadlineKind.CALL] = task.escalation.next_at
+    if task.held and task.is_open and (paused or task.status in (Status.PENDING, Status.READY)):
+        due[DeadlineKind.HELD] = quiet_since + timeouts.stall
+        for lease in filter(None, (task.lease, task.review)):
+            due |= _of_polling(lease)  # whose service tells nothing unasked is asked all the same
+        return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
+    match task.status:
+        case Status.PENDING:
+            due[DeadlineKind.AUTHOR] = quiet_since + timeouts.stall
+        case Status.READY:
+            due[DeadlineKind.QUEUE] = quiet_since + timeouts.stall
+        case Status.IN_PROGRESS if task.lease and task.lease.holder_id is None:
+            due[DeadlineKind.STALL] = _of_stall(task, quiet_since, timeouts)
+            due |= _of_lease(task.lease, timeouts)
+        case Status.REVIEW | Status.IN_PROGRESS:
+            due[DeadlineKind.STALL] = _of_stall(task, quiet_since, timeouts)
+            due |= _of_checks(task.pull, timeouts)
+            if task.review and task.review.holder_id is None:
+                due |= _of_lease(task.review, timeouts)
+        case Status.FAILED:
+            due[DeadlineKind.PERSON] = quiet_since + timeouts.stall
+            due |= _of_checks(task.pull, timeouts)
+        case Status.DONE:
+            pass
+    # Of the two leases only one has deadlines at a time: who wrote it waits while another reviews it.
+    return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
+
+
+def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
+    """How long nothing has to move before the task counts as stalled.
+
+    Never less than is configured for its priority. Of an agent at work it may be more, by what agents of this
+    repository took before they handed in (`core.assignment.stats.learned_work`):
+    at most `STALL_CEILING` times the configured
+    time, and never more than a whole attempt. What only a person can start waits no longer than an agent may take to
+    begin.
+    """
+    pull = task.pull
+    if task.status is Status.REVIEW and pull and _awaits_approval(pull):
+        return timeouts.ack
+    configured = timeouts.stall_of(task.priority.value)
+    learned = learned_patience(task)
+    return max(configured, min(learned, configured * STALL_CEILING, timeouts.hard)) if learned else configured
+
+
+def learned_patience(task: Task) -> timedelta | None:
+    """How long the agent at work may take, by what this repository's agents took; None where that says nothing."""
+    lease = task.lease
+    at_work = task.status is Status.IN_PROGRESS and lease is not None and lease.role is Role.IMPLEMENT
+    if not at_work or lease is None or lease.patience is None:
+        return None
+    return lease.patience.work
+
+
+def _awaits_approval(pull: Pull) -> bool:
+    return pull.open and pull.checks is ChecksState.PENDING and pull.checks_wait is ChecksWait.APPROVAL
+
+
+def _of_stall(task: Task, quiet_since: datetime, timeouts: Timeouts) -> datetime:
+    return task.stall.next_at if task.stall else quiet_since + stall_after(task, timeouts)
+
+
+def _of_checks(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
+    # Also of a pull request that was merged before its checks had ended: the task is done only when they passed.
+    if pull is None or pull.checks is not ChecksState.PENDING:
+        return {}
+    asked = pull.checks_asked_at
+    return {DeadlineKind.CI: asked + timeouts.heartbeat if asked else pull.head_seen_at + timeouts.ack}
+
+
+def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
+    ack, heartbeat = timeouts.ack, timeouts.heartbeat
+    if lease.patience:  # never shorter than configured, also when that was changed meanwhile
+        ack, heartbeat = max(ack, lease.patience.ack), max(heartbeat, lease.patience.heartbeat)
+    begun = lease.acknowledged_at is not None
+    kind, patience = (DeadlineKind.HEARTBEAT, heartbeat) if begun else (DeadlineKind.ACK, ack)
+    heard = lease.last_heard_at
+    # Before an agent is declared dead it is asked once: its run may be queued, or its news lost.
+    asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None
+    due = {
+        kind: asked + ANSWER if asked else heard + patience,
+        DeadlineKind.HARD: lease.since + timeouts.hard + lease.paused,
+    }
+    return due | _of_polling(lease)
+
+
+def _of_polling(lease: Lease) -> dict[DeadlineKind, datetime]:
+    if not lease.poll_seconds:
+        return {}
+    return {DeadlineKind.POLL: (lease.asked_at or lease.since) + timedelta(seconds=lease.poll_seconds)}

@@ -1,0 +1,70 @@
+"""Whom a task waits for when GitHub's own relations and the text of the issue both speak of it.
+
+A reference is written as in an issue: `#12` in the task's own repository, `owner/repo#3` elsewhere. Both kinds of
+source count together. Where they contradict, GitHub's own relations win: a blocker that was there and was taken off in
+the sidebar no longer counts though the text still names it, and a line of the text that turns one of them around is
+left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.assignment.queue import Graph
+
+
+class Source(StrEnum):
+    """Where we know a dependency from."""
+
+    TEXT = "text"  # a line of the issue
+    BLOCKER = "blocker"  # GitHub's issue dependencies
+    PART = "part"  # a sub-issue: its parent waits for it
+    BEHIND = "behind"  # a person queued it behind another task, until that is over
+    LIFTED = "lifted"  # the text names it, and in GitHub's issue dependencies it was there and was taken off
+
+    @property
+    def native(self) -> bool:
+        """Whether GitHub itself keeps the relation."""
+        return self in (Source.BLOCKER, Source.PART)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One dependency as last gathered. `finished` is None where there is no such issue."""
+
+    finished: bool | None
+    source: Source = Source.TEXT
+
+
+def standing(told: Mapping[str, Need], stored: Mapping[str, Need]) -> dict[str, Need]:
+    """What was just gathered, in the light of what was known: a blocker that only the text still names is lifted."""
+    return {
+        reference: Need(need.finished, Source.LIFTED)
+        if need.source is Source.TEXT
+        and (known := stored.get(reference))
+        and known.source in (Source.BLOCKER, Source.LIFTED)
+        else need
+        for reference, need in told.items()
+    }
+
+
+def counting(sources: Mapping[str, Mapping[str, Source]]) -> Graph[str]:
+    """The graph of the dependencies that count, from all that are named: task → needed task → source."""
+
+    def counts(task: str, needed: str, source: Source) -> bool:
+        back = sources.get(needed, {}).get(task)
+        turned_around = source is Source.TEXT and back is not None and back.native and needed != task
+        return source is not Source.LIFTED and not turned_around
+
+    return {
+        task: tuple(needed for needed, source in needs.items() if counts(task, needed, source))
+        for task, needs in sources.items()
+    }
+
+
+def changed_natively(before: Mapping[str, Need], after: Mapping[str, Need]) -> Collection[str]:
+    """The references that came into or went out of GitHub's own relations."""
+    was = {reference for reference, need in before.items() if need.source.native}
+    return was ^ {reference for reference, need in after.items() if need.source.native}

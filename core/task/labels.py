@@ -1,0 +1,119 @@
+"""The labels of a task: a view of its state, never the state itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from config.labels import FIXED_LABELS, OFFERED_LABELS, agent_label, capability_label, is_ours
+from config.repository import RepositoryConfig
+from core.task.model import Kind, Priority, Status, Task
+
+TASK = "task"
+
+
+def labels_of(task: Task) -> tuple[str, ...]:
+    """The labels of ours that the issue is to carry, sorted."""
+    labels = {TASK, f"status:{task.status}", task.priority.value, f"type:{task.kind}"}
+    labels |= {capability_label(name) for name in task.required}
+    labels |= {flag.value for flag in task.flags}
+    if task.lease:
+        labels.add(agent_label(task.lease.agent))
+    return tuple(sorted(labels))
+
+
+def capabilities_of(policy: RepositoryConfig) -> frozenset[str]:
+    """What the repository's agents can do, all together."""
+    return frozenset(c for agent in policy.agents.values() for c in agent.capabilities)
+
+
+def labels_for(policy: RepositoryConfig) -> tuple[str, ...]:
+    """All labels that a repository with this configuration can need from the start."""
+    return (
+        *(label.name for label in FIXED_LABELS),
+        *(capability_label(name) for name in sorted(capabilities_of(policy))),
+        *(agent_label(name) for name in policy.agents),
+    )
+
+
+def labels_to_offer(policy: RepositoryConfig) -> tuple[str, ...]:
+    """The labels that people put on by hand, so that they can: GitHub offers, and issue forms set, only what exists.
+
+    The others are made when an issue is about to carry them.
+    """
+    return (
+        *(label.name for label in OFFERED_LABELS),
+        *(capability_label(name) for name in sorted(capabilities_of(policy))),
+    )
+
+
+def is_task(labels: Collection[str]) -> bool:
+    """Whether an issue with these labels is a task. GitHub takes `Task` and `task` for the same label; so do we."""
+    return any(label.casefold() == TASK for label in labels)
+
+
+def right(labels: Collection[str], task: Task) -> bool:
+    """Whether the labels of ours that an issue carries are those that the task is to have."""
+    ours = {label.casefold() for label in labels if is_ours(label)}
+    return ours == {label.casefold() for label in labels_of(task)}
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Our labels on an issue as they were known to be at a moment: whatever differs since, somebody did after it."""
+
+    at: datetime
+    labels: frozenset[str]  # ours alone, in small letters
+
+    @classmethod
+    def of(cls, labels: Collection[str], at: datetime) -> Baseline:
+        """Of all the labels that an issue has."""
+        return cls(at, frozenset(label.casefold() for label in labels if is_ours(label)))
+
+    def __str__(self) -> str:
+        """One line of text, which `read` reads."""
+        return f"{self.at.isoformat()} {','.join(sorted(self.labels))}"
+
+    @classmethod
+    def read(cls, text: str | None) -> Baseline | None:
+        """The baseline that such a text tells; None where there is none."""
+        at, _, labels = (text or "").partition(" ")
+        return cls(datetime.fromisoformat(at), frozenset(filter(None, labels.split(",")))) if at else None
+
+    def unexplained(self, there: Collection[str], wanted: Collection[str]) -> frozenset[str]:
+        """Labels that came or went since, and that we do not want to come or go ourselves."""
+        now = Baseline.of(there, self.at).labels
+        wish = Baseline.of(wanted, self.at).labels
+        return ((now - self.labels) - wish) | ((self.labels - now) & wish)
+
+
+def status_in(label: str) -> Status | None:
+    """The status that a label stands for."""
+    prefix, _, value = label.casefold().partition(":")
+    return Status(value) if prefix == "status" and value in set(Status) else None
+
+
+def kind_in(label: str) -> Kind | None:
+    """The class that a label stands for."""
+    prefix, _, value = label.casefold().partition(":")
+    return Kind(value) if prefix == "type" and value in set(Kind) else None
+
+
+def capability_in(label: str) -> str | None:
+    """The capability that a label asks for."""
+    prefix, _, value = label.casefold().partition(":")
+    return value if prefix == "needs" and value else None
+
+
+def word_for(label: str, own_words: Mapping[str, str]) -> Priority | None:
+    """The priority for which a label is a team's own word (`priorities`), if it is one; ours never are."""
+    return {word.casefold(): Priority(value) for word, value in own_words.items()}.get(label.casefold())
+
+
+def priority_in(labels: frozenset[str], own_words: Mapping[str, str]) -> Priority | None:
+    """The most urgent priority that the labels name, by ours or a team's own words (`priorities`)."""
+    folded = {label.casefold() for label in labels}
+    named = [priority for priority in Priority if priority.casefold() in folded]
+    named += [Priority(value) for word, value in own_words.items() if word.casefold() in folded]
+    return min(named, key=lambda p: p.rank, default=None)

@@ -1,0 +1,356 @@
+"""The task: everything the rules know about one issue, as one immutable value.
+
+A decision takes a `Task` and gives the next one (`dataclasses.replace`); nothing else holds state. The labels,
+the task card and the deadlines are all views of this value, so that they can never tell different stories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from core.conflicts.hold import Hold
+from core.conflicts.pulls import Rival, Trial, Turn
+from core.escalation.model import Escalation
+from core.forecast.model import Forecast
+from core.handoff.feedback import Feedback
+from core.intake.parser import Intake
+from core.stall.model import ChecksWait, Stall
+from core.task.actor import Actor as Actor
+
+
+class SessionState(StrEnum):
+    """How the work of an agent on one attempt goes, in one vocabulary for every kind of agent."""
+
+    QUEUED = "queued"  # accepted, not begun: it is there, and slow is not dead
+    WORKING = "working"
+    NEEDS_INPUT = "needs-input"  # it asks a person something
+    PAUSED = "paused"
+    DELIVERED = "delivered"  # it says that it is done
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed-out"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes from this session."""
+        return self in (self.DELIVERED, self.FAILED, self.CANCELLED, self.TIMED_OUT)
+
+
+class Status(StrEnum):
+    """Where a task stands; the label is `status:<value>`."""
+
+    PENDING = "pending"
+    READY = "ready"
+    IN_PROGRESS = "in-progress"
+    REVIEW = "review"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Priority(StrEnum):
+    """How urgent a task is; `P0` comes before everything else, always."""
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+
+    @property
+    def rank(self) -> int:
+        """0 for the most urgent class."""
+        return int(self.value[1])
+
+
+class Kind(StrEnum):
+    """The class of a task, which decides the plan that is handed to the agent; the label is `type:<value>`."""
+
+    FUNCTIONAL = "functional"
+    NON_FUNCTIONAL = "non-functional"
+
+
+class Flag(StrEnum):
+    """A circumstance shown as a label of its own, always with one sentence of reason on the card."""
+
+    BLOCKED = "blocked"
+    CONFLICT = "conflict"
+    STALLED = "stalled"
+    NEEDS_HUMAN = "needs-human"
+    PARKED = "parked"
+
+
+class Role(StrEnum):
+    """The part an agent plays in a task."""
+
+    PLAN = "plan"
+    IMPLEMENT = "implement"
+    REVIEW = "review"
+
+
+class ChecksState(StrEnum):
+    """What continuous integration says of one commit."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NONE = "none"  # nothing ran, and nothing is expected to: the repository has no checks
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an agent may be silent, learned from its own attempts and fixed when it gets the task."""
+
+    ack: timedelta  # before its first sign of life
+    heartbeat: timedelta  # between two of them
+    work: timedelta | None = None  # before it hands in, by what this repository's agents took; None: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one agent to work on a task. The attempt number is its fencing token."""
+
+    agent: str
+    attempt: int
+    branch: str
+    since: datetime
+    acknowledged_at: datetime | None = None
+    last_sign_at: datetime | None = None
+    started_at: datetime | None = None  # when the call that starts it was accepted: only then it can be silent
+    polled_at: datetime | None = None  # when it was last asked for a sign of life, or found still to be started
+    unheard_at: datetime | None = None  # when that was answered, and there was none
+    session: str | None = None  # how its adapter finds the work again: the id of a run, of a session, …
+    session_url: str | None = None
+    holder_id: int | None = None  # of the person who claimed the task; None when an agent was assigned
+    role: Role = Role.IMPLEMENT
+    poll_seconds: int | None = None  # how often its service is asked; None for agents whose news come by themselves
+    asked_at: datetime | None = None  # when it was last asked for that reason
+    progress: str = ""  # what the holder last said of its work, cleaned
+    patience: Patience | None = None  # None: the configured timeouts
+    paused: timedelta = timedelta()  # how long a person held its clock back: that much more time it has
+    resumed_at: datetime | None = None  # when that was last over
+
+    @property
+    def last_heard_at(self) -> datetime:
+        """From when its silence counts: the last sign of life, else its start; or the end of a pause after it."""
+        heard = self.last_sign_at or self.acknowledged_at or self.started_at or self.since
+        return max(heard, self.resumed_at) if self.resumed_at else heard
+
+    @property
+    def worker(self) -> str | None:
+        """The agent that has it; None of a person, whose login may be the name of an agent."""
+        return self.agent if self.holder_id is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One reviewer's approval; it counts for this commit and no other."""
+
+    sha: str
+    by_bot: bool
+    agent: str | None = None  # the reviewing agent whose verdict it is; what other bots say is no verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """The pull request that carries the current attempt, as far as the rules need it."""
+
+    number: int
+    attempt: int
+    branch: str
+    base: str
+    head_sha: str
+    url: str
+    author: Actor
+    updated_at: datetime
+    head_seen_at: datetime
+    draft: bool = False
+    open: bool = True
+    merged: bool = False
+    merge_sha: str | None = None
+    checks: ChecksState = ChecksState.PENDING
+    checks_asked_at: datetime | None = None
+    checks_wait: ChecksWait | None = None  # while they are pending; None: not read yet
+    # By the reviewer's id; the verdict of an agent without an account stands under its attempt, negative.
+    approvals: Mapping[int, Approval] = field(default_factory=dict)
+    verdicts: Mapping[int, datetime] = field(
+        default_factory=dict
+    )  # when each person last gave one, or had it dismissed
+    mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
+    tried_base_sha: str | None = None  # the base's SHA at that trial
+    base_sha: str | None = None  # where the base is said to be since; a trial with another one came too late
+    merge_requested_sha: str | None = None
+    update_asked: str = ""  # head and base of the last update of the branch that the configuration asked for
+    merge_round: int = 0  # how often we asked for the merge; only the last request counts
+    dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
+    dod_waits: bool = False  # it was not urgent, and may not be written yet
+    conflict_shown: str | None = None  # the same for the check `conflict-first`
+    files: tuple[str, ...] = ()  # that it changes, as far as they are known
+    trial: Trial | None = None  # how the merge of this head with the base came out
+    rivals: tuple[Rival, ...] = ()  # open pull requests that cannot be merged together with it
+    asked: Feedback | None = None  # what a person wants changed of a draft that its agent is still at work on
+
+    @property
+    def waits_behind(self) -> tuple[Rival, ...]:
+        """The rivals that keep it from being merged."""
+        return tuple(rival for rival in self.rivals if rival.waits is not Turn.OTHER and not rival.ignored)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One finished attempt."""
+
+    number: int
+    agent: str
+    started_at: datetime
+    ended_at: datetime
+    # delivered | failed | silent (no sign of life) | stalled (no progress) | unavailable | released | retried
+    outcome: str
+    reason: str
+    branch: str
+    blamed: bool  # counts against the agent and the limit of attempts
+    pull: int | None = None
+    head_sha: str | None = None
+    feedback: Feedback | None = None
+    role: Role = Role.IMPLEMENT
+    by_person: bool = False
+    merges: bool | None = None  # whether its head merged with the base when it ended; None: not known
+
+    @property
+    def worker(self) -> str | None:
+        """The agent whose attempt it was; None of a person, whose login may be the name of an agent."""
+        return None if self.by_person else self.agent
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a planning agent wrote for those who implement, already cleaned."""
+
+    text: str
+    agent: str
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One agent in the table that `/explain` shows: its score, or why it was left out."""
+
+    agent: str
+    score: float | None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    excluded: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The outcome of one assignment for one task, with everything that led to it."""
+
+    agent: str | None
+    reason: str
+    candidates: tuple[Candidate, ...]
+    at: datetime
+    role: Role = Role.IMPLEMENT  # which part of the task was to be handed out
+    hopeless: bool = False  # no agent could have it, however long it waits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One issue that carries the label `task`."""
+
+    repository_id: int
+    repository: str
+    number: int
+    issue_id: int
+    title: str
+    url: str
+    author: Actor
+    intake: Intake
+    fingerprint: str
+    text_digest: str
+    issue_open: bool
+    issue_updated_at: datetime
+    created_at: datetime
+    status: Status
+    status_since: datetime
+    priority: Priority
+    kind: Kind
+    kind_reason: str
+    approved_digest: str | None = None
+    approved_by: str | None = None
+    kind_overruled: bool = False
+    required: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()  # all that counts: `#12`, `owner/repo#3`
+    waits_for: tuple[str, ...] = ()  # references of unfinished dependencies: `#12`, `owner/repo#3`
+    flags: Mapping[Flag, str] = field(default_factory=dict)
+    attempt: int = 0
+    lease: Lease | None = None
+    pull: Pull | None = None
+    choice: Choice | None = None
+    history: tuple[Attempt, ...] = ()
+    retried_after: int = 0  # how many attempts lay behind the last `/retry`: those no longer count
+    withdrawn: bool = False  # somebody took the label `task` off: we keep our hands off
+    closed_by: str | None = None
+    held: Hold | None = None
+    forecast: Forecast | None = None  # the files that it is likely to change
+    let_past: tuple[int, ...] = ()  # tasks behind which it was held by forecast until a person let it go
+    plan: Plan | None = None
+    review: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
+    ignored: Mapping[int, datetime] = field(
+        default_factory=dict
+    )  # pull requests whose conflict does not count till then
+    let_pass: str = ""  # the conflict whose label a person took off: it comes back for another one alone
+    escalation: Escalation | None = None  # the open call for a person
+    stall: Stall | None = None  # nothing has moved for too long
+    said: Mapping[str, datetime] = field(default_factory=dict)  # see `core.commands.ordering`
+    reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it can be handed to an agent now."""
+        ready = self.status is Status.READY and not self.withdrawn
+        return ready and not self.waits_for and not self.held and Flag.PARKED not in self.flags
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody may still have to work on it."""
+        return self.status not in (Status.DONE, Status.FAILED)
+
+    @property
+    def last_feedback(self) -> Feedback | None:
+        """The feedback that the next attempt starts from."""
+        return next((a.feedback for a in reversed(self.history) if a.feedback), None)
+
+    def lease_of(self, attempt: int) -> Lease | None:
+        """The lease with this fencing token: of whoever has the task in hand, or of its reviewer."""
+        return next((lease for lease in (self.lease, self.review) if lease and lease.attempt == attempt), None)
+
+    @property
+    def counted(self) -> tuple[Attempt, ...]:
+        """The attempts since a person last said `/retry`, which wipes the slate."""
+        return self.history[self.retried_after :]
+
+    @property
+    def failures(self) -> int:
+        """How many attempts count against the limit."""
+        return sum(attempt.blamed for attempt in self.counted)
+
+    @property
+    def work(self) -> tuple[Attempt, ...]:
+        """The counted attempts at the work itself; planning and reviewing are no attempts at it."""
+        return tuple(attempt for attempt in self.counted if attempt.role is Role.IMPLEMENT)
+
+    @property
+    def failed_plan(self) -> Attempt | None:
+        """The attempt after which the task goes on without a plan, if there was one."""
+        tried = next((a for a in reversed(self.counted) if a.role is Role.PLAN), None)
+        return tried if self.plan is None else None
+
+    def flagged(self, flag: Flag, reason: str) -> Task:
+        """The task with this flag up."""
+        return replace(self, flags={**self.flags, flag: reason})
+
+    def unflagged(self, *flags: Flag) -> Task:
+        """The task without these flags."""
+        return replace(self, flags={f: r for f, r in self.flags.items() if f not in flags})

@@ -1,0 +1,1 @@
+"""Makes text from outside harmless before agents or people read it."""

@@ -1,0 +1,38 @@
+"""Texts that call people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from core.escalation.model import Escalation
+from core.stall.model import Stall
+from core.task.model import Lease, Task
+from core.text_safety.sanitize import one_line
+from core.texts.render import render
+
+
+def escalation(call: Escalation) -> str:
+    """Calls those of the present level: what happened, what was tried, what can be done."""
+    return render("escalation", call=call, to=call.latest, again=call.calls > 1)
+
+
+def notice_title(task: Task, call: Escalation) -> str:
+    """What a message on a channel is about, in one line."""
+    still = "still " if call.calls > 1 else ""
+    return one_line(f"{task.repository}#{task.number} {still}needs a person: {task.title}", 200)
+
+
+def reminder(call: Escalation, now: datetime) -> str:
+    """Tells whoever saw to it that it is still not mended."""
+    return render("reminder", call=call, waited=now - call.acknowledged_at if call.acknowledged_at else timedelta())
+
+
+def nudge_agent(task: Task, stall: Stall, lease: Lease) -> str:
+    """Tells an agent at work that nothing has come of it for long, what helps, and what happens else."""
+    return render("nudge_agent", task=task, stall=stall, lease=lease).strip()
+
+
+def nudge_people(stall: Stall, people: Sequence[str], steps: Sequence[str]) -> str:
+    """Tells people what waits for them, before anybody is called."""
+    return render("nudge_people", stall=stall, people=people, steps=steps)

@@ -1,0 +1,128 @@
+"""From a template to a text: the environment, and how moments, names and foreign words are written."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from importlib import resources
+from typing import Any
+
+from jinja2 import DictLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from core.audit.events import Event, EventType
+from core.conflicts.pulls import Span
+from core.text_safety.sanitize import code, defuse, fence, one_line
+
+LINES_SHOWN = 10  # places of a file that are named in one cell
+COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
+
+
+def share(part: float | None) -> str:
+    """A share of 0…1 in percent, or a dash where nothing is known."""
+    return "\u2013" if part is None else f"{part:.0%}"
+
+
+def spoken(duration: timedelta) -> str:
+    """A duration as people say it: `90 s`, `10 min`, `2 h`, `1 h 30 min`."""
+    seconds = int(duration.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _cell(text: str) -> str:
+    """Text from outside, safe inside a table cell."""
+    return _paired(defuse(one_line(text, 300))).replace("|", "\\|")
+
+
+def _paired(line: str) -> str:
+    """The line without backticks that have no partner in it, and would find one in our own words behind it."""
+    parts = re.split("(`+)", line)
+    at = 1
+    while at < len(parts):
+        partner = next((n for n in range(at + 2, len(parts), 2) if parts[n] == parts[at]), None)
+        if partner is None:
+            parts[at] = "\u2019" * len(parts[at])
+        at = (partner or at) + 2
+    return "".join(parts)
+
+
+def _short_cell(text: str) -> str:
+    """The same of a reason that has a page of its own: its first words."""
+    return _cell(one_line(text, 140))
+
+
+def _lines(spans: Sequence[Span]) -> str:
+    """Lines of a file as people write them: `3, 7-9`; a dash where there are none to name."""
+    told = [str(s.first) if s.first == s.last else f"{s.first}\u2013{s.last}" for s in spans[:LINES_SHOWN]]
+    return ", ".join(told + ["…"] * (len(spans) > LINES_SHOWN)) or "\u2013"
+
+
+def _because(kind: str, reason: str) -> str:
+    """The class of a task and its reason, which may begin with the class already."""
+    told = reason if reason.lower().startswith(kind.lower()) else f"{kind}: {reason}"
+    return told[:1].upper() + told[1:]
+
+
+def _detail(event: Event) -> str:
+    """What an event tells beside who and when: its reason, or what was asked for."""
+    told = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
+    if event.type is EventType.CONFLICT_DETECTED:
+        others = [f"#{number}" for number in event.payload.get("tasks", ()) if number != event.task]
+        files = [code(path) for path in event.payload.get("files", ())[:3]]
+        told = " ".join([str(event.payload.get("kind", "")), *others, *files])
+    if event.type is EventType.COMMAND_RUN:
+        told = f"/{event.payload.get('command')} {event.payload.get('argument') or ''}".strip()
+    return str(told or "")
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    here = resources.files(__package__) / "templates"
+    sources = {entry.name: entry.read_text("utf-8") for entry in here.iterdir() if entry.name.endswith(".md.j2")}
+    # The output is Markdown, not HTML: what comes from outside goes through `cell`, `defuse` or `fence`.
+    environment = ImmutableSandboxedEnvironment(
+        loader=DictLoader(sources),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    environment.filters |= {
+        "moment": _moment,
+        "share": share,
+        "spoken": spoken,
+        "cell": _cell,
+        "short_cell": _short_cell,
+        "defuse": defuse,
+        "fence": fence,
+        "code": code,
+        "because": _because,
+        "lines": _lines,
+        "detail": _detail,
+        "quote": shlex.quote,
+    }
+    return environment
+
+
+_TEMPLATES = _environment()
+
+
+def unbounded(template: str, **values: Any) -> str:
+    """The text of a template, however long it gets."""
+    return _TEMPLATES.get_template(f"{template}.md.j2").render(**values).strip()
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template, bounded as a comment is."""
+    text = unbounded(template, **values) + "\n"
+    return text if len(text) <= COMMENT_LIMIT else text[: COMMENT_LIMIT - 40] + "\n\n… (cut off here)\n"

@@ -1,0 +1,130 @@
+"""Answers to commands that show many things at once: the agents, the queue, the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.assignment.agent_state import Probed
+from core.assignment.stats import Measures
+from core.audit.events import Event
+from core.signals.base import UpdateTried
+from core.task.model import Choice, Lease, Task
+from core.text_safety.sanitize import mask_secrets
+from core.texts.render import render
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRow:
+    """One agent as `/agents` shows it. `by` and `at` are of what somebody changed of it while the bot runs."""
+
+    name: str
+    kind: str
+    capabilities: tuple[str, ...]
+    roles: tuple[str, ...]
+    in_hand: int
+    max_tasks: int
+    state: str
+    source: str  # file | service | run time
+    by: str | None = None
+    at: datetime | None = None
+    changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
+    problem: str | None = None  # why a change does not count
+    removed: bool = False
+    probed: Probed | None = None  # what its adapter last said; None when that is not known
+    measures: Mapping[str, Measures] = field(default_factory=dict)  # of its latest attempts: `""` all, by capability
+
+
+def team_text(rows: Sequence[TeamRow]) -> str:
+    """The answer to `/agents`."""
+    return render("agents", rows=rows)
+
+
+def history(events: Sequence[Event], more: bool) -> str:
+    """The answer to `/history`: the end of the audit trail, oldest first; `more` when there is more."""
+    return render("history", events=events, more=more)
+
+
+def explained(event: Event, choice: Choice | None) -> str:
+    """The answer to `/explain 2`: why that attempt went where it went; no choice where a person took the task."""
+    return render("explain", event=event, choice=choice, forecast=(), patience="")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One task at the head of the queue, as `/next` shows it."""
+
+    number: int
+    title: str
+    priority: str
+    place: str  # why it stands where it stands
+    goes_to: str
+
+
+def next_text(rows: Sequence[QueueRow], total: int, who: str, mine: int | None) -> str:
+    """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None when no agent asks."""
+    return render("next", rows=rows, total=total, who=who, mine=mine)
+
+
+def task_text(
+    *,
+    status: str = "",
+    template: str = "",
+    own: bool = False,
+    headings: Sequence[str] = (),
+    offered: Sequence[str] = (),
+    broken: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+) -> str:
+    """The answer to `/task`; empty where 🚀 says enough.
+
+    `status` is of an issue that was a task before; `headings` are those that the `template` filled in (`own`: it is the
+    repository's); `offered` are names of templates; `broken` are files that are not taken, and why.
+    """
+    text = render(
+        "task",
+        status=status,
+        name=template,
+        own=own,
+        headings=headings,
+        offered=offered,
+        broken=broken or {},
+        dry_run=dry_run,
+    )
+    return text.strip()
+
+
+def preview(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
+    """The answer to `/prep`: the hand-off before there is one."""
+    return render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)
+
+
+def button_of_old(login: str, sha: str, task: Task) -> str:
+    """Tells whoever pressed a button on an earlier commit that it did nothing, and what to do."""
+    pull = task.pull
+    now = (
+        f"The present one is `{pull.head_sha[:8]}`: use the buttons of its check, or the commands."
+        if pull and pull.open
+        else f"Nothing is open on #{task.number} just now; `/status` says where it stands."
+    )
+    return f"@{login}: That button belongs to an earlier commit, `{sha[:8]}`, so nothing was done. {now}"
+
+
+def update_text(signal: UpdateTried, at_work: Lease | None, *, back: bool) -> str:
+    """Tells whoever asked for it why the base was not merged into the branch.
+
+    Of a conflict: who was told of it, or whether the task goes back for it.
+    """
+    effect = signal.asked
+    text = render(
+        "update",
+        outcome=signal.outcome,
+        branch=effect.branch,
+        base=effect.base,
+        files=[file.path for file in signal.trial.files] if signal.trial else (),
+        agent=at_work.agent if at_work and signal.trial else "",
+        back=back and signal.trial is not None,
+        reason=mask_secrets(signal.reason),
+    )
+    return text.strip()

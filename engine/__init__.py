@@ -1,0 +1,1 @@
+"""Applies signals in a transaction and carries out what the rules decide."""

@@ -1,0 +1,132 @@
+"""A repository's own configuration: read from its default branch, checked, and the last good one kept in force."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+
+import structlog
+
+from adapters.database import repositories, store
+from adapters.github import GitHub
+from adapters.github.errors import GitHubError, Invalid, TooLarge
+from adapters.github.models import PullRequest
+from adapters.github.template_files import read_templates
+from config.problems import ConfigError, Problem
+from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_config
+from config.task_templates import TemplateFile
+from core.effects.base import CheckRun, MakeLabels, UpsertCard
+from core.escalation.codeowners import MAX_TEXT, PATHS
+from core.task.labels import labels_to_offer
+from core.texts import CONFIG_CHECK, config_check
+from engine.unit_of_work import Work
+
+log = structlog.get_logger()
+
+REPOSITORY = "repository"  # the subject of a repository's own deadlines
+RECONCILE = "reconcile"
+WHOLE = 1  # the `attempt` of that one when every task is to be looked at anew, also where GitHub shows no difference
+DIGEST = "digest"
+
+
+async def read_configuration(work: Work, github: GitHub, repository_id: int, full_name: str) -> None:
+    """Read the configuration anew, and the repository's task templates.
+
+    A bad one changes nothing but the list of problems; a missing one means observe. What a new configuration means for
+    the repository's issues, the reconciler finds out; it is made due at once.
+    """
+    problems: list[str] = []
+    text: str | None = None
+    config: RepositoryConfig | None = None
+    try:
+        raw = await github.get_content(full_name, CONFIG_PATH)
+        if raw is None:
+            # What an organisation wants everywhere stands in its own `.github` repository, if we may see that.
+            raw = await github.get_content(f"{full_name.split('/')[0]}/.github", CONFIG_PATH)
+        if raw is not None:
+            text = raw.decode("utf-8")
+            config = parse_repository_config(text, CONFIG_PATH)
+    except (ConfigError, UnicodeDecodeError, Invalid, TooLarge) as error:
+        problems = [f"line {problem.line}: {problem}" for problem in _problems(error)]
+    except GitHubError:
+        log.warning("configuration_unreadable", repository=full_name)
+        raise
+    templates: tuple[TemplateFile, ...] | None = None
+    values: dict[str, object] = {}
+    if text is not None:  # where there is no configuration we only observe, and nobody can ask for one
+        async with work.database.autocommit() as connection:
+            known = await repositories.template_files(connection, repository_id)
+        templates = await read_templates(github, full_name, known)
+        values["codeowners"] = await _codeowners(github, full_name)
+    now = work.now()
+    values |= {"config_problems": problems, "config_read_at": now}
+    digest = hashlib.sha256((text or "").encode()).hexdigest()
+    if not problems:
+        values |= {"config": text, "config_sha": digest}
+    if templates is not None:
+        values["templates"] = [asdict(file) for file in templates]
+    outdated: list[int] = []
+    async with work.database.transaction() as connection:
+        row = await repositories.repository(connection, repository_id)
+        if row and row.problems and not problems:
+            outdated = await store.outdated_cards(connection, repository_id)
+        before = await repositories.config_sha(connection, repository_id)
+        changed = config is not None and before != digest
+        if changed:
+            values["rules"] = ""  # no task was looked at by these yet, whoever is started meanwhile
+        await repositories.update_repository(connection, repository_id, **values)
+        if changed:
+            await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, WHOLE)
+        if config is not None and config.progress.digest:
+            await store.no_later(connection, repository_id, REPOSITORY, DIGEST, config.progress.next_after(now))
+        elif config is not None:
+            await store.drop_deadline(connection, repository_id, REPOSITORY, DIGEST)
+    for number in outdated:
+        await work.send(repository_id, number, UpsertCard(number))
+    if config and changed and not config.dry_run:
+        await work.send(repository_id, 0, MakeLabels(labels_to_offer(config)))
+    log.info("configuration_read", repository=full_name, present=text is not None, problems=problems)
+
+
+async def _codeowners(github: GitHub, full_name: str) -> str:
+    """Whose files are whose: the first of the places that GitHub looks in. One that cannot be read names nobody."""
+    for path in PATHS:
+        try:
+            raw = await github.get_content(full_name, path)
+        except (Invalid, TooLarge):
+            return ""
+        if raw is not None:
+            text = raw.decode("utf-8", "replace").replace("\x00", "\ufffd")  # Postgres keeps no NUL
+            return text if len(text) <= MAX_TEXT else ""
+    return ""
+
+
+async def check_configuration(
+    work: Work, github: GitHub, repository_id: int, full_name: str, pull: PullRequest
+) -> None:
+    """Say on a pull request that edits the configuration whether it would be taken.
+
+    Also of a fork, and where no configuration is in force yet: the file is only read, at the head's SHA.
+    """
+    if pull.state != "open" or not any(
+        file.filename == CONFIG_PATH for file in await github.pull_files(full_name, pull.number)
+    ):
+        return
+    problems: tuple[Problem, ...] = ()
+    try:
+        raw = await github.get_content(full_name, CONFIG_PATH, ref=pull.head.sha)
+        if raw is None:
+            return  # it takes the file away: that is no mistake
+        parse_repository_config(raw.decode("utf-8"), CONFIG_PATH)
+    except (ConfigError, UnicodeDecodeError, Invalid, TooLarge) as error:
+        problems = _problems(error)
+    conclusion, title, summary, annotations = config_check(CONFIG_PATH, problems)
+    check = CheckRun(pull.number, CONFIG_CHECK, pull.head.sha, conclusion, title, summary, annotations)
+    await work.send(repository_id, pull.number, check)
+
+
+def _problems(error: Exception) -> tuple[Problem, ...]:
+    if isinstance(error, ConfigError):
+        return error.problems
+    reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    return (Problem(1, 1, "", f"the file cannot be read: {reason}"),)

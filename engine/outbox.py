@@ -1,0 +1,331 @@
+"""The outbox: what was decided becomes true in the world.
+
+An effect was written in the transaction of its decision. Here it is sent, marked, and its answer goes back in as a
+signal, in the transaction that marks it. The try is counted *before* the call: whoever finds a counted try that was
+never marked done (we were killed, or the answer was unclear) looks first whether the effect is in the world already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import bindparam, case, exists, func, not_, null, or_, select, update
+
+from adapters.agents import Services
+from adapters.alerts import Channels
+from adapters.database import repositories, store
+from adapters.database import tables as t
+from adapters.database.codec import effect_from_json
+from adapters.database.jobs import SEND, URGENT_SEND
+from adapters.database.repositories import RepositoryRow
+from adapters.github import GitHubClient
+from adapters.github.errors import Forbidden, Gone, GraphQLError, Invalid, NotFound, TooLarge
+from adapters.github.rate_limit import Passage, Throttled
+from core.effects.base import CheckRun, Effect, Notify, PollAgent, StartAgent
+from core.effects.priority import Lane
+from core.signals.base import AgentStartFailed, AgentUnavailable, AgentUnheard, Signal
+from engine import conflicts, retrospectives
+from engine.card_state import Seal
+from engine.error_policy import fate_of, next_try
+from engine.senders import SENDERS, Errand, Identity, Mirrors, Sent
+from engine.senders.admission import admitted
+from engine.senders.batching import TOGETHER, write_together
+from engine.unit_of_work import NoConfiguration, UnitOfWork, Work
+
+log = structlog.get_logger()
+
+_LANES = {kind.__name__: int(kind.lane) for kind in SENDERS}
+
+# The next of what waits for one task: it is taken, and the try counted.
+_NEXT = (
+    select(t.outbox.c.id)
+    .where(
+        t.outbox.c.repository_id == bindparam("repository"),
+        t.outbox.c.number == bindparam("issue"),
+        t.outbox.c.state == "waiting",
+        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now")),
+    )
+    .order_by(case(_LANES, value=t.outbox.c.kind, else_=0), t.outbox.c.created_at, t.outbox.c.id)
+    .limit(1)
+    .with_for_update()
+    .scalar_subquery()
+)
+_TAKEN = (
+    update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox).cte("taken")
+)
+_TAKE = select(_TAKEN, *repositories.COLUMNS).select_from(
+    _TAKEN.outerjoin(t.repositories, t.repositories.c.id == _TAKEN.c.repository_id)
+)
+
+# What can go in one request with the one that was just taken; also what could wait for a while, but was not tried yet.
+# Labels and card come last, as ever: not before a merge that is about to change them.
+_TOGETHER = [kind.__name__ for kind in TOGETHER]
+_ENDS = [kind.__name__ for kind in SENDERS if kind.lane is Lane.END]
+_OTHER = t.outbox.alias()
+_COMES_FIRST = exists().where(
+    _OTHER.c.repository_id == bindparam("repository"),
+    _OTHER.c.number == bindparam("issue"),
+    _OTHER.c.state == "waiting",
+    _OTHER.c.kind.in_(_ENDS),
+    or_(_OTHER.c.not_before.is_(None), _OTHER.c.not_before <= bindparam("now")),
+)
+_COMPANY = (
+    select(t.outbox.c.id)
+    .where(
+        t.outbox.c.repository_id == bindparam("repository"),
+        t.outbox.c.number == bindparam("issue"),
+        t.outbox.c.state == "waiting",
+        t.outbox.c.kind.in_(_TOGETHER),
+        t.outbox.c.id != bindparam("taken"),
+        or_(t.outbox.c.kind == CheckRun.__name__, not_(_COMES_FIRST)),
+        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before <= bindparam("now"), t.outbox.c.tries == 0),
+    )
+    .with_for_update()
+    .scalar_subquery()
+)
+_TAKE_COMPANY = (
+    update(t.outbox).where(t.outbox.c.id.in_(_COMPANY)).values(tries=t.outbox.c.tries + 1).returning(t.outbox)
+)
+
+# When one has to wait for our own budget, so have those of its task that are no more important; agents may be reached
+# by another way.
+_NO_MORE_IMPORTANT = {
+    lane: [kind.__name__ for kind in SENDERS if kind.lane >= lane and kind.lane is not Lane.AGENT] for lane in Lane
+}
+
+NOBODY = Identity(0, "", 0)
+
+OnSent = Callable[[Effect, datetime], None]
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Sends what waits."""
+
+    work: Work
+    client: GitHubClient
+    mirrors: Mirrors
+    services: Services
+    identity: Callable[[int], Awaitable[Identity]]  # by installation id
+    seal: Seal
+    on_sent: OnSent | None = None
+    alerts: Channels = field(default_factory=Channels)
+
+    async def send_waiting(self, repository_id: int, number: int) -> None:
+        """Send all that waits for one task. One that fails does not hold up the others.
+
+        After each one we look again: its answer may have changed what the next is to say.
+        """
+        while (taken := await self._take(repository_id, number)) is not None:
+            rows, repository = taken
+            if len(rows) == 1 or repository is None or not await self._send_together(rows, repository):
+                for row in rows:
+                    await self._send(row, repository, again=len(rows) > 1)
+
+    async def _take(self, repository_id: int, number: int) -> tuple[list[Any], RepositoryRow | None] | None:
+        """What is to be sent next, in order, and its repository. The try is counted here, before the call is made.
+
+        It is one effect, or several that can go together.
+        """
+        which = {"repository": repository_id, "issue": number, "now": self.work.now()}
+        async with self.work.database.autocommit() as connection:
+            row = (await connection.execute(_TAKE, which)).mappings().first()
+            if row is None:
+                return None
+            company: list[Any] = []
+            if row["kind"] in _TOGETHER:
+                found = await connection.execute(_TAKE_COMPANY, {**which, "taken": row["id"]})
+                company = sorted(found.mappings(), key=lambda one: (_LANES[one["kind"]], one["created_at"], one["id"]))
+            known = row[t.repositories.c.id] is not None
+            return [row, *company], repositories.row_of(row) if known else None
+
+    async def _send_together(self, rows: list[Any], repository: RepositoryRow) -> bool:
+        """Send them in one request, as far as that can be; whether that is settled, and none has to be sent anew."""
+        if not repository.active:
+            return False
+        effects = [effect_from_json(row["kind"], row["payload"]) for row in rows]
+        passage = Passage(effects[0].lane, waited=rows[0]["not_before"] is not None)
+        try:
+            errands = [
+                await self._errand(row, effect, repository, passage) for row, effect in zip(rows, effects, strict=True)
+            ]
+            async with admitted(effects[0], errands[0], passage, together=True):
+                sent = await write_together(list(zip(effects, errands, strict=True)))
+        except (GraphQLError, NotFound, Forbidden, Gone, Invalid, TooLarge) as error:
+            log.info("effects_go_alone", keys=[row["key"] for row in rows], error=str(error))
+            return False
+        except Exception as error:
+            for row, effect in zip(rows, effects, strict=True):
+                await self._failed(row, effect, passage, error)
+            return True
+        for row, effect, done in zip(rows, effects, sent, strict=True):
+            if done is None and row["not_before"] and row["not_before"] > self.work.now():
+                await self._put_back(row)  # it could wait, and there was nothing to go with
+                continue
+            if done is None:
+                await self._send(row, repository)
+                continue
+            try:
+                await self._mark(row, effect, done)
+            except Exception as error:
+                await self._failed(row, effect, passage, error)
+        return True
+
+    async def _put_back(self, row: Any) -> None:
+        """It was not sent after all, and no try of it is counted."""
+        back = update(t.outbox).where(t.outbox.c.id == row["id"]).values(tries=func.greatest(t.outbox.c.tries - 1, 0))
+        async with self.work.database.autocommit() as connection:
+            await connection.execute(back)
+
+    async def _errand(self, row: Any, effect: Effect, repository: RepositoryRow, passage: Passage) -> Errand:
+        # Channels are not on GitHub, and must not wait for it.
+        anybody = isinstance(effect, Notify)
+        return Errand(
+            github=self.client.installation(repository.installation_id, passage),
+            repository=repository,
+            identity=NOBODY if anybody else await self.identity(repository.installation_id),
+            database=self.work.database,
+            mirrors=self.mirrors,
+            services=self.services,
+            seal=self.seal,
+            key=row["key"],
+            # What we wrote before our memory was lost is looked for as well.
+            again=row["tries"] > 1 or 0 < row["number"] <= repository.rebuilt_through,
+            remote_id=row["remote_id"],
+            digest=row["digest"],
+            created_at=row["created_at"],
+            now=self.work.now(),
+            foresight=self.work.foresight,
+            alerts=self.alerts,
+        )
+
+    async def _send(self, row: Any, repository: RepositoryRow | None, *, again: bool = False) -> None:
+        """Send one; `again` where it may have been done in company already."""
+        effect = effect_from_json(row["kind"], row["payload"])
+        passage = Passage(effect.lane, waited=row["not_before"] is not None)
+        if repository is None or not repository.active:
+            await self._park(row, "the App is no longer installed here")
+            return
+        try:
+            errand = await self._errand(row, effect, repository, passage)
+            async with admitted(effect, errand, passage):
+                sent = await SENDERS[type(effect)](effect, replace(errand, again=errand.again or again))
+            await self._mark(row, effect, sent)
+        except Exception as error:
+            await self._failed(row, effect, passage, error)
+
+    async def _mark(self, row: Any, effect: Effect, sent: Sent) -> None:
+        """Done: marked in the same transaction that takes the answer in."""
+        current = t.outbox.c.version == row["version"]
+        done = (
+            update(t.outbox)
+            .where(t.outbox.c.id == row["id"])
+            .values(
+                # What the send made is true also of a newer version, which still waits.
+                remote_id=sent.remote_id,
+                digest=sent.digest,
+                state=case((current, "done"), else_=t.outbox.c.state),
+                done_at=case((current, self.work.now()), else_=t.outbox.c.done_at),
+                error=case((current, null()), else_=t.outbox.c.error),
+                not_before=case((current, null()), else_=t.outbox.c.not_before),
+            )
+        )
+        marked = False
+        if sent.has_consequences:
+            with contextlib.suppress(NoConfiguration):
+                async with self.work.on(row["repository_id"], sending=row["number"]) as unit:
+                    await unit.connection.execute(done)
+                    await _take_in(unit, row["number"], sent)
+                marked = True
+        if not marked:
+            async with self.work.database.autocommit() as connection:
+                await connection.execute(done)
+        log.info("effect_sent", key=row["key"], kind=row["kind"], tries=row["tries"])
+        refused = any(isinstance(signal, AgentStartFailed | AgentUnavailable) for _, signal in sent.signals)
+        if self.on_sent and not refused:
+            self.on_sent(effect, self.work.now())
+
+    async def _failed(self, row: Any, effect: Effect, passage: Passage, error: Exception) -> None:
+        fate, tries = fate_of(error), row["tries"]
+        if fate.counts:
+            log.warning(
+                "effect_failed", key=row["key"], tries=tries, error=str(error), exc_info=error if fate.ours else None
+            )
+        else:  # nobody's failure, and no try; but whether it was begun is not forgotten
+            log.info("effect_waits", key=row["key"], lane=passage.lane.name, error=str(error))
+            # An agent may have been reached by another way than the one that is counted.
+            counted = passage.writes == 0 and passage.lane is not Lane.AGENT
+            untouched = isinstance(error, Throttled) and (counted or not passage.begun)
+            tries = max(tries - 1, 0 if untouched else 1)
+        retry_at = next_try(error, tries, self.work.now(), random.random())  # noqa: S311 - only spreads load
+        if retry_at is None:
+            await self._park(row, str(error), effect)
+            return
+        async with self.work.database.transaction() as connection:
+            await connection.execute(
+                update(t.outbox)
+                .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
+                .values(not_before=retry_at, tries=tries, error=str(error)[:1000])
+            )
+            kind = URGENT_SEND if effect.lane.is_urgent else SEND
+            subject = f"outbox:{row['id']}"
+            await store.set_deadline(connection, row["repository_id"], subject, kind, retry_at, row["number"])
+            if isinstance(error, Throttled):
+                await connection.execute(
+                    update(t.outbox)
+                    .where(
+                        t.outbox.c.repository_id == row["repository_id"],
+                        t.outbox.c.number == row["number"],
+                        t.outbox.c.state == "waiting",
+                        t.outbox.c.kind.in_(_NO_MORE_IMPORTANT[effect.lane]),
+                        or_(t.outbox.c.not_before.is_(None), t.outbox.c.not_before < retry_at),
+                    )
+                    .values(not_before=retry_at)
+                )
+
+    async def _park(self, row: Any, reason: str, effect: Effect | None = None) -> None:
+        """Given up, but kept and shown. What an agent was to be asked or told leaves no task asleep."""
+        log.error("effect_parked", key=row["key"], kind=row["kind"], reason=reason)
+        parked = (
+            update(t.outbox)
+            .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])
+            .values(state="parked", error=reason[:1000])
+        )
+        answer = _given_up(effect, reason)
+        if answer is not None:
+            with contextlib.suppress(NoConfiguration):  # nothing is decided where there is none any more
+                async with self.work.on(row["repository_id"]) as unit:
+                    await unit.connection.execute(parked)
+                    await unit.apply(*answer)
+                return
+        async with self.work.database.transaction() as connection:
+            await connection.execute(parked)
+
+
+async def _take_in(unit: UnitOfWork, number: int, sent: Sent) -> None:
+    """What follows from the answer to an effect of this number."""
+    for other, signal in sent.signals:
+        await unit.apply(other, signal)
+    if sent.found:
+        await conflicts.take(unit, sent.found)
+    if sent.opened:
+        await retrospectives.opened(unit, sent.opened)
+    unit.tell(*sent.events)
+    await unit.want(number, *sent.effects)
+
+
+def _given_up(effect: Effect | None, reason: str) -> tuple[int, Signal] | None:
+    """What is known of an agent when it could not be reached for so long: the number of its task, and the news."""
+    match effect:
+        case StartAgent():
+            return effect.number, AgentStartFailed(effect.attempt, reason)
+        case PollAgent():
+            return effect.number, AgentUnheard(effect.attempt)
+        case _:
+            return None

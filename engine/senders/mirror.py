@@ -1,0 +1,23 @@
+"""The sender that keeps the local mirror near the default branch, so that forecasts see the files as they are."""
+
+from __future__ import annotations
+
+import structlog
+
+from adapters.git import GitError
+from core.effects.base import RefreshMirror
+from engine.senders.context import Errand, Sent
+
+log = structlog.get_logger()
+
+
+async def refresh_mirror(effect: RefreshMirror, errand: Errand) -> Sent:
+    """Fetch the branch. A mirror that cannot be fetched now is no reason to wait: the reconciler asks for it again."""
+    try:
+        mirror = errand.mirrors.of(errand.repository)
+        await mirror.fetch([f"refs/heads/{effect.branch}"], await errand.github.git_token())
+        if errand.foresight:
+            await errand.foresight.look(errand.repository)
+    except (GitError, TimeoutError) as error:
+        log.warning("mirror_not_refreshed", repository=errand.name, error=str(error))
+    return Sent()

@@ -1,0 +1,255 @@
+"""What happens inside one job: a test's own verdict, a scripted agent, or the steps of the file for real."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import inspect
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.actions.expressions import ExpressionError, interpolate, text
+from sandbox.actions.scripted_result import Conclusion
+from sandbox.actions.steps import JobLog, StepRunner
+from sandbox.actions.workflow import JobSpec
+from sandbox.git.command import git_process
+from sandbox.serializers import issues as issue_serializer
+from sandbox.state.run_models import WorkflowJob, WorkflowRun, WorkflowStep
+
+if TYPE_CHECKING:
+    from sandbox.actions.engine import Actions
+    from sandbox.sandbox import Sandbox
+
+Outcome = tuple[str, dict[str, str]]
+
+
+def dispatched(run: WorkflowRun) -> dict[str, Any]:
+    """What a dispatch handed over: `client_payload` or the inputs; empty for other events."""
+    if run.event == "repository_dispatch":
+        handed = run.payload.get("client_payload")
+        return dict(handed) if isinstance(handed, Mapping) else {}
+    return dict(run.inputs) if run.event == "workflow_dispatch" else {}
+
+
+def context_of(
+    hub: Sandbox,
+    run: WorkflowRun,
+    spec: JobSpec | None = None,
+    *,
+    needs: Mapping[str, Any] | None = None,
+    token: str = "",
+) -> dict[str, Any]:
+    """The contexts that expressions of a run can look into."""
+    repository, actor = run.repository, run.triggered_by or run.actor
+    pull = run.pulls[0] if run.event == "pull_request" and run.pulls else None
+    github = {
+        "action": "__run",
+        "actor": run.actor.login,
+        "actor_id": str(run.actor.id),
+        "api_url": hub.url,
+        "base_ref": pull.base_ref if pull else "",
+        "event": run.payload,
+        "event_name": run.event,
+        "graphql_url": f"{hub.url}/graphql",
+        "head_ref": pull.head_ref if pull else "",
+        "job": spec.key if spec else "",
+        "ref": run.ref,
+        "ref_name": f"{pull.number}/merge" if pull else run.head_branch,
+        "ref_type": "tag" if run.ref.startswith("refs/tags/") else "branch",
+        "repository": repository.full_name,
+        "repository_id": str(repository.id),
+        "repository_owner": repository.owner.login,
+        "repository_owner_id": str(repository.owner.id),
+        "run_attempt": str(run.attempt),
+        "run_id": str(run.id),
+        "run_number": str(run.number),
+        "server_url": hub.url,
+        "sha": run.checkout_sha,
+        "token": token,
+        "triggering_actor": actor.login,
+        "workflow": run.name,
+        "workflow_ref": f"{repository.full_name}/{run.path}@{run.ref}",
+        "workflow_sha": run.checkout_sha,
+    }
+    return {
+        "github": github,
+        "inputs": run.inputs,
+        "secrets": {"GITHUB_TOKEN": token},
+        "vars": {},
+        "env": {},
+        "needs": dict(needs or {}),
+        "matrix": dict(spec.matrix) if spec else {},
+        "strategy": {},
+        "steps": {},
+        "runner": {"os": "Linux", "arch": "X64", "name": "sandbox"},
+        "job": {"status": "success"},
+    }
+
+
+async def perform(actions: Actions, run: WorkflowRun, job: WorkflowJob, spec: JobSpec) -> Outcome:
+    """Do a job; gives its conclusion and its outputs."""
+    log = JobLog(actions.hub.now)
+    try:
+        script = actions.hub.ci_scripts.get(run.repository.id)
+        if script is not None and run.event in ("push", "pull_request"):
+            verdict = script(run)
+            if inspect.isawaitable(verdict):
+                verdict = await verdict
+            if verdict is not None:
+                return await _scripted(actions, job, verdict, log), {}
+        agent = actions.hub.agents.get(str(dispatched(run).get("agent", "")))
+        if agent is not None:
+            if job is not run.latest_jobs[0]:
+                log.write("The scripted agent works in the first job of the run; this one is skipped.")
+                return "skipped", {}
+            return await agent.work(actions.hub, job, log), {}
+        return await _for_real(actions, run, job, spec, log)
+    finally:
+        job.log = log.text
+
+
+async def _scripted(actions: Actions, job: WorkflowJob, verdict: Conclusion, log: JobLog) -> str:
+    """A verdict given by a test, told in the form of steps and a log."""
+    now = actions.hub.now()
+    job.steps = [
+        WorkflowStep(
+            name="Set up job",
+            number=1,
+            status="completed",
+            conclusion="success",
+            started_at=now,
+            completed_at=now,
+        ),
+        WorkflowStep(name=verdict.step, number=2, status="in_progress", started_at=now),
+    ]
+    if verdict.seconds:
+        await actions.hub.clock.sleep(verdict.seconds)
+    names = [other.name for other in job.run.latest_jobs]
+    chosen = verdict.job if verdict.job in names else names[0]
+    conclusion = verdict.conclusion if job.name == chosen else "success"
+    log.group(f"Run {verdict.step}")
+    if verdict.log and job.name == chosen:
+        log.write(verdict.log.rstrip("\n"))
+    if conclusion == "failure":
+        log.error("Process completed with exit code 1.")
+    step = job.steps[1]
+    step.status, step.conclusion, step.completed_at = "completed", conclusion, actions.hub.now()
+    return conclusion
+
+
+async def _for_real(actions: Actions, run: WorkflowRun, job: WorkflowJob, spec: JobSpec, log: JobLog) -> Outcome:
+    hub = actions.hub
+    if spec.calls is not None:
+        log.error(f"The sandbox does not run reusable workflows: {spec.calls}. Write the job's `steps` instead.")
+        return "failure", {}
+    folder = hub.root / "jobs" / str(job.id)
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "home").mkdir(parents=True)
+    token = hub.run_token(run, actions.permissions(run, spec))
+    context = context_of(hub, run, spec, needs=actions.needs(run), token=token)
+    runner = StepRunner(
+        spec=spec,
+        folder=folder,
+        log=log,
+        context=context,
+        env=_environment(folder, context),
+        checkout=lambda target: checkout(hub, run, target, token),
+        now=hub.now,
+        changed=lambda: None,
+        steps=job.steps,
+    )
+    (folder / "event.json").write_text(json.dumps(_event(hub, run)))
+    try:
+        declared = {**actions.plans[run.id].file.env, **spec.env}
+        runner.env = {
+            **runner.env,
+            **{key: interpolate(text(value), context) for key, value in declared.items()},
+        }
+        return await runner.run(), runner.outputs
+    except ExpressionError as error:
+        log.error(str(error))
+        return "failure", {}
+    finally:
+        runner.clean()
+
+
+def _event(hub: Sandbox, run: WorkflowRun) -> dict[str, Any]:
+    """What stands in $GITHUB_EVENT_PATH: the webhook's payload."""
+    common = {
+        "repository": issue_serializer.repository(hub, run.repository),
+        "sender": issue_serializer.user(hub, run.triggered_by or run.actor),
+    }
+    return {**common, **run.payload}
+
+
+def _environment(folder: Path, context: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of a job; nothing of the machine's own but its programs."""
+    github: Mapping[str, Any] = context["github"]
+    names = [
+        "actor",
+        "actor_id",
+        "api_url",
+        "base_ref",
+        "event_name",
+        "graphql_url",
+        "head_ref",
+        "job",
+        "ref",
+        "ref_name",
+        "ref_type",
+        "repository",
+        "repository_id",
+        "repository_owner",
+        "repository_owner_id",
+        "run_attempt",
+        "run_id",
+        "run_number",
+        "server_url",
+        "sha",
+        "triggering_actor",
+        "workflow",
+        "workflow_ref",
+        "workflow_sha",
+    ]
+    programs = [str(Path(sys.executable).parent), os.environ.get("PATH", "/usr/bin:/bin")]
+    return {
+        **{f"GITHUB_{name.upper()}": str(github[name]) for name in names},
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_PATH": str(folder / "event.json"),
+        "GITHUB_WORKSPACE": str(folder / "work"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "HOME": str(folder / "home"),
+        "LANG": "C.UTF-8",
+        "PATH": os.pathsep.join(programs),
+        "RUNNER_ARCH": "X64",
+        "RUNNER_NAME": "sandbox",
+        "RUNNER_OS": "Linux",
+        "RUNNER_TEMP": str(folder / "home"),
+    }
+
+
+async def checkout(hub: Sandbox, run: WorkflowRun, target: Path, token: str) -> None:
+    """Put the run's commit into a folder; `origin` is the real address, with the run's token for pushes."""
+    repository = run.repository
+    await clone(hub, repository.git.path, repository.full_name, target, run.checkout_sha, token)
+
+
+async def clone(hub: Sandbox, source: Path, full_name: str, target: Path, sha: str, token: str) -> None:
+    """Clone from disk at a commit, as actions/checkout leaves it."""
+    git = target / ".git"
+    if not await asyncio.to_thread(git.exists):
+        await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
+        arguments = ["clone", "--quiet", "--shared", "--no-checkout", str(source), str(target)]
+        await git_process(arguments, directory=target.parent)
+        basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        with (git / "config").open("a") as config:
+            config.write(f'[http "{hub.url}/"]\n\textraheader = AUTHORIZATION: basic {basic}\n')
+        await git_process(["remote", "set-url", "origin", f"{hub.url}/{full_name}.git"], directory=target)
+    await git_process(["checkout", "--quiet", "--force", "--detach", sha], directory=target)

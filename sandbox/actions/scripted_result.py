@@ -1,0 +1,43 @@
+"""How a run ended, for tests that decide it themselves instead of running steps (`hub.ci`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sandbox.state.run_models import WorkflowRun
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """The outcome of a run's first job (or of the one named), after `seconds` of the sandbox's clock."""
+
+    conclusion: str
+    step: str = "tests"
+    log: str = ""
+    job: str | None = None
+    seconds: float = 0
+
+    @classmethod
+    def success(cls, *, log: str = "", seconds: float = 0) -> Conclusion:
+        """All jobs pass."""
+        return cls("success", log=log, seconds=seconds)
+
+    @classmethod
+    def failure(cls, *, step: str = "tests", log: str = "", job: str | None = None, seconds: float = 0) -> Conclusion:
+        """One job fails at `step`, with `log` as the step's output."""
+        return cls("failure", step=step, log=log, job=job, seconds=seconds)
+
+    @classmethod
+    def cancelled(cls, *, seconds: float = 0) -> Conclusion:
+        """Somebody stopped it."""
+        return cls("cancelled", seconds=seconds)
+
+    @classmethod
+    def timed_out(cls, *, step: str = "tests", log: str = "", seconds: float = 0) -> Conclusion:
+        """It took longer than allowed."""
+        return cls("timed_out", step=step, log=log, seconds=seconds)
+
+
+CiScript = Callable[[WorkflowRun], Conclusion | Awaitable[Conclusion | None] | None]
+"""Decides a run's conclusion; None means: run the steps for real."""

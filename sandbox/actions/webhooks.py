@@ -1,0 +1,178 @@
+"""The states of runs and jobs, with the checks that mirror them and the webhooks that tell of each step.
+
+Order as on GitHub: run requested, jobs queued (and their check runs created), run in progress with its
+first job, check run completed, job completed, check suite completed, run completed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox.actions.expressions import ExpressionError, interpolate
+from sandbox.actions.run_job import context_of
+from sandbox.actions.workflow import JobSpec
+from sandbox.serializers import issues as issue_serializer
+from sandbox.serializers import runs as run_serializer
+from sandbox.state.check_models import CheckRun, CheckSuite
+from sandbox.state.run_models import WorkflowJob, WorkflowRun
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+
+def _run_event(hub: Sandbox, run: WorkflowRun, action: str) -> None:
+    hub.emit(
+        run.repository,
+        "workflow_run",
+        action,
+        sender=run.triggered_by or run.actor,
+        workflow_run=run_serializer.workflow_run(hub, run),
+        workflow=run_serializer.workflow(hub, hub.actions.workflows[run.workflow_id]),
+    )
+
+
+def _job_event(hub: Sandbox, job: WorkflowJob, action: str) -> None:
+    hub.emit(
+        job.run.repository,
+        "workflow_job",
+        action,
+        sender=job.run.triggered_by or job.run.actor,
+        workflow_job=run_serializer.workflow_job(hub, job),
+    )
+
+
+def _check_event(hub: Sandbox, job: WorkflowJob, check: CheckRun, action: str) -> None:
+    hub.emit(
+        check.repository,
+        "check_run",
+        action,
+        sender=job.run.triggered_by or job.run.actor,
+        check_run=issue_serializer.check_run(hub, check),
+    )
+
+
+def run_requested(hub: Sandbox, run: WorkflowRun) -> None:
+    """A run (or its next attempt) begins its life, with its own check suite as on GitHub."""
+    now = hub.now()
+    if run.check_suite is None:
+        run.check_suite = CheckSuite(
+            id=hub.new_id(),
+            repository=run.repository,
+            app=hub.actions_app,
+            head_sha=run.head_sha,
+            head_branch=run.head_branch,
+            created_at=now,
+            updated_at=now,
+            after=run.head_sha,
+        )
+        run.repository.check_suites[run.check_suite.id] = run.check_suite
+    run.check_suite.status, run.check_suite.conclusion = "queued", None
+    run.check_suite.updated_at = now
+    _run_event(hub, run, "requested")
+
+
+def job_queued(hub: Sandbox, run: WorkflowRun, spec: JobSpec) -> WorkflowJob:
+    """A job waits for a runner."""
+    suite = _suite(run)
+    now = hub.now()
+    try:
+        name = interpolate(spec.name, context_of(hub, run, spec))
+    except ExpressionError:
+        name = spec.name
+    check = CheckRun(id=hub.new_id(), suite=suite, name=name, started_at=now)
+    job = WorkflowJob(id=check.id, run=run, attempt=run.attempt, name=name, check_run=check, created_at=now)
+    check.details_url = f"{hub.url}/{run.repository.full_name}/actions/runs/{run.id}/job/{job.id}"
+    suite.runs.append(check)
+    run.jobs.append(job)
+    _check_event(hub, job, check, "created")
+    _job_event(hub, job, "queued")
+    return job
+
+
+def job_kept(hub: Sandbox, run: WorkflowRun, earlier: WorkflowJob) -> WorkflowJob:
+    """A job that passed in an earlier attempt stands as it is in a re-run of the failed ones."""
+    return WorkflowJob(
+        id=hub.new_id(),
+        run=run,
+        attempt=run.attempt,
+        name=earlier.name,
+        check_run=earlier.check_run,
+        status=earlier.status,
+        conclusion=earlier.conclusion,
+        created_at=earlier.created_at,
+        started_at=earlier.started_at,
+        completed_at=earlier.completed_at,
+        steps=earlier.steps,
+        log=earlier.log,
+    )
+
+
+def job_started(hub: Sandbox, job: WorkflowJob) -> None:
+    """A runner took the job; the first one sets the whole run in progress."""
+    run, now = job.run, hub.now()
+    suite = _suite(run)
+    job.status, job.started_at = "in_progress", now
+    if job.check_run is not None:
+        job.check_run.status, job.check_run.started_at = "in_progress", now
+    suite.status, suite.updated_at = "in_progress", now
+    if run.status == "queued":
+        run.status, run.updated_at = "in_progress", now
+        _run_event(hub, run, "in_progress")
+    _job_event(hub, job, "in_progress")
+
+
+def job_completed(hub: Sandbox, job: WorkflowJob, conclusion: str) -> None:
+    """A job ended; its check run ends with it."""
+    now = hub.now()
+    job.status, job.conclusion, job.completed_at = "completed", conclusion, now
+    job.started_at = job.started_at or now
+    for step in job.steps:
+        if step.status != "completed":
+            step.status, step.conclusion, step.completed_at = "completed", conclusion, now
+    if job.check_run is not None:
+        check = job.check_run
+        check.status, check.conclusion, check.completed_at = "completed", conclusion, now
+        check.annotations = _annotations(job)
+        _check_event(hub, job, check, "completed")
+    _job_event(hub, job, "completed")
+
+
+def run_completed(hub: Sandbox, run: WorkflowRun, conclusion: str) -> None:
+    """The last job ended: the suite is complete, then the run."""
+    now = hub.now()
+    suite = _suite(run)
+    suite.status, suite.conclusion, suite.updated_at = "completed", conclusion, now
+    run.status, run.conclusion, run.updated_at = "completed", conclusion, now
+    hub.emit(
+        run.repository,
+        "check_suite",
+        "completed",
+        sender=run.triggered_by or run.actor,
+        check_suite=issue_serializer.check_suite(hub, suite, webhook=True),
+    )
+    _run_event(hub, run, "completed")
+
+
+def _suite(run: WorkflowRun) -> CheckSuite:
+    if run.check_suite is None:
+        raise ValueError(f"run {run.id} was never requested")
+    return run.check_suite
+
+
+def _annotations(job: WorkflowJob) -> list[dict[str, Any]]:
+    """GitHub makes every `##[error]` line of the log an annotation on the workflow."""
+    lines = [line.split("##[error]", 1)[1] for line in job.log.splitlines() if "##[error]" in line]
+    return [
+        {
+            "path": ".github",
+            "start_line": number,
+            "end_line": number,
+            "start_column": None,
+            "end_column": None,
+            "annotation_level": "failure",
+            "title": "",
+            "message": line,
+            "raw_details": "",
+        }
+        for number, line in enumerate(lines[:10], 1)
+    ]

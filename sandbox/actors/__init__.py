@@ -1,0 +1,1 @@
+"""People and agents that act in the sandbox."""

@@ -1,0 +1,346 @@
+"""An agent that works like a real one: it clones, commits, pushes and opens pull requests over HTTP.
+
+Who it is. By default an agent is a bot user of its own, `<name>-agent[bot]`, with write access to the
+repository that called it: what it pushes and opens starts workflows, as with an agent that has a GitHub App
+of its own. With `actor="github-actions[bot]"` it works with the run's own token, and then, as on GitHub,
+neither its pushes nor its pull requests start any workflow. With `actor="dispatcher"`, or when the payload
+says `"act_as": "dispatcher"`, it uses a token of whoever dispatched the run (an App acts by its
+installation).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from sandbox.actions.run_job import dispatched
+from sandbox.actions.steps import JobLog
+from sandbox.actions.triggers import RUN_ACTOR
+from sandbox.git.command import git_process
+from sandbox.git.refs import RefStore
+from sandbox.state.models import Repository, User
+from sandbox.state.run_models import WorkflowJob, WorkflowStep
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+FOREVER = 365 * 24 * 3600.0  # seconds of the sandbox's clock
+ALL = ("actions", "checks", "contents", "issues", "pull_requests", "statuses")
+
+
+class AgentCrash(Exception):
+    """The agent died; its job fails."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AgentWork:
+    """What a script has in hand while it works. Every change goes over HTTP with the agent's own token."""
+
+    hub: Sandbox = field(repr=False)
+    repository: Repository = field(repr=False)
+    id: int  # of the job or session that this is
+    actor: User
+    token: str = field(repr=False)
+    payload: dict[str, Any]
+    _log: JobLog = field(repr=False)
+    _think: float = 0
+    _folder: Path | None = None
+    says: list[str] | None = None  # where a service keeps what its agent says; None: it can only comment
+
+    @property
+    def packet(self) -> dict[str, Any]:
+        """The hand-off packet: `payload["packet"]` as an object or as JSON text, else empty."""
+        packet = self.payload.get("packet")
+        if isinstance(packet, str):
+            try:
+                packet = json.loads(packet)
+            except ValueError:
+                return {}
+        return dict(packet) if isinstance(packet, Mapping) else {}
+
+    def _number(self, *names: str) -> int:
+        for place in (self.payload, self.packet):
+            for name in names:
+                value = place.get(name)
+                if isinstance(value, Mapping):
+                    value = value.get("number")
+                if str(value).isdigit():
+                    return int(str(value))
+        raise AgentCrash(f"the dispatch names no {names[0]}: {self.payload}")
+
+    @property
+    def task(self) -> int:
+        """The number of the task's issue. Raises AgentCrash when the dispatch names none."""
+        return self._number("task", "issue", "number")
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        try:
+            return self._number("attempt")
+        except AgentCrash:
+            return 1
+
+    @property
+    def branch(self) -> str:
+        """The branch to work on: as told, else `task/<task>-<attempt>`."""
+        told = self.payload.get("branch") or self.packet.get("branch")
+        return str(told) if told else f"task/{self.task}-{self.attempt}"
+
+    @property
+    def base(self) -> str:
+        """The branch to merge into: as told, else the default branch."""
+        told = self.payload.get("base") or self.packet.get("base")
+        return str(told) if told else self.repository.default_branch
+
+    @property
+    def feedback(self) -> Any:
+        """What went wrong in earlier attempts, as the packet tells it; falsy when there is nothing."""
+        return self.packet.get("feedback") or self.payload.get("feedback")
+
+    @property
+    def folder(self) -> Path:
+        """The clone. Raises AgentCrash before `clone()`."""
+        if self._folder is None:
+            raise AgentCrash("clone() first")
+        return self._folder
+
+    def log(self, text: str) -> None:
+        """Write into the job's log."""
+        self._log.write(text)
+
+    async def think(self, seconds: float | None = None) -> None:
+        """Let time pass on the sandbox's clock (the agent's own think time when not told how much)."""
+        wait = self._think if seconds is None else seconds
+        if wait > 0:
+            await self.hub.clock.sleep(wait)
+
+    # Git, over HTTP
+
+    async def git(self, *arguments: str) -> str:
+        """Run git in the clone with the agent's name and token."""
+        when = f"{int(self.hub.now().timestamp())} +0000"
+        basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+        name, email = self.actor.login, self.actor.commit_email
+        environment = {
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": email,
+            "GIT_AUTHOR_DATE": when,
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": email,
+            "GIT_COMMITTER_DATE": when,
+            "GIT_CONFIG_COUNT": "3",
+            "GIT_CONFIG_KEY_0": f"http.{self.hub.url}/.extraHeader",
+            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
+            # Housekeeping and waiting for the disk are of no use to a clone that is soon thrown away.
+            "GIT_CONFIG_KEY_1": "maintenance.auto",
+            "GIT_CONFIG_VALUE_1": "false",
+            "GIT_CONFIG_KEY_2": "core.fsync",
+            "GIT_CONFIG_VALUE_2": "none",
+        }
+        where = self._folder or self.hub.root
+        _, out = await git_process(arguments, directory=where, environment=environment)
+        return out.decode(errors="replace").strip()
+
+    async def clone(self) -> Path:
+        """Clone and stand on the work branch: the one that is there, or a new one from the base."""
+        target = self.hub.root / "agents" / str(self.id)
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        url = f"{self.hub.url}/{self.repository.full_name}.git"
+        await self.git("clone", "--quiet", "--branch", self.base, url, str(target))
+        self._folder = target
+        refs = RefStore(target / ".git")
+        if refs.read(f"refs/remotes/origin/{self.branch}") is not None:
+            await self.git("checkout", "--quiet", "-B", self.branch, f"origin/{self.branch}")
+        elif (base := refs.read(f"refs/remotes/origin/{self.base}")) is not None:
+            # A new branch at the commit that is checked out: only names change.
+            refs.move(f"refs/heads/{self.branch}", base)
+            (target / ".git" / "HEAD").write_text(f"ref: refs/heads/{self.branch}\n")
+        self.log(f"Cloned {url} and stands on {self.branch}")
+        return target
+
+    def read(self, path: str) -> str:
+        """The text of a file in the clone; empty when it is not there."""
+        file = self.folder / path
+        return file.read_text() if file.is_file() else ""
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file in the clone."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    async def commit(self, message: str) -> str:
+        """Commit everything in the clone, even nothing; gives the SHA."""
+        await self.git("add", "--all")
+        await self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        refs = RefStore(self.folder / ".git")
+        sha = refs.read(refs.head()) or refs.head()
+        self.log(f"Committed {sha[:12]}: {message.splitlines()[0]}")
+        return sha
+
+    async def push(self, branch: str | None = None) -> None:
+        """Push the commit to the work branch (or another), whatever is there."""
+        target = branch or self.branch
+        await self.git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{target}")
+        self.log(f"Pushed to {target}")
+
+    # The API
+
+    async def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """One REST call below the repository; gives its JSON. Raises AgentCrash when GitHub refuses."""
+        full_name = self.repository.full_name
+        headers = {"Authorization": f"Bearer {self.token}", "User-Agent": self.actor.login}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.request(method, f"{self.hub.url}/repos/{full_name}{path}", json=body) as response,
+        ):
+            text = await response.text()
+            answer = json.loads(text) if text else None
+            if response.status >= 400:
+                raise AgentCrash(f"{method} {path} was answered {response.status}: {answer}")
+            return answer
+
+    async def open_pull(self, title: str, body: str, *, draft: bool = False) -> int:
+        """Open a pull request from the work branch, or find the one that is open; gives its number."""
+        query = f"?state=open&head={self.repository.owner.login}:{self.branch}"
+        found = await self.api("GET", f"/pulls{query}")
+        if found:
+            return int(found[0]["number"])
+        fields = {"head": self.branch, "base": self.base, "title": title, "body": body, "draft": draft}
+        pull = await self.api("POST", "/pulls", fields)
+        self.log(f"Opened #{pull['number']}")
+        return int(pull["number"])
+
+    async def comment(self, issue_number: int, text: str) -> None:
+        """Comment on an issue or pull request."""
+        await self.api("POST", f"/issues/{issue_number}/comments", {"body": text})
+
+    async def answer(self, kind: str, text: str) -> None:
+        """Hand in words: `plan`, `approve` or `changes`.
+
+        As the workflow does, with a key; else as a command, said to its service or in a comment.
+        """
+        key = self.packet.get("answer_key")
+        if key:
+            marker = f"<!-- orchestrator:answer {self.task}-{self.attempt} {kind} {key} -->"
+            await self.comment(self.task, f"### Answer\n\n{text}\n\n{marker}")
+        else:
+            said = f"{'/plan' if kind == 'plan' else f'/review {kind}'} {text}"
+            if self.says is None:
+                await self.comment(self.task, said)
+            else:
+                self.says.append(f"Here it is.\n\n{said}")
+        self.log(f"Answered: {kind}")
+
+    async def review(self, approves: bool, text: str) -> None:
+        """Review the pull request that the packet names, as the agent's own account."""
+        about = self.packet["pull_request"]
+        event = "APPROVE" if approves else "REQUEST_CHANGES"
+        fields = {"event": event, "body": text, "commit_id": about["head_sha"]}
+        await self.api("POST", f"/pulls/{about['number']}/reviews", fields)
+        self.log(f"Reviewed #{about['number']}: {event}")
+
+    # Misbehaviour
+
+    def crash(self, reason: str = "the agent crashed") -> None:
+        """Die: the job fails here and now."""
+        raise AgentCrash(reason)
+
+    async def stall(self) -> None:
+        """Do nothing for ever (a year of the clock), until somebody cancels the run."""
+        await self.hub.clock.sleep(FOREVER)
+
+    def tidy(self) -> None:
+        """Throw the clone away, if there is one."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class JobWork(AgentWork):
+    """Work that a workflow's job was dispatched for."""
+
+    job: WorkflowJob = field(repr=False)
+    run_token: str = field(repr=False)
+
+
+Script = Callable[[AgentWork], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class ScriptedAgent:
+    """Put it into `hub.agents[name]`: it then does every dispatched job whose payload says `agent: name`.
+
+    `script` does the work; `actor` is who it acts as (see the top of this file); `think` are the seconds of
+    the sandbox's clock that the ready-made scripts let pass before they push. `works` is what it got.
+    """
+
+    script: Script
+    actor: str | None = None
+    think: float = 0
+    works: list[JobWork] = field(default_factory=list)
+
+    def _user_and_token(self, hub: Sandbox, job: WorkflowJob, payload: Mapping[str, Any]) -> tuple[User, str]:
+        run = job.run
+        wanted = "dispatcher" if payload.get("act_as") == "dispatcher" else self.actor
+        if wanted == RUN_ACTOR:
+            return hub.actions_app.bot, hub.run_token(run, dict.fromkeys(ALL, "write"))
+        if wanted == "dispatcher":
+            for installation in hub.installations_on(run.repository):
+                if installation.app.bot is run.actor:
+                    return run.actor, hub.installation_token(installation)
+            return run.actor, hub.token(run.actor)
+        user = hub.bot(wanted or f"{payload['agent']}-agent[bot]")
+        if not run.repository.is_collaborator(user):
+            hub.grant(run.repository, user, "write")
+        return user, hub.token(user)
+
+    async def work(self, hub: Sandbox, job: WorkflowJob, log: JobLog) -> str:
+        """Do a dispatched job; gives its conclusion."""
+        now = hub.now()
+        job.steps = [
+            WorkflowStep(
+                name="Set up job",
+                number=1,
+                status="completed",
+                conclusion="success",
+                started_at=now,
+                completed_at=now,
+            ),
+            WorkflowStep(name="Run the agent", number=2, status="in_progress", started_at=now),
+        ]
+        payload = dispatched(job.run)
+        user, token = self._user_and_token(hub, job, payload)
+        work = JobWork(
+            hub=hub,
+            repository=job.run.repository,
+            id=job.id,
+            job=job,
+            actor=user,
+            token=token,
+            run_token=hub.run_token(job.run, dict.fromkeys(ALL, "write")),
+            payload=payload,
+            _log=log,
+            _think=self.think,
+        )
+        self.works.append(work)
+        conclusion = "failure"
+        try:
+            await self.script(work)
+            conclusion = "success"
+        except AgentCrash as crash:
+            log.error(str(crash))
+        finally:
+            step = job.steps[1]
+            step.status, step.conclusion, step.completed_at = "completed", conclusion, hub.now()
+            work.tidy()
+        return conclusion

@@ -1,0 +1,1 @@
+"""Faults that tests plan, or that happen at random."""

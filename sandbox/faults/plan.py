@@ -1,0 +1,116 @@
+"""The fault plan: what shall go wrong, one line each, used up as it happens.
+
+    hub.faults.drop("issues", "opened")                    # GitHub could not hand that delivery over
+    hub.faults.duplicate("issue_comment")                  # the same delivery, same GUID, twice
+    hub.faults.delay("check_suite", seconds=30)            # by the sandbox's clock
+    hub.faults.reorder(3)                                  # holds the next three, sends them reversed
+    hub.faults.answer("issues/create-comment", "500-done") # does it, and answers 500
+
+Each of them but `reorder` takes `times`. What goes wrong at random is the `weather` (`sandbox.faults.random`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from sandbox.faults.random import Weather
+
+DeliveryFault = Literal["drop", "duplicate", "delay"]
+AnswerKind = Literal[
+    "500-done",
+    "502-not-done",
+    "hang-done",
+    "hang-not-done",
+    "403-secondary",
+    "401-expired",
+    "301-moved",
+    "429",
+    "410-disabled",
+]
+
+
+@dataclass(slots=True)
+class _DeliveryRule:
+    kind: DeliveryFault
+    event: str | None
+    action: str | None
+    seconds: float
+    left: int
+
+
+@dataclass(slots=True)
+class AnswerRule:
+    """A fault for the next `left` requests of one operation; `seconds` is how long a hanging answer takes."""
+
+    operation: str
+    kind: AnswerKind
+    seconds: float | None
+    left: int
+
+
+@dataclass(slots=True)
+class FaultPlan:
+    """Faults that are still to come."""
+
+    _deliveries: list[_DeliveryRule] = field(default_factory=list)
+    _answers: list[AnswerRule] = field(default_factory=list)
+    hold: int = 0
+    weather: Weather | None = None
+
+    def drop(self, event: str | None = None, action: str | None = None, *, times: int = 1) -> None:
+        """The next deliveries (of that event and action) fail: logged, not delivered, not tried again."""
+        self._deliveries.append(_DeliveryRule("drop", event, action, 0, times))
+
+    def duplicate(self, event: str | None = None, action: str | None = None, *, times: int = 1) -> None:
+        """The next deliveries arrive twice, with the same GUID."""
+        self._deliveries.append(_DeliveryRule("duplicate", event, action, 0, times))
+
+    def delay(self, event: str | None = None, action: str | None = None, *, seconds: float, times: int = 1) -> None:
+        """The next deliveries leave so many seconds of the sandbox's clock later; others overtake them."""
+        self._deliveries.append(_DeliveryRule("delay", event, action, seconds, times))
+
+    def reorder(self, count: int) -> None:
+        """Hold the next `count` deliveries and send them in reversed order when the last has come."""
+        if count < 2:
+            raise ValueError("reordering takes at least two deliveries")
+        self.hold = count
+
+    def answer(self, operation: str, kind: AnswerKind, *, times: int = 1, seconds: float | None = None) -> None:
+        """The next requests of an operation (`issues/create-comment`, `graphql`) are answered wrongly.
+
+        `…-done` does what was asked before it fails, `…-not-done` does not. `hang` closes the connection
+        without an answer: after `seconds` of the sandbox's clock, at once when None. For `403-secondary` and
+        `429`, `seconds` is the Retry-After (default 60). Raises ValueError for an unknown kind.
+        """
+        if kind not in get_args(AnswerKind):
+            raise ValueError(f"unknown fault {kind!r}; there are {', '.join(get_args(AnswerKind))}")
+        self._answers.append(AnswerRule(operation, kind, seconds, times))
+
+    def clear(self) -> None:
+        """Nothing more goes wrong."""
+        self._deliveries.clear()
+        self._answers.clear()
+        self.hold = 0
+        self.weather = None
+
+    def take_delivery(self, event: str, action: str | None) -> tuple[DeliveryFault, float] | None:
+        """Use up the first fault that fits this delivery: its kind and seconds."""
+        for rule in self._deliveries:
+            if rule.event in (None, event) and rule.action in (None, action):
+                rule.left -= 1
+                if rule.left == 0:
+                    self._deliveries.remove(rule)
+                return rule.kind, rule.seconds
+        return None
+
+    def take_answer(self, operation: str) -> AnswerRule | None:
+        """Use up the first fault that fits this operation."""
+        for rule in self._answers:
+            if rule.operation == operation:
+                rule.left -= 1
+                if rule.left == 0:
+                    self._answers.remove(rule)
+                return rule
+        return None

@@ -1,0 +1,1 @@
+"""Bare repositories: objects, refs, merges, smart HTTP."""

@@ -1,0 +1,79 @@
+"""Builds the ref advertisements of git's smart HTTP protocol from the refs on disk, without a git process.
+
+Packs are sent and received by git itself (`sandbox.git.smart_http`). Described in git's
+`gitprotocol-v2`, `gitprotocol-pack`
+and `gitprotocol-common`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+FLUSH = b"0000"
+_DELIMITER = b"0001"
+_AGENT = b"agent=github-sandbox"
+_V2 = (b"version 2", _AGENT, b"ls-refs=unborn", b"fetch=shallow", b"object-format=sha1")
+_PUSH = b"report-status report-status-v2 delete-refs side-band-64k quiet atomic ofs-delta object-format=sha1 " + _AGENT
+_NONE = b"0" * 40 + b" capabilities^{}"
+
+
+def packet(line: bytes) -> bytes:
+    """A line of the protocol, with its length before it."""
+    return b"%04x%s\n" % (len(line) + 5, line)
+
+
+def fetch_offer() -> bytes:
+    """What a server of protocol 2 can do, for a client that wants to fetch."""
+    return b"".join(map(packet, _V2)) + FLUSH
+
+
+def push_offer(refs: Mapping[str, str]) -> bytes:
+    """The refs that may be pushed to, and what a push may ask for."""
+    lines = [f"{sha} {name}".encode() for name, sha in refs.items()] or [_NONE]
+    offer = [b"%s\0%s" % (lines[0], _PUSH), *lines[1:]]
+    return packet(b"# service=git-receive-pack") + FLUSH + b"".join(map(packet, offer)) + FLUSH
+
+
+def wants_refs(body: bytes) -> list[str] | None:
+    """The arguments of a request for refs (`ls-refs`) in protocol 2; None for another command."""
+    lines = list(_packets(body))
+    if not lines or lines[0] != b"command=ls-refs":
+        return None
+    arguments = lines[lines.index(None) + 1 :] if None in lines else []
+    return [line.decode(errors="replace") for line in arguments if line is not None]
+
+
+def refs_answer(arguments: Iterable[str], head: str, refs: Mapping[str, str], peeled: Mapping[str, str]) -> bytes:
+    """The answer to `ls-refs`: `head` is the ref that HEAD points to, `peeled` the objects that tags lead to."""
+    requested = set(arguments)
+    prefixes = tuple(_prefixes(requested)) or ("",)
+    lines: list[str] = []
+    if "HEAD".startswith(prefixes):
+        target = f" symref-target:{head}" if "symrefs" in requested else ""
+        if head in refs:
+            lines.append(f"{refs[head]} HEAD{target}")
+        elif "unborn" in requested:
+            lines.append(f"unborn HEAD{target}")
+    for name, sha in refs.items():
+        if name.startswith(prefixes):
+            leads_to = f" peeled:{peeled[name]}" if "peel" in requested and name in peeled else ""
+            lines.append(f"{sha} {name}{leads_to}")
+    return b"".join(packet(line.encode()) for line in lines) + FLUSH
+
+
+def _prefixes(arguments: Iterable[str]) -> Iterator[str]:
+    word = "ref-prefix "
+    return (argument.removeprefix(word) for argument in arguments if argument.startswith(word))
+
+
+def _packets(body: bytes) -> Iterator[bytes | None]:
+    """The lines of a request up to its end; None for the delimiter. Raises ValueError for anything else."""
+    at = 0
+    while body[at : at + 4] not in (b"", FLUSH):
+        if body[at : at + 4] == _DELIMITER:
+            yield None
+            at += 4
+            continue
+        end = at + int(body[at : at + 4], 16)
+        if end < at + 4 or end > len(body):
+            raise ValueError(f"a line of {end - at} bytes, and there are {len(body) - at}")
+        yield body[at + 4 : end].removesuffix(b"\n")
+        at = end

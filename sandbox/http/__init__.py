@@ -1,0 +1,1 @@
+"""The HTTP server: requests, authentication, limits, the REST API."""

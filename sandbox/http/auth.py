@@ -1,0 +1,205 @@
+"""Who is asking, and may they: App JWTs, installation tokens, personal tokens, tokens of workflow runs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import jwt
+
+from sandbox.http.errors import ApiError, not_accessible, not_found
+from sandbox.state.models import App, Installation, Repository, Role, User, WorkflowRun, role_at_least
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+LEVELS = ("none", "read", "write", "admin")
+JWT_LIFE = 600  # seconds; GitHub refuses an App's JWT that lives longer
+JWT_LEEWAY = 60  # seconds a clock may run ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a request proved about its sender. `user` is who acts; an App acts as its bot."""
+
+    kind: Literal["anonymous", "app", "installation", "user", "run"]
+    user: User | None = None
+    app: App | None = None
+    installation: Installation | None = None
+    run: WorkflowRun | None = None
+    permissions: Mapping[str, str] | None = None
+    repositories: frozenset[int] | None = None
+    expires_at: datetime | None = None
+    token: str = ""
+
+    @property
+    def bucket(self) -> str:
+        """Whose rate limit it draws from."""
+        if self.installation is not None:
+            return f"installation {self.installation.id}"
+        if self.user is not None:
+            return f"{self.kind} {self.user.id}"
+        return "anonymous"
+
+    @property
+    def name(self) -> str:
+        """The slug of an App, the login of anybody else."""
+        if self.app is not None:
+            return self.app.slug
+        return self.user.login if self.user is not None else "anonymous"
+
+    def reaches(self, repository: Repository) -> bool:
+        """Whether the repository is one of those that the credential was given for."""
+        if self.kind in ("installation", "run"):
+            return self.repositories is None or repository.id in self.repositories
+        if not repository.private:
+            return True
+        return self.user is not None and self.kind == "user" and repository.role_of(self.user) != "none"
+
+    def sees(self, repository: Repository) -> bool:
+        """Whether the sender may know of the repository: a public one can be read with any token."""
+        return not repository.private or self.reaches(repository)
+
+    def holds(self, permission: str) -> bool:
+        """Whether an App's or a run's token was granted `name:level`, or one of several parted by `|`."""
+        for choice in permission.split("|"):
+            name, _, level = choice.partition(":")
+            granted = (self.permissions or {}).get(name, "none")
+            if LEVELS.index(granted) >= LEVELS.index(level) or choice == "metadata:read":
+                return True
+        return False
+
+
+ANONYMOUS = Credential("anonymous")
+
+
+def bad_credentials() -> ApiError:
+    """401, as for a wrong, expired or revoked token."""
+    return ApiError(401, "Bad credentials")
+
+
+def authenticate(hub: Sandbox, header: str | None) -> Credential:
+    """The sender of a request by its Authorization header (`Bearer`, `token` or `Basic`). Raises ApiError
+    401.
+    """
+    if not header:
+        return ANONYMOUS
+    scheme, _, value = header.partition(" ")
+    value = value.strip()
+    if scheme.lower() == "basic":
+        try:
+            user, _, value = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise bad_credentials() from error
+        value = value or user
+    elif scheme.lower() not in ("bearer", "token"):
+        raise bad_credentials()
+    if value.count(".") == 2:
+        return _app(hub, value)
+    return token_credential(hub, value)
+
+
+def token_credential(hub: Sandbox, token: str) -> Credential:
+    """The sender that a token stands for. Raises ApiError 401 when unknown or expired, 403 when suspended."""
+    credential = hub.credentials.get(token)
+    if credential is None:
+        raise bad_credentials()
+    if credential.expires_at is not None and credential.expires_at <= hub.now():
+        raise bad_credentials()
+    if credential.installation is not None:
+        if credential.installation.id not in hub.installations:
+            raise bad_credentials()
+        if credential.installation.suspended_at is not None:
+            raise ApiError(403, "This installation has been suspended")
+    return credential
+
+
+def _app(hub: Sandbox, token: str) -> Credential:
+    unreadable = ApiError(401, "A JSON web token could not be decoded")
+    try:
+        claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    except jwt.PyJWTError as error:
+        raise unreadable from error
+    issuer = str(claims.get("iss", ""))
+    app = next((app for app in hub.apps.values() if issuer in (str(app.id), app.client_id)), None)
+    if app is None:
+        raise (
+            ApiError(401, "'Issuer' claim ('iss') must be an Integer or a client ID that matches an App")
+            if not issuer
+            else ApiError(404, "Integration not found")
+        )
+    try:
+        # The times are judged below, by the clock of the sandbox.
+        options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+        jwt.decode(token, app.public_key, algorithms=["RS256"], options=options)
+    except jwt.PyJWTError as error:
+        raise unreadable from error
+    issued, expires, now = claims.get("iat"), claims.get("exp"), hub.now().timestamp()
+    if not isinstance(expires, int | float):
+        raise ApiError(401, "Missing 'expiration' claim ('exp')")
+    if not isinstance(issued, int | float):
+        raise ApiError(401, "Missing 'issued at' claim ('iat')")
+    if issued > now + JWT_LEEWAY:
+        raise ApiError(
+            401,
+            "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
+        )
+    if expires <= now:
+        raise ApiError(
+            401,
+            "'Expiration time' claim ('exp') must be a numeric value representing the future time "
+            "at which the assertion expires",
+        )
+    if expires > now + JWT_LIFE + JWT_LEEWAY or expires - issued > JWT_LIFE + JWT_LEEWAY:
+        raise ApiError(401, "'Expiration time' claim ('exp') is too far in the future")
+    return Credential("app", user=app.bot, app=app)
+
+
+def default_role(permission: str) -> Role:
+    """The role a person needs where an App needs this permission."""
+    roles: dict[str, Role] = {"read": "read", "write": "write", "admin": "admin"}
+    return roles[permission.partition("|")[0].partition(":")[2]]
+
+
+def permit(credential: Credential, repository: Repository | None, permission: str | None, role: Role | None) -> None:
+    """Raise the ApiError that GitHub answers when the sender may not do this; say nothing when they may."""
+    if permission is None:
+        return
+    if permission == "jwt":
+        if credential.kind != "app":
+            raise ApiError(401, "A JSON web token could not be decoded")
+        return
+    if credential.kind == "app":
+        raise ApiError(403, "You must authenticate with an installation access token in order to access the API")
+    if permission == "user":
+        if credential.kind == "anonymous":
+            raise ApiError(401, "Requires authentication")
+        if credential.kind != "user":
+            raise not_accessible()
+        return
+    if permission == "installation":
+        if credential.kind != "installation":
+            raise ApiError(403, "You must authenticate with an installation access token")
+        return
+    if credential.kind in ("installation", "run"):
+        if repository is not None and not credential.reaches(repository):
+            # A public repository without the App: there to be read, like for anybody else.
+            if not permission.endswith(":read"):
+                raise not_accessible()
+        elif not credential.holds(permission):
+            raise not_accessible()
+        return
+    if repository is None:
+        return
+    needed = role or default_role(permission)
+    if credential.user is None:
+        if not permission.endswith(":read"):
+            raise ApiError(401, "Requires authentication")
+        return
+    if not role_at_least(repository.role_of(credential.user), needed):
+        # GitHub hides what a person may not change as if it were not there, and tells the rest by 403.
+        raise not_found() if needed in ("admin",) else ApiError(403, "Must have admin rights to Repository.")

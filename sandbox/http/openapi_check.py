@@ -1,0 +1,345 @@
+"""Does what is said over HTTP agree with GitHub's own description? Requests, answers and webhooks are
+checked.
+
+GitHub publishes its REST API as OpenAPI 3.0.3 and its webhooks as 3.1. Both are turned into JSON Schema
+here: `nullable` becomes a type of its own, references are looked up lazily, and every validator is compiled
+once.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import jsonschema_rs
+
+from sandbox.http.merge_schema import merge
+
+Schema = dict[str, Any]
+_HTTP = ("get", "post", "put", "patch", "delete")
+_MAX_FINDINGS = 5  # of one message: the first few tell what is wrong
+_LONGEST = 300  # characters of one finding
+
+
+class Contract:
+    """GitHub's description of its API (`rest-api.json`) and of its webhooks (`webhooks.json`)."""
+
+    def __init__(self, rest: Mapping[str, Any], webhooks: Mapping[str, Any]) -> None:
+        self._rest = _Document(rest)
+        self._webhooks = _Document(webhooks)
+        self._operations = [
+            _Operation(self._rest, method, path, operation)
+            for path, methods in rest["paths"].items()
+            for method, operation in methods.items()
+            if method in _HTTP
+        ]
+        # A literal segment goes before a parameter, as in GitHub's router.
+        self._operations.sort(key=lambda operation: operation.rank)
+        self._events = frozenset(webhooks["webhooks"])
+        self._matches: dict[tuple[str, str], _Operation | None] = {}
+
+    @classmethod
+    def load(cls, directory: Path) -> Contract:
+        """Read `rest-api.json` and `webhooks.json`; a directory is read only once. Raises
+        FileNotFoundError.
+        """
+        return _load(directory.resolve())
+
+    @property
+    def operations(self) -> dict[str, tuple[str, str]]:
+        """Method and path of every operation, by GitHub's name for it."""
+        return {operation.id: (operation.method.upper(), operation.path) for operation in self._operations}
+
+    def check_request(self, method: str, path: str, query: Mapping[str, str], body: Any) -> list[str]:
+        """What in a request GitHub does not describe: path, query parameters, body. `path` is still
+        encoded.
+        """
+        if path == "/graphql":
+            return []
+        operation = self._find(method, path)
+        if operation is None:
+            return [f"{method} {unquote(path)}: GitHub describes no such operation"]
+        return [f"{operation.id}: {finding}" for finding in operation.check_request(path, query, body)]
+
+    def check_answer(self, method: str, path: str, status: int, body: Any) -> list[str]:
+        """What in an answer GitHub does not describe: its status or its body."""
+        operation = None if path == "/graphql" else self._find(method, path)
+        if operation is None:
+            return []
+        return [f"{operation.id}: answer {status}: {finding}" for finding in operation.check_answer(status, body)]
+
+    def check_webhook(self, event: str, action: str | None, payload: Any) -> list[str]:
+        """What in a webhook's payload GitHub does not describe; events that are not described give
+        nothing.
+        """
+        name = event.replace("_", "-") + ("" if action is None else f"-{action.replace('_', '-')}")
+        if event == "repository_dispatch":
+            # Its action is whatever the sender chose; one example is described.
+            name = next((known for known in self._events if known.startswith("repository-dispatch")), name)
+        if name not in self._events:
+            return [f"webhook {event}.{action}: GitHub describes no such event"]
+        reference = f"#/webhooks/{name}/post/requestBody/content/application~1json/schema"
+        findings = self._webhooks.findings(reference, payload)
+        return [f"webhook {event}.{action}: {finding}" for finding in findings]
+
+    def _find(self, method: str, path: str) -> _Operation | None:
+        key = (method, path)
+        if key not in self._matches:
+            if len(self._matches) > 4096:
+                self._matches.clear()
+            self._matches[key] = next(
+                (
+                    operation
+                    for operation in self._operations
+                    if operation.method == method.lower() and operation.pattern.fullmatch(path)
+                ),
+                None,
+            )
+        return self._matches[key]
+
+
+@functools.lru_cache(maxsize=4)
+def _load(directory: Path) -> Contract:
+    rest = json.loads((directory / "rest-api.json").read_text())
+    documented = directory / "documented.json"
+    if documented.exists():  # what GitHub's documentation describes and its description leaves out
+        merge(rest, json.loads(documented.read_text()))
+    _amend(rest)
+    webhooks = json.loads((directory / "webhooks.json").read_text())
+    return Contract(rest, webhooks)
+
+
+def _amend(rest: Schema) -> None:
+    """Correct the one place where GitHub's description contradicts every answer of GitHub.
+
+    The account of a listed installation would have to be a person and an enterprise at once (`allOf`); elsewhere the
+    same description says `anyOf`.
+    """
+    answers = rest.get("paths", {}).get("/app/installations", {}).get("get", {}).get("responses", {})
+    if "200" in answers:
+        items = answers["200"]["content"]["application/json"]["schema"]["items"]
+        account = items["properties"]["account"]
+        if "allOf" in account:
+            account["anyOf"] = account.pop("allOf")
+
+
+class _Document:
+    """One OpenAPI document with a compiled validator for each place that was asked about."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.source = document
+        self._converted: dict[str, Schema] = {}
+        self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
+
+    def resolve(self, node: Any) -> Any:
+        """What a `$ref` points to, or the node itself."""
+        while isinstance(node, Mapping) and "$ref" in node:
+            node = self.at(node["$ref"])
+        return node
+
+    def at(self, reference: str) -> Any:
+        """The node at `#/a/b`."""
+        node: Any = self.source
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part.replace("~1", "/").replace("~0", "~")]
+        return node
+
+    def findings(self, reference: str, instance: Any, *, closed: bool = False) -> list[str]:
+        """Where an instance does not agree with the schema at a reference; `closed` forbids unknown keys."""
+        key = f"{reference} closed" if closed else reference
+        validator = self._validators.get(key)
+        if validator is None:
+            schema = convert(self.at(reference), closed=closed)
+            schema["$defs"] = self._reachable(schema)
+            validator = self._validators[key] = jsonschema_rs.Draft202012Validator(schema, validate_formats=False)
+        if validator.is_valid(instance):
+            return []
+        found = []
+        for error in validator.iter_errors(instance):
+            where = "/".join(str(part) for part in error.instance_path) or "(whole)"
+            found.append(f"{where}: {error.message[:_LONGEST]}")
+            if len(found) == _MAX_FINDINGS:
+                break
+        return found
+
+    def _reachable(self, schema: Schema) -> dict[str, Schema]:
+        """The named schemas that a schema needs, converted."""
+        needed: dict[str, Schema] = {}
+        waiting = list(_references(schema))
+        while waiting:
+            name = waiting.pop()
+            if name in needed:
+                continue
+            if name not in self._converted:
+                self._converted[name] = convert(self.source["components"]["schemas"][name])
+            needed[name] = self._converted[name]
+            waiting += _references(needed[name])
+        return needed
+
+
+class _Operation:
+    """One operation: its path, parameters, body and answers."""
+
+    def __init__(self, document: _Document, method: str, path: str, operation: Mapping[str, Any]) -> None:
+        self.id: str = operation["operationId"]
+        self.method, self.path = method, path
+        self._document = document
+        self._operation = operation
+        # A path, a ref or a label may hold slashes; the last parameter of these takes the rest.
+        names = re.findall(r"\{(\w+)\}", path)
+        greedy = {"path", "ref", "base", "head", "basehead", "branch"} & set(names)
+        expression = re.escape(path)
+        for name in names:
+            hole = ".+?" if name in greedy else "[^/]+"
+            expression = expression.replace(rf"\{{{name}\}}", f"(?P<{name}>{hole})")
+        # The root of a tree is the empty path: GitHub takes it with and without the slash.
+        expression = expression.replace("/(?P<path>.+?)", "(?:/(?P<path>.*))?")
+        self.pattern = re.compile(expression)
+        parts = path.strip("/").split("/")
+        self.rank = (*(1 if "{" in part else 0 for part in parts), len(greedy))
+        place = f"#/paths/{path.replace('~', '~0').replace('/', '~1')}/{method}"
+        self._body: str | None = None
+        self._body_required = False
+        if "requestBody" in operation:
+            self._body = self._json_at(f"{place}/requestBody", operation["requestBody"])
+            self._body_required = bool(operation["requestBody"].get("required"))
+        self._query: dict[str, Schema] = {}
+        self._required: list[str] = []
+        self._path: dict[str, Schema] = {}
+        for parameter in operation.get("parameters", ()):
+            described = document.resolve(parameter)
+            if described["in"] == "query":
+                self._query[described["name"]] = convert(document.resolve(described["schema"]))
+                if described.get("required"):
+                    self._required.append(described["name"])
+            elif described["in"] == "path":
+                self._path[described["name"]] = convert(document.resolve(described["schema"]))
+        self._answers: dict[int, str | None] = {}
+        for status, answer in operation["responses"].items():
+            if status.isdigit():
+                at = answer.get("$ref") or f"{place}/responses/{status}"
+                self._answers[int(status)] = self._json_at(at, document.resolve(answer))
+
+    def _json_at(self, place: str, node: Mapping[str, Any]) -> str | None:
+        """The reference to the schema of a JSON body, or None when it has none."""
+        for kind in node.get("content", {}):
+            if kind.startswith("application/json"):
+                return f"{place}/content/{kind.replace('/', '~1')}/schema"
+        return None
+
+    def check_request(self, path: str, query: Mapping[str, str], body: Any) -> list[str]:
+        """What in a request is not described."""
+        found = []
+        match = self.pattern.fullmatch(path)
+        values = match.groupdict() if match is not None else {}
+        for name, schema in self._path.items():
+            if values.get(name) is not None and not _fits(schema, unquote(values[name])):
+                found.append(f"path: {name}={values[name]!r} is not a {schema.get('type')}")
+        for name, value in query.items():
+            if name not in self._query:
+                found.append(f"query: {name!r} is not a parameter of it")
+            elif not _fits(self._query[name], value):
+                found.append(f"query: {name}={value!r} is not as described")
+        found += [f"query: {name!r} is missing" for name in self._required if name not in query]
+        if body is None:
+            if self._body_required:
+                found.append("body: it is missing")
+        elif self._body is None:
+            if body != {}:
+                found.append("body: it takes none")
+        else:
+            problems = self._document.findings(self._body, body, closed=True)
+            found += [f"body: {problem}" for problem in problems]
+        return found
+
+    def check_answer(self, status: int, body: Any) -> list[str]:
+        """What in an answer is not described. Errors that GitHub can give anywhere need no description."""
+        if status not in self._answers:
+            return [] if status >= 400 or status in (301, 302, 307, 304) else ["this status is not described"]
+        reference = self._answers[status]
+        if reference is None:
+            described = self._document.resolve(self._operation["responses"][str(status)])
+            if body is not None and not described.get("content"):
+                return [] if status >= 300 else ["there should be no body"]
+            return []
+        return self._document.findings(reference, body)
+
+
+def _fits(schema: Schema, text: str) -> bool:
+    """Whether the text of a parameter can be what its schema asks for."""
+    kinds = schema.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if "enum" in schema:
+        return text in {str(value).lower() if isinstance(value, bool) else str(value) for value in schema["enum"]}
+    if kinds == ["integer"]:
+        return bool(re.fullmatch(r"-?\d+", text))
+    if kinds == ["boolean"]:
+        return text in ("true", "false")
+    return True
+
+
+def convert(schema: Any, *, closed: bool = False) -> Any:
+    """An OpenAPI 3.0 or 3.1 schema as JSON Schema 2020-12.
+
+    `nullable` adds null to the type, or an `anyOf` with null around whatever else stands there; references
+    point into
+    `$defs`. With `closed`, objects that list their properties and say nothing of others take no others.
+    """
+    if isinstance(schema, list):
+        return [convert(one, closed=closed) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made: Schema = {}
+    for key, value in schema.items():
+        if key == "$ref":
+            made[key] = value.replace("#/components/schemas/", "#/$defs/")
+        elif key == "properties":
+            made[key] = {name: convert(one, closed=closed) for name, one in value.items()}
+            if "enum" in made[key].get("events", {}).get("items", {}):
+                # The lists of events that an App can subscribe to are behind what GitHub itself sends.
+                del made[key]["events"]["items"]["enum"]
+        elif key in ("allOf", "anyOf", "oneOf"):
+            # GitHub writes oneOf where several may fit (two kinds of error, say), so it is read as anyOf.
+            # The branches of allOf describe one object together: none of them can forbid the others' keys.
+            made["allOf" if key == "allOf" else "anyOf"] = [
+                convert(one, closed=closed and key != "allOf") for one in value
+            ]
+        elif key in ("items", "not", "additionalProperties"):
+            made[key] = convert(value, closed=closed)
+        elif key == "enum":
+            made[key] = list(value)
+        elif key != "nullable":
+            made[key] = value
+    composed = any(key in schema for key in ("allOf", "anyOf", "oneOf"))
+    if closed and made.get("properties") and "additionalProperties" not in made and not composed:
+        made["additionalProperties"] = False
+    if schema.get("nullable"):
+        return _or_null(made)
+    return made
+
+
+def _or_null(schema: Schema) -> Schema:
+    kind = schema.get("type")
+    if kind is None or any(key in schema for key in ("allOf", "anyOf", "oneOf", "$ref")):
+        return {"anyOf": [schema, {"type": "null"}]}
+    schema["type"] = [*kind, "null"] if isinstance(kind, list) else [kind, "null"]
+    if "enum" in schema and None not in schema["enum"]:
+        schema["enum"].append(None)
+    return schema
+
+
+def _references(schema: Any) -> list[str]:
+    if isinstance(schema, list):
+        return [name for one in schema for name in _references(one)]
+    if not isinstance(schema, dict):
+        return []
+    found = [name for value in schema.values() for name in _references(value)]
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        found.append(reference.removeprefix("#/$defs/"))
+    return found

@@ -1,0 +1,214 @@
+"""REST: workflow runs, their jobs and logs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+from sandbox.http.errors import ApiError, not_found
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import runs as run_serializer
+from sandbox.state.models import WorkflowJob, WorkflowRun
+
+RUNS = "/repos/{owner}/{repo}/actions/runs"
+RUN = f"{RUNS}/{{run_id}}"
+JOB = "/repos/{owner}/{repo}/actions/jobs/{job_id}"
+READ, WRITE = "actions:read", "actions:write"
+
+
+def _run(call: Call) -> WorkflowRun:
+    run = call.repository.runs.get(call.number("run_id"))
+    if run is None:
+        raise not_found()
+    return run
+
+
+def _job(call: Call) -> WorkflowJob:
+    number = call.number("job_id")
+    for run in call.repository.runs.values():
+        for job in run.jobs:
+            if job.id == number:
+                return job
+    raise not_found()
+
+
+def chosen(call: Call, runs: list[WorkflowRun]) -> Reply:
+    """A page of runs, newest first, by the filters of the query."""
+    query = call.query
+    status = query.get("status")
+    found = [
+        run
+        for run in runs
+        if status in (None, "", run.status, run.conclusion)
+        and query.get("branch") in (None, "", run.head_branch)
+        and query.get("event") in (None, "", run.event)
+        and query.get("head_sha") in (None, "", run.head_sha)
+        and query.get("actor") in (None, "", run.actor.login)
+        and query.get("check_suite_id") in (None, "", str(run.check_suite.id if run.check_suite else 0))
+    ]
+    found.sort(key=lambda run: run.id, reverse=True)
+    return call.page(found, lambda run: run_serializer.workflow_run(call.hub, run), key="workflow_runs")
+
+
+@route("GET", RUNS, "actions/list-workflow-runs-for-repo", permission=READ)
+async def list_runs(call: Call) -> Reply:
+    """All runs of the repository."""
+    return chosen(call, list(call.repository.runs.values()))
+
+
+@route("GET", RUN, "actions/get-workflow-run", permission=READ)
+async def get_run(call: Call) -> Reply:
+    """One run."""
+    return Reply(200, run_serializer.workflow_run(call.hub, _run(call)))
+
+
+@route("DELETE", RUN, "actions/delete-workflow-run", permission=WRITE)
+async def delete_run(call: Call) -> Reply:
+    """Forget a run that is over."""
+    run = _run(call)
+    if run.status != "completed":
+        raise ApiError(403, "Cannot delete a workflow run that is not completed.")
+    del call.repository.runs[run.id]
+    return Reply(204)
+
+
+@route("GET", f"{RUN}/jobs", "actions/list-jobs-for-workflow-run", permission=READ)
+async def list_jobs(call: Call) -> Reply:
+    """The jobs of the newest attempt, or of all."""
+    run = _run(call)
+    jobs = run.jobs if call.query.get("filter") == "all" else run.latest_jobs
+    return call.page(jobs, lambda job: run_serializer.workflow_job(call.hub, job), key="jobs")
+
+
+@route("GET", f"{RUN}/attempts/{{attempt_number}}", "actions/get-workflow-run-attempt", permission=READ)
+async def get_attempt(call: Call) -> Reply:
+    """One attempt of a run; an earlier one is shown as it ended."""
+    run, number = _run(call), call.number("attempt_number")
+    if not 1 <= number <= run.attempt:
+        raise not_found()
+    shown = run_serializer.workflow_run(call.hub, run)
+    if number < run.attempt:
+        found = {job.conclusion for job in run.jobs if job.attempt == number}
+        bad = [one for one in ("cancelled", "timed_out", "failure") if one in found]
+        shown |= {"run_attempt": number, "status": "completed", "conclusion": bad[0] if bad else "success"}
+    return Reply(200, shown)
+
+
+@route(
+    "GET",
+    f"{RUN}/attempts/{{attempt_number}}/jobs",
+    "actions/list-jobs-for-workflow-run-attempt",
+    permission=READ,
+)
+async def list_attempt_jobs(call: Call) -> Reply:
+    """The jobs of one attempt."""
+    run, number = _run(call), call.number("attempt_number")
+    if not 1 <= number <= run.attempt:
+        raise not_found()
+    jobs = [job for job in run.jobs if job.attempt == number]
+    return call.page(jobs, lambda job: run_serializer.workflow_job(call.hub, job), key="jobs")
+
+
+@route("GET", JOB, "actions/get-job-for-workflow-run", permission=READ)
+async def get_job(call: Call) -> Reply:
+    """One job."""
+    return Reply(200, run_serializer.workflow_job(call.hub, _job(call)))
+
+
+# Logs: the API only gives a signed address, good for a minute, that needs no token.
+
+
+def _signed(call: Call, what: str) -> Reply:
+    ticket = call.hub.actions.sign(what)
+    return Reply(302, None, {"Location": f"{call.hub.url}/_logs/{ticket}"})
+
+
+@route("GET", f"{JOB}/logs", "actions/download-job-logs-for-workflow-run", permission=READ)
+async def job_logs(call: Call) -> Reply:
+    """302 to the job's log; 404 until there is one."""
+    job = _job(call)
+    if job.status == "queued" or not job.log:
+        raise not_found()
+    return _signed(call, f"job {call.repository.id} {job.id}")
+
+
+@route("GET", f"{RUN}/logs", "actions/download-workflow-run-logs", permission=READ)
+async def run_logs(call: Call) -> Reply:
+    """302 to a zip with one file for each job of the newest attempt."""
+    run = _run(call)
+    return _signed(call, f"run {call.repository.id} {run.id} {run.attempt}")
+
+
+@route(
+    "GET",
+    f"{RUN}/attempts/{{attempt_number}}/logs",
+    "actions/download-workflow-run-attempt-logs",
+    permission=READ,
+)
+async def attempt_logs(call: Call) -> Reply:
+    """302 to a zip with one file for each job of that attempt."""
+    return _signed(call, f"run {call.repository.id} {_run(call).id} {call.number('attempt_number')}")
+
+
+@route("DELETE", f"{RUN}/logs", "actions/delete-workflow-run-logs", permission=WRITE)
+async def delete_logs(call: Call) -> Reply:
+    """Throw the logs of a run away."""
+    for job in _run(call).jobs:
+        job.log = ""
+    return Reply(204)
+
+
+@route("GET", "/_logs/{ticket}", "")
+async def read_log(call: Call) -> Reply:
+    """What a signed address stands for: plain text for a job, a zip for a run."""
+    what = call.hub.actions.signed(call.params["ticket"])
+    if what is None:
+        raise not_found()
+    kind, *numbers = what.split()
+    run_or_job = [int(number) for number in numbers]
+    repository = call.hub.repositories[run_or_job[0]]
+    jobs = [job for run in repository.runs.values() for job in run.jobs]
+    if kind == "job":
+        return Reply(200, next(job.log for job in jobs if job.id == run_or_job[1]))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        mine = [job for job in jobs if (job.run.id, job.attempt) == (run_or_job[1], run_or_job[2])]
+        for number, job in enumerate(mine):
+            archive.writestr(f"{number}_{job.name.replace('/', '_')}.txt", job.log)
+    return Reply(200, packed.getvalue(), {"Content-Type": "application/zip"})
+
+
+# What one may ask of a run
+
+
+@route("POST", f"{RUN}/cancel", "actions/cancel-workflow-run", permission=WRITE)
+async def cancel(call: Call) -> Reply:
+    """Stop a run; 409 when it is over."""
+    if not call.hub.actions.cancel(_run(call)):
+        raise ApiError(409, "Cannot cancel a workflow run that is completed.")
+    return Reply(202, {})
+
+
+async def _rerun(call: Call, *, failed_only: bool) -> Reply:
+    if not await call.hub.actions.rerun(_run(call), call.actor, failed_only=failed_only):
+        raise ApiError(403, "This workflow is already running")
+    return Reply(201, {})
+
+
+@route("POST", f"{RUN}/rerun", "actions/re-run-workflow", permission=WRITE)
+async def rerun(call: Call) -> Reply:
+    """Run all jobs again."""
+    return await _rerun(call, failed_only=False)
+
+
+@route("POST", f"{RUN}/rerun-failed-jobs", "actions/re-run-workflow-failed-jobs", permission=WRITE)
+async def rerun_failed(call: Call) -> Reply:
+    """Run the failed jobs again."""
+    return await _rerun(call, failed_only=True)
+
+
+@route("GET", f"{RUN}/artifacts", "actions/list-workflow-run-artifacts", permission=READ)
+async def artifacts(call: Call) -> Reply:
+    """The sandbox keeps no artifacts."""
+    _run(call)
+    return Reply(200, {"total_count": 0, "artifacts": []})

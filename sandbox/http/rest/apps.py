@@ -1,0 +1,299 @@
+"""Apps, installations, their tokens, and the log of webhook deliveries."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sandbox.clock import stamp, stamp_or_none
+from sandbox.http.auth import LEVELS
+from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import installations
+from sandbox.state.models import App, Installation, Repository
+from sandbox.webhooks import Delivery
+
+KEPT = timedelta(days=3)  # how long GitHub has a delivery
+
+
+@route("GET", "/app", "apps/get-authenticated", permission="jwt")
+async def get_app(call: Call) -> Reply:
+    """The App itself."""
+    app = _app(call)
+    count = sum(1 for one in call.hub.installations.values() if one.app is app)
+    return Reply(200, {**issue_serializer.app(call.hub, app), "installations_count": count})
+
+
+@route("GET", "/apps/{app_slug}", "apps/get-by-slug")
+async def get_by_slug(call: Call) -> Reply:
+    """An App by its slug."""
+    slug = call.params["app_slug"]
+    app = call.hub.actions_app if slug == call.hub.actions_app.slug else call.hub.apps.get(slug)
+    if app is None:
+        raise not_found()
+    return Reply(200, issue_serializer.app(call.hub, app))
+
+
+@route("POST", "/app-manifests/{code}/conversions", "apps/create-from-manifest")
+async def convert_manifest(call: Call) -> Reply:
+    """The App of a manifest that its owner has confirmed, with its secrets: the only time they are shown."""
+    app = call.hub.app_from_manifest(call.params["code"])
+    if app is None:
+        raise not_found()
+    secrets = {
+        "client_id": app.client_id,
+        "client_secret": f"{call.hub.random.getrandbits(160):040x}",
+        "webhook_secret": app.secret,
+        "pem": app.private_key,
+    }
+    return Reply(201, issue_serializer.app(call.hub, app) | secrets)
+
+
+@route("GET", "/app/installations", "apps/list-installations", permission="jwt")
+async def list_installations(call: Call) -> Reply:
+    """The App's installations."""
+    app = _app(call)
+    own = [one for one in call.hub.installations.values() if one.app is app]
+    return call.page(own, lambda one: issue_serializer.installation(call.hub, one))
+
+
+@route("GET", "/app/installations/{installation_id}", "apps/get-installation", permission="jwt")
+async def get_installation(call: Call) -> Reply:
+    """One installation."""
+    return Reply(200, issue_serializer.installation(call.hub, _installation(call)))
+
+
+@route("DELETE", "/app/installations/{installation_id}", "apps/delete-installation", permission="jwt")
+async def delete_installation(call: Call) -> Reply:
+    """Uninstall."""
+    installations.delete(call.hub, _installation(call), sender=call.actor)
+    return Reply(204)
+
+
+@route("PUT", "/app/installations/{installation_id}/suspended", "apps/suspend-installation", permission="jwt")
+async def suspend(call: Call) -> Reply:
+    """Suspend: tokens are refused, webhooks stop."""
+    installations.suspend(call.hub, _installation(call), call.actor)
+    return Reply(204)
+
+
+@route(
+    "DELETE",
+    "/app/installations/{installation_id}/suspended",
+    "apps/unsuspend-installation",
+    permission="jwt",
+)
+async def unsuspend(call: Call) -> Reply:
+    """Go on."""
+    installations.unsuspend(call.hub, _installation(call), call.actor)
+    return Reply(204)
+
+
+@route("GET", "/repos/{owner}/{repo}/installation", "apps/get-repo-installation", permission="jwt")
+async def repo_installation(call: Call) -> Reply:
+    """The installation that reaches a repository."""
+    found = call.hub.installation_of(_app(call), call.repository)
+    if found is None:
+        raise not_found()
+    return Reply(200, issue_serializer.installation(call.hub, found))
+
+
+@route(
+    "POST",
+    "/app/installations/{installation_id}/access_tokens",
+    "apps/create-installation-access-token",
+    permission="jwt",
+)
+async def create_token(call: Call) -> Reply:
+    """A token for an installation, narrower than the installation when the body asks for it."""
+    installation = _installation(call)
+    if installation.suspended_at is not None:
+        raise ApiError(403, "This installation has been suspended")
+    permissions = _permissions(call, installation)
+    chosen = _chosen(call, installation)
+    token = call.hub.installation_token(installation, permissions=permissions, repositories=chosen)
+    credential = call.hub.credentials[token]
+    body: dict[str, Any] = {
+        "token": token,
+        "expires_at": stamp_or_none(credential.expires_at),
+        "permissions": dict(permissions),
+        "repository_selection": installation.selection if chosen is None else "selected",
+    }
+    if chosen is not None:
+        body["repositories"] = [issue_serializer.repository(call.hub, one) for one in chosen]
+    return Reply(201, body)
+
+
+@route("DELETE", "/installation/token", "apps/revoke-installation-access-token", permission="installation")
+async def revoke_token(call: Call) -> Reply:
+    """End the token that was used."""
+    call.hub.revoke(call.credential.token)
+    return Reply(204)
+
+
+@route(
+    "GET",
+    "/installation/repositories",
+    "apps/list-repos-accessible-to-installation",
+    permission="installation",
+)
+async def list_repositories(call: Call) -> Reply:
+    """The repositories that the token reaches."""
+    reached = [one for one in call.hub.repositories_of(call.installation) if call.credential.reaches(one)]
+    return call.page(
+        reached,
+        lambda one: _without(issue_serializer.repository(call.hub, one), "custom_properties"),
+        key="repositories",
+        extra={"repository_selection": call.installation.selection},
+    )
+
+
+# The log of deliveries
+
+
+@route("GET", "/app/hook/config", "apps/get-webhook-config-for-app", permission="jwt")
+async def hook_config(call: Call) -> Reply:
+    """Where webhooks go."""
+    return Reply(200, _config(_app(call)))
+
+
+@route("PATCH", "/app/hook/config", "apps/update-webhook-config-for-app", permission="jwt")
+async def update_hook_config(call: Call) -> Reply:
+    """Send them somewhere else, or sign them with another secret."""
+    app = _app(call)
+    app.webhook_url = call.text("url") or app.webhook_url
+    app.secret = call.text("secret") or app.secret
+    return Reply(200, _config(app))
+
+
+@route("GET", "/app/hook/deliveries", "apps/list-webhook-deliveries", permission="jwt")
+async def list_deliveries(call: Call) -> Reply:
+    """Attempts of the last three days, newest first, page by page with a cursor."""
+    mine = _log(call)
+    cursor = call.query.get("cursor")
+    if cursor is not None:
+        places = [place for place, one in enumerate(mine) if f"v1_{one.id}" == cursor]
+        if not places:
+            raise ApiError(422, "The cursor is not one that was given in a Link header")
+        mine = mine[places[0] + 1 :]
+    wanted = call.query.get("status")
+    if wanted is not None:  # by the class of the code: a redirection counts as a success here, although nobody follows
+        mine = [one for one in mine if (200 <= one.status_code < 400) == (wanted == "success")]
+    asked = call.query.get("per_page", "30")
+    size = min(max(int(asked) if asked.isdigit() else 30, 1), 100)
+    headers = {}
+    if len(mine) > size:
+        more = f"per_page={size}&cursor=v1_{mine[size - 1].id}" + (f"&status={wanted}" if wanted else "")
+        headers["Link"] = f'<{call.hub.url}/app/hook/deliveries?{more}>; rel="next"'
+    return Reply(200, [_item(one) for one in mine[:size]], headers)
+
+
+@route("GET", "/app/hook/deliveries/{delivery_id}", "apps/get-webhook-delivery", permission="jwt")
+async def get_delivery(call: Call) -> Reply:
+    """One delivery with what was sent and answered."""
+    delivery = _delivery(call)
+    return Reply(
+        200,
+        _item(delivery)
+        | {
+            "url": delivery.url,
+            "request": {"headers": delivery.headers, "payload": delivery.payload},
+            "response": {"headers": delivery.response_headers, "payload": delivery.response_body},
+        },
+    )
+
+
+@route("POST", "/app/hook/deliveries/{delivery_id}/attempts", "apps/redeliver-webhook-delivery", permission="jwt")
+async def redeliver(call: Call) -> Reply:
+    """Send it again, with the same GUID."""
+    call.hub.redeliver_soon(_delivery(call))
+    return Reply(202, {})
+
+
+def _app(call: Call) -> App:
+    if call.credential.app is None:
+        raise ApiError(401, "A JSON web token could not be decoded")
+    return call.credential.app
+
+
+def _installation(call: Call) -> Installation:
+    found = call.hub.installations.get(call.number("installation_id"))
+    if found is None or found.app is not call.credential.app:
+        raise not_found()
+    return found
+
+
+def _permissions(call: Call, installation: Installation) -> dict[str, str]:
+    asked = call.field("permissions", dict)
+    if not asked:
+        return dict(installation.permissions)
+    for name, level in asked.items():
+        granted = installation.permissions.get(name, "none")
+        if level not in LEVELS or LEVELS.index(level) > LEVELS.index(granted):
+            raise ApiError(422, "The permissions requested are not granted to this installation.")
+    return {"metadata": "read", **asked}
+
+
+def _chosen(call: Call, installation: Installation) -> list[Repository] | None:
+    ids, names = call.field("repository_ids", list), call.field("repositories", list)
+    if ids is None and names is None:
+        return None
+    reached = call.hub.repositories_of(installation)
+    chosen = [one for one in reached if one.id in (ids or []) or one.name in (names or [])]
+    if len(chosen) != len({*(ids or []), *(names or [])}):
+        raise ApiError(
+            422,
+            "There is at least one repository that does not exist or is not accessible to the parent installation.",
+        )
+    if not chosen:
+        raise invalid_request("No repository was named.")
+    return chosen
+
+
+def _delivery(call: Call) -> Delivery:
+    wanted = call.number("delivery_id")
+    for delivery in _log(call):
+        if delivery.id == wanted:
+            return delivery
+    raise not_found()
+
+
+def _log(call: Call) -> list[Delivery]:
+    """What GitHub still has of the App's attempts, the latest made first; those on their way are not there yet."""
+    app, since = _app(call), call.hub.now() - KEPT
+    made = [
+        (one.delivered_at, one)
+        for one in call.hub.deliveries
+        if one.app is app and one.delivered_at is not None and one.delivered_at >= since
+    ]
+    made.sort(key=lambda pair: pair[0])  # those of the same moment stay in the order of the log
+    return [one for _, one in reversed(made)]
+
+
+def _item(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "guid": delivery.guid,
+        "delivered_at": stamp(delivery.delivered_at or delivery.created_at),
+        "redelivery": delivery.redelivery,
+        "duration": delivery.duration,
+        "status": delivery.status,
+        "status_code": delivery.status_code,
+        "event": delivery.event,
+        "action": delivery.action,
+        "installation_id": delivery.installation_id,
+        "repository_id": delivery.repository_id,
+        "throttled_at": stamp_or_none(delivery.throttled_at),
+    }
+
+
+def _config(app: App) -> dict[str, Any]:
+    shown: dict[str, Any] = {"content_type": "json", "insecure_ssl": "0"}
+    if app.webhook_url is not None:
+        shown["url"] = app.webhook_url
+    return shown | ({"secret": "********"} if app.secret is not None else {})
+
+
+def _without(body: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != key}

@@ -1,0 +1,92 @@
+"""Comments on issues and pull requests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sandbox.http.errors import ApiError, invalid, not_found
+from sandbox.http.rest.issues import READ, WRITE
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import comments
+from sandbox.state.models import Comment
+
+ON_ISSUE = "/repos/{owner}/{repo}/issues/{issue_number}/comments"
+ALL = "/repos/{owner}/{repo}/issues/comments"
+ONE = ALL + "/{comment_id}"
+
+
+@route("GET", ON_ISSUE, "issues/list-comments", permission=READ)
+async def list_on_issue(call: Call) -> Reply:
+    """The comments of an issue, oldest first."""
+    found = _since(call, list(call.issue().comments))
+    return call.page(found, lambda one: issue_serializer.comment(call.hub, one))
+
+
+@route("POST", ON_ISSUE, "issues/create-comment", permission=WRITE, role="read", content=True)
+async def create(call: Call) -> Reply:
+    """Comment."""
+    text = call.needed("body", str)
+    made = comments.create(call.hub, call.issue(), call.actor, text, via_app=call.via_app)
+    body = issue_serializer.comment(call.hub, made)
+    return Reply(201, body, {"Location": body["url"]})
+
+
+@route("GET", ALL, "issues/list-comments-for-repo", permission=READ)
+async def list_all(call: Call) -> Reply:
+    """All comments of the repository, by id or by time."""
+    found = _since(call, list(call.repository.comments()))
+    by_update = call.query.get("sort") == "updated"
+    found.sort(
+        key=lambda one: ((one.updated_at if by_update else one.created_at), one.id),
+        reverse=call.query.get("direction") == "desc",
+    )
+    return call.page(found, lambda one: issue_serializer.comment(call.hub, one))
+
+
+@route("GET", ONE, "issues/get-comment", permission=READ)
+async def get(call: Call) -> Reply:
+    """One comment."""
+    return Reply(200, issue_serializer.comment(call.hub, find(call)))
+
+
+@route("PATCH", ONE, "issues/update-comment", permission=WRITE, role="read")
+async def update(call: Call) -> Reply:
+    """Change a comment: one's own, or any with write access."""
+    comment = find(call)
+    _may_change(call, comment)
+    comments.edit(call.hub, comment, call.actor, call.needed("body", str))
+    return Reply(200, issue_serializer.comment(call.hub, comment))
+
+
+@route("DELETE", ONE, "issues/delete-comment", permission=WRITE, role="read")
+async def delete(call: Call) -> Reply:
+    """Delete a comment: one's own, or any with write access."""
+    comment = find(call)
+    _may_change(call, comment)
+    comments.delete(call.hub, comment, call.actor)
+    return Reply(204)
+
+
+def find(call: Call) -> Comment:
+    """The comment that the path names. Raises ApiError 404."""
+    comment = comments.find(call.repository, call.number("comment_id"))
+    if comment is None:
+        raise not_found()
+    return comment
+
+
+def _may_change(call: Call, comment: Comment) -> None:
+    if call.credential.kind == "user" and not comments.may_change(comment, call.actor):
+        raise ApiError(403, "Must have admin rights to Repository.")
+
+
+def _since(call: Call, found: list[Comment]) -> list[Comment]:
+    text = call.query.get("since")
+    if text is None:
+        return found
+    try:
+        since = datetime.fromisoformat(text)
+        return [one for one in found if one.updated_at >= since]
+    except (ValueError, TypeError) as error:
+        raise invalid("IssueComment", "since") from error

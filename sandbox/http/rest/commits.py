@@ -1,0 +1,149 @@
+"""REST: commits, comparisons and branches."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from sandbox.git.objects import EMPTY_TREE
+from sandbox.http.errors import ApiError, not_found
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import code as code_serializer
+from sandbox.serializers import issues as issue_serializer
+
+REPO = "/repos/{owner}/{repo}"
+
+
+async def resolved(call: Call, revision: str) -> str:
+    """The commit of a branch, tag or SHA. Raises ApiError 422 as GitHub does for unknown ones."""
+    sha = await call.repository.git.resolve(revision)
+    if sha is None:
+        raise ApiError(422, f"No commit found for SHA: {revision}")
+    return sha
+
+
+@route("GET", f"{REPO}/commits", "repos/list-commits", permission="contents:read")
+async def list_commits(call: Call) -> Reply:
+    """Commits reachable from a branch or SHA, newest first, perhaps only those that touch a path."""
+    sha = await call.repository.git.resolve(call.query.get("sha") or call.repository.default_branch)
+    if sha is None:
+        if call.query.get("sha"):
+            raise not_found()
+        raise ApiError(409, "Git Repository is empty.")
+    limits = [f"--{name}={call.query[name]}" for name in ("since", "until", "author") if name in call.query]
+    paths = [call.query["path"]] if call.query.get("path") else []
+    found = await call.repository.git.commits(*limits, sha, paths=paths)
+    return call.page(found, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
+
+
+@route("GET", f"{REPO}/commits/{{ref:.+}}", "repos/get-commit", permission="contents:read")
+async def get_commit(call: Call) -> Reply:
+    """One commit with its files."""
+    git = call.repository.git
+    commit = await git.commit(await resolved(call, call.params["ref"]))
+    if "application/vnd.github.sha" in call.headers.get("Accept", ""):
+        return Reply(200, commit.sha)
+    files = await git.changes(commit.parents[0] if commit.parents else EMPTY_TREE, commit.sha)
+    return Reply(200, code_serializer.commit(call.hub, call.repository, commit, files))
+
+
+async def _compared(call: Call, base: str, head: str) -> Reply:
+    hub, repository, git = call.hub, call.repository, call.repository.git
+    own = f"{repository.owner.login}:"
+    ours = await git.resolve(base.removeprefix(own))
+    theirs = await git.resolve(head.removeprefix(own))
+    if ours is None or theirs is None:
+        raise not_found()
+    start = await git.merge_base(ours, theirs)
+    if start is None:
+        raise ApiError(404, f"No common ancestor between {base} and {head}.")
+    ahead, behind = len(await git.between(ours, theirs)), len(await git.between(theirs, ours))
+    commits = list(reversed(await git.commits(f"{ours}..{theirs}")))
+    files = await git.changes(start, theirs)
+    states = {
+        (False, False): "identical",
+        (True, False): "ahead",
+        (False, True): "behind",
+        (True, True): "diverged",
+    }
+    name = f"{quote(base, safe=':')}...{quote(head, safe=':')}"
+    page = f"{code_serializer.html(hub, repository)}/compare/{name}"
+    listed = call.page(commits, lambda commit: code_serializer.commit(hub, repository, commit))
+    shown: dict[str, Any] = {
+        "url": f"{issue_serializer.repository_url(hub, repository)}/compare/{name}",
+        "html_url": page,
+        "permalink_url": f"{code_serializer.html(hub, repository)}/compare/{ours}...{theirs}",
+        "diff_url": f"{page}.diff",
+        "patch_url": f"{page}.patch",
+        "base_commit": code_serializer.commit(hub, repository, await git.commit(ours)),
+        "merge_base_commit": code_serializer.commit(hub, repository, await git.commit(start)),
+        "status": states[ahead > 0, behind > 0],
+        "ahead_by": ahead,
+        "behind_by": behind,
+        "total_commits": ahead,
+        "commits": listed.body,
+        "files": [code_serializer.file(hub, repository, change, theirs) for change in files],
+    }
+    return Reply(200, shown, listed.headers)
+
+
+@route(
+    "GET",
+    f"{REPO}/compare/{{basehead:.+}}",
+    "repos/compare-commits-with-basehead",
+    permission="contents:read",
+)
+async def compare(call: Call) -> Reply:
+    """What `head` has that `base` has not: commits and files, from the merge base."""
+    base, dots, head = call.params["basehead"].partition("...")
+    if not dots:
+        raise not_found()
+    return await _compared(call, base, head)
+
+
+def _branch(call: Call, name: str) -> dict[str, Any]:
+    repository = call.repository
+    at = issue_serializer.repository_url(call.hub, repository)
+    rules = (repository.required_checks.get(name), repository.required_approvals.get(name))
+    protected = any(rules) or name in repository.strict_branches
+    return {
+        "name": name,
+        "protected": protected,
+        "protection": {
+            "enabled": protected,
+            "required_status_checks": {
+                "enforcement_level": "everyone" if protected else "off",
+                "contexts": list(repository.required_checks.get(name, [])),
+                "checks": [{"context": one, "app_id": None} for one in repository.required_checks.get(name, [])],
+            },
+        },
+        "protection_url": f"{at}/branches/{quote(name, safe='')}/protection",
+    }
+
+
+@route("GET", f"{REPO}/branches", "repos/list-branches", permission="contents:read")
+async def list_branches(call: Call) -> Reply:
+    """The branches of the repository."""
+    heads = await call.repository.git.refs("refs/heads/")
+    at = issue_serializer.repository_url(call.hub, call.repository)
+    return call.page(
+        [(name.removeprefix("refs/heads/"), sha) for name, sha in heads.items()],
+        lambda pair: {
+            **_branch(call, pair[0]),
+            "commit": {"sha": pair[1], "url": f"{at}/commits/{pair[1]}"},
+        },
+    )
+
+
+@route("GET", f"{REPO}/branches/{{branch:.+}}", "repos/get-branch", permission="contents:read")
+async def get_branch(call: Call) -> Reply:
+    """One branch with its newest commit."""
+    name = call.params["branch"]
+    sha = call.repository.git.ref(f"refs/heads/{name}")
+    if sha is None:
+        raise ApiError(404, "Branch not found")
+    at = issue_serializer.repository_url(call.hub, call.repository)
+    page = f"{code_serializer.html(call.hub, call.repository)}/tree/{quote(name)}"
+    commit = code_serializer.commit(call.hub, call.repository, await call.repository.git.commit(sha))
+    links = {"self": f"{at}/branches/{quote(name, safe='')}", "html": page}
+    return Reply(200, {**_branch(call, name), "commit": commit, "_links": links})

@@ -1,0 +1,137 @@
+"""REST: reading and writing single files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+from urllib.parse import quote
+
+from sandbox.git.objects import Identity
+from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import code as code_serializer
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import pulls
+from sandbox.services.pushes import after_push
+from sandbox.state.models import Repository
+
+FILE = "/repos/{owner}/{repo}/contents/{path:.+}"
+KINDS = {"blob": "file", "tree": "dir", "commit": "submodule"}
+
+
+def _entry(call: Call, path: str, kind: str, sha: str, size: int | None, ref: str) -> dict[str, Any]:
+    repository: Repository = call.repository
+    at, page = issue_serializer.repository_url(call.hub, repository), code_serializer.html(call.hub, repository)
+    url = f"{at}/contents/{quote(path)}?ref={quote(ref)}"
+    git = f"{at}/git/{'trees' if kind == 'tree' else 'blobs'}/{sha}"
+    html = f"{page}/{'tree' if kind == 'tree' else 'blob'}/{quote(ref)}/{quote(path)}"
+    return {
+        "name": path.rsplit("/", 1)[-1],
+        "path": path,
+        "sha": sha,
+        "size": size or 0,
+        "url": url,
+        "html_url": html,
+        "git_url": git,
+        "download_url": f"{page}/raw/{quote(ref)}/{quote(path)}" if kind == "blob" else None,
+        "type": KINDS[kind],
+        "_links": {"self": url, "git": git, "html": html},
+    }
+
+
+async def _look(call: Call, ref: str, path: str) -> tuple[str, str, int | None] | None:
+    """(type, sha, size) of what is at a path, or None."""
+    folder, _, name = path.rpartition("/")
+    for _, kind, sha, size, entry in await call.repository.git.tree(ref, folder):
+        if entry == name:
+            return kind, sha, size
+    return None
+
+
+async def _read(call: Call, path: str) -> Reply:
+    ref = call.query.get("ref") or call.repository.default_branch
+    sha = await call.repository.git.resolve(ref)
+    if sha is None:
+        raise ApiError(404, f"No commit found for the ref {ref}")
+    found = ("tree", sha, None) if not path else await _look(call, sha, path)
+    if found is None:
+        raise not_found()
+    kind, blob, size = found
+    if kind == "tree":
+        entries = await call.repository.git.tree(sha, path)
+        prefix = f"{path}/" if path else ""
+        return Reply(200, [_entry(call, prefix + name, kind, one, size, ref) for _, kind, one, size, name in entries])
+    data = await call.repository.git.blob(sha, path) or b""
+    if "raw" in call.headers.get("Accept", ""):
+        return Reply(200, data)
+    shown = _entry(call, path, kind, blob, size, ref)
+    return Reply(200, shown | {"encoding": "base64", "content": base64.encodebytes(data).decode()})
+
+
+@route("GET", "/repos/{owner}/{repo}/contents", "repos/get-content", permission="contents:read")
+async def get_root(call: Call) -> Reply:
+    """The files of the topmost folder."""
+    return await _read(call, "")
+
+
+@route("GET", FILE, "repos/get-content", permission="contents:read")
+async def get_content(call: Call) -> Reply:
+    """A file (base64, or raw when asked for) or the list of a folder."""
+    return await _read(call, call.params["path"].strip("/"))
+
+
+def _identity(call: Call, field: str) -> Identity | None:
+    told: dict[str, Any] | None = call.field(field, dict)
+    if told is None:
+        return None
+    return Identity(str(told.get("name") or call.actor.login), str(told.get("email") or call.actor.commit_email))
+
+
+async def _change(call: Call, data: bytes | None) -> Reply:
+    """Write (or with None delete) the file of the path as one commit on a branch."""
+    repository, git, path = call.repository, call.repository.git, call.params["path"].strip("/")
+    branch = call.text("branch") or repository.default_branch
+    message = call.needed("message", str)
+    sha = call.text("sha")
+    if any(part in ("", ".", "..", ".git") for part in path.split("/")):
+        raise ApiError(422, f"path contains a malformed path component: {path}")
+    async with git.lock:
+        head = git.ref(f"refs/heads/{branch}")
+        if head is None:
+            raise ApiError(404, f"Branch {branch} not found")
+        known = await _look(call, head, path)
+        if data is None and known is None:
+            raise not_found()
+        if known is not None and sha is None:
+            raise invalid_request('"sha" wasn\'t supplied.')
+        if sha is not None and (known is None or known[1] != sha):
+            raise ApiError(409, f"{path} does not match {sha}")
+        author = _identity(call, "author") or _identity(call, "committer") or pulls.identity(call.actor)
+        committer = _identity(call, "committer") or pulls.NOBODY
+        change = await git.write_commit(
+            branch, {path: data}, message, author=author, committer=committer, when=call.hub.now()
+        )
+    await after_push(call.hub, repository, [change], call.actor)
+    commit = code_serializer.git_commit(call.hub, repository, await git.commit(change.after))
+    content = None
+    if data is not None:
+        found = await _look(call, change.after, path)
+        content = None if found is None else _entry(call, path, found[0], found[1], found[2], branch)
+    return Reply(200 if known is not None else 201, {"content": content, "commit": commit})
+
+
+@route("PUT", FILE, "repos/create-or-update-file-contents", permission="contents:write", content=True)
+async def put_content(call: Call) -> Reply:
+    """Create a file, or replace it when `sha` is that of the one that is there."""
+    try:
+        data = base64.b64decode(call.needed("content", str), validate=False)
+    except binascii.Error as error:
+        raise ApiError(422, "content is not valid Base64") from error
+    return await _change(call, data)
+
+
+@route("DELETE", FILE, "repos/delete-file", permission="contents:write")
+async def delete_content(call: Call) -> Reply:
+    """Delete a file whose `sha` one knows."""
+    return await _change(call, None)

@@ -1,0 +1,226 @@
+"""REST: git's own objects: refs, blobs, trees, commits."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.git.command import GitError
+from sandbox.git.objects import ZERO, Identity
+from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import code as code_serializer
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import pulls
+from sandbox.services.pushes import after_push
+from sandbox.state.ids import node_id
+
+GIT = "/repos/{owner}/{repo}/git"
+READ, WRITE = "contents:read", "contents:write"
+
+
+def _ref(call: Call, name: str, sha: str) -> dict[str, Any]:
+    at = issue_serializer.repository_url(call.hub, call.repository)
+    return {
+        "ref": name,
+        "node_id": node_id("REF", int(sha[:10], 16)),
+        "url": f"{at}/git/{name}",
+        "object": {"sha": sha, "type": "commit", "url": f"{at}/git/commits/{sha}"},
+    }
+
+
+@route("GET", f"{GIT}/ref/{{ref:.+}}", "git/get-ref", permission=READ)
+async def get_ref(call: Call) -> Reply:
+    """One ref, named without `refs/`."""
+    name = f"refs/{call.params['ref']}"
+    sha = call.repository.git.ref(name)
+    if sha is None:
+        raise not_found()
+    return Reply(200, _ref(call, name, sha))
+
+
+@route("GET", f"{GIT}/matching-refs/{{ref:.+}}", "git/list-matching-refs", permission=READ)
+async def matching_refs(call: Call) -> Reply:
+    """The refs whose names begin so."""
+    prefix = f"refs/{call.params['ref']}"
+    found = [pair for pair in (await call.repository.git.refs()).items() if pair[0].startswith(prefix)]
+    return call.page(found, lambda pair: _ref(call, *pair))
+
+
+async def _commit_sha(call: Call) -> str:
+    sha = call.needed("sha", str)
+    if len(sha) != 40 or await call.repository.git.resolve(sha) is None:
+        raise ApiError(422, "Object does not exist")
+    return sha
+
+
+def _writable(name: str) -> None:
+    if not name.startswith(("refs/heads/", "refs/tags/")):
+        raise ApiError(422, "Reference name must start with 'refs/heads/' or 'refs/tags/'.")
+
+
+@route("POST", f"{GIT}/refs", "git/create-ref", permission=WRITE)
+async def create_ref(call: Call) -> Reply:
+    """Make a branch or tag."""
+    name, sha = call.needed("ref", str), await _commit_sha(call)
+    _writable(name)
+    git = call.repository.git
+    async with git.lock:
+        if git.ref(name) is not None:
+            raise ApiError(422, "Reference already exists")
+        try:
+            change = await git.update_ref(name, sha, ZERO)
+        except GitError as error:
+            raise ApiError(422, f"{name} is not a valid ref name.") from error
+    await after_push(call.hub, call.repository, [change], call.actor)
+    shown = _ref(call, name, sha)
+    return Reply(201, shown, {"Location": shown["url"]})
+
+
+@route("PATCH", f"{GIT}/refs/{{ref:.+}}", "git/update-ref", permission=WRITE)
+async def update_ref(call: Call) -> Reply:
+    """Move a branch or tag; only forward unless `force`."""
+    name, sha = f"refs/{call.params['ref']}", await _commit_sha(call)
+    _writable(name)
+    git = call.repository.git
+    async with git.lock:
+        before = git.ref(name)
+        if before is None:
+            raise ApiError(422, "Reference does not exist")
+        if not call.field("force", bool) and not await git.is_ancestor(before, sha):
+            raise ApiError(422, "Update is not a fast forward")
+        change = await git.update_ref(name, sha, before)
+    await after_push(call.hub, call.repository, [change], call.actor)
+    return Reply(200, _ref(call, name, sha))
+
+
+@route("DELETE", f"{GIT}/refs/{{ref:.+}}", "git/delete-ref", permission=WRITE)
+async def delete_ref(call: Call) -> Reply:
+    """Delete a branch or tag."""
+    name = f"refs/{call.params['ref']}"
+    _writable(name)
+    git = call.repository.git
+    async with git.lock:
+        before = git.ref(name)
+        if before is None:
+            raise ApiError(422, "Reference does not exist")
+        change = await git.update_ref(name, ZERO, before)
+    await after_push(call.hub, call.repository, [change], call.actor)
+    return Reply(204)
+
+
+@route("GET", f"{GIT}/blobs/{{file_sha}}", "git/get-blob", permission=READ)
+async def get_blob(call: Call) -> Reply:
+    """A blob, base64."""
+    sha = call.params["file_sha"]
+    data = await call.repository.git.object(sha, "blob")
+    if data is None:
+        raise not_found()
+    url = f"{issue_serializer.repository_url(call.hub, call.repository)}/git/blobs/{sha}"
+    content = base64.encodebytes(data).decode()
+    shown: dict[str, Any] = {
+        "sha": sha,
+        "node_id": node_id("B", int(sha[:10], 16)),
+        "size": len(data),
+        "url": url,
+    }
+    return Reply(200, shown | {"content": content, "encoding": "base64"})
+
+
+@route("POST", f"{GIT}/blobs", "git/create-blob", permission=WRITE)
+async def create_blob(call: Call) -> Reply:
+    """Store a blob."""
+    content = call.needed("content", str)
+    try:
+        data = base64.b64decode(content) if call.text("encoding") == "base64" else content.encode()
+    except binascii.Error as error:
+        raise ApiError(422, "content is not valid Base64") from error
+    sha = await call.repository.git.write_blob(data)
+    url = f"{issue_serializer.repository_url(call.hub, call.repository)}/git/blobs/{sha}"
+    return Reply(201, {"sha": sha, "url": url}, {"Location": url})
+
+
+async def _tree(call: Call, sha: str, status: int, *, recursive: bool) -> Reply:
+    at = issue_serializer.repository_url(call.hub, call.repository)
+    entries = []
+    for mode, kind, one, size, path in await call.repository.git.tree(sha, recursive=recursive):
+        entry: dict[str, Any] = {"path": path, "mode": mode, "type": kind, "sha": one}
+        entry["url"] = f"{at}/git/{'trees' if kind == 'tree' else 'blobs'}/{one}"
+        entries.append(entry if size is None else {**entry, "size": size})
+    shown: dict[str, Any] = {"sha": sha, "url": f"{at}/git/trees/{sha}", "tree": entries, "truncated": False}
+    return Reply(status, shown, {"Location": str(shown["url"])} if status == 201 else {})
+
+
+@route("GET", f"{GIT}/trees/{{tree_sha:.+}}", "git/get-tree", permission=READ)
+async def get_tree(call: Call) -> Reply:
+    """A tree by its SHA, or by the branch or commit that has it."""
+    git, name = call.repository.git, call.params["tree_sha"]
+    commit = await git.resolve(name)
+    sha = (await git.commit(commit)).tree if commit else name
+    if await git.object(sha, "tree") is None:
+        raise not_found()
+    return await _tree(call, sha, 200, recursive="recursive" in call.query)
+
+
+@route("POST", f"{GIT}/trees", "git/create-tree", permission=WRITE)
+async def create_tree(call: Call) -> Reply:
+    """Make a tree from another one and a list of changes."""
+    told: list[Any] = call.needed("tree", list)
+    lines = []
+    for entry in told:
+        if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+            raise invalid_request("Every entry of the tree needs a path.")
+        mode, sha = str(entry.get("mode") or "100644"), entry.get("sha")
+        if isinstance(entry.get("content"), str):
+            sha = await call.repository.git.write_blob(entry["content"].encode())
+        lines.append((mode, sha, entry["path"]))
+    try:
+        made = await call.repository.git.write_tree(call.text("base_tree"), lines)
+    except GitError as error:
+        raise ApiError(422, f"GitRPC::BadObjectState: {error.stderr.strip()}") from error
+    return await _tree(call, made, 201, recursive=False)
+
+
+@route("GET", f"{GIT}/commits/{{commit_sha}}", "git/get-commit", permission=READ)
+async def get_commit(call: Call) -> Reply:
+    """A commit object."""
+    sha = await call.repository.git.resolve(call.params["commit_sha"])
+    if sha is None:
+        raise not_found()
+    return Reply(200, code_serializer.git_commit(call.hub, call.repository, await call.repository.git.commit(sha)))
+
+
+def _person(call: Call, name: str) -> tuple[Identity, datetime] | None:
+    told: dict[str, Any] | None = call.field(name, dict)
+    if told is None:
+        return None
+    try:
+        when = datetime.fromisoformat(told["date"]).astimezone(UTC) if told.get("date") else call.hub.now()
+    except (TypeError, ValueError) as error:
+        raise invalid_request(f"{told['date']!r} is not a time such as 2026-03-02T09:00:00Z.") from error
+    return Identity(str(told.get("name") or ""), str(told.get("email") or "")), when
+
+
+@route("POST", f"{GIT}/commits", "git/create-commit", permission=WRITE)
+async def create_commit(call: Call) -> Reply:
+    """Write a commit object; no branch moves."""
+    git = call.repository.git
+    parents: list[str] = call.field("parents", list) or []
+    author = _person(call, "author") or (pulls.identity(call.actor), call.hub.now())
+    committer = _person(call, "committer") or author
+    try:
+        sha = await git.commit_tree(
+            call.needed("tree", str),
+            [str(parent) for parent in parents],
+            call.needed("message", str),
+            author=author[0],
+            authored_at=author[1],
+            committer=committer[0],
+            when=committer[1],
+        )
+    except GitError as error:
+        raise ApiError(422, "Tree SHA does not exist or a parent is not a commit") from error
+    shown = code_serializer.git_commit(call.hub, call.repository, await git.commit(sha))
+    return Reply(201, shown, {"Location": shown["url"]})

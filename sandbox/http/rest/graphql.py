@@ -1,0 +1,17 @@
+"""The one address of GraphQL."""
+
+from __future__ import annotations
+
+from sandbox.graphql.execution import execute
+from sandbox.http.errors import ApiError
+from sandbox.http.routes import Call, Reply, route
+
+
+@route("POST", "/graphql", "graphql")
+async def graphql(call: Call) -> Reply:
+    """Answer a query; what is wrong with it stands in `errors`, with status 200 as on GitHub."""
+    if call.credential.kind in ("anonymous", "app"):
+        raise ApiError(401, "This endpoint requires you to be authenticated.")
+    variables = call.field("variables", dict, default={}) or {}
+    name = call.text("operationName")
+    return Reply(200, execute(call.hub, call.credential, call.needed("query", str), name, variables))

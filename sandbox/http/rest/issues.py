@@ -1,0 +1,239 @@
+"""Issues: list, open, read, change, assign, lock."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sandbox.http.errors import ApiError, invalid, invalid_request, not_found
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import issues, labels, pulls
+from sandbox.state.models import Issue, Label, User
+
+LIST = "/repos/{owner}/{repo}/issues"
+ONE = LIST + "/{issue_number}"
+READ = "issues:read|pull_requests:read"
+WRITE = "issues:write|pull_requests:write"
+
+
+@route("GET", LIST, "issues/list-for-repo", permission=READ)
+async def list_issues(call: Call) -> Reply:
+    """Issues and pull requests, newest first, filtered by state, labels, assignee, creator, since."""
+    query = call.query
+    state = query.get("state", "open")
+    if state not in ("open", "closed", "all"):
+        raise invalid("Issue", "state")
+    wanted = {name.lower() for name in query.get("labels", "").split(",") if name}
+    since = _moment(query["since"]) if "since" in query else None
+    found = [
+        issue
+        for issue in call.repository.issues.values()
+        if (state in ("all", issue.state))
+        and wanted <= {name.lower() for name in issue.label_names}
+        and (since is None or issue.updated_at >= since)
+        and _assigned(issue, query.get("assignee"))
+        and query.get("creator", issue.user.login).lower() == issue.user.login.lower()
+        and f"@{query.get('mentioned', '')}" in (issue.body or "") + "@"
+    ]
+    key = query.get("sort", "created")
+    keys: dict[str, Any] = {
+        "created": lambda issue: (issue.created_at, issue.number),
+        "updated": lambda issue: (issue.updated_at, issue.number),
+        "comments": lambda issue: (len(issue.comments), issue.number),
+    }
+    if key not in keys:
+        raise invalid("Issue", "sort")
+    found.sort(key=keys[key], reverse=query.get("direction", "desc") != "asc")
+    return call.page(found, lambda issue: issue_serializer.issue(call.hub, issue))
+
+
+@route("POST", LIST, "issues/create", permission="issues:write", role="read", content=True)
+async def create(call: Call) -> Reply:
+    """Open an issue. Labels and assignees of somebody without triage are dropped silently, as on GitHub."""
+    title = _title(call)
+    if title is None:
+        raise invalid_request('"title" wasn\'t supplied.')
+    chosen: list[Label] = []
+    people: list[User] = []
+    if _may_triage(call):
+        names = label_names(call.field("labels", list))
+        chosen = labels.known_or_new(call.hub, call.repository, call.actor, names)
+        people = _people(call, _asked_assignees(call) or [])
+    issue = issues.open_issue(
+        call.hub,
+        call.repository,
+        call.actor,
+        title,
+        call.text("body"),
+        chosen=chosen,
+        assignees=people,
+        via_app=call.via_app,
+    )
+    body = issue_serializer.issue(call.hub, issue)
+    return Reply(201, body, {"Location": body["url"]})
+
+
+@route("GET", ONE, "issues/get", permission=READ)
+async def get(call: Call) -> Reply:
+    """One issue."""
+    return Reply(200, issue_serializer.issue(call.hub, call.issue()))
+
+
+@route("PATCH", ONE, "issues/update", permission=WRITE, role="read")
+async def update(call: Call) -> Reply:
+    """Change title, body, state, labels, assignees: those that the body names."""
+    issue, via = call.issue(), call.via_app
+    if issue.user is not call.actor and not _may_triage(call):
+        raise ApiError(403, "Must have admin rights to Repository.")
+    title = _title(call)
+    body = call.text("body")
+    if call.given("body") and body is None:
+        body = ""
+    issues.edit(call.hub, issue, call.actor, title=title, body=body, via_app=via)
+    if call.given("labels") and _may_triage(call):
+        names = label_names(call.field("labels", list))
+        chosen = labels.known_or_new(call.hub, call.repository, call.actor, names)
+        labels.replace(call.hub, issue, chosen, call.actor, via)
+    asked = _asked_assignees(call)
+    if asked is not None and _may_triage(call):
+        people = _people(call, asked)
+        issues.unassign(call.hub, issue, [one for one in issue.assignees if one not in people], call.actor, via)
+        issues.assign(call.hub, issue, people, call.actor, via)
+    state, reason = call.text("state"), call.text("state_reason")
+    if state not in (None, "open", "closed"):
+        raise invalid("Issue", "state")
+    if state == "closed":
+        if issue.pull is not None:
+            pulls.close(call.hub, issue.pull, call.actor)
+        elif issue.state == "closed" and reason in issues.REASONS:
+            issue.state_reason = reason
+        else:
+            issues.close(call.hub, issue, call.actor, reason=reason or "completed", via_app=via)
+    elif state == "open" and issue.state == "closed":
+        if issue.pull is not None:
+            await pulls.reopen(call.hub, issue.pull, call.actor)
+        else:
+            issues.reopen(call.hub, issue, call.actor, via_app=via)
+    return Reply(200, issue_serializer.issue(call.hub, issue))
+
+
+# Assignees
+
+
+@route("GET", "/repos/{owner}/{repo}/assignees", "issues/list-assignees", permission="metadata:read")
+async def list_assignees(call: Call) -> Reply:
+    """Who can be assigned."""
+    people = [one for one in call.hub.users.values() if issues.assignable(call.repository, one)]
+    return call.page(people, lambda one: issue_serializer.user(call.hub, one))
+
+
+@route(
+    "GET",
+    ONE + "/assignees/{assignee}",
+    "issues/check-user-can-be-assigned-to-issue",
+    permission="metadata:read",
+)
+async def can_be_assigned(call: Call) -> Reply:
+    """204 when that person can be assigned."""
+    call.issue()
+    person = call.hub.users.get(call.params["assignee"].lower())
+    if person is None or not issues.assignable(call.repository, person):
+        raise not_found()
+    return Reply(204)
+
+
+@route("POST", ONE + "/assignees", "issues/add-assignees", permission=WRITE, role="triage")
+async def add_assignees(call: Call) -> Reply:
+    """Assign people; those who cannot be are left out silently."""
+    issue = call.issue()
+    people = _people(call, call.field("assignees", list) or [], strict=False)
+    assignment: dict[str, Any] | None = call.field("agent_assignment", dict)
+    issues.assign(call.hub, issue, people, call.actor, call.via_app, assignment)
+    return Reply(201, issue_serializer.issue(call.hub, issue))
+
+
+@route("DELETE", ONE + "/assignees", "issues/remove-assignees", permission=WRITE, role="triage")
+async def remove_assignees(call: Call) -> Reply:
+    """Take people off."""
+    issue = call.issue()
+    people = [one for one in issue.assignees if one.login in (call.field("assignees", list) or [])]
+    issues.unassign(call.hub, issue, people, call.actor, call.via_app)
+    return Reply(200, issue_serializer.issue(call.hub, issue))
+
+
+@route("PUT", ONE + "/lock", "issues/lock", permission=WRITE, role="triage")
+async def lock(call: Call) -> Reply:
+    """Lock the conversation."""
+    reason = call.text("lock_reason")
+    if reason not in (None, "off-topic", "too heated", "resolved", "spam"):
+        raise invalid("Issue", "lock_reason")
+    issues.lock(call.hub, call.issue(), call.actor, reason, call.via_app)
+    return Reply(204)
+
+
+@route("DELETE", ONE + "/lock", "issues/unlock", permission=WRITE, role="triage")
+async def unlock(call: Call) -> Reply:
+    """Unlock the conversation."""
+    issues.unlock(call.hub, call.issue(), call.actor, call.via_app)
+    return Reply(204)
+
+
+def _title(call: Call) -> str | None:
+    """The title of the body: a text, or a number, which GitHub takes as well."""
+    title = call.body.get("title") if isinstance(call.body, dict) else None
+    return str(title) if isinstance(title, int) else call.text("title")
+
+
+def label_names(asked: list[Any] | None) -> list[str]:
+    """The names in a list of labels, given as texts or objects. Raises ApiError 422."""
+    names = [one.get("name") if isinstance(one, dict) else one for one in asked or []]
+    for name in names:
+        if not isinstance(name, str):
+            raise invalid_request(f"For 'labels/items', {name!r} is not a string.")
+    return [str(name) for name in names]
+
+
+def _may_triage(call: Call) -> bool:
+    if call.credential.kind in ("installation", "run"):
+        return True
+    return issues.may_triage(call.actor, call.repository)
+
+
+def _asked_assignees(call: Call) -> list[Any] | None:
+    if call.given("assignees"):
+        return call.field("assignees", list) or []
+    if call.given("assignee"):
+        one = call.text("assignee")
+        return [one] if one else []
+    return None
+
+
+def _people(call: Call, asked: list[Any], *, strict: bool = True) -> list[User]:
+    found: dict[int, User] = {}
+    for one in asked:
+        login = one.get("login") if isinstance(one, dict) else one
+        person = call.hub.users.get(str(login).lower())
+        if person is not None and issues.assignable(call.repository, person, call.actor):
+            found[person.id] = person
+        elif strict:
+            raise invalid("Issue", "assignees", "invalid")
+    return list(found.values())
+
+
+def _assigned(issue: Issue, wanted: str | None) -> bool:
+    if wanted is None:
+        return True
+    if wanted == "none":
+        return not issue.assignees
+    return (wanted == "*" and bool(issue.assignees)) or wanted.lower() in [one.login.lower() for one in issue.assignees]
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise invalid("Issue", "since") from error
+    if moment.tzinfo is None:
+        raise invalid("Issue", "since")
+    return moment

@@ -1,0 +1,118 @@
+"""Labels of a repository and of an issue."""
+
+from __future__ import annotations
+
+from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.http.rest.issues import READ, WRITE, label_names
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import labels
+from sandbox.state.models import Label
+
+LIST = "/repos/{owner}/{repo}/labels"
+ON_ISSUE = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
+
+
+@route("GET", LIST, "issues/list-labels-for-repo", permission=READ)
+async def list_labels(call: Call) -> Reply:
+    """All labels of the repository."""
+    return call.page(list(call.repository.labels.values()), lambda one: issue_serializer.label(call.hub, one))
+
+
+@route("POST", LIST, "issues/create-label", permission=WRITE, role="write")
+async def create(call: Call) -> Reply:
+    """Make a label; 422 already_exists when there is one of that name."""
+    made = labels.create(
+        call.hub,
+        call.repository,
+        call.actor,
+        call.needed("name", str),
+        call.text("color"),
+        call.text("description"),
+    )
+    body = issue_serializer.label(call.hub, made)
+    return Reply(201, body, {"Location": body["url"]})
+
+
+@route("GET", LIST + "/{name}", "issues/get-label", permission=READ)
+async def get(call: Call) -> Reply:
+    """One label."""
+    return Reply(200, issue_serializer.label(call.hub, _label(call)))
+
+
+@route("PATCH", LIST + "/{name}", "issues/update-label", permission=WRITE, role="write")
+async def update(call: Call) -> Reply:
+    """Change a label."""
+    label = _label(call)
+    labels.update(
+        call.hub,
+        label,
+        call.actor,
+        name=call.text("new_name"),
+        color=call.text("color"),
+        description=call.text("description"),
+    )
+    return Reply(200, issue_serializer.label(call.hub, label))
+
+
+@route("DELETE", LIST + "/{name}", "issues/delete-label", permission=WRITE, role="write")
+async def delete(call: Call) -> Reply:
+    """Delete a label; it comes off every issue."""
+    labels.delete(call.hub, _label(call), call.actor)
+    return Reply(204)
+
+
+@route("GET", ON_ISSUE, "issues/list-labels-on-issue", permission=READ)
+async def list_on_issue(call: Call) -> Reply:
+    """The labels of an issue."""
+    return call.page(call.issue().labels, lambda one: issue_serializer.label(call.hub, one))
+
+
+@route("POST", ON_ISSUE, "issues/add-labels", permission=WRITE, role="triage")
+async def add(call: Call) -> Reply:
+    """Put labels on; unknown ones are made."""
+    issue = call.issue()
+    found = labels.known_or_new(call.hub, call.repository, call.actor, _asked(call))
+    labels.put_on(call.hub, issue, found, call.actor, call.via_app)
+    return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
+
+
+@route("PUT", ON_ISSUE, "issues/set-labels", permission=WRITE, role="triage")
+async def replace(call: Call) -> Reply:
+    """Make these the labels."""
+    issue = call.issue()
+    found = labels.known_or_new(call.hub, call.repository, call.actor, _asked(call))
+    labels.replace(call.hub, issue, found, call.actor, call.via_app)
+    return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
+
+
+@route("DELETE", ON_ISSUE, "issues/remove-all-labels", permission=WRITE, role="triage")
+async def remove_all(call: Call) -> Reply:
+    """Take all labels off."""
+    labels.replace(call.hub, call.issue(), [], call.actor, call.via_app)
+    return Reply(204)
+
+
+@route("DELETE", ON_ISSUE + "/{name}", "issues/remove-label", permission=WRITE, role="triage")
+async def remove(call: Call) -> Reply:
+    """Take one label off; 404 when the issue does not have it."""
+    issue = call.issue()
+    label = call.repository.label(call.params["name"])
+    if label is None or label not in issue.labels:
+        raise ApiError(404, "Label does not exist")
+    labels.take_off(call.hub, issue, label, call.actor, call.via_app)
+    return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
+
+
+def _label(call: Call) -> Label:
+    label = call.repository.label(call.params["name"])
+    if label is None:
+        raise not_found()
+    return label
+
+
+def _asked(call: Call) -> list[str]:
+    asked = call.body if isinstance(call.body, list) else call.field("labels", list)
+    if asked is None:
+        raise invalid_request('"labels" wasn\'t supplied.')
+    return label_names(asked)

@@ -1,0 +1,81 @@
+"""Reactions to issues and to comments."""
+
+from __future__ import annotations
+
+from sandbox.http.errors import ApiError, not_found
+from sandbox.http.rest.comments import find
+from sandbox.http.rest.issues import READ, WRITE
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import comments
+from sandbox.state.models import Reaction
+
+TO_ISSUE = "/repos/{owner}/{repo}/issues/{issue_number}/reactions"
+TO_COMMENT = "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions"
+
+
+@route("GET", TO_ISSUE, "reactions/list-for-issue", permission=READ)
+async def list_for_issue(call: Call) -> Reply:
+    """The reactions to an issue."""
+    return listed(call, call.issue().reactions)
+
+
+@route("POST", TO_ISSUE, "reactions/create-for-issue", permission=WRITE, role="read", content=True)
+async def react_to_issue(call: Call) -> Reply:
+    """React to an issue: 201, or 200 when that reaction was there."""
+    return added(call, call.issue().reactions)
+
+
+@route("DELETE", TO_ISSUE + "/{reaction_id}", "reactions/delete-for-issue", permission=WRITE, role="read")
+async def take_from_issue(call: Call) -> Reply:
+    """Take one's reaction back."""
+    return taken(call, call.issue().reactions)
+
+
+@route("GET", TO_COMMENT, "reactions/list-for-issue-comment", permission=READ)
+async def list_for_comment(call: Call) -> Reply:
+    """The reactions to a comment."""
+    return listed(call, find(call).reactions)
+
+
+@route("POST", TO_COMMENT, "reactions/create-for-issue-comment", permission=WRITE, role="read", content=True)
+async def react_to_comment(call: Call) -> Reply:
+    """React to a comment: 201, or 200 when that reaction was there."""
+    return added(call, find(call).reactions)
+
+
+@route(
+    "DELETE",
+    TO_COMMENT + "/{reaction_id}",
+    "reactions/delete-for-issue-comment",
+    permission=WRITE,
+    role="read",
+)
+async def take_from_comment(call: Call) -> Reply:
+    """Take one's reaction back."""
+    return taken(call, find(call).reactions)
+
+
+def listed(call: Call, reactions: list[Reaction]) -> Reply:
+    """A page of reactions, of one content when the query says so."""
+    wanted = call.query.get("content")
+    found = [one for one in reactions if wanted in (None, one.content)]
+    return call.page(found, lambda one: issue_serializer.reaction(call.hub, one))
+
+
+def added(call: Call, reactions: list[Reaction]) -> Reply:
+    """Add the reaction that the body names."""
+    reaction, new = comments.react(call.hub, reactions, call.actor, call.needed("content", str))
+    return Reply(201 if new else 200, issue_serializer.reaction(call.hub, reaction))
+
+
+def taken(call: Call, reactions: list[Reaction]) -> Reply:
+    """Take away the reaction that the path names; only one's own."""
+    wanted = call.number("reaction_id")
+    for reaction in reactions:
+        if reaction.id == wanted:
+            if reaction.user is not call.actor:
+                raise ApiError(403, "You can only delete your own reactions")
+            reactions.remove(reaction)
+            return Reply(204)
+    raise not_found()

@@ -1,0 +1,158 @@
+"""What issues have to do with each other: dependencies, parents and sub-issues. And their history."""
+
+from __future__ import annotations
+
+from sandbox.clock import stamp
+from sandbox.http.errors import ApiError, not_found
+from sandbox.http.rest.issues import ONE, READ
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import issues
+from sandbox.state.models import Comment, Issue, IssueEvent
+
+BLOCKED_BY = ONE + "/dependencies/blocked_by"
+
+
+@route("GET", BLOCKED_BY, "issues/list-dependencies-blocked-by", permission="issues:read")
+async def blocked_by(call: Call) -> Reply:
+    """The issues that this one waits for."""
+    return call.page(call.issue().blocked_by, lambda one: issue_serializer.issue(call.hub, one))
+
+
+@route("GET", ONE + "/dependencies/blocking", "issues/list-dependencies-blocking", permission="issues:read")
+async def blocking(call: Call) -> Reply:
+    """The issues that wait for this one."""
+    return call.page(call.issue().blocking, lambda one: issue_serializer.issue(call.hub, one))
+
+
+@route("POST", BLOCKED_BY, "issues/add-blocked-by-dependency", permission="issues:write", role="triage")
+async def block(call: Call) -> Reply:
+    """Add a dependency. The blocker is named by its database id, not by its number."""
+    issue = call.issue()
+    issues.block(call.hub, issue, _by_id(call, call.needed("issue_id", int)), call.actor, call.via_app)
+    return Reply(201, issue_serializer.issue(call.hub, issue))
+
+
+@route(
+    "DELETE",
+    BLOCKED_BY + "/{issue_id}",
+    "issues/remove-dependency-blocked-by",
+    permission="issues:write",
+    role="triage",
+)
+async def unblock(call: Call) -> Reply:
+    """Take a dependency away."""
+    issue, blocker = call.issue(), _by_id(call, call.number("issue_id"))
+    if blocker not in issue.blocked_by:
+        raise not_found()
+    issues.unblock(call.hub, issue, blocker, call.actor, call.via_app)
+    return Reply(200, issue_serializer.issue(call.hub, issue))
+
+
+@route("GET", ONE + "/parent", "issues/get-parent", permission="issues:read")
+async def parent(call: Call) -> Reply:
+    """The parent of a sub-issue."""
+    found = call.issue().parent
+    if found is None:
+        raise not_found()
+    return Reply(200, issue_serializer.issue(call.hub, found))
+
+
+@route("GET", ONE + "/sub_issues", "issues/list-sub-issues", permission="issues:read")
+async def sub_issues(call: Call) -> Reply:
+    """The sub-issues, in order."""
+    return call.page(call.issue().sub_issues, lambda one: issue_serializer.issue(call.hub, one))
+
+
+@route("POST", ONE + "/sub_issues", "issues/add-sub-issue", permission="issues:write", role="triage")
+async def nest(call: Call) -> Reply:
+    """Add a sub-issue, named by its database id."""
+    child = _by_id(call, call.needed("sub_issue_id", int))
+    issue = call.issue()
+    replace = bool(call.field("replace_parent", bool))
+    issues.nest(call.hub, issue, child, call.actor, replace=replace)
+    return Reply(201, issue_serializer.issue(call.hub, child))
+
+
+@route("DELETE", ONE + "/sub_issue", "issues/remove-sub-issue", permission="issues:write", role="triage")
+async def unnest(call: Call) -> Reply:
+    """Take a sub-issue out."""
+    issue, child = call.issue(), _by_id(call, call.needed("sub_issue_id", int))
+    if child not in issue.sub_issues:
+        raise not_found()
+    issues.unnest(call.hub, issue, child, call.actor)
+    return Reply(200, issue_serializer.issue(call.hub, child))
+
+
+@route(
+    "PATCH",
+    ONE + "/sub_issues/priority",
+    "issues/reprioritize-sub-issue",
+    permission="issues:write",
+    role="triage",
+)
+async def reorder(call: Call) -> Reply:
+    """Move a sub-issue behind or before another."""
+    issue, child = call.issue(), _by_id(call, call.needed("sub_issue_id", int))
+    after, before = call.field("after_id", int), call.field("before_id", int)
+    if child not in issue.sub_issues or (after is None) == (before is None):
+        raise ApiError(422, "Name a sub-issue of this issue and either after_id or before_id")
+    mark = _by_id(call, after or before or 0)
+    if mark not in issue.sub_issues or mark is child:
+        raise ApiError(422, "after_id or before_id must name another sub-issue of the same parent")
+    issue.sub_issues.remove(child)
+    issue.sub_issues.insert(issue.sub_issues.index(mark) + (1 if after else 0), child)
+    return Reply(200, issue_serializer.issue(call.hub, child))
+
+
+# History
+
+
+@route("GET", ONE + "/events", "issues/list-events", permission=READ)
+async def events(call: Call) -> Reply:
+    """What happened to an issue, oldest first."""
+    return call.page(call.issue().events, lambda one: issue_serializer.issue_event(call.hub, one))
+
+
+@route("GET", ONE + "/timeline", "issues/list-events-for-timeline", permission=READ)
+async def timeline(call: Call) -> Reply:
+    """Events and comments together, oldest first."""
+    issue = call.issue()
+    lines: list[IssueEvent | Comment] = [*issue.events, *issue.comments]
+    lines.sort(key=lambda one: (one.created_at, one.id))
+    return call.page(lines, lambda one: _line(call, one))
+
+
+@route("GET", "/repos/{owner}/{repo}/issues/events", "issues/list-events-for-repo", permission=READ)
+async def all_events(call: Call) -> Reply:
+    """What happened to any issue of the repository, newest first."""
+    lines = [line for issue in call.repository.issues.values() for line in issue.events]
+    lines.sort(key=lambda one: one.id, reverse=True)
+    return call.page(lines, lambda one: issue_serializer.issue_event(call.hub, one, with_issue=True))
+
+
+@route("GET", "/repos/{owner}/{repo}/issues/events/{event_id}", "issues/get-event", permission=READ)
+async def event(call: Call) -> Reply:
+    """One event."""
+    wanted = call.number("event_id")
+    for issue in call.repository.issues.values():
+        for line in issue.events:
+            if line.id == wanted:
+                return Reply(200, issue_serializer.issue_event(call.hub, line, with_issue=True))
+    raise not_found()
+
+
+def _line(call: Call, one: IssueEvent | Comment) -> dict[str, object]:
+    if isinstance(one, IssueEvent):
+        return issue_serializer.issue_event(call.hub, one)
+    shown = issue_serializer.comment(call.hub, one)
+    return shown | {"event": "commented", "actor": shown["user"], "created_at": stamp(one.created_at)}
+
+
+def _by_id(call: Call, wanted: int) -> Issue:
+    for repository in call.hub.repositories.values():
+        if repository is call.repository or call.credential.sees(repository):
+            for issue in repository.issues.values():
+                if issue.id == wanted:
+                    return issue
+    raise ApiError(404, "The provided issue does not exist")

@@ -1,0 +1,96 @@
+"""The repository itself and its collaborators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.http.errors import ApiError, not_found
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.state.models import Role, User
+
+REPO = "/repos/{owner}/{repo}"
+PERSON = REPO + "/collaborators/{username}"
+# What the older of the two answers calls each role: it knows no triage and no maintain.
+LEGACY: dict[Role, str] = {
+    "none": "none",
+    "read": "read",
+    "triage": "read",
+    "write": "write",
+    "maintain": "write",
+    "admin": "admin",
+}
+ROLES: dict[str, Role] = {
+    "pull": "read",
+    "triage": "triage",
+    "push": "write",
+    "maintain": "maintain",
+    "admin": "admin",
+}
+
+
+@route("GET", REPO, "repos/get", permission="metadata:read")
+async def get(call: Call) -> Reply:
+    """The repository."""
+    viewer = call.credential.user if call.credential.kind == "user" else None
+    return Reply(200, issue_serializer.full_repository(call.hub, call.repository, viewer))
+
+
+@route("GET", REPO + "/collaborators", "repos/list-collaborators", permission="metadata:read", role="write")
+async def collaborators(call: Call) -> Reply:
+    """The people with a role here."""
+    people = [one for one in call.hub.users.values() if call.repository.is_collaborator(one)]
+    wanted = call.query.get("permission")
+    if wanted is not None:
+        people = [one for one in people if issue_serializer.permissions(call.repository, one).get(wanted)]
+    return call.page(people, lambda one: _collaborator(call, one))
+
+
+@route("GET", PERSON, "repos/check-collaborator", permission="metadata:read")
+async def is_collaborator(call: Call) -> Reply:
+    """204 for a collaborator, 404 for anybody else."""
+    person = call.hub.users.get(call.params["username"].lower())
+    if person is None or not call.repository.is_collaborator(person):
+        raise not_found()
+    return Reply(204)
+
+
+@route("PUT", PERSON, "repos/add-collaborator", permission="administration:write", role="admin")
+async def add_collaborator(call: Call) -> Reply:
+    """Give somebody a role; the sandbox takes every invitation as accepted (204)."""
+    person = call.hub.users.get(call.params["username"].lower())
+    if person is None:
+        raise not_found()
+    asked = call.text("permission") or "push"
+    if asked not in ROLES:
+        raise ApiError(422, f"{asked!r} is not a permission: {', '.join(ROLES)}")
+    call.hub.grant(call.repository, person, ROLES[asked])
+    return Reply(204)
+
+
+@route("DELETE", PERSON, "repos/remove-collaborator", permission="administration:write", role="admin")
+async def remove_collaborator(call: Call) -> Reply:
+    """Take somebody's role away."""
+    person = call.hub.users.get(call.params["username"].lower())
+    if person is not None:
+        call.hub.grant(call.repository, person, "none")
+    return Reply(204)
+
+
+@route("GET", PERSON + "/permission", "repos/get-collaborator-permission-level", permission="metadata:read")
+async def permission(call: Call) -> Reply:
+    """What a person may do here; 404 for a login that is no person's."""
+    login = call.params["username"]
+    person = call.hub.users.get(login.lower())
+    if person is None or person.type != "User":
+        raise ApiError(404, f"{login} is not a user")
+    role = call.repository.role_of(person)
+    user = _collaborator(call, person) | {"role_name": role}
+    return Reply(200, {"permission": LEGACY[role], "role_name": role, "user": user})
+
+
+def _collaborator(call: Call, person: User) -> dict[str, Any]:
+    return issue_serializer.user(call.hub, person) | {
+        "permissions": issue_serializer.permissions(call.repository, person),
+        "role_name": call.repository.role_of(person),
+    }

@@ -1,0 +1,247 @@
+"""REST: reviews, review comments, requested reviewers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.http.rest.reactions import added, listed, taken
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import pulls as pull_serializer
+from sandbox.services import reviews
+from sandbox.state.models import Review, ReviewComment, User, role_at_least
+
+PULL = "/repos/{owner}/{repo}/pulls/{pull_number}"
+REVIEW = f"{PULL}/reviews/{{review_id}}"
+COMMENT = "/repos/{owner}/{repo}/pulls/comments/{comment_id}"
+READ, WRITE = "pull_requests:read", "pull_requests:write"
+
+
+def _review(call: Call) -> Review:
+    number = call.number("review_id")
+    for review in call.pull().reviews:
+        if review.id == number and (review.state != "PENDING" or review.user is call.credential.user):
+            return review
+    raise not_found()
+
+
+def _shown(call: Call, review: Review) -> Reply:
+    return Reply(200, pull_serializer.review(call.hub, review))
+
+
+@route("GET", f"{PULL}/reviews", "pulls/list-reviews", permission=READ)
+async def list_reviews(call: Call) -> Reply:
+    """Submitted reviews, oldest first, and one's own pending one."""
+    found = [r for r in call.pull().reviews if r.state != "PENDING" or r.user is call.credential.user]
+    return call.page(found, lambda review: pull_serializer.review(call.hub, review))
+
+
+@route("POST", f"{PULL}/reviews", "pulls/create-review", permission=WRITE, role="read", content=True)
+async def create_review(call: Call) -> Reply:
+    """Write a review; without an event it stays pending."""
+    comments: list[dict[str, Any]] = call.field("comments", list) or []
+    review = reviews.start_review(
+        call.hub,
+        call.pull(),
+        call.actor,
+        event=call.text("event"),
+        body=call.text("body") or "",
+        commit_id=call.text("commit_id"),
+        comments=comments,
+    )
+    return _shown(call, review)
+
+
+@route("GET", REVIEW, "pulls/get-review", permission=READ)
+async def get_review(call: Call) -> Reply:
+    """One review."""
+    return _shown(call, _review(call))
+
+
+@route("PUT", REVIEW, "pulls/update-review", permission=WRITE, role="read")
+async def update_review(call: Call) -> Reply:
+    """Change the text of one's own review."""
+    review = _review(call)
+    if review.user is not call.actor:
+        raise not_found()
+    review.body = call.needed("body", str)
+    return _shown(call, review)
+
+
+@route("DELETE", REVIEW, "pulls/delete-pending-review", permission=WRITE, role="read")
+async def delete_review(call: Call) -> Reply:
+    """Throw a pending review away."""
+    review = _review(call)
+    if review.state != "PENDING":
+        raise ApiError(422, "Can not delete a non-pending pull request review")
+    review.pull.reviews.remove(review)
+    return _shown(call, review)
+
+
+@route("POST", f"{REVIEW}/events", "pulls/submit-review", permission=WRITE, role="read", content=True)
+async def submit_review(call: Call) -> Reply:
+    """Submit a pending review."""
+    review, event = _review(call), call.needed("event", str)
+    if event not in reviews.STATES or review.state != "PENDING":
+        raise ApiError(422, "Can not submit this review with that event")
+    reviews.submit(call.hub, review, call.actor, event, call.text("body") or "")
+    return _shown(call, review)
+
+
+@route("PUT", f"{REVIEW}/dismissals", "pulls/dismiss-review", permission=WRITE, role="write")
+async def dismiss_review(call: Call) -> Reply:
+    """Take a verdict back."""
+    review = _review(call)
+    reviews.dismiss(call.hub, review, call.actor, call.needed("message", str))
+    return _shown(call, review)
+
+
+def _reviewers(call: Call) -> list[User]:
+    logins: list[str] = call.field("reviewers", list) or []
+    found = [call.hub.users.get(str(login).lower()) for login in logins]
+    if None in found:
+        raise ApiError(422, "Could not resolve to a node with the login of one of the reviewers.")
+    return [user for user in found if user is not None]
+
+
+@route("POST", f"{PULL}/requested_reviewers", "pulls/request-reviewers", permission=WRITE)
+async def request_reviewers(call: Call) -> Reply:
+    """Ask people for a review."""
+    pull = call.pull()
+    reviews.request(call.hub, pull, call.actor, _reviewers(call))
+    return Reply(201, pull_serializer.simple_pull(call.hub, pull))
+
+
+@route("DELETE", f"{PULL}/requested_reviewers", "pulls/remove-requested-reviewers", permission=WRITE)
+async def unrequest_reviewers(call: Call) -> Reply:
+    """Ask no longer."""
+    pull = call.pull()
+    reviews.unrequest(call.hub, pull, call.actor, _reviewers(call))
+    return Reply(200, pull_serializer.simple_pull(call.hub, pull))
+
+
+# Comments on lines
+
+
+def _comment(call: Call) -> ReviewComment:
+    number = call.number("comment_id")
+    for pull in call.repository.pulls():
+        for comment in pull.review_comments:
+            if comment.id == number:
+                return comment
+    raise not_found()
+
+
+def _own_comment(call: Call) -> ReviewComment:
+    comment = _comment(call)
+    if comment.user is not call.actor and (
+        call.credential.kind == "user" and not role_at_least(call.repository.role_of(call.actor), "write")
+    ):
+        raise ApiError(403, "Must have admin rights to Repository.")
+    return comment
+
+
+@route("GET", f"{PULL}/comments", "pulls/list-review-comments", permission=READ)
+async def list_comments(call: Call) -> Reply:
+    """Comments on the lines of one pull request."""
+    found = call.pull().review_comments  # in the order of their making
+    if call.query.get("sort") and call.query.get("direction") == "desc":
+        found = found[::-1]
+    return call.page(found, lambda one: pull_serializer.review_comment(call.hub, one))
+
+
+@route("GET", "/repos/{owner}/{repo}/pulls/comments", "pulls/list-review-comments-for-repo", permission=READ)
+async def list_all_comments(call: Call) -> Reply:
+    """Comments on lines of all pull requests."""
+    found = [comment for pull in call.repository.pulls() for comment in pull.review_comments]
+    return call.page(found, lambda one: pull_serializer.review_comment(call.hub, one))
+
+
+@route("POST", f"{PULL}/comments", "pulls/create-review-comment", permission=WRITE, role="read", content=True)
+async def create_comment(call: Call) -> Reply:
+    """Comment on a line or a file."""
+    if not isinstance(call.body, dict):
+        raise invalid_request('"body" wasn\'t supplied.')
+    comment = reviews.add_comment(call.hub, call.pull(), call.actor, call.body)
+    reviews.tell_comment(call.hub, comment, "created", call.actor)
+    return Reply(201, pull_serializer.review_comment(call.hub, comment))
+
+
+@route(
+    "POST",
+    f"{PULL}/comments/{{comment_id}}/replies",
+    "pulls/create-reply-for-review-comment",
+    permission=WRITE,
+    role="read",
+    content=True,
+)
+async def reply(call: Call) -> Reply:
+    """Answer a comment on a line."""
+    above = _comment(call)
+    fields = {
+        "body": call.needed("body", str),
+        "path": above.path,
+        "line": above.line,
+        "side": above.side,
+        "commit_id": above.commit_id,
+        "in_reply_to": above.in_reply_to or above.id,
+    }
+    comment = reviews.add_comment(call.hub, call.pull(), call.actor, fields)
+    reviews.tell_comment(call.hub, comment, "created", call.actor)
+    return Reply(201, pull_serializer.review_comment(call.hub, comment))
+
+
+@route("GET", COMMENT, "pulls/get-review-comment", permission=READ)
+async def get_comment(call: Call) -> Reply:
+    """One comment on a line."""
+    return Reply(200, pull_serializer.review_comment(call.hub, _comment(call)))
+
+
+@route("PATCH", COMMENT, "pulls/update-review-comment", permission=WRITE, role="read")
+async def update_comment(call: Call) -> Reply:
+    """Change a comment on a line."""
+    comment = _own_comment(call)
+    before, comment.body = comment.body, call.needed("body", str)
+    comment.updated_at = call.hub.now()
+    reviews.tell_comment(call.hub, comment, "edited", call.actor, changes={"body": {"from": before}})
+    return Reply(200, pull_serializer.review_comment(call.hub, comment))
+
+
+@route("DELETE", COMMENT, "pulls/delete-review-comment", permission=WRITE, role="read")
+async def delete_comment(call: Call) -> Reply:
+    """Delete a comment on a line."""
+    comment = _own_comment(call)
+    comment.pull.review_comments.remove(comment)
+    reviews.tell_comment(call.hub, comment, "deleted", call.actor)
+    return Reply(204)
+
+
+@route("GET", f"{COMMENT}/reactions", "reactions/list-for-pull-request-review-comment", permission=READ)
+async def list_reactions(call: Call) -> Reply:
+    """The reactions to a comment on a line."""
+    return listed(call, _comment(call).reactions)
+
+
+@route(
+    "POST",
+    f"{COMMENT}/reactions",
+    "reactions/create-for-pull-request-review-comment",
+    permission=WRITE,
+    role="read",
+    content=True,
+)
+async def react(call: Call) -> Reply:
+    """React to a comment on a line."""
+    return added(call, _comment(call).reactions)
+
+
+@route(
+    "DELETE",
+    f"{COMMENT}/reactions/{{reaction_id}}",
+    "reactions/delete-for-pull-request-comment",
+    permission=WRITE,
+    role="read",
+)
+async def take_reaction(call: Call) -> Reply:
+    """Take one's reaction back."""
+    return taken(call, _comment(call).reactions)

@@ -1,0 +1,39 @@
+"""Search."""
+
+from __future__ import annotations
+
+from sandbox.http.errors import invalid
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import search
+from sandbox.state.models import Issue
+
+
+@route("GET", "/search/issues", "search/issues-and-pull-requests")
+async def issues(call: Call) -> Reply:
+    """Issues and pull requests that the sender may see."""
+    query = call.query.get("q", "")
+    found = [one for one in search.find(call.hub, query) if call.credential.sees(one.repository)]
+    order = call.query.get("sort")
+    if order not in (None, "created", "updated", "comments"):
+        raise invalid("Search", "sort")
+    backwards = call.query.get("order", "desc") == "desc"
+    if order == "comments":
+        found.sort(key=lambda one: len(one.comments), reverse=backwards)
+    elif order is not None:
+        found.sort(key=lambda one: one.updated_at if order == "updated" else one.created_at, reverse=backwards)
+    return call.page(
+        found,
+        lambda one: _scored(call, one),
+        key="items",
+        extra={"incomplete_results": False, "search_type": "lexical"},
+    )
+
+
+def _scored(call: Call, issue: Issue) -> dict[str, object]:
+    shown = issue_serializer.issue(call.hub, issue) | {"score": 1.0}
+    del shown["closed_by"]
+    if shown["body"] is None:
+        # By the description a body here is a text or is not there.
+        del shown["body"]
+    return shown

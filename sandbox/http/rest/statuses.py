@@ -1,0 +1,63 @@
+"""Commit statuses."""
+
+from __future__ import annotations
+
+from sandbox.http.rest.checks import commit
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import statuses
+
+REPO = "/repos/{owner}/{repo}"
+
+
+@route("POST", REPO + "/statuses/{sha}", "repos/create-commit-status", permission="statuses:write")
+async def create(call: Call) -> Reply:
+    """Set a status on a commit."""
+    status = statuses.create(
+        call.hub,
+        call.repository,
+        call.actor,
+        await commit(call, call.params["sha"]),
+        call.needed("state", str),
+        context=call.text("context") or "default",
+        description=call.text("description"),
+        target_url=call.text("target_url"),
+    )
+    return Reply(201, issue_serializer.status(call.hub, status))
+
+
+@route(
+    "GET",
+    REPO + "/commits/{ref:.+}/statuses",
+    "repos/list-commit-statuses-for-ref",
+    permission="statuses:read",
+)
+async def list_for_ref(call: Call) -> Reply:
+    """Every status of a commit, newest first."""
+    sha = await commit(call, call.params["ref"])
+    found = [one for one in reversed(call.repository.statuses) if one.sha == sha]
+    return call.page(found, lambda one: issue_serializer.status(call.hub, one))
+
+
+@route("GET", REPO + "/commits/{ref:.+}/status", "repos/get-combined-status-for-ref", permission="statuses:read")
+async def combined(call: Call) -> Reply:
+    """The newest status of each context, and all in one."""
+    sha = await commit(call, call.params["ref"])
+    found = statuses.latest(call.repository, sha)
+    home = issue_serializer.repository_url(call.hub, call.repository)
+    repository = issue_serializer.repository(call.hub, call.repository)
+    del repository["custom_properties"]
+    simple = [
+        {key: value for key, value in issue_serializer.status(call.hub, one).items() if key != "creator"}
+        for one in found
+    ]
+    body = {
+        "state": statuses.combined(found),
+        "statuses": simple,
+        "sha": sha,
+        "total_count": len(found),
+        "repository": repository,
+        "commit_url": f"{home}/commits/{sha}",
+        "url": f"{home}/commits/{sha}/status",
+    }
+    return Reply(200, body)

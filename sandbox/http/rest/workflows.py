@@ -1,0 +1,91 @@
+"""REST: workflows and dispatches."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sandbox.actions.dispatch import repository_dispatch, workflow_dispatch
+from sandbox.actions.workflow_index import Workflow
+from sandbox.http.errors import ApiError, invalid_request, not_found
+from sandbox.http.rest.actions import chosen
+from sandbox.http.routes import Call, Reply, route
+from sandbox.serializers import runs as run_serializer
+
+WORKFLOWS = "/repos/{owner}/{repo}/actions/workflows"
+WORKFLOW = f"{WORKFLOWS}/{{workflow_id}}"
+READ, WRITE = "actions:read", "actions:write"
+MAX_KEYS, MAX_PAYLOAD = 10, 65_536  # of client_payload: top-level keys, bytes of JSON
+
+
+async def _workflow(call: Call) -> Workflow:
+    """By id or by file name."""
+    wanted = call.params["workflow_id"]
+    for workflow in await call.hub.actions.register(call.repository):
+        if wanted in (str(workflow.id), workflow.path, workflow.path.rsplit("/", 1)[-1]):
+            return workflow
+    raise not_found()
+
+
+@route("GET", WORKFLOWS, "actions/list-repo-workflows", permission=READ)
+async def list_workflows(call: Call) -> Reply:
+    """The workflows of the repository."""
+    found = await call.hub.actions.register(call.repository)
+    return call.page(found, lambda one: run_serializer.workflow(call.hub, one), key="workflows")
+
+
+@route("GET", WORKFLOW, "actions/get-workflow", permission=READ)
+async def get_workflow(call: Call) -> Reply:
+    """One workflow."""
+    return Reply(200, run_serializer.workflow(call.hub, await _workflow(call)))
+
+
+@route("GET", f"{WORKFLOW}/runs", "actions/list-workflow-runs", permission=READ)
+async def list_runs(call: Call) -> Reply:
+    """The runs of one workflow."""
+    workflow = await _workflow(call)
+    return chosen(call, [run for run in call.repository.runs.values() if run.workflow_id == workflow.id])
+
+
+@route("PUT", f"{WORKFLOW}/disable", "actions/disable-workflow", permission=WRITE)
+async def disable(call: Call) -> Reply:
+    """Start it no more."""
+    (await _workflow(call)).state = "disabled_manually"
+    return Reply(204)
+
+
+@route("PUT", f"{WORKFLOW}/enable", "actions/enable-workflow", permission=WRITE)
+async def enable(call: Call) -> Reply:
+    """Start it again."""
+    (await _workflow(call)).state = "active"
+    return Reply(204)
+
+
+@route("POST", f"{WORKFLOW}/dispatches", "actions/create-workflow-dispatch", permission=WRITE)
+async def dispatch_workflow(call: Call) -> Reply:
+    """`workflow_dispatch`; with `return_run_details` the answer names the run."""
+    workflow = await _workflow(call)
+    inputs: dict[str, Any] = call.field("inputs", dict) or {}
+    run = await workflow_dispatch(
+        call.hub, call.repository, call.actor, workflow, ref=call.needed("ref", str), inputs=inputs
+    )
+    if not call.field("return_run_details", bool, default=False):
+        return Reply(204)
+    shown = run_serializer.workflow_run(call.hub, run)
+    answer = {"workflow_run_id": run.id, "run_url": shown["url"], "html_url": shown["html_url"]}
+    return Reply(200, answer)
+
+
+@route("POST", "/repos/{owner}/{repo}/dispatches", "repos/create-dispatch-event", permission="contents:write")
+async def dispatch_repository(call: Call) -> Reply:
+    """`repository_dispatch`: 204 whether or not a workflow listens, as on GitHub."""
+    event_type = call.needed("event_type", str)
+    payload: dict[str, Any] = call.field("client_payload", dict) or {}
+    if not event_type.strip() or len(event_type) > 100:
+        raise invalid_request("For 'properties/event_type', it has 1 to 100 characters.")
+    if len(payload) > MAX_KEYS:
+        raise ApiError(422, f"No more than {MAX_KEYS} properties are allowed; {len(payload)} were supplied.")
+    if len(json.dumps(payload).encode()) >= MAX_PAYLOAD:
+        raise ApiError(422, "client_payload is too large: it must be less than 64 KB.")
+    await repository_dispatch(call.hub, call.repository, call.actor, event_type, payload)
+    return Reply(204)

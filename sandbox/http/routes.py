@@ -1,0 +1,243 @@
+"""The table of routes and what a handler gets and gives. The pipeline around them is in `serve.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, unquote, urlencode
+
+from sandbox.http.auth import Credential
+from sandbox.http.errors import ApiError, invalid_request, not_accessible, not_found
+from sandbox.state.models import App, Installation, Issue, PullRequest, Repository, Role, User
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+T = TypeVar("T")
+MAX_PAGE = 100
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer: a dict or list becomes JSON, text stays text/plain, bytes stay bytes, None is no body."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A request that has passed authentication and permission. `params` are those of the path, decoded."""
+
+    hub: Sandbox
+    method: str
+    path: str
+    params: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any
+    credential: Credential
+    headers: Mapping[str, str] = field(default_factory=dict)
+    found: Repository | None = None
+    permission: str | None = None
+
+    @property
+    def repository(self) -> Repository:
+        """The repository of the path. Raises ApiError 404 when the path names none."""
+        if self.found is None:
+            raise not_found()
+        return self.found
+
+    @property
+    def actor(self) -> User:
+        """Who acts. Raises ApiError 401 when nobody signed in."""
+        if self.credential.user is None:
+            raise ApiError(401, "Requires authentication")
+        return self.credential.user
+
+    @property
+    def via_app(self) -> App | None:
+        """The App that did it, for `performed_via_github_app`."""
+        return self.credential.app if self.credential.kind == "installation" else None
+
+    @property
+    def installation(self) -> Installation:
+        """The installation whose token was used. Raises ApiError 403 for other callers."""
+        if self.credential.installation is None:
+            raise ApiError(403, "You must authenticate with an installation access token")
+        return self.credential.installation
+
+    def number(self, name: str) -> int:
+        """A numeric parameter of the path. Raises ApiError 404 when it is not one."""
+        value = self.params[name]
+        if not value.isascii() or not value.isdigit() or len(value) > 18:
+            raise not_found()
+        return int(value)
+
+    def issue(self, name: str = "issue_number") -> Issue:
+        """The issue (or pull request) that the path names. Raises ApiError 404."""
+        issue = self.repository.issues.get(self.number(name))
+        if issue is None:
+            raise not_found()
+        # Where `issues` or `pull_requests` would do, a plain issue still needs `issues`.
+        limited = self.credential.kind in ("installation", "run")
+        limited = limited and self.credential.reaches(self.repository)
+        if limited and issue.pull is None and "|" in (self.permission or ""):
+            needed = next(one for one in (self.permission or "").split("|") if one.startswith("issues:"))
+            if not self.credential.holds(needed):
+                raise not_accessible()
+        return issue
+
+    def pull(self, name: str = "pull_number") -> PullRequest:
+        """The pull request that the path names. Raises ApiError 404."""
+        pull = self.issue(name).pull
+        if pull is None:
+            raise not_found()
+        return pull
+
+    def field(self, name: str, kind: type[T], *, required: bool = False, default: T | None = None) -> T | None:
+        """A key of the body, of that type; `default` when absent or null. Raises ApiError 422."""
+        body = self.body if isinstance(self.body, dict) else {}
+        value = body.get(name)
+        if value is None:
+            if required:
+                raise invalid_request(f'"{name}" wasn\'t supplied.')
+            return default
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise invalid_request(f"For 'properties/{name}', {value!r} is not a {_json_name(kind)}.")
+        return value
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        """A text of the body. Raises ApiError 422."""
+        return self.field(name, str, required=required)
+
+    def needed(self, name: str, kind: type[T]) -> T:
+        """A key that the body must have, of that type. Raises ApiError 422."""
+        value = self.field(name, kind, required=True)
+        assert value is not None  # noqa: S101 - `required` has raised otherwise
+        return value
+
+    def given(self, name: str) -> bool:
+        """Whether the body has that key, null or not."""
+        return isinstance(self.body, dict) and name in self.body
+
+    def page(
+        self,
+        items: Sequence[T],
+        render: Callable[[T], Any],
+        *,
+        key: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Reply:
+        """One page of a list by `per_page` (≤ 100, default 30) and `page`, with its `Link` header.
+
+        With a `key` the list stands under it beside `total_count`, as in check runs and workflow runs.
+        """
+        size = min(max(self._count("per_page", 30), 1), MAX_PAGE)
+        page = max(self._count("page", 1), 1)
+        last = max(1, -(-len(items) // size))
+        shown = [render(item) for item in items[(page - 1) * size : page * size]]
+        links = []
+        if page < last:
+            links += [self._link(page + 1, "next"), self._link(last, "last")]
+        if page > 1:
+            links += [self._link(1, "first"), self._link(page - 1, "prev")]
+        headers = {"Link": ", ".join(links)} if links else {}
+        if key is None:
+            return Reply(200, shown, headers)
+        return Reply(200, {"total_count": len(items), **(extra or {}), key: shown}, headers)
+
+    def _count(self, name: str, default: int) -> int:
+        value = self.query.get(name, "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else default
+
+    def _link(self, page: int, rel: str) -> str:
+        query = urlencode({**self.query, "page": str(page)})
+        return f'<{self.hub.url}{quote(self.path)}?{query}>; rel="{rel}"'
+
+
+def _json_name(kind: type) -> str:
+    return {str: "string", int: "integer", list: "array", dict: "object", bool: "boolean"}.get(kind, kind.__name__)
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+_PARAMETER = re.compile(r"\{(\w+)(:\.\+)?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation: its path, GitHub's name for it, what an App's token needs, and a person's role."""
+
+    method: str
+    template: str
+    operation: str
+    permission: str | None
+    role: Role | None
+    content: bool
+    handler: Handler
+    pattern: re.Pattern[str]
+    rank: tuple[int, ...]
+
+
+class RouteTable:
+    """All routes. A literal segment goes before a parameter, and that before one that takes the rest of the
+    path.
+    """
+
+    def __init__(self) -> None:
+        self._routes: dict[str, list[Route]] = {}
+        self.operations: dict[str, Route] = {}
+
+    def route(
+        self,
+        method: str,
+        template: str,
+        operation: str,
+        *,
+        permission: str | None = None,
+        role: Role | None = None,
+        content: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """Register a handler.
+
+        `{name}` takes one segment, `{name:.+}` the rest. `permission` is `name:level` (several parted by
+        `|`), or
+        `jwt` (the App itself), `user` (a person's token), `installation`, or None (anybody). `role` is what
+        a person needs where it is not the level's namesake. `content` marks what the limit on content
+        creation counts. An empty `operation` is a page of the sandbox that GitHub does not describe: neither
+        counted nor checked.
+        """
+
+        def register(handler: Handler) -> Handler:
+            expression, last = "", 0
+            for match in _PARAMETER.finditer(template):
+                expression += re.escape(template[last : match.start()])
+                expression += f"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})"
+                last = match.end()
+            pattern = re.compile(expression + re.escape(template[last:]))
+            # The 3 at the end puts `{ref:.+}/status` before `{ref:.+}`.
+            parts = template.strip("/").split("/")
+            rank = (*(2 if ":.+}" in part else 1 if "{" in part else 0 for part in parts), 3)
+            entry = Route(method, template, operation, permission, role, content, handler, pattern, rank)
+            routes_of = self._routes.setdefault(method, [])
+            routes_of.append(entry)
+            routes_of.sort(key=lambda route: route.rank)
+            if operation:
+                self.operations[operation] = entry
+            return handler
+
+        return register
+
+    def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+        """The route of a request with the decoded parameters of its (still encoded) path, or None."""
+        for route in self._routes.get(method, ()):
+            found = route.pattern.fullmatch(path)
+            if found is not None:
+                return route, {name: unquote(value) for name, value in found.groupdict().items()}
+        return None
+
+
+routes = RouteTable()
+route = routes.route

@@ -1,0 +1,1 @@
+"""The state as the JSON that GitHub sends."""

@@ -1,0 +1,110 @@
+"""Check runs, check suites and commit statuses as GitHub's JSON shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.clock import stamp, stamp_or_none
+from sandbox.serializers import code as code_serializer
+from sandbox.serializers.base import Json, app, repository, repository_url, user
+from sandbox.state.models import CheckRun, CheckSuite, CommitStatus, PullRequest
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+
+def pull_reference(hub: Sandbox, item: PullRequest) -> Json:
+    """A pull request as check suites, check runs and workflow runs mention it."""
+    home = repository_url(hub, item.repository)
+    place = {"id": item.repository.id, "url": home, "name": item.repository.name}
+    return {
+        "url": f"{home}/pulls/{item.number}",
+        "id": item.id,
+        "number": item.number,
+        "head": {"ref": item.head_ref, "sha": item.head_sha, "repo": place},
+        "base": {"ref": item.base_ref, "sha": item.base_sha, "repo": place},
+    }
+
+
+def pulls_at(item: CheckSuite) -> list[PullRequest]:
+    """The open pull requests whose head a suite is about."""
+    return [pull for pull in item.repository.pulls() if pull.head_sha == item.head_sha and pull.state == "open"]
+
+
+def check_run(hub: Sandbox, item: CheckRun) -> Json:
+    """A check run, with its suite in short."""
+    home = repository_url(hub, item.repository)
+    page = f"{hub.url}/{item.repository.full_name}/runs/{item.id}"
+    return {
+        "id": item.id,
+        "name": item.name,
+        "node_id": item.node_id,
+        "head_sha": item.head_sha,
+        "external_id": item.external_id,
+        "url": f"{home}/check-runs/{item.id}",
+        "html_url": page,
+        "details_url": item.details_url or page,
+        "status": item.status,
+        "conclusion": item.conclusion,
+        "started_at": stamp_or_none(item.started_at),
+        "completed_at": stamp_or_none(item.completed_at),
+        "output": {
+            "title": item.title,
+            "summary": item.summary,
+            "text": item.text,
+            "annotations_count": len(item.annotations),
+            "annotations_url": f"{home}/check-runs/{item.id}/annotations",
+        },
+        "check_suite": _suite(hub, item.suite),
+        "app": app(hub, item.app),
+        "pull_requests": [pull_reference(hub, pull) for pull in pulls_at(item.suite)],
+    }
+
+
+def check_suite(hub: Sandbox, item: CheckSuite, *, webhook: bool = False) -> Json:
+    """A check suite; in webhooks without its repository, which stands beside it."""
+    whole = _suite(hub, item) | {
+        "latest_check_runs_count": len(item.latest_runs),
+        "check_runs_url": f"{repository_url(hub, item.repository)}/check-suites/{item.id}/check-runs",
+        "head_commit": code_serializer.simple_commit(item.repository.git.show(item.head_sha)),
+        "rerequestable": True,
+        "runs_rerequestable": True,
+    }
+    if not webhook:
+        whole["repository"] = repository(hub, item.repository)
+    return whole
+
+
+def _suite(hub: Sandbox, item: CheckSuite) -> Json:
+    return {
+        "id": item.id,
+        "node_id": item.node_id,
+        "head_branch": item.head_branch,
+        "head_sha": item.head_sha,
+        "status": item.status,
+        "conclusion": item.conclusion,
+        "url": f"{repository_url(hub, item.repository)}/check-suites/{item.id}",
+        "before": item.before,
+        "after": item.after,
+        "pull_requests": [pull_reference(hub, pull) for pull in pulls_at(item)],
+        "app": app(hub, item.app),
+        "created_at": stamp(item.created_at),
+        "updated_at": stamp(item.updated_at),
+    }
+
+
+def status(hub: Sandbox, item: CommitStatus) -> Json:
+    """A commit status."""
+    return {
+        "url": f"{repository_url(hub, item.repository)}/statuses/{item.sha}",
+        "avatar_url": f"{hub.url}/avatars/u/{item.creator.id}?v=4",
+        "id": item.id,
+        "node_id": item.node_id,
+        "state": item.state,
+        "description": item.description,
+        "target_url": item.target_url,
+        "context": item.context,
+        "created_at": stamp(item.created_at),
+        "updated_at": stamp(item.updated_at),
+        "creator": user(hub, item.creator),
+    }

@@ -1,0 +1,208 @@
+"""Every object as GitHub's JSON shows it: the same for an answer and for a webhook.
+
+Here: labels, issues, comments, reactions. The rest is in `render_base`, `render_checks`, `render_code`, …
+and those of the first two are given here as well, since everybody needs them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from sandbox.clock import stamp, stamp_or_none
+from sandbox.serializers.base import (
+    Json,
+    app,
+    full_repository,
+    installation,
+    installed_repository,
+    organisation,
+    permissions,
+    repository,
+    repository_url,
+    user,
+)
+from sandbox.serializers.checks import check_run, check_suite, pull_reference, pulls_at, status
+from sandbox.state.models import Comment, Issue, IssueEvent, Label, Organisation, Reaction, Repository, User
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+__all__ = [
+    "REACTIONS",
+    "Json",
+    "app",
+    "association",
+    "check_run",
+    "check_suite",
+    "comment",
+    "full_repository",
+    "installation",
+    "installed_repository",
+    "issue",
+    "issue_event",
+    "label",
+    "organisation",
+    "permissions",
+    "pull_reference",
+    "pulls_at",
+    "reaction",
+    "repository",
+    "repository_url",
+    "rollup",
+    "status",
+    "user",
+]
+
+REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
+
+
+def label(hub: Sandbox, item: Label) -> Json:
+    """A label."""
+    return {
+        "id": item.id,
+        "node_id": item.node_id,
+        "url": f"{repository_url(hub, item.repository)}/labels/{quote(item.name, safe='')}",
+        "name": item.name,
+        "color": item.color,
+        "default": item.default,
+        "description": item.description,
+    }
+
+
+def rollup(url: str, reactions: Sequence[Reaction]) -> Json:
+    """The counts of reactions."""
+    counts = Counter(reaction.content for reaction in reactions)
+    return {
+        "url": f"{url}/reactions",
+        "total_count": len(reactions),
+        **{name: counts[name] for name in REACTIONS},
+    }
+
+
+def reaction(hub: Sandbox, item: Reaction) -> Json:
+    """One reaction."""
+    return {
+        "id": item.id,
+        "node_id": item.node_id,
+        "user": user(hub, item.user),
+        "content": item.content,
+        "created_at": stamp(item.created_at),
+    }
+
+
+def association(repository: Repository, person: User) -> str:
+    """How the person stands to the repository."""
+    owner = repository.owner
+    if owner is person:
+        return "OWNER"
+    if isinstance(owner, Organisation) and person.id in owner.members:
+        return "MEMBER"
+    return "COLLABORATOR" if repository.is_collaborator(person) else "NONE"
+
+
+def issue(hub: Sandbox, item: Issue, *, webhook: bool = False) -> Json:
+    """An issue, or a pull request seen as one. In webhooks `closed_by` and `repository` are left out."""
+    home = repository_url(hub, item.repository)
+    url = f"{home}/issues/{item.number}"
+    page = f"{hub.url}/{item.repository.full_name}/{'issues' if item.pull is None else 'pull'}/{item.number}"
+    children = item.sub_issues
+    done = sum(1 for child in children if child.state == "closed")
+    whole: Json = {
+        "url": url,
+        "repository_url": home,
+        "labels_url": url + "/labels{/name}",
+        "comments_url": f"{url}/comments",
+        "events_url": f"{url}/events",
+        "html_url": page,
+        "id": item.id,
+        "node_id": item.node_id,
+        "number": item.number,
+        "title": item.title,
+        "user": user(hub, item.user),
+        "labels": [label(hub, one) for one in item.labels],
+        "state": item.state,
+        "locked": item.locked,
+        "assignee": user(hub, item.assignees[0]) if item.assignees else None,
+        "assignees": [user(hub, one) for one in item.assignees],
+        "milestone": None,
+        "comments": len(item.comments),
+        "created_at": stamp(item.created_at),
+        "updated_at": stamp(item.updated_at),
+        "closed_at": stamp_or_none(item.closed_at),
+        "author_association": association(item.repository, item.user),
+        "active_lock_reason": item.lock_reason,
+        "body": item.body,
+        "reactions": rollup(url, item.reactions),
+        "timeline_url": f"{url}/timeline",
+        "performed_via_github_app": None if item.via_app is None else app(hub, item.via_app),
+        "state_reason": item.state_reason,
+        "sub_issues_summary": {
+            "total": len(children),
+            "completed": done,
+            "percent_completed": 100 * done // len(children) if children else 0,
+        },
+        "issue_dependencies_summary": {
+            "blocked_by": sum(1 for one in item.blocked_by if one.state == "open"),
+            "total_blocked_by": len(item.blocked_by),
+            "blocking": sum(1 for one in item.blocking if one.state == "open"),
+            "total_blocking": len(item.blocking),
+        },
+    }
+    if item.parent is not None:
+        whole["parent_issue_url"] = f"{repository_url(hub, item.parent.repository)}/issues/{item.parent.number}"
+    if item.pull is not None:
+        whole["draft"] = item.pull.draft
+        whole["pull_request"] = {
+            "url": f"{home}/pulls/{item.number}",
+            "html_url": page,
+            "diff_url": f"{page}.diff",
+            "patch_url": f"{page}.patch",
+            "merged_at": stamp_or_none(item.pull.merged_at),
+        }
+    if not webhook:
+        whole["closed_by"] = None if item.closed_by is None else user(hub, item.closed_by)
+    return whole
+
+
+def comment(hub: Sandbox, item: Comment) -> Json:
+    """A comment on an issue or a pull request."""
+    home = repository_url(hub, item.issue.repository)
+    kind = "issues" if item.issue.pull is None else "pull"
+    page = f"{hub.url}/{item.issue.repository.full_name}/{kind}/{item.issue.number}"
+    url = f"{home}/issues/comments/{item.id}"
+    return {
+        "url": url,
+        "html_url": f"{page}#issuecomment-{item.id}",
+        "issue_url": f"{home}/issues/{item.issue.number}",
+        "id": item.id,
+        "node_id": item.node_id,
+        "user": user(hub, item.user),
+        "created_at": stamp(item.created_at),
+        "updated_at": stamp(item.updated_at),
+        "author_association": association(item.issue.repository, item.user),
+        "body": item.body,
+        "reactions": rollup(url, item.reactions),
+        "performed_via_github_app": None if item.via_app is None else app(hub, item.via_app),
+    }
+
+
+def issue_event(hub: Sandbox, item: IssueEvent, *, with_issue: bool = False) -> Json:
+    """A line of an issue's history."""
+    whole: Json = {
+        "id": item.id,
+        "node_id": item.node_id,
+        "url": f"{repository_url(hub, item.issue.repository)}/issues/events/{item.id}",
+        "actor": user(hub, item.actor),
+        "event": item.event,
+        "commit_id": None,
+        "commit_url": None,
+        "created_at": stamp(item.created_at),
+        "performed_via_github_app": None if item.via_app is None else app(hub, item.via_app),
+        **item.details,
+    }
+    if with_issue:
+        whole["issue"] = issue(hub, item.issue)
+    return whole

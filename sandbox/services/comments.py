@@ -1,0 +1,114 @@
+"""Comments and reactions. A comment sends `issue_comment`; a reaction sends nothing, as on GitHub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.http.errors import ApiError, invalid
+from sandbox.serializers import issues as issue_serializer
+from sandbox.state.models import App, Comment, Issue, Reaction, Repository, User, role_at_least
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+MAX_COMMENT = 65_536  # characters
+MAX_COMMENTS = 2_500  # on one issue
+
+
+def check_body(body: str) -> None:
+    """Raise ApiError 422 for an empty or too long comment."""
+    if not body.strip():
+        raise invalid("IssueComment", "body", "missing_field")
+    if len(body) > MAX_COMMENT:
+        raise ApiError(
+            422,
+            "Validation Failed",
+            errors=[
+                {
+                    "resource": "IssueComment",
+                    "code": "unprocessable",
+                    "field": "data",
+                    "message": "Body is too long (maximum is 65536 characters)",
+                }
+            ],
+        )
+
+
+def create(hub: Sandbox, issue: Issue, actor: User, body: str, *, via_app: App | None = None) -> Comment:
+    """Comment on an issue or pull request. Raises ApiError 422 for a bad body, 403 when the conversation is
+    locked.
+    """
+    check_body(body)
+    bot_may = via_app is not None
+    if issue.locked and not bot_may and not role_at_least(issue.repository.role_of(actor), "write"):
+        raise ApiError(403, "Unable to create comment because issue is locked.")
+    if len(issue.comments) >= MAX_COMMENTS:
+        raise ApiError(403, "Commenting is disabled on issues with more than 2500 comments")
+    now = hub.now()
+    comment = Comment(
+        id=hub.new_id(),
+        issue=issue,
+        user=actor,
+        body=body,
+        created_at=now,
+        updated_at=now,
+        via_app=via_app,
+    )
+    issue.comments.append(comment)
+    issue.updated_at = now
+    _tell(hub, comment, "created", actor)
+    for agent in hub.cloud.values():
+        if agent.hears(comment):
+            agent.called(hub, comment)
+    return comment
+
+
+def edit(hub: Sandbox, comment: Comment, actor: User, body: str) -> None:
+    """Change a comment; sends `edited` with the body before, nothing when it is the same."""
+    check_body(body)
+    if body == comment.body:
+        return
+    before, comment.body, comment.updated_at = comment.body, body, hub.now()
+    comment.issue.updated_at, comment.editor = comment.updated_at, actor
+    _tell(hub, comment, "edited", actor, changes={"body": {"from": before}})
+
+
+def delete(hub: Sandbox, comment: Comment, actor: User) -> None:
+    """Delete a comment; sends `deleted`."""
+    comment.issue.comments.remove(comment)
+    comment.issue.updated_at = hub.now()
+    _tell(hub, comment, "deleted", actor)
+
+
+def find(repository: Repository, number: int) -> Comment | None:
+    """The comment with that id, or None."""
+    return next((comment for comment in repository.comments() if comment.id == number), None)
+
+
+def may_change(comment: Comment, actor: User) -> bool:
+    """Whether a person may edit or delete it: their own, or anybody's with write access."""
+    return comment.user is actor or role_at_least(comment.issue.repository.role_of(actor), "write")
+
+
+def react(hub: Sandbox, reactions: list[Reaction], actor: User, content: str) -> tuple[Reaction, bool]:
+    """Add a reaction; one person reacts with the same sign only once. Gives it and whether it is new."""
+    if content not in issue_serializer.REACTIONS:
+        raise invalid("Reaction", "content")
+    for reaction in reactions:
+        if reaction.user is actor and reaction.content == content:
+            return reaction, False
+    reaction = Reaction(id=hub.new_id(), user=actor, content=content, created_at=hub.now())
+    reactions.append(reaction)
+    return reaction, True
+
+
+def _tell(hub: Sandbox, comment: Comment, action: str, actor: User, **fields: object) -> None:
+    hub.emit(
+        comment.issue.repository,
+        "issue_comment",
+        action,
+        sender=actor,
+        issue=issue_serializer.issue(hub, comment.issue, webhook=True),
+        comment=issue_serializer.comment(hub, comment),
+        **fields,
+    )

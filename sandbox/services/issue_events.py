@@ -1,0 +1,61 @@
+"""What happened to an issue: its line in the history, and its webhook (`issues`, or `pull_request`
+for one).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox.serializers import issues as issue_serializer
+from sandbox.serializers import pulls as pull_serializer
+from sandbox.state.models import App, Issue, IssueEvent, User
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+
+def record(
+    hub: Sandbox,
+    issue: Issue,
+    event: str,
+    actor: User,
+    via_app: App | None = None,
+    details: dict[str, Any] | None = None,
+) -> IssueEvent:
+    """Write a line into the issue's history; the issue counts as updated now."""
+    now = hub.now()
+    issue.updated_at = now
+    entry = IssueEvent(
+        id=hub.new_id(),
+        issue=issue,
+        event=event,
+        actor=actor,
+        created_at=now,
+        details=details or {},
+        via_app=via_app,
+    )
+    issue.events.append(entry)
+    return entry
+
+
+def tell(hub: Sandbox, issue: Issue, action: str, actor: User, **fields: Any) -> None:
+    """Send the webhook about an issue, under `pull_request` when it is one."""
+    if issue.pull is None:
+        hub.emit(
+            issue.repository,
+            "issues",
+            action,
+            sender=actor,
+            issue=issue_serializer.issue(hub, issue, webhook=True),
+            **fields,
+        )
+        return
+    hub.emit(
+        issue.repository,
+        "pull_request",
+        action,
+        sender=actor,
+        number=issue.number,
+        pull_request=pull_serializer.pull_request(hub, issue.pull),
+        **fields,
+    )

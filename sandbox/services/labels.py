@@ -1,0 +1,152 @@
+"""Labels: of a repository, and on an issue. Names are the same whatever their case, as on GitHub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sandbox.http.errors import invalid
+from sandbox.serializers import issues as issue_serializer
+from sandbox.services import issue_events
+from sandbox.state.models import App, Issue, Label, Repository, User
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+PLAIN = "ededed"  # the colour of a label that came to be by being put on an issue
+MAX_NAME, MAX_DESCRIPTION, MAX_LABELS = 50, 100, 100
+_COLOR = re.compile(r"[0-9a-fA-F]{6}")
+
+
+def add_label(
+    hub: Sandbox,
+    repository: Repository,
+    name: str,
+    color: str | None,
+    description: str | None,
+    *,
+    default: bool = False,
+) -> Label:
+    """A new label of a repository, without a webhook. Raises ApiError 422 for a bad or taken name, a bad
+    colour.
+    """
+    check_name(repository, name)
+    color = PLAIN if color is None else color
+    if not _COLOR.fullmatch(color):
+        raise invalid("Label", "color")
+    if description is not None and len(description) > MAX_DESCRIPTION:
+        raise invalid("Label", "description", message="description is too long (maximum is 100 characters)")
+    label = Label(
+        id=hub.new_id(),
+        repository=repository,
+        name=name,
+        color=color.lower(),
+        description=description,
+        default=default,
+    )
+    repository.labels[name.lower()] = label
+    return label
+
+
+def check_name(repository: Repository, name: str, *, itself: Label | None = None) -> None:
+    """Raise ApiError 422 when a label cannot have that name."""
+    if not name.strip():
+        raise invalid("Label", "name", "missing_field")
+    if len(name) > MAX_NAME:
+        raise invalid("Label", "name", "custom", "name is too long (maximum is 50 characters)")
+    taken = repository.label(name)
+    if taken is not None and taken is not itself:
+        raise invalid("Label", "name", "already_exists")
+
+
+def create(
+    hub: Sandbox, repository: Repository, actor: User, name: str, color: str | None, description: str | None
+) -> Label:
+    """Make a label; sends `label` created."""
+    label = add_label(hub, repository, name, color, description)
+    hub.emit(repository, "label", "created", sender=actor, label=issue_serializer.label(hub, label))
+    return label
+
+
+def update(
+    hub: Sandbox,
+    label: Label,
+    actor: User,
+    *,
+    name: str | None = None,
+    color: str | None = None,
+    description: str | None = None,
+) -> None:
+    """Change a label; sends `label` edited with what it was before. Raises ApiError 422."""
+    repository = label.repository
+    changes: dict[str, dict[str, str]] = {}
+    if name is not None and name != label.name:
+        check_name(repository, name, itself=label)
+        changes["name"] = {"from": label.name}
+        del repository.labels[label.name.lower()]
+        label.name = name
+        repository.labels[name.lower()] = label
+    if color is not None and color.lower() != label.color:
+        if not _COLOR.fullmatch(color):
+            raise invalid("Label", "color")
+        changes["color"] = {"from": label.color}
+        label.color = color.lower()
+    if description is not None and description != (label.description or ""):
+        changes["description"] = {"from": label.description or ""}
+        label.description = description
+    if changes:
+        hub.emit(repository, "label", "edited", sender=actor, label=issue_serializer.label(hub, label), changes=changes)
+
+
+def delete(hub: Sandbox, label: Label, actor: User) -> None:
+    """Delete a label: it comes off every issue (one `unlabeled` each), then `label` deleted."""
+    repository = label.repository
+    for issue in repository.issues.values():
+        if label in issue.labels:
+            take_off(hub, issue, label, actor)
+    del repository.labels[label.name.lower()]
+    hub.emit(repository, "label", "deleted", sender=actor, label=issue_serializer.label(hub, label))
+
+
+def known_or_new(hub: Sandbox, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
+    """The labels of those names, each once; an unknown one is made, as GitHub does when it is put on an
+    issue.
+    """
+    found: dict[int, Label] = {}
+    for name in names:
+        label = repository.label(name) or create(hub, repository, actor, name, None, None)
+        found[label.id] = label
+    return list(found.values())
+
+
+def put_on(hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
+    """Put labels on an issue; one `labeled` for each that was not on it. Raises ApiError 422 above 100
+    labels.
+    """
+    new = [label for label in labels if label not in issue.labels]
+    if len(issue.labels) + len(new) > MAX_LABELS:
+        raise invalid("Issue", "labels", "custom", "An issue can have up to 100 labels")
+    for label in new:
+        issue.labels.append(label)
+        _changed(hub, issue, label, "labeled", actor, via_app)
+
+
+def take_off(hub: Sandbox, issue: Issue, label: Label, actor: User, via_app: App | None = None) -> None:
+    """Take a label off an issue that has it; sends `unlabeled`."""
+    issue.labels.remove(label)
+    _changed(hub, issue, label, "unlabeled", actor, via_app)
+
+
+def replace(hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
+    """Make these the labels of an issue: one webhook for each that comes or goes, none for those
+    that stay.
+    """
+    for label in [label for label in issue.labels if label not in labels]:
+        take_off(hub, issue, label, actor, via_app)
+    put_on(hub, issue, labels, actor, via_app)
+
+
+def _changed(hub: Sandbox, issue: Issue, label: Label, action: str, actor: User, via_app: App | None) -> None:
+    issue_events.record(hub, issue, action, actor, via_app, {"label": {"name": label.name, "color": label.color}})
+    issue_events.tell(hub, issue, action, actor, label=issue_serializer.label(hub, label))

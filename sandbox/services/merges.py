@@ -1,0 +1,229 @@
+"""Merging: the button of a pull request, `POST merges`, and bringing a branch up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sandbox.git.objects import ZERO, Commit, RefChange
+from sandbox.http.errors import ApiError
+from sandbox.services import pulls
+from sandbox.services.pushes import after_push, mark_merged
+from sandbox.state.models import PullRequest, Repository, User
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+METHODS = ("merge", "squash", "rebase")
+
+
+def _refused(message: str) -> ApiError:
+    return ApiError(405, message)
+
+
+def _check(pull: PullRequest, method: str, sha: str | None) -> None:
+    repository = pull.repository
+    allowed = {
+        "merge": (repository.allow_merge_commit, "Merge commits are not allowed on this repository."),
+        "squash": (repository.allow_squash_merge, "Squash merges are not allowed on this repository."),
+        "rebase": (repository.allow_rebase_merge, "Rebase merges are not allowed on this repository."),
+    }
+    if method not in allowed:
+        raise ApiError(422, f"Invalid merge method {method!r}: use merge, squash or rebase")
+    if not allowed[method][0]:
+        raise _refused(allowed[method][1])
+    if pull.merged or pull.state == "closed":
+        raise _refused("Pull Request is not mergeable")
+    if pull.draft:
+        raise _refused("Pull Request is still a draft")
+    actual = repository.git.ref(f"refs/heads/{pull.head_ref}")  # a push may be on its way to the pull request
+    if (sha is not None and sha != pull.head_sha) or actual not in (None, pull.head_sha):
+        raise ApiError(409, "Head branch was modified. Review and try the merge again.")
+    rule = pulls.missing(pull)
+    if rule is not None:
+        raise _refused(rule)
+
+
+async def merge_pull(
+    hub: Sandbox,
+    pull: PullRequest,
+    actor: User,
+    *,
+    method: str = "merge",
+    sha: str | None = None,
+    title: str | None = None,
+    message: str | None = None,
+) -> str:
+    """Merge a pull request; gives the SHA that the base branch has now.
+
+    Raises ApiError 405 when it cannot be merged (conflict, draft, rules), 409 when `sha` is not its head.
+    """
+    repository, git = pull.repository, pull.repository.git
+    async with git.lock:
+        _check(pull, method, sha)
+        await _insist_on_up_to_date(pull)
+        ref = f"refs/heads/{pull.base_ref}"
+        base, head = git.head(pull.base_ref), pull.head_sha
+        build = {"merge": _merge_commit, "squash": _squash_commit, "rebase": _rebased}[method]
+        made = await build(hub, pull, actor, base, title, message)
+        if made is None:
+            pull.mergeable = False
+            pulls.refresh_state(pull)
+            raise _refused("Pull Request is not mergeable")
+        change = await git.update_ref(ref, made, base)
+        changes = [change]
+        if repository.delete_branch_on_merge and pull.head_ref != repository.default_branch:
+            changes.append(await git.update_ref(f"refs/heads/{pull.head_ref}", ZERO, head))
+    mark_merged(hub, pull, actor, made)
+    await after_push(hub, repository, changes, actor)
+    return made
+
+
+async def _insist_on_up_to_date(pull: PullRequest) -> None:
+    git = pull.repository.git
+    strict = pull.base_ref in pull.repository.strict_branches
+    if strict and not await git.is_ancestor(git.head(pull.base_ref), pull.head_sha):
+        raise ApiError(409, "Head branch is out of date. Review and try the merge again.")
+
+
+async def _merge_commit(
+    hub: Sandbox, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
+) -> str | None:
+    git = pull.repository.git
+    merge = await git.merge(base, pull.head_sha)
+    if merge.tree is None:
+        return None
+    head = f"{pull.repository.owner.login}/{pull.head_ref}"
+    text = _text(title or f"Merge pull request #{pull.number} from {head}", message, pull.title)
+    return await git.commit_tree(
+        merge.tree,
+        [base, pull.head_sha],
+        text,
+        author=pulls.identity(actor),
+        committer=pulls.NOBODY,
+        when=hub.now(),
+    )
+
+
+async def _squash_commit(
+    hub: Sandbox, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
+) -> str | None:
+    git = pull.repository.git
+    merge = await git.merge(base, pull.head_sha)
+    if merge.tree is None:
+        return None
+    commits: Sequence[Commit] = await pulls.commits_of(pull)
+    if len(commits) == 1:
+        first, _, rest = commits[0].message.partition("\n")
+        default_title, default_message = first, rest.strip()
+    else:
+        default_title = pull.title
+        default_message = "\n\n".join(f"* {commit.message}" for commit in commits)
+    text = _text(title or f"{default_title} (#{pull.number})", message, default_message)
+    return await git.commit_tree(
+        merge.tree, [base], text, author=pulls.identity(pull.user), committer=pulls.NOBODY, when=hub.now()
+    )
+
+
+async def _rebased(
+    hub: Sandbox, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
+) -> str | None:
+    """Replay the commits one by one onto the base; titles and messages are kept, as on GitHub."""
+    git = pull.repository.git
+    tip = base
+    for commit in await pulls.commits_of(pull):
+        if len(commit.parents) != 1:
+            continue
+        # merge-tree takes the common ancestor as its base, so the tip gets a twin with this commit's parent.
+        twin = await git.commit_tree(
+            (await git.commit(tip)).tree, commit.parents, "twin", author=pulls.NOBODY, when=hub.now()
+        )
+        merge = await git.merge(twin, commit.sha)
+        if merge.tree is None:
+            return None
+        tip = await git.commit_tree(
+            merge.tree,
+            [tip],
+            commit.message,
+            author=commit.author,
+            authored_at=commit.authored_at,
+            committer=pulls.identity(actor),
+            when=hub.now(),
+        )
+    return tip
+
+
+def _text(title: str, message: str | None, default: str) -> str:
+    body = default if message is None else message
+    return f"{title}\n\n{body}".rstrip() + "\n"
+
+
+async def merge_branches(
+    hub: Sandbox, repository: Repository, actor: User, *, base: str, head: str, message: str | None = None
+) -> str | None:
+    """Merge a branch or commit into a branch; gives the new commit, None when there was nothing to merge.
+
+    Raises ApiError 404 for an unknown branch, 409 on conflict.
+    """
+    git = repository.git
+    async with git.lock:
+        ours = git.ref(f"refs/heads/{base}")
+        if ours is None:
+            raise ApiError(404, "Base does not exist")
+        theirs = await git.resolve(head)
+        if theirs is None:
+            raise ApiError(404, "Head does not exist")
+        if await git.is_ancestor(theirs, ours):
+            return None
+        merge = await git.merge(ours, theirs)
+        if merge.tree is None:
+            raise ApiError(409, "Merge conflict")
+        made = await git.commit_tree(
+            merge.tree,
+            [ours, theirs],
+            message or f"Merge {head} into {base}",
+            author=pulls.identity(actor),
+            committer=pulls.NOBODY,
+            when=hub.now(),
+        )
+        change: RefChange = await git.update_ref(f"refs/heads/{base}", made, ours)
+    await after_push(hub, repository, [change], actor)
+    return made
+
+
+async def update_branch(hub: Sandbox, pull: PullRequest, actor: User, *, expected: str | None = None) -> None:
+    """Merge the base of a pull request into its branch, as a commit of the actor's.
+
+    As on GitHub it is accepted first and done a moment later; a push that comes in between wins. Raises ApiError 422
+    when `expected` is not the head, when they conflict, when there is nothing to bring in, when the branch is gone.
+    """
+    git = pull.repository.git
+    async with git.lock:
+        head = git.ref(f"refs/heads/{pull.head_ref}")
+        if head is None or pull.state != "open":
+            raise ApiError(422, "head ref does not exist")
+        if expected not in (None, head):
+            raise ApiError(422, "expected head sha didn't match current head ref.")
+        base = git.head(pull.base_ref)
+        if await git.is_ancestor(base, head):
+            raise ApiError(422, "There are no new commits on the base branch.")
+        merge = await git.merge(head, base)
+        if merge.tree is None:
+            raise ApiError(422, "merge conflict between base and head")
+        made = await git.commit_tree(
+            merge.tree,
+            [head, base],
+            f"Merge branch '{pull.base_ref}' into {pull.head_ref}\n",
+            author=pulls.identity(actor),
+            committer=pulls.NOBODY,
+            when=hub.now(),
+        )
+
+    async def move() -> None:
+        async with git.lock:
+            if git.ref(f"refs/heads/{pull.head_ref}") != head:
+                return
+            change = await git.update_ref(f"refs/heads/{pull.head_ref}", made, head)
+        await after_push(hub, pull.repository, [change], actor)
+
+    hub.work(move(), name=f"update of #{pull.number}")

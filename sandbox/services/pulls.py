@@ -1,0 +1,281 @@
+"""The rules of pull requests: opening, editing, closing, and what git says about their merge.
+
+Mergeability is lazy as on GitHub: after every change it is unknown (`mergeable: null`), and a moment later,
+in the background, it is known. Workflows for a pull request start only then, and not at all while it
+conflicts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandbox.actions import triggers
+from sandbox.git.objects import Identity
+from sandbox.http.errors import ApiError, invalid
+from sandbox.serializers import pulls as pull_serializer
+from sandbox.services import issues
+from sandbox.state.models import App, Issue, PullRequest, Repository, User
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+NOBODY = Identity("GitHub", "noreply@github.com")
+
+
+def identity(user: User) -> Identity:
+    """How commits made on GitHub name a person."""
+    return Identity(user.name or user.login, user.commit_email)
+
+
+def tell(hub: Sandbox, pull: PullRequest, action: str, sender: User, **fields: Any) -> dict[str, Any]:
+    """Send a `pull_request` webhook; gives what it said, for the workflows that listen."""
+    shown = pull_serializer.pull_request(hub, pull)
+    hub.emit(
+        pull.repository,
+        "pull_request",
+        action,
+        sender=sender,
+        number=pull.number,
+        pull_request=shown,
+        **fields,
+    )
+    return {"action": action, "number": pull.number, "pull_request": shown, **fields}
+
+
+def _custom(message: str) -> ApiError:
+    return ApiError(
+        422, "Validation Failed", errors=[{"resource": "PullRequest", "code": "custom", "message": message}]
+    )
+
+
+async def open_pull(
+    hub: Sandbox,
+    repository: Repository,
+    actor: User,
+    *,
+    head: str,
+    base: str,
+    title: str,
+    body: str | None = None,
+    draft: bool = False,
+    via_app: App | None = None,
+) -> PullRequest:
+    """Open a pull request. Raises ApiError 422: no such branch, nothing to merge, already open."""
+    owner, _, branch = head.rpartition(":")
+    if not title.strip():
+        raise invalid("PullRequest", "title", "missing_field")
+    base_sha = repository.git.ref(f"refs/heads/{base}")
+    head_sha = repository.git.ref(f"refs/heads/{branch}")
+    if base_sha is None:
+        raise invalid("PullRequest", "base")
+    if head_sha is None or owner.lower() not in ("", repository.owner.login.lower()):
+        raise invalid("PullRequest", "head")
+    if any(p.state == "open" and (p.head_ref, p.base_ref) == (branch, base) for p in repository.pulls()):
+        raise _custom(f"A pull request already exists for {repository.owner.login}:{branch}.")
+    if not await repository.git.between(base_sha, head_sha):
+        raise _custom(f"No commits between {base} and {branch}")
+    now = hub.now()
+    issue = Issue(
+        id=hub.new_id(),
+        repository=repository,
+        number=repository.next_number(),
+        title=title,
+        body=body,
+        user=actor,
+        created_at=now,
+        updated_at=now,
+        via_app=via_app,
+    )
+    pull = PullRequest(
+        id=hub.new_id(),
+        issue=issue,
+        head_ref=branch,
+        head_sha=head_sha,
+        base_ref=base,
+        base_sha=base_sha,
+        draft=draft,
+    )
+    issue.pull = pull
+    repository.issues[issue.number] = issue
+    await repository.git.update_ref(f"refs/pull/{pull.number}/head", head_sha)
+    await measure(pull)
+    said = tell(hub, pull, "opened", actor)
+    judge_soon(hub, pull, "opened", actor, said)
+    return pull
+
+
+async def measure(pull: PullRequest) -> None:
+    """Count commits, files and lines, from the merge base as GitHub does."""
+    git = pull.repository.git
+    start = await git.merge_base(pull.base_sha, pull.head_sha)
+    files = await git.changes(start or pull.base_sha, pull.head_sha)
+    pull.commits = await git.between(pull.base_sha, pull.head_sha)
+    pull.additions = sum(change.additions for change in files)
+    pull.deletions = sum(change.deletions for change in files)
+    pull.changed_files = len(files)
+
+
+def forget(pull: PullRequest) -> None:
+    """What was known about the merge holds no longer; the next question finds it out again."""
+    pull.mergeable, pull.mergeable_state, pull.conflicts = None, "unknown", ()
+
+
+def judge_soon(
+    hub: Sandbox,
+    pull: PullRequest,
+    action: str | None = None,
+    actor: User | None = None,
+    said: dict[str, Any] | None = None,
+) -> None:
+    """Forget what was known about the merge and find it out in the background, then start the workflows."""
+    forget(pull)
+
+    async def find_out() -> None:
+        merge_sha = await judge(hub, pull)
+        if action is not None and actor is not None:
+            await triggers.on_pull_request(hub, pull, action, actor, said or {}, merge_sha)
+
+    hub.work(find_out(), name=f"mergeability of #{pull.number}")
+
+
+async def judge(hub: Sandbox, pull: PullRequest) -> str | None:
+    """Merge head and base in memory; gives the test merge (`refs/pull/N/merge`), or None on conflict."""
+    git, head, base = pull.repository.git, pull.head_sha, pull.base_sha
+    if pull.state != "open":
+        return None
+    merge = await git.merge(base, head)
+    if (head, base) != (pull.head_sha, pull.base_sha) or pull.state != "open":
+        return None  # overtaken by a push, which judges again
+    pull.mergeable, pull.conflicts = merge.tree is not None, merge.conflicts
+    if merge.tree is None:
+        pull.merge_commit_sha = None
+    else:
+        pull.merge_commit_sha = await git.commit_tree(
+            merge.tree, [base, head], f"Merge {head} into {base}", author=NOBODY, when=hub.now()
+        )
+        await git.update_ref(f"refs/pull/{pull.number}/merge", pull.merge_commit_sha)
+    refresh_state(pull)
+    return pull.merge_commit_sha
+
+
+def refresh_state(pull: PullRequest) -> None:
+    """Set `mergeable_state` from what is known now: checks and reviews come and go without a push."""
+    if pull.mergeable is None or pull.merged:
+        pull.mergeable_state = "unknown"
+    elif not pull.mergeable:
+        pull.mergeable_state = "dirty"
+    elif pull.draft:
+        pull.mergeable_state = "draft"
+    elif missing(pull):
+        pull.mergeable_state = "blocked"
+    elif all(_passed(pull).values()):
+        pull.mergeable_state = "clean"
+    else:
+        pull.mergeable_state = "unstable"
+
+
+def _passed(pull: PullRequest) -> dict[str, bool]:
+    """Every check and status on the head, by name; the newest of a name counts."""
+    repository = pull.repository
+    good = ("success", "neutral", "skipped")
+    found = {run.name: run.conclusion in good for run in repository.check_runs(pull.head_sha)}
+    for status in sorted(repository.statuses, key=lambda status: status.id):
+        if status.sha == pull.head_sha:
+            found[status.context] = status.state == "success"
+    return found
+
+
+def missing(pull: PullRequest) -> str | None:
+    """The first branch rule that is not met, in GitHub's words, or None."""
+    repository = pull.repository
+    passed = _passed(pull)
+    for name in repository.required_checks.get(pull.base_ref, []):
+        if name not in passed:
+            return f'Required status check "{name}" is expected.'
+        if not passed[name]:
+            return f'Required status check "{name}" is failing or has not finished.'
+    needed = repository.required_approvals.get(pull.base_ref, 0)
+    verdicts = {r.user.id: r.state for r in pull.reviews if r.state in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")}
+    if needed and "CHANGES_REQUESTED" in verdicts.values():
+        return "Changes have been requested by a reviewer with write access."
+    if list(verdicts.values()).count("APPROVED") < needed:
+        reviews = "review is" if needed == 1 else "reviews are"
+        return f"At least {needed} approving {reviews} required by reviewers with write access."
+    return None
+
+
+async def edit(
+    hub: Sandbox,
+    pull: PullRequest,
+    actor: User,
+    *,
+    title: str | None = None,
+    body: str | None = None,
+    base: str | None = None,
+) -> None:
+    """Change title, text or base (None leaves it); one `edited` webhook with what it was before."""
+    issue = pull.issue
+    changes: dict[str, Any] = {}
+    if title is not None and title != issue.title:
+        changes["title"] = {"from": issue.title}
+        issue.title = title
+    if body is not None and body != (issue.body or ""):
+        changes["body"] = {"from": issue.body or ""}
+        issue.body = body
+    if base is not None and base != pull.base_ref:
+        sha = pull.repository.git.ref(f"refs/heads/{base}")
+        if sha is None:
+            raise invalid("PullRequest", "base")
+        if pull.state != "open":
+            raise _custom("Cannot change the base branch of a closed pull request.")
+        changes["base"] = {"ref": {"from": pull.base_ref}, "sha": {"from": pull.base_sha}}
+        pull.base_ref, pull.base_sha = base, sha
+        await measure(pull)
+        judge_soon(hub, pull)
+    if changes:
+        issue.updated_at = hub.now()
+        tell(hub, pull, "edited", actor, changes=changes)
+
+
+def set_draft(hub: Sandbox, pull: PullRequest, actor: User, *, draft: bool) -> None:
+    """Turn a pull request into a draft, or mark it ready for review."""
+    if pull.draft != draft:
+        pull.draft = draft
+        pull.issue.updated_at = hub.now()
+        refresh_state(pull)
+        tell(hub, pull, "converted_to_draft" if draft else "ready_for_review", actor)
+
+
+def close(hub: Sandbox, pull: PullRequest, actor: User) -> None:
+    """Close without merging."""
+    issues.close(hub, pull.issue, actor)
+
+
+async def reopen(hub: Sandbox, pull: PullRequest, actor: User) -> None:
+    """Open again. Raises ApiError 422 when it was merged or its branch is gone."""
+    if pull.state == "open":
+        return
+    head = pull.repository.git.ref(f"refs/heads/{pull.head_ref}")
+    base = pull.repository.git.ref(f"refs/heads/{pull.base_ref}")
+    if pull.merged or head is None or base is None:
+        raise invalid("PullRequest", "state", "invalid", "state cannot be changed. The branch was merged or deleted.")
+    pull.head_sha, pull.base_sha = head, base
+    await pull.repository.git.update_ref(f"refs/pull/{pull.number}/head", head)
+    await measure(pull)
+    forget(pull)
+    issues.reopen(hub, pull.issue, actor)
+    said = {"action": "reopened", "number": pull.number, "pull_request": pull_serializer.pull_request(hub, pull)}
+    judge_soon(hub, pull, "reopened", actor, said)
+
+
+async def commits_of(pull: PullRequest) -> list[Any]:
+    """Its commits, oldest first."""
+    found = await pull.repository.git.commits(f"{pull.base_sha}..{pull.head_sha}")
+    return list(reversed(found))
+
+
+async def files_of(pull: PullRequest) -> list[Any]:
+    """Its changed files with patches, from the merge base."""
+    git = pull.repository.git
+    start = await git.merge_base(pull.base_sha, pull.head_sha)
+    return await git.changes(start or pull.base_sha, pull.head_sha)

@@ -1,0 +1,88 @@
+"""Commit statuses: made once, never changed; the newest of each context counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sandbox.clock import stamp
+from sandbox.http.errors import invalid
+from sandbox.serializers import base
+from sandbox.serializers import code as code_serializer
+from sandbox.state.models import CommitStatus, Repository, User
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+STATES = ("error", "failure", "pending", "success")
+
+
+def create(
+    hub: Sandbox,
+    repository: Repository,
+    actor: User,
+    sha: str,
+    state: str,
+    *,
+    context: str = "default",
+    description: str | None = None,
+    target_url: str | None = None,
+) -> CommitStatus:
+    """Set a status on a commit; sends `status`. Raises ApiError 422 for an unknown state or a long
+    description.
+    """
+    if state not in STATES:
+        raise invalid("Status", "state", "custom", f"state must be one of {', '.join(STATES)}")
+    if description is not None and len(description) > 140:
+        raise invalid("Status", "description", "custom", "description is too long (maximum is 140 characters)")
+    now = hub.now()
+    status = CommitStatus(
+        id=hub.new_id(),
+        repository=repository,
+        sha=sha,
+        state=state,
+        context=context,
+        description=description,
+        target_url=target_url,
+        creator=actor,
+        created_at=now,
+        updated_at=now,
+    )
+    repository.statuses.append(status)
+    home = base.repository_url(hub, repository)
+    branches = [name for name in repository.git.branches() if repository.git.head(name) == sha]
+    hub.emit(
+        repository,
+        "status",
+        None,
+        sender=actor,
+        id=status.id,
+        sha=sha,
+        name=repository.full_name,
+        target_url=target_url,
+        avatar_url=f"{hub.url}/avatars/u/{actor.id}?v=4",
+        context=context,
+        description=description,
+        state=state,
+        commit=code_serializer.commit(hub, repository, repository.git.show(sha)),
+        branches=[
+            {"name": name, "commit": {"sha": sha, "url": f"{home}/commits/{sha}"}, "protected": False}
+            for name in branches
+        ],
+        created_at=stamp(now),
+        updated_at=stamp(now),
+    )
+    return status
+
+
+def latest(repository: Repository, sha: str) -> list[CommitStatus]:
+    """The newest status of each context on a commit."""
+    return list({one.context: one for one in repository.statuses if one.sha == sha}.values())
+
+
+def combined(statuses: Sequence[CommitStatus]) -> str:
+    """One state for all: failure if any failed, pending if any is or there are none, else success."""
+    states = {one.state for one in statuses}
+    if states & {"error", "failure"}:
+        return "failure"
+    return "success" if states == {"success"} else "pending"

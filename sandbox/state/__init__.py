@@ -1,0 +1,1 @@
+"""The state of the sandbox: accounts, repositories, issues, pull requests."""
