@@ -28,7 +28,7 @@ log = structlog.get_logger()
 MAX_BODY = 26 * 1024 * 1024  # bytes; GitHub sends up to 25 MB
 LARGE = 256 * 1024  # bytes of JSON that are parsed off the event loop
 _GUID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
-_EVENT = re.compile(r"[a-z_]{1,60}", re.ASCII)
+_EVENT = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
 
 
 class Malformed(Exception):

@@ -61,11 +61,15 @@ def trial_of(task: Task) -> str | None:
     pull = task.pull
     if pull is None or not pull.open:
         return None
-    if pull.mergeable_sha == pull.head_sha:
-        known = pull.tried_base_sha is not None
-        how = "merges cleanly with" if known else "could not be tried against"
-        return f"#{pull.number} at `{pull.head_sha[:8]}` {how} `{pull.base}`."
-    return f"#{pull.number} at `{pull.head_sha[:8]}` has not been merged with `{pull.base}` for a trial yet."
+    head, trial = f"#{pull.number} at `{pull.head_sha[:8]}`", pull.trial
+    if trial is None or pull.mergeable_sha != pull.head_sha:
+        return f"{head} has not been merged with `{pull.base}` for a trial yet."
+    if trial.clean:
+        return f"{head} merges cleanly with `{pull.base}`."
+    if trial.clean is False:
+        return f"{head} conflicts with `{pull.base}` in {named(trial.files)}."
+    reason = f": {trial.problem}" if trial.problem else ""
+    return f"The trial merge of {head} with `{pull.base}` could not be made{reason}."
 
 
 def behind_which(task: Task) -> tuple[int, ...]:

@@ -44,8 +44,6 @@ SURE = 0.95  # nothing that is only foreseen is more likely
 
 IN_FORM, IN_TEXT = "its form names it", "its text names it"
 _SPELT = frozenset((IN_FORM, IN_TEXT))  # whoever spells a path out says its words, too
-LEAST = 0.05  # less likely files are left out
-SURE = 0.95  # nothing that is only foreseen is more likely
 
 
 @dataclass(frozen=True, slots=True)

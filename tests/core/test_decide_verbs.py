@@ -313,6 +313,16 @@ class TestPeopleAreCalled:
         story.says("/conflicts")
         assert f"#7 at `{SHA[:8]}` merges cleanly with `main`." in story.said()
 
+    def test_a_trial_merge_that_could_not_be_made_is_not_called_clean(self) -> None:
+        story = Story().ready()
+        story.in_review()
+        story.merge_tried(clean=None, problem="the head is not a commit that was fetched")
+        story.says("/conflicts")
+        assert "merges cleanly" not in story.said()
+        assert (
+            f"The trial merge of #7 at `{SHA[:8]}` with `main` could not be made: the head is not a commit"
+        ) in story.said()
+
 
 class TestAsking:
     def test_history_shows_the_end_of_the_trail(self) -> None:

@@ -134,6 +134,7 @@ async def test_a_signed_delivery_of_another_shape_harms_nobody(world: World, htt
 
 async def test_events_that_nobody_asked_for_are_ignored(world: World, http: aiohttp.ClientSession) -> None:
     assert await _post(world, http, headers={"X-GitHub-Event": "star"}) == (200, "ignored")
+    assert await _post(world, http, headers={"X-GitHub-Event": "projects_v2_item"}) == (200, "ignored")
     assert await _post(world, http, headers={"X-GitHub-Event": "ping"}) == (200, "pong")
     assert await _stored(world) == 0
 
