@@ -1,7 +1,7 @@
 """The generated documentation: what the code says about itself, so that no page can tell another story.
 
 `docs/commands.md` is made wholly from the registry of commands, `docs/templates.md` from the task templates.
-`docs/architecture.md` is written by hand, but for the parts between a pair of markers, `<!-- generated: name -->` and
+`docs/reference.md` is written by hand, except the parts between a pair of markers, `<!-- generated: name -->` and
 `<!-- end of name -->`, which are made from the rules.
 """
 
@@ -209,14 +209,14 @@ def with_parts(page: str) -> str:
 def files(root: Path = ROOT) -> dict[Path, str]:
     """Every page with generated text below `root`, as it should be.
 
-    Raises `MarkersMissing`, or `OSError` when there is no `docs/architecture.md`: an installed package has no docs.
+    Raises `MarkersMissing`, or `OSError` when there is no `docs/reference.md`: an installed package has no docs.
     """
-    architecture = root / "docs" / "architecture.md"
+    reference = root / "docs" / "reference.md"
     return {
         root / "docs" / "commands.md": commands_page(),
         root / "docs" / "templates.md": templates_page(),
         root / "docs" / "security.md": security_page(),
-        architecture: with_parts(architecture.read_text(encoding="utf-8")),
+        reference: with_parts(reference.read_text(encoding="utf-8")),
     }
 
 
@@ -225,7 +225,7 @@ def main(write: bool, root: Path = ROOT) -> int:
     try:
         pages = files(root)
     except (MarkersMissing, OSError) as problem:
-        sys.stderr.write(f"docs/architecture.md: {problem}\n")
+        sys.stderr.write(f"docs/reference.md: {problem}\n")
         return 1
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:

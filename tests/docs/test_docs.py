@@ -93,7 +93,7 @@ def test_a_page_without_its_markers_is_told(tmp_path: Path, capsys: pytest.Captu
     with pytest.raises(MarkersMissing, match="generated: lifecycle"):
         with_parts("no marker here")
     assert main(write=True, root=tmp_path) == 1
-    assert "docs/architecture.md" in capsys.readouterr().err
+    assert "docs/reference.md" in capsys.readouterr().err
 
 
 def test_every_row_of_the_generated_tables_says_something() -> None:
