@@ -4,11 +4,9 @@ import re
 import runpy
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import psycopg
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -152,49 +150,14 @@ def test_what_operators_are_told_to_look_for_is_really_said() -> None:
         p.read_text(encoding="utf-8") for room in ("adapters", "bot", "scheduler") for p in (ROOT / room).rglob("*.py")
     )
     told = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    told += (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    told += (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     names = set(
         re.findall(
             r"`((?:effect|delivery|outbox|oldest|configuration|discover|github)[a-z]*_[a-z_]+|discovered)`", told
         )
     )
-    assert {"effect_parked", "delivery_parked", "outbox_parked", "configuration_read", "discovered"} <= names
+    assert {"effect_parked", "delivery_parked", "configuration_read", "discovered"} <= names
     assert [name for name in sorted(names) if f'"{name}"' not in source] == []
-
-
-def test_the_queries_for_what_was_given_up_work(database_url: str) -> None:
-    queries = blocks(ROOT / "docs" / "troubleshooting.md", "sql")
-    now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-    with psycopg.connect(database_url) as connection:
-        for kind in ("Comment", "StartAgent"):
-            connection.execute(
-                "INSERT INTO outbox (repository_id, number, key, kind, payload, state, tries, error, created_at)"
-                " VALUES (1, 7, %s, %s, '{}', 'parked', 15, 'no', %s)",
-                (kind, kind, now),
-            )
-        connection.execute(
-            "INSERT INTO deliveries (guid, event, payload, received_at, handled_at, tries, error, ordering_key)"
-            " VALUES ('abc', 'issues', '', %s, %s, 3, 'no', 'delivery:abc')",
-            (now, now),
-        )
-        connection.execute(
-            "INSERT INTO redeliveries (guid, delivery_id, event, status, failed_at, state, ask_at)"
-            " VALUES ('abd', 1, 'issues', 'timed out', %s, 'parked', %s),"
-            " ('abe', 2, 'issues', 'OK', %s, 'arrived', %s)",
-            (now, now, now, now),
-        )
-        answers = []
-        for query in queries:
-            cursor = connection.execute(query.encode())
-            answers.append([row[0] for row in cursor] if cursor.description else cursor.rowcount)
-        assert [len(answer) if isinstance(answer, list) else answer for answer in answers] == [2, 1, 1, 1, 1]
-        waiting = connection.execute("SELECT kind FROM outbox WHERE state = 'waiting'").fetchall()
-        assert waiting == [("Comment",)]
-        deadlines = connection.execute("SELECT repository_id, subject, kind, attempt FROM deadlines ORDER BY subject")
-        delivery, effect = deadlines.fetchall()
-        assert delivery == (0, "delivery:abc", "retry", 0)
-        assert effect[1].startswith("outbox:")
-        assert (effect[0], effect[2], effect[3]) == (1, "send", 7), "the sweep finds the task's number in `attempt`"
 
 
 async def test_the_example_tries_a_configuration(
