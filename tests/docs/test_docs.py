@@ -14,6 +14,7 @@ from markdown_it.token import Token
 from bot.docs import PARTS, MarkersMissing, files, main, with_parts
 from config.docs import main as configuration_docs
 from config.repository import parse_repository_config
+from config.settings import Settings
 from config.task_templates import parse_template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,6 +135,43 @@ def test_every_configuration_that_is_shown_is_right() -> None:
             assert parse_template(block, "voucher.yml").criteria
         else:
             assert parse_repository_config(block).agents
+
+
+def test_every_part_of_a_configuration_that_is_shown_is_right() -> None:
+    parts = [
+        block
+        for page in PAGES
+        for block in blocks(page, "yaml")
+        if re.match(r"(# \.github/orchestrator\.yml\n)?[a-z_]+:\n  ", block) and "version: 1" not in block
+    ]
+    assert len(parts) >= 4
+    for part in parts:
+        parse_repository_config(f"version: 1\nagents:\n  codex: {{adapter: pull}}\n{part}")
+
+
+def test_every_metric_and_setting_that_operators_are_told_of_exists() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot").rglob("*.py"))
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    metrics = set(re.findall(r"\borchestrator_[a-z_]+\b", text))
+    assert [name for name in sorted(metrics) if f'"{name.removesuffix("_total")}' not in source] == []
+    settings = set(
+        re.findall(r"`([A-Z]+(?:_[A-Z]+)*_(?:SECONDS|MB|DELIVERIES|REQUESTS|CONNECTIONS|URLS|TOKENS))`", text)
+    )
+    assert [name for name in sorted(settings) if name.lower() not in Settings.model_fields] == []
+
+
+def test_pages_stay_short() -> None:
+    def words(text: str) -> int:
+        return sum(any(map(str.isalnum, word)) for word in text.split())
+
+    by_hand = {
+        page: re.sub(r"<!-- (generated|packet): .*?<!-- end of ", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for page in PAGES
+        if not page.read_text(encoding="utf-8").startswith("<!-- Made from")
+    }
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+    assert words(by_hand[ROOT / "docs" / "architecture.md"]) <= 4_500
+    assert sum(map(words, by_hand.values())) <= 25_000
 
 
 def test_every_make_command_that_is_named_exists() -> None:
