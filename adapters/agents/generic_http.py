@@ -1,4 +1,4 @@
-"""Any server that speaks our small protocol: five signed POSTs. docs/agents.md describes it for those who write one."""
+"""Any server that speaks our small protocol: five signed POSTs; docs/other-agents.md describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a team's own server looks from outside: the small protocol of docs/agents.md."""
+"""How a team's own server looks from outside: the small protocol of docs/other-agents.md."""
 
 from __future__ import annotations
 

@@ -4,16 +4,15 @@ import re
 import runpy
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import psycopg
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from config.repository import parse_repository_config
+from config.settings import Settings
 from config.task_templates import parse_template
 from tools.docs.configuration import main as configuration_docs
 from tools.docs.generate import PARTS, MarkersMissing, files, main, with_parts
@@ -93,7 +92,7 @@ def test_a_page_without_its_markers_is_told(tmp_path: Path, capsys: pytest.Captu
     with pytest.raises(MarkersMissing, match="generated: lifecycle"):
         with_parts("no marker here")
     assert main(write=True, root=tmp_path) == 1
-    assert "docs/architecture.md" in capsys.readouterr().err
+    assert "docs/reference.md" in capsys.readouterr().err
 
 
 def test_every_row_of_the_generated_tables_says_something() -> None:
@@ -138,6 +137,43 @@ def test_every_configuration_that_is_shown_is_right() -> None:
             assert parse_repository_config(block).agents
 
 
+def test_every_part_of_a_configuration_that_is_shown_is_right() -> None:
+    parts = [
+        block
+        for page in PAGES
+        for block in blocks(page, "yaml")
+        if re.match(r"(# \.github/orchestrator\.yml\n)?[a-z_]+:\n  ", block) and "version: 1" not in block
+    ]
+    assert len(parts) >= 4
+    for part in parts:
+        parse_repository_config(f"version: 1\nagents:\n  codex: {{adapter: pull}}\n{part}")
+
+
+def test_every_metric_and_setting_that_operators_are_told_of_exists() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot").rglob("*.py"))
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    metrics = set(re.findall(r"\borchestrator_[a-z_]+\b", text))
+    assert [name for name in sorted(metrics) if f'"{name.removesuffix("_total")}' not in source] == []
+    settings = set(
+        re.findall(r"`([A-Z]+(?:_[A-Z]+)*_(?:SECONDS|MB|DELIVERIES|REQUESTS|CONNECTIONS|URLS|TOKENS))`", text)
+    )
+    assert [name for name in sorted(settings) if name.lower() not in Settings.model_fields] == []
+
+
+def test_pages_stay_short() -> None:
+    def words(text: str) -> int:
+        return sum(any(map(str.isalnum, word)) for word in text.split())
+
+    by_hand = {
+        page: re.sub(r"<!-- (generated|packet): .*?<!-- end of ", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for page in PAGES
+        if not page.read_text(encoding="utf-8").startswith("<!-- Made from")
+    }
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+    assert words(by_hand[ROOT / "docs" / "architecture.md"]) <= 4_500
+    assert sum(map(words, by_hand.values())) <= 25_000
+
+
 def test_every_make_command_that_is_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     there = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
@@ -154,49 +190,14 @@ def test_what_operators_are_told_to_look_for_is_really_said() -> None:
         for p in (ROOT / room).rglob("*.py")
     )
     told = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    told += (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    told += (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     names = set(
         re.findall(
             r"`((?:effect|delivery|outbox|oldest|configuration|discover|github)[a-z]*_[a-z_]+|discovered)`", told
         )
     )
-    assert {"effect_parked", "delivery_parked", "outbox_parked", "configuration_read", "discovered"} <= names
+    assert {"effect_parked", "delivery_parked", "configuration_read", "discovered"} <= names
     assert [name for name in sorted(names) if f'"{name}"' not in source] == []
-
-
-def test_the_queries_for_what_was_given_up_work(database_url: str) -> None:
-    queries = blocks(ROOT / "docs" / "troubleshooting.md", "sql")
-    now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-    with psycopg.connect(database_url) as connection:
-        for kind in ("Comment", "StartAgent"):
-            connection.execute(
-                "INSERT INTO outbox (repository_id, number, key, kind, payload, state, tries, error, created_at)"
-                " VALUES (1, 7, %s, %s, '{}', 'parked', 15, 'no', %s)",
-                (kind, kind, now),
-            )
-        connection.execute(
-            "INSERT INTO deliveries (guid, event, payload, received_at, handled_at, tries, error, ordering_key)"
-            " VALUES ('abc', 'issues', '', %s, %s, 3, 'no', 'delivery:abc')",
-            (now, now),
-        )
-        connection.execute(
-            "INSERT INTO redeliveries (guid, delivery_id, event, status, failed_at, state, ask_at)"
-            " VALUES ('abd', 1, 'issues', 'timed out', %s, 'parked', %s),"
-            " ('abe', 2, 'issues', 'OK', %s, 'arrived', %s)",
-            (now, now, now, now),
-        )
-        answers = []
-        for query in queries:
-            cursor = connection.execute(query.encode())
-            answers.append([row[0] for row in cursor] if cursor.description else cursor.rowcount)
-        assert [len(answer) if isinstance(answer, list) else answer for answer in answers] == [2, 1, 1, 1, 1]
-        waiting = connection.execute("SELECT kind FROM outbox WHERE state = 'waiting'").fetchall()
-        assert waiting == [("Comment",)]
-        deadlines = connection.execute("SELECT repository_id, subject, kind, attempt FROM deadlines ORDER BY subject")
-        delivery, effect = deadlines.fetchall()
-        assert delivery == (0, "delivery:abc", "retry", 0)
-        assert effect[1].startswith("outbox:")
-        assert (effect[0], effect[2], effect[3]) == (1, "send", 7), "the sweep finds the task's number in `attempt`"
 
 
 async def test_the_example_tries_a_configuration(

@@ -1,4 +1,4 @@
-"""`docs/agents.md` cannot go stale: its packet is made by the code, its YAML is read by the code.
+"""The pages about agents cannot go stale: their packet is made by the code, their YAML is read by the code.
 
 After a change of the packet: `UPDATE_DOCS=1 pytest tests/workflows/test_agents_docs.py`.
 """
@@ -27,7 +27,9 @@ from core.texts import comment_marker, packet_comments
 from sandbox.actions.expressions import interpolate
 from tests.workflows.agent_kit import ROOT, Stage, git
 
-DOCS = ROOT / "docs" / "agents.md"
+DOCS = ROOT / "docs" / "handoff.md"
+AGENTS = ROOT / "docs" / "agents.md"
+PAGES = (AGENTS, ROOT / "docs" / "other-agents.md")
 BLOCK = re.compile(r"(<!-- packet: [^\n]*-->\n```json\n)(.*?)(```\n<!-- end of packet -->)", re.DOTALL)
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TEN = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -167,13 +169,15 @@ def test_the_action_takes_the_comments_that_the_bot_writes(stage: Stage) -> None
 
 
 def test_the_configurations_in_the_docs_are_taken() -> None:
-    blocks = re.findall(r"```yaml\n(# \.github/orchestrator\.yml\n.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    blocks = re.findall(r"```yaml\n(# \.github/orchestrator\.yml\n.*?)```", text, re.DOTALL)
     agents = [agent for block in blocks for agent in parse_repository_config(block).agents.values()]
     assert {agent.adapter for agent in agents} == set(AGENT_KINDS), "every kind of agent has an example"
 
 
 def test_the_calling_workflow_in_the_docs_names_its_runs() -> None:
-    blocks = [yaml.safe_load(b) for b in re.findall(r"```yaml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)]
+    text = AGENTS.read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     (caller,) = [block for block in blocks if "jobs" in block]
     event = {"client_payload": {"task": 12, "attempt": 2, "agent": "codex"}}
     name = interpolate(caller["run-name"], {"github": {"event": event}, "inputs": {}})

@@ -25,31 +25,30 @@ _INTRO: Final = """\
 <!-- Made from the models in config/ by `make docs`; change it there. -->
 # Configuration
 
-The service has a few settings of its own; everything about a team's work stands in its repository.
-[Running it](running.md) tells how to begin.
+The service has a few settings; everything about a team's work is in its repository. [Installation](running.md) explains
+the first steps.
 
 ## Settings of the service
 
-Environment variables, or lines `NAME=value` of a file `.env` in the working directory; the environment wins.
-An empty one counts as absent. A missing or senseless one stops the start with a line that names it.
+Set environment variables, or lines `NAME=value` in a file `.env` in the working directory; the environment wins. An
+empty value counts as absent. A missing or invalid setting stops the start with a line that names it.
 """
 
 _REPOSITORY: Final = """\
 ## The repository: `{path}`
 
-The file on the default branch counts; without it in the repository, the one in the organisation's `.github`
-repository. **Without any the bot only observes.** An unknown key, a name that is there twice or a value that
-makes no sense is a mistake. A pull request that edits the file gets the check `orchestrator-config`, with each mistake
-on its line and the nearest valid word beside it. If a mistake gets onto the default branch all the same, the last good
-configuration stays in force; task cards say so, and `/status` names the mistakes. Where there is no good one yet, the
-answer to any command names them. Only `version` and `agents` are needed.
+The file on the default branch counts. If the repository has none, the bot uses the one in the organization's
+`.github` repository. **Without a file the bot only observes.** Unknown keys, duplicate names and invalid values are
+errors. A pull request that edits the file gets the check `orchestrator-config`, which shows each error on its line
+with the nearest valid word. If an error reaches the default branch, the last valid configuration stays in force; task
+cards say so, and `/status` lists the errors. If there is no valid one yet, the answer to any command lists them. Only
+`version` and `agents` are required.
 
-A duration is a number with its unit, `90s`, `10m`, `2h`, `1d`, or several, `1h30m`. A name (of an agent or a
-capability) is 1 to 44 of `a-z 0-9 + # . _ -` and begins with a letter or digit.
+A duration is a number with a unit, `90s`, `10m`, `2h`, `1d`, or several, `1h30m`. A name (of an agent or a
+capability) has 1 to 44 of the characters `a-z 0-9 + # . _ -` and starts with a letter or digit.
 
-Editors that know JSON Schema check the file as you type. Name the schema in its first line, by the address of
-[`config/orchestrator.schema.json`](../config/orchestrator.schema.json) in the copy of this project that you run, or
-by a path to a copy of it:
+Editors that support JSON Schema check the file as you type. Put the schema into the first line: the address or path of
+your copy of [`config/orchestrator.schema.json`](../config/orchestrator.schema.json).
 
 ```yaml
 # yaml-language-server: $schema=./orchestrator.schema.json
@@ -58,8 +57,8 @@ agents:
   codex: {{adapter: actions, workflow: agent.yml}}
 ```
 
-(That is how the YAML language server reads it, which Visual Studio Code with its YAML extension, Neovim, Emacs and
-others use; JetBrains' editors ask for schema and file in *Languages & Frameworks, JSON Schema Mappings*.)
+The YAML language server reads this line (Visual Studio Code with its YAML extension, Neovim, Emacs). In JetBrains
+editors, set schema and file in *Languages & Frameworks, JSON Schema Mappings*.
 
 ### A complete example
 
@@ -93,7 +92,7 @@ def configuration_page() -> str:
     agent = described["$defs"]["PullAgent"]["properties"]
     shared = {name: agent[name] for name in AgentBase.model_fields}
     kinds = ", ".join(f"`{kind}`" for kind in AGENT_KINDS)
-    parts += ["### `agents.<name>`", "", f"Every agent has an `adapter` ({kinds}) and may have:", ""]
+    parts += ["### `agents.<name>`", "", f"Every agent has an `adapter` ({kinds}). Optional keys:", ""]
     parts += [_table(_keys(described, shared, [])), ""]
     for kind, model in AGENT_KINDS.items():
         own = described["$defs"][model.__name__]
@@ -109,11 +108,11 @@ def configuration_page() -> str:
     parts += [
         "## Labels",
         "",
-        "With the first configuration the bot creates, in one request, the labels that people put on by hand: "
+        "With the first configuration the bot creates, in one request, the labels that people add by hand: "
         + ", ".join(f"`{label.name}`" for label in OFFERED_LABELS)
-        + " and `needs:<capability>` of every agent. It creates any other when an issue is first about to carry it,",
-        "and creates a deleted or renamed one again when it is next needed. A label's colour and description are yours",
-        "to change: the bot sets them once, when it creates the label.",
+        + " and `needs:<capability>` of every agent. It creates other labels when an issue first needs them,",
+        "and creates a deleted or renamed label again when it is needed. You may change a label's color and",
+        "description, because the bot sets them only when it creates the label.",
         "",
         _table(_labels()),
         "",
@@ -152,7 +151,7 @@ def _setting_default(field: FieldInfo) -> str:
     if isinstance(extra, dict) and "default_text" in extra:
         return str(extra["default_text"])
     if field.default is PydanticUndefined:
-        return "**needed**"
+        return "**required**"
     return "" if field.default is None else f"`{field.default}`"
 
 
@@ -165,7 +164,7 @@ def _keys(root: dict[str, Any], properties: dict[str, Any], required: list[str])
 
 def _default(name: str, field: dict[str, Any], required: list[str]) -> str:
     if name in required:
-        return "**needed**"
+        return "**required**"
     value = field.get("default")
     if "$ref" in field or value is None or value == []:
         return ""

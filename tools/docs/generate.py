@@ -1,7 +1,7 @@
 """The generated documentation: what the code says about itself, so that no page can tell another story.
 
 `docs/commands.md` is made wholly from the registry of commands, `docs/templates.md` from the task templates.
-`docs/architecture.md` is written by hand, but for the parts between a pair of markers, `<!-- generated: name -->` and
+`docs/reference.md` is written by hand, except the parts between a pair of markers, `<!-- generated: name -->` and
 `<!-- end of name -->`, which are made from the rules.
 """
 
@@ -38,27 +38,27 @@ _COMMANDS: Final = """\
 <!-- Made from core/commands/registry.py by `make docs`; change it there. -->
 # Commands
 
-A command is a line of a comment that begins with a slash, on a task's issue or on its pull request:
+A command is a line of a comment that starts with a slash, on a task's issue or its pull request:
 
 ```text
-Two customers ask for this, so let us have it first.
+Two customers ask for this.
 
 /priority P0
 ```
 
 {tables}
 
-"Holder" is whoever has the task in hand. Who may do what is asked of GitHub, by the account's numeric id, at the
-moment when the command is carried out; a refusal to say means no, and while GitHub is out of order the command waits.
+The holder is the agent or person with the task. The bot asks GitHub for your permission, by numeric account id, when it
+runs the command. If GitHub does not answer, permission is denied; during an outage of GitHub the command waits.
 
-The bot answers with 👀 at once, then with 🚀, or with 😕 and a reason. An unknown word gets the nearest command.
-A comment may hold several commands; they are carried out in order. Of an edited comment only what is new is carried
-out. What stands in a quotation, in code, in a list, in a link or in HTML is talk about commands, not a command.
+The bot reacts with 👀 at once, then with 🚀, or with 😕 and a reason. For an unknown command it suggests the nearest
+one. A comment can contain several commands; the bot runs them in order. After an edit it runs only what is new. It
+ignores commands in quotes, code, lists, links and HTML.
 
-## Agents, while the bot runs
+## Change agents at run time
 
-`/agents` can be said in any issue of the repository, whether it is a task or not. What it changes counts at once, is
-kept in the database, and is shown beside what the configuration says; the file itself is not touched.
+Comment `/agents` on any issue of the repository. Changes take effect at once and are stored in the database; `/agents`
+shows them beside the configuration file, which does not change.
 
 ```text
 /agents add grace adapter=actions workflow=agent.yml capabilities=cobol,tests max_tasks=2
@@ -66,39 +66,38 @@ kept in the database, and is shown beside what the configuration says; the file 
 /agents set grace workflow= event=agent-task
 ```
 
-The settings are those of the [configuration](configuration.md#agentsname), with commas in lists; `key=` takes one out.
-A mistake is answered with the nearest valid word, and changes nothing. A drained or removed agent finishes what it has
-in hand. When the file is edited so that a change no longer goes with it, the file counts and `/agents` says so.
+The settings are those of the [configuration](configuration.md#agentsname). Separate list items with commas; `key=`
+removes a key. An error changes nothing; the answer suggests the nearest valid word. A drained or removed agent finishes
+its tasks. If an edit of the file contradicts a change, the file counts, and `/agents` says so.
 
-## Labels are commands too
+## Labels
 
-A label that a person puts on is an instruction and wins over what the bot had decided:
+A label that a person adds or removes is an instruction and overrides the bot:
 
-| label | what it does |
+| label | effect |
 | --- | --- |
-| `task` | Makes the issue a task, and from a writer approves its text; taken off, the bot keeps its hands off. |
+| `task` | Makes the issue a task; from a writer it also approves the text. If removed, the bot ignores the issue. |
 | `P0`, `P1`, `P2` | Sets the priority. |
-| one of `priorities` in the configuration | Sets it too; taken off, what other labels or the text say counts again. |
-| `type:functional`, `type:non-functional` | Sets the class, which decides the plan that the agent gets. |
-| `needs:<capability>` | Adds a required capability; taken off, removes it. |
-| `status:ready` | Gives the task back to the queue, and from a writer approves its text. |
-| `status:pending` | Gives the task back to the queue. |
-| `status:done` | Declares it done. |
-| `status:failed` | Gives it up. |
-| `blocked` | Holds the task back, as `/block` does; taken off, what a person held back goes on. |
-| `conflict`, `stalled`, `needs-human` | Taken off, it is gone until there is a new reason. |
+| one of `priorities` in the configuration | Sets the priority. If removed, other labels or the text count again. |
+| `type:functional`, `type:non-functional` | Sets the class, which decides the plan in the hand-off. |
+| `needs:<capability>` | Adds a required capability; if removed, removes it. |
+| `status:ready` | Returns the task to the queue; from a writer it also approves the text. |
+| `status:pending` | Returns the task to the queue. |
+| `status:done` | Marks the task as done. |
+| `status:failed` | Marks the task as failed. |
+| `blocked` | Holds the task, like `/block`; if removed, ends a person's hold. |
+| `conflict`, `stalled`, `needs-human` | If removed, it stays away until there is a new reason. |
 
-`status:in-progress` and `status:review` come about by work; set by hand, they are set right again. Closing an issue
-as completed declares it done, as not planned gives it up, and reopening it starts the task anew. Every instruction is
-kept in the audit trail with the name of who gave it; one whose news was lost is found in GitHub's history of the issue
-within 15 minutes, and counts if nobody said otherwise since. What another bot does to these labels asks for nothing,
-and is put right then.
+The bot reverts `status:in-progress` and `status:review` if a person sets them. Closing an issue as completed marks the
+task as done, as not planned marks it as failed; reopening it starts the task again. The audit log records each
+instruction with its author. If the webhook of an instruction was lost, the bot finds it in the issue's timeline within
+15 minutes and applies it, unless a later one contradicts it. Changes of these labels by another bot are reverted then.
 
-## Buttons are commands too
+## Buttons
 
-The check `conflict-first` has buttons where it found a conflict. Each means what is typed, with the permission of
-whoever presses it. Who may not, or where it came to nothing, is told in a comment on the pull request; so is how
-`/pause` is lifted again. A button on an earlier commit does nothing, and says so.
+The check `conflict-first` has buttons if it found a conflict. A button runs its command with your permission. If that
+is refused or has no effect, the bot says so in a comment on the pull request. A button of an earlier commit does
+nothing and says so.
 
 {buttons}
 """
@@ -126,7 +125,7 @@ def commands_page() -> str:
         (button.label, button.description, f"`/{' '.join(COMMAND_OF[button.identifier]).strip()}`")
         for button in ON_CONFLICT
     )
-    buttons = _table([("button", "it says", "it means"), *means])
+    buttons = _table([("button", "description", "command"), *means])
     return _COMMANDS.format(tables="\n\n".join(tables), buttons=buttons)
 
 
@@ -142,7 +141,7 @@ def lifecycle_part() -> str:
         (row.trigger.value, ", ".join(f"`{source}`" for source in row.sources), f"`{row.target}`")
         for row in TRANSITIONS
     )
-    return f"```mermaid\n{mermaid()}```\n\n{_table([('what happens', 'from', 'to'), *rows])}"
+    return f"```mermaid\n{mermaid()}```\n\n{_table([('trigger', 'from', 'to'), *rows])}"
 
 
 def signals_part() -> str:
@@ -165,19 +164,19 @@ def events_part() -> str:
     told = [(f"`{type_}`", ", ".join(writers[type_.name])) for type_ in EventType if writers[type_.name]]
     silent = [f"`{type_}`" for type_ in EventType if not writers[type_.name]]
     text = _table([("event", "written by"), *told])
-    return f"{text}\n\nNamed already, and written by nothing yet: {', '.join(silent)}." if silent else text
+    return f"{text}\n\nDefined, but not written yet: {', '.join(silent)}." if silent else text
 
 
 def deadlines_part() -> str:
     """The kinds of wait, in the words that stand beside them in the code."""
-    return _table([("wait", "meaning"), *((f"`{name}`", why) for name, why in _remarks(DeadlineKind).items())])
+    return _table([("deadline", "meaning"), *((f"`{name}`", why) for name, why in _remarks(DeadlineKind).items())])
 
 
 def failures_part() -> str:
     """What becomes of what failed, by the kind of error."""
-    rows = [("error", "because", "what becomes of it")]
+    rows = [("error", "reason", "handling")]
     for fate in FATES:
-        kinds = ", ".join(f"`{kind.__name__}`" for kind in fate.errors if kind is not Exception) or "anything else"
+        kinds = ", ".join(f"`{kind.__name__}`" for kind in fate.errors if kind is not Exception) or "any other error"
         rows.append((kinds, fate.because, fate.then))
     return _table(rows)
 
@@ -209,14 +208,14 @@ def with_parts(page: str) -> str:
 def files(root: Path = ROOT) -> dict[Path, str]:
     """Every page with generated text below `root`, as it should be.
 
-    Raises `MarkersMissing`, or `OSError` when there is no `docs/architecture.md`: an installed package has no docs.
+    Raises `MarkersMissing`, or `OSError` when there is no `docs/reference.md`: an installed package has no docs.
     """
-    architecture = root / "docs" / "architecture.md"
+    reference = root / "docs" / "reference.md"
     return {
         root / "docs" / "commands.md": commands_page(),
         root / "docs" / "templates.md": templates_page(),
         root / "docs" / "security.md": security_page(),
-        architecture: with_parts(architecture.read_text(encoding="utf-8")),
+        reference: with_parts(reference.read_text(encoding="utf-8")),
     }
 
 
@@ -225,7 +224,7 @@ def main(write: bool, root: Path = ROOT) -> int:
     try:
         pages = files(root)
     except (MarkersMissing, OSError) as problem:
-        sys.stderr.write(f"docs/architecture.md: {problem}\n")
+        sys.stderr.write(f"docs/reference.md: {problem}\n")
         return 1
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:

@@ -37,46 +37,44 @@ _PAGE: Final = """\
 <!-- Made from config/templates/ and config/task_templates.py by `make docs`; change it there. -->
 # Task templates
 
-Ready-made tasks for the work of a product team. Each says what is to be true afterwards, how that is checked, which
-parts it usually touches, where it meets the rest of the system, and how big it usually is; for new behaviour also what
-to test first.
+A template is a ready-made task for common work of a product team. It states the goal, how to check it, which parts it
+usually affects, where it meets other systems, and its usual size; for new behavior also what to test first.
 
 {index}
 
-## Using one
+## Use a template
 
-**In a comment.** `/task bug` on any open issue makes it a task and fills in what its text leaves out. What its author
-has written stays, word for word: a section is added only where the text says nothing under that heading, in its place
-where the form left it empty (`_No response_`), otherwise at the end. The answer names the headings that were filled in.
-On a task that nobody works on yet, `/task bug` fills in what is missing; its priority stays as it is. `/task` without a
-name only makes the issue a task; where it has no text, the answer names templates that fit its title.
+**In a comment.** `/task bug` on an open issue makes it a task and adds the sections that its text lacks. The author's
+text stays unchanged: a section is added only if the text has nothing under that heading, in its place if the form
+left it empty (`_No response_`), otherwise at the end. The answer lists the added headings. On a task without an
+agent, `/task bug` adds what is missing and keeps the priority. `/task` without a name only makes the issue a task; if
+it has no text, the answer suggests templates that fit its title.
 
-The issue's class becomes that of the template, unless a label has set it. If somebody edits the issue between the
-comment and the answer, nothing is written: say the command again. A text that cannot be filled in without becoming
-another is refused with the reason, for example when a code block in it is never closed.
+The issue's class becomes the template's, unless a label sets it. If the issue is edited between command and answer, the
+bot writes nothing: comment again. It refuses a text that it cannot extend safely, for example with an unclosed code
+block, and says why.
 
-Whoever has triage access may say `/task`. Said by somebody with write access it approves the text as it was when they
-said it, as the label `task` does; a stranger's later edit is not covered.
+`/task` needs triage access. From a person with write access it also approves the text as it was at that moment, like
+the label `task`; a later edit by a person without write access is not covered.
 
-**On the command line.** `orchestrator templates` lists them (`--json` prints them whole), and
-`orchestrator template bug` prints one as Markdown, to be pasted into a new issue.
+**On the command line.** `orchestrator templates` lists them (`--json` prints all content), and
+`orchestrator template bug` prints one as Markdown for a new issue.
 
 ## A repository's own
 
-Files `<name>.yml` in `{folder}/` on the default branch, at most {most}. They are read together with
-the configuration: after a push that touches them, and every quarter of an hour. One with the name of a template that
-comes along goes before it. One with a mistake stops no other: the answer to `/task` names it with its line and the
-nearest valid word.
+Add files `<name>.yml` to `{folder}/` on the default branch, at most {most}. The bot reads them with the
+configuration: after a push that changes them, and every 15 minutes. A file with the name of a built-in template
+replaces it. An error in one affects no other: the answer to `/task` shows its line and the nearest valid word.
 
 ```yaml
 {example}```
 
-| key | needed | meaning |
+| key | required | meaning |
 | --- | --- | --- |
 {keys}
 
-Text is plain: paragraphs, lists, emphasis and code in a line. Headings, code blocks and HTML are refused, because they
-would become part of somebody's issue; mentions and numbers of issues lose their effect when it is filled in.
+Text is plain: paragraphs, lists, emphasis and inline code. Headings, code blocks and HTML are rejected, because they
+would become part of an issue. Mentions and issue numbers lose their effect.
 
 ## The templates
 
@@ -85,10 +83,10 @@ would become part of somebody's issue; mentions and numbers of issues lose their
 
 
 def _index() -> Iterator[str]:
-    yield "| name | when | class | priority | estimate |"
+    yield "| name | use | class | priority | estimate |"
     yield "| --- | --- | --- | --- | --- |"
     for name, t in built_in().items():
-        yield f"| [`{name}`](#{name}) | {t.use} | {t.kind} | {t.priority or 'P2, by default'} | {t.estimate} |"
+        yield f"| [`{name}`](#{name}) | {t.use} | {t.kind} | {t.priority or 'P2 (default)'} | {t.estimate} |"
 
 
 def _keys() -> Iterator[str]:

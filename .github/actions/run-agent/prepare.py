@@ -18,7 +18,7 @@ def main() -> None:
     try:
         text = handoff_text(order, packet, folder / ANSWER)
     except (AttributeError, KeyError, TypeError) as error:
-        raise Refused(f"The packet is not complete ({error!r}); docs/agents.md shows one.") from error
+        raise Refused(f"The packet is not complete ({error!r}); docs/handoff.md shows one.") from error
     base_sha, start_sha = _switch(order)
     folder.mkdir(parents=True, exist_ok=True)
     packet.write_text(json.dumps(order.packet, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
