@@ -14,9 +14,8 @@ import re
 import sys
 import tokenize
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +31,6 @@ from tools.docs.security import security_page
 from tools.docs.templates import templates_page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-ROOMS: Final = ("core", "adapters", "engine", "handlers", "scheduler", "bot")
 
 _COMMANDS: Final = """\
 <!-- Made from core/commands/registry.py by `make docs`; change it there. -->
@@ -159,12 +157,8 @@ def effects_part() -> str:
 
 
 def events_part() -> str:
-    """The types of the audit trail, with the files that write them; those that nothing writes yet stand apart."""
-    writers = _writers()
-    told = [(f"`{type_}`", ", ".join(writers[type_.name])) for type_ in EventType if writers[type_.name]]
-    silent = [f"`{type_}`" for type_ in EventType if not writers[type_.name]]
-    text = _table([("event", "written by"), *told])
-    return f"{text}\n\nDefined, but not written yet: {', '.join(silent)}." if silent else text
+    """The types of events in the audit log, in the words that stand beside them in the code."""
+    return _table([("event", "meaning"), *((f"`{name}`", meaning) for name, meaning in _remarks(EventType).items())])
 
 
 def deadlines_part() -> str:
@@ -249,38 +243,6 @@ def _remarks(kinds: type[Enum]) -> dict[str, str]:
         if token.type == tokenize.COMMENT
     }
     return {str(ast.literal_eval(value)): beside.get(line, "") for line, value in named}
-
-
-@cache
-def _writers() -> dict[str, list[str]]:
-    """Which files mention a type of the audit trail in order to write it, by the type's name in the code."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for path in _sources():
-        name = path.relative_to(ROOT).as_posix()
-        for told in _told(ast.parse(path.read_text(encoding="utf-8"))):
-            if name not in found[told]:
-                found[told].append(name)
-    return found
-
-
-def _sources() -> Iterator[Path]:
-    for room in ROOMS:
-        yield from sorted((ROOT / room).rglob("*.py"))
-
-
-def _told(tree: ast.AST) -> Iterator[str]:
-    """The types given to a call, `draft.tell(EventType.X, …)` or `Event(EventType.X, …)`.
-
-    Those that are only compared with are not written.
-    """
-    for call in ast.walk(tree):
-        if not isinstance(call, ast.Call) or not call.args:
-            continue
-        called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        if called in ("tell", "Event"):
-            for node in ast.walk(call.args[0]):
-                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                    yield node.attr
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:
