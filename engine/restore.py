@@ -109,7 +109,7 @@ async def rebuild(work: Work, github: GitHub, row: RepositoryRow, seal: Seal, bo
                 await _keep(connection, policy, one.task, one.how, by_number[one.number].comment, now)
         await repositories.update_repository(connection, row.id, rebuilt_through=newest)
         await store.set_deadline(connection, row.id, REPOSITORY, RECONCILE, now, WHOLE)
-    log.info("rebuilt", repository=row.full_name, tasks=sum(one.task is not None for one in found))
+    log.info("restored", repository=row.full_name, tasks=sum(one.task is not None for one in found))
     return Rebuilt(row.full_name, tuple(found))
 
 

@@ -46,7 +46,7 @@ async def discover(work: Work, client: GitHubClient) -> int:
         log.warning("discovery_failed", error=str(failure), again=again.isoformat())
         async with work.database.transaction() as connection:
             await store.set_deadline(connection, 0, SERVICE, DISCOVER, again)
-    log.info("discovered", repositories=found)
+    log.info("repositories_discovered", repositories=found)
     return found
 
 
