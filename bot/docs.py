@@ -48,17 +48,18 @@ Two customers ask for this, so let us have it first.
 
 {tables}
 
-"Holder" is whoever has the task in hand. Who may do what is asked of GitHub, by the account's numeric id, at the
-moment when the command is carried out; a refusal to say means no, and while GitHub is out of order the command waits.
+The holder is the agent or person that the task is assigned to. The bot asks GitHub for the account's permission, by its
+numeric id, when it runs the command. If GitHub does not tell, the answer is no; while GitHub has an outage, the command
+waits.
 
-The bot answers with 👀 at once, then with 🚀, or with 😕 and a reason. An unknown word gets the nearest command.
-A comment may hold several commands; they are carried out in order. Of an edited comment only what is new is carried
-out. What stands in a quotation, in code, in a list, in a link or in HTML is talk about commands, not a command.
+The bot reacts with 👀 at once, then with 🚀, or with 😕 and a reason. For an unknown word it suggests the nearest
+command. A comment may contain several commands; the bot runs them in order. In an edited comment it runs only
+what is new. It ignores commands in a quotation, in code, in a list, in a link or in HTML.
 
-## Agents, while the bot runs
+## Agents at run time
 
-`/agents` can be said in any issue of the repository, whether it is a task or not. What it changes counts at once, is
-kept in the database, and is shown beside what the configuration says; the file itself is not touched.
+You can comment `/agents` on any issue of the repository, whether it is a task or not. A change takes effect at once.
+The bot keeps it in the database and shows it beside the configuration; it does not change the file.
 
 ```text
 /agents add grace adapter=actions workflow=agent.yml capabilities=cobol,tests max_tasks=2
@@ -66,39 +67,39 @@ kept in the database, and is shown beside what the configuration says; the file 
 /agents set grace workflow= event=agent-task
 ```
 
-The settings are those of the [configuration](configuration.md#agentsname), with commas in lists; `key=` takes one out.
-A mistake is answered with the nearest valid word, and changes nothing. A drained or removed agent finishes what it has
-in hand. When the file is edited so that a change no longer goes with it, the file counts and `/agents` says so.
+The settings are those of the [configuration](configuration.md#agentsname), with commas in lists; `key=` removes one.
+An error changes nothing; the bot answers with the nearest valid word. A drained or removed agent finishes its tasks.
+If an edit of the file no longer fits a change, the bot uses the file and `/agents` says so.
 
 ## Labels are commands too
 
-A label that a person puts on is an instruction and wins over what the bot had decided:
+A label that a person adds or removes is an instruction and overrides the bot's decision:
 
 | label | what it does |
 | --- | --- |
-| `task` | Makes the issue a task, and from a writer approves its text; taken off, the bot keeps its hands off. |
+| `task` | Makes the issue a task; with write access also approves the text. If removed, the issue is no task. |
 | `P0`, `P1`, `P2` | Sets the priority. |
-| one of `priorities` in the configuration | Sets it too; taken off, what other labels or the text say counts again. |
-| `type:functional`, `type:non-functional` | Sets the class, which decides the plan that the agent gets. |
-| `needs:<capability>` | Adds a required capability; taken off, removes it. |
-| `status:ready` | Gives the task back to the queue, and from a writer approves its text. |
-| `status:pending` | Gives the task back to the queue. |
-| `status:done` | Declares it done. |
-| `status:failed` | Gives it up. |
-| `blocked` | Holds the task back, as `/block` does; taken off, what a person held back goes on. |
-| `conflict`, `stalled`, `needs-human` | Taken off, it is gone until there is a new reason. |
+| one of `priorities` in the configuration | Sets it too; if it is removed, other labels or the text count again. |
+| `type:functional`, `type:non-functional` | Sets the class, which decides the agent's plan. |
+| `needs:<capability>` | Adds a required capability; if it is removed, the task no longer needs it. |
+| `status:ready` | Returns the task to the queue; with write access it also approves the text. |
+| `status:pending` | Returns the task to the queue. |
+| `status:done` | Marks the task as done. |
+| `status:failed` | Marks the task as failed. |
+| `blocked` | Puts the task on hold, as `/block` does; if it is removed, a hold by a person ends. |
+| `conflict`, `stalled`, `needs-human` | If it is removed, it stays away until there is a new reason. |
 
-`status:in-progress` and `status:review` come about by work; set by hand, they are set right again. Closing an issue
-as completed declares it done, as not planned gives it up, and reopening it starts the task anew. Every instruction is
-kept in the audit trail with the name of who gave it; one whose news was lost is found in GitHub's history of the issue
-within 15 minutes, and counts if nobody said otherwise since. What another bot does to these labels asks for nothing,
-and is put right then.
+`status:in-progress` and `status:review` follow from work; if a person sets them, the bot corrects them. Closing an
+issue as completed marks the task as done, closing it as not planned marks it as failed, and reopening it starts the
+task again. The audit log keeps every instruction with its author. If a webhook is lost, the bot finds the instruction
+in GitHub's history of the issue within 15 minutes and applies it unless a newer one contradicts it. The bot corrects
+changes of these labels by other bots.
 
 ## Buttons are commands too
 
-The check `conflict-first` has buttons where it found a conflict. Each means what is typed, with the permission of
-whoever presses it. Who may not, or where it came to nothing, is told in a comment on the pull request; so is how
-`/pause` is lifted again. A button on an earlier commit does nothing, and says so.
+The check `conflict-first` has buttons where it found a conflict. Each runs a command with the permission of the
+person who presses it. A comment on the pull request explains a refusal or a failure, and how to lift `/pause`. A
+button on an earlier commit does nothing and says so.
 
 {buttons}
 """

@@ -15,13 +15,13 @@ _PAGE: Final = """\
 <!-- Made from tests/data/hostile/ by `make docs`; change it there. -->
 # Security
 
-What comes from outside is data. It is cleaned before it is kept, sealed when a task is handed over, and defused where
-it is quoted; nothing of it decides, and nothing of it is run. Who somebody is, their numeric id tells, and what they
-may do, GitHub is asked at that moment. The [README](../README.md#security) says it in short, and
-[Architecture](architecture.md) how it is built.
+Input from outside is data. The bot cleans it before it stores it, copies it when it assigns a task, and defuses it
+where it quotes it; no input decides anything, and the bot runs none of it. The bot identifies accounts by their
+numeric id and asks GitHub for their permission at the moment of use. The [README](../README.md#security) has a
+summary, and [Architecture](architecture.md) explains the design.
 
-Below are the {count} hostile inputs that the tests put through the door by which each would come: the rules that read
-text, the endpoints over HTTP, or the whole bot beside a sandbox. The inputs themselves are in
+Below are the {count} hostile inputs of the tests. Each enters where a real one would: the rules that read text, the
+endpoints over HTTP, or the whole bot with a sandbox. The inputs themselves are in
 [`tests/data/hostile`](../tests/data/hostile).
 
 {parts}
@@ -38,7 +38,7 @@ def security_page() -> str:
 def _part(path: Path, corpus: dict[str, dict[str, Any]]) -> Iterator[str]:
     first = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
     yield from (f"## {path.stem.replace('-', ' ').capitalize()}", "", first, "")
-    yield from ("| what | enters by | what must come of it |", "| --- | --- | --- |")
+    yield from ("| what | enters by | expected result |", "| --- | --- | --- |")
     for entry in corpus.values():
         yield f"| {' | '.join(_cell(entry[key]) for key in KEYS)} |"
 

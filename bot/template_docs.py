@@ -37,35 +37,34 @@ _PAGE: Final = """\
 <!-- Made from config/templates/ and config/task_templates.py by `make docs`; change it there. -->
 # Task templates
 
-Ready-made tasks for the work of a product team. Each says what is to be true afterwards, how that is checked, which
-parts it usually touches, where it meets the rest of the system, and how big it usually is; for new behaviour also what
-to test first.
+Ready-made tasks for the work of a product team. Each names the goal, the acceptance criteria, the parts that it usually
+touches, the integration points and the usual size; for new behaviour also what to test first.
 
 {index}
 
 ## Using one
 
-**In a comment.** `/task bug` on any open issue makes it a task and fills in what its text leaves out. What its author
-has written stays, word for word: a section is added only where the text says nothing under that heading, in its place
-where the form left it empty (`_No response_`), otherwise at the end. The answer names the headings that were filled in.
-On a task that nobody works on yet, `/task bug` fills in what is missing; its priority stays as it is. `/task` without a
-name only makes the issue a task; where it has no text, the answer names templates that fit its title.
+**In a comment.** `/task bug` on any open issue makes it a task and fills in missing sections. The author's text stays
+unchanged: the bot adds a section only if the text has nothing under that heading, in its place if the form left it
+empty (`_No response_`), otherwise at the end. The answer lists the added headings. On a task without an agent, `/task
+bug` fills in what is missing and keeps the priority. `/task` without a name only makes the issue a task; if the issue
+has no text, the answer names templates that fit its title.
 
-The issue's class becomes that of the template, unless a label has set it. If somebody edits the issue between the
-comment and the answer, nothing is written: say the command again. A text that cannot be filled in without becoming
-another is refused with the reason, for example when a code block in it is never closed.
+The issue's class becomes that of the template, unless a label has set it. If the issue is edited between the
+comment and the answer, the bot writes nothing: comment the command again. The bot refuses a text that it cannot fill in
+without changing it, for example if a code block is never closed, and gives the reason.
 
-Whoever has triage access may say `/task`. Said by somebody with write access it approves the text as it was when they
-said it, as the label `task` does; a stranger's later edit is not covered.
+`/task` needs triage access. With write access it also approves the text at that moment, as the label `task` does; it
+does not approve a later edit by a person without write access.
 
 **On the command line.** `orchestrator templates` lists them (`--json` prints them whole), and
-`orchestrator template bug` prints one as Markdown, to be pasted into a new issue.
+`orchestrator template bug` prints one as Markdown that you can paste into a new issue.
 
 ## A repository's own
 
-Files `<name>.yml` in `{folder}/` on the default branch, at most {most}. They are read together with
-the configuration: after a push that touches them, and every quarter of an hour. One with the name of a template that
-comes along goes before it. One with a mistake stops no other: the answer to `/task` names it with its line and the
+Files `<name>.yml` in `{folder}/` on the default branch, at most {most}. The bot reads them together with
+the configuration: after a push that changes them, and every 15 minutes. A template with the name of a built-in one
+replaces it. A template with an error does not affect the others: the answer to `/task` names it with its line and the
 nearest valid word.
 
 ```yaml
@@ -75,8 +74,8 @@ nearest valid word.
 | --- | --- | --- |
 {keys}
 
-Text is plain: paragraphs, lists, emphasis and code in a line. Headings, code blocks and HTML are refused, because they
-would become part of somebody's issue; mentions and numbers of issues lose their effect when it is filled in.
+Text is plain: paragraphs, lists, emphasis and inline code. Headings, code blocks and HTML are errors, because they
+would become part of an issue; mentions and issue numbers lose their effect when the bot fills in the template.
 
 ## The templates
 

@@ -25,29 +25,30 @@ _INTRO: Final = """\
 <!-- Made from the models in config/ by `make docs`; change it there. -->
 # Configuration
 
-The service has a few settings of its own; everything about a team's work stands in its repository.
-[Running it](running.md) tells how to begin.
+The service has a few settings of its own; everything about a team's work is in its repository.
+[Running it](running.md) explains how to start.
 
 ## Settings of the service
 
-Environment variables, or lines `NAME=value` of a file `.env` in the working directory; the environment wins.
-An empty one counts as absent. A missing or senseless one stops the start with a line that names it.
+Environment variables, or lines `NAME=value` of a file `.env` in the working directory; the environment
+takes precedence. An empty variable counts as absent. A missing or invalid setting stops the start with a line that
+names it.
 """
 
 _REPOSITORY: Final = """\
 ## The repository: `{path}`
 
-The file on the default branch counts; without it in the repository, the one in the organisation's `.github`
-repository. **Without any the bot only observes.** An unknown key, a name that is there twice or a value that
-makes no sense is a mistake. A pull request that edits the file gets the check `orchestrator-config`, with each mistake
-on its line and the nearest valid word beside it. If a mistake gets onto the default branch all the same, the last good
-configuration stays in force; task cards say so, and `/status` names the mistakes. Where there is no good one yet, the
-answer to any command names them. Only `version` and `agents` are needed.
+The bot reads the file on the default branch or, if there is none, the file in the organisation's `.github`
+repository. **Without a file the bot only observes.** An unknown key, a duplicate name or an invalid value is an error.
+A pull request that edits the file gets the check `orchestrator-config`, with each error on its line and the nearest
+valid word beside it. If an error still reaches the default branch, the last valid configuration stays in force; task
+cards say so, and `/status` lists the errors. If there is no valid configuration yet, the answer to any command lists
+them. Only `version` and `agents` are required.
 
 A duration is a number with its unit, `90s`, `10m`, `2h`, `1d`, or several, `1h30m`. A name (of an agent or a
 capability) is 1 to 44 of `a-z 0-9 + # . _ -` and begins with a letter or digit.
 
-Editors that know JSON Schema check the file as you type. Name the schema in its first line, by the address of
+Editors that support JSON Schema check the file as you type. Name the schema in its first line, by the address of
 [`config/orchestrator.schema.json`](../config/orchestrator.schema.json) in the copy of this project that you run, or
 by a path to a copy of it:
 
@@ -109,7 +110,7 @@ def configuration_page() -> str:
     parts += [
         "## Labels",
         "",
-        "With the first configuration the bot creates, in one request, the labels that people put on by hand: "
+        "With the first configuration the bot creates, in one request, the labels that people add by hand:  "
         + ", ".join(f"`{label.name}`" for label in OFFERED_LABELS)
         + " and `needs:<capability>` of every agent. It creates any other when an issue is first about to carry it,",
         "and creates a deleted or renamed one again when it is next needed. A label's colour and description are yours",
