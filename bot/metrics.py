@@ -30,12 +30,12 @@ LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 
 FAILOVER_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)  # seconds; the target is 5, the limit 10
 ESCALATION_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 7200)  # seconds; the target is 60, the limit 300
 _MEASURES = {  # of the latest attempts of each agent; one of which nothing is known has none
-    "attempts": "Attempts that have ended, of the latest",
+    "attempts": "Ended attempts, of the latest ones",
     "error_rate": "Share of these that count against the agent, 0 to 1",
     "first_pass_rate": "Share of the attempts with checks whose first checks passed, 0 to 1",
     "rework": "Attempts for each one that was merged",
-    "completion_seconds_median": "From hand-over to pull request",
-    "completion_seconds_p90": "From hand-over to pull request, nine of ten",
+    "completion_seconds_median": "Time from assignment to pull request",
+    "completion_seconds_p90": "Time from assignment to pull request, 90th percentile",
 }
 WINDOW = 1000  # assignments that the percentile looks back on
 
@@ -50,19 +50,20 @@ class Metrics:
         self.latencies: deque[float] = deque(maxlen=WINDOW)
         self.latency = Histogram(
             "assignment_latency_ms",
-            "From the news that made an assignment possible to the accepted start of the agent",
+            "Time from the event that made an assignment possible to the accepted start of the agent",
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
         self.failover = Histogram(
             "failover_seconds",
-            "From an agent's failure to the accepted start of the next one; also what waited because nobody was free",
+            "Time from an agent's failure to the accepted start of the next one, including the wait for a free agent",
             buckets=FAILOVER_BUCKETS,
             registry=self.registry,
         )
         self.escalation = Histogram(
             "escalation_seconds",
-            "From the cause of a call for a person to its delivery, by channel; calls after the first from the silence",
+            "Time from the cause of a call for a person to its delivery, by channel; later calls count from the "
+            "missed deadline",
             ["channel"],
             buckets=ESCALATION_BUCKETS,
             registry=self.registry,
@@ -75,7 +76,7 @@ class Metrics:
         )
         self.circuits = Gauge(
             "agent_circuit_open",
-            "1 while a service behind agents is left alone, 0 when it failed lately but is called",
+            "1 while the circuit breaker of a service is open, 0 when the service failed lately but is called",
             ["circuit"],
             registry=self.registry,
         )
@@ -88,47 +89,50 @@ class Metrics:
         )
         self.budget = Gauge(
             "github_budget_left",
-            "What is left of GitHub's limits, all replicas together: requests by resource, points, content",
+            "What is left of GitHub's limits for all replicas together: requests by resource, points, content",
             ["credential", "limit"],
             registry=self.registry,
         )
         self.saved = Counter(
-            "github_reads_saved", "Reads that cost nothing: shared, or unchanged", ["how"], registry=self.registry
+            "github_reads_saved",
+            "Reads that cost nothing because they were shared or unchanged",
+            ["how"],
+            registry=self.registry,
         )
         self.waits = Counter(
-            "github_waits", "Calls that we held back to stay within GitHub's limits", ["lane"], registry=self.registry
+            "github_waits", "Calls delayed to stay within GitHub's limits", ["lane"], registry=self.registry
         )
         self.effects = Counter("effects_sent", "Effects sent, by kind", ["kind"], registry=self.registry)
         gauges = {
             "queue_depth": "Tasks that are ready and wait for an agent",
             "active_tasks": "Tasks in progress or in review",
-            "reassignments_total": "Tasks that were given to an agent again",
+            "reassignments_total": "Reassigned tasks",
             "conflicts_total": "Conflicts found",
             "task_completion_rate": "Share of finished tasks that are done, 0 to 1",
             "error_rate": "Share of finished attempts that failed, 0 to 1",
             "p95_assignment_latency_ms": "95th percentile of the latest assignments",
             "outbox_depth": "Effects that wait to be sent",
-            "escalations_open": "Calls for a person that are not over",
-            "dead_letters": "Messages on channels that were given up; `orchestrator dead-letters` lists them",
-            "outbox_parked": "Effects that were given up; a person has to look",
-            "deliveries_parked": "Deliveries that came and could not be handled; a person has to look",
+            "escalations_open": "Open calls for a person",
+            "dead_letters": "Messages on channels that failed for good; `orchestrator dead-letters` lists them",
+            "outbox_parked": "Effects that failed for good; a person must look",
+            "deliveries_parked": "Received deliveries that could not be handled; a person must look",
             "oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
-            "deliveries_missing": "Deliveries that GitHub could not hand over, and that are asked for again",
-            "deliveries_missing_repeatedly": "Those of them that were asked for more than once",
-            "deliveries_given_up": "Deliveries that were asked for in vain; a person has to look",
-            "redeliveries_asked": "How often GitHub was asked for them, of the last seven days",
-            "delivery_log_behind_seconds": "Since GitHub's log of deliveries was last read to its end",
+            "deliveries_missing": "Deliveries that GitHub could not deliver and that the bot asks for again",
+            "deliveries_missing_repeatedly": "Of these, the deliveries asked for more than once",
+            "deliveries_given_up": "Deliveries that the bot asked for without success; a person must look",
+            "redeliveries_asked": "Requests for redelivery in the last seven days",
+            "delivery_log_behind_seconds": "Time since GitHub's log of deliveries was last read to its end",
         }
         self.gauges = {name: Gauge(name, text, registry=self.registry) for name, text in gauges.items()}
         self.stalled = Gauge(
             "stalled_tasks",
-            "Tasks in which nothing has moved for too long, by cause",
+            "Stalled tasks, by cause",
             ["cause"],
             registry=self.registry,
         )
         self.heartbeat_age = Gauge(
             "agent_heartbeat_age_seconds",
-            "Since the last sign of life of an agent at work",
+            "Time since the last sign of life of a working agent",
             ["repository", "agent"],
             registry=self.registry,
         )

@@ -77,11 +77,11 @@ def _https(value: str) -> str:
 
 
 def unique(values: tuple[Item, ...]) -> tuple[Item, ...]:
-    """The same values; raises the usual mistake when one of them is there twice."""
+    """The same values; raises the usual mistake when one of them appears twice."""
     seen: set[Item] = set()
     for value in values:
         if value in seen:
-            raise mistake(f"{quote(value)} is there twice")
+            raise mistake(f"{quote(value)} appears twice")
         seen.add(value)
     return values
 
@@ -103,17 +103,22 @@ class AgentBase(Section):
     is_heard: ClassVar[bool] = False  # what it says last is read: its plan or its verdict needs no comment
     comes_for_work: ClassVar[bool] = False  # it is offered work and fetches it: until then silence is no failure
 
-    capabilities: Capabilities = Field((), description="What the agent can do. A task needs all of its own.")
-    prefers: Capabilities = Field((), description="What it does best: counts in the score, excludes nothing.")
-    max_tasks: int = Field(1, ge=1, le=100, description="How many tasks it may hold at once.")
+    capabilities: Capabilities = Field(
+        (), description="What the agent can do. An agent must have every capability that a task requires."
+    )
+    prefers: Capabilities = Field(
+        (), description="What the agent does best. This raises its score and excludes no task."
+    )
+    max_tasks: int = Field(1, ge=1, le=100, description="How many tasks the agent may hold at once.")
     roles: Annotated[tuple[Role, ...], Field(min_length=1), AfterValidator(unique)] = Field(
-        ("implement",), description="The parts it may play in a task."
+        ("implement",), description="The roles that the agent may have in a task."
     )
     account: int | None = Field(
         None,
         ge=1,
         le=10**12,
-        description="Numeric id of the account it acts as on GitHub. Known agents need none; it goes before our table.",
+        description="Numeric id of the account that the agent uses on GitHub. Known agents do not need it; if "
+        "set, it overrides the built-in table.",
     )
 
 
@@ -122,28 +127,28 @@ class ActionsAgent(AgentBase):
 
     adapter: Literal["actions"] = Field(description="Starts a GitHub Actions workflow.")
     workflow: Annotated[str, AfterValidator(_workflow), _text(WORKFLOW_PATTERN, 100)] | None = Field(
-        None, description="File name of the workflow to start by `workflow_dispatch`. Either this or `event`."
+        None, description="File name of the workflow to start with `workflow_dispatch`. Set either this or `event`."
     )
     event: Annotated[str, AfterValidator(_event), _text("", 100)] | None = Field(
-        None, description="Type of the `repository_dispatch` event to send. Either this or `workflow`."
+        None, description="Type of the `repository_dispatch` event to send. Set either this or `workflow`."
     )
     ref: Annotated[str, AfterValidator(_ref), _text(REF_PATTERN, 250)] | None = Field(
         None,
-        description="Branch or tag to start it on; only with `workflow`. Default branch if absent.",
+        description="Branch or tag on which to start the workflow; only with `workflow`. Default: the default branch.",
     )
 
     @model_validator(mode="after")
     def _one_way_to_start(self) -> "ActionsAgent":
         if self.workflow is None and self.event is None:
             raise mistake(
-                "says neither how to start it by `workflow` nor by `event`",
+                "has neither `workflow` nor `event`, so the bot cannot start it",
                 suggestion="add `workflow: agent.yml` or `event: agent-task`",
             )
         if self.workflow is not None and self.event is not None:
             raise mistake("has both `workflow` and `event`", suggestion="keep one of them", key="event")
         if self.ref is not None and self.event is not None:
             raise mistake(
-                "`ref` goes with `workflow` only: GitHub starts `event` on the default branch",
+                "`ref` works only with `workflow`: GitHub starts `event` on the default branch",
                 suggestion="remove `ref`",
                 key="ref",
             )
@@ -161,12 +166,12 @@ class MentionAgent(AgentBase):
 
     adapter: Literal["mention"] = Field(description="Mentions the agent in a comment on the issue.")
     mention: Annotated[str, AfterValidator(_mention), _text(MENTION_PATTERN, 100)] = Field(
-        description='The name that wakes it, in quotes: `"@claude"`, `"@codex"`, `"@cursor"`.'
+        description='The name that the agent listens to, in quotes: `"@claude"`, `"@codex"`, `"@cursor"`.'
     )
     comment_as: Literal["app", "person"] = Field(
         "app",
-        description="Who writes the comments that wake it: our App, or the person of `GITHUB_USER_TOKEN`, because some "
-        "agents answer to people alone.",
+        description="Who writes the comments that mention the agent: the App, or the user of "
+        "`GITHUB_USER_TOKEN`, because some agents answer only to people.",
     )
 
 
@@ -178,17 +183,17 @@ class HttpAgent(AgentBase):
 
     adapter: Literal["http"] = Field(description="Sends a signed request to the agent's server.")
     preset: Literal["cursor", "jules", "devin"] | None = Field(
-        None, description="A known service. Either this or `url`."
+        None, description="A known service. Set either this or `url`."
     )
     url: Annotated[str, AfterValidator(_https), _text("^https?://", 2000)] | None = Field(
-        None, description="Where to send the hand-off. Either this or `preset`."
+        None, description="Where to send the hand-off. Set either this or `preset`."
     )
 
     @model_validator(mode="after")
     def _one_address(self) -> "HttpAgent":
         if self.preset is None and self.url is None:
             raise mistake(
-                "says neither by `preset` nor by `url` where its server is",
+                "has neither `preset` nor `url`, so its server is unknown",
                 suggestion="add `preset: cursor` (or jules, devin) or `url: https://…`",
             )
         if self.preset is not None and self.url is not None:

@@ -16,7 +16,7 @@ class ServiceAgents(Section):
     """The content of `config/agents.yml`."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")
-    agents: Agents = Field(description="The agents, each under its name, as in a repository's configuration.")
+    agents: Agents = Field(description="The agents by name, as in a repository's configuration.")
 
 
 def load_default_agents(path: Path = DEFAULT_AGENTS_FILE) -> dict[str, Agent]:

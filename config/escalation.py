@@ -68,9 +68,9 @@ class OnCall(Section):
     """Who is on call: one after the other, in the order of the list."""
 
     people: Annotated[tuple[Person, ...], Field(min_length=1, max_length=50)] = Field(
-        description="Logins or teams, in the order of their turns; one who stands there twice has two turns."
+        description="Logins or teams, in the order of their turns; an entry that appears twice has two turns."
     )
-    since: Day = Field(description="The day on which the first turn of the first one begins, such as `2026-01-05`.")
+    since: Day = Field(description="The day on which the first turn of the first entry begins, such as `2026-01-05`.")
     every: Turn = Field(timedelta(weeks=1), description="How long a turn is: whole days or weeks, `1w`, `3d`.")
     zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="The time zone at whose midnight turns change, such as `Europe/Berlin`."
@@ -80,13 +80,17 @@ class OnCall(Section):
 class EscalationSettings(Section):
     """Whom to call when only a person can help: code owners first, then who is on call, then `to`."""
 
-    within: Duration = Field(timedelta(minutes=5), description="How soon the next level is called if nobody answers.")
-    on_call: OnCall | None = Field(None, description="The people who are on call by turns.")
+    within: Duration = Field(
+        timedelta(minutes=5), description="How long the bot waits for an answer before it calls the next level."
+    )
+    on_call: OnCall | None = Field(None, description="The people who are on call in turns.")
     to: Annotated[tuple[Person, ...], Field(max_length=20), AfterValidator(unique)] = Field(
-        (), description="Logins or teams that are called last. If there is nobody at all, whoever let the task in is."
+        (),
+        description="Logins or teams that the bot calls last. If it finds no one at all, it calls the person "
+        "who approved the task.",
     )
     channels: Annotated[tuple[Channel, ...], AfterValidator(unique)] = Field(
         (),
-        description="Where to call besides GitHub; the progress digest goes there as well, in one line. Whoever runs "
-        "the service sets up where each one leads.",
+        description="Channels for calls besides GitHub; the bot also sends the progress digest there, in one "
+        "line. The operator of the service configures each channel.",
     )

@@ -20,15 +20,15 @@ class Label:
     description: str
 
 
-TASK: Final = Label("task", "1d76db", "Work for an agent; the orchestrator looks after it")
+TASK: Final = Label("task", "1d76db", "Work for an agent, managed by the orchestrator")
 
 STATUSES: Final = (
     Label("status:pending", "d4c5f9", "Not ready yet; the task card says what is missing"),
-    Label("status:ready", "0e8a16", "Ready to be handed to an agent"),
+    Label("status:ready", "0e8a16", "Ready to be assigned to an agent"),
     Label("status:in-progress", "fbca04", "An agent is working on it"),
     Label("status:review", "5319e7", "A pull request is open"),
     Label("status:done", "006b75", "Merged, checks passed, acceptance criteria met"),
-    Label("status:failed", "b60205", "All attempts are used up; a person has to look"),
+    Label("status:failed", "b60205", "All attempts are used up; a person must look"),
 )
 
 PRIORITIES: Final = (
@@ -39,20 +39,20 @@ PRIORITIES: Final = (
 
 CLASSES: Final = (
     Label("type:functional", "c2e0c6", "Testable behaviour: planned test first (red, green, refactor)"),
-    Label("type:non-functional", "bfdadc", "Configuration, environment, fix, docs: planned from the problem"),
+    Label("type:non-functional", "bfdadc", "Configuration, environment, fix or docs: planned from the problem"),
 )
 
 FLAGS: Final = (
-    Label("blocked", "e99695", "Waits for something else; the task card says for what"),
-    Label("conflict", "d93f0b", "Its changes collide with other work"),
+    Label("blocked", "e99695", "Waits for something else; the task card says what"),
+    Label("conflict", "d93f0b", "Its changes conflict with other work"),
     Label("stalled", "f9d0c4", "No progress for too long"),
-    Label("needs-human", "b60205", "A person has to decide or act"),
-    Label("parked", "ededed", "The queue is full; it is taken up in order as room appears"),
+    Label("needs-human", "b60205", "A person must decide or act"),
+    Label("parked", "ededed", "The queue is full; the bot adds the task when there is room"),
 )
 
 RETROSPECTIVE: Final = Label("retrospective", "bfdadc", "What was done, what went well, what to improve")
 # On the progress digest, and made with it: no task ever carries it.
-DIGEST: Final = Label("orchestrator-digest", "0052cc", "Shows where the orchestrator's tasks stand")
+DIGEST: Final = Label("orchestrator-digest", "0052cc", "Shows the progress of the orchestrator's tasks")
 
 # Those that people put on by hand: each is an instruction.
 _BY_HAND: Final = ("status:ready", "status:pending", "status:done", "status:failed", "blocked")
@@ -91,7 +91,7 @@ def describe(label: str) -> Label:
     if name in _BY_NAME:
         return _BY_NAME[name]
     if name.startswith(CAPABILITY_PREFIX):
-        what = f"Needs an agent that can do {label[len(CAPABILITY_PREFIX) :]}"
+        what = f"Needs an agent with the capability {label[len(CAPABILITY_PREFIX) :]}"
         return Label(label, "c5def5", what)
     if name.startswith(AGENT_PREFIX):
         return Label(label, "bfd4f2", f"{label[len(AGENT_PREFIX) :]} is working on it")

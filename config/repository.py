@@ -29,7 +29,7 @@ def _quiet(value: str) -> str:
     if match is None:
         raise mistake('must be a time of day and a zone, such as "22:00-07:00 Europe/Berlin"')
     if match[1] == match[3] and match[2] == match[4]:
-        raise mistake("begins and ends at the same time", suggestion="remove `quiet` to be never quiet")
+        raise mistake("begins and ends at the same time", suggestion="remove `quiet` to have no quiet hours")
     try:
         ZoneInfo(match[5])
     except (KeyError, ValueError, OSError):
@@ -74,18 +74,21 @@ Weight = Annotated[float, Field(ge=0, le=1)]
 class Merge(Section):
     """What happens to a pull request whose checks pass."""
 
-    auto: bool = Field(False, description="Merge by itself once checks pass and `review` is satisfied.")
-    method: Literal["merge", "squash", "rebase"] = Field("squash", description="How it is merged.")
+    auto: bool = Field(
+        False, description="Whether the bot merges a pull request when its checks pass and `review` is satisfied."
+    )
+    method: Literal["merge", "squash", "rebase"] = Field("squash", description="The merge method.")
     review: Literal["none", "agent", "person"] = Field(
         "none",
-        description="Whose approval is needed before: nobody's, that of an agent with the role `review` "
-        "(never the one that wrote it), or a person's.",
+        description="Whose approval a merge needs: none, that of an agent with the role `review` (never the "
+        "author), or that of a person.",
     )
     update: Literal["never", "needed", "always"] = Field(
         "never",
-        description="When the base is merged into the branch of an agent's pull request without anybody asking: never; "
-        "when GitHub does not merge because the branch is not up to date (`needed`); or, while it waits, each time the "
-        "base moved (`always`). Each time checks run anew, and reviews of the earlier commit count no longer.",
+        description="When the bot merges the base into the branch of an agent's pull request by itself: never; "
+        "when GitHub refuses the merge because the branch is not up to date (`needed`); or each time the base "
+        "changes while the pull request waits (`always`). After each update checks run again, and reviews of "
+        "the earlier commit no longer count.",
     )
 
 
@@ -94,48 +97,55 @@ class Scoring(Section):
 
     policy: Literal["weighted", "least-busy"] = Field(
         "weighted",
-        description="`weighted`: the best score by the weights below. `least-busy`: who has the least in hand for its "
-        "limit, then who had the fewest tasks; the weights do not count.",
+        description="`weighted`: the agent with the best score by the weights below. `least-busy`: the agent "
+        "with the fewest tasks relative to its limit, then the one that has had the fewest tasks; the weights "
+        "are ignored.",
     )
     priority: Weight = Field(0.5, description="The task's priority.")
     capability: Weight = Field(0.3, description="How well the agent's capabilities match.")
     load: Weight = Field(0.15, description="How free the agent is.")
-    fairness: Weight = Field(0.05, description="How long the agent has not had its turn.")
-    learned: Weight = Field(0.0, description="How well and how fast the agent's latest attempts went.")
+    fairness: Weight = Field(0.05, description="How long the agent has had no task.")
+    learned: Weight = Field(0.0, description="How successful and fast the agent's latest attempts were.")
 
     @model_validator(mode="after")
     def _something_counts(self) -> "Scoring":
         if not self.priority + self.capability + self.load + self.fairness + self.learned > 0:
-            raise mistake("all weights are 0, so nothing is left to choose by", suggestion="give one a weight")
+            raise mistake(
+                "all weights are 0, so there is nothing to choose by", suggestion="set at least one weight above 0"
+            )
         return self
 
 
 class Limits(Section):
     """Where the bot stops."""
 
-    max_attempts: int = Field(3, ge=1, le=20, description="Attempts at a task before it goes to a person.")
+    max_attempts: int = Field(3, ge=1, le=20, description="Attempts at a task before the bot calls for a person.")
     max_queue_depth: int = Field(
         1000,
         ge=1,
         le=100_000,
-        description="Tasks in the queue that wait for an agent; further ones are parked, the least urgent and newest "
-        "first, and taken in as there is room.",
+        description="Tasks in the queue that wait for an agent. The bot parks further tasks, the least urgent "
+        "and newest first, and adds them when there is room.",
     )
 
 
 class Timeouts(Section):
     """How long silence is taken for work."""
 
-    ack: Duration = Field(timedelta(minutes=2), description="From the start of an agent to its first sign of life.")
-    heartbeat: Duration = Field(timedelta(minutes=10), description="Without a sign of life the agent has failed.")
+    ack: Duration = Field(
+        timedelta(minutes=2), description="Time from the start of an agent to its first sign of life."
+    )
+    heartbeat: Duration = Field(
+        timedelta(minutes=10), description="Time without a sign of life after which the agent has failed."
+    )
     stall: Duration = Field(
         timedelta(hours=2),
-        description="Without progress a task is stalled: a P2 after this long, a P1 after three quarters "
-        "of it, a P0 after half; later where this repository's agents are seen to take longer.",
+        description="Time without progress after which a task is stalled: a P2 after this long, a P1 after "
+        "three quarters of it, a P0 after half. It is longer if this repository's agents have needed longer.",
     )
     stalls: dict[PriorityName, Duration] = Field(
         default_factory=dict,
-        description="The same for one priority in figures of its own: `{P0: 30m}`.",
+        description="The same for single priorities: `{P0: 30m}`.",
     )
     hard: Duration = Field(timedelta(hours=8), description="The longest that one attempt may take.")
 
@@ -159,14 +169,16 @@ class Timeouts(Section):
 class Progress(Section):
     """The digest issue."""
 
-    digest: bool = Field(True, description="Whether there is one: an issue that shows where everything stands.")
-    every: Duration = Field(timedelta(hours=2), description="How often the digest is brought up to date.")
+    digest: bool = Field(
+        True, description="Whether the bot keeps a digest: an issue that shows the state of all tasks."
+    )
+    every: Duration = Field(timedelta(hours=2), description="How often the bot updates the digest.")
     quiet: (
         Annotated[str, AfterValidator(_quiet), WithJsonSchema({"type": "string", "pattern": QUIET_PATTERN})] | None
     ) = Field(
         None,
-        description='When to leave people alone: `"22:00-07:00 Europe/Berlin"`. A digest that falls into these hours '
-        "comes at their end. Never quiet if absent.",
+        description='Quiet hours: `"22:00-07:00 Europe/Berlin"`. The bot sends a digest that is due in these hours '
+        "at their end. Default: no quiet hours.",
     )
 
     def is_quiet(self, now: datetime) -> bool:
@@ -205,7 +217,7 @@ class RetrospectiveRules(Section):
         3,
         ge=0,
         le=1000,
-        description="After how many tasks done a retrospective is held by itself; `0`: only by `/retro`.",
+        description="After how many done tasks the bot opens a retrospective; `0`: only for `/retro`.",
     )
 
 
@@ -214,8 +226,8 @@ class Conflicts(Section):
 
     forecast: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5,
-        description="How likely (0 to 1) a task must be to change a same file as one under way before it waits behind "
-        "that one; `1`: no task ever waits for that reason.",
+        description="How probable (0 to 1) it must be that a task changes the same file as a task in progress "
+        "before it waits for that task; `1`: no task ever waits for this reason.",
     )
 
 
@@ -224,21 +236,22 @@ class Classification(Section):
 
     functional: Keywords = Field(
         (),
-        description="Words that speak for testable behaviour: `voucher*` for any ending, `voucher^3` for its weight.",
+        description="Words that suggest testable behaviour: `voucher*` matches any ending, `voucher^3` sets the "
+        "weight.",
     )
-    non_functional: Keywords = Field((), description="Words that speak for configuration, environment, fixes, docs.")
+    non_functional: Keywords = Field((), description="Words that suggest configuration, environment, fixes or docs.")
 
 
 class RepositoryConfig(Section):
     """`.github/orchestrator.yml`: how the orchestrator works in this repository."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")
-    agents: Agents = Field(description="The agents, each under its name.")
+    agents: Agents = Field(description="The agents by name.")
     priorities: Priorities = Field(
-        default_factory=dict, description="A team's own labels and the priority that each stands for."
+        default_factory=dict, description="Your own labels and the priority that each one means."
     )
     plan: Literal["none", "agent"] = Field(
-        "none", description="Who plans before anybody implements: nobody, or an agent with the role `plan`."
+        "none", description="Who plans before the implementation: no one, or an agent with the role `plan`."
     )
     merge: Merge = Field(default_factory=Merge)
     scoring: Scoring = Field(default_factory=Scoring)
@@ -249,7 +262,7 @@ class RepositoryConfig(Section):
     retrospective: RetrospectiveRules = Field(default_factory=RetrospectiveRules)
     escalation: EscalationSettings = Field(default_factory=EscalationSettings)
     classification: Classification = Field(default_factory=Classification)
-    dry_run: bool = Field(False, description="Only say in the card and the digest what would be done.")
+    dry_run: bool = Field(False, description="Dry run: the bot only shows in the card and the digest what it would do.")
 
 
 @lru_cache(maxsize=256)

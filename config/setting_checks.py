@@ -74,7 +74,7 @@ def key_address(value: str) -> str:
     """An address that a key may be sent to: encrypted, unless it never leaves the machine."""
     parts = urlsplit(value)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-        raise mistake("must begin with https://: a key is sent there")
+        raise mistake("must begin with https:// because the bot sends a key there")
     return value
 
 
@@ -128,7 +128,7 @@ def database_address(value: SecretStr) -> SecretStr:
     if not usable or "://" not in address:
         raise mistake(
             "must be an address such as postgresql://user:password@host:5432/name, special characters of the "
-            "password as %XX: mend it, or remove it to use the embedded server"
+            "password as %XX: fix it, or remove it to use the embedded server"
         )
     return SecretStr("postgresql://" + address.split("://", 1)[1])
 
@@ -139,9 +139,9 @@ def directory(value: Path) -> Path:
         path = value.expanduser().absolute()
         wrong = path.exists() and not path.is_dir()
     except (OSError, RuntimeError, ValueError):
-        raise mistake("cannot be used as a directory: write its whole path") from None
+        raise mistake("cannot be used as a directory: write the full path") from None
     if wrong:
-        raise mistake("is a file, not a directory: name a directory of its own")
+        raise mistake("is a file, not a directory: name a separate directory")
     return path
 
 

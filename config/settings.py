@@ -30,7 +30,7 @@ _PEM_PATH: Final = "GITHUB_PRIVATE_KEY_PATH"
 _MISSING: Final = {
     "GITHUB_APP_ID": "set it to the number on the App's settings page",
     _PEM: f"set it to the text of the App's private key, or {_PEM_PATH} to its file",
-    "GITHUB_WEBHOOK_SECRET": "set it to the App's webhook secret; unsigned deliveries are never accepted",
+    "GITHUB_WEBHOOK_SECRET": "set it to the App's webhook secret; the bot never accepts unsigned deliveries",
 }
 
 
@@ -49,11 +49,11 @@ class Settings(BaseSettings):
 
     github_app_id: int = Field(gt=0, description="The App's id, a number.")
     github_private_key: Annotated[SecretStr, AfterValidator(checks.private_key)] = Field(
-        description="The App's private key: PEM text, line ends also as `\\n`. Either this or the next."
+        description="The App's private key as PEM text; line ends may be `\\n`. Set either this or the next."
     )
     github_private_key_path: Path | None = Field(None, description="A file with the App's private key.")
     github_webhook_secret: Annotated[tuple[SecretStr, ...], BeforeValidator(checks.secrets)] = Field(
-        description="The App's webhook secret. While it is changed: the new and the old one, `new,old`."
+        description="The App's webhook secret. To rotate it, give the new and the old one: `new,old`."
     )
     github_api_url: WebAddress = Field("https://api.github.com", description="GitHub's REST API.")
     github_graphql_url: WebAddress = Field(
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     )
     github_server_url: WebAddress = Field(
         default_factory=checks.server_address,
-        description="Where git and the web pages are.",
+        description="Address of git and the web pages.",
         json_schema_extra={"default_text": "the REST API's server; `https://github.com` for GitHub's own"},
     )
     database_url: Annotated[SecretStr, AfterValidator(checks.database_address)] | None = Field(
@@ -72,38 +72,40 @@ class Settings(BaseSettings):
         json_schema_extra={"default_text": "the embedded server"},
     )
     data_dir: Annotated[Path, AfterValidator(checks.directory)] = Field(
-        description="Where the embedded database and the copies of repositories are kept.",
+        description="Directory for the embedded database and the copies of repositories.",
         json_schema_extra={"default_text": "`~/.local/share/mcp-orchestrator`; `/var/lib/mcp-orchestrator` for root"},
     )
     github_user_token: SecretStr | None = Field(
-        None, description="A user's token, for agents of the kind `copilot`: GitHub lets no App assign Copilot."
+        None, description="A user's token for agents with `adapter: copilot`: GitHub does not let Apps assign Copilot."
     )
     cursor_api_key: SecretStr | None = Field(None, description="For agents with `preset: cursor`.")
     jules_api_key: SecretStr | None = Field(None, description="For agents with `preset: jules`.")
     devin_api_key: SecretStr | None = Field(None, description="For agents with `preset: devin`.")
     agent_http_secret: SecretStr | None = Field(
-        None, description="Signs what is sent to agents of the kind `http` with a `url`."
+        None, description="Signs requests to agents with `adapter: http` and a `url`."
     )
-    cursor_api_url: KeyAddress = Field("https://api.cursor.com", description="Where `CURSOR_API_KEY` is sent.")
-    jules_api_url: KeyAddress = Field("https://jules.googleapis.com", description="Where `JULES_API_KEY` is sent.")
-    devin_api_url: KeyAddress = Field("https://api.devin.ai", description="Where `DEVIN_API_KEY` is sent.")
+    cursor_api_url: KeyAddress = Field("https://api.cursor.com", description="Address that receives `CURSOR_API_KEY`.")
+    jules_api_url: KeyAddress = Field(
+        "https://jules.googleapis.com", description="Address that receives `JULES_API_KEY`."
+    )
+    devin_api_url: KeyAddress = Field("https://api.devin.ai", description="Address that receives `DEVIN_API_KEY`.")
     agent_http_internal: bool = Field(
         False,
-        description="Whether agents with a `url` may be on internal addresses. Whoever configures a repository "
-        "can then have the bot send requests to them.",
+        description="Whether agents with a `url` may be on internal addresses. If so, anyone who configures a "
+        "repository can make the bot send requests to them.",
     )
     agent_tokens: Annotated[tuple[AgentToken, ...], BeforeValidator(read_agent_tokens)] = Field(
         (),
         description="Tokens of agents that send heartbeats: `agent=token`, or `owner/repo/agent=token` for one "
-        "repository, with commas between them; each of at least 32 characters.",
-        json_schema_extra={"default_text": "heartbeats are refused"},
+        "repository, separated by commas; each token has at least 32 characters.",
+        json_schema_extra={"default_text": "the bot refuses heartbeats"},
     )
     alert_webhook_url: Annotated[SecretStr, AfterValidator(checks.secret_address)] | None = Field(
-        None, description="Where the channel `webhook` leads: an `https://` address."
+        None, description="Address of the channel `webhook`, with `https://`."
     )
-    alert_webhook_secret: SecretStr | None = Field(None, description="Signs what is sent there.")
+    alert_webhook_secret: SecretStr | None = Field(None, description="Signs the requests to that address.")
     alert_slack_url: Annotated[SecretStr, AfterValidator(checks.secret_address)] | None = Field(
-        None, description="Where the channel `slack` leads: the address of an incoming webhook."
+        None, description="Address of the channel `slack`: an incoming webhook."
     )
     smtp_host: Annotated[str, AfterValidator(checks.host)] | None = Field(
         None, description="The mail server of the channel `email`."
@@ -112,21 +114,21 @@ class Settings(BaseSettings):
     smtp_encryption: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="`starttls`, `tls` (from the start, port 465), or `none`."
     )
-    smtp_user: str | None = Field(None, description="Who logs in there; nobody if absent.")
+    smtp_user: str | None = Field(None, description="User that logs in there. Default: no login.")
     smtp_password: SecretStr | None = Field(None, description="The password of that user.")
     alert_email_from: Annotated[str, AfterValidator(checks.mail_address)] | None = Field(
         None, description="The sender of mails."
     )
     alert_email_to: Annotated[tuple[str, ...], BeforeValidator(checks.mail_addresses)] = Field(
         (),
-        description="Who gets mails, with commas between them.",
+        description="Recipients of mails, separated by commas.",
         json_schema_extra={"default_text": "nobody"},
     )
     host: Annotated[str, AfterValidator(checks.host)] = Field(
         "127.0.0.1",
-        description="Where to listen. `0.0.0.0` when the proxy is on another machine or container.",
+        description="Address to listen on. Use `0.0.0.0` if the proxy is on another machine or container.",
     )
-    port: int = Field(8080, ge=0, le=65_535, description="The port to listen on; 0 takes a free one.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 uses a free one.")
     log_level: Annotated[LogLevel, BeforeValidator(lambda value: str(value).upper())] = Field(
         "INFO", description="`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."
     )
@@ -134,41 +136,45 @@ class Settings(BaseSettings):
         512,
         ge=128,
         le=1_048_576,
-        description="While the bot uses more memory than this, new deliveries are answered 503; what was taken is "
-        "worked on.",
+        description="While the bot uses more memory than this, it answers new deliveries with 503 and continues "
+        "with the accepted ones.",
     )
     max_waiting_deliveries: int = Field(
-        20_000, ge=1, description="When more deliveries than this wait to be handled, new ones are answered 503."
+        20_000, ge=1, description="While more deliveries than this wait, the bot answers new ones with 503."
     )
-    max_requests: int = Field(200, ge=1, description="How many deliveries are answered at the same time; others: 503.")
+    max_requests: int = Field(
+        200, ge=1, description="How many deliveries the bot answers at the same time; others get 503."
+    )
     max_body_mb: int = Field(
         32,
         ge=26,
-        description="How much of their bodies is in memory at the same time; others wait, then 503.",
+        description="How much of their bodies is in memory at the same time; others wait, then get 503.",
     )
-    max_connections: int = Field(500, ge=1, description="How many connections are open at the same time; others: 503.")
+    max_connections: int = Field(
+        500, ge=1, description="How many connections are open at the same time; others get 503."
+    )
     header_seconds: float = Field(
         75.0,
         ge=1,
         le=3600,
         allow_inf_nan=False,
-        description="Seconds until a request has come with all its headers, also the next one on a connection that is "
-        "kept open. Longer than the proxy keeps unused connections, or it meets closed ones.",
+        description="Seconds within which a request must arrive with all its headers, also the next one on an "
+        "open connection. Must be longer than the proxy keeps idle connections; otherwise the proxy uses closed ones.",
     )
     body_seconds: float = Field(
-        10.0, ge=1, le=600, allow_inf_nan=False, description="Seconds until the body of a delivery has come."
+        10.0, ge=1, le=600, allow_inf_nan=False, description="Seconds within which the body of a delivery must arrive."
     )
-    workers: int = Field(8, ge=1, le=64, description="How many jobs are worked on at the same time.")
+    workers: int = Field(8, ge=1, le=64, description="How many jobs run at the same time.")
     sweep_seconds: float = Field(
-        1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two looks at the deadlines."
+        1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two checks of the deadlines."
     )
     write_seconds: float = Field(
         1.0,
         ge=0,
         le=60,
         allow_inf_nan=False,
-        description="Seconds until one installation may write to GitHub once more, for all replicas together: ten "
-        "writes may go at once, then one in so many seconds. One second is what GitHub advises; 0 lifts this limit.",
+        description="Seconds between writes to GitHub for one installation, for all replicas together; a burst "
+        "of ten is allowed. GitHub advises one second; 0 removes this limit.",
     )
     github_points_per_minute: int = Field(
         900, ge=10, description="GitHub's limit for one installation: a read counts 1, a write 5."
@@ -180,8 +186,8 @@ class Settings(BaseSettings):
         ge=0,
         le=600,
         allow_inf_nan=False,
-        description="Seconds that labels, the task card and a check that passed may wait, so that several changes "
-        "become one write. What somebody has to act on never waits.",
+        description="Seconds that labels, the task card and a passed check may wait, so that several changes "
+        "become one write. Texts that a person must act on never wait.",
     )
 
     @property
@@ -245,7 +251,7 @@ def _from_file(env_file: Path | None) -> dict[str, str]:
         read = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8").env_vars
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsError((f"{env_file} cannot be read ({reason}): mend or remove it",)) from None
+        raise SettingsError((f"{env_file} cannot be read ({reason}): fix or remove it",)) from None
     return {name.upper(): value for name, value in read.items() if value and value.strip()}
 
 

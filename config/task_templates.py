@@ -47,7 +47,7 @@ def _path(value: str) -> str:
     if re.search(r"[`\s]", value) or value.startswith("/") or ".." in value.split("/"):
         raise mistake(
             "must be a path or pattern from the top of the repository, such as `docs/**`",
-            suggestion="put what is no path under `components`",
+            suggestion="put other things under `components`",
         )
     return value
 
@@ -72,36 +72,37 @@ Components = Annotated[
 class Phases(Section):
     """What each step of a test-first plan is in this kind of task."""
 
-    red: Line = Field(description="The tests that are written first, and seen to fail.")
+    red: Line = Field(description="The tests to write first, which must fail.")
     green: Line = Field(description="The simplest code that makes them pass.")
-    refactor: Line = Field(description="What is tidied while everything stays green.")
+    refactor: Line = Field(description="What to clean up while all tests pass.")
 
 
 class TaskTemplate(Section):
     """A ready-made task. Its name is the name of its file, without `.yml`."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")
-    title: Line = Field(description="What this kind of task is called in lists.")
-    use: Line = Field(description="When to take it, in one sentence.")
+    title: Line = Field(description="Name of this kind of task in lists.")
+    use: Line = Field(description="When to use the template, in one sentence.")
     kind: Literal["functional", "non-functional"] = Field(
-        description="The class, which decides the plan that the agent gets. A functional one has `phases`."
+        description="The class, which decides the agent's plan. A functional template has `phases`."
     )
     words: Lines = Field(
-        (), description="Words in an issue's title for which `/task` offers it; `crash*` takes endings."
+        (),
+        description="Words in an issue's title for which `/task` suggests the template; `crash*` matches any ending.",
     )
     goal: Annotated[str, AfterValidator(_text)] = Field(
-        description="What is to be true afterwards; the issue's title says of what."
+        description="What must be true afterwards; the issue's title says of what."
     )
     criteria: Annotated[Lines, Field(min_length=1)] = Field(description="The acceptance criteria, each one checkable.")
     files: Paths = Field((), description="Paths or patterns that such a task usually touches.")
     components: Components = Field((), description="Parts of the product that it usually affects, in words.")
-    integration: Lines = Field((), description="Where it meets the rest of the system, and what to look at there.")
-    done: Lines = Field((), description="Definition of done, beyond the criteria.")
-    priority: PriorityName | None = Field(None, description="Its priority, where the kind of work says one.")
-    capabilities: Capabilities = Field((), description="What the agent must be able to do.")
-    prefers: Capabilities = Field((), description="What would help.")
-    estimate: Line = Field(description="How big it usually is.")
-    phases: Phases | None = Field(None, description="Red, green and refactor, of a functional task.")
+    integration: Lines = Field((), description="Where it touches the rest of the system, and what to check there.")
+    done: Lines = Field((), description="Definition of done, in addition to the criteria.")
+    priority: PriorityName | None = Field(None, description="The priority, if this kind of work implies one.")
+    capabilities: Capabilities = Field((), description="Capabilities that the agent must have.")
+    prefers: Capabilities = Field((), description="Capabilities that help.")
+    estimate: Line = Field(description="The usual size.")
+    phases: Phases | None = Field(None, description="Red, green and refactor, for a functional task.")
 
     @model_validator(mode="after")
     def _phases_go_with_the_class(self) -> TaskTemplate:
@@ -109,7 +110,7 @@ class TaskTemplate(Section):
             raise mistake("a functional task needs its phases", suggestion="add `phases` with red, green and refactor")
         if self.kind == "non-functional" and self.phases is not None:
             raise mistake(
-                "only a functional task has phases", suggestion="take them out, or set `kind: functional`", key="phases"
+                "only a functional task has phases", suggestion="remove them, or set `kind: functional`", key="phases"
             )
         return self
 
@@ -142,7 +143,7 @@ def parse_template(text: str, path: str) -> TaskTemplate:
     """The template in a file. Raises ConfigError with every mistake, its line and the nearest valid word."""
     name = name_of(path)
     if not re.fullmatch(NAME_PATTERN, name, re.ASCII) or len(name) > MAX_NAME_LENGTH:
-        rule = f"is no name for a template: a-z 0-9 + # . _ - and at most {MAX_NAME_LENGTH} characters"
+        rule = f"is not a valid template name: use a-z 0-9 + # . _ - and at most {MAX_NAME_LENGTH} characters"
         raise ConfigError(path, [Problem(1, 1, "", f"{quote(name)} {rule}")])
     return parse_model(TaskTemplate, text, path)
 

@@ -17,7 +17,7 @@ from config.validation import parse_model
 Mode: TypeAlias = Literal["draining", "removed"]
 Settings: TypeAlias = Mapping[str, Any]  # as in the file; a key whose value is None is taken out of the file's
 
-_DRAINING: Final = "draining: it finishes what it has"
+_DRAINING: Final = "draining: it finishes its tasks"
 
 
 class BadSettings(ValueError):
@@ -120,9 +120,9 @@ def read_settings(text: str, adapter: str | None = None) -> dict[str, Any]:
     for word in words:
         key, sign, value = word.partition("=")
         if not sign or not key:
-            raise BadSettings(f"{quote(word)} is no setting: write `key=value`, such as `max_tasks=2`")
+            raise BadSettings(f"{quote(word)} is not a setting: write `key=value`, such as `max_tasks=2`")
         if key in pairs:
-            raise BadSettings(f"{quote(key)} is there twice")
+            raise BadSettings(f"{quote(key)} appears twice")
         pairs[key] = value
     kind = AGENT_KINDS.get(pairs.get("adapter") or adapter or "", AgentBase)
     return {key: _value(kind, key, value) if value else None for key, value in pairs.items()}

@@ -125,11 +125,11 @@ def read_yaml(text: str, path: str) -> Document:
         raise ConfigError(path, [Problem(at.line, at.column, "", _sentence(error))]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"the character U+{int(error.character):04X} cannot stand in a YAML file"
+        message = f"the character U+{int(error.character):04X} is not allowed in a YAML file"
         raise ConfigError(path, [Problem(line, 1, "", message)]) from None
     except (ValueError, OverflowError):  # PyYAML's chr() of an escape such as "\UFFFFFFFF"
         line = loader.line + 1
-        raise ConfigError(path, [Problem(line, 1, "", "an escape that names no character")]) from None
+        raise ConfigError(path, [Problem(line, 1, "", "an escape that is not a character")]) from None
     if root is None:
         raise ConfigError(path, [Problem(1, 1, "", "the file is empty")])
     builder = _Builder()
@@ -180,7 +180,7 @@ class _Builder:
             inside = (*path, str(key.value))
             if key.value in result:
                 first = self.document.keys[inside].line
-                self._refuse(key, inside, f"the key is already there in line {first}")
+                self._refuse(key, inside, f"the key is already in line {first}")
                 continue
             self.document.keys[inside] = _start(key)
             result[key.value] = self.build(value, inside)
@@ -189,7 +189,7 @@ class _Builder:
     def _scalar(self, node: ScalarNode, path: KeyPath) -> Data:
         text: str = node.value
         if _broken(text):
-            return self._refuse(node, path, "an escape that names no character")
+            return self._refuse(node, path, "an escape that is not a character")
         kind = node.tag.removeprefix(_TAG)
         if kind == "str":
             return text

@@ -230,15 +230,15 @@ def _looked_after(task: Task) -> str:
 def _boxes(task: Task) -> Iterable[Box]:
     """What a person can do about it by ticking a box."""
     if Flag.NEEDS_HUMAN in task.flags and not _looked_after(task):
-        yield Box("ack", task.number, f"acknowledge #{task.number}: somebody looks after it")
+        yield Box("ack", task.number, f"acknowledge #{task.number}: you take it")
     if task.status is Status.FAILED:
-        yield Box("retry", task.number, f"retry #{task.number} with a clean slate")
+        yield Box("retry", task.number, f"retry #{task.number}: start over")
         return
     if task.pull and task.pull.open and task.pull.waits_behind:
-        yield Box("ignore", task.number, f"let #{task.number} pass its conflict for a day")
+        yield Box("ignore", task.number, f"ignore the conflict of #{task.number} for a day")
     if task.held and not task.held.foreseen:
         verb = "resume" if task.held.paused else "unblock"
-        yield Box(verb, task.number, f"{verb} #{task.number}, held back by {one_line(task.held.by, 40)}")
+        yield Box(verb, task.number, f"{verb} #{task.number} (on hold by {one_line(task.held.by, 40)})")
 
 
 def _load(agent: Agent) -> Load:

@@ -35,7 +35,9 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
             policy.timeouts,
             holding=holding.get(name, 0),
             max_tasks=spec.max_tasks,
-            startable=None if spec.adapter in ADAPTERS else f"cannot be started: no {spec.adapter} adapter is here",
+            startable=None
+            if spec.adapter in ADAPTERS
+            else f"cannot be started: this version has no {spec.adapter} adapter",
             circuit=state.circuits.get(name_of(spec)),
         )
         found.append(

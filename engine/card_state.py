@@ -81,11 +81,11 @@ class Seal:
         version, _, sealed = line.removeprefix(CARD_MARKER).removesuffix(" -->").partition(".")
         packed, _, mac = sealed.partition(".")
         if version != VERSION or not mac:
-            raise NotSealed("its card is of a version that did not seal it")
+            raise NotSealed("its card is from a version that did not sign it")
         given = mac.encode("utf-8", "replace")
         expected = (self._mac(key, repository_id, number, packed).encode() for key in self._keys)
         if not any(hmac.compare_digest(one, given) for one in expected):
-            raise NotSealed("the seal of its card is not ours, or not of this issue")
+            raise NotSealed("the signature of its card is not valid for this App and issue")
         return _unpacked(packed)
 
     def _mac(self, key: bytes, repository_id: int, number: int, packed: str) -> str:

@@ -145,7 +145,7 @@ async def _give(unit: UnitOfWork, task: Task, round_: Round, crossing: _Crossing
     choice = round_.consider(task)
     if choice.agent is not None and (waits := await crossing.behind(task, choice)):
         if unit.policy.dry_run:
-            choice = replace(choice, agent=None, reason=f"dry run: it would wait behind #{waits.number}")
+            choice = replace(choice, agent=None, reason=f"dry run: it would wait for #{waits.number}")
         else:
             crossing.waiting += 1
             if crossing.waiting <= HELD_AT_ONCE:  # the others are passed over, and told when their turn comes again

@@ -46,38 +46,38 @@ class Fate:
     def then(self) -> str:
         """In words."""
         if not self.counts:
-            return "waits as long as is asked for" if gh.RateLimited in self.errors else "waits; never given up"
+            return "waits as long as GitHub asks" if gh.RateLimited in self.errors else "retried without limit"
         if self.tries == 1:
-            return "parked at once"
-        return f"tried again, parked after {self.tries} tries"
+            return "dead letter at once"
+        return f"retried, dead letter after {self.tries} tries"
 
 
 # The first that fits counts.
 FATES: Final = (
-    Fate((gh.RateLimited,), "GitHub asks us to wait, or our own budget does", tries=0, counts=False),
+    Fate((gh.RateLimited,), "GitHub or the bot's own rate limiter asks to wait", tries=0, counts=False),
     Fate(
         (OperationalError, InterfaceError, DisconnectionError, NoConnection),
-        "the database is away or has no connection left",
+        "the database is not reachable or has no free connection",
         tries=0,
         counts=False,
     ),
-    Fate((gh.NotFound,), "it is not there, or not yet: news can overtake the API", tries=FEW_TRIES),
+    Fate((gh.NotFound,), "the object does not exist, or not yet: webhooks can overtake the API", tries=FEW_TRIES),
     Fate(
         (gh.Forbidden, gh.Gone, gh.Invalid, gh.TooLarge, Refused),
-        "the same would be refused again: a person has to look",
+        "GitHub would refuse the same request again: a person must look",
         tries=1,
     ),
     Fate(
         (gh.Transient, gh.Unclear, gh.Unauthorised, gh.Conflict, gh.UnexpectedAnswer, gh.GraphQLError, gh.GitHubError),
-        "GitHub is out of order, or says what it will not say in a while",
+        "GitHub has an error that may be temporary",
         tries=MAX_TRIES,
     ),
     Fate(
         (CircuitOpen, Unavailable, ClientError, OSError),
-        "a service does not answer, or is left alone for a while",
+        "a service does not answer, or its circuit breaker is open",
         tries=MAX_TRIES,
     ),
-    Fate((Exception,), "a mistake of ours: trying for an hour would only hide it", tries=FEW_TRIES, ours=True),
+    Fate((Exception,), "an error in the bot: long retries would only hide it", tries=FEW_TRIES, ours=True),
 )
 
 

@@ -57,7 +57,7 @@ async def replay(
     merges = sum(len(one.parents) > 1 for one in line) * OFTEN >= len(line)
     chosen = [one.sha for one in line if one.parents and one.touched and (len(one.parents) > 1 or not merges)][-limit:]
     if not chosen:
-        raise CannotReplay("The repository has no history: there is nothing but its first commit.")
+        raise CannotReplay("The repository has only one commit, so there is no history to replay.")
     wanted, judgements = frozenset(chosen), []
     there = set(await files_at(git, git_dir, line[0].parents[0], seconds=SECONDS)) if line[0].parents else set()
     past = Past()

@@ -102,7 +102,7 @@ async def rebuild(work: Work, github: GitHub, row: RepositoryRow, seal: Seal, bo
     async with work.database.transaction() as connection:
         await repositories.repository(connection, row.id, lock=True)
         if await store.any_task(connection, row.id):
-            raise NotEmptyError(f"{row.full_name} has tasks already; only an empty database is rebuilt")
+            raise NotEmptyError(f"{row.full_name} already has tasks; only an empty database can be rebuilt")
         by_number = {memory.node.number: memory for memory in memories}
         for one in found:
             if one.task is not None:
@@ -135,7 +135,7 @@ async def _remember(github: GitHub, row: RepositoryRow, node: IssueNode, seal: S
             if not remark.is_by(bot_id):
                 if last.startswith(CARD_MARKER):
                     ours = remark.author is not None and remark.author.database_id == bot_id
-                    note, forged = ("somebody else changed its card", forged) if ours else (note, forged + 1)
+                    note, forged = ("another account edited its card", forged) if ours else (note, forged + 1)
                 continue
             if (key := key_in(last)) and (start := _STARTED.fullmatch(key)) and int(start[1]) == node.number:
                 called = max(called, int(start[2]))
@@ -148,7 +148,7 @@ async def _remember(github: GitHub, row: RepositoryRow, node: IssueNode, seal: S
                     return _Memory(node, remark, state, called=called)
         if more := await anext(later, None):
             pages.append(more)
-    return _Memory(node, note=f"{note}; forged cards passed over: {forged}" if forged else note, called=called)
+    return _Memory(node, note=f"{note}; ignored {forged} forged cards" if forged else note, called=called)
 
 
 async def _attempts(github: GitHub, name: str, memories: Iterable[_Memory]) -> dict[int, int]:
@@ -190,14 +190,14 @@ async def _restored(
     # As if it had just been opened: that is what the issue itself says.
     opened = decide(None, IssueSeen(replace(facts, open=True), facts.author, writer), context).task
     if opened is None:
-        return Restored(node.number, node.title, "", note="it is no task any more")
+        return Restored(node.number, node.title, "", note="it is no longer a task")
     task, how, note = opened, "labels", memory.note
     if memory.state is not None:
         try:
             task, how, note = told_by(opened, memory.state), "card", ""
         except ValidationError as error:
             log.warning("card_unreadable", number=node.number, error=str(error.errors(include_input=False)[:1]))
-            note = "the state in its card is none of this version"
+            note = "the state in its card is from another version"
     task = gone_on(_anew(task, now), policy, attempts.get(node.number, 0), set_by_us, how, now)
     return Restored(node.number, task.title, how, task, note)
 

@@ -453,7 +453,7 @@ def holds_always(task: Task, config: RepositoryConfig) -> None:
     kinds = {deadline.kind for deadline in deadlines_of(task, config.timeouts)}
     assert bool(kinds) == (task.status is not Status.DONE)
     at_work = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not (task.held and task.held.paused)
-    assert (DeadlineKind.STALL in kinds) == at_work, "whoever is at work on it, it may come to stand still"
+    assert (DeadlineKind.STALL in kinds) == at_work, "whoever is working on it, it may come to stand still"
     if task.stall:
         assert at_work
         assert Flag.STALLED in task.flags

@@ -23,7 +23,7 @@ def entries() -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for path in sorted(CORPUS.glob("*.yml")):
         for name, entry in yaml.safe_load(path.read_text("utf-8")).items():
-            assert name not in found, f"{name} is there twice"
+            assert name not in found, f"{name} appears twice"
             found[name] = entry
     return found
 

@@ -157,8 +157,9 @@ class ActionsAdapter:
         parts = packet_comments(order.packet, order.agent, order.attempt)
         if len(parts) > MAX_PARTS:
             raise CannotStart(
-                f"The hand-off would take {len(parts)} comments, more than {MAX_PARTS}: shorten the issue, or file "
-                "what is left to do as a new one."
+                f"The hand-off needs {len(parts)} comments, more than the limit of {MAX_PARTS}: shorten the "
+                "issue, or file "
+                "the rest as a new issue."
             )
         there = await site.github.list_comments(site.repository, order.number)
         ours = [comment for comment in there if comment.user and comment.user.id == site.bot_id]
@@ -216,7 +217,7 @@ def _switched_off(path: str, states: Mapping[str, str]) -> tuple[str, ...]:
     state = states.get(path, "active")
     if state == "active":
         return ()
-    return (f"`{path}` is switched off (`{state}`): enable it under Actions.",)
+    return (f"`{path}` is disabled (`{state}`): enable it under Actions.",)
 
 
 def _settings(spec: AgentBase) -> ActionsAgent:

@@ -33,22 +33,22 @@ WORKS_FOR = timedelta(minutes=65)
 FAILED_EVENT = "copilot_work_finished_failure"
 
 _NOBODY = (
-    "Copilot is assigned by a person, and this service has no token of one: set `GITHUB_USER_TOKEN` to a personal "
+    "Only a user can assign Copilot, and this service has no user token: set `GITHUB_USER_TOKEN` to a personal "
     "access token with write access to this repository."
 )
 _AN_APP = (
-    "`GITHUB_USER_TOKEN` is the token of an App, and GitHub lets no App assign Copilot: set it to a personal access "
+    "`GITHUB_USER_TOKEN` is the token of an App, and GitHub does not let Apps assign Copilot: set it to a "
+    "personal access "
     "token (`github_pat_…` or `ghp_…`)."
 )
-_EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it has expired or was revoked. Make a new one."
-_NOT_SEEN = "The person of `GITHUB_USER_TOKEN` does not see this repository: give them, and the token, write access."
+_EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it is expired or revoked. Create a new one."
+_NOT_SEEN = "The user of `GITHUB_USER_TOKEN` cannot see this repository: give the user and the token write access."
 _NO_WRITE = (
-    "The person of `GITHUB_USER_TOKEN` has no write access to this repository, and Copilot works only for those who "
-    "have it."
+    "The user of `GITHUB_USER_TOKEN` has no write access to this repository: grant it, because Copilot requires it."
 )
 _NOT_ENABLED = (
-    "Copilot cannot be assigned here: switch on its coding agent for this repository, and see that the person of "
-    "`GITHUB_USER_TOKEN` has a plan with it. A fine-grained token needs *actions*, *contents*, *issues* and "
+    "Copilot cannot be assigned here: enable its coding agent for this repository, and check that the user of "
+    "`GITHUB_USER_TOKEN` has a plan that includes it. A fine-grained token needs *actions*, *contents*, *issues* and "
     "*pull requests*: read and write."
 )
 
@@ -97,7 +97,7 @@ class CopilotAdapter:
             raise CannotStart(await self._advice(site, spec, f"GitHub refused to assign Copilot: {error}")) from error
         now = await _assignment(site, order.number, account)
         if now is None or (held and now.id == held.id):
-            raise CannotStart(await self._advice(site, spec, "GitHub took the request and did not assign Copilot."))
+            raise CannotStart(await self._advice(site, spec, "GitHub accepted the request but did not assign Copilot."))
         return _started(site, order.number, now)
 
     async def _advice(self, site: Site, spec: AgentBase, otherwise: str) -> str:

@@ -95,7 +95,7 @@ class Plain:
         except ValueError:
             known = ", ".join(SessionState)
             raise Unanswered(
-                f"{self.name} gave the state {one_line(told, 40)!r}; it has to be one of {known}"
+                f"{self.name} returned the state {one_line(told, 40)!r}; it must be one of {known}"
             ) from None
         pull = answer.get("pull_request")
         return Session(

@@ -36,8 +36,9 @@ async def write_pages(site: Site, packet: dict[str, object], number: int, attemp
     pages = handoff_pages(packet, limit)
     if len(pages) > MAX_PAGES:
         raise CannotStart(
-            f"The hand-off would take {len(pages)} comments, more than {MAX_PAGES}: shorten the issue, or file what is "
-            "left to do as a new one."
+            f"The hand-off needs {len(pages)} comments, more than the limit of {MAX_PAGES}: shorten the issue, "
+            "or file the "
+            "rest as a new issue."
         )
     return [
         (await write_once(site, site.github, site.bot_id, number, f"handoff:{number}:{attempt}:{part}", text)).html_url

@@ -50,10 +50,10 @@ class HttpAdapter:
                     session = await service.begin(line, job)
                 except NoSuchThing as problem:
                     raise CannotStart(
-                        f"{problem}. Is the service's address right, and the agent allowed there?"
+                        f"{problem}. Check the address of the service and whether the agent is allowed there."
                     ) from None
         if session.used_up:
-            raise Unavailable(f"{service.name} cannot go on: {session.used_up}")
+            raise Unavailable(f"{service.name} cannot continue: {session.used_up}")
         return Started(_id(service, session), _page(session))
 
     async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
@@ -72,7 +72,7 @@ class HttpAdapter:
         if session is None:
             return None
         if session.used_up:
-            raise Unavailable(f"{service.name} cannot go on: {session.used_up}")
+            raise Unavailable(f"{service.name} cannot continue: {session.used_up}")
         state = session.state
         if state is SessionState.NEEDS_INPUT and answer(words, order.role, order.attempt, ended=False):
             state = SessionState.DELIVERED  # it has answered, and waits whether there is more to do
@@ -184,7 +184,7 @@ def _job(site: Site, order: StartAgent | PollAgent | SteerAgent | CancelAgent) -
 def _id(service: Service, session: Session) -> str:
     """The session's id, fit for an address."""
     if not _SESSION_ID.fullmatch(session.id) or session.id in (".", ".."):
-        raise Unanswered(f"{service.name} gave no usable id of its session")
+        raise Unanswered(f"{service.name} returned no valid session id")
     return session.id
 
 

@@ -24,11 +24,11 @@ from core.texts import HANDOFF_PAGE, addressed, comment_marker, mention, stop
 # These agents work for minutes and tell little: one of which nothing was seen for so long is gone.
 QUIET_FOR = timedelta(hours=1)
 
-_NOBODY = (
-    "`comment_as: person` needs a token of a person: set `GITHUB_USER_TOKEN`, or let the App write (`comment_as: app`)."
+_NOBODY = "`comment_as: person` needs a user token: set `GITHUB_USER_TOKEN`, or let the App write (`comment_as: app`)."
+_AN_APP = (
+    "`GITHUB_USER_TOKEN` is the token of an App, so `comment_as: person` cannot work: set a personal access token."
 )
-_AN_APP = "`GITHUB_USER_TOKEN` is the token of an App, so `comment_as: person` cannot be: set a personal access token."
-_EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it has expired or was revoked. Make a new one."
+_EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it is expired or revoked. Create a new one."
 
 
 class MentionAdapter:
@@ -60,7 +60,7 @@ class MentionAdapter:
         try:
             said = await write_once(site, writer, author, order.number, _key(order.number, order.attempt), text)
         except (Forbidden, Invalid, Gone) as error:
-            raise CannotStart(f"GitHub refused the comment that calls {settings.mention}: {error}") from error
+            raise CannotStart(f"GitHub refused the comment that mentions {settings.mention}: {error}") from error
         return Started(str(said.id), said.html_url)
 
     async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:

@@ -76,7 +76,7 @@ class PublicResolver(AbstractResolver):
         """The public addresses of a name; OSError where there are none."""
         found = [one for one in await self._real.resolve(host, port, family) if is_public(one["host"])]
         if not found:
-            raise OSError("the name leads to no public address")
+            raise OSError("the name resolves to no public address")
         return found
 
     async def close(self) -> None:
@@ -95,8 +95,8 @@ def refuse_inside(url: str) -> None:
         outside = not inside
     if not outside:
         raise CannotStart(
-            "Its `url` is an internal address, and work is sent to public ones only. "
-            "(Whoever runs the bot may allow it with AGENT_HTTP_INTERNAL=true.)"
+            "Its `url` is an internal address, and the bot sends work only to public ones. The operator of the "
+            "bot can allow it with AGENT_HTTP_INTERNAL=true."
         )
 
 
@@ -156,9 +156,9 @@ class Line:
                 text = await _bounded(answer)
                 status, told = answer.status, answer.headers.get("Retry-After", "")
         except (aiohttp.ClientError, OSError) as error:  # a time-out is an OSError too
-            raise Unanswered(f"{self.name} gave no answer: {self._safe(str(error)) or type(error).__name__}") from None
+            raise Unanswered(f"{self.name} did not answer: {self._safe(str(error)) or type(error).__name__}") from None
         if text is None:
-            raise Unanswered(f"{self.name} answered with more than {LONGEST_ANSWER:,} bytes, which nobody reads")
+            raise Unanswered(f"{self.name} answered with more than the limit of {LONGEST_ANSWER:,} bytes")
         if 200 <= status < 300:
             return self._read(text)
         raise self._refusal(status, self._words(text), told)
@@ -169,9 +169,9 @@ class Line:
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
-            raise Unanswered(f"{self.name} answered with something that is no JSON") from None
+            raise Unanswered(f"{self.name} answered with something that is not JSON") from None
         if not isinstance(data, dict):
-            raise Unanswered(f"{self.name} answered with JSON that is no object")
+            raise Unanswered(f"{self.name} answered with JSON that is not an object")
         return data
 
     def _refusal(self, status: int, words: str, retry_after: str) -> Exception:
@@ -184,11 +184,11 @@ class Line:
         if status in (401, 403):
             return CannotStart(f"{self.name} refused the key (status {status}): check {self.variable}{said}")
         if status in (404, 410):
-            return NoSuchThing(f"{self.name} knows nothing of it{said}")
+            return NoSuchThing(f"{self.name} does not know it{said}")
         if 300 <= status < 400:
-            return CannotStart(f"{self.name} sends calls on to another address, and the bot does not follow there.")
+            return CannotStart(f"{self.name} redirects calls to another address, which the bot does not follow.")
         if status >= 500 or status in (408, 425):
-            return Unanswered(f"{self.name} is out of order (status {status}){said}")
+            return Unanswered(f"{self.name} has an internal error (status {status}){said}")
         return CannotStart(f"{self.name} refused the work (status {status}){said}")
 
     def _until(self, told: str) -> datetime | None:

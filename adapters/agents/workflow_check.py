@@ -31,9 +31,9 @@ def problems_of_dispatch(text: str, path: str) -> list[str]:
     try:
         triggers = _triggers(_read(text, path))
     except ConfigError as error:
-        return [f"`{path}` is no workflow that can be read: {error.problems[0]}."]
+        return [f"`{path}` is not a valid workflow: {error.problems[0]}."]
     if "workflow_dispatch" not in triggers:
-        return [f"`{path}` is not started by hand: add `workflow_dispatch` with its inputs under `on`."]
+        return [f"`{path}` has no `workflow_dispatch` trigger: add it with its inputs under `on`."]
     declared = _options(_options(triggers["workflow_dispatch"]).get("inputs"))
     missing = [f"`{name}`" for name in INPUTS if name not in declared]
     return [f"`{path}` lacks inputs of `workflow_dispatch`: add {', '.join(missing)}."] if missing else []
@@ -54,7 +54,7 @@ def problems_with_bots(text: str, path: str, bot_login: str) -> list[str]:
         value = str(_options(step.get("with")).get(key) or "")
         names = {name.lower().removesuffix("[bot]") for name in re.split(r"[\s,]+", value)}
         if "${{" not in value and not names & {"*", bot_login.lower().removesuffix("[bot]")}:
-            found.append(f"`{action}` in `{path}` works for no bot that it is not told of: add `{key}: {bot_login}`.")
+            found.append(f"`{action}` in `{path}` ignores bots that it does not list: add `{key}: {bot_login}`.")
     return found
 
 

@@ -26,7 +26,9 @@ class Channels:
         """Deliver a message. Raises `NotSetUp`, and what the channel raises; one that hangs is `Undelivered`."""
         if channel not in self.there:
             wanted = _SETTINGS.get(channel, "it up")
-            raise NotSetUp(f"the channel `{channel}` is not set up on this service: set {wanted}, then send it again")
+            raise NotSetUp(
+                f"the channel `{channel}` is not configured on this service: set {wanted}, then send the message again"
+            )
         try:
             async with asyncio.timeout(self.timeout):
                 await self.there[channel].send(message)

@@ -78,11 +78,11 @@ def mail_of(message: Message, sender: str, to: Sequence[str]) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"  # so that nobody's absence answers it
     parts = [message.text]
     if message.tried:
-        parts.append("What was tried:\n" + "\n".join(f"- {line}" for line in message.tried))
+        parts.append("Tried so far:\n" + "\n".join(f"- {line}" for line in message.tried))
     if message.steps:
         parts.append("What you can do:\n" + "\n".join(f"{at}. {step}" for at, step in enumerate(message.steps, 1)))
     if message.people:
-        parts.append(f"Called: {', '.join(message.people)}, since {message.since:%Y-%m-%d %H:%M} UTC")
+        parts.append(f"Notified: {', '.join(message.people)}; waiting since {message.since:%Y-%m-%d %H:%M} UTC")
     if message.url:
         parts.append(message.url)
     mail.set_content("\n\n".join(parts) + "\n")

@@ -32,7 +32,7 @@ def blocks_of(message: Message) -> dict[str, Any]:
     """The message in Slack's blocks, with a text for notifications."""
     sections = [in_slack(message.text)]
     if message.tried:
-        sections.append("*What was tried*\n" + "\n".join(f"• {in_slack(line)}" for line in message.tried))
+        sections.append("*Tried so far*\n" + "\n".join(f"• {in_slack(line)}" for line in message.tried))
     if message.steps:
         steps = "\n".join(f"{at}. {in_slack(step)}" for at, step in enumerate(message.steps, 1))
         sections.append(f"*What you can do*\n{steps}")
@@ -43,8 +43,8 @@ def blocks_of(message: Message) -> dict[str, Any]:
     if message.url:
         words = {"type": "plain_text", "text": "Open the task" if message.number else "Open"}
         blocks.append({"type": "actions", "elements": [{"type": "button", "text": words, "url": message.url}]})
-    who = f"Called: {', '.join(message.people)} · " if message.people else ""
-    when = f"{who}since {message.since:%Y-%m-%d %H:%M} UTC"
+    who = f"Notified: {', '.join(message.people)} · " if message.people else ""
+    when = f"{who}waiting since {message.since:%Y-%m-%d %H:%M} UTC"
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": escaped(when)}]})
     return {"text": escaped(message.title), "blocks": blocks}
 

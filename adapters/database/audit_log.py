@@ -92,7 +92,7 @@ async def verify(connection: AsyncConnection, repository_id: int) -> Verdict:
         previous = link(previous, repository_id, event)
         if previous != hash_:
             said = (
-                f"line {place} ({event.type} of #{event.task}) was changed, or a line before it was taken out or put in"
+                f"line {place} ({event.type} of #{event.task}) was changed, or a line before it was removed or inserted"
             )
             return Verdict(count, len(shapes), (*problems, said))
         try:
@@ -108,7 +108,7 @@ async def verify(connection: AsyncConnection, repository_id: int) -> Verdict:
         tasks += 1
         now, told = shape(task_from_json(state)), shapes.get(number, {})
         problems += [
-            f"#{number}: `{name}` is {now.get(name)!r}, and the trail says {told.get(name)!r}"
+            f"#{number}: `{name}` is {now.get(name)!r}, but the audit log says {told.get(name)!r}"
             for name in sorted({*now, *told})
             if now.get(name) != told.get(name)
         ]

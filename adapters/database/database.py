@@ -193,7 +193,8 @@ def _upgrade(connection: Connection) -> None:
         return
     if current is not None and current not in before:
         raise DatabaseError(
-            f"the tables are at revision {current}, which this program does not know: it is older than they are"
+            f"the tables are at revision {current}, which this older version does not know: install the newer "
+            "version again"
         )
     config = migration_config()
     config.attributes["connection"] = connection

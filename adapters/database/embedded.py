@@ -66,7 +66,7 @@ class EmbeddedPostgres:
         self._directory = data_dir / "postgres"
         if os.geteuid() == 0 and Path.home() in self._directory.resolve().parents:
             raise DataDirectoryError(
-                f"DATA_DIR {data_dir} lies below root's home, which the embedded PostgreSQL would have to open for "
+                f"DATA_DIR {data_dir} is below root's home, which the embedded PostgreSQL would have to open for "
                 "another user: choose a directory such as /var/lib/mcp-orchestrator, or set DATABASE_URL"
             )
 
@@ -78,7 +78,7 @@ class EmbeddedPostgres:
         try:
             self._directory.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DataDirectoryError(f"DATA_DIR {self._directory.parent} cannot be made: {error}") from error
+            raise DataDirectoryError(f"DATA_DIR {self._directory.parent} cannot be created: {error}") from error
         library = _library()
         _forget_the_dead(self._directory / ".handle_pids.json")
         for attempt in range(1, START_TRIES + 1):

@@ -119,7 +119,7 @@ async def _changes(mirror: Mirror, scratch: Scratch, base: str, trees: Mapping[s
     try:
         return dict(zip(trees, read_changes(listed.stdout), strict=True))
     except ValueError as error:
-        raise MergeError(f"git's answer is not understood: {error}") from error
+        raise MergeError(f"git's output cannot be parsed: {error}") from error
 
 
 def _as_text(keys: frozenset[str]) -> frozenset[str]:

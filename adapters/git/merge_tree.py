@@ -77,21 +77,21 @@ async def _once(
                 f"the merge took too long: {error.stderr}"
             )
         except ValueError as mistake:
-            raise MergeError(f"git's answer is not understood: {mistake}") from error
+            raise MergeError(f"git's output cannot be parsed: {mistake}") from error
     except GitError as error:
         raise MergeError(f"the merge cannot be tried: {error.stderr}") from error
     said = done.stderr.decode("utf-8", "replace").strip()[-500:]
     if b"No space left on device" in done.stderr:
         mirror.in_memory = False
-        raise NoRoomError(f"there is no room to try merges: {said}")
+        raise NoRoomError(f"there is no disk space for trial merges: {said}")
     if any(line.startswith(b"error:") and _NO_COMMIT not in line for line in done.stderr.splitlines()):
         # Before 2.44 git takes a tree it cannot read for an empty one, goes on, and calls the result clean.
         mirror.distrust()
-        raise MergeError(f"the mirror is damaged, the next fetch makes it anew: {said}")
+        raise MergeError(f"the mirror is damaged; the next fetch creates it again: {said}")
     try:
         merged = read_merges(done.stdout, whole=done.exit == 0)
     except ValueError as error:
-        raise MergeError(f"git's answer is not understood: {error}") from error
+        raise MergeError(f"git's output cannot be parsed: {error}") from error
     if done.exit == 0:
         if len(merged) != len(pairs):
             raise MergeError(f"git answered {len(merged)} of {len(pairs)} merges")

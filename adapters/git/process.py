@@ -194,11 +194,11 @@ async def check_git_version(git: Git) -> tuple[int, int]:
         raise RuntimeError(f"git cannot be run ({error.stderr}); install git {needed} or newer") from error
     found = re.search(r"(\d+)\.(\d+)", said)
     if found is None:
-        raise RuntimeError(f"git answers {said.strip()[:80]!r} for its version; install git {needed} or newer")
+        raise RuntimeError(f"git reports {said.strip()[:80]!r} as its version; install git {needed} or newer")
     version = int(found[1]), int(found[2])
     if version < OLDEST_GIT:
         have = ".".join(map(str, version))
-        raise RuntimeError(f"git {have} is too old to try merges without a work tree; install {needed} or newer")
+        raise RuntimeError(f"git {have} is too old for merges without a work tree; install git {needed} or newer")
     return version
 
 

@@ -15,7 +15,9 @@ class Throttled(RateLimited):
     """We ask ourselves to wait, so that GitHub does not have to: nothing was sent."""
 
     def __init__(self, retry_at: datetime) -> None:
-        super().__init__("held back by our own budget", retry_at=retry_at, secondary=False, status=0, request_id="")
+        super().__init__(
+            "delayed by the bot's rate limiter", retry_at=retry_at, secondary=False, status=0, request_id=""
+        )
 
 
 def sender_of(installation_id: int) -> str:

@@ -21,7 +21,7 @@ async def read_templates(github: GitHub, full_name: str, known: Iterable[Templat
         if entry.type != "file" or not entry.path.endswith((".yml", ".yaml")):
             continue
         if len(found) == MAX_OWN:
-            problem = f"there are more than {MAX_OWN} templates; this one and those after it are left out"
+            problem = f"there are more than {MAX_OWN} templates; the bot ignores this one and all after it"
             return (*found, TemplateFile(entry.path, entry.sha, problem=problem))
         kept = before.get(entry.path)
         found.append(kept if kept and kept.sha == entry.sha else await _read(github, full_name, entry.path, entry.sha))

@@ -36,7 +36,9 @@ async def named(connection: AsyncConnection, name: str) -> Sequence[tuple[int, s
     found = [(id_, full_name) for id_, full_name in known if not name or full_name.lower() == name.lower()]
     if not found:
         there = ", ".join(full_name for _, full_name in known) or "none yet"
-        raise LookupError(f"There is no repository {name!r}; there are: {there}" if name else "No repository is known.")
+        raise LookupError(
+            f"There is no repository {name!r}; there are: {there}" if name else "The database has no repository."
+        )
     return found
 
 
@@ -51,10 +53,10 @@ async def history_of(settings: Settings, name: str, number: int, limit: int) -> 
     async with reading(settings) as connection:
         found = await named(connection, name)
         if len(found) > 1:
-            raise LookupError("Say which: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
+            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
         events = await audit_log.last(connection, found[0][0], number, limit)
         if not events:
-            raise LookupError(f"Nothing is written down of #{number} in {found[0][1]}.")
+            raise LookupError(f"The audit log has no entry for #{number} in {found[0][1]}.")
         return events
 
 

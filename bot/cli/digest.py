@@ -19,7 +19,7 @@ async def page(settings: Settings, name: str, now: datetime | None = None) -> st
     async with reading(settings) as connection:
         found = await named(connection, name)
         if len(found) > 1:
-            raise LookupError("Say which: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
+            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
         row = await repositories.repository(connection, found[0][0])
         drawn = await digest_of(connection, row, now or datetime.now(UTC)) if row else None
         if drawn is None:

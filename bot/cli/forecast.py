@@ -67,7 +67,7 @@ def as_json(path: Path, found: Replayed) -> str:
 def show(path: Path, found: Replayed, console: Console) -> None:
     """The latest branches as a table, and the figures below it."""
     score = found.score
-    table = Table("branch", "foreseen", "right", "changed", "new", title=f"Forecasts for {path}", title_justify="left")
+    table = Table("branch", "predicted", "right", "changed", "new", title=f"Forecasts for {path}", title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
     for one in score.branches[-SHOWN:]:
@@ -76,16 +76,16 @@ def show(path: Path, found: Replayed, console: Console) -> None:
         table.add_row(title, *counts)
     console.print(table)
     what = "merged branches" if found.merges else "commits of the main line, each as a squashed branch"
-    console.print(f"{len(score.counted)} {what}; files count from a chance of {COUNTS_FROM:.0%} on.", highlight=False)
+    console.print(f"{len(score.counted)} {what}; files count from a probability of {COUNTS_FROM:.0%}.", highlight=False)
     changed, new = sum(one.changed for one in score.counted), sum(one.new for one in score.counted)
     for text in (
-        f"precision  {_percent(score.precision)}  of the files that were foreseen were changed",
-        f"recall     {_percent(score.recall)}  of the files that were changed were foreseen",
-        f"           {_percent(score.recall_of_old)}  without the {new} of {changed} that did not exist before",
+        f"precision  {_percent(score.precision)}  of the predicted files were changed",
+        f"recall     {_percent(score.recall)}  of the changed files were predicted",
+        f"           {_percent(score.recall_of_old)}  without the {new} of {changed} files that are new",
     ):
         console.print(text, highlight=False)
     if wide := len(score.branches) - len(score.counted):
-        console.print(f"{wide} that changed more than 50 files are left out.", highlight=False)
+        console.print(f"{wide} branches that changed more than 50 files are not counted.", highlight=False)
 
 
 def _counts(one: Any) -> tuple[str, str, str, str]:

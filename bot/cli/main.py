@@ -43,10 +43,12 @@ _errors = Console(stderr=True, soft_wrap=True, highlight=False)
 def serve(
     anew: Annotated[
         bool,
-        typer.Option("--anew", help="Begin with an empty database although there are tasks that it has forgotten."),
+        typer.Option(
+            "--anew", help="Start with an empty database, although GitHub has tasks that the database does not know."
+        ),
     ] = False,
 ) -> None:
-    """Run the bot; settings come from the environment or from `.env` (docs/configuration.md)."""
+    """Run the bot. Settings come from the environment or from `.env` (docs/configuration.md)."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -68,15 +70,15 @@ async def _serve(settings: Settings, anew: bool, front: Front) -> None:
     async with assemble(settings) as bot:
         if not anew and (names := await forgotten(bot)):
             raise RuntimeError(
-                f"The database is empty, and there are tasks in {', '.join(names)} that it knew. "
-                "Run `orchestrator rebuild` first; or `orchestrator serve --anew` to take them all for new."
+                f"The database is empty, but the bot has worked on tasks in {', '.join(names)}. "
+                "Run `orchestrator rebuild` to restore them, or `orchestrator serve --anew` to treat them as new."
             )
         await _run(bot, stop, front)
 
 
 async def _run(bot: Bot, stop: asyncio.Event, front: Front) -> None:
     async with front.listening(bot) as address:
-        _errors.print(f"Listening on {address}; deliveries go to {address}/webhook", markup=False)
+        _errors.print(f"Listening on {address}; send webhooks to {address}/webhook", markup=False)
         running = asyncio.create_task(bot.run())
         stopping, gone = asyncio.create_task(stop.wait()), asyncio.create_task(front.gone())
         await asyncio.wait({running, stopping, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,7 +86,9 @@ async def _run(bot: Bot, stop: asyncio.Event, front: Front) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await running
         if gone.done() and not stopping.done():
-            raise RuntimeError("The process that takes deliveries in has ended. So does this one, to be started anew.")
+            raise RuntimeError(
+                "The process that receives deliveries has ended, so this process ends too: start the service again."
+            )
         stopping.cancel()
         gone.cancel()
 
@@ -101,7 +105,7 @@ def demo(
 
 @app.command()
 def templates(
-    as_json: Annotated[bool, typer.Option("--json", help="Print them whole, as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the full templates as one JSON object.")] = False,
 ) -> None:
     """List the ready-made tasks that `/task <name>` knows."""
     known = _templates()
@@ -114,8 +118,10 @@ def templates(
 
 
 @app.command()
-def template(name: Annotated[str, typer.Argument(help="One of those that `orchestrator templates` lists.")]) -> None:
-    """Print a ready-made task as Markdown, to be pasted into a new issue."""
+def template(
+    name: Annotated[str, typer.Argument(help="Name of a template; `orchestrator templates` lists them.")],
+) -> None:
+    """Print a ready-made task as Markdown that you can paste into a new issue."""
     known = _templates()
     if name not in known:
         near = nearest(name, known)
@@ -134,10 +140,10 @@ def _templates() -> Mapping[str, TaskTemplate]:
 @app.command()
 def forecast(
     path: Annotated[Path, typer.Argument(help="A git repository on this machine.")] = Path(),
-    limit: Annotated[int, typer.Option(min=1, help="How many merged branches to replay, the latest.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, help="How many of the latest merged branches to replay.")] = 200,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures and branches as one JSON object.")] = False,
 ) -> None:
-    """Replay a repository's merged branches: how well would the files that each changed have been foreseen?"""
+    """Replay a repository's merged branches and measure how well the forecast predicts the changed files."""
     from bot.cli.forecast import as_json as told
     from bot.cli.forecast import replayed, show
 
@@ -153,17 +159,17 @@ def forecast(
 
 @app.command()
 def verify(
-    repository: Annotated[str, typer.Option(help="Only this one, as owner/name.")] = "",
+    repository: Annotated[str, typer.Option(help="Only this repository, as owner/name.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check the audit trail: its chain is whole, and replaying it gives every task as it is stored."""
+    """Check the audit log: its hash chain is complete, and replaying it gives every stored task."""
     from bot.cli.audit import verdicts
 
     found = _of_the_database(lambda settings: verdicts(settings, repository))
     if as_json:
         typer.echo(json.dumps({name: asdict(verdict) for name, verdict in found.items()}))
     for name, verdict in found.items() if not as_json else ():
-        told = "all is well" if not verdict.problems else f"{len(verdict.problems)} problem(s)"
+        told = "no problems" if not verdict.problems else f"{len(verdict.problems)} problem(s)"
         typer.echo(f"{name}: {verdict.events} lines, {verdict.tasks} tasks: {told}")
         for problem in verdict.problems:
             typer.echo(f"  {problem}")
@@ -172,12 +178,12 @@ def verify(
 
 @app.command()
 def history(
-    number: Annotated[int, typer.Argument(help="Of the issue.")],
-    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many lines, the latest.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="Print each line as one JSON object.")] = False,
+    number: Annotated[int, typer.Argument(help="Number of the issue.")],
+    repository: Annotated[str, typer.Option(help="Repository as owner/name; not needed if there is only one.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many of the latest entries to print.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each entry as one JSON object.")] = False,
 ) -> None:
-    """Print the audit trail of a task, oldest first."""
+    """Print the audit log of a task, oldest entry first."""
     from bot.cli.audit import history_of, line_of
 
     for event in _of_the_database(lambda settings: history_of(settings, repository, number, limit)):
@@ -186,14 +192,14 @@ def history(
 
 @app.command()
 def retrospective(
-    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
+    repository: Annotated[str, typer.Option(help="Repository as owner/name; not needed if there is only one.")] = "",
     since: Annotated[
-        str, typer.Option(help="A day (2026-03-01) or how long ago (7d, 12h); the last one if absent.")
+        str, typer.Option(help="A day (2026-03-01) or how long ago (7d, 12h). Default: the last retrospective.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    post: Annotated[bool, typer.Option("--post", help="Hold it: the running bot opens the issue.")] = False,
+    post: Annotated[bool, typer.Option("--post", help="Let the running bot open the issue.")] = False,
 ) -> None:
-    """Look back at the tasks that were done: figures, what went well, what to improve."""
+    """Print a retrospective on the done tasks: figures, what went well, what to improve."""
     from bot.cli.retrospective import held_now, told
 
     typer.echo(told(_of_the_database(lambda settings: held_now(settings, repository, since, post)), as_json=as_json))
@@ -201,9 +207,9 @@ def retrospective(
 
 @app.command()
 def digest(
-    repository: Annotated[str, typer.Option(help="As owner/name; not needed where there is only one.")] = "",
+    repository: Annotated[str, typer.Option(help="Repository as owner/name; not needed if there is only one.")] = "",
 ) -> None:
-    """Print where everything stands in a repository: the page that its digest issue shows, as of now."""
+    """Print the current progress digest of a repository."""
     from bot.cli.digest import page
 
     typer.echo(_of_the_database(lambda settings: page(settings, repository)), nl=False)
@@ -211,13 +217,13 @@ def digest(
 
 @app.command()
 def rebuild(
-    repository: Annotated[str, typer.Option(help="Only this one, as owner/name.")] = "",
+    repository: Annotated[str, typer.Option(help="Only this repository, as owner/name.")] = "",
     former_key: Annotated[
-        list[Path] | None, typer.Option(help="A file with a private key that the App had before; may be repeated.")
+        list[Path] | None, typer.Option(help="A file with an earlier private key of the App; may be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Fill an empty database again from GitHub alone: tasks, attempts, holders, waits. Run it before `serve`."""
+    """Restore an empty database from GitHub: tasks, attempts, holders, waits. Run this before `serve`."""
     from bot.cli import restore as again
 
     try:
@@ -229,30 +235,32 @@ def rebuild(
         return
     for line in (line for one in found for line in again.lines_of(one)):
         typer.echo(line)
-    typer.echo("\nNot to be had from GitHub:\n" + "\n".join(f"- {lost}" for lost in again.LOST))
+    typer.echo("\nGitHub does not have:\n" + "\n".join(f"- {lost}" for lost in again.LOST))
 
 
 @app.command("dead-letters")
 def dead_letters(
-    which: Annotated[str | None, typer.Argument(help="With --resend or --forget: how its line begins.")] = None,
+    which: Annotated[
+        str | None, typer.Argument(help="With --resend or --forget: the start of its line in the list.")
+    ] = None,
     resend: Annotated[
-        bool, typer.Option("--resend", help="Let the running bot try again; without a name: messages on channels.")
+        bool, typer.Option("--resend", help="Let the running bot try again; without a name: all messages on channels.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="With --resend: all that can be tried again.")] = False,
-    forget: Annotated[bool, typer.Option("--forget", help="It needs not be done any more.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="With --resend: everything that can be sent again.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Remove it from the list without sending it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each as one JSON object.")] = False,
 ) -> None:
-    """List what was given up: effects, messages on channels, deliveries; try it again, or forget it."""
+    """List the dead letters (effects, messages on channels, deliveries), send them again or forget them."""
     from bot.cli import dead_letters as letters
 
     if forget and which:
         _of_the_database(lambda settings: letters.forget(settings, which))
         typer.echo("Forgotten.")
     elif forget or (which and not resend):
-        _stop("Say which, and what to do with it: `orchestrator dead-letters <which> --resend`, or `--forget`.")
+        _stop("Name a dead letter and an action: `orchestrator dead-letters <which> --resend`, or `--forget`.")
     elif resend:
         count = _of_the_database(lambda settings: letters.resend(settings, which, every=every))
-        typer.echo(f"{count} to be tried again.")
+        typer.echo(f"The bot will try {count} again.")
     else:
         for letter in _of_the_database(letters.dead_letters):
             typer.echo(letters.line_of(letter, as_json=as_json))

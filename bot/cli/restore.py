@@ -23,10 +23,10 @@ PATIENCE = 30  # seconds in which a start asks what an empty database may have f
 
 # Of these GitHub remembers nothing that we could trust.
 LOST = (
-    "the audit trail and the escalations before now",
-    "what people changed of agents while the bot ran (`/agents …`)",
-    "retrospectives: their issues stay, and the next ones look back from now on",
-    "slash commands and reviews that were not handled yet: they have to be given again",
+    "the earlier audit log and escalations",
+    "changes of agents at run time (`/agents …`)",
+    "retrospectives: their issues stay, and the next one covers the time from now on",
+    "slash commands and reviews that the bot had not handled yet: people must repeat them",
 )
 
 
@@ -52,7 +52,7 @@ async def rebuild_all(bot: Bot, seal: Seal, only: str = "") -> list[Rebuilt]:
     """Rebuild with a bot that is assembled and does not run."""
     async with bot.database.autocommit() as connection:
         if await store.any_task(connection):
-            raise NotEmptyError("The database knows tasks already; only an empty one is rebuilt.")
+            raise NotEmptyError("The database already has tasks; only an empty one can be rebuilt.")
     found = []
     for installation in await bot.client.app.list_installations():
         if installation.suspended_at is not None:

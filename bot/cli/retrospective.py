@@ -35,13 +35,13 @@ async def held_now(settings: Settings, name: str, since: str, post: bool) -> Ret
     async with reading(settings) as connection:
         found = await named(connection, name)
         if len(found) > 1:
-            raise LookupError("Say which: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
+            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
         repository_id, full_name = found[0]
         repository = await repositories.repository(connection, repository_id)
         done = await retrospectives.gather(connection, repository, after) if repository else None
     held = hold(done, f"asked:{now.isoformat()}", now, since=after) if done else None
     if held is None:
-        further = "that is not in an earlier retrospective; --since 7d looks further back"
+        further = "that is not in an earlier retrospective. To look further back, use --since 7d"
         raise LookupError(f"No task was done in {full_name} {'since then' if after else further}.")
     if post:
         await _post(settings, repository_id, held)
@@ -58,10 +58,12 @@ async def _post(settings: Settings, repository_id: int, held: Retrospective) -> 
         try:
             async with Work(database, jobs, SystemClock().now).on(repository_id) as unit:
                 if unit.policy.dry_run:
-                    raise LookupError("The repository is in dry run: nothing is written to GitHub.")
+                    raise LookupError("The repository is in dry run, so the bot does not write this to GitHub.")
                 await retrospectives.keep(unit, held)
         except NoConfiguration:
-            raise LookupError("The repository has no configuration, so nothing is written there.") from None
+            raise LookupError(
+                "The repository has no configuration, so the bot does not write this to GitHub."
+            ) from None
 
 
 def told(held: Retrospective, *, as_json: bool) -> str:

@@ -48,5 +48,5 @@ def manifest() -> dict[str, Any]:
 def _product(name: str) -> Path:
     path = PRODUCT / name
     if not path.exists():
-        raise NoCheckout(f"{name} is not there: run the demo from a checkout of the project, with `make demo`")
+        raise NoCheckout(f"{name} is missing: run the demo from a checkout of the project, with `make demo`")
     return path

@@ -43,25 +43,25 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
             return f"{number} is ready{waits}", "plain"
         case EventType.TASK_EDITED if actor and task:
             ticked = task.intake.criteria and all(criterion.ticked for criterion in task.intake.criteria)
-            did = "looked at the work and ticked the criteria of" if ticked else "wrote down what was missing in"
+            did = "checked the work and ticked the criteria of" if ticked else "added what was missing in"
             return f"@{actor} {did} {number}", "person"
         case EventType.TASK_ASSIGNED:
             return f"{number} goes to {agent}: {payload['reason']}", "plain"
         case EventType.TASK_REASSIGNED:
-            what = "with the feedback" if task and task.last_feedback else "with everything that is known"
+            what = "with the feedback" if task and task.last_feedback else "with the full hand-off"
             return f"{number} goes to {agent} {what}, attempt {row['attempt']}", "plain"
-        case EventType.TASK_ACKNOWLEDGED if payload.get("stage") == "at work":
-            return f"{agent} is at work on {title}", "plain"
+        case EventType.TASK_ACKNOWLEDGED if payload.get("stage") == "in progress":
+            return f"{agent} is working on {title}", "plain"
         case EventType.TASK_REVIEW:
             return f"{agent} opened pull request #{payload['pull']} for {title}", "plain"
         case EventType.TASK_SENT_BACK if payload.get("outcome") == "unavailable":
             return f"{agent} cannot take {number}: {payload['reason']}", "bad"
         case EventType.TASK_SENT_BACK if payload.get("outcome") == "silent":
-            return f"{number} goes back to the queue, for another agent", "bad"
+            return f"{number} returns to the queue for another agent", "bad"
         case EventType.TASK_SENT_BACK:
-            return f"{number} goes back with feedback to learn from: {payload['reason']}", "bad"
+            return f"{number} returns to the queue with feedback: {payload['reason']}", "bad"
         case EventType.MERGE_REQUESTED:
-            return f"#{payload['pull']} has passed everything and is merged", "plain"
+            return f"#{payload['pull']} has passed all checks and is merged", "plain"
         case EventType.TASK_COMPLETED:
             return f"{title} is done: {payload['reason']}", "good"
         case EventType.TASK_FAILED:
@@ -72,7 +72,7 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
             to = ", ".join(f"@{who}" for who in payload.get("to", ())) or "a person"
             return f"{number} needs {to}", "bad"
         case EventType.TASK_STALLED:
-            return f"{number} stands still: {payload['reason']}", "bad"
+            return f"{number} is stalled: {payload['reason']}", "bad"
         case EventType.STALL_CLIMBED if payload["rung"] == Rung.NUDGE:
             return f"{number}: {payload['reason']}", "plain"
         case EventType.ACKNOWLEDGED:
@@ -94,11 +94,11 @@ def _conflict(number: str, title: str, payload: Mapping[str, Any]) -> tuple[str,
     others = ", ".join(f"#{other}" for other in payload.get("tasks", ()) if f"#{other}" != number)
     match payload.get("kind"):
         case "overlap":
-            return f"{title} waits behind {others}: both are likely to change {files}", "plain"
+            return f"{title} waits for {others}: both will probably change {files}", "plain"
         case "branches":
             return f"{number} conflicts with the work on {others or 'another pull request'} in {files}", "bad"
         case "base":
-            return f"{number} conflicts with what was merged meanwhile, in {files}", "bad"
+            return f"{number} conflicts with what was merged in the meantime, in {files}", "bad"
         case _:
             return None
 
@@ -107,21 +107,21 @@ def note(task: Task) -> str:
     """What a task waits for or has behind it, in a few words."""
     match task.status:
         case Status.PENDING:
-            return task.missing[0].partition(":")[0].removeprefix("It has ") if task.missing else "being read"
+            return task.missing[0].partition(":")[0].removeprefix("It has ") if task.missing else "not checked yet"
         case Status.READY if task.waits_for:
             return f"waits for {', '.join(task.waits_for)}"
         case Status.READY if task.held and task.held.behind:
-            return f"waits behind {task.held.behind}"
+            return f"waits for {task.held.behind}"
         case Status.READY:
             return "waits for a free agent"
         case Status.IN_PROGRESS:
-            return f"attempt {task.attempt}, with feedback" if task.attempt > 1 else "at work"
+            return f"attempt {task.attempt}, with feedback" if task.attempt > 1 else "in progress"
         case Status.REVIEW if task.pull and task.pull.merged:
             return "merged"
         case Status.REVIEW if task.pull and task.pull.merge_requested_sha:
             return "being merged"
         case Status.REVIEW if task.pull and task.pull.checks == "success":
-            return "criteria to be ticked"
+            return "waits for ticked criteria"
         case Status.REVIEW:
             return "CI is running"
         case Status.DONE:

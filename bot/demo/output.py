@@ -22,7 +22,7 @@ NEXT = (
     ("README.md", "what this is, and how to run it for your own repository"),
     ("docs/running.md", "register the GitHub App and start the bot: make run"),
     ("docs/configuration.md", "agents, priorities, merging: .github/orchestrator.yml"),
-    ("bot/demo/scenario.py", "the story you have just seen; change it and run it again"),
+    ("bot/demo/scenario.py", "the scenario you have just seen; change it and run it again"),
 )
 
 
@@ -159,13 +159,13 @@ def summary(outcome: Outcome) -> Group:
         "Conflicts found",
         f"{met['before_work']} before work, {met['during_work']} during work, {met['at_merge']} at the merge",
     )
-    measured.add_row("Retrospectives held", f"{figures['retrospectives']}")
+    measured.add_row("Retrospectives", f"{figures['retrospectives']}")
     measured.add_row(
-        "Alice was bothered",
-        f"told {figures['nudges']}, called {figures['calls_answered']}; {figures['digests']} pages of progress",
+        "Alice was notified",
+        f"{figures['nudges']} reminders, {figures['calls_answered']} calls; {figures['digests']} progress digests",
     )
     measured.add_row("Calls to GitHub", f"{sum(calls.values())} of {len(calls)} kinds")
-    measured.add_row("Writes for each task", f"{figures['content_writes_per_task']}")
+    measured.add_row("Writes per task", f"{figures['content_writes_per_task']}")
     onward = Table.grid(padding=(0, 2))
     for name, why in NEXT:
         onward.add_row(Text(name, style="bold"), Text(why, style="dim"))

@@ -46,7 +46,7 @@ def run_demo(as_json: bool = False, story: Story = STORY, show: Show | None = No
         status = asyncio.run(_until_stopped(story, show))
     except KeyboardInterrupt:
         show.close()
-        sys.stderr.write("Stopped; nothing is left behind.\n")
+        sys.stderr.write("Stopped; the demo has removed everything it started.\n")
         status = INTERRUPTED
     except (GaveUp, NoCheckout, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
         show.close()
@@ -138,10 +138,10 @@ async def _fall_silent(watcher: Watcher) -> None:
 
 
 def _given_up(story: Story, latest: Snapshot | None) -> str:
-    head = f"The demo gave up after {story.limit:.0f} s"
+    head = f"The demo stopped after {story.limit:.0f} s"
     if latest is None:
-        return f"{head}: the bot did not come up."
+        return f"{head}: the bot did not start."
     open_ones = [f"#{task.number} {task.title}: {task.status}, {note(task)}" for task in latest.tasks if task.is_open]
     missing = latest.expected - len(latest.tasks)
-    unknown = [f"{missing} tasks that never became known"] if missing else []
+    unknown = [f"{missing} tasks that the bot never saw"] if missing else []
     return "\n  ".join([f"{head}. Still open:", *open_ones, *unknown])

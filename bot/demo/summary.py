@@ -46,7 +46,7 @@ async def conclude(stage: Stage, shown: Snapshot, root: Path) -> Outcome:
         f"#{task.number} {task.title} is {task.status}, not done" for task in shown.tasks if task.status != Status.DONE
     ]
     if len(shown.tasks) < shown.expected:
-        problems.append(f"{shown.expected - len(shown.tasks)} of {shown.expected} tasks never became known")
+        problems.append(f"the bot never saw {shown.expected - len(shown.tasks)} of {shown.expected} tasks")
     problems += _on_github(stage)
     figures = _figures(stage, shown)
     if too_late := figures["conflicts"]["at_merge"]:
@@ -157,14 +157,14 @@ async def _in_git(stage: Stage, clone: Path) -> tuple[list[str], tuple[str, ...]
             if not there.is_file():
                 problems.append(f"{path} of the task {errand.title} is not in main")
             elif there.read_text("utf-8") != text:
-                problems.append(f"{path} of the task {errand.title} is not in main as it was written")
+                problems.append(f"{path} of the task {errand.title} is in main with other content")
             else:
                 files += 1
     status, output = await _run_tests(clone)
     ran = _RAN.search(output)
     if status != 0 or ran is None:
         return [*problems, f"the tests of main fail:\n{output[-2000:]}"], ()
-    return problems, (f"main was cloned: it has all {files} files of the tasks", f"its {ran[1]} tests pass")
+    return problems, (f"a clone of main has all {files} files of the tasks", f"its {ran[1]} tests pass")
 
 
 async def _run_tests(folder: Path) -> tuple[int | None, str]:
@@ -180,7 +180,7 @@ async def _run_tests(folder: Path) -> tuple[int | None, str]:
         async with asyncio.timeout(TEST_SECONDS):
             output, _ = await process.communicate()
     except TimeoutError:
-        return None, f"they did not end within {TEST_SECONDS:.0f} s"
+        return None, f"they did not finish within {TEST_SECONDS:.0f} s"
     finally:
         if process.returncode is None:
             process.kill()

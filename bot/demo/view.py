@@ -12,9 +12,10 @@ from bot.demo.narration import Happening, note
 from core.task.model import Kind, Priority, Status, Task
 
 INTRODUCTION = (
-    "On this machine run a GitHub sandbox, the orchestrator and four scripted agents: two in workflows, two outside. "
-    "One of those dies at work, the other is out of credit. Alice, the maintainer, files tasks as issues; some collide "
-    "and one she overlooks. Watch them become merged pull requests while nobody copies text. Time passes eight times "
+    "This machine runs a GitHub sandbox, the orchestrator and four scripted agents: two in workflows, two outside. "
+    "One of the outside agents dies at work, the other is out of credit. Alice, the maintainer, files tasks as "
+    "issues; some conflict and she overlooks one. The tasks become merged pull requests without anyone copying "
+    "text. Time passes eight times "
     "faster."
 )
 WIDE = 108  # columns from which on words are written out
@@ -126,7 +127,7 @@ def _agents(shown: Snapshot) -> Table:
     table = _table()
     table.add_column("Agent", width=8, no_wrap=True)
     table.add_column("Can do", ratio=2, no_wrap=True, overflow="ellipsis")
-    table.add_column("At work on", ratio=1, no_wrap=True)
+    table.add_column("Working on", ratio=1, no_wrap=True)
     table.add_column("Done", width=5, justify="right")
     table.add_column("Sent back", width=10, justify="right")
     for agent in shown.agents:

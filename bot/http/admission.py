@@ -124,11 +124,11 @@ class Intake:
         """Why nothing more can be taken in now, if so."""
         limits = self.limits
         if (used := self.memory()) > limits.memory_mb:
-            return Overloaded(f"memory: {used:.0f} MB are used, the limit is {limits.memory_mb}", LATER)
+            return Overloaded(f"memory: {used:.0f} MB are in use, the limit is {limits.memory_mb}", LATER)
         if self.waiting > limits.waiting:
             return Overloaded(f"queue: more than {limits.waiting} deliveries wait to be handled", LATER)
         if self.requests >= limits.requests:
-            return Overloaded(f"requests: {limits.requests} deliveries are being answered", SOON)
+            return Overloaded(f"requests: {limits.requests} deliveries are in progress", SOON)
         return None
 
     @asynccontextmanager
@@ -200,7 +200,7 @@ class Intake:
                 self._line.remove((size, turn))
                 self._next()
             if isinstance(error, TimeoutError):
-                raise Overloaded(f"bodies: {self.limits.body_mb} MB are being taken in", SOON) from None
+                raise Overloaded(f"bodies: {self.limits.body_mb} MB are being received", SOON) from None
             raise
 
     def _give(self, size: int) -> None:

@@ -91,11 +91,11 @@ class Tokens:
     def grants(self, proof: str) -> Sequence[Grant]:
         """Every token is compared, each in the same time, so that an answer tells nothing of them."""
         if not self._known:
-            raise Refused(503, "heartbeats are not set up: set AGENT_TOKENS (agent=token) and restart the bot")
+            raise Refused(503, "heartbeats are not configured: set AGENT_TOKENS (agent=token) and restart the bot")
         given = proof.encode("utf-8", "replace")
         matching = [entry for entry, token in self._known if hmac.compare_digest(token, given)]
         if not matching:
-            raise Refused(401, "the header Authorization must be `Bearer` and a token of AGENT_TOKENS")
+            raise Refused(401, "the header Authorization must be `Bearer` followed by a token of AGENT_TOKENS")
         return matching
 
 
@@ -136,7 +136,7 @@ class HeartbeatEndpoint:
                 while len(body) <= MAX_BODY and (more := await request.content.read(MAX_BODY + 1 - len(body))):
                     body += more
         except TimeoutError:
-            raise Refused(408, f"the body did not come within {BODY_SECONDS:g} s") from None
+            raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
         if len(body) > MAX_BODY:
             raise Refused(413, f"the body is larger than {MAX_BODY} bytes")
         try:
@@ -144,15 +144,15 @@ class HeartbeatEndpoint:
         except ValidationError as error:
             raise Refused(400, _mistakes(error)) from None
         if not any(grant.covers(told.repository, told.agent) for grant in grants):
-            raise Refused(403, f"this token does not speak for `{told.agent}` in {told.repository}")
+            raise Refused(403, f"this token is not valid for `{told.agent}` in {told.repository}")
         async with self._work.database.autocommit() as connection:
             row = await repositories.named(connection, told.repository)
         if row is None or row.config is None:
-            raise Refused(404, f"{told.repository} is not a repository whose agents the bot runs")
+            raise Refused(404, f"the bot runs no agents in {told.repository}")
         try:
             return await self._apply(row, told)
         except NoConfiguration:
-            raise Refused(404, f"{told.repository} is not a repository whose agents the bot runs") from None
+            raise Refused(404, f"the bot runs no agents in {told.repository}") from None
 
     async def _apply(self, row: RepositoryRow, told: Heartbeat) -> dict[str, Any]:
         found: Sequence[Signal] = ()
@@ -165,7 +165,7 @@ class HeartbeatEndpoint:
         async with self._work.on(row.id, self._clock.now()) as unit:
             task = await unit.task(told.task)
             if task is None or task.withdrawn:
-                raise Refused(404, f"#{told.task} is no task in {told.repository}")
+                raise Refused(404, f"#{told.task} is not a task in {told.repository}")
             lease = task.lease_of(told.attempt)
             if lease and lease.worker == told.agent:
                 for signal in found:
@@ -176,8 +176,8 @@ class HeartbeatEndpoint:
             log.info("heartbeat_late", repository=told.repository, task=told.task, attempt=told.attempt)
             raise Refused(
                 409,
-                f"attempt {told.attempt} of #{told.task} is not, or no longer, in the hands of `{told.agent}`: "
-                "stop working on it. What you said was recorded, and nothing follows from it",
+                f"`{told.agent}` does not hold attempt {told.attempt} of #{told.task}, or no longer: "
+                "stop working on it. The bot recorded this heartbeat and does not apply it",
             )
         due = [
             d.due_at

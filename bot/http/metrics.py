@@ -19,16 +19,16 @@ class IntakeMetrics:
         )
         self.turned_away = Counter(
             "deliveries_turned_away",
-            "Deliveries answered 503, by what there was too much of",
+            "Deliveries answered 503, by the limit that was reached",
             ["of"],
             registry=self._registry,
         )
         gauges = {
-            "orchestrator_memory_usage_mb": "Resident memory of the bot: who works and who takes deliveries in",
-            "orchestrator_memory_peak_mb": "The largest that each of the two ever had, together",
+            "orchestrator_memory_usage_mb": "Resident memory of the bot: the working and the receiving process",
+            "orchestrator_memory_peak_mb": "Sum of the peak resident memory of both processes",
             "orchestrator_memory_limit_mb": "Above this, new deliveries are answered 503",
-            "deliveries_waiting": "Deliveries that are not handled yet, counted no further than to the limit",
-            "deliveries_being_answered": "Deliveries that are being answered",
+            "deliveries_waiting": "Deliveries not handled yet, counted up to the limit",
+            "deliveries_being_answered": "Deliveries in progress",
             "delivery_bytes_held": "Bytes of the bodies of deliveries in memory",
         }
         self._gauges = {name: Gauge(name, text, registry=self._registry) for name, text in gauges.items()}

@@ -131,9 +131,9 @@ class WebhookEndpoint:
         except web.HTTPRequestEntityTooLarge:
             raise _too_large() from None
         except TimeoutError:
-            raise Malformed(408, f"the body did not come within {limits.body_seconds:g} s") from None
+            raise Malformed(408, f"the body did not arrive within {limits.body_seconds:g} s") from None
         if not is_signed(body, signature, self._secrets):
-            raise Malformed(401, "the signature does not fit: compare the webhook secret here and on GitHub")
+            raise Malformed(401, "the signature is wrong: compare the webhook secret here and on GitHub")
         if len(body) <= LARGE:
             told = self._read(body, guid, event, _parse(body))
         else:
@@ -183,7 +183,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 def _action(value: object) -> str | None:
     """The action; `Malformed` for what is none, which could not even be stored: a NUL, half a character."""
     if isinstance(value, str) and not (value.isascii() and value.isprintable()):
-        raise Malformed(400, "`action` is no word")
+        raise Malformed(400, "`action` is not a word")
     return value[:100] if isinstance(value, str) else None
 
 
@@ -197,5 +197,5 @@ def _id(payload: dict[str, Any], key: str) -> int | None:
         return None
     value = part.get("id") if isinstance(part, dict) else None
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
-        raise Malformed(400, f"`{key}` has no usable id")
+        raise Malformed(400, f"`{key}` has no valid id")
     return value

@@ -145,7 +145,7 @@ def condition(
         return Condition(AgentState.OFFLINE, startable)
     breaker = circuit.state(now) if circuit else CircuitState.CLOSED
     if circuit and breaker is CircuitState.OPEN:
-        why = f"is not called until {spoken_moment(circuit.open_until)}: its service failed {circuit.failures} times"
+        why = f"is paused until {spoken_moment(circuit.open_until)}: its service failed {circuit.failures} times"
         return Condition(AgentState.ERROR, f"{why} ({circuit.reason})", circuit.open_until)
     if record.cooling_until and record.cooling_until > now:
         why = f"takes no work until {spoken_moment(record.cooling_until)}: {record.cooling_reason}"
@@ -156,13 +156,13 @@ def condition(
         state = AgentState.OFFLINE if gone else AgentState.ERROR
         what = f"failed at {spoken_moment(record.failed_at)} ({record.failed_reason})"
         if now < again:
-            return Condition(state, f"{what}; it is tried again from {spoken_moment(again)}", again, own=True)
-        why = f"{what}; one task shows whether it is back"
+            return Condition(state, f"{what}; the bot tries it again from {spoken_moment(again)}", again, own=True)
+        why = f"{what}; the bot gives it one task as a test"
         return Condition(state, why, takes_work=True, on_trial=True, own=True)
     if holding >= max_tasks:
-        return Condition(AgentState.BUSY, f"has its limit of {max_tasks} in hand", takes_work=True)
+        return Condition(AgentState.BUSY, f"is at its limit of {max_tasks}", takes_work=True)
     if breaker is CircuitState.HALF_OPEN:
-        why = "has a service that did not answer; one task shows whether it does again"
+        why = "has a service that did not answer; the bot gives it one task as a test"
         return Condition(AgentState.ERROR, why, takes_work=True, on_trial=True)
     return AVAILABLE
 

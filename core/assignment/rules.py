@@ -63,7 +63,7 @@ def unfit(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
     if role.value not in agent.roles:
         return f"does not {role}"
     if role is Role.REVIEW:
-        return "wrote it" if agent.name in _authors(task) else _reviewed_in_vain(task, agent.name)
+        return "wrote the pull request" if agent.name in _authors(task) else _reviewed_in_vain(task, agent.name)
     if role is not Role.IMPLEMENT or agent.capabilities.issuperset(task.required):
         return None
     return f"lacks {', '.join(sorted(set(task.required) - agent.capabilities))}"
@@ -90,9 +90,9 @@ def busy(agent: Agent) -> str | None:
     if agent.unavailable:
         return agent.unavailable
     if agent.condition.on_trial and agent.holding:
-        return "failed before, and has one task to show that it is back"
+        return "failed before and already has one task as a test"
     if agent.holding >= agent.max_tasks:
-        return f"has its limit of {agent.max_tasks} in hand"
+        return f"is at its limit of {agent.max_tasks}"
     return None
 
 
@@ -103,9 +103,9 @@ def failed_before(task: Task, name: str) -> str | None:
         if attempt.worker != name:
             break
         if attempt.outcome == "silent":
-            return f"fell silent on attempt {attempt.number}"
+            return f"stopped responding in attempt {attempt.number}"
         if attempt.outcome == "stalled":
-            return f"made no progress on attempt {attempt.number}"
+            return f"made no progress in attempt {attempt.number}"
         in_a_row += attempt.blamed
     return "two failed attempts in a row" if in_a_row >= 2 else None
 
@@ -209,11 +209,11 @@ def _why(best: Candidate, runner_up: Candidate | None = None, *, turns: Mapping[
     if runner_up is None:
         return f"{best.agent} is the only agent that can take it now"
     if runner_up.score != best.score:
-        return f"{best.agent} scores {best.score:.3f}, before {runner_up.agent} with {runner_up.score:.3f}"
-    alike = f"{best.agent} and {runner_up.agent} score {best.score:.3f} alike"
+        return f"{best.agent} scores {best.score:.3f}, ahead of {runner_up.agent} with {runner_up.score:.3f}"
+    alike = f"{best.agent} and {runner_up.agent} both score {best.score:.3f}"
     if turns and turns[best.agent] != turns[runner_up.agent]:
-        return f"{alike}; {best.agent} had fewer tasks so far"
-    return f"{alike}; the name decides"
+        return f"{alike}; {best.agent} has had fewer tasks"
+    return f"{alike}; {best.agent} comes first by name"
 
 
 def told(choice: Choice) -> dict[str, Any]:
@@ -243,7 +243,9 @@ def recalled(event: Event) -> Choice | None:
 
 def untried(choice: Choice) -> Choice:
     """What becomes of a choice in a dry run."""
-    return replace(choice, agent=None, reason=f"dry run: it would go to {choice.agent}") if choice.agent else choice
+    return (
+        replace(choice, agent=None, reason=f"dry run: the bot would choose {choice.agent}") if choice.agent else choice
+    )
 
 
 class Round:

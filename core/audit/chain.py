@@ -104,7 +104,9 @@ def replay(before: Shape, event: Event) -> dict[str, Any]:
     now = dict(before)
     for name, (was, is_) in event.changes.items():
         if now.get(name) != was:
-            raise BrokenTrailError(f"#{event.task}: `{name}` is said to have been {was!r}, and was {now.get(name)!r}")
+            raise BrokenTrailError(
+                f"#{event.task}: the entry says that `{name}` was {was!r}, but it was {now.get(name)!r}"
+            )
         if is_ is None:
             now.pop(name, None)
         else:

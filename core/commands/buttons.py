@@ -26,8 +26,8 @@ class Button:
 
 
 REBASE = Button("Rebase", "Merge the base into this branch", "rebase")
-HOLD = Button("Hold", "Hold the task back until /resume", "hold")
-IGNORE = Button("Ignore for a day", "Let it go on in spite of this conflict", "ignore")
+HOLD = Button("Hold", "Hold the task until /resume", "hold")
+IGNORE = Button("Ignore for a day", "Continue despite this conflict", "ignore")
 
 # Below a conflict, in the order in which they are shown.
 ON_CONFLICT = (REBASE, HOLD, IGNORE)

@@ -53,60 +53,64 @@ COMMANDS: dict[str, Command] = {
     command.name: command
     for command in (
         Command("none", "Lists the commands you can use.", "/help"),
-        Command("none", "Says where this task stands and what it waits for.", "/status"),
+        Command("none", "Shows the state of this task and what it waits for.", "/status"),
         Command(
             "none",
-            "Shows why this agent was chosen, or why nobody was; with a number, of an earlier attempt.",
+            "Shows why the bot chose this agent, or none; with a number, for an earlier attempt.",
             "/explain",
         ),
-        Command("none", "Shows what happened to this task: the last lines of its audit trail.", "/history"),
+        Command("none", "Shows the last entries of this task's audit log.", "/history"),
         Command(
             "none",
-            "Shows all open pull requests against each other, and what is in the way of this task.",
+            "Shows which open pull requests conflict, and the conflicts of this task.",
             "/conflicts",
         ),
-        Command("none", "Shows the head of the queue, and whom each task would go to.", "/next"),
+        Command("none", "Shows the first tasks in the queue and the agent that would get each.", "/next"),
         Command(
             "none",
-            "Shows the agents: what they can do, what they have in hand, how they are.",
+            "Shows the agents: capabilities, current tasks and state.",
             "/agents",
             forms={
                 "add": Use(
                     "write",
-                    "Adds an agent, with the settings it would have in the configuration.",
+                    "Adds an agent; the settings are those of the configuration file.",
                     "/agents add codex adapter=actions workflow=agent.yml capabilities=python,tests max_tasks=2",
                 ),
                 "set": Use(
-                    "write", "Changes settings of an agent; `key=` takes one out.", "/agents set codex max_tasks=3"
+                    "write", "Changes settings of an agent; `key=` removes one.", "/agents set codex max_tasks=3"
                 ),
                 "drain": Use(
-                    "write", "Gives an agent no new task; what it has in hand goes on.", "/agents drain codex"
+                    "write", "Stops giving an agent new tasks; its current tasks continue.", "/agents drain codex"
                 ),
                 "resume": Use(
                     "write",
-                    "Takes a drained or removed agent in again; of one that failed or cools down it ends the pause.",
+                    "Makes a drained or removed agent available again, or ends the pause of a failed one.",
                     "/agents resume codex",
                 ),
-                "remove": Use("write", "Takes an agent out; what it has in hand it finishes.", "/agents remove codex"),
-                "reset": Use("write", "Forgets what was changed against the configuration.", "/agents reset codex"),
+                "remove": Use("write", "Removes an agent; it finishes its current tasks.", "/agents remove codex"),
+                "reset": Use("write", "Restores an agent's configured settings.", "/agents reset codex"),
             },
         ),
-        Command("write", "Takes the task yourself and gives you the hand-off.", "/claim", True),
-        Command("write", "Gives the task back to the queue.", "/release", True),
-        Command("write", "Says that whoever holds the task is alive.", "/heartbeat", True),
-        Command("write", "Says how the work goes; the task card shows it.", "/progress half of the tests pass", True),
+        Command("write", "Takes the task yourself and shows the hand-off.", "/claim", True),
+        Command("write", "Returns the task to the queue.", "/release", True),
+        Command("write", "Reports that the holder is still working.", "/heartbeat", True),
+        Command("write", "Reports progress; the task card shows it.", "/progress half of the tests pass", True),
         Command(
             "write",
-            "Hands the work in: the pull request is looked at, also one that is a draft.",
+            "Hands in the work: the bot checks the pull request, even if it is a draft.",
             "/review",
             holder_too=True,
             forms={
                 "approve": Use(
-                    "write", "Approves the pull request as it stands.", "/review approve Well tested.", True, True
+                    "write",
+                    "Approves the current commit of the pull request.",
+                    "/review approve Well tested.",
+                    True,
+                    True,
                 ),
                 "changes": Use(
                     "write",
-                    "Asks for changes; all that follows in the comment is handed on with the task.",
+                    "Requests changes; the next hand-off contains the rest of the comment.",
                     "/review changes The total is wrong for an empty cart.",
                     True,
                     True,
@@ -115,75 +119,78 @@ COMMANDS: dict[str, Command] = {
         ),
         Command(
             "write",
-            "Gives the plan for those who implement the task; all that follows in the comment is part of it.",
+            "Sets the plan for the implementing agent; the rest of the comment is the plan.",
             "/plan First the table of rates, then the total.",
             holder_too=True,
             whole=True,
         ),
-        Command("write", "Checks whether the task is done and says what is missing.", "/complete", True),
+        Command("write", "Checks whether the task is done and lists what is missing.", "/complete", True),
         Command(
             "write",
-            "Ends the attempt as failed; the next one is told the reason.",
+            "Ends the attempt as failed; the next hand-off contains the reason.",
             "/fail the API has no such call",
             True,
         ),
         Command(
             "triage",
-            "Makes the issue a task, and from a writer approves its text; a template fills in what that leaves out.",
+            "Makes the issue a task; with write access it also approves the text. A template fills in missing "
+            "sections.",
             "/task bug",
         ),
-        Command("triage", "Checks whether the task is ready, and shows the hand-off that an agent would get.", "/prep"),
-        Command("triage", "Checks the task again; from a writer it also approves its text.", "/ready"),
+        Command(
+            "triage", "Checks whether the task is ready and shows the hand-off that an agent would receive.", "/prep"
+        ),
+        Command("triage", "Checks the task again; with write access it also approves the text.", "/ready"),
         Command("triage", "Sets the priority to P0, P1 or P2.", "/priority P0"),
-        Command("triage", "Adds a capability that the agent must have.", "/needs python"),
+        Command("triage", "Adds a required capability.", "/needs python"),
         Command(
             "triage",
-            "Lets the task wait for other issues, also of other repositories.",
+            "Makes the task wait for other issues, in any repository.",
             "/depends #12",
             forms={
-                "remove": Use("triage", "Lets it no longer wait for them.", "/depends remove #12"),
+                "remove": Use("triage", "Stops waiting for these issues.", "/depends remove #12"),
             },
         ),
         Command(
             "triage",
-            "Holds the task back: it is not handed out, and its work is not merged.",
+            "Puts the task on hold: the bot neither assigns nor merges it.",
             "/block legal has to agree",
         ),
         Command("triage", "Lifts `/block`.", "/unblock"),
-        Command("triage", "Holds the task back as `/block` does, and stops the clock of whoever is at work.", "/pause"),
-        Command("triage", "Lifts `/pause`: the time for the attempt runs on with what was left.", "/resume"),
-        Command("write", "Gives the task to this agent now.", "/assign codex"),
-        Command("write", "Takes the task from whoever holds it and gives it to another agent.", "/reassign claude"),
-        Command("write", "Starts over with a clean slate of attempts.", "/retry"),
+        Command("triage", "Puts the task on hold as `/block` does and stops the clock of the attempt.", "/pause"),
+        Command("triage", "Lifts `/pause`; the attempt continues with its remaining time.", "/resume"),
+        Command("write", "Assigns the task to this agent now.", "/assign codex"),
+        Command("write", "Takes the task from its holder and assigns it to another agent.", "/reassign claude"),
+        Command("write", "Starts over and resets the number of attempts.", "/retry"),
         Command(
             "write",
-            "Decides what becomes of a task with a conflict.",
+            "Resolves a conflict by giving the task to another agent.",
             "/resolve reassign",
             forms={
                 "queue": Use(
                     "write",
-                    "Lets the task wait behind the other one until that is done or closed; `/unblock` takes it back.",
+                    "Makes the task wait until the other is done or closed; `/unblock` undoes this.",
                     "/resolve queue behind #12",
                 ),
-                "escalate": Use("write", "Lets a person decide about the conflict.", "/resolve escalate"),
+                "escalate": Use("write", "Asks a person to decide about the conflict.", "/resolve escalate"),
                 "rebase": Use(
                     "write",
-                    "Merges the base into the branch of the pull request; where that conflicts, its agent is told.",
+                    "Merges the base into the pull request's branch; if they conflict, the bot tells the agent.",
                     "/resolve rebase",
                 ),
-                "ignore": Use("write", "Lets the task go on in spite of the conflict, for a day.", "/resolve ignore"),
+                "ignore": Use("write", "Ignores the conflict for a day.", "/resolve ignore"),
             },
         ),
-        Command("write", "Calls a person.", "/escalate nobody can reach the staging server"),
-        Command("write", "Says that somebody looks after what a person was called for.", "/ack"),
+        Command("write", "Calls for a person.", "/escalate the staging server is down"),
+        Command("write", "Acknowledges a call for a person: you take it.", "/ack"),
         Command(
             "write",
-            "Holds a retrospective now, on what was done since the last one or since a day or a while ago.",
+            "Opens a retrospective now, on the tasks done since the last one or since a given time.",
             "/retro since 7d",
             forms={
                 "answer": Use(
                     "write",
-                    "Adds an agent's answer to the retrospective, for one that cannot write it itself.",
+                    "Adds the answer of an agent that cannot write to the retrospective itself.",
                     "/retro answer codex The fixtures were nowhere described.",
                     whole=True,
                 ),
@@ -227,5 +234,5 @@ def refusal(
     held = task is not None and (holds(task.lease, actor, workers) or holds(task.review, actor, workers))
     if at_least(role, use.role) or (use.holder_too and held):
         return None
-    who = f"{use.role} access" + (", or whoever holds the task" if use.holder_too else "")
+    who = f"{use.role} access" + (", or must be the holder" if use.holder_too else "")
     return f"`/{called}` needs {who}; you have {role if role in ROLES[1:] else 'no'} access to this repository."

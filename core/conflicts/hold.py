@@ -36,11 +36,14 @@ class Hold:
         """One sentence or two: who, why, and how it is lifted."""
         if self.foreseen:
             files = _named(self.files)
-            return f"Behind {self.behind}: both are likely to change {files}. `/unblock` lets it go at once."
+            return f"Waiting for {self.behind}: both will probably change {files}. To start anyway, comment `/unblock`."
         if self.behind:
-            return f"Behind {self.behind}: queued there by {self.by}, until that is over. `/unblock` lifts it."
+            return (
+                f"Waiting for {self.behind}: {self.by} queued this task until {self.behind} is over. To "
+                "continue anyway, comment `/unblock`."
+            )
         why = f": {self.reason.rstrip('.')}" if self.reason else ""
-        return f"{'Paused' if self.paused else 'Blocked'} by {self.by}{why}. `/{self.lifted_by}` lifts it."
+        return f"{'Paused' if self.paused else 'Blocked'} by {self.by}{why}. To continue, comment `/{self.lifted_by}`."
 
     @property
     def lifted_by(self) -> str:

@@ -113,20 +113,24 @@ def resolve(one: Side, other: Side, *, shares: bool, clean: bool) -> Resolution:
     if clean and not shares:
         return Resolution(Action.GO_ON, "They change different files.", confidence=GO_ON_APART)
     if clean:
-        return Resolution(Action.GO_ON, "They change the same file, and merge cleanly.", confidence=GO_ON_MERGED)
+        return Resolution(Action.GO_ON, "They change the same file and merge cleanly.", confidence=GO_ON_MERGED)
     first, later = sorted((one, other), key=lambda side: (side.opened_at, side.pull))
     tasks = one.task is not None and other.task is not None
     leans = [side for side, on in ((first, later), (later, first)) if tasks and on.task in side.needs]
     if len(leans) == 2:
         return Resolution(Action.ESCALATE, "Each of the two tasks depends on the other.")
     if leans:
-        return Resolution(Action.QUEUE, "Its task depends on the other's.", leans[0].pull)
+        return Resolution(Action.QUEUE, "Its task depends on the task of the other pull request.", leans[0].pull)
     if _can_wait(later, first):
         return Resolution(Action.QUEUE, "It was opened later.", later.pull)
     if _can_wait(first, later):
-        why = "a P0, which does not wait" if later.task is not None else "no task, so it cannot be held"
-        return Resolution(Action.QUEUE, f"The later one is {why}.", first.pull)
-    return Resolution(Action.ESCALATE, "Neither can wait: one is a P0, the other is no task.")
+        why = (
+            "is a P0, which does not wait"
+            if later.task is not None
+            else "belongs to no task, so the bot cannot hold it"
+        )
+        return Resolution(Action.QUEUE, f"The later pull request {why}.", first.pull)
+    return Resolution(Action.ESCALATE, "Neither can wait: one is a P0, the other belongs to no task.")
 
 
 def _can_wait(side: Side, behind: Side) -> bool:

@@ -24,7 +24,7 @@ def conflict_of(task: Task) -> str | None:
             return said_of(pull.waits_behind[0])
     if task.waits_for and task.status in (Status.IN_PROGRESS, Status.REVIEW):
         names = ", ".join(task.waits_for)
-        return f"It was handed out, and depends on {names}: it is not merged before that is done."
+        return f"The task is in progress, but depends on {names}: the bot does not merge it before that is done."
     return None
 
 
@@ -33,14 +33,14 @@ def said_of(rival: Rival) -> str:
     theirs = f"#{rival.pull}" if rival.task is None else f"#{rival.pull} (for #{rival.task})"
     both = f"It conflicts with {theirs} in {named(rival.files)}"
     if rival.ignored:
-        return f"{both}, which a person lets pass for a while."
+        return f"{both}; a person chose to ignore this for a day."
     match rival.waits:
         case Turn.THIS:
-            return f"{both}; this one waits until that is merged or closed."
+            return f"{both}; this pull request waits until the other is merged or closed."
         case Turn.OTHER:
-            return f"{both}; the other one waits."
+            return f"{both}; the other pull request waits."
         case Turn.NOBODY:
-            return f"{both}, and neither can wait: a person decides."
+            return f"{both}, and neither can wait: a person must decide."
 
 
 def conflicts_of(task: Task, twins: Collection[int] = ()) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def conflicts_of(task: Task, twins: Collection[int] = ()) -> tuple[str, ...]:
     last = task.history[-1].feedback if task.history else None
     if task.lease is None and last and last.key.startswith("conflict:"):
         found.append(f"The last attempt ended with a conflict: {last.title}.")
-    found += [f"It asks for the same as #{number}." for number in sorted(twins)]
+    found += [f"It is a duplicate of #{number}." for number in sorted(twins)]
     return tuple(found)
 
 
@@ -63,7 +63,7 @@ def trial_of(task: Task) -> str | None:
         return None
     head, trial = f"#{pull.number} at `{pull.head_sha[:8]}`", pull.trial
     if trial is None or pull.mergeable_sha != pull.head_sha:
-        return f"{head} has not been merged with `{pull.base}` for a trial yet."
+        return f"{head} has had no trial merge with `{pull.base}` yet."
     if trial.clean:
         return f"{head} merges cleanly with `{pull.base}`."
     if trial.clean is False:
@@ -102,4 +102,4 @@ def named(files: Collection[FileConflict]) -> str:
     """The first files by name, and how many more there are."""
     told = ", ".join(code(file.path) for file in list(files)[:NAMED_FILES])
     more = len(files) - NAMED_FILES
-    return f"{told} and {more} more" if more > 0 else told or "files that are not known"
+    return f"{told} and {more} more" if more > 0 else told or "unknown files"

@@ -71,7 +71,7 @@ def delivered(draft: Draft, signal: VerdictDelivered, reviewer_id: int | None = 
         draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, what="review", approves=signal.approves)
         return
     text = review_text(signal.text)
-    verdict = "approved" if signal.approves else "asked for changes"
+    verdict = "approved" if signal.approves else "requested changes"
     draft.moved_on()
     draft.of_agent(lease.agent, Turn.DELIVERED)
     draft.tell(EventType.TASK_REVIEWED, lease=lease, verdict=verdict, pull=pull.number, head=pull.head_sha)
@@ -100,7 +100,7 @@ def asked_for_changes(
     details = review_details(review_text(text), kept, more=more, limit=DETAILS_LIMIT)
     pull = draft.task.pull
     return Feedback(
-        key, f"{who} asked for changes", details, draft.now, sha or (pull.head_sha if pull else None), comments=kept
+        key, f"{who} requested changes", details, draft.now, sha or (pull.head_sha if pull else None), comments=kept
     )
 
 

@@ -155,7 +155,7 @@ def _heed_question(draft: Draft, state: SessionState, lease: Lease) -> None:
     """An agent that asks something waits until somebody answers, however alive it is: a person is called."""
     asked, call = Flag.NEEDS_HUMAN in draft.task.flags, draft.task.escalation
     if state is SessionState.NEEDS_INPUT and not asked:
-        call_person(draft, f"{lease.agent} asks something, and waits for the answer", Cause.QUESTION)
+        call_person(draft, f"{lease.agent} asked a question and waits for the answer", Cause.QUESTION)
     elif state is SessionState.WORKING and asked and (call is None or call.cause is not Cause.STALLED):
         draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
 
@@ -203,9 +203,9 @@ def show_life(draft: Draft, lease: Lease | None = None) -> None:
 
 # What a run that ended well has to leave behind, by the part that it had: how the lack of it is told.
 _OWED = {
-    Role.PLAN: ("without a plan", "no plan was delivered"),
-    Role.IMPLEMENT: ("without a pull request", "no pull request from the agreed branch was opened"),
-    Role.REVIEW: ("without a verdict", "no verdict was delivered"),
+    Role.PLAN: ("without a plan", "it delivered no plan"),
+    Role.IMPLEMENT: ("without a pull request", "it opened no pull request from the agreed branch"),
+    Role.REVIEW: ("without a verdict", "it gave no verdict"),
 }
 
 

@@ -108,7 +108,7 @@ def give_up(
 def send_back(
     draft: Draft, feedback: Feedback, *, outcome: str = "failed", blamed: bool = True, cancel: bool = True
 ) -> None:
-    """The attempt did not succeed: back to the queue with feedback, or to a person when the attempts are used up."""
+    """The attempt failed: back to the queue with feedback, or to a person when the attempts are used up."""
     task = draft.task
     where = task.pull.number if task.pull else task.number
     holder = task.lease.agent if task.lease else None
@@ -128,7 +128,7 @@ def send_back(
         settle(draft)
         return
     draft.move(Trigger.ATTEMPTS_USED_UP)
-    tried = f"{limit} attempts did not succeed; the last one" if limit > 1 else "The attempt did not succeed"
+    tried = f"{limit} attempts failed; the last one" if limit > 1 else "The attempt failed"
     reason = f"{tried}: {feedback.title}"
     draft.tell(EventType.TASK_FAILED, reason=reason, last_agent=holder)
     call_person(draft, reason, Cause.ATTEMPTS)

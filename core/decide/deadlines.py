@@ -32,7 +32,7 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
             waited = spoken(draft.now - lease.since)
             cool_down(draft, lease, f"it did not fetch its task within {waited}", cancel=True)
         case DeadlineKind.ACK if lease:
-            _ask_or_give_up(draft, lease, "did not begin")
+            _ask_or_give_up(draft, lease, "did not start")
         case DeadlineKind.HEARTBEAT if lease:
             _ask_or_give_up(draft, lease, "gave no sign of life")
         case DeadlineKind.HARD if lease:
@@ -51,7 +51,7 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
             stalls.due(draft)
         case DeadlineKind.QUEUE if not task.waits_for:
             draft.set(reminded_at=draft.now)
-            draft.task = draft.task.flagged(Flag.STALLED, "It is ready, and nobody took it.")
+            draft.task = draft.task.flagged(Flag.STALLED, "The task is ready, but no agent has taken it.")
             now, known = choice_now(draft), task.choice
             if now and now.agent is None and (known is None or known.reason != now.reason):
                 draft.set(choice=now)  # the card is written anyway, so it may say what is true now
@@ -91,7 +91,7 @@ def _silent(draft: Draft, lease: Lease, what: str, after: timedelta) -> None:
     feedback = Feedback(
         key=f"silent:{lease.attempt}",
         title=f"{lease.agent} {what}",
-        details=f"`{lease.agent}` {what} {within}. Whatever it pushed is on the branch `{lease.branch}`.",
+        details=f"`{lease.agent}` {what} {within}. Any commits it pushed are on the branch `{lease.branch}`.",
         at=draft.now,
     )
     give_up(draft, lease, feedback, outcome="silent", why=within)

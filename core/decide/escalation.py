@@ -136,7 +136,8 @@ def _call(draft: Draft, call: Escalation, level: Level, again: datetime) -> None
     )
     draft.set(escalation=call)
     draft.tell(EventType.ESCALATED, reason=call.reason, to=list(level.people), level=level.name, call=number)
-    body = escalation(call)
+    more = any(not call.has_called(who) for one in _levels(draft) for who in one.people)
+    body = escalation(call, draft.now, more=more)
     people = tuple(who for who in level.people if "/" not in who)  # teams cannot be assigned
     draft.want(CallPeople(draft.task.number, call.key, number, body, people if not call.repeats else (), last))
     for channel in draft.policy.escalation.channels:

@@ -114,7 +114,7 @@ def _tell_at_work(draft: Draft, reviewer: Actor, feedback: Feedback) -> None:
         return
     pull = draft.set_pull(asked=feedback)
     draft.tell(
-        EventType.TASK_REVIEWED, actor=reviewer.login, verdict="asked for changes", pull=pull.number, head=feedback.sha
+        EventType.TASK_REVIEWED, actor=reviewer.login, verdict="requested changes", pull=pull.number, head=feedback.sha
     )
     text = asked_meanwhile(feedback, lease)
     draft.want(SteerAgent(task.number, lease.attempt, lease.worker, lease.session, lease.since, feedback.key, text))

@@ -132,7 +132,7 @@ def _new(issue: IssueFacts, context: Context) -> Task:
         status_since=context.now,
         priority=priority_in(issue.labels, context.policy.priorities) or by_form or Priority.P2,
         kind=overruled or Kind(classified.kind),
-        kind_reason=f"the label `type:{overruled}` was there from the start" if overruled else classified.reason,
+        kind_reason=f"the issue had the label `type:{overruled}` from the start" if overruled else classified.reason,
         kind_overruled=overruled is not None,
         required=_required(intake.required, issue.labels),
     )
@@ -225,7 +225,7 @@ def _takes_task_off(step: IssueSeen) -> bool:
 
 
 def _withdraw(draft: Draft, who: str) -> None:
-    abandon(draft, who, f"@{who} took the label `task` off")
+    abandon(draft, who, f"@{who} removed the label `task`")
     draft.set(withdrawn=True)
     draft.tell(EventType.INSTRUCTION, actor=who, label=TASK, added=False)
 
@@ -261,7 +261,7 @@ def _take_instruction(draft: Draft, signal: IssueSeen, label: str, who: str, *, 
             let_go(draft, who)
     elif label.casefold() == Flag.BLOCKED:
         if task.held is None and task.is_open:
-            hold(draft, who, "the label was put on")
+            hold(draft, who, "the label was added")
     elif priority := priority_in(frozenset({label}), draft.policy.priorities):
         draft.set(priority=priority)
     elif kind := kind_in(label):

@@ -113,7 +113,7 @@ def _link(draft: Draft, facts: PullFacts) -> None:
 def _stop_planning(draft: Draft, facts: PullFacts) -> None:
     """Work that is there needs no plan."""
     if draft.task.lease and draft.task.lease.role is Role.PLAN:
-        end_attempt(draft, "released", f"#{facts.number} was opened meanwhile", blamed=False)
+        end_attempt(draft, "released", f"#{facts.number} was opened in the meantime", blamed=False)
 
 
 def hand_in(draft: Draft) -> None:
@@ -209,7 +209,7 @@ def _merged(draft: Draft, facts: PullFacts, current: Pull | None) -> None:
             return
         if task.lease and task.lease.holder_id is None and known:
             # An earlier attempt's work was taken after all; whoever is at the next one may stop.
-            end_attempt(draft, "released", f"#{facts.number} was merged meanwhile", blamed=False)
+            end_attempt(draft, "released", f"#{facts.number} was merged in the meantime", blamed=False)
         _stop_planning(draft, facts)
         _carry(draft, facts)
     else:

@@ -59,7 +59,7 @@ def settle(draft: Draft) -> None:
     # The flag `blocked` is up while the task waits for others.
     task = draft.task
     if task.waits_for:
-        draft.task = task.flagged(Flag.BLOCKED, f"It waits for {', '.join(task.waits_for)}.")
+        draft.task = task.flagged(Flag.BLOCKED, f"The task waits for {', '.join(task.waits_for)}.")
     else:
         draft.task = task.unflagged(Flag.BLOCKED)
 
@@ -73,7 +73,7 @@ def queue_turn(draft: Draft, signal: QueueTurn) -> None:
     if signal.parked:
         depth = draft.policy.limits.max_queue_depth
         draft.task = task.flagged(
-            Flag.PARKED, f"The queue is full ({depth} tasks); it is taken in as soon as there is room."
+            Flag.PARKED, f"The queue is full ({depth} tasks); the bot adds this task as soon as there is room."
         )
         draft.tell(EventType.TASK_PARKED)
     else:

@@ -59,7 +59,11 @@ def told(draft: Draft, signal: AgentTold) -> None:
         return
     who = code(lease.agent)
     why = f" ({defuse(one_line(mask_secrets(signal.reason), 150))})" if signal.reason else ""
-    done = f"{who} was nudged." if signal.taken else f"{who} takes no words while it works{why}, so it was not nudged."
+    done = (
+        f"The bot reminded {who}."
+        if signal.taken
+        else f"{who} cannot receive messages while it runs{why}, so no reminder was sent."
+    )
     _show(draft, replace(stall, tried=(*stall.tried, done)))
 
 
@@ -120,29 +124,29 @@ def _climb(draft: Draft, stall: Stall, rung: Rung) -> str | None:
 def _nudge(draft: Draft, stall: Stall) -> str:
     task, lease = draft.task, _lease(draft.task)
     if stall.cause in _ITS_AGENT and lease and lease.worker:
-        text = nudge_agent(task, stall, lease)
+        text = nudge_agent(task, stall, lease, draft.now)
         draft.want(SteerAgent(task.number, lease.attempt, lease.agent, lease.session, lease.since, stall.topic, text))
         return ""  # whether it takes words, its adapter tells
     people = (lease.agent,) if lease and stall.cause in (StallCause.CLAIMED, *_ITS_AGENT) else _whom(draft)
     if not people:
-        return "Nobody is named who could be told."
+        return "There is no person to notify."
     names = ", ".join(map(code, people))
     if draft.policy.dry_run:
-        return f"Dry run: {names} would be told."
+        return f"Dry run: the bot would notify {names}."
     where = task.pull.number if task.pull and task.pull.open else task.number
-    draft.want(Comment(where, stall.topic, nudge_people(stall, people, steps(task))))
+    draft.want(Comment(where, stall.topic, nudge_people(stall, people, steps(task), draft.now)))
     draft.set(stall=replace(stall, told=people))
-    return f"{names} {'was' if len(people) == 1 else 'were'} told."
+    return f"The bot notified {names}."
 
 
 def _hand_on(draft: Draft, stall: Stall) -> str | None:
     """Another agent gets it, if one is free. A slow agent is left at work rather than nobody."""
     task, lease = draft.task, _lease(draft.task)
     if lease is None or lease.worker is None:
-        return "Nobody but a person holds it."
+        return "No agent holds the task, so the bot did not reassign it."
     last = lease.role is Role.IMPLEMENT and task.failures + 1 >= draft.policy.limits.max_attempts
     if last:
-        return "It is the last attempt, so it was left where it is."
+        return "This is the last attempt, so the bot did not reassign the task."
     if lease.role is not Role.PLAN and (why := _nobody_else(draft, lease)):
         return why
     title = f"{lease.agent} made no progress"
@@ -150,7 +154,8 @@ def _hand_on(draft: Draft, stall: Stall) -> str | None:
     feedback = Feedback(
         key=f"stalled:{lease.attempt}",
         title=title,
-        details=f"{stall.reason} That is so for {waited}. Whatever it pushed is on the branch `{lease.branch}`.",
+        details=f"{stall.reason} There has been no progress for {waited}. Any commits it pushed are on the "
+        f"branch `{lease.branch}`.",
         at=draft.now,
     )
     draft.tell(EventType.STALL_CLIMBED, lease=lease, rung=Rung.REASSIGN, reason=f"{title} for {waited}")
@@ -163,7 +168,7 @@ def _nobody_else(draft: Draft, lease: Lease) -> str:
     """Why it cannot be handed on now; empty where another agent would get it at once."""
     task, policy = draft.task, draft.policy
     if task.missing or task.waits_for or task.held or task.approved_digest != task.text_digest:
-        return "It could not be handed out anew as it is, so it was left where it is."
+        return "The task is not ready to be assigned again, so the bot did not reassign it."
     over = Attempt(
         lease.attempt, lease.agent, lease.since, draft.now, "stalled", "", lease.branch,
         blamed=lease.role is Role.IMPLEMENT, pull=task.pull.number if task.pull else None, role=lease.role,
@@ -173,15 +178,19 @@ def _nobody_else(draft: Draft, lease: Lease) -> str:
     stood = (one for one in task.counted if one.role is lease.role and one.outcome in ("silent", "stalled"))
     in_vain = {one.worker for one in stood}
     # Whoever stood still with it before may be chosen where nobody else is left: that helps nobody.
-    return "No other agent is free for it." if choice.agent in (None, lease.agent, *in_vain) else ""
+    return (
+        "No other agent is free, so the bot did not reassign the task."
+        if choice.agent in (None, lease.agent, *in_vain)
+        else ""
+    )
 
 
 def _call(draft: Draft, stall: Stall) -> str:
     call = draft.task.escalation
     if call and call.cause is not Cause.STALLED:
-        return "A person was called for another reason already."
+        return "The bot has already called for a person for another reason."
     call_person(draft, stall.reason, Cause.STALLED, topic=stall.topic)
-    return "A person was called."
+    return "The bot called for a person."
 
 
 def _look_again(draft: Draft) -> None:

@@ -71,7 +71,7 @@ def merge_refused(draft: Draft, signal: MergeRefused) -> None:
     conflicts.refused(draft, signal)
     reason = draft.task.flags.get(Flag.BLOCKED)
     if behind and reason and reason != before:
-        draft.task = draft.task.flagged(Flag.BLOCKED, f"{reason} `/resolve rebase` brings the branch up to date.")
+        draft.task = draft.task.flagged(Flag.BLOCKED, f"{reason} To update the branch, comment `/resolve rebase`.")
 
 
 def tried(draft: Draft, signal: UpdateTried) -> None:
@@ -97,7 +97,7 @@ def tried(draft: Draft, signal: UpdateTried) -> None:
         evaluate(draft)
     elif signal.outcome == "refused":
         reason = defuse(one_line(mask_secrets(signal.reason), 300))
-        text = f"#{pull.number} is behind `{pull.base}`, and GitHub did not bring it up to date: {reason}"
+        text = f"#{pull.number} is behind `{pull.base}`, and GitHub did not update it: {reason}"
         draft.task = draft.task.flagged(Flag.BLOCKED, text)
 
 

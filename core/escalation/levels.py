@@ -13,7 +13,7 @@ from core.task.model import Task
 OWNERS = "code owners"
 ON_CALL = "on call"
 NAMED = "configured"
-ADMITTED = "who let the task in"
+ADMITTED = "approved the task"
 
 
 @dataclass(frozen=True, slots=True)

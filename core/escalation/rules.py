@@ -17,38 +17,38 @@ def steps_for(task: Task, cause: Cause) -> tuple[str, str, str]:
         case Cause.REVIEWER:
             pull = f"#{task.pull.number}" if task.pull else "the pull request"
             return (
-                f"Review {pull} yourself: approve it, or ask for changes.",
+                f"Review {pull} yourself: approve it or request changes.",
                 "Add an agent with the role `review` to `.github/orchestrator.yml`, "
                 "or set `merge.review` to `none` or `person`.",
-                "`/release` the task, or close the issue as not planned.",
+                "Return the task to the queue (comment `/release`), or close the issue as not planned.",
             )
         case Cause.QUESTION if task.lease:
             url = task.lease.session_url
             return (
-                f"Answer it {f'[in its session]({url})' if url else 'where it works'}; it goes on by itself.",
-                "Make the issue clearer, then `/retry`: a new attempt starts from there.",
-                f"`/claim` it and finish it yourself; what it pushed is on {code(task.lease.branch)}.",
+                f"Answer it {f'[in its session]({url})' if url else 'where it works'}; it then continues by itself.",
+                "Clarify the issue, then comment `/retry` to start a new attempt.",
+                f"Finish it yourself: comment `/claim`. Its commits are on {code(task.lease.branch)}.",
             )
         case Cause.RIVALS:
             return (
-                "Merge the one that is to come first; the other one is mended by its agent then.",
-                "`/resolve ignore`: both go on for a day, and whichever is merged second has to be mended.",
-                "Close one of the two pull requests: its task starts over after the other one.",
+                "Merge the pull request that should come first; the agent of the other one then fixes the conflict.",
+                "Comment `/resolve ignore` to continue with both for a day; the one merged second will need a fix.",
+                "Close one of the two pull requests; its task starts over after the other one.",
             )
         case Cause.STALLED:
             return steps(task)
         case Cause.ASKED if task.status is not Status.FAILED:
             return (
-                "See to it, then `/ack`: nobody else is called, and the label `needs-human` goes.",
-                "`/reassign` gives the task to another agent; `/retry` lets it start over.",
-                "`/claim` it and finish it yourself, or close the issue as not planned.",
+                "Take care of it, then comment `/ack`; the bot removes the label `needs-human`.",
+                "Comment `/reassign` to give the task to another agent, or `/retry` to start over.",
+                "Finish it yourself (comment `/claim`), or close the issue as not planned.",
             )
         case _:
             branch = task.history[-1].branch if task.history else ""
-            there = f"; the last work is on {code(branch)}" if branch else ""
+            there = f" The latest commits are on {code(branch)}." if branch else ""
             return (
-                "Make the issue clearer or smaller, then `/retry`: the attempts start over.",
-                f"`/claim` it and finish it yourself{there}.",
+                "Clarify or shrink the issue, then comment `/retry`: the attempts start over.",
+                f"Finish it yourself: comment `/claim`.{there}",
                 "Close the issue as not planned.",
             )
 

@@ -42,7 +42,7 @@ SHOWN_WHYS = 2  # reasons that are told for one file
 LEAST = 0.05  # less likely files are left out
 SURE = 0.95  # nothing that is only foreseen is more likely
 
-IN_FORM, IN_TEXT = "its form names it", "its text names it"
+IN_FORM, IN_TEXT = "named in the form", "named in the text"
 _SPELT = frozenset((IN_FORM, IN_TEXT))  # whoever spells a path out says its words, too
 
 
@@ -122,7 +122,7 @@ def _form(files: Iterable[str], tree: Tree | None) -> _Told:
                 yield path, FORM / len(meant), IN_FORM
         elif area := tree.area(name):
             for path in area:
-                yield path, min(AREA_MOST, AREA / len(area)), f"its form names {code(name)}"
+                yield path, min(AREA_MOST, AREA / len(area)), f"the form names {code(name)}"
         elif names_a_file(name):
             yield name, FORM, IN_FORM
 

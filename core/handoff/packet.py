@@ -89,24 +89,24 @@ def _report(task: Task, lease: Lease, base: str, *, heard: bool) -> dict[str, st
     match lease.role:
         case Role.PLAN if heard:
             how = (
-                "End with a message that begins with `/plan` and has your plan behind it: all that follows is part of "
+                "End with a message that begins with `/plan` followed by your plan: all that follows is part of "
                 "it. Change nothing yourself, and open no pull request."
             )
         case Role.PLAN:
             how = (
-                f"Comment on #{task.number} with `/plan` and your plan behind it: all that follows in the comment is "
+                f"Comment on #{task.number} with `/plan` followed by your plan: all that follows in the comment is "
                 "part of it. Change nothing yourself."
             )
         case Role.REVIEW if heard and task.pull:
             how = (
                 f"Review #{task.pull.number} and end with a message that begins with `/review approve`, or with "
-                "`/review changes` and what has to change behind it. Change nothing yourself, and open no pull request."
+                "`/review changes` followed by the changes. Change nothing yourself, and open no pull request."
             )
         case Role.REVIEW:
             where = f"#{task.pull.number}" if task.pull else f"#{task.number}"
             how = (
                 f"Review {where} on GitHub: approve it, or request changes. Or comment there with `/review approve`, "
-                "or with `/review changes` and what has to change behind it. Change nothing yourself."
+                "or with `/review changes` followed by the changes. Change nothing yourself."
             )
         case Role.IMPLEMENT:
             how = f"Open a pull request from `{lease.branch}` into `{base}` whose description contains `{closing}`."

@@ -51,13 +51,13 @@ _PLANS: dict[Class, tuple[str, ...]] = {
     "functional": (
         "Red: write tests that state the acceptance criteria, and see them fail for the right reason.",
         "Green: write the simplest code that makes them pass, without weakening a test.",
-        "Refactor: tidy the code and the tests while everything stays green.",
+        "Refactor: clean up the code and the tests while all tests pass.",
     ),
     "non-functional": (
         "Symptom: show what is wrong or missing, with the command, the log or the page that shows it.",
-        "Cause: find out why, and write it down in the pull request.",
+        "Cause: find out why, and describe it in the pull request.",
         "Change: make the smallest change that removes the cause, not only the symptom.",
-        "Proof: show with the same command, log or page that it is gone; where possible a test keeps it so.",
+        "Proof: show with the same command, log or page that it is fixed; add a test where possible.",
     ),
 }
 
@@ -86,14 +86,14 @@ def classify(title: str, body_text: str, rules: ClassificationRules = DEFAULT_RU
                 found.append((word, weight * times))
     functional, other = sum(score for _, score in speaks), sum(score for _, score in against)
     if not speaks and not against:
-        return Classification("functional", "Functional, because no word in it says otherwise.")
+        return Classification("functional", "Functional, because no keyword says otherwise.")
     if functional >= other:
         return Classification("functional", _reason("Functional", speaks, functional, against, other))
     return Classification("non-functional", _reason("Non-functional", against, other, speaks, functional))
 
 
 def _reason(name: str, winners: list[tuple[str, int]], score: int, losers: list[tuple[str, int]], other: int) -> str:
-    against = f"; against it {_listed(losers)} ({other})" if losers else ""
+    against = f"; against: {_listed(losers)} (weight {other})" if losers else ""
     return f"{name}, because of {_listed(winners)} (weight {score}){against}."
 
 

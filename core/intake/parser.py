@@ -160,7 +160,7 @@ def _answer(parts: Iterable[Section]) -> str:
 
 def _text(text: str, limit: int, name: str, problems: list[str]) -> str:
     if len(text) > limit:
-        problems.append(f"{name} is longer than {limit} characters: shorten it, the end was left out.")
+        problems.append(f"{name} is longer than {limit} characters, so the end was left out: shorten it.")
     return cut(text, limit)
 
 
@@ -182,7 +182,7 @@ def _priority(parts: Iterable[Section], problems: list[str]) -> str | None:
     if found and found[1] in {"0", "1", "2"}:
         return f"P{found[1]}"
     if answer:
-        problems.append(f"The priority {_quoted(answer)} is not known: choose P0, P1 or P2.")
+        problems.append(f"The priority {_quoted(answer)} is unknown: choose P0, P1 or P2.")
     return None
 
 
@@ -217,7 +217,7 @@ def _capabilities(parts: Iterable[Section], name: str, problems: list[str]) -> t
                 "`machine-learning` (letters, digits and + # . _ -), separated by commas."
             )
     if len(good) > MAX_CAPABILITIES:
-        problems.append(f"{name} names {len(good)}, more than {MAX_CAPABILITIES}: keep those that matter.")
+        problems.append(f"{name} names {len(good)}, more than {MAX_CAPABILITIES}: remove some.")
     return tuple(sorted(good)[:MAX_CAPABILITIES])
 
 
@@ -229,7 +229,7 @@ def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ..
         path = re.sub(r"^(?:\./)+", "", re.sub(r"/{2,}", "/", entry))
         segments = path.split("/")
         wrong = (
-            "is longer than a path may be"
+            "is too long for a path"
             if len(path) > MAX_FILE
             else "is a web address; give the path inside the repository"
             if re.match(r"[a-z][a-z0-9+.-]+:/", path, re.IGNORECASE)
@@ -237,7 +237,7 @@ def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ..
             if re.match(r"[/~:-]|[A-Za-z]:", path)
             else "leads out of the repository or into git's own files"
             if ".." in segments or ".git" in segments
-            else "has a character that no path should have; separate folders with `/`"
+            else "has a character that is not allowed in a path; separate folders with `/`"
             if re.search(r"[\\<>|\"\x00-\x1f]", path)
             else ""
         )
@@ -267,7 +267,7 @@ def _dependencies(text: str, parts: list[Section], problems: list[str]) -> tuple
     named = [Dependency(*referred(match)) for match in REFERENCE.finditer(prose(answer))]
     if answer and not named and not re.match(r"no(?:ne|thing)?\b", _folded(answer)):
         problems.append(
-            f"Dependencies: {_quoted(answer)} names no issue. Write the numbers, such as `#12, acme/shop#3`."
+            f"Dependencies: {_quoted(answer)} is not an issue. Write the numbers, such as `#12, acme/shop#3`."
         )
     for dependency in [*named, *_led(prose(text))]:
         found[dependency] = None

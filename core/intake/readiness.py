@@ -31,7 +31,7 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
     if not task.issue_open:
         gaps.append("The issue is closed: reopen it.")
     if not intake.goal:
-        gaps.append("It has no goal: say under a heading `Goal` what is to be achieved.")
+        gaps.append("It has no goal: write under a heading `Goal` what the task must achieve.")
     if not intake.criteria:
         gaps.append(
             "It has no acceptance criteria: add a heading `Acceptance criteria` with at least one line `- [ ] …`."
@@ -45,7 +45,7 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
     me = f"#{task.number}"
     cycle = cycle_through({**around.graph, me: tuple(around.dependencies)}, me)
     if len(cycle) == 1:
-        gaps.append(f"It depends on itself: take `{me}` out of its dependencies.")
+        gaps.append(f"It depends on itself: remove `{me}` from its dependencies.")
     elif cycle:
         path = " → ".join((*cycle, cycle[0]))
         gaps.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
@@ -53,8 +53,7 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
         gaps.append(twin_gap(twins))
     if task.approved_digest != task.text_digest:
         gaps.append(
-            "Its text was written by somebody without write access: "
-            "a maintainer has to read it and approve it with `/ready`."
+            "Its text is by a person without write access: a maintainer must read it and approve it with `/ready`."
         )
     return tuple(gaps)
 
@@ -67,7 +66,7 @@ def twins_of(task: Task, around: Surroundings) -> set[int]:
 
 def twin_gap(twins: Collection[int]) -> str:
     """What is missing while these tasks ask for the same."""
-    return f"It is the same task as {_numbers(twins)}: close one of them, or say how they differ."
+    return f"It is a duplicate of {_numbers(twins)}: close one of them, or describe how they differ."
 
 
 def unknown_capabilities(names: Collection[str], known: Collection[str]) -> tuple[str, ...]:

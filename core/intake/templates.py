@@ -106,12 +106,12 @@ def fill(body: str, template: TaskTemplate, leave: Collection[str] = ()) -> Fill
         return Filled(body)
     for made in dict.fromkeys((_with(body, said, in_place=True), _with(body, said, in_place=False))):
         if len(made) > BODY_LIMIT:
-            raise CannotFill(f"The text would become longer than the {BODY_LIMIT} characters that GitHub takes.")
+            raise CannotFill(f"The text would become longer than the {BODY_LIMIT} characters that GitHub accepts.")
         if _says_both(body, made, said):
             return Filled(made, tuple(HEADINGS[field] for field in said))
     raise CannotFill(
-        "Its text cannot be filled in without becoming another: look for a code block, a comment or HTML in it that is "
-        "never closed, and for text that is very long."
+        "Filling in the text would change it: look for a code block, a comment or HTML that is never closed, "
+        "and for very long text."
     )
 
 

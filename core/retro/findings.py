@@ -66,7 +66,7 @@ def _rework(found: Findings, tasks: Sequence[Figures]) -> None:
     right = sum(1 for task in tasks if task.attempts and not task.rework)
     rounds = sum(task.rework for task in tasks)
     if right and right / len(tasks) >= MOSTLY_RIGHT:
-        found.well.append(f"{right} of {_count(len(tasks), 'task')} came back from no check and no review.")
+        found.well.append(f"{right} of {_count(len(tasks), 'task')} passed all checks and reviews the first time.")
     if rounds / len(tasks) < MUCH_REWORK:
         return
     which = _numbers(again)
@@ -76,11 +76,11 @@ def _rework(found: Findings, tasks: Sequence[Figures]) -> None:
             "rework",
             f"Find out why work on {which} came back",
             f"Work on {which} was sent back {_count(rounds, 'time')} by checks or reviews. Find what the agents could "
-            "have known before, and write it down where they read it: in the task form, in the instructions for "
+            "have known before, and write it where they read it: in the task form, in the instructions for "
             "agents, or as a check that they can run themselves.",
             (
                 "the reason for every round of rework is named",
-                "what would have prevented it is written down where agents read it",
+                "what would have prevented it is written where agents read it",
             ),
         ),
     )
@@ -98,8 +98,9 @@ def _failovers(found: Findings, tasks: Sequence[Figures], agents: Sequence[Agent
                 Action(
                     f"failed-{agent.name}",
                     f"Find out why {agent.name} failed",
-                    f"The agent `{agent.name}` failed, fell silent or was not available {_count(agent.failed, 'time')} "
-                    "while it had tasks. Find the cause (its credentials, its limits, its workflow) and mend it, or "
+                    f"The agent `{agent.name}` failed, stopped responding or was not available "
+                    f"{_count(agent.failed, 'time')} "
+                    "while it had tasks. Find the cause (its credentials, its limits, its workflow) and fix it, or "
                     "give it fewer tasks at once.",
                     (
                         "the cause is named",
@@ -114,19 +115,20 @@ def _conflicts(found: Findings, tasks: Sequence[Figures]) -> None:
     if early:
         found.well.append(f"{_count(early, 'conflict')} found before any work was lost.")
     if not late:
-        found.well.append("No work ran into other work.")
+        found.well.append("No tasks conflicted.")
         return
     met = [task for task in tasks if task.conflicts]
     paths = list(dict.fromkeys(path for task in met for path in task.files))
     files = ", ".join(code(path) for path in paths[:FILES_NAMED]) + (" and others" if len(paths) > FILES_NAMED else "")
     where = f" in {files}" if files else ""
     found.bad(
-        f"{_count(late, 'conflict')} found only when the work was there: {_numbers(met)}{where}.",
+        f"{_count(late, 'conflict')} found only after work began: {_numbers(met)}{where}.",
         Action(
             "conflicts",
-            f"Keep the work on {_numbers(met)} from meeting again",
-            f"Work on {_numbers(met)} collided{where}. Split what many tasks change, or let such tasks depend on each "
-            "other and name their files, so that they are not worked on at the same time.",
+            f"Prevent new conflicts between tasks like {_numbers(met)}",
+            f"Work on {_numbers(met)} conflicted{where}. Split the files that many tasks change, or let such "
+            "tasks depend on each "
+            "other and name their files, so that agents do not work on them at the same time.",
             ("the files that many tasks change are split, or the tasks that change them depend on each other",),
         ),
     )
@@ -138,7 +140,7 @@ def _waits(found: Findings, tasks: Sequence[Figures]) -> None:
     closing = middle(task.closing for task in tasks)
     if cycle and waited and waited > max(cycle, LONG):
         found.bad(
-            f"Tasks waited {spoken(waited)} for somebody to take them (median), longer than the work took.",
+            f"Tasks waited {spoken(waited)} for an agent (median), longer than the work took.",
             Action(
                 "waiting",
                 "Shorten the wait for an agent",
@@ -149,23 +151,24 @@ def _waits(found: Findings, tasks: Sequence[Figures]) -> None:
         )
     if cycle and unready and unready > max(cycle, LONG):
         found.bad(
-            f"It took {spoken(unready)} until tasks were ready to be worked on (median), longer than the work took.",
+            f"Tasks took {spoken(unready)} to become ready (median), longer than the work took.",
             Action(
                 "unready",
-                "File tasks so that they are ready at once",
-                f"Tasks took {spoken(unready)} (median) from being filed to being ready. Look at what they lacked, and "
+                "File tasks that are ready at once",
+                f"Tasks took {spoken(unready)} (median) from being filed to being ready. Find out what they "
+                "lacked, and "
                 "make the form or a template ask for it.",
                 ("what tasks lacked is named", "the form or a template asks for it"),
             ),
         )
     if cycle and closing and closing > max(cycle / 2, LONG):
         found.bad(
-            f"More than half of the cycle time, {spoken(closing)} (median), came after the work was handed in.",
+            f"More than half of the cycle time, {spoken(closing)} (median), came after the first hand-in.",
             Action(
                 "closing",
                 "Shorten the way from hand-in to merge",
                 f"From the first hand-in to the end it took {spoken(closing)} (median), more than half of the cycle "
-                "time. See whether checks are slow, reviews wait, or branches have to be brought up to date.",
+                "time. Find out whether checks are slow, reviews wait, or branches need updates.",
                 ("the slowest part between hand-in and merge is named", "it is shorter, or accepted with a reason"),
             ),
         )

@@ -149,9 +149,9 @@ def hold(
 def _question(agent: AgentFigures, mention: str) -> Question:
     """One question that its own figures raise."""
     if agent.failed:
-        ask = "What stopped you, and what would have let you go on?"
+        ask = "What stopped you, and what would have helped you to continue?"
     elif agent.came_back:
-        ask = "What would you have had to know to be right at the first attempt?"
+        ask = "What would you have needed to know to succeed at the first attempt?"
     elif agent.conflicts:
         ask = "How could you have seen that others change the same files?"
     else:
@@ -175,7 +175,7 @@ def read_since(text: str, now: datetime) -> datetime | None:
     if not said:
         return None
     shown = one_line(said, 40).replace("`", "")
-    wrong = ValueError(f"`{shown}` is no moment: write a day (2026-03-01) or how long ago (7d, 12h).")
+    wrong = ValueError(f"`{shown}` is not a time: write a day (2026-03-01) or how long ago (7d, 12h).")
     try:
         if day := _DAY.fullmatch(said):
             found = datetime(int(day[1]), int(day[2]), int(day[3]), tzinfo=UTC)
@@ -186,5 +186,5 @@ def read_since(text: str, now: datetime) -> datetime | None:
     except (ValueError, OverflowError):
         raise wrong from None
     if found > now:
-        raise ValueError("That day has not come yet.")
+        raise ValueError("That day is in the future.")
     return found

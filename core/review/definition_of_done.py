@@ -23,9 +23,9 @@ def criteria_gaps(task: Task) -> list[str]:
 def _check_gaps(pull: Pull) -> list[str]:
     match pull.checks:
         case ChecksState.FAILURE:
-            return ["Checks of the head commit failed."]
+            return ["Checks failed on the head commit."]
         case ChecksState.PENDING:
-            return ["The checks of the head commit have not all ended."]
+            return ["The checks on the head commit have not finished."]
         case _:
             return []
 
@@ -52,7 +52,7 @@ def review_gap(pull: Pull, required: str) -> str | None:
     if required == "none" or good:
         return None
     who = "a person" if required == "person" else "the reviewing agent"
-    return f"It waits for the approval of {who}."
+    return f"It needs the approval of {who}."
 
 
 def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
@@ -68,13 +68,13 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
     gaps += [said_of(rival) for rival in pull.waits_behind]
     if task.approved_digest != task.text_digest:
         # Whoever may change the criteria could tick them as well.
-        gaps.append("The issue's text is by somebody without write access: a maintainer approves it with `/ready`.")
+        gaps.append("The issue text is by a person without write access: a maintainer must approve it with `/ready`.")
     if pull.draft:
-        gaps.append("It is a draft.")
+        gaps.append("The pull request is a draft.")
     if waiting := review_gap(pull, review):
         gaps.append(waiting)
     if pull.mergeable_sha != pull.head_sha:
-        gaps.append("The merge with its base has not been tried on this commit.")
+        gaps.append("This commit has had no trial merge with its base yet.")
     return tuple(gaps)
 
 

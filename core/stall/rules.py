@@ -65,15 +65,18 @@ def diagnose(task: Task, policy: RepositoryConfig, whom: Sequence[str] = ()) -> 
         lack = f": {_lower(gaps[0])}" if gaps else "."
         return StallCause.NOT_DONE, f"#{pull.number} is merged, but the task is not done{lack}"
     if pull.draft:
-        return StallCause.NO_PUSH, f"#{pull.number} was made a draft again, and nothing has moved since."
+        return StallCause.NO_PUSH, f"#{pull.number} became a draft again and has had no progress since."
     if pull.checks is ChecksState.PENDING:
         return _in_ci(pull)
     if task.held or task.waits_for or pull.waits_behind:
         return StallCause.WAITS, _waits(task, pull)
     if pull.mergeable_sha != pull.head_sha and not criteria_gaps(task):  # what people owe is known for certain
-        return StallCause.UNHEARD, f"Whether #{pull.number} merges with {code(pull.base)} was not heard."
+        return (
+            StallCause.UNHEARD,
+            f"GitHub has not reported whether #{pull.number} can be merged into {code(pull.base)}.",
+        )
     if task.review:
-        return StallCause.REVIEWER, f"{code(task.review.agent)} has not ended its review of #{pull.number}."
+        return StallCause.REVIEWER, f"{code(task.review.agent)} has not finished its review of #{pull.number}."
     by = f" by {', '.join(map(code, whom))}" if whom else ""
     if review_gap(pull, policy.merge.review):
         if policy.merge.review == "agent":
@@ -91,35 +94,35 @@ def diagnose(task: Task, policy: RepositoryConfig, whom: Sequence[str] = ()) -> 
 def _at_work(task: Task) -> tuple[StallCause, str]:
     lease, call = task.lease, task.escalation
     if lease is None:
-        return StallCause.UNHEARD, "Nobody holds it, and it has no pull request."
+        return StallCause.UNHEARD, "No one holds the task, and it has no pull request."
     who = code(lease.agent)
     if lease.holder_id is not None:
-        return StallCause.CLAIMED, f"{who} took it, and nothing has moved since."
+        return StallCause.CLAIMED, f"{who} took the task and has shown no progress since."
     if call and call.cause is Cause.QUESTION:
-        return StallCause.QUESTION, f"{who} asked something, and waits for the answer."
+        return StallCause.QUESTION, f"{who} asked a question and waits for the answer."
     if lease.acknowledged_at is None:
-        return StallCause.NO_ACK, f"{who} accepted it, and has not begun."
+        return StallCause.NO_ACK, f"{who} accepted the task but has not started."
     if lease.role is Role.PLAN:
-        return StallCause.NO_PUSH, f"{who} shows life, but has delivered no plan."
+        return StallCause.NO_PUSH, f"{who} is running but has delivered no plan."
     more = " more" if task.pull else ""
-    return StallCause.NO_PUSH, f"{who} shows life, but has pushed nothing{more}."
+    return StallCause.NO_PUSH, f"{who} is running but has pushed nothing{more}."
 
 
 def _in_ci(pull: Pull) -> tuple[StallCause, str]:
     number = f"#{pull.number}"
     if pull.trial and pull.trial.clean is False:
         files = named(pull.trial.files)
-        why = f"it conflicts with {code(pull.base)} in {files}, and GitHub runs nothing for it meanwhile"
+        why = f"it conflicts with {code(pull.base)} in {files}, and GitHub runs no checks until that is fixed"
         return StallCause.CI_CONFLICT, f"The checks of {number} do not start: {why}."
     match pull.checks_wait:
         case ChecksWait.APPROVAL:
-            return StallCause.CI_APPROVAL, f"The checks of {number} do not start before a person approves them."
+            return StallCause.CI_APPROVAL, f"The checks of {number} do not start until a person approves them."
         case ChecksWait.QUEUED:
-            return StallCause.CI_NOT_STARTED, f"The checks of {number} are queued, and no runner has begun one."
+            return StallCause.CI_NOT_STARTED, f"The checks of {number} are queued, but no runner has started one."
         case ChecksWait.RUNNING:
-            return StallCause.CI_SLOW, f"The checks of {number} have not ended."
+            return StallCause.CI_SLOW, f"The checks of {number} have not finished."
         case _:
-            return StallCause.CI_NOT_STARTED, f"No check of {number} has begun."
+            return StallCause.CI_NOT_STARTED, f"No check of {number} has started."
 
 
 def _waits(task: Task, pull: Pull) -> str:
@@ -134,15 +137,15 @@ def _at_merge(task: Task, pull: Pull, policy: RepositoryConfig, by: str) -> tupl
     if pull.merge_requested_sha == pull.head_sha:
         refused = task.flags.get(Flag.BLOCKED)
         if refused is None:
-            return StallCause.MERGE_QUEUE, f"The merge of #{pull.number} was asked for, and GitHub has not done it."
+            return StallCause.MERGE_QUEUE, f"The bot asked GitHub to merge #{pull.number}, and GitHub has not done it."
         if _QUEUE.search(refused):
-            return StallCause.MERGE_QUEUE, f"{code(pull.base)} takes #{pull.number} only through its merge queue."
+            return StallCause.MERGE_QUEUE, f"{code(pull.base)} accepts #{pull.number} only through its merge queue."
         if _EXPECTED.search(refused):
-            return StallCause.CI_NOT_STARTED, f"#{pull.number} needs a check that never began. {refused}"
+            return StallCause.CI_NOT_STARTED, f"#{pull.number} needs a check that never started. {refused}"
         return StallCause.MERGE_REFUSED, refused
     if not policy.merge.auto:
-        return StallCause.BUTTON, f"Everything is in place: #{pull.number} waits to be merged{by or ' by a person'}."
-    return StallCause.UNHEARD, f"Nothing was heard of #{pull.number}."
+        return StallCause.BUTTON, f"Nothing is missing: #{pull.number} waits to be merged{by or ' by a person'}."
+    return StallCause.UNHEARD, f"GitHub has reported nothing about #{pull.number}."
 
 
 def _lower(sentence: str) -> str:
@@ -152,10 +155,10 @@ def _lower(sentence: str) -> str:
 
 
 _NEXT = {
-    Rung.LOOK: "it is looked at again",
-    Rung.NUDGE: "whoever it waits for is told",
-    Rung.REASSIGN: "it goes to another agent, if one is free",
-    Rung.PERSON: "a person is called",
+    Rung.LOOK: "the bot checks again",
+    Rung.NUDGE: "the bot notifies the people it waits for",
+    Rung.REASSIGN: "the bot gives it to another agent if one is free",
+    Rung.PERSON: "the bot calls for a person",
 }
 
 
@@ -163,7 +166,7 @@ def said(stall: Stall) -> str:
     """Why it stands still, what was done about it, and what is done next, on one line."""
     told = [stall.reason, *stall.tried]
     if stall.next:
-        told.append(f"At {stall.next_at:%Y-%m-%d %H:%M} UTC {_NEXT[stall.next]}, unless something moves before.")
+        told.append(f"At {stall.next_at:%Y-%m-%d %H:%M} UTC {_NEXT[stall.next]}, unless there is progress before.")
     return " ".join(told)
 
 
@@ -171,51 +174,52 @@ def steps(task: Task) -> tuple[str, str, str]:
     """Three things that a person can do about a stall, as Markdown."""
     stall, pull, lease = task.stall, task.pull, task.lease
     number = f"#{pull.number}" if pull else f"#{task.number}"
-    finish = f"`/claim` it and finish it yourself{f'; what was pushed is on {code(lease.branch)}' if lease else ''}."
+    finish = f"Finish it yourself: comment `/claim`.{f' Any commits are on {code(lease.branch)}.' if lease else ''}"
     page = f"[{number}]({pull.url})" if pull else number
     match stall.cause if stall else None:
         case StallCause.CI_APPROVAL:
             return (
-                f"Look at what {page} changes, then press *Approve and run workflows* there; it goes on by itself.",
-                "Let that agent's workflows run without approval, in the settings of Actions or of the agent.",
+                f"Check what {page} changes, then press *Approve and run workflows* there; the task then "
+                "continues by itself.",
+                "Allow that agent's workflows to run without approval, in the settings of Actions or of the agent.",
                 f"Close {number}: the task goes to the next attempt.",
             )
         case StallCause.CI_NOT_STARTED | StallCause.CI_SLOW | StallCause.CI_CONFLICT:
             return (
-                f"Look at the checks of {page}: whether a runner is online, and nothing hangs; run them again there.",
-                "`/resolve rebase` merges the base into its branch: everything runs anew.",
-                "`/retry` lets the task start over, or `/claim` it and finish it yourself.",
+                f"Look at the checks of {page}: is a runner online, does a job hang? Run them again there.",
+                "Comment `/resolve rebase` to merge the base into its branch; all checks then run again.",
+                "Comment `/retry` to start over, or `/claim` to finish it yourself.",
             )
         case StallCause.REVIEW | StallCause.REVIEWER:
             return (
-                f"Review {page}: approve it, or ask for changes.",
+                f"Review {page}: approve it or request changes.",
                 "Add agents with the role `review` to `.github/orchestrator.yml`, or set `merge.review` there.",
-                "`/release` the task, or close the issue as not planned.",
+                "Return the task to the queue (comment `/release`), or close the issue as not planned.",
             )
         case StallCause.CRITERIA | StallCause.NOT_DONE:
             return (
-                "Tick in the issue what is fulfilled, or change what is asked for; `/ready` approves the text.",
-                f"Ask for changes in a review of {page}."
+                "Tick the criteria that are met, or change them in the issue; to approve the text, comment `/ready`.",
+                f"Request changes in a review of {page}."
                 if pull and pull.open
-                else "`/complete` says what is missing.",
-                "Close the issue: that says it is done, or not planned.",
+                else "Comment `/complete` to see what is missing.",
+                "Close the issue as completed, or as not planned.",
             )
         case StallCause.BUTTON | StallCause.MERGE_REFUSED | StallCause.MERGE_QUEUE | StallCause.UNHEARD:
             return (
                 f"Merge {page} yourself, or put it into the merge queue.",
-                "Look at the rules of the branch: may the App merge there, which checks and reviews are asked for?",
-                "`/resolve rebase` brings the branch up to date; `/retry` lets the task start over.",
+                "Check the rules of the branch: may the App merge there, and which checks and reviews do they require?",
+                "Comment `/resolve rebase` to update the branch, or `/retry` to start over.",
             )
         case StallCause.CLAIMED:
             return (
-                "Say how it goes: `/progress half of the tests pass`. That is progress.",
-                "`/release` it: it goes back to the queue, with what was pushed.",
-                "`/reassign` gives it to an agent.",
+                "Report your progress: comment `/progress half of the tests pass`.",
+                "Return it to the queue with your commits: comment `/release`.",
+                "Give it to an agent: comment `/reassign`.",
             )
         case _:
             return (
-                "Look at what the agent does, and leave it be if that is sound: `/ack`.",
-                "`/reassign` gives the task to another agent, with all that was done so far.",
+                "Look at what the agent does. If it is fine, comment `/ack`.",
+                "Comment `/reassign` to give the task and the work so far to another agent.",
                 finish,
             )
 
@@ -233,5 +237,5 @@ def patience_text(task: Task, policy: RepositoryConfig) -> str:
     if learned is None:
         return f"{text})."
     limit = min(configured * STALL_CEILING, policy.timeouts.hard)
-    text += f"; by this repository's latest attempts an agent may take {spoken(learned)} until it hands in"
+    text += f"; by this repository's latest attempts, an agent may take {spoken(learned)} to hand in"
     return f"{text}, of which {spoken(limit)} at most count)." if learned > limit else f"{text})."

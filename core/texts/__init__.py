@@ -40,8 +40,8 @@ PACKET_CHUNK = 40_000  # bytes of a packet in one comment; they are 53,336 chara
 # A failing heartbeat or a running check changes by the minute; the card shows only what stays true for a while,
 # because every change of the card is a write to GitHub.
 _SHOWN_DEADLINES = {
-    DeadlineKind.HARD: "ends the attempt",
-    DeadlineKind.STALL: "counts as stalled",
+    DeadlineKind.HARD: "the attempt ends",
+    DeadlineKind.STALL: "the task counts as stalled",
 }
 
 
@@ -75,11 +75,11 @@ def _patience(task: Task, policy: RepositoryConfig) -> list[str]:
     known, timeouts = task.lease.patience if task.lease else None, policy.timeouts
     told = []
     if known and (known.ack, known.heartbeat) != (timeouts.ack, timeouts.heartbeat):
-        life = f"{spoken(known.ack)} until it begins, then {spoken(known.heartbeat)} without a sign of life"
-        told.append(f"{life}: learned from its own attempts")
+        life = f"{spoken(known.ack)} to start, then {spoken(known.heartbeat)} without a sign of life"
+        told.append(f"{life} (learned from its own attempts)")
     after = stall_after(task, timeouts)
     if learned_patience(task) and after > timeouts.stall_of(task.priority.value):
-        told.append(f"{spoken(after)} without progress: learned from this repository's attempts")
+        told.append(f"{spoken(after)} without progress (learned from this repository's attempts)")
     return told
 
 
@@ -279,15 +279,15 @@ def status_text(
 def done_check(task: Task, gaps: tuple[str, ...]) -> tuple[str, str, str]:
     """Conclusion, title and summary of the check `definition-of-done`."""
     if not gaps:
-        return "success", "Everything is in place", render("done_check", gaps=(), task=task)
+        return "success", "Nothing is missing", render("done_check", gaps=(), task=task)
     count = f"{len(gaps)} thing{'s' if len(gaps) > 1 else ''} missing"
     return "action_required", count, render("done_check", gaps=gaps, task=task)[:SUMMARY_LIMIT]
 
 
 def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str, tuple[Annotation, ...]]:
     """Conclusion, title, summary and annotations of the check `orchestrator-config`."""
-    count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''}"
-    title = f"{count} in {path}" if problems else "The configuration is good"
+    count = f"{len(problems)} error{'s' if len(problems) > 1 else ''}"
+    title = f"{count} in {path}" if problems else "The configuration is valid"
     summary = render("config_check", path=path, problems=problems)[:SUMMARY_LIMIT]
     remarks = tuple(
         Annotation(path, problem.line, problem.line, defuse(str(problem)), problem.key_path[:255])

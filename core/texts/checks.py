@@ -38,11 +38,11 @@ def conflict_check(pull: Pull) -> Shown:
     if waits:
         first = waits[0]
         more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
-        says = "A person decides between it and" if first.waits is Turn.NOBODY else "Waits for"
+        says = "A person must decide between it and" if first.waits is Turn.NOBODY else "Waits for"
         title = f"{says} #{first.pull}{more}: conflict in {_count(first.files)}"
         return Shown("failure", title, summary, _remarks(pull))
     if trial.clean is None:
-        return Shown("neutral", "The merge could not be tried", summary)
+        return Shown("neutral", "The trial merge failed", summary)
     title = f"Merges cleanly with {one_line(pull.base, 60)}"
     if behind:
         title += f"; {', '.join(f'#{r.pull}' for r in behind[:5])} waits for it"
@@ -63,6 +63,6 @@ def _remarks(pull: Pull) -> tuple[Annotation, ...]:
         for file in files:
             for place, there in zip(file.here, (*file.there, *([None] * len(file.here))), strict=False):
                 lines = f" (its lines {there.first}\u2013{there.last})" if there else ""
-                text = defuse(f"{other} changes these lines as well{lines}: the two cannot be merged together.")
+                text = defuse(f"{other} also changes these lines{lines}: the two conflict.")
                 found.append(Annotation(file.path, place.first, place.last, text, "Conflict"))
     return tuple(found[:REMARKS])

@@ -18,17 +18,17 @@ FOLDED = 3000  # further tasks that are named by number
 _LABEL = 40  # characters of a title in the graph
 _PUNCTUATION = frozenset(" .,:_-+/'")
 WAITS = {
-    DeadlineKind.AUTHOR: "its author",
-    DeadlineKind.QUEUE: "an agent",
-    DeadlineKind.ACK: "the agent to begin",
-    DeadlineKind.HEARTBEAT: "a sign of life",
-    DeadlineKind.HARD: "the end of the attempt",
-    DeadlineKind.POLL: "a look at its service",
-    DeadlineKind.CI: "checks",
-    DeadlineKind.STALL: "any progress",
-    DeadlineKind.PERSON: "a person",
-    DeadlineKind.CALL: "an answer to the call, or for it to be mended",
-    DeadlineKind.HELD: "being let go",
+    DeadlineKind.AUTHOR: "the author must answer",
+    DeadlineKind.QUEUE: "an agent must take it",
+    DeadlineKind.ACK: "the agent must start",
+    DeadlineKind.HEARTBEAT: "the agent must show a sign of life",
+    DeadlineKind.HARD: "the attempt ends",
+    DeadlineKind.POLL: "the bot asks its service",
+    DeadlineKind.CI: "checks must finish",
+    DeadlineKind.STALL: "counts as stalled",
+    DeadlineKind.PERSON: "a person must act",
+    DeadlineKind.CALL: "a person must answer the call",
+    DeadlineKind.HELD: "the hold is checked",
 }
 
 

@@ -12,9 +12,9 @@ from core.text_safety.sanitize import one_line
 from core.texts.render import render
 
 
-def escalation(call: Escalation) -> str:
-    """Calls those of the present level: what happened, what was tried, what can be done."""
-    return render("escalation", call=call, to=call.latest, again=call.calls > 1)
+def escalation(call: Escalation, now: datetime, *, more: bool) -> str:
+    """Calls those of the present level: what happened, what was tried, what can be done; `more` people are left."""
+    return render("escalation", call=call, to=call.latest, again=call.calls > 1, now=now, more=more)
 
 
 def notice_title(task: Task, call: Escalation) -> str:
@@ -28,11 +28,11 @@ def reminder(call: Escalation, now: datetime) -> str:
     return render("reminder", call=call, waited=now - call.acknowledged_at if call.acknowledged_at else timedelta())
 
 
-def nudge_agent(task: Task, stall: Stall, lease: Lease) -> str:
+def nudge_agent(task: Task, stall: Stall, lease: Lease, now: datetime) -> str:
     """Tells an agent at work that nothing has come of it for long, what helps, and what happens else."""
-    return render("nudge_agent", task=task, stall=stall, lease=lease).strip()
+    return render("nudge_agent", task=task, stall=stall, lease=lease, now=now).strip()
 
 
-def nudge_people(stall: Stall, people: Sequence[str], steps: Sequence[str]) -> str:
+def nudge_people(stall: Stall, people: Sequence[str], steps: Sequence[str], now: datetime) -> str:
     """Tells people what waits for them, before anybody is called."""
-    return render("nudge_people", stall=stall, people=people, steps=steps)
+    return render("nudge_people", stall=stall, people=people, steps=steps, now=now)

@@ -40,6 +40,10 @@ def _moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
+def _until(at: datetime, now: datetime) -> str:
+    return f"{_moment(at)} (in {spoken(max(at - now, timedelta()))})"
+
+
 def _cell(text: str) -> str:
     """Text from outside, safe inside a table cell."""
     return _paired(defuse(one_line(text, 300))).replace("|", "\\|")
@@ -99,6 +103,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
     )
     environment.filters |= {
         "moment": _moment,
+        "until": _until,
         "share": share,
         "spoken": spoken,
         "cell": _cell,

@@ -104,11 +104,11 @@ def button_of_old(login: str, sha: str, task: Task) -> str:
     """Tells whoever pressed a button on an earlier commit that it did nothing, and what to do."""
     pull = task.pull
     now = (
-        f"The present one is `{pull.head_sha[:8]}`: use the buttons of its check, or the commands."
+        f"Use the buttons on the check of the current commit, `{pull.head_sha[:8]}`, or the commands."
         if pull and pull.open
-        else f"Nothing is open on #{task.number} just now; `/status` says where it stands."
+        else f"Task #{task.number} has no open pull request; comment `/status` to see its state."
     )
-    return f"@{login}: That button belongs to an earlier commit, `{sha[:8]}`, so nothing was done. {now}"
+    return f"@{login}: That button belongs to an earlier commit, `{sha[:8]}`, so the bot did nothing. {now}"
 
 
 def update_text(signal: UpdateTried, at_work: Lease | None, *, back: bool) -> str:

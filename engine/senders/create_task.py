@@ -27,9 +27,9 @@ async def make_task(effect: MakeTask, errand: Errand) -> Sent:
             return _told(effect, problem)
         issue = await _written(effect, issue, errand)
     except (NotFound, Gone):
-        return _told(effect, "The issue is no longer here.")
+        return _told(effect, "The issue no longer exists in this repository.")
     except Invalid as refused:
-        return _told(effect, f"GitHub did not take it: {refused.message}")
+        return _told(effect, f"GitHub refused the new text: {refused.message}")
     seen = await issue_reader.issue_seen(errand.database, errand.github, errand.repository, issue, errand.foresight)
     signal = replace(
         seen,
@@ -44,12 +44,15 @@ async def make_task(effect: MakeTask, errand: Errand) -> Sent:
 def _in_the_way(effect: MakeTask, issue: Issue) -> str:
     """Why the issue is not what was decided on (or what we made of it, when an earlier try was done after all)."""
     if issue.state != "open":
-        return "The issue was closed meanwhile: reopen it first."
+        return "The issue was closed in the meantime. Reopen it first."
     if effect.body is not None and (issue.title, _text(issue.body)) == (effect.title, _text(effect.body)):
         return ""
     if digest(issue.title, issue.body or "") != effect.seen:
         command = f"/task {effect.template}".strip()
-        return f"The issue was edited meanwhile, so nothing was done. Look at its text, and say `{command}` again."
+        return (
+            "The issue was edited in the meantime, so the bot changed nothing. Check its text and comment "
+            f"`{command}` again."
+        )
     return ""
 
 

@@ -76,7 +76,7 @@ async def _compare(errand: Errand, base: str, there: Mapping[int, Flight], of: f
         number: _trial(base_sha, trial, behind=trial.head not in current) for number, trial in found.trials.items()
     }
     for number in moved & (of if of is not None else moved):
-        trials[number] = Trial(base_sha, None, problem="the head has moved meanwhile")
+        trials[number] = Trial(base_sha, None, problem="the head changed in the meantime")
     for number, trial in trials.items():
         if trial.clean is False and trial != there[number].trial and not await _ci_started(errand, heads[number]):
             trials[number] = replace(trial, ci_started=False)

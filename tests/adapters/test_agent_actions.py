@@ -255,7 +255,7 @@ async def test_a_marker_that_we_quoted_is_not_counted(stage: Stage) -> None:
 
 
 async def test_a_packet_beyond_all_measure_is_refused_before_anything_is_written(stage: Stage) -> None:
-    with pytest.raises(CannotStart, match=f"would take 51 comments, more than {MAX_PARTS}: shorten the issue"):
+    with pytest.raises(CannotStart, match=f"needs 51 comments, more than the limit of {MAX_PARTS}: shorten the issue"):
         await stage.start(BY_EVENT, stage.order(goal="x" * (MAX_PARTS * PACKET_CHUNK)))
     assert stage.issue.comments == []
     assert stage.runs == []
@@ -284,14 +284,14 @@ async def test_a_workflow_that_is_switched_off_is_told(stage: Stage, spec: Actio
     [workflow] = await stage.hub.actions.register(stage.shop)
     workflow.state = "disabled_manually"
     (problem,) = await ADAPTER.probe(stage.site, spec)
-    assert problem == "`.github/workflows/agent.yml` is switched off (`disabled_manually`): enable it under Actions."
+    assert problem == "`.github/workflows/agent.yml` is disabled (`disabled_manually`): enable it under Actions."
 
 
 async def test_a_workflow_that_takes_no_such_dispatch_is_told(stage: Stage) -> None:
     bob = stage.person("bob")
     await bob.pushes(stage.shop, "main", {".github/workflows/other.yml": "on: push\njobs: {}\n"}, "Another")
     other = ActionsAgent(adapter="actions", workflow="other.yml")
-    with pytest.raises(CannotStart, match=r"`\.github/workflows/other\.yml` is not started by hand"):
+    with pytest.raises(CannotStart, match=r"`\.github/workflows/other\.yml` has no `workflow_dispatch` trigger"):
         await ADAPTER.start(stage.site, other, stage.order(), again=False)
 
 

@@ -99,10 +99,10 @@ async def test_it_can_be_started_where_everything_is_in_place(stage: Stage) -> N
     ("who", "complaint"),
     [
         ("nobody", "set `GITHUB_USER_TOKEN` to a personal access token"),
-        ("app", "is the token of an App, and GitHub lets no App assign Copilot"),
-        ("wrong", "has expired or was revoked"),
+        ("app", "is the token of an App, and GitHub does not let Apps assign Copilot"),
+        ("wrong", "is expired or revoked"),
         ("reader", "has no write access to this repository"),
-        ("stranger", "does not see this repository"),
+        ("stranger", "cannot see this repository"),
     ],
 )
 async def test_what_keeps_it_from_being_started_is_told(stage: Stage, who: str, complaint: str) -> None:
@@ -127,7 +127,7 @@ async def test_what_keeps_it_from_being_started_is_told(stage: Stage, who: str, 
 async def test_where_it_is_not_switched_on_that_is_told(stage: Stage) -> None:
     stage.hub.cloud["other"] = stage.hub.cloud.pop("copilot")
     stage.hub.cloud["other"].mention = "@other"
-    with pytest.raises(CannotStart, match="switch on its coding agent"):
+    with pytest.raises(CannotStart, match="enable its coding agent"):
         await ADAPTER.start(stage.site, SPEC, replace(stage.order(), agent="copilot"), again=False)
 
 

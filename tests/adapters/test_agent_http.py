@@ -84,15 +84,15 @@ async def start(site: Site, spec: HttpAgent = CURSOR) -> Started:
 async def test_answers_that_are_none_are_unclear(server: Server, site: Site) -> None:
     """What was asked for may have been done, so the outbox tries again and looks first."""
     answers: list[tuple[web.Response, str]] = [
-        (web.Response(text="<html>Hello</html>"), "no JSON"),
-        (web.Response(body=b"\xff\xfe{}"), "no JSON"),
-        (web.Response(text="[" * 100_000), "no JSON"),
-        (web.json_response([1]), "no object"),
-        (web.Response(body=b" " * (LONGEST_ANSWER + 1)), "more than 2,097,152 bytes"),
-        (web.json_response({"error": "later"}, status=503), r"out of order \(status 503\): later"),
-        (web.json_response({"id": "../../admin"}), "no usable id"),
-        (web.json_response({"id": 7}), "no usable id"),
-        (web.json_response({}), "no usable id"),
+        (web.Response(text="<html>Hello</html>"), "not JSON"),
+        (web.Response(body=b"\xff\xfe{}"), "not JSON"),
+        (web.Response(text="[" * 100_000), "not JSON"),
+        (web.json_response([1]), "not an object"),
+        (web.Response(body=b" " * (LONGEST_ANSWER + 1)), "more than the limit of 2,097,152 bytes"),
+        (web.json_response({"error": "later"}, status=503), r"has an internal error \(status 503\): later"),
+        (web.json_response({"id": "../../admin"}), "no valid session id"),
+        (web.json_response({"id": 7}), "no valid session id"),
+        (web.json_response({}), "no valid session id"),
     ]
     for answer, words in answers:
         server.answer = lambda answer=answer: answer  # type: ignore[misc]  # a default that binds it
@@ -102,7 +102,7 @@ async def test_answers_that_are_none_are_unclear(server: Server, site: Site) -> 
 
 async def test_nobody_listens(server: Server, site: Site) -> None:
     unused = Services(site.services.http, site.services.keys, {"cursor": "http://127.0.0.1:9"})
-    with pytest.raises(Unanswered, match="gave no answer") as failure:
+    with pytest.raises(Unanswered, match="did not answer") as failure:
         await start(Site(site.github, site.repository, "main", 1, unused, NOW))
     assert KEY not in repr(failure.value)
 
@@ -110,7 +110,7 @@ async def test_nobody_listens(server: Server, site: Site) -> None:
 async def test_a_redirect_is_not_followed(server: Server, site: Site) -> None:
     """It would carry the key to wherever the service, or whoever sits in between, likes."""
     server.answer = lambda: web.Response(status=307, headers={"Location": f"{server.url}/elsewhere"})
-    with pytest.raises(CannotStart, match="does not follow there"):
+    with pytest.raises(CannotStart, match="the bot does not follow"):
         await start(site)
     assert [path for _, path, _, _ in server.asked] == ["/v0/agents"]
 
@@ -151,7 +151,7 @@ async def test_refusals_are_for_a_person(server: Server, site: Site) -> None:
         with pytest.raises(CannotStart, match=words):
             await start(site)
     server.says({}, 404)
-    with pytest.raises(CannotStart, match="Is the service's address right"):
+    with pytest.raises(CannotStart, match="Check the address of the service"):
         await start(site)
 
 
@@ -267,7 +267,7 @@ async def test_all_that_is_said_to_a_server_is_signed(server: Server, site: Site
 
 async def test_a_server_that_speaks_another_language_is_told_ours(server: Server, site: Site) -> None:
     server.says({"session": "s-1", "state": "busy"})
-    with pytest.raises(Unanswered, match="'busy'; it has to be one of queued, working"):
+    with pytest.raises(Unanswered, match="'busy'; it must be one of queued, working"):
         await start(site, HttpAgent(adapter="http", url=server.url))
 
 

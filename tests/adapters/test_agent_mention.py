@@ -90,7 +90,7 @@ async def test_what_keeps_a_person_from_calling_is_told(stage: Stage) -> None:
     for token, complaint in [
         (None, "set `GITHUB_USER_TOKEN`"),
         (stage.hub.installation_token(installation), "is the token of an App"),
-        ("ghp_wrong", "has expired or was revoked"),
+        ("ghp_wrong", "is expired or revoked"),
     ]:
         [problem] = await ADAPTER.probe(stage.with_token(token), BY_PERSON)
         assert complaint in problem
@@ -176,5 +176,5 @@ async def test_it_is_asked_to_stop_once_and_only_if_it_was_called(stage: Stage) 
 
 def test_a_reviewer_is_not_asked_for_a_pull_request() -> None:
     text = mention({**PACKET, "attempt": 1, "agent": "codex", "branch": "task/1-1", "role": "review"}, "@codex")
-    assert "in the part of `review`" in text
-    assert "Work on a branch of your own" not in text
+    assert "(role: `review`)" in text
+    assert "Work on your own branch" not in text

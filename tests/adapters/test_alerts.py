@@ -39,7 +39,7 @@ ALERT = Alert(
     repository="acme/shop",
     number=1,
     title="acme/shop#1 needs a person: Add the tax rate <!channel>",
-    text="3 attempts did not succeed: CI failed & more <@U1>",
+    text="3 attempts failed: CI failed & more <@U1>",
     url="https://github.com/acme/shop/issues/1",
     since=NOON - timedelta(minutes=1),
     sent_at=NOON,
@@ -101,7 +101,7 @@ async def test_slack_gets_blocks_in_which_nobody_is_called_by_accident(
     assert "<!channel>" not in told["text"]
     assert "&lt;!channel&gt;" in told["text"]
     texts = [block["text"]["text"] for block in told["blocks"] if block["type"] == "section"]
-    assert texts[0] == "3 attempts did not succeed: CI failed &amp; more &lt;@U1&gt;"
+    assert texts[0] == "3 attempts failed: CI failed &amp; more &lt;@U1&gt;"
     assert "1. Answer it <https://agents.example/s-1|in its session>." in texts[2]
     [button] = next(block["elements"] for block in told["blocks"] if block["type"] == "actions")
     assert button["url"] == ALERT.url

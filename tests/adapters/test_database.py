@@ -137,7 +137,7 @@ async def test_tables_newer_than_the_program_stop_the_start(database: Database) 
 
     ours = await becomes("9999")
     try:
-        with pytest.raises(DatabaseError, match="9999.*older than they are"):
+        with pytest.raises(DatabaseError, match="9999.*install the newer version"):
             await database.migrate()
     finally:
         await becomes(ours)
@@ -223,5 +223,5 @@ def test_root_gets_no_data_directory_in_its_home() -> None:
 
 def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataDirectoryError, match="cannot be made"):
+    with pytest.raises(DataDirectoryError, match="cannot be created"):
         EmbeddedPostgres(tmp_path / "file" / "data").start()

@@ -114,7 +114,7 @@ async def test_a_missing_git_is_a_clear_error(tmp_path: Path) -> None:
         ("git version 3.0.0.windows.1", (3, 0)),
         ("git version 2.38.1", "git 2.38 is too old"),
         ("git version 1.8.3.1", "git 1.8 is too old"),
-        ("hello", "answers 'hello'"),
+        ("hello", "reports 'hello'"),
     ],
 )
 async def test_the_version_of_git(tmp_path: Path, said: str, answer: tuple[int, int] | str) -> None:

@@ -65,7 +65,7 @@ def test_a_seal_is_of_one_app_one_repository_and_one_issue() -> None:
         (None, 43, 1),
         (None, 42, 2),
     ):
-        with pytest.raises(NotSealed, match="not ours, or not of this issue"):
+        with pytest.raises(NotSealed, match="not valid for this App and issue"):
             read(marker, by, repository, number)
 
 
@@ -94,9 +94,9 @@ def test_a_changed_letter_breaks_it() -> None:
     ("body", "why"),
     [
         ("Nothing hidden.", "no hidden state"),
-        (f"{CARD_MARKER}eyJ2IjoxfQ== -->", "of a version"),
-        (f"{CARD_MARKER}v2 -->", "of a version"),
-        (f"{CARD_MARKER}v2.\udcff.ü -->", "not ours"),
+        (f"{CARD_MARKER}eyJ2IjoxfQ== -->", "from a version"),
+        (f"{CARD_MARKER}v2 -->", "from a version"),
+        (f"{CARD_MARKER}v2.\udcff.ü -->", "not valid for this App"),
         (f"{CARD_MARKER}v2.x.y --> and more", "no hidden state"),
     ],
 )

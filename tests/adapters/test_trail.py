@@ -74,13 +74,16 @@ async def test_the_database_refuses_to_change_it(connection: Any, change: str) -
         ("UPDATE events SET payload = '{}' WHERE place = 1", "line 1 (task_created of #1) was changed"),
         ("UPDATE events SET occurred_at = occurred_at + interval '1 ms' WHERE place = 3", "line 3 (command_run of #1)"),
         ("DELETE FROM events WHERE place = 2", "line 2 is missing: 3 follows"),
-        ("DELETE FROM events WHERE place = 3", "#1: `flags` is ['blocked'], and the trail says None"),
-        ("UPDATE tasks SET state = jsonb_set(state, '{priority}', '\"P1\"')", "#1: `priority` is 'P1', and the trail"),
+        ("DELETE FROM events WHERE place = 3", "#1: `flags` is ['blocked'], but the audit log says None"),
+        (
+            "UPDATE tasks SET state = jsonb_set(state, '{priority}', '\"P1\"')",
+            "#1: `priority` is 'P1', but the audit log",
+        ),
         (
             "UPDATE events SET place = place + 1 WHERE place >= 3; "
             "INSERT INTO events (repository_id, type, task, payload, occurred_at, place, hash) "
             "SELECT repository_id, type, task, payload, occurred_at, 3, hash FROM events WHERE place = 2",
-            "line 3 (instruction of #1) was changed, or a line before it was taken out or put in",
+            "line 3 (instruction of #1) was changed, or a line before it was removed or inserted",
         ),
     ],
 )
@@ -98,7 +101,7 @@ async def test_a_line_that_changes_what_was_not_so_is_told(connection: Any) -> N
     odd = replace(line(EventType.TASK_READY), changes={"status": ["pending", "done"]})
     await audit_log.append(connection, REPOSITORY, [odd])
     first, *_ = (await audit_log.verify(connection, REPOSITORY)).problems
-    assert first == "line 4: #1: `status` is said to have been 'pending', and was 'ready'"
+    assert first == "line 4: #1: the entry says that `status` was 'pending', but it was 'ready'"
 
 
 async def test_a_change_that_no_line_tells_of_gets_one() -> None:

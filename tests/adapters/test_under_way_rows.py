@@ -19,7 +19,7 @@ from core.task.model import Flag, Priority, Role, Task
 from tests.builders import NOW, Story
 
 REPOSITORY = 42
-FORECAST = Forecast((Foreseen("shop/cart.py", 0.9, "its form names it"), Foreseen("shop/tax.py", 0.2, "similar")), "d")
+FORECAST = Forecast((Foreseen("shop/cart.py", 0.9, "named in the form"), Foreseen("shop/tax.py", 0.2, "similar")), "d")
 
 
 @pytest.fixture

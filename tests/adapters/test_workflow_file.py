@@ -29,13 +29,13 @@ def test_the_workflow_that_we_give_has_everything() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("on: push", "is not started by hand"),
-        ("on: [push, pull_request]", "is not started by hand"),
-        ("name: x", "is not started by hand"),
-        ("- a list", "is not started by hand"),
+        ("on: push", "has no `workflow_dispatch` trigger"),
+        ("on: [push, pull_request]", "has no `workflow_dispatch` trigger"),
+        ("name: x", "has no `workflow_dispatch` trigger"),
+        ("- a list", "has no `workflow_dispatch` trigger"),
         ("on: workflow_dispatch", "add `task`, `attempt`, `agent`, `branch`, `base`, `packet`"),
         (f"on: {{workflow_dispatch: {{inputs: {INPUTS.replace('packet', 'payload')}}}}}", "add `packet`."),
-        ("on: [unclosed", "is no workflow that can be read"),
+        ("on: [unclosed", "is not a valid workflow"),
     ],
 )
 def test_what_a_dispatch_needs(text: str, complaint: str) -> None:
@@ -66,7 +66,7 @@ def test_every_way_to_write_triggers_is_read() -> None:
     ],
 )
 def test_actions_that_work_for_no_bot(uses: str, key: str) -> None:
-    told = f"`{uses.partition('@')[0]}` in `{PATH}` works for no bot that it is not told of: add `{key}: {BOT}`."
+    told = f"`{uses.partition('@')[0]}` in `{PATH}` ignores bots that it does not list: add `{key}: {BOT}`."
     assert problems_with_bots(step(uses), PATH, BOT) == [told]
     assert problems_with_bots(step(uses, **{key: "other[bot], third"}), PATH, BOT) == [told]
     for fine in (BOT, "mcp-orchestrator", "other, MCP-Orchestrator[bot]", '"*"', "${{ vars.BOT }}"):

@@ -24,7 +24,7 @@ MOMENT = snapshot(
     task(4, "Never oversell", Status.PENDING, missing=("It has no acceptance criteria: add a heading.",)),
     happenings=(
         Happening(1.0, "@alice filed #1 Add voucher codes", "person"),
-        Happening(9.5, "#2 goes back with feedback to learn from: CI failed: test", "bad"),
+        Happening(9.5, "#2 returns to the queue with feedback: CI failed: test", "bad"),
     ),
 )
 OUTCOME = Outcome(
@@ -77,7 +77,7 @@ def test_agents_and_events_are_there() -> None:
     text = "\n".join(drawn(MOMENT))
     assert "python, tests" in text
     assert "free" in text
-    assert "9.5 s  #2 goes back with feedback to learn from: CI failed: test" in text
+    assert "9.5 s  #2 returns to the queue with feedback: CI failed: test" in text
     assert "1 of 4 done" in text
     assert "12.3 s" in text
 
@@ -105,7 +105,7 @@ def test_tasks_that_are_not_filed_yet_keep_their_place() -> None:
     ("pull_request", "expected"),
     [
         (pull(9), "CI is running"),
-        (pull(9, checks=ChecksState.SUCCESS), "criteria to be ticked"),
+        (pull(9, checks=ChecksState.SUCCESS), "waits for ticked criteria"),
         (pull(9, checks=ChecksState.SUCCESS, merge_requested_sha="a"), "being merged"),
         (pull(9, merged=True), "merged"),
     ],
@@ -169,7 +169,7 @@ def test_the_live_picture_begins_with_a_sentence_and_ends_with_the_summary() -> 
     show.end(OUTCOME)
     show.close()
     text = console.export_text()
-    assert "run a GitHub sandbox, the orchestrator and four scripted agents" in text.splitlines()[1]
+    assert "runs a GitHub sandbox, the orchestrator and four scripted agents" in text.splitlines()[1]
     assert text.rstrip().endswith("in 19.8 s.")
 
 
@@ -187,10 +187,10 @@ def test_a_conflict_is_told_by_when_it_was_found() -> None:
         row = {"task": 2, "agent": None, "actor": None, "type": "conflict_detected", "payload": payload}
         return [happening.text for happening in told(row, MOMENT.tasks[1], 1.0)]
 
-    assert words("overlap") == ["#2 Take a voucher waits behind #1: both are likely to change shop/cart.py"]
+    assert words("overlap") == ["#2 Take a voucher waits for #1: both will probably change shop/cart.py"]
     assert words("branches") == ["#2 conflicts with the work on #1 in shop/cart.py"]
     assert words("branches", tasks=[2]) == ["#2 conflicts with the work on another pull request in shop/cart.py"]
-    assert words("base") == ["#2 conflicts with what was merged meanwhile, in shop/cart.py"]
+    assert words("base") == ["#2 conflicts with what was merged in the meantime, in shop/cart.py"]
     assert words("idle") == [], "what follows from it says enough"
 
 

@@ -81,7 +81,7 @@ def test_what_cannot_be_replayed_says_why(work: Work, tmp_path: Path) -> None:
 
     assert "no commits yet" in said(str(work.folder))
     work.commit({b"a": b"1"})
-    assert "nothing but its first commit" in said(str(work.folder))
+    assert "only one commit" in said(str(work.folder))
     assert "No such file or directory" in said(str(tmp_path / "nowhere"))
     (tmp_path / "file").touch()
     assert "Not a directory" in said(str(tmp_path / "file"))

@@ -130,7 +130,7 @@ async def test_memory_above_the_limit_and_back_again(database_url: str, tmp_path
         status, reason, again = await door.post()
         assert (status, again) == (503, "30")
         assert reason.startswith("memory: ")
-        assert reason.endswith(" MB are used, the limit is 20")
+        assert reason.endswith(" MB are in use, the limit is 20")
         assert (await door.ready())[0] == 503
         assert await door.metric("orchestrator_memory_limit_mb") == 20
         assert await door.metric("orchestrator_memory_usage_mb") > 20
@@ -158,7 +158,7 @@ async def test_too_many_at_the_same_time(database_url: str, tmp_path: Path) -> N
         writer.write(door.head(len(body), headers) + body[:5])
         while not door.bot.intake.requests:
             await asyncio.sleep(0)
-        assert await door.post() == (503, "requests: 1 deliveries are being answered", "5")
+        assert await door.post() == (503, "requests: 1 deliveries are in progress", "5")
         writer.write(body[5:])
         assert (await reader.readline()).startswith(b"HTTP/1.1 202")
         door.taken.append(headers["X-GitHub-Delivery"])
@@ -209,7 +209,7 @@ async def test_many_large_bodies_share_what_room_there_is(database_url: str, tmp
         assert answers[0][0] == 202
         assert [status for status, _, _ in answers[12:]] == [202] * 12, "small ones need not stand in line"
         assert {(reason, again) for status, reason, again in answers if status == 503} <= {
-            ("bodies: 2 MB are being taken in", "5")
+            ("bodies: 2 MB are being received", "5")
         }
 
 
@@ -237,7 +237,7 @@ async def test_whoever_gives_up_waiting_for_room_leaves_the_line() -> None:
             order.append(name)
 
     async with intake.body(MEGABYTE):
-        with pytest.raises(Overloaded, match="1 MB are being taken in"):
+        with pytest.raises(Overloaded, match="1 MB are being received"):
             await large("impatient")
         intake.limits = replace(intake.limits, patience=60)
         cancelled, waiting = asyncio.create_task(large("cancelled")), asyncio.create_task(large("waiting"))

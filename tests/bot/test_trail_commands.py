@@ -47,14 +47,14 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_all_is_well(database: str) -> None:
-    assert run("verify") == (0, "acme/shop: 1 lines, 1 tasks: all is well\n")
+    assert run("verify") == (0, "acme/shop: 1 lines, 1 tasks: no problems\n")
     assert run("history", "1") == (
         0,
         "2026-03-02 09:00:00  task_created         alice  a reason · kind: functional, priority: P2, status: ready\n",
     )
     code, output = run("history", "1", "--json")
     assert (code, json.loads(output)["changes"]["status"]) == (0, [None, "ready"])
-    assert run("history", "9") == (2, "Nothing is written down of #9 in acme/shop.\n")
+    assert run("history", "9") == (2, "The audit log has no entry for #9 in acme/shop.\n")
     assert run("verify", "--repository", "acme/web") == (2, "There is no repository 'acme/web'; there are: acme/shop\n")
 
 
@@ -63,11 +63,11 @@ def test_what_was_changed_behind_its_back_is_told_and_fails(database: str) -> No
         connection.execute("UPDATE tasks SET state = jsonb_set(state, '{priority}', '\"P0\"')")
     code, output = run("verify", "--json")
     assert code == 1
-    assert json.loads(output)["acme/shop"]["problems"] == ["#1: `priority` is 'P0', and the trail says 'P2'"]
-    assert run("verify")[1].endswith("1 problem(s)\n  #1: `priority` is 'P0', and the trail says 'P2'\n")
+    assert json.loads(output)["acme/shop"]["problems"] == ["#1: `priority` is 'P0', but the audit log says 'P2'"]
+    assert run("verify")[1].endswith("1 problem(s)\n  #1: `priority` is 'P0', but the audit log says 'P2'\n")
 
 
 def test_a_database_with_tasks_is_not_rebuilt(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("rebuild") == (2, "The database knows tasks already; only an empty one is rebuilt.\n")
+    assert run("rebuild") == (2, "The database already has tasks; only an empty one can be rebuilt.\n")
     code, output = run("rebuild", "--former-key", __file__)
     assert (code, output.endswith("it is not a private key in PEM form\n")) == (2, True)

@@ -168,7 +168,7 @@ def test_the_other_addresses_follow_the_api(api: str, graphql: str, server: str)
         ("WORKERS", "9" * 5000, "must be a whole number"),
         ("SWEEP_SECONDS", "nan", "must be a number"),
         ("SWEEP_SECONDS", "soon", "must be a number"),
-        ("CURSOR_API_URL", "http://proxy.example", "must begin with https://: a key is sent there"),
+        ("CURSOR_API_URL", "http://proxy.example", "must begin with https:// because the bot sends a key there"),
         ("DEVIN_API_URL", "proxy", "is not an address"),
         ("AGENT_HTTP_INTERNAL", "perhaps", "must be true or false"),
     ],

@@ -73,7 +73,7 @@ def test_no_two_say_the_same() -> None:
         ("criterias: [x]", "voucher.yml:9:1: `criterias`: unknown key `criterias`; did you mean `criteria`?"),
         ("priority: P9", "must be one of P0, P1, P2, not `P9`"),
         ("files: [../secret]", "must be a path or pattern from the top of the repository"),
-        ("files: [the docs]", "put what is no path under `components`"),
+        ("files: [the docs]", "put other things under `components`"),
         ("components: [checkout.py]", "must be two words or more"),
         ("integration: ['# Goal']", "no heading, code block or HTML"),
         ("done: ['  blanks']", "must be one line of 1 to 300 characters without blanks around it"),
@@ -106,7 +106,7 @@ def test_so_is_one_inside(old: str, new: str, told: str) -> None:
 
 def test_a_file_that_is_no_yaml_or_has_no_name_is_refused() -> None:
     assert "not valid YAML" in refusal("a: [")
-    with pytest.raises(ConfigError, match="is no name for a template"):
+    with pytest.raises(ConfigError, match="is not a valid template name"):
         parse_template(GOOD, f"{TEMPLATES_FOLDER}/My Voucher.yml")
 
 

@@ -45,8 +45,8 @@ def test_a_few_aliases_are_welcome() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "expected"),
     [
-        ("a: 1\nb: 2\na: 3\n", "3:1", "already there in line 1"),
-        ("a:\n  x: 1\n  x: 2\n", "3:3", "already there in line 2"),
+        ("a: 1\nb: 2\na: 3\n", "3:1", "already in line 1"),
+        ("a:\n  x: 1\n  x: 2\n", "3:3", "already in line 2"),
         ("? [a]\n: 1\n", "1:3", "a key must be plain text"),
         ("a: !!python/object/apply:os.system [id]\n", "1:4", "is not accepted here"),
         ("a: !!binary aGk=\n", "1:4", "is not accepted here"),
@@ -57,8 +57,8 @@ def test_a_few_aliases_are_welcome() -> None:
         ("a: 1\n---\nb: 2\n", "2:1", "but found another document"),
         ("a: 1\nb: \x07\n", "2:1", "U+0007"),
         ("a: \ud800", "1:1", "U+D800"),
-        ('a: "\\uD800"', "1:4", "an escape that names no character"),
-        ('a: 1\nb: "\\UFFFFFFFF"', "2:1", "an escape that names no character"),
+        ('a: "\\uD800"', "1:4", "an escape that is not a character"),
+        ('a: 1\nb: "\\UFFFFFFFF"', "2:1", "an escape that is not a character"),
         ("a: *nothing\n", "1:4", "undefined alias"),
         ("a: &a [*a]\n", "1:4", f"nested deeper than {MAX_DEPTH}"),
         ("[" * 100_000, f"1:{MAX_DEPTH + 1}", f"nested deeper than {MAX_DEPTH}"),
@@ -78,7 +78,7 @@ def test_a_text_that_is_not_taken(text: str, place: str | None, expected: str) -
 
 
 def test_every_duplicate_is_told() -> None:
-    assert complaint("a: 1\na: 2\nb: {c: 1, c: 2}\n").count("already there") == 2
+    assert complaint("a: 1\na: 2\nb: {c: 1, c: 2}\n").count("already in line") == 2
 
 
 YAML_PIECES = st.sampled_from(

@@ -90,7 +90,7 @@ class Shell:
         ]
 
     def finish(self) -> None:
-        """Hand out what can be handed out; again where somebody was found for a task that waits behind another."""
+        """Hand out what can be handed out; again where somebody was found for a task that waits for another."""
         while self.changed and not all(busy(a) for a in self.agents()):
             self.changed = False
             self._hand_out(self.agents())

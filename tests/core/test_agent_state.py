@@ -27,7 +27,7 @@ class TestCondition:
 
     def test_at_its_limit_it_is_busy(self) -> None:
         now = condition(AgentRecord(), NOW, TIMES, holding=2, max_tasks=2)
-        assert (now.state, now.reason) == (AgentState.BUSY, "has its limit of 2 in hand")
+        assert (now.state, now.reason) == (AgentState.BUSY, "is at its limit of 2")
 
     def test_what_nothing_can_start_is_offline(self) -> None:
         now = condition(AgentRecord(), NOW, TIMES, startable="cannot be started")

@@ -46,7 +46,7 @@ class TestWhoMayHaveIt:
 
     def test_an_agent_at_its_limit_and_one_that_cannot_start_are_left_out_with_the_reason(self) -> None:
         agents = [agent("a", max_tasks=2, holding=2), agent("b", unavailable="is draining"), agent("c")]
-        assert exclusions(task(), agents) == {"a": "has its limit of 2 in hand", "b": "is draining", "c": None}
+        assert exclusions(task(), agents) == {"a": "is at its limit of 2", "b": "is draining", "c": None}
 
     @pytest.mark.parametrize(
         ("history", "reason"),
@@ -55,7 +55,7 @@ class TestWhoMayHaveIt:
             ([attempt(1, "codex")], None),
             ([attempt(1, "codex"), attempt(2, "codex")], "two failed attempts in a row"),
             ([attempt(1, "codex"), attempt(2, "claude"), attempt(3, "codex")], None),
-            ([attempt(1, "codex", "silent")], "fell silent on attempt 1"),
+            ([attempt(1, "codex", "silent")], "stopped responding in attempt 1"),
             ([attempt(1, "codex", "silent"), attempt(2, "claude")], None),
             ([attempt(1, "codex"), attempt(2, "codex", "released", blamed=False)], None),
             (
@@ -89,7 +89,7 @@ class TestWhoMayHaveIt:
 
     def test_when_all_have_failed_all_may_try_again(self) -> None:
         known = task(history=(attempt(1, "a", "silent"), attempt(2, "b", "silent")))
-        assert exclusions(known, [agent("a"), agent("b")]) == {"a": None, "b": "fell silent on attempt 2"}
+        assert exclusions(known, [agent("a"), agent("b")]) == {"a": None, "b": "stopped responding in attempt 2"}
 
 
 class TestTheScore:
@@ -142,17 +142,18 @@ class TestTheExplanation:
 
     def test_the_better_one(self) -> None:
         choice = choose(task(), [agent("a", max_tasks=2, holding=1), agent("b")], EVEN, NOW)
-        assert choice.reason == "b scores 0.500, before a with 0.425"
+        assert choice.reason == "b scores 0.500, ahead of a with 0.425"
 
     def test_a_tie(self) -> None:
         assert (
-            choose(task(), [agent("b"), agent("a")], EVEN, NOW).reason == "a and b score 0.500 alike; the name decides"
+            choose(task(), [agent("b"), agent("a")], EVEN, NOW).reason
+            == "a and b both score 0.500; a comes first by name"
         )
 
     def test_nobody(self) -> None:
         choice = choose(task(), [agent("a", holding=1), agent("b", unavailable="is draining")], EVEN, NOW)
         assert choice.agent is None
-        assert choice.reason == "no agent is free: a has its limit of 1 in hand; b is draining"
+        assert choice.reason == "no agent is free: a is at its limit of 1; b is draining"
         assert choose(task(), [], EVEN, NOW).reason == "no agent is configured"
 
 

@@ -92,7 +92,7 @@ def test_an_agent_gets_several_independent_tasks_up_to_its_limit(
     choices = assign(queue, [agent("codex", max_tasks=most, holding=min(most, holds))], rules, NOW)
     given_out = min(count, most - min(most, holds))
     assert [c.agent for c in choices] == ["codex"] * given_out + [None] * (count - given_out)
-    assert {c.reason for c in choices[given_out:]} <= {f"no agent is free: codex has its limit of {most} in hand"}
+    assert {c.reason for c in choices[given_out:]} <= {f"no agent is free: codex is at its limit of {most}"}
 
 
 @settings(examples(60), derandomize=True)
@@ -122,12 +122,12 @@ class TestLeastBusy:
         choice = self.chosen(
             agent("a", "docs", max_tasks=2, holding=1), agent("b", max_tasks=3, holding=1), known=wishing
         )
-        assert (choice.agent, choice.reason) == ("b", "b scores 0.667, before a with 0.500")
+        assert (choice.agent, choice.reason) == ("b", "b scores 0.667, ahead of a with 0.500")
 
     def test_then_who_had_fewer_tasks_then_the_name(self) -> None:
         choice = self.chosen(agent("a", assigned=3), agent("b", assigned=2))
-        assert (choice.agent, choice.reason) == ("b", "b and a score 1.000 alike; b had fewer tasks so far")
-        assert self.chosen(agent("b"), agent("a")).reason == "a and b score 1.000 alike; the name decides"
+        assert (choice.agent, choice.reason) == ("b", "b and a both score 1.000; b has had fewer tasks")
+        assert self.chosen(agent("b"), agent("a")).reason == "a and b both score 1.000; a comes first by name"
 
     def test_who_failed_knows_the_branch_here_too(self) -> None:
         known = task(history=(attempt(1, "codex"),))
@@ -151,7 +151,7 @@ class TestWhatIsTold:
                     "score": 0.5,
                     "parts": {"priority": 0.0, "capability": 0.3, "load": 0.15, "fairness": 0.05},
                 },
-                {"agent": "cursor", "excluded": "has its limit of 1 in hand"},
+                {"agent": "cursor", "excluded": "is at its limit of 1"},
             ],
         }
 

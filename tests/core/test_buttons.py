@@ -38,7 +38,7 @@ def test_a_conflict_has_them_and_what_merges_has_none() -> None:
 def test_hold_says_how_it_is_lifted_and_to_whom() -> None:
     story = Story().ready().in_review()
     story.says("/pause", pressed=True)
-    assert story.said() == "@alice: #1 is held back. `/resume` lifts it."
+    assert story.said() == "@alice: #1 is paused. To continue, comment `/resume`."
     assert "Paused by alice" in story.task.flags[Flag.BLOCKED]
     story.says("/resume")
     story.says("/pause")

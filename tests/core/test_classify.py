@@ -48,7 +48,7 @@ def test_no_example_stands_on_both_sides() -> None:
 def test_the_reason_names_the_words_on_both_sides() -> None:
     answer = classify("Fix the webhook", "It crashes when an order is paid.")
     assert answer.kind == "non-functional"
-    assert answer.reason == ("Non-functional, because of “fix”, “crash*” (weight 16); against it “webhook*” (6).")
+    assert answer.reason == ("Non-functional, because of “fix”, “crash*” (weight 16); against: “webhook*” (weight 6).")
 
 
 def test_the_title_weighs_more_than_the_body() -> None:
@@ -65,9 +65,9 @@ def test_the_headings_of_the_form_say_nothing_about_a_task() -> None:
 def test_weights_prefixes_phrases_and_nonsense_in_the_rules_of_a_repository() -> None:
     rules = ClassificationRules(functional=("pay*^5", "", "*", "x^y"), non_functional=("dead   letter^2",))
     assert classify("Payments", "dead\nletter", rules).reason == (
-        "Functional, because of “pay*” (weight 15); against it “dead letter” (2)."
+        "Functional, because of “pay*” (weight 15); against: “dead letter” (weight 2)."
     )
-    assert classify("Prepaid dead-letter", "", rules).reason == "Functional, because no word in it says otherwise."
+    assert classify("Prepaid dead-letter", "", rules).reason == "Functional, because no keyword says otherwise."
 
 
 def test_a_star_at_the_beginning_of_a_word_stands_for_something() -> None:

@@ -57,9 +57,9 @@ def test_whoever_holds_the_task_may_release_it_whatever_the_role() -> None:
 @pytest.mark.parametrize(
     ("role", "text"),
     [
-        ("read", "`/release` needs write access, or whoever holds the task; you have read access to this repository."),
-        ("none", "`/release` needs write access, or whoever holds the task; you have no access to this repository."),
-        ("boss", "`/release` needs write access, or whoever holds the task; you have no access to this repository."),
+        ("read", "`/release` needs write access, or must be the holder; you have read access to this repository."),
+        ("none", "`/release` needs write access, or must be the holder; you have no access to this repository."),
+        ("boss", "`/release` needs write access, or must be the holder; you have no access to this repository."),
     ],
 )
 def test_a_refusal_says_what_is_needed(role: str, text: str) -> None:

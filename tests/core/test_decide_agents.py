@@ -308,7 +308,7 @@ class TestAQuestion:
         story = Story().ready().assigned()
         self.asks(story)
         assert story.told(EventType.ESCALATED)
-        assert story.task.flags[Flag.NEEDS_HUMAN] == "codex asks something, and waits for the answer"
+        assert story.task.flags[Flag.NEEDS_HUMAN] == "codex asked a question and waits for the answer"
         assert "[in its session](https://agents.example/s-1)" in story.said()
         self.asks(story)
         assert not story.wanted(Comment)

@@ -44,13 +44,13 @@ def test_after_the_last_attempt_a_person_is_called() -> None:
     story.pulled(8, sha=SHA2)
     story.checks(ChecksState.FAILURE, None, red())
     assert story.task.status is Status.FAILED
-    assert story.task.flags[Flag.NEEDS_HUMAN].startswith("2 attempts did not succeed")
+    assert story.task.flags[Flag.NEEDS_HUMAN].startswith("2 attempts failed")
     assert story.told(EventType.TASK_FAILED)
     assert story.told(EventType.ESCALATED)
     (feedback,), (call,) = story.wanted(Comment), story.wanted(CallPeople)
     assert (feedback.number, call.number) == (8, 1)
     assert call.assign == ("alice",), "teams cannot be assigned"
-    assert call.body.startswith("@alice @acme/maintainers **a person is needed here.**")
+    assert call.body.startswith("@alice @acme/maintainers **this task needs a person.**")
 
 
 def test_a_check_with_a_hostile_name_notifies_nobody() -> None:
@@ -127,7 +127,7 @@ def test_a_re_run_is_waited_for() -> None:
 
 def test_a_change_ends_the_stall() -> None:
     story = Story().ready().in_review()
-    story.known = story.task.flagged(Flag.STALLED, "The checks of #7 have not ended.")
+    story.known = story.task.flagged(Flag.STALLED, "The checks of #7 have not finished.")
     story.checks(ChecksState.PENDING)
     assert Flag.STALLED in story.task.flags
     story.checks(ChecksState.SUCCESS)
@@ -153,7 +153,7 @@ def test_red_after_a_merge_keeps_it_from_being_done() -> None:
     story.merged()
     story.checks(ChecksState.FAILURE, None, red())
     assert story.task.status is Status.REVIEW
-    assert story.task.flags[Flag.BLOCKED] == "Merged, but not done: Checks of the head commit failed."
+    assert story.task.flags[Flag.BLOCKED] == "Merged, but not done: Checks failed on the head commit."
 
 
 def test_what_has_come_true_may_wait_while_the_bot_merges_unless_the_merge_is_refused() -> None:

@@ -31,9 +31,9 @@ class TestAnswers:
         story = Story().ready()
         story.says("/retyr", comment_id=77)
         assert story.wanted(React) == [React(77, "confused")]
-        assert refused(story) == "There is no command `/retyr`. Did you mean `/retry`? `/help` lists them all."
+        assert refused(story) == "There is no command `/retyr`. Did you mean `/retry`? `/help` lists all commands."
         story.says("/xyzzy")
-        assert refused(story) == "There is no command `/xyzzy`. `/help` lists them all."
+        assert refused(story) == "There is no command `/xyzzy`. `/help` lists all commands."
 
     def test_the_answer_goes_where_the_question_was_and_is_written_once(self) -> None:
         story = Story().ready()
@@ -51,10 +51,10 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("command", "role", "needed"),
         [
-            ("/claim", "triage", "write access, or whoever holds the task"),
-            ("/release", "triage", "write access, or whoever holds the task"),
+            ("/claim", "triage", "write access, or must be the holder"),
+            ("/release", "triage", "write access, or must be the holder"),
             ("/retry", "triage", "write access"),
-            ("/complete", "triage", "write access, or whoever holds the task"),
+            ("/complete", "triage", "write access, or must be the holder"),
             ("/ready", "read", "triage access"),
             ("/priority P0", "read", "triage access"),
         ],
@@ -74,7 +74,7 @@ class TestAnswers:
             story.ready()
             story.unlabelled("task")
         story.says("/status")
-        assert refused(story).startswith("This is not a task yet.")
+        assert refused(story).startswith("This is not a task.")
         story.says("/help")
         assert "/retry" in story.said()
 
@@ -93,7 +93,7 @@ class TestExplain:
         story.agents = (agent("codex"), agent("claude", holding=1))
         story.says("/explain")
         assert "codex is the only agent that can take it now" in story.said()
-        assert "excluded: has its limit of 1 in hand" in story.said()
+        assert "excluded: is at its limit of 1" in story.said()
 
     def test_of_one_in_hand_the_choice_of_then(self) -> None:
         story = Story().ready().assigned(reason="codex scores best")
@@ -105,7 +105,7 @@ class TestExplain:
         story.dependencies = {"#2": False}
         story.ready()
         story.says("/explain")
-        assert story.said() == "Nobody is looked for: the task waits for #2.\n"
+        assert story.said() == "The bot is not looking for an agent because the task waits for #2.\n"
 
 
 class TestClaimAndRelease:
@@ -120,10 +120,10 @@ class TestClaimAndRelease:
     @pytest.mark.parametrize(
         ("prepare", "reason"),
         [
-            ("pending", "It is not ready yet:\n\n- It has no acceptance criteria"),
-            ("waiting", "It waits for #2."),
-            ("in-progress", "`codex` is at work on it. `/release` it first."),
-            ("review", "Only a task that is ready can be claimed; this one is review."),
+            ("pending", "The task is not ready yet:\n\n- It has no acceptance criteria"),
+            ("waiting", "The task waits for #2."),
+            ("in-progress", "`codex` is working on this task. Release it first with `/release`."),
+            ("review", "Only a ready task can be claimed; this one is review."),
             ("failed-and-closed", "The issue is closed. Reopen it to start over."),
         ],
     )
@@ -144,7 +144,7 @@ class TestClaimAndRelease:
 
     def test_whoever_is_called_to_a_failed_task_can_claim_it(self) -> None:
         story = Story(limits={"max_attempts": 1}).ready().assigned().begun().run("completed", "failure")
-        assert "`/claim` it and finish it yourself" in story.said()
+        assert "Finish it yourself: comment `/claim`." in story.said()
         story.says("/claim", by=BOB)
         assert (story.task.status, story.lease.agent, story.task.failures) == (Status.IN_PROGRESS, "bob", 0)
         assert Flag.NEEDS_HUMAN not in story.task.flags
@@ -156,7 +156,7 @@ class TestClaimAndRelease:
         assert story.wanted(CancelAgent)
         assert story.told(EventType.TASK_RELEASED)
         story.says("/release")
-        assert refused(story) == "Nobody holds this task."
+        assert refused(story) == "No one holds this task."
 
     def test_the_holder_may_release_it_whatever_the_role(self) -> None:
         story = Story().ready()
@@ -177,7 +177,7 @@ class TestReady:
         story = Story()
         story.issue_seen(MALLORY, author=MALLORY)
         story.says("/ready", by=BOB, role="triage")
-        assert "written by somebody without write access" in refused(story)
+        assert "by a person without write access" in refused(story)
         story.says("/ready", by=BOB, role="maintain")
         assert (story.task.status, story.task.approved_by) == (Status.READY, "bob")
 
@@ -211,7 +211,7 @@ class TestPriority:
     def test_a_wrong_one_is_explained(self, argument: str) -> None:
         story = Story().ready()
         story.says(f"/priority {argument}")
-        assert refused(story) == "Say which priority: `/priority P0`, `/priority P1` or `/priority P2`."
+        assert refused(story) == "Name a priority: `/priority P0`, `/priority P1` or `/priority P2`."
 
 
 class TestRetry:
@@ -267,19 +267,19 @@ class TestComplete:
     def test_it_says_that_people_can_merge(self) -> None:
         story = self.green()
         story.says("/complete")
-        assert story.said() == "Everything is in place: #7 can be merged."
+        assert story.said() == "Nothing is missing: #7 can be merged."
 
     def test_it_says_that_the_merge_is_under_way(self) -> None:
         story = self.green(merge={"auto": True})
         story.says("/complete")
-        assert story.said() == "Everything is in place; the merge is under way."
+        assert story.said() == "Nothing is missing; the bot is merging the pull request."
         assert not story.wanted(MergePull)
 
     @pytest.mark.parametrize(
         ("review", "text", "gap"),
         [
-            ("person", body(ticked=True), "It waits for the approval of a person."),
-            ("agent", body(ticked=True), "It waits for the approval of the reviewing agent."),
+            ("person", body(ticked=True), "It needs the approval of a person."),
+            ("agent", body(ticked=True), "It needs the approval of the reviewing agent."),
             ("none", body(), "1 of 1 acceptance criteria are not ticked"),
         ],
     )
@@ -287,12 +287,12 @@ class TestComplete:
         story = self.green(merge={"review": review})
         story.issue_seen(text=text)
         story.says("/complete")
-        assert refused(story).startswith(f"It cannot be merged yet:\n\n- {gap}")
+        assert refused(story).startswith(f"The pull request cannot be merged yet:\n\n- {gap}")
 
     def test_without_a_pull_request(self) -> None:
         story = Story().ready()
         story.says("/complete")
-        assert refused(story).startswith("It is not done yet:\n\n- There is no pull request.")
+        assert refused(story).startswith("The task is not done yet:\n\n- There is no pull request.")
 
     def test_after_the_merge(self) -> None:
         story = Story().ready().in_review()
@@ -303,7 +303,7 @@ class TestComplete:
         story.issue_seen(text=body(ticked=True))
         assert story.task.status is Status.DONE
         story.says("/complete")
-        assert story.said() == "It is done."
+        assert story.said() == "The task is done."
 
     def test_it_finds_out_that_the_task_is_done(self) -> None:
         story = Story(limits={"max_attempts": 1}).ready().in_review()
@@ -318,5 +318,5 @@ class TestComplete:
         story.hears(MergeRefused(7, SHA, "no"))  # perhaps for want of our check: it is written, and asked again
         story.hears(MergeRefused(7, SHA, "no"))
         story.says("/complete", by=ALICE)
-        assert "under way" in story.said()
+        assert "is merging" in story.said()
         assert [merge.round for merge in story.wanted(MergePull)] == [3]

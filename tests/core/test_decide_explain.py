@@ -14,7 +14,7 @@ def test_the_reason_is_that_of_now_and_nothing_is_written_for_it() -> None:
     story.agents = (agent("codex", holding=1),)
     for command in ("/status", "/explain"):
         story.says(command)
-        assert "no agent is free: codex has its limit of 1 in hand" in story.said()
+        assert "no agent is free: codex is at its limit of 1" in story.said()
         assert "gone" not in story.said()
         assert not story.wanted(UpsertCard)
     story.says("/block legal has to agree")
@@ -32,7 +32,7 @@ def test_of_a_task_that_is_not_ready_what_is_missing_now() -> None:
 def test_of_an_earlier_attempt_the_choice_of_then() -> None:
     story = Story().ready()
     story.says("/explain 1")
-    assert story.said() == "There is no attempt 1. Nobody has had this task yet."
+    assert story.said() == "There is no attempt 1. No attempt has started yet."
     scored = Candidate("codex", 0.75, {"load": 0.15, "priority": 0.6})
     chosen = Choice("codex", "it is free", (scored, Candidate("claude", None, excluded="is away")), story.now)
     trail = [*story.hears(Assigned(chosen)).events]
@@ -48,9 +48,9 @@ def test_of_an_earlier_attempt_the_choice_of_then() -> None:
     )
     story.says("/explain attempt 2")
     assert story.said() == (
-        "Attempt 2 went to `bob`.\n\nbob took it themselves (2026-03-02 09:05 UTC); nobody was chosen by score.\n"
+        "Attempt 2 went to `bob`.\n\nbob took the task (2026-03-02 09:05 UTC), so the bot compared no scores.\n"
     )
     story.says("/explain 3")
-    assert story.said() == "There is no attempt 3. There are 1 (`codex`), 2 (`bob`)."
+    assert story.said() == "There is no attempt 3. The attempts so far: 1 (`codex`), 2 (`bob`)."
     story.says("/explain it all")
     assert story.said().startswith("Name an attempt by its number: `/explain 1`.")

@@ -27,7 +27,7 @@ class TestHeldBack:
         story.assigned()
         assert (story.task.status, story.wanted(StartAgent)) == (Status.READY, [])
         story.says("/claim")
-        assert f"`/{lifts}` lifts it." in story.said()
+        assert f"To continue, comment `/{lifts}`." in story.said()
         assert kinds(story) == [DeadlineKind.HELD]
         story.due(DeadlineKind.HELD)
         assert not story.wanted(StartAgent)
@@ -101,7 +101,7 @@ class TestHeldBack:
         story.merge_tried()
         assert not story.wanted(MergePull)
         story.says("/complete")
-        assert "Paused by alice: until Monday. `/resume` lifts it." in story.said()
+        assert "Paused by alice: until Monday. To continue, comment `/resume`." in story.said()
         story.says("/resume")
         assert len(story.wanted(MergePull)) == 1
 
@@ -119,11 +119,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("before", "word", "reason"),
         [
-            ("", "block", "Say why"),
-            ("", "unblock", "Nobody blocked it."),
-            ("", "resume", "Nobody paused it."),
-            ("/pause", "block why", "Paused by alice. `/resume` lifts it."),
-            ("/block why", "resume", "Blocked by alice: why. `/unblock` lifts it."),
+            ("", "block", "Give a reason"),
+            ("", "unblock", "The task is not blocked."),
+            ("", "resume", "The task is not paused."),
+            ("/pause", "block why", "Paused by alice. To continue, comment `/resume`."),
+            ("/block why", "resume", "Blocked by alice: why. To continue, comment `/unblock`."),
         ],
     )
     def test_not_now(self, before: str, word: str, reason: str) -> None:
@@ -141,7 +141,7 @@ class TestRefusals:
         story.issue_seen(closed=True)
         assert (story.task.status, story.task.held, story.task.flags) == (Status.DONE, None, {})
         story.says("/pause")
-        assert story.said() == "There is nothing to hold back: the task is done."
+        assert story.said() == "There is nothing to put on hold: the task is done."
 
 
 class TestTheLabel:
@@ -149,7 +149,7 @@ class TestTheLabel:
         story = Story().ready()
         story.labelled("blocked", BOB)
         assert story.told(EventType.INSTRUCTION)
-        assert story.task.flags[Flag.BLOCKED] == "Blocked by bob: the label was put on. `/unblock` lifts it."
+        assert story.task.flags[Flag.BLOCKED] == "Blocked by bob: the label was added. To continue, comment `/unblock`."
         story.unlabelled("blocked")
         assert (story.task.held, story.task.flags) == (None, {})
 
@@ -159,5 +159,5 @@ class TestTheLabel:
         story.ready()
         story.says("/block why")
         story.says("/unblock")
-        assert story.said() == "It waits for #2."
-        assert story.task.flags == {Flag.BLOCKED: "It waits for #2."}
+        assert story.said() == "The task waits for #2."
+        assert story.task.flags == {Flag.BLOCKED: "The task waits for #2."}

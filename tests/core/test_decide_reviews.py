@@ -13,7 +13,7 @@ from tests.builders import ALICE, BOB, CRITIC, MALLORY, ROBOT, SHA, SHA2, Story,
 
 
 def green(review: str = "person") -> Story:
-    """Everything is in place but the review."""
+    """Nothing is missing but the review."""
     story = Story(merge={"auto": True, "review": review}).ready(text=body(ticked=True)).in_review()
     story.merge_tried()
     story.checks(ChecksState.SUCCESS)
@@ -66,7 +66,7 @@ def test_what_is_said_on_lines_travels_with_it_and_is_bounded() -> None:
     assert kept
     assert [c.line for c in kept.comments] == list(range(1, MOST_LINES))
     assert all(len(c.text) <= LINE_LIMIT and "\n" not in c.path for c in kept.comments)
-    assert "There are more comments on lines" in kept.details
+    assert "The pull request has more comments on lines" in kept.details
     assert len(kept.details) <= DETAILS_LIMIT
     story.assigned()
     assert story.packet()["feedback"]["comments"][0]["path"].startswith("a/1.py")
@@ -78,7 +78,7 @@ def test_changes_requested_sends_it_back_with_the_words_of_the_review() -> None:
     assert story.task.status is Status.READY
     (comment,) = story.wanted(Comment)
     assert comment.topic == "review:900"
-    assert "bob asked for changes" in comment.body
+    assert "bob requested changes" in comment.body
     assert "hidden" not in comment.body
     assert "@everybody" not in comment.body
 
@@ -88,7 +88,7 @@ def test_a_review_without_words_points_to_its_comments() -> None:
     story.reviewed("changes_requested")
     feedback = story.task.last_feedback
     assert feedback
-    assert feedback.details == "The review has no text; see its comments on the lines."
+    assert feedback.details == "The review has no text; read its comments on the lines."
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ class TestOfADraft:
         story.reviewed("changes_requested", text="Use `Decimal`, @all.", comments=(LineComment("a.py", 3, "Here."),))
         [told] = story.wanted(SteerAgent)
         assert (told.attempt, told.agent, told.session, told.since) == (1, "codex", "100", story.lease.since)
-        assert told.text.startswith("bob asked for changes of your draft at `aaaaaaaa`")
+        assert told.text.startswith("bob requested changes to your draft at `aaaaaaaa`")
         assert "Use `Decimal`, " in told.text
         assert "- `a.py`, line 3:" in told.text
         assert "@all" not in told.text

@@ -14,7 +14,7 @@ from tests.core.test_decide_waiting import other, refused
 
 
 def ready_to_merge() -> Story:
-    """Everything is in place but for the trial merge."""
+    """Nothing is missing but for the trial merge."""
     story = Story(merge={"auto": True}).ready(text=body(ticked=True)).in_review()
     story.checks(ChecksState.SUCCESS)
     return story
@@ -31,8 +31,8 @@ def test_the_later_one_waits_and_says_why() -> None:
     check, done = story.wanted(CheckRun)
     assert (check.conclusion, check.title) == ("failure", "Waits for #5: conflict in 1 file")
     assert [button.identifier for button in check.actions] == ["rebase", "hold", "ignore"]
-    assert "this one waits until that is merged or closed" in done.summary
-    said = "It conflicts with #5 (for #3) in `shop/a.py`; this one waits until that is merged or closed."
+    assert "this pull request waits until the other is merged or closed" in done.summary
+    said = "It conflicts with #5 (for #3) in `shop/a.py`; this pull request waits until the other is merged or closed."
     assert story.task.flags[Flag.CONFLICT] == said
     assert story.task.status is Status.REVIEW, "nothing is wrong with the work"
     (event,) = story.events(EventType.CONFLICT_DETECTED)
@@ -75,7 +75,7 @@ def test_where_neither_can_wait_a_person_is_called_once() -> None:
     undecided = rival(5, first=True, waits=Turn.NOBODY, task=None, why="Neither can wait.")
     meets(story, undecided)
     assert not story.wanted(MergePull)
-    assert "a person decides" in story.task.flags[Flag.NEEDS_HUMAN]
+    assert "a person must decide" in story.task.flags[Flag.NEEDS_HUMAN]
     assert story.wanted(CallPeople)
     assert story.events(EventType.CONFLICT_DETECTED)[0].payload["severity"] == "high"
     meets(story, undecided)
@@ -104,12 +104,12 @@ def test_a_person_lets_a_conflict_pass_for_a_day() -> None:
     story.says("/resolve ignore")
     assert story.wanted(MergePull)
     assert not {Flag.CONFLICT, Flag.NEEDS_HUMAN} & story.task.flags.keys()
-    assert "The conflict with #5 is let pass until" in story.said()
+    assert "The bot ignores the conflict with #5 until" in story.said()
     (check,) = [one for one in story.wanted(CheckRun) if one.name == "conflict-first"]
     assert check.conclusion == "success"
-    assert "Let pass" in check.summary
+    assert "Ignored" in check.summary
     story.says("/resolve ignore")
-    assert refused(story) == "It waits behind no other pull request."
+    assert refused(story) == "The task waits for no other pull request."
 
 
 def test_what_a_person_was_called_for_besides_stands_when_a_conflict_is_let_pass() -> None:
@@ -136,7 +136,7 @@ def test_a_conflict_with_the_base_cannot_be_let_pass() -> None:
     story.pulled(draft=True)
     story.merge_tried(False, files=("shop/a.py",))
     story.says("/resolve ignore")
-    assert refused(story) == "A conflict with `main` cannot be let pass: GitHub does not merge it."
+    assert refused(story) == "A conflict with `main` cannot be ignored because GitHub does not merge it."
 
 
 def test_the_label_taken_off_lets_it_pass_as_well() -> None:

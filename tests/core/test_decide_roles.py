@@ -64,7 +64,7 @@ class TestWhoGetsWhich:
     def test_nobody_reviews_their_own_work(self) -> None:
         known = green().task
         both = frozenset({"implement", "review"})
-        assert unfit(known, agent("codex", roles=both), Role.REVIEW) == "wrote it"
+        assert unfit(known, agent("codex", roles=both), Role.REVIEW) == "wrote the pull request"
         assert unfit(known, agent("claude", roles=both), Role.REVIEW) is None
         assert unfit(known, agent("aider"), Role.REVIEW) == "does not review"
 
@@ -226,7 +226,7 @@ class TestReviewing:
         assert story.task.status is Status.READY
         feedback = story.task.last_feedback
         assert feedback
-        assert (feedback.title, feedback.sha) == ("claude asked for changes", SHA)
+        assert (feedback.title, feedback.sha) == ("claude requested changes", SHA)
         assert "hidden" not in story.said()
         assert "@everybody" not in story.said()
         assert [(a.number, a.role, a.blamed) for a in story.task.history] == [
@@ -419,7 +419,7 @@ class TestByCommand:
         story = planning().begun()
         story.says("/plan Mine is better.", CLAUDE, "none", workers=("claude",))
         assert story.task.plan is None
-        assert "counts only from whoever holds it" in story.said()
+        assert "only the holder can use `/plan`" in story.said()
         assert story.told(EventType.LATE_RESULT)
 
     def test_a_writer_may_plan_instead(self) -> None:
@@ -448,7 +448,7 @@ class TestByCommand:
         story = reviewing().begun()
         story.says("/review approve", ROBOT)
         assert not story.wanted(MergePull)
-        assert "Nobody reviews their own work" in story.said()
+        assert "You cannot review this" in story.said()
 
     @pytest.mark.parametrize("word", ["/release", "/fail I cannot read it."])
     def test_a_reviewer_gives_back_its_review_and_not_the_work(self, word: str) -> None:

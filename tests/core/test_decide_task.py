@@ -67,9 +67,9 @@ class TestOnAPlainIssue:
         done(story, asked)
         assert story.wanted(React) == [React(9, "rocket")]
         assert story.said() == (
-            "From the template `bug` I filled in what the text left out: Acceptance criteria, Files or areas affected, "
+            "I filled in the missing sections from the template `bug`: Acceptance criteria, Files or areas affected, "
             "Integration points, Definition of done, Priority, Estimate. "
-            "All that was written before stays as it was; edit what does not suit."
+            "Your own text is unchanged; edit the new sections where they do not fit."
         )
         assert (story.task.status, story.task.approved_by) == (Status.READY, BOB.login)
         assert story.task.intake.goal == PLAIN
@@ -90,8 +90,7 @@ class TestOnAPlainIssue:
         done(story, asked)
         assert story.task.status is Status.PENDING
         assert story.task.missing == (
-            "Its text was written by somebody without write access: "
-            "a maintainer has to read it and approve it with `/ready`.",
+            "Its text is by a person without write access: a maintainer must read it and approve it with `/ready`.",
         )
 
     def test_the_words_of_a_stranger_that_came_later_are_not_approved(self) -> None:
@@ -114,8 +113,8 @@ class TestOnAPlainIssue:
         done(story, asks(story, "/task"))
         assert story.task.status is Status.PENDING
         assert story.said() == (
-            "It is a task now, and its text is empty. "
-            "Write what is to be done, or let a template begin: `/task bug`, `/task payment`."
+            "This issue is now a task, but its text is empty. Describe the work, or start from a template: "
+            "`/task bug`, `/task payment`."
         )
         story = plain("", title="Hm")
         assert all(f"`/task {name}`" in asks(story, "/task").answer for name in built_in())
@@ -144,7 +143,7 @@ class TestOnAPlainIssue:
         story = Story(dry_run=True)
         story.issue = issue(text=PLAIN, labels=())
         story.says("/task bug", issue=story.issue)
-        assert refused(story).startswith("Dry run: the issue would become a task, and from the template `bug` I would")
+        assert refused(story).startswith("Dry run: I would make this issue a task, and fill in")
         assert story.known is None
 
 
@@ -154,8 +153,8 @@ class TestOnATask:
         story.issue_seen(title="Fix the bug", text=body(criteria=()))
         story.says("/task", issue=story.issue)
         assert story.said() == (
-            "This is a task already: it is pending. "
-            "`/task <template>` fills in what its text leaves out; `bug` fits its title."
+            "This issue is already a task; its status is pending. To fill in missing sections, comment `/task "
+            "<template>`; `bug` fits its title."
         )
 
     def test_what_is_missing_is_filled_in_and_nothing_else(self) -> None:
@@ -167,13 +166,13 @@ class TestOnATask:
         assert story.task.priority is Priority.P0
         assert "Sell apples." in story.issue.body
         story.says("/task bug", issue=story.issue)
-        assert "nothing was filled in" in story.said()
+        assert "I filled in nothing" in story.said()
         assert not story.wanted(MakeTask)
 
     def test_not_while_somebody_works_on_it(self) -> None:
         story = Story().ready().assigned()
         story.says("/task bug", issue=story.issue)
-        assert refused(story) == "The task is in-progress already: whoever works on it has its text as it was."
+        assert refused(story) == "The task is already in-progress, and its agent works with the earlier text."
 
     def test_one_whose_label_was_taken_off_comes_back(self) -> None:
         story = Story().ready()
@@ -186,7 +185,7 @@ class TestOnATask:
         story = plain()
         asked = asks(story)
         story.hears(TaskMade(asked))
-        assert refused(story) == "Somebody took the label `task` off meanwhile."
+        assert refused(story) == "A person removed the label `task` in the meantime."
 
 
 class TestRefused:
@@ -198,7 +197,10 @@ class TestRefused:
                 "There is no template `bgu`. Did you mean `/task bug`? There are `accessibility`, `analytics`,",
             ),
             ("/task @all`x", "There is no template `@all'x`. There are"),
-            ("/task voucher", "These templates of the repository are not taken until somebody mends them:"),
+            (
+                "/task voucher",
+                "I ignore these templates of the repository because they have errors; fix them on the default branch:",
+            ),
         ],
     )
     def test_an_unknown_template_and_a_broken_one(self, command: str, told: str) -> None:
@@ -212,7 +214,7 @@ class TestRefused:
         story = plain()
         story.templates = in_force([OWN])
         told = asks(story).answer
-        assert told.startswith("From the template `bug`")
+        assert told.startswith("I filled in the missing sections from the template `bug`")
         assert (
             "- `.github/task-templates/voucher.yml`: line 1: `title`: the key `title` is missing (and 6 more)" in told
         )
@@ -221,7 +223,7 @@ class TestRefused:
         ("text", "more", "told"),
         [
             ("It crashes:\n```\nlog", {}, "never closed"),
-            (PLAIN, {"closed": True}, "The issue is closed: reopen it first."),
+            (PLAIN, {"closed": True}, "The issue is closed. Reopen it first."),
         ],
     )
     def test_an_issue_that_cannot_become_one_now(self, text: str, more: dict[str, Any], told: str) -> None:
@@ -232,7 +234,7 @@ class TestRefused:
     def test_a_pull_request(self) -> None:
         story = Story()
         story.says("/task")
-        assert refused(story) == "Say `/task` on an issue: a pull request is work on a task, never one itself."
+        assert refused(story) == "Comment `/task` on an issue: a pull request cannot be a task."
 
     def test_who_may_not(self) -> None:
         story = plain()

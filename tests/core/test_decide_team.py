@@ -39,13 +39,13 @@ def test_what_adapters_said_is_shown_with_its_time() -> None:
         "claude": Probed(("There is no `agent.yml` on `main`, @all.", "Nor a key."), NOW),
     }
     story.says("/agents", by=MALLORY, role="none", probed=there)
-    assert "What keeps them from being started, as of 2026-03-02 09:00 UTC:" in story.said()
+    assert "Problems that prevent a start, as of 2026-03-02 09:00 UTC:" in story.said()
     assert "- `claude`: There is no `agent.yml` on `main`, @\u200ball. Nor a key." in story.said()
     assert "- `codex`" not in story.said()
-    assert "nobody knows" not in story.said()
+    assert "is unknown" not in story.said()
     story.says("/agents", probed={"codex": Probed((), NOW)})
-    assert "UTC: nothing." in story.said()
-    assert "Of the others nobody knows" in story.said()
+    assert "UTC: none." in story.said()
+    assert "The state of the other agents is unknown" in story.said()
 
 
 def test_anybody_sees_the_agents_where_no_task_is() -> None:
@@ -82,22 +82,22 @@ def test_on_a_task_it_is_a_command_like_any_other() -> None:
         ("add grace adapter=pull max_taks=2", "unknown key `max_taks`; did you mean `max_tasks`?"),
         ("add grace adapter=action workflow=agent.yml", "not `action`; did you mean `actions`?"),
         ("add grace workflow=agent.yml", "the key `adapter` is missing; add one of `actions`"),
-        ("add grace adapter=actions", "says neither how to start it by `workflow` nor by `event`"),
+        ("add grace adapter=actions", "has neither `workflow` nor `event`, so the bot cannot start it"),
         ("add grace adapter=actions workflow=agent.yml max_tasks=two", "`max_tasks`: must be a whole number"),
         ("add grace adapter=actions workflow=agent.yml max_tasks=0", "`max_tasks`: must be at least 1"),
         ("add grace adapter=actions workflow=agent.yml capabilities=Python", "write `python`"),
         ("add grace adapter=actions workflow=agent.yml roles=reviewer", "did you mean `review`?"),
-        ("add grace actions", "`actions` is no setting: write `key=value`"),
-        ("add grace adapter=actions adapter=http", "`adapter` is there twice"),
+        ("add grace actions", "`actions` is not a setting: write `key=value`"),
+        ("add grace adapter=actions adapter=http", "`adapter` appears twice"),
         ('add grace adapter="actions', "a quotation mark is not closed"),
-        ("add Grace! adapter=pull", "`Grace!` is no name for an agent"),
-        ("add codex adapter=pull", "There is an agent `codex` already; `/agents set codex …` changes it."),
-        ("add", "Say which agent: `/agents add codex`."),
-        ("set codex", "Say what to change: `/agents set codex max_tasks=2`."),
+        ("add Grace! adapter=pull", "`Grace!` is not a valid agent name"),
+        ("add codex adapter=pull", "An agent `codex` already exists. To change it, comment `/agents set codex …`."),
+        ("add", "Name an agent: `/agents add codex`."),
+        ("set codex", "Name a change: `/agents set codex max_tasks=2`."),
         ("set codex event=go", "has both `workflow` and `event`"),
         ("set codxe max_tasks=2", "There is no agent `codxe`. Did you mean `codex`?"),
         ("drain zorro", "There is no agent `zorro`. There are `codex`, `claude`."),
-        ("resume codex", "`codex` is neither drained nor removed, and makes no pause of its own."),
+        ("resume codex", "`codex` is not drained, removed or paused, so there is nothing to resume."),
         ("resume zorro", "There is no agent `zorro`."),
         ("reset zorro", "There is no agent `zorro`."),
         ("dran codex", "`/agents` has no `dran`. Did you mean `/agents drain`?"),
@@ -121,15 +121,15 @@ def test_only_people_with_write_access_change_the_team(verb: str, role: str) -> 
 def test_a_setting_is_laid_over_the_file_and_shown_against_it() -> None:
     story = Story()
     story.says("/agents set codex max_tasks=3 capabilities=python, docs")
-    assert story.said() == "Of `codex` `max_tasks` is now `3`, `capabilities` is now `python, docs`."
+    assert story.said() == "`codex`: `max_tasks` is now `3`, `capabilities` is now `python, docs`."
     codex = story.context.team.agents["codex"]
     assert (codex.max_tasks, codex.capabilities) == (3, ("python", "docs"))
     assert (
-        "| file, changed by alice (2026-03-02 09:01 UTC): `max_tasks` `3` (there `nothing`), "
-        "`capabilities` `python, docs` (there `python, tests`) |" in row(story, "codex")
+        "| file, changed by alice (2026-03-02 09:01 UTC): `max_tasks` `3` (configured: `nothing`), "
+        "`capabilities` `python, docs` (configured: `python, tests`) |" in row(story, "codex")
     )
     story.says("/agents set codex max_tasks=")
-    assert story.said() == "Of `codex` `max_tasks` is taken out."
+    assert story.said() == "`codex`: `max_tasks` is removed."
     assert story.context.team.agents["codex"].max_tasks == 1
     story.says("/agents reset codex")
     assert story.context.team.agents == story.policy.agents
@@ -149,7 +149,7 @@ def test_a_change_that_no_longer_goes_with_the_file_does_not_count_and_says_so()
     story.policy = Story(agents={"codex": by_event}).policy
     assert story.context.team.agents == story.policy.agents
     story.says("/agents")
-    assert "no longer goes with the file, so the file counts: `ref`: `ref` goes with `workflow` only" in story.said()
+    assert "no longer fit the file, so the bot uses the file: `ref`: `ref` works only with `workflow`" in story.said()
 
 
 def test_a_drained_agent_keeps_what_it_has() -> None:
@@ -157,9 +157,9 @@ def test_a_drained_agent_keeps_what_it_has() -> None:
     story.in_hand = {"codex": 2}
     story.says("/agents drain codex")
     assert story.said() == (
-        "`codex` gets no new task; the 2 it has in hand go on. `/agents resume codex` takes this back."
+        "`codex` gets no new task; its 2 tasks continue. To undo this, comment `/agents resume codex`."
     )
-    assert story.context.team.unavailable("codex") == "draining: it finishes what it has"
+    assert story.context.team.unavailable("codex") == "draining: it finishes its tasks"
     story.says("/agents set codex max_tasks=3")
     assert story.context.team.mode("codex") == "draining"
     story.says("/agents resume codex")
@@ -184,7 +184,7 @@ def test_the_pause_of_an_agent_is_ended_by_a_person(record: AgentRecord, state: 
     story = Story()
     story.agents = (paused(record),)
     assert f"| {state}" in row(story, "codex")
-    assert "; `/agents resume codex` ends this |" in row(story, "codex")
+    assert "; to end this, comment `/agents resume codex` |" in row(story, "codex")
     story.says("/agents resume codex")
     assert story.said() == "`codex` gets tasks again."
     assert [(news.agent, news.turn) for news in story.last.agents] == [("codex", Turn.RESUMED)]
@@ -195,9 +195,9 @@ def test_the_pause_of_an_agent_is_ended_by_a_person(record: AgentRecord, state: 
 def test_a_service_that_is_left_alone_is_no_pause_of_the_agent() -> None:
     story = Story()
     story.agents = (paused(AgentRecord(), circuit=Circuit("actions", 10, NOW, NOW + timedelta(minutes=2))),)
-    assert "ends this" not in row(story, "codex")
+    assert "to end this" not in row(story, "codex")
     story.says("/agents resume codex")
-    assert "makes no pause of its own. It is not called until" in refused(story)
+    assert "there is nothing to resume. It is paused until" in refused(story)
 
 
 def test_a_drained_agent_in_error_is_taken_in_with_both_at_once() -> None:
@@ -213,13 +213,13 @@ def test_a_removed_agent_takes_no_part_but_is_known() -> None:
     story = Story()
     story.in_hand = {"codex": 1}
     story.says("/agents remove codex")
-    assert "the one it has in hand goes on" in story.said()
+    assert "its current task continues" in story.said()
     assert list(story.context.team.agents) == ["claude"]
     assert story.context.team.known["codex"] == story.policy.agents["codex"]
-    assert "| removed: it finishes what it has | file, changed by alice" in row(story, "codex")
+    assert "| removed: it finishes its tasks | file, changed by alice" in row(story, "codex")
     for words in ("set codex max_tasks=2", "drain codex", "remove codex", "add codex adapter=pull"):
         story.says(f"/agents {words}")
-        assert "`/agents resume codex` brings it back" in refused(story)
+        assert "To add it again, comment `/agents resume codex`" in refused(story)
     story.says("/agents resume codex")
     assert "codex" in story.context.team.agents
 
@@ -228,10 +228,10 @@ def test_one_that_was_added_and_removed_leaves_the_table_with_its_last_task() ->
     story = Story()
     story.says(ADD)
     story.says("/agents reset grace")
-    assert refused(story) == "`grace` stands in no file; `/agents remove grace` takes it out."
+    assert refused(story) == "`grace` is not in the configuration file. To remove it, comment `/agents remove grace`."
     story.says("/agents remove grace")
     story.in_hand = {"grace": 1}
-    assert "| 1 of 2 | removed: it finishes what it has |" in row(story, "grace")
+    assert "| 1 of 2 | removed: it finishes its tasks |" in row(story, "grace")
     story.in_hand = {}
     story.says("/agents")
     assert "grace" not in story.said()

@@ -58,8 +58,8 @@ def test_nobody_else_can() -> None:
 @pytest.mark.parametrize(
     ("story", "why"),
     [
-        (Story().ready(), "There is no open pull request to bring up to date."),
-        (Story(dry_run=True).ready().in_review(), "This is a dry run: no branch is touched."),
+        (Story().ready(), "There is no open pull request to update."),
+        (Story(dry_run=True).ready().in_review(), "Dry run: the bot changes no branch."),
     ],
 )
 def test_where_there_is_nothing_to_do(story: Story, why: str) -> None:
@@ -73,19 +73,19 @@ def test_what_is_about_to_be_merged_is_left_alone_unless_github_refused() -> Non
     story.checks(ChecksState.SUCCESS)
     assert story.wanted(MergePull)
     story.says("/resolve rebase")
-    assert story.said() == "#7 is about to be merged as it is."
+    assert story.said() == "#7 is about to be merged, so the bot does not update it."
     for _ in range(2):
         story.hears(MergeRefused(7, SHA, BEHIND))
-    assert story.task.flags[Flag.BLOCKED].endswith("`/resolve rebase` brings the branch up to date.")
+    assert story.task.flags[Flag.BLOCKED].endswith("To update the branch, comment `/resolve rebase`.")
     assert asks(story).head_sha == SHA
 
 
 @pytest.mark.parametrize(
     ("outcome", "text"),
     [
-        ("current", "`task/1-1` has everything of `main` already, so there is nothing to bring in."),
-        ("moved", "`task/1-1` moved on meanwhile, and nothing was brought in. Ask again if it is still behind."),
-        ("refused", "GitHub did not bring `task/1-1` up to date: No way, "),
+        ("current", "`task/1-1` already contains all of `main`, so there is nothing to merge."),
+        ("moved", "`task/1-1` changed in the meantime, so the bot merged nothing."),
+        ("refused", "GitHub did not update `task/1-1`: No way, "),
     ],
 )
 def test_whoever_asked_is_told_what_came_of_it(outcome: Any, text: str) -> None:
@@ -117,8 +117,8 @@ def test_an_agent_at_work_is_told_of_either() -> None:
     (steer,) = story.wanted(SteerAgent)
     assert "- `shop/a.py`" in steer.text
     assert story.said() == (
-        "`main` cannot be merged into `task/1-1`: they conflict in `shop/a.py`.\n"
-        "`codex` is at work on it: it is told, or gets it as feedback once it hands in."
+        "`main` cannot be merged into `task/1-1` because they conflict in `shop/a.py`.\n"
+        "`codex` is working on the branch: the bot tells it now, or gives it this as feedback when it hands in."
     )
     assert story.task.status is Status.IN_PROGRESS
 
@@ -126,7 +126,7 @@ def test_an_agent_at_work_is_told_of_either() -> None:
 def test_a_conflict_sends_back_what_is_in_review() -> None:
     story = in_review()
     story.hears(UpdateTried(asks(story), "conflict", trial=conflict(("a", "b"))))
-    assert story.said().endswith("they conflict in `a`, `b`.\nThe task goes back with that as feedback.")
+    assert story.said().endswith("they conflict in `a`, `b`.\nThe task goes back to the queue with this as feedback.")
     assert not story.wanted(SteerAgent)
     story.hears(conflict(("a", "b")))  # the trial itself, which the sender hands in behind it
     assert story.task.status is Status.READY
@@ -135,7 +135,7 @@ def test_a_conflict_sends_back_what_is_in_review() -> None:
 def test_a_conflict_that_only_github_sees_is_for_people() -> None:
     story = in_review()
     story.hears(UpdateTried(asks(story), "conflict"))
-    assert story.said().endswith("they conflict.\nIt has to be merged by hand.")
+    assert story.said().endswith("they conflict.\nMerge it by hand.")
 
 
 def test_a_person_can_ask_for_it_on_their_own_pull_request() -> None:
@@ -225,7 +225,7 @@ def test_needed_says_why_it_could_not() -> None:
     (effect,) = story.wanted(UpdateBranch)
     story.hears(UpdateTried(effect, "refused", "refusing to allow an App to update a workflow"))
     assert story.task.flags[Flag.BLOCKED] == (
-        "#7 is behind `main`, and GitHub did not bring it up to date: refusing to allow an App to update a workflow"
+        "#7 is behind `main`, and GitHub did not update it: refusing to allow an App to update a workflow"
     )
     story.pulled(sha=SHA2)
     assert Flag.BLOCKED not in story.task.flags

@@ -33,7 +33,7 @@ class TestTheHolder:
         assert "@all" not in story.lease.progress
         assert story.lease.last_sign_at == story.now
         story.says("/progress", **CODEX)
-        assert refused(story) == "Say how it goes: `/progress half of the tests pass`."
+        assert refused(story) == "Describe the progress: `/progress half of the tests pass`."
 
     @pytest.mark.parametrize("word", ["heartbeat", "progress well", "fail too hard", "review"])
     @pytest.mark.parametrize("role", ["none", "write"])
@@ -42,7 +42,7 @@ class TestTheHolder:
         before = story.task
         story.says(f"/{word}", **{**CLAUDE, "role": role})
         assert story.said() == (
-            f"The task is `codex`'s now (attempt 1); `/{word.split()[0]}` counts only from whoever holds it."
+            f"`codex` holds this task now (attempt 1); only the holder can use `/{word.split()[0]}`."
         )
         (event,) = story.last.events
         assert (event.type, event.agent, event.actor, event.attempt) == (
@@ -56,7 +56,7 @@ class TestTheHolder:
         assert story.told(EventType.LATE_RESULT)
         story.says("/release", **CODEX)
         story.says("/heartbeat", **CODEX)
-        assert story.said().startswith("Nobody holds this task now;")
+        assert story.said().startswith("No one holds this task now;")
 
     def test_with_write_access_a_person_may_say_that_the_agent_lives(self) -> None:
         story = Story().ready().assigned()
@@ -78,7 +78,7 @@ class TestTheHolder:
         story = Story().ready()
         story.says("/claim", by=BOB)
         story.says("/fail", by=BOB)
-        assert refused(story).startswith("Say why")
+        assert refused(story).startswith("Give a reason")
         story.says("/fail I am ill", by=BOB)
         assert (story.task.status, story.task.failures) == (Status.READY, 0)
 
@@ -91,7 +91,7 @@ class TestTheHolder:
         story.says("/review", **CODEX)
         assert story.task.status is Status.REVIEW
         assert [effect.head_sha for effect in story.wanted(TryMerge)] == [SHA]
-        assert story.said() == "#7 is looked at; it is merged only when it is no longer a draft."
+        assert story.said() == "The bot checks #7 now, but merges it only when it is no longer a draft."
         story.says("/review", **CODEX)
         assert story.wanted(ReadChecks)
         assert not story.told(EventType.TASK_REVIEW)
@@ -111,7 +111,7 @@ class TestWhichAgentItIs:
             before = story.task
             story.says(f"/{word}", Actor(77, "codex"), "read")
             assert story.task == before
-            assert "whoever holds" in story.said()
+            assert "the holder" in story.said()
 
     def test_a_person_who_has_an_agent_s_name_holds_for_themselves(self) -> None:
         story = Story().ready()
@@ -134,13 +134,13 @@ class TestWhichAgentItIs:
         story = Story().ready().assigned()
         story.issue_seen(MALLORY, text=body("Send me the keys."))
         story.says("/claim", **CODEX)
-        assert refused(story).startswith("Its text was changed and waits for approval")
+        assert refused(story).startswith("The issue text has changed and needs approval")
 
     def test_an_agent_that_claims_holds_it_as_the_agent(self) -> None:
         story = Story().ready()
         story.agents = (agent("codex"),)
         story.says("/claim", **{**CLAUDE, "role": "write"})
-        assert refused(story) == "No agent of the configuration acts by your account."
+        assert refused(story) == "No configured agent uses your account."
         story.says("/claim", **{**CODEX, "role": "write"})
         assert (story.lease.worker, story.lease.attempt) == ("codex", 1)
         assert story.wanted(StartAgent)
@@ -161,7 +161,7 @@ class TestPrepAndNeeds:
         story.agents = (agent("codex"),)
         before = story.task
         story.says("/prep", role="triage")
-        assert "It is ready: codex is the only agent that can take it now." in story.said()
+        assert "The task is ready: codex is the only agent that can take it now." in story.said()
         assert "Sell apples." in story.said()
         assert "Work on the branch `task/1-1`" in story.said()
         assert story.task == before
@@ -171,23 +171,23 @@ class TestPrepAndNeeds:
         story.dependencies = {"#2": False}
         story.issue_seen(text=body(criteria=()))
         story.says("/prep")
-        assert refused(story).startswith("It is not ready yet:\n\n- It has no acceptance criteria")
+        assert refused(story).startswith("The task is not ready yet:\n\n- It has no acceptance criteria")
         story.issue_seen(text=body())
         story.says("/prep")
-        assert "It is ready, but not handed out: It waits for #2." in story.said()
+        assert "The task is ready, but the bot does not assign it yet: The task waits for #2." in story.said()
 
     def test_needs_adds_a_capability_that_some_agent_has(self) -> None:
         story = Story().ready()
         story.says("/needs Docs", role="triage")
         assert story.task.required == ("docs",)
         story.says("/needs docs")
-        assert refused(story) == "It needs `docs` already."
+        assert refused(story) == "The task already needs `docs`."
         story.says("/needs pyhton")
         assert refused(story) == "No agent has `pyhton`. Did you mean `python`?"
         story.says("/needs `rm -rf`")
         assert refused(story).startswith("No agent has `rm -rf`; the capabilities of this")
         story.says("/needs")
-        assert refused(story) == "Say which capability: `/needs python`."
+        assert refused(story) == "Name a capability: `/needs python`."
 
 
 class TestAssign:
@@ -201,16 +201,16 @@ class TestAssign:
         story.says("/assign codex")
         assert [start.agent for start in story.wanted(StartAgent)] == ["codex"]
         assert story.task.choice
-        assert story.task.choice.reason == "alice gave it to codex"
+        assert story.task.choice.reason == "alice assigned it to codex"
         assert [c.agent for c in story.task.choice.candidates] == ["claude", "codex", "grace"]
 
     @pytest.mark.parametrize(
         ("words", "reason"),
         [
-            ("", "Say which agent. There are `codex`, `claude`, `grace`."),
+            ("", "Name an agent. There are `codex`, `claude`, `grace`."),
             ("codxe", "There is no agent `codxe`. Did you mean `codex`?"),
-            ("grace", "`grace` cannot have it: lacks python."),
-            ("claude", "`claude` cannot have it: has its limit of 1 in hand."),
+            ("grace", "`grace` cannot take this task: lacks python."),
+            ("claude", "`claude` cannot take this task: is at its limit of 1."),
         ],
     )
     def test_unfit_agents_are_refused_with_the_reason(self, words: str, reason: str) -> None:
@@ -227,19 +227,19 @@ class TestAssign:
         story.says("/resume")
         story.says("/assign codex")
         story.says("/assign codex")
-        assert refused(story) == "`codex` has it already."
+        assert refused(story) == "`codex` already holds this task."
         story.says("/assign claude")
-        assert refused(story) == "`codex` holds it. `/reassign claude` takes it from there."
+        assert refused(story) == "`codex` holds this task. To move it, comment `/reassign claude`."
         story = Story()
         story.issue_seen(text=body(criteria=()))
         story.agents = (agent("codex"),)
         story.says("/assign codex")
-        assert refused(story).startswith("It is not ready yet:")
+        assert refused(story).startswith("The task is not ready yet:")
 
     def test_in_a_dry_run_nobody_gets_it(self) -> None:
         story = self.ready(dry_run=True)
         story.says("/assign codex")
-        assert refused(story) == "This is a dry run: it would go to `codex`."
+        assert refused(story) == "Dry run: the bot would give this task to `codex`."
 
     def test_reassign_takes_it_from_the_holder_without_blame(self) -> None:
         story = self.ready()
@@ -250,20 +250,20 @@ class TestAssign:
         assert [cancel.agent for cancel in story.wanted(CancelAgent)] == ["codex"]
         assert story.task.history[-1].reason == "taken from codex by @alice"
         story.says("/reassign codex")
-        assert refused(story) == "`codex` cannot have it: has its limit of 1 in hand. It stays with `claude`."
+        assert refused(story) == "`codex` cannot take this task: is at its limit of 1. `claude` keeps it."
 
     def test_if_nobody_else_can_it_stays_where_it_is(self) -> None:
         story = self.ready()
         story.says("/assign codex")
         story.says("/reassign")
-        assert refused(story).startswith("It stays with `codex`: no agent is free: claude has its limit of 1")
+        assert refused(story).startswith("`codex` keeps this task: no agent is free: claude is at its limit of 1")
         story.says("/reassign grace")
-        assert refused(story) == "`grace` cannot have it: lacks python. It stays with `codex`."
+        assert refused(story) == "`grace` cannot take this task: lacks python. `codex` keeps it."
         story.says("/reassign codex")
-        assert refused(story) == "`codex` has it already; `/retry` lets it start over."
+        assert refused(story) == "`codex` already holds this task. To let it start over, comment `/retry`."
         story.says("/release")
         story.says("/reassign")
-        assert refused(story).startswith("Nobody holds this task.")
+        assert refused(story).startswith("No one holds this task.")
 
 
 class TestPeopleAreCalled:
@@ -275,12 +275,12 @@ class TestPeopleAreCalled:
         assert "@ops" not in story.said()
         assert story.told(EventType.ESCALATED)
         story.says("/escalate")
-        assert refused(story).startswith("A person was called already: the staging server is down")
+        assert refused(story).startswith("The bot has already called for a person: the staging server is down")
         story.says("/ack")
         assert story.told(EventType.ACKNOWLEDGED)
         assert Flag.NEEDS_HUMAN not in story.task.flags
         story.says("/ack")
-        assert refused(story) == "Nobody was called, so there is nothing to acknowledge."
+        assert refused(story) == "No call for a person is open, so there is nothing to acknowledge."
         story.says("/escalate again")
         assert "again" in story.said(), "each call is a comment of its own"
 
@@ -295,7 +295,7 @@ class TestPeopleAreCalled:
         story.says("/conflicts", by=MALLORY, role="none")
         assert "- #7 conflicts with `main` in `shop/a.py`." in story.said()
         story.says("/resolve somehow")
-        assert refused(story).startswith("Say how:")
+        assert refused(story).startswith("Name a resolution:")
         story.says("/resolve escalate")
         assert story.told(EventType.CONFLICT_RESOLVED)
         assert "conflicts with" in story.task.flags[Flag.NEEDS_HUMAN]
@@ -305,10 +305,10 @@ class TestPeopleAreCalled:
     def test_without_a_conflict_the_last_trial_is_told(self) -> None:
         story = Story().ready()
         story.says("/conflicts")
-        assert story.said().startswith("No conflict of this task is known.")
+        assert story.said().startswith("This task has no known conflicts.")
         story.in_review()
         story.says("/conflicts")
-        assert "has not been merged with `main` for a trial yet" in story.said()
+        assert "has had no trial merge with `main` yet" in story.said()
         story.merge_tried()
         story.says("/conflicts")
         assert f"#7 at `{SHA[:8]}` merges cleanly with `main`." in story.said()
@@ -332,13 +332,13 @@ class TestAsking:
             for n in range(21)
         )
         story.says("/history", by=MALLORY, role="none")
-        assert "the last 20 lines" in story.said()
+        assert "the last 20 entries" in story.said()
         assert "/block 0 " not in story.said()
         assert "| 2026-03-02 09:00 UTC | command_run | bob |  | /block 20 \\|" in story.said()
         assert "@all" not in story.said()
         story.trail = ()
         story.says("/history")
-        assert story.said().startswith("Nothing is written down")
+        assert story.said().startswith("The audit log has no entry")
 
     def test_next_shows_the_head_of_the_queue_and_what_an_agent_would_get(self) -> None:
         story = Story().ready(labels=("task", "needs:docs"))
@@ -346,13 +346,13 @@ class TestAsking:
         story.queue = ((story.task, 2),)
         story.says("/next", by=MALLORY, role="none")
         assert (
-            "| 1 | #1 Sell apples | P2 | 2 in a row wait for it, since 2026-03-02 | claude is the only" in story.said()
+            "| 1 | #1 Sell apples | P2 | 2 in a row wait for it; filed 2026-03-02 | claude is the only" in story.said()
         )
         assert "would get" not in story.said()
         story.says("/next", **CLAUDE)
         assert story.said().startswith("`claude` would get #1 next.")
         story.says("/next", **CODEX)
-        assert story.said().startswith("Nothing in the queue is for `codex` now.")
+        assert story.said().startswith("The queue has no task for `codex` now.")
         story.queue = ()
         story.says("/next")
         assert story.said().startswith("The queue is empty")

@@ -59,20 +59,20 @@ class TestDepends:
     def test_of_a_task_in_hand_it_is_said_that_its_holder_goes_on(self) -> None:
         story = Story().ready().assigned()
         story.says("/depends #12", issues=self.named("#12"))
-        assert story.said() == "`codex` goes on with it; it waits once it is back in the queue."
+        assert story.said() == "`codex` continues its work; the task waits only after it returns to the queue."
 
     @pytest.mark.parametrize(
         ("argument", "why"),
         [
-            ("", "Say which issue: `/depends #12`."),
-            ("remove", "Say which issue: `/depends remove #12`."),
-            ("12", "`12` names no issue. Write its number, as in `/depends #12` or `acme/shop#3`."),
+            ("", "Name an issue: `/depends #12`."),
+            ("remove", "Name an issue: `/depends remove #12`."),
+            ("12", "`12` is not an issue. Write its number, as in `/depends #12` or `acme/shop#3`."),
             (" ".join(f"#{n}" for n in range(2, 23)), "Name at most 20 issues at once."),
             ("#77", "There is no issue #77."),
-            ("acme/web#77", "There is no issue acme/web#77, or the App is not installed where it is."),
+            ("acme/web#77", "There is no issue acme/web#77, or the App is not installed in its repository."),
             ("#1", "A task cannot depend on itself."),
-            ("#5", "It depends on #5 already."),
-            ("acme/web#3", "That would form a cycle: #1 → acme/web#3 → #4 → #1."),
+            ("#5", "The task already depends on #5."),
+            ("acme/web#3", "This would form a cycle: #1 → acme/web#3 → #4 → #1."),
         ],
     )
     def test_what_is_refused(self, argument: str, why: str) -> None:
@@ -93,7 +93,7 @@ class TestDepends:
     def test_a_dry_run_tells_github_nothing(self) -> None:
         story = Story(dry_run=True).ready()
         story.says("/depends #12", issues=self.named("#12"))
-        assert refused(story).startswith("This is a dry run")
+        assert refused(story).startswith("Dry run")
 
     def test_a_task_that_is_over_waits_for_nothing(self) -> None:
         story = Story().ready()
@@ -109,9 +109,9 @@ class TestDepends:
         (effect,) = story.wanted(SetDependency)
         assert (effect.reference, effect.issue_id, effect.wanted) == ("#2", 1000, False)
         for name, why in (
-            ("#3", "#3 is a sub-issue of this one: take it out of the list of sub-issues."),
-            ("#4", "#4 stands in the text of the issue: take it out there."),
-            ("#5", "It does not depend on #5."),
+            ("#3", "#3 is a sub-issue of this issue. Remove it from the list of sub-issues."),
+            ("#4", "#4 is named in the text of the issue. Remove it there."),
+            ("#5", "The task does not depend on #5."),
         ):
             story.says(f"/depends remove {name}", issues=issues)
             assert refused(story) == why
@@ -119,8 +119,8 @@ class TestDepends:
     @pytest.mark.parametrize(
         ("wanted", "advice"),
         [
-            (True, "Write a line `Depends on #12` into the text of the issue instead: it counts as well."),
-            (False, "Take it off in the sidebar."),
+            (True, "Write a line `Depends on #12` into the text of the issue instead; it has the same effect."),
+            (False, "Remove it in the sidebar of the issue."),
         ],
     )
     def test_what_github_refuses_is_told_with_what_else_there_is(self, wanted: bool, advice: str) -> None:
@@ -129,7 +129,7 @@ class TestDepends:
         story.hears(DependencyRefused(SetDependency(1, "#12", 5, wanted, 1, 77, "1:x:#12"), "Gone @all"))
         assert story.task == before
         assert story.wanted(React) == [React(77, "confused")]
-        assert story.said().startswith("GitHub did not take the dependency on #12")
+        assert story.said().startswith(f"GitHub did not {'add' if wanted else 'remove'} the dependency on #12")
         assert story.said().endswith(advice)
         assert "@all" not in story.said()
 
@@ -144,7 +144,7 @@ class TestQueueBehind:
         story.says("/resolve queue")
         assert (story.task.status, story.task.in_line) == (Status.READY, False)
         assert story.task.flags[Flag.BLOCKED] == (
-            "Behind #12: queued there by alice, until that is over. `/unblock` lifts it."
+            "Waiting for #12: alice queued this task until #12 is over. To continue anyway, comment `/unblock`."
         )
         assert story.told(EventType.CONFLICT_RESOLVED)
         assert story.said() == ""
@@ -163,14 +163,14 @@ class TestQueueBehind:
         story.says("/resolve queue")
         story.says("/unblock", role="triage")
         assert (story.task.held, story.task.status) == (None, Status.PENDING)
-        assert story.task.missing[0].startswith("It is the same task as #12")
+        assert story.task.missing[0].startswith("It is a duplicate of #12")
 
     def test_what_conflicts_with_its_base_waits_behind_the_one_that_is_named(self) -> None:
         story = Story().ready().in_review()
         story.merge_tried(clean=False, files=("a.py",))
         story.named = {"#12": other()}
         story.says("/resolve queue")
-        assert refused(story) == "Say behind which task: `/resolve queue behind #12`."
+        assert refused(story) == "Name the task to wait for: `/resolve queue behind #12`."
         story.says("/resolve queue behind #12")
         assert (story.task.in_line, story.said()) == (False, "")
 
@@ -179,29 +179,26 @@ class TestQueueBehind:
         story.named = {"#12": other()}
         story.says("/resolve queue")
         assert refused(story) == (
-            "There is no conflict to resolve. "
-            "`/resolve queue behind #12` lets it wait behind another task all the same."
+            "There is no conflict to resolve. To wait for another task anyway, comment `/resolve queue behind #12`."
         )
         story.says("/resolve queue behind #12")
-        assert story.said() == (
-            "No conflict of this task is known. It waits behind #12 all the same, until that is done or closed."
-        )
+        assert story.said() == ("This task has no known conflicts. It waits anyway until #12 is done or closed.")
         assert not story.told(EventType.CONFLICT_RESOLVED)
 
     def test_whoever_is_at_work_goes_on(self) -> None:
         story = Story().ready().assigned()
         story.named = {"#12": other()}
         story.says("/resolve queue behind #12")
-        assert story.said().endswith("`codex` may go on, but nothing is merged before #12 is done or closed.")
+        assert story.said().endswith("`codex` may continue, but the bot merges nothing before #12 is done or closed.")
 
     @pytest.mark.parametrize(
         ("argument", "why"),
         [
             ("behind the other", "Name one task: `/resolve queue behind #12`."),
             ("behind #12 #13", "Name one task: `/resolve queue behind #12`."),
-            ("behind #99", "#99 is no task of this repository. `/depends #99` waits for any issue."),
-            ("behind #1", "A task cannot wait behind itself."),
-            ("behind #13", "#13 is over already, so there is nothing to wait for."),
+            ("behind #99", "#99 is not a task of this repository. To wait for any issue, comment `/depends #99`."),
+            ("behind #1", "A task cannot wait for itself."),
+            ("behind #13", "#13 is already over, so there is nothing to wait for."),
             ("behind #12", "#12 waits for this task itself: #1 → #12 → #1."),
         ],
     )

@@ -19,7 +19,7 @@ class TestAnAgent:
     @pytest.mark.parametrize(
         ("begun", "kind", "title"),
         [
-            (False, DeadlineKind.ACK, "codex did not begin"),
+            (False, DeadlineKind.ACK, "codex did not start"),
             (True, DeadlineKind.HEARTBEAT, "codex gave no sign of life"),
         ],
     )
@@ -163,7 +163,7 @@ class TestStalls:
     def test_a_ready_task_that_nobody_takes(self) -> None:
         story = Story().ready().assigned(None, "no agent is free: codex lacks docs")
         story.due(DeadlineKind.QUEUE)
-        assert story.task.flags[Flag.STALLED] == "It is ready, and nobody took it."
+        assert story.task.flags[Flag.STALLED] == "The task is ready, but no agent has taken it."
         assert story.task.choice
         assert story.task.choice.reason == "no agent is configured", "as it is now"
         written = story.task.choice

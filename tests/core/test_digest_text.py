@@ -139,7 +139,7 @@ def test_of_a_call_that_was_answered_it_says_by_whom() -> None:
     before, after = made(failed(4, escalation=call)), made(answered)
     assert [box.word for box in before.boxes] == ["ack", "retry"]
     assert [box.word for box in after.boxes] == ["retry"]
-    assert "(bob looks after it)" in digest_text(after)
+    assert "(bob has acknowledged it)" in digest_text(after)
     assert before.fingerprint != after.fingerprint
 
 
@@ -186,7 +186,7 @@ def test_a_thousand_tasks_with_long_titles_fit_and_ten_thousand_do() -> None:
 def test_a_graph_that_has_no_room_says_how_many_it_left_out() -> None:
     drawn = made(*[task(n, waits_for=(f"#{n + 100}",)) for n in range(1, 41)])
     assert (len(drawn.nodes), len(drawn.edges), drawn.left_out) == (50, 25, 30)
-    assert "30 more wait or are waited for than can be drawn." in digest_text(drawn)
+    assert "The graph has no room for 30 more tasks." in digest_text(drawn)
 
 
 @pytest.mark.parametrize(
@@ -223,4 +223,4 @@ def test_how_long_ago(minutes: int, told: str) -> None:
 
 
 def test_an_empty_repository_says_so() -> None:
-    assert "No task is open." in digest_text(made(agents=[]))
+    assert "There are no open tasks." in digest_text(made(agents=[]))

@@ -29,8 +29,8 @@ def test_done_is_merged_with_passing_checks_and_every_criterion_ticked(state: Ch
     ("changes", "gaps"),
     [
         ({}, ("The pull request is not merged.",)),
-        ({**MERGED, "checks": ChecksState.FAILURE}, ("Checks of the head commit failed.",)),
-        ({**MERGED, "checks": ChecksState.PENDING}, ("The checks of the head commit have not all ended.",)),
+        ({**MERGED, "checks": ChecksState.FAILURE}, ("Checks failed on the head commit.",)),
+        ({**MERGED, "checks": ChecksState.PENDING}, ("The checks on the head commit have not finished.",)),
         (
             {**MERGED, "ticked": False},
             ("2 of 2 acceptance criteria are not ticked: “a”; “b”.",),
@@ -65,9 +65,9 @@ def test_a_criterion_notifies_nobody_when_it_is_quoted() -> None:
     ("changes", "gap"),
     [
         ({**OPEN}, None),
-        ({**OPEN, "draft": True}, "It is a draft."),
-        ({**OPEN, "mergeable_sha": SHA2}, "The merge with its base has not been tried on this commit."),
-        ({**OPEN, "checks": ChecksState.FAILURE}, "Checks of the head commit failed."),
+        ({**OPEN, "draft": True}, "The pull request is a draft."),
+        ({**OPEN, "mergeable_sha": SHA2}, "This commit has had no trial merge with its base yet."),
+        ({**OPEN, "checks": ChecksState.FAILURE}, "Checks failed on the head commit."),
         ({**OPEN, "ticked": False, "criteria": ("a",)}, "1 of 1 acceptance criteria are not ticked: “a”."),
     ],
 )

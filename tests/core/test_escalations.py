@@ -144,7 +144,7 @@ class TestAnswers:
         assert call_of(story).next_at == answered + story.policy.timeouts.stall
         story.due(DeadlineKind.CALL)
         (reminder,) = story.wanted(CallPeople)
-        assert reminder.body.startswith("@alice **this still needs a person.** You saw to it 2 h 1 min ago:")
+        assert reminder.body.startswith("@alice **this task still needs a person.** You acknowledged it 2 h 1 min ago:")
         assert reminder.assign == ()
         assert call_of(story).next_at == story.now + timedelta(days=1)
 
@@ -166,7 +166,7 @@ class TestAnswers:
         story.says("/ack")
         assert Flag.NEEDS_HUMAN in story.task.flags
         story.says("/ack")
-        assert "`alice` has acknowledged it already" in story.said()
+        assert "`alice` has already acknowledged the call" in story.said()
         story.says("/retry")
         assert (story.task.escalation, story.task.status) == (None, Status.READY)
 

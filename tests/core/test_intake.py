@@ -196,7 +196,7 @@ def test_nothing_can_be_said_in_many_ways(nothing: str) -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ("### Priority\n\nP7", "The priority “P7” is not known: choose P0, P1 or P2."),
+        ("### Priority\n\nP7", "The priority “P7” is unknown: choose P0, P1 or P2."),
         ("### Priority\n\nvery high", "“very high”"),
         ("### Dependencies\n\nthe other one", "Write the numbers, such as `#12, acme/shop#3`."),
         ("### Required capabilities\n\nmachine learning", "Write single words such as `python` or `machine-learning`"),
@@ -211,7 +211,7 @@ def test_nothing_can_be_said_in_many_ways(nothing: str) -> None:
         ("### Files\n\nsrc/.git/hooks", "git's own files"),
         ("### Files\n\nhttps://x/y", "is a web address"),
         ("### Files\n\nsrc\\a.py", "separate folders with `/`"),
-        (f"### Files\n\n{'a/' * 200}", "longer than a path may be"),
+        (f"### Files\n\n{'a/' * 200}", "too long for a path"),
         ("### Files\n\n" + "\n".join(f"f{n}.py" for n in range(MAX_FILES + 1)), "use patterns such as `src/shop/**`"),
         ("### Goal\n\n" + "word " * 5000, "Goal is longer than 20000 characters"),
         ("### Else\n\n" + "word " * 5000, "The rest of the text is longer"),

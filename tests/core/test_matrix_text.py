@@ -40,26 +40,29 @@ def test_the_table() -> None:
 def test_the_order_is_of_what_is_ready() -> None:
     flights = [flight(7, 1), flight(9, 2), flight(11, 3), flight(12, 4, draft=True), flight(13, 5, passed=False)]
     text = matrix_text(flights, [pair(7, 9, "a"), pair(7, 11, "a")], None, (), None)
-    assert "to be mended: #9, #11, #7. To be mended then: #7." in text
+    assert "fewest conflicts: #9, #11, #7. These will conflict: #7." in text
     assert text.startswith("### Open pull requests"), "asked elsewhere it is about all"
 
 
 def test_what_depends_on_another_comes_after_it() -> None:
     flights = [flight(7, 1, needs=(2,)), flight(9, 2)]
-    assert "fewest to be mended: #9, #7." in matrix_text(flights, [], None, (), None)
+    assert "fewest conflicts: #9, #7." in matrix_text(flights, [], None, (), None)
 
 
 def test_of_many_only_the_conflicts_are_shown() -> None:
     flights = [flight(number) for number in range(1, WIDEST + 2)]
     text = matrix_text(flights, [pair(1, 2, "a"), pair(2, 3)], None, (), None)
-    assert "13 are open. Pairs that conflict: 1. Pairs that change the same file and merge: 1." in text
+    assert (
+        "13 pull requests are open. Pairs that conflict: 1. Pairs that change the same file and merge cleanly: 1."
+        in text
+    )
     assert "- #1 and #2 in `a`: #1 was opened first" in text
     assert "| --- |" not in text
 
 
 def test_none_or_one_is_said_in_a_sentence() -> None:
-    assert matrix_text([], [], None, (), None) == "No pull request is open.\n"
-    assert matrix_text([flight(7)], [], None, (), None) == "No other pull request is open.\n"
+    assert matrix_text([], [], None, (), None) == "There are no open pull requests.\n"
+    assert matrix_text([flight(7)], [], None, (), None) == "There is only one open pull request.\n"
 
 
 def test_a_thousand_fit_into_a_comment() -> None:

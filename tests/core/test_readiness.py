@@ -29,9 +29,9 @@ def test_a_good_task_has_no_gaps() -> None:
 @pytest.mark.parametrize(
     ("text", "gap"),
     [
-        (body(goal="none"), "It has no goal: say under a heading `Goal` what is to be achieved."),
+        (body(goal="none"), "It has no goal: write under a heading `Goal` what the task must achieve."),
         (body(criteria=()), "It has no acceptance criteria: add a heading `Acceptance criteria`"),
-        (body(priority="P9"), "The priority “P9” is not known: choose P0, P1 or P2."),
+        (body(priority="P9"), "The priority “P9” is unknown: choose P0, P1 or P2."),
     ],
 )
 def test_the_text_lacks_something(text: str, gap: str) -> None:
@@ -52,17 +52,16 @@ def test_the_text_lacks_something(text: str, gap: str) -> None:
         ),
         ({"dependencies": {"#9": None}}, "It depends on #9, which does not exist."),
         ({"dependencies": {"acme/web#9": None}}, "It depends on acme/web#9, which does not exist."),
-        ({"dependencies": {"#1": False}}, "It depends on itself: take `#1` out of its dependencies."),
+        ({"dependencies": {"#1": False}}, "It depends on itself: remove `#1` from its dependencies."),
         (
             {"dependencies": {"#2": False, "acme/web#3": True}, "graph": {"#2": ("#3",), "#3": ("#1",)}},
             "Its dependencies form a cycle: #1 → #2 → #3 → #1. Remove one of them.",
         ),
-        ({"twins": (8, 5)}, "It is the same task as #5, #8: close one of them, or say how they differ."),
+        ({"twins": (8, 5)}, "It is a duplicate of #5, #8: close one of them, or describe how they differ."),
         ({"issue_open": False}, "The issue is closed: reopen it."),
         (
             {"approved_digest": None},
-            "Its text was written by somebody without write access: a maintainer has to read it and approve it with "
-            "`/ready`.",
+            "Its text is by a person without write access: a maintainer must read it and approve it with `/ready`.",
         ),
     ],
 )
@@ -105,7 +104,7 @@ class TestBetweenPendingAndReady:
         story.dependencies = {"#2": False}
         story.ready()
         assert story.task.waits_for == ("#2",)
-        assert dict(story.task.flags) == {"blocked": "It waits for #2."}
+        assert dict(story.task.flags) == {"blocked": "The task waits for #2."}
         story.dependencies = {"#2": True}
         story.hears(DependencyChanged(2))
         assert story.task.waits_for == ()
@@ -134,7 +133,7 @@ class TestWhatChangesWhileSomebodyWorksOnIt:
         assert story.task.status is Status.REVIEW
         story.reviewed("changes_requested")
         assert story.task.status is Status.PENDING
-        assert "written by somebody without write access" in story.task.missing[0]
+        assert "by a person without write access" in story.task.missing[0]
 
     def test_a_new_dependency_holds_it_back(self) -> None:
         story = Story().ready().assigned().begun()

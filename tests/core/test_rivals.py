@@ -39,7 +39,7 @@ def test_of_two_opened_in_the_same_second_the_higher_number_is_later() -> None:
 
 def test_what_depends_on_the_other_waits_whichever_came_first() -> None:
     found = conflict(Side(7, NOW, task=1, needs={2}), LATER)
-    assert (found.waits, found.why) == (7, "Its task depends on the other's.")
+    assert (found.waits, found.why) == (7, "Its task depends on the task of the other pull request.")
 
 
 def test_where_each_depends_on_the_other_a_person_decides() -> None:
@@ -56,14 +56,14 @@ def test_an_urgent_one_does_not_wait_behind_what_is_less_urgent() -> None:
 def test_what_is_no_task_cannot_be_held() -> None:
     somebodys = Side(9, LATER.opened_at)
     found = conflict(FIRST, somebodys)
-    assert (found.waits, found.why) == (7, "The later one is no task, so it cannot be held.")
+    assert (found.waits, found.why) == (7, "The later pull request belongs to no task, so the bot cannot hold it.")
 
 
 def test_where_neither_can_wait_a_person_decides() -> None:
     urgent = Side(9, LATER.opened_at, task=2, rank=0)
     found = conflict(Side(7, NOW), urgent)
     assert (found.action, found.waits) == (Action.ESCALATE, None)
-    assert found.why == "Neither can wait: one is a P0, the other is no task."
+    assert found.why == "Neither can wait: one is a P0, the other belongs to no task."
 
 
 def test_of_two_that_are_nobodys_task_the_later_is_told_to_wait() -> None:

@@ -1,4 +1,4 @@
-"""A task that stands still: why, what is done about it, and what ends it."""
+"""A task that is stalled: why, what is done about it, and what ends it."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class TestASlowAgent:
         lives(story)
         story.due(DeadlineKind.STALL)
         [nudge] = story.wanted(SteerAgent)
-        assert "nothing was pushed to `task/1-1`" in nudge.text
+        assert "you have pushed nothing to `task/1-1`" in nudge.text
         assert story.told(EventType.TASK_STALLED)
-        assert story.task.flags[Flag.STALLED].startswith("`codex` shows life, but has pushed nothing.")
+        assert story.task.flags[Flag.STALLED].startswith("`codex` is running but has pushed nothing.")
         assert story.task.stall
         assert story.task.stall.next is Rung.REASSIGN
         story.hears(AgentTold(1, nudge.topic, taken=True))
-        assert "`codex` was nudged. At " in story.task.flags[Flag.STALLED]
+        assert "The bot reminded `codex`. At " in story.task.flags[Flag.STALLED]
 
         lives(story)
         assert story.task.stall, "a sign of life is no progress"
@@ -101,7 +101,8 @@ class TestASlowAgent:
         assert story.task.stall.next_at == before
         said = story.task.flags[Flag.STALLED]
         assert (
-            "`codex` takes no words while it works (it is gone from the configuration), so it was not nudged." in said
+            "`codex` cannot receive messages while it runs (it is gone from the configuration), so no reminder "
+            "was sent." in said
         )
 
     def test_is_left_at_work_where_nobody_else_is_free(self) -> None:
@@ -112,7 +113,7 @@ class TestASlowAgent:
         assert story.task.status is Status.IN_PROGRESS
         assert not story.wanted(CancelAgent)
         [call] = story.wanted(CallPeople)
-        assert "No other agent is free for it." in call.body
+        assert "No other agent is free, so the bot did not reassign the task." in call.body
         assert "`/reassign`" in call.body
         assert story.task.escalation
         assert Flag.NEEDS_HUMAN in story.task.flags
@@ -129,12 +130,12 @@ class TestASlowAgent:
     def test_that_is_queued_for_hours_has_not_begun(self) -> None:
         story = Story().ready().assigned()
         story.wait(hours=1).hears(AgentSeen(1, SessionState.QUEUED, story.now))
-        assert stalled(story) == ("no acknowledgement", "`codex` accepted it, and has not begun.")
-        assert "have not begun" in story.wanted(SteerAgent)[0].text
+        assert stalled(story) == ("no acknowledgement", "`codex` accepted the task but has not started.")
+        assert "have not started" in story.wanted(SteerAgent)[0].text
 
     def test_without_a_plan_is_let_go_and_the_work_goes_on(self) -> None:
         story = Story(plan="agent").ready().assigned("oracle", role=Role.PLAN).begun()
-        assert stalled(story) == ("no push", "`oracle` shows life, but has delivered no plan.")
+        assert stalled(story) == ("no push", "`oracle` is running but has delivered no plan.")
         story.due(DeadlineKind.STALL)
         assert (story.task.status, story.task.failures) == (Status.READY, 0)
         assert story.task.failed_plan
@@ -142,8 +143,8 @@ class TestASlowAgent:
     def test_that_reviews_is_replaced_and_the_work_stays(self) -> None:
         story = mergeable(merge={"review": "agent"}).assigned("claude", role=Role.REVIEW)
         story.agents = (agent("claude", roles={"review"}), agent("oracle", roles={"review"}))
-        assert stalled(story) == ("reviewer", "`claude` has not ended its review of #7.")
-        assert "no verdict has come" in story.wanted(SteerAgent)[0].text
+        assert stalled(story) == ("reviewer", "`claude` has not finished its review of #7.")
+        assert "you have not given a verdict" in story.wanted(SteerAgent)[0].text
         story.merge_tried()
         story.due(DeadlineKind.STALL)
         assert (story.task.status, story.task.review) == (Status.REVIEW, None)
@@ -200,7 +201,7 @@ class TestCi:
         assert stalled(story)[0] == "CI never started: approval"
         assert story.now - since <= TIMES.ack + timedelta(minutes=1)
         [call] = story.wanted(CallPeople)
-        assert "do not start before a person approves them" in call.body
+        assert "do not start until a person approves them" in call.body
         assert "*Approve and run workflows*" in call.body
         [again] = [d.due_at for d in deadlines_of(story.task, TIMES) if d.kind is DeadlineKind.STALL]
         assert again == story.now + 2 * HOUR, "who waits for a person asks GitHub seldom"
@@ -216,9 +217,9 @@ class TestCi:
     @pytest.mark.parametrize(
         ("wait", "cause", "reason"),
         [
-            (ChecksWait.NOTHING, "CI never started", "No check of #7 has begun."),
-            (ChecksWait.QUEUED, "CI never started", "The checks of #7 are queued, and no runner has begun one."),
-            (ChecksWait.RUNNING, "CI slow", "The checks of #7 have not ended."),
+            (ChecksWait.NOTHING, "CI never started", "No check of #7 has started."),
+            (ChecksWait.QUEUED, "CI never started", "The checks of #7 are queued, but no runner has started one."),
+            (ChecksWait.RUNNING, "CI slow", "The checks of #7 have not finished."),
         ],
     )
     def test_that_does_not_start_or_end_is_asked_for_again_and_then_a_person(
@@ -278,7 +279,7 @@ class TestReviewAndMerge:
         story = mergeable(merge={"review": "person"}, dry_run=True)
         stalled(story)
         assert not story.wanted(Comment)
-        assert "Dry run: `alice` would be told." in story.task.flags[Flag.STALLED]
+        assert "Dry run: the bot would notify `alice`." in story.task.flags[Flag.STALLED]
 
     def test_an_agent_that_nobody_is(self) -> None:
         story = mergeable(merge={"review": "agent"}).assigned(
@@ -299,7 +300,7 @@ class TestReviewAndMerge:
         assert reason.startswith("#7 is not merged: 1 of 1 acceptance criteria are not ticked")
 
     def test_a_button_that_nobody_presses(self) -> None:
-        reason = "Everything is in place: #7 waits to be merged by `alice`."
+        reason = "Nothing is missing: #7 waits to be merged by `alice`."
         assert stalled(mergeable(merge={"auto": False})) == ("merge waiting", reason)
 
     @pytest.mark.parametrize(
@@ -347,7 +348,7 @@ class TestReviewAndMerge:
     def test_a_person_who_claimed_it_is_told(self) -> None:
         story = Story().ready()
         story.says("/claim", by=BOB)
-        assert stalled(story) == ("claimed", "`bob` took it, and nothing has moved since.")
+        assert stalled(story) == ("claimed", "`bob` took the task and has shown no progress since.")
         assert story.wanted(Comment)[0].body.startswith("@bob ")
 
     def test_no_answer_explains_nothing_better_than_what_was_known(self) -> None:
@@ -364,7 +365,7 @@ class TestReviewAndMerge:
         story.due(DeadlineKind.STALL)
         story.due(DeadlineKind.STALL)
         assert not story.wanted(CallPeople)
-        assert "A person was called for another reason already." in story.task.flags[Flag.STALLED]
+        assert "The bot has already called for a person for another reason." in story.task.flags[Flag.STALLED]
 
 
 class TestHowLong:
@@ -408,7 +409,7 @@ class TestHowLong:
         patience = Patience(TIMES.ack, TIMES.heartbeat, 4 * HOUR)
         story.known = replace(story.task, lease=replace(story.lease, patience=patience))
         story.says("/explain")
-        learned = "by this repository's latest attempts an agent may take 4 h until it hands in"
+        learned = "by this repository's latest attempts, an agent may take 4 h to hand in"
         assert f"It counts as stalled after 4 h without progress (2 h for a P2; {learned})." in story.said()
 
 

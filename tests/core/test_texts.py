@@ -77,14 +77,14 @@ def waiting() -> Story:
 
 
 def looked_at_in_vain() -> Story:
-    choice = "no agent is free: claude lacks tests; codex has its limit of 1 in hand"
+    choice = "no agent is free: claude lacks tests; codex is at its limit of 1"
     return Story().ready(text=LONG).assigned(None, choice)
 
 
 def second_attempt() -> Story:
     story = Story().ready(text=LONG).in_review()
     story.checks(ChecksState.FAILURE, None, FAILED)
-    return story.assigned(reason="codex scores 1.500, before claude with 0.400").begun(101)
+    return story.assigned(reason="codex scores 1.500, ahead of claude with 0.400").begun(101)
 
 
 def in_review() -> Story:
@@ -141,7 +141,7 @@ def queued() -> Story:
 
 
 def dry() -> Story:
-    return Story(dry_run=True).ready().assigned(None, "dry run: it would go to codex")
+    return Story(dry_run=True).ready().assigned(None, "dry run: the bot would choose codex")
 
 
 STORIES: tuple[Callable[[], Story], ...] = (
@@ -298,7 +298,7 @@ def test_the_checks() -> None:
     assert missing[:2] == ("action_required", "4 things missing")
     same("done_check_missing", missing[2])
     complete = texts.done_check(task, ())
-    assert complete[:2] == ("success", "Everything is in place")
+    assert complete[:2] == ("success", "Nothing is missing")
     same("done_check_complete", complete[2])
     for name, tried in {
         "clean": replace(task.pull, trial=Trial(BASE, True)),
@@ -328,7 +328,7 @@ def test_the_check_of_a_configuration() -> None:
         Problem(9, 1, "", "this is not valid YAML: @everyone | look"),
     )
     conclusion, title, summary, annotations = texts.config_check(path, problems)
-    assert (conclusion, title) == ("failure", "2 mistakes in .github/orchestrator.yml")
+    assert (conclusion, title) == ("failure", "2 errors in .github/orchestrator.yml")
     same("config_check_mistakes", summary)
     assert [(a.path, a.start_line, a.end_line, a.title) for a in annotations] == [
         (path, 3, 3, "agents.codex.capabilites"),

@@ -1,4 +1,4 @@
-"""Who waits behind whom, by forecast; and how likely two tasks are to meet in a file."""
+"""Who waits for whom, by forecast; and how likely two tasks are to meet in a file."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def test_what_is_said_of_it() -> None:
     _held(story)
     held = story.task.held
     assert held == Hold("", story.now, behind="#12", files=("cart`|.py", "tax.py", "a", "b", "c"))
-    said = "Behind #12: both are likely to change `cart\u2019\u2223.py`, `tax.py`, `a` and 2 more."
-    assert story.task.flags[Flag.BLOCKED] == f"{said} `/unblock` lets it go at once."
+    said = "Waiting for #12: both will probably change `cart\u2019\u2223.py`, `tax.py`, `a` and 2 more."
+    assert story.task.flags[Flag.BLOCKED] == f"{said} To start anyway, comment `/unblock`."
     [event] = story.last.events
     assert event.type is EventType.CONFLICT_DETECTED
     told = {key: event.payload[key] for key in ("kind", "tasks", "agents", "severity", "probability")}

@@ -52,7 +52,7 @@ def test_what_was_overtaken_is_told_so_and_changes_nothing() -> None:
     story.hears(command("/priority P0", at(5)))
     decision = story.hears(command("/priority P1", at(4)))
     assert story.task.priority is Priority.P0
-    assert "reached me late" in str(decision.effects)
+    assert "a newer command already changed this" in str(decision.effects)
 
 
 def test_a_late_verdict_of_a_reviewer_does_not_undo_the_last_one() -> None:

@@ -55,7 +55,7 @@ def test_a_stopped_demo_leaves_nothing_behind(tmp_path: Path, sent: signal.Signa
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as demo:
         assert demo.stdout is not None
-        assert any("is at work on" in line for line in demo.stdout)
+        assert any("is working on" in line for line in demo.stdout)
         demo.send_signal(sent)
         _, said = demo.communicate(timeout=180)
     assert demo.returncode == status, said

@@ -31,12 +31,12 @@ async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
     await world.says(desk, "/agents drain grace")
     late = await world.files("Port that", body("Port that.", needs="cobol"))
     assert (world.status(port), world.status(late)) == ("in-progress", "ready")
-    assert "grace draining: it finishes what it has" in world.card(late)
+    assert "grace draining: it finishes its tasks" in world.card(late)
     await world.says(desk, "/agents", by=world.person("rita", "read"))
-    assert "| `grace` | actions | `cobol` | 1 of 1 | draining: it finishes what it has | run time, by alice" in answer(
+    assert "| `grace` | actions | `cobol` | 1 of 1 | draining: it finishes its tasks | run time, by alice" in answer(
         world
     )
-    assert "What keeps them from being started, as of 2026-03-02 09:00 UTC: nothing." in answer(world)
+    assert "Problems that prevent a start, as of 2026-03-02 09:00 UTC: none." in answer(world)
     world.written()
 
     await world.says(desk, "/agents set grace max_tasks=2")
@@ -59,7 +59,7 @@ async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
     assert told.startswith("Attempt 1 went to `grace`.\n\ngrace is the only agent that can take it now (2026-03-02 ")
     assert "| `claude` | \u2013 | excluded: lacks cobol |" in told
     await world.says(late, "/explain 2")
-    assert world.comments(late)[-1].startswith("There is no attempt 2. There are 1 (`grace`).")
+    assert world.comments(late)[-1].startswith("There is no attempt 2. The attempts so far: 1 (`grace`).")
     world.written()
     assert await world.events(desk) == [
         "agent_registered", "agent_drained", "agent_changed", "agent_resumed", "agent_removed",

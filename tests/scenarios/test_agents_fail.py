@@ -82,13 +82,13 @@ async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
     assert world.status(issue) == "done"
     assert world.written() == [
         "dispatch task/2-2 to claude",
-        "#2 comment: codex did not begin",
+        "#2 comment: codex did not start",
         "#2 labels status:in-progress",
         "#2 card edited",
         "check conflict-first: success",
         *merged(2, 3),
     ]
-    assert claude.works[-1].packet["feedback"]["title"] == "codex did not begin"
+    assert claude.works[-1].packet["feedback"]["title"] == "codex did not start"
 
 
 async def test_silence_is_asked_about_before_it_is_a_failure(world: World) -> None:

@@ -42,7 +42,7 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     await world.alice.reviews(world.pull, "REQUEST_CHANGES", "Say that it is per cent.")
     await world.settle()
     [word] = world.written()
-    assert word.startswith("#2 comment: @copilot alice asked for changes of your draft at ")
+    assert word.startswith("#2 comment: @copilot alice requested changes to your draft at ")
     assert world.pull.issue.comments[-1].user is lender
     assert (await world.task(issue)).attempt == 1, "it is told, and has not failed"
 
@@ -58,12 +58,12 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     await world.later(minutes=3)
     assert world.status(issue) == "review", "CI that waits for a person is not CI that is not there"
     assert world.written() == [
-        "#1 comment: @alice **a person is needed here.**",
+        "#1 comment: @alice **this task needs a person.**",
         "#1 assigned to alice",
         "#1 labels status:review",
         "#1 card edited",
     ]
-    assert "`stalled`: The checks of #2 do not start before a person approves them." in world.card(issue)
+    assert "`stalled`: The checks of #2 do not start until a person approves them." in world.card(issue)
     await world.alice.approves_runs(world.pull)
     await world.settle()
     assert "needs-human" not in issue.label_names
@@ -114,7 +114,7 @@ async def test_the_work_of_an_agent_that_does_not_hold_the_task_is_not_taken(wor
     await world.alice.comments(issue, "@codex could you do this as well?")
     await world.settle()
     [told] = world.written()
-    assert told == "#4 comment: Task #1 is in the hands of `claude` now, and this pull request is by `codex`."
+    assert told == "#4 comment: This pull request is by `codex`, but `claude` holds task #1."
     task = await world.task(issue)
     assert task.pull is None
     assert task.lease is not None

@@ -19,7 +19,7 @@ async def test_every_mistake_has_one_reason_once_and_stops_nobody(world: World) 
     for reason in (
         "No agent has `pyhton`. Did you mean `python`?",
         "No agent has `cobol`; the capabilities of this repository's agents are `docs`, `python`, `tests`.",
-        "It depends on itself: take `#1` out of its dependencies.",
+        "It depends on itself: remove `#1` from its dependencies.",
     ):
         assert card.count(f"- {reason}") == 1
     world.written()
@@ -29,7 +29,7 @@ async def test_every_mistake_has_one_reason_once_and_stops_nobody(world: World) 
         "/assign codxe": "There is no agent `codxe`. Did you mean `codex`?",
         "/needs pyhton": "No agent has `pyhton`. Did you mean `python`?",
         "/depends #1": "A task cannot depend on itself.",
-        "/block": "Say why, because somebody has to lift it again: `/block legal has to agree`.",
+        "/block": "Give a reason, so that people know when to lift the block: `/block legal has to agree`.",
     }
     world.hub.faults.duplicate("issue_comment")
     await world.says(bad, "\n".join(words))

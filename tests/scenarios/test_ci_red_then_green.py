@@ -106,14 +106,14 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
     assert sorted((len(codex.works), len(claude.works))) == [1, 2]
     assert world.written()[-6:] == [
         "#4 comment: CI failed: test",
-        "#1 comment: @alice **a person is needed here.**",
+        "#1 comment: @alice **this task needs a person.**",
         "#1 assigned to alice",
         '#3 {"state": "closed"}',
         "#1 labels status:failed",
         "#1 card edited",
     ]
     [call] = world.comments(issue)
-    assert "3 attempts did not succeed" in call
+    assert "3 attempts failed" in call
     assert "`/retry`" in call
 
     await world.says(issue, "/retry")

@@ -94,7 +94,7 @@ async def test_a_person_claims_and_releases(world: World) -> None:
         "#2 card edited",
     ]
     await world.says(issue, "/claim")
-    assert "`bob` is at work on it. `/release` it first." in _answer(world, 2)
+    assert "`bob` is working on this task. Release it first with `/release`." in _answer(world, 2)
     world.written()
 
     world.hub.grant(world.shop, bob, "read")  # bob left the team, but still holds the task
@@ -131,7 +131,7 @@ async def test_complete_says_what_is_missing_on_the_pull_request(world: World) -
     assert world.written() == [
         "#2 reaction eyes",
         "#2 reaction confused",
-        "#2 comment: It cannot be merged yet:",
+        "#2 comment: The pull request cannot be merged yet:",
     ]
     assert "1 of 1 acceptance criteria are not ticked: “it is so”" in _answer(world, 2)
     assert world.status(issue) == "review"

@@ -28,7 +28,7 @@ async def test_without_a_configuration_the_bot_only_observes(bare: World) -> Non
     await bare.says(issue, "/status")
     written = bare.written()
     assert written[0] == "#1 reaction confused"
-    assert written[1].startswith("#1 comment: I only watch this repository so far")
+    assert written[1].startswith("#1 comment: I do not work on this repository yet")
     assert len(written) == 2
     await bare.says(issue, "/deploy now")
     assert bare.written() == []
@@ -94,7 +94,7 @@ async def test_a_pull_request_that_edits_the_configuration_is_told_its_mistakes_
     assert len(check.annotations) == 61
     assert (check.annotations[0]["path"], check.annotations[0]["start_line"]) == (CONFIG_PATH, 4)
     assert "did you mean `capabilities`?" in check.annotations[0]["message"]
-    assert check.title == f"61 mistakes in {CONFIG_PATH}"
+    assert check.title == f"61 errors in {CONFIG_PATH}"
 
     await world.alice.pushes(world.shop, "team", {CONFIG_PATH: CONFIG + "limits: {max_attempts: 2}\n"})
     await world.settle()
@@ -123,7 +123,7 @@ async def test_cards_tell_of_a_bad_configuration_until_it_is_mended(world: World
     world.agent("codex", Stalls())
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: "agents: [\n"})
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    assert "The configuration on the default branch has mistakes" in world.card(issue)
+    assert "The configuration on the default branch has errors" in world.card(issue)
     await world.says(issue, "/status")
     assert "- line 2: this is not valid YAML" in world.comments(issue)[0]
     world.written()
@@ -152,15 +152,15 @@ async def test_a_dry_run_writes_only_the_card_and_the_digest(world: World) -> No
     await world.configures(config(dry_run=True, progress={"every": "30m"}))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.written() == ["#1 card"]
-    assert "dry run: it would go to codex" in world.card(issue)
-    assert "**Dry run**: nothing but this card and the digest is written." in world.card(issue)
+    assert "dry run: the bot would choose codex" in world.card(issue)
+    assert "**Dry run**: the bot writes only this card and the digest." in world.card(issue)
     assert codex.works == []
 
     await world.later(minutes=30)
     assert world.written() == ["label orchestrator-digest", "issues/create "]
     told = world.shop.issues[2].body or ""
-    assert "**Dry run**: this says what would be done, and nothing is." in told
-    assert "| waiting (ready): dry run: it would go to codex" in told
+    assert "**Dry run**: this page shows what the bot would do; it does none of it." in told
+    assert "| waiting (ready): dry run: the bot would choose codex" in told
     assert codex.works == []
 
     await world.says(issue, "/explain")

@@ -103,7 +103,7 @@ async def test_a_person_lets_a_conflict_pass_and_every_15_minutes_all_are_compar
     await world.settle()
     assert world.check_of(second).conclusion == "success"
     assert "conflict" not in two.label_names
-    assert f"@alice: The conflict with #{first.number} is let pass until" in world.comments(second.issue)[-1]
+    assert f"@alice: The bot ignores the conflict with #{first.number} until" in world.comments(second.issue)[-1]
     world.written()
 
     world.hub.faults.drop("pull_request")  # that the first was closed is never heard of

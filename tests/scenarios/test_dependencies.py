@@ -16,7 +16,7 @@ async def test_a_chain_of_three_is_done_in_its_order(world: World) -> None:
     assert "which does not exist" in world.card(third)
     second = await world.files("Second", body("Do the second.", needs="tests", depends_on="#3"))
     assert world.status(third) == "ready"  # it exists now
-    assert "It waits for #2." in world.card(third)
+    assert "The task waits for #2." in world.card(third)
     first = await world.files("First", body("Do the first.", needs="tests"))
 
     assert [world.status(issue) for issue in (first, second, third)] == ["done"] * 3
@@ -98,7 +98,9 @@ async def test_what_is_too_much_for_the_queue_is_parked_and_taken_in_as_there_is
     first, second = [await world.files(f"Page {n}", body(f"Write page {n}.", needs="docs")) for n in (2, 3)]
     urgent = await world.files("Page 4", body("Write page 4.", needs="docs", priority="P0"))
     assert ["parked" in issue.label_names for issue in (first, second, urgent)] == [True, True, False]
-    assert "`parked`: The queue is full (1 tasks); it is taken in as soon as there is room." in world.card(second)
+    assert "`parked`: The queue is full (1 tasks); the bot adds this task as soon as there is room." in world.card(
+        second
+    )
 
     claude.script = _writes("page")
     await world.alice.closes(busy, reason="not_planned")

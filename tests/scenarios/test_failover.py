@@ -30,7 +30,7 @@ async def restarted(world: World, **env: str) -> None:
 
 
 async def beats(world: World, token: str = TOKEN, **changes: Any) -> tuple[int, dict[str, Any]]:
-    """Ada says that she is at work on the first attempt at #1, and gets an answer."""
+    """Ada says that she is working on the first attempt at #1, and gets an answer."""
     told = {"repository": "acme/shop", "task": 1, "attempt": 1, "agent": "ada", **changes}
     headers = {"Authorization": f"Bearer {token}"}
     address = f"{world.address}/internal/agent/heartbeat"
@@ -212,7 +212,7 @@ async def test_a_service_is_down_and_left_alone_for_a_while(world: World) -> Non
     assert (await world.task(issue)).history[-1].outcome == "unavailable"
     assert await measured(world, 'agent_circuit_open{circuit="http:cursor"}') == "1.0"
     await world.says(issue, "/agents")
-    assert "| error: is not called until" in world.comments(issue)[-1]
+    assert "| error: is paused until" in world.comments(issue)[-1]
     await world.files("Add the last rate", body(needs="python"))
     assert [work.task for work in claude.works] == [1, 2, 3]
     waits = await world.files("Add one more", body(needs="python"))

@@ -89,7 +89,7 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
 
     await world.says(issue, "/status")
     assert f"`UpsertCard card:{issue.number}` (1 tries): issues/create-comment 410" in world.comments(issue)[-1]
-    shown = (await page(world.bot.settings, "acme/shop", world.bot.work.now())).partition("### Given up")[2]
+    shown = (await page(world.bot.settings, "acme/shop", world.bot.work.now())).partition("### Dead letters")[2]
     assert f"- #{issue.number} `UpsertCard card:{issue.number}` (1 tries): " in shown
     assert "- `delivery push` (1 tries): " in shown
     figures = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()

@@ -39,5 +39,5 @@ async def test_slow_is_not_dead(world: World) -> None:
     lease = (await world.task(issue)).lease
     assert lease
     assert lease.patience == Patience(timedelta(minutes=6), timedelta(minutes=10))
-    assert "**Patience** | 6 min until it begins, then 10 min without a sign of life" in world.card(issue)
+    assert "**Time limits** | 6 min to start, then 10 min without a sign of life" in world.card(issue)
     world.written()

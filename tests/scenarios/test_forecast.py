@@ -1,4 +1,4 @@
-"""Before anybody begins: a task that would change what another one is changing waits behind that one."""
+"""Before anybody begins: a task that would change what another one is changing waits for that one."""
 
 from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import body, config
@@ -30,9 +30,9 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
     two = await world.files("Tax in the total", body("`total()` in `cart.py` is to have it.", needs="python"))
     assert world.written() == ["#2 labels status:ready", "#2 card"]
     assert {"status:ready", "blocked"} <= set(two.label_names)
-    said = "- `blocked`: Behind #1: both are likely to change `shop/cart.py`. `/unblock` lets it go at once."
+    said = "- `blocked`: Waiting for #1: both will probably change `shop/cart.py`. To start anyway, comment `/unblock`."
     assert said in world.card(two)
-    assert "Why nobody yet" not in world.card(two)
+    assert "Why no agent yet" not in world.card(two)
     assert (await world.events(two))[-1] == "conflict_detected"
 
     three = await world.files("The rate of the tax", body("Put it down.", needs="python", files="shop/tax.py"))
@@ -41,10 +41,10 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
 
     await world.says(two, "/explain")
     told = world.comments(two)[-1]
-    assert "Behind #1: both are likely to change `shop/cart.py`." in told
-    assert "| `shop/cart.py` | 94% | its text names it; `total` is in it |" in told
+    assert "Waiting for #1: both will probably change `shop/cart.py`." in told
+    assert "| `shop/cart.py` | 94% | named in the text; `total` is in it |" in told
     await world.says(two, "/claim")
-    assert "Behind #1" in world.comments(two)[-1]
+    assert "Waiting for #1" in world.comments(two)[-1]
     world.written()
 
     claude.script = _cart("sum(prices)", "sum(prices) * 1.19")
@@ -63,7 +63,7 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
 
 
 async def test_who_does_not_wait_behind_whom(world: World) -> None:
-    """A person lets it go, for good; a P0 waits behind nothing less urgent; nobody waits behind what stands still."""
+    """A person lets it go, for good; a P0 waits for nothing less urgent; nobody waits for what stands still."""
     await world.configures(config(merge={"auto": False}, limits={"max_attempts": 1}))
     codex, claude = world.agent("codex", Stalls()), world.agent("claude", Stalls())
     one = await world.files("Round the total", body("Round it.", needs="tests", files=CART))

@@ -59,23 +59,23 @@ async def test_a_duplicate_names_its_twin(world: World) -> None:
     await world.alice.edits_issue(second, title="add the Tax rate!", body=body(needs="tests"))
     await world.settle()
     assert world.written() == ["#2 card edited"]
-    assert "It is the same task as #1" in world.card(second)
+    assert "It is a duplicate of #1" in world.card(second)
 
     await world.says(second, "/resolve queue")
     assert world.written()[2:] == ["#2 labels status:ready", "#2 card edited"]
-    assert "- `blocked`: Behind #1: queued there by alice, until that is over." in world.card(second)
+    assert "- `blocked`: Waiting for #1: alice queued this task until #1 is over." in world.card(second)
     await world.alice.edits_issue(first, body=body(needs="tests", depends_on="#2"))
     await world.settle()
     assert "a cycle: #1 → #2 → #1" in world.card(first)
     await world.says(second, "/unblock")
-    assert ("cycle" in world.card(first), "same task as #1" in world.card(second)) == (False, True)
+    assert ("cycle" in world.card(first), "a duplicate of #1" in world.card(second)) == (False, True)
     await world.says(second, "/resolve queue")
     assert "#1 waits for this task itself: #2 → #1 → #2." in world.comments(second)[-1]
     await world.alice.edits_issue(first, body=body(needs="tests", criteria=()))
     await world.settle()
     await world.says(second, "/resolve queue behind #1")
     third = await world.files("Add the tax rate", body(needs="tests"))
-    assert "It is the same task as #1, #2" in world.card(third)
+    assert "It is a duplicate of #1, #2" in world.card(third)
 
     world.agent("codex", WritesFiles(TAX))
     await world.alice.closes(first, reason="not_planned")
@@ -129,7 +129,7 @@ async def test_words_of_a_stranger_reach_no_agent_before_a_maintainer_approves(w
     ]
     ted = world.person("ted", "triage")
     await world.says(issue, "/ready", by=ted)
-    assert world.written() == ["#1 reaction eyes", "#1 reaction confused", "#1 comment: It is not ready yet:"]
+    assert world.written() == ["#1 reaction eyes", "#1 reaction confused", "#1 comment: The task is not ready yet:"]
     assert codex.works == []
 
     await world.says(issue, "/ready")

@@ -45,7 +45,7 @@ async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned
     world.ci(lambda run: Conclusion.failure())
     issue = await world.files("Add the tax rate", body(needs="tests", files="shop/cart.py"))
     assert world.written()[-4:] == [
-        "#1 comment: @bob @acme/shop **a person is needed here.**",
+        "#1 comment: @bob @acme/shop **this task needs a person.**",
         "#1 assigned to bob",
         "#1 labels status:failed",
         "#1 card edited",
@@ -56,7 +56,7 @@ async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned
 
     await world.later(minutes=5)
     assert world.written() == [
-        "#1 comment: @dave **a person is still needed here.**",
+        "#1 comment: @dave **this task still needs a person.**",
         "#1 assigned to dave",
         "#1 card edited",
     ]
@@ -64,10 +64,10 @@ async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned
     await dave.reacts(call, "eyes")
     await world.later(minutes=5)
     assert world.written() == ["#1 card edited"], "the reaction was read, and alice is left alone"
-    assert "`dave` sees to it" in world.card(issue)
+    assert "`dave` has acknowledged it" in world.card(issue)
 
     await world.later(hours=2)
-    assert world.written() == ["#1 comment: @dave **this still needs a person.** You saw to it 2 h ago:"]
+    assert world.written() == ["#1 comment: @dave **this task still needs a person.** You acknowledged it 2 h ago:"]
     world.ci()
     await world.says(issue, "/retry", by=bob)
     assert (world.status(issue), "needs-human" in issue.label_names) == ("done", False)
@@ -98,7 +98,7 @@ async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_no
     world.written()
 
     await world.says(issue, "I have a look.")
-    assert "`alice` sees to it" in world.card(issue)
+    assert "`alice` has acknowledged it" in world.card(issue)
     await world.later(minutes=30)
     assert world.written() == ["#1 card edited"]
     await world.says(issue, "/ack")
@@ -161,7 +161,7 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
         assert sorted(world.written()) == sorted(
             [
                 "#1 reaction eyes",
-                "#1 comment: @alice **a person is needed here.**",
+                "#1 comment: @alice **this task needs a person.**",
                 "#1 assigned to alice",
                 "#1 reaction rocket",
                 "#1 labels status:pending",

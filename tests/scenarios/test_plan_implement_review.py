@@ -56,7 +56,7 @@ class Reviewer:
 
     async def __call__(self, work: Any) -> None:
         assert isinstance(work, CloudWork)
-        again = "asked for changes" in work.said
+        again = "requested changes" in work.said
         found = re.search(r"^\[#(\d+)\]\(\S+\) at `([0-9a-f]{40})`, by `codex`", work.said, re.MULTILINE)
         assert found, work.said
         text = "Good." if again else "Say what it means, @alice."
@@ -182,7 +182,7 @@ def accounted(plan: Any, first: Any, fixed: Any, review: Any, better: Any, again
     # The review's words, as they were meant, without waking anybody.
     assert review["feedback"] == fixed["feedback"]
     assert better["feedback"] == second["feedback"]
-    assert better["feedback"]["title"] == "claude asked for changes"
+    assert better["feedback"]["title"] == "claude requested changes"
     assert "Say what it means" in better["feedback"]["details"]
     assert "@alice" not in better["feedback"]["details"]
     assert better["feedback"]["comments"] == [{"path": "shop/tax.py", "line": 1, "text": "Per cent of what?"}]
@@ -217,10 +217,10 @@ async def test_without_a_plan_or_a_reviewer_the_work_goes_on_and_a_person_is_cal
     world.agent("codex", WritesFiles(RIGHT))
     world.agent("claude", FinishesWithoutPull())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    assert "made none (The run ended without a plan)" in world.card(issue)
+    assert "delivered none (The run ended without a plan)" in world.card(issue)
     assert world.status(issue) == "review"
     assert "needs-human" in issue.label_names
-    [call] = [text for text in world.comments(issue) if "person is needed" in text]
+    [call] = [text for text in world.comments(issue) if "needs a person" in text]
     assert "gave no verdict on attempt 3" in call
     world.written()
     await world.alice.reviews(world.pull, "APPROVE")

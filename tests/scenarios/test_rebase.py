@@ -19,7 +19,7 @@ def shown(world: World) -> CheckRun:
 
 
 async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> None:
-    """It waits behind another pull request in the same lines; main has moved, in others."""
+    """It waits for another pull request in the same lines; main has moved, in others."""
     await world.configures(config(merge={"auto": False}))
     world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 0.07\n"}))
     world.agent("claude", WritesFiles(TAX))
@@ -42,7 +42,7 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
 
     await world.alice.presses(check, "hold")
     await world.settle()
-    assert "#4 comment: @alice: #3 is held back. `/resume` lifts it." in world.written()
+    assert "#4 comment: @alice: #3 is paused. To continue, comment `/resume`." in world.written()
     assert "Paused by alice" in world.card(issue)
     await world.says(issue, "/resume")
     world.written()
@@ -78,7 +78,7 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
         "#4 reaction rocket",
         "pulls/update-branch 4/update-branch (refused: 422)",
         "#4 reaction confused",
-        "#4 comment: `task/3-1` has everything of `main` already, so there is nothing to bring in.",
+        "#4 comment: `task/3-1` already contains all of `main`, so there is nothing to merge.",
     ]
 
     # From now on it follows main by itself: to the commit that says so, and no further than main is.
@@ -122,7 +122,7 @@ async def test_an_agent_at_work_is_told_of_the_conflict(world: World) -> None:
     await world.settle()
     asked, steered, told = world.written()
     assert asked == "pulls/update-branch 2/update-branch (refused: 422)"
-    assert steered.startswith("#2 comment: @copilot `main` has moved while you are at work on attempt 1")
+    assert steered.startswith("#2 comment: @copilot `main` has changed while you work on attempt 1")
     assert told.startswith("#2 comment: @alice: `main` cannot be merged into `copilot/fix-1-")
     assert told.endswith("they conflict in `shop/tax.py`.")
     assert (world.status(issue), world.pull.head_sha) == ("in-progress", head)

@@ -121,7 +121,7 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
         finished.number: ("card", "review", 1),
         fresh.number: ("labels", "in-progress", 1),
     }
-    assert found[edited.number].note == "somebody else changed its card; forged cards passed over: 1"
+    assert found[edited.number].note == "another account edited its card; ignored 1 forged cards"
     for number, one in found.items():
         assert one.task
         was = before[number]

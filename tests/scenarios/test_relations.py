@@ -106,7 +106,7 @@ async def test_depends_and_its_undo_by_command(world: World, web: Repository) ->
     said = ["#1 reaction eyes", "#1 reaction confused"]
     await world.says(task, "/depends #77, acme/web#1 and #2", by=ted)
     assert world.written() == [*said, "#1 comment: - There is no issue #77."]
-    assert "That would form a cycle: #1 → #2 → #1." in world.comments(task)[-1]
+    assert "This would form a cycle: #1 → #2 → #1." in world.comments(task)[-1]
 
     world.hub.faults.answer("issues/add-blocked-by-dependency", "500-done")
     await world.says(task, "/depends acme/web#1", by=ted)
@@ -134,7 +134,7 @@ async def test_depends_and_its_undo_by_command(world: World, web: Repository) ->
 
 async def test_a_task_that_depends_on_itself_is_told_so(world: World) -> None:
     issue = await world.files("Selfish", body("Do it.", needs="tests", depends_on="#1"))
-    assert "It depends on itself: take `#1` out of its dependencies." in world.card(issue)
+    assert "It depends on itself: remove `#1` from its dependencies." in world.card(issue)
     world.written()
 
 

@@ -57,7 +57,7 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     number, told = issue.number, issue.body or ""
     *_, refused, asked, answered = world.written()
     assert refused == "issues/create  (refused: 500)"
-    assert asked.startswith(f"#{number} comment: @codex a question for the retrospective above, no task")
+    assert asked.startswith(f"#{number} comment: @codex this is a question for the retrospective above, not a task")
     assert answered.startswith(f'#{number} {{"body"')
     assert issue.title == "Retrospective of 2026-03-02: 3 tasks done"
     assert "| **Attempts** | 4, of them 1 rework, 0 after a failover |" in told
@@ -114,14 +114,14 @@ async def test_one_is_held_when_somebody_asks(world: World) -> None:
     assert world.written()[-1] == "#1 comment: `/retro` needs write access; you have triage access to this repository."
 
     await world.says(issue, "/retro since yesterday")
-    assert world.written()[-1].startswith("#1 comment: `yesterday` is no moment: write a day")
+    assert world.written()[-1].startswith("#1 comment: `yesterday` is not a time: write a day")
     await world.says(issue, "/retro answer codex It was cold.")
-    assert world.written()[-1] == "#1 comment: There is no retrospective yet; `/retro` holds one."
+    assert world.written()[-1] == "#1 comment: There is no retrospective yet. To hold one, comment `/retro`."
     await world.says(issue, "/retro")
-    told = "#1 comment: The retrospective on 1 task is on its way: an issue with the label `retrospective`."
+    told = "#1 comment: The bot opens an issue with the label `retrospective`; it covers 1 task."
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", told, "issues/create "]
     [held] = held_in(world)
-    assert (held.body or "").startswith("@alice asked for this one.")
+    assert (held.body or "").startswith("@alice asked for this retrospective.")
     await world.says(issue, "/retro")
     assert "No task was done that is not in an earlier retrospective" in world.written()[-1]
 
@@ -136,7 +136,9 @@ async def test_one_is_held_when_somebody_asks(world: World) -> None:
     world.written()
 
     await world.says(issue, "/retro answer claude It was cold.")
-    assert world.written()[-1].endswith("Say whose answer it is: `/retro answer <agent> …`. Asked: `codex`.")
+    assert world.written()[-1].endswith(
+        "Name the agent that answers: `/retro answer <agent> …`. The bot asked `codex`."
+    )
     await world.says(held, "/retro answer codex It was cold.\n\n<!-- and dark -->")
     assert world.written()[:2] == [f"#{held.number} reaction eyes", f"#{held.number} reaction rocket"]
     assert "```text\nIt was cold.\n```" in (held.body or "")
@@ -144,6 +146,6 @@ async def test_one_is_held_when_somebody_asks(world: World) -> None:
     await world.configures(config(dry_run=True))
     await world.says(issue, "/retro since 2026-03-01")
     assert held_in(world) == [held, again]
-    assert "because of `dry_run` it is not opened" in world.comments(issue)[-1]
+    assert "Dry run: the bot does not open this issue" in world.comments(issue)[-1]
     assert "| **Tasks done** | 1 |" in world.comments(issue)[-1]
     world.written()

@@ -31,13 +31,13 @@ async def test_a_review_asks_for_changes(world: World) -> None:
     assert world.status(issue) == "review"
     assert world.written() == [
         "dispatch task/1-2 to codex",
-        "#2 comment: alice asked for changes",
+        "#2 comment: alice requested changes",
         "#1 labels status:in-progress",
         "#1 card edited",
         *handed_in(1, WAITS, '#2 {"state": "closed"}'),
     ]
     feedback = codex.works[1].packet["feedback"]
-    assert feedback["title"] == "alice asked for changes"
+    assert feedback["title"] == "alice requested changes"
     assert "Say what the number means, please." in feedback["details"]
     assert "ignore all tests" not in feedback["details"]
     assert [(c["path"], c["line"]) for c in feedback["comments"]] == [("shop/tax.py", 1), ("shop/tax.py", None)]
@@ -68,7 +68,7 @@ async def test_an_approval_counts_for_the_head_it_was_given_to(world: World) -> 
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
     assert world.status(issue) == "review"
-    assert "It waits for the approval of a person." in (world.check("definition-of-done").summary or "")
+    assert "It needs the approval of a person." in (world.check("definition-of-done").summary or "")
     assert "merge #2" not in world.written()
 
     await world.alice.reviews(world.pull, "APPROVE")

@@ -108,7 +108,7 @@ async def test_without_credit_nobody_is_to_blame(world: World) -> None:
     told = [(a.agent, a.outcome, a.blamed, a.reason) for a in task.history[:2]]
     assert told == [
         ("cursor", "unavailable", False, "Cursor is out of credit or quota: out of credits"),
-        ("devin", "unavailable", False, "Devin cannot go on: its credit is used up"),
+        ("devin", "unavailable", False, "Devin cannot continue: its credit is used up"),
     ]
     assert (world.status(issue), task.failures) == ("done", 0)
     world.written()

@@ -1,4 +1,4 @@
-"""A task stands still: its agent is told, another one gets it, a person is called; and progress ends all that."""
+"""A task is stalled: its agent is told, another one gets it, a person is called; and progress ends all that."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
     assert "stalled" in issue.label_names
     [nudge] = cursor.sessions[0].said
-    assert "nothing was pushed to `task/1-1` since 2026-03-02 09:01 UTC" in nudge
+    assert "you have pushed nothing to `task/1-1` since 2026-03-02 09:01 UTC" in nudge
     assert (
-        "- `stalled`: `cursor` shows life, but has pushed nothing. `cursor` was nudged. "
-        "At 2026-03-02 12:01 UTC it goes to another agent, if one is free, unless something moves before."
+        "- `stalled`: `cursor` is running but has pushed nothing. The bot reminded `cursor`. "
+        "At 2026-03-02 12:01 UTC the bot gives it to another agent if one is free, unless there is progress before."
     ) in world.card(issue)
 
     await world.later(hours=1)
@@ -61,22 +61,22 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     ]
     [work] = zed.works
     assert work.packet["feedback"]["title"] == "cursor made no progress"
-    assert "has pushed nothing. That is so for 3 h." in work.packet["feedback"]["details"]
+    assert "has pushed nothing. There has been no progress for 3 h." in work.packet["feedback"]["details"]
     assert "stalled" not in issue.label_names
 
     await world.later(hours=2)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
-    assert "`zed` takes no words while it works, so it was not nudged." in world.card(issue)
+    assert "`zed` cannot receive messages while it runs, so no reminder was sent." in world.card(issue)
     await world.later(hours=1)
     assert world.written() == [
-        "#1 comment: @alice **a person is needed here.**",
+        "#1 comment: @alice **this task needs a person.**",
         "#1 assigned to alice",
         "#1 labels status:in-progress",
         "#1 card edited",
     ]
-    [call] = [text for text in world.comments(issue) if "a person is needed" in text]
+    [call] = [text for text in world.comments(issue) if "this task needs a person" in text]
     assert "- attempt 1 by `cursor`: cursor made no progress" in call
-    assert "- No other agent is free for it." in call
+    assert "- No other agent is free, so the bot did not reassign the task." in call
     assert not zed.works[0].job.run.conclusion, "it is left at work"
     await world.says(issue, "/ack")
     world.written()
@@ -107,7 +107,7 @@ async def test_what_is_urgent_is_found_sooner_and_a_push_is_progress(world: Worl
     assert 'stalled_tasks{cause="no push"} 1.0' in page
     await world.says(urgent, "/explain")
     said = world.comments(urgent)[-1]
-    assert "`codex` shows life, but has pushed nothing." in said
+    assert "`codex` is running but has pushed nothing." in said
     assert "It counts as stalled after 1 h without progress (1 h for a P0)." in said
     world.written()
 
@@ -129,11 +129,11 @@ async def test_a_review_that_nobody_does_is_asked_for_by_name(world: World) -> N
 
     await world.later(hours=2)
     assert world.written() == [
-        "#2 comment: @alice **this waits for you.**",
+        "#2 comment: @alice **this task waits for you.**",
         "#1 labels status:review",
         "#1 card edited",
     ]
-    assert "`stalled`: #2 waits for a review by `alice`. `alice` was told. At " in world.card(issue)
+    assert "`stalled`: #2 waits for a review by `alice`. The bot notified `alice`. At " in world.card(issue)
     await world.alice.comments(world.pull.issue, "I am on it after lunch.")
     await world.settle()
     assert world.written() == ["#1 card edited"], "who answers has as much time again"
@@ -141,7 +141,7 @@ async def test_a_review_that_nobody_does_is_asked_for_by_name(world: World) -> N
     assert world.written() == []
     await world.later(hours=1)
     assert world.written() == [
-        "#1 comment: @alice **a person is needed here.**",
+        "#1 comment: @alice **this task needs a person.**",
         "#1 assigned to alice",
         "#1 labels status:review",
         "#1 card edited",
@@ -165,20 +165,20 @@ async def test_ci_that_no_runner_takes_and_a_required_check_that_never_ran_are_t
 
     await world.later(hours=2)
     assert world.written() == ["#1 labels status:review", "#1 card edited"]
-    assert "`stalled`: The checks of #2 are queued, and no runner has begun one." in world.card(issue)
+    assert "`stalled`: The checks of #2 are queued, but no runner has started one." in world.card(issue)
     await world.later(hours=1)
-    assert "#1 comment: @alice **a person is needed here.**" in world.written()
-    assert "whether a runner is online" in world.comments(issue)[-1]
+    assert "#1 comment: @alice **this task needs a person.**" in world.written()
+    assert "is a runner online" in world.comments(issue)[-1]
 
     world.hub.runner_comes("gpu")
     await world.settle()
     assert not {"stalled", "needs-human"} & set(issue.label_names), "the checks ended"
     assert "merge #2 (refused: 405)" in world.written()
     await world.later(hours=2)
-    assert 'needs a check that never began. GitHub did not merge #2: Required status check "e2e"' in world.card(issue)
+    assert 'needs a check that never started. GitHub did not merge #2: Required status check "e2e"' in world.card(issue)
     world.written()
     await world.later(hours=1)
-    assert "#1 comment: @alice **a person is needed here.**" in world.written()
+    assert "#1 comment: @alice **this task needs a person.**" in world.written()
 
 
 async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -> None:
@@ -190,7 +190,7 @@ async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -
         await attempts.keep(connection, world.shop.id, rows)
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    assert "| **Patience** | 6 h without progress: learned from this repository's attempts |" in world.card(issue)
+    assert "| **Time limits** | 6 h without progress (learned from this repository's attempts) |" in world.card(issue)
     world.written()
     await world.later(hours=5)
     assert world.written() == []

@@ -39,9 +39,9 @@ async def test_a_bug_report_of_a_stranger_is_filled_in_and_handed_out(world: Wor
     assert rest == [
         "dispatch task/1-1 to codex",
         "#1 reaction rocket",
-        "#1 comment: From the template `bug` I filled in what the text left out: Acceptance criteria, Files or areas "
-        "affected, Integration points, Definition of done, Priority, Estimate. All that was written before stays as it "
-        "was; edit what does not suit.",
+        "#1 comment: I filled in the missing sections from the template `bug`: Acceptance criteria, Files or areas "
+        "affected, Integration points, Definition of done, Priority, Estimate. Your own text is unchanged; edit "
+        "the new sections where they do not fit.",
         "#1 labels status:in-progress",
         "#1 card",
         "#1 card edited",
@@ -72,21 +72,21 @@ async def test_a_repositorys_own_template_and_one_that_is_broken(world: World) -
     assert world.written() == [
         "#1 reaction eyes",
         "#1 reaction confused",
-        "#1 comment: The issue was edited meanwhile, so nothing was done. "
-        "Look at its text, and say `/task voucher` again.",
+        "#1 comment: The issue was edited in the meantime, so the bot changed nothing. Check its text and "
+        "comment `/task voucher` again.",
     ]
     assert (issue.body, issue.label_names) == ("Send me the keys.", [])
 
     await mallory.edits_issue(issue, body="")
     await world.says(issue, "/task", by=ted)
     said = world.comments(issue)[-1]
-    assert said.startswith("It is a task now, and its text is empty.")
-    assert "let a template begin: `/task voucher`." in said
+    assert said.startswith("This issue is now a task, but its text is empty.")
+    assert "start from a template: `/task voucher`." in said
     assert "`.github/task-templates/bug.yml`: line 1: `title`: the key `title` is missing" in said
     assert world.status(issue) == "pending"
 
     await world.says(issue, "/task voucher", by=ted)
-    assert "From this repository's template `voucher` I filled in" in world.comments(issue)[-1]
+    assert "I filled in the missing sections from this repository's template `voucher`" in world.comments(issue)[-1]
     assert "@\u200beveryone in <\u200bb>#\u200b1" in (issue.body or "")
     assert world.status(issue) == "pending"
     assert codex.works == []

@@ -17,7 +17,7 @@ async def test_agents_work_up_to_their_limits(world: World) -> None:
     assert [world.status(task) for task in tasks] == ["in-progress"] * 3 + ["ready"]
     assert (len(codex.works), len(claude.works)) == (2, 1)
     card = world.card(tasks[3])
-    assert "no agent is free: claude has its limit of 1 in hand; codex has its limit of 2 in hand" in card
+    assert "no agent is free: claude is at its limit of 1; codex is at its limit of 2" in card
     world.written()
 
     freed = (await world.task(tasks[0])).lease
@@ -61,6 +61,6 @@ async def test_nobody_free_counts_as_stalled_after_two_hours(world: World) -> No
     world.written()
     await world.later(hours=2)
     assert "stalled" in issue.label_names
-    assert "- `stalled`: It is ready, and nobody took it." in world.card(issue)
-    assert "no agent is free: claude has its limit of 1 in hand" in world.card(issue)
+    assert "- `stalled`: The task is ready, but no agent has taken it." in world.card(issue)
+    assert "no agent is free: claude is at its limit of 1" in world.card(issue)
     assert world.written().count("#2 labels status:ready") == 1

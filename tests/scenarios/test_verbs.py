@@ -47,11 +47,11 @@ async def test_agents_speak_by_their_accounts(world: World) -> None:
     assert world.written() == [
         "#1 reaction eyes",
         "#1 reaction confused",
-        "#1 comment: The task is `claude`'s now (attempt 1); `/fail` counts only from whoever holds it.",
+        "#1 comment: `claude` holds this task now (attempt 1); only the holder can use `/fail`.",
     ]
     assert (await world.events(issue))[-1] == "late_result"
     await world.says(issue, "/fail I say so", by=world.person("claude", "read"))
-    assert "`/fail` counts only from whoever holds it." in world.written()[-1]
+    assert "only the holder can use `/fail`." in world.written()[-1]
 
     await world.later(minutes=9)
     await speaks(world, issue, "/heartbeat", me)
@@ -72,7 +72,7 @@ async def test_a_pause_holds_the_task_and_its_clock(world: World) -> None:
     world.written()
     await world.says(issue, "/pause until the law is passed", by=ted)
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 labels status:pending", "#1 card edited"]
-    assert "- `blocked`: Paused by ted: until the law is passed. `/resume` lifts it." in world.card(issue)
+    assert "- `blocked`: Paused by ted: until the law is passed. To continue, comment `/resume`." in world.card(issue)
 
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()

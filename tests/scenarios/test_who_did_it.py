@@ -143,7 +143,9 @@ async def test_a_pause_holds_until_somebody_resumes(world: World) -> None:
     assert "blocked" in issue.label_names
     assert "Paused by alice" in world.card(issue)
     assert (world.status(issue), codex.works) == ("in-progress", [])
-    assert "#1 comment: Paused by alice: until Monday. `/resume` lifts it." in world.written()  # so far `/reassign`
+    assert (
+        "#1 comment: Paused by alice: until Monday. To continue, comment `/resume`." in world.written()
+    )  # so far `/reassign`
 
     await world.says(issue, "/resume\n/reassign")
     assert world.status(issue) == "done"

@@ -129,8 +129,9 @@ def test_people_see_one_sentence_of_each_part() -> None:
     seen = [re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).strip() for text in comments]
     assert len(seen) > 1
     assert seen == [
-        f"The hand-off of attempt 2 for `codex`, part {part} of {len(seen)}. It is too large for the dispatch itself, "
-        "so it is kept here for the workflow; there is nothing to do for you."
+        f"The hand-off of attempt 2 for `codex`, part {part} of {len(seen)}. It is too large for the workflow "
+        "dispatch, "
+        "so the workflow reads it here; you do not need to do anything."
         for part in range(1, len(seen) + 1)
     ]
     assert max(map(len, comments)) + 200 < COMMENT_LIMIT
@@ -141,13 +142,13 @@ LARGE = packet_of(notes="long " * 20_000)  # three parts
 
 def test_a_comment_of_somebody_else_is_not_followed(refusing: Stage) -> None:
     _by_reference(refusing, packet_of(), author=666)
-    assert "was not written by who started this run" in refusing.prepare().error
+    assert "The account that started this run did not write comment" in refusing.prepare().error
 
 
 def test_one_comment_of_somebody_else_among_ours_is_not_followed(refusing: Stage) -> None:
     _by_reference(refusing, LARGE)
     refusing.api.comments[502]["user"]["id"] = 666
-    assert "Comment 502 was not written by who started this run" in refusing.prepare().error
+    assert "The account that started this run did not write comment 502" in refusing.prepare().error
 
 
 def test_a_comment_of_another_attempt_is_not_followed(refusing: Stage) -> None:
@@ -172,14 +173,14 @@ def test_parts_out_of_order_are_refused(refusing: Stage, order: tuple[int, ...])
 def test_a_packet_with_a_part_missing_is_refused(refusing: Stage) -> None:
     urls = _by_reference(refusing, LARGE)
     refusing.event["client_payload"]["packet"] = {"comments": urls[:2]}
-    assert "holds part 1 of 3, the dispatch names it as part 1 of 2" in refusing.prepare().error
+    assert "has part 1 of 3, but the dispatch names it as part 1 of 2" in refusing.prepare().error
 
 
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ("A", "was damaged"),
-        ("e30=e30=", "was damaged"),
+        ("A", "is damaged"),
+        ("e30=e30=", "is damaged"),
         ("e3 0=", "is not part 1"),
         ("e3+/", "is not part 1"),
         ("", "is not part 1"),
@@ -243,7 +244,7 @@ def test_a_comment_that_is_gone_is_told(refusing: Stage) -> None:
         ({"task": 0}, "whole number"),
         ({"attempt": "\u0661"}, "whole number"),
         ({"attempt": 2}, "is not that of attempt 2"),
-        ({"agent": "Codex"}, "is none that a configuration can have"),
+        ({"agent": "Codex"}, "is not valid in a configuration"),
         ({"agent": "a\n::add-mask::x"}, "must be a name"),
         ({"branch": "task/12-1/../main"}, "is not that of attempt 1"),
         ({"branch": "main"}, "is not that of attempt 1"),

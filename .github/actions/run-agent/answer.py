@@ -21,7 +21,7 @@ def read_words(folder: Path) -> str:
     file = folder / ANSWER
     text = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
     if not text:
-        raise Refused(f"The agent wrote no answer to {file}. Its log above may say why.")
+        raise Refused(f"The agent wrote no answer to {file}. Read its log above for the reason.")
     return text if len(text) <= LIMIT else f"{text[:LIMIT]}\n\n[Cut here: the answer was longer.]"
 
 
@@ -36,7 +36,7 @@ def hand_in_words(order: Order, token: str) -> None:
         kind, text = found[1].lower(), text[found.end() :].strip()
         what = "Review: it can be merged" if kind == "approve" else "Review: changes are needed"
     if not order.answer_key:
-        raise Refused("The dispatch carries no key for the answer: it was not made by the orchestrator.")
+        raise Refused("The dispatch has no key for the answer: the orchestrator did not make it.")
     marker = f"<!-- orchestrator:answer {order.task}-{order.attempt} {kind} {order.answer_key} -->"
     body = f"### {what} (attempt {order.attempt}, by `{order.agent}`)\n\n{text}\n\n{marker}"
     path = f"/repos/{setting('GITHUB_REPOSITORY')}/issues/{order.task}/comments"

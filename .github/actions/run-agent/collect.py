@@ -34,9 +34,9 @@ def main() -> None:
         git("commit", "--quiet", "--cleanup=whitespace", "--message", _message())
     head = commit_of("HEAD")
     if head is None or not is_ancestor(start, head):
-        raise Refused("The agent rewrote the history that it was given: its work cannot be handed in.")
+        raise Refused("The agent rewrote the history of its branch, so its work cannot be handed in.")
     if not changes_something(base, head):
-        raise Refused("The agent changed nothing, so there is nothing to hand in. Its log above may say why.")
+        raise Refused("The agent changed nothing, so there is nothing to hand in. Read its log above for the reason.")
     folder = work_folder()
     folder.mkdir(parents=True, exist_ok=True)
     git("bundle", "create", "--quiet", str(folder / BUNDLE), "HEAD", f"^{base}")

@@ -66,7 +66,7 @@ def _work(order: Order, bundle: Path) -> str:
     head, base = commit_of(WORK), commit_of(f"refs/remotes/origin/{order.base}")
     if base is None:
         raise Refused(
-            f"There is no branch {order.base!r} at the origin. Check out with fetch-depth: 0, and see `base`."
+            f"There is no branch {order.base!r} at the origin. Check out with fetch-depth: 0, and check `base`."
         )
     if head is None or not changes_something(base, head):
         raise Refused(f"The work changes nothing on {order.base!r}, so there is nothing to hand in.")
@@ -85,23 +85,26 @@ def _push(order: Order, head: str, token: str) -> None:
         int(n[1]) for n in (re.fullmatch(rf"refs/heads/task/{order.task}-([0-9]{{1,9}})", r) for r in there) if n
     ]
     if attempts and max(attempts) > order.attempt:
-        raise Refused(f"Attempt {max(attempts)} at task {order.task} was handed in meanwhile; this one comes too late.")
+        raise Refused(
+            f"Attempt {max(attempts)} at task {order.task} was handed in before this one, so this one is ignored."
+        )
     if there.get(ref) == head:
         return
     if ref in there:
         git("fetch", "--quiet", "--no-tags", "origin", ref, token=token)
         if not is_ancestor(there[ref], head):
             raise Refused(
-                f"The branch {order.branch} holds commits that this work does not build on; they are not pushed over. "
-                "Say /retry on the task to begin a new attempt."
+                f"The branch {order.branch} has commits that this work does not include, so nothing was pushed. "
+                "Comment /retry on the task to start a new attempt."
             )
     status, _, errors = git("push", "--quiet", "origin", f"{head}:{ref}", token=token, statuses=(0, 1, 128))
     if status == 0:
         return
     if "workflow" in errors and "refusing to allow" in errors:
         raise Refused(
-            "The work changes files in .github/workflows, which this token may not. Give the token of AGENT_TOKEN or "
-            f"of the App the permission `workflows` if agents shall do that. ({errors[-500:]})"
+            "The work changes files in .github/workflows, which this token may not change. Give the token of "
+            "AGENT_TOKEN or "
+            f"of the App the permission `workflows` if agents should do that. ({errors[-500:]})"
         )
     if "rejected]" in errors or "403" in errors:
         raise Refused(f"The push was refused: {errors[-1000:]}")

@@ -30,7 +30,7 @@ _PARTS = {
 - Review the pull request below, whose commit is checked out here: does it meet every acceptance criterion, is it right,
   is it tested? See it with `git diff origin/{base}...HEAD`. Change no files: nothing but your verdict is kept.
 - Your review, as Markdown, is your last message. Where you can write files, write it to `{answer}`. Its first word is
-  `approve` or `changes`; what has to change stands below, so that another agent can do it.
+  `approve` or `changes`; below it, list what has to change, so that another agent can do it.
 - A run without a verdict counts as failed, and another reviewer is asked.""",
 }
 
@@ -63,8 +63,10 @@ def _task(packet: dict[str, Any]) -> str:
         _plan_text(packet.get("plan_text")),
         _pull_request(packet.get("pull_request")),
         _list("Files and areas", packet.get("files")),
-        _list("Builds on", [_dependency(one) for one in packet.get("dependencies") or ()]),
-        _list("Capabilities asked for", [*(packet.get("required") or ()), *(packet.get("preferred") or ())]),
+        _list("Dependencies", [_dependency(one) for one in packet.get("dependencies") or ()]),
+        _list(
+            "Required and preferred capabilities", [*(packet.get("required") or ()), *(packet.get("preferred") or ())]
+        ),
         _section("Estimate", packet.get("estimate")),
         _section("Notes", packet.get("notes")),
         _history(packet.get("history") or ()),

@@ -71,10 +71,10 @@ def main() -> None:
     """The first heartbeat, and the loop in a process of its own."""
     status, said = beat()
     if is_final(status):
-        say("warning", f"The orchestrator takes no heartbeats from here ({status}): {said}")
+        say("warning", f"The orchestrator refused the heartbeat ({status}): {said}")
         return
     if status != 200:
-        say("warning", f"The first heartbeat did not arrive and is tried again ({status or 'no answer'}): {said}")
+        say("warning", f"The first heartbeat did not arrive; it is sent again ({status or 'no answer'}): {said}")
     quiet = subprocess.DEVNULL
     subprocess.Popen(
         [sys.executable, __file__, "loop"], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True

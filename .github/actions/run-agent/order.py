@@ -81,7 +81,7 @@ def read_order(token: str) -> Order:
     task, attempt = _whole(payload, "task"), _whole(payload, "attempt")
     agent, branch, base = _text(payload, "agent"), _text(payload, "branch"), _text(payload, "base")
     if not _AGENT.fullmatch(agent):
-        raise Refused(f"The agent's name {agent!r} is none that a configuration can have.")
+        raise Refused(f"The agent's name {agent!r} is not valid in a configuration.")
     if branch != f"task/{task}-{attempt}":
         raise Refused(f"The branch {branch!r} is not that of attempt {attempt} at task {task}: task/{task}-{attempt}.")
     if git("check-ref-format", f"refs/heads/{base}", statuses=(0, 1))[0] or base.startswith("-"):
@@ -89,12 +89,12 @@ def read_order(token: str) -> Order:
     packet = _object(payload.get("packet"))
     key = packet.pop("answer_key", "")
     if not isinstance(key, str) or not re.fullmatch(r"[0-9a-f]{0,64}", key):
-        raise Refused("The dispatch's answer key is none that the orchestrator makes.")
+        raise Refused("The dispatch's answer key is not one that the orchestrator makes.")
     if "comments" in packet:
         packet = _from_comments(packet["comments"], task, attempt, token)
     _check(packet, {"attempt": attempt, "agent": agent, "branch": branch, "base": base}, task)
     if packet.get("role", "implement") not in ("plan", "implement", "review"):
-        raise Refused(f"The packet asks for {packet['role']!r}; this action knows plan, implement and review.")
+        raise Refused(f"The packet asks for {packet['role']!r}; this action supports plan, implement and review.")
     return Order(task, attempt, agent, branch, base, packet, key)
 
 
@@ -120,7 +120,7 @@ def _object(value: object) -> dict[str, Any]:
         except ValueError as error:
             raise Refused(f"The packet is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise Refused("The dispatch carries no packet; the packet is a JSON object.")
+        raise Refused("The dispatch has no packet; the packet must be a JSON object.")
     return value
 
 
@@ -128,7 +128,7 @@ def _check(packet: dict[str, Any], expected: dict[str, object], task: int) -> No
     """Refuse a packet that belongs to another run."""
     if packet.get("version") != VERSION:
         raise Refused(
-            f"The packet has version {packet.get('version')!r}, this action knows {VERSION}: "
+            f"The packet has version {packet.get('version')!r}, but this action supports {VERSION}: "
             "copy the newer .github/actions/run-agent into the repository."
         )
     about = packet.get("task")
@@ -160,13 +160,13 @@ def _from_comments(addresses: object, task: int, attempt: int, token: str) -> di
             raise Refused(f"Comment {number} is not part {part} of the hand-off of this attempt.")
         if (int(found[1]), int(found[2])) != (part, len(numbers)):
             raise Refused(
-                f"Comment {number} holds part {found[1]} of {found[2]}, the dispatch names it as part {part} of "
-                f"{len(numbers)}: the hand-off is not whole."
+                f"Comment {number} has part {found[1]} of {found[2]}, but the dispatch names it as part {part} of "
+                f"{len(numbers)}: the hand-off is incomplete."
             )
         try:
             chunks.append(base64.b64decode(found[3], altchars=b"-_", validate=True))
         except ValueError as error:
-            raise Refused(f"Comment {number} was damaged: what it holds is not base64 ({error}).") from error
+            raise Refused(f"Comment {number} is damaged: its content is not base64 ({error}).") from error
     try:
         text = b"".join(chunks).decode("utf-8")
     except ValueError as error:
@@ -197,7 +197,7 @@ def _comment(number: str, task: int, token: str) -> str:
         raise Refused(f"GitHub's answer about comment {number} is not that of a comment.") from error
     if str(author) != setting("GITHUB_ACTOR_ID"):
         raise Refused(
-            f"Comment {number} was not written by who started this run, so it is not followed. "
+            f"The account that started this run did not write comment {number}, so the run ignores it. "
             "To start a run by hand, give the packet itself."
         )
     if not issue.endswith(f"/issues/{task}"):

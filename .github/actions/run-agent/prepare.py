@@ -49,7 +49,7 @@ def _switch(order: Order) -> tuple[str, str]:
     base = commit_of(f"refs/remotes/origin/{order.base}")
     if base is None:
         raise Refused(
-            f"There is no branch {order.base!r} at the origin. Check out with fetch-depth: 0, and see `base`."
+            f"There is no branch {order.base!r} at the origin. Check out with fetch-depth: 0, and check `base`."
         )
     start = commit_of(f"refs/remotes/origin/{order.branch}") or base
     if order.role == "review":

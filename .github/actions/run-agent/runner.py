@@ -72,7 +72,7 @@ def give(**outputs: str) -> None:
     with Path(setting("GITHUB_OUTPUT")).open("a", encoding="utf-8") as file:
         for name, value in outputs.items():
             if "\n" in value or "\r" in value:
-                raise Refused(f"The output {name} would have several lines.")
+                raise Refused(f"The output {name} has more than one line.")
             file.write(f"{name.replace('_', '-')}={value}\n")
 
 
@@ -135,7 +135,7 @@ def is_ancestor(older: str, newer: str) -> bool:
 def changes_something(base: str, head: str) -> bool:
     """Whether `head` differs from where it left `base`. Raises Refused when they share no history."""
     if git("merge-base", base, head, statuses=(0, 1))[0]:
-        raise Refused("The work shares no history with the base branch: begin from the branch as it was prepared.")
+        raise Refused("The work shares no history with the base branch: start from the prepared branch.")
     return git("diff", "--quiet", "--no-ext-diff", f"{base}...{head}", statuses=(0, 1))[0] == 1
 
 
@@ -155,7 +155,7 @@ def call(method: str, path: str, token: str, body: object = None) -> Any:
     """
     url = setting("GITHUB_API_URL").rstrip("/") + path
     if not url.startswith(("https://", "http://")):
-        raise Refused(f"GITHUB_API_URL is no web address: {url}")
+        raise Refused(f"GITHUB_API_URL is not a web address: {url}")
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked above
         url,
         method=method,
@@ -177,7 +177,7 @@ def call(method: str, path: str, token: str, body: object = None) -> Any:
             raise Unclear(f"GitHub answered {error.code}: {message}") from error
         raise Answered(error.code, message) from error
     except (OSError, HTTPException, ValueError) as error:
-        raise Unclear(f"GitHub could not be asked ({method} {path}): {error}") from error
+        raise Unclear(f"The request to GitHub failed ({method} {path}): {error}") from error
 
 
 def _message(body: bytes) -> str:

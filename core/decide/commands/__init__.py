@@ -49,7 +49,7 @@ RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {
 }
 
 
-OVERTAKEN = "This reached me late: something else was said of it since, and that holds."
+OVERTAKEN = "Ignored: a newer command already changed this."
 
 
 def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision:
@@ -110,7 +110,7 @@ def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None
     lease = task.lease
     if holds(lease, signal.actor, signal.workers) or holds(task.review, signal.actor, signal.workers):
         return
-    text = f"The task is `{lease.agent}`'s now (attempt {lease.attempt})" if lease else "Nobody holds this task now"
+    text = f"`{lease.agent}` holds this task now (attempt {lease.attempt})" if lease else "No one holds this task now"
     payload = {"command": signal.name, "reason": "the lease is not theirs"}
     late = Event(
         EventType.LATE_RESULT,
@@ -121,7 +121,7 @@ def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None
         signal.actor.login,
         payload,
     )
-    raise Refused(f"{text}; `/{signal.name}` counts only from whoever holds it.", late)
+    raise Refused(f"{text}; only the holder can use `/{signal.name}`.", late)
 
 
 def _answer(signal: CommandGiven, reaction: Literal["rocket", "confused"], text: str | None) -> tuple[Effect, ...]:
@@ -132,4 +132,4 @@ def _answer(signal: CommandGiven, reaction: Literal["rocket", "confused"], text:
 
 def _unknown(name: str) -> str:
     hint = f" Did you mean `/{near}`?" if (near := nearest(name, COMMANDS)) else ""
-    return f"There is no command `/{name}`.{hint} `/help` lists them all."
+    return f"There is no command `/{name}`.{hint} `/help` lists all commands."

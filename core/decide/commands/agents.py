@@ -37,11 +37,9 @@ def _agents(context: Context, signal: CommandGiven, task: Task | None) -> Told:
         raise Refused(f"`/agents` has no {quote(verb)}. {hint}")
     name, _, words = rest.strip().partition(" ")
     if not name:
-        raise Refused(f"Say which agent: `/agents {verb.lower()} codex`.")
+        raise Refused(f"Name an agent: `/agents {verb.lower()} codex`.")
     if not re.fullmatch(NAME_PATTERN, name, re.ASCII) or len(name) > MAX_NAME_LENGTH:
-        raise Refused(
-            f"{quote(name)} is no name for an agent: it is made of a-z 0-9 + # . _ - and begins with a-z 0-9."
-        )
+        raise Refused(f"{quote(name)} is not a valid agent name: use a-z 0-9 + # . _ - and begin with a-z or 0-9.")
     return carry_out(Asked(context, signal, task.number if task else signal.number, name, words.strip()))
 
 
@@ -84,7 +82,7 @@ def team_rows(context: Context, probed: Mapping[str, Probed]) -> list[TeamRow]:
             continue
         agent = now.get(name)
         if removed:
-            state = "removed" + (": it finishes what it has" if holding else "")
+            state = "removed" + (": it finishes its tasks" if holding else "")
         else:
             state = _state(agent) if agent else "available"
         listed = team.plain(name)
@@ -118,7 +116,7 @@ def _state(agent: rules.Agent) -> str:
         return agent.unavailable  # a person's word: draining
     if agent.holding >= agent.max_tasks and told.takes_work:
         return AgentState.BUSY  # how many it has in hand stands beside it
-    how = f"`/agents resume {agent.name}` ends this" if told.own else ""
+    how = f"to end this, comment `/agents resume {agent.name}`" if told.own else ""
     return "; ".join(filter(None, (": ".join(filter(None, (told.state, told.reason))), how)))
 
 
@@ -132,14 +130,14 @@ def _read(words: str, adapter: str | None) -> dict[str, object]:
     try:
         return read_settings(words, adapter)
     except BadSettings as problem:
-        raise Refused(f"That cannot be: {problem}.") from None
+        raise Refused(f"This change is not valid: {problem}.") from None
 
 
 def _check(name: str, settings: Mapping[str, object]) -> Agent:
     try:
         return checked(name, settings)
     except BadSettings as problem:
-        raise Refused(f"That cannot be: {problem}.") from None
+        raise Refused(f"This change is not valid: {problem}.") from None
 
 
 def _must_be_there(asked: Asked) -> Agent:
@@ -147,7 +145,7 @@ def _must_be_there(asked: Asked) -> Agent:
     if agent is not None:
         return agent
     if asked.name in asked.team.known:
-        raise Refused(f"`{asked.name}` was removed. `/agents resume {asked.name}` brings it back.")
+        raise Refused(f"`{asked.name}` is removed. To add it again, comment `/agents resume {asked.name}`.")
     raise _no_such(asked)
 
 
@@ -158,17 +156,18 @@ def _no_such(asked: Asked) -> Refused:
 def _keeps(asked: Asked) -> str:
     count = asked.context.in_hand.get(asked.name, 0)
     if not count:
-        return "it has none in hand"
-    return f"the {count} it has in hand go on" if count > 1 else "the one it has in hand goes on"
+        return "it has no task now"
+    return f"its {count} tasks continue" if count > 1 else "its current task continues"
 
 
 def _add(asked: Asked) -> Told:
     team, name = asked.team, asked.name
     if name in team.listed or name in team.agents:
-        what = f"resume {name}` brings it back" if team.mode(name) == "removed" else f"set {name} …` changes it"
-        raise Refused(f"There is an agent `{name}` already; `/agents {what}.")
+        if team.mode(name) == "removed":
+            raise Refused(f"`{name}` is removed. To add it again, comment `/agents resume {name}`.")
+        raise Refused(f"An agent `{name}` already exists. To change it, comment `/agents set {name} …`.")
     if len(team.agents) >= MAX_AGENTS:
-        raise Refused(f"There are {MAX_AGENTS} agents, and no more are possible.")
+        raise Refused(f"There are {MAX_AGENTS} agents already, which is the limit.")
     settings = {key: value for key, value in _read(asked.words, None).items() if value is not None}
     agent = _check(name, settings)
     can = ", ".join(f"`{c}`" for c in agent.capabilities)
@@ -182,26 +181,26 @@ def _add(asked: Asked) -> Told:
 def _set(asked: Asked) -> Told:
     known, plain = _must_be_there(asked), asked.team.plain(asked.name)
     if not asked.words:
-        raise Refused(f"Say what to change: `/agents set {asked.name} max_tasks=2`.")
+        raise Refused(f"Name a change: `/agents set {asked.name} max_tasks=2`.")
     wanted = _read(asked.words, known.adapter)
     # A key that the file does not have needs no memory of being taken out.
     settings = {k: v for k, v in {**asked.change.settings, **wanted}.items() if v is not None or k in plain}
     _check(asked.name, over(plain, settings))
-    said = (f"`{key}` is {'taken out' if v is None else 'now ' + quote(_shown(v))}" for key, v in wanted.items())
+    said = (f"`{key}` is {'removed' if v is None else 'now ' + quote(_shown(v))}" for key, v in wanted.items())
     return asked.tell(
-        EventType.AGENT_CHANGED, replace(asked.change, settings=settings), f"Of `{asked.name}` {', '.join(said)}."
+        EventType.AGENT_CHANGED, replace(asked.change, settings=settings), f"`{asked.name}`: {', '.join(said)}."
     )
 
 
 def _drain(asked: Asked) -> Told:
     _must_be_there(asked)
-    answer = f"`{asked.name}` gets no new task; {_keeps(asked)}. `/agents resume {asked.name}` takes this back."
+    answer = f"`{asked.name}` gets no new task; {_keeps(asked)}. To undo this, comment `/agents resume {asked.name}`."
     return asked.tell(EventType.AGENT_DRAINED, replace(asked.change, mode="draining"), answer)
 
 
 def _remove(asked: Asked) -> Told:
     _must_be_there(asked)
-    answer = f"`{asked.name}` is removed; {_keeps(asked)}. `/agents resume {asked.name}` brings it back."
+    answer = f"`{asked.name}` is removed; {_keeps(asked)}. To add it again, comment `/agents resume {asked.name}`."
     return asked.tell(EventType.AGENT_REMOVED, replace(asked.change, mode="removed"), answer)
 
 
@@ -215,7 +214,7 @@ def _resume(asked: Asked) -> Told:
         return replace(asked.tell(EventType.AGENT_RESUMED, replace(asked.change, mode=None), told), agents=news)
     if not news:
         why = f" It {state.reason}." if state.reason and not state.takes_work else ""
-        raise Refused(f"`{asked.name}` is neither drained nor removed, and makes no pause of its own.{why}")
+        raise Refused(f"`{asked.name}` is not drained, removed or paused, so there is nothing to resume.{why}")
     actor, reason = asked.signal.actor.login, f"it {state.reason}"
     return Told(
         told,
@@ -228,9 +227,11 @@ def _reset(asked: Asked) -> Told:
     if asked.name not in asked.team.known:
         raise _no_such(asked)
     if asked.name not in asked.team.listed:
-        raise Refused(f"`{asked.name}` stands in no file; `/agents remove {asked.name}` takes it out.")
+        raise Refused(
+            f"`{asked.name}` is not in the configuration file. To remove it, comment `/agents remove {asked.name}`."
+        )
     change = replace(asked.change, settings={}, mode=None)
-    return asked.tell(EventType.AGENT_CHANGED, change, f"`{asked.name}` is again as the configuration has it.")
+    return asked.tell(EventType.AGENT_CHANGED, change, f"`{asked.name}` has its configured settings again.")
 
 
 _VERBS: Mapping[str, Callable[[Asked], Told]] = {

@@ -27,9 +27,9 @@ def references(argument: str) -> tuple[bool, tuple[str, ...]]:
     remove = word.lower() == "remove"
     found, strange = references_in(rest if remove else argument)
     if strange:
-        raise Refused(f"{quote(strange)} names no issue. Write its number, as in `/depends #12` or `acme/shop#3`.")
+        raise Refused(f"{quote(strange)} is not an issue. Write its number, as in `/depends #12` or `acme/shop#3`.")
     if not found:
-        raise Refused(f"Say which issue: `/depends {'remove ' if remove else ''}#12`.")
+        raise Refused(f"Name an issue: `/depends {'remove ' if remove else ''}#12`.")
     if len(found) > MAX_AT_ONCE:
         raise Refused(f"Name at most {MAX_AT_ONCE} issues at once.")
     return remove, found
@@ -47,7 +47,7 @@ def _depends(draft: Draft, signal: CommandGiven) -> str | None:
     for name in names:
         named = signal.issues.get(name)
         if named is None:
-            where = "" if name.startswith("#") else ", or the App is not installed where it is"
+            where = "" if name.startswith("#") else ", or the App is not installed in its repository"
             problems.append(f"There is no issue {name}{where}.")
         elif why := judge(draft, named):
             problems.append(why)
@@ -56,7 +56,7 @@ def _depends(draft: Draft, signal: CommandGiven) -> str | None:
     if problems:
         raise Refused(problems[0] if len(problems) == 1 else "\n".join(f"- {why}" for why in problems))
     if draft.policy.dry_run:
-        raise Refused("This is a dry run: GitHub is told of no dependency.")
+        raise Refused("Dry run: the bot changes no dependency on GitHub.")
     for named in found.values():
         draft.want(
             SetDependency(
@@ -70,7 +70,7 @@ def _depends(draft: Draft, signal: CommandGiven) -> str | None:
             )
         )
     if task.lease and not remove and task.status is Status.IN_PROGRESS:
-        return f"`{task.lease.agent}` goes on with it; it waits once it is back in the queue."
+        return f"`{task.lease.agent}` continues its work; the task waits only after it returns to the queue."
     return None
 
 
@@ -81,9 +81,9 @@ def _why_not_added(draft: Draft, named: NamedIssue) -> str | None:
     if named.pull_request:
         return f"{reference} is a pull request. Name the issue that it works on."
     if reference in around.dependencies:
-        return f"It depends on {reference} already."
+        return f"The task already depends on {reference}."
     if cycle := cycle_through({**around.graph, me: (reference,)}, me):
-        return f"That would form a cycle: {' → '.join((*cycle, me))}."
+        return f"This would form a cycle: {' → '.join((*cycle, me))}."
     return None
 
 
@@ -92,11 +92,11 @@ def _why_not_removed(draft: Draft, named: NamedIssue) -> str | None:
         case Source.BLOCKER:
             return None
         case Source.PART:
-            return f"{named.reference} is a sub-issue of this one: take it out of the list of sub-issues."
+            return f"{named.reference} is a sub-issue of this issue. Remove it from the list of sub-issues."
         case Source.TEXT:
-            return f"{named.reference} stands in the text of the issue: take it out there."
+            return f"{named.reference} is named in the text of the issue. Remove it there."
         case _:
-            return f"It does not depend on {named.reference}."
+            return f"The task does not depend on {named.reference}."
 
 
 def refused(draft: Draft, signal: DependencyRefused) -> None:
@@ -104,10 +104,11 @@ def refused(draft: Draft, signal: DependencyRefused) -> None:
     asked = signal.asked
     reason = defuse(one_line(signal.reason, 200)).rstrip(".")
     text = (
-        f"GitHub did not take the dependency on {asked.reference} ({reason}). "
-        f"Write a line `Depends on {asked.reference}` into the text of the issue instead: it counts as well."
+        f"GitHub did not add the dependency on {asked.reference} ({reason}). "
+        f"Write a line `Depends on {asked.reference}` into the text of the issue instead; it has the same effect."
         if asked.wanted
-        else f"GitHub did not take the dependency on {asked.reference} away ({reason}). Take it off in the sidebar."
+        else f"GitHub did not remove the dependency on {asked.reference} ({reason}). Remove it in the sidebar "
+        "of the issue."
     )
     if asked.comment_id is not None:
         draft.want(React(asked.comment_id, "confused"))
@@ -124,11 +125,11 @@ def queue_behind(draft: Draft, signal: CommandGiven, argument: str) -> str | Non
     if task.held and not task.held.behind:
         raise Refused(task.held.said)
     hold(draft, signal.actor.login, behind=behind)
-    told = [] if conflicts else ["No conflict of this task is known."]
+    told = [] if conflicts else ["This task has no known conflicts."]
     if task.lease:
-        told.append(f"`{task.lease.agent}` may go on, but nothing is merged before {behind} is done or closed.")
+        told.append(f"`{task.lease.agent}` may continue, but the bot merges nothing before {behind} is done or closed.")
     elif told:
-        told.append(f"It waits behind {behind} all the same, until that is done or closed.")
+        told.append(f"It waits anyway until {behind} is done or closed.")
     if conflicts:
         draft.tell(EventType.CONFLICT_RESOLVED, actor=signal.actor.login, how="queue", behind=behind)
     return " ".join(told) or None
@@ -144,17 +145,17 @@ def _behind(draft: Draft, argument: str, conflict: bool) -> str:
         raise Refused(f"Name one task: {example}.")
     if not names and not twins:
         if conflict:
-            raise Refused(f"Say behind which task: {example}.")
-        raise Refused(f"There is no conflict to resolve. {example} lets it wait behind another task all the same.")
+            raise Refused(f"Name the task to wait for: {example}.")
+        raise Refused(f"There is no conflict to resolve. To wait for another task anyway, comment {example}.")
     name, me = names[0] if names else f"#{twins[0]}", f"#{draft.task.number}"
     other = draft.context.named.get(name)
     if other is None:
-        raise Refused(f"{name} is no task of this repository. `/depends {name}` waits for any issue.")
+        raise Refused(f"{name} is not a task of this repository. To wait for any issue, comment `/depends {name}`.")
     behind = f"#{other.number}"
     if behind == me:
-        raise Refused("A task cannot wait behind itself.")
+        raise Refused("A task cannot wait for itself.")
     if over(other):
-        raise Refused(f"{behind} is over already, so there is nothing to wait for.")
+        raise Refused(f"{behind} is already over, so there is nothing to wait for.")
     if cycle := cycle_through({**draft.context.around.graph, me: (behind,)}, me):
         raise Refused(f"{behind} waits for this task itself: {' → '.join((*cycle, me))}.")
     return behind

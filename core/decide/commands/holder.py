@@ -31,13 +31,13 @@ def _claim(draft: Draft, signal: CommandGiven) -> str | None:
     if task.lease and task.lease.worker and holds(task.lease, signal.actor, signal.workers):
         return _fetched(draft, task.lease)
     if task.status is Status.IN_PROGRESS and task.lease:
-        raise Refused(f"`{task.lease.agent}` is at work on it. `/release` it first.")
+        raise Refused(f"`{task.lease.agent}` is working on this task. Release it first with `/release`.")
     if task.missing and task.status is Status.PENDING:
-        raise Refused(not_yet("It is not ready yet", task.missing))
+        raise Refused(not_yet("The task is not ready yet", task.missing))
     if task.status is not Status.READY:
-        raise Refused(f"Only a task that is ready can be claimed; this one is {task.status}.")
+        raise Refused(f"Only a ready task can be claimed; this one is {task.status}.")
     if task.waits_for:
-        raise Refused(f"It waits for {', '.join(task.waits_for)}.")
+        raise Refused(f"The task waits for {', '.join(task.waits_for)}.")
     if task.held:
         raise Refused(task.held.said)
     if signal.workers is not None:
@@ -51,7 +51,9 @@ def _fetched(draft: Draft, lease: Lease) -> str:
     """An agent takes up what it was given, and asks for its hand-off."""
     task = draft.task
     if task.approved_digest != task.text_digest:
-        raise Refused("Its text was changed and waits for approval; somebody with write access has to say `/ready`.")
+        raise Refused(
+            "The issue text has changed and needs approval: a person with write access must comment `/ready`."
+        )
     show_life(draft, lease)
     return handoff(seal(draft, lease))
 
@@ -60,7 +62,7 @@ def _for_an_agent(draft: Draft, signal: CommandGiven, workers: Collection[str]) 
     """An agent takes a task by itself: as the agent, with its limits and its deadlines, and never as a person."""
     agent = next((agent for agent in draft.context.agents if agent.name in workers), None)
     if agent is None:
-        raise Refused("No agent of the configuration acts by your account.")
+        raise Refused("No configured agent uses your account.")
     hand_to(draft, signal, agent)
     lease, spec = draft.task.lease, draft.policy.agents.get(agent.name)
     # Of all others the adapter brings it.
@@ -74,7 +76,7 @@ def _release(draft: Draft, signal: CommandGiven) -> None:
         _give_up(draft, task.review, "gave the review back", "")
         return
     if task.lease is None or not allows(task.status, Trigger.RELEASED):
-        raise Refused("Nobody holds this task.")
+        raise Refused("No one holds this task.")
     refuse_merged(task)
     draft.tell(EventType.TASK_RELEASED, actor=signal.actor.login)
     end_attempt(draft, "released", f"released by @{signal.actor.login}", blamed=False)
@@ -85,19 +87,19 @@ def _release(draft: Draft, signal: CommandGiven) -> None:
 def _complete(draft: Draft, signal: CommandGiven) -> str | None:
     task = draft.task
     if task.status is Status.DONE:
-        return "It is done."
+        return "The task is done."
     ask_again(draft)
     evaluate(draft)
     task = draft.task
     if task.status is Status.DONE:
         return None
     if not (task.pull and task.pull.open):
-        raise Refused(not_yet("It is not done yet", done_gaps(task)))
+        raise Refused(not_yet("The task is not done yet", done_gaps(task)))
     if gaps := merge_gaps(task, draft.policy.merge.review):
-        raise Refused(not_yet("It cannot be merged yet", gaps))
+        raise Refused(not_yet("The pull request cannot be merged yet", gaps))
     if task.pull.merge_requested_sha == task.pull.head_sha:
-        return "Everything is in place; the merge is under way."
-    return f"Everything is in place: #{task.pull.number} can be merged."
+        return "Nothing is missing; the bot is merging the pull request."
+    return f"Nothing is missing: #{task.pull.number} can be merged."
 
 
 def _lease_meant(draft: Draft, signal: CommandGiven) -> Lease:
@@ -111,7 +113,7 @@ def _lease_meant(draft: Draft, signal: CommandGiven) -> Lease:
 
 def _held(draft: Draft) -> Lease:
     if draft.task.lease is None:
-        raise Refused("Nobody holds this task.")
+        raise Refused("No one holds this task.")
     return draft.task.lease
 
 
@@ -123,7 +125,7 @@ def _progress(draft: Draft, signal: CommandGiven) -> None:
     lease = _lease_meant(draft, signal)
     text = defuse(one_line(mask_secrets(signal.argument), 300))
     if not text:
-        raise Refused("Say how it goes: `/progress half of the tests pass`.")
+        raise Refused("Describe the progress: `/progress half of the tests pass`.")
     show_life(draft, lease)
     draft.moved_on()
     draft.set_lease(draft.task.lease_of(lease.attempt) or lease, progress=text)
@@ -133,26 +135,26 @@ def _review(draft: Draft, signal: CommandGiven) -> str | None:
     lease = _held(draft)
     pull = draft.task.pull
     if pull is None or not pull.open:
-        raise Refused(
-            f"There is no open pull request yet. Open one from `{lease.branch}`, and it is looked at by itself."
-        )
+        raise Refused(f"There is no open pull request yet. Open one from `{lease.branch}` and the bot will pick it up.")
     show_life(draft)
     draft.moved_on()
     if draft.task.status is Status.IN_PROGRESS:
         hand_in(draft)
     else:
         look_at(draft, pull)
-    return f"#{pull.number} is looked at; it is merged only when it is no longer a draft." if pull.draft else None
+    return (
+        f"The bot checks #{pull.number} now, but merges it only when it is no longer a draft." if pull.draft else None
+    )
 
 
 def _fail(draft: Draft, signal: CommandGiven) -> None:
     lease = _lease_meant(draft, signal)
     if not allows(draft.task.status, Trigger.SENT_BACK):
-        raise Refused(f"There is no work to give up: the task is {draft.task.status}.")
+        raise Refused(f"There is no attempt to end: the task is {draft.task.status}.")
     refuse_merged(draft.task)
     reason = defuse(clean(mask_secrets(signal.argument), 1_000)).strip()
     if not reason:
-        raise Refused("Say why, so that the next attempt knows: `/fail the API has no such call`.")
+        raise Refused("Give a reason for the next attempt: `/fail the API has no such call`.")
     if lease.role is not Role.IMPLEMENT:
         _give_up(draft, lease, "gave up", reason)
         return

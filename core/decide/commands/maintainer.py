@@ -25,6 +25,7 @@ from core.signals.base import Assigned, CommandGiven
 from core.task.lifecycle import Trigger, allows
 from core.task.model import Flag, Role, Status, Task
 from core.text_safety.sanitize import defuse
+from core.texts import spoken
 
 WAYS = ("reassign", "queue", "escalate", "rebase", "ignore")  # that `/resolve` knows
 
@@ -60,10 +61,10 @@ def _assign(draft: Draft, signal: CommandGiven) -> None:
     if task.lease:
         holder = task.lease.agent
         if holder == agent.name:
-            raise Refused(f"`{holder}` has it already.")
-        raise Refused(f"`{holder}` holds it. `/reassign {agent.name}` takes it from there.")
+            raise Refused(f"`{holder}` already holds this task.")
+        raise Refused(f"`{holder}` holds this task. To move it, comment `/reassign {agent.name}`.")
     if task.missing and task.status is Status.PENDING:
-        raise Refused(not_yet("It is not ready yet", task.missing))
+        raise Refused(not_yet("The task is not ready yet", task.missing))
     hand_to(draft, signal, agent)
 
 
@@ -71,20 +72,20 @@ def _reassign(draft: Draft, signal: CommandGiven) -> str | None:
     task = draft.task
     lease = task.lease
     if lease is None or not allows(task.status, Trigger.RELEASED):
-        raise Refused("Nobody holds this task. `/assign codex` gives it to an agent.")
+        raise Refused("No one holds this task. To give it to an agent, comment `/assign codex`.")
     refuse_merged(task)
     agent = _named(draft, signal.argument) if signal.argument.strip() else _another(draft, lease.agent)
     if agent.name == lease.agent:
-        raise Refused(f"`{agent.name}` has it already; `/retry` lets it start over.")
+        raise Refused(f"`{agent.name}` already holds this task. To let it start over, comment `/retry`.")
     # Whoever has a plan in hand loses it with the task, so what is handed on is the same part of it.
     if why := unfit(task, agent, lease.role) or busy(agent):
-        raise Refused(f"`{agent.name}` cannot have it: {why}. It stays with `{lease.agent}`.")
+        raise Refused(f"`{agent.name}` cannot take this task: {why}. `{lease.agent}` keeps it.")
     draft.tell(EventType.TASK_RELEASED, actor=signal.actor.login, reason="reassigned")
     end_attempt(draft, "released", f"taken from {lease.agent} by @{signal.actor.login}", blamed=False)
     draft.move(Trigger.RELEASED)
     check_readiness(draft)
     if draft.task.status is not Status.READY:
-        return not_yet("It is taken back, but is not ready now", draft.task.missing)
+        return not_yet("The task is back in the queue, but it is not ready now", draft.task.missing)
     hand_to(draft, signal, agent)
     return None
 
@@ -94,7 +95,7 @@ def _named(draft: Draft, argument: str) -> Agent:
     name = argument.strip().strip("`").removeprefix("@")
     there = {agent.name: agent for agent in draft.context.agents}
     if not name:
-        raise Refused(f"Say which agent. {nearest_agent('', there)}")
+        raise Refused(f"Name an agent. {nearest_agent('', there)}")
     if name not in there:
         raise Refused(f"There is no agent {quote(name)}. {nearest_agent(name, there)}")
     return there[name]
@@ -107,7 +108,9 @@ def _another(draft: Draft, but: str) -> Agent:
     choice = choose(draft.task, others, draft.policy.scoring, draft.now, role)
     found = next((agent for agent in others if agent.name == choice.agent), None)
     if found is None:
-        raise Refused(f"It stays with `{but}`: {defuse(choice.reason)}. `/release` gives it back to the queue.")
+        raise Refused(
+            f"`{but}` keeps this task: {defuse(choice.reason)}. To return it to the queue, comment `/release`."
+        )
     return found
 
 
@@ -115,9 +118,9 @@ def hand_to(draft: Draft, signal: CommandGiven, agent: Agent) -> None:
     """To this agent, if it can have it now. That a person asks for it counts for more than any score."""
     task = draft.task
     if task.status is not Status.READY:
-        raise Refused(f"Only a task that is ready can be handed out; this one is {task.status}.")
+        raise Refused(f"Only a ready task can be assigned; this one is {task.status}.")
     if task.waits_for:
-        raise Refused(f"It waits for {', '.join(task.waits_for)}.")
+        raise Refused(f"The task waits for {', '.join(task.waits_for)}.")
     if task.held:
         raise Refused(task.held.said)
     agents = draft.context.agents
@@ -125,12 +128,12 @@ def hand_to(draft: Draft, signal: CommandGiven, agent: Agent) -> None:
     if role is Role.PLAN and unfit(task, agent, role):
         role = Role.IMPLEMENT  # who is asked by name to do it need not wait for a plan
     if why := unfit(task, agent, role) or busy(agent):
-        raise Refused(f"`{agent.name}` cannot have it: {why}.")
+        raise Refused(f"`{agent.name}` cannot take this task: {why}.")
     if draft.policy.dry_run:
-        raise Refused(f"This is a dry run: it would go to `{agent.name}`.")
+        raise Refused(f"Dry run: the bot would give this task to `{agent.name}`.")
     table = choose(task, agents, draft.policy.scoring, draft.now, role)
     who = signal.actor.login
-    assigned(draft, Assigned(replace(table, agent=agent.name, reason=f"{who} gave it to {agent.name}")))
+    assigned(draft, Assigned(replace(table, agent=agent.name, reason=f"{who} assigned it to {agent.name}")))
 
 
 def _resolve(draft: Draft, signal: CommandGiven) -> str | None:
@@ -143,7 +146,7 @@ def _resolve(draft: Draft, signal: CommandGiven) -> str | None:
     if how == "ignore":
         return _ignore(draft, signal)
     if how not in ("reassign", "escalate"):
-        raise Refused(f"Say how: `/resolve {'`, `/resolve '.join(WAYS)}`.")
+        raise Refused(f"Name a resolution: `/resolve {'`, `/resolve '.join(WAYS)}`.")
     found = conflicts_of(draft.task, draft.context.around.twins)
     if not found:
         raise Refused("There is no conflict to resolve.")
@@ -160,32 +163,37 @@ def _ignore(draft: Draft, signal: CommandGiven) -> str | None:
     """Let the other open pull requests that this one conflicts with be, for a day."""
     pull = draft.task.pull
     if pull and pull.open and pull.trial and pull.trial.clean is False:
-        raise Refused(f"A conflict with `{pull.base}` cannot be let pass: GitHub does not merge it.")
+        raise Refused(f"A conflict with `{pull.base}` cannot be ignored because GitHub does not merge it.")
     rivals = let_be(draft, signal.actor.login)
     if not rivals:
-        raise Refused("It waits behind no other pull request.")
+        raise Refused("The task waits for no other pull request.")
     evaluate(draft)
     names = ", ".join(f"#{rival.pull}" for rival in rivals)
-    until = f"{draft.now + LET_PASS_FOR:%Y-%m-%d %H:%M} UTC"
-    return f"The conflict with {names} is let pass until {until}. Whichever is merged second has to be mended."
+    until = f"{draft.now + LET_PASS_FOR:%Y-%m-%d %H:%M} UTC (for {spoken(LET_PASS_FOR)})"
+    return (
+        f"The bot ignores the conflict with {names} until {until}. "
+        "The pull request that is merged second will need a fix."
+    )
 
 
 def _escalate(draft: Draft, signal: CommandGiven) -> None:
     task = draft.task
     if Flag.NEEDS_HUMAN in task.flags:
-        raise Refused(f"A person was called already: {task.flags[Flag.NEEDS_HUMAN]}")
+        raise Refused(f"The bot has already called for a person: {task.flags[Flag.NEEDS_HUMAN]}")
     if task.status is Status.DONE:
         raise Refused("The task is done.")
-    reason = signal.argument.strip() or f"{signal.actor.login} asks for a person"
+    reason = signal.argument.strip() or f"{signal.actor.login} asked for a person"
     call_person(draft, reason, Cause.ASKED, topic=signal.key, by=signal.actor.login)
 
 
 def _ack(draft: Draft, signal: CommandGiven) -> None:
     task, call = draft.task, draft.task.escalation
     if Flag.NEEDS_HUMAN not in task.flags:
-        raise Refused("Nobody was called, so there is nothing to acknowledge.")
+        raise Refused("No call for a person is open, so there is nothing to acknowledge.")
     if call and call.acknowledged_at and call.cause is not Cause.ASKED:
-        raise Refused(f"`{call.acknowledged_by}` has acknowledged it already; it ends by itself once it is mended.")
+        raise Refused(
+            f"`{call.acknowledged_by}` has already acknowledged the call; it closes by itself when the cause is fixed."
+        )
     draft.set(reminded_at=draft.now)
     if call is None or not call.acknowledged_at:
         acknowledge(draft, signal.actor.login, "/ack")

@@ -17,7 +17,7 @@ from core.task.model import Lease, Role, Status
 def _plan(draft: Draft, signal: CommandGiven) -> None:
     if not signal.argument.strip():
         raise Refused(
-            "Write the plan behind the command: `/plan First …`; all that follows in the comment is part of it."
+            "Write the plan after the command: `/plan First …`. Everything that follows in the comment is part of it."
         )
     lease = draft.task.lease
     if lease and lease.role is Role.PLAN and holds(lease, signal.actor, signal.workers):
@@ -48,14 +48,16 @@ def verdict(draft: Draft, signal: CommandGiven) -> None:
     if pull is None or not pull.open or draft.task.status not in (Status.REVIEW, Status.IN_PROGRESS):
         raise Refused("There is no pull request to review.")
     if signal.actor.id == pull.author.id or signal.actor.is_bot:
-        raise Refused("Nobody reviews their own work, and no bot that was not asked.")
+        raise Refused(
+            "You cannot review this: the pull request is yours, or you are a bot that was not asked for a review."
+        )
     end_review(draft, "released", f"@{signal.actor.login} reviewed it")
     by_person(draft, signal.actor, approves, text, pull.head_sha, f"command:{signal.key}")
 
 
 def _refuse_unless_writer(signal: CommandGiven, part: str) -> None:
     if not at_least(signal.permission, "write"):
-        raise Refused(f"You were not asked for a {part} of this task, or that attempt is over.")
+        raise Refused(f"You were not asked for a {part} of this task, or your attempt is over.")
 
 
 RULES: Mapping[str, Rule] = {"plan": _plan}

@@ -57,7 +57,7 @@ def _explain_attempt(draft: Draft, argument: str) -> str:
     event = there.get(int(found[1])) if found else None
     if event is None:
         every = ", ".join(f"{number} (`{one.agent}`)" for number, one in sorted(there.items()))
-        known = f"There are {every}." if every else "Nobody has had this task yet."
+        known = f"The attempts so far: {every}." if every else "No attempt has started yet."
         what = f"There is no attempt {found[1]}." if found else "Name an attempt by its number: `/explain 1`."
         raise Refused(f"{what} {known}")
     return explained(event, recalled(event))
@@ -95,8 +95,8 @@ def _next(context: Context, signal: CommandGiven, task: Task | None) -> Told:
 
 
 def _place(task: Task, behind: int) -> str:
-    since = f"since {task.created_at:%Y-%m-%d}"
-    return f"{behind} in a row wait for it, {since}" if behind else since
+    since = f"filed {task.created_at:%Y-%m-%d}"
+    return f"{behind} in a row wait for it; {since}" if behind else since
 
 
 RULES: Mapping[str, Rule] = {"status": _status, "explain": _explain, "history": _history}

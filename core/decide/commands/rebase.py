@@ -17,12 +17,12 @@ def rebase(draft: Draft, signal: CommandGiven) -> None:
     """
     task, pull = draft.task, draft.task.pull
     if pull is None or not pull.open:
-        raise Refused("There is no open pull request to bring up to date.")
+        raise Refused("There is no open pull request to update.")
     if draft.policy.dry_run:
-        raise Refused("This is a dry run: no branch is touched.")
+        raise Refused("Dry run: the bot changes no branch.")
     on_its_way = pull.merge_requested_sha == pull.head_sha and Flag.BLOCKED not in task.flags
     if task.status is Status.REVIEW and on_its_way:
-        raise Refused(f"#{pull.number} is about to be merged as it is.")
+        raise Refused(f"#{pull.number} is about to be merged, so the bot does not update it.")
     draft.want(
         UpdateBranch(
             task.number,

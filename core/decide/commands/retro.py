@@ -22,7 +22,7 @@ def _retro(context: Context, signal: CommandGiven, task: Task | None) -> Told:
         raise Refused(str(wrong)) from None
     held = hold(context.done, f"command:{signal.key}", context.now, since=since, by=signal.actor.login)
     if held is None:
-        further = "that is not in an earlier retrospective; `/retro since 7d` looks further back"
+        further = "that is not in an earlier retrospective. To look further back, comment `/retro since 7d`"
         raise Refused(f"No task was done {'since then' if since else further}.")
     dry_run = context.policy.dry_run
     return Told(retro_answer(held, dry_run=dry_run), retrospective=None if dry_run else held)
@@ -31,16 +31,16 @@ def _retro(context: Context, signal: CommandGiven, task: Task | None) -> Told:
 def _answer(context: Context, signal: CommandGiven, argument: str) -> Told:
     held = context.retrospective
     if held is None:
-        raise Refused("There is no retrospective yet; `/retro` holds one.")
+        raise Refused("There is no retrospective yet. To hold one, comment `/retro`.")
     agent, *said = argument.strip().split(None, 1)[:2] or ("",)
     agent = agent.strip("`").lower()
     asked = [question.agent for question in held.questions]
     if agent not in asked:
         names = ", ".join(f"`{name}`" for name in asked) or "nobody"
-        raise Refused(f"Say whose answer it is: `/retro answer <agent> …`. Asked: {names}.")
+        raise Refused(f"Name the agent that answers: `/retro answer <agent> …`. The bot asked {names}.")
     answered = held.answered(agent, said[0] if said else "", signal.actor.login)
     if answered is None:
-        raise Refused(f"What does `{agent}` answer? Write it behind the name.")
+        raise Refused(f"The answer of `{agent}` is missing. Write it after the name.")
     return Told(None, retrospective=answered)
 
 

@@ -27,14 +27,14 @@ def _task(context: Context, signal: CommandGiven, task: Task | None) -> Told:
     issue, templates = signal.issue, context.templates
     known = None if task is None or task.withdrawn else task
     if issue is None:
-        raise Refused("Say `/task` on an issue: a pull request is work on a task, never one itself.")
+        raise Refused("Comment `/task` on an issue: a pull request cannot be a task.")
     if not issue.open:
-        raise Refused("The issue is closed: reopen it first.")
+        raise Refused("The issue is closed. Reopen it first.")
     name = signal.argument.strip().partition(" ")[0].strip("`").lower()
     if not name and known:
         return Told(task_text(status=known.status, offered=_offered(issue, templates), broken=templates.broken))
     if name and known and known.status not in (Status.PENDING, Status.READY):
-        raise Refused(f"The task is {known.status} already: whoever works on it has its text as it was.")
+        raise Refused(f"The task is already {known.status}, and its agent works with the earlier text.")
     filled = Filled(issue.body)
     if name:
         filled = _filled(context, issue, name, known)
@@ -98,7 +98,7 @@ def made(task: Task | None, signal: TaskMade, context: Context) -> Decision:
     """What `/task` asked for was done, or not; now it is answered."""
     asked = signal.asked
     if signal.problem or task is None or task.withdrawn:
-        problem = signal.problem or "Somebody took the label `task` off meanwhile."
+        problem = signal.problem or "A person removed the label `task` in the meantime."
         return Decision(task, (), answer(asked.number, asked.asked, asked.comment_id, "confused", problem))
     draft = Draft(task, context)
     if asked.kind and not task.kind_overruled:

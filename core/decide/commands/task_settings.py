@@ -31,13 +31,13 @@ def _ready(draft: Draft, signal: CommandGiven) -> None:
     check_readiness(draft)
     evaluate(draft)
     if draft.task.status is Status.PENDING:
-        raise Refused(not_yet("It is not ready yet", draft.task.missing))
+        raise Refused(not_yet("The task is not ready yet", draft.task.missing))
 
 
 def _priority(draft: Draft, signal: CommandGiven) -> None:
     wanted = signal.argument.strip().upper()
     if wanted not in set(Priority):
-        raise Refused("Say which priority: `/priority P0`, `/priority P1` or `/priority P2`.")
+        raise Refused("Name a priority: `/priority P0`, `/priority P1` or `/priority P2`.")
     draft.set(priority=Priority(wanted))
 
 
@@ -48,12 +48,12 @@ def _prep(draft: Draft, signal: CommandGiven) -> str:
     if not task.is_open:
         raise Refused(f"There is nothing to prepare: the task is {task.status}.")
     if task.missing:
-        raise Refused(not_yet("It is not ready yet", task.missing))
+        raise Refused(not_yet("The task is not ready yet", task.missing))
     agents = draft.context.agents
     role = part_of(task, agents, draft.policy.plan)
     choice = choose(task, agents, draft.policy.scoring, draft.now, role)
-    sealed = seal(draft, grant(draft, choice.agent or "nobody yet", role))
-    waits = [f"It waits for {', '.join(task.waits_for)}."] if task.waits_for else []
+    sealed = seal(draft, grant(draft, choice.agent or "no agent yet", role))
+    waits = [f"The task waits for {', '.join(task.waits_for)}."] if task.waits_for else []
     waits += [task.held.said] if task.held else []
     return preview(handoff(sealed), choice.reason, waits)
 
@@ -62,11 +62,11 @@ def _needs(draft: Draft, signal: CommandGiven) -> None:
     wanted = signal.argument.strip().strip("`").lower()
     known = draft.context.around.capabilities
     if not wanted:
-        raise Refused("Say which capability: `/needs python`.")
+        raise Refused("Name a capability: `/needs python`.")
     if unknown := unknown_capabilities([wanted], known):
         raise Refused(unknown[0])
     if wanted in draft.task.required:
-        raise Refused(f"It needs `{wanted}` already.")
+        raise Refused(f"The task already needs `{wanted}`.")
     draft.set(required=tuple(sorted({*draft.task.required, wanted})))
     check_readiness(draft)
 
@@ -74,20 +74,20 @@ def _needs(draft: Draft, signal: CommandGiven) -> None:
 def _block(draft: Draft, signal: CommandGiven) -> None:
     reason = signal.argument.strip()
     if not reason:
-        raise Refused("Say why, because somebody has to lift it again: `/block legal has to agree`.")
+        raise Refused("Give a reason, so that people know when to lift the block: `/block legal has to agree`.")
     _hold(draft, signal, reason, paused=False)
 
 
 def _pause(draft: Draft, signal: CommandGiven) -> str | None:
     _hold(draft, signal, signal.argument, paused=True)
     # A comment gets 🚀 for an answer; a button has nothing to put it on.
-    return f"#{draft.task.number} is held back. `/resume` lifts it." if signal.pressed else None
+    return f"#{draft.task.number} is paused. To continue, comment `/resume`." if signal.pressed else None
 
 
 def _hold(draft: Draft, signal: CommandGiven, reason: str, *, paused: bool) -> None:
     task = draft.task
     if not task.is_open:
-        raise Refused(f"There is nothing to hold back: the task is {task.status}.")
+        raise Refused(f"There is nothing to put on hold: the task is {task.status}.")
     if task.held and task.held.paused != paused and not task.held.foreseen:
         raise Refused(task.held.said)
     hold(draft, signal.actor.login, reason, paused=paused)
@@ -104,7 +104,7 @@ def _resume(draft: Draft, signal: CommandGiven) -> str | None:
 def _lift(draft: Draft, signal: CommandGiven, *, paused: bool) -> str | None:
     held = draft.task.held
     if held is None:
-        raise Refused(f"Nobody {'paused' if paused else 'blocked'} it.{_waits(draft)}")
+        raise Refused(f"The task is not {'paused' if paused else 'blocked'}.{_waits(draft)}")
     if held.paused != paused and not held.foreseen:
         raise Refused(held.said)
     let_go(draft, signal.actor.login)
@@ -112,7 +112,7 @@ def _lift(draft: Draft, signal: CommandGiven, *, paused: bool) -> str | None:
 
 
 def _waits(draft: Draft) -> str:
-    return f" It waits for {', '.join(draft.task.waits_for)}." if draft.task.waits_for else ""
+    return f" The task waits for {', '.join(draft.task.waits_for)}." if draft.task.waits_for else ""
 
 
 RULES: Mapping[str, Rule] = {
