@@ -69,7 +69,7 @@ bench-conflicts: $(READY) ## measure the checks for conflicts, likewise; e.g. AR
 bench-scheduler: $(READY) ## measure the clock and the audit trail, likewise
 	@$(BIN)/python -m tests.bench.scheduler $(ARGS)
 
-bench-intake: $(READY) ## measure how deliveries are taken in, likewise; e.g. ARGS='--seconds 10'
+bench-intake: $(READY) ## measure how deliveries are received, likewise; e.g. ARGS='--seconds 10'
 	@$(BIN)/python -m tests.bench.intake $(ARGS)
 
 chaos: $(READY) ## deliveries lost, calls failing, replicas and PostgreSQL killed; e.g. ARGS='--seed 7', ARGS=--short

@@ -116,9 +116,9 @@ ERRANDS = (
         "checkout",
         "Take a voucher at the checkout",
         {
-            "goal": "A customer enters a voucher at the checkout and pays less, or is told that it has expired.",
+            "goal": "A customer enters a voucher at the checkout and pays less, or sees that it has expired.",
             "acceptance-criteria": _criteria(
-                "The order shows discount and total", "An expired voucher is told, the full price is never charged"
+                "The order shows discount and total", "An expired voucher is reported, the full price is never charged"
             ),
             "priority": "P1",
             "required-capabilities": "python, tests",
@@ -158,7 +158,7 @@ ERRANDS = (
         "remove",
         "Let people change their minds",
         {
-            "goal": "Somebody who no longer wants a thing takes it out again, and pays for the others.",
+            "goal": "A customer who no longer wants a thing takes it out again, and pays for the others.",
             "acceptance-criteria": _criteria("The others stay", "What is not there cannot be taken out"),
             "priority": "P0",
             "required-capabilities": "python, tests",
@@ -169,7 +169,7 @@ ERRANDS = (
         "clear",
         "Begin again with nothing",
         {
-            "goal": "Whoever is lost throws everything out at once.",
+            "goal": "A customer who starts over throws everything out at once.",
             "acceptance-criteria": _criteria("Nothing is left, and nothing is to be paid"),
             "priority": "P0",
             "required-capabilities": "python, tests",
@@ -180,7 +180,7 @@ ERRANDS = (
         "pieces",
         "Say how many pieces it will be",
         {
-            "goal": "Whoever packs the parcel knows how many pieces there are to be packed.",
+            "goal": "The person who packs the parcel knows how many pieces there are to be packed.",
             "acceptance-criteria": _criteria("Pieces of all kinds are counted", "At first there are none"),
             "priority": "P0",
             "required-capabilities": "python, tests",

@@ -62,5 +62,9 @@ class Implements:
             work.write(edit.path, edit.made_in(work.read(edit.path)))
         await work.commit(f"{title}\n\n{packet['goal']}")
         await work.push()
-        learnt = f"\n\nThe last attempt failed at `{crib.lesson}`; mended." if crib.first and work.feedback else ""
+        learnt = (
+            f"\n\nThe last attempt failed at `{crib.lesson}`; this one fixes it."
+            if crib.first and work.feedback
+            else ""
+        )
         await work.open_pull(title, f"{packet['goal']}{learnt}\n\n{packet['report']['closing_line']}")

@@ -52,7 +52,7 @@ async def test_a_bug_report_of_a_stranger_is_filled_in_and_handed_out(world: Wor
     )
     assert len(work.packet["criteria"]) == 5
     assert work.packet["plan"]["kind"] == "non-functional"
-    assert "Callers: who relies on the wrong behaviour by now" in work.packet["notes"]
+    assert "Callers: who relies on the wrong behaviour" in work.packet["notes"]
     assert (await world.task(issue)).priority == "P1"
 
 
