@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,14 +32,29 @@ LATENCY_BUCKETS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 
 FAILOVER_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)  # seconds; the target is 5, the limit 10
 ESCALATION_BUCKETS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 7200)  # seconds; the target is 60, the limit 300
 _MEASURES = {  # of the latest attempts of each agent; one of which nothing is known has none
-    "attempts": "Ended attempts, of the latest ones",
-    "error_rate": "Share of these that count against the agent, 0 to 1",
-    "first_pass_rate": "Share of the attempts with checks whose first checks passed, 0 to 1",
-    "rework": "Attempts for each one that was merged",
-    "completion_seconds_median": "Time from assignment to pull request",
-    "completion_seconds_p90": "Time from assignment to pull request, 90th percentile",
+    "orchestrator_agent_attempts": "Ended attempts, of the latest ones",
+    "orchestrator_agent_error_rate": "Share of these that count against the agent, 0 to 1",
+    "orchestrator_agent_first_pass_rate": "Share of the attempts with checks whose first checks passed, 0 to 1",
+    "orchestrator_agent_rework": "Attempts for each one that was merged",
+    "orchestrator_agent_completion_seconds_median": "Time from assignment to pull request",
+    "orchestrator_agent_completion_seconds_p90": "Time from assignment to pull request, 90th percentile",
 }
 WINDOW = 1000  # assignments that the percentile looks back on
+
+
+class _StoredCounters(Collector):
+    """Counters whose values the database knows, so that every replica shows the same."""
+
+    def __init__(self, documentation: Mapping[str, str]) -> None:
+        """`documentation` by the name that is shown, which ends in `_total`."""
+        self._documentation = documentation
+        self.values: Mapping[str, float] = {}
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield each counter that has a value."""
+        for name, text in self._documentation.items():
+            if name in self.values:
+                yield CounterMetricFamily(name.removesuffix("_total"), text, value=self.values[name])
 
 
 class Metrics:
@@ -55,13 +72,13 @@ class Metrics:
             registry=self.registry,
         )
         self.failover = Histogram(
-            "failover_seconds",
+            "orchestrator_failover_seconds",
             "Time from an agent's failure to the accepted start of the next one, including the wait for a free agent",
             buckets=FAILOVER_BUCKETS,
             registry=self.registry,
         )
         self.escalation = Histogram(
-            "escalation_seconds",
+            "orchestrator_escalation_seconds",
             "Time from the cause of a call for a person to its delivery, by channel; later calls count from the "
             "missed deadline",
             ["channel"],
@@ -69,63 +86,75 @@ class Metrics:
             registry=self.registry,
         )
         self.states = Gauge(
-            "agents_by_state",
+            "orchestrator_agents_by_state",
             "Agents that are available, busy, in error or offline",
             ["repository", "state"],
             registry=self.registry,
         )
         self.circuits = Gauge(
-            "agent_circuit_open",
+            "orchestrator_circuit_breaker_open",
             "1 while the circuit breaker of a service is open, 0 when the service failed lately but is called",
             ["circuit"],
             registry=self.registry,
         )
         self.measures = {
-            name: Gauge(f"agent_{name}", text, ["repository", "agent"], registry=self.registry)
-            for name, text in _MEASURES.items()
+            name: Gauge(name, text, ["repository", "agent"], registry=self.registry) for name, text in _MEASURES.items()
         }
         self.calls = Counter(
-            "github_calls", "Calls to GitHub by operation and status", ["operation", "status"], registry=self.registry
+            "orchestrator_github_requests",
+            "Calls to GitHub by operation and status",
+            ["operation", "status"],
+            registry=self.registry,
         )
         self.budget = Gauge(
-            "github_budget_left",
+            "orchestrator_github_rate_limit_remaining",
             "What is left of GitHub's limits for all replicas together: requests by resource, points, content",
             ["credential", "limit"],
             registry=self.registry,
         )
         self.saved = Counter(
-            "github_reads_saved",
+            "orchestrator_github_cache_hits",
             "Reads that cost nothing because they were shared or unchanged",
             ["how"],
             registry=self.registry,
         )
         self.waits = Counter(
-            "github_waits", "Calls delayed to stay within GitHub's limits", ["lane"], registry=self.registry
+            "orchestrator_github_throttled",
+            "Calls delayed to stay within GitHub's limits",
+            ["lane"],
+            registry=self.registry,
         )
-        self.effects = Counter("effects_sent", "Effects sent, by kind", ["kind"], registry=self.registry)
+        self.effects = Counter("orchestrator_effects_sent", "Effects sent, by kind", ["kind"], registry=self.registry)
         gauges = {
             "queue_depth": "Tasks that are ready and wait for an agent",
             "active_tasks": "Tasks in progress or in review",
-            "reassignments_total": "Reassigned tasks",
-            "conflicts_total": "Conflicts found",
             "task_completion_rate": "Share of finished tasks that are done, 0 to 1",
             "error_rate": "Share of finished attempts that failed, 0 to 1",
             "p95_assignment_latency_ms": "95th percentile of the latest assignments",
-            "outbox_depth": "Effects that wait to be sent",
-            "escalations_open": "Open calls for a person",
-            "dead_letters": "Messages on channels that failed for good; `orchestrator dead-letters` lists them",
-            "outbox_parked": "Effects that failed for good; a person must look",
-            "deliveries_parked": "Received deliveries that could not be handled; a person must look",
-            "oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
-            "deliveries_missing": "Deliveries that GitHub could not deliver and that the bot asks for again",
-            "deliveries_missing_repeatedly": "Of these, the deliveries asked for more than once",
-            "deliveries_given_up": "Deliveries that the bot asked for without success; a person must look",
-            "redeliveries_asked": "Requests for redelivery in the last seven days",
-            "delivery_log_behind_seconds": "Time since GitHub's log of deliveries was last read to its end",
+            "orchestrator_outbox_depth": "Effects that wait to be sent",
+            "orchestrator_escalations_open": "Open calls for a person",
+            "orchestrator_oldest_delivery_seconds": "Age of the oldest delivery that is not handled",
+            "orchestrator_webhooks_undelivered": "Webhooks that GitHub could not deliver; the bot asks for them again",
+            "orchestrator_webhooks_undelivered_retried": "Of these, the deliveries asked for more than once",
+            "orchestrator_webhook_redelivery_requests": "Requests for redelivery in the last seven days",
+            "orchestrator_delivery_log_lag_seconds": "Time since GitHub's log of deliveries was last read to its end",
         }
         self.gauges = {name: Gauge(name, text, registry=self.registry) for name, text in gauges.items()}
+        self.dead_letters = Gauge(
+            "orchestrator_dead_letters",
+            "What failed for good, by kind; `orchestrator dead-letters` lists it",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.stored_counters = _StoredCounters(
+            {
+                "reassignments_total": "Reassigned tasks",
+                "conflicts_total": "Conflicts found",
+            }
+        )
+        self.registry.register(self.stored_counters)
         self.stalled = Gauge(
-            "stalled_tasks",
+            "orchestrator_stalled_tasks",
             "Stalled tasks, by cause",
             ["cause"],
             registry=self.registry,
@@ -217,21 +246,31 @@ class Metrics:
         values = {
             "queue_depth": by_status.get(Status.READY, 0),
             "active_tasks": by_status.get(Status.IN_PROGRESS, 0) + by_status.get(Status.REVIEW, 0),
-            "reassignments_total": by_type.get(EventType.TASK_REASSIGNED, 0),
-            "conflicts_total": by_type.get(EventType.CONFLICT_DETECTED, 0),
             "task_completion_rate": done / (done + failed) if done + failed else 0,
             "error_rate": sent_back / (sent_back + completed) if sent_back + completed else 0,
             "p95_assignment_latency_ms": quantile(self.latencies, 0.95) or 0.0,
-            "outbox_depth": by_state.get("waiting", 0),
-            "escalations_open": open_calls,
-            "dead_letters": dead,
-            "deliveries_parked": lost,
-            "outbox_parked": by_state.get("parked", 0),
-            "oldest_delivery_seconds": (now - oldest_at).total_seconds() if oldest_at else 0,
-            **missing,
+            "orchestrator_outbox_depth": by_state.get("waiting", 0),
+            "orchestrator_escalations_open": open_calls,
+            "orchestrator_oldest_delivery_seconds": (now - oldest_at).total_seconds() if oldest_at else 0,
+            "orchestrator_webhooks_undelivered": missing["deliveries_missing"],
+            "orchestrator_webhooks_undelivered_retried": missing["deliveries_missing_repeatedly"],
+            "orchestrator_webhook_redelivery_requests": missing["redeliveries_asked"],
+            "orchestrator_delivery_log_lag_seconds": missing["delivery_log_behind_seconds"],
         }
         for name, value in values.items():
             self.gauges[name].set(value)
+        self.stored_counters.values = {
+            "reassignments_total": by_type.get(EventType.TASK_REASSIGNED, 0),
+            "conflicts_total": by_type.get(EventType.CONFLICT_DETECTED, 0),
+        }
+        letters = {
+            "notification": dead,
+            "effect": by_state.get("parked", 0),
+            "delivery": lost,
+            "webhook": missing["deliveries_given_up"],
+        }
+        for kind, count in letters.items():
+            self.dead_letters.labels(kind).set(count)
         self.stalled.clear()
         for why in StallCause:
             self.stalled.labels(why.value).set(stalled.get(why, 0))
@@ -267,13 +306,19 @@ class Metrics:
 
     def _show(self, repository: str, agent: str, figures: Measures) -> None:
         values = {
-            "attempts": figures.attempts,
-            "error_rate": figures.error_rate,
-            "first_pass_rate": figures.first_pass,
-            "rework": figures.rework,
-            "completion_seconds_median": None if figures.median is None else figures.median.total_seconds(),
-            "completion_seconds_p90": None if figures.p90 is None else figures.p90.total_seconds(),
+            "orchestrator_agent_attempts": figures.attempts,
+            "orchestrator_agent_error_rate": figures.error_rate,
+            "orchestrator_agent_first_pass_rate": figures.first_pass,
+            "orchestrator_agent_rework": figures.rework,
+            "orchestrator_agent_completion_seconds_median": None
+            if figures.median is None
+            else figures.median.total_seconds(),
+            "orchestrator_agent_completion_seconds_p90": _seconds(figures.p90),
         }
         for name, value in values.items():
             if value is not None:
                 self.measures[name].labels(repository, agent).set(value)
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()

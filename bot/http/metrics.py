@@ -15,21 +15,24 @@ class IntakeMetrics:
         self._intake = intake
         self._registry = CollectorRegistry()
         self.deliveries = Counter(
-            "deliveries", "Webhook deliveries by event and outcome", ["event", "outcome"], registry=self._registry
+            "orchestrator_deliveries",
+            "Webhook deliveries by event and outcome",
+            ["event", "outcome"],
+            registry=self._registry,
         )
         self.turned_away = Counter(
-            "deliveries_turned_away",
+            "orchestrator_deliveries_rejected",
             "Deliveries answered 503, by the limit that was reached",
-            ["of"],
+            ["reason"],
             registry=self._registry,
         )
         gauges = {
             "orchestrator_memory_usage_mb": "Resident memory of the bot: the working and the receiving process",
-            "orchestrator_memory_peak_mb": "Sum of the peak resident memory of both processes",
+            "orchestrator_memory_peak_bytes": "Sum of the peak resident memory of both processes",
             "orchestrator_memory_limit_mb": "Above this, new deliveries are answered 503",
-            "deliveries_waiting": "Deliveries not handled yet, counted up to the limit",
-            "deliveries_being_answered": "Deliveries in progress",
-            "delivery_bytes_held": "Bytes of the bodies of deliveries in memory",
+            "orchestrator_deliveries_waiting": "Deliveries not handled yet, counted up to the limit",
+            "orchestrator_deliveries_in_flight": "Deliveries in progress",
+            "orchestrator_request_body_bytes": "Bytes of the bodies of deliveries in memory",
         }
         self._gauges = {name: Gauge(name, text, registry=self._registry) for name, text in gauges.items()}
 
@@ -38,11 +41,11 @@ class IntakeMetrics:
         intake = self._intake
         values = {
             "orchestrator_memory_usage_mb": intake.memory(),
-            "orchestrator_memory_peak_mb": intake.peak(),
+            "orchestrator_memory_peak_bytes": intake.peak() * 1024 * 1024,
             "orchestrator_memory_limit_mb": intake.limits.memory_mb,
-            "deliveries_waiting": intake.waiting,
-            "deliveries_being_answered": intake.requests,
-            "delivery_bytes_held": intake.held,
+            "orchestrator_deliveries_waiting": intake.waiting,
+            "orchestrator_deliveries_in_flight": intake.requests,
+            "orchestrator_request_body_bytes": intake.held,
         }
         for name, value in values.items():
             self._gauges[name].set(value)

@@ -46,7 +46,7 @@ async def test_what_only_the_other_can_answer_is_handed_on(site: Site) -> None:
             page = await answer.text()
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         names = [line.split()[2] for line in page.splitlines() if line.startswith("# TYPE")]
-        assert {"deliveries_waiting", "queue_depth", "github_calls_total"} <= set(names)
+        assert {"orchestrator_deliveries_waiting", "queue_depth", "orchestrator_github_requests_total"} <= set(names)
         assert len(names) == len(set(names)), "something is told by both"
         async with http.post(f"{bot.address}/internal/agent/heartbeat", json={}) as answer:
             assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")

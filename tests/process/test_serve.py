@@ -171,7 +171,9 @@ async def test_a_bot_that_was_killed_at_work_finishes_it_after_a_restart_and_sto
             metrics = await (await http.get(f"{bot.address}/metrics")).text()
         assert health["status"] == "ok"
         names = [line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")]
-        assert {"deliveries_waiting", "queue_depth", "github_calls_total"} <= set(names), "a process is missing"
+        assert {"orchestrator_deliveries_waiting", "queue_depth", "orchestrator_github_requests_total"} <= set(names), (
+            "a process is missing"
+        )
         assert len(names) == len(set(names))
         assert await bot.terminate() == 0
     assert not (tmp_path / "data" / "postgres" / "postmaster.pid").exists(), "its PostgreSQL still runs"

@@ -82,9 +82,9 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
     events = await world.events(issue)
     told = ["agent_failed", "conflict_detected", "task_reassigned", *["task_acknowledged"] * 2]
     assert events[events.index("agent_failed") :] == told
-    assert await measured(world, 'agents_by_state{repository="acme/shop",state="error"}') == "1.0"
+    assert await measured(world, 'orchestrator_agents_by_state{repository="acme/shop",state="error"}') == "1.0"
     assert await measured(world, "reassignments_total") == "1.0"
-    assert await measured(world, 'failover_seconds_bucket{le="5.0"}') == "1.0"
+    assert await measured(world, 'orchestrator_failover_seconds_bucket{le="5.0"}') == "1.0"
 
     before = await world.task(issue)
     status, said = await beats(world, state="delivered")
@@ -97,7 +97,7 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
     assert (await world.events(issue))[-1] == "late_result"
     assert (await world.task(issue)) == before
     assert world.written() == []
-    assert await measured(world, 'agents_by_state{repository="acme/shop",state="error"}') == "0.0"
+    assert await measured(world, 'orchestrator_agents_by_state{repository="acme/shop",state="error"}') == "0.0"
 
 
 async def test_nobody_is_blamed_for_what_we_could_not_hear(world: World) -> None:
@@ -210,7 +210,7 @@ async def test_a_service_is_down_and_left_alone_for_a_while(world: World) -> Non
         await world.later(seconds=seconds)
     assert [work.task for work in claude.works] == [1, 2]
     assert (await world.task(issue)).history[-1].outcome == "unavailable"
-    assert await measured(world, 'agent_circuit_open{circuit="http:cursor"}') == "1.0"
+    assert await measured(world, 'orchestrator_circuit_breaker_open{circuit="http:cursor"}') == "1.0"
     await world.says(issue, "/agents")
     assert "| error: is paused until" in world.comments(issue)[-1]
     await world.files("Add the last rate", body(needs="python"))

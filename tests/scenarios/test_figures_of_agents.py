@@ -20,8 +20,8 @@ async def test_a_merged_task_shows_in_the_figures_of_its_agent(world: World) -> 
     assert "| `codex` | all | 1 | 1 | 0% | 100% | 1.0 | 90 s | 90 s |" in answer
     assert "| `codex` | `tests` | 1 | 1 |" in answer
     page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
-    assert 'agent_error_rate{agent="codex",repository="acme/shop"} 0.0' in page
-    assert 'agent_completion_seconds_median{agent="codex",repository="acme/shop"} 90.' in page
+    assert 'orchestrator_agent_error_rate{agent="codex",repository="acme/shop"} 0.0' in page
+    assert 'orchestrator_agent_completion_seconds_median{agent="codex",repository="acme/shop"} 90.' in page
     world.written()
 
 

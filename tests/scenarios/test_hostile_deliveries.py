@@ -193,12 +193,12 @@ async def test_what_operators_ask(world: World, http: aiohttp.ClientSession) -> 
         "reassignments_total",
         "conflicts_total",
         "error_rate",
-        "outbox_depth",
+        "orchestrator_outbox_depth",
     ):
         assert float(values[name]) == 0, name
     for name in ("p95_assignment_latency_ms", "orchestrator_memory_usage_mb", "orchestrator_memory_limit_mb"):
         assert float(values[name]) > 0, name
-    assert any(name.startswith("github_budget_left{") for name in values)
+    assert any(name.startswith("orchestrator_github_rate_limit_remaining{") for name in values)
 
 
 async def test_the_age_of_the_last_sign_of_life(world: World, http: aiohttp.ClientSession) -> None:

@@ -81,8 +81,8 @@ async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned
     events = await world.events(issue)
     assert (events.count("escalated"), events.count("acknowledged"), events.count("escalation_ended")) == (2, 1, 1)
     page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
-    assert 'escalation_seconds_count{channel="github"} 3.0' in page
-    assert "escalations_open 0.0" in page
+    assert 'orchestrator_escalation_seconds_count{channel="github"} 3.0' in page
+    assert "orchestrator_escalations_open 0.0" in page
 
 
 async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_nobody_twice(world: World) -> None:
@@ -175,8 +175,8 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
         assert slack.error == "Slack answered 404"
         assert "Slack answered 404" in line_of(slack)
         page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
-        assert "dead_letters 2.0" in page
-        assert 'escalation_seconds_count{channel="webhook"} 1.0' in page
+        assert 'orchestrator_dead_letters{kind="notification"} 2.0' in page
+        assert 'orchestrator_escalation_seconds_count{channel="webhook"} 1.0' in page
 
         receivers.status = 200
         with pytest.raises(LookupError, match="no dead letter 99999"):

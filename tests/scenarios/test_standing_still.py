@@ -104,7 +104,7 @@ async def test_what_is_urgent_is_found_sooner_and_a_push_is_progress(world: Worl
     assert ("stalled" in urgent.label_names, "stalled" in other.label_names) == (True, False)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
     page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
-    assert 'stalled_tasks{cause="no push"} 1.0' in page
+    assert 'orchestrator_stalled_tasks{cause="no push"} 1.0' in page
     await world.says(urgent, "/explain")
     said = world.comments(urgent)[-1]
     assert "`codex` is running but has pushed nothing." in said

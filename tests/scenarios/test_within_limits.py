@@ -110,8 +110,8 @@ async def waiting(world: World) -> set[str]:
 async def says_what_is_left(world: World) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{world.address}/metrics") as answer:
         page = await answer.text()
-    left = f'github_budget_left{{credential="installation:{world.installation.id}",limit='
+    left = f'orchestrator_github_rate_limit_remaining{{credential="installation:{world.installation.id}",limit='
     [core] = [line for line in page.splitlines() if line.startswith(f'{left}"core"}}')]
     used = [r for r in world.hub.requests if r.installation_id == world.installation.id]
     assert 5000 - len(used) <= float(core.split()[-1]) <= 5000
-    assert any(line.startswith("github_waits_total") for line in page.splitlines())
+    assert any(line.startswith("orchestrator_github_throttled_total") for line in page.splitlines())
