@@ -50,7 +50,7 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
         case EventType.TASK_REASSIGNED:
             what = "with the feedback" if task and task.last_feedback else "with the full hand-off"
             return f"{number} goes to {agent} {what}, attempt {row['attempt']}", "plain"
-        case EventType.TASK_ACKNOWLEDGED if payload.get("stage") == "in progress":
+        case EventType.TASK_ACKNOWLEDGED if payload.get("stage") == "at work":
             return f"{agent} is working on {title}", "plain"
         case EventType.TASK_REVIEW:
             return f"{agent} opened pull request #{payload['pull']} for {title}", "plain"
@@ -115,7 +115,7 @@ def note(task: Task) -> str:
         case Status.READY:
             return "waits for a free agent"
         case Status.IN_PROGRESS:
-            return f"attempt {task.attempt}, with feedback" if task.attempt > 1 else "in progress"
+            return f"attempt {task.attempt}, with feedback" if task.attempt > 1 else "attempt 1"
         case Status.REVIEW if task.pull and task.pull.merged:
             return "merged"
         case Status.REVIEW if task.pull and task.pull.merge_requested_sha:

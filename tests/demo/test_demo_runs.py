@@ -108,4 +108,4 @@ def test_it_gives_up_when_nothing_moves(capsys: pytest.CaptureFixture[str], own_
     assert run_demo(as_json=True, story=asleep) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "The demo stopped after 8 s. Still open:\n  #1 Add voucher codes: in-progress, at work" in err
+    assert "The demo stopped after 8 s. Still open:\n  #1 Add voucher codes: in-progress, attempt 1" in err
