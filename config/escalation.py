@@ -56,7 +56,7 @@ def _turn(value: Any) -> timedelta:
 
 Person = Annotated[str, AfterValidator(_person), WithJsonSchema({"type": "string", "pattern": PERSON_PATTERN})]
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-Turn = Annotated[
+RotationLength = Annotated[
     timedelta,
     BeforeValidator(_turn),
     PlainSerializer(lambda value: f"{value.days}d", return_type=str),
@@ -70,8 +70,10 @@ class OnCall(Section):
     people: Annotated[tuple[Person, ...], Field(min_length=1, max_length=50)] = Field(
         description="Logins or teams, in the order of their turns; an entry that appears twice has two turns."
     )
-    since: Day = Field(description="The day on which the first turn of the first entry begins, such as `2026-01-05`.")
-    every: Turn = Field(timedelta(weeks=1), description="How long a turn is: whole days or weeks, `1w`, `3d`.")
+    start: Day = Field(description="The day on which the first turn of the first entry begins, such as `2026-01-05`.")
+    rotation: RotationLength = Field(
+        timedelta(weeks=1), description="How long a turn is: whole days or weeks, `1w`, `3d`."
+    )
     zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="The time zone at whose midnight turns change, such as `Europe/Berlin`."
     )
@@ -80,11 +82,11 @@ class OnCall(Section):
 class EscalationSettings(Section):
     """Whom to call when only a person can help: code owners first, then who is on call, then `to`."""
 
-    within: Duration = Field(
+    timeout: Duration = Field(
         timedelta(minutes=5), description="How long the bot waits for an answer before it calls the next level."
     )
     on_call: OnCall | None = Field(None, description="The people who are on call in turns.")
-    to: Annotated[tuple[Person, ...], Field(max_length=20), AfterValidator(unique)] = Field(
+    fallback: Annotated[tuple[Person, ...], Field(max_length=20), AfterValidator(unique)] = Field(
         (),
         description="Logins or teams that the bot calls last. If it finds no one at all, it calls the person "
         "who approved the task.",

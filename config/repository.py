@@ -29,7 +29,7 @@ def _quiet(value: str) -> str:
     if match is None:
         raise mistake('must be a time of day and a zone, such as "22:00-07:00 Europe/Berlin"')
     if match[1] == match[3] and match[2] == match[4]:
-        raise mistake("begins and ends at the same time", suggestion="remove `quiet` to have no quiet hours")
+        raise mistake("begins and ends at the same time", suggestion="remove `quiet_hours` to have no quiet hours")
     try:
         ZoneInfo(match[5])
     except (KeyError, ValueError, OSError):
@@ -143,37 +143,38 @@ class Timeouts(Section):
         description="Time without progress after which a task is stalled: a P2 after this long, a P1 after "
         "three quarters of it, a P0 after half. It is longer if this repository's agents have needed longer.",
     )
-    stalls: dict[PriorityName, Duration] = Field(
+    stall_by_priority: dict[PriorityName, Duration] = Field(
         default_factory=dict,
         description="The same for single priorities: `{P0: 30m}`.",
     )
-    hard: Duration = Field(timedelta(hours=8), description="The longest that one attempt may take.")
+    attempt: Duration = Field(timedelta(hours=8), description="The longest that one attempt may take.")
 
     @model_validator(mode="after")
     def _hard_is_the_longest(self) -> "Timeouts":
         for key in ("ack", "heartbeat", "stall"):
-            if getattr(self, key) > self.hard:
-                text = f"is longer than `hard` ({format_duration(self.hard)}), so it could never be reached"
-                raise mistake(text, suggestion="make it shorter, or `hard` longer", key=key)
-        for priority, after in self.stalls.items():
-            if after > self.hard:
-                text = f"{priority} is longer than `hard` ({format_duration(self.hard)}), so it could never be reached"
-                raise mistake(text, suggestion="make it shorter, or `hard` longer", key="stalls")
+            if getattr(self, key) > self.attempt:
+                text = f"is longer than `attempt` ({format_duration(self.attempt)}), so it could never be reached"
+                raise mistake(text, suggestion="make it shorter, or `attempt` longer", key=key)
+        for priority, after in self.stall_by_priority.items():
+            if after > self.attempt:
+                limit = format_duration(self.attempt)
+                text = f"{priority} is longer than `attempt` ({limit}), so it could never be reached"
+                raise mistake(text, suggestion="make it shorter, or `attempt` longer", key="stall_by_priority")
         return self
 
     def stall_of(self, priority: PriorityName) -> timedelta:
         """After how long without progress a task of this priority is stalled."""
-        return self.stalls.get(priority, self.stall * STALL_SHARES[priority])
+        return self.stall_by_priority.get(priority, self.stall * STALL_SHARES[priority])
 
 
-class Progress(Section):
+class DigestSettings(Section):
     """The digest issue."""
 
-    digest: bool = Field(
+    enabled: bool = Field(
         True, description="Whether the bot keeps a digest: an issue that shows the state of all tasks."
     )
-    every: Duration = Field(timedelta(hours=2), description="How often the bot updates the digest.")
-    quiet: (
+    interval: Duration = Field(timedelta(hours=2), description="How often the bot updates the digest.")
+    quiet_hours: (
         Annotated[str, AfterValidator(_quiet), WithJsonSchema({"type": "string", "pattern": QUIET_PATTERN})] | None
     ) = Field(
         None,
@@ -190,7 +191,7 @@ class Progress(Section):
 
         By the clock on the wall: when that is turned, the hours are as much longer or shorter.
         """
-        match = re.fullmatch(QUIET_PATTERN, self.quiet or "", re.ASCII)
+        match = re.fullmatch(QUIET_PATTERN, self.quiet_hours or "", re.ASCII)
         if match is None:
             return at
         start, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
@@ -207,13 +208,13 @@ class Progress(Section):
 
     def next_after(self, now: datetime) -> datetime:
         """When the next digest is due, if the last one was at `now` (aware): not in the quiet hours."""
-        return self.awake(now + self.every)
+        return self.awake(now + self.interval)
 
 
 class RetrospectiveRules(Section):
     """Looking back at what was done."""
 
-    every: int = Field(
+    after_tasks: int = Field(
         3,
         ge=0,
         le=1000,
@@ -224,7 +225,7 @@ class RetrospectiveRules(Section):
 class Conflicts(Section):
     """Which tasks wait for each other so that nobody's work is lost."""
 
-    forecast: Annotated[float, Field(gt=0, le=1)] = Field(
+    overlap_threshold: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5,
         description="How probable (0 to 1) it must be that a task changes the same file as a task in progress "
         "before it waits for that task; `1`: no task ever waits for this reason.",
@@ -258,7 +259,7 @@ class RepositoryConfig(Section):
     limits: Limits = Field(default_factory=Limits)
     timeouts: Timeouts = Field(default_factory=Timeouts)
     conflicts: Conflicts = Field(default_factory=Conflicts)
-    progress: Progress = Field(default_factory=Progress)
+    digest: DigestSettings = Field(default_factory=DigestSettings)
     retrospective: RetrospectiveRules = Field(default_factory=RetrospectiveRules)
     escalation: EscalationSettings = Field(default_factory=EscalationSettings)
     classification: Classification = Field(default_factory=Classification)

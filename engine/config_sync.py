@@ -77,8 +77,8 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         await repositories.update_repository(connection, repository_id, **values)
         if changed:
             await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, WHOLE)
-        if config is not None and config.progress.digest:
-            await store.no_later(connection, repository_id, REPOSITORY, DIGEST, config.progress.next_after(now))
+        if config is not None and config.digest.enabled:
+            await store.no_later(connection, repository_id, REPOSITORY, DIGEST, config.digest.next_after(now))
         elif config is not None:
             await store.drop_deadline(connection, repository_id, REPOSITORY, DIGEST)
     for number in outdated:

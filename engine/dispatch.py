@@ -101,7 +101,7 @@ class _Crossing:
 
     async def behind(self, task: Task, choice: Choice) -> Overlapping | None:
         """What the task has to wait behind; None when it may go."""
-        threshold = self._unit.policy.conflicts.forecast
+        threshold = self._unit.policy.conflicts.overlap_threshold
         if choice.role is not Role.IMPLEMENT or not task.forecast or not task.forecast.files or has_begun(task):
             return None
         others = await self._others()

@@ -93,13 +93,13 @@ def done(unit: UnitOfWork) -> None:
 
     Nothing that goes wrong there may keep a task from being done.
     """
-    if unit.policy.retrospective.every:
+    if unit.policy.retrospective.after_tasks:
         unit.set_deadline(RETROSPECTIVE, RETROSPECTIVE, unit.now)
 
 
 async def look(unit: UnitOfWork) -> Retrospective | None:
     """Hold the next one if it is its turn; gives it."""
-    every = unit.policy.retrospective.every
+    every = unit.policy.retrospective.after_tasks
     if not every:
         return None
     place = await kept.looked_at(await unit.written(), unit.repository.id)

@@ -88,8 +88,8 @@ async def _digest(work: Work, repository_id: int) -> None:
     """The digest is brought up to date, once however many were missed; in the quiet hours it waits for their end."""
     with contextlib.suppress(NoConfiguration):  # a configuration that comes sets it going again
         async with work.on(repository_id) as unit:
-            progress = unit.policy.progress
-            if not progress.digest:
+            progress = unit.policy.digest
+            if not progress.enabled:
                 return
             quiet = progress.is_quiet(unit.now)
             again = progress.awake(unit.now) if quiet else progress.next_after(unit.now)

@@ -152,7 +152,7 @@ def condition(
         return Condition(AgentState.BUSY, why, record.cooling_until, own=True)
     if record.in_error and record.failed_at:
         again = record.failed_at + pause_after(record.failures, timeouts)
-        gone = now - (record.seen_at or record.failed_at) >= timeouts.hard
+        gone = now - (record.seen_at or record.failed_at) >= timeouts.attempt
         state = AgentState.OFFLINE if gone else AgentState.ERROR
         what = f"failed at {spoken_moment(record.failed_at)} ({record.failed_reason})"
         if now < again:

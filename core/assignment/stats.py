@@ -130,8 +130,8 @@ def patience(rows: Sequence[Row], timeouts: Timeouts, work: timedelta | None = N
     begun = [(row.acknowledged_at - row.started_at).total_seconds() for row in lived if row.acknowledged_at]
     silent = [row.longest_silence for row in lived if row.longest_silence]
     found = Patience(
-        min(_learned(begun, timeouts.ack), timeouts.hard),
-        min(_learned(silent, timeouts.heartbeat), timeouts.hard),
+        min(_learned(begun, timeouts.ack), timeouts.attempt),
+        min(_learned(silent, timeouts.heartbeat), timeouts.attempt),
         work,
     )
     return None if found == Patience(timeouts.ack, timeouts.heartbeat) else found

@@ -36,7 +36,7 @@ def due(draft: Draft, signal: DeadlineDue) -> None:
         case DeadlineKind.HEARTBEAT if lease:
             _ask_or_give_up(draft, lease, "gave no sign of life")
         case DeadlineKind.HARD if lease:
-            _silent(draft, lease, "did not finish", draft.policy.timeouts.hard)
+            _silent(draft, lease, "did not finish", draft.policy.timeouts.attempt)
         case DeadlineKind.CALL:
             call_again(draft)
         case DeadlineKind.POLL if lease:

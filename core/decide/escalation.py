@@ -56,7 +56,7 @@ def call_person(draft: Draft, reason: str, cause: Cause, topic: str | None = Non
     )
     there = _levels(draft)
     level = there[0] if there else Level("", ())
-    _call(draft, call, level, draft.now + draft.policy.escalation.within)
+    _call(draft, call, level, draft.now + draft.policy.escalation.timeout)
 
 
 def call_again(draft: Draft) -> None:
@@ -67,7 +67,7 @@ def call_again(draft: Draft) -> None:
     if call.acknowledged_at:
         _remind(draft, call)
         return
-    within = draft.policy.escalation.within
+    within = draft.policy.escalation.timeout
     for level in _levels(draft):
         fresh = tuple(who for who in level.people if not call.has_called(who))
         if fresh:

@@ -26,8 +26,8 @@ class Level:
 
 def on_call(rota: OnCall, now: datetime) -> str:
     """Who is on call at `now` (aware). The turn goes on at midnight of the rota's zone, whatever its clocks do."""
-    days = (now.astimezone(ZoneInfo(rota.zone)).date() - rota.since).days
-    return rota.people[days // rota.every.days % len(rota.people)]
+    days = (now.astimezone(ZoneInfo(rota.zone)).date() - rota.start).days
+    return rota.people[days // rota.rotation.days % len(rota.people)]
 
 
 def files_of(task: Task) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ def levels(task: Task, settings: EscalationSettings, codeowners: str, now: datet
     found = (
         Level(OWNERS, owners_of(codeowners, files_of(task)) if codeowners else ()),
         Level(ON_CALL, (on_call(settings.on_call, now),) if settings.on_call else ()),
-        Level(NAMED, settings.to),
+        Level(NAMED, settings.fallback),
     )
     there = tuple(level for level in found if level.people)
     if not there and task.approved_by:

@@ -236,6 +236,6 @@ def patience_text(task: Task, policy: RepositoryConfig) -> str:
     learned = learned_patience(task)
     if learned is None:
         return f"{text})."
-    limit = min(configured * STALL_CEILING, policy.timeouts.hard)
+    limit = min(configured * STALL_CEILING, policy.timeouts.attempt)
     text += f"; by this repository's latest attempts, an agent may take {spoken(learned)} to hand in"
     return f"{text}, of which {spoken(limit)} at most count)." if learned > limit else f"{text})."

@@ -88,7 +88,7 @@ def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
         return timeouts.ack
     configured = timeouts.stall_of(task.priority.value)
     learned = learned_patience(task)
-    return max(configured, min(learned, configured * STALL_CEILING, timeouts.hard)) if learned else configured
+    return max(configured, min(learned, configured * STALL_CEILING, timeouts.attempt)) if learned else configured
 
 
 def learned_patience(task: Task) -> timedelta | None:
@@ -127,7 +127,7 @@ def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
     asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None
     due = {
         kind: asked + ANSWER if asked else heard + patience,
-        DeadlineKind.HARD: lease.since + timeouts.hard + lease.paused,
+        DeadlineKind.HARD: lease.since + timeouts.attempt + lease.paused,
     }
     return due | _of_polling(lease)
 

@@ -24,7 +24,7 @@ async def upsert_digest(effect: UpsertDigest, errand: Errand) -> Sent:
     Nothing is written where nothing changed and nobody wrote into it. An issue that somebody closed is left alone.
     """
     policy = errand.repository.config
-    if policy is None or not policy.progress.digest:
+    if policy is None or not policy.digest.enabled:
         return Sent(errand.remote_id, errand.digest)
     there = await _there(errand)
     if there is not None and there.state != "open":

@@ -222,7 +222,7 @@ async def failover(tasks: int = 8, hard: int = 8) -> Figure:
         "other": {"capabilities": ["python"], "max_tasks": tasks},
     }
     short = f"{hard - 2}s"
-    timeouts = {"ack": short, "heartbeat": short, "stall": short, "hard": f"{hard}s"}
+    timeouts = {"ack": short, "heartbeat": short, "stall": short, "attempt": f"{hard}s"}
     async with running(agents, timeouts=timeouts) as place:
         place.hub.agents |= {"dying": ScriptedAgent(dying), "other": ScriptedAgent(other)}
         offset = perf_counter() - place.bot.work.now().timestamp()

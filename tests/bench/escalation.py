@@ -86,7 +86,7 @@ async def worst_seconds(count: int) -> Figure:
     agents = {"codex": {"capabilities": ["python"]}}
     async with (
         receiving() as (receivers, settings),
-        running(agents, environment=settings, escalation={"to": ["alice"], "channels": CHANNELS}) as place,
+        running(agents, environment=settings, escalation={"fallback": ["alice"], "channels": CHANNELS}) as place,
     ):
         numbers = [(await place.alice.opens_issue(place.shop, f"Task {n}", "Later.")).number for n in range(count)]
         await place.hub.settled()

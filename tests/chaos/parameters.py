@@ -48,8 +48,8 @@ def configuration() -> str:
     for name, preset in SERVICES.items():
         agents[name] = {"adapter": "http", "preset": preset, "capabilities": ["python"], "max_tasks": 4}
     # Whoever hangs shows life for ever: that it gets nowhere is to be noticed in minutes, not hours.
-    patience = {"heartbeat": "4m", "stall": "10m", "hard": "30m"}
-    rules = {"merge": {"auto": True}, "timeouts": patience, "escalation": {"to": ["alice"]}}
+    patience = {"heartbeat": "4m", "stall": "10m", "attempt": "30m"}
+    rules = {"merge": {"auto": True}, "timeouts": patience, "escalation": {"fallback": ["alice"]}}
     return yaml.safe_dump({"version": 1, "agents": agents, **rules}, sort_keys=False)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from config.agent_kinds import ActionsAgent, HttpAgent, MentionAgent, PullAgent
 from config.problems import MAX_PROBLEMS, ConfigError, Problem
-from config.repository import Progress, RepositoryConfig, parse_repository_config
+from config.repository import DigestSettings, RepositoryConfig, parse_repository_config
 from tools.docs.configuration import EXAMPLE
 
 SMALLEST = "version: 1\nagents:\n  codex: {adapter: actions, workflow: agent.yml}\n"
@@ -31,11 +31,11 @@ def test_version_and_agents_are_enough() -> None:
     assert config.limits.model_dump() == {"max_attempts": 3, "max_queue_depth": 1000}
     assert config.timeouts.ack == timedelta(minutes=2)
     assert config.timeouts.heartbeat == timedelta(minutes=10)
-    assert config.timeouts.stall == config.progress.every == timedelta(hours=2)
-    assert config.timeouts.hard == timedelta(hours=8)
-    assert config.progress.quiet is None
-    assert config.escalation.within == timedelta(minutes=5)
-    assert (config.escalation.to, config.escalation.channels) == ((), ())
+    assert config.timeouts.stall == config.digest.interval == timedelta(hours=2)
+    assert config.timeouts.attempt == timedelta(hours=8)
+    assert config.digest.quiet_hours is None
+    assert config.escalation.timeout == timedelta(minutes=5)
+    assert (config.escalation.fallback, config.escalation.channels) == ((), ())
     assert (config.classification.functional, config.classification.non_functional) == ((), ())
     assert config.dry_run is False
 
@@ -52,7 +52,7 @@ def test_the_complete_example() -> None:
     assert chatgpt.roles == ("plan", "review")
     assert config.priorities == {"critical": "P0", "bug": "P1"}
     assert config.merge.auto
-    assert config.escalation.to == ("alice", "acme/maintainers")
+    assert config.escalation.fallback == ("alice", "acme/maintainers")
     left_out = set(RepositoryConfig.model_fields) - config.model_fields_set
     assert not left_out, "the example shows every key"
 
@@ -169,39 +169,39 @@ MISTAKES = [
     (SMALLEST + "limits: {max_attempts: 1.5}\n", 4, 24, "limits.max_attempts", "whole number", None),
     (SMALLEST + "timeouts: {ack: 2}\n", 4, 17, "timeouts.ack", "duration with its unit", None),
     (SMALLEST + "timeouts: {ack: 10 minutes}\n", 4, 17, "timeouts.ack", "duration with its unit", None),
-    (SMALLEST + "timeouts: {hard: 99d}\n", 4, 18, "timeouts.hard", "between 1s and 30d", None),
-    (SMALLEST + "timeouts:\n  stall: 9h\n", 5, 3, "timeouts.stall", "longer than `hard` (8h)", None),
-    (SMALLEST + "progress: {quiet: 22:00-07:00}\n", 4, 19, "progress.quiet", "time of day and a zone", None),
-    (SMALLEST + 'progress: {quiet: "07:00-07:00 UTC"}\n', 4, 19, None, "same time", "remove `quiet`"),
-    (SMALLEST + 'progress: {quiet: "22:00-07:00 Mars/Base"}\n', 4, 19, None, "`Mars/Base` is not", None),
-    (SMALLEST + 'progress: {quiet: "22:00-07:00 /etc/passwd"}\n', 4, 19, None, "is not a time zone", None),
+    (SMALLEST + "timeouts: {attempt: 99d}\n", 4, 21, "timeouts.attempt", "between 1s and 30d", None),
+    (SMALLEST + "timeouts:\n  stall: 9h\n", 5, 3, "timeouts.stall", "longer than `attempt` (8h)", None),
+    (SMALLEST + "digest: {quiet_hours: 22:00-07:00}\n", 4, 23, "digest.quiet_hours", "time of day and a zone", None),
+    (SMALLEST + 'digest: {quiet_hours: "07:00-07:00 UTC"}\n', 4, 23, None, "same time", "remove `quiet_hours`"),
+    (SMALLEST + 'digest: {quiet_hours: "22:00-07:00 Mars/Base"}\n', 4, 23, None, "`Mars/Base` is not", None),
+    (SMALLEST + 'digest: {quiet_hours: "22:00-07:00 /etc/passwd"}\n', 4, 23, None, "is not a time zone", None),
     (
-        SMALLEST + 'escalation: {to: ["@alice"]}\n',
+        SMALLEST + 'escalation: {fallback: ["@alice"]}\n',
         4,
-        19,
-        "escalation.to[0]",
+        25,
+        "escalation.fallback[0]",
         "must be a login",
         "write `alice`",
     ),
     (SMALLEST + "escalation: {channels: [slak]}\n", 4, 25, None, "webhook, slack, email", "`slack`?"),
     (
-        SMALLEST + "escalation: {on_call: {people: [a], since: 2026-02-30}}\n",
+        SMALLEST + "escalation: {on_call: {people: [a], start: 2026-02-30}}\n",
         4,
         44,
-        "escalation.on_call.since",
+        "escalation.on_call.start",
         "must be a day such as 2026-01-05",
         None,
     ),
     (
-        SMALLEST + "escalation: {on_call: {people: [a], since: 2026-01-05, every: 12h}}\n",
+        SMALLEST + "escalation: {on_call: {people: [a], start: 2026-01-05, rotation: 12h}}\n",
         4,
-        63,
-        "escalation.on_call.every",
+        66,
+        "escalation.on_call.rotation",
         "whole days or weeks",
         None,
     ),
     (
-        SMALLEST + "escalation: {on_call: {people: [a], since: 2026-01-05, zone: Berlin}}\n",
+        SMALLEST + "escalation: {on_call: {people: [a], start: 2026-01-05, zone: Berlin}}\n",
         4,
         62,
         "escalation.on_call.zone",
@@ -249,13 +249,13 @@ def test_what_somebody_wrote_cannot_break_out_of_the_message() -> None:
 
 
 def test_quiet_hours_over_midnight_in_their_own_zone() -> None:
-    night = Progress(quiet="22:00-07:00 Europe/Berlin")
+    night = DigestSettings(quiet_hours="22:00-07:00 Europe/Berlin")
     assert night.is_quiet(datetime(2026, 1, 5, 21, 0, tzinfo=UTC)), "22:00 in Berlin"
     assert not night.is_quiet(datetime(2026, 1, 5, 20, 59, tzinfo=UTC))
     assert not night.is_quiet(datetime(2026, 1, 5, 6, 0, tzinfo=UTC)), "the end no longer belongs to it"
     assert night.is_quiet(datetime(2026, 7, 5, 20, 0, tzinfo=UTC)), "22:00 in summer"
-    assert not Progress().is_quiet(datetime(2026, 1, 5, 3, 0, tzinfo=UTC))
-    assert Progress(quiet="12:00-13:00 UTC").is_quiet(datetime(2026, 1, 5, 12, 30, tzinfo=UTC))
+    assert not DigestSettings().is_quiet(datetime(2026, 1, 5, 3, 0, tzinfo=UTC))
+    assert DigestSettings(quiet_hours="12:00-13:00 UTC").is_quiet(datetime(2026, 1, 5, 12, 30, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
@@ -274,14 +274,14 @@ def test_quiet_hours_over_midnight_in_their_own_zone() -> None:
     ],
 )
 def test_a_digest_that_falls_into_the_quiet_hours_comes_at_their_end(quiet: str | None, last: str, due: str) -> None:
-    progress = Progress(quiet=quiet)
+    progress = DigestSettings(quiet_hours=quiet)
     found = progress.next_after(datetime.fromisoformat(last))
     assert found == datetime.fromisoformat(due)
     assert not progress.is_quiet(found)
 
 
 def test_at_no_time_of_a_year_are_quiet_hours_without_an_end() -> None:
-    progress = Progress(quiet="01:30-02:15 Europe/Berlin")
+    progress = DigestSettings(quiet_hours="01:30-02:15 Europe/Berlin")
     at = datetime(2026, 1, 1, tzinfo=UTC)
     while at.year == 2026:
         awake = progress.awake(at)

@@ -118,7 +118,7 @@ class Shell:
     def _behind(self, task: Task, choice: Choice) -> Overlapping | None:
         if choice.agent is None or choice.role is not Role.IMPLEMENT:
             return None
-        found = to_wait_behind(task, map(standing_of, self.tasks.values()), self.policy.conflicts.forecast)
+        found = to_wait_behind(task, map(standing_of, self.tasks.values()), self.policy.conflicts.overlap_threshold)
         return Overlapping(found[0].number, found[1].files, found[1].probability) if found else None
 
     def waits(self, task: Task) -> bool:

@@ -55,7 +55,7 @@ class TestCondition:
         assert condition(back, NOW + MINUTE, TIMES).state is AgentState.AVAILABLE
 
     def test_in_error_for_as_long_as_a_task_may_take_is_offline(self) -> None:
-        failed = AgentRecord(seen_at=NOW - TIMES.hard, failed_at=NOW, failures=1)
+        failed = AgentRecord(seen_at=NOW - TIMES.attempt, failed_at=NOW, failures=1)
         assert condition(failed, NOW, TIMES).state is AgentState.OFFLINE
         assert condition(failed, NOW + TIMES.ack, TIMES).on_trial  # it still gets its chance
 

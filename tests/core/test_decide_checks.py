@@ -38,7 +38,9 @@ def test_without_a_pull_request_nothing_is_checked() -> None:
 
 
 def test_after_the_last_attempt_a_person_is_called() -> None:
-    story = Story(limits={"max_attempts": 2}, escalation={"to": ("alice", "acme/maintainers")}).ready().in_review()
+    story = (
+        Story(limits={"max_attempts": 2}, escalation={"fallback": ("alice", "acme/maintainers")}).ready().in_review()
+    )
     story.checks(ChecksState.FAILURE, None, red())
     story.assigned().begun()
     story.pulled(8, sha=SHA2)

@@ -63,7 +63,7 @@ class TestHeldBack:
     def test_after_a_pause_the_time_for_the_attempt_runs_on_with_what_was_left(self) -> None:
         story = Story().ready().assigned().begun()
         assert story.task.lease
-        late = story.task.lease.since + story.policy.timeouts.hard
+        late = story.task.lease.since + story.policy.timeouts.attempt
         story.says("/pause")
         began = story.now
         story.wait(hours=20)

@@ -268,7 +268,7 @@ class TestAssign:
 
 class TestPeopleAreCalled:
     def test_escalate_calls_and_ack_answers(self) -> None:
-        story = Story(escalation={"to": ("alice",)}).ready()
+        story = Story(escalation={"fallback": ("alice",)}).ready()
         story.says("/escalate the staging server is down, ask @ops", by=BOB)
         assert Flag.NEEDS_HUMAN in story.task.flags
         assert "@alice" in story.said()

@@ -21,11 +21,11 @@ from core.task.model import Actor, ChecksState, Flag, SessionState, Status
 from tests.builders import ALICE, BOB, MALLORY, NOW, Story, red, rival
 
 CAROL = Actor(7, "carol")
-ROTA = {"people": ("carol", "dave"), "since": "2026-03-02", "every": "1w"}
+ROTA = {"people": ("carol", "dave"), "start": "2026-03-02", "rotation": "1w"}
 
 
 def rota(**changes: object) -> OnCall:
-    return OnCall.model_validate({"people": ("a", "b", "c"), "since": "2026-03-23", "zone": "Europe/Berlin", **changes})
+    return OnCall.model_validate({"people": ("a", "b", "c"), "start": "2026-03-23", "zone": "Europe/Berlin", **changes})
 
 
 def call_of(story: Story) -> Escalation:
@@ -34,7 +34,7 @@ def call_of(story: Story) -> Escalation:
 
 
 def escalated(**section: object) -> Story:
-    story = Story(escalation={"to": ("alice",), **section}).ready()
+    story = Story(escalation={"fallback": ("alice",), **section}).ready()
     story.says("/escalate the staging server is down", by=BOB)
     return story
 
@@ -54,12 +54,12 @@ class TestOnCall:
 
     def test_turns_of_days_over_the_change_of_clocks(self) -> None:
         days = [datetime(2026, 10, 23, 12, tzinfo=UTC) + timedelta(days=day) for day in range(5)]  # back on the 25th
-        assert "".join(on_call(rota(every="1d", since="2026-10-23"), day) for day in days) == "abcab"
+        assert "".join(on_call(rota(rotation="1d", start="2026-10-23"), day) for day in days) == "abcab"
 
 
 class TestWhom:
     def test_owners_of_the_files_then_on_call_then_those_named(self) -> None:
-        story = Story(escalation={"to": ("alice",), "on_call": ROTA}).ready()
+        story = Story(escalation={"fallback": ("alice",), "on_call": ROTA}).ready()
         files = tuple(Foreseen(path, weight, "named") for path, weight in (("shop/a.py", 1.0), ("docs/x.md", 0.1)))
         task = replace(story.task, forecast=Forecast(files))
         text = "/shop/ @bob\n/docs/ @mallory\n"
@@ -98,7 +98,7 @@ class TestClimbing:
         assert call_of(story).called == ("carol", "alice")
 
     def test_the_turn_may_have_changed_meanwhile(self) -> None:
-        story = escalated(on_call=ROTA, within="2d")
+        story = escalated(on_call=ROTA, timeout="2d")
         story.due(DeadlineKind.CALL)
         story.now += timedelta(days=5)
         story.due(DeadlineKind.CALL)

@@ -151,7 +151,7 @@ class TestPatience:
 
     def test_there_is_a_ceiling(self) -> None:
         assert patience(self.seen(50, ack=100, silence=400), TIMES) == Patience(6 * TIMES.ack, 6 * TIMES.heartbeat)
-        short = Timeouts(ack=MIN, heartbeat=5 * MIN, stall=6 * MIN, hard=8 * MIN)
+        short = Timeouts(ack=MIN, heartbeat=5 * MIN, stall=6 * MIN, attempt=8 * MIN)
         assert patience(self.seen(50, ack=100, silence=400), short) == Patience(6 * MIN, 8 * MIN)
 
     def test_the_slowest_in_a_hundred_counts_and_the_slowest_of_all_does_not(self) -> None:

@@ -30,13 +30,13 @@ TICKED = body(ticked=True)
 
 def at_work(**changes: object) -> Story:
     """`codex` is at work; `claude` could do it as well."""
-    story = Story(escalation={"to": ("alice",)}, **changes).ready().assigned().begun()
+    story = Story(escalation={"fallback": ("alice",)}, **changes).ready().assigned().begun()
     story.agents = (agent("codex", holding=1), agent("claude"))
     return story
 
 
 def handed_in(**changes: object) -> Story:
-    return Story(escalation={"to": ("alice",)}, **changes).ready(text=TICKED).in_review()
+    return Story(escalation={"fallback": ("alice",)}, **changes).ready(text=TICKED).in_review()
 
 
 def mergeable(**changes: object) -> Story:
@@ -372,12 +372,12 @@ class TestHowLong:
     def test_the_more_urgent_the_sooner(self) -> None:
         after = [stall_after(replace(at_work().task, priority=priority), TIMES) for priority in Priority]
         assert after == [HOUR, 1.5 * HOUR, 2 * HOUR]
-        own = Timeouts(stalls={"P0": timedelta(minutes=10)})
+        own = Timeouts(stall_by_priority={"P0": timedelta(minutes=10)})
         assert stall_after(replace(at_work().task, priority=Priority.P0), own) == timedelta(minutes=10)
 
     def test_a_figure_that_could_never_be_reached_is_a_mistake(self) -> None:
-        text = "version: 1\nagents: {}\ntimeouts:\n  hard: 4h\n  stalls: {P1: 5h}\n"
-        with pytest.raises(ConfigError, match="P1 is longer than `hard`"):
+        text = "version: 1\nagents: {}\ntimeouts:\n  attempt: 4h\n  stall_by_priority: {P1: 5h}\n"
+        with pytest.raises(ConfigError, match="P1 is longer than `attempt`"):
             parse_repository_config(text)
 
     def test_a_few_attempts_teach_nothing(self) -> None:
@@ -397,8 +397,8 @@ class TestHowLong:
         patience = Patience(TIMES.ack, TIMES.heartbeat, learned)
         task = replace(story.task, priority=priority, lease=replace(story.lease, patience=patience))
         after, configured = stall_after(task, times), times.stall_of(priority.value)
-        assert configured <= after <= max(configured, min(3 * configured, times.hard))
-        if learned and configured <= learned <= min(3 * configured, times.hard):
+        assert configured <= after <= max(configured, min(3 * configured, times.attempt))
+        if learned and configured <= learned <= min(3 * configured, times.attempt):
             assert after == learned
         assert timedelta() < climb_after(after) < after
 

@@ -94,7 +94,7 @@ def in_review() -> Story:
 
 
 def given_up() -> Story:
-    story = Story(limits={"max_attempts": 1}, escalation={"to": ("alice",)}).ready(text=LONG).in_review()
+    story = Story(limits={"max_attempts": 1}, escalation={"fallback": ("alice",)}).ready(text=LONG).in_review()
     story.checks(ChecksState.FAILURE, None, FAILED)
     return story
 
@@ -106,7 +106,7 @@ def done() -> Story:
     return story
 
 
-ROLES = {"plan": "agent", "merge": {"auto": True, "review": "agent"}, "escalation": {"to": ("alice",)}}
+ROLES = {"plan": "agent", "merge": {"auto": True, "review": "agent"}, "escalation": {"fallback": ("alice",)}}
 
 
 def planning() -> Story:
@@ -210,7 +210,7 @@ def test_feedback_on_a_persons_pull_request() -> None:
 
 def test_the_escalation() -> None:
     same("escalation", given_up().said())
-    asking = Story(escalation={"to": ("alice",)}).ready().assigned()
+    asking = Story(escalation={"fallback": ("alice",)}).ready().assigned()
     asking.hears(AgentSeen(1, SessionState.NEEDS_INPUT, asking.now, "s-1", "https://agents.example/s-1"))
     same("escalation_to_answer", asking.said())
     alone = reviewing()
@@ -224,8 +224,8 @@ def test_the_escalation() -> None:
 
 
 def test_a_call_climbs_and_a_reminder() -> None:
-    rota = {"people": ("carol",), "since": "2026-03-02"}
-    story = Story(escalation={"to": ("alice",), "on_call": rota}).ready()
+    rota = {"people": ("carol",), "start": "2026-03-02"}
+    story = Story(escalation={"fallback": ("alice",), "on_call": rota}).ready()
     story.says("/escalate The staging server is down.", by=BOB)
     story.due(DeadlineKind.CALL)
     same("escalation_climbs", story.said())

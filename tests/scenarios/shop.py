@@ -12,8 +12,8 @@ agents:
   codex: {adapter: actions, event: agent-task, capabilities: [python, tests], max_tasks: 2}
   claude: {adapter: actions, workflow: agent.yml, capabilities: [python, docs]}
 merge: {auto: true}
-escalation: {to: [alice]}
-progress: {digest: false}
+escalation: {fallback: [alice]}
+digest: {enabled: false}
 """
 AGENT_WORKFLOW = """\
 name: agent

@@ -149,7 +149,7 @@ async def test_an_agent_that_the_configuration_gains_takes_what_waits_for_it(wor
 
 async def test_a_dry_run_writes_only_the_card_and_the_digest(world: World) -> None:
     codex = world.agent("codex", WritesFiles(TAX))
-    await world.configures(config(dry_run=True, progress={"every": "30m"}))
+    await world.configures(config(dry_run=True, digest={"interval": "30m"}))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.written() == ["#1 card"]
     assert "dry run: the bot would choose codex" in world.card(issue)

@@ -103,9 +103,9 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
 async def test_nobody_is_blamed_for_what_we_could_not_hear(world: World) -> None:
     """The bot was away for an hour. It looks first; what it missed several times it does once."""
     await restarted(world, AGENT_TOKENS=f"acme/shop/ada={TOKEN}")
-    calling = {"to": ["alice", "bob"], "within": "20m"}
+    calling = {"fallback": ["alice", "bob"], "timeout": "20m"}
     team = {"ada": ADA, "claude": CLAUDE}
-    await world.configures(config(agents=team, scoring=FAIR, escalation=calling, progress={"every": "15m"}))
+    await world.configures(config(agents=team, scoring=FAIR, escalation=calling, digest={"interval": "15m"}))
     claude = world.agent("claude", Stalls())
     issue = await world.files("Add the tax rate", body(needs="python"))
     await beats(world)

@@ -93,8 +93,8 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
     assert f"- #{issue.number} `UpsertCard card:{issue.number}` (1 tries): " in shown
     assert "- `delivery push` (1 tries): " in shown
     figures = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
-    assert "\noutbox_parked 1.0\n" in figures
-    assert "\ndeliveries_parked 1.0\n" in figures
+    assert '\norchestrator_dead_letters{kind="effect"} 1.0\n' in figures
+    assert '\norchestrator_dead_letters{kind="delivery"} 1.0\n' in figures
 
     assert await resend(world.bot.settings, push.which) == 1
     await world.settle()

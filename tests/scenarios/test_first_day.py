@@ -102,7 +102,7 @@ async def test_a_start_that_has_to_wait_is_woken_at_its_slot_and_reads_nothing_b
 @pytest.mark.parametrize("many", [40, *at_full_length(200)])
 async def test_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_answer(world: World, many: int) -> None:
     world.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}))
-    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(progress={"every": "6h"})})
+    await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(digest={"interval": "6h"})})
     first = await world.files("Add the tax rate", body(needs="tests"))
     questions = [await world.alice.opens_issue(world.shop, f"Question {n}", "Why?") for n in range(many)]
     await world.settle()

@@ -19,8 +19,8 @@ from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
 from tests.scenarios.world import World, opened, story_fixture
 
-ON_CALL = {"people": ["carol", "dave"], "since": "2026-02-23", "every": "1w"}  # the stories begin in dave's week
-CALLED = config(limits={"max_attempts": 1}, escalation={"to": ["alice"], "on_call": ON_CALL})
+ON_CALL = {"people": ["carol", "dave"], "start": "2026-02-23", "rotation": "1w"}  # the stories begin in dave's week
+CALLED = config(limits={"max_attempts": 1}, escalation={"fallback": ["alice"], "on_call": ON_CALL})
 OWNERS = "* @alice\n/shop/ @bob @acme/shop\n"
 
 
@@ -142,7 +142,7 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
         world.workers = 3
         await world.start()
         channels = ["slack", "webhook", "email", "log"]
-        await world.configures(config(escalation={"to": ["alice"], "channels": channels}))
+        await world.configures(config(escalation={"fallback": ["alice"], "channels": channels}))
         issue = await world.files("Add the tax rate", body(needs="docs", depends_on="#99"))
         world.written()
 

@@ -14,11 +14,11 @@ from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
 HABITS = config(
-    progress={"every": "2h", "quiet": "13:30-16:00 UTC"},
+    digest={"interval": "2h", "quiet_hours": "13:30-16:00 UTC"},
     merge={"auto": False},
     limits={"max_attempts": 1},
-    escalation={"to": ["alice"], "within": "20h", "channels": ["log"]},
-    timeouts={"stall": "20h", "hard": "24h"},
+    escalation={"fallback": ["alice"], "timeout": "20h", "channels": ["log"]},
+    timeouts={"stall": "20h", "attempt": "24h"},
 )
 RETRY, RESUME = "- [ ] retry #1", "- [ ] resume #5"
 

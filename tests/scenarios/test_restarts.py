@@ -44,7 +44,7 @@ async def test_a_configuration_that_nobody_acted_on_yet_is_not_forgotten(world: 
     """The bot is killed when it has read a new configuration, and before it has looked at any task by it."""
     world.agent("codex", Stalls())
     await world.files("Thing", body("Make it.", needs="tests"))
-    changed = config(timeouts={"hard": "5h"})
+    changed = config(timeouts={"attempt": "5h"})
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: changed})
     await world.hub.settled()
     await read_configuration(
@@ -63,7 +63,7 @@ async def test_a_configuration_that_comes_while_tasks_are_looked_at_is_not_taken
     await world.files("Thing", body("Make it.", needs="tests"))
 
     async def meanwhile(work: Work, github: GitHub, row: RepositoryRow) -> int:
-        await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(timeouts={"hard": "5h"})})
+        await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(timeouts={"attempt": "5h"})})
         await world.hub.settled()
         await read_configuration(work, github, row.id, row.full_name)
         return 0
