@@ -99,7 +99,7 @@ class Bot:
             group.create_task(begin(self.work, self.client, self.clock))
             # One for each channel beside: a slow channel holds up no work.
             group.create_task(run_worker(self.jobs, {(MAIN,): self.settings.workers, (ALERTS,): len(CHANNELS)}))
-            group.create_task(run_timer(self.work, self.clock, self.settings.sweep_seconds))
+            group.create_task(run_timer(self.work, self.clock, self.settings.scheduler_interval_seconds))
 
 
 @asynccontextmanager
@@ -128,14 +128,14 @@ async def assemble(
         if clock is None:
             clock = CommonClock(database.now, SystemClock())
             if abs(off := await clock.agree()) > timedelta(seconds=5):
-                log.warning("clock_is_off", seconds=round(off.total_seconds(), 1))
+                log.warning("clock_skew", seconds=round(off.total_seconds(), 1))
         log.info("database_ready", database=describe_url(url), embedded=settings.database_url is None)
         jobs = JobQueue(url, pool_size=pool)
         await stack.enter_async_context(jobs.app.open_async())
         limits = _limits(settings)
         intake = Intake(capacity(settings))
         metrics = Metrics(limits)
-        work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_seconds))
+        work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_debounce_seconds))
         client = GitHubClient(
             api_url=settings.github_api_url,
             graphql_url=settings.github_graphql_url,
@@ -160,7 +160,7 @@ async def assemble(
             http,
             settings.agent_keys,
             settings.agent_urls,
-            settings.agent_http_internal,
+            settings.allow_internal_agent_urls,
             client.person(token) if token else None,
             answers,
         )
@@ -181,7 +181,7 @@ def _limits(settings: Settings) -> Limits:
         points_per_minute=settings.github_points_per_minute,
         content_per_minute=settings.github_content_per_minute,
         content_per_hour=settings.github_content_per_hour,
-        refill=settings.write_seconds,
+        refill=settings.github_write_interval_seconds,
     )
 
 

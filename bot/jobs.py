@@ -92,7 +92,7 @@ async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -
             if await desk.is_news(told):
                 await HANDLERS[stored.event](told, desk)
         except NoConfiguration:
-            log.info("delivery_only_observed")
+            log.info("delivery_ignored_unconfigured")
         except Exception as error:
             await _failed(desk, stored, error)
             return False
@@ -107,10 +107,12 @@ async def _failed(desk: Desk, stored: StoredDelivery, error: Exception) -> None:
     values: dict[str, Any] = {"tries": tries, "error": f"{type(error).__name__}: {error}"[:1000]}
     values["ordering_key"] = retry_key(stored.guid)  # those behind it do not wait for it
     if retry_at is None:
-        log.error("delivery_parked", tries=tries, error=str(error), exc_info=shown)
+        log.error("delivery_dead_lettered", tries=tries, error=str(error), exc_info=shown)
         values["handled_at"] = work.now()
     else:
-        log.warning("delivery_later", tries=tries, error=str(error), until=retry_at.isoformat(), exc_info=shown)
+        log.warning(
+            "delivery_retry_scheduled", tries=tries, error=str(error), until=retry_at.isoformat(), exc_info=shown
+        )
     async with work.database.transaction() as connection:
         await mark_delivery(connection, stored.guid, **values)
         if retry_at is not None:

@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         "https://jules.googleapis.com", description="Address that receives `JULES_API_KEY`."
     )
     devin_api_url: KeyAddress = Field("https://api.devin.ai", description="Address that receives `DEVIN_API_KEY`.")
-    agent_http_internal: bool = Field(
+    allow_internal_agent_urls: bool = Field(
         False,
         description="Whether agents with a `url` may be on internal addresses. If so, anyone who configures a "
         "repository can make the bot send requests to them.",
@@ -139,13 +139,13 @@ class Settings(BaseSettings):
         description="While the bot uses more memory than this, it answers new deliveries with 503 and continues "
         "with the accepted ones.",
     )
-    max_waiting_deliveries: int = Field(
+    max_queued_deliveries: int = Field(
         20_000, ge=1, description="While more deliveries than this wait, the bot answers new ones with 503."
     )
-    max_requests: int = Field(
+    max_concurrent_requests: int = Field(
         200, ge=1, description="How many deliveries the bot answers at the same time; others get 503."
     )
-    max_body_mb: int = Field(
+    max_buffered_body_mb: int = Field(
         32,
         ge=26,
         description="How much of their bodies is in memory at the same time; others wait, then get 503.",
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         500, ge=1, description="How many connections are open at the same time; others get 503."
     )
-    header_seconds: float = Field(
+    header_timeout_seconds: float = Field(
         75.0,
         ge=1,
         le=3600,
@@ -161,14 +161,14 @@ class Settings(BaseSettings):
         description="Seconds within which a request must arrive with all its headers, also the next one on an "
         "open connection. Must be longer than the proxy keeps idle connections; otherwise the proxy uses closed ones.",
     )
-    body_seconds: float = Field(
+    body_timeout_seconds: float = Field(
         10.0, ge=1, le=600, allow_inf_nan=False, description="Seconds within which the body of a delivery must arrive."
     )
     workers: int = Field(8, ge=1, le=64, description="How many jobs run at the same time.")
-    sweep_seconds: float = Field(
+    scheduler_interval_seconds: float = Field(
         1.0, ge=0.05, le=60, allow_inf_nan=False, description="Seconds between two checks of the deadlines."
     )
-    write_seconds: float = Field(
+    github_write_interval_seconds: float = Field(
         1.0,
         ge=0,
         le=60,
@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     )
     github_content_per_minute: int = Field(80, ge=1, description="The same, of issues, comments and reactions.")
     github_content_per_hour: int = Field(500, ge=1, description="The same, by the hour.")
-    card_seconds: float = Field(
+    card_debounce_seconds: float = Field(
         30.0,
         ge=0,
         le=600,

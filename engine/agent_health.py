@@ -81,7 +81,7 @@ class Probes:
                 except (CannotStart, Unavailable) as problem:
                     problems = (str(problem),)
                 except (GitHubError, OSError, aiohttp.ClientError) as error:
-                    log.info("probe_unanswered", agent=name, error=one_line(mask_secrets(str(error)), 200))
+                    log.info("health_check_unanswered", agent=name, error=one_line(mask_secrets(str(error)), 200))
                     return
             self._keep((repository.id, name), spec, Probed(problems, self.now()))
 
@@ -90,7 +90,7 @@ class Probes:
                 for name, spec in agents.items():
                     group.create_task(ask(name, spec))
         except TimeoutError:
-            log.info("probes_slow", repository=repository.full_name)
+            log.info("health_checks_slow", repository=repository.full_name)
 
     def _keep(self, key: tuple[int, str], spec: Agent, probed: Probed) -> None:
         self._kept.pop(key, None)

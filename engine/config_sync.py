@@ -49,7 +49,7 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
     except (ConfigError, UnicodeDecodeError, Invalid, TooLarge) as error:
         problems = [f"line {problem.line}: {problem}" for problem in _problems(error)]
     except GitHubError:
-        log.warning("configuration_unreadable", repository=full_name)
+        log.warning("config_unreadable", repository=full_name)
         raise
     templates: tuple[TemplateFile, ...] | None = None
     values: dict[str, object] = {}
@@ -85,7 +85,7 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         await work.send(repository_id, number, UpsertCard(number))
     if config and changed and not config.dry_run:
         await work.send(repository_id, 0, MakeLabels(labels_to_offer(config)))
-    log.info("configuration_read", repository=full_name, present=text is not None, problems=problems)
+    log.info("config_synced", repository=full_name, present=text is not None, problems=problems)
 
 
 async def _codeowners(github: GitHub, full_name: str) -> str:

@@ -158,7 +158,7 @@ class Outbox:
             async with admitted(effects[0], errands[0], passage, together=True):
                 sent = await write_together(list(zip(effects, errands, strict=True)))
         except (GraphQLError, NotFound, Forbidden, Gone, Invalid, TooLarge) as error:
-            log.info("effects_go_alone", keys=[row["key"] for row in rows], error=str(error))
+            log.info("batch_fell_back_to_single", keys=[row["key"] for row in rows], error=str(error))
             return False
         except Exception as error:
             for row, effect in zip(rows, effects, strict=True):
@@ -258,7 +258,7 @@ class Outbox:
                 "effect_failed", key=row["key"], tries=tries, error=str(error), exc_info=error if fate.ours else None
             )
         else:  # nobody's failure, and no try; but whether it was begun is not forgotten
-            log.info("effect_waits", key=row["key"], lane=passage.lane.name, error=str(error))
+            log.info("effect_throttled", key=row["key"], lane=passage.lane.name, error=str(error))
             # An agent may have been reached by another way than the one that is counted.
             counted = passage.writes == 0 and passage.lane is not Lane.AGENT
             untouched = isinstance(error, Throttled) and (counted or not passage.begun)
@@ -291,7 +291,7 @@ class Outbox:
 
     async def _park(self, row: Any, reason: str, effect: Effect | None = None) -> None:
         """Given up, but kept and shown. What an agent was to be asked or told leaves no task asleep."""
-        log.error("effect_parked", key=row["key"], kind=row["kind"], reason=reason)
+        log.error("effect_dead_lettered", key=row["key"], kind=row["kind"], reason=reason)
         parked = (
             update(t.outbox)
             .where(t.outbox.c.id == row["id"], t.outbox.c.version == row["version"])

@@ -107,7 +107,7 @@ async def look(unit: UnitOfWork) -> Retrospective | None:
     if len(done) < every:
         return None
     if unit.policy.dry_run:
-        log.info("retrospective_not_held", repository=unit.repository.full_name, done=len(done), reason="dry run")
+        log.info("retrospective_skipped", repository=unit.repository.full_name, done=len(done), reason="dry run")
         return None
     held = hold(await gather(await unit.written(), unit.repository), f"{TURN}{place}", unit.now)
     if held:

@@ -11,7 +11,7 @@ from core.commands.buttons import COMMAND_OF
 from core.effects.base import Comment
 from core.intake.references import parse_branch
 from core.texts.checks import CONFLICT_CHECK
-from core.texts.replies import button_of_old
+from core.texts.replies import stale_button
 from handlers.context import Delivery, Desk
 from handlers.run_commands import Order, Place, carry_out
 
@@ -64,8 +64,8 @@ async def _of_old(desk: Desk, repository: RepositoryRow, run: CheckRun, who: Use
     async with desk.work.database.autocommit() as connection:
         task = await store.task(connection, repository.id, named[0]) if named else None
     if task is None:
-        log.info("button_of_old", head=run.head_sha, check=run.id)
+        log.info("stale_button", head=run.head_sha, check=run.id)
         return
     where = task.pull.number if task.pull else task.number
-    text = button_of_old(who.login, run.head_sha, task)
+    text = stale_button(who.login, run.head_sha, task)
     await desk.work.send(repository.id, task.number, Comment(where, f"answer:{key}", text))

@@ -50,7 +50,7 @@ async def after_absence(work: Work) -> int:
             if row and row.active:
                 await store.no_later(connection, repository_id, REPOSITORY, RECONCILE, now)
     if found:
-        log.warning("nobody_swept", repositories=len(found), waits=put_off)
+        log.warning("scheduler_was_down", repositories=len(found), waits=put_off)
     return put_off
 
 

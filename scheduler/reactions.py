@@ -39,5 +39,5 @@ async def reactions(work: Work, client: GitHubClient, repository_id: int, number
                 role = "none" if call.has_called(who.login) else await issue_reader.role_of(github, row.full_name, who)
                 found[who.id] = PersonAnswered(actor(who), role, "reaction")
     except GitHubError as error:
-        log.warning("reactions_unread", issue=number, error=str(error))  # the next call goes out all the same
+        log.warning("reactions_fetch_failed", issue=number, error=str(error))  # the next call goes out all the same
     return list(found.values())

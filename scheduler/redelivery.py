@@ -78,7 +78,7 @@ async def _read(work: Work, app: AppOperations, is_heard: Heard) -> bool:
         except Invalid:
             if place.cursor is None:
                 raise
-            log.info("delivery_log_from_the_top")  # GitHub does not know that place any more
+            log.info("delivery_log_rescan")  # GitHub does not know that place any more
             place = Place(place.read_to, place.read_at)
             continue
         newest = place.newest or (page[0].delivered_at if page else None)
@@ -122,7 +122,7 @@ async def _ask(work: Work, app: AppOperations) -> tuple[int, bool]:
     for one in waiting[:AT_ONCE]:
         await _ask_for(work, app, one)
     if waiting:
-        log.info("redelivery_asked", deliveries=min(len(waiting), AT_ONCE), more=len(waiting) > AT_ONCE)
+        log.info("redelivery_requested", deliveries=min(len(waiting), AT_ONCE), more=len(waiting) > AT_ONCE)
     return min(len(waiting), AT_ONCE), len(waiting) <= AT_ONCE
 
 
@@ -143,12 +143,14 @@ async def _ask_for(work: Work, app: AppOperations, one: Missing) -> None:
             async with work.database.autocommit() as connection:
                 await redeliveries.park(connection, one.guid, str(error)[:200])
             return
-        log.warning("redelivery_later", delivery=one.guid, error=str(error), exc_info=error if fate.ours else None)
+        log.warning(
+            "redelivery_retry_scheduled", delivery=one.guid, error=str(error), exc_info=error if fate.ours else None
+        )
 
 
 def _tell_parked(one: Missing, reason: str) -> None:
     log.error(
-        "redelivery_parked",
+        "redelivery_dead_lettered",
         delivery=one.guid,
         event_name=one.event,
         action=one.action,

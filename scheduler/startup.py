@@ -43,7 +43,7 @@ async def discover(work: Work, client: GitHubClient) -> int:
             failure = error  # one that cannot be read keeps no other from being found
     if failure is not None:
         again = next_look(failure, work.now())
-        log.warning("discovery_failed", error=str(failure), again=again.isoformat())
+        log.warning("repository_discovery_failed", error=str(failure), again=again.isoformat())
         async with work.database.transaction() as connection:
             await store.set_deadline(connection, 0, SERVICE, DISCOVER, again)
     log.info("repositories_discovered", repositories=found)
@@ -59,7 +59,7 @@ async def begin(work: Work, client: GitHubClient, clock: Clock) -> None:
         except Exception as error:
             if not fate_of(error).passes:
                 raise
-            log.warning("start_interrupted", error=str(error))
+            log.warning("startup_interrupted", error=str(error))
         await clock.sleep(AGAIN)
 
 

@@ -22,7 +22,7 @@ async def revive(jobs: JobQueue) -> int:
     """Put the jobs of workers that died back into the queue; gives how many."""
     stalled = list(await jobs.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER))
     for job in stalled:
-        log.warning("job_revived", job=job.id, task=job.task_name, arguments=job.task_kwargs)
+        log.warning("stalled_job_retried", job=job.id, task=job.task_name, arguments=job.task_kwargs)
         # The queue keeps its own time, that of the database; any past moment means at once.
         await jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
     if stalled:
@@ -43,5 +43,5 @@ async def run_timer(work: Work, clock: Clock, every: float) -> None:
             await sweep(work)
             await revive(work.jobs)
         except Exception:
-            log.exception("timer_round_failed")
+            log.exception("scheduler_tick_failed")
         await clock.sleep(every)

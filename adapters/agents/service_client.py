@@ -96,7 +96,7 @@ def refuse_inside(url: str) -> None:
     if not outside:
         raise CannotStart(
             "Its `url` is an internal address, and the bot sends work only to public ones. The operator of the "
-            "bot can allow it with AGENT_HTTP_INTERNAL=true."
+            "bot can allow it with ALLOW_INTERNAL_AGENT_URLS=true."
         )
 
 

@@ -118,7 +118,7 @@ class Database:
                 reason = str(error.orig).strip().partition("\n")[0]
                 if monotonic() >= given_up:
                     raise DatabaseError(f"{describe_url(self.url)} cannot be reached: {reason}") from error
-                log.warning("database_not_reached", error=reason)
+                log.warning("database_unreachable", error=reason)
             await asyncio.sleep(REACH_PAUSE)
 
     async def now(self) -> datetime:

@@ -88,7 +88,7 @@ class EmbeddedPostgres:
             except Exception as error:
                 if attempt == START_TRIES:
                     raise DataDirectoryError(f"the embedded PostgreSQL does not start: {error}") from error
-                log.warning("embedded_postgres_not_yet", attempt=attempt, error=str(error))
+                log.warning("embedded_postgres_starting", attempt=attempt, error=str(error))
                 time.sleep(START_PAUSE)
         self._directory.chmod(stat.S_IRWXU)
         url: str = self._server.get_uri()

@@ -194,5 +194,5 @@ class Worker:
             except psycopg.OperationalError as error:
                 if not ready.is_set():
                     raise
-                log.warning("listening_interrupted", error=str(error))
+                log.warning("job_listener_interrupted", error=str(error))
                 await asyncio.sleep(RECONNECT_SECONDS)

@@ -106,7 +106,7 @@ async def forgotten(bot: Bot) -> list[str]:
                     if not seen.archived and await remembers(github, seen.full_name, seen.id, seal, us.bot_id)
                 ]
     except (GitHubError, OSError) as error:
-        log.warning("nobody_to_ask_what_was_forgotten", error=str(error))
+        log.warning("restore_check_skipped", error=str(error))
     return names
 
 

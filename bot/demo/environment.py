@@ -128,8 +128,8 @@ def _environment(hub: Sandbox, app: App, root: Path, services: AgentServices) ->
         "GITHUB_SERVER_URL": hub.url,
         "DATA_DIR": str(root / "orchestrator"),
         "PORT": "0",
-        "SWEEP_SECONDS": str(SWEEP * SPEED),
-        "WRITE_SECONDS": "0",
+        "SCHEDULER_INTERVAL_SECONDS": str(SWEEP * SPEED),
+        "GITHUB_WRITE_INTERVAL_SECONDS": "0",
         "GITHUB_POINTS_PER_MINUTE": str(MANY),
         "GITHUB_CONTENT_PER_MINUTE": str(MANY),
     }

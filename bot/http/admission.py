@@ -44,8 +44,8 @@ class Capacity:
     requests: int = 200  # deliveries that are being answered
     body_mb: int = 32  # all bodies that are in memory; one of the largest always fits
     connections: int = 500
-    header_seconds: float = 75.0  # until a request has come with all its headers
-    body_seconds: float = 10.0  # until its body has come; GitHub hangs up after ten seconds
+    header_timeout_seconds: float = 75.0  # until a request has come with all its headers
+    body_timeout_seconds: float = 10.0  # until its body has come; GitHub hangs up after ten seconds
     linger_seconds: float = 2.0  # for which the body of a request that was refused is still taken off the line
     patience: float = 4.0  # seconds that a body waits for others to go
     store_seconds: float = 4.5  # until the database has it
@@ -176,11 +176,13 @@ class Intake:
             try:
                 await self.look(database)
             except Exception as error:  # the database is away: then nothing can be stored anyway
-                log.warning("intake_look_failed", error=str(error))
+                log.warning("admission_refresh_failed", error=str(error))
             overloaded = self.reason()
             kind = overloaded.reason.partition(":")[0] if overloaded else ""
             if kind != told:
-                log.warning("intake_overloaded" if kind else "intake_open", reason=overloaded and overloaded.reason)
+                log.warning(
+                    "admission_overloaded" if kind else "admission_recovered", reason=overloaded and overloaded.reason
+                )
                 told = kind
             await asyncio.sleep(LOOK_SECONDS)
 

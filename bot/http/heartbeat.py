@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 PATH = "/internal/agent/heartbeat"
 MAX_BODY = 64 * 1024  # bytes
-BODY_SECONDS = 10.0
+BODY_TIMEOUT_SECONDS = 10.0
 
 _PAGE = r"^(https://[A-Za-z0-9.:-]+(/[A-Za-z0-9_./~%:@!$&*+,;=?#-]*)?)?$"
 Number = Annotated[int, Field(ge=1, le=10**9)]
@@ -131,12 +131,12 @@ class HeartbeatEndpoint:
         if (request.content_length or 0) > MAX_BODY:
             raise Refused(413, f"the body is larger than {MAX_BODY} bytes")
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
                 body = await request.content.read(MAX_BODY + 1)
                 while len(body) <= MAX_BODY and (more := await request.content.read(MAX_BODY + 1 - len(body))):
                     body += more
         except TimeoutError:
-            raise Refused(408, f"the body did not arrive within {BODY_SECONDS:g} s") from None
+            raise Refused(408, f"the body did not arrive within {BODY_TIMEOUT_SECONDS:g} s") from None
         if len(body) > MAX_BODY:
             raise Refused(413, f"the body is larger than {MAX_BODY} bytes")
         try:

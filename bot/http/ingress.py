@@ -114,7 +114,7 @@ def _live(settings: Settings, line: socket.socket) -> NoReturn:
     try:
         asyncio.run(_take_in(settings, line))
     except BaseException:
-        log.exception("front_failed")
+        log.exception("ingress_failed")
         status = 1
     sys.stdout.flush()
     sys.stderr.flush()
@@ -156,7 +156,7 @@ async def _agree(clock: CommonClock) -> None:
         try:
             await clock.agree()
         except Exception as error:  # the database is away: the clock goes on as it went
-            log.warning("clock_not_agreed", error=str(error))
+            log.warning("clock_sync_failed", error=str(error))
 
 
 def _handed_on(http: aiohttp.ClientSession) -> Behind:

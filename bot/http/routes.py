@@ -75,10 +75,10 @@ def capacity(settings: Settings) -> Capacity:
     """How much is taken in at the same time."""
     return Capacity(
         memory_mb=settings.memory_limit_mb,
-        waiting=settings.max_waiting_deliveries,
-        requests=settings.max_requests,
-        body_mb=settings.max_body_mb,
+        waiting=settings.max_queued_deliveries,
+        requests=settings.max_concurrent_requests,
+        body_mb=settings.max_buffered_body_mb,
         connections=settings.max_connections,
-        header_seconds=settings.header_seconds,
-        body_seconds=settings.body_seconds,
+        header_timeout_seconds=settings.header_timeout_seconds,
+        body_timeout_seconds=settings.body_timeout_seconds,
     )

@@ -49,7 +49,7 @@ async def served(runner: web.AppRunner, host: str, port: int, limits: Capacity) 
     def connected() -> asyncio.Protocol:
         if len(site.connections) < limits.connections:
             return site()
-        log.warning("connection_turned_away", open=limits.connections)
+        log.warning("connection_rejected", open=limits.connections)
         return _Refusing(limits.connections)
 
     server = await asyncio.get_running_loop().create_server(connected, host, port)
@@ -72,7 +72,7 @@ async def listening(site: web.Application, host: str, port: int, limits: Capacit
         shutdown_timeout=10,
         # For this library a connection that was just opened is kept alive as well: so this cuts off whoever is slow
         # with the headers.
-        keepalive_timeout=limits.header_seconds,
+        keepalive_timeout=limits.header_timeout_seconds,
         lingering_time=limits.linger_seconds,
     )
     await runner.setup()

@@ -95,12 +95,12 @@ class WebhookEndpoint:
         except Overloaded as overloaded:
             self._metrics.deliveries.labels(known, "503").inc()
             self._metrics.turned_away.labels(overloaded.reason.partition(":")[0]).inc()
-            log.info("delivery_turned_away", reason=overloaded.reason)
+            log.info("delivery_rejected", reason=overloaded.reason)
             headers = {"Retry-After": str(overloaded.after)}
             return web.json_response({"error": overloaded.reason}, status=503, headers=headers)
         except Malformed as problem:
             self._metrics.deliveries.labels(known, str(problem.status)).inc()
-            log.warning("delivery_refused", status=problem.status, reason=problem.reason, remote=request.remote)
+            log.warning("delivery_malformed", status=problem.status, reason=problem.reason, remote=request.remote)
             return web.json_response({"error": problem.reason}, status=problem.status)
         self._metrics.deliveries.labels(known, outcome).inc()
         return web.json_response({"status": outcome}, status=202 if outcome == "accepted" else 200)
@@ -126,12 +126,12 @@ class WebhookEndpoint:
         """Read the body, and store it if it is news."""
         limits = self._intake.limits
         try:
-            async with asyncio.timeout(limits.body_seconds):
+            async with asyncio.timeout(limits.body_timeout_seconds):
                 body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             raise _too_large() from None
         except TimeoutError:
-            raise Malformed(408, f"the body did not arrive within {limits.body_seconds:g} s") from None
+            raise Malformed(408, f"the body did not arrive within {limits.body_timeout_seconds:g} s") from None
         if not is_signed(body, signature, self._secrets):
             raise Malformed(401, "the signature is wrong: compare the webhook secret here and on GitHub")
         if len(body) <= LARGE:

@@ -100,7 +100,7 @@ def preview(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
     return render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)
 
 
-def button_of_old(login: str, sha: str, task: Task) -> str:
+def stale_button(login: str, sha: str, task: Task) -> str:
     """Tells whoever pressed a button on an earlier commit that it did nothing, and what to do."""
     pull = task.pull
     now = (

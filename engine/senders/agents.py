@@ -82,7 +82,7 @@ async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
         # Whoever never begins may be unable to: then it is said what a person must mend.
         problems = () if news else await through(errand, spec, lambda: adapter.probe(errand.site, spec))
     except CannotStart as problem:
-        log.warning("agent_not_asked", agent=effect.agent, task=effect.number, reason=str(problem))
+        log.warning("agent_request_failed", agent=effect.agent, task=effect.number, reason=str(problem))
         return unheard
     except CircuitOpen:
         return unheard
@@ -153,8 +153,8 @@ async def steer_agent(effect: SteerAgent, errand: Errand) -> Sent:
         adapter, spec = _adapter(errand, effect.agent)
         taken = await through(errand, spec, lambda: adapter.steer(errand.site, spec, effect))
     except (CannotStart, Unavailable) as problem:
-        log.warning("agent_not_told", agent=effect.agent, task=effect.number, reason=str(problem))
+        log.warning("agent_message_failed", agent=effect.agent, task=effect.number, reason=str(problem))
         told = AgentTold(effect.attempt, effect.topic, taken=False, reason=str(problem))
         return Sent(signals=((effect.number, told),))
-    log.info("agent_told", agent=effect.agent, task=effect.number, taken=taken)
+    log.info("agent_messaged", agent=effect.agent, task=effect.number, taken=taken)
     return Sent(signals=((effect.number, AgentTold(effect.attempt, effect.topic, taken)),))

@@ -31,7 +31,7 @@ async def call_people(effect: CallPeople, errand: Errand) -> Sent:
         try:
             await errand.github.add_assignees(errand.name, effect.number, effect.assign)
         except (Forbidden, Gone, Invalid, NotFound) as error:
-            log.warning("nobody_assigned", issue=effect.number, reason=error.message)
+            log.warning("assignee_not_added", issue=effect.number, reason=error.message)
     return Sent(comment_id, signals=((effect.number, told),))
 
 

@@ -297,7 +297,7 @@ async def test_an_internal_address_is_not_called(server: Server, site: Site, url
     with pytest.raises(CannotStart, match="internal address"):
         await start(there, HttpAgent(adapter="http", url=url))
     [problem] = await ADAPTER.probe(there, HttpAgent(adapter="http", url=url))
-    assert "AGENT_HTTP_INTERNAL" in problem
+    assert "ALLOW_INTERNAL_AGENT_URLS" in problem
 
 
 async def test_a_name_that_leads_inside_is_not_called() -> None:

@@ -99,7 +99,7 @@ async def running(
             "GITHUB_SERVER_URL": hub.url,
             "DATA_DIR": str(folder / "orchestrator"),
             "PORT": "0",
-            "WRITE_SECONDS": "0",  # what is measured is ours, not GitHub's advice
+            "GITHUB_WRITE_INTERVAL_SECONDS": "0",  # what is measured is ours, not GitHub's advice
             "MEMORY_LIMIT_MB": "4096",  # the sandbox, which forgets nothing, is in this process
             "GITHUB_POINTS_PER_MINUTE": "1000000",
             "GITHUB_CONTENT_PER_MINUTE": "1000000",

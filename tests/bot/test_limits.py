@@ -171,8 +171,8 @@ async def test_too_many_at_the_same_time(database_url: str, tmp_path: Path) -> N
 async def test_slow_clients_are_cut_off(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, first: bytes
 ) -> None:
-    monkeypatch.setattr(heartbeat, "BODY_SECONDS", 0.05)
-    slow = {"header_seconds": 0.1, "body_seconds": 0.05, "linger_seconds": 0.05}
+    monkeypatch.setattr(heartbeat, "BODY_TIMEOUT_SECONDS", 0.05)
+    slow = {"header_timeout_seconds": 0.1, "body_timeout_seconds": 0.05, "linger_seconds": 0.05}
     async with opened(database_url, tmp_path, **slow) as door, door.raw() as (reader, writer):
         body, headers = door.delivery()
         if path == heartbeat.PATH:

@@ -175,7 +175,7 @@ async def gathering(scale: Scale, seed: int, folder: Path) -> AsyncIterator[Stor
             "DATA_DIR": str(folder / "orchestrator"),
             "PORT": "0",
             "LOG_LEVEL": "INFO",
-            "SWEEP_SECONDS": str(0.5 * scale.speed),
+            "SCHEDULER_INTERVAL_SECONDS": str(0.5 * scale.speed),
             **{f"{name.upper()}_API_URL": services.url(name) for name in SERVICES},
             **{f"{name.upper()}_API_KEY": KEY for name in SERVICES},
         }

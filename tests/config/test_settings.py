@@ -51,7 +51,7 @@ def test_three_variables_are_enough() -> None:
     assert settings.github_server_url == "https://github.com"
     assert settings.database_url is None
     assert (settings.host, settings.port, settings.log_level) == ("127.0.0.1", 8080, "INFO")
-    assert (settings.workers, settings.sweep_seconds) == (8, 1.0)
+    assert (settings.workers, settings.scheduler_interval_seconds) == (8, 1.0)
 
 
 def test_nothing_set_names_each_missing_variable_once() -> None:
@@ -166,11 +166,11 @@ def test_the_other_addresses_follow_the_api(api: str, graphql: str, server: str)
         ("LOG_LEVEL", "loud", "must be one of DEBUG, INFO, WARNING, ERROR or CRITICAL"),
         ("WORKERS", "0", "must be at least 1"),
         ("WORKERS", "9" * 5000, "must be a whole number"),
-        ("SWEEP_SECONDS", "nan", "must be a number"),
-        ("SWEEP_SECONDS", "soon", "must be a number"),
+        ("SCHEDULER_INTERVAL_SECONDS", "nan", "must be a number"),
+        ("SCHEDULER_INTERVAL_SECONDS", "soon", "must be a number"),
         ("CURSOR_API_URL", "http://proxy.example", "must begin with https:// because the bot sends a key there"),
         ("DEVIN_API_URL", "proxy", "is not an address"),
-        ("AGENT_HTTP_INTERNAL", "perhaps", "must be true or false"),
+        ("ALLOW_INTERNAL_AGENT_URLS", "perhaps", "must be true or false"),
     ],
 )
 def test_a_senseless_setting_is_named_with_what_to_do(variable: str, value: str, expected: str) -> None:

@@ -197,7 +197,7 @@ def test_what_operators_are_told_to_look_for_is_really_said() -> None:
             told,
         )
     )
-    assert {"effect_parked", "delivery_parked", "configuration_read", "repositories_discovered"} <= names
+    assert {"effect_dead_lettered", "delivery_dead_lettered", "config_synced", "repositories_discovered"} <= names
     assert [name for name in sorted(names) if f'"{name}"' not in source] == []
 
 

@@ -135,9 +135,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             "GITHUB_SERVER_URL": hub.url,
             "DATA_DIR": str(tmp_path / "data"),
             "PORT": "0",
-            "SWEEP_SECONDS": "0.1",
-            "WRITE_SECONDS": "0.05",
-            "CARD_SECONDS": "0.2",  # a story would wait for the next edit of the card
+            "SCHEDULER_INTERVAL_SECONDS": "0.1",
+            "GITHUB_WRITE_INTERVAL_SECONDS": "0.05",
+            "CARD_DEBOUNCE_SECONDS": "0.2",  # a story would wait for the next edit of the card
             "LOG_LEVEL": "WARNING",
         }
         yield Site(hub, shop, alice, app, env)

@@ -13,14 +13,14 @@ from tests.scenarios.writes import handed_in, merged, started, writes_of
 from tests.suite import at_full_length
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
-WAIT = Settings.model_fields["card_seconds"].default
+WAIT = Settings.model_fields["card_debounce_seconds"].default
 
 
 @story_fixture
 async def world(world: World) -> World:
     """The bot waits as it does for everybody."""
     await world.stop()
-    world.env |= {"CARD_SECONDS": str(WAIT)}
+    world.env |= {"CARD_DEBOUNCE_SECONDS": str(WAIT)}
     await world.start()
     return world
 

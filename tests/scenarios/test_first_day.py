@@ -25,7 +25,7 @@ SWEEP = 1.0  # seconds between two looks at the deadlines, as in production
 
 async def with_real_limits(world: World) -> None:
     """The bot starts again, with a second for each write."""
-    world.env["WRITE_SECONDS"] = "1"
+    world.env["GITHUB_WRITE_INTERVAL_SECONDS"] = "1"
     world.turns = True
     await world.stop()
     await world.start()

@@ -99,7 +99,7 @@ async def test_without_auto_merge_a_person_presses_the_button(world: World) -> N
 
 async def test_edits_of_the_card_wait_a_moment_for_each_other(world: World) -> None:
     await world.stop()
-    world.env |= {"CARD_SECONDS": "10"}
+    world.env |= {"CARD_DEBOUNCE_SECONDS": "10"}
     await world.start()
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))

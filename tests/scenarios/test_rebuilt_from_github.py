@@ -152,5 +152,5 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
         assert max(Counter(keys(world, issue)).values(), default=1) == 1, issue.number
     merges = [r for r in world.hub.requests if r.operation_id == "pulls/merge" and r.status == 200]
     assert len(merges) == len({r.path for r in merges}) == 5
-    assert (await world.events(mended))[0] == "task_rebuilt"
+    assert (await world.events(mended))[0] == "task_restored"
     world.written()

@@ -34,7 +34,7 @@ async def test_only_another_program_or_other_settings_look_at_every_task(world: 
         await world.files(f"Thing {number}", body("Make it.", needs="tests"))
     world.written()
     assert await _looked_at_anew(world) == [0]
-    world.env["CARD_SECONDS"] = "17"
+    world.env["CARD_DEBOUNCE_SECONDS"] = "17"
     assert await _looked_at_anew(world) == [3]
     assert await _looked_at_anew(world) == [0]
     assert world.written() == [], "nothing came of it"

@@ -86,8 +86,8 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     assert world.written() == ["check conflict-first: success", *merged(1, 2)]
     events = await world.events(issue)
     assert [e for e in events if "stall" in e] == [
-        *("task_stalled", "stall_climbed", "stall_climbed", "stall_ended"),
-        *("task_stalled", "stall_climbed", "stall_climbed", "stall_climbed", "stall_ended"),
+        *("task_stalled", "stall_step_taken", "stall_step_taken", "stall_ended"),
+        *("task_stalled", "stall_step_taken", "stall_step_taken", "stall_step_taken", "stall_ended"),
     ]
     assert "agent_failed" not in events
     assert events.count("escalation_ended") == 1

@@ -196,7 +196,7 @@ class World:
         await self.stop()
         for name in ("cursor", "jules", "devin"):
             self.env |= {f"{name.upper()}_API_KEY": f"{name}-key", f"{name.upper()}_API_URL": services.url(name)}
-        self.env |= {"AGENT_HTTP_SECRET": "plain-key", "AGENT_HTTP_INTERNAL": "true"}
+        self.env |= {"AGENT_HTTP_SECRET": "plain-key", "ALLOW_INTERNAL_AGENT_URLS": "true"}
         await self.start()
         return services
 
@@ -321,8 +321,8 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
             "DATABASE_URL": database_url,
             "DATA_DIR": str(root / "data"),
             "PORT": "0",
-            "WRITE_SECONDS": "0",  # nobody turns the clock between two writes; the governor's story does
-            "CARD_SECONDS": "0",  # a story reads the card as it is; one shows that edits wait for each other
+            "GITHUB_WRITE_INTERVAL_SECONDS": "0",  # no story turns the clock between two writes
+            "CARD_DEBOUNCE_SECONDS": "0",  # a story reads the card as it is; one shows that edits wait for each other
         }
         world = World(hub, clock, shop, alice, app, env)
         world.ci()
