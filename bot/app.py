@@ -20,32 +20,32 @@ from adapters.database.jobs import ALERTS, MAIN, JobQueue
 from adapters.git import Git, check_git_version
 from adapters.github import GitHubClient
 from adapters.github.http import DEFAULT_RETRY, RetryPolicy
-from adapters.github.rate_limiter import Governor
+from adapters.github.rate_limiter import RateLimiter
 from bot.http import server
-from bot.http.admission import Intake
-from bot.http.heartbeat import HeartbeatEndpoint, Tokens
-from bot.http.routes import Behind, capacity, site
+from bot.http.admission import AdmissionControl
+from bot.http.heartbeat import HeartbeatEndpoint, HeartbeatTokens
+from bot.http.routes import WorkerRoutes, capacity, site
 from bot.jobs import register, run_worker
 from bot.metrics import Metrics
 from config.agents import load_default_agents
-from config.build import rules_of
+from config.build import policy_fingerprint
 from config.settings import Settings
 from config.task_templates import built_in
 from core.clock import Clock
 from core.effects.people import CHANNELS
 from core.rate_limits import Limits
-from engine.agent_health import Probes
+from engine.agent_health import HealthChecks
 from engine.alert_channels import channels
-from engine.card_state import Seal
+from engine.card_state import CardStateCodec
 from engine.clock import CommonClock, SystemClock
-from engine.forecasts import Foresight
+from engine.forecasts import ForecastService
 from engine.outbox import Outbox
-from engine.senders import Identity, Mirrors
-from engine.unit_of_work import Work
-from handlers import Desk
-from scheduler.renamed_repository import was_moved
-from scheduler.startup import begin
-from scheduler.timer import run_timer
+from engine.senders import Identity, MirrorPool
+from engine.unit_of_work import UnitOfWorkFactory
+from handlers import HandlerContext
+from scheduler.renamed_repository import was_renamed
+from scheduler.startup import discover_with_retries
+from scheduler.timer import run_scheduler
 
 log = structlog.get_logger()
 
@@ -83,23 +83,23 @@ class Bot:
     database: Database
     jobs: JobQueue
     client: GitHubClient
-    work: Work
+    work: UnitOfWorkFactory
     outbox: Outbox
-    desk: Desk
+    desk: HandlerContext
     metrics: Metrics
-    intake: Intake
+    intake: AdmissionControl
     identities: Identities
-    behind: Behind
+    behind: WorkerRoutes
     web: web.Application
 
     async def run(self) -> None:
         """Work and keep time, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.intake.watch(self.database))
-            group.create_task(begin(self.work, self.client, self.clock))
+            group.create_task(discover_with_retries(self.work, self.client, self.clock))
             # One for each channel beside: a slow channel holds up no work.
             group.create_task(run_worker(self.jobs, {(MAIN,): self.settings.workers, (ALERTS,): len(CHANNELS)}))
-            group.create_task(run_timer(self.work, self.clock, self.settings.scheduler_interval_seconds))
+            group.create_task(run_scheduler(self.work, self.clock, self.settings.scheduler_interval_seconds))
 
 
 @asynccontextmanager
@@ -116,7 +116,7 @@ async def assemble(
     """
     load_default_agents()  # a mistake there must stop the start, not the first delivery
     built_in()  # and so must one in a template
-    git = Git(keep=KEPT_GIT_PROCESSES)
+    git = Git(max_readers=KEPT_GIT_PROCESSES)
     await check_git_version(git)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(git.close)
@@ -124,7 +124,7 @@ async def assemble(
         pool = settings.workers + 3  # hardly ever does everything ask at once
         database = connect(url, pool)
         stack.push_async_callback(database.close)
-        await database.prepared()
+        await database.connect_and_migrate()
         if clock is None:
             clock = CommonClock(database.now, SystemClock())
             if abs(off := await clock.agree()) > timedelta(seconds=5):
@@ -133,9 +133,9 @@ async def assemble(
         jobs = JobQueue(url, pool_size=pool)
         await stack.enter_async_context(jobs.app.open_async())
         limits = _limits(settings)
-        intake = Intake(capacity(settings))
+        intake = AdmissionControl(capacity(settings))
         metrics = Metrics(limits)
-        work = Work(database, jobs, clock.now, timedelta(seconds=settings.card_debounce_seconds))
+        work = UnitOfWorkFactory(database, jobs, clock.now, timedelta(seconds=settings.card_debounce_seconds))
         client = GitHubClient(
             api_url=settings.github_api_url,
             graphql_url=settings.github_graphql_url,
@@ -144,14 +144,14 @@ async def assemble(
             now=clock.now,
             retry=retry,
             on_call=metrics.on_call,
-            on_saved=metrics.on_saved,
-            gate=Governor(database, clock, limits, metrics.on_wait),
-            on_moved=partial(was_moved, work),
+            on_cache_hit=metrics.on_saved,
+            limiter=RateLimiter(database, clock, limits, metrics.on_wait),
+            on_renamed=partial(was_renamed, work),
         )
         await stack.enter_async_context(client)
-        mirrors = Mirrors(settings.data_dir, settings.github_server_url, git)
-        work.foresight = Foresight(database, mirrors)
-        work.rules = rules_of(settings)
+        mirrors = MirrorPool(settings.data_dir, settings.github_server_url, git)
+        work.foresight = ForecastService(database, mirrors)
+        work.rules = policy_fingerprint(settings)
         identity = Identities(client)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
         answers = settings.github_webhook_secret
@@ -165,13 +165,13 @@ async def assemble(
             answers,
         )
         alerts = channels(settings, http)
-        seal = Seal(settings.github_app_id, settings.github_private_key.get_secret_value())
+        seal = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
         outbox = Outbox(work, client, mirrors, services, identity, seal, metrics.on_sent, alerts)
-        probes = Probes(client, database, services, identity, settings.github_server_url, clock.now)
-        desk = Desk(work, client, identity, probes, answers)
-        register(jobs, desk, outbox, intake.pass_by)
-        heartbeat = HeartbeatEndpoint(work, client, clock, Tokens(settings.agent_tokens), answers)
-        behind = Behind(heartbeat.handle, lambda: metrics.text(database, clock.now()))
+        probes = HealthChecks(client, database, services, identity, settings.github_server_url, clock.now)
+        desk = HandlerContext(work, client, identity, probes, answers)
+        register(jobs, desk, outbox, intake.yield_to_requests)
+        heartbeat = HeartbeatEndpoint(work, client, clock, HeartbeatTokens(settings.agent_tokens), answers)
+        behind = WorkerRoutes(heartbeat.handle, lambda: metrics.text(database, clock.now()))
         whole = site(settings, database, clock, lambda: identity.known, intake, behind)
         yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, intake, identity, behind, whole)
 

@@ -15,16 +15,22 @@ from typing import Any
 import structlog
 
 from adapters.database import store
-from adapters.database.deliveries import LARGE, StoredDelivery, load_payload, mark_delivery, next_delivery
+from adapters.database.deliveries import (
+    LARGE_PAYLOAD_BYTES,
+    StoredDelivery,
+    load_payload,
+    next_delivery,
+    update_delivery,
+)
 from adapters.database.jobs import ALERTS, DELIVERY, DUE, MAIN, SEND, JobQueue, retry_key
 from adapters.database.worker import Worker
-from bot.http.admission import give_back
-from engine.error_policy import fate_of, next_try
+from bot.http.admission import malloc_trim
+from engine.error_policy import next_retry_at, policy_for
 from engine.outbox import Outbox
 from engine.unit_of_work import NoConfiguration
-from handlers import HANDLERS, Delivery, Desk
-from handlers.event_filter import may_be_news
-from scheduler.deadlines import due as handle_due
+from handlers import HANDLERS, Delivery, HandlerContext
+from handlers.event_filter import may_be_relevant
+from scheduler.deadlines import handle_deadline as handle_due
 
 log = structlog.get_logger()
 
@@ -32,7 +38,7 @@ SHUTDOWN_SECONDS = 10.0
 RESTART_PAUSE = 1.0
 
 
-def register(jobs: JobQueue, desk: Desk, outbox: Outbox, give_way: Callable[[], Awaitable[None]]) -> None:
+def register(jobs: JobQueue, desk: HandlerContext, outbox: Outbox, give_way: Callable[[], Awaitable[None]]) -> None:
     """Tell the queue what its jobs do. `give_way` is called before each delivery that is handled."""
     large = asyncio.Lock()
 
@@ -47,8 +53,8 @@ def register(jobs: JobQueue, desk: Desk, outbox: Outbox, give_way: Callable[[], 
                 await handle_due(desk.work, desk.client, repository_id, subject, kind, attempt, is_heard)
             except Exception as error:
                 # It has been set anew already; a second try by the queue would only double it.
-                fate = fate_of(error)
-                told = log.warning if fate.passes else log.error
+                fate = policy_for(error)
+                told = log.warning if fate.is_transient else log.error
                 told("deadline_later", error=str(error), exc_info=error if fate.ours else None)
 
     @jobs.app.task(name=SEND)
@@ -58,10 +64,12 @@ def register(jobs: JobQueue, desk: Desk, outbox: Outbox, give_way: Callable[[], 
 
 def is_heard(event: str, action: str | None) -> bool:
     """Whether anybody would do anything about such a delivery."""
-    return event in HANDLERS and may_be_news(event, action)
+    return event in HANDLERS and may_be_relevant(event, action)
 
 
-async def handle_deliveries(desk: Desk, key: str, large: asyncio.Lock, give_way: Callable[[], Awaitable[None]]) -> None:
+async def handle_deliveries(
+    desk: HandlerContext, key: str, large: asyncio.Lock, give_way: Callable[[], Awaitable[None]]
+) -> None:
     """Handle the deliveries that wait under an ordering key, the oldest first.
 
     A failure is noted and comes back later by itself, or stays visible when nothing helps. Of large ones there is one
@@ -71,7 +79,7 @@ async def handle_deliveries(desk: Desk, key: str, large: asyncio.Lock, give_way:
     while True:
         await give_way()
         async with desk.work.database.autocommit() as connection:
-            stored = await next_delivery(connection, key, handled, desk.work.now(), LARGE)
+            stored = await next_delivery(connection, key, handled, desk.work.now(), LARGE_PAYLOAD_BYTES)
         if stored is None:
             return
         if stored.payload:
@@ -79,17 +87,17 @@ async def handle_deliveries(desk: Desk, key: str, large: asyncio.Lock, give_way:
         else:
             async with large:
                 done = await _handle(desk, stored, json.loads(await load_payload(desk.work.database, stored.guid)))
-            give_back()
+            malloc_trim()
         handled = stored.guid if done else None
 
 
-async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -> bool:
+async def _handle(desk: HandlerContext, stored: StoredDelivery, payload: dict[str, Any]) -> bool:
     """Whether the delivery was handled; otherwise it is noted what became of it."""
     guid = stored.guid
     with structlog.contextvars.bound_contextvars(delivery=guid, event_name=stored.event, action=stored.action):
         told = Delivery(guid, stored.event, stored.action, payload, stored.received_at, stored.repository)
         try:
-            if await desk.is_news(told):
+            if await desk.is_relevant(told):
                 await HANDLERS[stored.event](told, desk)
         except NoConfiguration:
             log.info("delivery_ignored_unconfigured")
@@ -99,10 +107,10 @@ async def _handle(desk: Desk, stored: StoredDelivery, payload: dict[str, Any]) -
         return True
 
 
-async def _failed(desk: Desk, stored: StoredDelivery, error: Exception) -> None:
-    work, fate = desk.work, fate_of(error)
-    tries = stored.tries + fate.counts
-    retry_at = next_try(error, max(tries, 1), work.now(), 0.5)
+async def _failed(desk: HandlerContext, stored: StoredDelivery, error: Exception) -> None:
+    work, fate = desk.work, policy_for(error)
+    tries = stored.attempts + fate.counts
+    retry_at = next_retry_at(error, max(tries, 1), work.now(), 0.5)
     shown = error if fate.ours else None
     values: dict[str, Any] = {"tries": tries, "error": f"{type(error).__name__}: {error}"[:1000]}
     values["ordering_key"] = retry_key(stored.guid)  # those behind it do not wait for it
@@ -114,7 +122,7 @@ async def _failed(desk: Desk, stored: StoredDelivery, error: Exception) -> None:
             "delivery_retry_scheduled", tries=tries, error=str(error), until=retry_at.isoformat(), exc_info=shown
         )
     async with work.database.transaction() as connection:
-        await mark_delivery(connection, stored.guid, **values)
+        await update_delivery(connection, stored.guid, **values)
         if retry_at is not None:
             soonest = work.now() + timedelta(seconds=1)
             subject = f"delivery:{stored.guid}"
@@ -136,6 +144,6 @@ async def run_worker(jobs: JobQueue, slots: Mapping[tuple[str, ...], int]) -> No
         await asyncio.sleep(RESTART_PAUSE)
 
 
-async def work_off(jobs: JobQueue, concurrency: int) -> None:
+async def drain_queue(jobs: JobQueue, concurrency: int) -> None:
     """Do the jobs that are there, and those they lead to, then return: a worker that is cranked by hand."""
     await Worker(jobs, {(MAIN, ALERTS): concurrency}).run_until_idle()

@@ -20,8 +20,8 @@ from core.assignment.agent_state import AgentState
 from core.assignment.stats import Measures, quantile
 from core.audit.events import EventType
 from core.circuit_breaker import CircuitState
-from core.effects.base import CallPeople, Effect, Notify, StartAgent
-from core.effects.priority import Lane
+from core.effects.base import Effect, Escalate, Notify, StartAgent
+from core.effects.priority import SendPriority
 from core.rate_limits import Budget, Limits, remaining
 from core.stall.model import StallCause
 from core.task.model import Status
@@ -174,7 +174,7 @@ class Metrics:
         """A read cost no full answer."""
         self.saved.labels(how).inc()
 
-    def on_wait(self, lane: Lane) -> None:
+    def on_wait(self, lane: SendPriority) -> None:
         """A call was held back."""
         self.waits.labels(lane.name.lower()).inc()
 
@@ -187,7 +187,7 @@ class Metrics:
             self.latencies.append(ms)
             if effect.lost_at:
                 self.failover.observe(max(0.0, (now - effect.lost_at).total_seconds()))
-        if isinstance(effect, CallPeople):
+        if isinstance(effect, Escalate):
             self.escalation.labels("github").observe(max(0.0, (now - effect.since).total_seconds()))
         if isinstance(effect, Notify) and effect.escalation:
             self.escalation.labels(effect.channel).observe(max(0.0, (now - effect.since).total_seconds()))
@@ -207,7 +207,7 @@ class Metrics:
                 select(t.outbox.c.state, func.count()).where(t.outbox.c.state != "done").group_by(t.outbox.c.state)
             )
             by_state: dict[str, int] = dict(effects.all())
-            _, dead, lost = await dead_letters.counts(connection)
+            _, dead, lost = await dead_letters.count_dead_letters(connection)
             calls = select(func.count()).where(t.escalations.c.ended_at.is_(None))
             open_calls = (await connection.execute(calls)).scalar_one()
             oldest = await connection.execute(
@@ -235,9 +235,9 @@ class Metrics:
                 )
             )
             innocent = not_failed.scalar_one()
-            missing = await redeliveries.figures(connection, now)
+            missing = await redeliveries.load_metrics(connection, now)
             await self._read_agents(connection, now)
-            self._show_budgets(await rate_limits.everybodys(connection), now.timestamp())
+            self._show_budgets(await rate_limits.load_all(connection), now.timestamp())
         done, failed = by_status.get(Status.DONE, 0), by_status.get(Status.FAILED, 0)
         sent_back, completed = (
             by_type.get(EventType.TASK_SENT_BACK, 0) - innocent,
@@ -290,8 +290,8 @@ class Metrics:
         self.states.clear()
         for gauge in self.measures.values():
             gauge.clear()
-        found = await attempts.of_all(connection, now)
-        for row in await repositories.configured(connection):
+        found = await attempts.all_stats(connection, now)
+        for row in await repositories.list_configured(connection):
             for name in row.config.agents if row.config else ():
                 if figures := found.get((row.id, name)):
                     self._show(row.full_name, name, figures)
@@ -301,7 +301,7 @@ class Metrics:
             for state, count in counts.items():
                 self.states.labels(row.full_name, state.value).set(count)
         self.circuits.clear()
-        for name, circuit in (await kept.circuits(connection)).items():
+        for name, circuit in (await kept.load_circuits(connection)).items():
             self.circuits.labels(name).set(circuit.state(now) is CircuitState.OPEN)
 
     def _show(self, repository: str, agent: str, figures: Measures) -> None:

@@ -21,7 +21,7 @@ MAX_CAPABILITIES: Final = 50
 Item = TypeVar("Item", bound=Hashable)
 
 
-class Section(BaseModel):
+class ConfigModel(BaseModel):
     """What all parts of the configuration share: no unknown keys, no guessed types, no changes afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -95,7 +95,7 @@ Role: TypeAlias = Literal["plan", "implement", "review"]
 Capabilities = Annotated[tuple[Name, ...], Field(max_length=MAX_CAPABILITIES), AfterValidator(unique)]
 
 
-class AgentBase(Section):
+class AgentBase(ConfigModel):
     """What every agent has, whatever starts it."""
 
     # Traits of a kind, the same for all its agents.

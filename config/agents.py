@@ -5,14 +5,14 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from config.agent_kinds import Agent, Agents, Section
+from config.agent_kinds import Agent, Agents, ConfigModel
 from config.problems import ConfigError, Problem
 from config.validation import parse_model
 
 DEFAULT_AGENTS_FILE: Final = Path(__file__).with_name("agents.yml")
 
 
-class ServiceAgents(Section):
+class ServiceAgents(ConfigModel):
     """The content of `config/agents.yml`."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")

@@ -28,7 +28,7 @@ def build_sha() -> str:
     return asked.stdout.strip() or UNKNOWN
 
 
-def rules_of(settings: Settings) -> str:
+def policy_fingerprint(settings: Settings) -> str:
     """A mark of all that decisions rest on beside the repository: the program and its settings; secrets count as there.
 
     Empty where it is not known which program runs: then nothing is known to be the same.

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from config.agent_kinds import Section, unique
+from config.agent_kinds import ConfigModel, unique
 from config.durations import Duration
 from config.problems import mistake, quote
 
@@ -64,7 +64,7 @@ RotationLength = Annotated[
 ]
 
 
-class OnCall(Section):
+class OnCall(ConfigModel):
     """Who is on call: one after the other, in the order of the list."""
 
     people: Annotated[tuple[Person, ...], Field(min_length=1, max_length=50)] = Field(
@@ -79,7 +79,7 @@ class OnCall(Section):
     )
 
 
-class EscalationSettings(Section):
+class EscalationSettings(ConfigModel):
     """Whom to call when only a person can help: code owners first, then who is on call, then `to`."""
 
     timeout: Duration = Field(

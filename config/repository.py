@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from config.agent_kinds import Agents, Section, unique
+from config.agent_kinds import Agents, ConfigModel, unique
 from config.durations import Duration, format_duration
 from config.escalation import EscalationSettings
 from config.labels import MAX_LABEL_LENGTH, is_ours
@@ -71,7 +71,7 @@ Priorities = Annotated[dict[LabelName, PriorityName], Field(max_length=100), Aft
 Weight = Annotated[float, Field(ge=0, le=1)]
 
 
-class Merge(Section):
+class Merge(ConfigModel):
     """What happens to a pull request whose checks pass."""
 
     auto: bool = Field(
@@ -92,7 +92,7 @@ class Merge(Section):
     )
 
 
-class Scoring(Section):
+class Scoring(ConfigModel):
     """How an agent is chosen among those that can have a task; of the weights only the proportions matter."""
 
     policy: Literal["weighted", "least-busy"] = Field(
@@ -116,7 +116,7 @@ class Scoring(Section):
         return self
 
 
-class Limits(Section):
+class Limits(ConfigModel):
     """Where the bot stops."""
 
     max_attempts: int = Field(3, ge=1, le=20, description="Attempts at a task before the bot calls for a person.")
@@ -129,7 +129,7 @@ class Limits(Section):
     )
 
 
-class Timeouts(Section):
+class Timeouts(ConfigModel):
     """How long silence is taken for work."""
 
     ack: Duration = Field(
@@ -167,7 +167,7 @@ class Timeouts(Section):
         return self.stall_by_priority.get(priority, self.stall * STALL_SHARES[priority])
 
 
-class DigestSettings(Section):
+class DigestSettings(ConfigModel):
     """The digest issue."""
 
     enabled: bool = Field(
@@ -211,7 +211,7 @@ class DigestSettings(Section):
         return self.awake(now + self.interval)
 
 
-class RetrospectiveRules(Section):
+class RetrospectiveRules(ConfigModel):
     """Looking back at what was done."""
 
     after_tasks: int = Field(
@@ -222,7 +222,7 @@ class RetrospectiveRules(Section):
     )
 
 
-class Conflicts(Section):
+class Conflicts(ConfigModel):
     """Which tasks wait for each other so that nobody's work is lost."""
 
     overlap_threshold: Annotated[float, Field(gt=0, le=1)] = Field(
@@ -232,7 +232,7 @@ class Conflicts(Section):
     )
 
 
-class Classification(Section):
+class Classification(ConfigModel):
     """Words in a task that decide its class, besides the built-in ones. A person can overrule the outcome."""
 
     functional: Keywords = Field(
@@ -243,7 +243,7 @@ class Classification(Section):
     non_functional: Keywords = Field((), description="Words that suggest configuration, environment, fixes or docs.")
 
 
-class RepositoryConfig(Section):
+class RepositoryConfig(ConfigModel):
     """`.github/orchestrator.yml`: how the orchestrator works in this repository."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")

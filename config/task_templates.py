@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from config.agent_kinds import NAME_PATTERN, Capabilities, Section, unique
+from config.agent_kinds import NAME_PATTERN, Capabilities, ConfigModel, unique
 from config.labels import MAX_NAME_LENGTH
 from config.problems import ConfigError, Problem, mistake, quote
 from config.repository import PriorityName
@@ -69,7 +69,7 @@ Components = Annotated[
 ]
 
 
-class Phases(Section):
+class Phases(ConfigModel):
     """What each step of a test-first plan is in this kind of task."""
 
     red: Line = Field(description="The tests to write first, which must fail.")
@@ -77,7 +77,7 @@ class Phases(Section):
     refactor: Line = Field(description="What to clean up while all tests pass.")
 
 
-class TaskTemplate(Section):
+class TaskTemplate(ConfigModel):
     """A ready-made task. Its name is the name of its file, without `.yml`."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")

@@ -49,7 +49,7 @@ class Team:
         for name, change in self.changes.items():
             try:
                 if change.settings:
-                    found[name] = checked(name, over(self.plain(name), change.settings))
+                    found[name] = checked(name, with_overrides(self.plain(name), change.settings))
             except BadSettings:
                 continue  # the file has changed since; it counts, and `problem` says so
         return found
@@ -74,7 +74,7 @@ class Team:
         if change is None or not change.settings:
             return None
         try:
-            checked(name, over(self.plain(name), change.settings))
+            checked(name, with_overrides(self.plain(name), change.settings))
         except BadSettings as problem:
             return str(problem)
         return None
@@ -85,7 +85,7 @@ class Team:
         return agent.model_dump(mode="json", exclude_unset=True) if agent else {}
 
 
-def over(plain: Settings, changed: Settings) -> dict[str, Any]:
+def with_overrides(plain: Settings, changed: Settings) -> dict[str, Any]:
     """Settings laid over others; None takes a key out."""
     return {key: value for key, value in {**plain, **changed}.items() if value is not None}
 

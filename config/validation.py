@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from config.agent_kinds import AGENT_KINDS
 from config.problems import ConfigError, Problem, nearest, quote
-from config.yaml_reader import Data, Document, KeyPath, Place, dotted, read_yaml
+from config.yaml_reader import Data, Document, KeyPath, SourcePosition, dotted, read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -103,7 +103,7 @@ def _valid_keys(model: type[BaseModel], parent: KeyPath, tag: str) -> list[str]:
     return sorted(found.model_fields)
 
 
-def _not_one_of(words: list[str], loc: KeyPath, document: Document) -> tuple[Place, str, str]:
+def _not_one_of(words: list[str], loc: KeyPath, document: Document) -> tuple[SourcePosition, str, str]:
     value = _at(document.data, loc)
     got = f", not {quote(value)}" if isinstance(value, str | int | float) else ""
     message = f"must be {words[0]}{got}" if len(words) == 1 else f"must be one of {', '.join(words)}{got}"

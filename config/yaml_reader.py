@@ -28,7 +28,7 @@ _TAG: Final = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourcePosition:
     """Line and column, counted from 1."""
 
     line: int
@@ -40,23 +40,23 @@ class Document:
     """The data of one file, and where each key and each value begins in it."""
 
     data: Data = None
-    keys: dict[KeyPath, Place] = field(default_factory=dict)
-    values: dict[KeyPath, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, SourcePosition] = field(default_factory=dict)
+    values: dict[KeyPath, SourcePosition] = field(default_factory=dict)
 
-    def key_place(self, path: KeyPath) -> Place:
+    def key_place(self, path: KeyPath) -> SourcePosition:
         """Where the key at `path` is written, or the nearest one around it."""
         return self._nearest(path, self.keys)
 
-    def value_place(self, path: KeyPath) -> Place:
+    def value_place(self, path: KeyPath) -> SourcePosition:
         """Where the value at `path` begins, or the nearest one around it."""
         return self._nearest(path, self.values)
 
-    def _nearest(self, path: KeyPath, places: dict[KeyPath, Place]) -> Place:
+    def _nearest(self, path: KeyPath, places: dict[KeyPath, SourcePosition]) -> SourcePosition:
         if path in places:
             return places[path]
         while path not in self.keys and path:
             path = path[:-1]
-        return self.keys.get(path, Place(1, 1))
+        return self.keys.get(path, SourcePosition(1, 1))
 
 
 class _LimitError(yaml.MarkedYAMLError):
@@ -121,7 +121,7 @@ def read_yaml(text: str, path: str) -> Document:
         root = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+        at = SourcePosition(mark.line + 1, mark.column + 1) if mark else SourcePosition(1, 1)
         raise ConfigError(path, [Problem(at.line, at.column, "", _sentence(error))]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -218,8 +218,8 @@ def dotted(path: KeyPath) -> str:
     return text.removeprefix(".")
 
 
-def _start(node: Node) -> Place:
-    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+def _start(node: Node) -> SourcePosition:
+    return SourcePosition(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _broken(text: str) -> bool:

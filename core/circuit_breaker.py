@@ -65,7 +65,7 @@ class Circuit:
             return CircuitState.CLOSED
         return CircuitState.OPEN if now < self.open_until else CircuitState.HALF_OPEN
 
-    def closed_for(self, now: datetime) -> datetime | None:
+    def reopens_at(self, now: datetime) -> datetime | None:
         """Until when a call has to wait; None when it may go through now."""
         match self.state(now):
             case CircuitState.OPEN:
@@ -75,7 +75,7 @@ class Circuit:
             case _:
                 return None
 
-    def calling(self, now: datetime) -> Circuit:
+    def with_probe(self, now: datetime) -> Circuit:
         """A call goes through now: half open, it is the probe, and no other one follows it."""
         return replace(self, probe_at=now) if self.state(now) is CircuitState.HALF_OPEN else self
 

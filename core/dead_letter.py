@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
+class DeadLetter:
     """An effect that could not be sent, or a delivery that could not be handled or never came."""
 
     which: str  # by which it is sent again: a number for an effect, the GUID of a delivery

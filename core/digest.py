@@ -11,22 +11,22 @@ from enum import StrEnum
 
 from config.repository import RepositoryConfig
 from core.assignment.rules import Agent
-from core.commands.checkboxes import Box
-from core.conflicts.merge_order import Order
-from core.conflicts.pulls import Flight, Pair
+from core.commands.checkboxes import CheckboxCommand
+from core.conflicts.merge_order import MergeOrder
+from core.conflicts.pulls import OpenPull, PullPair
 from core.conflicts.summary import named
-from core.dead_letter import GivenUp
+from core.dead_letter import DeadLetter
 from core.task.deadlines import Deadline, deadlines_of
 from core.task.model import Flag, Status, Task
 from core.text_safety.sanitize import one_line
-from core.texts.matrix import orders
+from core.texts.matrix import merge_orders
 
 MOST_NODES = 50  # of the graph: more than that nobody can read
 MOST_EDGES = 150  # GitHub draws up to 500
 _TITLE = 60  # characters
 
 
-class Group(StrEnum):
+class TaskGroup(StrEnum):
     """Where a task is counted: in exactly one of these."""
 
     FAILED = "failed"
@@ -36,12 +36,12 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TaskRow:
     """One task in the digest. `why` is the first reason that its card gives, if there is one."""
 
     number: int
     title: str
-    group: Group
+    group: TaskGroup
     status: Status
     priority: str
     holder: str
@@ -60,11 +60,11 @@ class Node:
 
     reference: str
     title: str
-    group: Group | None
+    group: TaskGroup | None
 
 
 @dataclass(frozen=True, slots=True)
-class Clash:
+class ConflictRow:
     """Two open pull requests that conflict, and in which files."""
 
     one: int
@@ -73,7 +73,7 @@ class Clash:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class AgentLoad:
     """An agent, what it has in hand, and how it is."""
 
     name: str
@@ -98,26 +98,26 @@ class Digest:
 
     repository: str
     at: datetime
-    lines: tuple[Line, ...]  # those that need a person first
-    boxes: tuple[Box, ...]
+    lines: tuple[TaskRow, ...]  # those that need a person first
+    boxes: tuple[CheckboxCommand, ...]
     nodes: tuple[Node, ...]
     edges: tuple[tuple[str, str], ...]  # (what has to be done first, what waits for it)
     left_out: int  # tasks of the graph for which there was no room
-    clashes: tuple[Clash, ...]
-    orders: tuple[tuple[str, Order], ...]  # by base
-    agents: tuple[Load, ...]
+    clashes: tuple[ConflictRow, ...]
+    orders: tuple[tuple[str, MergeOrder], ...]  # by base
+    agents: tuple[AgentLoad, ...]
     budget: Budget | None
-    given_up: tuple[GivenUp, ...] = ()  # oldest first
+    given_up: tuple[DeadLetter, ...] = ()  # oldest first
     dry_run: bool = False
 
     @property
-    def counts(self) -> Mapping[Group, int]:
+    def counts(self) -> Mapping[TaskGroup, int]:
         """How many tasks each group has."""
         found = Counter(line.group for line in self.lines)
-        return {group: found[group] for group in Group}
+        return {group: found[group] for group in TaskGroup}
 
     @property
-    def calling(self) -> tuple[Line, ...]:
+    def calling(self) -> tuple[TaskRow, ...]:
         """The tasks that need a person."""
         return tuple(line for line in self.lines if line.needs_person)
 
@@ -140,13 +140,13 @@ class Digest:
 def digest(
     repository: str,
     tasks: Iterable[Task],
-    flights: Mapping[int, Flight],
-    pairs: Collection[Pair],
+    flights: Mapping[int, OpenPull],
+    pairs: Collection[PullPair],
     agents: Sequence[Agent],
     policy: RepositoryConfig,
     now: datetime,
     budget: Budget | None = None,
-    given_up: Iterable[GivenUp] = (),
+    given_up: Iterable[DeadLetter] = (),
 ) -> Digest:
     """Make the digest of a repository at `now` (aware). Of `tasks` those are shown that are not over."""
     shown = sorted((task for task in tasks if _concerns(task)), key=_place)
@@ -160,8 +160,8 @@ def digest(
         nodes=nodes,
         edges=edges,
         left_out=left_out,
-        clashes=tuple(Clash(pair.one, pair.other, named(pair.files)) for pair in there),
-        orders=tuple(orders(list(flights.values()), there)),
+        clashes=tuple(ConflictRow(pair.one, pair.other, named(pair.files)) for pair in there),
+        orders=tuple(merge_orders(list(flights.values()), there)),
         agents=tuple(_load(agent) for agent in agents),
         budget=budget,
         given_up=tuple(given_up),
@@ -174,13 +174,13 @@ def _concerns(task: Task) -> bool:
     return not task.withdrawn and (task.is_open or (task.status is Status.FAILED and task.issue_open))
 
 
-def group_of(task: Task) -> Group:
+def group_of(task: Task) -> TaskGroup:
     """Where a task that is not over is counted."""
     if task.status is Status.FAILED:
-        return Group.FAILED
+        return TaskGroup.FAILED
     if task.held or task.waits_for or {Flag.BLOCKED, Flag.CONFLICT} & task.flags.keys():
-        return Group.BLOCKED
-    return Group.ACTIVE if task.status in (Status.IN_PROGRESS, Status.REVIEW) else Group.WAITING
+        return TaskGroup.BLOCKED
+    return TaskGroup.ACTIVE if task.status in (Status.IN_PROGRESS, Status.REVIEW) else TaskGroup.WAITING
 
 
 def needs_person(task: Task) -> bool:
@@ -189,14 +189,14 @@ def needs_person(task: Task) -> bool:
 
 
 def _place(task: Task) -> tuple[object, ...]:
-    return (not needs_person(task), list(Group).index(group_of(task)), task.priority.rank, task.number)
+    return (not needs_person(task), list(TaskGroup).index(group_of(task)), task.priority.rank, task.number)
 
 
-def _line(task: Task, policy: RepositoryConfig) -> Line:
+def _line(task: Task, policy: RepositoryConfig) -> TaskRow:
     lease, pull = task.lease or task.review, task.pull
     heard = [lease.last_sign_at or lease.acknowledged_at] if lease else []
     heard += [pull.head_seen_at] if pull and pull.open else []
-    return Line(
+    return TaskRow(
         number=task.number,
         title=one_line(task.title, _TITLE),
         group=group_of(task),
@@ -227,22 +227,22 @@ def _looked_after(task: Task) -> str:
     return task.escalation.acknowledged_by if task.escalation and needs_person(task) else ""
 
 
-def _boxes(task: Task) -> Iterable[Box]:
+def _boxes(task: Task) -> Iterable[CheckboxCommand]:
     """What a person can do about it by ticking a box."""
     if Flag.NEEDS_HUMAN in task.flags and not _looked_after(task):
-        yield Box("ack", task.number, f"acknowledge #{task.number}: you take it")
+        yield CheckboxCommand("ack", task.number, f"acknowledge #{task.number}: you take it")
     if task.status is Status.FAILED:
-        yield Box("retry", task.number, f"retry #{task.number}: start over")
+        yield CheckboxCommand("retry", task.number, f"retry #{task.number}: start over")
         return
     if task.pull and task.pull.open and task.pull.waits_behind:
-        yield Box("ignore", task.number, f"ignore the conflict of #{task.number} for a day")
+        yield CheckboxCommand("ignore", task.number, f"ignore the conflict of #{task.number} for a day")
     if task.held and not task.held.foreseen:
         verb = "resume" if task.held.paused else "unblock"
-        yield Box(verb, task.number, f"{verb} #{task.number} (on hold by {one_line(task.held.by, 40)})")
+        yield CheckboxCommand(verb, task.number, f"{verb} #{task.number} (on hold by {one_line(task.held.by, 40)})")
 
 
-def _load(agent: Agent) -> Load:
-    return Load(agent.name, agent.holding, agent.max_tasks, agent.condition.state.value, agent.unavailable or "")
+def _load(agent: Agent) -> AgentLoad:
+    return AgentLoad(agent.name, agent.holding, agent.max_tasks, agent.condition.state.value, agent.unavailable or "")
 
 
 def _graph(tasks: Sequence[Task]) -> tuple[tuple[Node, ...], tuple[tuple[str, str], ...], int]:

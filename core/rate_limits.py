@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from core.effects.priority import Lane
+from core.effects.priority import SendPriority
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
@@ -22,16 +22,16 @@ BURST: Final = 10
 _PARTS: Final = 12
 
 # The share of each budget that a lane leaves to those before it, so that the least important wait first.
-RESERVED: Final[Mapping[Lane, float]] = MappingProxyType(
+RESERVED: Final[Mapping[SendPriority, float]] = MappingProxyType(
     {
-        Lane.AGENT: 0.0,
-        Lane.ANSWER: 0.0,
-        Lane.LOOK: 0.05,
-        Lane.CHECK: 0.1,
-        Lane.END: 0.1,
-        Lane.LABELS: 0.15,
-        Lane.CARD: 0.25,
-        Lane.DIGEST: 0.35,
+        SendPriority.AGENT: 0.0,
+        SendPriority.ANSWER: 0.0,
+        SendPriority.LOOK: 0.05,
+        SendPriority.CHECK: 0.1,
+        SendPriority.END: 0.1,
+        SendPriority.LABELS: 0.15,
+        SendPriority.CARD: 0.25,
+        SendPriority.DIGEST: 0.35,
     }
 )
 
@@ -91,7 +91,7 @@ class Window:
         kept[part] -= amount
         return replace(self, spent=tuple(sorted((one, left) for one, left in kept.items() if left > 0)))
 
-    def free_at(self, now: float, amount: int, limit: int) -> float:
+    def available_at(self, now: float, amount: int, limit: int) -> float:
         """From when on `amount` more fits below `limit`; what is larger than the limit fits into an empty window."""
         used, at = self.used(now), now
         for part, spent in self.spent:
@@ -106,14 +106,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Primary:
+class PrimaryLimit:
     """The limit by the hour of one resource (`core`, `graphql`, `search`), as GitHub's answers tell it."""
 
     limit: int
     remaining: int
     reset_at: float
 
-    def heard(self, other: Primary) -> Primary:
+    def heard(self, other: PrimaryLimit) -> PrimaryLimit:
         """Both are known: the later window counts, and of one window the one with less left."""
         if abs(other.reset_at - self.reset_at) > SLACK:
             return max(self, other, key=lambda one: one.reset_at)
@@ -161,11 +161,11 @@ class Budget:
     content_hour: Window = Window(HOUR)
     bucket: Bucket = Bucket()
     blocked_until: float = 0.0  # by a secondary limit
-    primary: Mapping[str, Primary] = field(default_factory=dict)
+    primary: Mapping[str, PrimaryLimit] = field(default_factory=dict)
     # The writes of each lane that were told when to come back: the moment that the last of them was given.
-    queue: Mapping[Lane, float] = field(default_factory=dict)
+    queue: Mapping[SendPriority, float] = field(default_factory=dict)
 
-    def heard(self, resource: str, primary: Primary) -> Budget:
+    def heard(self, resource: str, primary: PrimaryLimit) -> Budget:
         """An answer told of the limit by the hour."""
         known = self.primary.get(resource)
         return replace(self, primary={**self.primary, resource: known.heard(primary) if known else primary})
@@ -199,10 +199,10 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RateLimitRequest:
     """A call that wants to go."""
 
-    lane: Lane
+    lane: SendPriority
     writes: bool
     content: bool = False  # it makes something that people read, of which GitHub counts more closely
     resource: str = "core"
@@ -210,7 +210,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Admission:
     """When the call may go. `budget` is what to keep: with the call in it if it `goes`, else with its place in line."""
 
     at: float
@@ -218,7 +218,7 @@ class Verdict:
     budget: Budget
 
 
-def admit(budget: Budget, ask: Ask, now: float, limits: Limits, patience: float = 0.0) -> Verdict:
+def try_acquire(budget: Budget, ask: RateLimitRequest, now: float, limits: Limits, patience: float = 0.0) -> Admission:
     """Whether a call may go now, or a write within `patience` seconds, at `Verdict.at`; or when to ask again.
 
     Every limit is kept the same way: a lane leaves a share of it to the lanes before it, of the bucket one token for
@@ -226,9 +226,11 @@ def admit(budget: Budget, ask: Ask, now: float, limits: Limits, patience: float 
     """
     at = _room(budget, ask, now, limits)
     if not ask.writes:
-        return Verdict(at, at <= now, budget)
+        return Admission(at, at <= now, budget)
     if not limits.refill:
-        return Verdict(at, at <= now + patience, _counted(budget, ask, at, limits) if at <= now + patience else budget)
+        return Admission(
+            at, at <= now + patience, _counted(budget, ask, at, limits) if at <= now + patience else budget
+        )
     waiting = [lane for lane, last in budget.queue.items() if lane <= ask.lane and last > now]
     # A newcomer passes those of its own lane only if the next of them finds a token as well.
     behind = not ask.waited and ask.lane in waiting
@@ -236,14 +238,14 @@ def admit(budget: Budget, ask: Ask, now: float, limits: Limits, patience: float 
     # Nor does it take a future slot from a write that was told to come for it.
     ahead = any(lane < ask.lane for lane in waiting) or behind
     if turn <= now + (0.0 if ahead else patience):
-        return Verdict(turn, True, _counted(budget, ask, turn, limits))
+        return Admission(turn, True, _counted(budget, ask, turn, limits))
     told = max([turn, *(budget.queue[lane] + limits.refill for lane in waiting)])
     if at > now:
-        return Verdict(told, False, budget)
-    return Verdict(told, False, replace(budget, queue={**budget.queue, ask.lane: told}))
+        return Admission(told, False, budget)
+    return Admission(told, False, replace(budget, queue={**budget.queue, ask.lane: told}))
 
 
-def _room(budget: Budget, ask: Ask, now: float, limits: Limits) -> float:
+def _room(budget: Budget, ask: RateLimitRequest, now: float, limits: Limits) -> float:
     """From when on the call fits into every window of GitHub's."""
     share = 1.0 - RESERVED[ask.lane]
     at = max(now, budget.blocked_until)
@@ -251,10 +253,10 @@ def _room(budget: Budget, ask: Ask, now: float, limits: Limits) -> float:
     if primary and primary.reset_at > at and primary.remaining <= primary.limit * (1.0 - share):
         at = primary.reset_at
     cost = limits.write_points if ask.writes else limits.read_points
-    at = budget.points.free_at(at, cost, _of(limits.points, share))
+    at = budget.points.available_at(at, cost, _of(limits.points, share))
     if ask.content:
-        at = budget.content.free_at(at, 1, _of(limits.content_per_minute, share))
-        at = budget.content_hour.free_at(at, 1, _of(limits.content_per_hour, share))
+        at = budget.content.available_at(at, 1, _of(limits.content_per_minute, share))
+        at = budget.content_hour.available_at(at, 1, _of(limits.content_per_hour, share))
     return at
 
 
@@ -262,7 +264,7 @@ def _of(limit: int, share: float) -> int:
     return max(1, int(limit * share))
 
 
-def _counted(budget: Budget, ask: Ask, at: float, limits: Limits) -> Budget:
+def _counted(budget: Budget, ask: RateLimitRequest, at: float, limits: Limits) -> Budget:
     primary = budget.primary
     if known := primary.get(ask.resource):
         primary = {**primary, ask.resource: replace(known, remaining=max(0, known.remaining - 1))}

@@ -21,11 +21,11 @@ from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
 from config.agent_kinds import Agent
-from core.assignment.agent_state import Probed
+from core.assignment.agent_state import HealthResult
 from core.circuit_breaker import name_of
 from core.text_safety.sanitize import mask_secrets, one_line
 from engine.senders import Identity
-from engine.senders.context import site_at
+from engine.senders.context import repository_context
 
 FRESH: Final = timedelta(minutes=10)  # for how long an answer is shown again
 WITHIN: Final = 3.0  # seconds that all of an answer's questions may take together
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Probes:
+class HealthChecks:
     """What the adapters say of the agents, and what they said lately."""
 
     client: GitHubClient
@@ -46,9 +46,9 @@ class Probes:
     server_url: str
     now: Callable[[], datetime]
     within: float = WITHIN
-    _kept: dict[tuple[int, str], tuple[Agent, Probed]] = field(default_factory=dict)
+    _kept: dict[tuple[int, str], tuple[Agent, HealthResult]] = field(default_factory=dict)
 
-    async def of(self, repository: RepositoryRow) -> Mapping[str, Probed]:
+    async def of(self, repository: RepositoryRow) -> Mapping[str, HealthResult]:
         """What keeps each agent of a repository from being started, and as of when.
 
         What is not known within `within` seconds is left out, or as it was when it was last known.
@@ -67,15 +67,15 @@ class Probes:
     async def _ask(self, repository: RepositoryRow, agents: Mapping[str, Agent]) -> None:
         identity = await self.identity(repository.installation_id)
         async with self.database.autocommit() as connection:
-            circuits = await kept.circuits(connection)
+            circuits = await kept.load_circuits(connection)
         github, room = self.client.installation(repository.installation_id), asyncio.Semaphore(AT_ONCE)
 
         async def ask(name: str, spec: Agent) -> None:
             circuit = circuits.get(name_of(spec))
-            if spec.adapter not in ADAPTERS or (circuit and circuit.closed_for(self.now())):
+            if spec.adapter not in ADAPTERS or (circuit and circuit.reopens_at(self.now())):
                 return  # the state of the agent says so already
             async with room:
-                site = site_at(repository, github, identity, self.services, self.now(), self.server_url)
+                site = repository_context(repository, github, identity, self.services, self.now(), self.server_url)
                 try:
                     problems = await ADAPTERS[spec.adapter].probe(site, spec)
                 except (CannotStart, Unavailable) as problem:
@@ -83,7 +83,7 @@ class Probes:
                 except (GitHubError, OSError, aiohttp.ClientError) as error:
                     log.info("health_check_unanswered", agent=name, error=one_line(mask_secrets(str(error)), 200))
                     return
-            self._keep((repository.id, name), spec, Probed(problems, self.now()))
+            self._keep((repository.id, name), spec, HealthResult(problems, self.now()))
 
         try:
             async with asyncio.timeout(self.within), asyncio.TaskGroup() as group:
@@ -92,7 +92,7 @@ class Probes:
         except TimeoutError:
             log.info("health_checks_slow", repository=repository.full_name)
 
-    def _keep(self, key: tuple[int, str], spec: Agent, probed: Probed) -> None:
+    def _keep(self, key: tuple[int, str], spec: Agent, probed: HealthResult) -> None:
         self._kept.pop(key, None)
         self._kept[key] = (spec, probed)
         while len(self._kept) > MOST_KEPT:

@@ -21,11 +21,11 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
     policy = repository.config
     if policy is None:
         return []
-    state = await kept.team_state(connection, repository.id)
-    holding = state.holding
+    state = await kept.load_team_state(connection, repository.id)
+    holding = state.task_counts
     merit: dict[str, float] = {}
     if policy.scoring.learned:
-        merit = merits(await attempts.of_agents(connection, repository.id, now))
+        merit = merits(await attempts.agent_stats(connection, repository.id, now))
     found = []
     for name, spec in policy.agents.items():
         record = state.records.get(name, AgentRecord())

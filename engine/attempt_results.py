@@ -19,7 +19,7 @@ from core.task.model import Lease, Role, Task
 from engine.attribution import task_of
 
 
-async def left_behind(
+async def attempt_results(
     database: Database,
     github: GitHub,
     repository: RepositoryRow,
@@ -37,7 +37,7 @@ async def left_behind(
         owner = repository.full_name.partition("/")[0]
         found = await github.list_pulls(repository.full_name, state="all", head=f"{owner}:{branch}")
         # That these are what was asked for is looked at: whatever is taken for the attempt's becomes this task's.
-        ours = [pull for pull in found if pull.head.ref == branch and not pull.from_fork]
+        ours = [pull for pull in found if pull.head.ref == branch and not pull.is_from_fork]
         if not ours and lease is not None:
             ours = await _by_account(database, github, repository, task, lease)
         return [PullSeen(pull_facts(pull), attempt, author_can_write=True) for pull in ours]

@@ -17,7 +17,7 @@ from engine import issue_reader
 
 def named_by(repository: RepositoryRow, told: PullRequest) -> tuple[int, ...]:
     """The issues that a pull request names as its own: by its branch and closing words; none of a fork."""
-    if told.from_fork:
+    if told.is_from_fork:
         return ()
     named: list[int] = []
     if branch := parse_branch(told.head.ref):
@@ -30,14 +30,14 @@ def named_by(repository: RepositoryRow, told: PullRequest) -> tuple[int, ...]:
 
 async def task_of(database: Database, repository: RepositoryRow, told: PullRequest) -> int | None:
     """The task a pull request works on: by its branch, what we know of it, its closing words, or who opened it."""
-    if told.from_fork:
+    if told.is_from_fork:
         return None
     async with database.autocommit() as connection:
         linked = await store.task_of_pull(connection, repository.id, told.number)
         if linked is not None:
             return linked
         for number in named_by(repository, told):
-            if await store.task(connection, repository.id, number):
+            if await store.load_task(connection, repository.id, number):
                 return number
         agents = issue_reader.workers_of(repository, told.user, told.head.ref)
         if not agents:
@@ -62,5 +62,5 @@ async def pull_seen(
 async def _author_can_write(github: GitHub, repository: RepositoryRow, told: PullRequest) -> bool:
     """A bot that pushed to a branch of this repository has write access by that; people are asked about."""
     if told.user is not None and told.user.type == "Bot":
-        return not told.from_fork
+        return not told.is_from_fork
     return await issue_reader.can_write(github, repository.full_name, told.user)

@@ -51,11 +51,11 @@ _READ_AGAIN: Final = frozenset(
 _FOUND_AGAIN: Final = frozenset({"trial", "rivals", "files", "mergeable_sha", "tried_base_sha", "base_sha"})
 
 
-class NotSealed(Exception):
+class BadCardState(Exception):
     """The comment holds no state that we can trust; the words say why."""
 
 
-class Seal:
+class CardStateCodec:
     """Seals with the App's key; reads what was sealed with it, or with a former one."""
 
     def __init__(self, app_id: int, private_key_pem: str, *former_pems: str) -> None:
@@ -77,15 +77,15 @@ class Seal:
         """The state in a card of this issue. Raises NotSealed."""
         line = body.rstrip().rpartition("\n")[2]
         if not (line.startswith(CARD_MARKER) and line.endswith(" -->")):
-            raise NotSealed("its card has no hidden state")
+            raise BadCardState("its card has no hidden state")
         version, _, sealed = line.removeprefix(CARD_MARKER).removesuffix(" -->").partition(".")
         packed, _, mac = sealed.partition(".")
         if version != VERSION or not mac:
-            raise NotSealed("its card is from a version that did not sign it")
+            raise BadCardState("its card is from a version that did not sign it")
         given = mac.encode("utf-8", "replace")
         expected = (self._mac(key, repository_id, number, packed).encode() for key in self._keys)
         if not any(hmac.compare_digest(one, given) for one in expected):
-            raise NotSealed("the signature of its card is not valid for this App and issue")
+            raise BadCardState("the signature of its card is not valid for this App and issue")
         return _unpacked(packed)
 
     def _mac(self, key: bytes, repository_id: int, number: int, packed: str) -> str:
@@ -117,9 +117,9 @@ def _unpacked(packed: str) -> dict[str, Any]:
         raw = inflate.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)), MAX_STATE)
         state = json.loads(raw) if inflate.eof else None
     except (ValueError, zlib.error, binascii.Error) as error:
-        raise NotSealed("the state in its card cannot be read") from error
+        raise BadCardState("the state in its card cannot be read") from error
     if not isinstance(state, dict):
-        raise NotSealed("the state in its card cannot be read")
+        raise BadCardState("the state in its card cannot be read")
     return state
 
 

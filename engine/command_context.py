@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from adapters.database import (
@@ -15,13 +16,13 @@ from adapters.database import (
     store,
 )
 from config.task_templates import in_force
-from core.assignment.queue import chain_lengths, order
+from core.assignment.queue import dependents_depth, order
 from core.audit.events import ASSIGNMENTS
-from core.conflicts.summary import behind_which
-from core.decide.commands.queries import HISTORY_LINES
+from core.conflicts.summary import blocking_pull
+from core.decide import CommandContext
+from core.decide.commands.queries import MAX_HISTORY_EVENTS
 from core.intake.references import references_in
-from core.signals.base import CommandGiven, DeadlineDue, Signal
-from core.task.deadlines import DeadlineKind
+from core.signals.base import CommandReceived
 from core.task.model import Status, Task
 from engine import retrospectives
 
@@ -31,64 +32,64 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS = 200  # of one task that `/explain` can tell of
 
 
-async def asked_about(unit: UnitOfWork, number: int, command: Signal) -> dict[str, Any]:
-    """Fields of `Context` for a command that was given on the issue `number`; none for most other signals."""
-    if isinstance(command, DeadlineDue) and command.kind in (DeadlineKind.QUEUE, DeadlineKind.STALL):
-        return {"agents": tuple(await unit.agents())}  # the task asks itself, as it were, who could take it
-    if not isinstance(command, CommandGiven):
-        return {}
-    await unit.write_trail()  # so that it is read to its end
+async def command_context(unit: UnitOfWork, number: int, command: CommandReceived) -> CommandContext:
+    """What the rules of a command on the issue or task `number` may know."""
     connection, repository_id = await unit.written(), unit.repository.id
-    found: dict[str, Any] = {
-        "agents": tuple(await unit.agents()),
-        "in_hand": await agents.holdings(connection, repository_id),
-    }
+    context = CommandContext(active_tasks=await agents.count_active_tasks(connection, repository_id))
+    return replace(context, **await _fields(unit, number, command))
+
+
+async def _fields(unit: UnitOfWork, number: int, command: CommandReceived) -> dict[str, Any]:
+    """Fields of `CommandContext`, by the name of the command."""
+    connection, repository_id = await unit.written(), unit.repository.id
     match command.name:
         case "status":
-            found["given_up"] = await dead_letters.of_task(connection, repository_id, number)
+            return {"dead_letters": await dead_letters.task_dead_letters(connection, repository_id, number)}
         case "history":
-            found["trail"] = tuple(await audit_log.last(connection, repository_id, number, HISTORY_LINES + 1))
+            limit = MAX_HISTORY_EVENTS + 1
+            return {"recent_events": tuple(await audit_log.latest_events(connection, repository_id, number, limit))}
         case "explain" if command.argument.strip():
-            found["trail"] = tuple(await audit_log.last(connection, repository_id, number, MAX_ATTEMPTS, ASSIGNMENTS))
+            events = await audit_log.latest_events(connection, repository_id, number, MAX_ATTEMPTS, ASSIGNMENTS)
+            return {"recent_events": tuple(events)}
         case "agents":
-            found["measures"] = await attempts.of_team(connection, repository_id, unit.now)
+            return {"measures": await attempts.team_stats(connection, repository_id, unit.now)}
         case "task":
-            found["templates"] = in_force(await repositories.template_files(connection, repository_id))
+            return {"templates": in_force(await repositories.template_files(connection, repository_id))}
         case "conflicts":
-            there = await open_pulls.in_flight(connection, repository_id)
-            found["flights"] = tuple(there.values())
-            found["pairs"] = tuple(await open_pulls.pairs(connection, repository_id))
+            open_pulls_by_number = await open_pulls.list_open(connection, repository_id)
+            pairs = await open_pulls.load_pairs(connection, repository_id)
+            return {"open_pulls": tuple(open_pulls_by_number.values()), "pairs": tuple(pairs)}
         case "retro":
-            found |= await retrospectives.asked_about(unit, command)
+            return await retrospectives.command_fields(unit, command)
         case "resolve":
-            found["named"] = await _named(unit, number, command)
+            return {"referenced_tasks": await _referenced_tasks(unit, number, command)}
         case "next":
             ready = await store.tasks_with_status(connection, repository_id, [Status.READY])
-            found["retrospective"] = await retrospectives.latest(unit)
-            found["queue"] = tuple(await _queue(unit, ready))
-    return found
+            queue = tuple(await _queue(unit, ready))
+            return {"retrospective": await retrospectives.latest(unit), "queue": queue}
+    return {}
 
 
-def named_in(command: CommandGiven) -> tuple[str, ...]:
+def referenced_issues(command: CommandReceived) -> tuple[str, ...]:
     """The issues that a command about waiting names."""
     if command.name == "resolve":
         return references_in(command.argument)[0]
     return tuple(issue.reference for issue in command.issues.values() if issue)
 
 
-async def _named(unit: UnitOfWork, number: int, command: CommandGiven) -> dict[str, Task]:
+async def _referenced_tasks(unit: UnitOfWork, number: int, command: CommandReceived) -> dict[str, Task]:
     """The tasks of this repository that a command names, or means: those in its own one's way, and its twins."""
-    neighbours = await dependency_graph.Neighbours.of(await unit.written(), unit.repository)
+    neighbours = await dependency_graph.ReferenceResolver.load(await unit.written(), unit.repository)
     task = await unit.task(number)
     twins = (
-        await dependency_graph.older_twins(await unit.written(), unit.repository.id, number, task.fingerprint)
+        await dependency_graph.older_duplicates(await unit.written(), unit.repository.id, number, task.fingerprint)
         if task
         else []
     )
     found = {}
-    meant = (*behind_which(task), *twins) if task else ()
-    for reference in (*named_in(command), *(f"#{one}" for one in meant)):
-        place = neighbours.place(reference)
+    meant = (*blocking_pull(task), *twins) if task else ()
+    for reference in (*referenced_issues(command), *(f"#{one}" for one in meant)):
+        place = neighbours.task_key(reference)
         if place and place[0] == unit.repository.id and (other := await unit.task(place[1])):
             found[reference] = other
     return found
@@ -96,8 +97,8 @@ async def _named(unit: UnitOfWork, number: int, command: CommandGiven) -> dict[s
 
 async def _queue(unit: UnitOfWork, tasks: list[Task]) -> list[tuple[Task, int]]:
     """Those of the tasks that wait for an agent, in order, each with the length of the chain behind it."""
-    free = [t for t in tasks if unit.waits_for_an_agent(t)]
+    free = [t for t in tasks if unit.needs_agent(t)]
     if not free:
         return []
-    behind = chain_lengths(await dependency_graph.open_graph(await unit.written(), unit.repository.id))
+    behind = dependents_depth(await dependency_graph.load_open_graph(await unit.written(), unit.repository.id))
     return [(task, behind.get(task.number, 0)) for task in order(free, behind)]

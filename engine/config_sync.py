@@ -15,11 +15,11 @@ from adapters.github.template_files import read_templates
 from config.problems import ConfigError, Problem
 from config.repository import CONFIG_PATH, RepositoryConfig, parse_repository_config
 from config.task_templates import TemplateFile
-from core.effects.base import CheckRun, MakeLabels, UpsertCard
+from core.effects.base import CheckRun, EnsureLabels, UpsertCard
 from core.escalation.codeowners import MAX_TEXT, PATHS
 from core.task.labels import labels_to_offer
 from core.texts import CONFIG_CHECK, config_check
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ WHOLE = 1  # the `attempt` of that one when every task is to be looked at anew, 
 DIGEST = "digest"
 
 
-async def read_configuration(work: Work, github: GitHub, repository_id: int, full_name: str) -> None:
+async def read_configuration(work: UnitOfWorkFactory, github: GitHub, repository_id: int, full_name: str) -> None:
     """Read the configuration anew, and the repository's task templates.
 
     A bad one changes nothing but the list of problems; a missing one means observe. What a new configuration means for
@@ -67,7 +67,7 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         values["templates"] = [asdict(file) for file in templates]
     outdated: list[int] = []
     async with work.database.transaction() as connection:
-        row = await repositories.repository(connection, repository_id)
+        row = await repositories.load_repository(connection, repository_id)
         if row and row.problems and not problems:
             outdated = await store.outdated_cards(connection, repository_id)
         before = await repositories.config_sha(connection, repository_id)
@@ -78,13 +78,13 @@ async def read_configuration(work: Work, github: GitHub, repository_id: int, ful
         if changed:
             await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, WHOLE)
         if config is not None and config.digest.enabled:
-            await store.no_later(connection, repository_id, REPOSITORY, DIGEST, config.digest.next_after(now))
+            await store.advance_deadline(connection, repository_id, REPOSITORY, DIGEST, config.digest.next_after(now))
         elif config is not None:
-            await store.drop_deadline(connection, repository_id, REPOSITORY, DIGEST)
+            await store.delete_deadline(connection, repository_id, REPOSITORY, DIGEST)
     for number in outdated:
         await work.send(repository_id, number, UpsertCard(number))
     if config and changed and not config.dry_run:
-        await work.send(repository_id, 0, MakeLabels(labels_to_offer(config)))
+        await work.send(repository_id, 0, EnsureLabels(labels_to_offer(config)))
     log.info("config_synced", repository=full_name, present=text is not None, problems=problems)
 
 
@@ -102,14 +102,14 @@ async def _codeowners(github: GitHub, full_name: str) -> str:
 
 
 async def check_configuration(
-    work: Work, github: GitHub, repository_id: int, full_name: str, pull: PullRequest
+    work: UnitOfWorkFactory, github: GitHub, repository_id: int, full_name: str, pull: PullRequest
 ) -> None:
     """Say on a pull request that edits the configuration whether it would be taken.
 
     Also of a fork, and where no configuration is in force yet: the file is only read, at the head's SHA.
     """
     if pull.state != "open" or not any(
-        file.filename == CONFIG_PATH for file in await github.pull_files(full_name, pull.number)
+        file.filename == CONFIG_PATH for file in await github.list_pull_files(full_name, pull.number)
     ):
         return
     problems: tuple[Problem, ...] = ()

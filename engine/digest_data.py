@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import dead_letters, open_pulls, rate_limits, store
 from adapters.database.repositories import RepositoryRow
-from adapters.github.rate_limit import sender_of
+from adapters.github.rate_limit import sender_name
 from core.digest import Budget, Digest, digest
 from core.task.model import Status
 from engine.agent_states import roster
@@ -21,17 +21,17 @@ async def digest_of(connection: AsyncConnection, repository: RepositoryRow, now:
     if repository.config is None:
         return None
     tasks = await store.tasks_with_status(connection, repository.id, _SHOWN)
-    in_flight = await open_pulls.in_flight(connection, repository.id)
-    pairs = await open_pulls.pairs(connection, repository.id)
+    in_flight = await open_pulls.list_open(connection, repository.id)
+    pairs = await open_pulls.load_pairs(connection, repository.id)
     agents = await roster(connection, repository, now)
     left = await _left(connection, repository.installation_id, now)
-    lost = await dead_letters.of_repository(connection, repository.id)
+    lost = await dead_letters.repository_dead_letters(connection, repository.id)
     return digest(repository.full_name, tasks, in_flight, pairs, agents, repository.config, now, left, lost)
 
 
 async def _left(connection: AsyncConnection, installation_id: int, now: datetime) -> Budget | None:
     """What is left of GitHub's limits, all replicas together; None before GitHub has ever said so."""
-    _, spent = await rate_limits.load(connection, sender_of(installation_id))
+    _, spent = await rate_limits.load(connection, sender_name(installation_id))
     primary = spent.primary.get("core")
     if primary is None:
         return None

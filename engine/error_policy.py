@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from adapters.agents import Unavailable
 from adapters.alerts import Refused
 from adapters.github import errors as gh
-from adapters.github.rate_limit import Throttled
+from adapters.github.rate_limit import RateLimitWait
 from core.circuit_breaker import CircuitOpen
 
 MAX_TRIES: Final = 15  # with the pauses below, about an hour
@@ -28,7 +28,7 @@ STUCK_PAUSE: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ErrorPolicy:
     """What becomes of some kinds of errors. `tries` after which it is given up, 0: never; `counts` a try at all."""
 
     errors: tuple[type[Exception], ...]
@@ -38,12 +38,12 @@ class Fate:
     ours: bool = False  # a mistake of ours: the log shows where
 
     @property
-    def passes(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether it is likely to pass by itself."""
         return self.tries == 0 or self.tries == MAX_TRIES
 
     @property
-    def then(self) -> str:
+    def next_action(self) -> str:
         """In words."""
         if not self.counts:
             return "waits as long as GitHub asks" if gh.RateLimited in self.errors else "retried without limit"
@@ -54,55 +54,65 @@ class Fate:
 
 # The first that fits counts.
 FATES: Final = (
-    Fate((gh.RateLimited,), "GitHub or the bot's own rate limiter asks to wait", tries=0, counts=False),
-    Fate(
+    ErrorPolicy((gh.RateLimited,), "GitHub or the bot's own rate limiter asks to wait", tries=0, counts=False),
+    ErrorPolicy(
         (OperationalError, InterfaceError, DisconnectionError, NoConnection),
         "the database is not reachable or has no free connection",
         tries=0,
         counts=False,
     ),
-    Fate((gh.NotFound,), "the object does not exist, or not yet: webhooks can overtake the API", tries=FEW_TRIES),
-    Fate(
+    ErrorPolicy(
+        (gh.NotFound,), "the object does not exist, or not yet: webhooks can overtake the API", tries=FEW_TRIES
+    ),
+    ErrorPolicy(
         (gh.Forbidden, gh.Gone, gh.Invalid, gh.TooLarge, Refused),
         "GitHub would refuse the same request again: a person must look",
         tries=1,
     ),
-    Fate(
-        (gh.Transient, gh.Unclear, gh.Unauthorised, gh.Conflict, gh.UnexpectedAnswer, gh.GraphQLError, gh.GitHubError),
+    ErrorPolicy(
+        (
+            gh.Transient,
+            gh.UnknownOutcome,
+            gh.Unauthorised,
+            gh.Conflict,
+            gh.UnexpectedResponse,
+            gh.GraphQLError,
+            gh.GitHubError,
+        ),
         "GitHub has an error that may be temporary",
         tries=MAX_TRIES,
     ),
-    Fate(
+    ErrorPolicy(
         (CircuitOpen, Unavailable, ClientError, OSError),
         "a service does not answer, or its circuit breaker is open",
         tries=MAX_TRIES,
     ),
-    Fate((Exception,), "an error in the bot: long retries would only hide it", tries=FEW_TRIES, ours=True),
+    ErrorPolicy((Exception,), "an error in the bot: long retries would only hide it", tries=FEW_TRIES, ours=True),
 )
 
 
-def fate_of(error: Exception) -> Fate:
+def policy_for(error: Exception) -> ErrorPolicy:
     """The row of the table for this error."""
     return next(fate for fate in FATES if isinstance(error, fate.errors))
 
 
-def next_try(error: Exception, tries: int, now: datetime, jitter: float) -> datetime | None:
+def next_retry_at(error: Exception, tries: int, now: datetime, jitter: float) -> datetime | None:
     """When to try again after so many tries (this one among them); None: it is given up.
 
     When GitHub or a circuit breaker says so, else after 1 s, 2 s, 4 s … up to ten minutes, a little apart (`jitter`
     0…1). Our own line keeps those who wait apart by itself.
     """
-    fate = fate_of(error)
+    fate = policy_for(error)
     if fate.tries and tries >= fate.tries:
         return None
     if isinstance(error, gh.RateLimited | CircuitOpen):
         told: datetime = error.retry_at
-        return told if isinstance(error, Throttled) else told + timedelta(seconds=5 * jitter)
+        return told if isinstance(error, RateLimitWait) else told + timedelta(seconds=5 * jitter)
     seconds = min(2.0 ** min(tries - 1, 20), LONGEST_PAUSE.total_seconds())
     return now + timedelta(seconds=seconds * (0.75 + 0.5 * jitter))
 
 
-def next_look(error: Exception, now: datetime) -> datetime:
+def next_poll_at(error: Exception, now: datetime) -> datetime:
     """When a wait is handled again: it is never given up, but what is hopeless is not tried every half minute."""
-    later = next_try(error, 1, now, 0.5)
+    later = next_retry_at(error, 1, now, 0.5)
     return now + STUCK_PAUSE if later is None else max(later, now + timedelta(seconds=30))

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.git.inspect import Change, files_at, files_with, history, tip
+from adapters.git.inspect import HistoryCommit, find_symbols, list_files, read_history, resolve_commit
 from adapters.git.process import Git, GitError
 from core.forecast.evaluation import Score, judged
-from core.forecast.file_index import Tree
-from core.forecast.history import Done, Past, words_for
+from core.forecast.file_index import FileIndex
+from core.forecast.history import ChangeHistory, FinishedWork, words_for
 from core.forecast.mentions import mentions
-from core.forecast.predict import Said, Sight, forecast
+from core.forecast.predict import RepositoryKnowledge, TaskText, forecast
 
 MAX_COMMITS = 20_000  # of the main line that are looked at, the latest
 SECONDS = 120.0  # for reading a history
@@ -25,7 +25,7 @@ class CannotReplay(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
+class BacktestResult:
     """What came of it. `merges`: those were replayed; else each commit of the main line, as of squashed branches."""
 
     score: Score
@@ -45,38 +45,42 @@ async def git_dir_of(git: Git, folder: Path) -> Path:
 
 async def replay(
     git: Git, git_dir: Path, limit: int, progress: Callable[[int, int], None] = lambda done, of: None
-) -> Replayed:
+) -> BacktestResult:
     """Replay the latest `limit` merged branches of `HEAD`. Nothing of the repository is executed or changed.
 
     `progress` is told how many of how many are done. Raises `CannotReplay`, and GitError where git fails.
     """
-    head = await tip(git, git_dir, "HEAD")
+    head = await resolve_commit(git, git_dir, "HEAD")
     if head is None:
         raise CannotReplay("The repository has no commits yet.")
-    line = (await history(git, git_dir, head, MAX_COMMITS, seconds=SECONDS))[::-1]
+    line = (await read_history(git, git_dir, head, MAX_COMMITS, timeout_seconds=SECONDS))[::-1]
     merges = sum(len(one.parents) > 1 for one in line) * OFTEN >= len(line)
-    chosen = [one.sha for one in line if one.parents and one.touched and (len(one.parents) > 1 or not merges)][-limit:]
+    chosen = [one.sha for one in line if one.parents and one.path_changes and (len(one.parents) > 1 or not merges)][
+        -limit:
+    ]
     if not chosen:
         raise CannotReplay("The repository has only one commit, so there is no history to replay.")
     wanted, judgements = frozenset(chosen), []
-    there = set(await files_at(git, git_dir, line[0].parents[0], seconds=SECONDS)) if line[0].parents else set()
-    past = Past()
+    there = (
+        set(await list_files(git, git_dir, line[0].parents[0], timeout_seconds=SECONDS)) if line[0].parents else set()
+    )
+    past = ChangeHistory()
     for change in line:
         text = words_for(change.message)
         if change.sha in wanted:
-            tree = Tree(there)
+            tree = FileIndex(there)
             symbols = mentions(text).symbols
-            found = await files_with(git, git_dir, change.parents[0], symbols, seconds=SEARCH_SECONDS)
-            foreseen = forecast(Said(text), Sight(tree, found, past))
+            found = await find_symbols(git, git_dir, change.parents[0], symbols, timeout_seconds=SEARCH_SECONDS)
+            foreseen = forecast(TaskText(text), RepositoryKnowledge(tree, found, past))
             judgements.append(judged(text.partition("\n")[0], foreseen, change.paths, there))
             progress(len(judgements), len(chosen))
         _apply(change, there)
-        past.add(Done.of(text, change.paths))
-    return Replayed(Score(tuple(judgements)), merges, len(line))
+        past.add(FinishedWork.of(text, change.paths))
+    return BacktestResult(Score(tuple(judgements)), merges, len(line))
 
 
-def _apply(change: Change, there: set[str]) -> None:
+def _apply(change: HistoryCommit, there: set[str]) -> None:
     """What is there after the change."""
-    removed = {path for state, path in change.touched if state == "D"}
+    removed = {path for state, path in change.path_changes if state == "D"}
     there.difference_update(removed)
-    there.update(path for state, path in change.touched if state != "D")
+    there.update(path for state, path in change.path_changes if state != "D")

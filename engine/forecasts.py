@@ -20,17 +20,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
-from adapters.git.inspect import files_at, files_with, history, mirrored
+from adapters.git.inspect import find_symbols, list_files, read_history, resolve_ref
 from adapters.git.process import GitError, GitTimeoutError
-from core.decide.issues import digest
-from core.forecast.file_index import Tree
-from core.forecast.history import KEPT, Done, Past, words_for
+from core.decide.issues import text_digest
+from core.forecast.file_index import FileIndex
+from core.forecast.history import KEPT, ChangeHistory, FinishedWork, words_for
 from core.forecast.mentions import mentions
 from core.forecast.model import Forecast
-from core.forecast.predict import Said, Sight, forecast
+from core.forecast.predict import RepositoryKnowledge, TaskText, forecast
 from core.signals.base import IssueFacts
 from core.task.model import Status
-from engine.senders.context import Mirrors
+from engine.senders.context import MirrorPool
 
 Where = Mapping[str, tuple[str, ...]]  # the files in which each name is
 
@@ -71,34 +71,34 @@ class _Task:
     """A task that is done: when it last changed, what it was, and the commit that it became."""
 
     changed: datetime
-    done: Done
+    done: FinishedWork
     merge: str | None
 
 
 @dataclass(slots=True)
-class _Known:
+class _CachedRepository:
     """What is kept of one repository."""
 
     commit: str | None = None
-    tree: Tree | None = None
-    commits: dict[str, Done] = field(default_factory=dict)  # the oldest first
+    tree: FileIndex | None = None
+    commits: dict[str, FinishedWork] = field(default_factory=dict)  # the oldest first
     tasks: dict[int, _Task] = field(default_factory=dict)
     learnt_at: float | None = None  # of the monotonic clock
 
 
-class Foresight:
+class ForecastService:
     """Makes forecasts. One for the whole bot; what it keeps is only a memory of what can be read again."""
 
-    def __init__(self, database: Database, mirrors: Mirrors, seconds: float = SECONDS) -> None:
+    def __init__(self, database: Database, mirrors: MirrorPool, seconds: float = SECONDS) -> None:
         """`seconds` is how long git may take for one issue, all in all."""
         self._database = database
         self._mirrors = mirrors
         self._seconds = seconds
-        self._kept: OrderedDict[int, _Known] = OrderedDict()
+        self._kept: OrderedDict[int, _CachedRepository] = OrderedDict()
 
     async def of(self, repository: RepositoryRow, issue: IssueFacts) -> Forecast | None:
         """The forecast of the issue's text; None where the one that its task has is as good. Never raises for git."""
-        text = digest(issue.title, issue.body)
+        text = text_digest(issue.title, issue.body)
         async with self._database.autocommit() as connection:
             which = {"repository": repository.id, "issue": issue.number}
             known = (await connection.execute(_KNOWN, which)).first()
@@ -109,16 +109,16 @@ class Foresight:
             await self._learn(connection, repository.id, memory)
         intake = issue.intake
         words = "\n\n".join((issue.title, intake.goal, *(one.text for one in intake.criteria), intake.notes))
-        said = Said(words, intake.files)
+        said = TaskText(words, intake.files)
         symbols: Where = {}
         if there:
             try:
-                async with asyncio.timeout(self._seconds), self._mirrors.of(repository).reading():
+                async with asyncio.timeout(self._seconds), self._mirrors.of(repository).read_lock():
                     await self._look(repository, memory)
                     symbols = await self._find(repository, memory, mentions(words).symbols)
             except (GitError, TimeoutError, OSError) as error:
                 log.warning("forecast_without_mirror", repository=repository.full_name, error=str(error))
-        sight = Sight(memory.tree, symbols, _past(memory))
+        sight = RepositoryKnowledge(memory.tree, symbols, _past(memory))
         # In a thread of its own: with 100,000 files it takes a moment, and others are not to wait for it.
         found = await asyncio.to_thread(forecast, said, sight, text)
         return Forecast(found.files, text, there)
@@ -129,47 +129,47 @@ class Foresight:
 
     async def look(self, repository: RepositoryRow) -> None:
         """Read the mirror after it was fetched, so that the next issue need not wait for that."""
-        async with self._mirrors.of(repository).reading():
+        async with self._mirrors.of(repository).read_lock():
             await self._look(repository, self._memory(repository.id), 10 * self._seconds)
 
     async def head(self, repository: RepositoryRow) -> str | None:
         """The commit of the default branch that the mirror has; None without a mirror."""
-        return await mirrored(self._mirrors.of(repository), f"refs/heads/{repository.default_branch}")
+        return await resolve_ref(self._mirrors.of(repository), f"refs/heads/{repository.default_branch}")
 
-    def _memory(self, repository_id: int) -> _Known:
-        memory = self._kept.pop(repository_id, None) or _Known()
+    def _memory(self, repository_id: int) -> _CachedRepository:
+        memory = self._kept.pop(repository_id, None) or _CachedRepository()
         self._kept[repository_id] = memory
         trees = (len(one.tree) for one in self._kept.values() if one.tree)
         if len(self._kept) > KEPT_REPOSITORIES or (len(self._kept) > 1 and sum(trees) > KEPT_FILES):
             self._kept.popitem(last=False)
         return memory
 
-    async def _look(self, repository: RepositoryRow, memory: _Known, seconds: float | None = None) -> None:
+    async def _look(self, repository: RepositoryRow, memory: _CachedRepository, seconds: float | None = None) -> None:
         """Bring the tree and the history up to what the mirror has."""
         commit = await self.head(repository)
         if commit is None or commit == memory.commit:
             return
         mirror, limit = self._mirrors.of(repository), seconds or self._seconds
-        tree = Tree(await files_at(mirror.git, mirror.path, commit, seconds=limit))
+        tree = FileIndex(await list_files(mirror.git, mirror.path, commit, timeout_seconds=limit))
         if memory.tree and memory.tree.paths == tree.paths:
             tree = memory.tree  # most commits make no files, and its indexes are there
         try:
-            news = await history(mirror.git, mirror.path, commit, KEPT, seconds=limit, after=memory.commit)
+            news = await read_history(mirror.git, mirror.path, commit, KEPT, timeout_seconds=limit, after=memory.commit)
         except GitTimeoutError:
             raise
         except GitError:  # what we knew is no longer there: the branch was pushed by force, or the mirror is new
-            news = await history(mirror.git, mirror.path, commit, KEPT, seconds=limit)
-        done = {one.sha: Done.of(words_for(one.message), one.paths) for one in reversed(news)}
+            news = await read_history(mirror.git, mirror.path, commit, KEPT, timeout_seconds=limit)
+        done = {one.sha: FinishedWork.of(words_for(one.message), one.paths) for one in reversed(news)}
         memory.commits = dict(list({**memory.commits, **done}.items())[-KEPT:])
         memory.commit, memory.tree = commit, tree
 
-    async def _find(self, repository: RepositoryRow, memory: _Known, symbols: Sequence[str]) -> Where:
+    async def _find(self, repository: RepositoryRow, memory: _CachedRepository, symbols: Sequence[str]) -> Where:
         mirror = self._mirrors.of(repository)
         if not memory.commit:
             return {}
-        return await files_with(mirror.git, mirror.path, memory.commit, symbols, seconds=self._seconds)
+        return await find_symbols(mirror.git, mirror.path, memory.commit, symbols, timeout_seconds=self._seconds)
 
-    async def _learn(self, connection: AsyncConnection, repository_id: int, memory: _Known) -> None:
+    async def _learn(self, connection: AsyncConnection, repository_id: int, memory: _CachedRepository) -> None:
         """Bring up to date what is known of tasks that are done. Only those are read that are new or changed."""
         if memory.learnt_at is not None and monotonic() - memory.learnt_at < LEARN_SECONDS:
             return
@@ -185,13 +185,13 @@ class Foresight:
         if not news:
             return
         for row in await connection.execute(_WORK, {**which, "numbers": news}):
-            done = Done.of(f"{row.title}\n{(row.goal or '')[:_GOAL]}", row.files or ())
+            done = FinishedWork.of(f"{row.title}\n{(row.goal or '')[:_GOAL]}", row.files or ())
             memory.tasks[row.number] = _Task(latest[row.number], done, row.merge_sha)
 
 
-def _past(memory: _Known) -> Past:
+def _past(memory: _CachedRepository) -> ChangeHistory:
     """All that is known to be done: commits first, then tasks, which have more words than the commits they became."""
     merged = {task.merge for task in memory.tasks.values()}
     commits = [done for sha, done in memory.commits.items() if sha not in merged]
     tasks = [task.done for _, task in sorted(memory.tasks.items(), key=lambda entry: (entry[1].changed, entry[0]))]
-    return Past([*commits, *tasks])
+    return ChangeHistory([*commits, *tasks])

@@ -15,17 +15,17 @@ from adapters.github.errors import Forbidden, GitHubError, Gone, NotFound
 from adapters.github.models import Issue, User
 from config.identities import workers
 from core.commands.registry import ROLES, at_least
-from core.decide.commands.base import Refused
-from core.decide.commands.dependencies import references
-from core.intake.missed_changes import Deed
-from core.intake.parser import Dependency, Intake
-from core.signals.base import IssueFacts, IssueSeen, NamedIssue, read_issue
-from core.task.dependencies import Need, Source
+from core.decide.commands.base import CommandRejected
+from core.decide.commands.dependencies import parse_references
+from core.intake.missed_changes import LabelChange
+from core.intake.parser import DependencyReference, ParsedIssue
+from core.signals.base import IssueFacts, IssueSeen, ReferencedIssue, read_issue
+from core.task.dependencies import Dependency, Source
 from core.task.labels import is_task
-from engine.error_policy import fate_of
+from engine.error_policy import policy_for
 
 if TYPE_CHECKING:
-    from engine.forecasts import Foresight
+    from engine.forecasts import ForecastService
 
 
 def issue_facts(issue: Issue) -> IssueFacts:
@@ -65,9 +65,9 @@ async def role_of(github: GitHub, repo: str, user: User | None) -> str:
     if user is None:
         return "none"
     try:
-        permission = await github.permission_of(repo, user.login)
+        permission = await github.get_permission(repo, user.login)
     except GitHubError as error:
-        if fate_of(error).passes:
+        if policy_for(error).is_transient:
             raise  # nobody is refused because GitHub is out of order
         return "none"
     if permission.user is None or permission.user.id != user.id:
@@ -86,11 +86,11 @@ async def dependencies(
     github: GitHub,
     repository: RepositoryRow,
     issue: Issue,
-    intake: Intake,
+    intake: ParsedIssue,
     *,
     afresh: bool = False,
-    relations: Mapping[str, Need] | None = None,
-) -> Mapping[str, Need]:
+    relations: Mapping[str, Dependency] | None = None,
+) -> Mapping[str, Dependency]:
     """What an issue depends on, by its text and by GitHub's own relations.
 
     Tasks of ours are looked up again under the lock; of the text's references only the others are asked for. GitHub's
@@ -98,26 +98,26 @@ async def dependencies(
     where they are given (`relations`).
     """
     async with database.autocommit() as connection:
-        stored = await dependency_graph.stored_dependencies(connection, repository.id, issue.number)
+        stored = await dependency_graph.load_dependencies(connection, repository.id, issue.number)
         counts = issue.issue_dependencies_summary.total_blocked_by or issue.sub_issues_summary.total
         if not (stored or intake.dependencies or relations or counts):
             return {}
-        neighbours = await dependency_graph.Neighbours.of(connection, repository)
+        neighbours = await dependency_graph.ReferenceResolver.load(connection, repository)
         told = {neighbours.reference((repository.id, 0), _written(d)) for d in intake.dependencies}
-        known = await dependency_graph.finished_tasks(connection, neighbours, told)
-    needs: dict[str, Need] = {}
+        known = await dependency_graph.load_finished(connection, neighbours, told)
+    needs: dict[str, Dependency] = {}
     for reference in sorted(told):
         if reference in known:
-            needs[reference] = Need(known[reference])
+            needs[reference] = Dependency(known[reference])
             continue
         name, _, number = reference.rpartition("#")
         try:
             found = await github.get_issue(name or repository.full_name, int(number))
         except (NotFound, Gone, Forbidden, ValueError):
-            needs[reference] = Need(None)
+            needs[reference] = Dependency(None)
         else:
             # By the name that the repository has now: the text may spell it otherwise, or call it as it was.
-            needs[_reference(neighbours, found)] = Need(found.state == "closed")
+            needs[_reference(neighbours, found)] = Dependency(found.state == "closed")
     native = {reference: need for reference, need in stored.items() if need.source.native}
     if relations is not None:
         native = dict(relations)
@@ -126,16 +126,16 @@ async def dependencies(
     return needs | native
 
 
-def _written(dependency: Dependency) -> str:
+def _written(dependency: DependencyReference) -> str:
     return f"{dependency.owner_repo or ''}#{dependency.number}"
 
 
-def _reference(neighbours: dependency_graph.Neighbours, issue: Issue) -> str:
-    home = neighbours.home
+def _reference(neighbours: dependency_graph.ReferenceResolver, issue: Issue) -> str:
+    home = neighbours.repository
     return neighbours.reference((home.id, 0), f"{issue.repository or home.full_name}#{issue.number}")
 
 
-def _agree(issue: Issue, native: Mapping[str, Need]) -> bool:
+def _agree(issue: Issue, native: Mapping[str, Dependency]) -> bool:
     """Whether GitHub's counts are those of the relations that we know."""
     blockers = [need.finished for need in native.values() if need.source is Source.BLOCKER]
     parts = [need.finished for need in native.values() if need.source is Source.PART]
@@ -149,29 +149,29 @@ def _agree(issue: Issue, native: Mapping[str, Need]) -> bool:
 
 
 async def _native(
-    github: GitHub, repository: RepositoryRow, issue: Issue, neighbours: dependency_graph.Neighbours
-) -> dict[str, Need]:
-    found: dict[str, Need] = {}
+    github: GitHub, repository: RepositoryRow, issue: Issue, neighbours: dependency_graph.ReferenceResolver
+) -> dict[str, Dependency]:
+    found: dict[str, Dependency] = {}
     if issue.issue_dependencies_summary.total_blocked_by:
-        for blocker in await github.blocked_by(repository.full_name, issue.number):
-            found[_reference(neighbours, blocker)] = Need(blocker.state == "closed", Source.BLOCKER)
+        for blocker in await github.list_blocked_by(repository.full_name, issue.number):
+            found[_reference(neighbours, blocker)] = Dependency(blocker.state == "closed", Source.BLOCKER)
     if issue.sub_issues_summary.total:
-        for part in await github.sub_issues(repository.full_name, issue.number):
-            found[_reference(neighbours, part)] = Need(part.state == "closed", Source.PART)
+        for part in await github.list_sub_issues(repository.full_name, issue.number):
+            found[_reference(neighbours, part)] = Dependency(part.state == "closed", Source.PART)
     return found
 
 
 async def named_issues(
     database: Database, github: GitHub, repository: RepositoryRow, argument: str
-) -> Mapping[str, NamedIssue | None]:
+) -> Mapping[str, ReferencedIssue | None]:
     """The issues that a command names, asked of GitHub; nothing where the command is refused without a look."""
     try:
-        _, names = references(argument)
-    except Refused:
+        _, names = parse_references(argument)
+    except CommandRejected:
         return {}
     async with database.autocommit() as connection:
-        neighbours = await dependency_graph.Neighbours.of(connection, repository)
-    found: dict[str, NamedIssue | None] = {}
+        neighbours = await dependency_graph.ReferenceResolver.load(connection, repository)
+    found: dict[str, ReferencedIssue | None] = {}
     for name in names:
         where, _, number = name.rpartition("#")
         try:
@@ -179,7 +179,7 @@ async def named_issues(
         except (NotFound, Gone, Forbidden, ValueError):
             found[name] = None
         else:
-            found[name] = NamedIssue(_reference(neighbours, issue), issue.id, issue.is_pull_request)
+            found[name] = ReferencedIssue(_reference(neighbours, issue), issue.id, issue.is_pull_request)
     return found
 
 
@@ -188,7 +188,7 @@ async def issue_seen(
     github: GitHub,
     repository: RepositoryRow,
     issue: Issue,
-    foresight: Foresight | None,
+    foresight: ForecastService | None,
     *,
     sender: User | None = None,
     sender_can_write: bool = False,
@@ -196,8 +196,8 @@ async def issue_seen(
     label: str | None = None,
     label_added: bool = False,
     afresh: bool = False,
-    relations: Mapping[str, Need] | None = None,
-    deeds: tuple[Deed, ...] = (),
+    relations: Mapping[str, Dependency] | None = None,
+    deeds: tuple[LabelChange, ...] = (),
     at: datetime | None = None,
     was_open: bool = False,
 ) -> IssueSeen:

@@ -26,17 +26,17 @@ from adapters.database.jobs import SEND, URGENT_SEND
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHubClient
 from adapters.github.errors import Forbidden, Gone, GraphQLError, Invalid, NotFound, TooLarge
-from adapters.github.rate_limit import Passage, Throttled
+from adapters.github.rate_limit import RateLimitContext, RateLimitWait
 from core.effects.base import CheckRun, Effect, Notify, PollAgent, StartAgent
-from core.effects.priority import Lane
-from core.signals.base import AgentStartFailed, AgentUnavailable, AgentUnheard, Signal
+from core.effects.priority import SendPriority
+from core.signals.base import AgentPollEmpty, AgentStartFailed, AgentUnavailable, Signal
 from engine import conflicts, retrospectives
-from engine.card_state import Seal
-from engine.error_policy import fate_of, next_try
-from engine.senders import SENDERS, Errand, Identity, Mirrors, Sent
+from engine.card_state import CardStateCodec
+from engine.error_policy import next_retry_at, policy_for
+from engine.senders import SENDERS, Identity, MirrorPool, SendContext, SendResult
 from engine.senders.admission import admitted
-from engine.senders.batching import TOGETHER, write_together
-from engine.unit_of_work import NoConfiguration, UnitOfWork, Work
+from engine.senders.batching import TOGETHER, send_batch
+from engine.unit_of_work import NoConfiguration, UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -59,14 +59,14 @@ _NEXT = (
 _TAKEN = (
     update(t.outbox).where(t.outbox.c.id == _NEXT).values(tries=t.outbox.c.tries + 1).returning(t.outbox).cte("taken")
 )
-_TAKE = select(_TAKEN, *repositories.COLUMNS).select_from(
+_TAKE = select(_TAKEN, *repositories.REPOSITORY_COLUMNS).select_from(
     _TAKEN.outerjoin(t.repositories, t.repositories.c.id == _TAKEN.c.repository_id)
 )
 
 # What can go in one request with the one that was just taken; also what could wait for a while, but was not tried yet.
 # Labels and card come last, as ever: not before a merge that is about to change them.
 _TOGETHER = [kind.__name__ for kind in TOGETHER]
-_ENDS = [kind.__name__ for kind in SENDERS if kind.lane is Lane.END]
+_ENDS = [kind.__name__ for kind in SENDERS if kind.lane is SendPriority.END]
 _OTHER = t.outbox.alias()
 _COMES_FIRST = exists().where(
     _OTHER.c.repository_id == bindparam("repository"),
@@ -96,7 +96,8 @@ _TAKE_COMPANY = (
 # When one has to wait for our own budget, so have those of its task that are no more important; agents may be reached
 # by another way.
 _NO_MORE_IMPORTANT = {
-    lane: [kind.__name__ for kind in SENDERS if kind.lane >= lane and kind.lane is not Lane.AGENT] for lane in Lane
+    lane: [kind.__name__ for kind in SENDERS if kind.lane >= lane and kind.lane is not SendPriority.AGENT]
+    for lane in SendPriority
 }
 
 NOBODY = Identity(0, "", 0)
@@ -108,12 +109,12 @@ OnSent = Callable[[Effect, datetime], None]
 class Outbox:
     """Sends what waits."""
 
-    work: Work
+    work: UnitOfWorkFactory
     client: GitHubClient
-    mirrors: Mirrors
+    mirrors: MirrorPool
     services: Services
     identity: Callable[[int], Awaitable[Identity]]  # by installation id
-    seal: Seal
+    seal: CardStateCodec
     on_sent: OnSent | None = None
     alerts: Channels = field(default_factory=Channels)
 
@@ -143,20 +144,20 @@ class Outbox:
                 found = await connection.execute(_TAKE_COMPANY, {**which, "taken": row["id"]})
                 company = sorted(found.mappings(), key=lambda one: (_LANES[one["kind"]], one["created_at"], one["id"]))
             known = row[t.repositories.c.id] is not None
-            return [row, *company], repositories.row_of(row) if known else None
+            return [row, *company], repositories.repository_from_row(row) if known else None
 
     async def _send_together(self, rows: list[Any], repository: RepositoryRow) -> bool:
         """Send them in one request, as far as that can be; whether that is settled, and none has to be sent anew."""
         if not repository.active:
             return False
         effects = [effect_from_json(row["kind"], row["payload"]) for row in rows]
-        passage = Passage(effects[0].lane, waited=rows[0]["not_before"] is not None)
+        passage = RateLimitContext(effects[0].lane, has_waited=rows[0]["not_before"] is not None)
         try:
             errands = [
                 await self._errand(row, effect, repository, passage) for row, effect in zip(rows, effects, strict=True)
             ]
             async with admitted(effects[0], errands[0], passage, together=True):
-                sent = await write_together(list(zip(effects, errands, strict=True)))
+                sent = await send_batch(list(zip(effects, errands, strict=True)))
         except (GraphQLError, NotFound, Forbidden, Gone, Invalid, TooLarge) as error:
             log.info("batch_fell_back_to_single", keys=[row["key"] for row in rows], error=str(error))
             return False
@@ -183,10 +184,12 @@ class Outbox:
         async with self.work.database.autocommit() as connection:
             await connection.execute(back)
 
-    async def _errand(self, row: Any, effect: Effect, repository: RepositoryRow, passage: Passage) -> Errand:
+    async def _errand(
+        self, row: Any, effect: Effect, repository: RepositoryRow, passage: RateLimitContext
+    ) -> SendContext:
         # Channels are not on GitHub, and must not wait for it.
         anybody = isinstance(effect, Notify)
-        return Errand(
+        return SendContext(
             github=self.client.installation(repository.installation_id, passage),
             repository=repository,
             identity=NOBODY if anybody else await self.identity(repository.installation_id),
@@ -196,7 +199,7 @@ class Outbox:
             seal=self.seal,
             key=row["key"],
             # What we wrote before our memory was lost is looked for as well.
-            again=row["tries"] > 1 or 0 < row["number"] <= repository.rebuilt_through,
+            again=row["tries"] > 1 or 0 < row["number"] <= repository.restored_up_to_issue,
             remote_id=row["remote_id"],
             digest=row["digest"],
             created_at=row["created_at"],
@@ -208,7 +211,7 @@ class Outbox:
     async def _send(self, row: Any, repository: RepositoryRow | None, *, again: bool = False) -> None:
         """Send one; `again` where it may have been done in company already."""
         effect = effect_from_json(row["kind"], row["payload"])
-        passage = Passage(effect.lane, waited=row["not_before"] is not None)
+        passage = RateLimitContext(effect.lane, has_waited=row["not_before"] is not None)
         if repository is None or not repository.active:
             await self._park(row, "the App is no longer installed here")
             return
@@ -220,7 +223,7 @@ class Outbox:
         except Exception as error:
             await self._failed(row, effect, passage, error)
 
-    async def _mark(self, row: Any, effect: Effect, sent: Sent) -> None:
+    async def _mark(self, row: Any, effect: Effect, sent: SendResult) -> None:
         """Done: marked in the same transaction that takes the answer in."""
         current = t.outbox.c.version == row["version"]
         done = (
@@ -251,19 +254,19 @@ class Outbox:
         if self.on_sent and not refused:
             self.on_sent(effect, self.work.now())
 
-    async def _failed(self, row: Any, effect: Effect, passage: Passage, error: Exception) -> None:
-        fate, tries = fate_of(error), row["tries"]
+    async def _failed(self, row: Any, effect: Effect, passage: RateLimitContext, error: Exception) -> None:
+        fate, tries = policy_for(error), row["tries"]
         if fate.counts:
             log.warning(
                 "effect_failed", key=row["key"], tries=tries, error=str(error), exc_info=error if fate.ours else None
             )
         else:  # nobody's failure, and no try; but whether it was begun is not forgotten
-            log.info("effect_throttled", key=row["key"], lane=passage.lane.name, error=str(error))
+            log.info("effect_throttled", key=row["key"], lane=passage.priority.name, error=str(error))
             # An agent may have been reached by another way than the one that is counted.
-            counted = passage.writes == 0 and passage.lane is not Lane.AGENT
-            untouched = isinstance(error, Throttled) and (counted or not passage.begun)
+            counted = passage.write_count == 0 and passage.priority is not SendPriority.AGENT
+            untouched = isinstance(error, RateLimitWait) and (counted or not passage.has_started)
             tries = max(tries - 1, 0 if untouched else 1)
-        retry_at = next_try(error, tries, self.work.now(), random.random())  # noqa: S311 - only spreads load
+        retry_at = next_retry_at(error, tries, self.work.now(), random.random())  # noqa: S311 - only spreads load
         if retry_at is None:
             await self._park(row, str(error), effect)
             return
@@ -276,7 +279,7 @@ class Outbox:
             kind = URGENT_SEND if effect.lane.is_urgent else SEND
             subject = f"outbox:{row['id']}"
             await store.set_deadline(connection, row["repository_id"], subject, kind, retry_at, row["number"])
-            if isinstance(error, Throttled):
+            if isinstance(error, RateLimitWait):
                 await connection.execute(
                     update(t.outbox)
                     .where(
@@ -308,16 +311,16 @@ class Outbox:
             await connection.execute(parked)
 
 
-async def _take_in(unit: UnitOfWork, number: int, sent: Sent) -> None:
+async def _take_in(unit: UnitOfWork, number: int, sent: SendResult) -> None:
     """What follows from the answer to an effect of this number."""
     for other, signal in sent.signals:
         await unit.apply(other, signal)
     if sent.found:
-        await conflicts.take(unit, sent.found)
+        await conflicts.apply_report(unit, sent.found)
     if sent.opened:
         await retrospectives.opened(unit, sent.opened)
-    unit.tell(*sent.events)
-    await unit.want(number, *sent.effects)
+    unit.record_events(*sent.events)
+    await unit.enqueue_effects(number, *sent.effects)
 
 
 def _given_up(effect: Effect | None, reason: str) -> tuple[int, Signal] | None:
@@ -326,6 +329,6 @@ def _given_up(effect: Effect | None, reason: str) -> tuple[int, Signal] | None:
         case StartAgent():
             return effect.number, AgentStartFailed(effect.attempt, reason)
         case PollAgent():
-            return effect.number, AgentUnheard(effect.attempt)
+            return effect.number, AgentPollEmpty(effect.attempt)
         case _:
             return None

@@ -20,10 +20,10 @@ from adapters.database import tables as t
 from adapters.database.codec import effect_to_json, task_from_json, task_to_json
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
-from adapters.github.models.graphql import History, IssueNode, Remark
+from adapters.github.models.graphql import CommentNode, IssueHistory, IssueNode
 from config.repository import RepositoryConfig
-from core.assignment.stats import Row, lines
-from core.audit.chain import account
+from core.assignment.stats import AttemptRecord, lines
+from core.audit.chain import events_with_changes
 from core.audit.events import Event, EventType
 from core.decide import Context, decide
 from core.effects.base import UpsertCard
@@ -32,11 +32,11 @@ from core.signals.base import IssueSeen
 from core.task.deadlines import deadlines_of
 from core.task.labels import TASK, status_in
 from core.task.model import ChecksState, Lease, Status, Task
-from core.texts import CARD_MARKER, card, key_in
+from core.texts import CARD_MARKER, card_text, comment_key
 from engine import issue_reader
-from engine.card_state import NotSealed, Seal
+from engine.card_state import BadCardState, CardStateCodec
 from engine.config_sync import RECONCILE, REPOSITORY, WHOLE
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class NotEmptyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoredTask:
     """What became of one issue. `how` is `card`, `labels`, or empty where there is no task; `note` what is missing."""
 
     number: int
@@ -61,47 +61,50 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RestoreReport:
     """What became of one repository; `problem` is why nothing did."""
 
     repository: str
-    issues: tuple[Restored, ...] = ()
+    issues: tuple[RestoredTask, ...] = ()
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Memory:
+class _RestoreData:
     """What an issue remembers: the comment that is its card with the state in it, or why there is none."""
 
     node: IssueNode
-    comment: Remark | None = None
+    comment: CommentNode | None = None
     state: Mapping[str, object] | None = None
     note: str = ""
     called: int = 0  # the latest attempt for which an agent was called in a comment
 
 
-async def rebuild(work: Work, github: GitHub, row: RepositoryRow, seal: Seal, bot_id: int) -> Rebuilt:
+async def rebuild(
+    work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow, seal: CardStateCodec, bot_id: int
+) -> RestoreReport:
     """Restore the tasks of a repository. Nothing is written to GitHub; the reconciler goes on from there.
 
     Raises NotEmptyError where the repository has tasks already.
     """
     policy = row.config
     if policy is None:
-        return Rebuilt(row.full_name, problem="it has no (valid) configuration")
-    newest = await github.newest_number(row.full_name)
+        return RestoreReport(row.full_name, problem="it has no (valid) configuration")
+    newest = await github.get_latest_number(row.full_name)
     memories = [
-        await _remember(github, row, node, seal, bot_id) async for node in github.remembered_issues(row.full_name, TASK)
+        await _remember(github, row, node, seal, bot_id)
+        async for node in github.list_issues_with_comments(row.full_name, TASK)
     ]
     attempts = await _attempts(github, row.full_name, memories)
-    histories = await github.histories(row.full_name, [m.node.number for m in memories if m.node.state == "OPEN"])
+    histories = await github.get_histories(row.full_name, [m.node.number for m in memories if m.node.state == "OPEN"])
     now = work.now()
     found = []
     for memory in memories:
-        set_by_us = _set_by(histories.get(memory.node.number), bot_id) & memory.node.issue().label_names
+        set_by_us = _set_by(histories.get(memory.node.number), bot_id) & memory.node.to_issue().label_names
         found.append(await _restored(github, row, policy, memory, attempts, set_by_us, now))
     async with work.database.transaction() as connection:
-        await repositories.repository(connection, row.id, lock=True)
-        if await store.any_task(connection, row.id):
+        await repositories.load_repository(connection, row.id, lock=True)
+        if await store.has_tasks(connection, row.id):
             raise NotEmptyError(f"{row.full_name} already has tasks; only an empty database can be rebuilt")
         by_number = {memory.node.number: memory for memory in memories}
         for one in found:
@@ -110,25 +113,27 @@ async def rebuild(work: Work, github: GitHub, row: RepositoryRow, seal: Seal, bo
         await repositories.update_repository(connection, row.id, rebuilt_through=newest)
         await store.set_deadline(connection, row.id, REPOSITORY, RECONCILE, now, WHOLE)
     log.info("restored", repository=row.full_name, tasks=sum(one.task is not None for one in found))
-    return Rebuilt(row.full_name, tuple(found))
+    return RestoreReport(row.full_name, tuple(found))
 
 
-async def remembers(github: GitHub, name: str, repository_id: int, seal: Seal, bot_id: int) -> bool:
+async def has_tasks(github: GitHub, name: str, repository_id: int, seal: CardStateCodec, bot_id: int) -> bool:
     """Whether an open task of a repository has a card that we sealed."""
-    async for node in github.remembered_issues(name, TASK, states=("OPEN",)):
+    async for node in github.list_issues_with_comments(name, TASK, states=("OPEN",)):
         for remark in filter(None, node.comments.nodes):
             if remark.is_by(bot_id):
-                with contextlib.suppress(NotSealed):
+                with contextlib.suppress(BadCardState):
                     seal.read(remark.body, repository_id, node.number)
                     return True
     return False
 
 
-async def _remember(github: GitHub, row: RepositoryRow, node: IssueNode, seal: Seal, bot_id: int) -> _Memory:
+async def _remember(
+    github: GitHub, row: RepositoryRow, node: IssueNode, seal: CardStateCodec, bot_id: int
+) -> _RestoreData:
     """The card of an issue: the first comment that is ours, that nobody else changed, and whose seal is good."""
     note, called, forged = "it has no card", 0, 0
     pages = [node.comments]
-    later = github.later_comments(row.full_name, node)
+    later = github.list_more_comments(row.full_name, node)
     while pages:
         for remark in filter(None, pages.pop().nodes):
             last = remark.body.rstrip().rpartition("\n")[2]
@@ -137,23 +142,23 @@ async def _remember(github: GitHub, row: RepositoryRow, node: IssueNode, seal: S
                     ours = remark.author is not None and remark.author.database_id == bot_id
                     note, forged = ("another account edited its card", forged) if ours else (note, forged + 1)
                 continue
-            if (key := key_in(last)) and (start := _STARTED.fullmatch(key)) and int(start[1]) == node.number:
+            if (key := comment_key(last)) and (start := _STARTED.fullmatch(key)) and int(start[1]) == node.number:
                 called = max(called, int(start[2]))
             if last.startswith(CARD_MARKER):
                 try:
                     state = seal.read(remark.body, row.id, node.number)
-                except NotSealed as error:
+                except BadCardState as error:
                     note = str(error)
                 else:
-                    return _Memory(node, remark, state, called=called)
+                    return _RestoreData(node, remark, state, called=called)
         if more := await anext(later, None):
             pages.append(more)
-    return _Memory(node, note=f"{note}; ignored {forged} forged cards" if forged else note, called=called)
+    return _RestoreData(node, note=f"{note}; ignored {forged} forged cards" if forged else note, called=called)
 
 
-async def _attempts(github: GitHub, name: str, memories: Iterable[_Memory]) -> dict[int, int]:
+async def _attempts(github: GitHub, name: str, memories: Iterable[_RestoreData]) -> dict[int, int]:
     """The highest attempt of each task that left a trace: a branch, a run, a call. No number is given twice."""
-    traces = [parse_branch(f"task/{branch}") for branch in await github.branches_below(name, "task/")]
+    traces = [parse_branch(f"task/{branch}") for branch in await github.list_branches(name, "task/")]
     traces += [task_in_run_name(run.display_title) for run in await github.list_workflow_runs(name, limit=RUNS)]
     traces += [(memory.node.number, memory.called) for memory in memories]
     highest: dict[int, int] = {}
@@ -162,7 +167,7 @@ async def _attempts(github: GitHub, name: str, memories: Iterable[_Memory]) -> d
     return highest
 
 
-def _set_by(history: History | None, bot_id: int) -> frozenset[str]:
+def _set_by(history: IssueHistory | None, bot_id: int) -> frozenset[str]:
     """The labels that were last put on by us."""
     last: dict[str, int | None] = {}
     for event in history.timeline_items.nodes if history else ():
@@ -175,40 +180,40 @@ async def _restored(
     github: GitHub,
     row: RepositoryRow,
     policy: RepositoryConfig,
-    memory: _Memory,
+    memory: _RestoreData,
     attempts: Mapping[int, int],
     set_by_us: frozenset[str],
     now: datetime,
-) -> Restored:
+) -> RestoredTask:
     node = memory.node
-    issue = node.issue()
+    issue = node.to_issue()
     if memory.state is None and issue.state != "open":
-        return Restored(node.number, node.title, "", note=f"closed, and {memory.note}")
+        return RestoredTask(node.number, node.title, "", note=f"closed, and {memory.note}")
     facts = issue_reader.issue_facts(issue)
     writer = memory.state is None and await issue_reader.can_write(github, row.full_name, issue.user)
     context = Context(now, policy, row.id, row.full_name, row.default_branch, team=row.team)
     # As if it had just been opened: that is what the issue itself says.
     opened = decide(None, IssueSeen(replace(facts, open=True), facts.author, writer), context).task
     if opened is None:
-        return Restored(node.number, node.title, "", note="it is no longer a task")
+        return RestoredTask(node.number, node.title, "", note="it is no longer a task")
     task, how, note = opened, "labels", memory.note
     if memory.state is not None:
         try:
-            task, how, note = told_by(opened, memory.state), "card", ""
+            task, how, note = restore_from_card(opened, memory.state), "card", ""
         except ValidationError as error:
             log.warning("card_unreadable", number=node.number, error=str(error.errors(include_input=False)[:1]))
             note = "the state in its card is from another version"
-    task = gone_on(_anew(task, now), policy, attempts.get(node.number, 0), set_by_us, how, now)
-    return Restored(node.number, task.title, how, task, note)
+    task = resume_clock(_fresh_task(task, now), policy, attempts.get(node.number, 0), set_by_us, how, now)
+    return RestoredTask(node.number, task.title, how, task, note)
 
 
-def told_by(opened: Task, state: Mapping[str, object]) -> Task:
+def restore_from_card(opened: Task, state: Mapping[str, object]) -> Task:
     """The task as its card has it; what the issue itself says is of now. Raises ValidationError."""
     known = task_to_json(opened)
     return task_from_json(known | {name: value for name, value in state.items() if name in known})
 
 
-def _anew(task: Task, now: datetime) -> Task:
+def _fresh_task(task: Task, now: datetime) -> Task:
     """What cannot be known of the time in between is asked for again, and agents are given it."""
     for name in ("lease", "review"):
         if lease := getattr(task, name):
@@ -225,7 +230,7 @@ def _anew(task: Task, now: datetime) -> Task:
     return task
 
 
-def gone_on(
+def resume_clock(
     task: Task, policy: RepositoryConfig, attempt: int, set_by_us: frozenset[str], how: str, now: datetime
 ) -> Task:
     """What happened after the card was last written: labels are written before it, and agents started before both."""
@@ -242,18 +247,23 @@ def gone_on(
 
 
 async def _keep(
-    connection: AsyncConnection, policy: RepositoryConfig, task: Task, how: str, comment: Remark | None, now: datetime
+    connection: AsyncConnection,
+    policy: RepositoryConfig,
+    task: Task,
+    how: str,
+    comment: CommentNode | None,
+    now: datetime,
 ) -> None:
     """One task with everything that hangs on it, and the line of the audit trail that accounts for it."""
     home = task.repository_id
     holder = task.lease.agent if task.lease else None
-    line = Event(EventType.TASK_REBUILT, task.number, now, holder, task.attempt or None, payload={"from": how})
+    line = Event(EventType.TASK_RESTORED, task.number, now, holder, task.attempt or None, payload={"from": how})
     await store.save_task(connection, task, now)
-    await audit_log.append(connection, home, account((line,), None, task))
+    await audit_log.append(connection, home, events_with_changes((line,), None, task))
     if not task.withdrawn:
         await store.replace_deadlines(connection, home, f"task:{task.number}", deadlines_of(task, policy.timeouts), now)
-    await escalations.keep(connection, None, task, (), now)
-    await attempts.keep(connection, home, [*_past(task), *lines(None, task, now)])
+    await escalations.save(connection, None, task, (), now)
+    await attempts.save(connection, home, [*_past(task), *lines(None, task, now)])
     agents = Counter(one.agent for one in task.history if not one.by_person)
     agents.update(one.agent for one in (task.lease, task.review) if one and one.holder_id is None)
     for agent, count in agents.items():
@@ -264,9 +274,9 @@ async def _keep(
         await _keep_card(connection, policy, task, comment, now)
 
 
-def _past(task: Task) -> Sequence[Row]:
+def _past(task: Task) -> Sequence[AttemptRecord]:
     return [
-        Row(
+        AttemptRecord(
             task.number,
             one.number,
             one.agent,
@@ -283,7 +293,7 @@ def _past(task: Task) -> Sequence[Row]:
 
 
 async def _keep_card(
-    connection: AsyncConnection, policy: RepositoryConfig, task: Task, comment: Remark, now: datetime
+    connection: AsyncConnection, policy: RepositoryConfig, task: Task, comment: CommentNode, now: datetime
 ) -> None:
     """The card is known by its id: it is edited, and none is written beside it."""
     effect = UpsertCard(task.number)
@@ -296,7 +306,7 @@ async def _keep_card(
         "created_at": now,
         "remote_id": comment.full_database_id,
     }
-    shown = card(task, policy).rpartition(CARD_MARKER)[0]
+    shown = card_text(task, policy).rpartition(CARD_MARKER)[0]
     # One that shows something else is written anew; that it is the same is known by what it was made from.
     same = comment.body.replace("\r\n", "\n").rpartition(CARD_MARKER)[0] == shown
     await connection.execute(t.outbox.insert().values(**row, state="done" if same else "waiting", done_at=now))

@@ -17,9 +17,9 @@ from adapters.database.codec import task_from_json
 from adapters.database.repositories import RepositoryRow
 from config.agent_kinds import MentionAgent
 from core.audit.events import Event, EventType
-from core.effects.base import Comment, OpenTask, ShowRetrospective
-from core.retro.model import MOST_TASKS, NEXT, TURN, Gathered, Retrospective, Upcoming, hold, read_since
-from core.signals.base import CommandGiven
+from core.effects.base import Comment, OpenTask, PublishRetrospective
+from core.retro.model import MOST_TASKS, NEXT, TURN, NextTask, Retrospective, RetrospectiveInput, hold, read_since
+from core.signals.base import CommandReceived
 from core.task.model import Actor
 from core.texts.retrospective import question_comment
 
@@ -40,26 +40,28 @@ class Opened:
     action: str = ""
 
 
-async def gather(connection: AsyncConnection, repository: RepositoryRow, since: datetime | None = None) -> Gathered:
+async def gather(
+    connection: AsyncConnection, repository: RepositoryRow, since: datetime | None = None
+) -> RetrospectiveInput:
     """What was done since the last retrospective, or after `since`."""
-    place = await kept.looked_at(connection, repository.id, since)
-    done = await kept.done_after(connection, repository.id, place)
+    place = await kept.last_event_id(connection, repository.id, since)
+    done = await kept.completed_after(connection, repository.id, place)
     if not done:
-        return Gathered()
+        return RetrospectiveInput()
     numbers = done[-MOST_TASKS:]
-    before = await kept.latest(connection, repository.id)
-    trails = await kept.trails(connection, repository.id, numbers, place)
-    return Gathered(
+    before = await kept.find_latest(connection, repository.id)
+    trails = await kept.events_by_task(connection, repository.id, numbers, place)
+    return RetrospectiveInput(
         trails={number: trails[number] for number in numbers},
         upcoming=await _upcoming(connection, repository.id),
         mentions={name: spec.mention for name, spec in repository.team.known.items() if isinstance(spec, MentionAgent)},
-        titles=await kept.titles(connection, repository.id, numbers),
+        titles=await kept.task_titles(connection, repository.id, numbers),
         cycle_before=before.cycle if before else None,
         left_out=len(done) - len(numbers),
     )
 
 
-async def _upcoming(connection: AsyncConnection, repository_id: int) -> tuple[Upcoming, ...]:
+async def _upcoming(connection: AsyncConnection, repository_id: int) -> tuple[NextTask, ...]:
     """The head of the queue, in its order."""
     c = t.tasks.c
     query = (
@@ -69,23 +71,24 @@ async def _upcoming(connection: AsyncConnection, repository_id: int) -> tuple[Up
         .limit(NEXT)
     )
     tasks = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
-    return tuple(Upcoming(task.number, task.title, task.priority.value) for task in tasks)
+    return tuple(NextTask(task.number, task.title, task.priority.value) for task in tasks)
 
 
-async def asked_about(unit: UnitOfWork, command: CommandGiven) -> dict[str, Any]:
-    """What `/retro` looks at: fields of `Context`."""
-    here = await kept.by_number(await unit.written(), unit.repository.id, command.number)
-    found: dict[str, Any] = {"retrospective": here or await kept.latest(await unit.written(), unit.repository.id)}
+async def command_fields(unit: UnitOfWork, command: CommandReceived) -> dict[str, Any]:
+    """What `/retro` needs: fields of `CommandContext`."""
+    connection, repository_id = await unit.written(), unit.repository.id
+    retrospective = await kept.find_by_number(connection, repository_id, command.number)
+    fields: dict[str, Any] = {"retrospective": retrospective or await kept.find_latest(connection, repository_id)}
     try:
         since = read_since(command.argument, unit.now)
     except ValueError:
-        return found  # an answer to a question, or a mistake: the rule says so
-    return {**found, "done": await gather(await unit.written(), unit.repository, since)}
+        return fields  # an answer to a question, or an error: the rule says so
+    return {**fields, "retrospective_input": await gather(connection, unit.repository, since)}
 
 
 async def latest(unit: UnitOfWork) -> Retrospective | None:
     """The last that was held."""
-    return await kept.latest(await unit.written(), unit.repository.id)
+    return await kept.find_latest(await unit.written(), unit.repository.id)
 
 
 def done(unit: UnitOfWork) -> None:
@@ -102,8 +105,8 @@ async def look(unit: UnitOfWork) -> Retrospective | None:
     every = unit.policy.retrospective.after_tasks
     if not every:
         return None
-    place = await kept.looked_at(await unit.written(), unit.repository.id)
-    done = await kept.done_after(await unit.written(), unit.repository.id, place)
+    place = await kept.last_event_id(await unit.written(), unit.repository.id)
+    done = await kept.completed_after(await unit.written(), unit.repository.id, place)
     if len(done) < every:
         return None
     if unit.policy.dry_run:
@@ -117,13 +120,13 @@ async def look(unit: UnitOfWork) -> Retrospective | None:
 
 async def keep(unit: UnitOfWork, held: Retrospective) -> None:
     """Write it, and let its issue show it."""
-    await kept.keep(await unit.written(), unit.repository.id, held)
-    await unit.want(0, ShowRetrospective(held.key))
+    await kept.save(await unit.written(), unit.repository.id, held)
+    await unit.enqueue_effects(0, PublishRetrospective(held.key))
 
 
 async def opened(unit: UnitOfWork, news: Opened) -> None:
     """An issue is there: it is remembered, and of a retrospective's own the agents that can be called are asked."""
-    held = await kept.by_key(await unit.written(), unit.repository.id, news.retrospective)
+    held = await kept.find_by_key(await unit.written(), unit.repository.id, news.retrospective)
     if held is None:
         return
     if news.action:
@@ -131,30 +134,30 @@ async def opened(unit: UnitOfWork, news: Opened) -> None:
         return
     if held.number is not None:
         return
-    await kept.keep(await unit.written(), unit.repository.id, replace(held, number=news.number))
+    await kept.save(await unit.written(), unit.repository.id, replace(held, number=news.number))
     payload = {"tasks": [task.number for task in held.tasks], "key": held.key}
-    unit.tell(Event(EventType.RETROSPECTIVE_HELD, news.number, unit.now, actor=held.by, payload=payload))
+    unit.record_events(Event(EventType.RETROSPECTIVE_HELD, news.number, unit.now, actor=held.by, payload=payload))
     for question in held.questions:
         if question.mention:
             text = question_comment(question)
-            await unit.want(news.number, Comment(news.number, f"question:{question.agent}", text))
+            await unit.enqueue_effects(news.number, Comment(news.number, f"question:{question.agent}", text))
 
 
 async def tick(unit: UnitOfWork, number: int, items: Collection[str], by: Actor) -> None:
     """Somebody with write access ticked these action items in the issue of a retrospective: they become tasks."""
-    held = await kept.by_number(await unit.written(), unit.repository.id, number)
+    held = await kept.find_by_number(await unit.written(), unit.repository.id, number)
     if held is None or unit.policy.dry_run:
         return
     wanted = [a.id for a in held.actions if a.id in items and a.task is None and a.ticked_by is None]
     if not wanted:
         return
     await keep(unit, held.ticked(wanted, by.login))
-    await unit.want(0, *(OpenTask(held.key, action, by) for action in wanted))
+    await unit.enqueue_effects(0, *(OpenTask(held.key, action, by) for action in wanted))
 
 
 async def answer(unit: UnitOfWork, number: int, agents: Collection[str], text: str, by: str) -> None:
     """An agent's account said something below a retrospective: its answer, where it was asked."""
-    held = await kept.by_number(await unit.written(), unit.repository.id, number)
+    held = await kept.find_by_number(await unit.written(), unit.repository.id, number)
     asked = next((question.agent for question in held.questions if question.agent in agents), None) if held else None
     answered = held.answered(asked, text, by) if held and asked else None
     if answered and answered != held:

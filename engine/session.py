@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents, audit_log, store
 from adapters.database.pending_writes import PendingWrites
-from core.assignment.agent_state import AgentNews, SignsOfLife
+from core.assignment.agent_state import AgentStateChange, SignsOfLife
 from core.audit.events import Event
 from core.task.model import Task
 
@@ -35,10 +35,10 @@ class Session:
         """The task of this issue, if it is one. The first time the rest of the state is read along with it."""
         if number not in self._tasks:
             if self._end is None:
-                state = await store.state(self.connection, self.repository_id, number)
-                self._tasks[number], self._signs, self._end = state.task, state.signs, state.end
+                state = await store.load_state(self.connection, self.repository_id, number)
+                self._tasks[number], self._signs, self._end = state.task, state.signs_of_life, state.chain_end
             else:
-                self._tasks[number] = await store.task(self.connection, self.repository_id, number)
+                self._tasks[number] = await store.load_task(self.connection, self.repository_id, number)
         return self._tasks[number]
 
     def save_task(self, task: Task) -> None:
@@ -50,11 +50,11 @@ class Session:
         """Agents that failed and have shown no life since. A task has to be read before."""
         return frozenset(name for name, signs in self._signs.items() if signs.in_error)
 
-    async def note(self, news: AgentNews) -> None:
+    async def note(self, news: AgentStateChange) -> None:
         """Keep news of an agent, if it is worth a write."""
         signs = self._signs.get(news.agent, SignsOfLife())
         if signs.changes_with(news):
-            await agents.note(self.connection, self.repository_id, news)
+            await agents.save_state_change(self.connection, self.repository_id, news)
             self._signs[news.agent] = signs.after(news)
 
     async def append(self, events: Sequence[Event]) -> None:
@@ -62,5 +62,5 @@ class Session:
         if not events:
             return
         if self._end is None:
-            self._end = await audit_log.end(self.connection, self.repository_id)
+            self._end = await audit_log.load_chain_end(self.connection, self.repository_id)
         self._end = self.writes.append_events(events, self._end)

@@ -20,26 +20,26 @@ from handlers import (
     reviews,
     workflow_runs,
 )
-from handlers.context import Delivery, Desk
+from handlers.context import Delivery, HandlerContext
 
-Handler = Callable[[Delivery, Desk], Awaitable[None]]
+Handler = Callable[[Delivery, HandlerContext], Awaitable[None]]
 
 # By event; the App's manifest asks for exactly these (installation events come by themselves).
 HANDLERS: dict[str, Handler] = {
-    "check_run": buttons.pressed,
-    "check_suite": checks.suite,
-    "installation": installations.installation,
-    "installation_repositories": installations.changed,
-    "issue_comment": comments.comment,
-    "issue_dependencies": dependencies.relation,
-    "issues": issues.issue,
-    "pull_request": pulls.pull,
-    "pull_request_review": reviews.review,
-    "push": pushes.push,
-    "repository": repositories.repository,
-    "status": checks.status,
-    "sub_issues": dependencies.relation,
-    "workflow_run": workflow_runs.run,
+    "check_run": buttons.on_button,
+    "check_suite": checks.on_check_suite,
+    "installation": installations.on_installation,
+    "installation_repositories": installations.on_installation_repositories,
+    "issue_comment": comments.on_issue_comment,
+    "issue_dependencies": dependencies.on_dependency,
+    "issues": issues.on_issue,
+    "pull_request": pulls.on_pull_request,
+    "pull_request_review": reviews.on_review,
+    "push": pushes.on_push,
+    "repository": repositories.on_repository,
+    "status": checks.on_status,
+    "sub_issues": dependencies.on_dependency,
+    "workflow_run": workflow_runs.on_workflow_run,
 }
 
-__all__ = ["HANDLERS", "Delivery", "Desk", "Handler"]
+__all__ = ["HANDLERS", "Delivery", "Handler", "HandlerContext"]

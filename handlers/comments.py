@@ -8,106 +8,114 @@ from adapters.github.convert import actor
 from adapters.github.models import Comment, Issue, User
 from core.commands.parser import ParsedCommand, new_commands, parse_commands
 from core.commands.registry import COMMANDS, WHOLE
+from core.effects.base import AddReaction
 from core.effects.base import Comment as WriteComment
-from core.effects.base import React
-from core.signals.base import PersonAnswered
+from core.signals.base import EscalationAnswered
 from core.task.labels import is_task
-from core.texts import is_marked, no_configuration
+from core.texts import has_key_marker, no_configuration_text
 from engine import issue_reader
 from handlers import retrospectives
-from handlers.context import Delivery, Desk
-from handlers.ensure_task import introduced
-from handlers.run_commands import Order, Place, carry_out
+from handlers.context import Delivery, HandlerContext
+from handlers.ensure_task import ensure_task
+from handlers.run_commands import CommandInvocation, CommandOrigin, run_commands
 
 
-async def comment(delivery: Delivery, desk: Desk) -> None:
+async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
     """A comment was written or edited; of an edited one only what is new is carried out."""
-    if answer := read_answer(str(delivery.payload["comment"].get("body") or "")):
+    if run_result := read_answer(str(delivery.payload["comment"].get("body") or "")):
         # Whoever it is by, an agent's words are not searched for commands.
         if delivery.action == "created":
-            await _answered(delivery, desk, answer)
+            await _apply_run_result(delivery, context, run_result)
         return
-    if is_marked(str(delivery.payload["comment"].get("body") or "")):
+    if has_key_marker(str(delivery.payload["comment"].get("body") or "")):
         return  # we wrote it in a person's name, and what it quotes of others are no commands of that person
     commands = _commands(delivery)
     if not commands:
-        await retrospectives.commented(delivery, desk)
+        await retrospectives.on_comment(delivery, context)
         if delivery.action == "created":
-            await _heard(delivery, desk)
+            await _is_acknowledgement(delivery, context)
         return
-    repository = await desk.repository(delivery)
+    repository = await context.repository(delivery)
     if repository is None:
         return
-    said = Comment.model_validate(delivery.payload["comment"])
-    where = Issue.model_validate(delivery.payload["issue"])
+    comment = Comment.model_validate(delivery.payload["comment"])
+    issue = Issue.model_validate(delivery.payload["issue"])
     # Whoever edits a comment gives its new commands, not whoever wrote it first.
-    who = User.model_validate(delivery.payload["sender"])
-    if await desk.is_us(repository, said.user):
+    user = User.model_validate(delivery.payload["sender"])
+    if await context.is_own_user(repository, comment.user):
         return  # somebody edited our own words; they are no commands
-    number = await _task_meant(desk, repository.id, where)
-    if number is None and not where.is_pull_request and is_task(where.label_names):
-        number = await introduced(desk, repository, where.number, said.created_at)
+    number = await _resolve_task(context, repository.id, issue)
+    if number is None and not issue.is_pull_request and is_task(issue.label_names):
+        number = await ensure_task(context, repository, issue.number, comment.created_at)
     if number is None and not any(command.known or command.suggestion for command in commands):
         return  # where no task is, a word that we do not know is for somebody else
     if repository.config is None:
-        told = WriteComment(where.number, f"answer:{said.id}", no_configuration(repository.problems))
-        await desk.work.send(repository.id, where.number, React(said.id, "confused"), told)
+        reply = WriteComment(issue.number, f"answer:{comment.id}", no_configuration_text(repository.problems))
+        await context.work.send(repository.id, issue.number, AddReaction(comment.id, "confused"), reply)
         return
-    await desk.work.send(repository.id, where.number, React(said.id, "eyes"))
-    orders = [Order(command.name, command.argument, f"{said.id}:{command.key}") for command in commands]
-    async with desk.work.database.autocommit() as connection:
-        digest = await store.digest_issue(connection, repository.id)
+    await context.work.send(repository.id, issue.number, AddReaction(comment.id, "eyes"))
+    invocations = [
+        CommandInvocation(command.name, command.argument, f"{comment.id}:{command.key}") for command in commands
+    ]
+    async with context.work.database.autocommit() as connection:
+        digest_number = await store.digest_issue_number(connection, repository.id)
     # What is no ordinary issue cannot be made a task.
-    issue = None if where.is_pull_request or where.number == digest else issue_reader.issue_facts(where)
-    await carry_out(
+    issue_facts = None if issue.is_pull_request or issue.number == digest_number else issue_reader.issue_facts(issue)
+    await run_commands(
         delivery,
-        desk,
+        context,
         repository,
-        number or where.number,
-        who,
-        orders,
-        Place(where.number, said.id, issue, said.updated_at),
+        number or issue.number,
+        user,
+        invocations,
+        CommandOrigin(issue.number, comment.id, issue_facts, comment.updated_at),
     )
 
 
-async def _heard(delivery: Delivery, desk: Desk) -> None:
+async def _is_acknowledgement(delivery: Delivery, context: HandlerContext) -> None:
     """Words that are no command. Where a person was called or told and nobody answered yet, they may be the answer."""
-    repository = await desk.repository(delivery)
+    repository = await context.repository(delivery)
     if repository is None or repository.config is None:
         return
-    where = Issue.model_validate(delivery.payload["issue"])
-    who = User.model_validate(delivery.payload["sender"])
-    number = await _task_meant(desk, repository.id, where)
-    if number is None or who.type == "Bot" or issue_reader.workers_of(repository, who) is not None:
+    issue = Issue.model_validate(delivery.payload["issue"])
+    user = User.model_validate(delivery.payload["sender"])
+    number = await _resolve_task(context, repository.id, issue)
+    if number is None or user.type == "Bot" or issue_reader.workers_of(repository, user) is not None:
         return
-    async with desk.work.database.autocommit() as connection:
-        task = await store.task(connection, repository.id, number)
-    call, stall = (task.escalation, task.stall) if task else (None, None)
-    if (call is None or call.acknowledged_at) and not (stall and stall.told):
+    async with context.work.database.autocommit() as connection:
+        task = await store.load_task(connection, repository.id, number)
+    escalation, stall = (task.escalation, task.stall) if task else (None, None)
+    if (escalation is None or escalation.acknowledged_at) and not (stall and stall.told):
         return
-    github = desk.github(repository)
+    github = context.github(repository)
     role = (
-        "none" if call and call.has_called(who.login) else await issue_reader.role_of(github, repository.full_name, who)
+        "none"
+        if escalation and escalation.has_called(user.login)
+        else await issue_reader.role_of(github, repository.full_name, user)
     )
-    async with desk.work.on(repository.id, delivery.received_at) as unit:
-        await unit.apply(number, PersonAnswered(actor(who), role, "answer"))
+    async with context.work.on(repository.id, delivery.received_at) as unit:
+        await unit.apply(number, EscalationAnswered(actor(user), role, "answer"))
 
 
-async def _answered(delivery: Delivery, desk: Desk, answer: Answer) -> None:
+async def _apply_run_result(delivery: Delivery, context: HandlerContext, run_result: Answer) -> None:
     """A run handed in a plan or a verdict."""
-    repository = await desk.repository(delivery)
-    if repository is None or repository.config is None or not answer.is_genuine(desk.answers, repository.id):
+    repository = await context.repository(delivery)
+    if (
+        repository is None
+        or repository.config is None
+        or not run_result.is_genuine(context.result_secrets, repository.id)
+    ):
         return
-    async with desk.work.on(repository.id, delivery.received_at) as unit:
-        await unit.apply(answer.number, answer.signal)
+    async with context.work.on(repository.id, delivery.received_at) as unit:
+        await unit.apply(run_result.number, run_result.signal)
 
 
-async def _task_meant(desk: Desk, repository_id: int, where: Issue) -> int | None:
+async def _resolve_task(context: HandlerContext, repository_id: int, issue: Issue) -> int | None:
     """The task that a comment there speaks of: the issue itself, or what the pull request works on."""
-    async with desk.work.database.autocommit() as connection:
-        if where.is_pull_request:
-            return await store.task_of_pull(connection, repository_id, where.number)
-        return where.number if await store.task(connection, repository_id, where.number) else None
+    async with context.work.database.autocommit() as connection:
+        if issue.is_pull_request:
+            return await store.task_of_pull(connection, repository_id, issue.number)
+        return issue.number if await store.load_task(connection, repository_id, issue.number) else None
 
 
 def _commands(delivery: Delivery) -> tuple[ParsedCommand, ...]:
@@ -115,6 +123,6 @@ def _commands(delivery: Delivery) -> tuple[ParsedCommand, ...]:
     if delivery.action == "created":
         return parse_commands(body, COMMANDS, WHOLE)
     if delivery.action == "edited":
-        before = delivery.payload.get("changes", {}).get("body", {}).get("from")
-        return new_commands(before, body, COMMANDS, WHOLE)
+        previous_body = delivery.payload.get("changes", {}).get("body", {}).get("from")
+        return new_commands(previous_body, body, COMMANDS, WHOLE)
     return ()

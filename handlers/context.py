@@ -13,11 +13,11 @@ from adapters.database import repositories
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub, GitHubClient
 from adapters.github.models import Repository, User
-from engine.agent_health import Probes
+from engine.agent_health import HealthChecks
 from engine.config_sync import read_configuration
 from engine.senders import Identity
-from engine.unit_of_work import Work
-from handlers.event_filter import ECHOED, is_news
+from engine.unit_of_work import UnitOfWorkFactory
+from handlers.event_filter import ECHOED_EVENTS, is_relevant
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,14 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class HandlerContext:
     """The tools of the handlers, and what a delivery's repository is to us."""
 
-    work: Work
+    work: UnitOfWorkFactory
     client: GitHubClient
     identity: Callable[[int], Awaitable[Identity]]
-    probes: Probes
-    answers: tuple[SecretStr, ...] = ()  # by which answers of runs are known
+    health_checks: HealthChecks
+    result_secrets: tuple[SecretStr, ...] = ()  # by which answers of runs are known
 
     async def repository(self, delivery: Delivery) -> RepositoryRow | None:
         """The repository of the delivery, known and up to date; None where we are not installed or it is archived.
@@ -51,42 +51,49 @@ class Desk:
         payload = delivery.payload
         if "repository" not in payload or not payload.get("installation"):
             return None
-        told = Repository.model_validate(payload["repository"])
+        payload_repository = Repository.model_validate(payload["repository"])
         installation_id = int(payload["installation"]["id"])
-        now = (installation_id, told.full_name, told.default_branch, True)
-        known = delivery.repository
-        if known is not None and (known.id, now) == (
-            told.id,
-            (known.installation_id, known.full_name, known.default_branch, known.active),
+        current = (installation_id, payload_repository.full_name, payload_repository.default_branch, True)
+        stored = delivery.repository
+        if stored is not None and (stored.id, current) == (
+            payload_repository.id,
+            (stored.installation_id, stored.full_name, stored.default_branch, stored.active),
         ):
-            return None if told.archived else known
+            return None if payload_repository.archived else stored
         async with self.work.database.autocommit() as connection:
-            known = await repositories.repository(connection, told.id)
+            stored = await repositories.load_repository(connection, payload_repository.id)
             await repositories.save_repository(
                 connection,
-                told.id,
+                payload_repository.id,
                 installation_id=installation_id,
-                full_name=told.full_name,
-                default_branch=told.default_branch,
+                full_name=payload_repository.full_name,
+                default_branch=payload_repository.default_branch,
                 active=True,
             )
-        if known is None:
-            await read_configuration(self.work, self.client.installation(installation_id), told.id, told.full_name)
+        if stored is None:
+            await read_configuration(
+                self.work,
+                self.client.installation(installation_id),
+                payload_repository.id,
+                payload_repository.full_name,
+            )
         async with self.work.database.autocommit() as connection:
-            row = await repositories.repository(connection, told.id)
-        return None if told.archived else row
+            row = await repositories.load_repository(connection, payload_repository.id)
+        return None if payload_repository.archived else row
 
     def github(self, repository: RepositoryRow) -> GitHub:
         """GitHub as our installation there sees it."""
         return self.client.installation(repository.installation_id)
 
-    async def is_us(self, repository: RepositoryRow, user: User | None) -> bool:
+    async def is_own_user(self, repository: RepositoryRow, user: User | None) -> bool:
         """Whether this is our own bot user, by its numeric id."""
         identity = await self.identity(repository.installation_id)
         return user is not None and user.id == identity.bot_id
 
-    async def is_news(self, delivery: Delivery) -> bool:
+    async def is_relevant(self, delivery: Delivery) -> bool:
         """Whether a handler should see the delivery; asked before anything is read, because most are none."""
         installation = delivery.payload.get("installation")
-        us = await self.identity(int(installation["id"])) if installation and delivery.event in ECHOED else None
-        return is_news(delivery.event, delivery.payload, us)
+        identity = (
+            await self.identity(int(installation["id"])) if installation and delivery.event in ECHOED_EVENTS else None
+        )
+        return is_relevant(delivery.event, delivery.payload, identity)

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from adapters.database import store
 from engine import issue_reader
-from handlers.context import Delivery, Desk
-from handlers.ensure_task import introduced
+from handlers.context import Delivery, HandlerContext
+from handlers.ensure_task import ensure_task
 
 # Each change is told twice, once from either end. Whoever waits is the one whose task may be another by it.
-_WAITING = {
+_DEPENDENT_KEYS = {
     "blocked_by_added": "blocked_issue",
     "blocked_by_removed": "blocked_issue",
     "sub_issue_added": "parent_issue",
@@ -18,23 +18,23 @@ _WAITING = {
 }
 
 
-async def relation(delivery: Delivery, desk: Desk) -> None:
+async def on_dependency(delivery: Delivery, context: HandlerContext) -> None:
     """An issue waits for another one now, or no longer."""
-    waiting = delivery.payload.get(_WAITING.get(delivery.action or "", ""))
-    repository = await desk.repository(delivery)
-    if waiting is None or repository is None or repository.config is None:
+    dependent = delivery.payload.get(_DEPENDENT_KEYS.get(delivery.action or "", ""))
+    repository = await context.repository(delivery)
+    if dependent is None or repository is None or repository.config is None:
         return
-    number, database = int(waiting["number"]), desk.work.database
+    number, database = int(dependent["number"]), context.work.database
     async with database.autocommit() as connection:
-        known = await store.task(connection, repository.id, number)
+        stored_task = await store.load_task(connection, repository.id, number)
     if (
-        known is None
-        and await introduced(desk, repository, number, datetime.fromisoformat(waiting["updated_at"])) is None
+        stored_task is None
+        and await ensure_task(context, repository, number, datetime.fromisoformat(dependent["updated_at"])) is None
     ):
         return
-    github = desk.github(repository)
+    github = context.github(repository)
     # The payload does not say what else there is, and may be older than what we know.
     issue = await github.get_issue(repository.full_name, number)
-    signal = await issue_reader.issue_seen(database, github, repository, issue, desk.work.foresight, afresh=True)
-    async with desk.work.on(repository.id, delivery.received_at) as unit:
+    signal = await issue_reader.issue_seen(database, github, repository, issue, context.work.foresight, afresh=True)
+    async with context.work.on(repository.id, delivery.received_at) as unit:
         await unit.apply(number, signal)

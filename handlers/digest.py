@@ -5,42 +5,46 @@ from __future__ import annotations
 from adapters.database import store
 from adapters.database.repositories import RepositoryRow
 from adapters.github.models import Issue, User
-from core.commands.checkboxes import Box, ticked
+from core.commands.checkboxes import CheckboxCommand, ticked
 from core.commands.registry import at_least
 from core.effects.base import UpsertDigest
 from engine import issue_reader
-from handlers.context import Delivery, Desk
-from handlers.run_commands import Order, Place, carry_out
+from handlers.context import Delivery, HandlerContext
+from handlers.run_commands import CommandInvocation, CommandOrigin, run_commands
 
 
-async def changed(
-    delivery: Delivery, desk: Desk, repository: RepositoryRow, told: Issue, sender: User, *, us: bool
+async def on_digest_issue(
+    delivery: Delivery, context: HandlerContext, repository: RepositoryRow, issue: Issue, sender: User, *, is_own: bool
 ) -> None:
     """A ticked box means its command, with the permission of whoever ticked it; whatever else was written goes."""
-    if us or delivery.action not in ("edited", "reopened"):
+    if is_own or delivery.action not in ("edited", "reopened"):
         return
     if delivery.action == "edited":
-        before = ((delivery.payload.get("changes") or {}).get("body") or {}).get("from")
-        boxes = ticked(before, told.body or "") if isinstance(before, str) else ()
-        if boxes:
-            await _carried_out(delivery, desk, repository, sender, boxes)
-    async with desk.work.on(repository.id) as unit:
-        await unit.want(0, UpsertDigest())
+        previous_body = ((delivery.payload.get("changes") or {}).get("body") or {}).get("from")
+        commands = ticked(previous_body, issue.body or "") if isinstance(previous_body, str) else ()
+        if commands:
+            await _run_checkbox_commands(delivery, context, repository, sender, commands)
+    async with context.work.on(repository.id) as unit:
+        await unit.enqueue_effects(0, UpsertDigest())
 
 
-async def _carried_out(
-    delivery: Delivery, desk: Desk, repository: RepositoryRow, who: User, boxes: tuple[Box, ...]
+async def _run_checkbox_commands(
+    delivery: Delivery,
+    context: HandlerContext,
+    repository: RepositoryRow,
+    user: User,
+    commands: tuple[CheckboxCommand, ...],
 ) -> None:
     # Whoever may not write cannot edit our issue either; should it come to us all the same, it is nobody's command.
-    role = await issue_reader.role_of(desk.github(repository), repository.full_name, who)
+    role = await issue_reader.role_of(context.github(repository), repository.full_name, user)
     if not at_least(role, "write"):
         return
-    for box in boxes:
-        async with desk.work.database.autocommit() as connection:
-            task = await store.task(connection, repository.id, box.task)
+    for command in commands:
+        async with context.work.database.autocommit() as connection:
+            task = await store.load_task(connection, repository.id, command.task)
         if task is None:
             continue
         # One for each time it is ticked, and the same when GitHub delivers it again.
-        order = Order(*box.command, f"tick:{box.word}:{box.task}:{delivery.guid}")
-        at = Place(box.task, pressed=True)
-        await carry_out(delivery, desk, repository, box.task, who, [order], at, role)
+        invocation = CommandInvocation(*command.command, f"tick:{command.word}:{command.task}:{delivery.guid}")
+        origin = CommandOrigin(command.task, by_button=True)
+        await run_commands(delivery, context, repository, command.task, user, [invocation], origin, role)

@@ -12,7 +12,7 @@ from adapters.agents.actions import DISPATCHES, task_in_run_name
 from engine.senders import Identity
 
 # Of these events only some actions are news; all other events tell by themselves that something changed.
-_ACTIONS = {
+_RELEVANT_ACTIONS = {
     "check_run": frozenset({"requested_action"}),  # how runs begin and end, their suites tell
     "check_suite": frozenset({"completed"}),
     "issue_comment": frozenset({"created", "edited"}),
@@ -26,43 +26,43 @@ _ACTIONS = {
     "pull_request_review": frozenset({"submitted", "dismissed"}),
 }
 
-ECHOED = frozenset({"check_suite", "issue_comment", "issues"})  # the events that tell us of what we do ourselves
+ECHOED_EVENTS = frozenset({"check_suite", "issue_comment", "issues"})  # the events that tell us of what we do ourselves
 
 
-def may_be_news(event: str, action: str | None) -> bool:
+def may_be_relevant(event: str, action: str | None) -> bool:
     """Whether an event with this action can be news at all, whatever else its payload says."""
-    return event not in _ACTIONS or action in _ACTIONS[event]
+    return event not in _RELEVANT_ACTIONS or action in _RELEVANT_ACTIONS[event]
 
 
-def is_news(event: str, payload: dict[str, Any], us: Identity | None) -> bool:
+def is_relevant(event: str, payload: dict[str, Any], identity: Identity | None) -> bool:
     """Whether a handler should see a delivery. `us` is None while we do not know yet who we are.
 
     What has another shape than GitHub's deliveries have counts as news: whoever reads it says what is wrong.
     """
-    if not may_be_news(event, str(payload.get("action"))):
+    if not may_be_relevant(event, str(payload.get("action"))):
         return False
     match event:
         case "status":
             return payload.get("state") != "pending"
         case "workflow_run":
             # Those of CI are heard of by their check suites.
-            run = _part(payload, "workflow_run")
+            run = _section(payload, "workflow_run")
             return str(run.get("event")) in DISPATCHES and task_in_run_name(str(run.get("display_title"))) is not None
         case "check_suite":
-            return us is None or _part(_part(payload, "check_suite"), "app").get("id") != us.app_id
+            return identity is None or _section(_section(payload, "check_suite"), "app").get("id") != identity.app_id
         case "issue_comment":
-            return not _is_by(us, payload)
+            return not _is_sent_by(identity, payload)
         case "issues":
             # Taken as news, the echo of a label would cost a read, and a person's edit that the read finds would be
             # put down to us.
-            return payload["action"] not in ("labeled", "unlabeled") or not _is_by(us, payload)
+            return payload["action"] not in ("labeled", "unlabeled") or not _is_sent_by(identity, payload)
     return True
 
 
-def _is_by(us: Identity | None, payload: dict[str, Any]) -> bool:
-    return us is not None and _part(payload, "sender").get("id") == us.bot_id
+def _is_sent_by(identity: Identity | None, payload: dict[str, Any]) -> bool:
+    return identity is not None and _section(payload, "sender").get("id") == identity.bot_id
 
 
-def _part(payload: dict[str, Any], key: str) -> dict[str, Any]:
-    part = payload.get(key)
-    return part if isinstance(part, dict) else {}
+def _section(payload: dict[str, Any], key: str) -> dict[str, Any]:
+    section = payload.get(key)
+    return section if isinstance(section, dict) else {}

@@ -6,45 +6,47 @@ from typing import Any
 
 from adapters.database import repositories
 from engine.config_sync import read_configuration
-from handlers.context import Delivery, Desk
+from handlers.context import Delivery, HandlerContext
 
 
-async def installation(delivery: Delivery, desk: Desk) -> None:
+async def on_installation(delivery: Delivery, context: HandlerContext) -> None:
     """The App was installed somewhere, or removed, or (un)suspended."""
-    told = delivery.payload["installation"]
+    installation = delivery.payload["installation"]
     if delivery.action in ("deleted", "suspend"):
-        async with desk.work.database.transaction() as connection:
-            await repositories.forget_installation(connection, int(told["id"]))
+        async with context.work.database.transaction() as connection:
+            await repositories.deactivate_installation(connection, int(installation["id"]))
         return
     if delivery.action in ("created", "unsuspend", "new_permissions_accepted"):
-        await _learn(desk, int(told["id"]), delivery.payload.get("repositories") or [])
+        await _save_repositories(context, int(installation["id"]), delivery.payload.get("repositories") or [])
 
 
-async def changed(delivery: Delivery, desk: Desk) -> None:
+async def on_installation_repositories(delivery: Delivery, context: HandlerContext) -> None:
     """Repositories were added to an installation or taken out."""
     installation_id = int(delivery.payload["installation"]["id"])
-    async with desk.work.database.transaction() as connection:
-        for gone in delivery.payload.get("repositories_removed") or []:
-            await repositories.update_repository(connection, int(gone["id"]), active=False)
-    await _learn(desk, installation_id, delivery.payload.get("repositories_added") or [])
+    async with context.work.database.transaction() as connection:
+        for removed in delivery.payload.get("repositories_removed") or []:
+            await repositories.update_repository(connection, int(removed["id"]), active=False)
+    await _save_repositories(context, installation_id, delivery.payload.get("repositories_added") or [])
 
 
-async def _learn(desk: Desk, installation_id: int, told: list[dict[str, Any]]) -> None:
+async def _save_repositories(
+    context: HandlerContext, installation_id: int, payload_repositories: list[dict[str, Any]]
+) -> None:
     """These deliveries name repositories without their default branch: read what the installation really sees."""
-    if not told:
+    if not payload_repositories:
         return
-    github = desk.client.installation(installation_id)
-    named = {int(entry["id"]) for entry in told}
-    for seen in await github.installation_repositories():
-        if seen.id not in named:
+    github = context.client.installation(installation_id)
+    repository_ids = {int(entry["id"]) for entry in payload_repositories}
+    for repository in await github.list_installation_repositories():
+        if repository.id not in repository_ids:
             continue
-        async with desk.work.database.transaction() as connection:
+        async with context.work.database.transaction() as connection:
             await repositories.save_repository(
                 connection,
-                seen.id,
+                repository.id,
                 installation_id=installation_id,
-                full_name=seen.full_name,
-                default_branch=seen.default_branch,
-                active=not seen.archived,
+                full_name=repository.full_name,
+                default_branch=repository.default_branch,
+                active=not repository.archived,
             )
-        await read_configuration(desk.work, github, seen.id, seen.full_name)
+        await read_configuration(context.work, github, repository.id, repository.full_name)

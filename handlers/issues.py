@@ -7,87 +7,91 @@ from adapters.database.repositories import RepositoryRow
 from adapters.github.convert import actor, pull_facts
 from adapters.github.models import Issue, User
 from core.commands.ordering import topics_of_label
-from core.intake.missed_changes import Deed, overtaken
+from core.intake.missed_changes import LabelChange, superseded
 from core.intake.references import parse_branch
 from core.signals.base import PullSeen
 from core.task.labels import is_task
 from engine import issue_reader
 from handlers import digest as digest_handler
 from handlers import retrospectives
-from handlers.context import Delivery, Desk
+from handlers.context import Delivery, HandlerContext
 
 
-async def issue(delivery: Delivery, desk: Desk) -> None:
+async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
     """An issue changed."""
-    repository = await desk.repository(delivery)
+    repository = await context.repository(delivery)
     if repository is None or repository.config is None:
         return
-    github, database = desk.github(repository), desk.work.database
-    told = Issue.model_validate(delivery.payload["issue"])
+    github, database = context.github(repository), context.work.database
+    issue = Issue.model_validate(delivery.payload["issue"])
     if delivery.action in ("transferred", "deleted"):
         # It is no longer here; for its task this is the same as being closed as not planned.
-        told = told.model_copy(update={"state": "closed", "state_reason": "not_planned"})
+        issue = issue.model_copy(update={"state": "closed", "state_reason": "not_planned"})
     sender = User.model_validate(delivery.payload["sender"])
-    us = await desk.is_us(repository, sender)
+    is_own = await context.is_own_user(repository, sender)
     async with database.autocommit() as connection:
-        task = await store.task(connection, repository.id, told.number)
-        digest = await store.digest_issue(connection, repository.id) if task is None else None
-    if told.number == digest:
-        await digest_handler.changed(delivery, desk, repository, told, sender, us=us)
+        task = await store.load_task(connection, repository.id, issue.number)
+        digest_number = await store.digest_issue_number(connection, repository.id) if task is None else None
+    if issue.number == digest_number:
+        await digest_handler.on_digest_issue(delivery, context, repository, issue, sender, is_own=is_own)
         return  # whatever labels somebody gives it, it is no task
-    if task is None and not is_task(told.label_names):
+    if task is None and not is_task(issue.label_names):
         if delivery.action == "edited":
-            await retrospectives.edited(delivery, desk, repository, told, sender)
-        await _no_task(desk, repository, told)
+            await retrospectives.on_issue_edited(delivery, context, repository, issue, sender)
+        await _update_dependents(context, repository, issue)
         return
-    news = told
-    gone = delivery.action in ("transferred", "deleted")
-    if (task is None or told.updated_at <= task.issue_updated_at) and not gone:
+    delivered_issue = issue
+    is_removed = delivery.action in ("transferred", "deleted")
+    if (task is None or issue.updated_at <= task.issue_updated_at) and not is_removed:
         # Of a new task we may have missed what came before; and GitHub's clock ticks in seconds, so that two changes in
         # one of them cannot be told apart by their time.
-        told = await github.get_issue(repository.full_name, told.number)
+        issue = await github.get_issue(repository.full_name, issue.number)
     label = delivery.payload.get("label", {}).get("name") if "label" in delivery.payload else None
-    added = delivery.action == "labeled"
-    if task and label and not us and not topics_of_label(label, repository.config.priorities, added=added):
-        at = news.updated_at
-        deed = Deed(actor(sender), at, label, added)
+    is_added = delivery.action == "labeled"
+    if task and label and not is_own and not topics_of_label(label, repository.config.priorities, added=is_added):
+        changed_at = delivered_issue.updated_at
+        change = LabelChange(actor(sender), changed_at, label, is_added)
         async with database.autocommit() as connection:
-            lines = (await audit_log.since(connection, repository.id, [told.number], at)).get(told.number, ())
-        if overtaken(deed, lines):
+            events = (await audit_log.events_since(connection, repository.id, [issue.number], changed_at)).get(
+                issue.number, ()
+            )
+        if superseded(change, events):
             label = None
     # Who wrote an earlier text has not approved the one that is there now.
-    same = (told.title, told.body) == (news.title, news.body)
+    is_unchanged = (issue.title, issue.body) == (delivered_issue.title, delivered_issue.body)
     signal = await issue_reader.issue_seen(
         database,
         github,
         repository,
-        told,
-        desk.work.foresight,
+        issue,
+        context.work.foresight,
         sender=sender,
-        sender_can_write=not us and same and await issue_reader.can_write(github, repository.full_name, sender),
-        sender_is_us=us,
+        sender_can_write=not is_own
+        and is_unchanged
+        and await issue_reader.can_write(github, repository.full_name, sender),
+        sender_is_us=is_own,
         label=label,
-        label_added=added,
+        label_added=is_added,
         afresh=task is None,
-        at=news.updated_at,
-        was_open=news.state == "open" or delivery.action == "closed",
+        at=delivered_issue.updated_at,
+        was_open=delivered_issue.state == "open" or delivery.action == "closed",
     )
     closing_pull = None
     if delivery.action == "closed" and task and task.pull and not task.pull.merged:
         # A merge closes the issue by its closing word, and this news may overtake that of the merge.
         closing_pull = await github.get_pull(repository.full_name, task.pull.number)
-    async with desk.work.on(repository.id, delivery.received_at) as unit:
+    async with context.work.on(repository.id, delivery.received_at) as unit:
         if closing_pull is not None:
             branch = parse_branch(closing_pull.head.ref)
             attempt = branch[1] if branch else None
-            await unit.apply(told.number, PullSeen(pull_facts(closing_pull), attempt, False))
-        await unit.apply(told.number, signal)
+            await unit.apply(issue.number, PullSeen(pull_facts(closing_pull), attempt, False))
+        await unit.apply(issue.number, signal)
 
 
-async def _no_task(desk: Desk, repository: RepositoryRow, told: Issue) -> None:
+async def _update_dependents(context: HandlerContext, repository: RepositoryRow, issue: Issue) -> None:
     """An issue that is no task can still be what a task waits for."""
-    async with desk.work.on(repository.id) as unit:
-        waiting = await dependency_graph.note_dependency(
-            unit.connection, repository, told.number, told.state == "closed"
+    async with context.work.on(repository.id) as unit:
+        dependents = await dependency_graph.update_dependency(
+            unit.connection, repository, issue.number, issue.state == "closed"
         )
-        await unit.look_again(told.number, waiting)
+        await unit.reevaluate(issue.number, dependents)

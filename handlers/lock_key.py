@@ -17,40 +17,40 @@ _BRANCHES = (
 )
 
 
-def ordering_key(event: str, payload: dict[str, Any]) -> str:
+def lock_key(event: str, payload: dict[str, Any]) -> str:
     """A name that deliveries about the same thing share, as far as the payload alone can tell.
 
     It keeps the usual order; the rules do not rely on it, because GitHub does not promise any.
     """
     repository = payload.get("repository")
     if not isinstance(repository, dict):
-        return f"{event}:{_dig(payload, 'installation', 'id')}"
-    return f"issue:{repository.get('id')}:{_subject(event, payload)}"
+        return f"{event}:{_get_path(payload, 'installation', 'id')}"
+    return f"issue:{repository.get('id')}:{_lock_subject(event, payload)}"
 
 
-def _subject(event: str, payload: dict[str, Any]) -> object:
-    waiting = {"issue_dependencies": "blocked_issue", "sub_issues": "parent_issue"}.get(event, "issue")
-    number = _number(payload, waiting)
+def _lock_subject(event: str, payload: dict[str, Any]) -> object:
+    issue_key = {"issue_dependencies": "blocked_issue", "sub_issues": "parent_issue"}.get(event, "issue")
+    number = _number(payload, issue_key)
     if number is not None:
         return number
     for path in _BRANCHES:
-        branch = parse_branch(str(_dig(payload, *path) or "").removeprefix("refs/heads/"))
+        branch = parse_branch(str(_get_path(payload, *path) or "").removeprefix("refs/heads/"))
         if branch:
             return branch[0]
-    run = task_in_run_name(str(_dig(payload, "workflow_run", "display_title") or ""))
+    run = task_in_run_name(str(_get_path(payload, "workflow_run", "display_title") or ""))
     if run:
         return run[0]
     pull = _number(payload, "pull_request")
     return f"pull-{pull}" if pull is not None else event
 
 
-def _number(payload: dict[str, Any], part: str) -> int | None:
+def _number(payload: dict[str, Any], section: str) -> int | None:
     """The number of an issue or pull request; None for what is no number, and might be no name for a lock either."""
-    number = _dig(payload, part, "number")
+    number = _get_path(payload, section, "number")
     return number if isinstance(number, int) and 0 < number < 10**10 else None
 
 
-def _dig(value: Any, *path: str) -> Any:
+def _get_path(value: Any, *path: str) -> Any:
     for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value

@@ -15,49 +15,51 @@ from core.signals.base import AgentSeen
 from core.task.model import SessionState, Status, Task
 from engine import conflicts, issue_reader
 from engine.config_sync import read_configuration
-from handlers.context import Delivery, Desk
+from handlers.context import Delivery, HandlerContext
 
 
-async def push(delivery: Delivery, desk: Desk) -> None:
+async def on_push(delivery: Delivery, context: HandlerContext) -> None:
     """Commits went into a branch."""
-    repository = await desk.repository(delivery)
+    repository = await context.repository(delivery)
     ref = str(delivery.payload.get("ref", ""))
     if repository is None or not ref.startswith("refs/heads/") or delivery.payload.get("deleted"):
         return
     branch = ref.removeprefix("refs/heads/")
     if branch == repository.default_branch and _touches_configuration(delivery):
-        await read_configuration(desk.work, desk.github(repository), repository.id, repository.full_name)
+        await read_configuration(context.work, context.github(repository), repository.id, repository.full_name)
     if repository.config is None:
         return
-    ours = parse_branch(branch)
-    async with desk.work.on(repository.id, delivery.received_at) as unit:
-        if ours:
+    attempt_branch = parse_branch(branch)
+    async with context.work.on(repository.id, delivery.received_at) as unit:
+        if attempt_branch:
             # Whoever pushes to an attempt's branch is at work on it, long before there is a pull request.
-            number, attempt = ours
+            number, attempt = attempt_branch
             await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at, pushed=True))
-        in_flight = await store.tasks_with_status(
+        active_tasks = await store.tasks_with_status(
             await unit.written(), repository.id, [Status.IN_PROGRESS, Status.REVIEW]
         )
-        pushed_by = issue_reader.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
-        if not ours and (task := _at_work(in_flight, pushed_by, branch)):
-            pushed = AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at, pushed=True)
-            await unit.apply(task.number, pushed)
+        pushing_agents = (
+            issue_reader.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
+        )
+        if not attempt_branch and (task := _working_task(active_tasks, pushing_agents, branch)):
+            signal = AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at, pushed=True)
+            await unit.apply(task.number, signal)
         await conflicts.base_moved(unit, branch, str(delivery.payload["after"]))
 
 
-def _at_work(tasks: Sequence[Task], pushed_by: Collection[str], branch: str) -> Task | None:
+def _working_task(tasks: Sequence[Task], pushing_agents: Collection[str], branch: str) -> Task | None:
     """The task on which an agent works that pushed to a branch of its own; None where that is not plain."""
-    named = issue_in_branch(branch)
-    held = [
+    issue_number = issue_in_branch(branch)
+    matches = [
         task
         for task in tasks
         if task.status is Status.IN_PROGRESS
         and task.lease
-        and task.lease.worker in pushed_by
+        and task.lease.worker in pushing_agents
         and (task.pull is None or task.pull.branch == branch)
-        and named in (None, task.number)
+        and issue_number in (None, task.number)
     ]
-    return held[0] if len(held) == 1 else None
+    return matches[0] if len(matches) == 1 else None
 
 
 def _touches_configuration(delivery: Delivery) -> bool:
@@ -68,7 +70,5 @@ def _touches_configuration(delivery: Delivery) -> bool:
     commits = delivery.payload.get("commits") or []
     if len(commits) >= 2048 or delivery.payload.get("forced"):
         return True
-    touched = (
-        path for commit in commits for kind in ("added", "modified", "removed") for path in commit.get(kind) or ()
-    )
-    return any(path in (CONFIG_PATH, *PATHS) or path.startswith(f"{TEMPLATES_FOLDER}/") for path in touched)
+    paths = (path for commit in commits for kind in ("added", "modified", "removed") for path in commit.get(kind) or ())
+    return any(path in (CONFIG_PATH, *PATHS) or path.startswith(f"{TEMPLATES_FOLDER}/") for path in paths)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from adapters.database import repositories
-from handlers.context import Delivery, Desk
+from handlers.context import Delivery, HandlerContext
 
 
-async def repository(delivery: Delivery, desk: Desk) -> None:
+async def on_repository(delivery: Delivery, context: HandlerContext) -> None:
     """Something about the repository itself changed."""
     repository_id = int(delivery.payload["repository"]["id"])
     if delivery.action in ("archived", "deleted"):
-        async with desk.work.database.transaction() as connection:
+        async with context.work.database.transaction() as connection:
             await repositories.update_repository(connection, repository_id, active=False)
         return
-    await desk.repository(delivery)  # takes over the new name, branch or owner
+    await context.repository(delivery)  # takes over the new name, branch or owner

@@ -8,27 +8,29 @@ from adapters.agents.actions import identify, news_of
 from adapters.database import store
 from adapters.github.models import WorkflowRun
 from core.signals.base import Signal
-from engine.attempt_results import left_behind
-from handlers.context import Delivery, Desk
+from engine.attempt_results import attempt_results
+from handlers.context import Delivery, HandlerContext
 
 
-async def run(delivery: Delivery, desk: Desk) -> None:
+async def on_workflow_run(delivery: Delivery, context: HandlerContext) -> None:
     """A workflow run was requested, began, or ended."""
-    repository = await desk.repository(delivery)
+    repository = await context.repository(delivery)
     if repository is None or repository.config is None:
         return
-    told = WorkflowRun.model_validate(delivery.payload["workflow_run"])
-    named = identify(told)
-    if named is None:
+    workflow_run = WorkflowRun.model_validate(delivery.payload["workflow_run"])
+    attempt_id = identify(workflow_run)
+    if attempt_id is None:
         return
-    number, attempt = named
-    async with desk.work.database.autocommit() as connection:
-        task = await store.task(connection, repository.id, number)
+    number, attempt = attempt_id
+    async with context.work.database.autocommit() as connection:
+        task = await store.load_task(connection, repository.id, number)
     if task is None:
         return
-    found: Sequence[Signal] = ()
-    if told.status == "completed":
-        found = await left_behind(desk.work.database, desk.github(repository), repository, task, attempt, desk.answers)
-    async with desk.work.on(repository.id, delivery.received_at) as unit:
-        for signal in (*found, news_of(told, attempt)):
+    results: Sequence[Signal] = ()
+    if workflow_run.status == "completed":
+        results = await attempt_results(
+            context.work.database, context.github(repository), repository, task, attempt, context.result_secrets
+        )
+    async with context.work.on(repository.id, delivery.received_at) as unit:
+        for signal in (*results, news_of(workflow_run, attempt)):
             await unit.apply(number, signal)

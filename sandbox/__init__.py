@@ -12,12 +12,12 @@ The App's webhook has been called by now, and it can do at `hub.url` what it cou
 """
 
 from sandbox.actions.scripted_result import Conclusion
-from sandbox.clock import Clock, RealClock, TurnedClock
+from sandbox.clock import Clock, ManualClock, RealClock
 from sandbox.faults.plan import FaultPlan
 from sandbox.http.errors import ApiError
 from sandbox.http.openapi_check import Contract
 from sandbox.http.pipeline import RequestRecord
-from sandbox.http.rate_limits import Limits
+from sandbox.http.rate_limits import RateLimits
 from sandbox.sandbox import Sandbox
 from sandbox.webhooks import Delivery
 
@@ -28,9 +28,9 @@ __all__ = [
     "Contract",
     "Delivery",
     "FaultPlan",
-    "Limits",
+    "ManualClock",
+    "RateLimits",
     "RealClock",
     "RequestRecord",
     "Sandbox",
-    "TurnedClock",
 ]

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from sandbox.idle import Work, current_work
+from sandbox.idle import PendingWork, current_work
 
 
 class Clock(Protocol):
@@ -55,7 +55,7 @@ class RealClock:
                 work.resume()
 
 
-class TurnedClock:
+class ManualClock:
     """A clock that stands still until a test turns it with `advance`."""
 
     def __init__(self, start: datetime) -> None:
@@ -63,8 +63,8 @@ class TurnedClock:
             raise ValueError("a clock starts at an aware datetime, for example datetime(2026, 3, 2, tzinfo=UTC)")
         self._now = start.astimezone(UTC)
         self._order = itertools.count()
-        self._sleepers: list[tuple[datetime, int, asyncio.Future[None], Work | None]] = []
-        self._slept = asyncio.Event()
+        self._sleepers: list[tuple[datetime, int, asyncio.Future[None], PendingWork | None]] = []
+        self._sleeper_added = asyncio.Event()
 
     def now(self) -> datetime:
         """The time now, aware, in UTC."""
@@ -81,7 +81,7 @@ class TurnedClock:
         heapq.heappush(self._sleepers, (due, next(self._order), future, work))
         if work is not None:
             work.pause()
-        self._slept.set()
+        self._sleeper_added.set()
         try:
             await future
         except asyncio.CancelledError:
@@ -102,11 +102,11 @@ class TurnedClock:
                     work.resume()
                 future.set_result(None)
 
-    async def sleeper(self) -> None:
+    async def wait_for_sleeper(self) -> None:
         """Return when somebody sleeps on this clock: at once, or when the next one lies down."""
         while self.next_due is None:
-            self._slept.clear()
-            await self._slept.wait()
+            self._sleeper_added.clear()
+            await self._sleeper_added.wait()
 
     @property
     def next_due(self) -> datetime | None:
@@ -114,11 +114,11 @@ class TurnedClock:
         return min((due for due, _, future, _ in self._sleepers if not future.done()), default=None)
 
 
-def stamp(moment: datetime) -> str:
+def timestamp(moment: datetime) -> str:
     """A time as GitHub writes it: whole seconds, `2026-03-02T09:00:00Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def stamp_or_none(moment: datetime | None) -> str | None:
+def timestamp_or_none(moment: datetime | None) -> str | None:
     """`stamp`, where there may be no time."""
-    return None if moment is None else stamp(moment)
+    return None if moment is None else timestamp(moment)

@@ -11,74 +11,74 @@ import asyncio
 from contextvars import ContextVar
 
 
-class Work:
+class PendingWork:
     """One thing under way. It is busy from its start to its end, less the time it sleeps on the clock."""
 
-    def __init__(self, activity: Activity, name: str) -> None:
+    def __init__(self, tracker: IdleTracker, name: str) -> None:
         self.name = name
-        self._activity = activity
+        self._tracker = tracker
         self._sleepers = 0
         self._ended = False
-        activity._add(self)
+        tracker._add(self)
 
     def pause(self) -> None:
         """Begin to sleep on the clock."""
         self._sleepers += 1
         if self._sleepers == 1 and not self._ended:
-            self._activity._remove(self)
+            self._tracker._remove(self)
 
     def resume(self) -> None:
         """Woken: busy again. Called by the one who wakes, so that there is no moment of false quiet."""
         self._sleepers -= 1
         if self._sleepers == 0 and not self._ended:
-            self._activity._add(self)
+            self._tracker._add(self)
 
     def end(self) -> None:
         """Finished, whichever way."""
         if not self._ended:
             self._ended = True
             if self._sleepers == 0:
-                self._activity._remove(self)
+                self._tracker._remove(self)
 
 
-class Activity:
+class IdleTracker:
     """The set of busy work, with an event that is set while it is empty."""
 
     def __init__(self) -> None:
-        self._busy: set[Work] = set()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._busy: set[PendingWork] = set()
+        self._idle_event = asyncio.Event()
+        self._idle_event.set()
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Nothing is busy."""
         return not self._busy
 
     @property
-    def names(self) -> list[str]:
+    def busy_names(self) -> list[str]:
         """What is busy just now, for messages."""
         return sorted(work.name for work in self._busy)
 
-    def begin(self, name: str) -> Work:
+    def begin_work(self, name: str) -> PendingWork:
         """Enter a new piece of work, busy from now on."""
-        return Work(self, name)
+        return PendingWork(self, name)
 
-    async def settled(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Return when nothing has been busy for a few turns of the event loop."""
-        quiet_turns = 0
-        while quiet_turns < 5:
-            await self._quiet.wait()
+        idle_turns = 0
+        while idle_turns < 5:
+            await self._idle_event.wait()
             await asyncio.sleep(0)
-            quiet_turns = quiet_turns + 1 if self.idle else 0
+            idle_turns = idle_turns + 1 if self.is_idle else 0
 
-    def _add(self, work: Work) -> None:
+    def _add(self, work: PendingWork) -> None:
         self._busy.add(work)
-        self._quiet.clear()
+        self._idle_event.clear()
 
-    def _remove(self, work: Work) -> None:
+    def _remove(self, work: PendingWork) -> None:
         self._busy.discard(work)
         if not self._busy:
-            self._quiet.set()
+            self._idle_event.set()
 
 
-current_work: ContextVar[Work | None] = ContextVar("current_work", default=None)
+current_work: ContextVar[PendingWork | None] = ContextVar("current_work", default=None)

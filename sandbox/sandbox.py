@@ -13,10 +13,10 @@ from sandbox.actions.engine import Actions
 from sandbox.clock import Clock, RealClock
 from sandbox.faults.plan import FaultPlan
 from sandbox.http.pipeline import RequestRecord, Server
-from sandbox.http.rate_limits import Limits, Meter
-from sandbox.idle import Activity, Work, current_work
+from sandbox.http.rate_limits import RateLimits, UsageCounter
+from sandbox.idle import IdleTracker, PendingWork, current_work
 from sandbox.serializers import issues as issue_serializer
-from sandbox.state.apps import AppRegistry
+from sandbox.state.apps import Apps
 from sandbox.state.models import Account, App, Installation, Repository, User
 from sandbox.webhooks import Deliverer, Delivery
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sandbox.http.openapi_check import Contract
 
 
-class Sandbox(AppRegistry):
+class Sandbox(Apps):
     """A GitHub on your own machine. Use it as an async context manager; `url` is known inside.
 
     `root` is where the bare repositories are kept. `contract` checks every exchange against GitHub's
@@ -41,25 +41,25 @@ class Sandbox(AppRegistry):
         *,
         clock: Clock | None = None,
         contract: Contract | None = None,
-        limits: Limits | None = None,
+        limits: RateLimits | None = None,
         port: int = 0,
     ) -> None:
         super().__init__(root, clock or RealClock())
         self.contract = contract
-        self.limits = limits or Limits()
-        self.meter = Meter(self.limits)
+        self.limits = limits or RateLimits()
+        self.usage_counter = UsageCounter(self.limits)
         self.faults = FaultPlan()
-        self.activity = Activity()
+        self.idle_tracker = IdleTracker()
         self.violations: list[str] = []
         self.errors: list[Exception] = []
         self.requests: list[RequestRecord] = []
-        self.closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self.close_callbacks: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._deliverer = Deliverer(self)
         self._server = Server(self, port)
         self.agents: dict[str, ScriptedAgent] = {}
-        self.cloud: dict[str, CloudAgent] = {}
-        self.offline: set[str] = set()  # labels for which no runner is online: jobs that ask for one stay queued
+        self.cloud_agents: dict[str, CloudAgent] = {}
+        self.offline_labels: set[str] = set()  # labels for which no runner is online: jobs that ask for one stay queued
         self.ci_scripts: dict[int, CiScript] = {}
         self.actions = Actions(self)
 
@@ -73,16 +73,16 @@ class Sandbox(AppRegistry):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._end_tasks()
-        for close in self.closing:
+        await self._cancel_tasks()
+        for close in self.close_callbacks:
             await close()
         await self._server.close()
-        await self._end_tasks()  # what the last requests began
+        await self._cancel_tasks()  # what the last requests began
         await self._deliverer.close()
         if self.errors and error is None:
             raise ExceptionGroup("the sandbox itself failed", self.errors)
 
-    async def _end_tasks(self) -> None:
+    async def _cancel_tasks(self) -> None:
         """Cancel everything, also what the cancelled begin on their way out, and wait until it is over.
 
         A task that is left would be cancelled by the event loop's own end, together with those of asyncio that
@@ -100,27 +100,27 @@ class Sandbox(AppRegistry):
 
     # Work
 
-    def work(self, coroutine: Coroutine[Any, Any, Any], *, name: str = "work") -> asyncio.Task[Any]:
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], *, name: str = "work") -> asyncio.Task[Any]:
         """Run a job that `settled` waits for, except while it sleeps on the clock. Cancelled when the
         sandbox closes.
         """
-        work = self.activity.begin(name)
+        work = self.idle_tracker.begin_work(name)
         context = copy_context()
         context.run(current_work.set, work)
         task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
-        self._keep(task)
+        self._track(task)
         task.add_done_callback(lambda _: work.end())
         return task
 
-    def background(self, coroutine: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+    def spawn_background(self, coroutine: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """Run something that never ends by itself; `settled` does not wait for it."""
         context = copy_context()
         context.run(current_work.set, None)
         task = asyncio.get_running_loop().create_task(coroutine, name=name, context=context)
-        self._keep(task)
+        self._track(task)
         return task
 
-    def _keep(self, task: asyncio.Task[Any]) -> None:
+    def _track(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._reap)
 
@@ -131,18 +131,18 @@ class Sandbox(AppRegistry):
             if isinstance(error, Exception):
                 self.errors.append(error)
 
-    def begin(self, name: str) -> Work:
+    def begin_work(self, name: str) -> PendingWork:
         """Mark something as busy until its `end()`."""
-        return self.activity.begin(name)
+        return self.idle_tracker.begin_work(name)
 
-    async def settled(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Return when no webhook waits to be sent and nothing runs, apart from what sleeps on the clock."""
-        await self.activity.settled()
+        await self.idle_tracker.wait_until_idle()
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether `settled` would return at once."""
-        return self.activity.idle
+        return self.idle_tracker.is_idle
 
     # Installing and webhooks
 
@@ -160,7 +160,7 @@ class Sandbox(AppRegistry):
             id=self.new_id(),
             app=app,
             account=account,
-            selected=[] if repositories == "all" else list(repositories),
+            repositories=[] if repositories == "all" else list(repositories),
             selection="all" if repositories == "all" else "selected",
             permissions=dict(app.permissions),
             events=list(app.events),
@@ -168,10 +168,10 @@ class Sandbox(AppRegistry):
             updated_at=now,
         )
         self.installations[installation.id] = installation
-        self.tell_installation(installation, "installation", "created", sender=sender, requester=None)
+        self.emit_installation(installation, "installation", "created", sender=sender, requester=None)
         return installation
 
-    def tell_installation(
+    def emit_installation(
         self,
         installation: Installation,
         event: str,
@@ -183,12 +183,12 @@ class Sandbox(AppRegistry):
         """Send an `installation` or `installation_repositories` webhook to the App itself."""
         payload: dict[str, Any] = {"action": action, "installation": issue_serializer.installation(self, installation)}
         if event == "installation" and action in ("created", "deleted", "suspend", "unsuspend"):
-            reached = self.repositories_of(installation)
-            payload["repositories"] = [issue_serializer.installed_repository(one) for one in reached]
+            repositories = self.repositories_of(installation)
+            payload["repositories"] = [issue_serializer.installed_repository(repository) for repository in repositories]
         account = installation.account
-        by = sender or (account if isinstance(account, User) else self.user(f"{account.login}-owner"))
+        acting_user = sender or (account if isinstance(account, User) else self.user(f"{account.login}-owner"))
         self._deliverer.send(
-            installation, event, action, {**payload, **fields, "sender": issue_serializer.user(self, by)}
+            installation, event, action, {**payload, **fields, "sender": issue_serializer.user(self, acting_user)}
         )
 
     def emit(self, repository: Repository, event: str, action: str | None, *, sender: User, **fields: Any) -> None:
@@ -219,11 +219,11 @@ class Sandbox(AppRegistry):
 
     async def redeliver(self, guid: str) -> Delivery:
         """Send a delivery again, as `POST …/attempts` would, and return its new entry once it was tried."""
-        again = self.redeliver_soon(self._deliverer.latest(guid))
-        await self.settled()
-        return again
+        redelivery = self.queue_redelivery(self._deliverer.find_latest(guid))
+        await self.wait_until_idle()
+        return redelivery
 
-    def redeliver_soon(self, delivery: Delivery) -> Delivery:
+    def queue_redelivery(self, delivery: Delivery) -> Delivery:
         """Queue a delivery to be sent again."""
         return self._deliverer.redeliver(delivery)
 
@@ -232,12 +232,12 @@ class Sandbox(AppRegistry):
         if self.contract is not None:
             self.violations += self.contract.check_webhook(event, action, payload)
 
-    def runner_comes(self, label: str) -> None:
+    def bring_runner_online(self, label: str) -> None:
         """A runner with this label is online again; the jobs that waited for it begin."""
-        self.offline.discard(label)
+        self.offline_labels.discard(label)
         self.actions.look_for_work()
 
-    def ci(self, repository: Repository, script: CiScript | None) -> None:
+    def set_ci_script(self, repository: Repository, script: CiScript | None) -> None:
         """Let a function decide how workflow runs of a repository end, instead of running their steps."""
         if script is None:
             self.ci_scripts.pop(repository.id, None)

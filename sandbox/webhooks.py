@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from sandbox.idle import Work
+from sandbox.idle import PendingWork
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.models import App, Installation, Organisation, Repository, User
 
 if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
-TIMEOUT = 10.0  # seconds of real time in which a receiver must answer, as on GitHub
-MAX_PAYLOAD = 25 * 1024 * 1024  # bytes; GitHub never sends more
+TIMEOUT_SECONDS = 10.0  # seconds of real time in which a receiver must answer, as on GitHub
+MAX_PAYLOAD_BYTES = 25 * 1024 * 1024  # bytes; GitHub never sends more
 
 
 @dataclass(eq=False, kw_only=True)
@@ -58,7 +58,7 @@ class Delivery:
     response_body: str = field(default="", repr=False)
 
     @property
-    def ok(self) -> bool:
+    def is_delivered(self) -> bool:
         """Whether the receiver took it."""
         return 200 <= self.status_code < 300
 
@@ -70,8 +70,8 @@ class Deliverer:
 
     def __init__(self, hub: Sandbox) -> None:
         self._hub = hub
-        self._queues: dict[int, asyncio.Queue[tuple[Delivery, Work]]] = {}
-        self._held: list[Delivery] = []
+        self._queues: dict[int, asyncio.Queue[tuple[Delivery, PendingWork]]] = {}
+        self._reorder_buffer: list[Delivery] = []
         self._attempts: dict[str, int] = defaultdict(int)
         self._session: aiohttp.ClientSession | None = None
         self.log: list[Delivery] = []
@@ -82,10 +82,10 @@ class Deliverer:
         `fields` are JSON values; `action`, `repository`, `organization`, `sender` and `installation` are
         added.
         """
-        shared = self._about(repository, action, sender, fields)
+        common_fields = self._common_fields(repository, action, sender, fields)
         for installation in self._hub.installations_on(repository):
             if installation.suspended_at is None and event in installation.events:
-                self.send(installation, event, action, shared, repository=repository)
+                self.send(installation, event, action, common_fields, repository=repository)
 
     def emit_to(
         self,
@@ -98,19 +98,19 @@ class Deliverer:
         **fields: Any,
     ) -> None:
         """Tell one installation's App, subscribed or not."""
-        shared = self._about(repository, action, sender, fields)
-        self.send(installation, event, action, shared, repository=repository)
+        common_fields = self._common_fields(repository, action, sender, fields)
+        self.send(installation, event, action, common_fields, repository=repository)
 
-    def _about(
+    def _common_fields(
         self, repository: Repository, action: str | None, sender: User, fields: dict[str, Any]
     ) -> dict[str, Any]:
-        shared: dict[str, Any] = {} if action is None else {"action": action}
-        shared |= fields
-        shared["repository"] = issue_serializer.repository(self._hub, repository)
+        common_fields: dict[str, Any] = {} if action is None else {"action": action}
+        common_fields |= fields
+        common_fields["repository"] = issue_serializer.repository(self._hub, repository)
         if isinstance(repository.owner, Organisation):
-            shared["organization"] = issue_serializer.organisation(self._hub, repository.owner)
-        shared["sender"] = issue_serializer.user(self._hub, sender)
-        return shared
+            common_fields["organization"] = issue_serializer.organisation(self._hub, repository.owner)
+        common_fields["sender"] = issue_serializer.user(self._hub, sender)
+        return common_fields
 
     def send(
         self,
@@ -125,36 +125,36 @@ class Deliverer:
         app = installation.app
         if app.webhook_url is None:
             return
-        named = {**payload}
-        named.setdefault("installation", {"id": installation.id, "node_id": installation.node_id})
-        self._hub.check_webhook(event, action, named)
-        body = json.dumps(named, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(body) > MAX_PAYLOAD:
+        full_payload = {**payload}
+        full_payload.setdefault("installation", {"id": installation.id, "node_id": installation.node_id})
+        self._hub.check_webhook(event, action, full_payload)
+        body = json.dumps(full_payload, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(body) > MAX_PAYLOAD_BYTES:
             return
-        delivery = self._entry(
+        delivery = self._create_delivery(
             app,
             guid=str(uuid.UUID(int=self._hub.random.getrandbits(128), version=4)),
             event=event,
             action=action,
             installation_id=installation.id,
             repository_id=None if repository is None else repository.id,
-            payload=named,
+            payload=full_payload,
             body=body,
         )
-        fault = self._hub.faults.take_delivery(event, action)
+        fault = self._hub.faults.take_delivery_fault(event, action)
         if fault is None:
-            self._weathered(delivery)
+            self._send_with_random_faults(delivery)
         elif fault[0] == "drop":
             self._drop(delivery)
         elif fault[0] == "duplicate":
-            self._in_order(delivery)
-            self._in_order(delivery)
+            self._send_in_order(delivery)
+            self._send_in_order(delivery)
         else:
-            self._hub.work(self._later(delivery, fault[1]), name=f"delayed {event}")
+            self._hub.spawn(self._send_later(delivery, fault[1]), name=f"delayed {event}")
 
     def redeliver(self, delivery: Delivery) -> Delivery:
         """Queue the same delivery again, same GUID and bytes, to where the App listens now."""
-        again = self._entry(
+        redelivery = self._create_delivery(
             delivery.app,
             guid=delivery.guid,
             event=delivery.event,
@@ -165,25 +165,25 @@ class Deliverer:
             body=delivery.body,
             redelivery=True,
         )
-        self._weathered(again)
-        return again
+        self._send_with_random_faults(redelivery)
+        return redelivery
 
     def _drop(self, delivery: Delivery) -> None:
         self._fail(delivery, 502, "failed to connect to host")
         delivery.dropped = True
 
-    def _weathered(self, delivery: Delivery) -> None:
-        weather = self._hub.faults.weather
-        if weather is None:
-            self._in_order(delivery)
+    def _send_with_random_faults(self, delivery: Delivery) -> None:
+        random_faults = self._hub.faults.random_faults
+        if random_faults is None:
+            self._send_in_order(delivery)
             return
-        copies = weather.delivery()
-        if not copies:
+        delays = random_faults.delivery_delays()
+        if not delays:
             self._drop(delivery)
-        for seconds in copies:
-            self._hub.work(self._later(delivery, seconds), name=f"delayed {delivery.event}")
+        for seconds in delays:
+            self._hub.spawn(self._send_later(delivery, seconds), name=f"delayed {delivery.event}")
 
-    def latest(self, guid: str) -> Delivery:
+    def find_latest(self, guid: str) -> Delivery:
         """The newest entry of a GUID. Raises KeyError."""
         for delivery in reversed(self.log):
             if delivery.guid == guid:
@@ -195,7 +195,7 @@ class Deliverer:
         if self._session is not None:
             await self._session.close()
 
-    def _entry(self, app: App, **fields: Any) -> Delivery:
+    def _create_delivery(self, app: App, **fields: Any) -> Delivery:
         self._attempts[fields["guid"]] += 1
         delivery = Delivery(
             id=self._hub.new_id(),
@@ -223,40 +223,40 @@ class Deliverer:
         self.log.append(delivery)
         return delivery
 
-    def _in_order(self, delivery: Delivery) -> None:
-        if self._hub.faults.hold == 0:
+    def _send_in_order(self, delivery: Delivery) -> None:
+        if self._hub.faults.reorder_count == 0:
             self._enqueue(delivery)
             return
-        self._held.append(delivery)
-        self._hub.faults.hold -= 1
-        if self._hub.faults.hold == 0:
-            held, self._held = self._held, []
-            for waiting in reversed(held):
-                self._enqueue(waiting)
+        self._reorder_buffer.append(delivery)
+        self._hub.faults.reorder_count -= 1
+        if self._hub.faults.reorder_count == 0:
+            buffer, self._reorder_buffer = self._reorder_buffer, []
+            for buffered in reversed(buffer):
+                self._enqueue(buffered)
 
-    async def _later(self, delivery: Delivery, seconds: float) -> None:
+    async def _send_later(self, delivery: Delivery, seconds: float) -> None:
         await self._hub.clock.sleep(seconds)
         self._enqueue(delivery)
 
     def _enqueue(self, delivery: Delivery) -> None:
-        work = self._hub.activity.begin(f"delivery of {delivery.event}.{delivery.action}")
+        work = self._hub.idle_tracker.begin_work(f"delivery of {delivery.event}.{delivery.action}")
         queue = self._queues.get(delivery.app.id)
         if queue is None:
             queue = self._queues[delivery.app.id] = asyncio.Queue()
-            self._hub.background(self._sender(queue), name=f"webhooks of {delivery.app.slug}")
+            self._hub.spawn_background(self._run_queue(queue), name=f"webhooks of {delivery.app.slug}")
         queue.put_nowait((delivery, work))
 
-    async def _sender(self, queue: asyncio.Queue[tuple[Delivery, Work]]) -> None:
+    async def _run_queue(self, queue: asyncio.Queue[tuple[Delivery, PendingWork]]) -> None:
         while True:
             delivery, work = await queue.get()
             try:
-                await self._hand_over(delivery)
+                await self._post(delivery)
             finally:
                 work.end()
 
-    async def _hand_over(self, delivery: Delivery) -> None:
+    async def _post(self, delivery: Delivery) -> None:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT))
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS))
         start = asyncio.get_running_loop().time()
         try:
             async with self._session.post(
@@ -273,8 +273,8 @@ class Deliverer:
         except aiohttp.ClientError:
             self._fail(delivery, 502, "failed to connect to host")
         else:
-            taken = 200 <= status < 300
-            delivery.status = "OK" if taken else f"Invalid HTTP Response: {status}"
+            is_success = 200 <= status < 300
+            delivery.status = "OK" if is_success else f"Invalid HTTP Response: {status}"
             delivery.status_code = status if status in {item.value for item in HTTPStatus} else 502
             delivery.delivered_at = self._hub.now()
         delivery.duration = round(asyncio.get_running_loop().time() - start, 3)

@@ -18,44 +18,48 @@ from adapters.database import tables as t
 from config.repository import Timeouts
 from core.task.deadlines import DeadlineKind
 from engine.config_sync import RECONCILE, REPOSITORY
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-ABSENT = timedelta(minutes=2)  # a sweep is never so late while any replica runs
-LOOK_FIRST = timedelta(minutes=2)  # by then the reconciler has seen what happened, and lost deliveries came again
+DOWNTIME_THRESHOLD = timedelta(minutes=2)  # a sweep is never so late while any replica runs
+GRACE_PERIOD = timedelta(minutes=2)  # by then the reconciler has seen what happened, and lost deliveries came again
 
-_OF_TASKS = t.deadlines.c.subject.startswith("task:")
-_CONCERNED = select(t.deadlines.c.repository_id).distinct().where(t.deadlines.c.due_at < bindparam("before"), _OF_TASKS)
+_IS_TASK_DEADLINE = t.deadlines.c.subject.startswith("task:")
+_OVERDUE_REPOSITORIES = (
+    select(t.deadlines.c.repository_id).distinct().where(t.deadlines.c.due_at < bindparam("before"), _IS_TASK_DEADLINE)
+)
 
 
-async def after_absence(work: Work) -> int:
+async def extend_deadlines_after_downtime(work: UnitOfWorkFactory) -> int:
     """Put off what came due while nobody swept; gives how many waits. Nothing is late while a replica runs."""
-    now, put_off = work.now(), 0
+    now, extended = work.now(), 0
     async with work.database.autocommit() as connection:
-        found = list((await connection.execute(_CONCERNED, {"before": now - ABSENT})).scalars())
-    for repository_id in found:
+        repository_ids = list(
+            (await connection.execute(_OVERDUE_REPOSITORIES, {"before": now - DOWNTIME_THRESHOLD})).scalars()
+        )
+    for repository_id in repository_ids:
         async with work.database.transaction() as connection:
-            row = await repositories.repository(connection, repository_id)
-            again = literal(now, DateTime(timezone=True)) + _grace(
+            row = await repositories.load_repository(connection, repository_id)
+            extended_due_at = literal(now, DateTime(timezone=True)) + _grace(
                 row.config.timeouts if row and row.config else Timeouts()
             )
             overdue = update(t.deadlines).where(
                 t.deadlines.c.repository_id == repository_id,
-                _OF_TASKS,
+                _IS_TASK_DEADLINE,
                 t.deadlines.c.kind != DeadlineKind.POLL,  # asking is looking
-                t.deadlines.c.due_at < again,
+                t.deadlines.c.due_at < extended_due_at,
             )
-            put_off += (await connection.execute(overdue.values(due_at=again))).rowcount
+            extended += (await connection.execute(overdue.values(due_at=extended_due_at))).rowcount
             if row and row.active:
-                await store.no_later(connection, repository_id, REPOSITORY, RECONCILE, now)
-    if found:
-        log.warning("scheduler_was_down", repositories=len(found), waits=put_off)
-    return put_off
+                await store.advance_deadline(connection, repository_id, REPOSITORY, RECONCILE, now)
+    if repository_ids:
+        log.warning("scheduler_was_down", repositories=len(repository_ids), waits=extended)
+    return extended
 
 
 def _grace(timeouts: Timeouts) -> ColumnElement[timedelta]:
     """How long a wait of this kind goes on: an agent has its whole patience to be heard again."""
-    whole = {DeadlineKind.ACK: timeouts.ack, DeadlineKind.HEARTBEAT: timeouts.heartbeat}
-    granted = {kind.value: max(patience, LOOK_FIRST) for kind, patience in whole.items()}
-    return case(granted, value=t.deadlines.c.kind, else_=LOOK_FIRST)
+    timeouts_by_kind = {DeadlineKind.ACK: timeouts.ack, DeadlineKind.HEARTBEAT: timeouts.heartbeat}
+    grace_by_kind = {kind.value: max(timeout, GRACE_PERIOD) for kind, timeout in timeouts_by_kind.items()}
+    return case(grace_by_kind, value=t.deadlines.c.kind, else_=GRACE_PERIOD)

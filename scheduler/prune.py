@@ -10,27 +10,27 @@ from sqlalchemy import delete
 from adapters.database import attempts as attempt_records
 from adapters.database import open_pulls, redeliveries, store
 from adapters.database import tables as t
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-SERVICE = "service"  # the subject of deadlines that belong to no repository
+SERVICE_TARGET = "service"  # the subject of deadlines that belong to no repository
 PRUNE = "prune"
-EVERY = timedelta(days=1)
+INTERVAL = timedelta(days=1)
 # GitHub can be asked to deliver again for three days; a GUID must be known at least that long.
-KEEP_DELIVERIES = timedelta(days=7)
+DELIVERY_RETENTION = timedelta(days=7)
 
 
-async def prune(work: Work) -> int:
+async def prune_database(work: UnitOfWorkFactory) -> int:
     """Drop what was handled or counted long ago, and come back tomorrow; gives how many deliveries went."""
     now = work.now()
     async with work.database.transaction() as connection:
-        await store.set_deadline(connection, 0, SERVICE, PRUNE, now + EVERY)
-        old = t.deliveries.c.handled_at < now - KEEP_DELIVERIES
+        await store.set_deadline(connection, 0, SERVICE_TARGET, PRUNE, now + INTERVAL)
+        is_old = t.deliveries.c.handled_at < now - DELIVERY_RETENTION
         # What was given up stays until a person has looked.
-        gone = await connection.execute(delete(t.deliveries).where(old, t.deliveries.c.error.is_(None)))
+        result = await connection.execute(delete(t.deliveries).where(is_old, t.deliveries.c.error.is_(None)))
         attempts = await attempt_records.prune(connection, now)
-        await open_pulls.prune(connection, now - KEEP_DELIVERIES)
-        await redeliveries.prune(connection, now - KEEP_DELIVERIES)
-    log.info("pruned", deliveries=gone.rowcount, attempts=attempts)
-    return gone.rowcount
+        await open_pulls.prune(connection, now - DELIVERY_RETENTION)
+        await redeliveries.prune(connection, now - DELIVERY_RETENTION)
+    log.info("pruned", deliveries=result.rowcount, attempts=attempts)
+    return result.rowcount

@@ -8,36 +8,49 @@ from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.convert import actor
 from adapters.github.errors import GitHubError
-from core.signals.base import PersonAnswered
+from core.signals.base import EscalationAnswered
 from engine import issue_reader
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-SEEN = frozenset({"+1", "eyes", "heart", "hooray", "rocket", "laugh"})  # by which people tell that they saw it
-LOOKED_AT = 10  # people whose permission is asked for
+ACKNOWLEDGING_REACTIONS = frozenset(
+    {"+1", "eyes", "heart", "hooray", "rocket", "laugh"}
+)  # by which people tell that they saw it
+MAX_PEOPLE = 10  # people whose permission is asked for
 
 
-async def reactions(work: Work, client: GitHubClient, repository_id: int, number: int) -> list[PersonAnswered]:
+async def read_reactions(
+    work: UnitOfWorkFactory, client: GitHubClient, repository_id: int, number: int
+) -> list[EscalationAnswered]:
     """Who reacted to the latest calls of a task, if its call is open. What cannot be read is no answer."""
     async with work.database.autocommit() as connection:
-        row = await repositories.repository(connection, repository_id)
-        task = await store.task(connection, repository_id, number)
-    call = task.escalation if task else None
-    if row is None or not row.active or row.config is None or call is None or call.acknowledged_at:
+        row = await repositories.load_repository(connection, repository_id)
+        task = await store.load_task(connection, repository_id, number)
+    escalation = task.escalation if task else None
+    if row is None or not row.active or row.config is None or escalation is None or escalation.acknowledged_at:
         return []
     github = client.installation(row.installation_id)
-    found: dict[int, PersonAnswered] = {}
+    answers: dict[int, EscalationAnswered] = {}
     try:
-        for comment in reversed(call.comments):
-            for reaction in await github.comment_reactions(row.full_name, comment):
-                who = reaction.user
-                if reaction.content not in SEEN or who is None or who.id in found or who.type == "Bot":
+        for comment in reversed(escalation.comments):
+            for reaction in await github.list_comment_reactions(row.full_name, comment):
+                user = reaction.user
+                if (
+                    reaction.content not in ACKNOWLEDGING_REACTIONS
+                    or user is None
+                    or user.id in answers
+                    or user.type == "Bot"
+                ):
                     continue
-                if len(found) == LOOKED_AT or issue_reader.workers_of(row, who) is not None:
+                if len(answers) == MAX_PEOPLE or issue_reader.workers_of(row, user) is not None:
                     continue
-                role = "none" if call.has_called(who.login) else await issue_reader.role_of(github, row.full_name, who)
-                found[who.id] = PersonAnswered(actor(who), role, "reaction")
+                role = (
+                    "none"
+                    if escalation.has_called(user.login)
+                    else await issue_reader.role_of(github, row.full_name, user)
+                )
+                answers[user.id] = EscalationAnswered(actor(user), role, "reaction")
     except GitHubError as error:
         log.warning("reactions_fetch_failed", issue=number, error=str(error))  # the next call goes out all the same
-    return list(found.values())
+    return list(answers.values())

@@ -14,213 +14,248 @@ from datetime import timedelta
 import structlog
 
 from adapters.database import dependency_graph, repositories, store, task_queue
-from adapters.database.dependency_graph import Neighbours
-from adapters.database.jobs import sending
+from adapters.database.dependency_graph import ReferenceResolver
+from adapters.database.jobs import send_job
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import Issue
 from adapters.github.models.graphql import IssueNode
-from core.decide.issues import digest
-from core.intake.missed_changes import Deed
+from core.decide.issues import text_digest
+from core.intake.missed_changes import LabelChange
 from core.signals.base import gone
-from core.task.dependencies import Need, Source
-from core.task.labels import TASK, is_task, right, word_for
+from core.task.dependencies import Dependency, Source
+from core.task.labels import TASK, closest_label, is_task, with_status
 from core.task.model import Task
 from engine import issue_reader, issue_timeline
 from engine.config_sync import read_configuration
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.reconcile_pulls import reconcile_pulls
 
 log = structlog.get_logger()
 
-JUST_READ = timedelta(minutes=1)
+CONFIG_MAX_AGE = timedelta(minutes=1)
 """A configuration that was read within this time is not read again: it is what made the comparison due."""
 
 RECONCILE_EVERY = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class GitHubState:
     """An issue as GitHub has it now. `relations` are None where not all of them can be seen."""
 
     issue: Issue
-    relations: Mapping[str, Need] | None = None
+    relations: Mapping[str, Dependency] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredState:
     """What we know of some issues: their tasks, what they wait for, and which of that has ended or begun since."""
 
     tasks: Mapping[int, Task]
-    needs: Mapping[int, Mapping[str, Need]]
-    turned: frozenset[str]
+    dependencies: Mapping[int, Mapping[str, Dependency]]
+    changed_references: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Diff:
     """How an issue differs from what we know: in what is to be taken in anyway, and in what somebody may have meant."""
 
-    matters: bool
-    labels: bool  # ours are not those that the task is to have
-    asks: bool  # who did it is to be asked
+    needs_update: bool
+    labels_differ: bool  # ours are not those that the task is to have
+    needs_attribution: bool  # who did it is to be asked
 
 
-async def reconcile(work: Work, github: GitHub, row: RepositoryRow, *, whole: bool = False) -> None:
+async def reconcile(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow, *, full: bool = False) -> None:
     """Read the repository's configuration, its tasks and their pull requests, and take in what differs.
 
     `whole` decides anew on every open task: the configuration changed, or we have just started as another program.
     """
     async with work.database.autocommit() as connection:
         read_at = await repositories.config_read_at(connection, row.id)
-    if read_at is None or work.now() - read_at >= JUST_READ:
+    if read_at is None or work.now() - read_at >= CONFIG_MAX_AGE:
         await read_configuration(work, github, row.id, row.full_name)
     async with work.database.autocommit() as connection:
-        configured = await repositories.config_sha(connection, row.id)
-        fresh = await repositories.repository(connection, row.id)
-        if fresh is None or fresh.config is None:
+        config_sha = await repositories.config_sha(connection, row.id)
+        current_row = await repositories.load_repository(connection, row.id)
+        if current_row is None or current_row.config is None:
             return
-        own = await store.digest_issue(connection, row.id)
-        neighbours = await Neighbours.of(connection, fresh)
+        digest_number = await store.digest_issue_number(connection, row.id)
+        graph_queries = await ReferenceResolver.load(connection, current_row)
     listed: set[int] = set()
-    differing = 0
-    async for nodes in github.survey_issues(row.full_name, TASK):
-        seen = {node.number: _seen(node, neighbours) for node in nodes if node.number != own}
-        listed |= seen.keys()
-        differing += await _page(work, github, fresh, neighbours, seen, whole=whole)
+    diff_count = 0
+    async for nodes in github.list_open_issues(row.full_name, TASK):
+        states = {node.number: _github_state(node, graph_queries) for node in nodes if node.number != digest_number}
+        listed |= states.keys()
+        diff_count += await _reconcile_issues(work, github, current_row, graph_queries, states, full=full)
     async with work.database.autocommit() as connection:
-        lost = [number for number in await store.believed_open(connection, row.id) if number not in listed]
-    if lost:
-        differing += await _lost(work, github, fresh, neighbours, lost)
-    pulls = await reconcile_pulls(work, github, fresh)
+        unlisted = [number for number in await store.open_task_numbers(connection, row.id) if number not in listed]
+    if unlisted:
+        diff_count += await _reconcile_unlisted(work, github, current_row, graph_queries, unlisted)
+    pulls = await reconcile_pulls(work, github, current_row)
     async with work.on(row.id) as unit:  # under its lock: nobody changes a dependency meanwhile
         # A changed configuration may have an agent for what waits, though no task has changed.
         await unit.assign_queue()
-        await task_queue.renew_chains(await unit.written(), row.id)
+        await task_queue.update_depths(await unit.written(), row.id)
         # Should the job of something that waits have been lost, this is how it goes on.
-        unsent = await store.unsent(await unit.written(), row.id, unit.now)
-        await work.jobs.defer_all(await unit.written(), [sending(row.id, number) for number in unsent])
-        if whole:
-            await repositories.save_rules(await unit.written(), row.id, work.rules, configured)
-    log.info("reconciled", repository=row.full_name, issues=len(listed), differing=differing, pulls=pulls)
+        unsent = await store.unsent_numbers(await unit.written(), row.id, unit.now)
+        await work.jobs.defer_all(await unit.written(), [send_job(row.id, number) for number in unsent])
+        if full:
+            await repositories.save_policy_fingerprint(await unit.written(), row.id, work.rules, config_sha)
+    log.info("reconciled", repository=row.full_name, issues=len(listed), differing=diff_count, pulls=pulls)
 
 
-def _seen(node: IssueNode, neighbours: Neighbours) -> Seen:
-    home = (neighbours.home.id, 0)
-    relations: dict[str, Need] | None = None
-    blockers, parts = node.blocked_by, node.sub_issues
-    if blockers and parts and blockers.whole and parts.whole:
+def _github_state(node: IssueNode, graph_queries: ReferenceResolver) -> GitHubState:
+    home_key = (graph_queries.repository.id, 0)
+    relations: dict[str, Dependency] | None = None
+    blockers, sub_issues = node.blocked_by, node.sub_issues
+    if blockers and sub_issues and blockers.is_complete and sub_issues.is_complete:
         relations = {
-            neighbours.reference(home, f"{one.repository.name_with_owner}#{one.number}"): Need(one.closed, source)
-            for listed, source in ((blockers, Source.BLOCKER), (parts, Source.PART))
-            for one in filter(None, listed.nodes)
+            graph_queries.reference(home_key, f"{linked.repository.name_with_owner}#{linked.number}"): Dependency(
+                linked.closed, source
+            )
+            for connection, source in ((blockers, Source.BLOCKER), (sub_issues, Source.PART))
+            for linked in filter(None, connection.nodes)
         }
-    return Seen(node.issue(), relations)
+    return GitHubState(node.to_issue(), relations)
 
 
-async def _lost(work: Work, github: GitHub, row: RepositoryRow, neighbours: Neighbours, numbers: Sequence[int]) -> int:
+async def _reconcile_unlisted(
+    work: UnitOfWorkFactory,
+    github: GitHub,
+    row: RepositoryRow,
+    graph_queries: ReferenceResolver,
+    numbers: Sequence[int],
+) -> int:
     """Tasks that are no longer listed: closed, no longer labelled, moved away or deleted. Gives how many differ."""
-    nodes = await github.issues_numbered(row.full_name, numbers)
-    seen = {number: _seen(node, neighbours) for number, node in nodes.items() if node}
-    differing = await _page(work, github, row, neighbours, seen)
-    for number in nodes.keys() - seen.keys():
+    nodes = await github.get_issues(row.full_name, numbers)
+    states = {number: _github_state(node, graph_queries) for number, node in nodes.items() if node}
+    diff_count = await _reconcile_issues(work, github, row, graph_queries, states)
+    for number in nodes.keys() - states.keys():
         try:  # what follows from its being gone is much, so it is asked in another way as well
             issue = await github.get_issue(row.full_name, number)
-            away = issue.repository.casefold() != row.full_name.casefold()
+            is_gone = issue.repository.casefold() != row.full_name.casefold()
         except (NotFound, Gone):
-            away = True
-        if away:
+            is_gone = True
+        if is_gone:
             async with work.on(row.id) as unit:
                 task = await unit.task(number)
                 if task is not None:
                     await unit.apply(number, gone(task))
-            differing += 1
-    return differing
+            diff_count += 1
+    return diff_count
 
 
-async def _page(
-    work: Work,
+async def _reconcile_issues(
+    work: UnitOfWorkFactory,
     github: GitHub,
     row: RepositoryRow,
-    neighbours: Neighbours,
-    seen: Mapping[int, Seen],
+    graph_queries: ReferenceResolver,
+    states: Mapping[int, GitHubState],
     *,
-    whole: bool = False,
+    full: bool = False,
 ) -> int:
     """Take in what differs of some issues; gives of how many."""
-    known = await _known(work, github, row, neighbours, seen)
-    differing = {
-        number: difference
-        for number, one in seen.items()
-        if (difference := _difference(work, row, one, known.tasks.get(number), known, whole)) is not None
+    stored = await _load_stored_state(work, github, row, graph_queries, states)
+    diffs = {
+        number: diff
+        for number, state in states.items()
+        if (diff := _diff(work, row, state, stored.tasks.get(number), stored, full)) is not None
     }
-    asked = {number: seen[number].issue for number, difference in differing.items() if difference.asks}
-    deeds = await issue_timeline.deeds(work.database, github, row, asked, known.tasks)
-    dry = row.config is not None and row.config.dry_run
-    taken = 0
-    for number, difference in sorted(differing.items()):
-        done = deeds.get(number, ())
-        if difference.matters or done or (difference.labels and not dry):
-            await _take(work, github, row, seen[number], known.tasks.get(number), done)
-            taken += 1
-    return taken
+    attributable = {number: states[number].issue for number, diff in diffs.items() if diff.needs_attribution}
+    changes = await issue_timeline.read_changes(work.database, github, row, attributable, stored.tasks)
+    is_dry_run = row.config is not None and row.config.dry_run
+    applied = 0
+    for number, diff in sorted(diffs.items()):
+        issue_changes = changes.get(number, ())
+        if diff.needs_update or issue_changes or (diff.labels_differ and not is_dry_run):
+            await _apply_issue(work, github, row, states[number], stored.tasks.get(number), issue_changes)
+            applied += 1
+    return applied
 
 
-async def _known(
-    work: Work, github: GitHub, row: RepositoryRow, neighbours: Neighbours, seen: Mapping[int, Seen]
-) -> Known:
+async def _load_stored_state(
+    work: UnitOfWorkFactory,
+    github: GitHub,
+    row: RepositoryRow,
+    graph_queries: ReferenceResolver,
+    states: Mapping[int, GitHubState],
+) -> StoredState:
     async with work.database.autocommit() as connection:
-        tasks = await store.tasks_numbered(connection, row.id, seen)
-        needs = await dependency_graph.needs_of(connection, row.id, seen)
-        references = {reference for wanted in needs.values() for reference in wanted}
-        ours = await dependency_graph.finished_tasks(connection, neighbours, references)
+        tasks = await store.tasks_by_number(connection, row.id, states)
+        dependencies = await dependency_graph.dependencies_by_task(connection, row.id, states)
+        references = {reference for issue_dependencies in dependencies.values() for reference in issue_dependencies}
+        finished_tasks = await dependency_graph.load_finished(connection, graph_queries, references)
     # Of tasks the tasks themselves tell. Of other issues GitHub does; of those that it relates, it just did.
-    told = {ref: need.finished for one in seen.values() for ref, need in (one.relations or {}).items()}
-    places = {
+    finished = {
+        linked_reference: dependency.finished
+        for state in states.values()
+        for linked_reference, dependency in (state.relations or {}).items()
+    }
+    issue_keys = {
         (name or row.full_name, int(number)): reference
-        for reference in references - ours.keys() - told.keys()
+        for reference in references - finished_tasks.keys() - finished.keys()
         for name, _, number in [reference.rpartition("#")]
     }
-    told |= {places[place]: closed for place, closed in (await github.closed(places)).items()}
-    turned = {
-        reference
-        for wanted in needs.values()
-        for reference, need in wanted.items()
-        if reference in told and reference not in ours and told[reference] != need.finished
+    finished |= {
+        issue_keys[issue_key]: closed for issue_key, closed in (await github.get_closed_states(issue_keys)).items()
     }
-    return Known(tasks, needs, frozenset(turned))
+    changed = {
+        reference
+        for issue_dependencies in dependencies.values()
+        for reference, dependency in issue_dependencies.items()
+        if reference in finished and reference not in finished_tasks and finished[reference] != dependency.finished
+    }
+    return StoredState(tasks, dependencies, frozenset(changed))
 
 
-def _difference(
-    work: Work, row: RepositoryRow, seen: Seen, task: Task | None, known: Known, whole: bool
-) -> Difference | None:
+def _diff(
+    work: UnitOfWorkFactory,
+    row: RepositoryRow,
+    github_state: GitHubState,
+    task: Task | None,
+    stored: StoredState,
+    full: bool,
+) -> Diff | None:
     """How an issue differs from its task; None where it does not."""
-    issue = seen.issue
+    issue = github_state.issue
     if task is None:
-        return Difference(matters=True, labels=False, asks=True)
-    words = row.config.priorities if row.config else {}
-    named = {word for label in issue.label_names if (word := word_for(label, words))}
-    labels = not right(issue.label_names, task)
-    state = task.withdrawn or not is_task(issue.label_names) or (issue.state == "open") is not task.issue_open
-    matters = state or digest(issue.title, issue.body or "") != task.text_digest
+        return Diff(needs_update=True, labels_differ=False, needs_attribution=True)
+    priority_labels = row.config.priorities if row.config else {}
+    label_priorities = {
+        label_priority for label in issue.label_names if (label_priority := closest_label(label, priority_labels))
+    }
+    labels_differ = not with_status(issue.label_names, task)
+    state_differs = task.withdrawn or not is_task(issue.label_names) or (issue.state == "open") is not task.issue_open
+    needs_update = state_differs or text_digest(issue.title, issue.body or "") != task.text_digest
     if task.is_open and not task.withdrawn:
-        needs = known.needs.get(issue.number, {})
-        related = {reference: need.source for reference, need in needs.items() if need.source.native}
-        now = seen.relations
-        matters |= now is not None and {reference: need.source for reference, need in now.items()} != related
-        matters |= whole or not known.turned.isdisjoint(needs)
-        matters |= work.foresight is not None and work.foresight.knows_more(row, task.forecast)
-    asks = labels or state or bool(named - {task.priority})
-    return Difference(matters, labels, asks) if matters or asks else None
+        dependencies = stored.dependencies.get(issue.number, {})
+        native_sources = {
+            reference: dependency.source for reference, dependency in dependencies.items() if dependency.source.native
+        }
+        relations = github_state.relations
+        needs_update |= (
+            relations is not None
+            and {reference: dependency.source for reference, dependency in relations.items()} != native_sources
+        )
+        needs_update |= full or not stored.changed_references.isdisjoint(dependencies)
+        needs_update |= work.foresight is not None and work.foresight.knows_more(row, task.forecast)
+    needs_attribution = labels_differ or state_differs or bool(label_priorities - {task.priority})
+    return Diff(needs_update, labels_differ, needs_attribution) if needs_update or needs_attribution else None
 
 
-async def _take(
-    work: Work, github: GitHub, row: RepositoryRow, seen: Seen, task: Task | None, deeds: tuple[Deed, ...]
+async def _apply_issue(
+    work: UnitOfWorkFactory,
+    github: GitHub,
+    row: RepositoryRow,
+    github_state: GitHubState,
+    task: Task | None,
+    changes: tuple[LabelChange, ...],
 ) -> None:
     """Hand an issue to the rules as it is now."""
-    issue, relations = seen.issue, seen.relations
-    stale = task is not None and issue.updated_at <= task.issue_updated_at
-    if relations is None or (stale and task and digest(issue.title, issue.body or "") != task.text_digest):
+    issue, relations = github_state.issue, github_state.relations
+    is_stale = task is not None and issue.updated_at <= task.issue_updated_at
+    if relations is None or (is_stale and task and text_digest(issue.title, issue.body or "") != task.text_digest):
         # GitHub's clock ticks in seconds: what we know may be newer than what was just read.
         issue, relations = await github.get_issue(row.full_name, issue.number), None
     # A text that nobody has judged yet is judged by who wrote the issue; a known one keeps its approval.
@@ -235,7 +270,7 @@ async def _take(
         sender_can_write=author is not None and await issue_reader.can_write(github, row.full_name, author),
         afresh=relations is None,
         relations=relations,
-        deeds=deeds,
+        deeds=changes,
     )
     async with work.on(row.id) as unit:
         await unit.apply(issue.number, signal)

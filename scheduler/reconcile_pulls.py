@@ -7,110 +7,119 @@ from collections.abc import Mapping
 import structlog
 
 from adapters.database import open_pulls
-from adapters.database.open_pulls import Kept
+from adapters.database.open_pulls import SaveResult
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
-from adapters.github.bulk_queries import SurveyedPulls
+from adapters.github.bulk_queries import PullList
 from adapters.github.convert import pull_facts
 from adapters.github.models import PullRequest
-from core.conflicts.pulls import Flight
+from core.conflicts.pulls import OpenPull
 from core.effects.base import CompareBranches, ReadChecks, RefreshMirror
 from core.task.model import ChecksState, Pull, Status, Task
 from core.texts import CONFIG_CHECK, DONE_CHECK
 from core.texts.checks import CONFLICT_CHECK
 from engine import conflicts
 from engine.attribution import pull_seen, task_of
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-OURS = (CONFIG_CHECK, CONFLICT_CHECK, DONE_CHECK)
+OWN_CHECKS = (CONFIG_CHECK, CONFLICT_CHECK, DONE_CHECK)
 
 
-async def reconcile_pulls(work: Work, github: GitHub, row: RepositoryRow) -> int:
+async def reconcile_pulls(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow) -> int:
     """Take in which pull requests differ from what we know, and compare them; gives how many are open."""
-    told = await github.survey_pulls(row.full_name, OURS)
+    survey = await github.list_open_pulls(row.full_name, OWN_CHECKS)
     async with work.database.autocommit() as connection:
-        kept = await open_pulls.kept(connection, row.id)
-        carried = await open_pulls.carriers(connection, row.id)
-    listed = {one.pull.number: one.pull for one in told.pulls}
-    believed = {number for number, one in kept.items() if one.open} | carried.keys()
-    closed = await github.pulls_numbered(row.full_name, believed - listed.keys(), row.id)
+        stored_pulls = await open_pulls.load_all(connection, row.id)
+        tasks_by_pull = await open_pulls.pulls_of_tasks(connection, row.id)
+    listed = {entry.pull.number: entry.pull for entry in survey.pulls}
+    expected_open = {number for number, entry in stored_pulls.items() if entry.open} | tasks_by_pull.keys()
+    closed = await github.get_pulls(row.full_name, expected_open - listed.keys(), row.id)
     for number, pull in sorted((listed | closed).items()):
         if pull is None:
             log.warning("pull_request_gone", repository=row.full_name, number=number)
-        elif _differs(pull, kept.get(number), carried.get(number)):
-            await _take(work, github, row, pull)
-    await _read_checks(work, row, told)
-    await _compare(work, row, told.heads)
+        elif _differs(pull, stored_pulls.get(number), tasks_by_pull.get(number)):
+            await _apply_pull(work, github, row, pull)
+    await _read_checks(work, row, survey)
+    await _compare_branches(work, row, survey.heads)
     return len(listed)
 
 
-def _differs(pull: PullRequest, kept: Kept | None, task: Task | None) -> bool:
-    now = Kept(pull.number, pull.title, pull.base.ref, pull.head.sha, pull.draft, pull.state == "open")
-    if kept != now:
+def _differs(pull: PullRequest, stored: SaveResult | None, task: Task | None) -> bool:
+    current = SaveResult(pull.number, pull.title, pull.base.ref, pull.head.sha, pull.draft, pull.state == "open")
+    if stored != current:
         return True
-    known = task.pull if task else None
+    task_pull = task.pull if task else None
     # That something was done to the pull request shows life, also where it looks the same.
-    return known is not None and (known.base, known.head_sha, known.draft, known.open, known.updated_at) != (
-        now.base,
-        now.head_sha,
-        now.draft,
-        now.open,
+    return task_pull is not None and (
+        task_pull.base,
+        task_pull.head_sha,
+        task_pull.draft,
+        task_pull.open,
+        task_pull.updated_at,
+    ) != (
+        current.base,
+        current.head_sha,
+        current.draft,
+        current.open,
         pull.updated_at,
     )
 
 
-async def _take(work: Work, github: GitHub, row: RepositoryRow, pull: PullRequest) -> None:
+async def _apply_pull(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow, pull: PullRequest) -> None:
     number = await task_of(work.database, row, pull)
     signal = await pull_seen(github, row, number, pull) if number is not None else None
     async with work.on(row.id) as unit:
         if number is None or signal is None or await unit.task(number) is None:
-            await conflicts.saw(unit, pull_facts(pull), None)
+            await conflicts.on_pull_seen(unit, pull_facts(pull), None)
         else:
             await unit.apply(number, signal)
 
 
-async def _read_checks(work: Work, row: RepositoryRow, told: SurveyedPulls) -> None:
+async def _read_checks(work: UnitOfWorkFactory, row: RepositoryRow, survey: PullList) -> None:
     """Tasks in review: has CI ended, or ended otherwise, without our hearing of it?"""
     async with work.database.autocommit() as connection:
-        carried = await open_pulls.carriers(connection, row.id)
-    verdicts = {(one.pull.number, one.pull.head.sha): one.passed for one in told.pulls}
-    news = [
+        tasks_by_pull = await open_pulls.pulls_of_tasks(connection, row.id)
+    check_results = {(entry.pull.number, entry.pull.head.sha): entry.passed for entry in survey.pulls}
+    effects = [
         ReadChecks(task.number, task.pull.head_sha)
-        for task in carried.values()
-        if task.status is Status.REVIEW and task.pull and _ended(task.pull, verdicts)
+        for task in tasks_by_pull.values()
+        if task.status is Status.REVIEW and task.pull and _checks_changed(task.pull, check_results)
     ]
-    if news:
+    if effects:
         async with work.on(row.id) as unit:
-            for effect in news:
-                await unit.want(effect.number, effect)
+            for effect in effects:
+                await unit.enqueue_effects(effect.number, effect)
 
 
-def _ended(pull: Pull, verdicts: dict[tuple[int, str], bool | None]) -> bool:
-    passed = verdicts.get((pull.number, pull.head_sha))
+def _checks_changed(pull: Pull, check_results: dict[tuple[int, str], bool | None]) -> bool:
+    passed = check_results.get((pull.number, pull.head_sha))
     return passed is not None and pull.checks is not (ChecksState.SUCCESS if passed else ChecksState.FAILURE)
 
 
-def _misled(flight: Flight, sha: str) -> bool:
+def _has_other_base(open_pull: OpenPull, sha: str) -> bool:
     """Whether its task was told of another place of the base, and so believes no comparison with this one."""
-    return flight.base_said not in (None, sha)
+    return open_pull.base_said not in (None, sha)
 
 
-async def _compare(work: Work, row: RepositoryRow, heads: Mapping[str, str]) -> None:
+async def _compare_branches(work: UnitOfWorkFactory, row: RepositoryRow, heads: Mapping[str, str]) -> None:
     """Open pull requests: has their base moved, and do they still merge with each other?"""
     async with work.database.autocommit() as connection:
-        there = await open_pulls.in_flight(connection, row.id)
-    bases = {flight.base for flight in there.values()}
+        pulls_by_number = await open_pulls.list_open(connection, row.id)
+    bases = {open_pull.base for open_pull in pulls_by_number.values()}
     head = heads.get(row.default_branch)
-    behind = head is not None and work.foresight is not None and await work.foresight.head(row) != head
+    is_mirror_stale = head is not None and work.foresight is not None and await work.foresight.head(row) != head
     async with work.on(row.id) as unit:
         # The comparison says on each pull request if its base is not there any more.
         for base, sha in heads.items():
-            concerned = [flight for flight in there.values() if flight.base == base]
-            if any(sha != (flight.trial and flight.trial.base_sha) or _misled(flight, sha) for flight in concerned):
+            base_pulls = [open_pull for open_pull in pulls_by_number.values() if open_pull.base == base]
+            if any(
+                sha != (open_pull.trial and open_pull.trial.base_sha) or _has_other_base(open_pull, sha)
+                for open_pull in base_pulls
+            ):
                 await conflicts.base_moved(unit, base, sha)
         for base in sorted(bases):
-            await unit.want(0, CompareBranches(base))
-        if behind and row.default_branch not in bases:
-            await unit.want(0, RefreshMirror(row.default_branch))
+            await unit.enqueue_effects(0, CompareBranches(base))
+        if is_mirror_stale and row.default_branch not in bases:
+            await unit.enqueue_effects(0, RefreshMirror(row.default_branch))

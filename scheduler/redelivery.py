@@ -13,148 +13,165 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import redeliveries, store
-from adapters.database.redeliveries import Missing, Place
+from adapters.database.redeliveries import LogCursor, UndeliveredWebhook
 from adapters.github.app import AppOperations
 from adapters.github.errors import Invalid, RateLimited, Unauthorised
 from adapters.github.models import HookDelivery
-from engine.error_policy import fate_of, next_try
-from engine.unit_of_work import Work
-from scheduler.prune import SERVICE
+from engine.error_policy import next_retry_at, policy_for
+from engine.unit_of_work import UnitOfWorkFactory
+from scheduler.prune import SERVICE_TARGET
 
 log = structlog.get_logger()
 
-Heard = Callable[[str, str | None], bool]
+IsHandled = Callable[[str, str | None], bool]
 
 REDELIVER = "redeliver"
-EVERY = timedelta(minutes=2)
-SOON = timedelta(minutes=1)  # to the next pass when this one did not get through
-KEPT = timedelta(days=3)  # GitHub: older ones cannot be asked for
-LATE = timedelta(minutes=5)  # GitHub: a delivery can take a few minutes to appear in the log
+INTERVAL = timedelta(minutes=2)
+RETRY_INTERVAL = timedelta(minutes=1)  # to the next pass when this one did not get through
+REDELIVERY_WINDOW = timedelta(days=3)  # GitHub: older ones cannot be asked for
+LOG_DELAY = timedelta(minutes=5)  # GitHub: a delivery can take a few minutes to appear in the log
 # In one pass, so that many minutes of catching up stay within GitHub's limits: 5,000 requests an hour, 900 points a
 # minute (a request to write counts five), 80 writes of any kind a minute.
-PAGES = 20  # of 100 deliveries
-AT_ONCE = 60
-TRIES = 12
-FIRST_PAUSE = timedelta(minutes=4)  # so that the log shows what became of it
-LONGEST_PAUSE = timedelta(hours=4)
+MAX_PAGES = 20  # of 100 deliveries
+BATCH_SIZE = 60
+MAX_ATTEMPTS = 12
+INITIAL_BACKOFF = timedelta(minutes=4)  # so that the log shows what became of it
+MAX_BACKOFF = timedelta(hours=4)
 
 
-def pause_after(asked: int) -> timedelta:
+def backoff(attempts: int) -> timedelta:
     """How long one that was asked for so often is left alone; twelve tries take a little more than a day."""
-    return min(FIRST_PAUSE * (1 << min(asked - 1, 10)), LONGEST_PAUSE)
+    return min(INITIAL_BACKOFF * (1 << min(attempts - 1, 10)), MAX_BACKOFF)
 
 
-async def redeliver(work: Work, app: AppOperations, is_heard: Heard) -> int:
+async def request_redeliveries(work: UnitOfWorkFactory, app: AppOperations, is_handled: IsHandled) -> int:
     """Read on in the log, ask for what is missing, and come back; gives how many were asked for."""
-    asked, through, again = 0, False, EVERY
+    requested, is_complete, delay = 0, False, INTERVAL
     try:
-        through = await _read(work, app, is_heard)
-        asked, all_of_them = await _ask(work, app)
-        again = EVERY if through and all_of_them else SOON
-    except RateLimited as limited:
-        again = max(limited.retry_at - work.now(), SOON)
-        log.warning("redelivery_limited", until=limited.retry_at.isoformat())
+        is_complete = await _read_log(work, app, is_handled)
+        requested, all_requested = await _request_due(work, app)
+        delay = INTERVAL if is_complete and all_requested else RETRY_INTERVAL
+    except RateLimited as error:
+        delay = max(error.retry_at - work.now(), RETRY_INTERVAL)
+        log.warning("redelivery_limited", until=error.retry_at.isoformat())
     async with work.database.transaction() as connection:
-        await store.set_deadline(connection, 0, SERVICE, REDELIVER, work.now() + again)
-    return asked
+        await store.set_deadline(connection, 0, SERVICE_TARGET, REDELIVER, work.now() + delay)
+    return requested
 
 
-async def resume(connection: AsyncConnection, now: datetime) -> None:
+async def retry_dead_webhooks(connection: AsyncConnection, now: datetime) -> None:
     """At the start: what was given up gets one more chance, for whatever was wrong may be mended."""
-    if again := await redeliveries.unpark(connection, now - KEPT, TRIES - 1, now):
-        log.info("redelivery_resumed", deliveries=again)
+    if retried := await redeliveries.retry_dead(connection, now - REDELIVERY_WINDOW, MAX_ATTEMPTS - 1, now):
+        log.info("redelivery_resumed", deliveries=retried)
 
 
-async def _read(work: Work, app: AppOperations, is_heard: Heard) -> bool:
+async def _read_log(work: UnitOfWorkFactory, app: AppOperations, is_handled: IsHandled) -> bool:
     """Read the log to where it was read before; False when that takes more passes."""
     async with work.database.autocommit() as connection:
-        place = await redeliveries.place(connection)
-    since = work.now() - KEPT
-    if place.read_to:
-        since = max(since, place.read_to - LATE)
-    for _ in range(PAGES):
+        log_cursor = await redeliveries.load_cursor(connection)
+    since = work.now() - REDELIVERY_WINDOW
+    if log_cursor.read_to:
+        since = max(since, log_cursor.read_to - LOG_DELAY)
+    for _ in range(MAX_PAGES):
         try:
-            page, cursor = await app.hook_deliveries(place.cursor)
+            page, cursor = await app.list_hook_deliveries(log_cursor.cursor)
         except Invalid:
-            if place.cursor is None:
+            if log_cursor.cursor is None:
                 raise
             log.info("delivery_log_rescan")  # GitHub does not know that place any more
-            place = Place(place.read_to, place.read_at)
+            log_cursor = LogCursor(log_cursor.read_to, log_cursor.read_at)
             continue
-        newest = place.newest or (page[0].delivered_at if page else None)
-        ended = cursor is None or not page or page[-1].delivered_at < since
-        if ended:
-            place = Place(newest or place.read_to, work.now())
+        scan_started_at = log_cursor.newest or (page[0].delivered_at if page else None)
+        is_last_page = cursor is None or not page or page[-1].delivered_at < since
+        if is_last_page:
+            log_cursor = LogCursor(scan_started_at or log_cursor.read_to, work.now())
         else:
-            place = Place(place.read_to, place.read_at, newest, cursor)
+            log_cursor = LogCursor(log_cursor.read_to, log_cursor.read_at, scan_started_at, cursor)
         async with work.database.transaction() as connection:
-            await _note(connection, [one for one in page if one.delivered_at >= since], is_heard, work.now())
-            await redeliveries.save_place(connection, place)
-        if ended:
+            await _save_page(
+                connection, [delivery for delivery in page if delivery.delivered_at >= since], is_handled, work.now()
+            )
+            await redeliveries.save_cursor(connection, log_cursor)
+        if is_last_page:
             return True
     return False
 
 
-async def _note(connection: AsyncConnection, page: list[HookDelivery], is_heard: Heard, now: datetime) -> None:
-    heard = [one for one in page if is_heard(one.event, one.action)]
-    arrived = {one.guid for one in heard if one.arrived}
-    again = {one.guid: _missing(one) for one in heard if one.arrived and one.redelivery}
-    await redeliveries.arrived(connection, arrived, list(again.values()))
-    failed: dict[str, Missing] = {}
-    for one in heard:  # the newest of a GUID comes first
-        if one.guid not in arrived:
-            failed.setdefault(one.guid, _missing(one))
-    await redeliveries.failed(connection, list(failed.values()), now)
+async def _save_page(
+    connection: AsyncConnection, page: list[HookDelivery], is_handled: IsHandled, now: datetime
+) -> None:
+    handled = [delivery for delivery in page if is_handled(delivery.event, delivery.action)]
+    arrived_guids = {delivery.guid for delivery in handled if delivery.is_delivered}
+    redelivered = {
+        delivery.guid: _undelivered_webhook(delivery)
+        for delivery in handled
+        if delivery.is_delivered and delivery.redelivery
+    }
+    await redeliveries.mark_arrived(connection, arrived_guids, list(redelivered.values()))
+    failed: dict[str, UndeliveredWebhook] = {}
+    for delivery in handled:  # the newest of a GUID comes first
+        if delivery.guid not in arrived_guids:
+            failed.setdefault(delivery.guid, _undelivered_webhook(delivery))
+    await redeliveries.save_failed(connection, list(failed.values()), now)
 
 
-def _missing(one: HookDelivery) -> Missing:
-    return Missing(one.guid, one.id, one.event, one.action, one.status[:200], one.delivered_at)
+def _undelivered_webhook(delivery: HookDelivery) -> UndeliveredWebhook:
+    return UndeliveredWebhook(
+        delivery.guid, delivery.id, delivery.event, delivery.action, delivery.status[:200], delivery.delivered_at
+    )
 
 
-async def _ask(work: Work, app: AppOperations) -> tuple[int, bool]:
+async def _request_due(work: UnitOfWorkFactory, app: AppOperations) -> tuple[int, bool]:
     """Ask for those whose turn it is; gives how many, and whether these were all."""
     now = work.now()
     async with work.database.transaction() as connection:
-        await redeliveries.found_here(connection)
-        for given_up in await redeliveries.give_up(connection, TRIES, now):
-            _tell_parked(given_up, given_up.status)
-        waiting = await redeliveries.to_ask(connection, now, AT_ONCE + 1)
-    for one in waiting[:AT_ONCE]:
-        await _ask_for(work, app, one)
-    if waiting:
-        log.info("redelivery_requested", deliveries=min(len(waiting), AT_ONCE), more=len(waiting) > AT_ONCE)
-    return min(len(waiting), AT_ONCE), len(waiting) <= AT_ONCE
+        await redeliveries.mark_received(connection)
+        for dead_webhook in await redeliveries.mark_exhausted(connection, MAX_ATTEMPTS, now):
+            _log_dead_webhook(dead_webhook, dead_webhook.status)
+        due_webhooks = await redeliveries.list_due(connection, now, BATCH_SIZE + 1)
+    for webhook in due_webhooks[:BATCH_SIZE]:
+        await _request_redelivery(work, app, webhook)
+    if due_webhooks:
+        log.info(
+            "redelivery_requested", deliveries=min(len(due_webhooks), BATCH_SIZE), more=len(due_webhooks) > BATCH_SIZE
+        )
+    return min(len(due_webhooks), BATCH_SIZE), len(due_webhooks) <= BATCH_SIZE
 
 
-async def _ask_for(work: Work, app: AppOperations, one: Missing) -> None:
+async def _request_redelivery(work: UnitOfWorkFactory, app: AppOperations, webhook: UndeliveredWebhook) -> None:
     """Ask for one delivery. The try is counted before the call: killed in between, it waits for its next turn."""
     async with work.database.autocommit() as connection:
-        await redeliveries.asked(connection, one.guid, one.asked + 1, work.now() + pause_after(one.asked + 1))
+        await redeliveries.record_request(
+            connection, webhook.guid, webhook.asked + 1, work.now() + backoff(webhook.asked + 1)
+        )
     try:
-        await app.redeliver(one.delivery_id)
+        await app.redeliver(webhook.delivery_id)
     except Exception as error:
-        fate = fate_of(error)
-        if not fate.counts or isinstance(error, Unauthorised):  # it was not done, and is none of this one's fault
+        policy = policy_for(error)
+        if not policy.counts or isinstance(error, Unauthorised):  # it was not done, and is none of this one's fault
             async with work.database.autocommit() as connection:
-                await redeliveries.asked(connection, one.guid, one.asked, work.now())
+                await redeliveries.record_request(connection, webhook.guid, webhook.asked, work.now())
             raise
-        if next_try(error, one.asked + 1, work.now(), 0.5) is None:
-            _tell_parked(one, str(error))
+        if next_retry_at(error, webhook.asked + 1, work.now(), 0.5) is None:
+            _log_dead_webhook(webhook, str(error))
             async with work.database.autocommit() as connection:
-                await redeliveries.park(connection, one.guid, str(error)[:200])
+                await redeliveries.mark_dead(connection, webhook.guid, str(error)[:200])
             return
         log.warning(
-            "redelivery_retry_scheduled", delivery=one.guid, error=str(error), exc_info=error if fate.ours else None
+            "redelivery_retry_scheduled",
+            delivery=webhook.guid,
+            error=str(error),
+            exc_info=error if policy.ours else None,
         )
 
 
-def _tell_parked(one: Missing, reason: str) -> None:
+def _log_dead_webhook(webhook: UndeliveredWebhook, reason: str) -> None:
     log.error(
         "redelivery_dead_lettered",
-        delivery=one.guid,
-        event_name=one.event,
-        action=one.action,
-        asked=one.asked,
-        failed_at=one.failed_at.isoformat(),
+        delivery=webhook.guid,
+        event_name=webhook.event,
+        action=webhook.action,
+        asked=webhook.asked,
+        failed_at=webhook.failed_at.isoformat(),
         reason=reason,
     )

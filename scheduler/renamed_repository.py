@@ -8,34 +8,34 @@ from adapters.database import repositories, store
 from adapters.github import GitHubClient
 from adapters.github.errors import Gone, NotFound
 from engine.config_sync import REPOSITORY
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
 MOVED = "moved"
 
 
-async def was_moved(work: Work, former: str) -> None:
+async def was_renamed(work: UnitOfWorkFactory, former_name: str) -> None:
     """Note that calls to this name are led elsewhere; the timer asks for the new one."""
     async with work.database.transaction() as connection:
-        row = await repositories.named(connection, former)
+        row = await repositories.find_by_name(connection, former_name)
         if row is not None:
             await store.set_deadline(connection, row.id, REPOSITORY, MOVED, work.now())
 
 
-async def moved(work: Work, client: GitHubClient, repository_id: int) -> None:
+async def update_renamed_repository(work: UnitOfWorkFactory, client: GitHubClient, repository_id: int) -> None:
     """Learn the new name. We know a repository by its id; the name is only where to reach it."""
     async with work.database.autocommit() as connection:
-        row = await repositories.repository(connection, repository_id)
+        row = await repositories.load_repository(connection, repository_id)
     if row is None or not row.active:
         return
     try:
-        seen = await client.installation(row.installation_id).get_repository(row.full_name)
+        repository = await client.installation(row.installation_id).get_repository(row.full_name)
     except (NotFound, Gone):
         return  # it is gone, which a delivery or the reconciler tells
     async with work.database.transaction() as connection:
         # To ask was to be led on once more.
-        await store.drop_deadline(connection, repository_id, REPOSITORY, MOVED)
-        if seen.id == repository_id and seen.full_name != row.full_name:
-            await repositories.update_repository(connection, repository_id, full_name=seen.full_name)
-            log.info("repository_moved", former=row.full_name, now=seen.full_name)
+        await store.delete_deadline(connection, repository_id, REPOSITORY, MOVED)
+        if repository.id == repository_id and repository.full_name != row.full_name:
+            await repositories.update_repository(connection, repository_id, full_name=repository.full_name)
+            log.info("repository_moved", former=row.full_name, now=repository.full_name)

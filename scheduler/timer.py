@@ -9,28 +9,28 @@ import structlog
 from adapters.database.jobs import JobQueue
 from core.clock import Clock
 from engine.clock import CommonClock
-from engine.unit_of_work import Work
-from scheduler.downtime import after_absence
+from engine.unit_of_work import UnitOfWorkFactory
+from scheduler.downtime import extend_deadlines_after_downtime
 from scheduler.sweep import sweep
 
 log = structlog.get_logger()
 
-DEAD_AFTER = 5.0  # seconds without a heartbeat of a worker, which beats every second
+WORKER_TIMEOUT_SECONDS = 5.0  # seconds without a heartbeat of a worker, which beats every second
 
 
-async def revive(jobs: JobQueue) -> int:
+async def retry_stalled_jobs(jobs: JobQueue) -> int:
     """Put the jobs of workers that died back into the queue; gives how many."""
-    stalled = list(await jobs.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER))
-    for job in stalled:
+    stalled_jobs = list(await jobs.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=WORKER_TIMEOUT_SECONDS))
+    for job in stalled_jobs:
         log.warning("stalled_job_retried", job=job.id, task=job.task_name, arguments=job.task_kwargs)
         # The queue keeps its own time, that of the database; any past moment means at once.
         await jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
-    if stalled:
-        jobs.requeued()
-    return len(stalled)
+    if stalled_jobs:
+        jobs.notify_requeued()
+    return len(stalled_jobs)
 
 
-async def run_timer(work: Work, clock: Clock, every: float) -> None:
+async def run_scheduler(work: UnitOfWorkFactory, clock: Clock, interval_seconds: float) -> None:
     """Sweep, revive, sleep, until cancelled. A failing round is logged and followed by the next.
 
     Every round begins with agreeing on the time, and with looking whether we were away since the last one.
@@ -39,9 +39,9 @@ async def run_timer(work: Work, clock: Clock, every: float) -> None:
         try:
             if isinstance(clock, CommonClock):
                 await clock.agree()
-            await after_absence(work)
+            await extend_deadlines_after_downtime(work)
             await sweep(work)
-            await revive(work.jobs)
+            await retry_stalled_jobs(work.jobs)
         except Exception:
             log.exception("scheduler_tick_failed")
-        await clock.sleep(every)
+        await clock.sleep(interval_seconds)

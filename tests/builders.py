@@ -19,37 +19,37 @@ from config.task_templates import Templates, built_in
 from config.team import Change, Team
 from core.assignment.rules import Agent
 from core.audit.events import Event, EventType
-from core.conflicts.pulls import FileConflict, Rival, Turn
-from core.decide import Context, Decision, decide
-from core.effects.base import CallPeople, Comment, Effect, StartAgent
+from core.conflicts.pulls import ConflictingPull, FileConflict, Precedence
+from core.decide import CommandContext, Context, Decision, decide
+from core.effects.base import Comment, Effect, Escalate, StartAgent
 from core.handoff.feedback import FailedCheck
-from core.handoff.packet import BuiltOn
-from core.intake.readiness import Surroundings
+from core.handoff.packet import DependencyResult
+from core.intake.readiness import ReadinessInputs
 from core.signals.base import (
+    AgentPollEmpty,
     AgentStarted,
     AgentStartFailed,
-    AgentUnheard,
     Assigned,
     BaseMoved,
+    BlockerCleared,
     ChecksSeen,
-    CommandGiven,
+    CommandReceived,
     DeadlineDue,
     DependencyChanged,
     IssueFacts,
     IssueSeen,
     MergeRefused,
-    MergeTried,
     PullFacts,
     PullSeen,
     ReviewSeen,
     Signal,
-    WayClear,
+    TrialMergeDone,
     read_issue,
 )
 from core.task.deadlines import DeadlineKind, deadlines_of
-from core.task.dependencies import Need, Source
+from core.task.dependencies import Dependency, Source
 from core.task.labels import labels_of
-from core.task.model import Actor, ChecksState, Choice, Flag, Lease, Pull, Role, Status, Task
+from core.task.model import Actor, AssignmentDecision, ChecksState, Flag, Lease, Pull, Role, Status, Task
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NO_SERVICES = Services(cast(aiohttp.ClientSession, None), {})  # for adapters that talk to GitHub alone
@@ -165,7 +165,9 @@ def red(name: str = "tests", **changes: Any) -> FailedCheck:
     return FailedCheck(name, f"https://github.com/{REPOSITORY}/runs/1", **changes)
 
 
-def rival(pull: int, *, first: bool = False, waits: Turn = Turn.OTHER, task: int | None = 3, **changes: Any) -> Rival:
+def rival(
+    pull: int, *, first: bool = False, waits: Precedence = Precedence.OTHER, task: int | None = 3, **changes: Any
+) -> ConflictingPull:
     """Another open pull request that conflicts; it was opened an hour before (`first`) or after ours."""
     opened = NOW - timedelta(hours=1) if first else NOW + timedelta(hours=1)
     values: dict[str, Any] = {
@@ -174,7 +176,9 @@ def rival(pull: int, *, first: bool = False, waits: Turn = Turn.OTHER, task: int
         "files": (FileConflict("shop/a.py"),),
         **changes,
     }
-    return Rival(pull, task, branch=f"task/{task}-1", who="codex", opened_at=opened, first=first, waits=waits, **values)
+    return ConflictingPull(
+        pull, task, branch=f"task/{task}-1", who="codex", opened_at=opened, first=first, waits=waits, **values
+    )
 
 
 class Story:
@@ -190,7 +194,7 @@ class Story:
         self.sources: dict[str, Source] = {}
         self.named: dict[str, Task] = {}
         self.twins: tuple[int, ...] = ()
-        self.builds_on: tuple[BuiltOn, ...] = ()
+        self.builds_on: tuple[DependencyResult, ...] = ()
         self.graph: dict[str, tuple[str, ...]] = {}
         self.agents: tuple[Agent, ...] = ()
         self.changes: dict[str, Change] = {}  # what people changed of agents while the bot runs
@@ -222,7 +226,7 @@ class Story:
     @property
     def context(self) -> Context:
         """What the next decision may know."""
-        around = Surroundings(
+        around = ReadinessInputs(
             capabilities=frozenset(c for a in self.policy.agents.values() for c in a.capabilities),
             graph=self.graph,
             dependencies=self.dependencies,
@@ -234,15 +238,17 @@ class Story:
             self.policy,
             42,
             REPOSITORY,
-            around=around,
-            builds_on=self.builds_on,
+            readiness_inputs=around,
+            dependency_results=self.builds_on,
             agents=self.agents,
             team=Team(self.policy.agents, changes=self.changes),
-            in_hand=self.in_hand,
-            named=self.named,
-            trail=self.trail,
-            queue=self.queue,
-            templates=self.templates,
+            command=CommandContext(
+                active_tasks=self.in_hand,
+                referenced_tasks=self.named,
+                recent_events=self.trail,
+                queue=self.queue,
+                templates=self.templates,
+            ),
         )
 
     def wait(self, **duration: float) -> Story:
@@ -253,7 +259,7 @@ class Story:
     def hears(self, signal: Signal) -> Decision:
         """The rules decide on a signal."""
         self.wait(minutes=1)
-        context = replace(self.context, around=Surroundings()) if _is_blind(signal) else self.context
+        context = replace(self.context, readiness_inputs=ReadinessInputs()) if _is_blind(signal) else self.context
         decision = decide(self.known, signal, context)
         assert decide(self.known, signal, context) == decision
         if decision.task is not None:
@@ -262,7 +268,7 @@ class Story:
             assert effect.key
             assert effect_from_json(type(effect).__name__, effect_to_json(effect)) == effect
         self.known, self.last = decision.task, decision
-        self.changes |= decision.team
+        self.changes |= decision.team_changes
         return decision
 
     # What people do to the issue
@@ -287,7 +293,7 @@ class Story:
                 self.issue,
                 sender=sender,
                 sender_can_write=sender in (ALICE, BOB),
-                dependencies={ref: Need(finished) for ref, finished in self.dependencies.items()},
+                dependencies={ref: Dependency(finished) for ref, finished in self.dependencies.items()},
                 **signal,
             )
         )
@@ -312,7 +318,7 @@ class Story:
 
     def assigned(self, name: str | None = "codex", reason: str = "it is free", **choice: Any) -> Story:
         """The assignment pass chose this agent; `role` and `hopeless` are fields of its choice."""
-        self.hears(Assigned(Choice(name, reason, (), self.now, **choice)))
+        self.hears(Assigned(AssignmentDecision(name, reason, (), self.now, **choice)))
         return self
 
     def begun(self, run_id: int = 100) -> Story:
@@ -350,7 +356,7 @@ class Story:
         """The head was merged with its base on the mirror."""
         values: dict[str, Any] = {"base_sha": BASE, **changes}
         values["files"] = tuple(f if isinstance(f, FileConflict) else FileConflict(f) for f in values.get("files", ()))
-        return self.hears(MergeTried(self.pull.number, sha or self.pull.head_sha, clean=clean, **values))
+        return self.hears(TrialMergeDone(self.pull.number, sha or self.pull.head_sha, clean=clean, **values))
 
     def merged(self, **changes: Any) -> Decision:
         """Its pull request was merged."""
@@ -369,7 +375,7 @@ class Story:
         """Somebody gives a slash command, on the issue."""
         name, _, argument = command.removeprefix("/").partition(" ")
         self.keys += 1
-        return self.hears(CommandGiven(1, name, argument, by, role, f"{self.keys}:x", **more))
+        return self.hears(CommandReceived(1, name, argument, by, role, f"{self.keys}:x", **more))
 
     def started(self) -> Story:
         """The call that starts the agent was accepted."""
@@ -381,7 +387,7 @@ class Story:
         if kind is DeadlineKind.ACK:
             self.started()
         self.due(kind)
-        self.hears(AgentUnheard(self.task.attempt))
+        self.hears(AgentPollEmpty(self.task.attempt))
         return self.due(kind)
 
     def due(self, kind: DeadlineKind) -> Decision:
@@ -406,7 +412,7 @@ class Story:
 
     def said(self) -> str:
         """All that the last decision writes in comments."""
-        return "\n".join(effect.body for effect in self.wanted(Comment, CallPeople))
+        return "\n".join(effect.body for effect in self.wanted(Comment, Escalate))
 
     def packet(self) -> Mapping[str, Any]:
         """The packet of the agent that the last decision starts."""
@@ -416,7 +422,7 @@ class Story:
 
 def _is_blind(signal: Signal) -> bool:
     """Whether the unit of work gathers no surroundings for it."""
-    return not isinstance(signal, IssueSeen | DependencyChanged | WayClear | CommandGiven)
+    return not isinstance(signal, IssueSeen | DependencyChanged | BlockerCleared | CommandReceived)
 
 
 def holds_always(task: Task, config: RepositoryConfig) -> None:

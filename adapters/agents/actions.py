@@ -11,13 +11,13 @@ import json
 import re
 from collections.abc import Mapping
 
-from adapters.agents.base import CannotStart, Site, Started
+from adapters.agents.base import CannotStart, RepositoryContext, Started
 from adapters.agents.run_results import answer_key
 from adapters.agents.workflow_check import listens, problems_of_dispatch, problems_with_bots
 from adapters.github.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from adapters.github.models import WorkflowRun
 from config.agent_kinds import ActionsAgent, AgentBase
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.signals.base import AgentSeen
 from core.task.model import SessionState
 from core.texts import comment_marker, packet_comments
@@ -72,7 +72,7 @@ def news_of(run: WorkflowRun, attempt: int) -> AgentSeen:
 class ActionsAdapter:
     """Starts workflows."""
 
-    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """Whether a workflow is there that our dispatch starts, that is switched on, and that works for our bot."""
         settings = _settings(spec)
         try:
@@ -88,7 +88,7 @@ class ActionsAdapter:
         found = [*problems_of_dispatch(text, path), *problems_with_bots(text, path, site.bot_login)]
         return (*found, *_switched_off(path, states))
 
-    async def _probe_event(self, site: Site, event: str, states: Mapping[str, str]) -> tuple[str, ...]:
+    async def _probe_event(self, site: RepositoryContext, event: str, states: Mapping[str, str]) -> tuple[str, ...]:
         found: list[str] = []
         for path, state in sorted(states.items())[:MOST_FILES]:
             text = await _text(site, path, site.default_branch) if path.startswith(FOLDER) else None
@@ -104,7 +104,7 @@ class ActionsAdapter:
             "of the agent workflow.",
         )
 
-    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
         """Dispatch the workflow with the packet, unless the run is already there."""
         settings = _settings(spec)
         if again and await self._find(site, order.number, order.attempt):
@@ -127,7 +127,7 @@ class ActionsAdapter:
         try:
             if settings.workflow:
                 inputs = {k: v if isinstance(v, str) else json.dumps(v) for k, v in payload.items()}
-                await site.github.workflow_dispatch(
+                await site.github.dispatch_workflow(
                     site.repository,
                     settings.workflow,
                     ref=settings.ref or site.default_branch,
@@ -139,7 +139,7 @@ class ActionsAdapter:
             raise CannotStart(await self._advice(site, settings, error)) from error
         return Started()
 
-    async def _advice(self, site: Site, settings: ActionsAgent, error: Exception) -> str:
+    async def _advice(self, site: RepositoryContext, settings: ActionsAgent, error: Exception) -> str:
         problems = await self.probe(site, settings)
         if problems:
             return " ".join(problems)
@@ -148,7 +148,7 @@ class ActionsAdapter:
         what = f"the workflow `{settings.workflow}`" if settings.workflow else "the dispatch"
         return f"GitHub refused {what}: {error}"
 
-    async def _by_reference(self, site: Site, order: StartAgent) -> list[str]:
+    async def _by_reference(self, site: RepositoryContext, order: StartAgent) -> list[str]:
         """Put a packet too large for a dispatch into comments; gives their addresses, in order.
 
         An earlier call may have written some of them. Anybody can write our marker, so only our own comments count, and
@@ -172,14 +172,14 @@ class ActionsAdapter:
             addresses.append(comment.html_url)
         return addresses
 
-    async def _find(self, site: Site, number: int, attempt: int) -> WorkflowRun | None:
+    async def _find(self, site: RepositoryContext, number: int, attempt: int) -> WorkflowRun | None:
         for event in sorted(DISPATCHES):
             for run in await site.github.list_workflow_runs(site.repository, event=event):
                 if identify(run) == (number, attempt):
                     return run
         return None
 
-    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
         """Read the run."""
         try:
             if order.session is not None:
@@ -190,11 +190,11 @@ class ActionsAdapter:
             return None
         return news_of(run, order.attempt) if run else None
 
-    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
+    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
         """A workflow takes no words once it runs: a new attempt carries the feedback."""
         return False
 
-    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
         """Cancel the run, if it is there and still runs."""
         run_id = int(order.session) if order.session else None
         if run_id is None:
@@ -208,7 +208,7 @@ class ActionsAdapter:
             return  # it has ended by itself
 
 
-async def _text(site: Site, path: str, ref: str) -> str | None:
+async def _text(site: RepositoryContext, path: str, ref: str) -> str | None:
     content = await site.github.get_content(site.repository, path, ref=ref)
     return content.decode("utf-8", "replace") if content is not None else None
 

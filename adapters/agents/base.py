@@ -15,9 +15,9 @@ import aiohttp
 from pydantic import SecretStr
 
 from adapters.github import GitHub
-from adapters.github.user_client import PersonGitHub
+from adapters.github.user_client import UserClient
 from config.agent_kinds import AgentBase
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.signals.base import AgentSeen
 
 
@@ -32,12 +32,12 @@ class Services:
     keys: Mapping[str, SecretStr]
     urls: Mapping[str, str] = field(default_factory=dict)  # of presets
     internal: bool = False  # whether agents with a `url` may be on internal addresses
-    person: PersonGitHub | None = None  # GitHub as the person of GITHUB_USER_TOKEN sees it
+    person: UserClient | None = None  # GitHub as the person of GITHUB_USER_TOKEN sees it
     answers: tuple[SecretStr, ...] = ()  # by which answers of runs are known; the first makes new keys
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class RepositoryContext:
     """Where an agent is started: one repository, as our App sees it."""
 
     github: GitHub
@@ -77,11 +77,11 @@ class Unavailable(Exception):
 class AgentAdapter(Protocol):
     """What the bot asks of an agent."""
 
-    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """What keeps the agent from being started here, in words a person can act on; empty when nothing does."""
         ...
 
-    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
         """Start the agent on the sealed packet; `again` when an earlier call's fate is unknown: look first.
 
         Returning proves nothing but that the call was accepted. Raises `CannotStart`, `Unavailable`, or what the client
@@ -89,20 +89,20 @@ class AgentAdapter(Protocol):
         """
         ...
 
-    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
         """How the attempt goes; None when there is no trace of it.
 
         Raises `Unavailable` when the agent cannot go on for want of credit, or what the client raises.
         """
         ...
 
-    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
+    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
         """Tell an agent at work `order.text`; False where it takes no words, or is not there.
 
         When an earlier call's fate is unknown it is asked for again: twice is better than never.
         """
         ...
 
-    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
         """Ask the agent to stop; no error if it already has."""
         ...

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from adapters.agents.base import CannotStart, Site, Started
+from adapters.agents.base import CannotStart, RepositoryContext, Started
 from adapters.agents.handoff_comments import pulls_of, second, steering_key, write_once, write_pages
 from adapters.github.errors import Forbidden, GitHubError, Gone, Invalid, NotFound, RateLimited, Unauthorised
 from adapters.github.models import IssueEvent, PullRequest, User
-from adapters.github.user_client import PersonGitHub
+from adapters.github.user_client import UserClient
 from config.agent_kinds import AgentBase, CopilotAgent
 from config.identities import account_of, load_identities
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.signals.base import AgentSeen
 from core.task.model import SessionState
-from core.texts import addressed, instructions
+from core.texts import addressed_text, instructions_text
 
 LOGIN = load_identities()["copilot"].login  # by which it is assigned
 MENTION = "@copilot"  # by which it is spoken to below its own pull request
@@ -56,15 +56,15 @@ _NOT_ENABLED = (
 class CopilotAdapter:
     """Assigns issues to Copilot."""
 
-    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """Whether there is a person's token, and whether that person may assign Copilot here."""
         person, account = site.services.person, _account(spec)
         if person is None:
             return (_NOBODY,)
-        if person.is_apps:
+        if person.is_app_token:
             return (_AN_APP,)
         try:
-            may = await person.assignable(site.repository)
+            may = await person.get_assignable(site.repository)
         except Unauthorised:
             return (_EXPIRED,)
         except (NotFound, Forbidden):
@@ -76,7 +76,7 @@ class CopilotAdapter:
             problems.append(_NOT_ENABLED)
         return tuple(problems)
 
-    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
         """Assign Copilot with the hand-off as its instructions, unless this attempt did so already."""
         account, person = _account(spec), _person(site)
         held = await _assignment(site, order.number, account)
@@ -90,7 +90,7 @@ class CopilotAdapter:
             agent = {
                 "target_repo": site.repository,
                 "base_branch": str(order.packet["base"]),
-                "custom_instructions": instructions(order.packet, pages),
+                "custom_instructions": instructions_text(order.packet, pages),
             }
             await person.add_assignees(site.repository, order.number, [LOGIN], agent=agent)
         except (Unauthorised, Forbidden, NotFound, Gone, Invalid) as error:
@@ -100,7 +100,7 @@ class CopilotAdapter:
             raise CannotStart(await self._advice(site, spec, "GitHub accepted the request but did not assign Copilot."))
         return _started(site, order.number, now)
 
-    async def _advice(self, site: Site, spec: AgentBase, otherwise: str) -> str:
+    async def _advice(self, site: RepositoryContext, spec: AgentBase, otherwise: str) -> str:
         try:
             problems = await self.probe(site, spec)
         except RateLimited:
@@ -109,11 +109,11 @@ class CopilotAdapter:
             problems = ()
         return " ".join(problems) or otherwise
 
-    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
         """Read the assignment, the draft that Copilot opens, and the review that it asks for at its end."""
         account = _account(spec)
         try:
-            history = await site.github.issue_events(site.repository, order.number)
+            history = await site.github.list_issue_events(site.repository, order.number)
         except (NotFound, Gone):
             return None
         held = _current(history, account)
@@ -134,37 +134,37 @@ class CopilotAdapter:
         return None
 
     async def _at_work(
-        self, site: Site, order: PollAgent, session: str, since: datetime, pull: PullRequest
+        self, site: RepositoryContext, order: PollAgent, session: str, since: datetime, pull: PullRequest
     ) -> AgentSeen:
         state, detail = SessionState.WORKING, ""
         if not pull.draft or pull.requested_reviewers:
             state = SessionState.DELIVERED
-        elif any(e.event == FAILED_EVENT for e in await site.github.issue_events(site.repository, pull.number)):
+        elif any(e.event == FAILED_EVENT for e in await site.github.list_issue_events(site.repository, pull.number)):
             state, detail = SessionState.FAILED, "stopped with an error"
         elif site.now - since > WORKS_FOR:
             state, detail = SessionState.TIMED_OUT, "ran into its limit of an hour"
         return AgentSeen(order.attempt, state, pull.updated_at, session, pull.html_url, detail, pull.number)
 
-    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
+    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
         """Speak to it below its pull request; it hears nothing that is said below the issue."""
         person = site.services.person
-        if person is None or person.is_apps:
+        if person is None or person.is_app_token:
             return False
         for pull in await pulls_of(site, _account(spec), order.number, order.since):
             key = steering_key(order.number, order.attempt, order.text)
-            me = await person.me()
-            await write_once(site, person, me.id, pull.number, key, addressed(MENTION, order.text))
+            me = await person.get_current_user()
+            await write_once(site, person, me.id, pull.number, key, addressed_text(MENTION, order.text))
             return True
         return False
 
-    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
         """Take it off the issue, unless a later attempt has assigned it again."""
         try:
             held = await _assignment(site, order.number, _account(spec))
             if held is None or order.session not in (None, str(held.id)):
                 return
             person = site.services.person
-            writer = site.github if person is None or person.is_apps else person
+            writer = site.github if person is None or person.is_app_token else person
             await writer.remove_assignees(site.repository, order.number, [LOGIN])
         except (NotFound, Gone):
             return
@@ -177,17 +177,17 @@ def _account(spec: AgentBase) -> int:
     return account
 
 
-def _person(site: Site) -> PersonGitHub:
+def _person(site: RepositoryContext) -> UserClient:
     if site.services.person is None:
         raise CannotStart(_NOBODY)
-    if site.services.person.is_apps:
+    if site.services.person.is_app_token:
         raise CannotStart(_AN_APP)
     return site.services.person
 
 
-async def _assignment(site: Site, number: int, account: int) -> IssueEvent | None:
+async def _assignment(site: RepositoryContext, number: int, account: int) -> IssueEvent | None:
     """The line of the history by which Copilot is assigned now, if it is."""
-    return _current(await site.github.issue_events(site.repository, number), account)
+    return _current(await site.github.list_issue_events(site.repository, number), account)
 
 
 def _current(history: Sequence[IssueEvent], account: int) -> IssueEvent | None:
@@ -203,9 +203,9 @@ def _is_since(held: IssueEvent, moment: datetime | None) -> bool:
     return moment is not None and held.created_at >= second(moment)
 
 
-async def _has_begun(site: Site, number: int, account: int, since: datetime) -> datetime | None:
+async def _has_begun(site: RepositoryContext, number: int, account: int, since: datetime) -> datetime | None:
     """When it put its eyes on the issue, for this assignment."""
-    for reaction in await site.github.issue_reactions(site.repository, number):
+    for reaction in await site.github.list_issue_reactions(site.repository, number):
         if reaction.content == "eyes" and _is(reaction.user, account) and reaction.created_at:
             return reaction.created_at if reaction.created_at >= since else None
     return None
@@ -215,5 +215,5 @@ def _is(user: User | None, account: int) -> bool:
     return user is not None and user.id == account
 
 
-def _started(site: Site, number: int, event: IssueEvent) -> Started:
+def _started(site: RepositoryContext, number: int, event: IssueEvent) -> Started:
     return Started(str(event.id), f"{site.server_url.rstrip('/')}/{site.repository}/issues/{number}")

@@ -7,9 +7,9 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from adapters.agents.base import Site
-from adapters.agents.service import Job, Session, text_of
-from adapters.agents.service_client import Line, NoSuchThing, Unanswered
+from adapters.agents.base import RepositoryContext
+from adapters.agents.service import AgentRequest, Session, text_of
+from adapters.agents.service_client import NoResponse, NotFound, ServiceClient
 from core.task.model import SessionState
 from core.text_safety.sanitize import one_line
 
@@ -22,7 +22,7 @@ def signature(key: str, body: bytes) -> str:
     return "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
 
 
-class Plain:
+class GenericHttpService:
     """An agent with a `url`."""
 
     name: ClassVar[str] = "The agent's server"
@@ -33,44 +33,46 @@ class Plain:
         """The body's signature."""
         return {SIGNATURE: signature(key, body)}
 
-    async def check(self, line: Line, site: Site) -> tuple[str, ...]:
+    async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
         """Whether the server answers and takes our signature; one that does not know the question is well, too."""
         told = {"version": VERSION, "action": "probe", "to": line.base, "sent_at": line.now.isoformat()}
         try:
             answer = await line.post("/probe", told)
-        except NoSuchThing:
+        except NotFound:
             return ()
         problems = answer.get("problems")
         return tuple(one_line(p, 300) for p in problems if isinstance(p, str)) if isinstance(problems, list) else ()
 
-    async def begin(self, line: Line, job: Job) -> Session:
+    async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
         """Send the packet; the same `key` twice is to be the same session."""
         return self._read(await self._post(line, job, "start", None, packet=dict(job.packet), prompt=job.prompt))
 
-    async def find(self, line: Line, job: Job) -> Session | None:
+    async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
         """Ask by the key alone."""
         try:
             return self._read(await self._post(line, job, "poll", None))
-        except NoSuchThing:
+        except NotFound:
             return None
 
-    async def look(self, line: Line, session: str, job: Job) -> Session:
+    async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
         """Ask how it goes."""
         return self._read(await self._post(line, job, "poll", session))
 
-    async def words(self, line: Line, session: Session, job: Job) -> str:
+    async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
         """They come with the answer to every question."""
         return session.words
 
-    async def say(self, line: Line, session: str, job: Job, text: str) -> None:
+    async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
         """Send words."""
         await self._post(line, job, "steer", session, text=text)
 
-    async def stop(self, line: Line, session: str, job: Job) -> None:
+    async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
         """Ask it to stop."""
         await self._post(line, job, "cancel", session)
 
-    async def _post(self, line: Line, job: Job, action: str, session: str | None, **more: Any) -> dict[str, Any]:
+    async def _post(
+        self, line: ServiceClient, job: AgentRequest, action: str, session: str | None, **more: Any
+    ) -> dict[str, Any]:
         # All of it is signed, also where it goes and when: what was signed for one server is worth nothing at another.
         told = {
             "version": VERSION,
@@ -94,7 +96,7 @@ class Plain:
             state = SessionState(told)
         except ValueError:
             known = ", ".join(SessionState)
-            raise Unanswered(
+            raise NoResponse(
                 f"{self.name} returned the state {one_line(told, 40)!r}; it must be one of {known}"
             ) from None
         pull = answer.get("pull_request")

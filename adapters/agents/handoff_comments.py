@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
-from adapters.agents.base import CannotStart, Site
+from adapters.agents.base import CannotStart, RepositoryContext
 from adapters.github.issues import IssueOperations
 from adapters.github.models import Comment, PullRequest
 from config.identities import issue_in_branch
@@ -15,7 +15,9 @@ from core.texts import comment_marker, handoff_pages
 MAX_PAGES = 20  # comments that one hand-off may take: whoever has to read more than a million characters will not
 
 
-async def write_once(site: Site, writer: IssueOperations, author_id: int, number: int, key: str, text: str) -> Comment:
+async def write_once(
+    site: RepositoryContext, writer: IssueOperations, author_id: int, number: int, key: str, text: str
+) -> Comment:
     """Our comment with this key; written if it is not there.
 
     Anybody can write our marker, so only the author's own comments count, and only at their end: what we quote from
@@ -28,7 +30,9 @@ async def write_once(site: Site, writer: IssueOperations, author_id: int, number
     return await writer.create_comment(site.repository, number, f"{text.rstrip()}\n{marker}")
 
 
-async def write_pages(site: Site, packet: dict[str, object], number: int, attempt: int, limit: int) -> list[str]:
+async def write_pages(
+    site: RepositoryContext, packet: dict[str, object], number: int, attempt: int, limit: int
+) -> list[str]:
     """The addresses of the comments that hold a hand-off too long for one text; none for a shorter one.
 
     Raises CannotStart for one that is too long to be read.
@@ -56,14 +60,14 @@ def second(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-async def pulls_of(site: Site, account: int, number: int, since: datetime) -> list[PullRequest]:
+async def pulls_of(site: RepositoryContext, account: int, number: int, since: datetime) -> list[PullRequest]:
     """The open pull requests for the issue that this account opened since then, the newest first."""
     found = [
         pull
         for pull in await site.github.list_pulls(site.repository)
         if pull.user
         and pull.user.id == account
-        and not pull.from_fork
+        and not pull.is_from_fork
         and pull.created_at >= second(since)
         and (
             issue_in_branch(pull.head.ref) == number

@@ -11,18 +11,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from adapters.agents.base import CannotStart, Site, Started, Unavailable
-from adapters.agents.generic_http import Plain
+from adapters.agents.base import CannotStart, RepositoryContext, Started, Unavailable
+from adapters.agents.generic_http import GenericHttpService
 from adapters.agents.presets import PRESETS
-from adapters.agents.service import Job, Service, Session
-from adapters.agents.service_client import Limited, Line, NoSuchThing, Unanswered, public_session, refuse_inside
+from adapters.agents.service import AgentRequest, Service, Session
+from adapters.agents.service_client import (
+    NoResponse,
+    NotFound,
+    RateLimited,
+    ServiceClient,
+    public_session,
+    refuse_inside,
+)
 from config.agent_kinds import AgentBase, HttpAgent
 from core.assignment.session_output import LONGEST, answer
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.intake.references import branch_name
 from core.signals.base import AgentSeen
 from core.task.model import Role, SessionState
-from core.texts import handoff
+from core.texts import handoff_text
 
 _SESSION_ID: Final = re.compile(r"[\w.:~-]{1,200}", re.ASCII)
 _PAGE: Final = re.compile(r"https?://[\w.:-]{1,253}(?:/[\w./~%:@!$&*+,;=?#-]{0,500})?", re.ASCII)
@@ -32,15 +39,15 @@ _PULL: Final = re.compile(r"(?:https?://[\w.:-]{1,253}/([\w.-]{1,39}/[\w.-]{1,10
 class HttpAdapter:
     """Talks to services outside GitHub."""
 
-    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """Whether the key is there and good, the service answers, and it knows the repository."""
         try:
             async with _reached(site, spec) as (service, line):
                 return await service.check(line, site)
-        except (CannotStart, Unavailable, Unanswered, NoSuchThing) as problem:
+        except (CannotStart, Unavailable, NoResponse, NotFound) as problem:
             return (str(problem),)
 
-    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
         """Have the service work on the packet, unless it already does."""
         job = _job(site, order)
         async with _reached(site, spec) as (service, line):
@@ -48,7 +55,7 @@ class HttpAdapter:
             if session is None:
                 try:
                     session = await service.begin(line, job)
-                except NoSuchThing as problem:
+                except NotFound as problem:
                     raise CannotStart(
                         f"{problem}. Check the address of the service and whether the agent is allowed there."
                     ) from None
@@ -56,7 +63,7 @@ class HttpAdapter:
             raise Unavailable(f"{service.name} cannot continue: {session.used_up}")
         return Started(_id(service, session), _page(session))
 
-    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
         """Ask how the session goes; raises `Unavailable` when it cannot go on for want of credit."""
         job = _job(site, order)
         try:
@@ -65,10 +72,10 @@ class HttpAdapter:
                     await service.look(line, order.session, job) if order.session else await service.find(line, job)
                 )
                 words = await _words(service, line, job, session, order)
-        except NoSuchThing:
+        except NotFound:
             return None
-        except Limited as limit:
-            raise Unanswered(str(limit)) from None  # we asked too often; that says nothing of the session
+        except RateLimited as limit:
+            raise NoResponse(str(limit)) from None  # we asked too often; that says nothing of the session
         if session is None:
             return None
         if session.used_up:
@@ -87,7 +94,7 @@ class HttpAdapter:
             words,
         )
 
-    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
+    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
         """Tell the session something; False where it takes nothing."""
         job = _job(site, order)
         async with _reached(site, spec) as (service, line):
@@ -98,11 +105,11 @@ class HttpAdapter:
                 if session is None or session.state.ended:
                     return False
                 await service.say(line, order.session or _id(service, session), job, order.text)
-            except (NoSuchThing, CannotStart):
+            except (NotFound, CannotStart):
                 return False
         return True
 
-    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
         """Stop the session, if there is one and it still works."""
         job = _job(site, order)
         async with _reached(site, spec) as (service, line):
@@ -114,12 +121,12 @@ class HttpAdapter:
                         return
                     session = _id(service, found)
                 await self._stop(service, line, session, job)
-            except NoSuchThing:
+            except NotFound:
                 return
             except Unavailable as limit:
-                raise Unanswered(str(limit)) from None  # it goes on until it was told: the outbox asks again
+                raise NoResponse(str(limit)) from None  # it goes on until it was told: the outbox asks again
 
-    async def _stop(self, service: Service, line: Line, session: str, job: Job) -> None:
+    async def _stop(self, service: Service, line: ServiceClient, session: str, job: AgentRequest) -> None:
         try:
             await service.stop(line, session, job)
         except CannotStart:
@@ -129,18 +136,20 @@ class HttpAdapter:
 
 
 @asynccontextmanager
-async def _reached(site: Site, spec: AgentBase) -> AsyncIterator[tuple[Service, Line]]:
+async def _reached(site: RepositoryContext, spec: AgentBase) -> AsyncIterator[tuple[Service, ServiceClient]]:
     """The agent's service, and a line to it. Raises `CannotStart` where the operator has to do something first."""
     if not isinstance(spec, HttpAgent):
         raise CannotStart(f"the HTTP adapter cannot start an agent of kind {type(spec).__name__}")
-    service: Service = PRESETS[spec.preset] if spec.preset else Plain()
+    service: Service = PRESETS[spec.preset] if spec.preset else GenericHttpService()
     name, services = spec.preset or "http", site.services
     key = services.keys.get(name)
     if key is None:
         raise CannotStart(f"{service.name} needs a key: set {service.variable} in the bot's environment.")
 
-    def line(http: Any, base: str) -> Line:
-        return Line(http, service.name, base, service.variable, key.get_secret_value(), service.headers, site.now)
+    def line(http: Any, base: str) -> ServiceClient:
+        return ServiceClient(
+            http, service.name, base, service.variable, key.get_secret_value(), service.headers, site.now
+        )
 
     if spec.preset:
         yield service, line(services.http, services.urls.get(name, service.address))
@@ -152,7 +161,9 @@ async def _reached(site: Site, spec: AgentBase) -> AsyncIterator[tuple[Service, 
             yield service, line(http, spec.url or "")
 
 
-async def _words(service: Service, line: Line, job: Job, session: Session | None, order: PollAgent) -> str:
+async def _words(
+    service: Service, line: ServiceClient, job: AgentRequest, session: Session | None, order: PollAgent
+) -> str:
     """What a session that plans or reviews said last; not asked for before there can be an answer."""
     if order.role is Role.IMPLEMENT or session is None:
         return ""
@@ -162,12 +173,12 @@ async def _words(service: Service, line: Line, job: Job, session: Session | None
     return (await service.words(line, session, job))[:LONGEST]
 
 
-def _job(site: Site, order: StartAgent | PollAgent | SteerAgent | CancelAgent) -> Job:
+def _job(site: RepositoryContext, order: StartAgent | PollAgent | MessageAgent | CancelAgent) -> AgentRequest:
     packet = order.packet if isinstance(order, StartAgent) else {}
     branch = branch_name(order.number, order.attempt)
     task = packet.get("task", {})
     under_review = packet.get("pull_request")  # who reviews begins from it
-    return Job(
+    return AgentRequest(
         repository=site.repository,
         address=str(task.get("url", "")).rpartition("/issues/")[0] or f"https://github.com/{site.repository}",
         number=order.number,
@@ -176,7 +187,7 @@ def _job(site: Site, order: StartAgent | PollAgent | SteerAgent | CancelAgent) -
         branch=branch,
         base=str(under_review["branch"] if under_review else packet.get("base", site.default_branch)),
         title=str(task.get("title", "")),
-        prompt=handoff(packet) if packet else "",
+        prompt=handoff_text(packet) if packet else "",
         packet=packet,
     )
 
@@ -184,7 +195,7 @@ def _job(site: Site, order: StartAgent | PollAgent | SteerAgent | CancelAgent) -
 def _id(service: Service, session: Session) -> str:
     """The session's id, fit for an address."""
     if not _SESSION_ID.fullmatch(session.id) or session.id in (".", ".."):
-        raise Unanswered(f"{service.name} returned no valid session id")
+        raise NoResponse(f"{service.name} returned no valid session id")
     return session.id
 
 

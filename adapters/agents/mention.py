@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from adapters.agents.base import CannotStart, Site, Started
+from adapters.agents.base import CannotStart, RepositoryContext, Started
 from adapters.agents.handoff_comments import pulls_of, steering_key, write_once, write_pages
 from adapters.github.errors import Forbidden, Gone, Invalid, NotFound, Unauthorised
 from adapters.github.issues import IssueOperations
 from adapters.github.models import Comment, User
 from config.agent_kinds import AgentBase, MentionAgent
 from config.identities import account_of
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.signals.base import AgentSeen
 from core.task.model import SessionState
-from core.texts import HANDOFF_PAGE, addressed, comment_marker, mention, stop
+from core.texts import HANDOFF_PAGE_LIMIT, addressed_text, comment_marker, mention_comment, stop_comment
 
 # These agents work for minutes and tell little: one of which nothing was seen for so long is gone.
 QUIET_FOR = timedelta(hours=1)
@@ -34,36 +34,36 @@ _EXPIRED = "GitHub does not accept `GITHUB_USER_TOKEN`: it is expired or revoked
 class MentionAdapter:
     """Calls agents by their name."""
 
-    async def probe(self, site: Site, spec: AgentBase) -> tuple[str, ...]:
+    async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
         """Whether there is somebody to write the comment. Whether the agent listens, only its answer tells."""
         settings, person = _settings(spec), site.services.person
         if settings.comment_as == "app":
             return ()
         if person is None:
             return (_NOBODY,)
-        if person.is_apps:
+        if person.is_app_token:
             return (_AN_APP,)
         try:
-            await person.me()
+            await person.get_current_user()
         except (Unauthorised, Forbidden):
             return (_EXPIRED,)
         return ()
 
-    async def start(self, site: Site, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
+    async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
         """Write the comment that calls it, once."""
         settings = _settings(spec)
         if problems := await self.probe(site, spec):
             raise CannotStart(" ".join(problems))
         writer, author = await _writer(site, settings)
-        pages = await write_pages(site, order.packet, order.number, order.attempt, HANDOFF_PAGE)
-        text = mention(order.packet, settings.mention, pages)
+        pages = await write_pages(site, order.packet, order.number, order.attempt, HANDOFF_PAGE_LIMIT)
+        text = mention_comment(order.packet, settings.mention, pages)
         try:
             said = await write_once(site, writer, author, order.number, _key(order.number, order.attempt), text)
         except (Forbidden, Invalid, Gone) as error:
             raise CannotStart(f"GitHub refused the comment that mentions {settings.mention}: {error}") from error
         return Started(str(said.id), said.html_url)
 
-    async def poll(self, site: Site, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
+    async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
         """Look for its pull request, its reaction and its comments since it was called."""
         settings = _settings(spec)
         try:
@@ -81,7 +81,7 @@ class MentionAdapter:
             if any(_is_ours(comment, said, _stop_key(order.number, order.attempt)) for comment in since):
                 ended = SessionState.CANCELLED
                 return AgentSeen(order.attempt, ended, site.now, str(said.id), said.html_url, "was asked to stop")
-            reactions = await site.github.comment_reactions(site.repository, said.id)
+            reactions = await site.github.list_comment_reactions(site.repository, said.id)
             signs = [
                 *(r.created_at for r in reactions if r.created_at and _is_its(r.user, account)),
                 *(c.updated_at for c in since if _is_its(c.user, account) and c.user and c.user.id != site.bot_id),
@@ -93,7 +93,7 @@ class MentionAdapter:
             return None
         return AgentSeen(order.attempt, SessionState.WORKING, last, str(said.id), said.html_url)
 
-    async def steer(self, site: Site, spec: AgentBase, order: SteerAgent) -> bool:
+    async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
         """Speak to it below its pull request, or below the issue while there is none."""
         settings = _settings(spec)
         try:
@@ -106,17 +106,17 @@ class MentionAdapter:
         pulls = await pulls_of(site, account, order.number, order.since) if account is not None else []
         where = pulls[0].number if pulls else order.number
         key = steering_key(order.number, order.attempt, order.text)
-        await write_once(site, writer, author, where, key, addressed(settings.mention, order.text))
+        await write_once(site, writer, author, where, key, addressed_text(settings.mention, order.text))
         return True
 
-    async def cancel(self, site: Site, spec: AgentBase, order: CancelAgent) -> None:
+    async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
         """Ask it to stop, once, and only if it was called."""
         settings = _settings(spec)
         try:
             if await _call(site, settings, order.number, order.attempt, order.session) is None:
                 return
             writer, author = await _writer(site, settings)
-            text = stop(settings.mention, order.number, order.attempt)
+            text = stop_comment(settings.mention, order.number, order.attempt)
             await write_once(site, writer, author, order.number, _stop_key(order.number, order.attempt), text)
         except (NotFound, Gone):
             return
@@ -128,13 +128,13 @@ def _settings(spec: AgentBase) -> MentionAgent:
     return spec
 
 
-async def _writer(site: Site, settings: MentionAgent) -> tuple[IssueOperations, int]:
+async def _writer(site: RepositoryContext, settings: MentionAgent) -> tuple[IssueOperations, int]:
     """Who writes the comments, and their numeric id."""
     if settings.comment_as == "app":
         return site.github, site.bot_id
-    if site.services.person is None or site.services.person.is_apps:
+    if site.services.person is None or site.services.person.is_app_token:
         raise CannotStart(_NOBODY)
-    return site.services.person, (await site.services.person.me()).id
+    return site.services.person, (await site.services.person.get_current_user()).id
 
 
 def _stop_key(number: int, attempt: int) -> str:
@@ -151,7 +151,9 @@ def _key(number: int, attempt: int) -> str:
     return f"mention:{number}:{attempt}"
 
 
-async def _call(site: Site, settings: MentionAgent, number: int, attempt: int, session: str | None) -> Comment | None:
+async def _call(
+    site: RepositoryContext, settings: MentionAgent, number: int, attempt: int, session: str | None
+) -> Comment | None:
     """The comment by which it was called to this attempt."""
     if session is not None:
         return await site.github.get_comment(site.repository, int(session))

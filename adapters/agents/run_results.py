@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from core.signals.base import PlanDelivered, VerdictDelivered
+from core.signals.base import PlanDelivered, ReviewDelivered
 
 _MARKER = re.compile(
     r"<!-- orchestrator:answer ([1-9][0-9]{0,8})-([1-9][0-9]{0,5}) (plan|approve|changes) ([0-9a-f]{32}) -->", re.ASCII
@@ -45,11 +45,11 @@ class Answer:
         return any(hmac.compare_digest(self.key, key) for key in expected)
 
     @property
-    def signal(self) -> PlanDelivered | VerdictDelivered:
+    def signal(self) -> PlanDelivered | ReviewDelivered:
         """The answer as the rules hear it."""
         if self.kind == "plan":
             return PlanDelivered(self.attempt, self.text)
-        return VerdictDelivered(self.attempt, self.kind == "approve", self.text)
+        return ReviewDelivered(self.attempt, self.kind == "approve", self.text)
 
 
 def read_answer(body: str) -> Answer | None:

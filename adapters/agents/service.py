@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-from adapters.agents.base import Site
-from adapters.agents.service_client import Line
+from adapters.agents.base import RepositoryContext
+from adapters.agents.service_client import ServiceClient
 from core.assignment.session_output import answer
 from core.task.model import Role, SessionState
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class AgentRequest:
     """One attempt, as a service is told of it."""
 
     repository: str  # owner/name
@@ -65,31 +65,31 @@ class Service(Protocol):
         """By what it knows us."""
         ...
 
-    async def check(self, line: Line, site: Site) -> tuple[str, ...]:
+    async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
         """What keeps it from working here, once the key is good. Raises what the line raises."""
         ...
 
-    async def begin(self, line: Line, job: Job) -> Session:
+    async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
         """Have it work."""
         ...
 
-    async def find(self, line: Line, job: Job) -> Session | None:
+    async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
         """The session of this very attempt, however it was begun."""
         ...
 
-    async def look(self, line: Line, session: str, job: Job) -> Session:
+    async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
         """How a session goes; `NoSuchThing` when it is not there."""
         ...
 
-    async def words(self, line: Line, session: Session, job: Job) -> str:
+    async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
         """What it said last; with the newest that is a plan or a verdict, if there is one (`last_words`)."""
         ...
 
-    async def say(self, line: Line, session: str, job: Job, text: str) -> None:
+    async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
         """Tell it something while it works."""
         ...
 
-    async def stop(self, line: Line, session: str, job: Job) -> None:
+    async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
         """Have it stop."""
         ...
 

@@ -41,15 +41,15 @@ _WRAPPING: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network
 _NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
 
 
-class Unanswered(ConnectionError):
+class NoResponse(ConnectionError):
     """No clear answer: it may have been done or not. The outbox tries again and has us look first."""
 
 
-class Limited(Unavailable):
+class RateLimited(Unavailable):
     """We asked too often, or too much at once."""
 
 
-class NoSuchThing(LookupError):
+class NotFound(LookupError):
     """The service does not know what it was asked about."""
 
 
@@ -109,7 +109,7 @@ async def public_session(like: aiohttp.ClientSession) -> AsyncIterator[aiohttp.C
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ServiceClient:
     """One service at one address, with the key that belongs to it."""
 
     http: aiohttp.ClientSession
@@ -156,9 +156,9 @@ class Line:
                 text = await _bounded(answer)
                 status, told = answer.status, answer.headers.get("Retry-After", "")
         except (aiohttp.ClientError, OSError) as error:  # a time-out is an OSError too
-            raise Unanswered(f"{self.name} did not answer: {self._safe(str(error)) or type(error).__name__}") from None
+            raise NoResponse(f"{self.name} did not answer: {self._safe(str(error)) or type(error).__name__}") from None
         if text is None:
-            raise Unanswered(f"{self.name} answered with more than the limit of {LONGEST_ANSWER:,} bytes")
+            raise NoResponse(f"{self.name} answered with more than the limit of {LONGEST_ANSWER:,} bytes")
         if 200 <= status < 300:
             return self._read(text)
         raise self._refusal(status, self._words(text), told)
@@ -169,9 +169,9 @@ class Line:
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
-            raise Unanswered(f"{self.name} answered with something that is not JSON") from None
+            raise NoResponse(f"{self.name} answered with something that is not JSON") from None
         if not isinstance(data, dict):
-            raise Unanswered(f"{self.name} answered with JSON that is not an object")
+            raise NoResponse(f"{self.name} answered with JSON that is not an object")
         return data
 
     def _refusal(self, status: int, words: str, retry_after: str) -> Exception:
@@ -179,16 +179,16 @@ class Line:
         if status in (402, 429) or (status in (400, 403) and _USED_UP.search(words)):
             until = self._until(retry_after)
             if status == 429 or _TOO_OFTEN.search(words):
-                return Limited(f"{self.name} is rate-limited{said}", until)
+                return RateLimited(f"{self.name} is rate-limited{said}", until)
             return Unavailable(f"{self.name} is out of credit or quota{said}", until)
         if status in (401, 403):
             return CannotStart(f"{self.name} refused the key (status {status}): check {self.variable}{said}")
         if status in (404, 410):
-            return NoSuchThing(f"{self.name} does not know it{said}")
+            return NotFound(f"{self.name} does not know it{said}")
         if 300 <= status < 400:
             return CannotStart(f"{self.name} redirects calls to another address, which the bot does not follow.")
         if status >= 500 or status in (408, 425):
-            return Unanswered(f"{self.name} has an internal error (status {status}){said}")
+            return NoResponse(f"{self.name} has an internal error (status {status}){said}")
         return CannotStart(f"{self.name} refused the work (status {status}){said}")
 
     def _until(self, told: str) -> datetime | None:

@@ -3,7 +3,7 @@
 Where each one leads is set by whoever runs the service; a repository only names them.
 """
 
-from adapters.alerts.base import Busy, Channel, Message, NotSetUp, Refused, Undelivered
+from adapters.alerts.base import Busy, Channel, ChannelNotConfigured, DeliveryFailed, Message, Refused
 from adapters.alerts.channels import Channels
 from adapters.alerts.log import Log
 from adapters.alerts.mail import Mail
@@ -15,14 +15,14 @@ __all__ = [
     "TIMESTAMP",
     "Busy",
     "Channel",
+    "ChannelNotConfigured",
     "Channels",
+    "DeliveryFailed",
     "Log",
     "Mail",
     "Message",
-    "NotSetUp",
     "Refused",
     "Slack",
-    "Undelivered",
     "Webhook",
     "signature",
 ]

@@ -26,11 +26,11 @@ class Message:
     people: tuple[str, ...] = ()
 
 
-class Undelivered(ConnectionError):
+class DeliveryFailed(ConnectionError):
     """It did not get through now; it is tried again. The words hold no address and no secret."""
 
 
-class Busy(Undelivered):
+class Busy(DeliveryFailed):
     """The service asks to come back later."""
 
     def __init__(self, reason: str, after: timedelta) -> None:
@@ -42,7 +42,7 @@ class Refused(Exception):
     """The service will not take it, however often it is tried: a person has to look."""
 
 
-class NotSetUp(Refused):
+class ChannelNotConfigured(Refused):
     """Whoever runs the service has not said where the channel leads."""
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from adapters.alerts.base import TIMEOUT, Channel, Message, NotSetUp, Undelivered
+from adapters.alerts.base import TIMEOUT, Channel, ChannelNotConfigured, DeliveryFailed, Message
 
 _SETTINGS = {
     "webhook": "ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET",
@@ -26,11 +26,11 @@ class Channels:
         """Deliver a message. Raises `NotSetUp`, and what the channel raises; one that hangs is `Undelivered`."""
         if channel not in self.there:
             wanted = _SETTINGS.get(channel, "it up")
-            raise NotSetUp(
+            raise ChannelNotConfigured(
                 f"the channel `{channel}` is not configured on this service: set {wanted}, then send the message again"
             )
         try:
             async with asyncio.timeout(self.timeout):
                 await self.there[channel].send(message)
         except TimeoutError:
-            raise Undelivered(f"{channel} did not answer within {self.timeout:g} s") from None
+            raise DeliveryFailed(f"{channel} did not answer within {self.timeout:g} s") from None

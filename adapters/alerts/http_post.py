@@ -8,7 +8,7 @@ from typing import Final
 
 import aiohttp
 
-from adapters.alerts.base import Busy, Refused, Undelivered
+from adapters.alerts.base import Busy, DeliveryFailed, Refused
 from core.text_safety.sanitize import mask_secrets, one_line
 
 LONGEST_WAIT: Final = 3600  # seconds that we believe a service which says when to come back
@@ -23,7 +23,7 @@ async def post(http: aiohttp.ClientSession, what: str, url: str, body: bytes, he
             status, after = answer.status, answer.headers.get("Retry-After", "")
             said = (await answer.content.read(500)).decode("utf-8", "replace")
     except (aiohttp.ClientError, OSError) as error:
-        raise Undelivered(f"{what} cannot be reached ({type(error).__name__})") from None
+        raise DeliveryFailed(f"{what} cannot be reached ({type(error).__name__})") from None
     if 200 <= status < 300:
         return
     told = f"{what} answered {status}: {one_line(mask_secrets(said), 200)}".rstrip(": ")
@@ -31,5 +31,5 @@ async def post(http: aiohttp.ClientSession, what: str, url: str, body: bytes, he
         seconds = int(after[:6]) if after.isascii() and after.isdecimal() else 30
         raise Busy(told, timedelta(seconds=min(seconds, LONGEST_WAIT)))
     if status >= 500 or status in _AGAIN:
-        raise Undelivered(told)
+        raise DeliveryFailed(told)
     raise Refused(told)

@@ -13,7 +13,7 @@ from typing import Literal
 import aiosmtplib
 from pydantic import SecretStr
 
-from adapters.alerts.base import TIMEOUT, Message, Refused, Undelivered
+from adapters.alerts.base import TIMEOUT, DeliveryFailed, Message, Refused
 from core.text_safety.sanitize import mask_secrets, one_line
 
 Encryption = Literal["starttls", "tls", "none"]
@@ -53,13 +53,13 @@ class Mail:
         except aiosmtplib.SMTPRecipientsRefused as error:
             if all(500 <= one.code < 600 for one in error.recipients):
                 raise Refused(_told(error)) from None
-            raise Undelivered(_told(error)) from None
+            raise DeliveryFailed(_told(error)) from None
         except aiosmtplib.SMTPResponseException as error:
             if 500 <= error.code < 600:
                 raise Refused(_told(error)) from None
-            raise Undelivered(_told(error)) from None
+            raise DeliveryFailed(_told(error)) from None
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise Undelivered(_told(error)) from None
+            raise DeliveryFailed(_told(error)) from None
 
 
 def _told(error: Exception) -> str:

@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from core.assignment.agent_state import AgentNews, AgentRecord, Turn
+from core.assignment.agent_state import AgentRecord, AgentStateChange, StateChangeKind
 from core.circuit_breaker import Circuit
 
-COOL = "cool"  # the deadline of an agent that has to be looked at again
+AGENT_BACKOFF = "cool"  # the deadline of an agent that has to be looked at again
 
 
 def agent_subject(name: str) -> str:
@@ -24,18 +24,18 @@ def agent_subject(name: str) -> str:
 
 
 # How many tasks each agent is at work on, reviews among them.
-_AT_WORK = """
+_TASK_COUNTS_SQL = """
     SELECT agent, count(*) AS tasks FROM (
         SELECT CASE status WHEN 'in-progress' THEN agent ELSE state->'review'->>'agent' END AS agent
         FROM tasks WHERE repository_id = :repository AND status IN ('in-progress', 'review')
     ) AS holders WHERE agent IS NOT NULL GROUP BY agent
 """
-_HOLDINGS = text(_AT_WORK)
+_TASK_COUNTS = text(_TASK_COUNTS_SQL)
 # Read in one statement, because each assignment begins with it.
 _TEAM = text(
     f"""
     SELECT
-        (SELECT jsonb_object_agg(agent, tasks) FROM ({_AT_WORK}) AS held) AS holding,
+        (SELECT jsonb_object_agg(agent, tasks) FROM ({_TASK_COUNTS_SQL}) AS held) AS holding,
         (SELECT jsonb_agg(to_jsonb(a)) FROM agents AS a WHERE a.repository_id = :repository) AS records,
         (SELECT jsonb_agg(to_jsonb(c)) FROM circuits AS c) AS circuits
     """  # noqa: S608 - of constants alone
@@ -47,37 +47,40 @@ _CIRCUITS = select(t.circuits)
 class TeamState:
     """What is kept of the agents of a repository, each by name, and of the circuits of all services."""
 
-    holding: dict[str, int]
+    task_counts: dict[str, int]
     records: dict[str, AgentRecord]
     circuits: dict[str, Circuit]
 
 
-async def team_state(connection: AsyncConnection, repository_id: int) -> TeamState:
+async def load_team_state(connection: AsyncConnection, repository_id: int) -> TeamState:
     """How many tasks each agent has in hand, what is kept of it, and the circuits that are not as good as new."""
     row = (await connection.execute(_TEAM, {"repository": repository_id})).one()
     return TeamState(
-        holding=row.holding or {},
-        records={one["name"]: _record(one) for one in row.records or ()},
-        circuits={one["name"]: _circuit({**one, **_moments(one, _CIRCUIT_MOMENTS)}) for one in row.circuits or ()},
+        task_counts=row.holding or {},
+        records={item["name"]: _record_from_row(item) for item in row.records or ()},
+        circuits={
+            item["name"]: _circuit_from_row({**item, **_timestamps(item, _CIRCUIT_TIMESTAMPS)})
+            for item in row.circuits or ()
+        },
     )
 
 
-async def holdings(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
+async def count_active_tasks(connection: AsyncConnection, repository_id: int) -> dict[str, int]:
     """How many tasks each agent is at work on, reviews among them."""
-    return dict((await connection.execute(_HOLDINGS, {"repository": repository_id})).all())
+    return dict((await connection.execute(_TASK_COUNTS, {"repository": repository_id})).all())
 
 
-_CIRCUIT_MOMENTS = ("failed_at", "open_until", "probe_at")
+_CIRCUIT_TIMESTAMPS = ("failed_at", "open_until", "probe_at")
 
 
-def _moments(row: Mapping[str, Any], names: Collection[str]) -> dict[str, datetime | None]:
+def _timestamps(row: Mapping[str, Any], names: Collection[str]) -> dict[str, datetime | None]:
     return {name: datetime.fromisoformat(row[name]) if row[name] else None for name in names}
 
 
-def _record(row: Mapping[str, Any]) -> AgentRecord:
-    moments = _moments(row, ("seen_at", "failed_at", "cooling_until"))
+def _record_from_row(row: Mapping[str, Any]) -> AgentRecord:
+    timestamps = _timestamps(row, ("seen_at", "failed_at", "cooling_until"))
     return AgentRecord(
-        **moments,
+        **timestamps,
         failed_reason=row["failed_reason"] or "",
         failures=row["failures"],
         cooling_reason=row["cooling_reason"] or "",
@@ -85,41 +88,41 @@ def _record(row: Mapping[str, Any]) -> AgentRecord:
     )
 
 
-def _circuit(row: Mapping[str, Any]) -> Circuit:
+def _circuit_from_row(row: Mapping[str, Any]) -> Circuit:
     return Circuit(**{**row, "reason": row["reason"] or ""})
 
 
-async def note(connection: AsyncConnection, repository_id: int, news: AgentNews) -> None:
+async def save_state_change(connection: AsyncConnection, repository_id: int, change: AgentStateChange) -> None:
     """Keep news of an agent."""
     values: dict[str, Any]
-    match news.turn:
-        case Turn.SEEN:
-            values = {"seen_at": news.at}
-        case Turn.DELIVERED:
-            values = {"seen_at": news.at, "failures": 0}
-        case Turn.FAILED:
-            values = {"failed_at": news.at, "failed_reason": news.reason, "failures": 1}
-        case Turn.COOLING:
-            values = {"cooling_until": news.until, "cooling_reason": news.reason}
-        case Turn.RESUMED:
+    match change.turn:
+        case StateChangeKind.SEEN:
+            values = {"seen_at": change.at}
+        case StateChangeKind.DELIVERED:
+            values = {"seen_at": change.at, "failures": 0}
+        case StateChangeKind.FAILED:
+            values = {"failed_at": change.at, "failed_reason": change.reason, "failures": 1}
+        case StateChangeKind.COOLING:
+            values = {"cooling_until": change.until, "cooling_reason": change.reason}
+        case StateChangeKind.RESUMED:
             values = dict.fromkeys(("failed_at", "failed_reason", "cooling_until", "cooling_reason"))
             values["failures"] = 0
-    statement = insert(t.agents).values(repository_id=repository_id, name=news.agent, **values)
-    if news.turn is Turn.FAILED:
+    statement = insert(t.agents).values(repository_id=repository_id, name=change.agent, **values)
+    if change.turn is StateChangeKind.FAILED:
         values = {**values, "failures": t.agents.c.failures + 1}
     await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "name"], set_=values))
 
 
-async def circuits(connection: AsyncConnection) -> dict[str, Circuit]:
+async def load_circuits(connection: AsyncConnection) -> dict[str, Circuit]:
     """The circuits that are not as good as new, by name."""
-    return {row["name"]: _circuit(dict(row)) for row in (await connection.execute(_CIRCUITS)).mappings()}
+    return {row["name"]: _circuit_from_row(dict(row)) for row in (await connection.execute(_CIRCUITS)).mappings()}
 
 
-async def circuit(connection: AsyncConnection, name: str) -> Circuit:
+async def lock_circuit(connection: AsyncConnection, name: str) -> Circuit:
     """One circuit, ours until the transaction ends if it is kept already."""
     query = select(t.circuits).where(t.circuits.c.name == name).with_for_update()
     row = (await connection.execute(query)).mappings().first()
-    return _circuit(dict(row)) if row else Circuit(name)
+    return _circuit_from_row(dict(row)) if row else Circuit(name)
 
 
 async def save_circuit(connection: AsyncConnection, circuit: Circuit) -> None:

@@ -13,19 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
 from adapters.database.pending_writes import PendingWrites
-from core.audit.chain import FIRST, BrokenTrailError, link, replay, shape
+from core.audit.chain import FIRST, BrokenTrailError, canonical_task, chain_hash, replay
 from core.audit.events import Event, EventType
 
-BATCH = 2_000  # lines that are read together when all are
+BATCH_SIZE = 2_000  # lines that are read together when all are
 
-e = t.events.c
-_LINE = (e.type, e.task, e.occurred_at, e.agent, e.attempt, e.actor, e.payload, e.changes)
-_END = select(e.place, e.hash).where(e.repository_id == bindparam("repository")).order_by(e.place.desc()).limit(1)
+_e = t.events.c
+_COLUMNS = (_e.type, _e.task, _e.occurred_at, _e.agent, _e.attempt, _e.actor, _e.payload, _e.changes)
+_LAST = select(_e.place, _e.hash).where(_e.repository_id == bindparam("repository")).order_by(_e.place.desc()).limit(1)
 
 
-async def end(connection: AsyncConnection, repository_id: int) -> tuple[int, str]:
+async def load_chain_end(connection: AsyncConnection, repository_id: int) -> tuple[int, str]:
     """Place and hash of the last line."""
-    row = (await connection.execute(_END, {"repository": repository_id})).first()
+    row = (await connection.execute(_LAST, {"repository": repository_id})).first()
     return (row.place, row.hash) if row else (0, FIRST)
 
 
@@ -34,42 +34,47 @@ async def append(connection: AsyncConnection, repository_id: int, events: Sequen
     if not events:
         return
     writes = PendingWrites(repository_id, events[-1].occurred_at)
-    writes.append_events(events, await end(connection, repository_id))
+    writes.append_events(events, await load_chain_end(connection, repository_id))
     await writes.flush(connection)
 
 
-async def last(
+async def latest_events(
     connection: AsyncConnection, repository_id: int, number: int, limit: int, types: Sequence[EventType] = ()
 ) -> list[Event]:
     """The end of a task's trail, oldest first; only lines of these `types`, if any are named."""
-    query = select(*_LINE).where(e.repository_id == repository_id, e.task == number).order_by(e.id.desc()).limit(limit)
+    query = (
+        select(*_COLUMNS)
+        .where(_e.repository_id == repository_id, _e.task == number)
+        .order_by(_e.id.desc())
+        .limit(limit)
+    )
     if types:
-        query = query.where(e.type.in_([type_.value for type_ in types]))
+        query = query.where(_e.type.in_([type_.value for type_ in types]))
     rows = (await connection.execute(query)).all()
-    return [_event(row) for row in reversed(rows)]
+    return [_event_from_row(row) for row in reversed(rows)]
 
 
-async def since(
-    connection: AsyncConnection, repository_id: int, numbers: Collection[int], moment: datetime
+async def events_since(
+    connection: AsyncConnection, repository_id: int, numbers: Collection[int], start: datetime
 ) -> dict[int, list[Event]]:
     """The trails of these tasks from a moment on, oldest first."""
     query = (
-        select(*_LINE)
-        .where(e.repository_id == repository_id, e.task.in_(numbers), e.occurred_at >= moment)
-        .order_by(e.id)
+        select(*_COLUMNS)
+        .where(_e.repository_id == repository_id, _e.task.in_(numbers), _e.occurred_at >= start)
+        .order_by(_e.id)
     )
-    found: dict[int, list[Event]] = {}
+    events_by_task: dict[int, list[Event]] = {}
     for row in await connection.execute(query):
-        found.setdefault(row.task, []).append(_event(row))
-    return found
+        events_by_task.setdefault(row.task, []).append(_event_from_row(row))
+    return events_by_task
 
 
-def _event(row: Any) -> Event:
+def _event_from_row(row: Any) -> Event:
     return Event(EventType(row.type), *row[1:8])
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AuditResult:
     """How the trail of one repository was found: how many lines and tasks, and what is wrong (nothing: all is well)."""
 
     events: int
@@ -77,56 +82,58 @@ class Verdict:
     problems: tuple[str, ...] = ()
 
 
-async def verify(connection: AsyncConnection, repository_id: int) -> Verdict:
+async def verify(connection: AsyncConnection, repository_id: int) -> AuditResult:
     """Check the chain from its first line, and that replaying it gives every task as it is stored.
 
     On a connection that sees one state of the database throughout. A broken chain ends the check: nothing behind the
     break can be trusted.
     """
-    previous, expected, count = FIRST, 1, 0
-    shapes: dict[int, dict[str, Any]] = {}
+    previous_hash, expected_seq, event_count = FIRST, 1, 0
+    replayed: dict[int, dict[str, Any]] = {}
     problems: list[str] = []
-    async for place, hash_, event in _all(connection, repository_id):
-        if place != expected:
-            return Verdict(count, len(shapes), (*problems, f"line {expected} is missing: {place} follows"))
-        previous = link(previous, repository_id, event)
-        if previous != hash_:
-            said = (
-                f"line {place} ({event.type} of #{event.task}) was changed, or a line before it was removed or inserted"
+    async for seq, hash_, event in _read_all(connection, repository_id):
+        if seq != expected_seq:
+            return AuditResult(
+                event_count, len(replayed), (*problems, f"line {expected_seq} is missing: {seq} follows")
             )
-            return Verdict(count, len(shapes), (*problems, said))
+        previous_hash = chain_hash(previous_hash, repository_id, event)
+        if previous_hash != hash_:
+            problem = (
+                f"line {seq} ({event.type} of #{event.task}) was changed, or a line before it was removed or inserted"
+            )
+            return AuditResult(event_count, len(replayed), (*problems, problem))
         try:
-            shapes[event.task] = replay(shapes.get(event.task, {}), event)
+            replayed[event.task] = replay(replayed.get(event.task, {}), event)
         except BrokenTrailError as error:
-            problems.append(f"line {place}: {error}")
-        expected, count = expected + 1, count + 1
-    stored = await connection.stream(
+            problems.append(f"line {seq}: {error}")
+        expected_seq, event_count = expected_seq + 1, event_count + 1
+    rows = await connection.stream(
         select(t.tasks.c.number, t.tasks.c.state).where(t.tasks.c.repository_id == repository_id)
     )
-    tasks = 0
-    async for number, state in stored:
-        tasks += 1
-        now, told = shape(task_from_json(state)), shapes.get(number, {})
+    task_count = 0
+    async for number, state in rows:
+        task_count += 1
+        actual, expected_task = canonical_task(task_from_json(state)), replayed.get(number, {})
         problems += [
-            f"#{number}: `{name}` is {now.get(name)!r}, but the audit log says {told.get(name)!r}"
-            for name in sorted({*now, *told})
-            if now.get(name) != told.get(name)
+            f"#{number}: `{name}` is {actual.get(name)!r}, but the audit log says {expected_task.get(name)!r}"
+            for name in sorted({*actual, *expected_task})
+            if actual.get(name) != expected_task.get(name)
         ]
-    return Verdict(count, tasks, tuple(problems))
+    return AuditResult(event_count, task_count, tuple(problems))
 
 
-async def _all(connection: AsyncConnection, repository_id: int) -> AsyncIterator[tuple[int, str, Event]]:
-    after = 0
+async def _read_all(connection: AsyncConnection, repository_id: int) -> AsyncIterator[tuple[int, str, Event]]:
+    last_seq = 0
     while True:
         query = (
-            select(*_LINE, e.place, e.hash)
-            .where(e.repository_id == repository_id, e.place > after)
-            .order_by(e.place)
-            .limit(BATCH)
+            select(*_COLUMNS, _e.place, _e.hash)
+            .where(_e.repository_id == repository_id, _e.place > last_seq)
+            .order_by(_e.place)
+            .limit(BATCH_SIZE)
         )
         rows = (await connection.execute(query)).all()
         for row in rows:
-            yield row.place, row.hash, _event(row)
-        if len(rows) < BATCH:
+            yield row.place, row.hash, _event_from_row(row)
+        if len(rows) < BATCH_SIZE:
             return
-        after = rows[-1].place
+        last_seq = rows[-1].place

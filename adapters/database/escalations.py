@@ -15,40 +15,47 @@ from core.escalation.model import Escalation
 from core.task.model import Task
 
 
-async def keep(
+async def save(
     connection: AsyncConnection, before: Task | None, after: Task, events: Sequence[Event], now: datetime
 ) -> None:
     """The rows of a task's calls, as they are after a decision with these events."""
-    was, call = (before.escalation if before else None), after.escalation
-    if was == call:
+    previous, current = (before.escalation if before else None), after.escalation
+    if previous == current:
         return
-    if was and (call is None or was.key != call.key):
-        how = next((e.payload.get("how") for e in events if e.type is EventType.ESCALATION_ENDED), "mended")
-        await connection.execute(_open(after, was).values(ended_at=now, how=how))
-    if call is None:
+    if previous and (current is None or previous.key != current.key):
+        resolution = next(
+            (event.payload.get("how") for event in events if event.type is EventType.ESCALATION_ENDED), "mended"
+        )
+        await connection.execute(_update_open(after, previous).values(ended_at=now, how=resolution))
+    if current is None:
         return
-    if was is None or was.key != call.key:
-        fixed = {"repository_id": after.repository_id, "task": after.number, "key": call.key, "cause": call.cause.value}
-        await connection.execute(t.escalations.insert().values(**fixed, raised_at=call.since, **_values(call)))
+    if previous is None or previous.key != current.key:
+        identity = {
+            "repository_id": after.repository_id,
+            "task": after.number,
+            "key": current.key,
+            "cause": current.cause.value,
+        }
+        await connection.execute(t.escalations.insert().values(**identity, raised_at=current.since, **_values(current)))
     else:
-        await connection.execute(_open(after, call).values(**_values(call)))
+        await connection.execute(_update_open(after, current).values(**_values(current)))
 
 
-def _open(task: Task, call: Escalation) -> Any:
+def _update_open(task: Task, escalation: Escalation) -> Any:
     e = t.escalations.c
     return update(t.escalations).where(
-        e.repository_id == task.repository_id, e.task == task.number, e.key == call.key, e.ended_at.is_(None)
+        e.repository_id == task.repository_id, e.task == task.number, e.key == escalation.key, e.ended_at.is_(None)
     )
 
 
-def _values(call: Escalation) -> dict[str, Any]:
+def _values(escalation: Escalation) -> dict[str, Any]:
     return {
-        "reason": call.reason,
-        "tried": list(call.tried),
-        "steps": list(call.steps),
-        "called": list(call.called),
-        "delivered_at": call.delivered_at,
-        "next_at": call.next_at,
-        "acknowledged_at": call.acknowledged_at,
-        "acknowledged_by": call.acknowledged_by or None,
+        "reason": escalation.reason,
+        "tried": list(escalation.tried),
+        "steps": list(escalation.steps),
+        "called": list(escalation.called),
+        "delivered_at": escalation.delivered_at,
+        "next_at": escalation.next_at,
+        "acknowledged_at": escalation.acknowledged_at,
+        "acknowledged_by": escalation.acknowledged_by or None,
     }

@@ -6,14 +6,14 @@ from sqlalchemy import and_, bindparam, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from core.conflicts.in_progress import Standing
-from core.forecast.model import Foreseen
+from core.conflicts.in_progress import InProgressTask
+from core.forecast.model import PredictedFile
 from core.task.model import Priority, Status
 
 _state = t.tasks.c.state
-_AT_WORK = (Status.IN_PROGRESS.value, Status.REVIEW.value)
+_ACTIVE_STATUSES = (Status.IN_PROGRESS.value, Status.REVIEW.value)
 # `core.conflicts.in_progress.standing_of` says the same of a task that is loaded; a test compares the two.
-_UNDER_WAY = select(
+_IN_PROGRESS = select(
     t.tasks.c.number,
     t.tasks.c.status,
     t.tasks.c.priority,
@@ -31,15 +31,15 @@ _UNDER_WAY = select(
 ).where(
     t.tasks.c.repository_id == bindparam("repository"),
     t.tasks.c.withdrawn.is_(False),
-    or_(t.tasks.c.status.in_(_AT_WORK), and_(t.tasks.c.queued, t.tasks.c.attempt > 0)),
+    or_(t.tasks.c.status.in_(_ACTIVE_STATUSES), and_(t.tasks.c.queued, t.tasks.c.attempt > 0)),
 )
 
 
-async def under_way(connection: AsyncConnection, repository_id: int) -> list[Standing]:
+async def list_in_progress(connection: AsyncConnection, repository_id: int) -> list[InProgressTask]:
     """Those that somebody works on, and those in the line that were tried before."""
-    rows = await connection.execute(_UNDER_WAY, {"repository": repository_id})
+    rows = await connection.execute(_IN_PROGRESS, {"repository": repository_id})
     return [
-        Standing(
+        InProgressTask(
             number=row.number,
             status=Status(row.status),
             priority=Priority(row.priority),
@@ -50,7 +50,7 @@ async def under_way(connection: AsyncConnection, repository_id: int) -> list[Sta
             agent=row.agent,
             pull_open=row.pull_open,
             touched=tuple(row.touched or ()),
-            foreseen=tuple(Foreseen(**file) for file in row.foreseen or ()),
+            foreseen=tuple(PredictedFile(**file) for file in row.foreseen or ()),
         )
         for row in rows
     ]

@@ -13,9 +13,9 @@ _INDEX = "CREATE INDEX orchestrator_jobs_of_a_lock ON procrastinate_jobs (lock) 
 
 # The plan of a function is kept as long as nobody counted its tables anew. One that was made for an empty queue
 # compares each waiting job with each other one; so it is told to go along the indexes, whatever it believes.
-_FETCH = "procrastinate_fetch_job_v2(character varying[], bigint)"
-_OFF = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin")
-_PLANS = "".join(f"ALTER FUNCTION {_FETCH} SET {setting} = off;" for setting in _OFF)
+_FETCH_FUNCTION = "procrastinate_fetch_job_v2(character varying[], bigint)"
+_DISABLED_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "enable_hashjoin", "enable_mergejoin")
+_SET_PLANNER_OPTIONS = "".join(f"ALTER FUNCTION {_FETCH_FUNCTION} SET {setting} = off;" for setting in _DISABLED_PLANS)
 # Finishes a job and hands out the next one, in one statement. `more`: others wait, or wait for a lock.
 NEXT_JOB = """
 CREATE OR REPLACE FUNCTION orchestrator_next_job(
@@ -32,27 +32,29 @@ END $$
 """
 
 # The library writes a line for each state of each job, which no code reads: three writes for each job.
-_HISTORY = ("procrastinate_trigger_status_events_insert_v1", "procrastinate_trigger_status_events_update_v1")
-_NO_HISTORY = "".join(f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER {name};" for name in _HISTORY)
-_KEEPS_HISTORY = text("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = ANY(:names) AND tgenabled <> 'D')")
+_HISTORY_TRIGGERS = ("procrastinate_trigger_status_events_insert_v1", "procrastinate_trigger_status_events_update_v1")
+_DISABLE_HISTORY = "".join(f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER {name};" for name in _HISTORY_TRIGGERS)
+_HAS_HISTORY = text("SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = ANY(:names) AND tgenabled <> 'D')")
 
-_PLANNED = text("SELECT proconfig IS NOT NULL FROM pg_proc WHERE oid = to_regprocedure(:name)")
+_HAS_PLANNER_OPTIONS = text("SELECT proconfig IS NOT NULL FROM pg_proc WHERE oid = to_regprocedure(:name)")
 
 
-async def make_queue_tables(connection: AsyncConnection) -> None:
+async def create_job_tables(connection: AsyncConnection) -> None:
     """Make what is not there yet. Raises `DisconnectionError` when the connection is lost meanwhile."""
-    await _make(connection, "procrastinate_jobs", procrastinate.schema.SchemaManager.get_schema())
-    await _make(connection, "orchestrator_jobs_of_a_lock", _INDEX)
-    if (await connection.execute(_PLANNED, {"name": _FETCH})).scalar_one_or_none() is False:
-        await _execute(connection, _PLANS)
-    await _make(connection, "orchestrator_next_job(bigint,varchar[],bigint)", NEXT_JOB, "to_regprocedure")
-    if (await connection.execute(_KEEPS_HISTORY, {"names": list(_HISTORY)})).scalar_one():
-        await _execute(connection, _NO_HISTORY)
+    await _create_if_missing(connection, "procrastinate_jobs", procrastinate.schema.SchemaManager.get_schema())
+    await _create_if_missing(connection, "orchestrator_jobs_of_a_lock", _INDEX)
+    if (await connection.execute(_HAS_PLANNER_OPTIONS, {"name": _FETCH_FUNCTION})).scalar_one_or_none() is False:
+        await _execute(connection, _SET_PLANNER_OPTIONS)
+    await _create_if_missing(connection, "orchestrator_next_job(bigint,varchar[],bigint)", NEXT_JOB, "to_regprocedure")
+    if (await connection.execute(_HAS_HISTORY, {"names": list(_HISTORY_TRIGGERS)})).scalar_one():
+        await _execute(connection, _DISABLE_HISTORY)
 
 
-async def _make(connection: AsyncConnection, name: str, statements: str, find: str = "to_regclass") -> None:
-    there = await connection.execute(text(f"SELECT {find}(:name)"), {"name": name})
-    if there.scalar_one() is None:
+async def _create_if_missing(
+    connection: AsyncConnection, name: str, statements: str, lookup: str = "to_regclass"
+) -> None:
+    result = await connection.execute(text(f"SELECT {lookup}(:name)"), {"name": name})
+    if result.scalar_one() is None:
         await _execute(connection, statements)
 
 

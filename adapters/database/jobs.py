@@ -36,7 +36,7 @@ ALERTS = "alerts"  # the queue of messages on channels: its workers do nothing e
 PRIORITIES = {DELIVERY: 2, DUE: 1, SEND: 0}
 URGENT = 1  # of a job that sends such effects
 
-WANTED = """
+REQUESTED_JOBS = """
 wanted AS (
     SELECT w.place, w.job->>'queue' AS queue, w.job->>'task' AS task, (w.job->>'priority')::integer AS priority,
         w.job->>'lock' AS lock, w.job->'args' AS args
@@ -84,34 +84,34 @@ WAKE = """
 SELECT pg_notify('procrastinate_queue_v1#' || queue_name, '{"type": "job_inserted", "job_id": 0}')
 FROM (SELECT DISTINCT queue_name FROM waiting) AS locked
 """
-_DEFER = text(f"WITH {WANTED}, {DEFER} {WAKE}").bindparams(bindparam("jobs", type_=JSONB))
+_DEFER = text(f"WITH {REQUESTED_JOBS}, {DEFER} {WAKE}").bindparams(bindparam("jobs", type_=JSONB))
 
 
 class _Pool(psycopg_pool.AsyncConnectionPool):
     """The queue's connections. Only one that lay idle is asked whether it lives (see `database.IDLE_SECONDS`)."""
 
-    def __init__(self, *, check: object, **more: Any) -> None:
+    def __init__(self, *, check: object, **options: Any) -> None:
         """`check` would ask before each use. Each statement of the queue is a transaction of its own."""
-        self._at_rest: WeakKeyDictionary[psycopg.AsyncConnection, float] = WeakKeyDictionary()
-        super().__init__(check=self._wake, reset=self._rest, configure=_autocommit, **more)
+        self._idle_since: WeakKeyDictionary[psycopg.AsyncConnection, float] = WeakKeyDictionary()
+        super().__init__(check=self._check_if_idle, reset=self._on_release, configure=_enable_autocommit, **options)
 
-    async def _rest(self, connection: psycopg.AsyncConnection) -> None:
-        self._at_rest[connection] = monotonic()
+    async def _on_release(self, connection: psycopg.AsyncConnection) -> None:
+        self._idle_since[connection] = monotonic()
 
-    async def _wake(self, connection: psycopg.AsyncConnection) -> None:
-        if monotonic() - self._at_rest.get(connection, 0) >= IDLE_SECONDS:
+    async def _check_if_idle(self, connection: psycopg.AsyncConnection) -> None:
+        if monotonic() - self._idle_since.get(connection, 0) >= IDLE_SECONDS:
             await self.check_connection(connection)
 
 
-async def _autocommit(connection: psycopg.AsyncConnection) -> None:
+async def _enable_autocommit(connection: psycopg.AsyncConnection) -> None:
     await connection.set_autocommit(True)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JobRequest:
     """A job that is asked for: which, behind which lock, and what it is told."""
 
-    job: str
+    task_name: str
     lock: str
     arguments: dict[str, Any]
     urgent: bool = False
@@ -121,17 +121,17 @@ class Wanted:
         """The job as `DEFER` takes it; equal for jobs that would do the same."""
         return {
             "queue": ALERTS if self.lock.startswith(CHANNEL) else MAIN,
-            "task": self.job,
-            "priority": max(PRIORITIES[self.job], URGENT if self.urgent else 0),
+            "task": self.task_name,
+            "priority": max(PRIORITIES[self.task_name], URGENT if self.urgent else 0),
             "lock": self.lock,
             "args": self.arguments,
         }
 
 
-def rows_of(wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
+def unique_rows(requests: Sequence[JobRequest]) -> list[dict[str, Any]]:
     """The jobs as `DEFER` takes them, each once."""
-    rows = [one.row for one in wanted]
-    return [row for place, row in enumerate(rows) if row not in rows[:place]]
+    rows = [request.row for request in requests]
+    return [row for index, row in enumerate(rows) if row not in rows[:index]]
 
 
 class JobQueue:
@@ -144,15 +144,15 @@ class JobQueue:
         self.app = procrastinate.App(connector=connector)
         self.on_requeue: Callable[[], None] | None = None  # wakes the worker of this process
 
-    async def defer_all(self, connection: AsyncConnection, wanted: Sequence[Wanted]) -> None:
+    async def defer_all(self, connection: AsyncConnection, requests: Sequence[JobRequest]) -> None:
         """Ask for these jobs in the transaction of `connection`; jobs with the same lock run one after the other.
 
         A job that waits already is not asked for again: it will see all that is known when it begins.
         """
-        if wanted:
-            await connection.execute(_DEFER, {"jobs": rows_of(wanted)})
+        if requests:
+            await connection.execute(_DEFER, {"jobs": unique_rows(requests)})
 
-    async def put_back(self, job: Job, retry_at: datetime) -> None:
+    async def retry_later(self, job: Job, retry_at: datetime) -> None:
         """A job runs again, not before `retry_at`. One that was given to another worker, and is done, is left alone."""
         try:
             await self.app.job_manager.retry_job(job, retry_at=retry_at)
@@ -164,7 +164,7 @@ class JobQueue:
         """A job succeeded, and no other one is wanted."""
         await self.app.job_manager.finish_job_by_id_async(job_id, procrastinate.jobs.Status.SUCCEEDED, delete_job=True)
 
-    def requeued(self) -> None:
+    def notify_requeued(self) -> None:
         """Jobs were put back into the queue, of which PostgreSQL notifies no worker."""
         if self.on_requeue:
             self.on_requeue()
@@ -182,9 +182,9 @@ def send_lock(repository_id: int, number: int) -> str:
     return f"send:{repository_id}:{number}"
 
 
-def handling(key: str) -> Wanted:
+def delivery_job(key: str) -> JobRequest:
     """The job that handles the deliveries that wait under an ordering key."""
-    return Wanted(DELIVERY, key, {"key": key})
+    return JobRequest(DELIVERY, key, {"key": key})
 
 
 def retry_key(guid: str) -> str:
@@ -192,6 +192,8 @@ def retry_key(guid: str) -> str:
     return f"delivery:{guid}"
 
 
-def sending(repository_id: int, number: int, *, urgent: bool = False) -> Wanted:
+def send_job(repository_id: int, number: int, *, urgent: bool = False) -> JobRequest:
     """The job that sends what waits for one task; `urgent` as in `Lane.is_urgent`."""
-    return Wanted(SEND, send_lock(repository_id, number), {"repository_id": repository_id, "number": number}, urgent)
+    return JobRequest(
+        SEND, send_lock(repository_id, number), {"repository_id": repository_id, "number": number}, urgent
+    )

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.codec import effect_to_json, task_to_json
-from adapters.database.write_statements import ATTEMPT_COLUMNS, FIRST, statement_for
+from adapters.database.write_statements import ATTEMPT_COLUMNS, FIRST_VALUE_COLUMNS, statement_for
 from core.assignment.queue import place_in_queue
-from core.assignment.stats import Row
-from core.audit.chain import link
+from core.assignment.stats import AttemptRecord
+from core.audit.chain import chain_hash
 from core.audit.events import Event
 from core.effects.base import Effect, Notify
 from core.task.deadlines import Deadline
@@ -32,11 +32,11 @@ class PendingWrites:
     repository_id: int
     now: datetime
     # The number whose effects the job that runs is sending: it looks again afterwards and needs no other job.
-    sending: int | None = None
+    sending_number: int | None = None
     _tasks: dict[int, Task] = field(default_factory=dict)
     _attempts: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
-    _subjects: dict[str, tuple[Deadline, ...]] = field(default_factory=dict)
-    _waits: dict[tuple[int, str, str], dict[str, Any]] = field(default_factory=dict)
+    _replaced_deadlines: dict[str, tuple[Deadline, ...]] = field(default_factory=dict)
+    _deadlines: dict[tuple[int, str, str], dict[str, Any]] = field(default_factory=dict)
     _effects: dict[str, dict[str, Any]] = field(default_factory=dict)
     _events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -44,15 +44,15 @@ class PendingWrites:
         """The task is as given."""
         self._tasks[task.number] = task
 
-    def save_attempts(self, rows: Iterable[Row]) -> None:
+    def save_attempts(self, rows: Iterable[AttemptRecord]) -> None:
         """Add what is known of attempts to what the table has of them."""
         for row in rows:
             new = {name: getattr(row, name) for name in ATTEMPT_COLUMNS}
             new |= {"role": row.role.value, "capabilities": list(row.capabilities)}
-            if (old := self._attempts.get((row.task, row.attempt))) is not None:
-                new |= {name: old[name] for name in FIRST if old[name] is not None}
-                new["longest_silence"] = max(old["longest_silence"], new["longest_silence"])
-                new["started_at"], new["agent"] = old["started_at"], old["agent"]
+            if (existing := self._attempts.get((row.task, row.attempt))) is not None:
+                new |= {name: existing[name] for name in FIRST_VALUE_COLUMNS if existing[name] is not None}
+                new["longest_silence"] = max(existing["longest_silence"], new["longest_silence"])
+                new["started_at"], new["agent"] = existing["started_at"], existing["agent"]
             self._attempts[row.task, row.attempt] = new
 
     def replace_deadlines(self, subject: str, deadlines: Sequence[Deadline]) -> None:
@@ -60,11 +60,11 @@ class PendingWrites:
 
         A row that is late would tell `scheduler.downtime` that no replica swept.
         """
-        self._subjects[subject] = tuple(deadlines)
+        self._replaced_deadlines[subject] = tuple(deadlines)
 
     def set_deadline(self, repository_id: int, subject: str, kind: str, due_at: datetime, attempt: int = 0) -> None:
         """One wait; a later call for the same subject and kind moves it."""
-        self._waits[repository_id, subject, kind] = {
+        self._deadlines[repository_id, subject, kind] = {
             "repository_id": repository_id,
             "subject": subject,
             "kind": kind,
@@ -72,7 +72,7 @@ class PendingWrites:
             "attempt": attempt,
         }
 
-    def save_effect(self, number: int, effect: Effect, wait: timedelta = timedelta()) -> None:
+    def save_effect(self, number: int, effect: Effect, delay: timedelta = timedelta()) -> None:
         """Put an effect into the outbox under the number of its task, and ask for the job that sends it.
 
         A state effect replaces an earlier one with the same key, and may `wait` for others that replace it; a once
@@ -85,26 +85,26 @@ class PendingWrites:
             "key": effect.key,
             "kind": type(effect).__name__,
             "payload": effect_to_json(effect),
-            "not_before": (self.now + wait).isoformat() if wait else None,
+            "not_before": (self.now + delay).isoformat() if delay else None,
             "state": effect.state,
             "urgent": effect.lane.is_urgent,
         }
-        old = self._effects.get(effect.key)
-        if old is not None:
+        existing = self._effects.get(effect.key)
+        if existing is not None:
             if not effect.state:
                 return
-            new |= {"place": old["place"], "number": old["number"]}
-            if old["not_before"] is None or new["not_before"] is None:
+            new |= {"place": existing["place"], "number": existing["number"]}
+            if existing["not_before"] is None or new["not_before"] is None:
                 new["not_before"] = None
             else:
-                new["not_before"] = min(old["not_before"], new["not_before"])
+                new["not_before"] = min(existing["not_before"], new["not_before"])
         self._effects[effect.key] = new
 
-    def append_events(self, events: Iterable[Event], end: tuple[int, str]) -> tuple[int, str]:
+    def append_events(self, events: Iterable[Event], chain_end: tuple[int, str]) -> tuple[int, str]:
         """Append lines to the audit log after `end` (place and hash of the last line); gives the new end."""
-        place, previous = end
+        seq, previous_hash = chain_end
         for event in events:
-            place, previous = place + 1, link(previous, self.repository_id, event)
+            seq, previous_hash = seq + 1, chain_hash(previous_hash, self.repository_id, event)
             self._events.append(
                 {
                     "type": event.type.value,
@@ -115,26 +115,26 @@ class PendingWrites:
                     "payload": dict(event.payload),
                     "changes": dict(event.changes),
                     "occurred_at": event.occurred_at.isoformat(),
-                    "place": place,
-                    "hash": previous,
+                    "place": seq,
+                    "hash": previous_hash,
                 }
             )
-        return place, previous
+        return seq, previous_hash
 
     async def flush(self, connection: AsyncConnection) -> None:
         """Write all that waits, in one statement; nothing where nothing waits."""
         rows: dict[str, list[dict[str, Any]]] = {
             "tasks": [_task_row(task, self.now) for task in self._tasks.values()],
-            "attempts": [_plain(row) for row in self._attempts.values()],
+            "attempts": [_json_row(row) for row in self._attempts.values()],
             "subjects": [
-                {"subject": subject, "kinds": [one.kind.value for one in deadlines]}
-                for subject, deadlines in self._subjects.items()
+                {"subject": subject, "kinds": [item.kind.value for item in deadlines]}
+                for subject, deadlines in self._replaced_deadlines.items()
             ],
-            "waits": list(self._waits.values()),
+            "waits": list(self._deadlines.values()),
             "events": self._events,
             "effects": list(self._effects.values()),
         }
-        parts = tuple(name for name, found in rows.items() if found)
+        parts = tuple(name for name, part_rows in rows.items() if part_rows)
         if not parts:
             return
         values: dict[str, Any] = {name: rows[name] for name in parts}
@@ -146,14 +146,14 @@ class PendingWrites:
                     "due_at": max(deadline.due_at, self.now).isoformat(),
                     "attempt": deadline.attempt,
                 }
-                for subject, deadlines in self._subjects.items()
+                for subject, deadlines in self._replaced_deadlines.items()
                 for deadline in deadlines
             ]
         statement = statement_for(parts)
-        known = {"repository": self.repository_id, "now": self.now, "sending": self.sending}
-        values |= {name: value for name, value in known.items() if name in statement._bindparams}
-        for waiting in (self._tasks, self._attempts, self._subjects, self._waits, self._effects):
-            waiting.clear()
+        parameters = {"repository": self.repository_id, "now": self.now, "sending": self.sending_number}
+        values |= {name: value for name, value in parameters.items() if name in statement._bindparams}
+        for pending in (self._tasks, self._attempts, self._replaced_deadlines, self._deadlines, self._effects):
+            pending.clear()
         self._events = []
         await connection.execute(statement, values)
 
@@ -177,5 +177,5 @@ def _task_row(task: Task, now: datetime) -> dict[str, Any]:
     }
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _json_row(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}

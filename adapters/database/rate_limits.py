@@ -10,19 +10,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from core.effects.priority import Lane
-from core.rate_limits import HOUR, MINUTE, Bucket, Budget, Primary, Window
+from core.effects.priority import SendPriority
+from core.rate_limits import HOUR, MINUTE, Bucket, Budget, PrimaryLimit, Window
 
 _b = t.budgets.c
-_ONE = select(_b.version, _b.state).where(_b.sender == bindparam("which"))
+_SELECT = select(_b.version, _b.state).where(_b.sender == bindparam("which"))
 # Only over what was read: whoever was overtaken reads again, and nobody waits for a lock.
-_NEXT = (
+_UPDATE = (
     update(t.budgets)
     .where(_b.sender == bindparam("which"), _b.version == bindparam("seen"))
     .values(version=_b.version + 1, state=bindparam("to"))
     .returning(_b.version)
 )
-_FIRST = (
+_INSERT = (
     insert(t.budgets)
     .values(sender=bindparam("which"), version=1, state=bindparam("to"))
     .on_conflict_do_nothing()
@@ -32,18 +32,18 @@ _FIRST = (
 
 async def load(connection: AsyncConnection, sender: str) -> tuple[int, Budget]:
     """The budget of a sender (`installation:7`) and its version; 0 and a full one where there is none yet."""
-    row = (await connection.execute(_ONE, {"which": sender})).first()
+    row = (await connection.execute(_SELECT, {"which": sender})).first()
     return (row.version, _from_json(row.state)) if row else (0, Budget())
 
 
 async def save(connection: AsyncConnection, sender: str, version: int, budget: Budget) -> bool:
     """Keep it as the one after `version`, in one statement; false if another replica was quicker."""
     values = {"which": sender, "to": _to_json(budget)}
-    statement = (_NEXT, {**values, "seen": version}) if version else (_FIRST, values)
+    statement = (_UPDATE, {**values, "seen": version}) if version else (_INSERT, values)
     return (await connection.execute(*statement)).first() is not None
 
 
-async def everybodys(connection: AsyncConnection) -> dict[str, Budget]:
+async def load_all(connection: AsyncConnection) -> dict[str, Budget]:
     """All budgets, by sender."""
     rows = await connection.execute(select(_b.sender, _b.state).order_by(_b.sender))
     return {row.sender: _from_json(row.state) for row in rows}
@@ -56,21 +56,23 @@ def _to_json(budget: Budget) -> dict[str, Any]:
         "content_hour": budget.content_hour.spent,
         "full_at": budget.bucket.full_at,
         "blocked_until": budget.blocked_until,
-        "primary": {resource: asdict(one) for resource, one in budget.primary.items()},
-        "queue": {lane.name: last for lane, last in budget.queue.items()},
+        "primary": {resource: asdict(limit) for resource, limit in budget.primary.items()},
+        "queue": {priority.name: last_sent for priority, last_sent in budget.queue.items()},
     }
 
 
-def _from_json(kept: dict[str, Any]) -> Budget:
+def _from_json(data: dict[str, Any]) -> Budget:
     def window(span: float, name: str) -> Window:
-        return Window(span, tuple((int(part), int(amount)) for part, amount in kept[name]))
+        return Window(span, tuple((int(part), int(amount)) for part, amount in data[name]))
 
     return Budget(
         points=window(MINUTE, "points"),
         content=window(MINUTE, "content"),
         content_hour=window(HOUR, "content_hour"),
-        bucket=Bucket(kept.get("full_at", 0.0)),  # rows of earlier versions have neither bucket nor queue
-        blocked_until=kept["blocked_until"],
-        primary={resource: Primary(**one) for resource, one in kept["primary"].items()},
-        queue={Lane[name]: last for name, last in kept.get("queue", {}).items() if name in Lane.__members__},
+        bucket=Bucket(data.get("full_at", 0.0)),  # rows of earlier versions have neither bucket nor queue
+        blocked_until=data["blocked_until"],
+        primary={resource: PrimaryLimit(**limit) for resource, limit in data["primary"].items()},
+        queue={
+            SendPriority[name]: last for name, last in data.get("queue", {}).items() if name in SendPriority.__members__
+        },
     )

@@ -36,8 +36,8 @@ class RepositoryRow:
     problems: tuple[str, ...] = ()  # of the configuration as it stands now; the last good one stays in force
     team: Team = field(default_factory=Team)
     codeowners: str = ""  # the file, raw
-    rebuilt_through: int = 0  # up to this number issues and pull requests are older than our memory of them
-    rules: str = ""  # by which every task was last looked at
+    restored_up_to_issue: int = 0  # up to this number issues and pull requests are older than our memory of them
+    policy_fingerprint: str = ""  # by which every task was last looked at
 
     def agent(self, name: str) -> Agent | None:
         """The settings of an agent, also of one that was removed while the bot runs: it may have tasks in hand."""
@@ -45,7 +45,7 @@ class RepositoryRow:
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> tuple[RepositoryConfig, Team]:
+def _parse(text: str) -> tuple[RepositoryConfig, Team]:
     """The configuration, and the team by the files alone."""
     config = parse_repository_config(text)
     # The service's own agents stand beside the repository's; a repository's agent of the same name wins.
@@ -55,7 +55,7 @@ def _parsed(text: str) -> tuple[RepositoryConfig, Team]:
 
 # What people changed of the repository's agents while the bot runs comes along: it is a part of who the agents are, and
 # hardly anything is read as often as this.
-_CHANGED = (
+_TEAM_CHANGES = (
     select(
         func.json_agg(
             aggregate_order_by(
@@ -70,26 +70,30 @@ _CHANGED = (
     .scalar_subquery()
     .label("team_changes")
 )
-COLUMNS = (*t.repositories.c, _CHANGED)
+REPOSITORY_COLUMNS = (*t.repositories.c, _TEAM_CHANGES)
 """What `row_of` wants of a repository, for statements that read it together with something else."""
-_ONE = select(*COLUMNS).where(t.repositories.c.id == bindparam("id"))
-_LOCKED = _ONE.with_for_update(of=t.repositories)
+_SELECT_BY_ID = select(*REPOSITORY_COLUMNS).where(t.repositories.c.id == bindparam("id"))
+_SELECT_LOCKED = _SELECT_BY_ID.with_for_update(of=t.repositories)
 
 
-async def repository(connection: AsyncConnection, repository_id: int, *, lock: bool = False) -> RepositoryRow | None:
+async def load_repository(
+    connection: AsyncConnection, repository_id: int, *, lock: bool = False
+) -> RepositoryRow | None:
     """One repository; with `lock` its row is ours until the transaction ends."""
-    row = (await connection.execute(_LOCKED if lock else _ONE, {"id": repository_id})).mappings().first()
-    return row_of(row) if row is not None else None
+    row = (
+        (await connection.execute(_SELECT_LOCKED if lock else _SELECT_BY_ID, {"id": repository_id})).mappings().first()
+    )
+    return repository_from_row(row) if row is not None else None
 
 
-def row_of(row: RowMapping) -> RepositoryRow:
+def repository_from_row(row: RowMapping) -> RepositoryRow:
     """The repository in a row that has `COLUMNS`."""
     c = t.repositories.c
-    config, team = _parsed(row[c.config]) if row[c.config] else (None, Team())
+    config, team = _parse(row[c.config]) if row[c.config] else (None, Team())
     if config is not None:
         if changes := {
-            name: Change(by or "", datetime.fromisoformat(at), settings or {}, mode)
-            for name, settings, mode, by, at in row[_CHANGED] or ()
+            name: Change(changed_by or "", datetime.fromisoformat(changed_at), settings or {}, mode)
+            for name, settings, mode, changed_by, changed_at in row[_TEAM_CHANGES] or ()
         }:
             team = replace(team, changes=changes)
         config = config.model_copy(update={"agents": team.agents})
@@ -103,8 +107,8 @@ def row_of(row: RowMapping) -> RepositoryRow:
         problems=tuple(row[c.config_problems]),
         team=team,
         codeowners=row[c.codeowners],
-        rebuilt_through=row[c.rebuilt_through],
-        rules=row[c.rules],
+        restored_up_to_issue=row[c.rebuilt_through],
+        policy_fingerprint=row[c.rules],
     )
 
 
@@ -120,33 +124,35 @@ async def save_team_change(connection: AsyncConnection, repository_id: int, name
     await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "name"], set_=values))
 
 
-async def named(connection: AsyncConnection, full_name: str) -> RepositoryRow | None:
+async def find_by_name(connection: AsyncConnection, full_name: str) -> RepositoryRow | None:
     """The repository of this name (GitHub does not tell capitals apart) in which we are installed."""
     query = select(t.repositories.c.id).where(
         func.lower(t.repositories.c.full_name) == full_name.lower(), t.repositories.c.active
     )
-    found = (await connection.execute(query.order_by(t.repositories.c.id.desc()).limit(1))).scalar_one_or_none()
-    return await repository(connection, found) if found is not None else None
+    repository_id = (await connection.execute(query.order_by(t.repositories.c.id.desc()).limit(1))).scalar_one_or_none()
+    return await load_repository(connection, repository_id) if repository_id is not None else None
 
 
-async def all_known(connection: AsyncConnection) -> list[tuple[int, str]]:
+async def list_all(connection: AsyncConnection) -> list[tuple[int, str]]:
     """Every repository that was ever seen, by name: its id and its name."""
     rows = await connection.execute(select(t.repositories.c.id, t.repositories.c.full_name))
-    return sorted(((row.id, row.full_name) for row in rows), key=lambda known: known[1])
+    return sorted(((row.id, row.full_name) for row in rows), key=lambda item: item[1])
 
 
-async def configured(connection: AsyncConnection) -> list[RepositoryRow]:
+async def list_configured(connection: AsyncConnection) -> list[RepositoryRow]:
     """The repositories in which we do more than observe, by name."""
     query = select(t.repositories.c.id).where(t.repositories.c.active, t.repositories.c.config.is_not(None))
     ids = (await connection.execute(query.order_by(t.repositories.c.full_name))).scalars().all()
-    found = [await repository(connection, one) for one in ids]
-    return [row for row in found if row is not None]
+    rows = [await load_repository(connection, repository_id) for repository_id in ids]
+    return [row for row in rows if row is not None]
 
 
-async def save_rules(connection: AsyncConnection, repository_id: int, rules: str, configured: str | None) -> None:
+async def save_policy_fingerprint(
+    connection: AsyncConnection, repository_id: int, fingerprint: str, expected_config_sha: str | None
+) -> None:
     """Every task was looked at by these rules; not if the configuration is no more the one with this `config_sha`."""
-    where = (t.repositories.c.id == repository_id, t.repositories.c.config_sha == configured)
-    await connection.execute(update(t.repositories).where(*where).values(rules=rules))
+    where = (t.repositories.c.id == repository_id, t.repositories.c.config_sha == expected_config_sha)
+    await connection.execute(update(t.repositories).where(*where).values(rules=fingerprint))
 
 
 async def save_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:
@@ -155,24 +161,26 @@ async def save_repository(connection: AsyncConnection, repository_id: int, **val
     await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-async def forget_installation(connection: AsyncConnection, installation_id: int) -> None:
+async def deactivate_installation(connection: AsyncConnection, installation_id: int) -> None:
     """The App was removed: its repositories are no longer ours to touch."""
     await connection.execute(
         update(t.repositories).where(t.repositories.c.installation_id == installation_id).values(active=False)
     )
 
 
-async def labels_made(connection: AsyncConnection, repository_id: int) -> frozenset[str]:
+async def known_labels(connection: AsyncConnection, repository_id: int) -> frozenset[str]:
     """The labels that were made for people to put on; one that was deleted since is still among them."""
     query = select(t.repositories.c.labels_made).where(t.repositories.c.id == repository_id)
     return frozenset((await connection.execute(query)).scalar_one_or_none() or ())
 
 
-async def remember_labels(connection: AsyncConnection, repository_id: int, labels: Iterable[str]) -> None:
+async def add_known_labels(connection: AsyncConnection, repository_id: int, labels: Iterable[str]) -> None:
     """These labels were made for people, too."""
-    made = await labels_made(connection, repository_id)
+    existing = await known_labels(connection, repository_id)
     await connection.execute(
-        update(t.repositories).where(t.repositories.c.id == repository_id).values(labels_made=sorted({*made, *labels}))
+        update(t.repositories)
+        .where(t.repositories.c.id == repository_id)
+        .values(labels_made=sorted({*existing, *labels}))
     )
 
 
@@ -185,14 +193,14 @@ async def config_sha(connection: AsyncConnection, repository_id: int) -> str | N
 async def config_read_at(connection: AsyncConnection, repository_id: int) -> datetime | None:
     """When the configuration was last read from GitHub."""
     query = select(t.repositories.c.config_read_at).where(t.repositories.c.id == repository_id)
-    moment: datetime | None = (await connection.execute(query)).scalar_one_or_none()
-    return moment
+    read_at: datetime | None = (await connection.execute(query)).scalar_one_or_none()
+    return read_at
 
 
 async def template_files(connection: AsyncConnection, repository_id: int) -> tuple[TemplateFile, ...]:
     """The repository's own task templates, as they were last read."""
     query = select(t.repositories.c.templates).where(t.repositories.c.id == repository_id)
-    return tuple(TemplateFile(**kept) for kept in (await connection.execute(query)).scalar_one_or_none() or ())
+    return tuple(TemplateFile(**file) for file in (await connection.execute(query)).scalar_one_or_none() or ())
 
 
 async def update_repository(connection: AsyncConnection, repository_id: int, **values: Any) -> None:

@@ -20,7 +20,7 @@ _e = t.events.c
 _r = t.retrospectives.c
 _COMPLETED = _e.type == EventType.TASK_COMPLETED.value
 # What figures are made of; a task's other lines are not read.
-_TELLING = [
+_RELEVANT_TYPES = [
     type_.value
     for type_ in (
         *ASSIGNMENTS,
@@ -37,32 +37,36 @@ _TELLING = [
 ]
 
 
-async def keep(connection: AsyncConnection, repository_id: int, held: Retrospective) -> None:
+async def save(connection: AsyncConnection, repository_id: int, retrospective: Retrospective) -> None:
     """Write it. All tasks that are done when it is first written count as looked at, by the trail's end then."""
-    values = {"number": held.number, "state": _STATE.dump_python(held, mode="json")}
-    end = select(func.coalesce(func.max(_e.id), 0)).where(_e.repository_id == repository_id, _COMPLETED)
+    values = {"number": retrospective.number, "state": _STATE.dump_python(retrospective, mode="json")}
+    last_event = select(func.coalesce(func.max(_e.id), 0)).where(_e.repository_id == repository_id, _COMPLETED)
     statement = insert(t.retrospectives).values(
-        repository_id=repository_id, key=held.key, held_at=held.held_at, through=end.scalar_subquery(), **values
+        repository_id=repository_id,
+        key=retrospective.key,
+        held_at=retrospective.held_at,
+        through=last_event.scalar_subquery(),
+        **values,
     )
     await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "key"], set_=values))
 
 
-async def by_key(connection: AsyncConnection, repository_id: int, key: str) -> Retrospective | None:
+async def find_by_key(connection: AsyncConnection, repository_id: int, key: str) -> Retrospective | None:
     """The one of this key."""
-    return await _one(connection, _states(repository_id).where(_r.key == key))
+    return await _load(connection, _state_query(repository_id).where(_r.key == key))
 
 
-async def by_number(connection: AsyncConnection, repository_id: int, number: int) -> Retrospective | None:
+async def find_by_number(connection: AsyncConnection, repository_id: int, number: int) -> Retrospective | None:
     """The one whose issue this is."""
-    return await _one(connection, _states(repository_id).where(_r.number == number).order_by(_r.through.desc()))
+    return await _load(connection, _state_query(repository_id).where(_r.number == number).order_by(_r.through.desc()))
 
 
-async def latest(connection: AsyncConnection, repository_id: int) -> Retrospective | None:
+async def find_latest(connection: AsyncConnection, repository_id: int) -> Retrospective | None:
     """The last that was held."""
-    return await _one(connection, _states(repository_id).order_by(_r.through.desc(), _r.held_at.desc()))
+    return await _load(connection, _state_query(repository_id).order_by(_r.through.desc(), _r.held_at.desc()))
 
 
-async def looked_at(connection: AsyncConnection, repository_id: int, since: datetime | None = None) -> int:
+async def last_event_id(connection: AsyncConnection, repository_id: int, since: datetime | None = None) -> int:
     """The place in the trail up to which tasks were looked at already; with `since`, where the trail was then."""
     if since is None:
         query = select(func.max(_r.through)).where(_r.repository_id == repository_id)
@@ -71,39 +75,41 @@ async def looked_at(connection: AsyncConnection, repository_id: int, since: date
     return (await connection.execute(query)).scalar_one() or 0
 
 
-async def done_after(connection: AsyncConnection, repository_id: int, place: int) -> list[int]:
+async def completed_after(connection: AsyncConnection, repository_id: int, event_id: int) -> list[int]:
     """The tasks that were done behind this place of the trail and still are, in the order in which they were done."""
     query = (
         select(_e.task)
         .join(t.tasks, (t.tasks.c.repository_id == _e.repository_id) & (t.tasks.c.number == _e.task))
-        .where(_e.repository_id == repository_id, _COMPLETED, _e.id > place, t.tasks.c.status == Status.DONE.value)
+        .where(_e.repository_id == repository_id, _COMPLETED, _e.id > event_id, t.tasks.c.status == Status.DONE.value)
         .group_by(_e.task)
         .order_by(func.max(_e.id))
     )
     return list((await connection.execute(query)).scalars())
 
 
-async def trails(
-    connection: AsyncConnection, repository_id: int, tasks: Collection[int], place: int
+async def events_by_task(
+    connection: AsyncConnection, repository_id: int, tasks: Collection[int], event_id: int
 ) -> dict[int, tuple[Event, ...]]:
     """The trails of these tasks, each cut behind the last time that it was done up to this place."""
-    here = (_e.repository_id == repository_id, _e.task.in_(tasks))
-    cut = select(_e.task, func.max(_e.id).label("at")).where(*here, _COMPLETED, _e.id <= place).group_by(_e.task)
-    behind = cut.subquery()
+    conditions = (_e.repository_id == repository_id, _e.task.in_(tasks))
+    last_completions = (
+        select(_e.task, func.max(_e.id).label("at")).where(*conditions, _COMPLETED, _e.id <= event_id).group_by(_e.task)
+    )
+    completions = last_completions.subquery()
     query = (
         select(_e.type, _e.task, _e.occurred_at, _e.agent, _e.attempt, _e.actor, _e.payload)
-        .join_from(t.events, behind, behind.c.task == _e.task, isouter=True)
-        .where(*here, _e.type.in_(_TELLING), _e.id > func.coalesce(behind.c.at, 0))
+        .join_from(t.events, completions, completions.c.task == _e.task, isouter=True)
+        .where(*conditions, _e.type.in_(_RELEVANT_TYPES), _e.id > func.coalesce(completions.c.at, 0))
         .order_by(_e.id)
     )
-    found: dict[int, list[Event]] = {number: [] for number in tasks}
-    for type_, *rest in await connection.execute(query):
-        event = Event(EventType(type_), *rest)
-        found[event.task].append(event)
-    return {number: tuple(events) for number, events in found.items()}
+    by_task: dict[int, list[Event]] = {number: [] for number in tasks}
+    for type_, *fields in await connection.execute(query):
+        event = Event(EventType(type_), *fields)
+        by_task[event.task].append(event)
+    return {number: tuple(events) for number, events in by_task.items()}
 
 
-async def titles(connection: AsyncConnection, repository_id: int, tasks: Collection[int]) -> dict[int, str]:
+async def task_titles(connection: AsyncConnection, repository_id: int, tasks: Collection[int]) -> dict[int, str]:
     """What these tasks are called now."""
     query = select(t.tasks.c.number, t.tasks.c.state["title"].astext).where(
         t.tasks.c.repository_id == repository_id, t.tasks.c.number.in_(tasks)
@@ -111,10 +117,10 @@ async def titles(connection: AsyncConnection, repository_id: int, tasks: Collect
     return dict((await connection.execute(query)).all())
 
 
-def _states(repository_id: int) -> Select[tuple[object]]:
+def _state_query(repository_id: int) -> Select[tuple[object]]:
     return select(_r.state).where(_r.repository_id == repository_id).limit(1)
 
 
-async def _one(connection: AsyncConnection, query: Select[tuple[object]]) -> Retrospective | None:
+async def _load(connection: AsyncConnection, query: Select[tuple[object]]) -> Retrospective | None:
     state = (await connection.execute(query)).scalar_one_or_none()
     return None if state is None else _STATE.validate_python(state)

@@ -20,14 +20,14 @@ from core.effects.base import SetLabels, UpsertDigest
 from core.task.deadlines import Deadline
 from core.task.model import Status, Task
 
-OUTDATED = "outdated "  # begins the digest of a card that says so of the configuration
+OUTDATED_PREFIX = "outdated "  # begins the digest of a card that says so of the configuration
 
 
 async def outdated_cards(connection: AsyncConnection, repository_id: int) -> list[int]:
     """The tasks whose card says that the configuration in force is an older one."""
     rows = await connection.execute(
         select(t.outbox.c.number).where(
-            t.outbox.c.repository_id == repository_id, t.outbox.c.digest.startswith(OUTDATED)
+            t.outbox.c.repository_id == repository_id, t.outbox.c.digest.startswith(OUTDATED_PREFIX)
         )
     )
     return list(rows.scalars())
@@ -53,23 +53,23 @@ _STATE = text(
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TransactionState:
     """What a unit of work begins with."""
 
     task: Task | None
-    signs: dict[str, SignsOfLife]  # by the name of the agent
-    end: tuple[int, str]  # place and hash of the last line of the audit log
+    signs_of_life: dict[str, SignsOfLife]  # by the name of the agent
+    chain_end: tuple[int, str]  # place and hash of the last line of the audit log
 
 
-async def state(connection: AsyncConnection, repository_id: int, number: int) -> State:
+async def load_state(connection: AsyncConnection, repository_id: int, number: int) -> TransactionState:
     """The task of this issue, if it is one, the signs of life of all agents, and the end of the audit log."""
     row = (await connection.execute(_STATE, {"repository": repository_id, "issue": number})).one()
-    signs = {
-        name: SignsOfLife(*(datetime.fromisoformat(at) if at else None for at in moments))
-        for name, moments in (row.agents or {}).items()
+    signs_of_life = {
+        name: SignsOfLife(*(datetime.fromisoformat(value) if value else None for value in timestamps))
+        for name, timestamps in (row.agents or {}).items()
     }
     task = task_from_json(row.task) if row.task is not None else None
-    return State(task, signs, (row.place, row.hash) if row.hash is not None else (0, FIRST))
+    return TransactionState(task, signs_of_life, (row.place, row.hash) if row.hash is not None else (0, FIRST))
 
 
 _TASK = select(t.tasks.c.state).where(
@@ -77,10 +77,10 @@ _TASK = select(t.tasks.c.state).where(
 )
 
 
-async def task(connection: AsyncConnection, repository_id: int, number: int) -> Task | None:
+async def load_task(connection: AsyncConnection, repository_id: int, number: int) -> Task | None:
     """The task of this issue, if it is one."""
-    which = {"repository": repository_id, "issue": number}
-    state = (await connection.execute(_TASK, which)).scalar_one_or_none()
+    parameters = {"repository": repository_id, "issue": number}
+    state = (await connection.execute(_TASK, parameters)).scalar_one_or_none()
     return task_from_json(state) if state is not None else None
 
 
@@ -98,14 +98,14 @@ async def tasks_with_status(connection: AsyncConnection, repository_id: int, sta
     return [task_from_json(state) for state in (await connection.execute(query)).scalars()]
 
 
-async def tasks_numbered(connection: AsyncConnection, repository_id: int, numbers: Collection[int]) -> dict[int, Task]:
+async def tasks_by_number(connection: AsyncConnection, repository_id: int, numbers: Collection[int]) -> dict[int, Task]:
     """Those of these issues that are tasks, withdrawn ones among them."""
     query = select(t.tasks.c.state).where(t.tasks.c.repository_id == repository_id, t.tasks.c.number.in_(numbers))
-    found = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
-    return {task.number: task for task in found}
+    tasks = [task_from_json(state) for state in (await connection.execute(query)).scalars()]
+    return {task.number: task for task in tasks}
 
 
-async def any_task(connection: AsyncConnection, repository_id: int | None = None) -> bool:
+async def has_tasks(connection: AsyncConnection, repository_id: int | None = None) -> bool:
     """Whether there is a task, or anything that was written down of one; in this repository, or in any."""
     for table in (t.tasks, t.events):
         query = select(table.c.repository_id).limit(1)
@@ -116,7 +116,7 @@ async def any_task(connection: AsyncConnection, repository_id: int | None = None
     return False
 
 
-async def believed_open(connection: AsyncConnection, repository_id: int) -> list[int]:
+async def open_task_numbers(connection: AsyncConnection, repository_id: int) -> list[int]:
     """The tasks whose issue is open as far as we know, and that we look after."""
     query = select(t.tasks.c.number).where(
         t.tasks.c.repository_id == repository_id,
@@ -126,7 +126,7 @@ async def believed_open(connection: AsyncConnection, repository_id: int) -> list
     return sorted((await connection.execute(query)).scalars())
 
 
-async def labels_known(connection: AsyncConnection, repository_id: int, numbers: Collection[int]) -> dict[int, str]:
+async def label_baselines(connection: AsyncConnection, repository_id: int, numbers: Collection[int]) -> dict[int, str]:
     """What the sender of labels noted of these issues (`Baseline`), where it has."""
     keys = {SetLabels(number, ()).key: number for number in numbers}
     rows = await connection.execute(
@@ -144,19 +144,19 @@ async def save_task(connection: AsyncConnection, task: Task, now: datetime) -> N
     await writes.flush(connection)
 
 
-async def queued(connection: AsyncConnection, repository_id: int, depth: int) -> list[Queued]:
+async def load_queue(connection: AsyncConnection, repository_id: int, depth: int) -> list[Queued]:
     """The tasks that could be handed out, parked ones among them; none where all fit in and none is parked."""
-    there = (t.tasks.c.repository_id == repository_id, t.tasks.c.queued.is_not(None))
-    counts = select(func.count(), func.count().filter(t.tasks.c.queued.is_(False))).where(*there)
-    [(count, parked)] = await connection.execute(counts)
-    if count <= depth and not parked:
+    conditions = (t.tasks.c.repository_id == repository_id, t.tasks.c.queued.is_not(None))
+    counts = select(func.count(), func.count().filter(t.tasks.c.queued.is_(False))).where(*conditions)
+    [(count, overflow_count)] = await connection.execute(counts)
+    if count <= depth and not overflow_count:
         return []
     columns = (t.tasks.c.number, t.tasks.c.priority, t.tasks.c.created_at, t.tasks.c.queued)
-    rows = await connection.execute(select(*columns).where(*there))
-    return [Queued(number, priority, created_at, not in_it) for number, priority, created_at, in_it in rows]
+    rows = await connection.execute(select(*columns).where(*conditions))
+    return [Queued(number, priority, created_at, not is_admitted) for number, priority, created_at, is_admitted in rows]
 
 
-async def unsent(connection: AsyncConnection, repository_id: int, now: datetime) -> list[int]:
+async def unsent_numbers(connection: AsyncConnection, repository_id: int, now: datetime) -> list[int]:
     """Under which numbers something waits that could be sent."""
     columns = t.outbox.c
     query = (
@@ -171,10 +171,10 @@ async def unsent(connection: AsyncConnection, repository_id: int, now: datetime)
     return list((await connection.execute(query.order_by(columns.number))).scalars())
 
 
-_NEW_DEADLINE = insert(t.deadlines)
-_SET_DEADLINE = _NEW_DEADLINE.on_conflict_do_update(
+_INSERT_DEADLINE = insert(t.deadlines)
+_SET_DEADLINE = _INSERT_DEADLINE.on_conflict_do_update(
     index_elements=["repository_id", "subject", "kind"],
-    set_={"due_at": _NEW_DEADLINE.excluded.due_at, "attempt": _NEW_DEADLINE.excluded.attempt},
+    set_={"due_at": _INSERT_DEADLINE.excluded.due_at, "attempt": _INSERT_DEADLINE.excluded.attempt},
 )
 
 
@@ -202,17 +202,19 @@ async def set_deadline(
     )
 
 
-async def no_later(connection: AsyncConnection, repository_id: int, subject: str, kind: str, due_at: datetime) -> None:
+async def advance_deadline(
+    connection: AsyncConnection, repository_id: int, subject: str, kind: str, due_at: datetime
+) -> None:
     """One wait that ends at `due_at`, or earlier if it is there already."""
-    earlier = func.least(t.deadlines.c.due_at, _NEW_DEADLINE.excluded.due_at)
-    statement = _NEW_DEADLINE.on_conflict_do_update(
+    earlier = func.least(t.deadlines.c.due_at, _INSERT_DEADLINE.excluded.due_at)
+    statement = _INSERT_DEADLINE.on_conflict_do_update(
         index_elements=["repository_id", "subject", "kind"], set_={"due_at": earlier}
     )
-    which = {"repository_id": repository_id, "subject": subject, "kind": kind}
-    await connection.execute(statement, {**which, "due_at": due_at, "attempt": 0})
+    key = {"repository_id": repository_id, "subject": subject, "kind": kind}
+    await connection.execute(statement, {**key, "due_at": due_at, "attempt": 0})
 
 
-async def drop_deadline(connection: AsyncConnection, repository_id: int, subject: str, kind: str) -> None:
+async def delete_deadline(connection: AsyncConnection, repository_id: int, subject: str, kind: str) -> None:
     """There is nothing to wait for any more."""
     d = t.deadlines.c
     await connection.execute(
@@ -220,7 +222,7 @@ async def drop_deadline(connection: AsyncConnection, repository_id: int, subject
     )
 
 
-async def digest_issue(connection: AsyncConnection, repository_id: int) -> int | None:
+async def digest_issue_number(connection: AsyncConnection, repository_id: int) -> int | None:
     """The number of the repository's digest issue, if one was made."""
     query = select(t.outbox.c.remote_id).where(
         t.outbox.c.repository_id == repository_id, t.outbox.c.key == UpsertDigest().key

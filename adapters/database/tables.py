@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
-_moment = DateTime(timezone=True)
+_timestamp = DateTime(timezone=True)
 
 installations = Table(
     "installations",
@@ -45,7 +45,7 @@ repositories = Table(
     Column("config", Text),  # the last good text; null: none yet, so we only observe
     Column("config_sha", Text),  # of the text last read, good or bad
     Column("config_problems", JSONB, nullable=False, server_default=text("'[]'")),
-    Column("config_read_at", _moment),
+    Column("config_read_at", _timestamp),
     Column("labels_made", JSONB, nullable=False, server_default=text("'[]'")),
     Column("codeowners", Text, nullable=False, server_default=text("''")),  # raw; empty where there is none
     Column("templates", JSONB, nullable=False, server_default=text("'[]'")),  # `config.task_templates.TemplateFile`s
@@ -65,8 +65,8 @@ deliveries = Table(
     Column("repository_id", BigInteger),
     Column("installation_id", BigInteger),
     Column("payload", LargeBinary, nullable=False),
-    Column("received_at", _moment, nullable=False),
-    Column("handled_at", _moment),
+    Column("received_at", _timestamp, nullable=False),
+    Column("handled_at", _timestamp),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("error", Text),
     # Deliveries with the same key are handled one after the other (`handlers.lock_key`). One that failed gets a key of
@@ -98,8 +98,8 @@ tasks = Table(
     Column("pull_number", Integer),
     Column("head_sha", Text),
     Column("queued", Boolean),  # true: in the line (`Task.in_line`); false: parked before it; null: neither
-    Column("created_at", _moment, nullable=False),
-    Column("updated_at", _moment, nullable=False),
+    Column("created_at", _timestamp, nullable=False),
+    Column("updated_at", _timestamp, nullable=False),
     Column("state", JSONB, nullable=False),  # the whole `core.task.model.Task`; the columns above are views of it
     PrimaryKeyConstraint("repository_id", "number"),
 )
@@ -163,8 +163,8 @@ flights = Table(
     Column("head_sha", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("author", Text, nullable=False),
-    Column("opened_at", _moment, nullable=False),
-    Column("updated_at", _moment, nullable=False),
+    Column("opened_at", _timestamp, nullable=False),
+    Column("updated_at", _timestamp, nullable=False),
     Column("draft", Boolean, nullable=False),
     Column("open", Boolean, nullable=False),
     Column("trial", JSONB),  # `core.conflicts.pulls.Trial` of this head; null: not yet
@@ -195,11 +195,11 @@ agents = Table(
     Column("settings", JSONB),
     Column("mode", Text),  # draining | removed
     Column("changed_by", Text),
-    Column("changed_at", _moment),
-    Column("cooling_until", _moment),  # it takes no work before then, and nobody is to blame
+    Column("changed_at", _timestamp),
+    Column("cooling_until", _timestamp),  # it takes no work before then, and nobody is to blame
     Column("cooling_reason", Text),
-    Column("seen_at", _moment),  # its last sign of life on any task
-    Column("failed_at", _moment),  # when it last fell silent; a later sign of life says that it is back
+    Column("seen_at", _timestamp),  # its last sign of life on any task
+    Column("failed_at", _timestamp),  # when it last fell silent; a later sign of life says that it is back
     Column("failed_reason", Text),
     Column("failures", Integer, nullable=False, server_default=text("0")),  # since it last handed work in
     PrimaryKeyConstraint("repository_id", "name"),
@@ -211,9 +211,9 @@ circuits = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
-    Column("failed_at", _moment),
-    Column("open_until", _moment),  # null: closed; past: half open, the next call is the probe
-    Column("probe_at", _moment),  # when the probe went out, if one is out
+    Column("failed_at", _timestamp),
+    Column("open_until", _timestamp),  # null: closed; past: half open, the next call is the probe
+    Column("probe_at", _timestamp),  # when the probe went out, if one is out
     Column("reason", Text),
 )
 
@@ -236,10 +236,10 @@ attempts = Table(
     Column("agent", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("capabilities", JSONB, nullable=False),  # that the task asked for
-    Column("started_at", _moment, nullable=False),
-    Column("acknowledged_at", _moment),
-    Column("handed_in_at", _moment),  # when its pull request was first seen
-    Column("ended_at", _moment),
+    Column("started_at", _timestamp, nullable=False),
+    Column("acknowledged_at", _timestamp),
+    Column("handed_in_at", _timestamp),  # when its pull request was first seen
+    Column("ended_at", _timestamp),
     Column("outcome", Text),
     Column("blamed", Boolean, nullable=False, server_default=text("false")),
     Column("first_checks", Boolean),  # whether the first checks that ended passed
@@ -261,7 +261,7 @@ events = Table(
     Column("actor", Text),
     Column("payload", JSONB, nullable=False),
     Column("changes", JSONB, nullable=False, server_default=text("'{}'")),  # of the task: field → [was, is]
-    Column("occurred_at", _moment, nullable=False),
+    Column("occurred_at", _timestamp, nullable=False),
     Column("place", BigInteger, nullable=False),  # in the chain of its repository, from 1
     Column("hash", Text, nullable=False),  # of the line's content and the hash before it: `core.audit.chain.link`
 )
@@ -282,12 +282,12 @@ escalations = Table(
     Column("tried", JSONB, nullable=False),
     Column("steps", JSONB, nullable=False),
     Column("called", JSONB, nullable=False),  # everybody, in order
-    Column("raised_at", _moment, nullable=False),  # when the cause arose
-    Column("delivered_at", _moment),
-    Column("next_at", _moment),  # of the next call
-    Column("acknowledged_at", _moment),
+    Column("raised_at", _timestamp, nullable=False),  # when the cause arose
+    Column("delivered_at", _timestamp),
+    Column("next_at", _timestamp),  # of the next call
+    Column("acknowledged_at", _timestamp),
     Column("acknowledged_by", Text),
-    Column("ended_at", _moment),
+    Column("ended_at", _timestamp),
     Column("how", Text),  # mended | acknowledged | done | closed | another cause
 )
 Index("escalations_of_task", escalations.c.repository_id, escalations.c.task, escalations.c.raised_at)
@@ -306,10 +306,10 @@ outbox = Table(
     Column("version", Integer, nullable=False, server_default=text("1")),
     Column("state", Text, nullable=False, server_default=text("'waiting'")),  # waiting | done | parked
     Column("tries", Integer, nullable=False, server_default=text("0")),
-    Column("not_before", _moment),
+    Column("not_before", _timestamp),
     Column("error", Text),
-    Column("created_at", _moment, nullable=False),
-    Column("done_at", _moment),
+    Column("created_at", _timestamp, nullable=False),
+    Column("done_at", _timestamp),
     Column("remote_id", BigInteger),  # of the comment, check run, … that it made
     Column("digest", Text),  # of what was last written there, so that the same is not written twice
     UniqueConstraint("repository_id", "key"),
@@ -324,7 +324,7 @@ retrospectives = Table(
     Column("repository_id", BigInteger, nullable=False),
     Column("key", Text, nullable=False),
     Column("number", Integer),
-    Column("held_at", _moment, nullable=False),
+    Column("held_at", _timestamp, nullable=False),
     Column("through", BigInteger, nullable=False),
     Column("state", JSONB, nullable=False),  # the whole `core.retro.model.Retrospective`
     PrimaryKeyConstraint("repository_id", "key"),
@@ -339,7 +339,7 @@ deadlines = Table(
     Column("subject", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
-    Column("due_at", _moment, nullable=False),
+    Column("due_at", _timestamp, nullable=False),
     PrimaryKeyConstraint("repository_id", "subject", "kind"),
 )
 Index("deadlines_due", deadlines.c.due_at)

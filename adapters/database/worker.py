@@ -25,17 +25,17 @@ from adapters.database.jobs import JobQueue
 log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 1.0
-STALLED_SECONDS = 60.0
+STALLED_WORKER_SECONDS = 60.0
 """After which the row of a dead worker is deleted. Its jobs are put back long before (`scheduler.timer`)."""
-FALLBACK_SECONDS = 5.0
+POLL_SECONDS = 5.0
 """A notification can be lost when its connection breaks: then the queue is read again after this time."""
-ALIVE_SECONDS = 30.0
+LISTEN_PING_SECONDS = 30.0
 """How often the connection that listens is asked whether it lives."""
 RECONNECT_SECONDS = 1.0
-RETRY_PAUSE = timedelta(seconds=1)
+RETRY_DELAY = timedelta(seconds=1)
 """A job that failed (a shutdown, the database) runs again after one such pause, then after two, three, …"""
 
-_NEXT = (
+_NEXT_JOB = (
     "SELECT (f.job).id, (f.job).status, (f.job).task_name, (f.job).priority, (f.job).lock, (f.job).queueing_lock,"
     " (f.job).args, (f.job).scheduled_at, (f.job).queue_name, (f.job).attempts, (f.job).worker_id, f.more"
     " FROM orchestrator_next_job(%(finished)s, %(queues)s::varchar[], %(worker_id)s) AS f"
@@ -47,8 +47,8 @@ class _Source:
     """Where slots fetch their jobs: one idle slot at a time waits for `news`, so that a job wakes one of them."""
 
     queues: tuple[str, ...]
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
+    fetch_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Worker:
@@ -57,117 +57,117 @@ class Worker:
     def __init__(self, jobs: JobQueue, slots: Mapping[tuple[str, ...], int], *, shutdown_seconds: float = 10.0) -> None:
         """On cancellation a job that takes longer than `shutdown_seconds` is cancelled and put back."""
         self._jobs = jobs
-        self._slots = [source for queues, many in slots.items() for source in [_Source(queues)] * many]
+        self._slots = [source for queues, count in slots.items() for source in [_Source(queues)] * count]
         self._sources = {queue: source for source in self._slots for queue in source.queues}
         self._shutdown_seconds = shutdown_seconds
         self._worker_id: int | None = None
-        self._busy = len(self._slots)  # slots that run a job or fetch one
+        self._busy_slots = len(self._slots)  # slots that run a job or fetch one
         self._stopping = False
 
     @property
     def is_idle(self) -> bool:
         """Whether every slot waits for news of a job."""
-        return self._busy == 0
+        return self._busy_slots == 0
 
     async def run(self) -> None:
         """Run jobs until cancelled. Raises what broke the connection to the database."""
         manager = self._jobs.app.job_manager
-        await manager.prune_stalled_workers(STALLED_SECONDS)
+        await manager.prune_stalled_workers(STALLED_WORKER_SECONDS)
         self._worker_id = await manager.register_worker()
         listening = asyncio.Event()
         ready = asyncio.create_task(listening.wait())
-        aside = [asyncio.create_task(self._renew_heartbeat()), asyncio.create_task(self._listen(listening))]
+        background = [asyncio.create_task(self._renew_heartbeat()), asyncio.create_task(self._listen(listening))]
         slots: list[asyncio.Task[None]] = []
         self._jobs.on_requeue = self._wake_all
         try:
-            await asyncio.wait([*aside, ready], return_when=asyncio.FIRST_COMPLETED)
-            slots += [asyncio.create_task(self._slot(source)) for source in self._slots]
-            done, _ = await asyncio.wait([*slots, *aside], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*background, ready], return_when=asyncio.FIRST_COMPLETED)
+            slots += [asyncio.create_task(self._run_slot(source)) for source in self._slots]
+            done, _ = await asyncio.wait([*slots, *background], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
             self._jobs.on_requeue = None
             await self._stop(slots)
             ready.cancel()
-            for task in aside:
+            for task in background:
                 task.cancel()
-            await asyncio.gather(ready, *aside, return_exceptions=True)
+            await asyncio.gather(ready, *background, return_exceptions=True)
             with contextlib.suppress(procrastinate.exceptions.ConnectorException):  # then others find it dead
                 await manager.unregister_worker(self._worker_id)
 
     async def run_until_idle(self) -> None:
         """Run the jobs that wait, and those they lead to, then return."""
-        await asyncio.gather(*(self._slot(source, wait=False) for source in self._slots))
+        await asyncio.gather(*(self._run_slot(source, wait=False) for source in self._slots))
 
     async def _stop(self, slots: list[asyncio.Task[None]]) -> None:
         self._stopping = True
         self._wake_all()
         if not slots:
             return
-        _, late = await asyncio.wait(slots, timeout=self._shutdown_seconds)
-        for task in late:
+        _, unfinished = await asyncio.wait(slots, timeout=self._shutdown_seconds)
+        for task in unfinished:
             task.cancel()
         await asyncio.gather(*slots, return_exceptions=True)
 
     def _wake_all(self) -> None:
         for source in self._sources.values():
-            source.news.set()
+            source.wakeup.set()
 
-    async def _slot(self, source: _Source, *, wait: bool = True) -> None:
-        finished: int | None = None
+    async def _run_slot(self, source: _Source, *, wait: bool = True) -> None:
+        finished_id: int | None = None
         while not self._stopping:
-            job, more = await self._next(source, finished)
-            finished = None
-            if more:
-                source.news.set()
+            job, has_more = await self._fetch_job(source, finished_id)
+            finished_id = None
+            if has_more:
+                source.wakeup.set()
             while job is None and not self._stopping:
-                self._busy -= 1
+                self._busy_slots -= 1
                 if not wait and self.is_idle:
                     self._stopping = True
                     self._wake_all()
-                job = await self._wait(source)
-                self._busy += 1
-            if job is not None and await self._perform(job):
-                finished = job.id
-        if finished is not None:
-            await self._jobs.finish(finished)
+                job = await self._wait_for_job(source)
+                self._busy_slots += 1
+            if job is not None and await self._run_job(job):
+                finished_id = job.id
+        if finished_id is not None:
+            await self._jobs.finish(finished_id)
 
-    async def _wait(self, source: _Source) -> Job | None:
+    async def _wait_for_job(self, source: _Source) -> Job | None:
         """The next job after news of one, or after a while; None when there is none after all."""
-        async with source.turn:
+        async with source.fetch_lock:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FALLBACK_SECONDS):
-                    await source.news.wait()
+                async with asyncio.timeout(POLL_SECONDS):
+                    await source.wakeup.wait()
             if self._stopping:
                 return None
-            source.news.clear()
-            self._busy += 1
+            source.wakeup.clear()
+            self._busy_slots += 1
             try:
-                job, more = await self._next(source, None)
+                job, has_more = await self._fetch_job(source, None)
             finally:
-                self._busy -= 1
-            if more:
-                source.news.set()
+                self._busy_slots -= 1
+            if has_more:
+                source.wakeup.set()
             return job
 
-    async def _next(self, source: _Source, finished: int | None) -> tuple[Job | None, bool]:
+    async def _fetch_job(self, source: _Source, finished_id: int | None) -> tuple[Job | None, bool]:
         row: dict[str, Any] = await self._jobs.app.connector.execute_query_one_async(
-            _NEXT, finished=finished, queues=list(source.queues), worker_id=self._worker_id
+            _NEXT_JOB, finished=finished_id, queues=list(source.queues), worker_id=self._worker_id
         )
         return (Job.from_row(row) if row["id"] is not None else None), row["more"]
 
-    async def _perform(self, job: Job) -> bool:
+    async def _run_job(self, job: Job) -> bool:
         """Run a job; False when it failed and was put back."""
         try:
             await self._jobs.app.tasks[job.task_name](**job.task_kwargs)
         except asyncio.CancelledError:
-            await asyncio.shield(self._jobs.put_back(job, datetime.now(UTC)))
+            await asyncio.shield(self._jobs.retry_later(job, datetime.now(UTC)))
             raise
         except Exception as error:
             log.exception("job_failed", task=job.task_name, arguments=job.task_kwargs, error=str(error))
-            pause = RETRY_PAUSE * (job.attempts + 1)
-            await self._jobs.put_back(job, datetime.now(UTC) + pause)
-            asyncio.get_running_loop().call_later(pause.total_seconds(), self._wake_all)
+            delay = RETRY_DELAY * (job.attempts + 1)
+            await self._jobs.retry_later(job, datetime.now(UTC) + delay)
+            asyncio.get_running_loop().call_later(delay.total_seconds(), self._wake_all)
             return False
         return True
 
@@ -188,8 +188,8 @@ class Worker:
                     ready.set()
                     self._wake_all()
                     while True:
-                        async for notification in connection.notifies(timeout=ALIVE_SECONDS):
-                            channels[notification.channel].news.set()
+                        async for notification in connection.notifies(timeout=LISTEN_PING_SECONDS):
+                            channels[notification.channel].wakeup.set()
                         await connection.execute("SELECT 1")  # raises when the server is gone
             except psycopg.OperationalError as error:
                 if not ready.is_set():

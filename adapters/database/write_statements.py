@@ -38,7 +38,7 @@ linked_pulls AS (
 """  # noqa: S608 - of constants alone
 
 # Of each of these the first that was reported stays.
-FIRST: Final = ("acknowledged_at", "handed_in_at", "first_checks", "ended_at", "outcome")
+FIRST_VALUE_COLUMNS: Final = ("acknowledged_at", "handed_in_at", "first_checks", "ended_at", "outcome")
 ATTEMPT_COLUMNS: Final = (
     *("task", "attempt", "agent", "role", "capabilities", "started_at", "acknowledged_at", "handed_in_at"),
     *("ended_at", "outcome", "blamed", "first_checks", "longest_silence"),
@@ -52,7 +52,7 @@ saved_attempts AS (
         first_checks boolean, longest_silence double precision
     )
     ON CONFLICT (repository_id, task, attempt) DO UPDATE SET
-        {", ".join(f"{name} = coalesce(attempts.{name}, excluded.{name})" for name in FIRST)},
+        {", ".join(f"{name} = coalesce(attempts.{name}, excluded.{name})" for name in FIRST_VALUE_COLUMNS)},
         blamed = excluded.blamed,
         longest_silence = greatest(attempts.longest_silence, excluded.longest_silence)
 )
@@ -60,7 +60,7 @@ saved_attempts AS (
 
 # The deadlines of a subject are exactly these. What was put off stays put off (`scheduler.downtime`): by the state of
 # the task it was over long ago.
-_REPLACED: Final = """
+_REPLACE_DEADLINES: Final = """
 removed_deadlines AS (
     DELETE FROM deadlines USING jsonb_to_recordset(:subjects) AS r(subject text, kinds jsonb)
     WHERE deadlines.repository_id = :repository AND deadlines.subject = r.subject AND NOT r.kinds ? deadlines.kind
@@ -76,7 +76,7 @@ replaced_deadlines AS (
     WHERE (deadlines.due_at, deadlines.attempt) IS DISTINCT FROM (excluded.due_at, excluded.attempt)
 )
 """
-_SET: Final = """
+_SET_DEADLINES: Final = """
 set_deadlines AS (
     INSERT INTO deadlines (repository_id, subject, kind, due_at, attempt)
     SELECT repository_id, subject, kind, due_at, attempt FROM jsonb_to_recordset(:waits) AS r(
@@ -137,7 +137,7 @@ effect_deadlines AS (
 """  # noqa: S608 - of constants alone
 # A job for each number that has something to send now, but not for the one whose job is running: it looks again. A
 # negative number is a channel's (`Notify.place`).
-_SENDS: Final = f"""
+_SEND_JOBS: Final = f"""
 wanted AS (
     SELECT number AS place, CASE WHEN number < 0 THEN '{ALERTS}' ELSE '{MAIN}' END AS queue, '{SEND}' AS task,
         CASE WHEN urgent THEN {URGENT} ELSE {PRIORITIES[SEND]} END AS priority,
@@ -168,12 +168,12 @@ new_events AS (
 PARTS: Final = {
     "tasks": (_TASKS,),
     "attempts": (_ATTEMPTS,),
-    "subjects": (_REPLACED,),
-    "waits": (_SET,),
+    "subjects": (_REPLACE_DEADLINES,),
+    "waits": (_SET_DEADLINES,),
     "events": (_EVENTS,),
-    "effects": (_EFFECTS, _SENDS, DEFER),
+    "effects": (_EFFECTS, _SEND_JOBS, DEFER),
 }
-_JSON: Final = ("tasks", "attempts", "subjects", "replaced", "waits", "effects", "events")
+_JSON_PARAMETERS: Final = ("tasks", "attempts", "subjects", "replaced", "waits", "effects", "events")
 
 
 @cache
@@ -181,8 +181,8 @@ def statement_for(parts: tuple[str, ...]) -> TextClause:
     """The statement that writes these parts, a subset of `PARTS` in its order; its parameters are JSON arrays."""
     sql = ",".join(expression for part in parts for expression in PARTS[part])
     statement = text(f"WITH {sql} {WAKE if 'effects' in parts else 'SELECT'}")
-    types: dict[str, Any] = {name: JSONB() for name in _JSON}
+    types: dict[str, Any] = {name: JSONB() for name in _JSON_PARAMETERS}
     types |= {"repository": BigInteger(), "now": DateTime(timezone=True), "sending": BigInteger()}
     return statement.bindparams(
-        *(bindparam(name, type_=kind) for name, kind in types.items() if name in statement._bindparams)
+        *(bindparam(name, type_=type_) for name, type_ in types.items() if name in statement._bindparams)
     )

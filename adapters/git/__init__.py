@@ -1,12 +1,12 @@
 """Git: local mirrors of repositories, and merges tried on them without a work tree."""
 
-from adapters.git.matrix import Clash, Comparison, Matrix, Trial
+from adapters.git.matrix import BaseMerge, ConflictingPair, Matrix, MatrixResult
 from adapters.git.merge import (
     ConflictedFile,
     MergeError,
     MergeResult,
-    holding,
-    is_in,
+    commits_containing,
+    is_ancestor,
     merge_tree,
     merge_trees,
     touched_files,
@@ -15,20 +15,20 @@ from adapters.git.mirror import Mirror
 from adapters.git.process import Git, GitError, GitTimeoutError, check_git_version
 
 __all__ = [
-    "Clash",
-    "Comparison",
+    "BaseMerge",
     "ConflictedFile",
+    "ConflictingPair",
     "Git",
     "GitError",
     "GitTimeoutError",
     "Matrix",
+    "MatrixResult",
     "MergeError",
     "MergeResult",
     "Mirror",
-    "Trial",
     "check_git_version",
-    "holding",
-    "is_in",
+    "commits_containing",
+    "is_ancestor",
     "merge_tree",
     "merge_trees",
     "touched_files",

@@ -12,10 +12,10 @@ from typing import Final, Protocol, TypeVar
 
 from adapters.git.errors import GitError, GitTimeoutError
 
-_LINE: Final = 256 * 1024
+_MAX_LINE_BYTES: Final = 256 * 1024
 """Bytes of the longest line that is read; a path has at most 4,096."""
 
-_STDERR_KEPT: Final = 8_000
+_MAX_STDERR_BYTES: Final = 8_000
 
 _Answer = TypeVar("_Answer")
 
@@ -60,7 +60,7 @@ class BatchProcess:
         """The id of the process; None when none is running."""
         return None if self._child is None else self._child.process.pid
 
-    async def ask(self, request: bytes, read: Callable[[asyncio.StreamReader], Awaitable[_Answer]]) -> _Answer:
+    async def send(self, request: bytes, read_answer: Callable[[asyncio.StreamReader], Awaitable[_Answer]]) -> _Answer:
         """Send a request and return what `read` returns, which must read the complete answer.
 
         `read` raises ValueError or EOFError for an answer that cannot be parsed. Raises GitError, and GitTimeoutError
@@ -68,15 +68,15 @@ class BatchProcess:
         caller must not receive the rest of this answer.
         """
         async with self._lock:
-            reused = self._child is not None
+            was_running = self._child is not None
             try:
-                return await self._ask_once(request, read)
+                return await self._send_once(request, read_answer)
             except GitTimeoutError:
                 raise
             except GitError:
-                if not reused:
+                if not was_running:
                     raise
-            return await self._ask_once(request, read)
+            return await self._send_once(request, read_answer)
 
     async def close(self) -> None:
         """End the process, if there is one."""
@@ -84,32 +84,34 @@ class BatchProcess:
         if child is not None:
             await child.end()
 
-    async def _ask_once(self, request: bytes, read: Callable[[asyncio.StreamReader], Awaitable[_Answer]]) -> _Answer:
+    async def _send_once(
+        self, request: bytes, read_answer: Callable[[asyncio.StreamReader], Awaitable[_Answer]]
+    ) -> _Answer:
         child = self._child
         if child is None:
             child = self._child = _Child(
                 await self._git.start(
-                    *self._arguments, git_dir=self._git_dir, environment=self._environment, line_limit=_LINE
+                    *self._arguments, git_dir=self._git_dir, environment=self._environment, line_limit=_MAX_LINE_BYTES
                 )
             )
-        complete = False
+        is_complete = False
         try:
             async with asyncio.timeout(self._git.timeout):
                 # No drain: git answers while it reads, and the rest of the request waits in memory.
                 child.stdin.write(request)
-                answer = await read(child.stdout)
-            complete = True
+                answer = await read_answer(child.stdout)
+            is_complete = True
         except TimeoutError:
             raise GitTimeoutError(self._arguments[0], self._git.timeout) from None
         except (ValueError, EOFError, OSError, asyncio.LimitOverrunError) as error:
-            await self._drop(child)
+            await self._discard(child)
             raise GitError(self._arguments[0], child.process.returncode or 0, child.error_text or str(error)) from error
         finally:
-            if not complete:
-                await self._drop(child)
+            if not is_complete:
+                await self._discard(child)
         return answer
 
-    async def _drop(self, child: _Child) -> None:
+    async def _discard(self, child: _Child) -> None:
         if self._child is child:
             self._child = None
         await child.end()
@@ -124,8 +126,8 @@ class _Child:
         self.process = process
         self.stdin, self.stdout = process.stdin, process.stdout
         self._stderr = bytearray()
-        self._listening = asyncio.create_task(self._listen(process.stderr))
-        self._ending: asyncio.Task[None] | None = None
+        self._stderr_task = asyncio.create_task(self._read_stderr(process.stderr))
+        self._end_task: asyncio.Task[None] | None = None
 
     @property
     def error_text(self) -> str:
@@ -134,25 +136,25 @@ class _Child:
 
     async def end(self) -> None:
         """Kill its process group, wait for it and close its pipes."""
-        if self._ending is None:
+        if self._end_task is None:
             kill_group(self.process)
-            self._ending = asyncio.create_task(self._end())
+            self._end_task = asyncio.create_task(self._close_pipes())
         # Shielded: a caller that is cancelled must not leave a zombie behind.
-        await asyncio.shield(self._ending)
+        await asyncio.shield(self._end_task)
 
-    async def _end(self) -> None:
+    async def _close_pipes(self) -> None:
         self.stdin.close()
         with contextlib.suppress(OSError):
             await self.stdin.wait_closed()
-        while await self.stdout.read(_LINE):  # to its end, so that the pipe is closed
+        while await self.stdout.read(_MAX_LINE_BYTES):  # to its end, so that the pipe is closed
             pass
-        await self._listening
+        await self._stderr_task
         await self.process.wait()
 
-    async def _listen(self, stderr: asyncio.StreamReader) -> None:
-        while chunk := await stderr.read(_LINE):
+    async def _read_stderr(self, stderr: asyncio.StreamReader) -> None:
+        while chunk := await stderr.read(_MAX_LINE_BYTES):
             self._stderr += chunk
-            del self._stderr[:-_STDERR_KEPT]
+            del self._stderr[:-_MAX_STDERR_BYTES]
 
 
 def kill_group(process: asyncio.subprocess.Process) -> None:

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
-from adapters.git.changes import NONE, Changes, read_changes
-from adapters.git.conflict_files import Conflict, ConflictedFile, conflicted_files, own_path
+from adapters.git.changes import NO_CHANGES, Changes, read_changes
+from adapters.git.conflict_files import ConflictedFile, MergeConflict, original_path, read_conflict_files
 from adapters.git.merge_output import ParsedMerge, is_object_name, path_text, raw_path
 from adapters.git.merge_tree import MergeError, run_merges
 from adapters.git.mirror import Mirror
-from adapters.git.scratch import Scratch
+from adapters.git.scratch import ScratchObjects
 
-PORTION: Final = 256
+PORTION_SIZE: Final = 256
 """Merges in one process, so that neither what they write nor what they print grows without bound."""
 
 _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BaseMerge:
     """One branch against its base.
 
     `clean` is None without a verdict, and `problem` says why. `files` are those in conflict: `ours` are lines of the
@@ -37,92 +37,106 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class BranchResult:
     """A branch as tried. `tree` is what it comes to on the base, `made` whether git had to make that tree, and
     `made_files` the edited files that it had to make: the mirror has neither.
     """
 
-    trial: Trial
-    changes: Changes = NONE
+    base_merge: BaseMerge
+    changes: Changes = NO_CHANGES
     tree: str = ""
-    made: bool = False
-    made_files: frozenset[str] = frozenset()
+    has_new_tree: bool = False
+    new_files: frozenset[str] = frozenset()
 
 
-async def try_on_base(
-    mirror: Mirror, scratch: Scratch, base: str, base_tree: str | None, heads: Collection[str]
-) -> dict[str, Branch]:
+async def merge_with_base(
+    mirror: Mirror, scratch: ScratchObjects, base: str, base_tree: str | None, heads: Collection[str]
+) -> dict[str, BranchResult]:
     """Merge each of these heads with the base, which has this tree (`tree_of`). Raises GitError, MergeError."""
-    found: dict[str, Branch] = {}
+    branches: dict[str, BranchResult] = {}
     for head in heads:
         if base_tree is None or not is_object_name(head):
-            lost = base if base_tree is None else head
-            found[head] = Branch(Trial(head, None, problem=f"{lost[:200]!r} is not a commit that was fetched"))
+            missing = base if base_tree is None else head
+            branches[head] = BranchResult(
+                BaseMerge(head, None, problem=f"{missing[:200]!r} is not a commit that was fetched")
+            )
     if base_tree is not None:
-        for some in portions([head for head in heads if head not in found]):
-            found |= await _tried(mirror, scratch, base, base_tree, some)
-    return found
+        for portion in portions([head for head in heads if head not in branches]):
+            branches |= await _merge_portion(mirror, scratch, base, base_tree, portion)
+    return branches
 
 
-async def tree_of(mirror: Mirror, commit: str) -> str | None:
+async def find_tree(mirror: Mirror, commit: str) -> str | None:
     """The tree of a commit, None if it is none that was fetched. Raises GitError."""
     if not is_object_name(commit):
         return None
-    found, tree = await mirror.git.objects.info(mirror.path, [commit.encode(), f"{commit}^{{tree}}".encode()])
-    if found is None or tree is None or (found.name, found.kind, tree.kind) != (commit, "commit", "tree"):
+    info, tree = await mirror.git.objects.info(mirror.path, [commit.encode(), f"{commit}^{{tree}}".encode()])
+    if info is None or tree is None or (info.name, info.kind, tree.kind) != (commit, "commit", "tree"):
         return None
     return tree.name
 
 
 def portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
     """The items, as many at a time as are merged in one process."""
-    rest = iter(items)
-    while some := list(islice(rest, PORTION)):
-        yield some
+    remaining = iter(items)
+    while portion := list(islice(remaining, PORTION_SIZE)):
+        yield portion
 
 
-async def _tried(
-    mirror: Mirror, scratch: Scratch, base: str, base_tree: str, heads: Sequence[str]
-) -> dict[str, Branch]:
-    merged = await run_merges(mirror, [(base, head) for head in heads], scratch.environment)
-    results = dict(zip(heads, merged, strict=True))
-    after = {head: result for head, result in results.items() if isinstance(result, ParsedMerge)}
-    changes = await _changes(mirror, scratch, base_tree, {head: result.tree for head, result in after.items()})
-    conflicts = {head: Conflict.of(result, (base, head)) for head, result in after.items() if not result.clean}
-    files = dict(zip(conflicts, await conflicted_files(mirror, scratch, list(conflicts.values())), strict=True))
-    found: dict[str, Branch] = {}
+async def _merge_portion(
+    mirror: Mirror, scratch: ScratchObjects, base: str, base_tree: str, heads: Sequence[str]
+) -> dict[str, BranchResult]:
+    merges = await run_merges(mirror, [(base, head) for head in heads], scratch.environment)
+    results = dict(zip(heads, merges, strict=True))
+    parsed_merges = {head: result for head, result in results.items() if isinstance(result, ParsedMerge)}
+    changes = await _diff_trees(
+        mirror, scratch, base_tree, {head: result.tree for head, result in parsed_merges.items()}
+    )
+    conflicts = {
+        head: MergeConflict.from_merge(result, (base, head))
+        for head, result in parsed_merges.items()
+        if not result.clean
+    }
+    files = dict(zip(conflicts, await read_conflict_files(mirror, scratch, list(conflicts.values())), strict=True))
+    branches: dict[str, BranchResult] = {}
     for head, result in results.items():
         if isinstance(result, MergeError):
-            found[head] = Branch(Trial(head, None, problem=str(result)))
+            branches[head] = BranchResult(BaseMerge(head, None, problem=str(result)))
         elif result.clean:
-            its = changes[head]
-            made = scratch.has(result.tree)
-            made_files = (path for path, edit in its.edited.items() if scratch.has(edit.after[1])) if made else ()
-            trial = Trial(head, True, touched=_as_text(its.touched))
-            found[head] = Branch(trial, its, result.tree, made, frozenset(made_files))
+            head_changes = changes[head]
+            has_new_tree = scratch.has(result.tree)
+            new_files = (
+                (path for path, edit in head_changes.edited.items() if scratch.has(edit.after[1]))
+                if has_new_tree
+                else ()
+            )
+            base_merge = BaseMerge(head, True, touched=_path_texts(head_changes.touched))
+            branches[head] = BranchResult(base_merge, head_changes, result.tree, has_new_tree, frozenset(new_files))
         else:
             # What git moved aside, or left in the tree for somebody to mend, counts with the name that people know.
-            paths = (path_text(own_path(raw_path(path), (base, head))) for path in changes[head].touched)
+            paths = (path_text(original_path(raw_path(path), (base, head))) for path in changes[head].touched)
             touched = frozenset((*paths, *(file.path for file in files[head])))
-            found[head] = Branch(Trial(head, False, files[head], touched))
-    return found
+            branches[head] = BranchResult(BaseMerge(head, False, files[head], touched))
+    return branches
 
 
-async def _changes(mirror: Mirror, scratch: Scratch, base: str, trees: Mapping[str, str]) -> dict[str, Changes]:
+async def _diff_trees(
+    mirror: Mirror, scratch: ScratchObjects, base: str, trees: Mapping[str, str]
+) -> dict[str, Changes]:
     """What each of these trees changes in that of the base."""
-    listed = await mirror.git.run(
+    result = await mirror.git.run(
         *("diff-tree", "--stdin", "-r", "-t", "--no-renames", "-z"),
         git_dir=mirror.path,
         stdin="".join(f"{base} {tree}\n" for tree in trees.values()).encode(),
         environment=scratch.environment,
     )
     try:
-        return dict(zip(trees, read_changes(listed.stdout), strict=True))
+        return dict(zip(trees, read_changes(result.stdout), strict=True))
     except ValueError as error:
         raise MergeError(f"git's output cannot be parsed: {error}") from error
 
 
-def _as_text(keys: frozenset[str]) -> frozenset[str]:
+def _path_texts(keys: frozenset[str]) -> frozenset[str]:
     """Paths as people are shown them; nearly always the same strings, which are not kept twice."""
     try:
         for key in keys:

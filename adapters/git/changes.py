@@ -26,7 +26,7 @@ _FILES: Final = (b"100644", b"100755")
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class FileEdit:
     """A file that both have, as it is in the base and in the branch: its mode and its object."""
 
     before: tuple[bytes, str]
@@ -43,22 +43,22 @@ class Changes:
 
     touched: frozenset[str] = frozenset()
     added: frozenset[str] = frozenset()
-    gone: frozenset[str] = frozenset()
-    edited: Mapping[str, Edit] = field(default_factory=dict)
+    removed_folders: frozenset[str] = frozenset()
+    edited: Mapping[str, FileEdit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Suspects:
+class CandidatePairs:
     """The pairs that can conflict at all, the smaller key first.
 
     In `edits` the two edit the same files, and nothing else that they do meets; `whole` is the rest.
     """
 
-    edits: frozenset[tuple[int, int]]
-    whole: frozenset[tuple[int, int]]
+    edit_pairs: frozenset[tuple[int, int]]
+    full_pairs: frozenset[tuple[int, int]]
 
 
-NONE: Final = Changes()
+NO_CHANGES: Final = Changes()
 
 
 def read_changes(output: bytes) -> list[Changes]:
@@ -66,85 +66,85 @@ def read_changes(output: bytes) -> list[Changes]:
 
     Raises ValueError for anything else.
     """
-    found: list[Changes] = []
-    at = 0
-    while at < len(output):
-        end = output.find(b"\n", at)
+    changes: list[Changes] = []
+    position = 0
+    while position < len(output):
+        end = output.find(b"\n", position)
         if end < 0:
-            raise ValueError(f"no header of a pair of trees: {output[at : at + 80]!r}")
-        at = end + 1
+            raise ValueError(f"no header of a pair of trees: {output[position : position + 80]!r}")
+        position = end + 1
         touched: list[str] = []
         added: list[str] = []
-        gone: list[str] = []
-        edited: dict[str, Edit] = {}
-        while output[at : at + 1] == b":":
-            middle = output.find(b"\0", at)
-            end = output.find(b"\0", middle + 1)
-            record = _RECORD.fullmatch(output, at, middle)
+        removed_folders: list[str] = []
+        edited: dict[str, FileEdit] = {}
+        while output[position : position + 1] == b":":
+            path_start = output.find(b"\0", position)
+            end = output.find(b"\0", path_start + 1)
+            record = _RECORD.fullmatch(output, position, path_start)
             if record is None or end < 0:
-                raise ValueError(f"no change of a file: {output[at : at + 120]!r}")
+                raise ValueError(f"no change of a file: {output[position : position + 120]!r}")
             before, after, old, new, status = record.groups()
-            path = path_key(output[middle + 1 : end])
+            path = path_key(output[path_start + 1 : end])
             if _FOLDER in (before, after):
                 if status == b"D":
-                    gone.append(path)
+                    removed_folders.append(path)
             else:
                 touched.append(path)
                 if status == b"A":
                     added.append(path)
                 elif before in _FILES and after in _FILES:
-                    edited[path] = Edit((before, old.decode()), (after, new.decode()))
-            at = end + 1
-        found.append(Changes(frozenset(touched), frozenset(added), frozenset(gone), edited))
-    return found
+                    edited[path] = FileEdit((before, old.decode()), (after, new.decode()))
+            position = end + 1
+        changes.append(Changes(frozenset(touched), frozenset(added), frozenset(removed_folders), edited))
+    return changes
 
 
-def folders(path: str) -> Iterator[str]:
+def parent_folders(path: str) -> Iterator[str]:
     """The folders that a path lies in, from the innermost; the root is none."""
     while (cut := path.rfind("/")) > 0:
         path = path[:cut]
         yield path
 
 
-def may_conflict(changes: Mapping[int, Changes], of: Collection[int] | None = None) -> Suspects:
+def candidate_pairs(changes: Mapping[int, Changes], keys: Collection[int] | None = None) -> CandidatePairs:
     """The pairs that can conflict at all; with `of` those that one of these is part of."""
-    touching = _by_path((key, change.touched) for key, change in changes.items())
-    leaving = _by_path((key, change.gone) for key, change in changes.items())
-    sharing = set(_pairs(touching.values(), of))
-    whole = {(one, other) for one, other in sharing if not _only_edits(changes[one], changes[other])}
+    keys_by_path = _group_by_path((key, change.touched) for key, change in changes.items())
+    keys_by_removed_folder = _group_by_path((key, change.removed_folders) for key, change in changes.items())
+    common_pairs = set(_pairs(keys_by_path.values(), keys))
+    full_pairs = {(first, second) for first, second in common_pairs if not _only_edits(changes[first], changes[second])}
     # Of the others only what lies in the right place is looked at closer: there may be a thousand of them.
-    chosen = [change for key, change in changes.items() if of is not None and key in of]
-    below_files = tuple(f"{path}/" for change in chosen for path in change.touched)
-    below_gone = tuple(f"{path}/" for change in chosen for path in change.gone)
+    selected = [change for key, change in changes.items() if keys is not None and key in keys]
+    file_prefixes = tuple(f"{path}/" for change in selected for path in change.touched)
+    folder_prefixes = tuple(f"{path}/" for change in selected for path in change.removed_folders)
     for key, change in changes.items():
-        every = of is None or key in of
+        is_selected = keys is None or key in keys
         for path in change.touched:
-            if every or path.startswith(below_files):
-                for folder in folders(path):
-                    if folder in touching:
-                        whole.update(_with(key, touching[folder], of))
-        for path in change.added if leaving else ():
-            if every or path.startswith(below_gone):
-                for folder in folders(path):
-                    if folder in leaving:
-                        whole.update(_with(key, leaving[folder], of))
-    return Suspects(frozenset(sharing - whole), frozenset(whole))
+            if is_selected or path.startswith(file_prefixes):
+                for folder in parent_folders(path):
+                    if folder in keys_by_path:
+                        full_pairs.update(_pairs_with(key, keys_by_path[folder], keys))
+        for path in change.added if keys_by_removed_folder else ():
+            if is_selected or path.startswith(folder_prefixes):
+                for folder in parent_folders(path):
+                    if folder in keys_by_removed_folder:
+                        full_pairs.update(_pairs_with(key, keys_by_removed_folder[folder], keys))
+    return CandidatePairs(frozenset(common_pairs - full_pairs), frozenset(full_pairs))
 
 
-def both_edit(one: Changes, other: Changes) -> list[str]:
+def both_edited(first: Changes, second: Changes) -> list[str]:
     """The files that both edit, and not in the same way, in order."""
     return sorted(
         path
-        for path, edit in one.edited.items()
-        if (its := other.edited.get(path)) is not None and its.after != edit.after
+        for path, edit in first.edited.items()
+        if (second_edit := second.edited.get(path)) is not None and second_edit.after != edit.after
     )
 
 
-def _only_edits(one: Changes, other: Changes) -> bool:
-    return all(path in one.edited and path in other.edited for path in one.touched & other.touched)
+def _only_edits(first: Changes, second: Changes) -> bool:
+    return all(path in first.edited and path in second.edited for path in first.touched & second.touched)
 
 
-def _by_path(paths: Iterable[tuple[int, Collection[str]]]) -> dict[str, list[int]]:
+def _group_by_path(paths: Iterable[tuple[int, Collection[str]]]) -> dict[str, list[int]]:
     keys: dict[str, list[int]] = {}
     for key, names in paths:
         for name in names:
@@ -152,20 +152,20 @@ def _by_path(paths: Iterable[tuple[int, Collection[str]]]) -> dict[str, list[int
     return keys
 
 
-def _pairs(groups: Iterable[list[int]], of: Collection[int] | None) -> Iterator[tuple[int, int]]:
+def _pairs(groups: Iterable[list[int]], keys: Collection[int] | None) -> Iterator[tuple[int, int]]:
     for group in groups:
         if len(group) < 2:
             continue
-        if of is None:
+        if keys is None:
             yield from combinations(sorted(group), 2)
         else:
-            chosen = [key for key in group if key in of]
-            for one, other in product(chosen, group):
-                if one != other:
-                    yield min(one, other), max(one, other)
+            selected = [key for key in group if key in keys]
+            for first, second in product(selected, group):
+                if first != second:
+                    yield min(first, second), max(first, second)
 
 
-def _with(key: int, group: list[int], of: Collection[int] | None) -> Iterator[tuple[int, int]]:
+def _pairs_with(key: int, group: list[int], keys: Collection[int] | None) -> Iterator[tuple[int, int]]:
     for other in group:
-        if other != key and (of is None or key in of or other in of):
+        if other != key and (keys is None or key in keys or other in keys):
             yield min(key, other), max(key, other)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.git.conflict_lines import NO_LINES, LineRange, Own, Spot, conflict_lines
+from adapters.git.conflict_lines import NO_LINES, ConflictLocation, LineRange, SideVersion, find_conflict_lines
 from adapters.git.merge_output import ParsedMerge, path_text
 from adapters.git.merge_tree import MergeError
 from adapters.git.mirror import Mirror
 from adapters.git.process import GitError
-from adapters.git.scratch import Scratch
+from adapters.git.scratch import ScratchObjects
 
-_LINES_OF: Final = 50
+_MAX_FILES_WITH_LINES: Final = 50
 """Conflicting files in one merge whose lines are looked up; GitHub takes 50 annotations in one request."""
 
 
@@ -34,66 +34,71 @@ class ConflictedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class InConflict:
+class ConflictKinds:
     """A file in conflict as it was merged: its path in the merged tree and its own, the kind, the objects by stage.
 
     `own` says where the version of either side is whose lines are told, if it is not the one that was merged.
     """
 
-    place: bytes
+    merged_path: bytes
     path: bytes
     kind: str
     stages: dict[int, str]
-    own: tuple[Own | None, Own | None] = (None, None)
+    own_versions: tuple[SideVersion | None, SideVersion | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class MergeConflict:
     """A merge that is not clean: the merged tree, the commits as they stand in the markers, and the files."""
 
     tree: str
     commits: tuple[str, str]
-    files: tuple[InConflict, ...]
+    files: tuple[ConflictKinds, ...]
 
     @classmethod
-    def of(cls, merged: ParsedMerge, commits: tuple[str, str]) -> Conflict:
+    def from_merge(cls, merge: ParsedMerge, commits: tuple[str, str]) -> MergeConflict:
         """What merging these two commits came to."""
         files = (
-            InConflict(file.raw_path, own_path(file.raw_path, commits), file.kind, file.stages) for file in merged.files
+            ConflictKinds(file.raw_path, original_path(file.raw_path, commits), file.kind, file.stages)
+            for file in merge.files
         )
-        return cls(merged.tree, commits, tuple(files))
+        return cls(merge.tree, commits, tuple(files))
 
 
-async def conflicted_files(
-    mirror: Mirror, scratch: Scratch, conflicts: Sequence[Conflict], *, lines: bool = True
+async def read_conflict_files(
+    mirror: Mirror, scratch: ScratchObjects, conflicts: Sequence[MergeConflict], *, lines: bool = True
 ) -> list[tuple[ConflictedFile, ...]]:
     """The files of each conflict; with `lines` those of the first of them are named.
 
     Raises MergeError when git cannot read what it has just merged.
     """
-    spots: list[Spot] = []
-    places: list[tuple[int, int]] = []
-    for number, conflict in enumerate(conflicts):
-        both = [at for at, file in enumerate(conflict.files) if 2 in file.stages and 3 in file.stages]
-        for at in both[:_LINES_OF] if lines else ():
-            file = conflict.files[at]
-            places.append((number, at))
-            merged = (file.stages[2], file.stages[3])
-            spots.append(Spot(conflict.tree, file.place, conflict.commits, merged, file.own))
+    locations: list[ConflictLocation] = []
+    keys: list[tuple[int, int]] = []
+    for conflict_index, conflict in enumerate(conflicts):
+        two_sided = [
+            file_index for file_index, file in enumerate(conflict.files) if 2 in file.stages and 3 in file.stages
+        ]
+        for file_index in two_sided[:_MAX_FILES_WITH_LINES] if lines else ():
+            file = conflict.files[file_index]
+            keys.append((conflict_index, file_index))
+            blobs = (file.stages[2], file.stages[3])
+            locations.append(
+                ConflictLocation(conflict.tree, file.merged_path, conflict.commits, blobs, file.own_versions)
+            )
     try:
-        found = dict(zip(places, await conflict_lines(mirror, scratch, spots), strict=True))
+        lines_by_key = dict(zip(keys, await find_conflict_lines(mirror, scratch, locations), strict=True))
     except GitError as error:
         raise MergeError(f"the conflict cannot be read: {error.stderr}") from error
     return [
         tuple(
-            ConflictedFile(path_text(file.path), file.kind, *found.get((number, at), NO_LINES))
-            for at, file in enumerate(conflict.files)
+            ConflictedFile(path_text(file.path), file.kind, *lines_by_key.get((conflict_index, file_index), NO_LINES))
+            for file_index, file in enumerate(conflict.files)
         )
-        for number, conflict in enumerate(conflicts)
+        for conflict_index, conflict in enumerate(conflicts)
     ]
 
 
-def own_path(path: bytes, commits: tuple[str, str]) -> bytes:
+def original_path(path: bytes, commits: tuple[str, str]) -> bytes:
     """Undo git's moving aside of a file where the other side has a folder: `d~<commit>` is `d`."""
     for commit in commits:
         path = path.removesuffix(f"~{commit}".encode())

@@ -15,13 +15,13 @@ from typing import Final
 
 from adapters.git.mirror import Mirror
 from adapters.git.object_reader import ObjectInfo
-from adapters.git.scratch import Scratch
+from adapters.git.scratch import ScratchObjects
 
-_LARGEST: Final = 1024 * 1024
+_MAX_FILE_BYTES: Final = 1024 * 1024
 """Bytes of a file whose lines are looked up; nobody reads annotations on larger ones."""
 
-_AT_ONCE: Final = 500
-_BYTES: Final = 4 * 1024 * 1024
+_MAX_BATCH: Final = 500
+_MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 """Conflicts looked up together, and bytes of their merged files that are in memory meanwhile."""
 
 _HUNK: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -44,7 +44,7 @@ NO_LINES: Final[Sides] = ((), ())
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class SideVersion:
     """A side's own version of a file: at this commit, by the path it has there or, if it is behind, in the base."""
 
     commit: str
@@ -52,13 +52,13 @@ class Own:
     base: str
 
     @property
-    def place(self) -> bytes:
+    def object_name(self) -> bytes:
         """Its name for git."""
         return b"%s:%s" % (self.commit.encode(), self.path)
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class ConflictLocation:
     """One file in conflict: where it is in the merged tree, and the names of both commits as they stand in its markers.
 
     `merged` are the blobs of both sides that were merged. `own` is where each side's own version is to be found,
@@ -68,127 +68,143 @@ class Spot:
     tree: str
     path: bytes
     commits: tuple[str, str]
-    merged: tuple[str, str]
-    own: tuple[Own | None, Own | None] = (None, None)
+    blobs: tuple[str, str]
+    own_versions: tuple[SideVersion | None, SideVersion | None] = (None, None)
 
 
-async def conflict_lines(mirror: Mirror, scratch: Scratch, spots: Sequence[Spot]) -> list[Sides]:
+async def find_conflict_lines(
+    mirror: Mirror, scratch: ScratchObjects, locations: Sequence[ConflictLocation]
+) -> list[Sides]:
     """The conflicting lines of both sides' own versions, for each spot.
 
     None for binary or very large files, and for a side that has no own version where it should be. Raises GitError.
     """
-    found: list[Sides] = []
-    rest = iter(spots)
-    while some := list(islice(rest, _AT_ONCE)):
-        found += await _some(mirror, scratch, some)
-    return found
+    results: list[Sides] = []
+    remaining = iter(locations)
+    while batch := list(islice(remaining, _MAX_BATCH)):
+        results += await _find_batch(mirror, scratch, batch)
+    return results
 
 
-async def _some(mirror: Mirror, scratch: Scratch, spots: Sequence[Spot]) -> list[Sides]:
-    owns = dict.fromkeys(own for spot in spots for own in spot.own if own is not None)
-    known = await _blobs(scratch, dict.fromkeys([*map(_place, spots), *(own.place for own in owns)]))
-    if renamed := [own for own in owns if known[own.place] is None]:
-        known |= await _under_old_names(mirror, scratch, renamed)
-    found: list[Sides] = []
-    for few in _by_size(spots, known):
-        blobs = (known[_place(spot)] for spot in few)
-        texts = await _texts(scratch, {blob.name for blob in blobs if blob and blob.size <= _LARGEST})
+async def _find_batch(mirror: Mirror, scratch: ScratchObjects, locations: Sequence[ConflictLocation]) -> list[Sides]:
+    versions = dict.fromkeys(
+        version for location in locations for version in location.own_versions if version is not None
+    )
+    infos = await _blob_infos(
+        scratch, dict.fromkeys([*map(_object_name, locations), *(version.object_name for version in versions)])
+    )
+    if renamed := [version for version in versions if infos[version.object_name] is None]:
+        infos |= await _renamed_blobs(mirror, scratch, renamed)
+    results: list[Sides] = []
+    for group in _group_by_size(locations, infos):
+        blobs = (infos[_object_name(location)] for location in group)
+        texts = await _read_texts(scratch, {blob.name for blob in blobs if blob and blob.size <= _MAX_FILE_BYTES})
         regions: list[list[tuple[range, range]]] = []
         hunks: dict[tuple[str, str], Hunks] = {}
-        for spot in few:
-            merged = known[_place(spot)]
-            text = texts.get(merged.name) if merged is not None else None
-            regions.append([] if text is None else _regions(text.split(b"\n"), spot.commits))
+        for location in group:
+            merged_info = infos[_object_name(location)]
+            text = texts.get(merged_info.name) if merged_info is not None else None
+            regions.append([] if text is None else _find_regions(text.split(b"\n"), location.commits))
             if regions[-1]:
-                hunks |= {step: [] for side in (0, 1) for step in _steps(spot, side, known)}
-        await _diff(mirror, scratch, hunks)
-        for spot, some in zip(few, regions, strict=True):
+                hunks |= {step: [] for side in (0, 1) for step in _diff_steps(location, side, infos)}
+        await _fill_hunks(mirror, scratch, hunks)
+        for location, file_regions in zip(group, regions, strict=True):
             ours, theirs = (
-                _lines(some, side, [hunks[step] for step in _steps(spot, side, known)] if some else [])
+                _map_regions(
+                    file_regions,
+                    side,
+                    [hunks[step] for step in _diff_steps(location, side, infos)] if file_regions else [],
+                )
                 for side in (0, 1)
             )
-            found.append((ours, theirs))
-    return found
+            results.append((ours, theirs))
+    return results
 
 
-def _by_size(spots: Sequence[Spot], known: Mapping[bytes, ObjectInfo | None]) -> Iterator[list[Spot]]:
+def _group_by_size(
+    locations: Sequence[ConflictLocation], infos: Mapping[bytes, ObjectInfo | None]
+) -> Iterator[list[ConflictLocation]]:
     """Spots whose merged files may be in memory together."""
-    some: list[Spot] = []
+    group: list[ConflictLocation] = []
     size = 0
-    for spot in spots:
-        merged = known[_place(spot)]
-        its = 0 if merged is None or merged.size > _LARGEST else merged.size
-        if some and size + its > _BYTES:
-            yield some
-            some, size = [], 0
-        some.append(spot)
-        size += its
-    yield some
+    for location in locations:
+        merged_info = infos[_object_name(location)]
+        file_size = 0 if merged_info is None or merged_info.size > _MAX_FILE_BYTES else merged_info.size
+        if group and size + file_size > _MAX_BATCH_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(location)
+        size += file_size
+    yield group
 
 
-def _steps(spot: Spot, side: int, known: Mapping[bytes, ObjectInfo | None]) -> list[tuple[str, str]]:
+def _diff_steps(
+    location: ConflictLocation, side: int, infos: Mapping[bytes, ObjectInfo | None]
+) -> list[tuple[str, str]]:
     """The versions to go through from the merged file back to a side's own; none if that is not to be found."""
-    merged, own = known[_place(spot)], spot.own[side]
-    if merged is None:
+    merged_info, own_version = infos[_object_name(location)], location.own_versions[side]
+    if merged_info is None:
         return []
-    steps = [(spot.merged[side], merged.name)]
-    if own is not None:
-        version = known[own.place]
-        if version is None or version.size > _LARGEST:
+    steps = [(location.blobs[side], merged_info.name)]
+    if own_version is not None:
+        version = infos[own_version.object_name]
+        if version is None or version.size > _MAX_FILE_BYTES:
             return []
-        steps.append((version.name, spot.merged[side]))
+        steps.append((version.name, location.blobs[side]))
     return steps
 
 
-def _place(spot: Spot) -> bytes:
-    return b"%s:%s" % (spot.tree.encode(), spot.path)
+def _object_name(location: ConflictLocation) -> bytes:
+    return b"%s:%s" % (location.tree.encode(), location.path)
 
 
-def _lines(regions: Iterable[tuple[range, range]], side: int, steps: Sequence[Hunks]) -> tuple[LineRange, ...]:
-    return tuple(_back(region[side], steps) for region in regions) if steps else ()
+def _map_regions(regions: Iterable[tuple[range, range]], side: int, steps: Sequence[Hunks]) -> tuple[LineRange, ...]:
+    return tuple(_map_region(region[side], steps) for region in regions) if steps else ()
 
 
-async def _blobs(scratch: Scratch, names: Iterable[bytes]) -> dict[bytes, ObjectInfo | None]:
+async def _blob_infos(scratch: ScratchObjects, names: Iterable[bytes]) -> dict[bytes, ObjectInfo | None]:
     """What blob each of these `<tree or commit>:<path>` is."""
-    asked = list(names)
-    found = zip(asked, await scratch.reader.info(asked), strict=True)
-    return {name: info if info is not None and info.kind == "blob" else None for name, info in found}
+    name_list = list(names)
+    infos = zip(name_list, await scratch.reader.info(name_list), strict=True)
+    return {name: info if info is not None and info.kind == "blob" else None for name, info in infos}
 
 
-async def _under_old_names(mirror: Mirror, scratch: Scratch, owns: Iterable[Own]) -> dict[bytes, ObjectInfo | None]:
+async def _renamed_blobs(
+    mirror: Mirror, scratch: ScratchObjects, versions: Iterable[SideVersion]
+) -> dict[bytes, ObjectInfo | None]:
     """Own versions of files that the base has renamed since their commits."""
-    by_commit: dict[tuple[str, str], list[Own]] = {}
-    for own in owns:
-        by_commit.setdefault((own.commit, own.base), []).append(own)
-    old: dict[bytes, bytes] = {}
-    for (commit, base), its in by_commit.items():
-        listed = await mirror.git.run(
+    by_commit: dict[tuple[str, str], list[SideVersion]] = {}
+    for version in versions:
+        by_commit.setdefault((version.commit, version.base), []).append(version)
+    old_names: dict[bytes, bytes] = {}
+    for (commit, base), commit_versions in by_commit.items():
+        result = await mirror.git.run(
             *("diff-tree", "-r", "-M", "--diff-filter=R", "--name-status", "-z", commit, base),
             git_dir=mirror.path,
             environment=scratch.environment,
         )
-        names = listed.stdout.split(b"\0")
+        names = result.stdout.split(b"\0")
         renames = dict(zip(names[2::3], names[1::3], strict=False))
-        for own in its:
-            if own.path in renames:
-                old[own.place] = b"%s:%s" % (commit.encode(), renames[own.path])
-    found = await _blobs(scratch, dict.fromkeys(old.values()))
-    return {place: found[name] for place, name in old.items()}
+        for version in commit_versions:
+            if version.path in renames:
+                old_names[version.object_name] = b"%s:%s" % (commit.encode(), renames[version.path])
+    infos = await _blob_infos(scratch, dict.fromkeys(old_names.values()))
+    return {object_name: infos[name] for object_name, name in old_names.items()}
 
 
-async def _texts(scratch: Scratch, names: Iterable[str]) -> dict[str, bytes]:
-    asked = sorted(names)
-    contents = zip(asked, await scratch.reader.contents(name.encode() for name in asked), strict=True)
+async def _read_texts(scratch: ScratchObjects, names: Iterable[str]) -> dict[str, bytes]:
+    sorted_names = sorted(names)
+    contents = zip(sorted_names, await scratch.reader.contents(name.encode() for name in sorted_names), strict=True)
     return {name: content for name, content in contents if content is not None}
 
 
-async def _diff(mirror: Mirror, scratch: Scratch, wanted: dict[tuple[str, str], Hunks]) -> None:
+async def _fill_hunks(mirror: Mirror, scratch: ScratchObjects, hunks_by_pair: dict[tuple[str, str], Hunks]) -> None:
     """Find the hunks between each of these pairs of blobs: two trees with all of them are compared at once."""
-    pairs = [pair for pair in wanted if pair[0] != pair[1]]
+    pairs = [pair for pair in hunks_by_pair if pair[0] != pair[1]]
     if not pairs:
         return
-    before = scratch.tree((b"%d" % number, b"100644", pair[0]) for number, pair in enumerate(pairs))
-    after = scratch.tree((b"%d" % number, b"100644", pair[1]) for number, pair in enumerate(pairs))
+    before = scratch.write_tree((b"%d" % number, b"100644", pair[0]) for number, pair in enumerate(pairs))
+    after = scratch.write_tree((b"%d" % number, b"100644", pair[1]) for number, pair in enumerate(pairs))
     diff = await mirror.git.run(
         *("diff-tree", "-p", "-U0", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", before, after),
         git_dir=mirror.path,
@@ -196,46 +212,46 @@ async def _diff(mirror: Mirror, scratch: Scratch, wanted: dict[tuple[str, str], 
     )
     hunks: Hunks = []
     for line in diff.stdout.split(b"\n"):
-        if (named := _FILE.fullmatch(line)) is not None:
-            hunks = wanted[pairs[int(named[1])]]
-        elif (hit := _HUNK.match(line)) is not None:
-            hunks.append((int(hit[1]), int(hit[2] or 1), int(hit[3]), int(hit[4] or 1)))
+        if (header := _FILE.fullmatch(line)) is not None:
+            hunks = hunks_by_pair[pairs[int(header[1])]]
+        elif (match := _HUNK.match(line)) is not None:
+            hunks.append((int(match[1]), int(match[2] or 1), int(match[3]), int(match[4] or 1)))
 
 
-def _regions(lines: list[bytes], commits: tuple[str, str]) -> list[tuple[range, range]]:
+def _find_regions(lines: list[bytes], commits: tuple[str, str]) -> list[tuple[range, range]]:
     """Find the marked parts: for each the merged file's lines of ours and of theirs (counted from 1)."""
     ours, theirs = (re.escape(commit.encode()) for commit in commits)
     opening = re.compile(rb"<{7,} " + ours + rb"(?::.*)?\r?")
     closing = re.compile(rb">{7,} " + theirs + rb"(?::.*)?\r?")
     regions: list[tuple[range, range]] = []
-    start = middle = 0
+    start = separator = 0
     for number, line in enumerate(lines, start=1):
         if opening.fullmatch(line):
-            start, middle = number, 0
-        elif start and not middle and re.fullmatch(rb"={7,}\r?", line):
-            middle = number
-        elif middle and closing.fullmatch(line):
-            regions.append((range(start + 1, middle), range(middle + 1, number)))
-            start = middle = 0
+            start, separator = number, 0
+        elif start and not separator and re.fullmatch(rb"={7,}\r?", line):
+            separator = number
+        elif separator and closing.fullmatch(line):
+            regions.append((range(start + 1, separator), range(separator + 1, number)))
+            start = separator = 0
     return regions
 
 
-def _back(region: range, steps: Sequence[Hunks]) -> LineRange:
+def _map_region(region: range, steps: Sequence[Hunks]) -> LineRange:
     """Lead lines of the merged file back to the side's own file, from version to version."""
     if not region:
-        line = max(1, _through(region.start - 1, steps))
+        line = max(1, _map_line(region.start - 1, steps))
         return LineRange(line, line)
-    first, last = _through(region.start, steps), _through(region.stop - 1, steps)
+    first, last = _map_line(region.start, steps), _map_line(region.stop - 1, steps)
     return LineRange(max(1, first), max(1, first, last))
 
 
-def _through(line: int, steps: Sequence[Hunks]) -> int:
+def _map_line(line: int, steps: Sequence[Hunks]) -> int:
     for hunks in steps:
-        line = _own_line(line, hunks)
+        line = _map_through_hunks(line, hunks)
     return line
 
 
-def _own_line(line: int, hunks: Hunks) -> int:
+def _map_through_hunks(line: int, hunks: Hunks) -> int:
     """The line of the side's own file that stands at `line` of the merged one, or the last before it."""
     shift = 0
     for own_start, own_count, new_start, new_count in hunks:

@@ -13,13 +13,13 @@ class GitError(Exception):
     def __init__(self, command: str, exit_status: int, stderr: str) -> None:
         super().__init__(f"git {command} failed with status {exit_status}: {stderr or 'it said nothing'}")
         self.command = command
-        self.exit = exit_status
+        self.exit_status = exit_status
         self.stderr = stderr
 
 
 class GitTimeoutError(GitError):
     """Git took longer than it may and was killed, with all its children. `output` is what it had printed by then."""
 
-    def __init__(self, command: str, seconds: float, output: bytes = b"") -> None:
-        super().__init__(command, -signal.SIGKILL, f"killed after {seconds:g} s")
+    def __init__(self, command: str, timeout_seconds: float, output: bytes = b"") -> None:
+        super().__init__(command, -signal.SIGKILL, f"killed after {timeout_seconds:g} s")
         self.output = output

@@ -12,81 +12,97 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from adapters.git.mirror import Mirror, local_ref
+from adapters.git.mirror import Mirror, local_ref_name
 from adapters.git.process import Git, GitError, GitTimeoutError
 
 MAX_FILES = 100_000
 """Files of a repository that are known by name; of more, the rest counts as not there."""
 
-_LISTING = 16 << 20  # bytes of a list of files, about 200,000 paths
-_FOUND = 1 << 20  # bytes of what a search finds: a name that is in more places says nothing
-_HISTORY = 64 << 20  # bytes of a history
+_MAX_LISTING_BYTES = 16 << 20  # bytes of a list of files, about 200,000 paths
+_MAX_SEARCH_BYTES = 1 << 20  # bytes of what a search finds: a name that is in more places says nothing
+_MAX_LOG_BYTES = 64 << 20  # bytes of a history
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_STATES = frozenset("AMDTUXB")
+_STATUSES = frozenset("AMDTUXB")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class HistoryCommit:
     """One commit of the main line: its message, and the paths that it added, changed or removed against its parent."""
 
     sha: str
     parents: tuple[str, ...]
     message: str
-    touched: tuple[tuple[str, str], ...]  # `A`, `M`, `D` or `T`, and the path
+    path_changes: tuple[tuple[str, str], ...]  # `A`, `M`, `D` or `T`, and the path
 
     @property
     def paths(self) -> tuple[str, ...]:
         """All paths that it touched."""
-        return tuple(path for _, path in self.touched)
+        return tuple(path for _, path in self.path_changes)
 
 
-async def files_at(git: Git, git_dir: Path, commit: str, *, seconds: float) -> list[str]:
+async def list_files(git: Git, git_dir: Path, commit: str, *, timeout_seconds: float) -> list[str]:
     """The paths of a commit. Raises GitError, and GitTimeoutError after so many seconds."""
-    listed = await git.run(
-        "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, git_dir=git_dir, within=seconds, most=_LISTING
+    result = await git.run(
+        "ls-tree",
+        "-r",
+        "-z",
+        "--name-only",
+        "--full-tree",
+        commit,
+        git_dir=git_dir,
+        timeout_seconds=timeout_seconds,
+        max_bytes=_MAX_LISTING_BYTES,
     )
-    paths = listed.stdout.split(b"\0")[:-1]  # the last one is empty, or was cut off
-    return [_path(path) for path in paths[:MAX_FILES]]
+    paths = result.stdout.split(b"\0")[:-1]  # the last one is empty, or was cut off
+    return [_path_text(path) for path in paths[:MAX_FILES]]
 
 
-async def files_with(
-    git: Git, git_dir: Path, commit: str, symbols: Sequence[str], *, seconds: float
+async def find_symbols(
+    git: Git, git_dir: Path, commit: str, symbols: Sequence[str], *, timeout_seconds: float
 ) -> dict[str, tuple[str, ...]]:
     """For each of these names, the files of a commit in which it stands as a word of its own, in order.
 
     After so many seconds the names that are left are not looked for. Raises GitError.
     """
-    where: dict[str, tuple[str, ...]] = {}
-    until = monotonic() + seconds
+    files_by_symbol: dict[str, tuple[str, ...]] = {}
+    deadline = monotonic() + timeout_seconds
     # One search each, and only for the files: showing what matched takes quadratic time in a line as long as a file.
     options = ("-I", "-l", "-w", "-F", "-z", "--full-name", "--no-color", "--no-textconv")
     for symbol in symbols:
-        left = until - monotonic()
-        if left <= 0:
+        remaining_seconds = deadline - monotonic()
+        if remaining_seconds <= 0:
             break
         try:
-            found = await git.run(
-                "grep", *options, "-e", symbol, commit, git_dir=git_dir, ok=(0, 1), within=left, most=_FOUND
+            result = await git.run(
+                "grep",
+                *options,
+                "-e",
+                symbol,
+                commit,
+                git_dir=git_dir,
+                allowed_statuses=(0, 1),
+                timeout_seconds=remaining_seconds,
+                max_bytes=_MAX_SEARCH_BYTES,
             )
         except GitTimeoutError:
             break
-        files = found.stdout.split(b"\0")[:-1]
-        if files and len(found.stdout) < _FOUND:
-            where[symbol] = tuple(_path(file.partition(b":")[2]) for file in files)
-    return where
+        files = result.stdout.split(b"\0")[:-1]
+        if files and len(result.stdout) < _MAX_SEARCH_BYTES:
+            files_by_symbol[symbol] = tuple(_path_text(file.partition(b":")[2]) for file in files)
+    return files_by_symbol
 
 
-async def history(
-    git: Git, git_dir: Path, commit: str, most: int, *, seconds: float, after: str | None = None
-) -> list[Change]:
+async def read_history(
+    git: Git, git_dir: Path, commit: str, limit: int, *, timeout_seconds: float, after: str | None = None
+) -> list[HistoryCommit]:
     """The latest commits of the main line up to `commit`, newest first, at most so many; only those `after` another.
 
     A merge is one change: what it brought, against its first parent. Raises GitError, and GitTimeoutError.
     """
-    said = await git.run(
+    result = await git.run(
         "log",
         "-z",
-        f"--max-count={most}",
+        f"--max-count={limit}",
         "--first-parent",
         "--diff-merges=first-parent",
         "--root",
@@ -102,52 +118,52 @@ async def history(
         commit if after is None else f"{after}..{commit}",
         "--",
         git_dir=git_dir,
-        within=seconds,
-        most=_HISTORY,
+        timeout_seconds=timeout_seconds,
+        max_bytes=_MAX_LOG_BYTES,
     )
-    return list(_changes(said.stdout.split(b"\0")))
+    return list(_parse_log(result.stdout.split(b"\0")))
 
 
-def _changes(fields: Sequence[bytes]) -> Iterator[Change]:
+def _parse_log(fields: Sequence[bytes]) -> Iterator[HistoryCommit]:
     """The fields are: commit, parents, message, then state and path of each file; then the next commit."""
-    at = 0
-    while at + 2 < len(fields):
-        sha, parents, message = (field.decode("utf-8", "replace") for field in fields[at : at + 3])
+    index = 0
+    while index + 2 < len(fields):
+        sha, parents, message = (field.decode("utf-8", "replace") for field in fields[index : index + 3])
         if not sha.strip():
-            at += 1
+            index += 1
             continue
-        at += 3
-        touched = []
-        while at + 1 < len(fields) and fields[at].strip().decode("utf-8", "replace") in _STATES:
-            touched.append((fields[at].strip().decode(), _path(fields[at + 1])))
-            at += 2
-        yield Change(sha.strip(), tuple(parents.split()), message.strip(), tuple(touched))
+        index += 3
+        path_changes = []
+        while index + 1 < len(fields) and fields[index].strip().decode("utf-8", "replace") in _STATUSES:
+            path_changes.append((fields[index].strip().decode(), _path_text(fields[index + 1])))
+            index += 2
+        yield HistoryCommit(sha.strip(), tuple(parents.split()), message.strip(), tuple(path_changes))
 
 
-def _path(raw: bytes) -> str:
+def _path_text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-async def mirrored(mirror: Mirror, ref: str) -> str | None:
+async def resolve_ref(mirror: Mirror, ref: str) -> str | None:
     """The commit that a ref had when it was last fetched; None when it is not here.
 
     A ref that was just fetched is a file, and reading that takes no process: this is asked for every issue.
     """
-    return _loose(mirror.path / local_ref(ref)) or await mirror.commit(ref)
+    return _read_loose_ref(mirror.path / local_ref_name(ref)) or await mirror.get_commit(ref)
 
 
-def _loose(file: Path) -> str | None:
+def _read_loose_ref(file: Path) -> str | None:
     try:
-        said = file.read_text("ascii").strip()
+        text = file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return said if _COMMIT.fullmatch(said) else None
+    return text if _COMMIT.fullmatch(text) else None
 
 
-async def tip(git: Git, git_dir: Path, ref: str) -> str | None:
+async def resolve_commit(git: Git, git_dir: Path, ref: str) -> str | None:
     """The commit of a ref or of `HEAD`; None where there is none."""
-    named = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
-    found = await git.run(*named, git_dir=git_dir, ok=(0, 1, 128))
-    if found.exit == 128 and found.stderr.strip():
-        raise GitError("rev-parse", found.exit, found.stderr.decode("utf-8", "replace").strip())
-    return found.stdout.decode().strip() or None
+    arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    result = await git.run(*arguments, git_dir=git_dir, allowed_statuses=(0, 1, 128))
+    if result.exit_status == 128 and result.stderr.strip():
+        raise GitError("rev-parse", result.exit_status, result.stderr.decode("utf-8", "replace").strip())
+    return result.stdout.decode().strip() or None

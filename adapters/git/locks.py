@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-_POLL: Final = 0.05
+_POLL_SECONDS: Final = 0.05
 """Seconds between two looks at a lock that another process holds."""
 
 
 @asynccontextmanager
-async def locked(path: Path, *, shared: bool = False, seconds: float) -> AsyncIterator[None]:
+async def file_lock(path: Path, *, shared: bool = False, timeout_seconds: float) -> AsyncIterator[None]:
     """Hold the lock on this file, which is made if it is missing; `shared` with others that share it.
 
     Raises TimeoutError when it cannot be had in so many seconds.
@@ -23,9 +23,9 @@ async def locked(path: Path, *, shared: bool = False, seconds: float) -> AsyncIt
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(timeout_seconds):
             while not try_lock(descriptor, shared=shared):  # noqa: ASYNC110 - other processes set no event
-                await asyncio.sleep(_POLL)
+                await asyncio.sleep(_POLL_SECONDS)
         yield
     finally:
         os.close(descriptor)

@@ -17,14 +17,14 @@ from adapters.git.locks import try_lock
 from adapters.git.object_reader import PRUNED
 from adapters.git.process import Git
 
-_PACKS: Final = 30
-_LOOSE: Final = 2_000
+_MAX_PACKS: Final = 30
+_MAX_LOOSE_OBJECTS: Final = 2_000
 """So many packs, or loose objects, before they are gathered: every read looks through all of them."""
 
-_GROWTH: Final = 64 * 1024 * 1024
+_MAX_GROWTH_BYTES: Final = 64 * 1024 * 1024
 """Bytes beyond twice its size that a mirror may grow before what no ref leads to is thrown away."""
 
-_LEFT_OVER: Final = 600.0
+_STALE_SECONDS: Final = 600.0
 """Seconds after which a throw-away directory that nobody holds was left by somebody who died."""
 
 SCRATCH_PREFIX: Final = "merge-"
@@ -33,72 +33,76 @@ IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made there is ours a
 """Where files live in memory, on Linux. What is thrown away a moment later need not reach a disk."""
 
 IN_MEMORY_PREFIX: Final = "orchestrator-merge-"
-_SMALL: Final = 256 * 1024 * 1024
-_ROOM: Final = 512 * 1024 * 1024
+_MAX_IN_MEMORY_BYTES: Final = 256 * 1024 * 1024
+_MIN_FREE_BYTES: Final = 512 * 1024 * 1024
 """Bytes of packs up to which a mirror's merges are tried in memory, and bytes that have to be free there."""
 
 
 def fits_in_memory(mirror: Path) -> bool:
     """Whether merges may write their objects to memory: a few dozen megabytes, in a repository that is not large."""
     try:
-        room = os.statvfs(IN_MEMORY)
+        stats = os.statvfs(IN_MEMORY)
         packs = sum(pack.stat().st_size for pack in (mirror / "objects" / "pack").glob("*.pack"))
     except OSError:
         return False
-    return room.f_bavail * room.f_frsize >= _ROOM and packs <= _SMALL and os.access(IN_MEMORY, os.W_OK)
+    return (
+        stats.f_bavail * stats.f_frsize >= _MIN_FREE_BYTES
+        and packs <= _MAX_IN_MEMORY_BYTES
+        and os.access(IN_MEMORY, os.W_OK)
+    )
 
 
-def sweep(folder: Path, mirror: Path) -> None:
+def remove_stale_files(directory: Path, mirror: Path) -> None:
     """Remove what killed processes left: throw-away directories, and packs that were not received to their end."""
-    for left in (mirror.with_suffix(".new"), mirror.with_suffix(".old")):
-        shutil.rmtree(left, ignore_errors=True)
-    for left in (mirror / "objects" / "pack").glob("tmp_*"):
-        left.unlink(missing_ok=True)
-    for left in (*folder.glob(f"{SCRATCH_PREFIX}*"), *IN_MEMORY.glob(f"{IN_MEMORY_PREFIX}*")):
+    for path in (mirror.with_suffix(".new"), mirror.with_suffix(".old")):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (mirror / "objects" / "pack").glob("tmp_*"):
+        path.unlink(missing_ok=True)
+    for path in (*directory.glob(f"{SCRATCH_PREFIX}*"), *IN_MEMORY.glob(f"{IN_MEMORY_PREFIX}*")):
         with contextlib.suppress(FileNotFoundError, PermissionError):
-            if time.time() - left.stat().st_mtime > _LEFT_OVER and not _held(left):
-                shutil.rmtree(left, ignore_errors=True)
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS and not _is_locked(path):
+                shutil.rmtree(path, ignore_errors=True)
 
 
-async def gather(git: Git, mirror: Path, *, seconds: float) -> None:
+async def repack_if_needed(git: Git, mirror: Path, *, timeout_seconds: float) -> None:
     """Gather packs if there are many, and throw away what no ref leads to if the mirror has grown a lot.
 
     Nobody may read or fetch meanwhile. Raises GitError.
     """
-    note = mirror / "size-when-tidy"
-    size = sum(_sizes(mirror / "objects"))
+    size_file = mirror / "size-when-tidy"
+    size = sum(_file_sizes(mirror / "objects"))
     try:
-        tidy = int(note.read_text(encoding="ascii"))
+        last_size = int(size_file.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):  # made just now, or whoever wrote it was killed
-        note.write_text(str(size), encoding="ascii")
+        size_file.write_text(str(size), encoding="ascii")
         return
-    if size > 2 * tidy + _GROWTH:
+    if size > 2 * last_size + _MAX_GROWTH_BYTES:
         try:
-            await git.run("gc", "--quiet", "--prune=now", git_dir=mirror, seconds=seconds)
+            await git.run("gc", "--quiet", "--prune=now", git_dir=mirror, min_timeout_seconds=timeout_seconds)
         finally:
             (mirror / PRUNED).touch()
-        note.write_text(str(sum(_sizes(mirror / "objects"))), encoding="ascii")
-    elif wants_gathering(mirror):
-        await git.run("repack", "--quiet", "--geometric=2", "-d", git_dir=mirror, seconds=seconds)
-        await git.run("prune-packed", "--quiet", git_dir=mirror, seconds=seconds)
+        size_file.write_text(str(sum(_file_sizes(mirror / "objects"))), encoding="ascii")
+    elif needs_gc(mirror):
+        await git.run("repack", "--quiet", "--geometric=2", "-d", git_dir=mirror, min_timeout_seconds=timeout_seconds)
+        await git.run("prune-packed", "--quiet", git_dir=mirror, min_timeout_seconds=timeout_seconds)
 
 
-def wants_gathering(mirror: Path) -> bool:
+def needs_gc(mirror: Path) -> bool:
     """Whether there are many packs or loose objects; the latter are guessed from one of their 256 folders."""
     packs = sum(1 for _ in (mirror / "objects" / "pack").glob("*.pack"))
     loose = sum(1 for _ in (mirror / "objects" / "17").glob("*"))
-    return packs > _PACKS or 256 * loose > _LOOSE
+    return packs > _MAX_PACKS or 256 * loose > _MAX_LOOSE_OBJECTS
 
 
-def _sizes(folder: Path) -> Iterator[int]:
-    for place, _, names in os.walk(folder):
+def _file_sizes(directory: Path) -> Iterator[int]:
+    for root, _, names in os.walk(directory):
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                yield os.stat(os.path.join(place, name)).st_size
+                yield os.stat(os.path.join(root, name)).st_size
 
 
-def _held(folder: Path) -> bool:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _is_locked(directory: Path) -> bool:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return not try_lock(descriptor)
     finally:

@@ -15,35 +15,35 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from adapters.git.branches import Branch, Trial, tree_of, try_on_base
-from adapters.git.changes import may_conflict
+from adapters.git.branches import BaseMerge, BranchResult, find_tree, merge_with_base
+from adapters.git.changes import candidate_pairs
 from adapters.git.conflict_files import ConflictedFile
-from adapters.git.merge_tree import MergeError, NoRoomError
+from adapters.git.merge_tree import DiskFullError, MergeError
 from adapters.git.mirror import Mirror
-from adapters.git.pair_merges import Keys, Pairs, Verdict
+from adapters.git.pair_merges import KeyPair, PairMerger, Verdict
 from adapters.git.process import GitError
-from adapters.git.scratch import Scratch, commit_id, scratch_objects
+from adapters.git.scratch import ScratchObjects, commit_id, scratch_objects
 
-_BASES_KEPT: Final = 1_000
-_PAIRS_KEPT: Final = 50_000
-_PATHS_KEPT: Final = 100_000
+_MAX_BASES: Final = 1_000
+_MAX_PAIRS: Final = 50_000
+_MAX_PATHS: Final = 100_000
 """What is remembered of earlier comparisons: verdicts on pairs, and paths changed by branches; at most 20 to 40 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clash:
+class ConflictingPair:
     """Two branches that cannot both be merged, by their keys, the smaller first.
 
     `ours` are lines of the file as `one` has it at its own head, `theirs` as `other` has it.
     """
 
-    one: int
-    other: int
+    low: int
+    high: int
     files: tuple[ConflictedFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MatrixResult:
     """What came of comparing branches with their base and with each other, by their keys.
 
     `shared` are pairs that change the same file and merge cleanly. `unknown` are pairs without a verdict, and
@@ -51,25 +51,25 @@ class Comparison:
     """
 
     base: str
-    trials: Mapping[int, Trial]
-    clashes: tuple[Clash, ...] = ()
-    shared: tuple[tuple[int, int], ...] = ()
-    unknown: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    base_merges: Mapping[int, BaseMerge]
+    conflicts: tuple[ConflictingPair, ...] = ()
+    mergeable: tuple[tuple[int, int], ...] = ()
+    undecided: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
 class Matrix:
     """Compares branches, and remembers verdicts by the commits they are for: one per process."""
 
     def __init__(self) -> None:
-        self._branches: LRUCache[tuple[int, str, str], Branch] = LRUCache(
-            _PATHS_KEPT, getsizeof=lambda branch: 1 + len(branch.trial.touched)
+        self._branches: LRUCache[tuple[int, str, str], BranchResult] = LRUCache(
+            _MAX_PATHS, getsizeof=lambda branch: 1 + len(branch.base_merge.touched)
         )
-        self._trees: LRUCache[tuple[int, str], str] = LRUCache(_BASES_KEPT)
-        self._pairs: LRUCache[bytes, tuple[ConflictedFile, ...] | None] = LRUCache(_PAIRS_KEPT)
+        self._trees: LRUCache[tuple[int, str], str] = LRUCache(_MAX_BASES)
+        self._pairs: LRUCache[bytes, tuple[ConflictedFile, ...] | None] = LRUCache(_MAX_PAIRS)
 
     async def compare(
-        self, mirror: Mirror, base: str, heads: Mapping[int, str], of: Collection[int] | None = None
-    ) -> Comparison:
+        self, mirror: Mirror, base: str, heads: Mapping[int, str], keys: Collection[int] | None = None
+    ) -> MatrixResult:
         """Try each head on the base, and compare all pairs; with `of` only those that one of these is part of.
 
         `base` and `heads` are full SHAs that were fetched. Raises MergeError when git or the mirror is at fault;
@@ -78,12 +78,14 @@ class Matrix:
         in_memory = mirror.in_memory
         try:
             async with scratch_objects(mirror) as scratch:
-                branches = await self._on_base(mirror, scratch, base, heads)
-                return await self._compared(mirror, scratch, base, branches, None if of is None else frozenset(of))
-        except NoRoomError:
+                branches = await self._merge_with_base(mirror, scratch, base, heads)
+                return await self._compare_pairs(
+                    mirror, scratch, base, branches, None if keys is None else frozenset(keys)
+                )
+        except DiskFullError:
             if not in_memory:
                 raise
-            return await self.compare(mirror, base, heads, of)
+            return await self.compare(mirror, base, heads, keys)
         except MergeError:
             # The mirror may be another one soon, with fewer objects: what it has itself is looked at anew.
             self._branches.clear()
@@ -91,74 +93,79 @@ class Matrix:
         except (GitError, OSError) as error:
             if in_memory and isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 mirror.in_memory = False
-                return await self.compare(mirror, base, heads, of)
+                return await self.compare(mirror, base, heads, keys)
             raise MergeError(f"git cannot compare the branches: {error}") from error
 
-    async def _on_base(
-        self, mirror: Mirror, scratch: Scratch, base: str, heads: Mapping[int, str]
-    ) -> dict[int, Branch]:
-        found: dict[str, Branch] = {}
-        new: list[str] = []
+    async def _merge_with_base(
+        self, mirror: Mirror, scratch: ScratchObjects, base: str, heads: Mapping[int, str]
+    ) -> dict[int, BranchResult]:
+        merged: dict[str, BranchResult] = {}
+        new_heads: list[str] = []
         for head in dict.fromkeys(heads.values()):
-            known = self._branches.get((mirror.repository_id, base, head))
-            if known is None:
-                new.append(head)
+            cached = self._branches.get((mirror.repository_id, base, head))
+            if cached is None:
+                new_heads.append(head)
             else:
-                found[head] = known
-        if new:
-            tree = self._trees.get((mirror.repository_id, base)) or await tree_of(mirror, base)
+                merged[head] = cached
+        if new_heads:
+            tree = self._trees.get((mirror.repository_id, base)) or await find_tree(mirror, base)
             if tree is not None:
                 self._trees[mirror.repository_id, base] = tree
-            tried = await try_on_base(mirror, scratch, base, tree, new)
-            for head, branch in tried.items():
-                if branch.trial.clean is not None and self._branches.getsizeof(branch) <= self._branches.maxsize:
+            new_branches = await merge_with_base(mirror, scratch, base, tree, new_heads)
+            for head, branch in new_branches.items():
+                if branch.base_merge.clean is not None and self._branches.getsizeof(branch) <= self._branches.maxsize:
                     self._branches[mirror.repository_id, base, head] = branch
-            found |= tried
-        return {key: found[head] for key, head in sorted(heads.items())}
+            merged |= new_branches
+        return {key: merged[head] for key, head in sorted(heads.items())}
 
-    async def _compared(
-        self, mirror: Mirror, scratch: Scratch, base: str, branches: Mapping[int, Branch], of: frozenset[int] | None
-    ) -> Comparison:
-        trials = {key: branch.trial for key, branch in branches.items()}
-        unknown = _without_verdict(trials, of)
-        changes = {key: branch.changes for key, branch in branches.items() if branch.trial.clean}
-        suspects = may_conflict(changes, of)
-        meeting = {key for pair in suspects.edits | suspects.whole for key in pair}
-        names = {key: bytes.fromhex(commit_id(branches[key].tree, base)) for key in meeting}
-        verdicts: dict[Keys, Verdict] = {}
-        todo: tuple[list[Keys], list[Keys]] = ([], [])
-        for pairs, unmerged in zip((suspects.edits, suspects.whole), todo, strict=True):
+    async def _compare_pairs(
+        self,
+        mirror: Mirror,
+        scratch: ScratchObjects,
+        base: str,
+        branches: Mapping[int, BranchResult],
+        keys: frozenset[int] | None,
+    ) -> MatrixResult:
+        base_merges = {key: branch.base_merge for key, branch in branches.items()}
+        undecided = _undecided_pairs(base_merges, keys)
+        changes = {key: branch.changes for key, branch in branches.items() if branch.base_merge.clean}
+        candidates = candidate_pairs(changes, keys)
+        candidate_keys = {key for pair in candidates.edit_pairs | candidates.full_pairs for key in pair}
+        tree_ids = {key: bytes.fromhex(commit_id(branches[key].tree, base)) for key in candidate_keys}
+        verdicts: dict[KeyPair, Verdict] = {}
+        unmerged_pairs: tuple[list[KeyPair], list[KeyPair]] = ([], [])
+        for pairs, unmerged in zip((candidates.edit_pairs, candidates.full_pairs), unmerged_pairs, strict=True):
             for pair in sorted(pairs):
-                name = names[pair[0]] + names[pair[1]]
-                if name in self._pairs:
-                    verdicts[pair] = self._pairs[name]
+                pair_id = tree_ids[pair[0]] + tree_ids[pair[1]]
+                if pair_id in self._pairs:
+                    verdicts[pair] = self._pairs[pair_id]
                 else:
                     unmerged.append(pair)
-        if todo != ([], []):
-            verdicts |= await Pairs(mirror, scratch, base, branches).merge(*todo)
-        clashes: list[Clash] = []
-        shared: list[Keys] = []
+        if unmerged_pairs != ([], []):
+            verdicts |= await PairMerger(mirror, scratch, base, branches).merge(*unmerged_pairs)
+        conflicts: list[ConflictingPair] = []
+        mergeable: list[KeyPair] = []
         for pair, verdict in sorted(verdicts.items()):
             if isinstance(verdict, MergeError):
-                unknown[pair] = str(verdict)
+                undecided[pair] = str(verdict)
                 continue
-            self._pairs[names[pair[0]] + names[pair[1]]] = verdict
+            self._pairs[tree_ids[pair[0]] + tree_ids[pair[1]]] = verdict
             if verdict is not None:
-                clashes.append(Clash(*pair, verdict))
+                conflicts.append(ConflictingPair(*pair, verdict))
             elif not changes[pair[0]].touched.isdisjoint(changes[pair[1]].touched):
-                shared.append(pair)
-        return Comparison(base, trials, tuple(clashes), tuple(shared), unknown)
+                mergeable.append(pair)
+        return MatrixResult(base, base_merges, tuple(conflicts), tuple(mergeable), undecided)
 
 
-def _without_verdict(trials: Mapping[int, Trial], of: frozenset[int] | None) -> dict[Keys, str]:
+def _undecided_pairs(base_merges: Mapping[int, BaseMerge], keys: frozenset[int] | None) -> dict[KeyPair, str]:
     """The pairs of a branch that could not be tried with any that is not known to conflict with the base."""
-    unknown: dict[Keys, str] = {}
-    for key, trial in trials.items():
-        if trial.clean is None:
-            for other, its in trials.items():
-                if other != key and its.clean is not False and (of is None or key in of or other in of):
-                    unknown.setdefault((min(key, other), max(key, other)), trial.problem)
-    return unknown
+    undecided: dict[KeyPair, str] = {}
+    for key, base_merge in base_merges.items():
+        if base_merge.clean is None:
+            for other, other_merge in base_merges.items():
+                if other != key and other_merge.clean is not False and (keys is None or key in keys or other in keys):
+                    undecided.setdefault((min(key, other), max(key, other)), base_merge.problem)
+    return undecided
 
 
-__all__ = ["Clash", "Comparison", "Matrix", "Trial"]
+__all__ = ["BaseMerge", "ConflictingPair", "Matrix", "MatrixResult"]

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.git.conflict_files import Conflict, ConflictedFile, conflicted_files
+from adapters.git.conflict_files import ConflictedFile, MergeConflict, read_conflict_files
 from adapters.git.conflict_lines import LineRange
 from adapters.git.merge_output import ParsedMerge, is_object_name, path_text
-from adapters.git.merge_tree import MergeError, NoRoomError, Pair, run_merges
+from adapters.git.merge_tree import CommitPair, DiskFullError, MergeError, run_merges
 from adapters.git.mirror import Mirror
 from adapters.git.process import GitError
 from adapters.git.scratch import scratch_objects
@@ -43,7 +43,7 @@ async def merge_tree(mirror: Mirror, ours: str, theirs: str, *, lines: bool = Tr
 
 
 async def merge_trees(
-    mirror: Mirror, pairs: Sequence[Pair], *, lines: bool = False
+    mirror: Mirror, pairs: Sequence[CommitPair], *, lines: bool = False
 ) -> tuple[MergeResult | MergeError, ...]:
     """Merge each pair, in one git process for all; the results stand in the order of the pairs.
 
@@ -51,39 +51,41 @@ async def merge_trees(
     others.
     """
     in_memory = mirror.in_memory
-    async with mirror.reading():
+    async with mirror.read_lock():
         try:
-            return await _merged(mirror, pairs, lines=lines)
-        except NoRoomError:
+            return await _merge_all(mirror, pairs, lines=lines)
+        except DiskFullError:
             if not in_memory:
                 raise
-            return await _merged(mirror, pairs, lines=lines)
+            return await _merge_all(mirror, pairs, lines=lines)
 
 
-async def _merged(mirror: Mirror, pairs: Sequence[Pair], *, lines: bool) -> tuple[MergeResult | MergeError, ...]:
+async def _merge_all(
+    mirror: Mirror, pairs: Sequence[CommitPair], *, lines: bool
+) -> tuple[MergeResult | MergeError, ...]:
     results: dict[int, MergeResult | MergeError] = {}
-    commits = await _commits(mirror, pairs)
-    todo: list[tuple[int, Pair]] = []
+    commits = await _resolve_commits(mirror, pairs)
+    pending: list[tuple[int, CommitPair]] = []
     for index, pair in enumerate(pairs):
         missing = [name for name in pair if name not in commits]
         if missing:
             results[index] = MergeError(f"{missing[0][:200]!r} is not a commit that was fetched")
         else:
-            todo.append((index, (commits[pair[0]], commits[pair[1]])))
-    if not todo:
+            pending.append((index, (commits[pair[0]], commits[pair[1]])))
+    if not pending:
         return tuple(results[index] for index in range(len(pairs)))
     async with scratch_objects(mirror) as scratch:
-        tried = await run_merges(mirror, [pair for _, pair in todo], scratch.environment)
-        for (index, _), merged in zip(todo, tried, strict=True):
-            results[index] = merged if isinstance(merged, MergeError) else MergeResult(merged.clean, merged.tree)
-        dirty = [
-            (index, merged, Conflict.of(merged, pair))
-            for (index, pair), merged in zip(todo, tried, strict=True)
-            if isinstance(merged, ParsedMerge) and not merged.clean
+        merges = await run_merges(mirror, [pair for _, pair in pending], scratch.environment)
+        for (index, _), merge in zip(pending, merges, strict=True):
+            results[index] = merge if isinstance(merge, MergeError) else MergeResult(merge.clean, merge.tree)
+        conflicting = [
+            (index, merge, MergeConflict.from_merge(merge, pair))
+            for (index, pair), merge in zip(pending, merges, strict=True)
+            if isinstance(merge, ParsedMerge) and not merge.clean
         ]
-        files = await conflicted_files(mirror, scratch, [conflict for _, _, conflict in dirty], lines=lines)
-        for (index, merged, _), its in zip(dirty, files, strict=True):
-            results[index] = MergeResult(merged.clean, merged.tree, its, merged.messages)
+        files = await read_conflict_files(mirror, scratch, [conflict for _, _, conflict in conflicting], lines=lines)
+        for (index, merge, _), conflict_files in zip(conflicting, files, strict=True):
+            results[index] = MergeResult(merge.clean, merge.tree, conflict_files, merge.messages)
     return tuple(results[index] for index in range(len(pairs)))
 
 
@@ -92,49 +94,51 @@ async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
 
     Raises MergeError when a commit is missing or the two have no common ancestor.
     """
-    async with mirror.reading():
-        commits = await _commits(mirror, [(base, head)])
+    async with mirror.read_lock():
+        commits = await _resolve_commits(mirror, [(base, head)])
         for name in (base, head):
             if name not in commits:
                 raise MergeError(f"{name[:200]!r} is not a commit that was fetched")
         arguments = ("diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=none", "-z")
         try:
-            listed = await mirror.git.run(*arguments, f"{commits[base]}...{commits[head]}", git_dir=mirror.path)
+            result = await mirror.git.run(*arguments, f"{commits[base]}...{commits[head]}", git_dir=mirror.path)
         except GitError as error:
             raise MergeError(f"the changes cannot be listed: {error.stderr}") from error
-        return frozenset(path_text(path) for path in listed.stdout.split(b"\0") if path)
+        return frozenset(path_text(path) for path in result.stdout.split(b"\0") if path)
 
 
-async def holding(mirror: Mirror, commit: str) -> frozenset[str]:
+async def commits_containing(mirror: Mirror, commit: str) -> frozenset[str]:
     """The fetched commits whose history has this one in it, by full SHA. Raises GitError where it is missing."""
-    listed = await mirror.git.run(
+    result = await mirror.git.run(
         "for-each-ref", "--contains", commit, "--format=%(objectname)", "refs/mirror/", git_dir=mirror.path
     )
-    return frozenset(listed.stdout.decode().split())
+    return frozenset(result.stdout.decode().split())
 
 
-async def is_in(mirror: Mirror, sha: str, commit: str) -> bool:
+async def is_ancestor(mirror: Mirror, sha: str, commit: str) -> bool:
     """Whether the history of a fetched commit has this one in it; one that is not here is in none."""
     if not is_object_name(sha):
         return False
-    asked = await mirror.git.run("merge-base", "--is-ancestor", sha, commit, git_dir=mirror.path, ok=(0, 1, 128))
-    return asked.exit == 0
+    result = await mirror.git.run(
+        "merge-base", "--is-ancestor", sha, commit, git_dir=mirror.path, allowed_statuses=(0, 1, 128)
+    )
+    return result.exit_status == 0
 
 
-async def _commits(mirror: Mirror, pairs: Sequence[Pair]) -> dict[str, str]:
+async def _resolve_commits(mirror: Mirror, pairs: Sequence[CommitPair]) -> dict[str, str]:
     """Find the commits behind the names; a name that leads to none is left out."""
     names = dict.fromkeys(name for pair in pairs for name in pair)
     ids = [name for name in names if is_object_name(name)]
     try:
-        refs = await mirror.here(name for name in names if name.startswith("refs/"))
+        refs = await mirror.resolve_refs(name for name in names if name.startswith("refs/"))
         infos = await mirror.git.objects.info(mirror.path, map(str.encode, ids))
     except ValueError as error:
         raise MergeError(str(error)) from error
     except GitError as error:
         raise MergeError(f"the mirror cannot be read: {error.stderr}") from error
-    found = {ref: commit for ref, commit in refs.items() if commit is not None}
-    there = zip(ids, infos, strict=True)
-    return found | {name: name for name, info in there if info is not None and info.kind == "commit"}
+    resolved = {ref: commit for ref, commit in refs.items() if commit is not None}
+    id_infos = zip(ids, infos, strict=True)
+    return resolved | {name: name for name, info in id_infos if info is not None and info.kind == "commit"}
 
 
 __all__ = [
@@ -142,7 +146,7 @@ __all__ = [
     "LineRange",
     "MergeError",
     "MergeResult",
-    "holding",
+    "commits_containing",
     "merge_tree",
     "merge_trees",
     "touched_files",

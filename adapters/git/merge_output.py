@@ -43,14 +43,14 @@ class ParsedMerge:
 @dataclass(slots=True)
 class _Items:
     items: list[bytes]
-    at: int = 0
+    index: int = 0
     kinds: dict[bytes, str] = field(default_factory=dict)
 
     def next(self) -> bytes:
-        if self.at >= len(self.items):
+        if self.index >= len(self.items):
             raise EOFError
-        self.at += 1
-        return self.items[self.at - 1]
+        self.index += 1
+        return self.items[self.index - 1]
 
 
 def is_object_name(name: str) -> bool:
@@ -73,28 +73,28 @@ def raw_path(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
 
 
-def read_merges(output: bytes, *, whole: bool) -> list[ParsedMerge]:
+def read_merges(output: bytes, *, is_complete: bool) -> list[ParsedMerge]:
     """Read all merges printed; without `whole` (git died) a half-printed last one is left out.
 
     Raises ValueError for anything that does not look as described above: rather no verdict than a wrong one.
     """
-    pieces = output.split(b"\0")
-    rest = pieces.pop()
-    if rest and whole:
+    fields = output.split(b"\0")
+    remainder = fields.pop()
+    if remainder and is_complete:
         raise ValueError("the output does not end with NUL")
-    items = _Items(pieces)
+    items = _Items(fields)
     merges: list[ParsedMerge] = []
-    while items.at < len(items.items):
+    while items.index < len(items.items):
         try:
-            merges.append(_merge(items))
+            merges.append(_read_merge(items))
         except EOFError:
-            if whole:
+            if is_complete:
                 raise ValueError("the output ends in the middle of a merge") from None
             break
     return merges
 
 
-def _merge(items: _Items) -> ParsedMerge:
+def _read_merge(items: _Items) -> ParsedMerge:
     status, tree = items.next(), items.next().decode("ascii", "replace")
     if status not in {b"0", b"1"} or not is_object_name(tree):
         raise ValueError(f"neither a status nor a tree: {status[:20]!r} {tree[:80]!r}")
@@ -104,10 +104,10 @@ def _merge(items: _Items) -> ParsedMerge:
         return ParsedMerge(clean=True, tree=tree)
     stages: dict[bytes, dict[int, tuple[bytes, str]]] = {}
     while entry := items.next():
-        found = _ENTRY.fullmatch(entry)
-        if found is None:
+        match = _ENTRY.fullmatch(entry)
+        if match is None:
             raise ValueError(f"no entry of a file: {entry[:80]!r}")
-        stages.setdefault(found[4], {})[int(found[3])] = (found[1], found[2].decode())
+        stages.setdefault(match[4], {})[int(match[3])] = (match[1], match[2].decode())
     kinds: dict[bytes, str] = {}
     messages: list[str] = []
     while (count := items.next()) and not count.startswith(_ADVICE):
@@ -120,21 +120,23 @@ def _merge(items: _Items) -> ParsedMerge:
         for path in paths:
             kinds.setdefault(path, conflict[1])
     files = tuple(
-        ParsedFile(path, _kind(kinds.get(path, ""), sides), {stage: name for stage, (_, name) in sides.items()})
+        ParsedFile(
+            path, _conflict_kind(kinds.get(path, ""), sides), {stage: name for stage, (_, name) in sides.items()}
+        )
         for path, sides in stages.items()
     )
     # Of a folder that cannot be moved along there is nothing left to solve in any file, but it is told of.
-    files = files or tuple(ParsedFile(path, _kind(kind, {}), {}) for path, kind in kinds.items())
+    files = files or tuple(ParsedFile(path, _conflict_kind(kind, {}), {}) for path, kind in kinds.items())
     return ParsedMerge(clean=False, tree=tree, files=files, messages=tuple(messages))
 
 
-def _kind(said: str, sides: dict[int, tuple[bytes, str]]) -> str:
+def _conflict_kind(git_kind: str, sides: dict[int, tuple[bytes, str]]) -> str:
     """Name a conflict by what git says and, where that tells less, by the sides that have the file."""
     for group in ("submodule", "directory rename"):
-        if group in said:
+        if group in git_kind:
             return group
-    if said and said != "contents":
-        return _KINDS.get(said, said)
+    if git_kind and git_kind != "contents":
+        return _KINDS.get(git_kind, git_kind)
     if not (2 in sides and 3 in sides):
         return "modify/delete"
     if sides[2][0] == sides[3][0] == b"160000":

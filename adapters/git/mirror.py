@@ -21,17 +21,17 @@ from typing import Final
 
 from yarl import URL
 
-from adapters.git.locks import locked
-from adapters.git.maintenance import gather, sweep, wants_gathering
+from adapters.git.locks import file_lock
+from adapters.git.maintenance import needs_gc, remove_stale_files, repack_if_needed
 from adapters.git.process import Git, GitError, GitTimeoutError
 
-_TRANSFER: Final = 900.0
+_TRANSFER_SECONDS: Final = 900.0
 """Seconds that a fetch, or tidying up, may take: the first fetch of a large repository needs minutes."""
 
-_STALLED: Final = {"http.lowSpeedLimit": "1000", "http.lowSpeedTime": "60"}
+_LOW_SPEED_LIMIT: Final = {"http.lowSpeedLimit": "1000", "http.lowSpeedTime": "60"}
 """A server that sends less than 1,000 bytes a second for a minute is given up on."""
 
-_PATIENCE: Final = 2.0
+_READERS_TIMEOUT_SECONDS: Final = 2.0
 """Seconds that tidying up waits for those who read."""
 
 _REF: Final = re.compile(r"refs/(?:heads|tags|pull)/[^\x00-\x20\x7f~^:?*\[\\]+")
@@ -65,8 +65,8 @@ class Mirror:
         self._url = url
         self._lock = asyncio.Lock()
         self._lock_timeout = lock_timeout
-        self._suspect = self.path.with_suffix(".suspect")
-        self._readers = self.path.with_suffix(".readers")
+        self._invalid_marker = self.path.with_suffix(".suspect")
+        self._readers_lock = self.path.with_suffix(".readers")
 
     async def fetch(self, refs: Iterable[str], token: str | None = None) -> dict[str, str | None]:
         """Fetch these refs (`refs/heads/main`, `refs/pull/7/head`) and nothing else.
@@ -76,16 +76,16 @@ class Mirror:
         refuses the token, TimeoutError when another process keeps the mirror locked. The token is handed over
         in the environment of git alone.
         """
-        wanted = list(dict.fromkeys(refs))
-        for ref in wanted:
+        unique_refs = list(dict.fromkeys(refs))
+        for ref in unique_refs:
             _check_ref(ref)
-        async with self._locked():
-            await asyncio.to_thread(sweep, self.path.parent, self.path)
-            if self._suspect.exists():
+        async with self._write_lock():
+            await asyncio.to_thread(remove_stale_files, self.path.parent, self.path)
+            if self._invalid_marker.exists():
                 await self._remove()
             if self.path.exists():
                 try:
-                    commits = await self._fetch(wanted, token)
+                    commits = await self._fetch(unique_refs, token)
                 except GitTimeoutError:
                     raise
                 except GitError:
@@ -93,78 +93,80 @@ class Mirror:
                     await self._remote_refs([], token)
                     await self._remove()
                 else:
-                    if wants_gathering(self.path):
-                        await self._gather()
+                    if needs_gc(self.path):
+                        await self._repack()
                     return commits
             await self._create()
             # The first alone: if the rest is interrupted, most of a large repository is there already.
-            commits = await self._fetch(wanted[:1], token)
-            if len(wanted) > 1:
-                commits = await self._fetch(wanted, token)
-            await self._gather()
+            commits = await self._fetch(unique_refs[:1], token)
+            if len(unique_refs) > 1:
+                commits = await self._fetch(unique_refs, token)
+            await self._repack()
             return commits
 
-    async def commit(self, ref: str) -> str | None:
+    async def get_commit(self, ref: str) -> str | None:
         """Give the commit that a ref had when it was last fetched, None when it is not here."""
-        return (await self.here([ref]))[ref]
+        return (await self.resolve_refs([ref]))[ref]
 
-    async def here(self, refs: Iterable[str]) -> dict[str, str | None]:
+    async def resolve_refs(self, refs: Iterable[str]) -> dict[str, str | None]:
         """Give the commits that refs had when they were last fetched, None for those that are not here.
 
         Raises ValueError for something that is no full ref name, GitError when the mirror is
         broken.
         """
-        wanted = list(dict.fromkeys(refs))
-        for ref in wanted:
+        unique_refs = list(dict.fromkeys(refs))
+        for ref in unique_refs:
             _check_ref(ref)
-        if not wanted or not self.path.exists():
-            return dict.fromkeys(wanted)
-        found = await self.git.objects.info(self.path, (f"{local_ref(ref)}^{{commit}}".encode() for ref in wanted))
+        if not unique_refs or not self.path.exists():
+            return dict.fromkeys(unique_refs)
+        infos = await self.git.objects.info(
+            self.path, (f"{local_ref_name(ref)}^{{commit}}".encode() for ref in unique_refs)
+        )
         return {
             ref: info.name if info is not None and info.kind == "commit" else None
-            for ref, info in zip(wanted, found, strict=True)
+            for ref, info in zip(unique_refs, infos, strict=True)
         }
 
-    async def keep_only(self, refs: Iterable[str]) -> None:
+    async def prune_refs(self, refs: Iterable[str]) -> None:
         """Drop every ref but these, and with time what only the others led to.
 
         Raises ValueError, GitError, TimeoutError like `fetch`.
         """
-        wanted = list(refs)
-        for ref in wanted:
+        ref_list = list(refs)
+        for ref in ref_list:
             _check_ref(ref)
-        async with self._locked():
-            if not self.path.exists() or self._suspect.exists():
+        async with self._write_lock():
+            if not self.path.exists() or self._invalid_marker.exists():
                 return
-            kept = await asyncio.to_thread(_refs_kept, self.path)
-            await self._delete(kept - {local_ref(ref) for ref in wanted})
-            await self._gather()
+            local_refs = await asyncio.to_thread(_list_local_refs, self.path)
+            await self._delete(local_refs - {local_ref_name(ref) for ref in ref_list})
+            await self._repack()
 
     @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[None]:
+    async def read_lock(self) -> AsyncIterator[None]:
         """Read, and be sure that meanwhile nobody, in any process, throws objects away."""
-        async with locked(self._readers, shared=True, seconds=self._lock_timeout):
+        async with file_lock(self._readers_lock, shared=True, timeout_seconds=self._lock_timeout):
             yield
 
-    def distrust(self) -> None:
+    def invalidate(self) -> None:
         """Note that objects are missing or broken: the next fetch makes the mirror anew."""
         if self.path.exists():
-            self._suspect.touch()
+            self._invalid_marker.touch()
 
     async def _fetch(self, refs: list[str], token: str | None) -> dict[str, str | None]:
-        there = refs
+        existing = refs
         try:
-            await self._fetch_all(there, token)
+            await self._fetch_all(existing, token)
         except GitError as error:
             if _MISSING_REF not in error.stderr:
                 raise
             # One missing ref makes git fetch none at all: ask which exist, and try those once more.
-            known = await self._remote_refs(refs, token)
-            there = [ref for ref in refs if ref in known]
-            await self._fetch_all(there, token)
-        gone = [ref for ref in refs if ref not in there]
-        await self._delete({local_ref(ref) for ref in gone})
-        commits = await self.here(there)
+            remote_refs = await self._remote_refs(refs, token)
+            existing = [ref for ref in refs if ref in remote_refs]
+            await self._fetch_all(existing, token)
+        missing = [ref for ref in refs if ref not in existing]
+        await self._delete({local_ref_name(ref) for ref in missing})
+        commits = await self.resolve_refs(existing)
         for ref, commit in commits.items():
             if commit is None:
                 raise GitError("fetch", 0, f"{ref} was fetched but is no commit")
@@ -174,7 +176,7 @@ class Mirror:
         if not refs:
             return
         # On stdin, for there may be more refs than a command line holds.
-        specs = "".join(f"+{ref}:{local_ref(ref)}\n" for ref in refs).encode()
+        specs = "".join(f"+{ref}:{local_ref_name(ref)}\n" for ref in refs).encode()
         await self.git.run(
             "fetch",
             "--quiet",
@@ -186,14 +188,14 @@ class Mirror:
             self._url,
             git_dir=self.path,
             stdin=specs,
-            config={**_STALLED, **self._credentials(token)},
+            config={**_LOW_SPEED_LIMIT, **self._credentials(token)},
             secrets=_secrets(token),
-            seconds=_TRANSFER,
+            min_timeout_seconds=_TRANSFER_SECONDS,
         )
 
     async def _remote_refs(self, refs: list[str], token: str | None) -> set[str]:
         """Which of these refs the server has; with none given merely whether it answers at all."""
-        listed = await self.git.run(
+        result = await self.git.run(
             "ls-remote",
             "--quiet",
             self._url,
@@ -201,40 +203,40 @@ class Mirror:
             config=self._credentials(token),
             secrets=_secrets(token),
         )
-        names = (line.partition(b"\t")[2] for line in listed.stdout.splitlines())
+        names = (line.partition(b"\t")[2] for line in result.stdout.splitlines())
         return {name.decode("utf-8", "replace") for name in names} & set(refs)
 
     async def _delete(self, names: Collection[str]) -> None:
         if names:
-            orders = "".join(f"delete {name}\n" for name in sorted(names)).encode()
-            await self.git.run("update-ref", "--stdin", git_dir=self.path, stdin=orders)
+            commands = "".join(f"delete {name}\n" for name in sorted(names)).encode()
+            await self.git.run("update-ref", "--stdin", git_dir=self.path, stdin=commands)
 
-    async def _gather(self) -> None:
+    async def _repack(self) -> None:
         """Keep the packs few, unless somebody is reading or it takes too long: then another time will do."""
         try:
-            async with locked(self._readers, seconds=_PATIENCE):
-                await gather(self.git, self.path, seconds=_TRANSFER)
+            async with file_lock(self._readers_lock, timeout_seconds=_READERS_TIMEOUT_SECONDS):
+                await repack_if_needed(self.git, self.path, timeout_seconds=_TRANSFER_SECONDS)
         except (TimeoutError, GitTimeoutError):
             return
         except GitError:
-            self.distrust()  # what was fetched is here, but what cannot be packed is not whole
+            self.invalidate()  # what was fetched is here, but what cannot be packed is not whole
 
     async def _create(self) -> None:
         # Made beside its place and moved there: a mirror that exists is whole.
-        new = self.path.with_suffix(".new")
-        shutil.rmtree(new, ignore_errors=True)
-        await asyncio.to_thread(_make_empty, new)
-        new.rename(self.path)
+        new_path = self.path.with_suffix(".new")
+        shutil.rmtree(new_path, ignore_errors=True)
+        await asyncio.to_thread(_create_empty, new_path)
+        new_path.rename(self.path)
 
     async def _remove(self) -> None:
-        async with locked(self._readers, seconds=self._lock_timeout):
+        async with file_lock(self._readers_lock, timeout_seconds=self._lock_timeout):
             # Moved away first: removing takes time, and nobody must meet half a mirror.
-            old = self.path.with_suffix(".old")
-            shutil.rmtree(old, ignore_errors=True)
+            old_path = self.path.with_suffix(".old")
+            shutil.rmtree(old_path, ignore_errors=True)
             with contextlib.suppress(FileNotFoundError):
-                self.path.rename(old)
-            self._suspect.unlink(missing_ok=True)
-        await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
+                self.path.rename(old_path)
+            self._invalid_marker.unlink(missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, old_path, ignore_errors=True)
 
     def _credentials(self, token: str | None) -> dict[str, str]:
         if token is None:
@@ -243,18 +245,18 @@ class Mirror:
         return {f"http.{URL(self._url).origin()}/.extraHeader": f"Authorization: Basic {_basic(token)}"}
 
     @contextlib.asynccontextmanager
-    async def _locked(self) -> AsyncIterator[None]:
+    async def _write_lock(self) -> AsyncIterator[None]:
         """Hold the mirror alone: against tasks of this process and against other processes."""
-        async with self._lock, locked(self.path.with_suffix(".lock"), seconds=self._lock_timeout):
+        async with self._lock, file_lock(self.path.with_suffix(".lock"), timeout_seconds=self._lock_timeout):
             yield
 
 
-def local_ref(ref: str) -> str:
+def local_ref_name(ref: str) -> str:
     """The name under which a mirror keeps a ref of the repository."""
     return f"{_REFS}/{hashlib.sha256(ref.encode()).hexdigest()}"
 
 
-def _make_empty(path: Path) -> None:
+def _create_empty(path: Path) -> None:
     """Make what `git init --bare` makes without a template."""
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags"):
         (path / folder).mkdir(parents=True)
@@ -262,7 +264,7 @@ def _make_empty(path: Path) -> None:
     (path / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
 
 
-def _refs_kept(path: Path) -> set[str]:
+def _list_local_refs(path: Path) -> set[str]:
     """The names of all refs of a mirror: each is a file, or a line of `packed-refs` once git has gathered them."""
     names: set[str] = set()
     with contextlib.suppress(FileNotFoundError):
@@ -275,8 +277,8 @@ def _refs_kept(path: Path) -> set[str]:
 
 def _check_ref(ref: str) -> None:
     parts = ref.split("/")
-    odd = any(part == "" or part.startswith(".") or part.endswith((".", ".lock")) for part in parts)
-    if not _REF.fullmatch(ref) or odd or ".." in ref or "@{" in ref:
+    has_invalid_part = any(part == "" or part.startswith(".") or part.endswith((".", ".lock")) for part in parts)
+    if not _REF.fullmatch(ref) or has_invalid_part or ".." in ref or "@{" in ref:
         raise ValueError(f"{ref[:200]!r} is not a full ref name such as refs/heads/main")
 
 

@@ -16,7 +16,7 @@ from adapters.git.batch_process import BatchProcess, Starter
 PRUNED: Final = "pruned"
 """A file of a mirror that is touched whenever objects are removed."""
 
-_FOUND: Final = re.compile(rb"([0-9a-f]{40,64}) ([a-z]+) (\d+)\n")
+_INFO_LINE: Final = re.compile(rb"([0-9a-f]{40,64}) ([a-z]+) (\d+)\n")
 _NOT_FOUND: Final = (b" missing\n", b" ambiguous\n", b" submodule\n")
 
 _State = tuple[int, ...]
@@ -48,24 +48,24 @@ class ObjectReader:
 
         Raises GitError, GitTimeoutError.
         """
-        requested = list(names)
+        name_list = list(names)
 
-        async def read(answer: asyncio.StreamReader) -> list[ObjectInfo | None]:
-            return [await _info(answer, name) for name in requested]
+        async def read(stream: asyncio.StreamReader) -> list[ObjectInfo | None]:
+            return [await _read_info(stream, name) for name in name_list]
 
-        return await self.process.ask(_question(b"info", requested), read) if requested else []
+        return await self.process.send(_encode_request(b"info", name_list), read) if name_list else []
 
     async def contents(self, names: Iterable[bytes]) -> list[bytes | None]:
         """The content of each object, None for none. All of it is in memory: ask for sizes first.
 
         Raises GitError, GitTimeoutError.
         """
-        requested = list(names)
+        name_list = list(names)
 
-        async def read(answer: asyncio.StreamReader) -> list[bytes | None]:
-            return [await _content(answer, name) for name in requested]
+        async def read(stream: asyncio.StreamReader) -> list[bytes | None]:
+            return [await _read_content(stream, name) for name in name_list]
 
-        return await self.process.ask(_question(b"contents", requested), read) if requested else []
+        return await self.process.send(_encode_request(b"contents", name_list), read) if name_list else []
 
     async def close(self) -> None:
         """End the process."""
@@ -78,12 +78,12 @@ class ObjectReaders:
     With `keep` 0 each process ends with its request, and nothing needs to be closed.
     """
 
-    def __init__(self, git: Starter, *, keep: int, idle_seconds: float) -> None:
+    def __init__(self, git: Starter, *, max_readers: int, idle_seconds: float) -> None:
         self._git = git
-        self._keep = keep
+        self._max_readers = max_readers
         self._idle_seconds = idle_seconds
-        self._open: OrderedDict[Path, _Entry] = OrderedDict()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._entries: OrderedDict[Path, _Entry] = OrderedDict()
+        self._close_tasks: set[asyncio.Task[None]] = set()
 
     async def info(self, git_dir: Path, names: Iterable[bytes]) -> list[ObjectInfo | None]:
         """As `ObjectReader.info`, in the repository at `git_dir`."""
@@ -97,52 +97,54 @@ class ObjectReaders:
 
     async def close(self) -> None:
         """End all processes, those of running requests as soon as these are done."""
-        self._keep = 0
+        self._max_readers = 0
         await self._trim()
-        if self._closing:
-            await asyncio.wait(self._closing)
+        if self._close_tasks:
+            await asyncio.wait(self._close_tasks)
 
     def pids(self) -> list[int]:
         """The ids of the processes that are running, the least recently used first."""
-        return [pid for entry in self._open.values() if (pid := entry.reader.pid) is not None]
+        return [pid for entry in self._entries.values() if (pid := entry.reader.pid) is not None]
 
     @asynccontextmanager
     async def _reader(self, git_dir: Path) -> AsyncIterator[ObjectReader]:
-        state = _state(git_dir)
-        while (entry := self._open.get(git_dir)) is not None and entry.state != state:
+        state = _mirror_state(git_dir)
+        while (entry := self._entries.get(git_dir)) is not None and entry.state != state:
             # Created again or pruned: an older process may still see objects that are gone.
             await self._release(git_dir, entry)
         if entry is None:
-            entry = self._open[git_dir] = _Entry(ObjectReader(self._git, git_dir), state)
-        self._open.move_to_end(git_dir)
+            entry = self._entries[git_dir] = _Entry(ObjectReader(self._git, git_dir), state)
+        self._entries.move_to_end(git_dir)
         entry.users += 1
         entry.stop_timer()
         try:
             yield entry.reader
         finally:
             entry.users -= 1
-            if self._open.get(git_dir) is not entry:
+            if self._entries.get(git_dir) is not entry:
                 await self._release(git_dir, entry)
-            elif self._keep and not entry.users:
-                entry.expires = asyncio.get_running_loop().call_later(self._idle_seconds, self._expire, git_dir, entry)
+            elif self._max_readers and not entry.users:
+                entry.idle_timer = asyncio.get_running_loop().call_later(
+                    self._idle_seconds, self._expire, git_dir, entry
+                )
             await self._trim()
 
     async def _trim(self) -> None:
-        while len(self._open) > self._keep:
-            await self._release(*next(iter(self._open.items())))
+        while len(self._entries) > self._max_readers:
+            await self._release(*next(iter(self._entries.items())))
 
     async def _release(self, git_dir: Path, entry: _Entry) -> None:
         """Remove it from the pool. Its process ends now, or with its last request."""
-        if self._open.get(git_dir) is entry:
-            del self._open[git_dir]
+        if self._entries.get(git_dir) is entry:
+            del self._entries[git_dir]
         entry.stop_timer()
         if not entry.users:
             await entry.reader.close()
 
     def _expire(self, git_dir: Path, entry: _Entry) -> None:
-        ending = asyncio.get_running_loop().create_task(self._release(git_dir, entry))
-        self._closing.add(ending)
-        ending.add_done_callback(self._closing.discard)
+        task = asyncio.get_running_loop().create_task(self._release(git_dir, entry))
+        self._close_tasks.add(task)
+        task.add_done_callback(self._close_tasks.discard)
 
 
 @dataclass(slots=True, eq=False)
@@ -150,46 +152,46 @@ class _Entry:
     reader: ObjectReader
     state: _State | None
     users: int = 0
-    expires: asyncio.TimerHandle | None = None
+    idle_timer: asyncio.TimerHandle | None = None
 
     def stop_timer(self) -> None:
-        if self.expires is not None:
-            self.expires.cancel()
-            self.expires = None
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
+            self.idle_timer = None
 
 
-def _question(command: bytes, names: Sequence[bytes]) -> bytes:
+def _encode_request(command: bytes, names: Sequence[bytes]) -> bytes:
     return b"".join(b"%s %s\0" % (command, name) for name in names) + b"flush\0"
 
 
-async def _info(answer: asyncio.StreamReader, name: bytes) -> ObjectInfo | None:
-    line = await answer.readuntil(b"\n")
-    match = _FOUND.fullmatch(line)
+async def _read_info(stream: asyncio.StreamReader, name: bytes) -> ObjectInfo | None:
+    line = await stream.readuntil(b"\n")
+    match = _INFO_LINE.fullmatch(line)
     if match is not None:
         return ObjectInfo(match[1].decode(), match[2].decode(), int(match[3]))
     for _ in range(name.count(b"\n")):  # git repeats the name unchanged
-        line += await answer.readuntil(b"\n")
+        line += await stream.readuntil(b"\n")
     if not line.endswith(_NOT_FOUND):
         raise ValueError(f"the answer of cat-file is not understood: {line[:200]!r}")
     return None
 
 
-async def _content(answer: asyncio.StreamReader, name: bytes) -> bytes | None:
-    info = await _info(answer, name)
+async def _read_content(stream: asyncio.StreamReader, name: bytes) -> bytes | None:
+    info = await _read_info(stream, name)
     if info is None:
         return None
-    content = await answer.readexactly(info.size + 1)
+    content = await stream.readexactly(info.size + 1)
     return content[:-1]
 
 
-def _state(git_dir: Path) -> _State | None:
+def _mirror_state(git_dir: Path) -> _State | None:
     """What changes when the mirror is created again, or when objects are removed from it."""
     try:
-        created = (git_dir / "config").stat()
+        config_stat = (git_dir / "config").stat()
     except OSError:
         return None
     try:
-        pruned = (git_dir / PRUNED).stat().st_mtime_ns
+        pruned_at = (git_dir / PRUNED).stat().st_mtime_ns
     except OSError:
-        pruned = 0
-    return created.st_ino, created.st_mtime_ns, pruned
+        pruned_at = 0
+    return config_stat.st_ino, config_stat.st_mtime_ns, pruned_at

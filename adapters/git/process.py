@@ -20,12 +20,12 @@ from adapters.git.batch_process import kill_group
 from adapters.git.errors import GitError, GitTimeoutError
 from adapters.git.object_reader import ObjectReaders
 
-OLDEST_GIT: Final = (2, 39)
+MIN_GIT_VERSION: Final = (2, 39)
 """`merge-tree --write-tree` came with 2.38, its `--stdin` mode, which we use, with 2.39."""
 
 _STDERR_TAIL: Final = 2000
-_CHUNK: Final = 256 * 1024
-_PASSED_ON: Final = (
+_CHUNK_BYTES: Final = 256 * 1024
+_INHERITED_VARIABLES: Final = (
     "PATH",
     "TMPDIR",
     "HTTP_PROXY",
@@ -41,15 +41,15 @@ _PASSED_ON: Final = (
 """What a machine may need to reach the network at all; everything else of our environment stays with us."""
 
 
-class _Enough(Exception):
+class _OutputLimit(Exception):
     """The child has said as much as was to be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class GitResult:
     """What a git command left behind."""
 
-    exit: int
+    exit_status: int
     stdout: bytes
     stderr: bytes
 
@@ -68,11 +68,11 @@ class Git:
         timeout: float = 120.0,
         allow_file_protocol: bool = False,
         executable: str = "git",
-        keep: int = 0,
+        max_readers: int = 0,
         idle_seconds: float = 60.0,
     ) -> None:
         self.timeout = timeout
-        self.objects = ObjectReaders(self, keep=keep, idle_seconds=idle_seconds)
+        self.objects = ObjectReaders(self, max_readers=max_readers, idle_seconds=idle_seconds)
         self._executable = executable
         self._config = {
             "core.hooksPath": os.devnull,
@@ -98,12 +98,12 @@ class Git:
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
         config: Mapping[str, str] | None = None,
-        ok: Collection[int] = (0,),
+        allowed_statuses: Collection[int] = (0,),
         secrets: Sequence[str] = (),
-        seconds: float | None = None,
-        within: float | None = None,
-        most: int | None = None,
-    ) -> Finished:
+        min_timeout_seconds: float | None = None,
+        timeout_seconds: float | None = None,
+        max_bytes: int | None = None,
+    ) -> GitResult:
         """Run one git command to its end, in `seconds` if that is more than the time every command has.
 
         `within` is a time-out, in seconds, instead of that one. Of what it says at `most` so many bytes are read:
@@ -115,26 +115,28 @@ class Git:
         first.
         """
         command = arguments[0]
-        timeout = max(self.timeout, seconds or 0.0) if within is None else within
-        output, said = bytearray(), bytearray()
+        timeout = max(self.timeout, min_timeout_seconds or 0.0) if timeout_seconds is None else timeout_seconds
+        output, error_output = bytearray(), bytearray()
         process = await self.start(*arguments, git_dir=git_dir, environment=environment, config=config)
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.gather(
-                    _feed(process.stdin, stdin), _drain(process.stdout, output, most), _drain(process.stderr, said)
+                    _feed(process.stdin, stdin),
+                    _drain(process.stdout, output, max_bytes),
+                    _drain(process.stderr, error_output),
                 )
                 await process.wait()
-        except _Enough:
-            return Finished(0, bytes(output[:most]), bytes(said))
+        except _OutputLimit:
+            return GitResult(0, bytes(output[:max_bytes]), bytes(error_output))
         except TimeoutError:
             raise GitTimeoutError(command, timeout, bytes(output)) from None
         finally:
-            await _end(process)
-        finished = Finished(process.returncode or 0, bytes(output), bytes(said))
-        if finished.exit not in ok:
-            last = finished.stderr[-4 * _STDERR_TAIL :].decode("utf-8", "replace")
-            raise GitError(command, finished.exit, _redacted(last, secrets)[-_STDERR_TAIL:].strip())
-        return finished
+            await _kill(process)
+        result = GitResult(process.returncode or 0, bytes(output), bytes(error_output))
+        if result.exit_status not in allowed_statuses:
+            tail = result.stderr[-4 * _STDERR_TAIL :].decode("utf-8", "replace")
+            raise GitError(command, result.exit_status, _redact(tail, secrets)[-_STDERR_TAIL:].strip())
+        return result
 
     async def start(
         self,
@@ -142,7 +144,7 @@ class Git:
         git_dir: Path | None = None,
         environment: Mapping[str, str] | None = None,
         config: Mapping[str, str] | None = None,
-        line_limit: int = _CHUNK,
+        line_limit: int = _CHUNK_BYTES,
     ) -> asyncio.subprocess.Process:
         """Start git and leave the rest to the caller, who must end it; `line_limit` is in bytes. Raises GitError."""
         try:
@@ -164,9 +166,9 @@ class Git:
         """End the processes that were kept."""
         await self.objects.close()
 
-    def _environment(self, git_dir: Path | None, more: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
+    def _environment(self, git_dir: Path | None, extra: Mapping[str, str], config: Mapping[str, str]) -> dict[str, str]:
         settings = {**self._config, **config}
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
         environment |= {
             "HOME": os.devnull,  # no ~/.netrc, no ~/.gitconfig
             "XDG_CONFIG_HOME": os.devnull,
@@ -182,23 +184,23 @@ class Git:
             environment[f"GIT_CONFIG_VALUE_{index}"] = value
         if git_dir is not None:
             environment["GIT_DIR"] = str(git_dir)
-        return {**environment, **more}
+        return {**environment, **extra}
 
 
 async def check_git_version(git: Git) -> tuple[int, int]:
     """Give git's version; RuntimeError with a sentence for the operator when it is missing or too old."""
-    needed = ".".join(map(str, OLDEST_GIT))
+    required = ".".join(map(str, MIN_GIT_VERSION))
     try:
-        said = (await git.run("version")).stdout.decode("utf-8", "replace")
+        output = (await git.run("version")).stdout.decode("utf-8", "replace")
     except GitError as error:
-        raise RuntimeError(f"git cannot be run ({error.stderr}); install git {needed} or newer") from error
-    found = re.search(r"(\d+)\.(\d+)", said)
-    if found is None:
-        raise RuntimeError(f"git reports {said.strip()[:80]!r} as its version; install git {needed} or newer")
-    version = int(found[1]), int(found[2])
-    if version < OLDEST_GIT:
-        have = ".".join(map(str, version))
-        raise RuntimeError(f"git {have} is too old for merges without a work tree; install git {needed} or newer")
+        raise RuntimeError(f"git cannot be run ({error.stderr}); install git {required} or newer") from error
+    match = re.search(r"(\d+)\.(\d+)", output)
+    if match is None:
+        raise RuntimeError(f"git reports {output.strip()[:80]!r} as its version; install git {required} or newer")
+    version = int(match[1]), int(match[2])
+    if version < MIN_GIT_VERSION:
+        actual = ".".join(map(str, version))
+        raise RuntimeError(f"git {actual} is too old for merges without a work tree; install git {required} or newer")
     return version
 
 
@@ -212,25 +214,25 @@ async def _feed(stream: asyncio.StreamWriter | None, stdin: bytes) -> None:
         await stream.wait_closed()
 
 
-async def _drain(stream: asyncio.StreamReader | None, into: bytearray, most: int | None = None) -> None:
-    while stream is not None and (some := await stream.read(_CHUNK)):
-        into += some
-        if most is not None and len(into) >= most:
-            raise _Enough
+async def _drain(stream: asyncio.StreamReader | None, buffer: bytearray, max_bytes: int | None = None) -> None:
+    while stream is not None and (chunk := await stream.read(_CHUNK_BYTES)):
+        buffer += chunk
+        if max_bytes is not None and len(buffer) >= max_bytes:
+            raise _OutputLimit
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _kill(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         kill_group(process)
         # Shielded: a second cancellation must not leave a zombie behind.
         await asyncio.shield(process.wait())
 
 
-def _redacted(text: str, secrets: Sequence[str]) -> str:
+def _redact(text: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
     return re.sub(r"(https?://)[^/\s@]+@", r"\1***@", text)
 
 
-__all__ = ["Finished", "Git", "GitError", "GitTimeoutError", "check_git_version"]
+__all__ = ["Git", "GitError", "GitResult", "GitTimeoutError", "check_git_version"]

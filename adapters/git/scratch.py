@@ -23,92 +23,92 @@ from adapters.git.maintenance import IN_MEMORY, IN_MEMORY_PREFIX, SCRATCH_PREFIX
 from adapters.git.mirror import Mirror
 from adapters.git.object_reader import ObjectReader
 
-_NOBODY: Final = b"trial <trial@invalid> 0 +0000"
+_IDENTITY: Final = b"trial <trial@invalid> 0 +0000"
 
 
 @dataclass(frozen=True, slots=True)
-class Scratch:
+class ScratchObjects:
     """A directory that takes new objects, and those that are read beside it."""
 
-    folder: Path
-    others: tuple[Path, ...]
+    directory: Path
+    alternates: tuple[Path, ...]
     reader: ObjectReader
     """Finds objects here and there; its process begins with the first question and ends with the directory."""
 
     @property
     def environment(self) -> dict[str, str]:
         """What makes git write here."""
-        return _environment(self.folder, self.others)
+        return _environment(self.directory, self.alternates)
 
     def has(self, name: str) -> bool:
         """Whether this object was written here."""
-        return (self.folder / name[:2] / name[2:]).exists()
+        return (self.directory / name[:2] / name[2:]).exists()
 
     def write(self, kind: str, content: bytes) -> str:
         """Write an object, give its id."""
-        whole = _whole(kind, content)
-        name = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
-        place = self.folder / name[:2] / name[2:]
-        if not place.exists():
-            place.parent.mkdir(exist_ok=True)
-            place.write_bytes(zlib.compress(whole, 0))
+        data = _loose_object(kind, content)
+        name = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        path = self.directory / name[:2] / name[2:]
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(zlib.compress(data, 0))
         return name
 
-    def commit(self, tree: str, parent: str | None = None) -> str:
+    def write_commit(self, tree: str, parent: str | None = None) -> str:
         """Write the commit that has this tree and this parent; always the same one for the same two."""
-        return self.write("commit", _commit(tree, parent))
+        return self.write("commit", _commit_content(tree, parent))
 
-    def tree(self, entries: Iterable[tuple[bytes, bytes, str]]) -> str:
+    def write_tree(self, entries: Iterable[tuple[bytes, bytes, str]]) -> str:
         """Write the tree that has these files: name, mode, id of the blob."""
-        pieces = (b"%s %s\0%s" % (mode, name, bytes.fromhex(blob)) for name, mode, blob in sorted(entries))
-        return self.write("tree", b"".join(pieces))
+        encoded_entries = (b"%s %s\0%s" % (mode, name, bytes.fromhex(blob)) for name, mode, blob in sorted(entries))
+        return self.write("tree", b"".join(encoded_entries))
 
 
-def _environment(folder: Path, others: Iterable[Path]) -> dict[str, str]:
+def _environment(directory: Path, alternates: Iterable[Path]) -> dict[str, str]:
     return {
-        "GIT_OBJECT_DIRECTORY": str(folder),
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES": ":".join(map(str, others)),
+        "GIT_OBJECT_DIRECTORY": str(directory),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": ":".join(map(str, alternates)),
     }
 
 
 def commit_id(tree: str, parent: str) -> str:
     """The id that `Scratch.commit` gives such a commit."""
-    return hashlib.sha1(_whole("commit", _commit(tree, parent)), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(_loose_object("commit", _commit_content(tree, parent)), usedforsecurity=False).hexdigest()
 
 
-def _commit(tree: str, parent: str | None) -> bytes:
+def _commit_content(tree: str, parent: str | None) -> bytes:
     lines = [b"tree " + tree.encode(), *([] if parent is None else [b"parent " + parent.encode()])]
-    return b"\n".join([*lines, b"author " + _NOBODY, b"committer " + _NOBODY]) + b"\n\n\n"
+    return b"\n".join([*lines, b"author " + _IDENTITY, b"committer " + _IDENTITY]) + b"\n\n\n"
 
 
-def _whole(kind: str, content: bytes) -> bytes:
+def _loose_object(kind: str, content: bytes) -> bytes:
     return b"%s %d\0%s" % (kind.encode(), len(content), content)
 
 
 @asynccontextmanager
-async def scratch_objects(mirror: Mirror, *read_too: Scratch) -> AsyncIterator[Scratch]:
+async def scratch_objects(mirror: Mirror, *parents: ScratchObjects) -> AsyncIterator[ScratchObjects]:
     """Give a directory in which git writes new objects, removed at the end with everything in it.
 
     Meanwhile nobody throws away objects of the mirror.
     """
     if mirror.in_memory and fits_in_memory(mirror.path):
-        folder = Path(tempfile.mkdtemp(prefix=IN_MEMORY_PREFIX, dir=IN_MEMORY))
+        directory = Path(tempfile.mkdtemp(prefix=IN_MEMORY_PREFIX, dir=IN_MEMORY))
     else:
         mirror.path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=mirror.path.parent))
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    others = (*(scratch.folder for scratch in read_too), mirror.path / "objects")
-    reader = ObjectReader(mirror.git, mirror.path, _environment(folder, others))
+        directory = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=mirror.path.parent))
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    alternates = (*(scratch.directory for scratch in parents), mirror.path / "objects")
+    reader = ObjectReader(mirror.git, mirror.path, _environment(directory, alternates))
     try:
-        try_lock(held)  # so that others can tell it from one whose process died
-        async with mirror.reading():
-            yield Scratch(folder, others, reader)
+        try_lock(descriptor)  # so that others can tell it from one whose process died
+        async with mirror.read_lock():
+            yield ScratchObjects(directory, alternates, reader)
     finally:
-        os.close(held)
+        os.close(descriptor)
         # In a thread: thousands of small files take a while, and nobody need wait for it.
-        await asyncio.shield(_remove(folder, reader))
+        await asyncio.shield(_remove(directory, reader))
 
 
-async def _remove(folder: Path, reader: ObjectReader) -> None:
+async def _remove(directory: Path, reader: ObjectReader) -> None:
     await reader.close()
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)

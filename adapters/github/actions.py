@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from adapters.github.base_client import Caller, asked, parse, repository_parts
+from adapters.github.base_client import BaseClient, parse, query_params, repository_parts
 from adapters.github.models import Workflow, WorkflowDispatched, WorkflowJob, WorkflowRun
 from adapters.github.operation import operation
 
@@ -60,7 +60,7 @@ WORKFLOW_DISPATCH: Final = operation(
 )
 
 
-class ActionsOperations(Caller):
+class ActionsOperations(BaseClient):
     """Workflow runs of a repository."""
 
     async def list_workflow_runs(
@@ -79,7 +79,7 @@ class ActionsOperations(Caller):
         """List runs, newest first, at most `limit`; `created` is a date range as in searches
         (`>=2026-01-31`).
         """
-        query = asked(
+        query = query_params(
             branch=branch,
             head_sha=head_sha,
             event=event,
@@ -90,7 +90,7 @@ class ActionsOperations(Caller):
             per_page=max(1, min(limit, 100)),
         )
         runs: list[WorkflowRun] = []
-        async for run in self._each(LIST_RUNS, WorkflowRun, repository_parts(repo), query):
+        async for run in self._iterate(LIST_RUNS, WorkflowRun, repository_parts(repo), query):
             if len(runs) >= limit:
                 break
             runs.append(run)
@@ -98,42 +98,42 @@ class ActionsOperations(Caller):
 
     async def get_workflow_run(self, repo: str, run_id: int) -> WorkflowRun:
         """Give a run as of its latest attempt."""
-        return await self._one(GET_RUN, WorkflowRun, _run(repo, run_id))
+        return await self._request_one(GET_RUN, WorkflowRun, _run_params(repo, run_id))
 
     async def list_run_jobs(self, repo: str, run_id: int) -> list[WorkflowJob]:
         """List the jobs of a run's latest attempt, with their steps."""
-        return await self._all(LIST_JOBS, WorkflowJob, _run(repo, run_id), asked(filter="latest"))
+        return await self._request_all(LIST_JOBS, WorkflowJob, _run_params(repo, run_id), query_params(filter="latest"))
 
-    async def job_log_tail(self, repo: str, job_id: int, max_bytes: int) -> str:
+    async def download_job_log(self, repo: str, job_id: int, max_bytes: int) -> str:
         """Give the end of a job's log, at most `max_bytes` bytes of it, beginning with a whole line.
 
         Raises NotFound while the log is not there yet, Gone when it has expired.
         """
         if max_bytes < 1:
             raise ValueError("max_bytes must be positive")
-        tail, cut = await self._transport.tail(
+        tail, is_truncated = await self._transport.download_tail(
             JOB_LOG, {**repository_parts(repo), "job_id": job_id}, self._credential, max_bytes
         )
-        if cut and b"\n" in tail[:-1]:
+        if is_truncated and b"\n" in tail[:-1]:
             tail = tail.split(b"\n", 1)[1]
         return tail.decode("utf-8", "replace")
 
     async def cancel_run(self, repo: str, run_id: int) -> None:
         """Ask GitHub to cancel a run; Conflict when it has already ended."""
-        await self._done(CANCEL, _run(repo, run_id))
+        await self._execute(CANCEL, _run_params(repo, run_id))
 
     async def list_workflows(self, repo: str) -> list[Workflow]:
         """List the workflows that GitHub knows, disabled ones included."""
-        return await self._all(WORKFLOWS, Workflow, repository_parts(repo))
+        return await self._request_all(WORKFLOWS, Workflow, repository_parts(repo))
 
     async def create_dispatch(
         self, repo: str, event_type: str, client_payload: Mapping[str, object] | None = None
     ) -> None:
         """Send a `repository_dispatch`: at most 10 keys and 64 KB of payload (Invalid above)."""
         body = {"event_type": event_type, "client_payload": dict(client_payload or {})}
-        await self._done(DISPATCH, repository_parts(repo), body=body)
+        await self._execute(DISPATCH, repository_parts(repo), body=body)
 
-    async def workflow_dispatch(
+    async def dispatch_workflow(
         self, repo: str, workflow: str | int, *, ref: str, inputs: Mapping[str, str] | None = None
     ) -> WorkflowDispatched | None:
         """Start a workflow (file name or id) on a branch or tag.
@@ -142,13 +142,13 @@ class ActionsOperations(Caller):
         years and servers still do.
         """
         values = {**repository_parts(repo), "workflow_id": workflow}
-        answer = await self._transport.request(
+        response = await self._transport.request(
             WORKFLOW_DISPATCH, values, self._credential, body={"ref": ref, "inputs": dict(inputs or {})}
         )
-        if answer.data is None:
+        if response.data is None:
             return None
-        return parse(WORKFLOW_DISPATCH, WorkflowDispatched, answer.data, answer.status)
+        return parse(WORKFLOW_DISPATCH, WorkflowDispatched, response.data, response.status)
 
 
-def _run(repo: str, run_id: int) -> dict[str, str | int]:
+def _run_params(repo: str, run_id: int) -> dict[str, str | int]:
     return {**repository_parts(repo), "run_id": run_id}

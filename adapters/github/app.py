@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from adapters.github.base_client import Caller, asked
+from adapters.github.base_client import BaseClient, query_params
 from adapters.github.models import App, HookDelivery, Installation, InstallationToken, Repository
 from adapters.github.operation import operation
 
 GET: Final = operation("apps/get-authenticated", "GET", "/app", permission=None)
-INSTALLATIONS: Final = operation(
+LIST_INSTALLATIONS: Final = operation(
     "apps/list-installations", "GET", "/app/installations", permission=None, query="per_page"
 )
 CREATE_TOKEN: Final = operation(
@@ -19,7 +19,7 @@ CREATE_TOKEN: Final = operation(
     permission=None,
     harmless=True,
 )
-DELIVERIES: Final = operation(
+LIST_DELIVERIES: Final = operation(
     "apps/list-webhook-deliveries", "GET", "/app/hook/deliveries", permission=None, query="per_page cursor"
 )
 REDELIVER: Final = operation(
@@ -28,7 +28,7 @@ REDELIVER: Final = operation(
     "/app/hook/deliveries/{delivery_id}/attempts",
     permission=None,
 )
-REPOSITORIES: Final = operation(
+LIST_REPOSITORIES: Final = operation(
     "apps/list-repos-accessible-to-installation",
     "GET",
     "/installation/repositories",
@@ -38,37 +38,37 @@ REPOSITORIES: Final = operation(
 )
 
 
-class AppOperations(Caller):
+class AppOperations(BaseClient):
     """The App's own calls."""
 
     async def get_app(self) -> App:
         """Give the App: its slug, permissions and events as GitHub has them now."""
-        return await self._one(GET, App, {})
+        return await self._request_one(GET, App, {})
 
     async def list_installations(self) -> list[Installation]:
         """List all installations, suspended ones included."""
-        return await self._all(INSTALLATIONS, Installation, {})
+        return await self._request_all(LIST_INSTALLATIONS, Installation, {})
 
     async def create_installation_token(self, installation_id: int) -> InstallationToken:
         """Make a new token for an installation, valid for an hour; NotFound once it was uninstalled."""
-        return await self._one(CREATE_TOKEN, InstallationToken, {"installation_id": installation_id})
+        return await self._request_one(CREATE_TOKEN, InstallationToken, {"installation_id": installation_id})
 
-    async def hook_deliveries(self, cursor: str | None = None) -> tuple[list[HookDelivery], str | None]:
+    async def list_hook_deliveries(self, cursor: str | None = None) -> tuple[list[HookDelivery], str | None]:
         """Read one page of the log of webhook deliveries, newest first, and the cursor of the next if there is one.
 
         The log is long (3 days of every attempt), so it can be left and read on with the cursor. Invalid: GitHub does
         not know that cursor any more.
         """
-        return await self._page(DELIVERIES, HookDelivery, asked(cursor=cursor))
+        return await self._request_page(LIST_DELIVERIES, HookDelivery, query_params(cursor=cursor))
 
     async def redeliver(self, delivery_id: int) -> None:
         """Ask GitHub to deliver again; it keeps the `X-GitHub-Delivery` of the first attempt."""
-        await self._done(REDELIVER, {"delivery_id": delivery_id})
+        await self._execute(REDELIVER, {"delivery_id": delivery_id})
 
 
-class InstallationOperations(Caller):
+class InstallationOperations(BaseClient):
     """What an installation asks about itself."""
 
-    async def installation_repositories(self) -> list[Repository]:
+    async def list_installation_repositories(self) -> list[Repository]:
         """List the repositories that the installation may see."""
-        return await self._all(REPOSITORIES, Repository, {})
+        return await self._request_all(LIST_REPOSITORIES, Repository, {})

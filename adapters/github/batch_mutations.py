@@ -10,43 +10,43 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from adapters.github.base_client import Caller, repository_parts
-from adapters.github.errors import GraphQLError, NotFound, UnexpectedAnswer
+from adapters.github.base_client import BaseClient, repository_parts
+from adapters.github.errors import GraphQLError, NotFound, UnexpectedResponse
 from core.commands.buttons import Button
 from core.effects.base import Annotation
 
-MOST: Final = 100  # labels of an issue, and of its first comments, that one look finds
+MAX_NODES: Final = 100  # labels of an issue, and of its first comments, that one look finds
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodeId:
     """An issue as GraphQL knows it: the ids by which it is written to."""
 
     repository: str
     issue: str
-    there: Mapping[str, str]  # the labels on the issue: name → id
-    known: Mapping[str, str]  # those that were asked for and that the repository has: name → id
+    issue_labels: Mapping[str, str]  # the labels on the issue: name → id
+    repository_labels: Mapping[str, str]  # those that were asked for and that the repository has: name → id
     comments: Mapping[int, str]  # its first comments: the id that REST knows → the one that GraphQL knows
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Mutation:
     """One write: the field of the mutation, the type of its input, the input, and what is asked of the answer."""
 
     field: str
-    kind: str
-    given: Mapping[str, Any]
-    answer: str
+    input_type: str
+    values: Mapping[str, Any]
+    selection: str
 
 
-def labels_set(issue: str, labels: Collection[str]) -> Piece:
+def set_labels(issue: str, labels: Collection[str]) -> Mutation:
     """These are the labels of the issue, and no others; all by their ids."""
-    return Piece("updateIssue", "UpdateIssueInput", {"id": issue, "labelIds": sorted(labels)}, "issue { id }")
+    return Mutation("updateIssue", "UpdateIssueInput", {"id": issue, "labelIds": sorted(labels)}, "issue { id }")
 
 
-def comment_edited(comment: str, body: str) -> Piece:
+def edit_comment(comment: str, body: str) -> Mutation:
     """The comment has this text."""
-    return Piece(
+    return Mutation(
         "updateIssueComment",
         "UpdateIssueCommentInput",
         {"id": comment, "body": body},
@@ -54,99 +54,106 @@ def comment_edited(comment: str, body: str) -> Piece:
     )
 
 
-def comment_made(issue: str, body: str) -> Piece:
+def create_comment(issue: str, body: str) -> Mutation:
     """A new comment."""
-    answer = "commentEdge { node { fullDatabaseId } }"
-    return Piece("addComment", "AddCommentInput", {"subjectId": issue, "body": body}, answer)
+    selection = "commentEdge { node { fullDatabaseId } }"
+    return Mutation("addComment", "AddCommentInput", {"subjectId": issue, "body": body}, selection)
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckContent:
     """What a completed check run says."""
 
     conclusion: str
     title: str
     summary: str
-    remarks: Sequence[Annotation] = ()
+    annotations: Sequence[Annotation] = ()
     buttons: Sequence[Button] = ()
 
     @property
-    def given(self) -> dict[str, Any]:
+    def input_fields(self) -> dict[str, Any]:
         """As GraphQL takes it."""
-        remarks = [
+        annotation_list = [
             {
-                "path": one.path,
-                "location": {"startLine": one.start_line, "endLine": one.end_line},
-                "annotationLevel": one.level.upper(),
-                "message": one.message,
+                "path": annotation.path,
+                "location": {"startLine": annotation.start_line, "endLine": annotation.end_line},
+                "annotationLevel": annotation.level.upper(),
+                "message": annotation.message,
             }
-            | ({"title": one.title} if one.title else {})
-            for one in self.remarks
+            | ({"title": annotation.title} if annotation.title else {})
+            for annotation in self.annotations
         ]
-        output = {"title": self.title, "summary": self.summary} | ({"annotations": remarks} if remarks else {})
+        output = {"title": self.title, "summary": self.summary} | (
+            {"annotations": annotation_list} if annotation_list else {}
+        )
         buttons = [asdict(button) for button in self.buttons]  # none, too: those that it had must not stay on it
         return {"status": "COMPLETED", "conclusion": self.conclusion.upper(), "output": output, "actions": buttons}
 
 
-def check_made(repository: str, check: Check, *, name: str, sha: str, external_id: str) -> Piece:
+def create_check_run(repository: str, check: CheckContent, *, name: str, sha: str, external_id: str) -> Mutation:
     """A new check run."""
-    given = {"repositoryId": repository, "headSha": sha, "name": name, "externalId": external_id, **check.given}
-    return Piece("createCheckRun", "CreateCheckRunInput", given, "checkRun { id }")
+    values = {"repositoryId": repository, "headSha": sha, "name": name, "externalId": external_id, **check.input_fields}
+    return Mutation("createCheckRun", "CreateCheckRunInput", values, "checkRun { id }")
 
 
-def check_changed(repository: str, run: str, check: Check) -> Piece:
+def update_check_run(repository: str, run_id: str, check: CheckContent) -> Mutation:
     """The check run says this; the remarks that it has stay."""
-    given = {"repositoryId": repository, "checkRunId": run, **check.given}
-    return Piece("updateCheckRun", "UpdateCheckRunInput", given, "checkRun { id }")
+    values = {"repositoryId": repository, "checkRunId": run_id, **check.input_fields}
+    return Mutation("updateCheckRun", "UpdateCheckRunInput", values, "checkRun { id }")
 
 
-class TogetherOperations(Caller):
+class BatchOperations(BaseClient):
     """Writing several things about one issue at once."""
 
-    async def place(self, repo: str, number: int, labels: Sequence[str]) -> Place | None:
+    async def get_node_ids(self, repo: str, number: int, labels: Sequence[str]) -> NodeId | None:
         """Look at an issue, for writing to it. None where it has more labels than one look finds.
 
         Raises NotFound where there is no such issue, or it is a pull request.
         """
         parts = repository_parts(repo)
-        asked = {f"l{index}": label for index, label in enumerate(labels)}
-        head = "".join(f", ${alias}: String!" for alias in asked)
-        named = " ".join(f"{alias}: label(name: ${alias}) {{ id }}" for alias in asked)
+        aliases = {f"l{index}": label for index, label in enumerate(labels)}
+        variable_types = "".join(f", ${alias}: String!" for alias in aliases)
+        label_fields = " ".join(f"{alias}: label(name: ${alias}) {{ id }}" for alias in aliases)
         query = (
-            f"query Place($owner: String!, $name: String!, $number: Int!{head}) {{"
-            f" repository(owner: $owner, name: $name) {{ id {named} issue(number: $number) {{ id"
-            f" labels(first: {MOST}) {{ totalCount nodes {{ id name }} }}"
-            f" comments(first: {MOST}) {{ nodes {{ id fullDatabaseId }} }} }} }} }}"
+            f"query Place($owner: String!, $name: String!, $number: Int!{variable_types}) {{"
+            f" repository(owner: $owner, name: $name) {{ id {label_fields} issue(number: $number) {{ id"
+            f" labels(first: {MAX_NODES}) {{ totalCount nodes {{ id name }} }}"
+            f" comments(first: {MAX_NODES}) {{ nodes {{ id fullDatabaseId }} }} }} }} }}"
         )
-        variables = {"owner": parts["owner"], "name": parts["repo"], "number": number, **asked}
+        variables = {"owner": parts["owner"], "name": parts["repo"], "number": number, **aliases}
         data = await self._transport.graphql(query, variables, self._credential)
-        told: Any = data.get("repository")
-        if not told or not told.get("issue"):
+        repository: Any = data.get("repository")
+        if not repository or not repository.get("issue"):
             raise NotFound(f"there is no issue #{number} in {repo} for us", operation="graphql")
         try:
-            issue = told["issue"]
-            there = {one["name"]: one["id"] for one in issue["labels"]["nodes"]}
-            if issue["labels"]["totalCount"] > len(there):
+            issue = repository["issue"]
+            label_ids = {node["name"]: node["id"] for node in issue["labels"]["nodes"]}
+            if issue["labels"]["totalCount"] > len(label_ids):
                 return None
-            return Place(
-                repository=told["id"],
+            return NodeId(
+                repository=repository["id"],
                 issue=issue["id"],
-                there=there,
-                known={label: told[alias]["id"] for alias, label in asked.items() if told.get(alias)},
-                comments={int(one["fullDatabaseId"]): one["id"] for one in issue["comments"]["nodes"]},
+                issue_labels=label_ids,
+                repository_labels={
+                    label: repository[alias]["id"] for alias, label in aliases.items() if repository.get(alias)
+                },
+                comments={int(node["fullDatabaseId"]): node["id"] for node in issue["comments"]["nodes"]},
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise UnexpectedAnswer(f"the answer is no issue: {error}", operation="graphql") from error
+            raise UnexpectedResponse(f"the answer is no issue: {error}", operation="graphql") from error
 
-    async def write_together(self, pieces: Sequence[Piece]) -> list[Any]:
+    async def send_batch(self, mutations: Sequence[Mutation]) -> list[Any]:
         """Write all of it; gives the answer to each piece. Raises GraphQLError where some of it failed."""
-        head = ", ".join(f"$w{index}: {piece.kind}!" for index, piece in enumerate(pieces))
+        variable_types = ", ".join(f"$w{index}: {mutation.input_type}!" for index, mutation in enumerate(mutations))
         fields = " ".join(
-            f"w{index}: {piece.field}(input: $w{index}) {{ {piece.answer} }}" for index, piece in enumerate(pieces)
+            f"w{index}: {mutation.field}(input: $w{index}) {{ {mutation.selection} }}"
+            for index, mutation in enumerate(mutations)
         )
-        given = {f"w{index}": dict(piece.given) for index, piece in enumerate(pieces)}
-        data = await self._transport.graphql(f"mutation Together({head}) {{ {fields} }}", given, self._credential)
-        answers = [data.get(f"w{index}") for index in range(len(pieces))]
-        if not all(answers):
+        inputs = {f"w{index}": dict(mutation.values) for index, mutation in enumerate(mutations)}
+        data = await self._transport.graphql(
+            f"mutation Together({variable_types}) {{ {fields} }}", inputs, self._credential
+        )
+        results = [data.get(f"w{index}") for index in range(len(mutations))]
+        if not all(results):
             raise GraphQLError(("some of it was not answered",), data)
-        return answers
+        return results

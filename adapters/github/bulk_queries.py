@@ -14,28 +14,40 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
-from adapters.github.base_client import Caller, M, repository_parts
-from adapters.github.errors import Forbidden, GraphQLError, NotFound, Transient, UnexpectedAnswer
+from adapters.github.base_client import BaseClient, M, repository_parts
+from adapters.github.errors import Forbidden, GraphQLError, NotFound, Transient, UnexpectedResponse
 from adapters.github.models import PullRequest
-from adapters.github.models.graphql import Happening, History, Home, IssueNode, Node, Page, PullNode, Ref, Related
+from adapters.github.models.graphql import (
+    GraphQLNode,
+    IssueHistory,
+    IssueNode,
+    LinkedIssue,
+    PageInfo,
+    PullNode,
+    RefNode,
+    RepositoryNode,
+    TimelineItem,
+)
 
 log = structlog.get_logger()
 
-PAGE: Final = 100  # issues of one query, the most that GitHub gives; fewer if it cannot answer that in its ten seconds
-LEAST: Final = 25
-PULLS: Final = 50
-NAMED: Final = 50  # things that are asked for by number in one query
-_UNKNOWN: Final = "doesn't exist on type"
-HISTORY: Final = 100  # lines of a history, the latest
+ISSUES_PER_PAGE: Final = (
+    100  # issues of one query, the most that GitHub gives; fewer if it cannot answer that in its ten seconds
+)
+MIN_ISSUES_PER_PAGE: Final = 25
+PULLS_PER_PAGE: Final = 50
+NUMBERS_PER_QUERY: Final = 50  # things that are asked for by number in one query
+_UNKNOWN_FIELD: Final = "doesn't exist on type"
+MAX_HISTORY_ITEMS: Final = 100  # lines of a history, the latest
 
-WHO: Final = """
+ACTOR_FRAGMENT: Final = """
 fragment who on Actor { __typename login ... on User { databaseId } ... on Bot { databaseId } }
 """
-_RELATIONS: Final = """
+_LINKED_ISSUE_FIELDS: Final = """
   blockedBy(first: 50) { totalCount nodes { ...related } }
   subIssues(first: 100) { totalCount nodes { ...related } }
 """
-_OF_RELATED: Final = """
+_LINKED_ISSUE_FRAGMENT: Final = """
 fragment related on Issue { number closed repository { nameWithOwner } }
 """
 _ISSUE: Final = f"""
@@ -43,9 +55,9 @@ fragment task on Issue {{
   fullDatabaseId number title body state stateReason url createdAt updatedAt lastEditedAt
   author {{ ...who }}
   labels(first: 100) {{ nodes {{ name }} }}
-{_RELATIONS}
+{_LINKED_ISSUE_FIELDS}
 }}
-{_OF_RELATED}
+{_LINKED_ISSUE_FRAGMENT}
 """
 _PULL: Final = """
 fragment pull on PullRequest {
@@ -92,7 +104,7 @@ query OpenIssues($owner: String!, $name: String!, $labels: [String!], $size: Int
     }}
   }}
 }}
-{_ISSUE}{WHO}"""
+{_ISSUE}{ACTOR_FRAGMENT}"""
 _PULLS: Final = f"""
 query OpenPulls($owner: String!, $name: String!, $size: Int!, $after: String) {{
   repository(owner: $owner, name: $name) {{
@@ -104,8 +116,8 @@ query OpenPulls($owner: String!, $name: String!, $size: Int!, $after: String) {{
     }}
   }}
 }}
-{_PULL}{WHO}"""
-_NUMBERED: Final = """
+{_PULL}{ACTOR_FRAGMENT}"""
+_BY_NUMBER: Final = """
 query Numbered($owner: String!, $name: String!) {
   repository(owner: $owner, name: $name) {
     %s
@@ -114,27 +126,27 @@ query Numbered($owner: String!, $name: String!) {
 """
 
 
-class _Issues(Node):
-    page_info: Page
+class _IssueConnection(GraphQLNode):
+    page_info: PageInfo
     nodes: tuple[IssueNode | None, ...]
 
 
-class _Pulls(Node):
-    page_info: Page
+class _PullConnection(GraphQLNode):
+    page_info: PageInfo
     nodes: tuple[PullNode | None, ...]
 
 
-class _WithIssues(Node):
-    issues: _Issues
+class _IssuesRepository(GraphQLNode):
+    issues: _IssueConnection
 
 
-class _WithPulls(Home):
-    default_branch_ref: Ref | None = None
-    pull_requests: _Pulls
+class _PullsRepository(RepositoryNode):
+    default_branch_ref: RefNode | None = None
+    pull_requests: _PullConnection
 
 
 @dataclass(frozen=True, slots=True)
-class SurveyedPull:
+class PullWithChecks:
     """A pull request, and whether its checks but ours have passed (None: they have not all ended, or none is there)."""
 
     pull: PullRequest
@@ -142,90 +154,94 @@ class SurveyedPull:
 
 
 @dataclass(frozen=True, slots=True)
-class SurveyedPulls:
+class PullList:
     """The open pull requests, and the heads of the branches that they and others go into."""
 
-    pulls: Sequence[SurveyedPull]
+    pulls: Sequence[PullWithChecks]
     heads: Mapping[str, str]
 
 
-class SurveyOperations(Caller):
+class BulkOperations(BaseClient):
     """Many issues or pull requests in one query. `repo` is `owner/name`."""
 
-    async def survey_issues(self, repo: str, label: str) -> AsyncIterator[list[IssueNode]]:
+    async def list_open_issues(self, repo: str, label: str) -> AsyncIterator[list[IssueNode]]:
         """Yield the open issues with this label, a page at a time, the oldest first."""
-        size, after = PAGE, None
+        size, after = ISSUES_PER_PAGE, None
         while True:
             try:
-                told = await self.ask_repository(_ISSUES, repo, {"labels": [label], "size": size, "after": after})
+                data = await self.query_repository(_ISSUES, repo, {"labels": [label], "size": size, "after": after})
             except (Transient, GraphQLError):
-                if size <= LEAST:
+                if size <= MIN_ISSUES_PER_PAGE:
                     raise
                 size //= 2  # GitHub gives up after ten seconds; half of it may take half as long
                 continue
-            issues = parsed(_WithIssues, told).issues
+            issues = parse_node(_IssuesRepository, data).issues
             yield [issue for issue in issues.nodes if issue]
             if not issues.page_info.has_next_page:
                 return
             after = issues.page_info.end_cursor
 
-    async def issues_numbered(self, repo: str, numbers: Iterable[int]) -> dict[int, IssueNode | None]:
+    async def get_issues(self, repo: str, numbers: Iterable[int]) -> dict[int, IssueNode | None]:
         """Give these issues; None for one that is not there: deleted, moved elsewhere, or no issue at all."""
-        return await self._numbered(repo, numbers, "issue", "task", _ISSUE + WHO, IssueNode)
+        return await self._get_by_number(repo, numbers, "issue", "task", _ISSUE + ACTOR_FRAGMENT, IssueNode)
 
-    async def survey_pulls(self, repo: str, ours: Collection[str] = ()) -> SurveyedPulls:
+    async def list_open_pulls(self, repo: str, our_checks: Collection[str] = ()) -> PullList:
         """Give all open pull requests, the oldest first. Check runs with one of the names `ours` count for nothing."""
-        found: list[SurveyedPull] = []
+        pulls: list[PullWithChecks] = []
         heads: dict[str, str] = {}
         after = None
         while True:
-            told = parsed(_WithPulls, await self.ask_repository(_PULLS, repo, {"size": PULLS, "after": after}))
-            for node in (node for node in told.pull_requests.nodes if node):
-                found.append(_surveyed(node, told, ours))
-                _note(heads, node.base_ref)
-            _note(heads, told.default_branch_ref)
-            if not told.pull_requests.page_info.has_next_page:
-                return SurveyedPulls(found, heads)
-            after = told.pull_requests.page_info.end_cursor
+            repository = parse_node(
+                _PullsRepository, await self.query_repository(_PULLS, repo, {"size": PULLS_PER_PAGE, "after": after})
+            )
+            for node in (node for node in repository.pull_requests.nodes if node):
+                pulls.append(_pull_with_checks(node, repository, our_checks))
+                _add_head(heads, node.base_ref)
+            _add_head(heads, repository.default_branch_ref)
+            if not repository.pull_requests.page_info.has_next_page:
+                return PullList(pulls, heads)
+            after = repository.pull_requests.page_info.end_cursor
 
-    async def pulls_numbered(self, repo: str, numbers: Iterable[int], home_id: int) -> dict[int, PullRequest | None]:
+    async def get_pulls(self, repo: str, numbers: Iterable[int], repository_id: int) -> dict[int, PullRequest | None]:
         """Give these pull requests of the repository with the id `home_id`; None for one that is not there."""
-        home = Home(database_id=home_id, name_with_owner=repo)
-        nodes = await self._numbered(repo, numbers, "pullRequest", "pull", _PULL + WHO, PullNode)
-        return {number: node.pull(home) if node else None for number, node in nodes.items()}
+        repository = RepositoryNode(database_id=repository_id, name_with_owner=repo)
+        nodes = await self._get_by_number(repo, numbers, "pullRequest", "pull", _PULL + ACTOR_FRAGMENT, PullNode)
+        return {number: node.to_pull(repository) if node else None for number, node in nodes.items()}
 
-    async def histories(self, repo: str, numbers: Iterable[int]) -> dict[int, History | None]:
+    async def get_histories(self, repo: str, numbers: Iterable[int]) -> dict[int, IssueHistory | None]:
         """Give what happened to the labels, the state and the title of these issues, the latest `HISTORY` lines."""
-        return await self._numbered(repo, numbers, "issue", "history", _HISTORY + WHO, History)
+        return await self._get_by_number(repo, numbers, "issue", "history", _HISTORY + ACTOR_FRAGMENT, IssueHistory)
 
-    async def closed(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], bool | None]:
+    async def get_closed_states(self, references: Collection[tuple[str, int]]) -> dict[tuple[str, int], bool | None]:
         """Whether these issues or pull requests, named by repository and number, are closed; None: there is none."""
-        found: dict[tuple[str, int], bool | None] = {}
-        wanted = sorted(places)
-        for repo in dict.fromkeys(name for name, _ in wanted):
-            numbers = [number for name, number in wanted if name == repo]
+        states: dict[tuple[str, int], bool | None] = {}
+        sorted_references = sorted(references)
+        for repo in dict.fromkeys(name for name, _ in sorted_references):
+            numbers = [number for name, number in sorted_references if name == repo]
             try:
-                nodes = await self._numbered(repo, numbers, "issueOrPullRequest", "related", _RELATED, Related)
+                nodes = await self._get_by_number(
+                    repo, numbers, "issueOrPullRequest", "related", _LINKED_ITEM_FRAGMENTS, LinkedIssue
+                )
             except (NotFound, Forbidden, ValueError):
                 nodes = dict.fromkeys(numbers)  # a repository that is not there, or not for us to see
-            found |= {(repo, number): node.closed if node else None for number, node in nodes.items()}
-        return found
+            states |= {(repo, number): node.closed if node else None for number, node in nodes.items()}
+        return states
 
-    async def _numbered(
-        self, repo: str, numbers: Iterable[int], what: str, fragment: str, text: str, model: type[M]
+    async def _get_by_number(
+        self, repo: str, numbers: Iterable[int], field: str, fragment: str, fragment_text: str, model: type[M]
     ) -> dict[int, M | None]:
-        found: dict[int, M | None] = {}
-        wanted = sorted(set(numbers))
-        for start in range(0, len(wanted), NAMED):
-            some = wanted[start : start + NAMED]
-            fields = "\n".join(f"n{number}: {what}(number: {number}) {{ {_spread(fragment)} }}" for number in some)
-            told = await self.ask_repository(_NUMBERED % fields + text, repo, {})
-            for number in some:
-                node = told.get(f"n{number}")
-                found[number] = None if node is None else parsed(model, node)
-        return found
+        nodes: dict[int, M | None] = {}
+        sorted_numbers = sorted(set(numbers))
+        for start in range(0, len(sorted_numbers), NUMBERS_PER_QUERY):
+            batch = sorted_numbers[start : start + NUMBERS_PER_QUERY]
+            fields = "\n".join(f"n{number}: {field}(number: {number}) {{ {_spread(fragment)} }}" for number in batch)
+            repository = await self.query_repository(_BY_NUMBER % fields + fragment_text, repo, {})
+            for number in batch:
+                node = repository.get(f"n{number}")
+                nodes[number] = None if node is None else parse_node(model, node)
+        return nodes
 
-    async def ask_repository(self, query: str, repo: str, variables: Mapping[str, object]) -> Mapping[str, Any]:
+    async def query_repository(self, query: str, repo: str, variables: Mapping[str, object]) -> Mapping[str, Any]:
         """The repository's part of an answer. Where GitHub cannot tell everything, what it can tell is taken."""
         parts = repository_parts(repo)
         try:
@@ -233,23 +249,23 @@ class SurveyOperations(Caller):
                 query, {"owner": parts["owner"], "name": parts["repo"], **variables}, self._credential
             )
         except GraphQLError as error:
-            told = error.data.get("repository") if isinstance(error.data, Mapping) else None
-            if told is None and _RELATIONS in query and _UNKNOWN in str(error):
+            repository = error.data.get("repository") if isinstance(error.data, Mapping) else None
+            if repository is None and _LINKED_ISSUE_FIELDS in query and _UNKNOWN_FIELD in str(error):
                 # A server that knows of no relations between issues: the rest it can tell all the same.
                 log.info("graphql_without_relations", repository=repo)
-                less = query.replace(_RELATIONS, "").replace(_OF_RELATED, "")
-                return await self.ask_repository(less, repo, variables)
-            if not isinstance(told, Mapping):
+                reduced_query = query.replace(_LINKED_ISSUE_FIELDS, "").replace(_LINKED_ISSUE_FRAGMENT, "")
+                return await self.query_repository(reduced_query, repo, variables)
+            if not isinstance(repository, Mapping):
                 raise
             log.info("graphql_partial", repository=repo, errors=error.errors[:5])
-            return told
-        told = data.get("repository")
-        if not isinstance(told, Mapping):
+            return repository
+        repository = data.get("repository")
+        if not isinstance(repository, Mapping):
             raise NotFound(f"there is no repository {repo} for us", operation="graphql")
-        return told
+        return repository
 
 
-_RELATED: Final = """
+_LINKED_ITEM_FRAGMENTS: Final = """
 fragment related on Issue { number closed repository { nameWithOwner } }
 fragment relatedPull on PullRequest { number closed repository { nameWithOwner } }
 """
@@ -259,26 +275,26 @@ def _spread(fragment: str) -> str:
     return f"...{fragment} ...relatedPull" if fragment == "related" else f"...{fragment}"
 
 
-def _surveyed(node: PullNode, home: Home, ours: Collection[str]) -> SurveyedPull:
+def _pull_with_checks(node: PullNode, repository: RepositoryNode, our_checks: Collection[str]) -> PullWithChecks:
     rollup = node.status_check_rollup
-    return SurveyedPull(node.pull(home), rollup.verdict(ours) if rollup else None)
+    return PullWithChecks(node.to_pull(repository), rollup.has_passed(our_checks) if rollup else None)
 
 
-def _note(heads: dict[str, str], ref: Ref | None) -> None:
+def _add_head(heads: dict[str, str], ref: RefNode | None) -> None:
     if ref is not None and ref.target is not None and ref.target.oid:
         heads[ref.name] = ref.target.oid
 
 
-def parsed(model: type[M], told: object) -> M:
+def parse_node(model: type[M], data: object) -> M:
     """Check a part of an answer against its model. Raises UnexpectedAnswer."""
     try:
-        return model.model_validate(told)
+        return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UnexpectedAnswer(
-            f"the answer is no {model.__name__}: {where}: {first['msg']}", operation="graphql"
+        first_error = error.errors(include_input=False, include_url=False)[0]
+        location = ".".join(str(part) for part in first_error["loc"])
+        raise UnexpectedResponse(
+            f"the answer is no {model.__name__}: {location}: {first_error['msg']}", operation="graphql"
         ) from error
 
 
-__all__ = ["Happening", "SurveyOperations", "SurveyedPull", "SurveyedPulls"]
+__all__ = ["BulkOperations", "PullList", "PullWithChecks", "TimelineItem"]

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from adapters.github.base_client import Caller, asked, given, repository_parts, timestamp
+from adapters.github.base_client import BaseClient, body_params, format_timestamp, query_params, repository_parts
 from adapters.github.models import CheckRun, CheckSuite, CombinedStatus
 from adapters.github.operation import operation
 
 CheckStatus = Literal["queued", "in_progress", "completed"]
 CheckConclusion = Literal["success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"]
 
-_AT: Final = "/repos/{owner}/{repo}/commits/{ref}"
+_COMMIT: Final = "/repos/{owner}/{repo}/commits/{ref}"
 _RUNS: Final = "/repos/{owner}/{repo}/check-runs"
 _BODY: Final = "name status conclusion details_url external_id started_at completed_at output actions"
 
 LIST_RUNS: Final = operation(
     "checks/list-for-ref",
     "GET",
-    _AT + "/check-runs",
+    _COMMIT + "/check-runs",
     permission=("checks", "read"),
     query="check_name filter per_page",
     items="check_runs",
@@ -28,7 +28,7 @@ LIST_RUNS: Final = operation(
 LIST_SUITES: Final = operation(
     "checks/list-suites-for-ref",
     "GET",
-    _AT + "/check-suites",
+    _COMMIT + "/check-suites",
     permission=("checks", "read"),
     query="per_page",
     items="check_suites",
@@ -36,7 +36,7 @@ LIST_SUITES: Final = operation(
 COMBINED: Final = operation(
     "repos/get-combined-status-for-ref",
     "GET",
-    _AT + "/status",
+    _COMMIT + "/status",
     permission=("statuses", "read"),
     query="per_page",
 )
@@ -46,7 +46,7 @@ UPDATE: Final = operation(
 )
 
 
-class CheckOperations(Caller):
+class CheckOperations(BaseClient):
     """Checks. `ref` is a SHA, a branch or a tag."""
 
     async def list_check_runs(
@@ -55,16 +55,16 @@ class CheckOperations(Caller):
         """List the check runs of a commit; `latest` leaves out those that a newer run of the same name
         replaced.
         """
-        query = asked(check_name=name, filter="latest" if latest else "all")
-        return await self._all(LIST_RUNS, CheckRun, {**repository_parts(repo), "ref": ref}, query)
+        query = query_params(check_name=name, filter="latest" if latest else "all")
+        return await self._request_all(LIST_RUNS, CheckRun, {**repository_parts(repo), "ref": ref}, query)
 
     async def list_check_suites(self, repo: str, ref: str) -> list[CheckSuite]:
         """List the check suites of a commit, one for each App."""
-        return await self._all(LIST_SUITES, CheckSuite, {**repository_parts(repo), "ref": ref})
+        return await self._request_all(LIST_SUITES, CheckSuite, {**repository_parts(repo), "ref": ref})
 
-    async def combined_status(self, repo: str, ref: str) -> CombinedStatus:
+    async def get_combined_status(self, repo: str, ref: str) -> CombinedStatus:
         """Give the statuses of the older kind, the latest of each context (the first 100)."""
-        return await self._one(
+        return await self._request_one(
             COMBINED, CombinedStatus, {**repository_parts(repo), "ref": ref}, query={"per_page": 100}
         )
 
@@ -84,12 +84,12 @@ class CheckOperations(Caller):
         actions: Sequence[Mapping[str, str]] | None = None,
     ) -> CheckRun:
         """Make a check run; `output` has title, summary and possibly text and annotations (≤ 50 a call)."""
-        body = given(
+        body = body_params(
             name=name,
             head_sha=head_sha,
-            **_content(status, conclusion, external_id, details_url, started_at, completed_at, output, actions),
+            **_check_body(status, conclusion, external_id, details_url, started_at, completed_at, output, actions),
         )
-        return await self._one(CREATE, CheckRun, repository_parts(repo), body=body)
+        return await self._request_one(CREATE, CheckRun, repository_parts(repo), body=body)
 
     async def update_check_run(
         self,
@@ -107,15 +107,15 @@ class CheckOperations(Caller):
         actions: Sequence[Mapping[str, str]] | None = None,
     ) -> CheckRun:
         """Change what is given of a check run; annotations are added to those it has."""
-        body = given(
+        body = body_params(
             name=name,
-            **_content(status, conclusion, external_id, details_url, started_at, completed_at, output, actions),
+            **_check_body(status, conclusion, external_id, details_url, started_at, completed_at, output, actions),
         )
         values = {**repository_parts(repo), "check_run_id": check_run_id}
-        return await self._one(UPDATE, CheckRun, values, body=body)
+        return await self._request_one(UPDATE, CheckRun, values, body=body)
 
 
-def _content(
+def _check_body(
     status: str | None,
     conclusion: str | None,
     external_id: str | None,
@@ -125,13 +125,13 @@ def _content(
     output: Mapping[str, object] | None,
     actions: Sequence[Mapping[str, str]] | None,
 ) -> dict[str, object]:
-    return given(
+    return body_params(
         status=status,
         conclusion=conclusion,
         external_id=external_id,
         details_url=details_url,
-        started_at=None if started_at is None else timestamp(started_at),
-        completed_at=None if completed_at is None else timestamp(completed_at),
+        started_at=None if started_at is None else format_timestamp(started_at),
+        completed_at=None if completed_at is None else format_timestamp(completed_at),
         output=None if output is None else dict(output),
         actions=None if actions is None else [dict(action) for action in actions],
     )

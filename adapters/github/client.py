@@ -12,18 +12,26 @@ from pydantic import SecretStr
 
 from adapters.github.actions import ActionsOperations
 from adapters.github.app import AppOperations, InstallationOperations
-from adapters.github.batch_mutations import TogetherOperations
+from adapters.github.batch_mutations import BatchOperations
 from adapters.github.checks import CheckOperations
-from adapters.github.http import DEFAULT_RETRY, DEFAULT_TIMEOUTS, OnCall, OnMoved, OnSaved, RetryPolicy, Timeouts
+from adapters.github.http import (
+    DEFAULT_RETRY,
+    DEFAULT_TIMEOUTS,
+    HttpTimeouts,
+    OnCacheHit,
+    OnCall,
+    OnRenamed,
+    RetryPolicy,
+)
 from adapters.github.issues import IssueOperations
 from adapters.github.labels import LabelOperations
 from adapters.github.pulls import PullOperations
-from adapters.github.rate_limit import Gate, Passage
+from adapters.github.rate_limit import Limiter, RateLimitContext
 from adapters.github.repositories import RepositoryOperations
-from adapters.github.restore_queries import MemoryOperations
+from adapters.github.restore_queries import RestoreOperations
 from adapters.github.tokens import AppAuth, InstallationCredential, InstallationTokens, PersonCredential
 from adapters.github.transport import Transport
-from adapters.github.user_client import PersonGitHub
+from adapters.github.user_client import UserClient
 from adapters.github.users import UserOperations
 
 
@@ -36,8 +44,8 @@ class GitHub(
     RepositoryOperations,
     InstallationOperations,
     UserOperations,
-    MemoryOperations,
-    TogetherOperations,
+    RestoreOperations,
+    BatchOperations,
 ):
     """GitHub as one installation of the App sees it. Methods raise classes in `adapters.github.errors`."""
 
@@ -82,12 +90,12 @@ class GitHubClient:
         private_key_pem: str,
         now: Callable[[], datetime],
         user_agent: str = "mcp-orchestrator",
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        timeouts: HttpTimeouts = DEFAULT_TIMEOUTS,
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
-        on_saved: OnSaved | None = None,
-        gate: Gate | None = None,
-        on_moved: OnMoved | None = None,
+        on_cache_hit: OnCacheHit | None = None,
+        limiter: Limiter | None = None,
+        on_renamed: OnRenamed | None = None,
     ) -> None:
         self._transport = Transport(
             api_url=api_url,
@@ -97,23 +105,25 @@ class GitHubClient:
             timeouts=timeouts,
             retry=retry,
             on_call=on_call,
-            on_saved=on_saved,
-            gate=gate,
-            on_moved=on_moved,
+            on_cache_hit=on_cache_hit,
+            limiter=limiter,
+            on_renamed=on_renamed,
         )
         self.app = AppOperations(self._transport, AppAuth(app_id, private_key_pem, now))
         self._tokens = InstallationTokens(self.app.create_installation_token, now)
 
-    def installation(self, installation_id: int, passage: Passage | None = None) -> GitHub:
+    def installation(self, installation_id: int, context: RateLimitContext | None = None) -> GitHub:
         """Give GitHub as this installation sees it; cheap, tokens are shared by all that have the same id.
 
         `passage` says on what errand; without one it is that of an answer to somebody.
         """
-        return GitHub(self._transport, InstallationCredential(self._tokens, installation_id, passage or Passage()))
+        return GitHub(
+            self._transport, InstallationCredential(self._tokens, installation_id, context or RateLimitContext())
+        )
 
-    def person(self, token: SecretStr) -> PersonGitHub:
+    def person(self, token: SecretStr) -> UserClient:
         """Give GitHub as the person sees it whose token this is."""
-        return PersonGitHub(self._transport, PersonCredential(token))
+        return UserClient(self._transport, PersonCredential(token))
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()

@@ -28,7 +28,7 @@ def pull_facts(pull: PullRequest) -> PullFacts:
         draft=pull.draft,
         merged=pull.merged,
         merge_sha=pull.merge_commit_sha if pull.merged else None,
-        from_fork=pull.from_fork,
+        from_fork=pull.is_from_fork,
         updated_at=pull.updated_at,
         opened_at=pull.created_at,
     )

@@ -17,13 +17,13 @@ from typing import Final
 SECONDARY_LIMIT_WAIT: Final = timedelta(seconds=60)
 """GitHub: without a header, wait at least a minute after a secondary limit."""
 
-LONGEST_WAIT: Final = timedelta(hours=2)
+MAX_WAIT: Final = timedelta(hours=2)
 """The longest window GitHub has is an hour; a later time comes from a broken clock and must not park us for
 ever.
 """
 
 _MESSAGE_LENGTH: Final = 500
-_READS: Final = frozenset({"GET", "HEAD"})
+_READ_METHODS: Final = frozenset({"GET", "HEAD"})
 _SECONDARY: Final = re.compile(r"secondary rate limit|abuse detection", re.IGNORECASE)
 _PRIMARY: Final = re.compile(r"api rate limit exceeded", re.IGNORECASE)
 
@@ -43,15 +43,15 @@ class GitHubError(Exception):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        where = " ".join(part for part in (self.operation, str(self.status or "")) if part)
-        return f"{where}: {self.message}" if where else self.message
+        prefix = " ".join(part for part in (self.operation, str(self.status or "")) if part)
+        return f"{prefix}: {self.message}" if prefix else self.message
 
 
 class Transient(GitHubError):
     """Nothing was changed and the next try may well succeed: 5xx on a read, a reset or refused connection."""
 
 
-class Unclear(GitHubError):
+class UnknownOutcome(GitHubError):
     """A write whose fate is unknown (timeout, 5xx, broken connection): look whether it was done before
     repeating it.
     """
@@ -104,7 +104,7 @@ class TooLarge(GitHubError):
     """What we sent, or what we were about to read, is over a size limit."""
 
 
-class UnexpectedAnswer(GitHubError):
+class UnexpectedResponse(GitHubError):
     """A successful answer that does not look like GitHub's description of it."""
 
 
@@ -124,19 +124,19 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, method: str, 
     is no JSON, senseless numbers in headers and unknown statuses all lead to an error of the most careful
     class.
     """
-    head = {key.lower(): value for key, value in headers.items()}
-    request_id = head.get("x-github-request-id", "")[:100]
-    message, errors = _explain(status, body)
+    lower_headers = {key.lower(): value for key, value in headers.items()}
+    request_id = lower_headers.get("x-github-request-id", "")[:100]
+    message, errors = _error_message(status, body)
     if status in {403, 429}:
-        limited = _rate_limit(status, head, message, now, request_id)
-        if limited is not None:
-            return limited
+        rate_limit_error = _rate_limit(status, lower_headers, message, now, request_id)
+        if rate_limit_error is not None:
+            return rate_limit_error
     if status == 422 or status == 400:
         return Invalid(message, errors=errors, status=status, request_id=request_id)
     if status >= 500 or status == 408:
-        undone = method.upper() in _READS
-        return (Transient if undone else Unclear)(message, status=status, request_id=request_id)
-    kinds: dict[int, type[GitHubError]] = {
+        is_read = method.upper() in _READ_METHODS
+        return (Transient if is_read else UnknownOutcome)(message, status=status, request_id=request_id)
+    error_types: dict[int, type[GitHubError]] = {
         401: Unauthorised,
         402: Forbidden,
         403: Forbidden,
@@ -147,14 +147,14 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, method: str, 
         413: TooLarge,
         451: Forbidden,
     }
-    if status in kinds:
-        return kinds[status](message, status=status, request_id=request_id)
+    if status in error_types:
+        return error_types[status](message, status=status, request_id=request_id)
     if 400 <= status < 500:
         return Invalid(message, errors=errors, status=status, request_id=request_id)
     # A redirect we do not follow, or a status no server should send: a read changed nothing, a write may
     # have.
-    careful = UnexpectedAnswer if method.upper() in _READS else Unclear
-    return careful(message, status=status, request_id=request_id)
+    error_type = UnexpectedResponse if method.upper() in _READ_METHODS else UnknownOutcome
+    return error_type(message, status=status, request_id=request_id)
 
 
 # GitHub's types of GraphQL errors, where they say what REST says by a status.
@@ -173,32 +173,34 @@ def classify_graphql(errors: Sequence[Mapping[str, object]], data: object) -> Gi
     it is a GraphQLError, which keeps the partial data: what was asked may have been answered, or done, in part.
     """
     texts = tuple(str(error.get("message", "unknown error"))[:_MESSAGE_LENGTH] for error in errors[:20])
-    kinds = {str(error.get("type")) for error in errors}
-    answered = isinstance(data, Mapping) and any(value is not None for value in data.values())
-    kind = _GRAPHQL.get(kinds.pop()) if len(kinds) == 1 and not answered else None
-    return kind("; ".join(texts), status=200) if kind else GraphQLError(texts, data)
+    error_types = {str(error.get("type")) for error in errors}
+    has_data = isinstance(data, Mapping) and any(value is not None for value in data.values())
+    error_type = _GRAPHQL.get(error_types.pop()) if len(error_types) == 1 and not has_data else None
+    return error_type("; ".join(texts), status=200) if error_type else GraphQLError(texts, data)
 
 
 def _rate_limit(
-    status: int, head: Mapping[str, str], message: str, now: datetime, request_id: str
+    status: int, lower_headers: Mapping[str, str], message: str, now: datetime, request_id: str
 ) -> RateLimited | None:
-    waits = _retry_after(head.get("retry-after"), now)
-    if waits is not None:
-        return _limited(message, waits, True, status, request_id, now)
+    retry_at = _retry_after(lower_headers.get("retry-after"), now)
+    if retry_at is not None:
+        return _rate_limited(message, retry_at, True, status, request_id, now)
     if _SECONDARY.search(message):
-        return _limited(message, now + SECONDARY_LIMIT_WAIT, True, status, request_id, now)
-    if head.get("x-ratelimit-remaining", "").strip() == "0" or _PRIMARY.search(message):
-        reset = _epoch(head.get("x-ratelimit-reset")) or now + SECONDARY_LIMIT_WAIT
-        return _limited(message, reset, False, status, request_id, now)
+        return _rate_limited(message, now + SECONDARY_LIMIT_WAIT, True, status, request_id, now)
+    if lower_headers.get("x-ratelimit-remaining", "").strip() == "0" or _PRIMARY.search(message):
+        reset_at = _from_epoch(lower_headers.get("x-ratelimit-reset")) or now + SECONDARY_LIMIT_WAIT
+        return _rate_limited(message, reset_at, False, status, request_id, now)
     if status == 429:
-        return _limited(message, now + SECONDARY_LIMIT_WAIT, True, status, request_id, now)
+        return _rate_limited(message, now + SECONDARY_LIMIT_WAIT, True, status, request_id, now)
     return None
 
 
-def _limited(message: str, at: datetime, secondary: bool, status: int, request_id: str, now: datetime) -> RateLimited:
+def _rate_limited(
+    message: str, retry_at: datetime, secondary: bool, status: int, request_id: str, now: datetime
+) -> RateLimited:
     # At least a second: a reset that has just passed must not turn into a busy loop.
-    at = min(max(at, now + timedelta(seconds=1)), now + LONGEST_WAIT)
-    return RateLimited(message, retry_at=at, secondary=secondary, status=status, request_id=request_id)
+    retry_at = min(max(retry_at, now + timedelta(seconds=1)), now + MAX_WAIT)
+    return RateLimited(message, retry_at=retry_at, secondary=secondary, status=status, request_id=request_id)
 
 
 def _retry_after(value: str | None, now: datetime) -> datetime | None:
@@ -208,20 +210,20 @@ def _retry_after(value: str | None, now: datetime) -> datetime | None:
     if text.isascii() and text.isdigit():
         return now + timedelta(seconds=min(int(text[:9]), 10**6))
     try:
-        at = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except ValueError:
         return now + SECONDARY_LIMIT_WAIT
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _epoch(value: str | None) -> datetime | None:
+def _from_epoch(value: str | None) -> datetime | None:
     try:
         return datetime.fromtimestamp(float(value or ""), UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _explain(status: int, body: bytes) -> tuple[str, tuple[str, ...]]:
+def _error_message(status: int, body: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         data = json.loads(body) if body else None
     except (ValueError, RecursionError):
@@ -229,14 +231,14 @@ def _explain(status: int, body: bytes) -> tuple[str, tuple[str, ...]]:
     if not isinstance(data, dict):
         text = body[:_MESSAGE_LENGTH].decode("utf-8", "replace").strip()
         return (text or f"HTTP status {status} without a message"), ()
-    raw = data.get("errors")
-    items = raw if isinstance(raw, list) else [] if raw is None else [raw]
-    errors = tuple(_one_line(item) for item in items[:20])
+    raw_errors = data.get("errors")
+    items = raw_errors if isinstance(raw_errors, list) else [] if raw_errors is None else [raw_errors]
+    errors = tuple(_error_line(item) for item in items[:20])
     message = str(data.get("message") or f"HTTP status {status}")[:_MESSAGE_LENGTH]
     return (f"{message}: {'; '.join(errors)}"[: 2 * _MESSAGE_LENGTH] if errors else message), errors
 
 
-def _one_line(error: object) -> str:
+def _error_line(error: object) -> str:
     if not isinstance(error, dict):
         return str(error)[:_MESSAGE_LENGTH]
     if error.get("message"):

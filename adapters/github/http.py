@@ -24,25 +24,25 @@ from adapters.github.errors import (
     TooLarge,
     Transient,
     Unauthorised,
-    Unclear,
-    UnexpectedAnswer,
+    UnexpectedResponse,
+    UnknownOutcome,
     classify,
 )
-from adapters.github.rate_limit import Gate, Passage
-from adapters.github.read_cache import Answers, Flights, Kept
-from adapters.github.redirects import former_name, next_place
+from adapters.github.rate_limit import Limiter, RateLimitContext
+from adapters.github.read_cache import CacheEntry, RequestCoalescer, ResponseCache
+from adapters.github.redirects import old_repository_name, redirect_target
 
 API_VERSION: Final = "2022-11-28"
-MAX_BODY: Final = 32 * 1024 * 1024
+MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 """Bytes of one JSON answer; a page of 100 pull request files with patches stays far below."""
-CHUNK: Final = 64 * 1024
-_ERROR_BODY: Final = 64 * 1024
+CHUNK_BYTES: Final = 64 * 1024
+_MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 _MAX_REDIRECTS: Final = 5
 _ACCEPT: Final = "application/vnd.github+json"
 
 OnCall = Callable[[str, int, float], None]
-OnSaved = Callable[[str], None]
-OnMoved = Callable[[str], Awaitable[None]]
+OnCacheHit = Callable[[str], None]
+OnRenamed = Callable[[str], Awaitable[None]]
 Reader = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
 Reply = tuple[int, bytes, URL | None]
 """Status, body, address of the next page."""
@@ -56,18 +56,18 @@ class Credential(Protocol):
         """A name for metrics, such as `app` or `installation:7`; no secret."""
 
     @property
-    def passage(self) -> Passage | None:
+    def context(self) -> RateLimitContext | None:
         """On what errand it is used; None for who is not bound to a budget."""
 
     async def token(self) -> str:
         """Give a token that is valid now."""
 
-    def forget(self, token: str) -> None:
+    def discard(self, token: str) -> None:
         """Drop this token, GitHub refused it; the next `token()` gives another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
+class HttpTimeouts:
     """Seconds: to get a connection, for a whole call, and for a whole download of a log."""
 
     connect: float = 10.0
@@ -85,12 +85,12 @@ class RetryPolicy:
     wait_jitter: float = 0.2
 
 
-DEFAULT_TIMEOUTS: Final = Timeouts()
+DEFAULT_TIMEOUTS: Final = HttpTimeouts()
 DEFAULT_RETRY: Final = RetryPolicy()
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Request:
     """One request to make: `name` is the operationId, `timeout` the seconds it may take as a whole.
 
     `content` marks what GitHub counts more closely; `kept` what may be shared with equal reads and asked for again by
@@ -102,14 +102,14 @@ class Call:
     url: URL
     credential: Credential
     body: bytes | None
-    writes: bool
-    read: Reader
+    is_write: bool
+    read_body: Reader
     timeout: float
     content: bool = False
-    kept: bool = False
+    is_cacheable: bool = False
 
     @property
-    def key(self) -> tuple[str, str]:
+    def cache_key(self) -> tuple[str, str]:
         """Whose read of what this is; what is accepted is the same in all."""
         return self.credential.name, str(self.url)
 
@@ -121,7 +121,7 @@ class Call:
         return "search" if self.name.startswith("search/") else "core"
 
 
-class Exchange:
+class HttpClient:
     """The session with GitHub's servers; `trusted` are the origins that may see a token."""
 
     def __init__(
@@ -130,12 +130,12 @@ class Exchange:
         trusted: Collection[URL],
         now: Callable[[], datetime],
         user_agent: str,
-        timeouts: Timeouts,
+        timeouts: HttpTimeouts,
         retry: RetryPolicy,
         on_call: OnCall | None,
-        on_saved: OnSaved | None,
-        gate: Gate | None,
-        on_moved: OnMoved | None,
+        on_cache_hit: OnCacheHit | None,
+        limiter: Limiter | None,
+        on_renamed: OnRenamed | None,
         max_body: int,
     ) -> None:
         self._trusted = frozenset(trusted)
@@ -144,11 +144,11 @@ class Exchange:
         self._timeouts = timeouts
         self._retry = retry
         self._on_call = on_call
-        self._on_saved = on_saved
-        self._gate = gate
-        self._on_moved = on_moved
-        self._answers = Answers()
-        self._flights: Flights[Reply] = Flights()
+        self._on_cache_hit = on_cache_hit
+        self._limiter = limiter
+        self._on_renamed = on_renamed
+        self._cache = ResponseCache()
+        self._coalescer: RequestCoalescer[Reply] = RequestCoalescer()
         self._max_body = max_body
         self._session: aiohttp.ClientSession | None = None
 
@@ -162,46 +162,46 @@ class Exchange:
 
     async def close(self) -> None:
         """Close the session; calls after this raise RuntimeError."""
-        await self._flights.close()
+        await self._coalescer.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    def trusts(self, url: URL) -> bool:
+    def is_trusted(self, url: URL) -> bool:
         """Whether a token may be sent to this address."""
         return url.origin() in self._trusted
 
     async def reserve(self, credential: Credential, *, content: bool) -> None:
         """Have the gate admit a write that is still to come; raises Throttled when it has to wait."""
-        if self._gate and credential.passage:
-            await self._gate.reserve(credential.name, credential.passage, content=content)
+        if self._limiter and credential.context:
+            await self._limiter.reserve(credential.name, credential.context, content=content)
 
     def release(self, credential: Credential) -> None:
         """The write that was reserved, if it is still to come, is not made."""
-        if self._gate and credential.passage:
-            self._gate.release(credential.name, credential.passage)
+        if self._limiter and credential.context:
+            self._limiter.release(credential.name, credential.context)
 
-    async def send(self, call: Call) -> Reply:
+    async def send(self, request: Request) -> Reply:
         """Make the call; raises a GitHubError subclass for anything but a success."""
-        if not call.kept:
-            return await self._send(call)
+        if not request.is_cacheable:
+            return await self._send_retried(request)
         # What one lane has to wait for another may do at once.
-        passage = call.credential.passage
-        equal = (*call.key, passage.lane if passage else None)
-        reply, shared = await self._flights.share(equal, lambda: self._send(call))
-        if shared:
-            self._saved("shared")
+        context = request.credential.context
+        key = (*request.cache_key, context.priority if context else None)
+        reply, is_shared = await self._coalescer.share(key, lambda: self._send_retried(request))
+        if is_shared:
+            self._count_cache_hit("shared")
         return reply
 
-    def _saved(self, how: str) -> None:
-        if self._on_saved is not None:
-            self._on_saved(how)
+    def _count_cache_hit(self, kind: str) -> None:
+        if self._on_cache_hit is not None:
+            self._on_cache_hit(kind)
 
-    async def _send(self, call: Call) -> Reply:
+    async def _send_retried(self, request: Request) -> Reply:
         policy = self._retry
         async for attempt in stamina.retry_context(
             # Only its own failures: those of a token's request have been retried there already.
-            on=lambda error: isinstance(error, Transient) and error.operation == call.name,
+            on=lambda error: isinstance(error, Transient) and error.operation == request.name,
             attempts=policy.attempts,
             timeout=None,
             wait_initial=policy.wait_initial,
@@ -210,131 +210,137 @@ class Exchange:
         ):
             with attempt:
                 try:
-                    return await self._authorised(call)
+                    return await self._send_authorised(request)
                 except GitHubError as error:
-                    error.operation = error.operation or call.name
+                    error.operation = error.operation or request.name
                     raise
         raise AssertionError("stamina gives at least one attempt")
 
-    async def _authorised(self, call: Call) -> Reply:
-        token = await call.credential.token()
+    async def _send_authorised(self, request: Request) -> Reply:
+        token = await request.credential.token()
         try:
-            return await self._timed(call, token)
+            return await self._send_timed(request, token)
         except Unauthorised:
             # Nothing was done, so repeating is safe for writes too. A token can die early: the App's
             # permissions were changed, the installation was suspended and resumed, or the clocks disagree.
-            call.credential.forget(token)
-            return await self._timed(call, await call.credential.token())
+            request.credential.discard(token)
+            return await self._send_timed(request, await request.credential.token())
 
-    async def _timed(self, call: Call, token: str) -> Reply:
-        passage = call.credential.passage
-        if self._gate and passage:
-            sender = call.credential.name
-            await self._gate.enter(sender, passage, call.resource, writes=call.writes, content=call.content)
-            passage.writes += call.writes
+    async def _send_timed(self, request: Request, token: str) -> Reply:
+        context = request.credential.context
+        if self._limiter and context:
+            sender = request.credential.name
+            await self._limiter.acquire(
+                sender, context, request.resource, is_write=request.is_write, content=request.content
+            )
+            context.write_count += request.is_write
         started = time.perf_counter()
         status = 0
         try:
-            status, body, next_url = await self._exchange(call, token)
+            status, body, next_url = await self._send_once(request, token)
         except GitHubError as error:
             status = error.status
-            if isinstance(error, RateLimited) and error.secondary and self._gate and passage:
-                await self._gate.refused(call.credential.name, error.retry_at)
+            if isinstance(error, RateLimited) and error.secondary and self._limiter and context:
+                await self._limiter.block_until(request.credential.name, error.retry_at)
             raise
         finally:
             if self._on_call is not None:
-                self._on_call(call.name, status, time.perf_counter() - started)
+                self._on_call(request.name, status, time.perf_counter() - started)
         return status, body, next_url
 
-    async def _exchange(self, call: Call, token: str) -> Reply:
-        lost: type[GitHubError] = Unclear if call.writes else Transient
+    async def _send_once(self, request: Request, token: str) -> Reply:
+        error_type: type[GitHubError] = UnknownOutcome if request.is_write else Transient
         try:
-            return await self._follow(call, token)
+            return await self._follow_redirects(request, token)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             # Never connected, so never asked: safe to repeat even a write.
             raise Transient(f"no connection ({type(error).__name__})") from error
         except TimeoutError as error:
-            raise lost(f"no answer within {call.timeout:g} s") from error
+            raise error_type(f"no answer within {request.timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise lost(f"the connection broke ({type(error).__name__})") from error
+            raise error_type(f"the connection broke ({type(error).__name__})") from error
 
-    async def _follow(self, call: Call, token: str) -> Reply:
+    async def _follow_redirects(self, request: Request, token: str) -> Reply:
         if self._session is None:
             raise RuntimeError("the transport is closed; use it inside `async with`")
-        url = call.url
+        url = request.url
         timeout = aiohttp.ClientTimeout(
-            total=call.timeout, connect=self._timeouts.connect, sock_connect=self._timeouts.connect
+            total=request.timeout, connect=self._timeouts.connect, sock_connect=self._timeouts.connect
         )
-        kept = self._answers.get(call.key) if call.kept else None
+        cached = self._cache.get(request.cache_key) if request.is_cacheable else None
         for hop in range(_MAX_REDIRECTS + 1):
             headers = {"Accept": _ACCEPT}
-            if kept is not None:
-                headers["If-None-Match"] = kept.etag
-            if hop and self._gate and call.credential.passage and self.trusts(url):
-                self._gate.spent(call.credential.name, writes=call.writes)
-            if self.trusts(url):
+            if cached is not None:
+                headers["If-None-Match"] = cached.etag
+            if hop and self._limiter and request.credential.context and self.is_trusted(url):
+                self._limiter.count_request(request.credential.name, is_write=request.is_write)
+            if self.is_trusted(url):
                 headers["Authorization"] = f"Bearer {token}"
-            if call.body is not None:
+            if request.body is not None:
                 headers["Content-Type"] = "application/json"
             async with self._session.request(
-                call.method, url, headers=headers, data=call.body, timeout=timeout, allow_redirects=False
+                request.method, url, headers=headers, data=request.body, timeout=timeout, allow_redirects=False
             ) as response:
-                self._note_budget(call, response)
-                if response.status == 304 and kept is not None:
-                    self._saved("unchanged")
-                    return 304, kept.body, kept.next_url
-                target = next_place(call.method, url, response.status, response.headers.get("Location"), self._trusted)
+                self._report_rate_limit(request, response)
+                if response.status == 304 and cached is not None:
+                    self._count_cache_hit("unchanged")
+                    return 304, cached.body, cached.next_url
+                target = redirect_target(
+                    request.method, url, response.status, response.headers.get("Location"), self._trusted
+                )
                 if target is None:
-                    return await self._finish(call, response)
-                former = former_name(call.url, response.status)
-                if hop == 0 and former is not None and self._on_moved is not None:
-                    await self._on_moved(former)
+                    return await self._read_response(request, response)
+                old_name = old_repository_name(request.url, response.status)
+                if hop == 0 and old_name is not None and self._on_renamed is not None:
+                    await self._on_renamed(old_name)
                 url = target
-        raise UnexpectedAnswer("too many redirects")
+        raise UnexpectedResponse("too many redirects")
 
-    async def _finish(self, call: Call, response: aiohttp.ClientResponse) -> Reply:
+    async def _read_response(self, request: Request, response: aiohttp.ClientResponse) -> Reply:
         if not 200 <= response.status < 300:
-            body = await _beginning(response, _ERROR_BODY)
-            method = call.method if call.writes else "GET"  # a GraphQL query is a POST that changes nothing
+            body = await _read_prefix(response, _MAX_ERROR_BODY_BYTES)
+            method = request.method if request.is_write else "GET"  # a GraphQL query is a POST that changes nothing
             raise classify(response.status, response.headers, body, method, self._now())
-        body = await call.read(response)
+        body = await request.read_body(response)
         try:
-            following = response.links.get("next")
+            next_link = response.links.get("next")
         except ValueError as error:
-            raise UnexpectedAnswer("a broken Link header", status=response.status) from error
-        next_url = following.get("url") if following is not None else None
+            raise UnexpectedResponse("a broken Link header", status=response.status) from error
+        next_url = next_link.get("url") if next_link is not None else None
         reply = response.status, body, next_url if isinstance(next_url, URL) else None
         etag = response.headers.get("ETag")
-        if call.kept and etag and response.status == 200:
-            self._answers.keep(call.key, Kept(etag, body, reply[2]))
+        if request.is_cacheable and etag and response.status == 200:
+            self._cache.put(request.cache_key, CacheEntry(etag, body, reply[2]))
         return reply
 
-    async def limited(self, response: aiohttp.ClientResponse) -> bytes:
+    async def read_limited(self, response: aiohttp.ClientResponse) -> bytes:
         """Read a whole body, TooLarge above the limit."""
         body = bytearray()
-        async for chunk in response.content.iter_chunked(CHUNK):
+        async for chunk in response.content.iter_chunked(CHUNK_BYTES):
             body += chunk
             if len(body) > self._max_body:
                 raise TooLarge(f"the answer is larger than {self._max_body} bytes", status=response.status)
         return bytes(body)
 
-    def _note_budget(self, call: Call, response: aiohttp.ClientResponse) -> None:
-        if self._gate is None or call.credential.passage is None or not self.trusts(response.url):
+    def _report_rate_limit(self, request: Request, response: aiohttp.ClientResponse) -> None:
+        if self._limiter is None or request.credential.context is None or not self.is_trusted(response.url):
             return
-        head = {key.lower(): value for key, value in response.headers.items()}
+        headers = {key.lower(): value for key, value in response.headers.items()}
         try:
-            rate = RateLimit.from_http(head)
+            rate_limit = RateLimit.from_http(headers)
         except (ValueError, OverflowError, OSError):
             return  # senseless numbers: the next answer has others
-        if rate is not None:
-            resource = head.get("x-ratelimit-resource", call.resource)[:40]
-            self._gate.heard(call.credential.name, resource, rate.limit, rate.remaining, rate.reset_datetime)
+        if rate_limit is not None:
+            resource = headers.get("x-ratelimit-resource", request.resource)[:40]
+            self._limiter.update_limit(
+                request.credential.name, resource, rate_limit.limit, rate_limit.remaining, rate_limit.reset_datetime
+            )
 
 
-async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    kept = bytearray()
-    async for chunk in response.content.iter_chunked(CHUNK):
-        kept += chunk
-        if len(kept) >= limit:
+async def _read_prefix(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    buffer = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        buffer += chunk
+        if len(buffer) >= limit:
             break
-    return bytes(kept[:limit])
+    return bytes(buffer[:limit])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from adapters.github.base_client import Caller, asked, given, repository_parts
+from adapters.github.base_client import BaseClient, body_params, query_params, repository_parts
 from adapters.github.errors import NotFound
 from adapters.github.models import Comment, Issue, IssueEvent, Reaction
 from adapters.github.operation import operation
@@ -105,12 +105,12 @@ SUB_ISSUES: Final = operation(
 )
 
 
-class IssueOperations(Caller):
+class IssueOperations(BaseClient):
     """Issues of a repository. `repo` is `owner/name`, `number` what people see; ids are the database's."""
 
     async def get_issue(self, repo: str, number: int) -> Issue:
         """Give an issue (or the issue side of a pull request)."""
-        return await self._one(GET, Issue, _at(repo, number))
+        return await self._request_one(GET, Issue, _issue_params(repo, number))
 
     async def list_issues(
         self,
@@ -126,15 +126,17 @@ class IssueOperations(Caller):
         """
         if any("," in label for label in labels):
             raise ValueError("GitHub cannot filter by a label with a comma in its name")
-        query = asked(labels=",".join(labels) or None, state=state, since=since, sort="updated", direction="desc")
-        return await self._all(LIST, Issue, {**repository_parts(repo)}, query)
+        query = query_params(
+            labels=",".join(labels) or None, state=state, since=since, sort="updated", direction="desc"
+        )
+        return await self._request_all(LIST, Issue, {**repository_parts(repo)}, query)
 
     async def create_issue(
         self, repo: str, *, title: str, body: str, labels: Sequence[str] = (), assignees: Sequence[str] = ()
     ) -> Issue:
         """Open an issue. Labels that do not exist are made by GitHub, in grey."""
-        content = given(title=title, body=body, labels=list(labels) or None, assignees=list(assignees) or None)
-        return await self._one(CREATE, Issue, repository_parts(repo), body=content)
+        content = body_params(title=title, body=body, labels=list(labels) or None, assignees=list(assignees) or None)
+        return await self._request_one(CREATE, Issue, repository_parts(repo), body=content)
 
     async def update_issue(
         self,
@@ -149,7 +151,7 @@ class IssueOperations(Caller):
         assignees: Sequence[str] | None = None,
     ) -> Issue:
         """Change what is given, leave the rest; `labels` and `assignees` replace the whole list."""
-        content = given(
+        content = body_params(
             title=title,
             body=body,
             state=state,
@@ -157,78 +159,80 @@ class IssueOperations(Caller):
             labels=None if labels is None else list(labels),
             assignees=None if assignees is None else list(assignees),
         )
-        return await self._one(UPDATE, Issue, _at(repo, number), body=content)
+        return await self._request_one(UPDATE, Issue, _issue_params(repo, number), body=content)
 
     async def list_comments(self, repo: str, number: int, *, since: datetime | None = None) -> list[Comment]:
         """List the comments, oldest first; `since` keeps those changed at or after it."""
-        return await self._all(COMMENTS, Comment, _at(repo, number), asked(since=since))
+        return await self._request_all(COMMENTS, Comment, _issue_params(repo, number), query_params(since=since))
 
     async def get_comment(self, repo: str, comment_id: int) -> Comment:
         """Give one comment."""
-        return await self._one(GET_COMMENT, Comment, _comment(repo, comment_id))
+        return await self._request_one(GET_COMMENT, Comment, _comment_params(repo, comment_id))
 
     async def create_comment(self, repo: str, number: int, body: str) -> Comment:
         """Comment on an issue or pull request; GitHub takes at most 65,536 characters (Invalid above)."""
-        return await self._one(CREATE_COMMENT, Comment, _at(repo, number), body={"body": body})
+        return await self._request_one(CREATE_COMMENT, Comment, _issue_params(repo, number), body={"body": body})
 
     async def update_comment(self, repo: str, comment_id: int, body: str) -> Comment:
         """Replace the text of a comment."""
-        return await self._one(UPDATE_COMMENT, Comment, _comment(repo, comment_id), body={"body": body})
+        return await self._request_one(UPDATE_COMMENT, Comment, _comment_params(repo, comment_id), body={"body": body})
 
     async def react_to_comment(self, repo: str, comment_id: int, content: ReactionContent) -> Reaction:
         """React to a comment; doing it twice changes nothing."""
-        return await self._one(REACT, Reaction, _comment(repo, comment_id), body={"content": content})
+        return await self._request_one(REACT, Reaction, _comment_params(repo, comment_id), body={"content": content})
 
-    async def issue_reactions(self, repo: str, number: int) -> list[Reaction]:
+    async def list_issue_reactions(self, repo: str, number: int) -> list[Reaction]:
         """List the reactions to an issue or pull request."""
-        return await self._all(REACTIONS, Reaction, _at(repo, number))
+        return await self._request_all(REACTIONS, Reaction, _issue_params(repo, number))
 
-    async def comment_reactions(self, repo: str, comment_id: int) -> list[Reaction]:
+    async def list_comment_reactions(self, repo: str, comment_id: int) -> list[Reaction]:
         """List the reactions to a comment."""
-        return await self._all(COMMENT_REACTIONS, Reaction, _comment(repo, comment_id))
+        return await self._request_all(COMMENT_REACTIONS, Reaction, _comment_params(repo, comment_id))
 
     async def add_assignees(
         self, repo: str, number: int, logins: Sequence[str], *, agent: Mapping[str, str] | None = None
     ) -> Issue:
         """Assign people, or a coding agent with its `agent_assignment`; whoever cannot be is left out silently."""
-        body = given(assignees=list(logins), agent_assignment=dict(agent) if agent else None)
-        return await self._one(ADD_ASSIGNEES, Issue, _at(repo, number), body=body)
+        body = body_params(assignees=list(logins), agent_assignment=dict(agent) if agent else None)
+        return await self._request_one(ADD_ASSIGNEES, Issue, _issue_params(repo, number), body=body)
 
     async def remove_assignees(self, repo: str, number: int, logins: Sequence[str]) -> Issue:
         """Take assigned people or agents off."""
-        return await self._one(REMOVE_ASSIGNEES, Issue, _at(repo, number), body={"assignees": list(logins)})
+        return await self._request_one(
+            REMOVE_ASSIGNEES, Issue, _issue_params(repo, number), body={"assignees": list(logins)}
+        )
 
-    async def issue_events(self, repo: str, number: int) -> list[IssueEvent]:
+    async def list_issue_events(self, repo: str, number: int) -> list[IssueEvent]:
         """List what happened to an issue or pull request, oldest first; comments are not among it."""
-        return await self._all(EVENTS, IssueEvent, _at(repo, number))
+        return await self._request_all(EVENTS, IssueEvent, _issue_params(repo, number))
 
-    async def blocked_by(self, repo: str, number: int) -> list[Issue]:
+    async def list_blocked_by(self, repo: str, number: int) -> list[Issue]:
         """List the issues that block this one (GitHub's dependencies), also in other repositories."""
-        return await self._all(BLOCKED_BY, Issue, _at(repo, number))
+        return await self._request_all(BLOCKED_BY, Issue, _issue_params(repo, number))
 
     async def add_blocked_by(self, repo: str, number: int, issue_id: int) -> Issue:
         """Let the issue wait for the one with this database id; Invalid where it does already."""
-        return await self._one(ADD_BLOCKED_BY, Issue, _at(repo, number), body={"issue_id": issue_id})
+        return await self._request_one(ADD_BLOCKED_BY, Issue, _issue_params(repo, number), body={"issue_id": issue_id})
 
     async def remove_blocked_by(self, repo: str, number: int, issue_id: int) -> Issue:
         """Let the issue no longer wait for the one with this database id; NotFound where it does not."""
-        return await self._one(REMOVE_BLOCKED_BY, Issue, {**_at(repo, number), "issue_id": issue_id})
+        return await self._request_one(REMOVE_BLOCKED_BY, Issue, {**_issue_params(repo, number), "issue_id": issue_id})
 
-    async def parent(self, repo: str, number: int) -> Issue | None:
+    async def get_parent(self, repo: str, number: int) -> Issue | None:
         """Give the issue this one is a sub-issue of, or None."""
         try:
-            return await self._one(PARENT, Issue, _at(repo, number))
+            return await self._request_one(PARENT, Issue, _issue_params(repo, number))
         except NotFound:
             return None
 
-    async def sub_issues(self, repo: str, number: int) -> list[Issue]:
+    async def list_sub_issues(self, repo: str, number: int) -> list[Issue]:
         """List the sub-issues, in their order."""
-        return await self._all(SUB_ISSUES, Issue, _at(repo, number))
+        return await self._request_all(SUB_ISSUES, Issue, _issue_params(repo, number))
 
 
-def _at(repo: str, number: int) -> dict[str, str | int]:
+def _issue_params(repo: str, number: int) -> dict[str, str | int]:
     return {**repository_parts(repo), "issue_number": number}
 
 
-def _comment(repo: str, comment_id: int) -> dict[str, str | int]:
+def _comment_params(repo: str, comment_id: int) -> dict[str, str | int]:
     return {**repository_parts(repo), "comment_id": comment_id}

@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from adapters.github.base_client import Caller, given, parse, repository_parts
-from adapters.github.errors import GraphQLError, Invalid, NotFound, Unclear
+from adapters.github.base_client import BaseClient, body_params, parse, repository_parts
+from adapters.github.errors import GraphQLError, Invalid, NotFound, UnknownOutcome
 from adapters.github.models import Label
 from adapters.github.operation import operation
 from config.labels import Label as OurLabel
 
 _LABELS: Final = "/repos/{owner}/{repo}/labels"
 MAX_DESCRIPTION: Final = 100
-_ON_ISSUE: Final = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
+_ISSUE_LABELS: Final = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
 
 LIST: Final = operation("issues/list-labels-for-repo", "GET", _LABELS, permission=("issues", "read"), query="per_page")
 GET: Final = operation("issues/get-label", "GET", _LABELS + "/{name}", permission=("issues", "read"))
@@ -29,48 +29,48 @@ UPDATE: Final = operation(
     body="new_name color description",
 )
 LIST_ON_ISSUE: Final = operation(
-    "issues/list-labels-on-issue", "GET", _ON_ISSUE, permission=("issues", "read"), query="per_page"
+    "issues/list-labels-on-issue", "GET", _ISSUE_LABELS, permission=("issues", "read"), query="per_page"
 )
-SET: Final = operation("issues/set-labels", "PUT", _ON_ISSUE, permission=("issues", "write"), body="labels")
+SET: Final = operation("issues/set-labels", "PUT", _ISSUE_LABELS, permission=("issues", "write"), body="labels")
 
 
-class LabelOperations(Caller):
+class LabelOperations(BaseClient):
     """Labels. `color` is six hex digits without `#`."""
 
     async def list_repo_labels(self, repo: str) -> list[Label]:
         """List the labels that the repository knows."""
-        return await self._all(LIST, Label, repository_parts(repo))
+        return await self._request_all(LIST, Label, repository_parts(repo))
 
     async def get_label(self, repo: str, name: str) -> Label:
         """Give one label of the repository; NotFound when it has none of this name."""
-        return await self._one(GET, Label, {**repository_parts(repo), "name": name})
+        return await self._request_one(GET, Label, {**repository_parts(repo), "name": name})
 
     async def create_label(self, repo: str, name: str, *, color: str, description: str = "") -> Label:
         """Make a label; Invalid with `already_exists` when there is one (names differ by more than case)."""
         body = {"name": name, "color": color, "description": description}
-        return await self._one(CREATE, Label, repository_parts(repo), body=body)
+        return await self._request_one(CREATE, Label, repository_parts(repo), body=body)
 
     async def ensure_labels(self, repo: str, labels: Sequence[OurLabel]) -> None:
         """Make those of the labels that the repository lacks; those that it has stay as they are."""
-        there = {label.name.casefold() for label in await self.list_repo_labels(repo)}
-        missing = [label for label in labels if label.name.casefold() not in there]
+        existing_names = {label.name.casefold() for label in await self.list_repo_labels(repo)}
+        missing = [label for label in labels if label.name.casefold() not in existing_names]
         if not missing:
             return
         try:
-            await self.create_labels(await self._repository_node(repo), missing)
+            await self.create_labels(await self._get_repository_id(repo), missing)
         except GraphQLError:
             for label in missing:  # a server whose GraphQL cannot make labels
                 with contextlib.suppress(Invalid):  # someone made it meanwhile
-                    await self.create_label(repo, label.name, color=label.colour, description=_short(label))
+                    await self.create_label(repo, label.name, color=label.colour, description=_short_description(label))
 
-    async def _repository_node(self, repo: str) -> str:
+    async def _get_repository_id(self, repo: str) -> str:
         parts = repository_parts(repo)
         query = "query Node($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { id } }"
         variables = {"owner": parts["owner"], "name": parts["repo"]}
-        found: Any = (await self._transport.graphql(query, variables, self._credential)).get("repository")
-        if not found:
+        repository: Any = (await self._transport.graphql(query, variables, self._credential)).get("repository")
+        if not repository:
             raise NotFound(f"there is no repository {repo} for us", operation="graphql")
-        return str(found["id"])
+        return str(repository["id"])
 
     async def create_labels(self, repository: str, labels: Sequence[OurLabel]) -> dict[str, str]:
         """Make labels in one request; `repository` is its id in GraphQL. Gives the ids of those made, by name.
@@ -78,7 +78,7 @@ class LabelOperations(Caller):
         One that is there already, or that GitHub refuses, is left out and does not stop the others. Raises GraphQLError
         where the server cannot do this at all.
         """
-        head = ", ".join(f"$w{index}: CreateLabelInput!" for index in range(len(labels)))
+        variable_types = ", ".join(f"$w{index}: CreateLabelInput!" for index in range(len(labels)))
         fields = " ".join(
             f"w{index}: createLabel(input: $w{index}) {{ label {{ id }} }}" for index in range(len(labels))
         )
@@ -87,22 +87,22 @@ class LabelOperations(Caller):
                 "repositoryId": repository,
                 "name": label.name,
                 "color": label.colour,
-                "description": _short(label),
+                "description": _short_description(label),
             }
             for index, label in enumerate(labels)
         }
-        mutation = f"mutation CreateLabels({head}) {{ {fields} }}"
-        answers: Any
+        mutation = f"mutation CreateLabels({variable_types}) {{ {fields} }}"
+        results: Any
         try:
-            answers = await self._transport.graphql(mutation, inputs, self._credential, content=False)
+            results = await self._transport.graphql(mutation, inputs, self._credential, content=False)
         except Invalid:
             return {}
         except GraphQLError as error:
             if not isinstance(error.data, Mapping) or not error.data:
                 raise
-            answers = error.data
-        made = {label.name: answers.get(f"w{index}") for index, label in enumerate(labels)}
-        return {name: str(answer["label"]["id"]) for name, answer in made.items() if answer}
+            results = error.data
+        results_by_name = {label.name: results.get(f"w{index}") for index, label in enumerate(labels)}
+        return {name: str(result["label"]["id"]) for name, result in results_by_name.items() if result}
 
     async def update_label(
         self,
@@ -114,23 +114,23 @@ class LabelOperations(Caller):
         description: str | None = None,
     ) -> Label:
         """Change what is given of a label, leave the rest."""
-        body = given(new_name=new_name, color=color, description=description)
-        return await self._one(UPDATE, Label, {**repository_parts(repo), "name": name}, body=body)
+        body = body_params(new_name=new_name, color=color, description=description)
+        return await self._request_one(UPDATE, Label, {**repository_parts(repo), "name": name}, body=body)
 
     async def list_issue_labels(self, repo: str, number: int) -> list[Label]:
         """List the labels of an issue."""
-        return await self._all(LIST_ON_ISSUE, Label, {**repository_parts(repo), "issue_number": number})
+        return await self._request_all(LIST_ON_ISSUE, Label, {**repository_parts(repo), "issue_number": number})
 
     async def set_issue_labels(self, repo: str, number: int, names: Iterable[str]) -> list[Label]:
         """Make these the labels of an issue, all of them and no others, in one call; gives what GitHub now
         holds.
         """
         values = {**repository_parts(repo), "issue_number": number}
-        answer = await self._transport.request(SET, values, self._credential, body={"labels": sorted(set(names))})
-        if not isinstance(answer.data, list):
-            raise Unclear("a list of labels was expected", status=answer.status, operation=SET.id)
-        return [parse(SET, Label, item, answer.status) for item in answer.data]
+        response = await self._transport.request(SET, values, self._credential, body={"labels": sorted(set(names))})
+        if not isinstance(response.data, list):
+            raise UnknownOutcome("a list of labels was expected", status=response.status, operation=SET.id)
+        return [parse(SET, Label, item, response.status) for item in response.data]
 
 
-def _short(label: OurLabel) -> str:
+def _short_description(label: OurLabel) -> str:
     return label.description[:MAX_DESCRIPTION]

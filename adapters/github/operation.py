@@ -15,7 +15,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 Access = Literal["read", "write"]
-Permission = tuple[str, Access]
+AppPermission = tuple[str, Access]
 Value = str | int
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -37,7 +37,7 @@ class Operation:
     id: str
     method: str
     path: str
-    permission: Permission | None
+    permission: AppPermission | None
     query: frozenset[str] = frozenset()
     body: frozenset[str] = frozenset()
     items: str | None = None
@@ -46,7 +46,7 @@ class Operation:
     content: bool = False
 
     @property
-    def writes(self) -> bool:
+    def is_write(self) -> bool:
         """Whether the call may change something, so that an unclear answer must be looked into."""
         return self.method != "GET" and not self.harmless
 
@@ -56,7 +56,7 @@ class Operation:
         A value that would change the shape of the URL (empty, `.` or `..` as a segment) raises ValueError:
         quoting cannot help there, because URL libraries and proxies resolve dots.
         """
-        return _PLACEHOLDER.sub(lambda hit: self._quoted(hit[1], values[hit[1]]), self.path)
+        return _PLACEHOLDER.sub(lambda match: self._quoted(match[1], values[match[1]]), self.path)
 
     def check_keys(self, query: Mapping[str, object], body: object) -> None:
         """Raise ValueError when a key is about to be sent that the declaration does not name."""
@@ -86,7 +86,7 @@ def operation(
     method: str,
     path: str,
     *,
-    permission: Permission | None,
+    permission: AppPermission | None,
     query: str = "",
     body: str = "",
     items: str | None = None,
@@ -97,7 +97,7 @@ def operation(
     """Declare an operation and enter it in `OPERATIONS`; `query`, `body` and `slashes` are names split by
     blanks.
     """
-    declared = Operation(
+    new_operation = Operation(
         operation_id,
         method,
         path,
@@ -111,8 +111,8 @@ def operation(
     )
     if operation_id in OPERATIONS:
         raise ValueError(f"{operation_id} is declared twice")
-    OPERATIONS[operation_id] = declared
-    return declared
+    OPERATIONS[operation_id] = new_operation
+    return new_operation
 
 
 def repository_parts(repo: str) -> dict[str, Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from adapters.github.base_client import Caller, asked, given, repository_parts
+from adapters.github.base_client import BaseClient, body_params, query_params, repository_parts
 from adapters.github.models import ChangedFile, MergeOutcome, PullRequest, Review, ReviewComment
 from adapters.github.operation import Value, operation
 
@@ -34,8 +34,8 @@ COMMENTS: Final = operation(
     permission=("pull_requests", "read"),
     query="sort direction per_page",
 )
-MOST_COMMENTS: Final = 300
-OF_COMMIT: Final = operation(
+MAX_REVIEW_COMMENTS: Final = 300
+LIST_OF_COMMIT: Final = operation(
     "repos/list-pull-requests-associated-with-commit",
     "GET",
     "/repos/{owner}/{repo}/commits/{commit_sha}/pulls",
@@ -56,19 +56,19 @@ UPDATE_BRANCH: Final = operation(
     permission=("pull_requests", "write"),
     body="expected_head_sha",
 )
-_READY: Final = """
+_MARK_READY: Final = """
 mutation Ready($pull: ID!) {
   markPullRequestReadyForReview(input: {pullRequestId: $pull}) { pullRequest { number } }
 }
 """
 
 
-class PullOperations(Caller):
+class PullOperations(BaseClient):
     """Pull requests of a repository."""
 
     async def get_pull(self, repo: str, number: int) -> PullRequest:
         """Give a pull request; `mergeable` is None while GitHub is still working it out."""
-        return await self._one(GET, PullRequest, _at(repo, number))
+        return await self._request_one(GET, PullRequest, _pull_params(repo, number))
 
     async def list_pulls(
         self,
@@ -79,37 +79,37 @@ class PullOperations(Caller):
         base: str | None = None,
     ) -> list[PullRequest]:
         """List pull requests, the latest changed first; `head` is `owner:branch`, `base` a branch."""
-        query = asked(state=state, head=head, base=base, sort="updated", direction="desc")
-        return await self._all(LIST, PullRequest, repository_parts(repo), query)
+        query = query_params(state=state, head=head, base=base, sort="updated", direction="desc")
+        return await self._request_all(LIST, PullRequest, repository_parts(repo), query)
 
-    async def pull_files(self, repo: str, number: int) -> list[ChangedFile]:
+    async def list_pull_files(self, repo: str, number: int) -> list[ChangedFile]:
         """List the files it changes; GitHub gives at most 3,000."""
-        return await self._all(FILES, ChangedFile, _at(repo, number))
+        return await self._request_all(FILES, ChangedFile, _pull_params(repo, number))
 
-    async def pull_reviews(self, repo: str, number: int) -> list[Review]:
+    async def list_pull_reviews(self, repo: str, number: int) -> list[Review]:
         """List its reviews, oldest first; a person's latest one counts."""
-        return await self._all(REVIEWS, Review, _at(repo, number))
+        return await self._request_all(REVIEWS, Review, _pull_params(repo, number))
 
-    async def review_comments(self, repo: str, number: int, review: int) -> list[ReviewComment]:
+    async def list_review_comments(self, repo: str, number: int, review_id: int) -> list[ReviewComment]:
         """List the comments on lines that belong to a review, in their order; among the newest `MOST_COMMENTS`.
 
         From the list of the whole pull request: of its comments GitHub's description says that they have lines.
         """
-        found, looked_at = [], 0
+        comments, count = [], 0
         query: dict[str, Value] = {"sort": "created", "direction": "desc"}
-        async for comment in self._each(COMMENTS, ReviewComment, _at(repo, number), query):
-            looked_at += 1
-            if comment.pull_request_review_id == review:
-                found.append(comment)
-            if looked_at == MOST_COMMENTS:
+        async for comment in self._iterate(COMMENTS, ReviewComment, _pull_params(repo, number), query):
+            count += 1
+            if comment.pull_request_review_id == review_id:
+                comments.append(comment)
+            if count == MAX_REVIEW_COMMENTS:
                 break
-        return found[::-1]
+        return comments[::-1]
 
-    async def pulls_of_commit(self, repo: str, sha: str) -> list[PullRequest]:
+    async def list_pulls_of_commit(self, repo: str, sha: str) -> list[PullRequest]:
         """List the pull requests that contain a commit; the only way from a fork's check run to its pull
         request.
         """
-        return await self._all(OF_COMMIT, PullRequest, {**repository_parts(repo), "commit_sha": sha})
+        return await self._request_all(LIST_OF_COMMIT, PullRequest, {**repository_parts(repo), "commit_sha": sha})
 
     async def merge_pull(
         self,
@@ -125,21 +125,21 @@ class PullOperations(Caller):
 
         Raises Conflict when it is not mergeable (405) or its head has moved on (409).
         """
-        body = given(sha=sha, merge_method=method, commit_title=title, commit_message=message)
-        return await self._one(MERGE, MergeOutcome, _at(repo, number), body=body)
+        body = body_params(sha=sha, merge_method=method, commit_title=title, commit_message=message)
+        return await self._request_one(MERGE, MergeOutcome, _pull_params(repo, number), body=body)
 
     async def mark_ready(self, repo: str, number: int) -> None:
         """Make a draft a pull request that can be merged; nothing to do for one that is none. By GraphQL alone."""
         pull = await self.get_pull(repo, number)
         if pull.draft:
-            await self._transport.graphql(_READY, {"pull": pull.node_id}, self._credential)
+            await self._transport.graphql(_MARK_READY, {"pull": pull.node_id}, self._credential)
 
     async def update_branch(self, repo: str, number: int, *, expected_head_sha: str) -> None:
         """Ask GitHub to merge the base into the head; it does so later. Invalid when the head moved or it
         conflicts.
         """
-        await self._done(UPDATE_BRANCH, _at(repo, number), body={"expected_head_sha": expected_head_sha})
+        await self._execute(UPDATE_BRANCH, _pull_params(repo, number), body={"expected_head_sha": expected_head_sha})
 
 
-def _at(repo: str, number: int) -> dict[str, str | int]:
+def _pull_params(repo: str, number: int) -> dict[str, str | int]:
     return {**repository_parts(repo), "pull_number": number}

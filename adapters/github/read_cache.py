@@ -13,16 +13,16 @@ from typing import Final, Generic, TypeVar
 from cachetools import LRUCache
 from yarl import URL
 
-KEPT_BYTES: Final = 8 * 1024 * 1024
+MAX_CACHE_BYTES: Final = 8 * 1024 * 1024
 """For all answers together; a page of 100 issues is about 300 kB."""
-_LARGEST: Final = 1024 * 1024
-_OVERHEAD: Final = 512  # bytes of an entry besides its body, about
+_MAX_ENTRY_BYTES: Final = 1024 * 1024
+_ENTRY_OVERHEAD_BYTES: Final = 512  # bytes of an entry besides its body, about
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CacheEntry:
     """An answer as it came: its ETag, its body, the address of the next page."""
 
     etag: str
@@ -30,7 +30,7 @@ class Kept:
     next_url: URL | None
 
 
-class Answers:
+class ResponseCache:
     """The latest answers by address and credential, least recently used ones dropped first.
 
     An ETag belongs to a token: after it was renewed GitHub answers in full, and that answer takes the place of the
@@ -38,19 +38,21 @@ class Answers:
     """
 
     def __init__(self) -> None:
-        self._kept: LRUCache[Hashable, Kept] = LRUCache(KEPT_BYTES, getsizeof=lambda kept: len(kept.body) + _OVERHEAD)
+        self._entries: LRUCache[Hashable, CacheEntry] = LRUCache(
+            MAX_CACHE_BYTES, getsizeof=lambda entry: len(entry.body) + _ENTRY_OVERHEAD_BYTES
+        )
 
-    def get(self, key: Hashable) -> Kept | None:
+    def get(self, key: Hashable) -> CacheEntry | None:
         """What was answered last."""
-        return self._kept.get(key)
+        return self._entries.get(key)
 
-    def keep(self, key: Hashable, kept: Kept) -> None:
+    def put(self, key: Hashable, entry: CacheEntry) -> None:
         """Keep an answer, unless it is so large that it would push out all others."""
-        if len(kept.body) <= _LARGEST:
-            self._kept[key] = kept
+        if len(entry.body) <= _MAX_ENTRY_BYTES:
+            self._entries[key] = entry
 
 
-class Flights(Generic[T]):
+class RequestCoalescer(Generic[T]):
     """Equal reads at once share one request.
 
     Whoever asks while one is on its way does not get its answer, which may be older than the news that made them ask:
@@ -58,27 +60,27 @@ class Flights(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._flying: dict[Hashable, asyncio.Task[T]] = {}
+        self._running: dict[Hashable, asyncio.Task[T]] = {}
         self._next: dict[Hashable, asyncio.Task[T]] = {}
 
     async def share(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """The answer of a read that begins after this call, and whether it was made for somebody else."""
         task = self._next.get(key)
-        shared = task is not None
+        is_shared = task is not None
         if task is None:
-            task = asyncio.create_task(self._fly(key, self._flying.get(key), read))
+            task = asyncio.create_task(self._run(key, self._running.get(key), read))
             self._next[key] = task
-            task.add_done_callback(lambda done: self._landed(key, done))
+            task.add_done_callback(lambda finished_task: self._on_done(key, finished_task))
         # Shielded: one reader that is cancelled must not take the answer from the others.
-        return await asyncio.shield(task), shared
+        return await asyncio.shield(task), is_shared
 
-    async def _fly(self, key: Hashable, before: asyncio.Task[T] | None, read: Callable[[], Awaitable[T]]) -> T:
-        await (asyncio.wait({before}) if before else asyncio.sleep(0))  # whoever asks in this moment comes along
-        self._flying[key] = self._next.pop(key)
+    async def _run(self, key: Hashable, previous: asyncio.Task[T] | None, read: Callable[[], Awaitable[T]]) -> T:
+        await (asyncio.wait({previous}) if previous else asyncio.sleep(0))  # whoever asks in this moment comes along
+        self._running[key] = self._next.pop(key)
         return await read()
 
-    def _landed(self, key: Hashable, task: asyncio.Task[T]) -> None:
-        for tasks in (self._flying, self._next):
+    def _on_done(self, key: Hashable, task: asyncio.Task[T]) -> None:
+        for tasks in (self._running, self._next):
             if tasks.get(key) is task:
                 del tasks[key]
         if not task.cancelled():
@@ -86,7 +88,7 @@ class Flights(Generic[T]):
 
     async def close(self) -> None:
         """End reads that nobody waits for any more."""
-        open_ones = [*self._flying.values(), *self._next.values()]
-        for task in open_ones:
+        tasks = [*self._running.values(), *self._next.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*open_ones, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,8 +6,8 @@ import base64
 import binascii
 from typing import Final
 
-from adapters.github.base_client import Caller, asked, parse, repository_parts
-from adapters.github.errors import Invalid, NotFound, TooLarge, UnexpectedAnswer
+from adapters.github.base_client import BaseClient, parse, query_params, repository_parts
+from adapters.github.errors import Invalid, NotFound, TooLarge, UnexpectedResponse
 from adapters.github.models import Branch, Commit, Comparison, FileContent, Permission, Repository
 from adapters.github.operation import operation
 
@@ -34,7 +34,7 @@ GET_CONTENT: Final = operation(
     query="ref",
     slashes="path",
 )
-PERMISSION: Final = operation(
+GET_PERMISSION: Final = operation(
     "repos/get-collaborator-permission-level",
     "GET",
     _REPO + "/collaborators/{username}/permission",
@@ -42,21 +42,21 @@ PERMISSION: Final = operation(
 )
 
 
-class RepositoryOperations(Caller):
+class RepositoryOperations(BaseClient):
     """A repository and its git side. Branch names are plain (`task/12-1`), without `refs/heads/`."""
 
     async def get_repository(self, repo: str) -> Repository:
         """Give a repository, by its present name also when asked by a former one."""
-        return await self._one(GET, Repository, repository_parts(repo))
+        return await self._request_one(GET, Repository, repository_parts(repo))
 
     async def get_branch(self, repo: str, branch: str) -> Branch:
         """Give a branch and its head commit; NotFound when there is none."""
-        return await self._one(GET_BRANCH, Branch, {**repository_parts(repo), "branch": branch})
+        return await self._request_one(GET_BRANCH, Branch, {**repository_parts(repo), "branch": branch})
 
     async def delete_branch(self, repo: str, branch: str) -> bool:
         """Delete a branch; False when it was not there any more."""
         try:
-            await self._done(DELETE_REF, {**repository_parts(repo), "ref": f"heads/{branch}"})
+            await self._execute(DELETE_REF, {**repository_parts(repo), "ref": f"heads/{branch}"})
         except NotFound:
             return False
         except Invalid as error:
@@ -71,11 +71,11 @@ class RepositoryOperations(Caller):
             raise ValueError("no branch or commit has two dots in its name")
         # One page is enough: ahead, behind and the files stand on the first, commits are not read.
         values = {**repository_parts(repo), "basehead": f"{base}...{head}"}
-        return await self._one(COMPARE, Comparison, values, query={"per_page": 1})
+        return await self._request_one(COMPARE, Comparison, values, query={"per_page": 1})
 
     async def get_commit(self, repo: str, ref: str) -> Commit:
         """Give a commit by SHA, branch or tag, with its (first 300) files."""
-        return await self._one(GET_COMMIT, Commit, {**repository_parts(repo), "ref": ref})
+        return await self._request_one(GET_COMMIT, Commit, {**repository_parts(repo), "ref": ref})
 
     async def get_content(self, repo: str, path: str, *, ref: str | None = None) -> bytes | None:
         """Give a file's bytes at `ref` (default branch when None); None when there is no such file.
@@ -85,20 +85,20 @@ class RepositoryOperations(Caller):
         """
         values = {**repository_parts(repo), "path": path}
         try:
-            answer = await self._transport.request(GET_CONTENT, values, self._credential, query=asked(ref=ref))
+            response = await self._transport.request(GET_CONTENT, values, self._credential, query=query_params(ref=ref))
         except NotFound:
             return None
-        if isinstance(answer.data, list):
-            raise Invalid(f"{path} is a directory, not a file", status=answer.status)
-        file = parse(GET_CONTENT, FileContent, answer.data, answer.status)
+        if isinstance(response.data, list):
+            raise Invalid(f"{path} is a directory, not a file", status=response.status)
+        file = parse(GET_CONTENT, FileContent, response.data, response.status)
         if file.type != "file":
-            raise Invalid(f"{path} is a {file.type}, not a file", status=answer.status)
+            raise Invalid(f"{path} is a {file.type}, not a file", status=response.status)
         if file.encoding != "base64":
-            raise TooLarge(f"{path} has {file.size} bytes, more than GitHub gives at once", status=answer.status)
+            raise TooLarge(f"{path} has {file.size} bytes, more than GitHub gives at once", status=response.status)
         try:
             return base64.b64decode(file.content)
         except binascii.Error as error:
-            raise UnexpectedAnswer(f"{path} is not encoded as announced", status=answer.status) from error
+            raise UnexpectedResponse(f"{path} is not encoded as announced", status=response.status) from error
 
     async def list_folder(self, repo: str, path: str) -> list[FileContent]:
         """List what is in a folder of the default branch (at most 1,000 entries); empty when there is no such folder.
@@ -107,13 +107,13 @@ class RepositoryOperations(Caller):
         """
         values = {**repository_parts(repo), "path": path}
         try:
-            answer = await self._transport.request(GET_CONTENT, values, self._credential)
+            response = await self._transport.request(GET_CONTENT, values, self._credential)
         except NotFound:
             return []
-        if not isinstance(answer.data, list):
-            raise Invalid(f"{path} is a file, not a folder", status=answer.status)
-        return [parse(GET_CONTENT, FileContent, entry, answer.status) for entry in answer.data]
+        if not isinstance(response.data, list):
+            raise Invalid(f"{path} is a file, not a folder", status=response.status)
+        return [parse(GET_CONTENT, FileContent, entry, response.status) for entry in response.data]
 
-    async def permission_of(self, repo: str, login: str) -> Permission:
+    async def get_permission(self, repo: str, login: str) -> Permission:
         """What a person may do; compare `user.id`, logins are given away anew. An error means: nothing."""
-        return await self._one(PERMISSION, Permission, {**repository_parts(repo), "username": login})
+        return await self._request_one(GET_PERMISSION, Permission, {**repository_parts(repo), "username": login})

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import SecretStr
 
 from adapters.github.models import InstallationToken
-from adapters.github.rate_limit import Passage, sender_of
+from adapters.github.rate_limit import RateLimitContext, sender_name
 
-BACKDATE: Final = timedelta(seconds=60)
-LIFETIME: Final = timedelta(minutes=9)
+JWT_BACKDATE: Final = timedelta(seconds=60)
+JWT_LIFETIME: Final = timedelta(minutes=9)
 """GitHub refuses an `exp` more than 10 minutes ahead; the missing minute forgives a clock that is fast."""
 JWT_RESERVE: Final = timedelta(minutes=1)
 TOKEN_RESERVE: Final = timedelta(minutes=5)
@@ -37,7 +37,7 @@ class AppAuth:
     """
 
     name = "app"
-    passage = None  # the App itself asks for tokens and deliveries, seldom
+    context = None  # the App itself asks for tokens and deliveries, seldom
 
     def __init__(self, app_id: int | str, private_key_pem: str, now: Now) -> None:
         try:
@@ -60,20 +60,20 @@ class AppAuth:
         """Give a JWT: `iat` a minute back, `exp` nine minutes ahead."""
         now = self._now()
         if self._cached is not None:
-            token, since, until = self._cached
+            token, valid_from, valid_until = self._cached
             # `since`: a clock that was set back would make a cached token come from the future.
-            if since <= now < until:
+            if valid_from <= now < valid_until:
                 return token
         payload = {
-            "iat": int((now - BACKDATE).timestamp()),
-            "exp": int((now + LIFETIME).timestamp()),
+            "iat": int((now - JWT_BACKDATE).timestamp()),
+            "exp": int((now + JWT_LIFETIME).timestamp()),
             "iss": self._app_id,
         }
         token = jwt.encode(payload, self._key, algorithm="RS256")
-        self._cached = (token, now, now + LIFETIME - JWT_RESERVE)
+        self._cached = (token, now, now + JWT_LIFETIME - JWT_RESERVE)
         return token
 
-    def forget(self, token: str) -> None:
+    def discard(self, token: str) -> None:
         """Drop the cached JWT if it is this one."""
         if self._cached is not None and self._cached[0] == token:
             self._cached = None
@@ -95,36 +95,36 @@ class InstallationTokens:
         """Give a token for the installation, valid for at least five more minutes; raises what GitHub
         answers.
         """
-        kept = self._cache.get(installation_id)
-        if kept is not None:
-            return kept.token.get_secret_value()
+        cached = self._cache.get(installation_id)
+        if cached is not None:
+            return cached.token.get_secret_value()
         task = self._in_flight.get(installation_id)
         if task is None:
             task = asyncio.create_task(self._fetch(installation_id))
             self._in_flight[installation_id] = task
-            task.add_done_callback(lambda done: self._landed(installation_id, done))
+            task.add_done_callback(lambda finished_task: self._on_done(installation_id, finished_task))
         # Shielded: one caller that is cancelled must not take the token from the others.
         return (await asyncio.shield(task)).token.get_secret_value()
 
-    def forget(self, installation_id: int, token: str) -> None:
+    def discard(self, installation_id: int, token: str) -> None:
         """Drop the cached token if it is still this one; another caller may have renewed it already."""
-        kept = self._cache.get(installation_id)
-        if kept is not None and kept.token.get_secret_value() == token:
+        cached = self._cache.get(installation_id)
+        if cached is not None and cached.token.get_secret_value() == token:
             del self._cache[installation_id]
 
     async def close(self) -> None:
         """End requests that nobody waits for any more."""
-        waiting = list(self._in_flight.values())
-        for task in waiting:
+        tasks = list(self._in_flight.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fetch(self, installation_id: int) -> InstallationToken:
-        made = await self._create(installation_id)
-        self._cache[installation_id] = made
-        return made
+        token = await self._create(installation_id)
+        self._cache[installation_id] = token
+        return token
 
-    def _landed(self, installation_id: int, task: asyncio.Task[InstallationToken]) -> None:
+    def _on_done(self, installation_id: int, task: asyncio.Task[InstallationToken]) -> None:
         self._in_flight.pop(installation_id, None)
         if not task.cancelled():
             task.exception()  # marks it as seen when every caller has been cancelled meanwhile
@@ -134,13 +134,13 @@ class PersonCredential:
     """A person, by a token that the operator gave; it cannot be renewed by us."""
 
     name = "person"
-    passage = None  # a person's limits are shared with all else that they do; GitHub says when to wait
+    context = None  # a person's limits are shared with all else that they do; GitHub says when to wait
 
     def __init__(self, token: SecretStr) -> None:
         self._token = token
 
     @property
-    def is_apps(self) -> bool:
+    def is_app_token(self) -> bool:
         """Whether the token is an App's own, of an installation or a run (`ghs_…`, or a JWT), and so no person's."""
         text = self._token.get_secret_value()
         return text.startswith("ghs_") or text.count(".") == 2
@@ -149,27 +149,27 @@ class PersonCredential:
         """Give the token."""
         return self._token.get_secret_value()
 
-    def forget(self, token: str) -> None:
+    def discard(self, token: str) -> None:
         """GitHub refused it: there is no other."""
 
 
 class InstallationCredential:
     """One installation in a call to GitHub."""
 
-    def __init__(self, tokens: InstallationTokens, installation_id: int, passage: Passage) -> None:
+    def __init__(self, tokens: InstallationTokens, installation_id: int, context: RateLimitContext) -> None:
         self._tokens = tokens
-        self.passage: Passage | None = passage
+        self.context: RateLimitContext | None = context
         self.installation_id = installation_id
 
     @property
     def name(self) -> str:
         """`installation:<id>`."""
-        return sender_of(self.installation_id)
+        return sender_name(self.installation_id)
 
     async def token(self) -> str:
         """Give a valid token of the installation; also what git needs to fetch."""
         return await self._tokens.token(self.installation_id)
 
-    def forget(self, token: str) -> None:
+    def discard(self, token: str) -> None:
         """Drop the token, GitHub refused it."""
-        self._tokens.forget(self.installation_id, token)
+        self._tokens.discard(self.installation_id, token)

@@ -14,29 +14,29 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
-from adapters.github.errors import Unclear, UnexpectedAnswer, classify, classify_graphql
+from adapters.github.errors import UnexpectedResponse, UnknownOutcome, classify, classify_graphql
 from adapters.github.http import (
-    CHUNK,
+    CHUNK_BYTES,
     DEFAULT_RETRY,
     DEFAULT_TIMEOUTS,
-    MAX_BODY,
-    Call,
+    MAX_BODY_BYTES,
     Credential,
-    Exchange,
+    HttpClient,
+    HttpTimeouts,
+    OnCacheHit,
     OnCall,
-    OnMoved,
-    OnSaved,
+    OnRenamed,
+    Request,
     RetryPolicy,
-    Timeouts,
 )
 from adapters.github.operation import Operation, Value
-from adapters.github.rate_limit import Gate
+from adapters.github.rate_limit import Limiter
 
 MAX_PAGES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """A successful answer: decoded JSON (None when there was no body) and the next page's address."""
 
     status: int
@@ -60,33 +60,33 @@ class Transport:
         graphql_url: str,
         now: Callable[[], datetime],
         user_agent: str = "mcp-orchestrator",
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        timeouts: HttpTimeouts = DEFAULT_TIMEOUTS,
         retry: RetryPolicy = DEFAULT_RETRY,
         on_call: OnCall | None = None,
-        on_saved: OnSaved | None = None,
-        gate: Gate | None = None,
-        on_moved: OnMoved | None = None,
-        max_body: int = MAX_BODY,
+        on_cache_hit: OnCacheHit | None = None,
+        limiter: Limiter | None = None,
+        on_renamed: OnRenamed | None = None,
+        max_body: int = MAX_BODY_BYTES,
     ) -> None:
-        self._api_url = _checked_url("GITHUB_API_URL", api_url)
-        self._graphql_url = _checked_url("GITHUB_GRAPHQL_URL", graphql_url)
+        self._api_url = _check_url("GITHUB_API_URL", api_url)
+        self._graphql_url = _check_url("GITHUB_GRAPHQL_URL", graphql_url)
         self._now = now
         self._timeouts = timeouts
-        self._exchange = Exchange(
+        self._http = HttpClient(
             trusted={self._api_url.origin(), self._graphql_url.origin()},
             now=now,
             user_agent=user_agent,
             timeouts=timeouts,
             retry=retry,
             on_call=on_call,
-            on_saved=on_saved,
-            gate=gate,
-            on_moved=on_moved,
+            on_cache_hit=on_cache_hit,
+            limiter=limiter,
+            on_renamed=on_renamed,
             max_body=max_body,
         )
 
     async def __aenter__(self) -> Self:
-        self._exchange.open()
+        self._http.open()
         return self
 
     async def __aexit__(
@@ -96,15 +96,15 @@ class Transport:
 
     async def close(self) -> None:
         """Close the connections; calls after this raise RuntimeError."""
-        await self._exchange.close()
+        await self._http.close()
 
     async def reserve(self, credential: Credential, *, content: bool) -> None:
         """Have the gate admit a write that is still to come; raises Throttled when it has to wait."""
-        await self._exchange.reserve(credential, content=content)
+        await self._http.reserve(credential, content=content)
 
     def release(self, credential: Credential) -> None:
         """The write that was reserved, if it is still to come, is not made."""
-        self._exchange.release(credential)
+        self._http.release(credential)
 
     async def request(
         self,
@@ -114,16 +114,16 @@ class Transport:
         *,
         query: Mapping[str, Value] | None = None,
         body: Mapping[str, object] | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Call an operation and give its answer.
 
         Raises a GitHubError subclass, or ValueError for a value or key that must not be sent at all.
         """
         operation.check_keys(query or {}, body)
         url = self._url(operation.url_path(values), query or {})
-        return await self._json(operation, url, credential, body)
+        return await self._request_json(operation, url, credential, body)
 
-    async def pages(
+    async def iterate_pages(
         self,
         operation: Operation,
         values: Mapping[str, Value],
@@ -134,46 +134,46 @@ class Transport:
         """Yield the items of all pages of a list, following `Link: rel="next"` on our own server only."""
         operation.check_keys(query or {}, None)
         url: URL | None = self._url(operation.url_path(values), query or {})
-        seen: set[URL] = set()
+        visited: set[URL] = set()
         while url is not None:
-            if url in seen or len(seen) >= MAX_PAGES:
-                raise UnexpectedAnswer("the list of pages does not end", operation=operation.id)
-            seen.add(url)
-            answer = await self._json(operation, url, credential, None)
-            items = answer.data
+            if url in visited or len(visited) >= MAX_PAGES:
+                raise UnexpectedResponse("the list of pages does not end", operation=operation.id)
+            visited.add(url)
+            response = await self._request_json(operation, url, credential, None)
+            items = response.data
             if operation.items is not None:
                 items = items.get(operation.items) if isinstance(items, dict) else None
             if not isinstance(items, list):
-                raise UnexpectedAnswer("a list was expected", status=answer.status, operation=operation.id)
+                raise UnexpectedResponse("a list was expected", status=response.status, operation=operation.id)
             for item in items:
                 yield item
-            url = answer.next_url
-            if url is not None and not self._exchange.trusts(url):
-                raise UnexpectedAnswer(f"the next page is on another server ({url.host})", operation=operation.id)
+            url = response.next_url
+            if url is not None and not self._http.is_trusted(url):
+                raise UnexpectedResponse(f"the next page is on another server ({url.host})", operation=operation.id)
 
-    async def tail(
+    async def download_tail(
         self, operation: Operation, values: Mapping[str, Value], credential: Credential, max_bytes: int
     ) -> tuple[bytes, bool]:
         """Download a file that may be huge, keep its last `max_bytes` bytes; the flag tells whether some were
         cut.
         """
-        cut = False
+        is_truncated = False
 
         async def read(response: aiohttp.ClientResponse) -> bytes:
-            nonlocal cut
-            kept, total = bytearray(), 0
-            async for chunk in response.content.iter_chunked(CHUNK):
+            nonlocal is_truncated
+            buffer, total = bytearray(), 0
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 total += len(chunk)
-                kept += chunk
-                if len(kept) > 2 * max_bytes + CHUNK:
-                    del kept[:-max_bytes]
-            cut = total > max_bytes
-            return bytes(kept[-max_bytes:])
+                buffer += chunk
+                if len(buffer) > 2 * max_bytes + CHUNK_BYTES:
+                    del buffer[:-max_bytes]
+            is_truncated = total > max_bytes
+            return bytes(buffer[-max_bytes:])
 
         url = self._url(operation.url_path(values), {})
-        call = Call(operation.id, "GET", url, credential, None, False, read, self._timeouts.download)
-        _, body, _ = await self._exchange.send(call)
-        return body, cut
+        http_request = Request(operation.id, "GET", url, credential, None, False, read, self._timeouts.download)
+        _, body, _ = await self._http.send(http_request)
+        return body, is_truncated
 
     async def graphql(
         self, query: str, variables: Mapping[str, object], credential: Credential, *, content: bool = True
@@ -185,36 +185,38 @@ class Transport:
         as `content` unless told otherwise.
         """
         body = json.dumps({"query": query, "variables": dict(variables)}).encode()
-        writes = re.search(r"\bmutation\b", query) is not None
-        call = Call(
+        is_write = re.search(r"\bmutation\b", query) is not None
+        http_request = Request(
             "graphql",
             "POST",
             self._graphql_url,
             credential,
             body,
-            writes,
-            self._exchange.limited,
+            is_write,
+            self._http.read_limited,
             self._timeouts.total,
-            content=writes and content,
+            content=is_write and content,
         )
-        status, raw, _ = await self._exchange.send(call)
-        answer = _decode(raw, call, status)
-        if not isinstance(answer, dict):
-            raise UnexpectedAnswer("an object was expected", status=status, operation="graphql")
-        errors = answer.get("errors")
+        status, raw, _ = await self._http.send(http_request)
+        payload = _decode(raw, http_request, status)
+        if not isinstance(payload, dict):
+            raise UnexpectedResponse("an object was expected", status=status, operation="graphql")
+        errors = payload.get("errors")
         if errors:
-            listed = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
-            texts = tuple(str(error.get("message", "unknown error"))[:500] for error in listed[:20])
-            if any(error.get("type") == "RATE_LIMITED" for error in listed):
-                limited = classify(429, {}, json.dumps({"message": "; ".join(texts)}).encode(), "POST", self._now())
-                limited.operation = "graphql"
-                raise limited
-            failure = classify_graphql(listed, answer.get("data"))
+            error_list = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+            texts = tuple(str(error.get("message", "unknown error"))[:500] for error in error_list[:20])
+            if any(error.get("type") == "RATE_LIMITED" for error in error_list):
+                rate_limit_error = classify(
+                    429, {}, json.dumps({"message": "; ".join(texts)}).encode(), "POST", self._now()
+                )
+                rate_limit_error.operation = "graphql"
+                raise rate_limit_error
+            failure = classify_graphql(error_list, payload.get("data"))
             failure.operation = "graphql"
             raise failure
-        data = answer.get("data")
+        data = payload.get("data")
         if not isinstance(data, dict):
-            raise UnexpectedAnswer("an answer without data", status=status, operation="graphql")
+            raise UnexpectedResponse("an answer without data", status=status, operation="graphql")
         return data
 
     def _url(self, path: str, query: Mapping[str, Value]) -> URL:
@@ -224,42 +226,42 @@ class Transport:
         # encoded=True: yarl must not touch our quoting (it would turn %2E%2E into a step up).
         return URL(text, encoded=True)
 
-    async def _json(
+    async def _request_json(
         self, operation: Operation, url: URL, credential: Credential, body: Mapping[str, object] | None
-    ) -> Answer:
+    ) -> ApiResponse:
         raw = None if body is None else json.dumps(body).encode()
-        call = Call(
+        http_request = Request(
             operation.id,
             operation.method,
             url,
             credential,
             raw,
-            operation.writes,
-            self._exchange.limited,
+            operation.is_write,
+            self._http.read_limited,
             self._timeouts.total,
             content=operation.content,
-            kept=operation.method == "GET",
+            is_cacheable=operation.method == "GET",
         )
-        status, content, next_url = await self._exchange.send(call)
-        return Answer(status, _decode(content, call, status), next_url)
+        status, content, next_url = await self._http.send(http_request)
+        return ApiResponse(status, _decode(content, http_request, status), next_url)
 
 
-def _decode(content: bytes, call: Call, status: int) -> object:
+def _decode(content: bytes, http_request: Request, status: int) -> object:
     if not content:
         return None
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        kind = Unclear if call.writes else UnexpectedAnswer
-        raise kind("the answer is not JSON", status=status, operation=call.name) from error
+        error_type = UnknownOutcome if http_request.is_write else UnexpectedResponse
+        raise error_type("the answer is not JSON", status=status, operation=http_request.name) from error
 
 
-def _checked_url(setting: str, text: str) -> URL:
+def _check_url(setting: str, text: str) -> URL:
     try:
         url = URL(text)
-        sound = url.scheme in {"http", "https"} and url.host and not (url.user or url.query or url.fragment)
+        is_valid = url.scheme in {"http", "https"} and url.host and not (url.user or url.query or url.fragment)
     except ValueError:
-        sound = False
-    if not sound:
+        is_valid = False
+    if not is_valid:
         raise ValueError(f"{setting} must be an http(s) address such as https://api.github.com")
     return url

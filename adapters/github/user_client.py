@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from adapters.github.errors import NotFound, UnexpectedAnswer
+from adapters.github.errors import NotFound, UnexpectedResponse
 from adapters.github.issues import IssueOperations
 from adapters.github.models import User
 from adapters.github.models.base import GitHubModel
@@ -51,21 +51,21 @@ class Assignable:
     actors: dict[int, str]
 
 
-class PersonGitHub(IssueOperations, UserOperations):
+class UserClient(IssueOperations, UserOperations):
     """GitHub as one person. Methods raise classes in `adapters.github.errors`."""
 
     def __init__(self, transport: Transport, credential: PersonCredential) -> None:
         super().__init__(transport, credential)
-        self.is_apps = credential.is_apps
+        self.is_app_token = credential.is_app_token
         self._me: User | None = None
 
-    async def me(self) -> User:
+    async def get_current_user(self) -> User:
         """Give the person; asked once."""
         if self._me is None:
             self._me = await self.get_me()
         return self._me
 
-    async def assignable(self, repo: str) -> Assignable:
+    async def get_assignable(self, repo: str) -> Assignable:
         """Give whom the person may assign to issues of a repository. Raises NotFound where they do not see it."""
         parts = repository_parts(repo)
         variables = {"owner": parts["owner"], "name": parts["repo"]}
@@ -73,8 +73,10 @@ class PersonGitHub(IssueOperations, UserOperations):
         if data.get("repository") is None:
             raise NotFound(f"there is no repository {repo} for this person", operation="graphql")
         try:
-            told = _Repository.model_validate(data["repository"])
+            repository = _Repository.model_validate(data["repository"])
         except ValidationError as error:
-            raise UnexpectedAnswer("the answer is no list of assignable actors", operation="graphql") from error
-        actors = {one.databaseId: one.login for one in told.suggestedActors.nodes if one and one.databaseId}
-        return Assignable(told.viewerPermission or "NONE", actors)
+            raise UnexpectedResponse("the answer is no list of assignable actors", operation="graphql") from error
+        actors = {
+            actor.databaseId: actor.login for actor in repository.suggestedActors.nodes if actor and actor.databaseId
+        }
+        return Assignable(repository.viewerPermission or "NONE", actors)

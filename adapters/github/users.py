@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from adapters.github.base_client import Caller
+from adapters.github.base_client import BaseClient
 from adapters.github.models import User
 from adapters.github.operation import operation
 
 GET_USER: Final = operation("users/get-by-username", "GET", "/users/{username}", permission=None)
-ME: Final = operation("users/get-authenticated", "GET", "/user", permission=None)
+GET_ME: Final = operation("users/get-authenticated", "GET", "/user", permission=None)
 
 
-class UserOperations(Caller):
+class UserOperations(BaseClient):
     """What anybody may know of an account."""
 
     async def get_user(self, login: str) -> User:
         """Give the account that has this login now; `id` is what lasts."""
-        return await self._one(GET_USER, User, {"username": login})
+        return await self._request_one(GET_USER, User, {"username": login})
 
     async def get_me(self) -> User:
         """Give the account whose token this is; Forbidden for an App's."""
-        return await self._one(ME, User, {})
+        return await self._request_one(GET_ME, User, {})

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import audit_log, repositories
-from adapters.database.audit_log import Verdict
+from adapters.database.audit_log import AuditResult
 from adapters.database.database import Database
 from bot.app import database_url
 from config.settings import Settings
@@ -32,7 +32,7 @@ async def reading(settings: Settings) -> AsyncIterator[AsyncConnection]:
 
 async def named(connection: AsyncConnection, name: str) -> Sequence[tuple[int, str]]:
     """The repositories that are meant: the one of this name, or all. Raises LookupError where there is none."""
-    known = await repositories.all_known(connection)
+    known = await repositories.list_all(connection)
     found = [(id_, full_name) for id_, full_name in known if not name or full_name.lower() == name.lower()]
     if not found:
         there = ", ".join(full_name for _, full_name in known) or "none yet"
@@ -42,7 +42,7 @@ async def named(connection: AsyncConnection, name: str) -> Sequence[tuple[int, s
     return found
 
 
-async def verdicts(settings: Settings, name: str = "") -> dict[str, Verdict]:
+async def verdicts(settings: Settings, name: str = "") -> dict[str, AuditResult]:
     """How the trail of each repository is found. Raises LookupError for a name that is not known."""
     async with reading(settings) as connection:
         return {full_name: await audit_log.verify(connection, id_) for id_, full_name in await named(connection, name)}
@@ -54,7 +54,7 @@ async def history_of(settings: Settings, name: str, number: int, limit: int) -> 
         found = await named(connection, name)
         if len(found) > 1:
             raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
-        events = await audit_log.last(connection, found[0][0], number, limit)
+        events = await audit_log.latest_events(connection, found[0][0], number, limit)
         if not events:
             raise LookupError(f"The audit log has no entry for #{number} in {found[0][1]}.")
         return events

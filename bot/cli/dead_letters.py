@@ -13,7 +13,7 @@ from adapters.database.database import Database
 from adapters.database.jobs import JobQueue
 from bot.app import database_url
 from config.settings import Settings
-from core.dead_letter import GivenUp
+from core.dead_letter import DeadLetter
 from core.text_safety.sanitize import one_line
 
 
@@ -29,10 +29,10 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, JobQueue]
         yield database, jobs
 
 
-async def dead_letters(settings: Settings) -> list[GivenUp]:
+async def dead_letters(settings: Settings) -> list[DeadLetter]:
     """All that was given up, oldest first."""
     async with _opened(settings) as (database, _), database.autocommit() as connection:
-        return await dead_letter_store.everything(connection)
+        return await dead_letter_store.all_dead_letters(connection)
 
 
 async def resend(settings: Settings, which: str | None = None, *, every: bool = False) -> int:
@@ -41,7 +41,7 @@ async def resend(settings: Settings, which: str | None = None, *, every: bool = 
     Raises LookupError for one that is not there, or that is never sent again.
     """
     async with _opened(settings) as (database, jobs), database.transaction() as connection:
-        count = await dead_letter_store.again(connection, jobs, datetime.now(UTC), which, every=every)
+        count = await dead_letter_store.retry_all(connection, jobs, datetime.now(UTC), which, include_all=every)
     if which is not None and not count:
         raise LookupError(
             f"There is no dead letter {one_line(which, 80)} that can be sent again; "
@@ -53,11 +53,11 @@ async def resend(settings: Settings, which: str | None = None, *, every: bool = 
 async def forget(settings: Settings, which: str) -> None:
     """A person has looked: it is not shown any more. Raises LookupError for one that is not there."""
     async with _opened(settings) as (database, _), database.transaction() as connection:
-        if not await dead_letter_store.forget(connection, which):
+        if not await dead_letter_store.discard(connection, which):
             raise LookupError(f"There is no dead letter {one_line(which, 80)}; `orchestrator dead-letters` lists them.")
 
 
-def line_of(letter: GivenUp, *, as_json: bool = False) -> str:
+def line_of(letter: DeadLetter, *, as_json: bool = False) -> str:
     """One of them as a line for people, or as JSON."""
     if as_json:
         return json.dumps({**asdict(letter), "at": letter.at.isoformat()})

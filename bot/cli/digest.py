@@ -20,7 +20,7 @@ async def page(settings: Settings, name: str, now: datetime | None = None) -> st
         found = await named(connection, name)
         if len(found) > 1:
             raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
-        row = await repositories.repository(connection, found[0][0])
+        row = await repositories.load_repository(connection, found[0][0])
         drawn = await digest_of(connection, row, now or datetime.now(UTC)) if row else None
         if drawn is None:
             raise LookupError(f"{found[0][1]} has no configuration: the orchestrator only observes there.")

@@ -14,12 +14,12 @@ from rich.text import Text
 from adapters.git import Git, check_git_version
 from core.forecast.model import COUNTS_FROM
 from core.text_safety.sanitize import one_line
-from engine.forecast_backtest import Replayed, git_dir_of, replay
+from engine.forecast_backtest import BacktestResult, git_dir_of, replay
 
 SHOWN = 20  # branches in the table, the latest
 
 
-async def replayed(path: Path, limit: int, *, quiet: bool) -> Replayed:
+async def replayed(path: Path, limit: int, *, quiet: bool) -> BacktestResult:
     """Replay the repository at `path`; without `quiet` progress is shown on a terminal.
 
     Raises `CannotReplay`, `GitError`, and RuntimeError where git is missing or too old.
@@ -33,7 +33,7 @@ async def replayed(path: Path, limit: int, *, quiet: bool) -> Replayed:
         return await replay(git, git_dir, limit, lambda done, of: bar.update(task, completed=done, total=of))
 
 
-def as_json(path: Path, found: Replayed) -> str:
+def as_json(path: Path, found: BacktestResult) -> str:
     """All figures and branches as one JSON object; a share of nothing is null."""
     score = found.score
     told: dict[str, Any] = {
@@ -64,7 +64,7 @@ def as_json(path: Path, found: Replayed) -> str:
     return json.dumps(told, ensure_ascii=False)
 
 
-def show(path: Path, found: Replayed, console: Console) -> None:
+def show(path: Path, found: BacktestResult, console: Console) -> None:
     """The latest branches as a table, and the figures below it."""
     score = found.score
     table = Table("branch", "predicted", "right", "changed", "new", title=f"Forecasts for {path}", title_justify="left")

@@ -19,7 +19,7 @@ from adapters.database.embedded import DataDirectoryError
 from adapters.git import GitError
 from adapters.github.errors import GitHubError
 from bot.app import Bot, assemble
-from bot.http.ingress import Front
+from bot.http.ingress import Ingress
 from bot.logs import configure_logs
 from config.problems import ConfigError, nearest, quote
 from config.settings import Settings, SettingsError, load_settings
@@ -55,12 +55,12 @@ def serve(
         _stop(str(error))
     configure_logs(settings.log_level)
     try:
-        asyncio.run(_serve(settings, anew, Front.parted(settings)))
+        asyncio.run(_serve(settings, anew, Ingress.parted(settings)))
     except (ConfigError, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
         _stop(str(error))
 
 
-async def _serve(settings: Settings, anew: bool, front: Front) -> None:
+async def _serve(settings: Settings, anew: bool, front: Ingress) -> None:
     from bot.cli.restore import forgotten
 
     stop = asyncio.Event()
@@ -76,7 +76,7 @@ async def _serve(settings: Settings, anew: bool, front: Front) -> None:
         await _run(bot, stop, front)
 
 
-async def _run(bot: Bot, stop: asyncio.Event, front: Front) -> None:
+async def _run(bot: Bot, stop: asyncio.Event, front: Ingress) -> None:
     async with front.listening(bot) as address:
         _errors.print(f"Listening on {address}; send webhooks to {address}/webhook", markup=False)
         running = asyncio.create_task(bot.run())

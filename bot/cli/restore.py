@@ -13,9 +13,9 @@ from adapters.database import repositories, store
 from adapters.github.errors import GitHubError
 from bot.app import Bot, assemble
 from config.settings import Settings
-from engine.card_state import Seal
+from engine.card_state import CardStateCodec
 from engine.config_sync import read_configuration
-from engine.restore import NotEmptyError, Rebuilt, Restored, rebuild, remembers
+from engine.restore import NotEmptyError, RestoredTask, RestoreReport, has_tasks, rebuild
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ LOST = (
 )
 
 
-async def rebuilt(settings: Settings, only: str = "", former_keys: Sequence[Path] = ()) -> list[Rebuilt]:
+async def rebuilt(settings: Settings, only: str = "", former_keys: Sequence[Path] = ()) -> list[RestoreReport]:
     """Rebuild the repository of this name, or all where the App is installed.
 
     Raises NotEmptyError where there are tasks already, LookupError for a name that is not known, OSError or ValueError
@@ -40,25 +40,25 @@ async def rebuilt(settings: Settings, only: str = "", former_keys: Sequence[Path
     former = [path.read_text() for path in former_keys]
     for path, pem in zip(former_keys, former, strict=True):
         try:
-            Seal(settings.github_app_id, pem)
+            CardStateCodec(settings.github_app_id, pem)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-    seal = Seal(settings.github_app_id, key, *former)
+    seal = CardStateCodec(settings.github_app_id, key, *former)
     async with assemble(settings) as bot:
         return await rebuild_all(bot, seal, only)
 
 
-async def rebuild_all(bot: Bot, seal: Seal, only: str = "") -> list[Rebuilt]:
+async def rebuild_all(bot: Bot, seal: CardStateCodec, only: str = "") -> list[RestoreReport]:
     """Rebuild with a bot that is assembled and does not run."""
     async with bot.database.autocommit() as connection:
-        if await store.any_task(connection):
+        if await store.has_tasks(connection):
             raise NotEmptyError("The database already has tasks; only an empty one can be rebuilt.")
     found = []
     for installation in await bot.client.app.list_installations():
         if installation.suspended_at is not None:
             continue
         github = bot.client.installation(installation.id)
-        for seen in await github.installation_repositories():
+        for seen in await github.list_installation_repositories():
             if seen.archived or (only and seen.full_name.lower() != only.lower()):
                 continue
             async with bot.database.transaction() as connection:
@@ -72,7 +72,7 @@ async def rebuild_all(bot: Bot, seal: Seal, only: str = "") -> list[Rebuilt]:
                 )
             await read_configuration(bot.work, github, seen.id, seen.full_name)
             async with bot.database.autocommit() as connection:
-                row = await repositories.repository(connection, seen.id)
+                row = await repositories.load_repository(connection, seen.id)
             if row is not None:
                 us = await bot.outbox.identity(installation.id)
                 found.append(await rebuild(bot.work, github, row, seal, us.bot_id))
@@ -88,10 +88,10 @@ async def forgotten(bot: Bot) -> list[str]:
     known to be forgotten.
     """
     async with bot.database.autocommit() as connection:
-        if await store.any_task(connection):
+        if await store.has_tasks(connection):
             return []
     settings = bot.settings
-    seal = Seal(settings.github_app_id, settings.github_private_key.get_secret_value())
+    seal = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
     names: list[str] = []
     try:
         async with asyncio.timeout(PATIENCE):
@@ -102,15 +102,15 @@ async def forgotten(bot: Bot) -> list[str]:
                 us = await bot.outbox.identity(installation.id)
                 names += [
                     seen.full_name
-                    for seen in await github.installation_repositories()
-                    if not seen.archived and await remembers(github, seen.full_name, seen.id, seal, us.bot_id)
+                    for seen in await github.list_installation_repositories()
+                    if not seen.archived and await has_tasks(github, seen.full_name, seen.id, seal, us.bot_id)
                 ]
     except (GitHubError, OSError) as error:
         log.warning("restore_check_skipped", error=str(error))
     return names
 
 
-def lines_of(one: Rebuilt) -> list[str]:
+def lines_of(one: RestoreReport) -> list[str]:
     """What became of a repository, for people."""
     if one.problem:
         return [f"{one.repository}: nothing restored: {one.problem}"]
@@ -122,7 +122,7 @@ def lines_of(one: Rebuilt) -> list[str]:
     return told
 
 
-def _cells(issue: Restored) -> tuple[str, str, str, str, str, str]:
+def _cells(issue: RestoredTask) -> tuple[str, str, str, str, str, str]:
     task = issue.task
     if task is None:
         return (f"#{issue.number}", "-", "-", "-", "-", issue.note)
@@ -130,7 +130,7 @@ def _cells(issue: Restored) -> tuple[str, str, str, str, str, str]:
     return (f"#{issue.number}", task.status.value, holder, str(task.attempt), issue.how, issue.note)
 
 
-def as_json(found: Sequence[Rebuilt]) -> str:
+def as_json(found: Sequence[RestoreReport]) -> str:
     """The same for programs."""
     told = [
         {

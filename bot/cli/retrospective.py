@@ -17,7 +17,7 @@ from core.retro.model import Retrospective, hold, read_since
 from core.texts.retrospective import retrospective_body, retrospective_title
 from engine import retrospectives
 from engine.clock import SystemClock
-from engine.unit_of_work import NoConfiguration, Work
+from engine.unit_of_work import NoConfiguration, UnitOfWorkFactory
 
 _JSON = TypeAdapter(Retrospective)
 
@@ -37,7 +37,7 @@ async def held_now(settings: Settings, name: str, since: str, post: bool) -> Ret
         if len(found) > 1:
             raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
         repository_id, full_name = found[0]
-        repository = await repositories.repository(connection, repository_id)
+        repository = await repositories.load_repository(connection, repository_id)
         done = await retrospectives.gather(connection, repository, after) if repository else None
     held = hold(done, f"asked:{now.isoformat()}", now, since=after) if done else None
     if held is None:
@@ -56,7 +56,7 @@ async def _post(settings: Settings, repository_id: int, held: Retrospective) -> 
         jobs = JobQueue(url, pool_size=2)
         await stack.enter_async_context(jobs.app.open_async())
         try:
-            async with Work(database, jobs, SystemClock().now).on(repository_id) as unit:
+            async with UnitOfWorkFactory(database, jobs, SystemClock().now).on(repository_id) as unit:
                 if unit.policy.dry_run:
                     raise LookupError("The repository is in dry run, so the bot does not write this to GitHub.")
                 await retrospectives.keep(unit, held)

@@ -13,13 +13,13 @@ from bot.app import Bot, assemble, listening
 from bot.demo import files as demo_files
 from bot.demo.form import IssueForm
 from bot.demo.people import Maintainer
-from bot.demo.scenario import SPEED, Story
+from bot.demo.scenario import SPEED, Scenario
 from config.repository import CONFIG_PATH, parse_repository_config
 from config.settings import load_settings
-from sandbox import Limits, RealClock, Sandbox
+from sandbox import RateLimits, RealClock, Sandbox
 from sandbox.actors.agents import AgentWork, ScriptedAgent
 from sandbox.actors.agents.scripted import Script
-from sandbox.providers import AgentServices, ServiceAgent
+from sandbox.providers import ServiceAgent, ServiceServer
 from sandbox.state.models import App, Repository
 
 # The demo packs the work of an afternoon into half a minute. GitHub's limits by the hour hold, those by the minute
@@ -28,11 +28,11 @@ KEY = "a-key-of-the-demo"  # to the services outside
 LAST_WORDS = 4.0  # seconds of the watcher's after which an agent dies: long enough to be asked once how it goes
 SWEEP = 0.5  # seconds of the watcher's between two looks at the deadlines
 MANY = 100_000
-LIMITS = Limits(points_per_minute=MANY, content_per_minute=MANY)
+LIMITS = RateLimits(points_per_minute=MANY, content_per_minute=MANY)
 
 
 @dataclass(slots=True)
-class DiesOnce:
+class CrashesOnce:
     """An agent of a service that dies in the middle of its first task: its session is gone, and nobody says so."""
 
     agent: ServiceAgent
@@ -56,7 +56,7 @@ class DiesOnce:
 
 
 @dataclass(slots=True)
-class Stage:
+class Environment:
     """Everything that is running."""
 
     hub: Sandbox
@@ -69,7 +69,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
+async def opened(root: Path, story: Scenario) -> AsyncIterator[Environment]:
     """The stage, with all its files below `root`; everything is stopped on the way out."""
     files = demo_files.shop()
     async with AsyncExitStack() as stack:
@@ -78,7 +78,7 @@ async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
         acme, person = hub.organisation("acme"), hub.user("alice")
         shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files=files))
         hub.grant(shop, person, "maintain")
-        services = await AgentServices.open(hub)
+        services = await ServiceServer.open(hub)
         for name, part in story.agents.items():
             think = part.think * SPEED
             if part.service is None:
@@ -86,7 +86,7 @@ async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
                 continue
             agent = services.agent(part.service, part.script, key=KEY, think=think)
             if part.dies:
-                agent.script = DiesOnce(agent)
+                agent.script = CrashesOnce(agent)
             if part.broke:
                 agent.faults.extend(["402"] * 100)
         app = _register(hub)
@@ -101,12 +101,12 @@ async def opened(root: Path, story: Story) -> AsyncIterator[Stage]:
         form = IssueForm.parse(files[demo_files.FORM])
         team = parse_repository_config(files[CONFIG_PATH]).agents
         capabilities = {name: agent.capabilities for name, agent in team.items()}
-        yield Stage(hub, shop, app, bot, Maintainer(hub, person, shop, form, story), capabilities, running)
+        yield Environment(hub, shop, app, bot, Maintainer(hub, person, shop, form, story), capabilities, running)
 
 
 def _register(hub: Sandbox) -> App:
     manifest = demo_files.manifest()
-    return hub.app(
+    return hub.register_app(
         "mcp-orchestrator",
         secret=secrets.token_hex(32),
         permissions=manifest["default_permissions"],
@@ -114,7 +114,7 @@ def _register(hub: Sandbox) -> App:
     )
 
 
-def _environment(hub: Sandbox, app: App, root: Path, services: AgentServices) -> dict[str, str]:
+def _environment(hub: Sandbox, app: App, root: Path, services: ServiceServer) -> dict[str, str]:
     """What an operator would set; no DATABASE_URL, so the bot brings its own PostgreSQL."""
     outside = {f"{name.upper()}_API_URL": services.url(name) for name in services.agents}
     keys = {f"{name.upper()}_API_KEY": KEY for name in services.agents}

@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 
 from adapters.database import store
 from adapters.database import tables as t
-from bot.demo.environment import Stage
-from bot.demo.narration import Happening, told
+from bot.demo.environment import Environment
+from bot.demo.narration import AuditLine, told
 from bot.demo.scenario import SPEED
 from core.audit.events import EventType
-from core.stall.model import Rung
+from core.stall.model import EscalationStep
 from core.task.model import Status, Task
 from engine.retrospectives import RETROSPECTIVE
 
@@ -39,7 +39,7 @@ class Snapshot:
     expected: int
     tasks: tuple[Task, ...]
     agents: tuple[AgentRow, ...]
-    happenings: tuple[Happening, ...]
+    happenings: tuple[AuditLine, ...]
     sent_back: int  # with feedback, because the work was not good yet
     foreseen: frozenset[int] = frozenset()  # tasks that waited because they would have met another one
     collided: frozenset[int] = frozenset()  # tasks whose branch was found to conflict, with another or with the base
@@ -66,12 +66,12 @@ class Snapshot:
 class Watcher:
     """Looks at the database again and again, and remembers the events that it has seen."""
 
-    def __init__(self, stage: Stage, since: datetime) -> None:
+    def __init__(self, stage: Environment, since: datetime) -> None:
         """`since` is the moment from which time is counted."""
         self._stage = stage
         self._since = since
         self._last = 0
-        self._happenings: list[Happening] = []
+        self._happenings: list[AuditLine] = []
         self._rows: list[Mapping[str, Any]] = []
 
     async def look(self) -> Snapshot:
@@ -102,7 +102,7 @@ class Watcher:
             foreseen=self._in_conflict("overlap"),
             collided=self._in_conflict("branches", "base"),
             digests=self._count(EventType.PROGRESS_POSTED),
-            nudges=sum(row["payload"].get("rung") == Rung.NUDGE for row in self._rows),
+            nudges=sum(row["payload"].get("rung") == EscalationStep.NUDGE for row in self._rows),
             answered=self._count(EventType.ACKNOWLEDGED),
             failovers=self._failovers(),
         )
@@ -160,4 +160,4 @@ class Watcher:
         due = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.subject == RETROSPECTIVE)
         async with self._stage.bot.database.autocommit() as connection:
             counts = [(await connection.execute(query)).scalar_one() for query in (waiting, unhandled, due)]
-        return self._stage.hub.idle and not any(counts)
+        return self._stage.hub.is_idle and not any(counts)

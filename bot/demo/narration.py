@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.audit.events import EventType
-from core.stall.model import Rung
+from core.stall.model import EscalationStep
 from core.task.model import Status, Task
 
 Tone = Literal["plain", "good", "bad", "person"]
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class AuditLine:
     """One line: when (seconds since the beginning), what, and in which tone to show it."""
 
     elapsed: float
@@ -22,13 +22,13 @@ class Happening:
     tone: Tone = "plain"
 
 
-def told(row: Mapping[str, Any], task: Task | None, elapsed: float) -> list[Happening]:
+def told(row: Mapping[str, Any], task: Task | None, elapsed: float) -> list[AuditLine]:
     """A row of the audit trail as a line, or none when it says nothing to a newcomer.
 
     `task` is as it is now, a moment after the event.
     """
     found = _words(row, task)
-    return [Happening(elapsed, *found)] if found else []
+    return [AuditLine(elapsed, *found)] if found else []
 
 
 def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None:
@@ -73,7 +73,7 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
             return f"{number} needs {to}", "bad"
         case EventType.TASK_STALLED:
             return f"{number} is stalled: {payload['reason']}", "bad"
-        case EventType.STALL_CLIMBED if payload["rung"] == Rung.NUDGE:
+        case EventType.STALL_STEP_TAKEN if payload["rung"] == EscalationStep.NUDGE:
             return f"{number}: {payload['reason']}", "plain"
         case EventType.ACKNOWLEDGED:
             return f"@{actor} answered the call for {number}", "person"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from bot.demo.form import IssueForm
-from bot.demo.scenario import SPEED, Errand, Story
+from bot.demo.scenario import SPEED, DemoTask, Scenario
 from config.labels import OFFERED_LABELS
 from core.task.model import Flag
 from core.texts import DONE_CHECK
@@ -26,7 +26,7 @@ class Maintainer:
     person: Person
     shop: Repository
     form: IssueForm
-    story: Story
+    story: Scenario
     issues: dict[str, Issue] = field(default_factory=dict)
     _checked: set[str] = field(default_factory=set)
 
@@ -43,7 +43,7 @@ class Maintainer:
             self.issues[errand.name] = issue
             await self.hub.clock.sleep(self.story.filing * SPEED)
 
-    def _answers(self, errand: Errand) -> dict[str, str]:
+    def _answers(self, errand: DemoTask) -> dict[str, str]:
         answers = dict(errand.answers)
         if errand.after:
             answers["dependencies"] = ", ".join(f"#{self.issues[name].number}" for name in errand.after)
@@ -63,7 +63,7 @@ class Maintainer:
             for pull in self.shop.pulls():
                 if pull.state == "open" and pull.head_sha not in self._checked and self._asked(pull):
                     self._checked.add(pull.head_sha)
-                    self.hub.work(self._ticks(pull), name="alice ticks the criteria")
+                    self.hub.spawn(self._ticks(pull), name="alice ticks the criteria")
             await self.hub.clock.sleep(LOOK_EVERY * SPEED)
 
     def _asked(self, pull: PullRequest) -> bool:

@@ -13,12 +13,12 @@ from typing import Any
 
 from adapters.database.database import DatabaseError
 from adapters.database.embedded import DataDirectoryError
-from bot.demo.environment import Stage, opened
+from bot.demo.environment import Environment, opened
 from bot.demo.files import NoCheckout
 from bot.demo.monitor import Snapshot, Watcher
 from bot.demo.narration import note
 from bot.demo.output import JsonShow, LiveShow, Show, show_for
-from bot.demo.scenario import STORY, Story
+from bot.demo.scenario import STORY, Scenario
 from bot.demo.summary import Outcome, conclude
 from bot.logs import configure_logs
 
@@ -28,11 +28,11 @@ INTERRUPTED = 128 + signal.SIGINT  # exit status, as shells give it
 ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP)  # by the system, or because the terminal was closed
 
 
-class GaveUp(RuntimeError):
+class DemoTimeout(RuntimeError):
     """It took too long; the text says what was still open."""
 
 
-def run_demo(as_json: bool = False, story: Story = STORY, show: Show | None = None) -> int:
+def run_demo(as_json: bool = False, story: Scenario = STORY, show: Show | None = None) -> int:
     """Play the story and show it; gives the exit status, 0 only if every task is done, merged and works.
 
     1 when it is not, or when it took longer than `story.limit` seconds; 130 after Ctrl-C.
@@ -48,7 +48,7 @@ def run_demo(as_json: bool = False, story: Story = STORY, show: Show | None = No
         show.close()
         sys.stderr.write("Stopped; the demo has removed everything it started.\n")
         status = INTERRUPTED
-    except (GaveUp, NoCheckout, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
+    except (DemoTimeout, NoCheckout, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
         show.close()
         sys.stderr.write(f"{error}\n")
     finally:
@@ -58,7 +58,7 @@ def run_demo(as_json: bool = False, story: Story = STORY, show: Show | None = No
     return status
 
 
-async def _until_stopped(story: Story, show: Show) -> int:
+async def _until_stopped(story: Scenario, show: Show) -> int:
     """Play it; a request to end cleans up like Ctrl-C does."""
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
@@ -85,7 +85,7 @@ async def _until_stopped(story: Story, show: Show) -> int:
     return 0 if outcome.well else 1
 
 
-async def _play(root: Path, story: Story, show: Show) -> Outcome:
+async def _play(root: Path, story: Scenario, show: Show) -> Outcome:
     show.begin()
     latest: Snapshot | None = None
     try:
@@ -109,10 +109,10 @@ async def _play(root: Path, story: Story, show: Show) -> Outcome:
                     task.cancel()
             return await conclude(stage, latest, root)
     except TimeoutError:
-        raise GaveUp(_given_up(story, latest)) from None
+        raise DemoTimeout(_given_up(story, latest)) from None
 
 
-async def _while_bot_lives(stage: Stage, waiting: Coroutine[Any, Any, None]) -> None:
+async def _while_bot_lives(stage: Environment, waiting: Coroutine[Any, Any, None]) -> None:
     """Wait for something that only a living bot brings about. Raises what ended the bot, if it ends before."""
     task = asyncio.create_task(waiting)
     try:
@@ -124,7 +124,7 @@ async def _while_bot_lives(stage: Stage, waiting: Coroutine[Any, Any, None]) -> 
         task.cancel()
 
 
-async def _file(stage: Stage) -> None:
+async def _file(stage: Environment) -> None:
     await stage.alice.files_tasks()
     await stage.alice.completes()
 
@@ -137,7 +137,7 @@ async def _fall_silent(watcher: Watcher) -> None:
         await asyncio.sleep(LOOK_EVERY)
 
 
-def _given_up(story: Story, latest: Snapshot | None) -> str:
+def _given_up(story: Scenario, latest: Snapshot | None) -> str:
     head = f"The demo stopped after {story.limit:.0f} s"
     if latest is None:
         return f"{head}: the bot did not start."

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bot.demo.solutions import Crib, Edit, Implements
+from bot.demo.solutions import Edit, Implements, Solutions
 from sandbox.actors.agents.scripted import Script
 
 SPEED = 8.0  # how much faster than the watcher's the time of the demo passes: patience of minutes is spent in seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class DemoTask:
     """One task as its author files it, and where the work for it lies.
 
     `answers` fill in the issue form by the ids of its fields. `after` names the errands that it depends on. With
@@ -29,14 +29,14 @@ class Errand:
     name: str
     title: str
     answers: Mapping[str, str]
-    crib: Crib
+    crib: Solutions
     after: tuple[str, ...] = ()
     completed: Mapping[str, str] | None = None
     overlooked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class DemoAgent:
     """One agent: how it works, and for how many seconds of the watcher's it thinks.
 
     One with a `service` works there and not in a workflow of the repository. It may die in the middle of its first
@@ -51,14 +51,14 @@ class Cast:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Scenario:
     """All of it, in seconds as the watcher counts them.
 
     `filing` is the time between two issues, `patience` that before the maintainer reacts.
     """
 
-    errands: tuple[Errand, ...]
-    agents: Mapping[str, Cast]
+    errands: tuple[DemoTask, ...]
+    agents: Mapping[str, DemoAgent]
     filing: float = 0.25
     patience: float = 0.4
     completing: float = 4.0  # seconds until the author edits the issue that was not ready
@@ -98,7 +98,7 @@ def _product(name: str, definition: str) -> tuple[Edit, ...]:
 
 
 ERRANDS = (
-    Errand(
+    DemoTask(
         "vouchers",
         "Add voucher codes",
         {
@@ -110,9 +110,9 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": "shop/vouchers.py\ntests/test_vouchers.py",
         },
-        Crib("vouchers"),
+        Solutions("vouchers"),
     ),
-    Errand(
+    DemoTask(
         "checkout",
         "Take a voucher at the checkout",
         {
@@ -124,10 +124,10 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": "shop/checkout.py\ntests/test_checkout.py",
         },
-        Crib("checkout"),
+        Solutions("checkout"),
         after=("vouchers",),
     ),
-    Errand(
+    DemoTask(
         "handbook",
         "Document vouchers in the handbook",
         {
@@ -136,13 +136,13 @@ ERRANDS = (
             "required-capabilities": "docs",
             "files": "docs/vouchers.md\ntests/test_handbook.py",
         },
-        Crib("handbook"),
+        Solutions("handbook"),
         after=("checkout",),
         completed={
             "acceptance-criteria": _criteria("docs/vouchers.md has an example", "The example is run by the tests")
         },
     ),
-    Errand(
+    DemoTask(
         "vat",
         "Charge VAT to the cent",
         {
@@ -152,9 +152,9 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": "shop/tax.py\ntests/test_tax.py",
         },
-        Crib("vat", "vat-first", "test_half_a_cent_goes_up"),
+        Solutions("vat", "vat-first", "test_half_a_cent_goes_up"),
     ),
-    Errand(
+    DemoTask(
         "remove",
         "Let people change their minds",
         {
@@ -163,9 +163,9 @@ ERRANDS = (
             "priority": "P0",
             "required-capabilities": "python, tests",
         },
-        Crib("remove", edits=(Edit(CART, _ADDED, _REMOVE),)),
+        Solutions("remove", edits=(Edit(CART, _ADDED, _REMOVE),)),
     ),
-    Errand(
+    DemoTask(
         "clear",
         "Begin again with nothing",
         {
@@ -174,9 +174,9 @@ ERRANDS = (
             "priority": "P0",
             "required-capabilities": "python, tests",
         },
-        Crib("clear", edits=(Edit(CART, _ADDED, _CLEAR),)),
+        Solutions("clear", edits=(Edit(CART, _ADDED, _CLEAR),)),
     ),
-    Errand(
+    DemoTask(
         "pieces",
         "Say how many pieces it will be",
         {
@@ -185,10 +185,10 @@ ERRANDS = (
             "priority": "P0",
             "required-capabilities": "python, tests",
         },
-        Crib("pieces", edits=(Edit(CART, _TOTALLED, _PIECES),)),
+        Solutions("pieces", edits=(Edit(CART, _TOTALLED, _PIECES),)),
         overlooked=True,
     ),
-    Errand(
+    DemoTask(
         "coffee",
         "Sell coffee",
         {
@@ -198,9 +198,9 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": f"{CATALOGUE}\ntests/test_coffee.py",
         },
-        Crib("coffee", edits=_product("COFFEE", 'Product("C1", "Coffee", Decimal("7.20"))')),
+        Solutions("coffee", edits=_product("COFFEE", 'Product("C1", "Coffee", Decimal("7.20"))')),
     ),
-    Errand(
+    DemoTask(
         "teapot",
         "Sell a teapot",
         {
@@ -210,9 +210,9 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": f"{CATALOGUE}\ntests/test_teapot.py",
         },
-        Crib("teapot", edits=_product("TEAPOT", 'Product("P1", "Teapot", Decimal("29.00"))')),
+        Solutions("teapot", edits=_product("TEAPOT", 'Product("P1", "Teapot", Decimal("29.00"))')),
     ),
-    Errand(
+    DemoTask(
         "page",
         "Show the price list as a web page",
         {
@@ -222,20 +222,20 @@ ERRANDS = (
             "required-capabilities": "frontend",
             "files": "shop/page.py\ntests/test_page.py",
         },
-        Crib("page"),
+        Solutions("page"),
     ),
 )
 
 _KNOWS = Implements({errand.title: errand.crib for errand in ERRANDS})
 
-STORY = Story(
+STORY = Scenario(
     errands=ERRANDS,
     agents=MappingProxyType(
         {
-            "codex": Cast(_KNOWS, 1.5),
-            "claude": Cast(_KNOWS, 2.0),
-            "cursor": Cast(_KNOWS, 1.2, service="cursor", dies=True),
-            "devin": Cast(_KNOWS, 1.2, service="devin", broke=True),
+            "codex": DemoAgent(_KNOWS, 1.5),
+            "claude": DemoAgent(_KNOWS, 2.0),
+            "cursor": DemoAgent(_KNOWS, 1.2, service="cursor", dies=True),
+            "devin": DemoAgent(_KNOWS, 1.2, service="devin", broke=True),
         }
     ),
 )

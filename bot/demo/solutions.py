@@ -26,7 +26,7 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Crib:
+class Solutions:
     """What there is to write for one task.
 
     `folder` of `shop/work` has new files, `first` one that lies over it at first (or None), and `lesson` is the failing
@@ -43,7 +43,7 @@ class Crib:
 class Implements:
     """Does the work that the hand-off describes, with real commits on a real branch, and opens a pull request."""
 
-    cribs: Mapping[str, Crib]  # by the title of a task
+    cribs: Mapping[str, Solutions]  # by the title of a task
 
     async def __call__(self, work: AgentWork) -> None:
         """Do the work."""

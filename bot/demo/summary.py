@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.demo import files as demo_files
-from bot.demo.environment import Stage
+from bot.demo.environment import Environment
 from bot.demo.monitor import Snapshot
 from bot.demo.scenario import SPEED
 from config.labels import RETROSPECTIVE
@@ -40,7 +40,7 @@ class Outcome:
         return not self.problems
 
 
-async def conclude(stage: Stage, shown: Snapshot, root: Path) -> Outcome:
+async def conclude(stage: Environment, shown: Snapshot, root: Path) -> Outcome:
     """Measure and check what has come of it all; `root` is a folder to work in."""
     problems = [
         f"#{task.number} {task.title} is {task.status}, not done" for task in shown.tasks if task.status != Status.DONE
@@ -55,7 +55,7 @@ async def conclude(stage: Stage, shown: Snapshot, root: Path) -> Outcome:
     return Outcome(figures, (*problems, *gone_wrong), proof)
 
 
-def _figures(stage: Stage, shown: Snapshot) -> dict[str, Any]:
+def _figures(stage: Environment, shown: Snapshot) -> dict[str, Any]:
     done, failed = shown.count(Status.DONE), shown.count(Status.FAILED)
     latencies = [ms / SPEED for ms in stage.bot.metrics.latencies]  # as the watcher's clock has them
     calls = [record for record in stage.hub.requests if by_bot(stage, record)]
@@ -87,7 +87,7 @@ def _figures(stage: Stage, shown: Snapshot) -> dict[str, Any]:
     }
 
 
-def by_bot(stage: Stage, record: RequestRecord) -> bool:
+def by_bot(stage: Environment, record: RequestRecord) -> bool:
     """Whether our bot sent it, as the App itself or as its installation."""
     return record.actor in (stage.app.slug, stage.app.bot.login)
 
@@ -119,15 +119,15 @@ def conflicts_at_merge(calls: list[RequestRecord]) -> int:
     merged: set[str] = set()
     refused = 0
     for record in calls:
-        if record.operation_id == "pulls/merge" and isinstance(record.answer, dict):
-            if record.answer.get("merged"):
+        if record.operation_id == "pulls/merge" and isinstance(record.response, dict):
+            if record.response.get("merged"):
                 merged.add(record.path)
-            elif record.path not in merged and "not mergeable" in str(record.answer.get("message")):
+            elif record.path not in merged and "not mergeable" in str(record.response.get("message")):
                 refused += 1
     return refused
 
 
-def _on_github(stage: Stage) -> list[str]:
+def _on_github(stage: Environment) -> list[str]:
     """What the issues and pull requests themselves show, beside what the bot believes."""
     problems = []
     for issue in stage.alice.issues.values():
@@ -140,7 +140,7 @@ def _on_github(stage: Stage) -> list[str]:
     return problems
 
 
-async def _in_git(stage: Stage, clone: Path) -> tuple[list[str], tuple[str, ...]]:
+async def _in_git(stage: Environment, clone: Path) -> tuple[list[str], tuple[str, ...]]:
     """Clone `main` as anybody would, look for each task's files, and run all tests there."""
     try:
         await git_process(["clone", "--quiet", f"{stage.hub.url}/acme/shop.git", str(clone)], directory=clone.parent)

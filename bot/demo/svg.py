@@ -25,7 +25,7 @@ _REMOTE_FONT = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 
 
 @dataclass(slots=True)
-class Album:
+class FrameRecorder:
     """Keeps every snapshot instead of showing it."""
 
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -68,7 +68,7 @@ def draw(snapshot: Snapshot) -> str:
 
 def main() -> int:
     """Play the demo and write the picture; gives the exit status."""
-    album = Album()
+    album = FrameRecorder()
     status = run_demo(show=album)
     if status == 0:
         PICTURE.write_text(draw(album.best()), encoding="utf-8")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.demo.monitor import AgentRow, Snapshot
-from bot.demo.narration import Happening, note
+from bot.demo.narration import AuditLine, note
 from core.task.model import Kind, Priority, Status, Task
 
 INTRODUCTION = (
@@ -163,6 +163,6 @@ def _latest(shown: Snapshot, count: int) -> Table:
     return table
 
 
-def line(happening: Happening) -> Text:
+def line(happening: AuditLine) -> Text:
     """One event in its colour."""
     return Text(happening.text, style=_TONES[happening.tone])

@@ -36,7 +36,7 @@ _STATM = "/proc/self/statm"
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
+class AdmissionLimits:
     """How much is taken in; the settings of the same names, and what is not worth a setting."""
 
     memory_mb: int = 512
@@ -89,17 +89,17 @@ def memory_of(pid: int) -> tuple[float, float]:
         return 0.0, 0.0
 
 
-def give_back() -> None:
+def malloc_trim() -> None:
     """Return to the system what is free but kept, if the C library can."""
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
 
 
 @dataclass(slots=True)
-class Intake:
+class AdmissionControl:
     """What is being taken in, held against the limits."""
 
-    limits: Capacity
+    limits: AdmissionLimits
     waiting: int = 0  # as of the last look
     requests: int = 0
     held: int = 0  # bytes of bodies
@@ -132,7 +132,7 @@ class Intake:
         return None
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
+    async def request_slot(self) -> AsyncIterator[None]:
         """One more delivery is being answered; raises `Overloaded`."""
         if overloaded := self.reason():
             raise overloaded
@@ -145,7 +145,7 @@ class Intake:
             if not self.requests:
                 self._quiet.set()
 
-    async def pass_by(self) -> None:
+    async def yield_to_requests(self) -> None:
         """Whoever works in the background lets those go first that are being answered now, but not for long."""
         if self.requests:
             with suppress(TimeoutError):
@@ -167,7 +167,7 @@ class Intake:
             self.waiting = await count_unhandled(connection, self.limits.waiting + 1)
         if memory_mb() > self.limits.memory_mb:
             gc.collect()
-            give_back()
+            malloc_trim()
 
     async def watch(self, database: Database) -> None:
         """Look again and again, until cancelled; tell when it gets too much, and when that is over."""

@@ -9,18 +9,18 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.database.database import Database
-from adapters.database.deliveries import LARGE, StoredDelivery, store_deliveries
-from bot.http.admission import Intake
+from adapters.database.deliveries import LARGE_PAYLOAD_BYTES, StoredDelivery, store_deliveries
+from bot.http.admission import AdmissionControl
 
 # The database does not answer, for whatever reason; a time-out is an OSError.
 AWAY = (OSError, OperationalError, PoolTimeout, psycopg.OperationalError)
 GROUP = 50  # deliveries of one transaction
 
 
-class Keeper:
+class DeliveryWriter:
     """Stores deliveries. While one group is being committed the next one gathers, so nobody waits for company."""
 
-    def __init__(self, database: Database, intake: Intake) -> None:
+    def __init__(self, database: Database, intake: AdmissionControl) -> None:
         self._database = database
         self._intake = intake
         self._waiting: list[tuple[StoredDelivery, str, asyncio.Future[bool]]] = []
@@ -31,7 +31,7 @@ class Keeper:
 
         Raises one of `AWAY` when the database does not answer; then it may be there all the same.
         """
-        if len(delivery.payload) > LARGE:
+        if len(delivery.payload) > LARGE_PAYLOAD_BYTES:
             return delivery.guid in await self._store([(delivery, lock)])
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((delivery, lock, kept))

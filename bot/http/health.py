@@ -9,7 +9,7 @@ from importlib import metadata
 from aiohttp import web
 
 from adapters.database.database import Database
-from bot.http.admission import Intake
+from bot.http.admission import AdmissionControl
 from config.build import build_sha
 from core.clock import Clock
 
@@ -26,7 +26,7 @@ def version() -> str:
 class Health:
     """The two endpoints that whoever watches over the process asks."""
 
-    def __init__(self, database: Database, clock: Clock, intake: Intake) -> None:
+    def __init__(self, database: Database, clock: Clock, intake: AdmissionControl) -> None:
         """Uptime counts from here."""
         self._intake = intake
         self._database = database

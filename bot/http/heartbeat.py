@@ -27,8 +27,8 @@ from core.signals.base import AgentSeen, Signal
 from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.model import SessionState
 from core.text_safety.sanitize import mask_secrets, one_line
-from engine.attempt_results import left_behind
-from engine.unit_of_work import NoConfiguration, Work
+from engine.attempt_results import attempt_results
+from engine.unit_of_work import NoConfiguration, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ class Credentials(Protocol):
         ...
 
 
-class Tokens:
+class HeartbeatTokens:
     """The tokens of AGENT_TOKENS."""
 
     def __init__(self, known: Sequence[AgentToken]) -> None:
@@ -104,7 +104,7 @@ class HeartbeatEndpoint:
 
     def __init__(
         self,
-        work: Work,
+        work: UnitOfWorkFactory,
         client: GitHubClient,
         clock: Clock,
         credentials: Credentials,
@@ -146,7 +146,7 @@ class HeartbeatEndpoint:
         if not any(grant.covers(told.repository, told.agent) for grant in grants):
             raise Refused(403, f"this token is not valid for `{told.agent}` in {told.repository}")
         async with self._work.database.autocommit() as connection:
-            row = await repositories.named(connection, told.repository)
+            row = await repositories.find_by_name(connection, told.repository)
         if row is None or row.config is None:
             raise Refused(404, f"the bot runs no agents in {told.repository}")
         try:
@@ -158,10 +158,10 @@ class HeartbeatEndpoint:
         found: Sequence[Signal] = ()
         if told.state is SessionState.DELIVERED:
             async with self._work.database.autocommit() as connection:
-                known = await store.task(connection, row.id, told.task)
+                known = await store.load_task(connection, row.id, told.task)
             if known is not None:
                 github = self._client.installation(row.installation_id)
-                found = await left_behind(self._work.database, github, row, known, told.attempt, self._answers)
+                found = await attempt_results(self._work.database, github, row, known, told.attempt, self._answers)
         async with self._work.on(row.id, self._clock.now()) as unit:
             task = await unit.task(told.task)
             if task is None or task.withdrawn:

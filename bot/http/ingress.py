@@ -26,9 +26,9 @@ from aiohttp import web
 
 from adapters.database.database import Database
 from bot.app import Bot
-from bot.http.admission import SOON, Intake
+from bot.http.admission import SOON, AdmissionControl
 from bot.http.heartbeat import PATH as HEARTBEAT
-from bot.http.routes import METRICS, Behind, capacity, site
+from bot.http.routes import METRICS, WorkerRoutes, capacity, site
 from bot.http.server import listening
 from config.settings import Settings
 from engine.clock import CommonClock, SystemClock
@@ -42,7 +42,7 @@ AGREE_SECONDS = 30.0  # between two looks at the database's clock
 NICENESS = 5  # how much less urgent the work is than the answers, as `nice` counts
 
 
-class Front:
+class Ingress:
     """The other process, as the one that works sees it."""
 
     def __init__(self, pid: int, line: socket.socket) -> None:
@@ -52,7 +52,7 @@ class Front:
         self._gone = asyncio.Event()
 
     @classmethod
-    def parted(cls, settings: Settings) -> Front:
+    def parted(cls, settings: Settings) -> Ingress:
         """Part in two; only one of them returns. To be called before there is any loop, thread or connection."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -132,10 +132,10 @@ async def _take_in(settings: Settings, line: socket.socket) -> None:
         stack.push_async_callback(database.close)
         clock = CommonClock(database.now, SystemClock())
         await clock.agree()
-        intake = Intake(capacity(settings), beside=os.getppid())
+        intake = AdmissionControl(capacity(settings), beside=os.getppid())
         connector = aiohttp.UnixConnector(path=told["back"])
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=PATIENCE))
-        whole = site(settings, database, clock, lambda: us[-1] if us else None, intake, _handed_on(http))
+        whole = site(settings, database, clock, lambda: us[-1] if us else None, intake, _forward(http))
         try:
             listens = listening(whole, settings.host, settings.port, intake.limits)
             address = await stack.enter_async_context(listens)
@@ -159,7 +159,7 @@ async def _agree(clock: CommonClock) -> None:
             log.warning("clock_sync_failed", error=str(error))
 
 
-def _handed_on(http: aiohttp.ClientSession) -> Behind:
+def _forward(http: aiohttp.ClientSession) -> WorkerRoutes:
     """What the other answers, asked of it."""
 
     async def heartbeat(request: web.Request) -> web.StreamResponse:
@@ -177,4 +177,4 @@ def _handed_on(http: aiohttp.ClientSession) -> Behind:
         async with http.get(f"http://back{METRICS}") as answer:
             return await answer.read()
 
-    return Behind(heartbeat, page)
+    return WorkerRoutes(heartbeat, page)

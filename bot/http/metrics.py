@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from bot.http.admission import Intake
+from bot.http.admission import AdmissionControl
 
 
 class IntakeMetrics:
     """Counts and gauges of the endpoint, apart from the others because it may be a process of its own."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: AdmissionControl) -> None:
         """Every endpoint has a registry of its own."""
         self._intake = intake
         self._registry = CollectorRegistry()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from adapters.database.database import Database
-from bot.http.admission import Capacity, Intake
-from bot.http.delivery_writer import Keeper
+from bot.http.admission import AdmissionControl, AdmissionLimits
+from bot.http.delivery_writer import DeliveryWriter
 from bot.http.health import Health
 from bot.http.heartbeat import PATH as HEARTBEAT
 from bot.http.metrics import IntakeMetrics
@@ -24,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class WorkerRoutes:
     """What whoever works answers: heartbeats, and its part of the metrics."""
 
     heartbeat: Handler
@@ -43,13 +43,13 @@ def site(
     database: Database,
     clock: Clock,
     us: Callable[[], Identity | None],
-    intake: Intake,
-    behind: Behind,
+    intake: AdmissionControl,
+    behind: WorkerRoutes,
 ) -> web.Application:
     """All of it. `us` tells who we are, once that is known."""
     counts = IntakeMetrics(intake)
     secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
-    webhook = WebhookEndpoint(Keeper(database, intake).keep, clock, secrets, counts, us, intake)
+    webhook = WebhookEndpoint(DeliveryWriter(database, intake).keep, clock, secrets, counts, us, intake)
     health = Health(database, clock, intake)
 
     async def page() -> bytes:
@@ -71,9 +71,9 @@ def _page(text: Callable[[], Awaitable[bytes]]) -> Handler:
     return shown
 
 
-def capacity(settings: Settings) -> Capacity:
+def capacity(settings: Settings) -> AdmissionLimits:
     """How much is taken in at the same time."""
-    return Capacity(
+    return AdmissionLimits(
         memory_mb=settings.memory_limit_mb,
         waiting=settings.max_queued_deliveries,
         requests=settings.max_concurrent_requests,

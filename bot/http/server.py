@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import web
 
-from bot.http.admission import SOON, Capacity
+from bot.http.admission import SOON, AdmissionLimits
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class _Refusing(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def served(runner: web.AppRunner, host: str, port: int, limits: Capacity) -> AsyncIterator[str]:
+async def run_server(runner: web.AppRunner, host: str, port: int, limits: AdmissionLimits) -> AsyncIterator[str]:
     """The runner's site at this address, while inside; gives its URL. Nobody new is let in afterwards.
 
     Raises OSError when the address cannot be had.
@@ -61,7 +61,7 @@ async def served(runner: web.AppRunner, host: str, port: int, limits: Capacity) 
 
 
 @asynccontextmanager
-async def listening(site: web.Application, host: str, port: int, limits: Capacity) -> AsyncIterator[str]:
+async def listening(site: web.Application, host: str, port: int, limits: AdmissionLimits) -> AsyncIterator[str]:
     """The web server of a site, while inside; gives its address (port 0: a free one).
 
     Raises OSError when the address cannot be had.
@@ -77,7 +77,7 @@ async def listening(site: web.Application, host: str, port: int, limits: Capacit
     )
     await runner.setup()
     try:
-        async with served(runner, host, port, limits) as address:
+        async with run_server(runner, host, port, limits) as address:
             log.info("listening", address=address)
             yield address
     finally:

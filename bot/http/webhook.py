@@ -14,14 +14,14 @@ import structlog
 from aiohttp import web
 
 from adapters.database.deliveries import StoredDelivery
-from bot.http.admission import SOON, Intake, Overloaded
+from bot.http.admission import SOON, AdmissionControl, Overloaded
 from bot.http.delivery_writer import AWAY
 from bot.http.metrics import IntakeMetrics
 from core.clock import Clock
 from engine.senders import Identity
 from handlers import HANDLERS
-from handlers.event_filter import is_news
-from handlers.lock_key import ordering_key
+from handlers.event_filter import is_relevant
+from handlers.lock_key import lock_key
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ class WebhookEndpoint:
         secrets: Sequence[str],
         metrics: IntakeMetrics,
         us: Callable[[], Identity | None],
-        intake: Intake,
+        intake: AdmissionControl,
     ) -> None:
         """`keep` keeps a delivery with the job behind its lock, and tells whether it is new; `secrets` are all that
         are valid now; at least one.
@@ -90,7 +90,7 @@ class WebhookEndpoint:
         event = request.headers.get("X-GitHub-Event", "")
         known = event if event in HANDLERS else "other"
         try:
-            async with self._intake.one():
+            async with self._intake.request_slot():
                 outcome = await self._take(request, event)
         except Overloaded as overloaded:
             self._metrics.deliveries.labels(known, "503").inc()
@@ -165,9 +165,9 @@ class WebhookEndpoint:
             payload=body,
             received_at=self._clock.now(),
         )
-        if not is_news(event, payload, self._us()):
+        if not is_relevant(event, payload, self._us()):
             return "ignored"
-        return delivery, ordering_key(event, payload)
+        return delivery, lock_key(event, payload)
 
 
 def _parse(body: bytes) -> dict[str, Any]:

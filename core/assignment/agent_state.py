@@ -26,7 +26,7 @@ class AgentState(StrEnum):
     OFFLINE = "offline"  # nothing can start it, or nothing was heard of it for long
 
 
-class Turn(StrEnum):
+class StateChangeKind(StrEnum):
     """What a decision on a task tells of the agent itself."""
 
     SEEN = "seen"
@@ -37,11 +37,11 @@ class Turn(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class AgentNews:
+class AgentStateChange:
     """News of an agent, kept beside its settings in the transaction of the decision."""
 
     agent: str
-    turn: Turn
+    turn: StateChangeKind
     at: datetime
     reason: str = ""
     until: datetime | None = None  # of cooling
@@ -59,27 +59,27 @@ class SignsOfLife:
         """Whether it failed and has shown no life since."""
         return self.failed_at is not None and (self.seen_at is None or self.seen_at <= self.failed_at)
 
-    def after(self, news: AgentNews) -> SignsOfLife:
+    def after(self, news: AgentStateChange) -> SignsOfLife:
         """As they are after this news."""
         match news.turn:
-            case Turn.SEEN | Turn.DELIVERED:
+            case StateChangeKind.SEEN | StateChangeKind.DELIVERED:
                 return replace(self, seen_at=news.at)
-            case Turn.FAILED:
+            case StateChangeKind.FAILED:
                 return replace(self, failed_at=news.at)
-            case Turn.RESUMED:
+            case StateChangeKind.RESUMED:
                 return replace(self, failed_at=None)
-            case Turn.COOLING:
+            case StateChangeKind.COOLING:
                 return self
 
-    def changes_with(self, news: AgentNews) -> bool:
+    def changes_with(self, news: AgentStateChange) -> bool:
         """Whether the news is worth a write: signs of life that come thicker than `SEEN_EVERY` are not."""
-        if news.turn is not Turn.SEEN or self.seen_at is None or self.in_error:
+        if news.turn is not StateChangeKind.SEEN or self.seen_at is None or self.in_error:
             return True
         return self.seen_at <= news.at - SEEN_EVERY
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
+class HealthResult:
     """What kept an agent from being started when its adapter was asked: in words for a person; empty when nothing."""
 
     problems: tuple[str, ...]
@@ -105,7 +105,7 @@ class AgentRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class AgentAvailability:
     """The state of an agent now, with the reason in words that go behind its name."""
 
     state: AgentState
@@ -116,7 +116,7 @@ class Condition:
     own: bool = False  # it is a pause of the agent's own: a person can end it (`/agents resume`)
 
 
-AVAILABLE = Condition(AgentState.AVAILABLE, takes_work=True)
+AVAILABLE = AgentAvailability(AgentState.AVAILABLE, takes_work=True)
 
 
 def pause_after(failures: int, timeouts: Timeouts) -> timedelta:
@@ -136,34 +136,36 @@ def condition(
     max_tasks: int = 1,
     startable: str | None = None,
     circuit: Circuit | None = None,
-) -> Condition:
+) -> AgentAvailability:
     """The state of an agent that has `holding` of `max_tasks` in hand.
 
     `startable` says why nothing can start it, if so; `circuit` is the breaker of its service.
     """
     if startable:
-        return Condition(AgentState.OFFLINE, startable)
+        return AgentAvailability(AgentState.OFFLINE, startable)
     breaker = circuit.state(now) if circuit else CircuitState.CLOSED
     if circuit and breaker is CircuitState.OPEN:
         why = f"is paused until {spoken_moment(circuit.open_until)}: its service failed {circuit.failures} times"
-        return Condition(AgentState.ERROR, f"{why} ({circuit.reason})", circuit.open_until)
+        return AgentAvailability(AgentState.ERROR, f"{why} ({circuit.reason})", circuit.open_until)
     if record.cooling_until and record.cooling_until > now:
         why = f"takes no work until {spoken_moment(record.cooling_until)}: {record.cooling_reason}"
-        return Condition(AgentState.BUSY, why, record.cooling_until, own=True)
+        return AgentAvailability(AgentState.BUSY, why, record.cooling_until, own=True)
     if record.in_error and record.failed_at:
         again = record.failed_at + pause_after(record.failures, timeouts)
         gone = now - (record.seen_at or record.failed_at) >= timeouts.attempt
         state = AgentState.OFFLINE if gone else AgentState.ERROR
         what = f"failed at {spoken_moment(record.failed_at)} ({record.failed_reason})"
         if now < again:
-            return Condition(state, f"{what}; the bot tries it again from {spoken_moment(again)}", again, own=True)
+            return AgentAvailability(
+                state, f"{what}; the bot tries it again from {spoken_moment(again)}", again, own=True
+            )
         why = f"{what}; the bot gives it one task as a test"
-        return Condition(state, why, takes_work=True, on_trial=True, own=True)
+        return AgentAvailability(state, why, takes_work=True, on_trial=True, own=True)
     if holding >= max_tasks:
-        return Condition(AgentState.BUSY, f"is at its limit of {max_tasks}", takes_work=True)
+        return AgentAvailability(AgentState.BUSY, f"is at its limit of {max_tasks}", takes_work=True)
     if breaker is CircuitState.HALF_OPEN:
         why = "has a service that did not answer; the bot gives it one task as a test"
-        return Condition(AgentState.ERROR, why, takes_work=True, on_trial=True)
+        return AgentAvailability(AgentState.ERROR, why, takes_work=True, on_trial=True)
     return AVAILABLE
 
 

@@ -13,7 +13,7 @@ Node = TypeVar("Node", int, str)  # a number in one repository, or a reference a
 Graph = Mapping[Node, Sequence[Node]]  # task → the tasks it depends on
 
 
-def chain_lengths(graph: Graph[int]) -> dict[int, int]:
+def dependents_depth(graph: Graph[int]) -> dict[int, int]:
     """For each task, how many tasks the longest chain behind it has: what finishing it unblocks.
 
     Tasks on a cycle, and what only they unblock, count as 0: nothing can be gained there before the cycle is broken.
@@ -61,7 +61,7 @@ def cycle_through(graph: Graph[Node], start: Node) -> tuple[Node, ...]:
     return ()
 
 
-def knot_of(graph: Graph[Node], start: Node) -> frozenset[Node]:
+def strongly_connected_component(graph: Graph[Node], start: Node) -> frozenset[Node]:
     """The tasks that lie on a cycle of dependencies through `start`, itself among them; empty when there is none."""
     backwards: dict[Node, list[Node]] = {}
     for number, needs in graph.items():
@@ -105,7 +105,7 @@ def place_in_queue(task: Task) -> bool | None:
     return Flag.PARKED not in task.flags if task.unflagged(Flag.PARKED).in_line else None
 
 
-def parking(tasks: Iterable[Queued], depth: int) -> tuple[list[int], list[int]]:
+def overflow(tasks: Iterable[Queued], depth: int) -> tuple[list[int], list[int]]:
     """Which tasks are to be parked, and which taken into the queue, so that the first `depth` are in it.
 
     A more urgent task comes before all others, so it is never parked while less urgent ones are in the queue.

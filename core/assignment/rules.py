@@ -14,9 +14,9 @@ from heapq import nsmallest
 from typing import Any
 
 from config.repository import Scoring
-from core.assignment.agent_state import AVAILABLE, Condition
+from core.assignment.agent_state import AVAILABLE, AgentAvailability
 from core.audit.events import Event, EventType
-from core.task.model import Candidate, Choice, Priority, Role, Status, Task
+from core.task.model import AssignmentDecision, Candidate, Priority, Role, Status, Task
 from core.text_safety.sanitize import one_line
 
 
@@ -32,7 +32,7 @@ class Agent:
     holding: int = 0  # tasks it has in hand
     assigned: int = 0  # tasks it was ever given: the measure of fairness
     unavailable: str | None = None  # why it takes no work now (offline, draining, …)
-    condition: Condition = AVAILABLE
+    condition: AgentAvailability = AVAILABLE
     merit: float = 0.5  # how its latest attempts went, 0…1 (`core.assignment.stats.merits`); 0.5 while unknown
 
 
@@ -54,7 +54,7 @@ def part_of(task: Task, agents: Sequence[Agent], plan: str) -> Role:
     return Role.PLAN if wanted and any("plan" in a.roles and not a.unavailable for a in agents) else Role.IMPLEMENT
 
 
-def unfit(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
+def missing_requirement(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
     """Why this agent can never have this part of the task, however long it waits; None when it could.
 
     The required capabilities are those of whoever implements. Who plans or reviews need not have them, but scores by
@@ -116,7 +116,7 @@ def exclusions(task: Task, agents: Sequence[Agent], role: Role = Role.IMPLEMENT)
     Earlier failures exclude an agent only while another one could do the task, if not now then when it has room:
     better the same agent than nobody.
     """
-    never = {agent.name: unfit(task, agent, role) for agent in agents}
+    never = {agent.name: missing_requirement(task, agent, role) for agent in agents}
     names = {attempt.worker for attempt in task.work if attempt.worker} if role is Role.IMPLEMENT else ()
     failed = {name: why for name in names if (why := failed_before(task, name))}
     fresh = {a.name for a in agents if not (never[a.name] or a.unavailable or a.name in failed)}
@@ -167,7 +167,9 @@ def _most(rules: Scoring) -> float:
     return rules.priority + rules.capability + rules.load + rules.fairness + rules.learned
 
 
-def choose(task: Task, agents: Sequence[Agent], rules: Scoring, now: datetime, role: Role = Role.IMPLEMENT) -> Choice:
+def choose(
+    task: Task, agents: Sequence[Agent], rules: Scoring, now: datetime, role: Role = Role.IMPLEMENT
+) -> AssignmentDecision:
     """The agent for one part of a task, with the whole table of candidates."""
     reasons = exclusions(task, agents, role)
     assigned_most = max((agent.assigned for agent in agents), default=0)
@@ -187,16 +189,18 @@ def _pick(
     rules: Scoring,
     now: datetime,
     role: Role,
-) -> Choice:
+) -> AssignmentDecision:
     """The best of the candidates."""
     able = [c for c in candidates if c.score is not None]
     if not able:
-        hopeless = not any(unfit(task, a, role) is None and (not a.unavailable or a.condition.until) for a in agents)
-        return Choice(None, _nobody(candidates), candidates, now, role, hopeless)
+        hopeless = not any(
+            missing_requirement(task, a, role) is None and (not a.unavailable or a.condition.until) for a in agents
+        )
+        return AssignmentDecision(None, _nobody(candidates), candidates, now, role, hopeless)
     # Under `least-busy` fairness is no part of the score, it comes after it.
     turns = {a.name: a.assigned for a in agents} if rules.policy == "least-busy" else {}
     ranked = nsmallest(2, able, key=lambda c: (-(c.score or 0.0), turns.get(c.agent, 0), c.agent))
-    return Choice(ranked[0].agent, _why(*ranked, turns=turns), candidates, now, role)
+    return AssignmentDecision(ranked[0].agent, _why(*ranked, turns=turns), candidates, now, role)
 
 
 def _nobody(candidates: Sequence[Candidate]) -> str:
@@ -216,7 +220,7 @@ def _why(best: Candidate, runner_up: Candidate | None = None, *, turns: Mapping[
     return f"{alike}; {best.agent} comes first by name"
 
 
-def told(choice: Choice) -> dict[str, Any]:
+def choice_payload(choice: AssignmentDecision) -> dict[str, Any]:
     """A choice as the audit trail keeps it, so that the choice for any attempt can be explained later."""
     return {
         "reason": choice.reason,
@@ -229,7 +233,7 @@ def told(choice: Choice) -> dict[str, Any]:
     }
 
 
-def recalled(event: Event) -> Choice | None:
+def choice_from_event(event: Event) -> AssignmentDecision | None:
     """The choice that a line of the audit trail keeps (`told`); None where nobody was chosen by score."""
     if "candidates" not in event.payload:
         return None
@@ -238,17 +242,17 @@ def recalled(event: Event) -> Choice | None:
         for one in event.payload["candidates"]
     )
     role = Role.REVIEW if event.type is EventType.REVIEW_ASSIGNED else Role(event.payload.get("role", Role.IMPLEMENT))
-    return Choice(event.agent, event.payload["reason"], candidates, event.occurred_at, role)
+    return AssignmentDecision(event.agent, event.payload["reason"], candidates, event.occurred_at, role)
 
 
-def untried(choice: Choice) -> Choice:
+def without_failures(choice: AssignmentDecision) -> AssignmentDecision:
     """What becomes of a choice in a dry run."""
     return (
         replace(choice, agent=None, reason=f"dry run: the bot would choose {choice.agent}") if choice.agent else choice
     )
 
 
-class Round:
+class AssignmentPass:
     """One pass over the queue, task by task: each choice counts against the load that the next one sees."""
 
     def __init__(self, agents: Iterable[Agent], rules: Scoring, now: datetime, plan: str = "none") -> None:
@@ -257,7 +261,7 @@ class Round:
         self._rules = rules
         self._now = now
         self._plan = plan
-        self._in_vain: dict[object, Choice] = {}  # for tasks alike, until somebody's hands change
+        self._in_vain: dict[object, AssignmentDecision] = {}  # for tasks alike, until somebody's hands change
         self._seen: dict[object, dict[str, tuple[Agent, int, Candidate]]] = {}  # for tasks alike, by agent
         self._most = max((agent.assigned for agent in self._hands.values()), default=0)
 
@@ -266,13 +270,13 @@ class Round:
         """The agents that take more work."""
         return [agent for agent in self._hands.values() if not busy(agent)]
 
-    def choose(self, task: Task) -> Choice:
+    def choose(self, task: Task) -> AssignmentDecision:
         """The choice for the next task of the queue: what `choose` gives for the agents as they are by now."""
         choice = self.consider(task)
         self.take(choice)
         return choice
 
-    def take(self, choice: Choice) -> None:
+    def take(self, choice: AssignmentDecision) -> None:
         """What was chosen is done: the agent has one task more in hand."""
         if choice.agent is None:
             return
@@ -281,7 +285,7 @@ class Round:
         self._most = max(self._most, taken.assigned + 1)
         self._in_vain.clear()
 
-    def consider(self, task: Task) -> Choice:
+    def consider(self, task: Task) -> AssignmentDecision:
         """What would be chosen for the task; nobody has it yet.
 
         With 200 agents and 10,000 tasks most find nobody, and for the same reasons as others before them: those are
@@ -310,7 +314,7 @@ class Round:
         for name, agent in self._hands.items():
             known = seen.get(name)
             if known is None or known[0] is not agent or known[1] != self._most:
-                why = unfit(task, agent) or busy(agent)
+                why = missing_requirement(task, agent) or busy(agent)
                 fresh = Candidate(name, None, excluded=why) if why else score(task, agent, self._most, self._rules)
                 seen[name] = known = (agent, self._most, fresh)
             found.append(known[2])
@@ -326,7 +330,7 @@ def _alike(task: Task, role: Role) -> object:
 
 def assign(
     queue: Iterable[Task], agents: Iterable[Agent], rules: Scoring, now: datetime, plan: str = "none"
-) -> list[Choice]:
+) -> list[AssignmentDecision]:
     """One choice per task of the queue, in its order; a task in review is in the queue for a reviewer."""
-    round_ = Round(agents, rules, now, plan)
+    round_ = AssignmentPass(agents, rules, now, plan)
     return [round_.choose(task) for task in queue]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from core.commands.parser import parse_commands
 from core.commands.registry import COMMANDS, WHOLE
-from core.signals.base import PlanDelivered, VerdictDelivered
+from core.signals.base import PlanDelivered, ReviewDelivered
 from core.task.model import Role
 
 LONGEST = 60_000  # characters of last words that are looked at
 
 
-def answer(words: str, role: Role, attempt: int, *, ended: bool = True) -> PlanDelivered | VerdictDelivered | None:
+def answer(words: str, role: Role, attempt: int, *, ended: bool = True) -> PlanDelivered | ReviewDelivered | None:
     """The plan or the verdict that these words are; None when they are neither.
 
     While the session has not `ended`, a plan has to be called one.
@@ -25,5 +25,5 @@ def answer(words: str, role: Role, attempt: int, *, ended: bool = True) -> PlanD
         if role is Role.REVIEW and said.name == "review":
             verdict, *more = said.argument.split(maxsplit=1) or [""]
             if verdict.lower() in ("approve", "changes"):
-                return VerdictDelivered(attempt, verdict.lower() == "approve", "".join(more))
+                return ReviewDelivered(attempt, verdict.lower() == "approve", "".join(more))
     return PlanDelivered(attempt, words[:LONGEST]) if role is Role.PLAN and ended and words.strip() else None

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from config.repository import Timeouts
-from core.task.model import Attempt, ChecksState, Lease, Patience, Pull, Role, Task
+from core.task.model import Attempt, ChecksState, LearnedTimeout, Lease, Pull, Role, Task
 
 WINDOW = timedelta(days=30)
 LATEST = 50
@@ -25,7 +25,7 @@ CEILING = 6  # times the configured timeout: who takes longer than that is bette
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AttemptRecord:
     """One attempt of an agent, as the table `attempts` keeps it."""
 
     task: int
@@ -62,7 +62,7 @@ def quantile(values: Iterable[float], share: float) -> float | None:
     return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
 
 
-def measure(rows: Sequence[Row]) -> Measures:
+def measure(rows: Sequence[AttemptRecord]) -> Measures:
     """The figures of these attempts at the work itself; plans and reviews are not counted.
 
     Those that nobody is to blame for (released, unavailable) say nothing.
@@ -87,17 +87,17 @@ def _span(seconds: float | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
-def by_agent(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def by_agent(rows: Iterable[AttemptRecord]) -> dict[str, list[AttemptRecord]]:
     """The rows of each agent that has any, in their order."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[AttemptRecord]] = {}
     for row in rows:
         found.setdefault(row.agent, []).append(row)
     return found
 
 
-def by_capability(rows: Iterable[Row]) -> dict[str, Measures]:
+def by_capability(rows: Iterable[AttemptRecord]) -> dict[str, Measures]:
     """The figures of the attempts that asked for each capability, by its name."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[AttemptRecord]] = {}
     for row in rows:
         for name in row.capabilities:
             found.setdefault(name, []).append(row)
@@ -119,7 +119,7 @@ def merits(measures: Mapping[str, Measures]) -> dict[str, float]:
     }
 
 
-def patience(rows: Sequence[Row], timeouts: Timeouts, work: timedelta | None = None) -> Patience | None:
+def patience(rows: Sequence[AttemptRecord], timeouts: Timeouts, work: timedelta | None = None) -> LearnedTimeout | None:
     """How long this agent may be silent, by its own latest attempts; None where the configured timeouts stand.
 
     `work` is how long it may take until it hands in (`learned_work`); it is kept beside.
@@ -129,12 +129,12 @@ def patience(rows: Sequence[Row], timeouts: Timeouts, work: timedelta | None = N
     lived = [row for row in rows if row.acknowledged_at and row.outcome != "silent"]
     begun = [(row.acknowledged_at - row.started_at).total_seconds() for row in lived if row.acknowledged_at]
     silent = [row.longest_silence for row in lived if row.longest_silence]
-    found = Patience(
+    found = LearnedTimeout(
         min(_learned(begun, timeouts.ack), timeouts.attempt),
         min(_learned(silent, timeouts.heartbeat), timeouts.attempt),
         work,
     )
-    return None if found == Patience(timeouts.ack, timeouts.heartbeat) else found
+    return None if found == LearnedTimeout(timeouts.ack, timeouts.heartbeat) else found
 
 
 def learned_work(taken: Sequence[float]) -> timedelta | None:
@@ -155,7 +155,7 @@ def _learned(seen: Sequence[float], configured: timedelta) -> timedelta:
     return max(configured, min(slowest, configured * CEILING))
 
 
-def lines(before: Task | None, after: Task, now: datetime) -> tuple[Row, ...]:
+def lines(before: Task | None, after: Task, now: datetime) -> tuple[AttemptRecord, ...]:
     """What a change of a task tells of attempts that began, went on, or ended.
 
     The table adds it to what it has: of each moment the first stays, of each silence the longest.
@@ -178,8 +178,8 @@ def _at_work(task: Task | None) -> dict[int, Lease]:
     return {lease.attempt: lease for lease in held if lease and lease.holder_id is None}
 
 
-def _row(task: Task, lease: Lease) -> Row:
-    return Row(
+def _row(task: Task, lease: Lease) -> AttemptRecord:
+    return AttemptRecord(
         task=task.number,
         attempt=lease.attempt,
         agent=lease.agent,
@@ -190,7 +190,7 @@ def _row(task: Task, lease: Lease) -> Row:
     )
 
 
-def _going_on(task: Task, lease: Lease, known: Lease | None, now: datetime) -> Row:
+def _going_on(task: Task, lease: Lease, known: Lease | None, now: datetime) -> AttemptRecord:
     row = _row(task, lease)
     if known and known.acknowledged_at and lease.resumed_at == known.resumed_at:  # a pause is no silence of its own
         row = replace(row, longest_silence=(lease.last_heard_at - known.last_heard_at).total_seconds())
@@ -200,7 +200,7 @@ def _going_on(task: Task, lease: Lease, known: Lease | None, now: datetime) -> R
     return replace(row, handed_in_at=now, first_checks=_verdict(pull))
 
 
-def _ended(task: Task, lease: Lease, attempt: Attempt | None, now: datetime) -> Row:
+def _ended(task: Task, lease: Lease, attempt: Attempt | None, now: datetime) -> AttemptRecord:
     row = _row(task, lease)
     if attempt is None:
         return replace(row, ended_at=now)

@@ -25,7 +25,7 @@ class BrokenTrailError(Exception):
     """The trail does not say what is stored; the words tell where."""
 
 
-def shape(task: Task | None) -> dict[str, Any]:
+def canonical_task(task: Task | None) -> dict[str, Any]:
     """What the trail accounts for of a task, as plain JSON values; what is None or false is left out."""
     if task is None:
         return {}
@@ -49,11 +49,11 @@ def shape(task: Task | None) -> dict[str, Any]:
 
 def changes(before: Task | None, after: Task | None) -> dict[str, list[Any]]:
     """How a decision changed its task: by field, what was and what is."""
-    was, now = shape(before), shape(after)
+    was, now = canonical_task(before), canonical_task(after)
     return {name: [was.get(name), now.get(name)] for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
 
 
-def account(events: tuple[Event, ...], before: Task | None, after: Task | None) -> tuple[Event, ...]:
+def events_with_changes(events: tuple[Event, ...], before: Task | None, after: Task | None) -> tuple[Event, ...]:
     """The lines of a decision, the last of which says how the task changed; with one more where none tells of it."""
     made = changes(before, after)
     if not made or after is None:
@@ -67,7 +67,7 @@ def account(events: tuple[Event, ...], before: Task | None, after: Task | None) 
     return (*events[:at], replace(events[at], changes=made), *events[at + 1 :])
 
 
-def link(previous: str, repository_id: int, event: Event) -> str:
+def chain_hash(previous: str, repository_id: int, event: Event) -> str:
     """The hash of a line behind the one with the hash `previous`: SHA-256 over its canonical JSON, in hexadecimal."""
     said = {
         "previous": previous,

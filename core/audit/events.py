@@ -15,7 +15,7 @@ class EventType(StrEnum):
     TASK_CREATED = "task_created"  # An issue became a task.
     TASK_EDITED = "task_edited"  # The text of a task changed.
     TASK_CHANGED = "task_changed"  # A field changed that has no event of its own; `changes` says which.
-    TASK_REBUILT = "task_restored"  # A task was restored from GitHub into an empty database.
+    TASK_RESTORED = "task_restored"  # A task was restored from GitHub into an empty database.
     TASK_READY = "task_ready"  # A task passed its readiness check.
     TASK_UNREADY = "task_unready"  # A task no longer passes its readiness check.
     TASK_ASSIGNED = "task_assigned"  # An agent was assigned for an attempt.
@@ -45,7 +45,7 @@ class EventType(StrEnum):
     ACKNOWLEDGED = "acknowledged"  # A person answered an escalation.
     ESCALATION_ENDED = "escalation_ended"  # The cause of an escalation is gone.
     TASK_STALLED = "task_stalled"  # A task makes no progress; the payload has the cause.
-    STALL_CLIMBED = "stall_step_taken"  # The next step against a stall was taken.
+    STALL_STEP_TAKEN = "stall_step_taken"  # The next step against a stall was taken.
     STALL_ENDED = "stall_ended"  # A stalled task makes progress again.
     PROGRESS_POSTED = "progress_posted"  # The digest was written.
     RETROSPECTIVE_HELD = "retrospective_held"  # A retrospective was opened as an issue.

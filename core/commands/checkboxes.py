@@ -21,7 +21,7 @@ _BOX = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class CheckboxCommand:
     """A command on a task, to be ticked; `says` is what the reader sees, safe to be shown."""
 
     word: str
@@ -39,17 +39,17 @@ class Box:
         return f"<!-- orchestrator:do {self.word} {self.task} -->"
 
 
-def boxes_in(text: str) -> dict[Box, bool]:
+def boxes_in(text: str) -> dict[CheckboxCommand, bool]:
     """The boxes of a text, and whether each is ticked; of one that is there twice, whether one of the two is."""
-    found: dict[Box, bool] = {}
+    found: dict[CheckboxCommand, bool] = {}
     for mark, word, number in _BOX.findall(text.replace("\r\n", "\n")):
         if word in COMMAND_OF:
-            box = Box(word, int(number))
+            box = CheckboxCommand(word, int(number))
             found[box] = found.get(box, False) or mark in "xX"
     return found
 
 
-def ticked(before: str, after: str) -> tuple[Box, ...]:
+def ticked(before: str, after: str) -> tuple[CheckboxCommand, ...]:
     """The boxes that were there and empty, and are ticked now; what somebody writes in anew is no box of ours."""
     was = boxes_in(before)
     return tuple(box for box, now in boxes_in(after).items() if now and was.get(box) is False)

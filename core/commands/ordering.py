@@ -41,17 +41,17 @@ def topics_of_command(name: str, argument: str) -> Topics:
     return _OF_COMMANDS.get(name, ())
 
 
-def is_overtaken(task: Task, topics: Topics, at: datetime | None) -> bool:
+def is_superseded(task: Task, topics: Topics, at: datetime | None) -> bool:
     """Whether a later word on this was heard already. `at` None is now: a button."""
     return at is not None and any(at < task.said[topic] for topic in topics if topic in task.said)
 
 
-def said(task: Task, topics: Topics, at: datetime) -> Task:
+def record_instruction(task: Task, topics: Topics, at: datetime) -> Task:
     """The task that has heard a word of this time."""
     return replace(task, said={**task.said, **dict.fromkeys(topics, at)}) if topics else task
 
 
-def pressed_at(heard: datetime) -> datetime:
+def clicked_at(heard: datetime) -> datetime:
     """The time of a button's word, of which GitHub tells none: by our clock, and no later than it may be by GitHub's.
 
     Or a command that is written right afterwards would count as the earlier word.

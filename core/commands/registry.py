@@ -14,7 +14,7 @@ ROLES = ("none", "read", "triage", "write", "maintain", "admin")  # GitHub's, we
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class CommandForm:
     """One way to use a command: what it does, who may do it, and an example.
 
     `role` is the weakest role on the repository that may; anyone has `none`.
@@ -28,23 +28,23 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Command(Use):
+class Command(CommandForm):
     """One slash command. The first word of its argument can make it another use, `/agents drain …`."""
 
-    forms: Mapping[str, Use] = field(default_factory=dict)
+    forms: Mapping[str, CommandForm] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The word after the slash."""
         return self.example.removeprefix("/").partition(" ")[0]
 
-    def use(self, argument: str) -> tuple[str, Use]:
+    def use(self, argument: str) -> tuple[str, CommandForm]:
         """Which use of the command an argument makes, and how it is called."""
         word = argument.strip().partition(" ")[0].lower()
         return (f"{self.name} {word}", self.forms[word]) if word in self.forms else (self.name, self)
 
     @property
-    def uses(self) -> tuple[Use, ...]:
+    def uses(self) -> tuple[CommandForm, ...]:
         """All its uses."""
         return (self, *self.forms.values())
 
@@ -71,24 +71,26 @@ COMMANDS: dict[str, Command] = {
             "Shows the agents: capabilities, current tasks and state.",
             "/agents",
             forms={
-                "add": Use(
+                "add": CommandForm(
                     "write",
                     "Adds an agent; the settings are those of the configuration file.",
                     "/agents add codex adapter=actions workflow=agent.yml capabilities=python,tests max_tasks=2",
                 ),
-                "set": Use(
+                "set": CommandForm(
                     "write", "Changes settings of an agent; `key=` removes one.", "/agents set codex max_tasks=3"
                 ),
-                "drain": Use(
+                "drain": CommandForm(
                     "write", "Stops giving an agent new tasks; its current tasks continue.", "/agents drain codex"
                 ),
-                "resume": Use(
+                "resume": CommandForm(
                     "write",
                     "Makes a drained or removed agent available again, or ends the pause of a failed one.",
                     "/agents resume codex",
                 ),
-                "remove": Use("write", "Removes an agent; it finishes its current tasks.", "/agents remove codex"),
-                "reset": Use("write", "Restores an agent's configured settings.", "/agents reset codex"),
+                "remove": CommandForm(
+                    "write", "Removes an agent; it finishes its current tasks.", "/agents remove codex"
+                ),
+                "reset": CommandForm("write", "Restores an agent's configured settings.", "/agents reset codex"),
             },
         ),
         Command("write", "Takes the task yourself and shows the hand-off.", "/claim", True),
@@ -101,14 +103,14 @@ COMMANDS: dict[str, Command] = {
             "/review",
             holder_too=True,
             forms={
-                "approve": Use(
+                "approve": CommandForm(
                     "write",
                     "Approves the current commit of the pull request.",
                     "/review approve Well tested.",
                     True,
                     True,
                 ),
-                "changes": Use(
+                "changes": CommandForm(
                     "write",
                     "Requests changes; the next hand-off contains the rest of the comment.",
                     "/review changes The total is wrong for an empty cart.",
@@ -148,7 +150,7 @@ COMMANDS: dict[str, Command] = {
             "Makes the task wait for other issues, in any repository.",
             "/depends #12",
             forms={
-                "remove": Use("triage", "Stops waiting for these issues.", "/depends remove #12"),
+                "remove": CommandForm("triage", "Stops waiting for these issues.", "/depends remove #12"),
             },
         ),
         Command(
@@ -167,18 +169,18 @@ COMMANDS: dict[str, Command] = {
             "Resolves a conflict by giving the task to another agent.",
             "/resolve reassign",
             forms={
-                "queue": Use(
+                "queue": CommandForm(
                     "write",
                     "Makes the task wait until the other is done or closed; `/unblock` undoes this.",
                     "/resolve queue behind #12",
                 ),
-                "escalate": Use("write", "Asks a person to decide about the conflict.", "/resolve escalate"),
-                "rebase": Use(
+                "escalate": CommandForm("write", "Asks a person to decide about the conflict.", "/resolve escalate"),
+                "rebase": CommandForm(
                     "write",
                     "Merges the base into the pull request's branch; if they conflict, the bot tells the agent.",
                     "/resolve rebase",
                 ),
-                "ignore": Use("write", "Ignores the conflict for a day.", "/resolve ignore"),
+                "ignore": CommandForm("write", "Ignores the conflict for a day.", "/resolve ignore"),
             },
         ),
         Command("write", "Calls for a person.", "/escalate the staging server is down"),
@@ -188,7 +190,7 @@ COMMANDS: dict[str, Command] = {
             "Opens a retrospective now, on the tasks done since the last one or since a given time.",
             "/retro since 7d",
             forms={
-                "answer": Use(
+                "answer": CommandForm(
                     "write",
                     "Adds the answer of an agent that cannot write to the retrospective itself.",
                     "/retro answer codex The fixtures were nowhere described.",

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from core.forecast.model import Foreseen, Overlap, chances, overlap
+from core.forecast.model import Overlap, PredictedFile, chances, overlap
 from core.task.model import Flag, Priority, Role, Status, Task
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class InProgressTask:
     """A task as others could meet it: little enough to be read of all that are in flight."""
 
     number: int
@@ -27,7 +27,7 @@ class Standing:
     agent: str | None
     pull_open: bool
     touched: Sequence[str]  # the files of its pull request
-    foreseen: Sequence[Foreseen]
+    foreseen: Sequence[PredictedFile]
 
     @property
     def chances(self) -> dict[str, float]:
@@ -44,10 +44,10 @@ def has_begun(task: Task) -> bool:
     return at_work or tried or bool(task.pull and task.pull.open)
 
 
-def standing_of(task: Task) -> Standing:
+def in_progress_of(task: Task) -> InProgressTask:
     """The task as others could meet it."""
     lease, pull = task.lease, task.pull
-    return Standing(
+    return InProgressTask(
         number=task.number,
         status=task.status,
         priority=task.priority,
@@ -62,14 +62,16 @@ def standing_of(task: Task) -> Standing:
     )
 
 
-def in_the_way(one: Standing) -> bool:
+def overlapping(one: InProgressTask) -> bool:
     """Whether another task may wait behind this one: its work was begun, and nothing keeps it from coming to an end."""
     if not (one.begun and one.free) or Flag.NEEDS_HUMAN.value in one.flags:
         return False
     return one.status in (Status.IN_PROGRESS, Status.REVIEW) or one.in_line
 
 
-def to_wait_behind(task: Task, others: Iterable[Standing], threshold: float) -> tuple[Standing, Overlap] | None:
+def first_overlapping(
+    task: Task, others: Iterable[InProgressTask], threshold: float
+) -> tuple[InProgressTask, Overlap] | None:
     """The task under way that this one, about to be handed out, waits behind: the one it most likely meets.
 
     None where that is no likelier than `threshold`. A P0 waits behind nothing less urgent, and nobody behind a task
@@ -82,7 +84,7 @@ def to_wait_behind(task: Task, others: Iterable[Standing], threshold: float) -> 
     for one in others:
         passed = one.number == task.number or one.number in task.let_past
         less_urgent = task.priority is Priority.P0 and one.priority is not Priority.P0
-        if passed or less_urgent or not in_the_way(one):
+        if passed or less_urgent or not overlapping(one):
             continue
         shared = overlap(mine, one.chances)
         if shared.probability > threshold:
@@ -92,4 +94,4 @@ def to_wait_behind(task: Task, others: Iterable[Standing], threshold: float) -> 
 
 def stopped(before: Task | None, after: Task) -> bool:
     """Whether its work was under way, and nobody goes on with it for now."""
-    return before is not None and in_the_way(standing_of(before)) and not in_the_way(standing_of(after))
+    return before is not None and overlapping(in_progress_of(before)) and not overlapping(in_progress_of(after))

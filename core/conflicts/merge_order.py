@@ -17,7 +17,7 @@ EXACT_UP_TO: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class MergeablePull:
     """A pull request that could be merged now: its number, how urgent it is (0 the most), and since when it is open."""
 
     number: int
@@ -26,7 +26,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class MergeOrder:
     """The numbers in order, those of them that will meet a conflict, and whether no order has fewer of these."""
 
     sequence: tuple[int, ...]
@@ -35,12 +35,12 @@ class Order:
 
 
 def merge_order(
-    ready: Sequence[Ready],
+    ready: Sequence[MergeablePull],
     clashes: Collection[tuple[int, int]],
     after: Mapping[int, Collection[int]],
     *,
     exact_up_to: int = EXACT_UP_TO,
-) -> Order:
+) -> MergeOrder:
     """Give an order that leaves the fewest conflicts.
 
     `clashes` are pairs that cannot both be merged. `after` are the numbers that each has to wait for; those that are
@@ -48,7 +48,7 @@ def merge_order(
     urgent comes first, then who was first. The same input, in any sequence, gives the same order.
     """
     known = [pull.number for pull in sorted(ready, key=lambda pull: (pull.rank, pull.since, pull.number))]
-    world = _World(known, clashes, after)
+    world = _Graph(known, clashes, after)
     spared: set[int] = set()
     exact = True
     for group in world.groups():
@@ -63,10 +63,10 @@ def merge_order(
         if not seen.isdisjoint(world.against[number]):
             mend.append(number)
         seen.add(number)
-    return Order(tuple(sequence or known), tuple(mend), exact)
+    return MergeOrder(tuple(sequence or known), tuple(mend), exact)
 
 
-class _World:
+class _Graph:
     """Pull requests by their place: what each clashes with, and what each has to wait for."""
 
     def __init__(
@@ -141,7 +141,7 @@ def _reached(start: int, near: Mapping[int, Collection[int]]) -> set[int]:
     return found
 
 
-def _best(world: _World, group: Sequence[int], contested: Sequence[int]) -> set[int]:
+def _best(world: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[int]:
     """The largest set of which no two clash; of several the one that has the first in order of place."""
     best: list[int] = []
     chosen: list[int] = []
@@ -163,7 +163,7 @@ def _best(world: _World, group: Sequence[int], contested: Sequence[int]) -> set[
     return set(best)
 
 
-def _good(world: _World, group: Sequence[int], contested: Sequence[int]) -> set[int]:
+def _good(world: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[int]:
     """A large set of which no two clash: always the one that rules out fewest others, then improved."""
     left = set(contested)
     chosen: set[int] = set()
@@ -178,7 +178,7 @@ def _good(world: _World, group: Sequence[int], contested: Sequence[int]) -> set[
     return chosen
 
 
-def _exchanged(world: _World, group: Sequence[int], contested: Sequence[int], chosen: set[int]) -> set[int] | None:
+def _exchanged(world: _Graph, group: Sequence[int], contested: Sequence[int], chosen: set[int]) -> set[int] | None:
     """The same with one more: another one, or two in place of one; None if there is no such exchange."""
     only: dict[int, list[int]] = {}
     for number in contested:

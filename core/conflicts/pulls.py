@@ -33,13 +33,13 @@ class FileConflict:
     there: tuple[Span, ...] = ()
 
     @property
-    def turned(self) -> FileConflict:
+    def swapped(self) -> FileConflict:
         """The same as the other side sees it."""
         return FileConflict(self.path, self.kind, self.there, self.here)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TrialMerge:
     """How the merge of a head with its base came out; `clean` is None where it could not be tried (`problem`: why)."""
 
     base_sha: str
@@ -50,7 +50,7 @@ class Trial:
     ci_started: bool = True  # GitHub starts no `pull_request` workflow while a pull request conflicts with its base
 
 
-class Turn(StrEnum):
+class Precedence(StrEnum):
     """Who waits, as one of the two is told."""
 
     THIS = "this"
@@ -59,7 +59,7 @@ class Turn(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class ConflictingPull:
     """An open pull request that cannot be merged together with this one."""
 
     pull: int
@@ -69,14 +69,14 @@ class Rival:
     who: str  # the agent that holds the task, or the login of whoever opened it
     opened_at: datetime
     first: bool  # it was opened before this one
-    waits: Turn
+    waits: Precedence
     why: str
     files: tuple[FileConflict, ...] = ()
     ignored: bool = False  # a person said so, for a while
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ConflictSide:
     """One of two pull requests, as far as the rules look at it."""
 
     pull: int
@@ -95,7 +95,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Resolution:
+class ConflictResolution:
     """The decision on two pull requests: the same for the same two, in whatever order they are named."""
 
     action: Action
@@ -104,43 +104,45 @@ class Resolution:
     confidence: float | None = None  # that going on loses nothing
 
 
-def resolve(one: Side, other: Side, *, shares: bool, clean: bool) -> Resolution:
+def resolve(one: ConflictSide, other: ConflictSide, *, shares: bool, clean: bool) -> ConflictResolution:
     """Decide on two pull requests. `shares`: they change a file in common; `clean`: a real merge of both is clean.
 
     The later one waits. A task that depends on the other's waits whichever came first; a P0 does not wait behind what
     is less urgent; and somebody's own pull request is not ours to hold. Where neither can wait a person decides.
     """
     if clean and not shares:
-        return Resolution(Action.GO_ON, "They change different files.", confidence=GO_ON_APART)
+        return ConflictResolution(Action.GO_ON, "They change different files.", confidence=GO_ON_APART)
     if clean:
-        return Resolution(Action.GO_ON, "They change the same file and merge cleanly.", confidence=GO_ON_MERGED)
+        return ConflictResolution(Action.GO_ON, "They change the same file and merge cleanly.", confidence=GO_ON_MERGED)
     first, later = sorted((one, other), key=lambda side: (side.opened_at, side.pull))
     tasks = one.task is not None and other.task is not None
     leans = [side for side, on in ((first, later), (later, first)) if tasks and on.task in side.needs]
     if len(leans) == 2:
-        return Resolution(Action.ESCALATE, "Each of the two tasks depends on the other.")
+        return ConflictResolution(Action.ESCALATE, "Each of the two tasks depends on the other.")
     if leans:
-        return Resolution(Action.QUEUE, "Its task depends on the task of the other pull request.", leans[0].pull)
+        return ConflictResolution(
+            Action.QUEUE, "Its task depends on the task of the other pull request.", leans[0].pull
+        )
     if _can_wait(later, first):
-        return Resolution(Action.QUEUE, "It was opened later.", later.pull)
+        return ConflictResolution(Action.QUEUE, "It was opened later.", later.pull)
     if _can_wait(first, later):
         why = (
             "is a P0, which does not wait"
             if later.task is not None
             else "belongs to no task, so the bot cannot hold it"
         )
-        return Resolution(Action.QUEUE, f"The later pull request {why}.", first.pull)
-    return Resolution(Action.ESCALATE, "Neither can wait: one is a P0, the other belongs to no task.")
+        return ConflictResolution(Action.QUEUE, f"The later pull request {why}.", first.pull)
+    return ConflictResolution(Action.ESCALATE, "Neither can wait: one is a P0, the other belongs to no task.")
 
 
-def _can_wait(side: Side, behind: Side) -> bool:
+def _can_wait(side: ConflictSide, behind: ConflictSide) -> bool:
     if side.task is None:
         return behind.task is None  # of two that are nobody's task the later is told to wait; neither is held
     return side.rank > 0 or (behind.task is not None and behind.rank == 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class OpenPull:
     """An open pull request, whoever opened it, as it is compared with the others.
 
     `task` is the one that it carries; `rank` is of that one's priority (0 for P0), `needs` are the tasks it depends on,
@@ -157,7 +159,7 @@ class Flight:
     author: str
     opened_at: datetime
     draft: bool = False
-    trial: Trial | None = None  # of this head; None: not yet
+    trial: TrialMerge | None = None  # of this head; None: not yet
     shown: str = ""  # what its check last said, where no task remembers it
     asks: bool = False  # its task waits for a verdict, or lets a conflict pass for a while
     agent: str | None = None  # that holds the task
@@ -172,9 +174,9 @@ class Flight:
         return self.agent or self.author
 
     @property
-    def side(self) -> Side:
+    def side(self) -> ConflictSide:
         """It as the rules look at it."""
-        return Side(self.number, self.opened_at, self.task, self.rank, self.needs)
+        return ConflictSide(self.number, self.opened_at, self.task, self.rank, self.needs)
 
     @property
     def ready(self) -> bool:
@@ -183,7 +185,7 @@ class Flight:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PullPair:
     """Two pull requests that change the same file. `files` are those in conflict, as `one` sees them."""
 
     one: int
@@ -199,7 +201,7 @@ class Pair:
 
     def seen_from(self, number: int) -> tuple[FileConflict, ...]:
         """The files as this one of the two sees them."""
-        return self.files if number == self.one else tuple(file.turned for file in self.files)
+        return self.files if number == self.one else tuple(file.swapped for file in self.files)
 
     def beside(self, number: int) -> int:
         """The other one."""
@@ -207,7 +209,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ConflictReport:
     """What comes of merging open pull requests with their base, and with each other.
 
     `heads` are the commits that were merged, by pull request. `pairs` are those that change a file in common. `unsure`
@@ -216,9 +218,9 @@ class Comparison:
 
     base: str
     heads: Mapping[int, str]
-    trials: Mapping[int, Trial]
+    trials: Mapping[int, TrialMerge]
     touched: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    pairs: tuple[Pair, ...] | None = None
+    pairs: tuple[PullPair, ...] | None = None
     unsure: frozenset[tuple[int, int]] = frozenset()
     of: frozenset[int] | None = None  # it is about these and their pairs alone; None: about all
     past: frozenset[str] = frozenset()  # where tasks were told that the base is, and it was before

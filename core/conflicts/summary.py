@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from core.conflicts.pulls import FileConflict, Rival, Turn
+from core.conflicts.pulls import ConflictingPull, FileConflict, Precedence
 from core.task.model import Pull, Status, Task
 from core.text_safety.sanitize import code
 
@@ -21,25 +21,25 @@ def conflict_of(task: Task) -> str | None:
         if pull.trial and pull.trial.clean is False:
             return f"#{pull.number} conflicts with {code(pull.base)} in {named(pull.trial.files)}."
         if pull.waits_behind:
-            return said_of(pull.waits_behind[0])
+            return conflict_sentence(pull.waits_behind[0])
     if task.waits_for and task.status in (Status.IN_PROGRESS, Status.REVIEW):
         names = ", ".join(task.waits_for)
         return f"The task is in progress, but depends on {names}: the bot does not merge it before that is done."
     return None
 
 
-def said_of(rival: Rival) -> str:
+def conflict_sentence(rival: ConflictingPull) -> str:
     """One sentence about a pull request that cannot be merged together with this one."""
     theirs = f"#{rival.pull}" if rival.task is None else f"#{rival.pull} (for #{rival.task})"
     both = f"It conflicts with {theirs} in {named(rival.files)}"
     if rival.ignored:
         return f"{both}; a person chose to ignore this for a day."
     match rival.waits:
-        case Turn.THIS:
+        case Precedence.THIS:
             return f"{both}; this pull request waits until the other is merged or closed."
-        case Turn.OTHER:
+        case Precedence.OTHER:
             return f"{both}; the other pull request waits."
-        case Turn.NOBODY:
+        case Precedence.NOBODY:
             return f"{both}, and neither can wait: a person must decide."
 
 
@@ -48,7 +48,7 @@ def conflicts_of(task: Task, twins: Collection[int] = ()) -> tuple[str, ...]:
     pull = task.pull
     found = [said] if (said := conflict_of(task)) else []
     if pull and pull.open:
-        found += [said_of(rival) for rival in pull.rivals if said_of(rival) not in found]
+        found += [conflict_sentence(rival) for rival in pull.rivals if conflict_sentence(rival) not in found]
     last = task.history[-1].feedback if task.history else None
     if task.lease is None and last and last.key.startswith("conflict:"):
         found.append(f"The last attempt ended with a conflict: {last.title}.")
@@ -72,18 +72,20 @@ def trial_of(task: Task) -> str | None:
     return f"The trial merge of {head} with `{pull.base}` could not be made{reason}."
 
 
-def behind_which(task: Task) -> tuple[int, ...]:
+def blocking_pull(task: Task) -> tuple[int, ...]:
     """The tasks whose pull requests conflict with this one's, and were opened before it."""
     rivals = task.pull.rivals if task.pull and task.pull.open else ()
     return tuple(rival.task for rival in rivals if rival.task is not None and rival.first)
 
 
-def let_pass(rivals: Collection[Rival], ignored: Mapping[int, datetime], now: datetime) -> tuple[Rival, ...]:
+def is_ignored(
+    rivals: Collection[ConflictingPull], ignored: Mapping[int, datetime], now: datetime
+) -> tuple[ConflictingPull, ...]:
     """The rivals, those marked that a person lets pass now; `ignored` tells until when."""
     return tuple(replace(r, ignored=r.pull in ignored and ignored[r.pull] > now) for r in rivals)
 
 
-def shown_by(pull: Pull, conclusion: str) -> str:
+def check_fingerprint(pull: Pull, conclusion: str) -> str:
     """What the check `conflict-first` says, as far as it has to be written again when that changes.
 
     Neither the base's commit nor the other's head: they move all the time, and the conflict stays the same.

@@ -24,41 +24,41 @@ from core.decide import (
     stalls,
     update_branch,
 )
-from core.decide.builder import Context, Decision, Draft
+from core.decide.builder import CommandContext, Context, Decision, DecisionBuilder
 from core.decide.commands import dependencies
 from core.signals.base import (
+    AgentMessageResult,
+    AgentPollEmpty,
     AgentSeen,
     AgentStarted,
     AgentStartFailed,
-    AgentTold,
     AgentUnavailable,
-    AgentUnheard,
     Assigned,
     BaseMoved,
+    BlockerCleared,
+    BranchUpdateDone,
     ChecksSeen,
-    CommandGiven,
+    CommandReceived,
     DeadlineDue,
     DependencyChanged,
     DependencyRefused,
+    EscalationAnswered,
+    EscalationDelivered,
     IssueSeen,
     MergeRefused,
-    MergeTried,
-    Overlapping,
-    PeopleCalled,
-    PersonAnswered,
+    OverlapPredicted,
     PlanDelivered,
     PullSeen,
-    QueueTurn,
+    QueueAdmission,
+    ReviewDelivered,
     ReviewSeen,
     Signal,
-    TaskMade,
-    UpdateTried,
-    VerdictDelivered,
-    WayClear,
+    TaskCreated,
+    TrialMergeDone,
 )
 from core.task.model import Task
 
-__all__ = ["Context", "Decision", "Draft", "decide"]
+__all__ = ["CommandContext", "Context", "Decision", "DecisionBuilder", "decide"]
 
 
 def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
@@ -67,63 +67,63 @@ def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
     A signal that changes nothing gives a decision without events and effects; none is ever an error.
     """
     if isinstance(signal, IssueSeen):
-        return issues.seen(task, signal, context)
-    if isinstance(signal, CommandGiven):
-        return commands.given(task, signal, context)
-    if isinstance(signal, TaskMade):
-        return commands.task.made(task, signal, context)
+        return issues.on_issue_seen(task, signal, context)
+    if isinstance(signal, CommandReceived):
+        return commands.on_command_received(task, signal, context)
+    if isinstance(signal, TaskCreated):
+        return commands.task.on_task_created(task, signal, context)
     if task is None or task.withdrawn:
         return Decision(task)
-    draft = Draft(task, context)
+    builder = DecisionBuilder(task, context)
     match signal:
         case PullSeen():
-            pulls.seen(draft, signal)
+            pulls.on_pull_seen(builder, signal)
         case ChecksSeen():
-            checks.seen(draft, signal)
+            checks.on_checks_seen(builder, signal)
         case ReviewSeen():
-            github_reviews.seen(draft, signal)
+            github_reviews.on_review_seen(builder, signal)
         case AgentSeen():
-            agents.seen(draft, signal)
+            agents.on_agent_seen(builder, signal)
         case PlanDelivered():
-            plans.delivered(draft, signal)
-        case VerdictDelivered():
-            agent_reviews.delivered(draft, signal)
+            plans.on_plan_delivered(builder, signal)
+        case ReviewDelivered():
+            agent_reviews.on_review_delivered(builder, signal)
         case AgentStarted():
-            agents.started(draft, signal)
+            agents.on_agent_started(builder, signal)
         case AgentStartFailed():
-            agents.start_failed(draft, signal)
+            agents.on_agent_start_failed(builder, signal)
         case AgentUnavailable():
-            agents.unavailable(draft, signal)
+            agents.on_agent_unavailable(builder, signal)
         case Assigned():
-            agents.assigned(draft, signal)
-        case AgentUnheard():
-            deadlines.unheard(draft, signal)
-        case AgentTold():
-            stalls.told(draft, signal)
-        case MergeTried():
-            update_branch.trial(draft, signal)
+            agents.on_assigned(builder, signal)
+        case AgentPollEmpty():
+            deadlines.on_agent_poll_empty(builder, signal)
+        case AgentMessageResult():
+            stalls.on_agent_message_result(builder, signal)
+        case TrialMergeDone():
+            update_branch.on_trial_merge_done(builder, signal)
         case MergeRefused():
-            update_branch.merge_refused(draft, signal)
-        case UpdateTried():
-            update_branch.tried(draft, signal)
+            update_branch.on_merge_refused(builder, signal)
+        case BranchUpdateDone():
+            update_branch.on_branch_update_done(builder, signal)
         case BaseMoved():
-            conflicts.base_moved(draft, signal)
+            conflicts.on_base_moved(builder, signal)
         case DeadlineDue():
-            deadlines.due(draft, signal)
-        case QueueTurn():
-            readiness.queue_turn(draft, signal)
+            deadlines.on_deadline_due(builder, signal)
+        case QueueAdmission():
+            readiness.on_queue_admission(builder, signal)
         case DependencyChanged():
-            readiness.check_readiness(draft)
-            completion.evaluate(draft)
+            readiness.check_readiness(builder)
+            completion.evaluate_completion(builder)
         case DependencyRefused():
-            dependencies.refused(draft, signal)
-        case WayClear():
-            holds.way_clear(draft, signal)
-        case Overlapping():
-            holds.overlapping(draft, signal)
-        case PeopleCalled():
-            escalation.reached(draft, signal)
-        case PersonAnswered():
-            escalation.answered(draft, signal)
-            stalls.answered(draft, signal)
-    return draft.conclude()
+            dependencies.on_dependency_refused(builder, signal)
+        case BlockerCleared():
+            holds.on_blocker_cleared(builder, signal)
+        case OverlapPredicted():
+            holds.on_overlap_predicted(builder, signal)
+        case EscalationDelivered():
+            escalation.on_escalation_delivered(builder, signal)
+        case EscalationAnswered():
+            escalation.on_escalation_answered(builder, signal)
+            stalls.on_escalation_answered(builder, signal)
+    return builder.build()

@@ -14,24 +14,41 @@ from typing import Any
 from config.repository import RepositoryConfig
 from config.task_templates import Templates
 from config.team import Change, Team
-from core.assignment.agent_state import AgentNews, Turn
+from core.assignment.agent_state import AgentStateChange, StateChangeKind
 from core.assignment.queue import place_in_queue
 from core.assignment.rules import Agent
 from core.assignment.stats import Measures
 from core.audit.events import Event, EventType
-from core.conflicts.pulls import Flight, Pair
+from core.conflicts.pulls import OpenPull, PullPair
 from core.conflicts.summary import conflict_of
-from core.dead_letter import GivenUp
+from core.dead_letter import DeadLetter
 from core.effects.base import Effect, SetLabels, UpsertCard
 from core.escalation.rules import ended
-from core.handoff.packet import BuiltOn
-from core.intake.readiness import Surroundings
-from core.retro.model import Gathered, Retrospective
+from core.handoff.packet import DependencyResult
+from core.intake.readiness import ReadinessInputs
+from core.retro.model import Retrospective, RetrospectiveInput
 from core.task.deadlines import Deadline, deadlines_of
-from core.task.labels import labels_of, right
+from core.task.labels import labels_of, with_status
 from core.task.lifecycle import Trigger, move
 from core.task.model import Flag, Lease, Priority, Pull, Role, Status, Task
-from core.texts import card
+from core.texts import card_text
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """What only a slash command may know; most of it is read for one command alone."""
+
+    measures: Mapping[str, Mapping[str, Measures]] = field(default_factory=dict)  # by agent, then capability; "": all
+    active_tasks: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
+    referenced_tasks: Mapping[str, Task] = field(default_factory=dict)  # tasks that `/resolve` may mean, by reference
+    recent_events: tuple[Event, ...] = ()  # the end of the task's audit trail, for `/history`
+    templates: Templates = field(default_factory=Templates)  # for `/task`
+    open_pulls: tuple[OpenPull, ...] = ()  # open pull requests, for `/conflicts`
+    pairs: tuple[PullPair, ...] = ()  # of them, that change the same file
+    dead_letters: tuple[DeadLetter, ...] = ()  # of this task, for `/status`
+    queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
+    retrospective_input: RetrospectiveInput = field(default_factory=RetrospectiveInput)  # what `/retro` looks back at
+    retrospective: Retrospective | None = None  # the one whose issue this is, or the last one; for `/retro` and `/next`
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +60,20 @@ class Context:
     repository_id: int
     repository: str
     default_branch: str = "main"
-    around: Surroundings = field(default_factory=Surroundings)
+    readiness_inputs: ReadinessInputs = field(default_factory=ReadinessInputs)
     agents: tuple[Agent, ...] = ()  # as they are now, for `/explain`
     config_problems: tuple[str, ...] = ()  # of the file on the default branch, when an older one is in force
-    since: datetime | None = None  # when the news that led here reached us
-    builds_on: tuple[BuiltOn, ...] = ()  # what is known of the task's dependencies, for its packet
+    signal_received_at: datetime | None = None  # when the news that led here reached us
+    dependency_results: tuple[DependencyResult, ...] = ()  # what is known of the task's dependencies, for its packet
     team: Team = field(default_factory=Team)  # the agents as the files and people have them
-    measures: Mapping[str, Mapping[str, Measures]] = field(default_factory=dict)  # by agent, then capability; "": all
-    in_hand: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
-    in_error: frozenset[str] = frozenset()  # agents that failed and have shown no life since
-    named: Mapping[str, Task] = field(default_factory=dict)  # tasks that `/resolve` may mean, by reference
-    trail: tuple[Event, ...] = ()  # the end of the task's audit trail, for `/history`
-    templates: Templates = field(default_factory=Templates)  # for `/task`
-    flights: tuple[Flight, ...] = ()  # open pull requests, for `/conflicts`
-    pairs: tuple[Pair, ...] = ()  # of them, that change the same file
+    failed_agents: frozenset[str] = frozenset()  # agents that failed and have shown no life since
     codeowners: str = ""  # the repository's CODEOWNERS file, raw
-    given_up: tuple[GivenUp, ...] = ()  # of this task, for `/status`
-    queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
-
-    done: Gathered = field(default_factory=Gathered)  # what `/retro` looks back at
-    retrospective: Retrospective | None = None  # the one whose issue this is, or the last one; for `/retro` and `/next`
+    command: CommandContext = field(default_factory=CommandContext)
 
     @property
-    def heard_at(self) -> datetime:
+    def received_at(self) -> datetime:
         """When the news reached us; now, if nobody took the time."""
-        return self.since or self.now
+        return self.signal_received_at or self.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +84,22 @@ class Decision:
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     deadlines: tuple[Deadline, ...] | None = None  # None: they stay as they are
-    team: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
-    agents: tuple[AgentNews, ...] = ()  # what it tells of agents themselves
+    team_changes: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
+    agent_changes: tuple[AgentStateChange, ...] = ()  # what it tells of agents themselves
     retrospective: Retrospective | None = None  # that is held, or changed
 
 
-class Draft:
+class DecisionBuilder:
     """A decision in the making. Lives only as long as one call of `decide`."""
 
     def __init__(self, task: Task, context: Context, *, is_new: bool = False) -> None:
         """Start from the task as it is; a new one has no labels and no card yet."""
-        self.before = None if is_new else task
+        self.previous = None if is_new else task
         self.task = task
         self.context = context
         self.events: list[Event] = []
         self.effects: list[Effect] = []
-        self.agents: list[AgentNews] = []
+        self.agent_changes: list[AgentStateChange] = []
 
     @property
     def now(self) -> datetime:
@@ -105,129 +111,141 @@ class Draft:
         """The repository's configuration."""
         return self.context.policy
 
-    def set(self, **changes: Any) -> None:
+    def update_task(self, **changes: Any) -> None:
         """Change fields of the task."""
         self.task = replace(self.task, **changes)
 
-    def set_pull(self, **changes: Any) -> Pull:
+    def update_pull(self, **changes: Any) -> Pull:
         """Change fields of the task's pull request, which must be there."""
         if self.task.pull is None:
             raise ValueError(f"#{self.task.number} has no pull request")
         pull = replace(self.task.pull, **changes)
-        self.set(pull=pull)
+        self.update_task(pull=pull)
         return pull
 
-    def set_lease(self, lease: Lease, **changes: Any) -> Lease:
+    def update_lease(self, lease: Lease, **changes: Any) -> Lease:
         """Change fields of a lease of the task, of its holder or of its reviewer."""
         lease = replace(lease, **changes)
-        self.set(**{"review" if lease.role is Role.REVIEW else "lease": lease})
+        self.update_task(**{"review" if lease.role is Role.REVIEW else "lease": lease})
         return lease
 
-    def moved_on(self) -> None:
+    def record_progress(self) -> None:
         """Something happened to the work: it is not stalled, and that wait begins anew."""
-        self.set(reminded_at=self.now, stall=None)
+        self.update_task(reminded_at=self.now, stall=None)
         self.task = self.task.unflagged(Flag.STALLED)
 
-    def move(self, trigger: Trigger) -> None:
+    def transition(self, trigger: Trigger) -> None:
         """Follow the transition table; a new status starts its waits anew."""
         self.task = replace(move(self.task, trigger, self.now), reminded_at=None)
 
-    def tell(
+    def add_event(
         self,
-        type_: EventType,
+        event_type: EventType,
         *,
         actor: str | None = None,
         lease: Lease | None = None,
-        of: str | None = None,
+        agent: str | None = None,
         **payload: Any,
     ) -> None:
         """Write a line into the audit trail; about the holder's attempt, unless another `lease` or agent is meant."""
         lease = lease or self.task.lease
-        agent, attempt = (lease.agent, lease.attempt) if lease else (None, self.task.attempt or None)
-        self.events.append(Event(type_, self.task.number, self.now, of or agent, attempt, actor, payload))
+        holder, attempt = (lease.agent, lease.attempt) if lease else (None, self.task.attempt or None)
+        self.events.append(Event(event_type, self.task.number, self.now, agent or holder, attempt, actor, payload))
 
-    def of_agent(self, agent: str, turn: Turn, reason: str = "", until: datetime | None = None) -> None:
+    def update_agent(self, agent: str, kind: StateChangeKind, reason: str = "", until: datetime | None = None) -> None:
         """News of an agent itself. One that was in error and shows life has recovered."""
-        self.agents.append(AgentNews(agent, turn, self.now, reason, until))
-        told = any(event.type is EventType.AGENT_RECOVERED for event in self.events)
-        if turn in (Turn.SEEN, Turn.DELIVERED) and agent in self.context.in_error and not told:
-            self.tell(EventType.AGENT_RECOVERED, of=agent)
+        self.agent_changes.append(AgentStateChange(agent, kind, self.now, reason, until))
+        is_recorded = any(event.type is EventType.AGENT_RECOVERED for event in self.events)
+        if (
+            kind in (StateChangeKind.SEEN, StateChangeKind.DELIVERED)
+            and agent in self.context.failed_agents
+            and not is_recorded
+        ):
+            self.add_event(EventType.AGENT_RECOVERED, agent=agent)
 
-    def want(self, *effects: Effect) -> None:
+    def add_effect(self, *effects: Effect) -> None:
         """Ask for effects."""
         self.effects.extend(effects)
 
-    def _calls_nobody(self) -> bool:
+    def _is_routine_update(self) -> bool:
         """Whether what labels and card say anew is only how things go. That a flag is gone asks nothing of anybody."""
-        acting = (Status.PENDING, Status.FAILED)
-        known = set(self.before.flags.items()) if self.before else set()
-        return self.before is not None and not self.task.flags.items() - known and self.task.status not in acting
+        actionable = (Status.PENDING, Status.FAILED)
+        previous_flags = set(self.previous.flags.items()) if self.previous else set()
+        return (
+            self.previous is not None
+            and not self.task.flags.items() - previous_flags
+            and self.task.status not in actionable
+        )
 
-    def _show_conflict(self) -> None:
+    def _update_conflict_flag(self) -> None:
         """The flag is a view of what is known of the pull request, but for what a person took it off for."""
-        why = conflict_of(self.task) if self.task.is_open else None
-        shown = why is not None and why != self.task.let_pass
-        self.task = self.task.flagged(Flag.CONFLICT, why or "") if shown else self.task.unflagged(Flag.CONFLICT)
+        conflict = conflict_of(self.task) if self.task.is_open else None
+        is_shown = conflict is not None and conflict != self.task.let_pass
+        self.task = self.task.flagged(Flag.CONFLICT, conflict or "") if is_shown else self.task.unflagged(Flag.CONFLICT)
 
-    def _drop_forecast(self) -> None:
+    def _drop_forecast_hold(self) -> None:
         """A hold by forecast keeps a task from being handed out, and nothing else; and a P0 is looked at anew."""
-        task, held = self.task, self.task.held
-        if held is None or not held.foreseen:
+        task, hold = self.task, self.task.held
+        if hold is None or not hold.foreseen:
             return
-        urgent = self.before is not None and Priority.P0 is task.priority is not self.before.priority
-        if task.status is Status.READY and not urgent:
+        is_newly_urgent = self.previous is not None and Priority.P0 is task.priority is not self.previous.priority
+        if task.status is Status.READY and not is_newly_urgent:
             return
-        if task.flags.get(Flag.BLOCKED) == held.said:
+        if task.flags.get(Flag.BLOCKED) == hold.said:
             self.task = task.unflagged(Flag.BLOCKED)
-        self.set(held=None)
+        self.update_task(held=None)
 
     def _end_stall(self) -> None:
         """A stall is over when something moved, when the work is another's, and when a person holds it or says so."""
         task = self.task
-        paused = task.held is not None and task.held.paused
-        at_work = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not paused and not task.withdrawn
-        if task.stall and not (at_work and Flag.STALLED in task.flags):
+        is_paused = task.held is not None and task.held.paused
+        is_active = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not is_paused and not task.withdrawn
+        if task.stall and not (is_active and Flag.STALLED in task.flags):
             self.task = replace(task.unflagged(Flag.STALLED), stall=None, reminded_at=self.now)
-        known = self.before.stall if self.before else None
-        if known and self.task.stall is None:
-            self.tell(EventType.STALL_ENDED, reason=known.reason, cause=known.cause)
+        previous_stall = self.previous.stall if self.previous else None
+        if previous_stall and self.task.stall is None:
+            self.add_event(EventType.STALL_ENDED, reason=previous_stall.reason, cause=previous_stall.cause)
 
-    def _end_call(self) -> None:
+    def _end_escalation(self) -> None:
         """A call for a person whose cause is gone is over, whoever mended it; so is one whose label was taken off."""
-        how = ended(self.task)
-        if how is None:
+        resolution = ended(self.task)
+        if resolution is None:
             return
-        call = self.task.escalation
-        if call:
-            self.tell(EventType.ESCALATION_ENDED, reason=call.reason, how=how)
+        escalation = self.task.escalation
+        if escalation:
+            self.add_event(EventType.ESCALATION_ENDED, reason=escalation.reason, how=resolution)
         self.task = replace(self.task.unflagged(Flag.NEEDS_HUMAN), escalation=None)
 
-    def conclude(self, labels_there: Collection[str] | None = None) -> Decision:
+    def build(self, current_labels: Collection[str] | None = None) -> Decision:
         """The finished decision, with what follows from the state by itself.
 
         `labels_there` are the issue's, when they were just read: what a person did to ours is put right.
         """
-        self._drop_forecast()
+        self._drop_forecast_hold()
         if self.task.held:
             # The flag is a view of the hold, whatever else raised or lowered it; a task that is over has none.
-            held, over = self.task.held, not self.task.is_open
-            self.task = replace(self.task, held=None) if over else self.task.flagged(Flag.BLOCKED, held.said)
-        self._show_conflict()
+            hold, is_closed = self.task.held, not self.task.is_open
+            self.task = replace(self.task, held=None) if is_closed else self.task.flagged(Flag.BLOCKED, hold.said)
+        self._update_conflict_flag()
         self._end_stall()
-        self._end_call()
+        self._end_escalation()
         choice = self.task.choice
         if choice and choice.agent is None and choice.role is not Role.REVIEW and not self.task.in_line:
-            self.set(choice=None)  # nobody is looked for any more, so it says nothing of now
+            self.update_task(choice=None)  # nobody is looked for any more, so it says nothing of now
         task = self.task
         if Flag.PARKED in task.flags and place_in_queue(task) is None:
             task = self.task = task.unflagged(Flag.PARKED)
         views: list[Effect] = []
-        new = self.before is None or labels_of(self.before) != labels_of(task)
-        if not task.withdrawn and (new or (labels_there is not None and not right(labels_there, task))):
+        labels_changed = self.previous is None or labels_of(self.previous) != labels_of(task)
+        if not task.withdrawn and (
+            labels_changed or (current_labels is not None and not with_status(current_labels, task))
+        ):
             # What a person did to ours is put right at once.
-            views.append(SetLabels(task.number, labels_of(task), may_wait=new and self._calls_nobody()))
-        if self.before is None or card(self.before, self.policy) != card(task, self.policy):
-            details = not new and task.status in (Status.IN_PROGRESS, Status.REVIEW)
-            views.append(UpsertCard(task.number, may_wait=self._calls_nobody(), details=details))
+            views.append(SetLabels(task.number, labels_of(task), may_wait=labels_changed and self._is_routine_update()))
+        if self.previous is None or card_text(self.previous, self.policy) != card_text(task, self.policy):
+            details = not labels_changed and task.status in (Status.IN_PROGRESS, Status.REVIEW)
+            views.append(UpsertCard(task.number, may_wait=self._is_routine_update(), details=details))
         deadlines = deadlines_of(task, self.policy.timeouts) if not task.withdrawn else ()
-        return Decision(task, tuple(self.events), (*views, *self.effects), deadlines, agents=tuple(self.agents))
+        return Decision(
+            task, tuple(self.events), (*views, *self.effects), deadlines, agent_changes=tuple(self.agent_changes)
+        )

@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 from core.decide.attempts import send_back
-from core.decide.builder import Draft
-from core.decide.completion import ask_again, evaluate
+from core.decide.builder import DecisionBuilder
+from core.decide.completion import evaluate_completion, retry_refused_merge
 from core.handoff.feedback import Feedback
 from core.signals.base import ChecksSeen
-from core.stall.model import ChecksWait
+from core.stall.model import CheckWaitReason
 from core.task.model import ChecksState, Status
 from core.text_safety.sanitize import one_line
 from core.texts import failed_check_details
 
 
-def seen(draft: Draft, signal: ChecksSeen) -> None:
+def on_checks_seen(builder: DecisionBuilder, signal: ChecksSeen) -> None:
     """The checks of a commit were read."""
-    pull = draft.task.pull
+    pull = builder.task.pull
     if pull is None or pull.head_sha != signal.sha:
         return
     if pull.checks is not signal.state:
-        draft.set_pull(checks=signal.state)
-        draft.moved_on()
+        builder.update_pull(checks=signal.state)
+        builder.record_progress()
     if signal.state is ChecksState.PENDING and signal.wait not in (None, pull.checks_wait):
         # What is known anew is no news yet; what is over is.
-        if pull.checks_wait is ChecksWait.APPROVAL or draft.task.stall:
-            draft.moved_on()
-        draft.set_pull(checks_wait=signal.wait)
-    red = signal.state is ChecksState.FAILURE
+        if pull.checks_wait is CheckWaitReason.APPROVAL or builder.task.stall:
+            builder.record_progress()
+        builder.update_pull(checks_wait=signal.wait)
+    failed = signal.state is ChecksState.FAILURE
     # A draft is not handed in: its agent may still be at work on it.
-    if red and draft.task.status is Status.REVIEW and pull.open and not pull.draft:
-        send_back(draft, _feedback(signal, draft), cancel=False)
+    if failed and builder.task.status is Status.REVIEW and pull.open and not pull.draft:
+        send_back(builder, _feedback(signal, builder), cancel=False)
         return
-    ask_again(draft)
-    evaluate(draft)
+    retry_refused_merge(builder)
+    evaluate_completion(builder)
 
 
-def _feedback(signal: ChecksSeen, draft: Draft) -> Feedback:
+def _feedback(signal: ChecksSeen, builder: DecisionBuilder) -> Feedback:
     names = one_line(", ".join(check.name for check in signal.failed), 150) or "a check"
     return Feedback(
         key=f"ci:{signal.sha}",
         title=f"CI failed: {names}",
         details="\n\n".join(failed_check_details(check) for check in signal.failed),
-        at=draft.now,
+        at=builder.now,
         sha=signal.sha,
         failed_checks=signal.failed,
     )

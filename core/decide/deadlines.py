@@ -5,93 +5,100 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.decide import stalls
-from core.decide.agents import cool_down
-from core.decide.attempts import give_up
-from core.decide.builder import Draft
-from core.decide.escalation import call_again
-from core.decide.leases import choice_now
+from core.decide.agents import back_off
+from core.decide.attempts import fail_attempt
+from core.decide.builder import DecisionBuilder
+from core.decide.escalation import continue_escalation
+from core.decide.leases import current_choice
 from core.effects.base import PollAgent, ReadChecks
 from core.handoff.feedback import Feedback
-from core.signals.base import AgentUnheard, DeadlineDue
+from core.signals.base import AgentPollEmpty, DeadlineDue
 from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.model import Flag, Lease
-from core.texts import spoken
+from core.texts import format_duration
 
 
-def due(draft: Draft, signal: DeadlineDue) -> None:
+def on_deadline_due(builder: DecisionBuilder, signal: DeadlineDue) -> None:
     """A deadline has come due; one that the task no longer has, or has later now, is old news."""
-    task = draft.task
-    current = {d.kind: d.due_at for d in deadlines_of(task, draft.policy.timeouts)}
+    task = builder.task
+    current = {deadline.kind: deadline.due_at for deadline in deadlines_of(task, builder.policy.timeouts)}
     kind = next((kind for kind in current if kind == signal.kind), None)
-    if kind is None or signal.attempt != task.attempt or current[kind] > draft.now:
+    if kind is None or signal.attempt != task.attempt or current[kind] > builder.now:
         return
     lease = task.lease_of(signal.attempt)
     match kind:
-        case DeadlineKind.ACK if lease and _waits_to_be_fetched(draft, lease):
+        case DeadlineKind.ACK if lease and _is_polling_worker(builder, lease):
             # It asks for work itself, and did not: it is away, which is no failure.
-            waited = spoken(draft.now - lease.since)
-            cool_down(draft, lease, f"it did not fetch its task within {waited}", cancel=True)
+            duration = format_duration(builder.now - lease.since)
+            back_off(builder, lease, f"it did not fetch its task within {duration}", cancel=True)
         case DeadlineKind.ACK if lease:
-            _ask_or_give_up(draft, lease, "did not start")
+            _poll_or_fail(builder, lease, "did not start")
         case DeadlineKind.HEARTBEAT if lease:
-            _ask_or_give_up(draft, lease, "gave no sign of life")
+            _poll_or_fail(builder, lease, "gave no sign of life")
         case DeadlineKind.HARD if lease:
-            _silent(draft, lease, "did not finish", draft.policy.timeouts.attempt)
+            _fail_silent_agent(builder, lease, "did not finish", builder.policy.timeouts.attempt)
         case DeadlineKind.CALL:
-            call_again(draft)
+            continue_escalation(builder)
         case DeadlineKind.POLL if lease:
             # Apart from `polled_at`: an answer that is late here is no reason to give up on the agent.
-            draft.set_lease(lease, asked_at=draft.now)
-            draft.want(_poll(draft, lease))
+            builder.update_lease(lease, asked_at=builder.now)
+            builder.add_effect(_poll_effect(builder, lease))
         case DeadlineKind.CI if task.pull:
             # The news may have been lost: read the checks. If none has begun by now, there are none.
-            draft.set_pull(checks_asked_at=draft.now)
-            draft.want(ReadChecks(task.number, task.pull.head_sha, final=True))
+            builder.update_pull(checks_asked_at=builder.now)
+            builder.add_effect(ReadChecks(task.number, task.pull.head_sha, final=True))
         case DeadlineKind.STALL:
-            stalls.due(draft)
+            stalls.on_stall_due(builder)
         case DeadlineKind.QUEUE if not task.waits_for:
-            draft.set(reminded_at=draft.now)
-            draft.task = draft.task.flagged(Flag.STALLED, "The task is ready, but no agent has taken it.")
-            now, known = choice_now(draft), task.choice
-            if now and now.agent is None and (known is None or known.reason != now.reason):
-                draft.set(choice=now)  # the card is written anyway, so it may say what is true now
+            builder.update_task(reminded_at=builder.now)
+            builder.task = builder.task.flagged(Flag.STALLED, "The task is ready, but no agent has taken it.")
+            choice, previous_choice = current_choice(builder), task.choice
+            if choice and choice.agent is None and (previous_choice is None or previous_choice.reason != choice.reason):
+                builder.update_task(choice=choice)  # the card is written anyway, so it may say what is true now
         case _:
-            draft.set(reminded_at=draft.now)
+            builder.update_task(reminded_at=builder.now)
 
 
-def _waits_to_be_fetched(draft: Draft, lease: Lease) -> bool:
-    spec = draft.policy.agents.get(lease.agent)
+def _is_polling_worker(builder: DecisionBuilder, lease: Lease) -> bool:
+    spec = builder.policy.agents.get(lease.agent)
     return spec is not None and spec.comes_for_work
 
 
-def unheard(draft: Draft, signal: AgentUnheard) -> None:
+def on_agent_poll_empty(builder: DecisionBuilder, signal: AgentPollEmpty) -> None:
     """It was asked, and nobody knows of a sign of life."""
-    if lease := draft.task.lease_of(signal.attempt):
-        draft.set_lease(lease, unheard_at=draft.now)
+    if lease := builder.task.lease_of(signal.attempt):
+        builder.update_lease(lease, unheard_at=builder.now)
 
 
-def _ask_or_give_up(draft: Draft, lease: Lease, what: str) -> None:
+def _poll_or_fail(builder: DecisionBuilder, lease: Lease, failure: str) -> None:
     """Silence is what was asked for and not heard. That we could not start it or ask is none of the agent's fault."""
-    heard, asked = lease.last_heard_at, lease.polled_at
+    last_heard_at, polled_at = lease.last_heard_at, lease.polled_at
     if lease.started_at is None and lease.acknowledged_at is None:
-        draft.set_lease(lease, polled_at=draft.now)  # the call waits in the outbox, and comes through or is given up
-    elif asked is not None and asked > heard and lease.unheard_at is not None and lease.unheard_at >= asked:
-        _silent(draft, lease, what, draft.now - heard)
+        builder.update_lease(
+            lease, polled_at=builder.now
+        )  # the call waits in the outbox, and comes through or is given up
+    elif (
+        polled_at is not None
+        and polled_at > last_heard_at
+        and lease.unheard_at is not None
+        and lease.unheard_at >= polled_at
+    ):
+        _fail_silent_agent(builder, lease, failure, builder.now - last_heard_at)
     else:
-        draft.set_lease(lease, polled_at=draft.now)
-        draft.want(_poll(draft, lease))
+        builder.update_lease(lease, polled_at=builder.now)
+        builder.add_effect(_poll_effect(builder, lease))
 
 
-def _poll(draft: Draft, lease: Lease) -> PollAgent:
-    return PollAgent(draft.task.number, lease.attempt, lease.agent, lease.session, lease.since, lease.role)
+def _poll_effect(builder: DecisionBuilder, lease: Lease) -> PollAgent:
+    return PollAgent(builder.task.number, lease.attempt, lease.agent, lease.session, lease.since, lease.role)
 
 
-def _silent(draft: Draft, lease: Lease, what: str, after: timedelta) -> None:
-    within = f"within {spoken(after)}"
+def _fail_silent_agent(builder: DecisionBuilder, lease: Lease, failure: str, duration: timedelta) -> None:
+    time_limit = f"within {format_duration(duration)}"
     feedback = Feedback(
         key=f"silent:{lease.attempt}",
-        title=f"{lease.agent} {what}",
-        details=f"`{lease.agent}` {what} {within}. Any commits it pushed are on the branch `{lease.branch}`.",
-        at=draft.now,
+        title=f"{lease.agent} {failure}",
+        details=f"`{lease.agent}` {failure} {time_limit}. Any commits it pushed are on the branch `{lease.branch}`.",
+        at=builder.now,
     )
-    give_up(draft, lease, feedback, outcome="silent", why=within)
+    fail_attempt(builder, lease, feedback, outcome="silent", details=time_limit)

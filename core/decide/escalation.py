@@ -12,154 +12,175 @@ from datetime import datetime, timedelta
 
 from core.audit.events import EventType
 from core.commands.registry import at_least
-from core.decide.builder import Draft
-from core.effects.base import CallPeople, Notify
-from core.escalation.levels import Level, levels
-from core.escalation.model import Cause, Escalation
+from core.decide.builder import DecisionBuilder
+from core.effects.base import Escalate, Notify
+from core.escalation.levels import EscalationLevel, levels
+from core.escalation.model import Escalation, EscalationCause
 from core.escalation.rules import steps_for, tried_on
-from core.signals.base import PeopleCalled, PersonAnswered
+from core.signals.base import EscalationAnswered, EscalationDelivered
 from core.task.model import Flag
 from core.text_safety.sanitize import defuse, one_line
-from core.texts.escalation import escalation, notice_title, reminder
+from core.texts.escalation import escalation_comment, notification_title, reminder_comment
 
-REPEATS = 3  # calls of those who were called already, each after twice the time; then once a day
+MAX_REPEATS = 3  # calls of those who were called already, each after twice the time; then once a day
 DAY = timedelta(days=1)
-KEPT_COMMENTS = 3  # of the latest calls, in which reactions are looked for
+MAX_COMMENTS = 3  # of the latest calls, in which reactions are looked for
 
 
-def call_person(draft: Draft, reason: str, cause: Cause, topic: str | None = None, by: str = "") -> None:
+def escalate(
+    builder: DecisionBuilder, reason: str, cause: EscalationCause, topic: str | None = None, requested_by: str = ""
+) -> None:
     """Only a person can help: flag the task, and call the first level.
 
     Of the same `topic` (if none is named: of this attempt and status) nobody is called twice while the call is open;
     one of another topic takes its place. `by` is who asked for a person.
     """
-    task = draft.task
+    task = builder.task
     topic = topic or f"{len(task.history)}:{task.status}"
-    said = defuse(one_line(reason, 300))
-    draft.task = task.flagged(Flag.NEEDS_HUMAN, said)
-    known = task.escalation
-    if known and known.topic == topic:
-        draft.set(escalation=replace(known, reason=said))
+    message = defuse(one_line(reason, 300))
+    builder.task = task.flagged(Flag.NEEDS_HUMAN, message)
+    existing = task.escalation
+    if existing and existing.topic == topic:
+        builder.update_task(escalation=replace(existing, reason=message))
         return
-    if known:
-        draft.tell(EventType.ESCALATION_ENDED, reason=known.reason, how="another cause")
-    call = Escalation(
+    if existing:
+        builder.add_event(EventType.ESCALATION_ENDED, reason=existing.reason, how="another cause")
+    escalation = Escalation(
         cause=cause,
-        reason=said,
+        reason=message,
         topic=topic,
-        since=draft.context.heard_at,
+        since=builder.context.received_at,
         status=task.status.value,
         attempt=task.attempt,
         tried=tried_on(task),
         steps=steps_for(task, cause),
-        by=by,
+        by=requested_by,
     )
-    there = _levels(draft)
-    level = there[0] if there else Level("", ())
-    _call(draft, call, level, draft.now + draft.policy.escalation.timeout)
+    all_levels = _levels(builder)
+    level = all_levels[0] if all_levels else EscalationLevel("", ())
+    _escalate_to(builder, escalation, level, builder.now + builder.policy.escalation.timeout)
 
 
-def call_again(draft: Draft) -> None:
+def continue_escalation(builder: DecisionBuilder) -> None:
     """Nobody answered in time: the next level, or the same people once more. Who answered is reminded."""
-    call = draft.task.escalation
-    if call is None:
+    escalation = builder.task.escalation
+    if escalation is None:
         return
-    if call.acknowledged_at:
-        _remind(draft, call)
+    if escalation.acknowledged_at:
+        _remind(builder, escalation)
         return
-    within = draft.policy.escalation.timeout
-    for level in _levels(draft):
-        fresh = tuple(who for who in level.people if not call.has_called(who))
-        if fresh:
-            _call(draft, call, replace(level, people=fresh), draft.now + within)
+    timeout = builder.policy.escalation.timeout
+    for level in _levels(builder):
+        new_people = tuple(login for login in level.people if not escalation.has_called(login))
+        if new_people:
+            _escalate_to(builder, escalation, replace(level, people=new_people), builder.now + timeout)
             return
-    repeats = call.repeats + 1
-    pause = within * 2**repeats if repeats < REPEATS else DAY
-    again = Level(call.level, call.latest)
-    _call(draft, replace(call, repeats=repeats), again, draft.now + min(pause, DAY))
+    repeats = escalation.repeats + 1
+    pause = timeout * 2**repeats if repeats < MAX_REPEATS else DAY
+    level_again = EscalationLevel(escalation.level, escalation.latest)
+    _escalate_to(builder, replace(escalation, repeats=repeats), level_again, builder.now + min(pause, DAY))
 
 
-def reached(draft: Draft, signal: PeopleCalled) -> None:
+def on_escalation_delivered(builder: DecisionBuilder, signal: EscalationDelivered) -> None:
     """A call is where people see it."""
-    call = draft.task.escalation
-    if call is None or call.key != signal.escalation:
+    escalation = builder.task.escalation
+    if escalation is None or escalation.key != signal.escalation:
         return
-    comments = (*call.comments, signal.comment_id) if signal.comment_id else call.comments
-    draft.set(
+    comments = (*escalation.comments, signal.comment_id) if signal.comment_id else escalation.comments
+    builder.update_task(
         escalation=replace(
-            call, delivered_at=call.delivered_at or signal.at, comments=tuple(dict.fromkeys(comments))[-KEPT_COMMENTS:]
+            escalation,
+            delivered_at=escalation.delivered_at or signal.at,
+            comments=tuple(dict.fromkeys(comments))[-MAX_COMMENTS:],
         )
     )
 
 
-def answered(draft: Draft, signal: PersonAnswered) -> None:
+def on_escalation_answered(builder: DecisionBuilder, signal: EscalationAnswered) -> None:
     """Somebody showed that they saw it. Words of those who can do nothing about it, or asked for it, are none."""
-    call, login = draft.task.escalation, signal.actor.login
-    if call is None or call.acknowledged_at or signal.actor.is_bot or login.casefold() == call.by.casefold():
+    escalation, login = builder.task.escalation, signal.actor.login
+    if (
+        escalation is None
+        or escalation.acknowledged_at
+        or signal.actor.is_bot
+        or login.casefold() == escalation.by.casefold()
+    ):
         return
-    if call.has_called(login) or at_least(signal.permission, "write"):
-        acknowledge(draft, login, signal.how)
+    if escalation.has_called(login) or at_least(signal.permission, "write"):
+        acknowledge(builder, login, signal.how)
 
 
-def acknowledge(draft: Draft, login: str, how: str) -> None:
+def acknowledge(builder: DecisionBuilder, login: str, method: str) -> None:
     """Somebody sees to it: nobody else is called, and that person is reminded if it takes long."""
-    call = draft.task.escalation
-    draft.tell(EventType.ACKNOWLEDGED, actor=login, reason=draft.task.flags.get(Flag.NEEDS_HUMAN, ""), how=how)
-    if call is not None:
-        again = draft.now + draft.policy.timeouts.stall
-        draft.set(escalation=replace(call, acknowledged_by=login, acknowledged_at=draft.now, next_at=again, repeats=0))
-
-
-def solved(draft: Draft, how: str) -> None:
-    """The open call is over, and the flag goes with it."""
-    call = draft.task.escalation
-    if call is not None:
-        draft.tell(EventType.ESCALATION_ENDED, reason=call.reason, how=how)
-    draft.set(escalation=None)
-    draft.task = draft.task.unflagged(Flag.NEEDS_HUMAN)
-
-
-def _levels(draft: Draft) -> tuple[Level, ...]:
-    return levels(draft.task, draft.policy.escalation, draft.context.codeowners, draft.now)
-
-
-def _call(draft: Draft, call: Escalation, level: Level, again: datetime) -> None:
-    last = draft.now if call.calls else call.since
-    number = call.calls + 1
-    call = replace(
-        call,
-        level=level.name,
-        called=tuple(dict.fromkeys((*call.called, *level.people))),
-        latest=level.people,
-        calls=number,
-        next_at=again,
+    escalation = builder.task.escalation
+    builder.add_event(
+        EventType.ACKNOWLEDGED, actor=login, reason=builder.task.flags.get(Flag.NEEDS_HUMAN, ""), how=method
     )
-    draft.set(escalation=call)
-    draft.tell(EventType.ESCALATED, reason=call.reason, to=list(level.people), level=level.name, call=number)
-    more = any(not call.has_called(who) for one in _levels(draft) for who in one.people)
-    body = escalation(call, draft.now, more=more)
-    people = tuple(who for who in level.people if "/" not in who)  # teams cannot be assigned
-    draft.want(CallPeople(draft.task.number, call.key, number, body, people if not call.repeats else (), last))
-    for channel in draft.policy.escalation.channels:
-        draft.want(
-            Notify(
-                draft.task.number,
-                channel,
-                topic=f"{call.key}:{number}",
-                title=notice_title(draft.task, call),
-                text=call.reason,
-                since=last,
-                url=draft.task.url,
-                tried=call.tried,
-                steps=call.steps,
-                people=call.latest,
-                escalation=call.key,
+    if escalation is not None:
+        reminder_at = builder.now + builder.policy.timeouts.stall
+        builder.update_task(
+            escalation=replace(
+                escalation, acknowledged_by=login, acknowledged_at=builder.now, next_at=reminder_at, repeats=0
             )
         )
 
 
-def _remind(draft: Draft, call: Escalation) -> None:
-    number = call.calls + 1
-    draft.set(escalation=replace(call, calls=number, next_at=draft.now + DAY))
-    body = reminder(call, draft.now)
-    draft.want(CallPeople(draft.task.number, call.key, number, body, (), draft.now))
+def close_escalation(builder: DecisionBuilder, resolution: str) -> None:
+    """The open call is over, and the flag goes with it."""
+    escalation = builder.task.escalation
+    if escalation is not None:
+        builder.add_event(EventType.ESCALATION_ENDED, reason=escalation.reason, how=resolution)
+    builder.update_task(escalation=None)
+    builder.task = builder.task.unflagged(Flag.NEEDS_HUMAN)
+
+
+def _levels(builder: DecisionBuilder) -> tuple[EscalationLevel, ...]:
+    return levels(builder.task, builder.policy.escalation, builder.context.codeowners, builder.now)
+
+
+def _escalate_to(builder: DecisionBuilder, escalation: Escalation, level: EscalationLevel, next_at: datetime) -> None:
+    previous_at = builder.now if escalation.calls else escalation.since
+    number = escalation.calls + 1
+    escalation = replace(
+        escalation,
+        level=level.name,
+        called=tuple(dict.fromkeys((*escalation.called, *level.people))),
+        latest=level.people,
+        calls=number,
+        next_at=next_at,
+    )
+    builder.update_task(escalation=escalation)
+    builder.add_event(
+        EventType.ESCALATED, reason=escalation.reason, to=list(level.people), level=level.name, call=number
+    )
+    more = any(not escalation.has_called(login) for one in _levels(builder) for login in one.people)
+    body = escalation_comment(escalation, builder.now, more=more)
+    people = tuple(login for login in level.people if "/" not in login)  # teams cannot be assigned
+    builder.add_effect(
+        Escalate(
+            builder.task.number, escalation.key, number, body, people if not escalation.repeats else (), previous_at
+        )
+    )
+    for channel in builder.policy.escalation.channels:
+        builder.add_effect(
+            Notify(
+                builder.task.number,
+                channel,
+                topic=f"{escalation.key}:{number}",
+                title=notification_title(builder.task, escalation),
+                text=escalation.reason,
+                since=previous_at,
+                url=builder.task.url,
+                tried=escalation.tried,
+                steps=escalation.steps,
+                people=escalation.latest,
+                escalation=escalation.key,
+            )
+        )
+
+
+def _remind(builder: DecisionBuilder, escalation: Escalation) -> None:
+    number = escalation.calls + 1
+    builder.update_task(escalation=replace(escalation, calls=number, next_at=builder.now + DAY))
+    body = reminder_comment(escalation, builder.now)
+    builder.add_effect(Escalate(builder.task.number, escalation.key, number, body, (), builder.now))

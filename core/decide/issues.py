@@ -9,17 +9,17 @@ from datetime import datetime
 
 from config.repository import RepositoryConfig
 from core.audit.events import EventType
-from core.commands.ordering import PRIORITY, is_overtaken, said, topics_of_label
+from core.commands.ordering import PRIORITY, is_superseded, record_instruction, topics_of_label
 from core.conflicts.summary import conflict_of
 from core.decide.attempts import end_attempt
-from core.decide.builder import Context, Decision, Draft
-from core.decide.completion import complete, evaluate
-from core.decide.conflicts import let_be
-from core.decide.holds import hold, let_go, lift
+from core.decide.builder import Context, Decision, DecisionBuilder
+from core.decide.completion import complete_task, evaluate_completion
+from core.decide.conflicts import ignore_conflict
+from core.decide.holds import hold_task, lift_hold, release_hold
 from core.decide.readiness import check_readiness
 from core.intake.classifier import DEFAULT_RULES, Classification, ClassificationRules, classify
 from core.signals.base import IssueFacts, IssueSeen
-from core.task.labels import TASK, capability_in, is_task, kind_in, priority_in, status_in, word_for
+from core.task.labels import TASK, capability_in, closest_label, is_task, kind_in, priority_in, status_in
 from core.task.lifecycle import Trigger, allows
 from core.task.model import Flag, Kind, Priority, Status, Task
 from core.text_safety.sanitize import one_line
@@ -27,7 +27,7 @@ from core.text_safety.sanitize import one_line
 TITLE_LIMIT = 256  # GitHub's own limit for a title
 
 
-def digest(title: str, body: str) -> str:
+def text_digest(title: str, body: str) -> str:
     """Identifies the exact text of an issue, so that an approval covers that text and no other."""
     return hashlib.sha256(f"{title}\0{body}".encode(errors="surrogatepass")).hexdigest()
 
@@ -37,83 +37,83 @@ def _classify(issue: IssueFacts, policy: RepositoryConfig) -> Classification:
 
     Title, goal and criteria say what kind of work it is; "tests cover it" under Definition of done does not.
     """
-    own = policy.classification
+    config = policy.classification
     rules = ClassificationRules(
-        functional=(*DEFAULT_RULES.functional, *own.functional),
-        non_functional=(*DEFAULT_RULES.non_functional, *own.non_functional),
+        functional=(*DEFAULT_RULES.functional, *config.functional),
+        non_functional=(*DEFAULT_RULES.non_functional, *config.non_functional),
     )
-    wanted = "\n".join((issue.intake.goal, *(criterion.text for criterion in issue.intake.criteria)))
-    return classify(issue.title, wanted, rules)
+    description = "\n".join((issue.intake.goal, *(criterion.text for criterion in issue.intake.criteria)))
+    return classify(issue.title, description, rules)
 
 
-def seen(task: Task | None, signal: IssueSeen, context: Context) -> Decision:
+def on_issue_seen(task: Task | None, signal: IssueSeen, context: Context) -> Decision:
     """An issue was opened, edited, labelled, closed, reopened, or read again."""
     issue = signal.issue
     if task is None:
         if not is_task(issue.labels) or not (issue.open or signal.was_open):
             return Decision(None)
-        draft = Draft(_new(issue, context), context, is_new=True)
-        draft.tell(EventType.TASK_CREATED, actor=issue.author.login, title=draft.task.title)
+        builder = DecisionBuilder(_new_task(issue, context), context, is_new=True)
+        builder.add_event(EventType.TASK_CREATED, actor=issue.author.login, title=builder.task.title)
     else:
-        draft = Draft(task, context)
+        builder = DecisionBuilder(task, context)
         if issue.updated_at < task.issue_updated_at:
             # Old news, but an approval of the very text we know is none the worse for coming late.
-            if not task.withdrawn and digest(issue.title, issue.body) == task.text_digest:
-                _take_approval(draft, signal)
-                check_readiness(draft)
-            return draft.conclude()
+            if not task.withdrawn and text_digest(issue.title, issue.body) == task.text_digest:
+                _apply_approval(builder, signal)
+                check_readiness(builder)
+            return builder.build()
         if task.withdrawn:
             if not is_task(issue.labels) or signal.sender_is_us:
                 # Hands off; but those who wait for it still have to learn when it is closed.
-                draft.set(issue_open=issue.open, issue_updated_at=issue.updated_at)
-                return draft.conclude()
-            draft.set(withdrawn=False)
+                builder.update_task(issue_open=issue.open, issue_updated_at=issue.updated_at)
+                return builder.build()
+            builder.update_task(withdrawn=False)
             if issue.open and task.status is Status.FAILED:
-                reopen(draft)
-    _take_text(draft, signal)
-    _take_forecast(draft, signal)
-    steps = _steps(signal)
+                reopen_task(builder)
+    _apply_text(builder, signal)
+    _apply_forecast(builder, signal)
+    steps = _label_steps(signal)
     for step, _ in steps:
-        _take_approval(draft, step)
+        _apply_approval(builder, step)
     if not signal.sender_is_us:
-        _take_instructions(draft, signal, steps)
-    if not signal.sender_is_us and not draft.task.withdrawn:
-        _take_state(draft, signal)
-    draft.set(issue_open=issue.open, issue_updated_at=issue.updated_at)
-    check_readiness(draft)
-    evaluate(draft)
+        _apply_instructions(builder, signal, steps)
+    if not signal.sender_is_us and not builder.task.withdrawn:
+        _apply_issue_state(builder, signal)
+    builder.update_task(issue_open=issue.open, issue_updated_at=issue.updated_at)
+    check_readiness(builder)
+    evaluate_completion(builder)
     # What another bot just did is put right in time, by whoever compares: two bots that answer each other never end.
-    answered = signal.sender_is_us or (signal.sender is not None and signal.sender.is_bot)
-    return draft.conclude(None if answered else issue.labels)
+    is_bot_change = signal.sender_is_us or (signal.sender is not None and signal.sender.is_bot)
+    return builder.build(None if is_bot_change else issue.labels)
 
 
-def _steps(signal: IssueSeen) -> list[tuple[IssueSeen, datetime | None]]:
+def _label_steps(signal: IssueSeen) -> list[tuple[IssueSeen, datetime | None]]:
     """What was done to the labels, one after the other: of what no news came with its time, then the news itself."""
-    unheard = [
+    missed = [
         (
             replace(
                 signal,
-                sender=deed.actor,
-                sender_can_write=deed.can_write,
+                sender=change.actor,
+                sender_can_write=change.can_write,
                 sender_is_us=False,
-                label=deed.label,
-                label_added=deed.added,
+                label=change.label,
+                label_added=change.added,
                 deeds=(),
             ),
-            deed.at,
+            change.at,
         )
-        for deed in signal.deeds
-        if deed.label
+        for change in signal.deeds
+        if change.label
     ]
-    return [*unheard, (signal, None)]
+    return [*missed, (signal, None)]
 
 
-def _new(issue: IssueFacts, context: Context) -> Task:
+def _new_task(issue: IssueFacts, context: Context) -> Task:
     intake = issue.intake
     title = one_line(issue.title, TITLE_LIMIT)
-    classified = _classify(issue, context.policy)
-    overruled = next((kind for label in sorted(issue.labels) if (kind := kind_in(label))), None)
-    by_form = Priority(intake.priority) if intake.priority else None
+    classification = _classify(issue, context.policy)
+    label_kind = next((kind for label in sorted(issue.labels) if (kind := kind_in(label))), None)
+    form_priority = Priority(intake.priority) if intake.priority else None
     return Task(
         repository_id=context.repository_id,
         repository=context.repository,
@@ -130,57 +130,59 @@ def _new(issue: IssueFacts, context: Context) -> Task:
         created_at=issue.created_at,
         status=Status.PENDING,
         status_since=context.now,
-        priority=priority_in(issue.labels, context.policy.priorities) or by_form or Priority.P2,
-        kind=overruled or Kind(classified.kind),
-        kind_reason=f"the issue had the label `type:{overruled}` from the start" if overruled else classified.reason,
-        kind_overruled=overruled is not None,
-        required=_required(intake.required, issue.labels),
+        priority=priority_in(issue.labels, context.policy.priorities) or form_priority or Priority.P2,
+        kind=label_kind or Kind(classification.kind),
+        kind_reason=f"the issue had the label `type:{label_kind}` from the start"
+        if label_kind
+        else classification.reason,
+        kind_overruled=label_kind is not None,
+        required=_required_capabilities(intake.required, issue.labels),
     )
 
 
-def _required(from_text: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
-    named = {name for label in labels if (name := capability_in(label))}
-    return tuple(sorted(set(from_text) | named))
+def _required_capabilities(text_capabilities: tuple[str, ...], labels: frozenset[str]) -> tuple[str, ...]:
+    label_capabilities = {name for label in labels if (name := capability_in(label))}
+    return tuple(sorted(set(text_capabilities) | label_capabilities))
 
 
-def _take_text(draft: Draft, signal: IssueSeen) -> None:
-    issue, task = signal.issue, draft.task
-    text = digest(issue.title, issue.body)
-    if text != task.text_digest:
+def _apply_text(builder: DecisionBuilder, signal: IssueSeen) -> None:
+    issue, task = signal.issue, builder.task
+    digest = text_digest(issue.title, issue.body)
+    if digest != task.text_digest:
         intake = issue.intake
         changes: dict[str, object] = {}
         if not task.kind_overruled:
-            classified = _classify(issue, draft.policy)
-            changes = {"kind": Kind(classified.kind), "kind_reason": classified.reason}
-        other = intake.priority and intake.priority != task.intake.priority
-        if intake.priority and other and not is_overtaken(task, (PRIORITY,), issue.updated_at):
+            classification = _classify(issue, builder.policy)
+            changes = {"kind": Kind(classification.kind), "kind_reason": classification.reason}
+        priority_changed = intake.priority and intake.priority != task.intake.priority
+        if intake.priority and priority_changed and not is_superseded(task, (PRIORITY,), issue.updated_at):
             changes["priority"] = Priority(intake.priority)
-            draft.task = said(task, (PRIORITY,), issue.updated_at)
-        dropped = set(task.intake.required) - set(intake.required)
-        if draft.before is not None:
-            draft.tell(EventType.TASK_EDITED, actor=signal.sender.login if signal.sender else None)
-        draft.set(
+            builder.task = record_instruction(task, (PRIORITY,), issue.updated_at)
+        removed = set(task.intake.required) - set(intake.required)
+        if builder.previous is not None:
+            builder.add_event(EventType.TASK_EDITED, actor=signal.sender.login if signal.sender else None)
+        builder.update_task(
             title=one_line(issue.title, TITLE_LIMIT),
             url=issue.url,
             intake=intake,
             fingerprint=issue.fingerprint,
-            text_digest=text,
-            required=tuple(sorted((set(task.required) - dropped) | set(intake.required))),
+            text_digest=digest,
+            required=tuple(sorted((set(task.required) - removed) | set(intake.required))),
             **changes,
         )
 
 
-def _take_forecast(draft: Draft, signal: IssueSeen) -> None:
+def _apply_forecast(builder: DecisionBuilder, signal: IssueSeen) -> None:
     """Another text may be no reason any more to wait behind another task; if it is, that is seen at hand-out."""
     if signal.forecast is None:
         return
-    before, held = draft.task.forecast, draft.task.held
-    draft.set(forecast=signal.forecast)
-    if held and held.foreseen and before and before.files != signal.forecast.files:
-        lift(draft)
+    previous, current_hold = builder.task.forecast, builder.task.held
+    builder.update_task(forecast=signal.forecast)
+    if current_hold and current_hold.foreseen and previous and previous.files != signal.forecast.files:
+        lift_hold(builder)
 
 
-def _take_approval(draft: Draft, signal: IssueSeen) -> None:
+def _apply_approval(builder: DecisionBuilder, signal: IssueSeen) -> None:
     """Somebody with write access who writes the text, or says by a label that this is work to do, approves it.
 
     Any other label does not: who sets a priority may not have read what a stranger has just written. (Besides its
@@ -191,150 +193,154 @@ def _take_approval(draft: Draft, signal: IssueSeen) -> None:
     label = signal.label or ""
     approves = signal.label_added and (is_task({label}) or status_in(label) is Status.READY)
     if approves or not label or signal.sender.id == signal.issue.author.id:
-        draft.set(approved_digest=draft.task.text_digest, approved_by=signal.sender.login)
+        builder.update_task(approved_digest=builder.task.text_digest, approved_by=signal.sender.login)
 
 
-def _take_instructions(draft: Draft, signal: IssueSeen, steps: Sequence[tuple[IssueSeen, datetime | None]]) -> None:
+def _apply_instructions(
+    builder: DecisionBuilder, signal: IssueSeen, steps: Sequence[tuple[IssueSeen, datetime | None]]
+) -> None:
     """What people did to the labels, in order. Other bots instruct nobody."""
     if not is_task(signal.issue.labels):
         # Seen on the issue and not only in the news of it, which may have been lost.
-        took = next((step for step, _ in reversed(steps) if _takes_task_off(step)), signal).sender
-        if took is None or not took.is_bot:
-            _withdraw(draft, took.login if took else "somebody")
+        remover = next((step for step, _ in reversed(steps) if _removes_task_label(step)), signal).sender
+        if remover is None or not remover.is_bot:
+            _untrack(builder, remover.login if remover else "somebody")
         return
-    if draft.before is None:
+    if builder.previous is None:
         if signal.label:  # it counts as it is; but what was said before it counts no more
-            topics = topics_of_label(signal.label, draft.policy.priorities, added=signal.label_added)
-            draft.task = said(draft.task, topics, signal.at or signal.issue.updated_at)
+            topics = topics_of_label(signal.label, builder.policy.priorities, added=signal.label_added)
+            builder.task = record_instruction(builder.task, topics, signal.at or signal.issue.updated_at)
         return
-    since = draft.before.status_since.replace(microsecond=0)  # GitHub's clock ticks in seconds
+    status_since = builder.previous.status_since.replace(microsecond=0)  # GitHub's clock ticks in seconds
     for step, at in steps:
         if step.sender is None or step.sender.is_bot or step.label is None:
             continue
-        if at is not None and at < since and status_in(step.label):
+        if at is not None and at < status_since and status_in(step.label):
             continue  # it was said of a status that is over
-        topics = topics_of_label(step.label, draft.policy.priorities, added=step.label_added)
-        when = at or signal.at or signal.issue.updated_at
-        if not is_overtaken(draft.task, topics, when):
-            draft.task = said(draft.task, topics, when)
-            _take_instruction(draft, step, step.label, step.sender.login, late=bool(topics) and at is None)
+        topics = topics_of_label(step.label, builder.policy.priorities, added=step.label_added)
+        step_at = at or signal.at or signal.issue.updated_at
+        if not is_superseded(builder.task, topics, step_at):
+            builder.task = record_instruction(builder.task, topics, step_at)
+            _apply_instruction(builder, step, step.label, step.sender.login, is_late=bool(topics) and at is None)
 
 
-def _takes_task_off(step: IssueSeen) -> bool:
+def _removes_task_label(step: IssueSeen) -> bool:
     return step.label is not None and is_task({step.label}) and not step.label_added
 
 
-def _withdraw(draft: Draft, who: str) -> None:
-    abandon(draft, who, f"@{who} removed the label `task`")
-    draft.set(withdrawn=True)
-    draft.tell(EventType.INSTRUCTION, actor=who, label=TASK, added=False)
+def _untrack(builder: DecisionBuilder, login: str) -> None:
+    abandon_task(builder, login, f"@{login} removed the label `task`")
+    builder.update_task(withdrawn=True)
+    builder.add_event(EventType.INSTRUCTION, actor=login, label=TASK, added=False)
 
 
-def _take_instruction(draft: Draft, signal: IssueSeen, label: str, who: str, *, late: bool) -> None:
+def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, login: str, *, is_late: bool) -> None:
     """A label put on or taken off by a person is an instruction, and wins.
 
     `late`: it counts although the label is not there any more, because the news of what came after it is still to come.
     """
-    task = draft.task
-    there = {one.casefold() for one in signal.issue.labels}
-    if not late and signal.label_added and label.casefold() not in there:
+    task = builder.task
+    current_labels = {other_label.casefold() for other_label in signal.issue.labels}
+    if not is_late and signal.label_added and label.casefold() not in current_labels:
         return  # it was answered already, or taken off again
     capability = capability_in(label)
     if capability:
-        change = {capability} if signal.label_added else set()
-        draft.set(required=tuple(sorted((set(task.required) - {capability}) | change)))
-    elif not signal.label_added and (word := word_for(label, draft.policy.priorities)):
-        if task.priority is not word:
+        added = {capability} if signal.label_added else set()
+        builder.update_task(required=tuple(sorted((set(task.required) - {capability}) | added)))
+    elif not signal.label_added and (label_priority := closest_label(label, builder.policy.priorities)):
+        if task.priority is not label_priority:
             return  # somebody said otherwise since
-        others = frozenset(one for one in signal.issue.labels if word_for(one, draft.policy.priorities))
-        in_text = Priority(task.intake.priority) if task.intake.priority else Priority.P2
-        draft.set(priority=priority_in(others, draft.policy.priorities) or in_text)
+        other_labels = frozenset(
+            other_label for other_label in signal.issue.labels if closest_label(other_label, builder.policy.priorities)
+        )
+        text_priority = Priority(task.intake.priority) if task.intake.priority else Priority.P2
+        builder.update_task(priority=priority_in(other_labels, builder.policy.priorities) or text_priority)
     elif not signal.label_added:
-        off = [flag for flag in task.flags if flag == label.casefold()]
-        if not off:
+        removed_flags = [flag for flag in task.flags if flag == label.casefold()]
+        if not removed_flags:
             return  # the bot's own labels are put right; nothing else asks for anything by being gone
-        draft.task = task.unflagged(*off)
-        if Flag.CONFLICT in off:
-            let_be(draft, who)
-            draft.set(let_pass=conflict_of(draft.task) or "")
-        if task.held and Flag.BLOCKED in off:
-            let_go(draft, who)
+        builder.task = task.unflagged(*removed_flags)
+        if Flag.CONFLICT in removed_flags:
+            ignore_conflict(builder, login)
+            builder.update_task(let_pass=conflict_of(builder.task) or "")
+        if task.held and Flag.BLOCKED in removed_flags:
+            release_hold(builder, login)
     elif label.casefold() == Flag.BLOCKED:
         if task.held is None and task.is_open:
-            hold(draft, who, "the label was added")
-    elif priority := priority_in(frozenset({label}), draft.policy.priorities):
-        draft.set(priority=priority)
+            hold_task(builder, login, "the label was added")
+    elif priority := priority_in(frozenset({label}), builder.policy.priorities):
+        builder.update_task(priority=priority)
     elif kind := kind_in(label):
-        draft.set(kind=kind, kind_overruled=True, kind_reason=f"set by @{who}")
+        builder.update_task(kind=kind, kind_overruled=True, kind_reason=f"set by @{login}")
     elif status := status_in(label):
-        _ask_for_status(draft, status, signal)
+        _apply_status(builder, status, signal)
     else:
         return
-    draft.tell(EventType.INSTRUCTION, actor=who, label=label, added=signal.label_added)
+    builder.add_event(EventType.INSTRUCTION, actor=login, label=label, added=signal.label_added)
 
 
-def abandon(draft: Draft, who: str, reason: str) -> None:
+def abandon_task(builder: DecisionBuilder, login: str, reason: str) -> None:
     """A person does not want this task done, or not by us. One that is done stays done."""
-    if draft.task.status is Status.DONE:
+    if builder.task.status is Status.DONE:
         return
-    if allows(draft.task.status, Trigger.ABANDONED):
-        end_attempt(draft, "released", reason, blamed=False)
-        draft.move(Trigger.ABANDONED)
-        draft.tell(EventType.TASK_FAILED, actor=who, reason=reason)
-    draft.set(flags={}, closed_by=who)
+    if allows(builder.task.status, Trigger.ABANDONED):
+        end_attempt(builder, "released", reason, counts_against_agent=False)
+        builder.transition(Trigger.ABANDONED)
+        builder.add_event(EventType.TASK_FAILED, actor=login, reason=reason)
+    builder.update_task(flags={}, closed_by=login)
 
 
-def _ask_for_status(draft: Draft, wanted: Status, signal: IssueSeen) -> None:
+def _apply_status(builder: DecisionBuilder, status: Status, signal: IssueSeen) -> None:
     """Drive towards the status that the person asked for, by the ways the table has."""
-    task, who = draft.task, signal.sender.login if signal.sender else ""
-    if wanted is task.status or not (signal.issue.open or wanted in (Status.DONE, Status.FAILED)):
+    task, login = builder.task, signal.sender.login if signal.sender else ""
+    if status is task.status or not (signal.issue.open or status in (Status.DONE, Status.FAILED)):
         return  # nobody is sent to work on an issue that is closed
-    match wanted:
+    match status:
         case Status.DONE:
-            complete(draft, by=who)
+            complete_task(builder, login=login)
         case Status.FAILED:
-            abandon(draft, who, f"@{who} set status:failed")
+            abandon_task(builder, login, f"@{login} set status:failed")
         case Status.READY | Status.PENDING if allows(task.status, Trigger.RELEASED):
-            end_attempt(draft, "released", f"@{who} set {signal.label}", blamed=False)
-            draft.move(Trigger.RELEASED)
+            end_attempt(builder, "released", f"@{login} set {signal.label}", counts_against_agent=False)
+            builder.transition(Trigger.RELEASED)
         case Status.READY | Status.PENDING if allows(task.status, Trigger.REOPENED):
-            reopen(draft)
+            reopen_task(builder)
         case _:
             pass  # in-progress and review come about by work; the labels are set right again
 
 
-def _take_state(draft: Draft, signal: IssueSeen) -> None:
+def _apply_issue_state(builder: DecisionBuilder, signal: IssueSeen) -> None:
     """An issue that a person closed or reopened is an instruction too."""
-    issue, task = signal.issue, draft.task
-    did = next((deed.actor for deed in reversed(signal.deeds) if not deed.label), signal.sender)
-    who = did.login if did else "somebody"
-    merged = bool(task.pull and task.pull.merged)
+    issue, task = signal.issue, builder.task
+    change_actor = next((change.actor for change in reversed(signal.deeds) if not change.label), signal.sender)
+    login = change_actor.login if change_actor else "somebody"
+    is_merged = bool(task.pull and task.pull.merged)
     if task.issue_open and not issue.open:
         if issue.not_planned:
-            abandon(draft, who, f"@{who} closed the issue as not planned")
-        elif not merged:  # else GitHub closed it with the merge; whether it is done, `evaluate` says
-            draft.set(issue_open=False)
-            complete(draft, by=who)
+            abandon_task(builder, login, f"@{login} closed the issue as not planned")
+        elif not is_merged:  # else GitHub closed it with the merge; whether it is done, `evaluate` says
+            builder.update_task(issue_open=False)
+            complete_task(builder, login=login)
     elif not task.issue_open and issue.open:
         if not task.is_open:
-            reopen(draft)
-            draft.tell(EventType.TASK_REOPENED, actor=who)
-        elif merged:
-            end_attempt(draft, "released", f"@{who} reopened the issue after the merge", blamed=False)
-            draft.move(Trigger.RELEASED)
-            draft.tell(EventType.TASK_REOPENED, actor=who)
+            reopen_task(builder)
+            builder.add_event(EventType.TASK_REOPENED, actor=login)
+        elif is_merged:
+            end_attempt(builder, "released", f"@{login} reopened the issue after the merge", counts_against_agent=False)
+            builder.transition(Trigger.RELEASED)
+            builder.add_event(EventType.TASK_REOPENED, actor=login)
 
 
-def reopen(draft: Draft) -> None:
+def reopen_task(builder: DecisionBuilder) -> None:
     """Back to the start, with a clean slate of attempts."""
-    draft.move(Trigger.REOPENED)
-    draft.set(
+    builder.transition(Trigger.REOPENED)
+    builder.update_task(
         pull=None,
         lease=None,
         review=None,
         plan=None,
         closed_by=None,
         choice=None,
-        retried_after=len(draft.task.history),
+        retried_after=len(builder.task.history),
         flags={},
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core.assignment.agent_state import Turn
+from core.assignment.agent_state import StateChangeKind
 from core.audit.events import EventType
 from core.decide.attempts import end_attempt
-from core.decide.builder import Draft
-from core.decide.readiness import settle
+from core.decide.builder import DecisionBuilder
+from core.decide.readiness import update_readiness
 from core.signals.base import PlanDelivered
 from core.task.lifecycle import Trigger
 from core.task.model import Plan, Role, Status
@@ -15,31 +15,31 @@ from core.text_safety.sanitize import clean, defuse, mask_secrets
 PLAN_LIMIT = 20_000  # characters of a plan that travel to those who implement and review
 
 
-def delivered(draft: Draft, signal: PlanDelivered) -> None:
+def on_plan_delivered(builder: DecisionBuilder, signal: PlanDelivered) -> None:
     """A plan came. That of an attempt which is over is recorded and never applied."""
-    lease = draft.task.lease
-    planning = lease is not None and lease.role is Role.PLAN and draft.task.status is Status.IN_PROGRESS
-    if lease is None or lease.attempt != signal.attempt or not planning:
-        draft.tell(EventType.LATE_RESULT, attempt=signal.attempt, what="plan")
+    lease = builder.task.lease
+    is_planning = lease is not None and lease.role is Role.PLAN and builder.task.status is Status.IN_PROGRESS
+    if lease is None or lease.attempt != signal.attempt or not is_planning:
+        builder.add_event(EventType.LATE_RESULT, attempt=signal.attempt, what="plan")
         return
-    if not put(draft, signal.text, lease.agent):
+    if not store_plan(builder, signal.text, lease.agent):
         return  # nothing that a reader would see: its run still has to end, or its time
-    draft.of_agent(lease.agent, Turn.DELIVERED)
-    end_attempt(draft, "delivered", "delivered its plan", blamed=False, cancel=False)
-    go_on(draft)
+    builder.update_agent(lease.agent, StateChangeKind.DELIVERED)
+    end_attempt(builder, "delivered", "delivered its plan", counts_against_agent=False, cancel=False)
+    start_implementation(builder)
 
 
-def put(draft: Draft, raw: str, by: str) -> bool:
+def store_plan(builder: DecisionBuilder, raw_text: str, author: str) -> bool:
     """Keep a plan, cleaned and bounded; says whether anything was left of it."""
-    text = defuse(clean(mask_secrets(raw), PLAN_LIMIT)).strip()
+    text = defuse(clean(mask_secrets(raw_text), PLAN_LIMIT)).strip()
     if text:
-        lease = draft.task.lease
-        draft.tell(EventType.TASK_PLANNED, by=by, characters=len(text))
-        draft.set(plan=Plan(text, by, lease.attempt if lease else draft.task.attempt, draft.now))
+        lease = builder.task.lease
+        builder.add_event(EventType.TASK_PLANNED, by=author, characters=len(text))
+        builder.update_task(plan=Plan(text, author, lease.attempt if lease else builder.task.attempt, builder.now))
     return bool(text)
 
 
-def go_on(draft: Draft) -> None:
+def start_implementation(builder: DecisionBuilder) -> None:
     """The plan is there: the task is ready to be implemented."""
-    draft.move(Trigger.PLANNED)
-    settle(draft)
+    builder.transition(Trigger.PLANNED)
+    update_readiness(builder)

@@ -8,100 +8,102 @@ from __future__ import annotations
 import re
 
 from core.decide import conflicts
-from core.decide.builder import Draft
-from core.decide.commands.base import answer_later
-from core.decide.completion import evaluate
-from core.effects.base import SteerAgent, UpdateBranch
-from core.signals.base import MergeRefused, MergeTried, UpdateTried
+from core.decide.builder import DecisionBuilder
+from core.decide.commands.base import failure_reply
+from core.decide.completion import evaluate_completion
+from core.effects.base import MessageAgent, UpdateBranch
+from core.signals.base import BranchUpdateDone, MergeRefused, TrialMergeDone
 from core.task.model import Flag, Lease, Pull, Status, Task
 from core.text_safety.sanitize import defuse, mask_secrets, one_line
-from core.texts import base_meanwhile
+from core.texts import base_update_message
 from core.texts.replies import update_text
 
 # How GitHub says that a protected branch takes only what is up to date: "Head branch is out of date. Review and try the
 # merge again.", "The head branch is not up to date with the base branch". (That the *base* was modified is a race.)
-_BEHIND = re.compile(r"\b(out of date|out-of-date|not up to date|not up-to-date)\b", re.IGNORECASE)
+_BEHIND_PATTERN = re.compile(r"\b(out of date|out-of-date|not up to date|not up-to-date)\b", re.IGNORECASE)
 
 
 def is_behind(reason: str) -> bool:
     """Whether GitHub refused a merge because the branch lacks commits of its base."""
-    return _BEHIND.search(reason) is not None
+    return _BEHIND_PATTERN.search(reason) is not None
 
 
 def _agents_pull(task: Task) -> Pull | None:
     """The open pull request of a task in review, if an agent wrote it: what people wrote is theirs to update."""
     pull, lease = task.pull, task.lease
-    by_agent = lease is not None and lease.worker is not None
-    return pull if pull and pull.open and by_agent and task.status is Status.REVIEW else None
+    is_agents = lease is not None and lease.worker is not None
+    return pull if pull and pull.open and is_agents and task.status is Status.REVIEW else None
 
 
-def _update(draft: Draft, pull: Pull) -> None:
+def _request_update(builder: DecisionBuilder, pull: Pull) -> None:
     base_sha = pull.tried_base_sha or ""
-    draft.set_pull(update_asked=f"{pull.head_sha}:{base_sha}")
-    number = draft.task.number
-    draft.want(UpdateBranch(number, pull.number, pull.branch, pull.base, pull.head_sha, base_sha))
+    builder.update_pull(update_asked=f"{pull.head_sha}:{base_sha}")
+    number = builder.task.number
+    builder.add_effect(UpdateBranch(number, pull.number, pull.branch, pull.base, pull.head_sha, base_sha))
 
 
-def trial(draft: Draft, signal: MergeTried) -> None:
+def on_trial_merge_done(builder: DecisionBuilder, signal: TrialMergeDone) -> None:
     """The trial merge was judged. Where every branch is to be kept up to date, this one follows its base.
 
     Not one that is about to be merged, or held back: for nothing would its checks run anew.
     """
-    conflicts.tried(draft, signal)
-    pull = _agents_pull(draft.task)
-    if draft.policy.merge.update != "always" or pull is None or pull.draft or draft.task.held:
+    conflicts.apply_trial_merge(builder, signal)
+    pull = _agents_pull(builder.task)
+    if builder.policy.merge.update != "always" or pull is None or pull.draft or builder.task.held:
         return
-    known = (pull.number, pull.head_sha, pull.tried_base_sha)
-    if not signal.behind or known != (signal.pull_number, signal.head_sha, signal.base_sha):
+    tried_state = (pull.number, pull.head_sha, pull.tried_base_sha)
+    if not signal.behind or tried_state != (signal.pull_number, signal.head_sha, signal.base_sha):
         return
     if pull.mergeable_sha == pull.head_sha and pull.merge_requested_sha != pull.head_sha:
-        _update(draft, pull)
+        _request_update(builder, pull)
 
 
-def merge_refused(draft: Draft, signal: MergeRefused) -> None:
+def on_merge_refused(builder: DecisionBuilder, signal: MergeRefused) -> None:
     """GitHub would not merge. Because the branch is behind: then bringing it up to date is what helps."""
-    pull = _agents_pull(draft.task)
-    behind = is_behind(signal.reason)
-    if behind and draft.policy.merge.update != "never" and pull is not None:
-        refused = (pull.number, pull.head_sha) == (signal.pull_number, signal.head_sha)
-        if refused and pull.update_asked != f"{pull.head_sha}:{pull.tried_base_sha or ''}":
-            _update(draft, pull)
+    pull = _agents_pull(builder.task)
+    branch_is_behind = is_behind(signal.reason)
+    if branch_is_behind and builder.policy.merge.update != "never" and pull is not None:
+        is_current = (pull.number, pull.head_sha) == (signal.pull_number, signal.head_sha)
+        if is_current and pull.update_asked != f"{pull.head_sha}:{pull.tried_base_sha or ''}":
+            _request_update(builder, pull)
             return
-    before = draft.task.flags.get(Flag.BLOCKED)
-    conflicts.refused(draft, signal)
-    reason = draft.task.flags.get(Flag.BLOCKED)
-    if behind and reason and reason != before:
-        draft.task = draft.task.flagged(Flag.BLOCKED, f"{reason} To update the branch, comment `/resolve rebase`.")
+    previous_reason = builder.task.flags.get(Flag.BLOCKED)
+    conflicts.apply_merge_refusal(builder, signal)
+    reason = builder.task.flags.get(Flag.BLOCKED)
+    if branch_is_behind and reason and reason != previous_reason:
+        builder.task = builder.task.flagged(Flag.BLOCKED, f"{reason} To update the branch, comment `/resolve rebase`.")
 
 
-def tried(draft: Draft, signal: UpdateTried) -> None:
+def on_branch_update_done(builder: DecisionBuilder, signal: BranchUpdateDone) -> None:
     """GitHub was asked to merge the base into the branch: who asked is told where it did not, and what follows."""
-    effect, pull = signal.asked, draft.task.pull
-    mine = pull is not None and (pull.number, pull.head_sha) == (effect.pull_number, effect.head_sha)
-    lease = _at_work(draft.task) if pull and pull.number == effect.pull_number else None
+    effect, pull = signal.asked, builder.task.pull
+    is_current = pull is not None and (pull.number, pull.head_sha) == (effect.pull_number, effect.head_sha)
+    lease = _working_lease(builder.task) if pull and pull.number == effect.pull_number else None
     if lease and (signal.outcome == "done" or signal.trial):
         topic = f"{signal.outcome}:{effect.head_sha}:{signal.trial.base_sha if signal.trial else effect.base_sha}"
-        text = base_meanwhile(effect, lease, signal.trial.trial if signal.trial else None)
-        draft.want(SteerAgent(draft.task.number, lease.attempt, lease.agent, lease.session, lease.since, topic, text))
+        text = base_update_message(effect, lease, signal.trial.trial if signal.trial else None)
+        builder.add_effect(
+            MessageAgent(builder.task.number, lease.attempt, lease.agent, lease.session, lease.since, topic, text)
+        )
     if signal.outcome == "done":
         return  # the new head is news of its own
-    if asked := effect.asked:
-        text = update_text(signal, lease, back=draft.task.status is Status.REVIEW)
-        draft.want(*answer_later(asked, text))
+    if request := effect.asked:
+        text = update_text(signal, lease, is_sent_back=builder.task.status is Status.REVIEW)
+        builder.add_effect(*failure_reply(request, text))
         return
-    if not mine or pull is None or pull.merge_requested_sha != pull.head_sha:
+    if not is_current or pull is None or pull.merge_requested_sha != pull.head_sha:
         return
     if signal.outcome == "current":
         # GitHub's word that it is behind was of an earlier moment; should it say so again, a person is to see it.
-        draft.set_pull(merge_requested_sha=None)
-        evaluate(draft)
+        builder.update_pull(merge_requested_sha=None)
+        evaluate_completion(builder)
     elif signal.outcome == "refused":
         reason = defuse(one_line(mask_secrets(signal.reason), 300))
         text = f"#{pull.number} is behind `{pull.base}`, and GitHub did not update it: {reason}"
-        draft.task = draft.task.flagged(Flag.BLOCKED, text)
+        builder.task = builder.task.flagged(Flag.BLOCKED, text)
 
 
-def _at_work(task: Task) -> Lease | None:
+def _working_lease(task: Task) -> Lease | None:
     """The lease of the agent that is at work on the branch just now."""
     lease = task.lease
     return lease if lease and lease.worker is not None and task.status is Status.IN_PROGRESS else None

@@ -12,20 +12,20 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from core.commands.buttons import Button
-from core.effects.commands import MakeTask as MakeTask
+from core.effects.commands import CreateTask as CreateTask
 from core.effects.commands import SetDependency as SetDependency
 from core.effects.commands import UpdateBranch as UpdateBranch
-from core.effects.people import CallPeople as CallPeople
+from core.effects.people import Escalate as Escalate
 from core.effects.people import Notify as Notify
-from core.effects.priority import Lane
+from core.effects.priority import SendPriority
 from core.effects.pulls import ClosePull as ClosePull
 from core.effects.pulls import CompareBranches as CompareBranches
 from core.effects.pulls import MarkReady as MarkReady
 from core.effects.pulls import MergePull as MergePull
 from core.effects.pulls import RefreshMirror as RefreshMirror
-from core.effects.pulls import TryMerge as TryMerge
+from core.effects.pulls import RequestTrialMerge as RequestTrialMerge
 from core.retro.effects import OpenTask as OpenTask
-from core.retro.effects import ShowRetrospective as ShowRetrospective
+from core.retro.effects import PublishRetrospective as PublishRetrospective
 from core.task.model import Role
 
 
@@ -34,7 +34,7 @@ class SetLabels:
     """Our labels on an issue are exactly these; labels that are not ours stay as they are."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LABELS
+    lane: ClassVar[SendPriority] = SendPriority.LABELS
     number: int
     labels: tuple[str, ...]
     may_wait: bool = False  # as for the card
@@ -46,11 +46,11 @@ class SetLabels:
 
 
 @dataclass(frozen=True, slots=True)
-class MakeLabels:
+class EnsureLabels:
     """The repository has these labels of ours, with their colours and descriptions, for people to put on by hand."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LABELS
+    lane: ClassVar[SendPriority] = SendPriority.LABELS
     labels: tuple[str, ...]
     number: int = 0
 
@@ -65,7 +65,7 @@ class UpsertCard:
     """The task card shows the task as it is when this is sent. It is drawn then, so it needs no text here."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.CARD
+    lane: ClassVar[SendPriority] = SendPriority.CARD
     number: int
     may_wait: bool = False  # a moment, so that several changes become one edit: nobody has to act on this one
     details: bool = False  # of what is under way: they may wait longer
@@ -81,7 +81,7 @@ class UpsertDigest:
     """The digest issue shows the repository as it is when this is sent. Where nothing changed, nothing is written."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.DIGEST
+    lane: ClassVar[SendPriority] = SendPriority.DIGEST
     number: int = 0
     tells: bool = False  # it is time for it: if it is written, the channels hear of it as well
 
@@ -96,7 +96,7 @@ class Comment:
     """A new comment, written once; a hidden marker with the key is looked for before it is sent again."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.ANSWER
+    lane: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int
     topic: str
     body: str
@@ -108,11 +108,11 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
-class React:
+class AddReaction:
     """A reaction on a comment. GitHub itself keeps it to one per user and content."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.ANSWER
+    lane: ClassVar[SendPriority] = SendPriority.ANSWER
     comment_id: int
     content: Literal["eyes", "rocket", "confused"]
 
@@ -127,7 +127,7 @@ class StartAgent:
     """Hand the sealed packet to the agent."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.AGENT
+    lane: ClassVar[SendPriority] = SendPriority.AGENT
     number: int
     attempt: int
     agent: str
@@ -146,7 +146,7 @@ class CancelAgent:
     """Tell the agent of an attempt to stop."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.AGENT
+    lane: ClassVar[SendPriority] = SendPriority.AGENT
     number: int
     attempt: int
     agent: str
@@ -159,11 +159,11 @@ class CancelAgent:
 
 
 @dataclass(frozen=True, slots=True)
-class SteerAgent:
+class MessageAgent:
     """Tell an agent at work what is asked of it meanwhile. Some take no words; see `Pull.asked`."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.AGENT
+    lane: ClassVar[SendPriority] = SendPriority.AGENT
     number: int
     attempt: int
     agent: str
@@ -183,7 +183,7 @@ class PollAgent:
     """Ask how the agent's attempt goes; the answer comes back as a signal."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LOOK
+    lane: ClassVar[SendPriority] = SendPriority.LOOK
     number: int
     attempt: int
     agent: str
@@ -214,7 +214,7 @@ class CheckRun:
     """A check of ours on a commit, with remarks on its lines. `conclusion` None means still in progress."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.CHECK
+    lane: ClassVar[SendPriority] = SendPriority.CHECK
     number: int  # of the task, or of the pull request where no task is
     name: str
     sha: str
@@ -237,7 +237,7 @@ class CloseIssue:
     """Close the issue of a task that is done."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.END
+    lane: ClassVar[SendPriority] = SendPriority.END
     number: int
     done_at: datetime
 
@@ -252,7 +252,7 @@ class ReadChecks:
     """Read the checks of the pull request's head again; they come back as a signal."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LOOK
+    lane: ClassVar[SendPriority] = SendPriority.LOOK
     number: int
     sha: str
     final: bool = False  # nothing ran in time: if nothing is there now either, nothing will be
@@ -265,19 +265,19 @@ class ReadChecks:
 
 Effect = (
     SetLabels
-    | MakeLabels
+    | EnsureLabels
     | UpsertCard
     | UpsertDigest
     | Comment
-    | React
-    | MakeTask
+    | AddReaction
+    | CreateTask
     | StartAgent
     | CancelAgent
-    | SteerAgent
+    | MessageAgent
     | PollAgent
     | MarkReady
     | CheckRun
-    | TryMerge
+    | RequestTrialMerge
     | CompareBranches
     | MergePull
     | UpdateBranch
@@ -286,8 +286,8 @@ Effect = (
     | SetDependency
     | ReadChecks
     | RefreshMirror
-    | ShowRetrospective
+    | PublishRetrospective
     | OpenTask
-    | CallPeople
+    | Escalate
     | Notify
 )

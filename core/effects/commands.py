@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.effects.priority import Lane
+from core.effects.priority import SendPriority
 from core.task.model import Actor, Kind
 
 
 @dataclass(frozen=True, slots=True)
-class MakeTask:
+class CreateTask:
     """The issue is a task, with this text, if its text is still the one that was decided on. A signal says how it went.
 
     Also on an issue that is a task already, whose text a template fills in.
     """
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.ANSWER
+    lane: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int
     title: str
     seen: str  # `core.decide.issues.digest` of title and body that were decided on
@@ -44,7 +44,7 @@ class SetDependency:
     """
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.END
+    lane: ClassVar[SendPriority] = SendPriority.END
     number: int
     reference: str
     issue_id: int  # the database's id of the other issue
@@ -75,7 +75,7 @@ class UpdateBranch:
     """The base is merged into the branch of a pull request, bound to this head. A signal says how it went."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.END
+    lane: ClassVar[SendPriority] = SendPriority.END
     number: int
     pull_number: int
     branch: str

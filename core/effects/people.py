@@ -7,17 +7,17 @@ from datetime import datetime
 from typing import ClassVar, get_args
 
 from config.escalation import Channel
-from core.effects.priority import Lane
+from core.effects.priority import SendPriority
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 
 @dataclass(frozen=True, slots=True)
-class CallPeople:
+class Escalate:
     """A comment that mentions people, and those of them who can be assigned are assigned to the issue."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.ANSWER
+    lane: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int
     escalation: str  # `Escalation.key`
     call: int  # counts from 1
@@ -36,7 +36,7 @@ class Notify:
     """A message on a channel besides GitHub. Each channel has a line of its own: none waits for another."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.ANSWER
+    lane: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int  # of the task; 0: it is about the repository as a whole
     channel: Channel
     topic: str  # tells it from other messages about the task: `Escalation.key` and the call

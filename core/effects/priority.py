@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 
-class Lane(IntEnum):
+class SendPriority(IntEnum):
     """In which order the effects of one task are sent, and how much of GitHub's budget they may use.
 
     What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
@@ -23,4 +23,4 @@ class Lane(IntEnum):
     @property
     def is_urgent(self) -> bool:
         """Whether an agent, a person, or the next step of a task waits for it."""
-        return self < Lane.LABELS
+        return self < SendPriority.LABELS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.effects.priority import Lane
+from core.effects.priority import SendPriority
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class MarkReady:
     """Make the draft of an agent that has ended a pull request that can be merged: some may not do that themselves."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.END
+    lane: ClassVar[SendPriority] = SendPriority.END
     number: int
     pull_number: int
     sha: str
@@ -25,14 +25,14 @@ class MarkReady:
 
 
 @dataclass(frozen=True, slots=True)
-class TryMerge:
+class RequestTrialMerge:
     """Merge the head with its base, and with all other open pull requests, on the local mirror.
 
     The verdicts come back as signals, to each task that they concern.
     """
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LOOK
+    lane: ClassVar[SendPriority] = SendPriority.LOOK
     number: int
     pull_number: int
     branch: str
@@ -50,7 +50,7 @@ class CompareBranches:
     """Merge all open pull requests that go into this base with it, and with each other, on the local mirror."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LOOK
+    lane: ClassVar[SendPriority] = SendPriority.LOOK
     base: str
     number: int = 0
 
@@ -65,7 +65,7 @@ class RefreshMirror:
     """The local mirror has the newest commits of the default branch, for the next forecast."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.LOOK
+    lane: ClassVar[SendPriority] = SendPriority.LOOK
     branch: str
     number: int = 0
 
@@ -80,7 +80,7 @@ class MergePull:
     """Merge the pull request, bound to this head. What is asked for anew stands for what was asked before."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.END
+    lane: ClassVar[SendPriority] = SendPriority.END
     number: int
     pull_number: int
     sha: str
@@ -99,7 +99,7 @@ class ClosePull:
     """Close a pull request that a later attempt replaced."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.END
+    lane: ClassVar[SendPriority] = SendPriority.END
     number: int
     pull_number: int
 

@@ -17,7 +17,7 @@ ADMITTED = "approved the task"
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class EscalationLevel:
     """Those who are called together: logins, or teams as `acme/maintainers`."""
 
     name: str
@@ -37,14 +37,14 @@ def files_of(task: Task) -> tuple[str, ...]:
     return tuple(file.path for file in task.forecast.likely[:MAX_FILES]) if task.forecast else ()
 
 
-def levels(task: Task, settings: EscalationSettings, codeowners: str, now: datetime) -> tuple[Level, ...]:
+def levels(task: Task, settings: EscalationSettings, codeowners: str, now: datetime) -> tuple[EscalationLevel, ...]:
     """The levels that have anybody, in the order in which they are called."""
     found = (
-        Level(OWNERS, owners_of(codeowners, files_of(task)) if codeowners else ()),
-        Level(ON_CALL, (on_call(settings.on_call, now),) if settings.on_call else ()),
-        Level(NAMED, settings.fallback),
+        EscalationLevel(OWNERS, owners_of(codeowners, files_of(task)) if codeowners else ()),
+        EscalationLevel(ON_CALL, (on_call(settings.on_call, now),) if settings.on_call else ()),
+        EscalationLevel(NAMED, settings.fallback),
     )
     there = tuple(level for level in found if level.people)
     if not there and task.approved_by:
-        return (Level(ADMITTED, (task.approved_by,)),)  # somebody with write access who wanted it done
+        return (EscalationLevel(ADMITTED, (task.approved_by,)),)  # somebody with write access who wanted it done
     return there

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Cause(StrEnum):
+class EscalationCause(StrEnum):
     """Why only a person can help."""
 
     ATTEMPTS = "attempts"  # they are used up
@@ -22,7 +22,7 @@ class Cause(StrEnum):
 class Escalation:
     """One call for a person; a task has at most one that is open."""
 
-    cause: Cause
+    cause: EscalationCause
     reason: str  # cleaned, in one line
     topic: str  # tells it from other causes of the same task
     since: datetime  # when the cause arose: the way to the person is measured from here

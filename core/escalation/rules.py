@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.conflicts.pulls import Turn
-from core.escalation.model import Cause, Escalation
+from core.conflicts.pulls import Precedence
+from core.escalation.model import Escalation, EscalationCause
 from core.stall.rules import steps
 from core.task.model import Flag, Status, Task
 from core.text_safety.sanitize import code, defuse, one_line
@@ -11,10 +11,10 @@ from core.text_safety.sanitize import code, defuse, one_line
 TRIED = 5  # attempts that a call tells of
 
 
-def steps_for(task: Task, cause: Cause) -> tuple[str, str, str]:
+def steps_for(task: Task, cause: EscalationCause) -> tuple[str, str, str]:
     """Three things that a person can do about this cause, as Markdown."""
     match cause:
-        case Cause.REVIEWER:
+        case EscalationCause.REVIEWER:
             pull = f"#{task.pull.number}" if task.pull else "the pull request"
             return (
                 f"Review {pull} yourself: approve it or request changes.",
@@ -22,22 +22,22 @@ def steps_for(task: Task, cause: Cause) -> tuple[str, str, str]:
                 "or set `merge.review` to `none` or `person`.",
                 "Return the task to the queue (comment `/release`), or close the issue as not planned.",
             )
-        case Cause.QUESTION if task.lease:
+        case EscalationCause.QUESTION if task.lease:
             url = task.lease.session_url
             return (
                 f"Answer it {f'[in its session]({url})' if url else 'where it works'}; it then continues by itself.",
                 "Clarify the issue, then comment `/retry` to start a new attempt.",
                 f"Finish it yourself: comment `/claim`. Its commits are on {code(task.lease.branch)}.",
             )
-        case Cause.RIVALS:
+        case EscalationCause.RIVALS:
             return (
                 "Merge the pull request that should come first; the agent of the other one then fixes the conflict.",
                 "Comment `/resolve ignore` to continue with both for a day; the one merged second will need a fix.",
                 "Close one of the two pull requests; its task starts over after the other one.",
             )
-        case Cause.STALLED:
+        case EscalationCause.STALLED:
             return steps(task)
-        case Cause.ASKED if task.status is not Status.FAILED:
+        case EscalationCause.ASKED if task.status is not Status.FAILED:
             return (
                 "Take care of it, then comment `/ack`; the bot removes the label `needs-human`.",
                 "Comment `/reassign` to give the task to another agent, or `/retry` to start over.",
@@ -78,14 +78,14 @@ def ended(task: Task) -> str | None:
 
 def _mended(task: Task, call: Escalation) -> bool:
     match call.cause:
-        case Cause.ASKED:
+        case EscalationCause.ASKED:
             return False  # nobody but a person can tell
-        case Cause.STALLED:
+        case EscalationCause.STALLED:
             return task.stall is None or task.stall.topic != call.topic
-        case Cause.RIVALS:
+        case EscalationCause.RIVALS:
             rivals = task.pull.waits_behind if task.pull and task.pull.open else ()
-            return not any(rival.waits is Turn.NOBODY for rival in rivals)
-        case Cause.QUESTION:
+            return not any(rival.waits is Precedence.NOBODY for rival in rivals)
+        case EscalationCause.QUESTION:
             return task.status != call.status or task.lease is None or task.lease.attempt != call.attempt
         case _:
             return task.status != call.status

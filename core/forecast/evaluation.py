@@ -15,7 +15,7 @@ from core.forecast.model import COUNTS_FROM, Forecast
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class EvaluatedForecast:
     """One branch: how many files were foreseen (from `COUNTS_FROM` on), changed, both; and made by it, unforeseen."""
 
     title: str
@@ -30,21 +30,23 @@ class Judged:
         return self.changed > WIDE
 
 
-def judged(title: str, forecast: Forecast, changed: Iterable[str], there: Collection[str]) -> Judged:
+def judged(title: str, forecast: Forecast, changed: Iterable[str], there: Collection[str]) -> EvaluatedForecast:
     """Hold a forecast against the files that were `changed`; `there` are those that were there before."""
     likely = {file.path for file in forecast.files if file.weight >= COUNTS_FROM}
     real = set(changed)
-    return Judged(title, len(likely), len(real), len(likely & real), sum(p not in there for p in real - likely))
+    return EvaluatedForecast(
+        title, len(likely), len(real), len(likely & real), sum(p not in there for p in real - likely)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """Over many branches. A share of nothing is None."""
 
-    branches: tuple[Judged, ...]
+    branches: tuple[EvaluatedForecast, ...]
 
     @property
-    def counted(self) -> tuple[Judged, ...]:
+    def counted(self) -> tuple[EvaluatedForecast, ...]:
         """The branches without the wide ones."""
         return tuple(one for one in self.branches if not one.wide)
 

@@ -22,7 +22,7 @@ _TEST = re.compile(r"\A[Tt]ests?_|[._-](?:tests?|spec)\Z|(?<=[a-z0-9])(?:Tests?|
 _WILD = re.compile(r"[*?\[]")
 
 
-class Tree:
+class FileIndex:
     """The paths of one commit. What is derived from them is made when it is first needed, and stays."""
 
     def __init__(self, paths: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from core.forecast.file_index import Tree
+from core.forecast.file_index import FileIndex
 from core.forecast.tokenize import words_of
 
 _MERGED = re.compile(r"\AMerge (?:pull request #\d{1,9} from \S+|remote-tracking branch|branch)\b")
@@ -26,25 +26,25 @@ WIDE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class FinishedWork:
     """One piece of work that is finished: its words, and the files that it changed."""
 
     words: frozenset[str]
     files: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str, files: Iterable[str]) -> Done:
+    def of(cls, text: str, files: Iterable[str]) -> FinishedWork:
         """From its title and text."""
         return cls(words_of(text), tuple(sorted(set(files))))
 
 
-class Past:
+class ChangeHistory:
     """The latest pieces of work, oldest first, kept so that those like a given text are found quickly."""
 
-    def __init__(self, done: Iterable[Done] = (), kept: int = KEPT) -> None:
+    def __init__(self, done: Iterable[FinishedWork] = (), kept: int = KEPT) -> None:
         """`kept` is how many are remembered."""
         self._kept = kept
-        self._done: deque[Done] = deque()
+        self._done: deque[FinishedWork] = deque()
         self._with_word: Counter[str] = Counter()
         self._with_file: Counter[str] = Counter()
         for one in done:
@@ -53,10 +53,10 @@ class Past:
     def __len__(self) -> int:
         return len(self._done)
 
-    def __iter__(self) -> Iterator[Done]:
+    def __iter__(self) -> Iterator[FinishedWork]:
         return iter(self._done)
 
-    def add(self, one: Done) -> None:
+    def add(self, one: FinishedWork) -> None:
         """Remember this one too; the oldest is forgotten when there are too many."""
         if not one.files or len(one.files) > WIDE:
             return
@@ -76,7 +76,7 @@ class Past:
         """The share of all work that changed this file; 0 while there is too little of it to tell."""
         return self._with_file[path] / len(self._done) if len(self._done) >= ENOUGH else 0.0
 
-    def with_partner(self, tree: Tree) -> float:
+    def with_partner(self, tree: FileIndex) -> float:
         """How often a test was changed with what it tests, of the latest work; the middle where nothing is known."""
         both = either = 1.0
         for one in list(self._done)[-ENOUGH * 5 :]:
@@ -91,7 +91,7 @@ class Past:
         """How much a word tells, by how few texts have it; 0 where all have it (inverse document frequency)."""
         return math.log((len(self._done) + 1) / (self._with_word[word] + 1))
 
-    def similar(self, words: frozenset[str], most: int) -> list[tuple[float, Done]]:
+    def similar(self, words: frozenset[str], most: int) -> list[tuple[float, FinishedWork]]:
         """The most similar pieces of work, with the cosine (0…1) of their words, weighted by rarity.
 
         Of equally similar ones the later counts first.

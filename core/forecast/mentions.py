@@ -26,14 +26,14 @@ _NO_NAMES = frozenset(("and", "for", "that", "the", "this", "which", "with", "fr
 
 
 @dataclass(frozen=True, slots=True)
-class Mentions:
+class References:
     """Paths as written, some of them perhaps none; and names from the code. The first ones first."""
 
     paths: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
 
 
-def mentions(text: str) -> Mentions:
+def mentions(text: str) -> References:
     """What the text names. Takes time in proportion to its length, of which at most `MAX_TEXT` is read."""
     text = text[:MAX_TEXT]
     paths: dict[str, None] = {}
@@ -47,7 +47,7 @@ def mentions(text: str) -> Mentions:
         symbols[symbol] = None
         if len(symbols) == MAX_SYMBOLS:
             break
-    return Mentions(tuple(paths), tuple(symbols))
+    return References(tuple(paths), tuple(symbols))
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ Less likely ones still count for the overlap, where many small chances add up.
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class PredictedFile:
     """One file that a task is likely to change: how likely (0…1), and why it is thought so."""
 
     path: str
@@ -31,12 +31,12 @@ class Foreseen:
 class Forecast:
     """What is foreseen of one text, the likeliest first. `informed`: the files of the repository were known."""
 
-    files: tuple[Foreseen, ...] = ()
+    files: tuple[PredictedFile, ...] = ()
     digest: str = ""  # of the text that it was made from
     informed: bool = False
 
     @property
-    def likely(self) -> tuple[Foreseen, ...]:
+    def likely(self) -> tuple[PredictedFile, ...]:
         """Those that are worth telling."""
         return tuple(file for file in self.files if file.weight >= COUNTS_FROM)
 
@@ -49,7 +49,7 @@ class Overlap:
     files: tuple[str, ...] = ()
 
 
-def chances(foreseen: Iterable[Foreseen], touched: Iterable[str] = ()) -> dict[str, float]:
+def chances(foreseen: Iterable[PredictedFile], touched: Iterable[str] = ()) -> dict[str, float]:
     """How likely each file is to be changed; what a branch has `touched` is certain."""
     return {file.path: file.weight for file in foreseen} | dict.fromkeys(touched, 1.0)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from core.forecast.file_index import Tree
-from core.forecast.history import Past
-from core.forecast.mentions import Mentions, mentions, names_a_file
-from core.forecast.model import MAX_FILES, Forecast, Foreseen
+from core.forecast.file_index import FileIndex
+from core.forecast.history import ChangeHistory
+from core.forecast.mentions import References, mentions, names_a_file
+from core.forecast.model import MAX_FILES, Forecast, PredictedFile
 from core.forecast.tokenize import words_of
 from core.text_safety.sanitize import code
 
@@ -47,7 +47,7 @@ _SPELT = frozenset((IN_FORM, IN_TEXT))  # whoever spells a path out says its wor
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TaskText:
     """What a task says: all of its text, and the files and areas of its form."""
 
     text: str
@@ -55,12 +55,12 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class RepositoryKnowledge:
     """What is known of the repository. `tree` None: nothing; `symbols`: in which files those of the text are."""
 
-    tree: Tree | None = None
+    tree: FileIndex | None = None
     symbols: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    past: Past = field(default_factory=Past)
+    past: ChangeHistory = field(default_factory=ChangeHistory)
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class _Chance:
         return "; ".join(best[:SHOWN_WHYS])
 
 
-def forecast(said: Said, sight: Sight, digest: str = "") -> Forecast:
+def forecast(said: TaskText, sight: RepositoryKnowledge, digest: str = "") -> Forecast:
     """The files that a task is likely to change. The same input gives the same forecast."""
     named = mentions(said.text)
     found: dict[str, _Chance] = {}
@@ -98,7 +98,9 @@ def forecast(said: Said, sight: Sight, digest: str = "") -> Forecast:
         path: min(SURE, 1.0 - chance.apart) * (COMMON_COUNTS if sight.past.usual(path) > COMMON else 1.0)
         for path, chance in found.items()
     }
-    files = [Foreseen(path, round(weight, 3), found[path].why) for path, weight in weights.items() if weight >= LEAST]
+    files = [
+        PredictedFile(path, round(weight, 3), found[path].why) for path, weight in weights.items() if weight >= LEAST
+    ]
     files.sort(key=lambda file: (-file.weight, file.path))
     return Forecast(tuple(files[:MAX_FILES]), digest, sight.tree is not None)
 
@@ -106,14 +108,14 @@ def forecast(said: Said, sight: Sight, digest: str = "") -> Forecast:
 _Told = Iterable[tuple[str, float, str]]
 
 
-def _sources(said: Said, named: Mentions, sight: Sight) -> _Told:
+def _sources(said: TaskText, named: References, sight: RepositoryKnowledge) -> _Told:
     yield from _form(said.files, sight.tree)
     yield from _text(named.paths, sight.tree)
     yield from _symbols(named, sight.symbols)
     yield from _similar(words_of(said.text), sight)
 
 
-def _form(files: Iterable[str], tree: Tree | None) -> _Told:
+def _form(files: Iterable[str], tree: FileIndex | None) -> _Told:
     for name in files:
         if tree is None:
             yield name, UNKNOWN if not names_a_file(name) else FORM, IN_FORM
@@ -127,7 +129,7 @@ def _form(files: Iterable[str], tree: Tree | None) -> _Told:
             yield name, FORM, IN_FORM
 
 
-def _text(paths: Iterable[str], tree: Tree | None) -> _Told:
+def _text(paths: Iterable[str], tree: FileIndex | None) -> _Told:
     for name in paths:
         meant = tree.meant(name) if tree else ()
         for path in meant:
@@ -136,7 +138,7 @@ def _text(paths: Iterable[str], tree: Tree | None) -> _Told:
             yield name, NEW if tree else UNKNOWN, IN_TEXT
 
 
-def _symbols(named: Mentions, where: Mapping[str, tuple[str, ...]]) -> _Told:
+def _symbols(named: References, where: Mapping[str, tuple[str, ...]]) -> _Told:
     for symbol in named.symbols:
         files = where.get(symbol, ())
         if 0 < len(files) <= SYMBOL_FILES:
@@ -144,7 +146,7 @@ def _symbols(named: Mentions, where: Mapping[str, tuple[str, ...]]) -> _Told:
                 yield path, SYMBOL / len(files), f"`{symbol}` is in it"
 
 
-def _names(words: frozenset[str], sight: Sight) -> Iterator[tuple[str, float, str]]:
+def _names(words: frozenset[str], sight: RepositoryKnowledge) -> Iterator[tuple[str, float, str]]:
     """Files all of whose name is in the text; the more the rarer its words are, and the words of its folders."""
     tree = sight.tree
     if tree is None:
@@ -163,7 +165,7 @@ def _names(words: frozenset[str], sight: Sight) -> Iterator[tuple[str, float, st
         yield path, NAMED * share * value**2 / (value**2 + NAMED_DOUBT**2), "its name is in the text"
 
 
-def _similar(words: frozenset[str], sight: Sight) -> _Told:
+def _similar(words: frozenset[str], sight: RepositoryKnowledge) -> _Told:
     """Files that similar work changed, if they are still there: by how alike it is, and how many agree."""
     near = sight.past.similar(words, NEIGHBOURS)
     if not near:
@@ -178,7 +180,7 @@ def _similar(words: frozenset[str], sight: Sight) -> _Told:
             yield path, min(SIMILAR, votes / total), "similar work changed it"
 
 
-def _together(found: Mapping[str, _Chance], sight: Sight) -> _Told:
+def _together(found: Mapping[str, _Chance], sight: RepositoryKnowledge) -> _Told:
     """What goes with the likely ones: the test of a file, by its name; and what was usually changed together."""
     likely = sorted(found, key=lambda path: (found[path].apart, path))[:LIKELY]
     often = sight.past.with_partner(sight.tree) if sight.tree else 0.0

@@ -18,7 +18,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltOn:
+class DependencyResult:
     """Something that a task depends on, and what it changed as far as we know."""
 
     reference: str  # `#9`, `owner/repo#3`
@@ -29,18 +29,24 @@ class BuiltOn:
     files: tuple[str, ...] = ()
 
 
-def built_on(reference: str, finished: bool | None, task: Task | None) -> BuiltOn:
+def built_on(reference: str, finished: bool | None, task: Task | None) -> DependencyResult:
     """What is known of a dependency; `task` is it, where it is a task of ours."""
     if task is None:
-        return BuiltOn(reference, "unknown" if finished is None else "closed" if finished else "open")
+        return DependencyResult(reference, "unknown" if finished is None else "closed" if finished else "open")
     pull = task.pull if task.pull and task.pull.merged else None
     files = pull.files if pull else ()
     number, sha = (pull.number, pull.merge_sha) if pull else (None, None)
-    return BuiltOn(reference, task.status.value, task.title, number, sha, files)
+    return DependencyResult(reference, task.status.value, task.title, number, sha, files)
 
 
 def packet(
-    task: Task, lease: Lease, base: str, sealed_at: str, builds_on: Sequence[BuiltOn] = (), *, heard: bool = False
+    task: Task,
+    lease: Lease,
+    base: str,
+    sealed_at: str,
+    builds_on: Sequence[DependencyResult] = (),
+    *,
+    heard: bool = False,
 ) -> dict[str, Any]:
     """The packet of one attempt, as plain JSON values; `heard` where what the agent says last is read.
 
@@ -120,10 +126,10 @@ def _plan_text(task: Task) -> dict[str, Any] | None:
     return {"text": known.text, "agent": known.agent, "attempt": known.attempt, "at": known.at.isoformat()}
 
 
-def _dependencies(task: Task, builds_on: Sequence[BuiltOn]) -> list[dict[str, Any]]:
+def _dependencies(task: Task, builds_on: Sequence[DependencyResult]) -> list[dict[str, Any]]:
     """All that count, with what was found out about them."""
     known = {one.reference: one for one in builds_on}
-    found = [known.get(reference) or BuiltOn(reference, "unknown") for reference in task.depends_on]
+    found = [known.get(reference) or DependencyResult(reference, "unknown") for reference in task.depends_on]
     return [{**asdict(one), "files": list(one.files)} for one in found]
 
 

@@ -15,7 +15,7 @@ _SECOND = timedelta(seconds=1)  # GitHub's clock ticks in seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class LabelChange:
     """A label put on (`added`) or taken off; or, without a label, the issue closed, or reopened (`added`).
 
     `can_write` tells that the actor may write *and* that the text as it is now was there already, so that who says of
@@ -29,7 +29,7 @@ class Deed:
     can_write: bool = False
 
 
-def unheard(deeds: Sequence[Deed], trail: Sequence[Event]) -> tuple[Deed, ...]:
+def missed_changes(deeds: Sequence[LabelChange], trail: Sequence[Event]) -> tuple[LabelChange, ...]:
     """Those of a task's deeds that its trail does not tell of, and that nothing has overtaken since.
 
     `trail` is the end of the task's audit trail, from the time of the first deed on. Whether somebody said otherwise
@@ -46,20 +46,20 @@ def unheard(deeds: Sequence[Deed], trail: Sequence[Event]) -> tuple[Deed, ...]:
     return tuple(news)
 
 
-def overtaken(deed: Deed, trail: Sequence[Event]) -> bool:
+def superseded(deed: LabelChange, trail: Sequence[Event]) -> bool:
     """Whether the news of a deed comes late: it was found in another way, or the bot has put the label on since."""
     since = [event for event in trail if event.occurred_at >= deed.at + _SECOND]
     found = any(event.type is EventType.INSTRUCTION and _tells(event, deed) for event in since)
     return found or any(_overtakes(event, deed) for event in since)
 
 
-def _tells(event: Event, deed: Deed) -> bool:
+def _tells(event: Event, deed: LabelChange) -> bool:
     said = (event.actor, str(event.payload.get("label", "")).casefold(), event.payload.get("added"))
     same = said == (deed.actor.login, deed.label.casefold(), deed.added)
     return same and event.occurred_at >= deed.at - SKEW
 
 
-def _overtakes(event: Event, deed: Deed) -> bool:
+def _overtakes(event: Event, deed: LabelChange) -> bool:
     """Whether the bot has put the label on again since, for another reason."""
     if not deed.label or event.occurred_at < deed.at + _SECOND:
         return False

@@ -29,7 +29,7 @@ MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Criterion:
+class AcceptanceCriterion:
     """One line of a checklist."""
 
     text: str
@@ -37,7 +37,7 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class Dependency:
+class DependencyReference:
     """An issue that has to be finished first; `owner_repo` is None for the task's own repository."""
 
     owner_repo: str | None
@@ -45,16 +45,16 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class ParsedIssue:
     """What the text of an issue says about its task: clean text, names and numbers not yet looked up."""
 
     goal: str = ""
-    criteria: tuple[Criterion, ...] = ()
-    definition_of_done: tuple[Criterion, ...] = ()
+    criteria: tuple[AcceptanceCriterion, ...] = ()
+    definition_of_done: tuple[AcceptanceCriterion, ...] = ()
     priority: str | None = None  # P0, P1 or P2
     required: tuple[str, ...] = ()  # capabilities, sorted, each once
     preferred: tuple[str, ...] = ()  # likewise, without the required ones
-    dependencies: tuple[Dependency, ...] = ()
+    dependencies: tuple[DependencyReference, ...] = ()
     files: tuple[str, ...] = ()  # relative paths and patterns
     estimate: str | None = None
     notes: str = ""  # everything that stands under no heading we know
@@ -77,7 +77,7 @@ _FIELD_OF = {name: field for field, names in _HEADINGS.items() for name in names
 _NOTHING = {"", "no response", "none", "n a", "na", "nothing", "nil", "tbd", "todo"}
 
 
-def parse(body: str | None) -> Intake:
+def parse(body: str | None) -> ParsedIssue:
     """Read the body of an issue. Never raises; costs about one millisecond per kilobyte."""
     text = clean(body or "")
     fields, notes = _fields(text)
@@ -87,7 +87,7 @@ def parse(body: str | None) -> Intake:
     files, areas = _files(fields["files"], problems)
     if areas:
         notes.append("Areas affected: " + ", ".join(areas))
-    return Intake(
+    return ParsedIssue(
         goal=_text(_answer(fields["goal"]), MAX_GOAL, "Goal", problems),
         criteria=_criteria(fields["criteria"], "Acceptance criteria", problems),
         definition_of_done=_criteria(fields["done"], "Definition of done", problems),
@@ -113,7 +113,7 @@ def left_out(body: str | None) -> frozenset[str]:
     return frozenset(field for field, parts in fields.items() if not _answer(parts))
 
 
-def fingerprint(title: str, intake: Intake) -> str:
+def fingerprint(title: str, intake: ParsedIssue) -> str:
     """SHA-256 (64 hexadecimal digits) of title and goal with case, punctuation and white space folded.
 
     Two tasks with the same fingerprint ask for the same thing.
@@ -164,7 +164,7 @@ def _text(text: str, limit: int, name: str, problems: list[str]) -> str:
     return cut(text, limit)
 
 
-def _criteria(parts: Iterable[Section], name: str, problems: list[str]) -> tuple[Criterion, ...]:
+def _criteria(parts: Iterable[Section], name: str, problems: list[str]) -> tuple[AcceptanceCriterion, ...]:
     items = [item for part in parts for item in part.items if _folded(item.text) not in _NOTHING]
     # Plain items below a checklist explain it; they could never be ticked.
     chosen: list[ListItem] = [item for item in items if item.ticked is not None]
@@ -173,7 +173,9 @@ def _criteria(parts: Iterable[Section], name: str, problems: list[str]) -> tuple
         problems.append(f"{name} has {len(chosen)} items, more than {MAX_CRITERIA}: split the task.")
     if any(len(item.text) > MAX_CRITERION for item in chosen):
         problems.append(f"{name} has an item longer than {MAX_CRITERION} characters: shorten it.")
-    return tuple(Criterion(one_line(item.text, MAX_CRITERION), bool(item.ticked)) for item in chosen[:MAX_CRITERIA])
+    return tuple(
+        AcceptanceCriterion(one_line(item.text, MAX_CRITERION), bool(item.ticked)) for item in chosen[:MAX_CRITERIA]
+    )
 
 
 def _priority(parts: Iterable[Section], problems: list[str]) -> str | None:
@@ -261,10 +263,10 @@ _LEAD = re.compile(
 _BETWEEN = re.compile(r"[ \t]*(?:,|;|&|\band\b|\+)?[ \t]*(?:\band\b)?[ \t]*", re.IGNORECASE)
 
 
-def _dependencies(text: str, parts: list[Section], problems: list[str]) -> tuple[Dependency, ...]:
-    found: dict[Dependency, None] = {}
+def _dependencies(text: str, parts: list[Section], problems: list[str]) -> tuple[DependencyReference, ...]:
+    found: dict[DependencyReference, None] = {}
     answer = _answer(parts)
-    named = [Dependency(*referred(match)) for match in REFERENCE.finditer(prose(answer))]
+    named = [DependencyReference(*referred(match)) for match in REFERENCE.finditer(prose(answer))]
     if answer and not named and not re.match(r"no(?:ne|thing)?\b", _folded(answer)):
         problems.append(
             f"Dependencies: {_quoted(answer)} is not an issue. Write the numbers, such as `#12, acme/shop#3`."
@@ -276,20 +278,20 @@ def _dependencies(text: str, parts: list[Section], problems: list[str]) -> tuple
     return tuple(found)[:MAX_DEPENDENCIES]
 
 
-def _led(text: str) -> Iterator[Dependency]:
+def _led(text: str) -> Iterator[DependencyReference]:
     """References after `depends on` or `blocked by`: on the same line, or one a line in the list below it."""
     for lead in _LEAD.finditer(text):
         at = lead.end()
         same_line = REFERENCE.match(text, _skip(text, at))
         while match := REFERENCE.match(text, _skip(text, at)):
-            yield Dependency(*referred(match))
+            yield DependencyReference(*referred(match))
             at = match.end()
         if not same_line and text[at : at + 1] == "\n" and lead[0].endswith(":"):
             for line in text[at + 1 :].split("\n", MAX_DEPENDENCIES)[:MAX_DEPENDENCIES]:
                 match = REFERENCE.match(line.strip())
                 if match is None:
                     break
-                yield Dependency(*referred(match))
+                yield DependencyReference(*referred(match))
 
 
 def _skip(text: str, at: int) -> int:

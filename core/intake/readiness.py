@@ -12,7 +12,7 @@ from core.task.model import Task
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ReadinessInputs:
     """What the check needs to know beyond the task itself."""
 
     capabilities: Collection[str] = ()  # that some agent has
@@ -24,7 +24,7 @@ class Surroundings:
     sources: Mapping[str, Source] = field(default_factory=dict)  # where we know each dependency from, lifted ones too
 
 
-def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
+def missing(task: Task, around: ReadinessInputs) -> tuple[str, ...]:
     """One sentence for each thing that keeps the task from being ready; empty when it is."""
     intake = task.intake
     gaps: list[str] = list(intake.problems)
@@ -49,7 +49,7 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
     elif cycle:
         path = " → ".join((*cycle, cycle[0]))
         gaps.append(f"Its dependencies form a cycle: {path}. Remove one of them.")
-    if twins := twins_of(task, around):
+    if twins := duplicates_of(task, around):
         gaps.append(twin_gap(twins))
     if task.approved_digest != task.text_digest:
         gaps.append(
@@ -58,7 +58,7 @@ def missing(task: Task, around: Surroundings) -> tuple[str, ...]:
     return tuple(gaps)
 
 
-def twins_of(task: Task, around: Surroundings) -> set[int]:
+def duplicates_of(task: Task, around: ReadinessInputs) -> set[int]:
     """The older open tasks that ask for the same, but for one that a person queued it behind, and so knows of."""
     behind = {int(task.held.behind[1:])} if task.held and task.held.behind and not task.held.foreseen else set()
     return set(around.twins) - behind

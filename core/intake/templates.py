@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from config.task_templates import TaskTemplate
-from core.intake.parser import Intake, field_of, left_out, parse
+from core.intake.parser import ParsedIssue, field_of, left_out, parse
 from core.text_safety.markdown import headings
 from core.text_safety.sanitize import BODY_LIMIT, clean, defuse
 
@@ -46,12 +46,12 @@ _UNSAID = re.compile(r"_No response_|- \[ \]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
 
 
-class CannotFill(Exception):
+class TemplateError(Exception):
     """The text cannot be filled in; says why, and what its author can do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledTemplate:
     """A text with what a template adds to it, and the headings under which it adds something."""
 
     body: str
@@ -95,7 +95,7 @@ def _sections(said: Mapping[str, str], level: int) -> str:
     return "\n\n".join(f"{'#' * level} {HEADINGS[field]}\n\n{text}" for field, text in said.items())
 
 
-def fill(body: str, template: TaskTemplate, leave: Collection[str] = ()) -> Filled:
+def fill(body: str, template: TaskTemplate, leave: Collection[str] = ()) -> FilledTemplate:
     """The text with what it leaves out and the template has; `leave` are fields that stay as they are.
 
     Raises `CannotFill`.
@@ -103,13 +103,13 @@ def fill(body: str, template: TaskTemplate, leave: Collection[str] = ()) -> Fill
     wanting = _unsaid(body) - set(leave)
     said = {field: text for field, text in parts(template).items() if field in wanting}
     if not said:
-        return Filled(body)
+        return FilledTemplate(body)
     for made in dict.fromkeys((_with(body, said, in_place=True), _with(body, said, in_place=False))):
         if len(made) > BODY_LIMIT:
-            raise CannotFill(f"The text would become longer than the {BODY_LIMIT} characters that GitHub accepts.")
+            raise TemplateError(f"The text would become longer than the {BODY_LIMIT} characters that GitHub accepts.")
         if _says_both(body, made, said):
-            return Filled(made, tuple(HEADINGS[field] for field in said))
-    raise CannotFill(
+            return FilledTemplate(made, tuple(HEADINGS[field] for field in said))
+    raise TemplateError(
         "Filling in the text would change it: look for a code block, a comment or HTML that is never closed, "
         "and for very long text."
     )
@@ -158,7 +158,7 @@ def _says_both(before: str, after: str, said: Mapping[str, str]) -> bool:
     )
 
 
-def _noted(intake: Intake) -> list[str]:
+def _noted(intake: ParsedIssue) -> list[str]:
     """The lines of the notes, whatever level their headings have."""
     return [line.strip().lstrip("#").strip() for line in intake.notes.split("\n") if line.strip()]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.effects.priority import Lane
+from core.effects.priority import SendPriority
 from core.task.model import Actor
 
 
 @dataclass(frozen=True, slots=True)
-class ShowRetrospective:
+class PublishRetrospective:
     """The issue of a retrospective is there and shows it as it is when this is sent, like the card of a task."""
 
     state: ClassVar[bool] = True
-    lane: ClassVar[Lane] = Lane.DIGEST
+    lane: ClassVar[SendPriority] = SendPriority.DIGEST
     retrospective: str  # its key
     number: int = 0
 
@@ -29,7 +29,7 @@ class OpenTask:
     """An action item of a retrospective is an issue of its own, a task, written once and approved by who ticked it."""
 
     state: ClassVar[bool] = False
-    lane: ClassVar[Lane] = Lane.END
+    lane: ClassVar[SendPriority] = SendPriority.END
     retrospective: str  # its key
     action: str  # its id
     by: Actor  # had write access when they ticked it

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from core.retro.metrics import AgentFigures, Figures, middle
+from core.retro.metrics import AgentMetrics, TaskMetrics, middle
 from core.text_safety.sanitize import code
-from core.texts.render import spoken
+from core.texts.render import format_duration
 
 MOSTLY_RIGHT = 0.75  # of the tasks without rework: of four at most one came back, which any team has
 MUCH_REWORK = 1 / 3  # rounds of rework for each task: with three tasks the first one counts
@@ -50,7 +50,7 @@ class Findings:
             self.actions.append(action)
 
 
-def find(tasks: Sequence[Figures], agents: Sequence[AgentFigures], before: timedelta | None = None) -> Findings:
+def find(tasks: Sequence[TaskMetrics], agents: Sequence[AgentMetrics], before: timedelta | None = None) -> Findings:
     """What the figures say. `before` is the median cycle time of the last retrospective."""
     found = Findings()
     _rework(found, tasks)
@@ -61,7 +61,7 @@ def find(tasks: Sequence[Figures], agents: Sequence[AgentFigures], before: timed
     return found
 
 
-def _rework(found: Findings, tasks: Sequence[Figures]) -> None:
+def _rework(found: Findings, tasks: Sequence[TaskMetrics]) -> None:
     again = [task for task in tasks if task.rework]
     right = sum(1 for task in tasks if task.attempts and not task.rework)
     rounds = sum(task.rework for task in tasks)
@@ -86,7 +86,7 @@ def _rework(found: Findings, tasks: Sequence[Figures]) -> None:
     )
 
 
-def _failovers(found: Findings, tasks: Sequence[Figures], agents: Sequence[AgentFigures]) -> None:
+def _failovers(found: Findings, tasks: Sequence[TaskMetrics], agents: Sequence[AgentMetrics]) -> None:
     lost = sum(agent.failed for agent in agents)
     if not lost and agents:
         found.well.append("No agent failed or was not available.")
@@ -110,7 +110,7 @@ def _failovers(found: Findings, tasks: Sequence[Figures], agents: Sequence[Agent
             )
 
 
-def _conflicts(found: Findings, tasks: Sequence[Figures]) -> None:
+def _conflicts(found: Findings, tasks: Sequence[TaskMetrics]) -> None:
     late, early = sum(task.conflicts for task in tasks), sum(task.foreseen for task in tasks)
     if early:
         found.well.append(f"{_count(early, 'conflict')} found before any work was lost.")
@@ -134,28 +134,28 @@ def _conflicts(found: Findings, tasks: Sequence[Figures]) -> None:
     )
 
 
-def _waits(found: Findings, tasks: Sequence[Figures]) -> None:
+def _waits(found: Findings, tasks: Sequence[TaskMetrics]) -> None:
     cycle = middle(task.cycle for task in tasks)
     waited, unready = middle(task.waited for task in tasks), middle(task.unready for task in tasks)
     closing = middle(task.closing for task in tasks)
     if cycle and waited and waited > max(cycle, LONG):
         found.bad(
-            f"Tasks waited {spoken(waited)} for an agent (median), longer than the work took.",
+            f"Tasks waited {format_duration(waited)} for an agent (median), longer than the work took.",
             Action(
                 "waiting",
                 "Shorten the wait for an agent",
-                f"Tasks that were ready waited {spoken(waited)} (median) for an agent, and the rest took "
-                f"{spoken(cycle)}. Add an agent or a capability, or let an agent have more tasks at once.",
+                f"Tasks that were ready waited {format_duration(waited)} (median) for an agent, and the rest took "
+                f"{format_duration(cycle)}. Add an agent or a capability, or let an agent have more tasks at once.",
                 ("an agent or a capability is added, or `max_tasks` is raised, or the wait is accepted with a reason",),
             ),
         )
     if cycle and unready and unready > max(cycle, LONG):
         found.bad(
-            f"Tasks took {spoken(unready)} to become ready (median), longer than the work took.",
+            f"Tasks took {format_duration(unready)} to become ready (median), longer than the work took.",
             Action(
                 "unready",
                 "File tasks that are ready at once",
-                f"Tasks took {spoken(unready)} (median) from being filed to being ready. Find out what they "
+                f"Tasks took {format_duration(unready)} (median) from being filed to being ready. Find out what they "
                 "lacked, and "
                 "make the form or a template ask for it.",
                 ("what tasks lacked is named", "the form or a template asks for it"),
@@ -163,11 +163,12 @@ def _waits(found: Findings, tasks: Sequence[Figures]) -> None:
         )
     if cycle and closing and closing > max(cycle / 2, LONG):
         found.bad(
-            f"More than half of the cycle time, {spoken(closing)} (median), came after the first hand-in.",
+            f"More than half of the cycle time, {format_duration(closing)} (median), came after the first hand-in.",
             Action(
                 "closing",
                 "Shorten the way from hand-in to merge",
-                f"From the first hand-in to the end it took {spoken(closing)} (median), more than half of the cycle "
+                f"From the first hand-in to the end it took {format_duration(closing)} (median), "
+                "more than half of the cycle "
                 "time. Find out whether checks are slow, reviews wait, or branches need updates.",
                 ("the slowest part between hand-in and merge is named", "it is shorter, or accepted with a reason"),
             ),
@@ -178,12 +179,12 @@ def _speed(found: Findings, now: timedelta | None, before: timedelta | None) -> 
     if not now or not before:
         return
     if now <= before * FASTER:
-        found.well.append(f"The median cycle time fell from {spoken(before)} to {spoken(now)}.")
+        found.well.append(f"The median cycle time fell from {format_duration(before)} to {format_duration(now)}.")
     elif now >= before * SLOWER:
-        found.improve.append(f"The median cycle time rose from {spoken(before)} to {spoken(now)}.")
+        found.improve.append(f"The median cycle time rose from {format_duration(before)} to {format_duration(now)}.")
 
 
-def _numbers(tasks: Sequence[Figures]) -> str:
+def _numbers(tasks: Sequence[TaskMetrics]) -> str:
     """The tasks by number, few of them by name."""
     shown = [f"#{task.number}" for task in tasks[:FILES_NAMED]]
     return ", ".join(shown) + (f" and {len(tasks) - FILES_NAMED} more" if len(tasks) > FILES_NAMED else "")

@@ -20,7 +20,7 @@ _LOST = ("silent", "unavailable")  # outcomes by which an agent, and not its wor
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class TaskMetrics:
     """One task, from its making to its end.
 
     `attempts` are those at the work itself, by agents and people; each after the first is one of `rework` (the one
@@ -72,7 +72,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentFigures:
+class AgentMetrics:
     """One agent over all those tasks, in every part it played."""
 
     name: str
@@ -85,7 +85,7 @@ class AgentFigures:
     working: timedelta | None = None  # median time from being given the work to handing it in; None: it never did
 
 
-def figures(trail: Sequence[Event], title: str = "") -> Figures | None:
+def figures(trail: Sequence[Event], title: str = "") -> TaskMetrics | None:
     """The figures of one task by its cut trail; None where that does not end with the task being done."""
     done = next((event for event in reversed(trail) if event.type is EventType.TASK_COMPLETED), None)
     if done is None:
@@ -96,7 +96,7 @@ def figures(trail: Sequence[Event], title: str = "") -> Figures | None:
     found = [event for event in trail if event.type is EventType.CONFLICT_DETECTED]
     late = [event for event in found if event.payload.get("kind") in LATE]
     files = (str(path) for event in late for path in event.payload.get("files", ()))
-    return Figures(
+    return TaskMetrics(
         number=done.task,
         title=title,
         created_at=trail[0].occurred_at,
@@ -116,7 +116,7 @@ def figures(trail: Sequence[Event], title: str = "") -> Figures | None:
     )
 
 
-def of_agents(trails: Iterable[Sequence[Event]]) -> tuple[AgentFigures, ...]:
+def of_agents(trails: Iterable[Sequence[Event]]) -> tuple[AgentMetrics, ...]:
     """The figures of every agent that had a part in these tasks, by name."""
     every = [event for trail in trails if figures(trail) for event in trail]
     people = _people(every)
@@ -141,7 +141,7 @@ def of_agents(trails: Iterable[Sequence[Event]]) -> tuple[AgentFigures, ...]:
         elif event.type is EventType.CONFLICT_DETECTED and event.payload.get("kind") in LATE:
             counts[name, "conflicts"] += 1
     return tuple(
-        AgentFigures(
+        AgentMetrics(
             name,
             tuple(sorted(tasks[name])),
             counts[name, "attempts"],

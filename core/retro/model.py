@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from config.durations import parse_duration
 from core.audit.events import Event
 from core.retro.findings import Action, find
-from core.retro.metrics import AgentFigures, Figures, figures, middle, of_agents, titles_of
+from core.retro.metrics import AgentMetrics, TaskMetrics, figures, middle, of_agents, titles_of
 from core.text_safety.sanitize import clean, mask_secrets, one_line
-from core.texts.render import spoken
+from core.texts.render import format_duration
 
 TURN = "turn:"  # begins the keys of those that nobody asked for
 NEXT = 3  # tasks that are named as the next ones
@@ -35,7 +35,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Upcoming:
+class NextTask:
     """A task at the head of the queue."""
 
     number: int
@@ -49,13 +49,13 @@ class Retrospective:
 
     key: str
     held_at: datetime
-    tasks: tuple[Figures, ...]
-    agents: tuple[AgentFigures, ...]
+    tasks: tuple[TaskMetrics, ...]
+    agents: tuple[AgentMetrics, ...]
     well: tuple[str, ...]
     improve: tuple[str, ...]
     actions: tuple[Action, ...]
     questions: tuple[Question, ...] = ()
-    upcoming: tuple[Upcoming, ...] = ()
+    upcoming: tuple[NextTask, ...] = ()
     since: datetime | None = None  # tasks done after this; None: all that are not in an earlier one
     by: str | None = None  # who asked for it on GitHub
     left_out: int = 0  # tasks beyond `MOST_TASKS`
@@ -108,11 +108,11 @@ class Retrospective:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class RetrospectiveInput:
     """What there is to look back at: the cut trails of done tasks by number, in the order in which they were done."""
 
     trails: Mapping[int, tuple[Event, ...]] = field(default_factory=dict)
-    upcoming: tuple[Upcoming, ...] = ()
+    upcoming: tuple[NextTask, ...] = ()
     mentions: Mapping[str, str] = field(default_factory=dict)  # by agent, the name that wakes it
     titles: Mapping[int, str] = field(default_factory=dict)  # as the tasks are called now
     cycle_before: timedelta | None = None  # median of the last retrospective
@@ -120,7 +120,7 @@ class Gathered:
 
 
 def hold(
-    gathered: Gathered, key: str, now: datetime, *, since: datetime | None = None, by: str | None = None
+    gathered: RetrospectiveInput, key: str, now: datetime, *, since: datetime | None = None, by: str | None = None
 ) -> Retrospective | None:
     """The retrospective on what was gathered; None where no task was done."""
     titles = {**titles_of(gathered.trails), **gathered.titles}
@@ -146,7 +146,7 @@ def hold(
     )
 
 
-def _question(agent: AgentFigures, mention: str) -> Question:
+def _question(agent: AgentMetrics, mention: str) -> Question:
     """One question that its own figures raise."""
     if agent.failed:
         ask = "What stopped you, and what would have helped you to continue?"
@@ -156,7 +156,7 @@ def _question(agent: AgentFigures, mention: str) -> Question:
         ask = "How could you have seen that others change the same files?"
     else:
         ask = "What in these tasks cost you the most time, and what should the next hand-off say?"
-    took = f", {spoken(agent.working)} each until you handed in" if agent.working else ""
+    took = f", {format_duration(agent.working)} each until you handed in" if agent.working else ""
     had = f"{agent.attempts} attempt{'s' * (agent.attempts != 1)} at {_list(agent.tasks)}{took}"
     return Question(agent.name, f"You had {had}. {ask}", mention)
 

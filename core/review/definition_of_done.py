@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.conflicts.summary import said_of
+from core.conflicts.summary import conflict_sentence
 from core.task.model import ChecksState, Pull, Status, Task
 from core.text_safety.sanitize import defuse
 
@@ -65,7 +65,7 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
         gaps.append(task.held.said)
     if task.waits_for:
         gaps.append(f"It depends on {', '.join(task.waits_for)}, which is not done.")
-    gaps += [said_of(rival) for rival in pull.waits_behind]
+    gaps += [conflict_sentence(rival) for rival in pull.waits_behind]
     if task.approved_digest != task.text_digest:
         # Whoever may change the criteria could tick them as well.
         gaps.append("The issue text is by a person without write access: a maintainer must approve it with `/ready`.")

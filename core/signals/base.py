@@ -11,26 +11,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from core.assignment.agent_state import Probed
-from core.effects.base import MakeTask, SetDependency
+from core.assignment.agent_state import HealthResult
+from core.effects.base import CreateTask, SetDependency
 from core.forecast.model import Forecast
 from core.handoff.feedback import FailedCheck, LineComment
-from core.intake.missed_changes import Deed
-from core.intake.parser import Intake, fingerprint, parse
+from core.intake.missed_changes import LabelChange
+from core.intake.parser import ParsedIssue, fingerprint, parse
 from core.signals.merges import BaseMoved as BaseMoved
+from core.signals.merges import BranchUpdateDone as BranchUpdateDone
 from core.signals.merges import MergeRefused as MergeRefused
-from core.signals.merges import MergeTried as MergeTried
+from core.signals.merges import TrialMergeDone as TrialMergeDone
 from core.signals.merges import UpdateOutcome as UpdateOutcome
-from core.signals.merges import UpdateTried as UpdateTried
-from core.signals.people import PeopleCalled as PeopleCalled
-from core.signals.people import PersonAnswered as PersonAnswered
-from core.signals.waiting import AgentTold as AgentTold
-from core.signals.waiting import AgentUnheard as AgentUnheard
-from core.signals.waiting import Overlapping as Overlapping
-from core.signals.waiting import WayClear as WayClear
-from core.stall.model import ChecksWait
-from core.task.dependencies import Need
-from core.task.model import Actor, ChecksState, Choice, Patience, SessionState, Task
+from core.signals.people import EscalationAnswered as EscalationAnswered
+from core.signals.people import EscalationDelivered as EscalationDelivered
+from core.signals.waiting import AgentMessageResult as AgentMessageResult
+from core.signals.waiting import AgentPollEmpty as AgentPollEmpty
+from core.signals.waiting import BlockerCleared as BlockerCleared
+from core.signals.waiting import OverlapPredicted as OverlapPredicted
+from core.stall.model import CheckWaitReason
+from core.task.dependencies import Dependency
+from core.task.model import Actor, AssignmentDecision, ChecksState, LearnedTimeout, SessionState, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class IssueFacts:
     url: str
     created_at: datetime
     updated_at: datetime
-    intake: Intake  # what the body says, read once
+    intake: ParsedIssue  # what the body says, read once
     fingerprint: str
 
 
@@ -75,9 +75,11 @@ class IssueSeen:
     at: datetime | None = None  # when that was done; None: the issue's own time says it
     was_open: bool = False  # although it is closed now, it was open when whoever tells us of it did so
     # What the text and GitHub's own relations say it depends on, by reference (`#12`, `owner/repo#3`).
-    dependencies: Mapping[str, Need] = field(default_factory=dict)
+    dependencies: Mapping[str, Dependency] = field(default_factory=dict)
     forecast: Forecast | None = None  # made of this text; None: there is nothing new to say
-    deeds: tuple[Deed, ...] = ()  # what was done to it before this, of which no news reached us; the oldest first
+    deeds: tuple[
+        LabelChange, ...
+    ] = ()  # what was done to it before this, of which no news reached us; the oldest first
 
 
 def gone(task: Task) -> IssueSeen:
@@ -143,7 +145,7 @@ class ChecksSeen:
     sha: str
     state: ChecksState
     failed: tuple[FailedCheck, ...] = ()
-    wait: ChecksWait | None = None  # what those that have not ended wait for
+    wait: CheckWaitReason | None = None  # what those that have not ended wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ class PlanDelivered:
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictDelivered:
+class ReviewDelivered:
     """A reviewing agent delivered its verdict on the head that it was given; `text` is still raw."""
 
     attempt: int
@@ -256,7 +258,7 @@ class DependencyRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueTurn:
+class QueueAdmission:
     """The queue is full, and the task is parked before it; or there is room again."""
 
     parked: bool
@@ -266,12 +268,12 @@ class QueueTurn:
 class Assigned:
     """The assignment pass chose (or could not choose) an agent for this task."""
 
-    choice: Choice
-    patience: Patience | None = None  # what the chosen agent's own attempts teach; None: the configured timeouts
+    choice: AssignmentDecision
+    patience: LearnedTimeout | None = None  # what the chosen agent's own attempts teach; None: the configured timeouts
 
 
 @dataclass(frozen=True, slots=True)
-class NamedIssue:
+class ReferencedIssue:
     """An issue that a command names, as GitHub tells it; `reference` is how the task's repository writes it now."""
 
     reference: str
@@ -280,7 +282,7 @@ class NamedIssue:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandGiven:
+class CommandReceived:
     """A slash command, from a comment or another door. `permission` is GitHub's word at this moment."""
 
     number: int  # of the issue or pull request where it was said: the answer goes there
@@ -291,19 +293,19 @@ class CommandGiven:
     key: str  # of the comment and line: the answer is written once
     comment_id: int | None = None
     workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account said it
-    probed: Mapping[str, Probed] = field(default_factory=dict)  # by agent, for `/agents`
+    probed: Mapping[str, HealthResult] = field(default_factory=dict)  # by agent, for `/agents`
     # The issues that a command about dependencies names, by the reference as written; None: there is no such issue.
-    issues: Mapping[str, NamedIssue | None] = field(default_factory=dict)
+    issues: Mapping[str, ReferencedIssue | None] = field(default_factory=dict)
     issue: IssueFacts | None = None  # as it was when the command was given; only for `/task`, and only of an issue
     at: datetime | None = None  # when it was written, by GitHub's clock; None: now
     pressed: bool = False  # by a button: there is no comment to react to, so the answer says whom it is for
 
 
 @dataclass(frozen=True, slots=True)
-class TaskMade:
+class TaskCreated:
     """An issue was made a task as `/task` asked for; or it was not, and `problem` says why."""
 
-    asked: MakeTask
+    asked: CreateTask
     problem: str = ""
 
 
@@ -314,25 +316,25 @@ Signal = (
     | ReviewSeen
     | AgentSeen
     | PlanDelivered
-    | VerdictDelivered
+    | ReviewDelivered
     | AgentStarted
     | AgentStartFailed
     | AgentUnavailable
-    | AgentTold
-    | AgentUnheard
-    | MergeTried
+    | AgentMessageResult
+    | AgentPollEmpty
+    | TrialMergeDone
     | MergeRefused
-    | UpdateTried
+    | BranchUpdateDone
     | BaseMoved
     | DeadlineDue
     | DependencyChanged
     | DependencyRefused
-    | WayClear
-    | Overlapping
-    | QueueTurn
+    | BlockerCleared
+    | OverlapPredicted
+    | QueueAdmission
     | Assigned
-    | CommandGiven
-    | TaskMade
-    | PeopleCalled
-    | PersonAnswered
+    | CommandReceived
+    | TaskCreated
+    | EscalationDelivered
+    | EscalationAnswered
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from core.conflicts.pulls import FileConflict, Rival, Trial
+from core.conflicts.pulls import ConflictingPull, FileConflict, TrialMerge
 from core.effects.base import UpdateBranch
 
 # done: the base is in; current: it was in before; moved: the head is another by now, without the base.
@@ -13,7 +13,7 @@ UpdateOutcome = Literal["done", "current", "conflict", "moved", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
-class MergeTried:
+class TrialMergeDone:
     """The head was merged with its base, and with the other open pull requests, on the local mirror.
 
     `clean` is of the merge with the base, None when it could not be tried. `rivals` are None when nothing new is known
@@ -28,7 +28,7 @@ class MergeTried:
     problem: str = ""
     touched: tuple[str, ...] = ()  # the files that the head changes
     behind: bool = False  # the base has commits that the head lacks
-    rivals: tuple[Rival, ...] | None = None
+    rivals: tuple[ConflictingPull, ...] | None = None
     ci_started: bool = True
     past: frozenset[str] = frozenset()  # commits that the base that was tried is known to have in it
 
@@ -37,19 +37,19 @@ class MergeTried:
         cls,
         pull: int,
         head_sha: str,
-        trial: Trial,
+        trial: TrialMerge,
         touched: tuple[str, ...] = (),
-        rivals: tuple[Rival, ...] | None = None,
+        rivals: tuple[ConflictingPull, ...] | None = None,
         past: frozenset[str] = frozenset(),
-    ) -> MergeTried:
+    ) -> TrialMergeDone:
         """The news of a trial merge that was kept."""
         known = (trial.base_sha, trial.clean, trial.files, trial.problem)
         return cls(pull, head_sha, *known, touched, trial.behind, rivals, trial.ci_started, past)
 
     @property
-    def trial(self) -> Trial:
+    def trial(self) -> TrialMerge:
         """What it says of the merge with the base."""
-        return Trial(self.base_sha, self.clean, self.files, self.problem, self.behind, self.ci_started)
+        return TrialMerge(self.base_sha, self.clean, self.files, self.problem, self.behind, self.ci_started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,13 @@ class MergeRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateTried:
+class BranchUpdateDone:
     """GitHub was asked to merge the base into the branch of the pull request; `reason` is still raw."""
 
     asked: UpdateBranch
     outcome: UpdateOutcome
     reason: str = ""
-    trial: MergeTried | None = None  # of a conflict: where it is
+    trial: TrialMergeDone | None = None  # of a conflict: where it is
 
 
 @dataclass(frozen=True, slots=True)

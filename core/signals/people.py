@@ -9,7 +9,7 @@ from core.task.actor import Actor
 
 
 @dataclass(frozen=True, slots=True)
-class PeopleCalled:
+class EscalationDelivered:
     """A call reached GitHub (`comment_id`) or a channel."""
 
     escalation: str  # `Escalation.key`
@@ -18,7 +18,7 @@ class PeopleCalled:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonAnswered:
+class EscalationAnswered:
     """Somebody wrote below the task, or reacted to a call. It counts from whoever was called, or may write."""
 
     actor: Actor

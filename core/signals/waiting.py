@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class WayClear:
+class BlockerCleared:
     """The task behind which this one is queued is over; or, not `over`, nobody is at work on it for now."""
 
     number: int  # of that task
@@ -14,7 +14,7 @@ class WayClear:
 
 
 @dataclass(frozen=True, slots=True)
-class Overlapping:
+class OverlapPredicted:
     """It was about to be handed out, but it is likely to change files that a task under way changes as well."""
 
     number: int  # of that task
@@ -24,14 +24,14 @@ class Overlapping:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentUnheard:
+class AgentPollEmpty:
     """How an attempt goes was asked, and there is no trace of it, or nobody who could tell."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
-class AgentTold:
+class AgentMessageResult:
     """The agent of an attempt was told something while it works; or not (`taken`), and `reason` may say why."""
 
     attempt: int

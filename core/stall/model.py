@@ -29,7 +29,7 @@ class StallCause(StrEnum):
     UNHEARD = "no answer"  # what was asked of GitHub or the mirror has not been answered
 
 
-class Rung(StrEnum):
+class EscalationStep(StrEnum):
     """What can be done about a stall; a ladder is climbed from the first to the last of its rungs."""
 
     LOOK = "look"  # ask the world again: an answer may have been lost
@@ -38,7 +38,7 @@ class Rung(StrEnum):
     PERSON = "person"  # a call, like any other
 
 
-class ChecksWait(StrEnum):
+class CheckWaitReason(StrEnum):
     """What checks wait for that have not ended."""
 
     NOTHING = "nothing has begun"
@@ -57,8 +57,8 @@ class Stall:
     at: datetime  # when it was found
     after: timedelta  # how long nothing had to move
     next_at: datetime  # when the next rung is climbed, or it is looked at again
-    climbed: tuple[Rung, ...] = ()
-    next: Rung | None = None  # None: everything was tried
+    climbed: tuple[EscalationStep, ...] = ()
+    next: EscalationStep | None = None  # None: everything was tried
     tried: tuple[str, ...] = ()  # what was done, a sentence of Markdown each
     told: tuple[str, ...] = ()  # the people who were told; their answer gives them time
 

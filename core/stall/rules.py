@@ -11,27 +11,27 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from config.repository import RepositoryConfig
-from core.conflicts.summary import named, said_of
-from core.escalation.model import Cause
+from core.conflicts.summary import conflict_sentence, named
+from core.escalation.model import EscalationCause
 from core.review.definition_of_done import criteria_gaps, done_gaps, merge_gaps, review_gap
-from core.stall.model import ChecksWait, Rung, Stall, StallCause
+from core.stall.model import CheckWaitReason, EscalationStep, Stall, StallCause
 from core.task.deadlines import STALL_CEILING, learned_patience, stall_after
 from core.task.model import ChecksState, Flag, Pull, Role, Status, Task
 from core.text_safety.sanitize import code
-from core.texts.render import spoken
+from core.texts.render import format_duration
 
-_AGENT = (Rung.NUDGE, Rung.REASSIGN, Rung.PERSON)
-_PEOPLE = (Rung.NUDGE, Rung.PERSON)
-_WORLD = (Rung.LOOK, Rung.PERSON)
+_AGENT = (EscalationStep.NUDGE, EscalationStep.REASSIGN, EscalationStep.PERSON)
+_PEOPLE = (EscalationStep.NUDGE, EscalationStep.PERSON)
+_WORLD = (EscalationStep.LOOK, EscalationStep.PERSON)
 # What others have in hand already is looked at again, and nobody is bothered.
-_OTHERS = (Rung.LOOK,)
-LADDERS: Mapping[StallCause, tuple[Rung, ...]] = {
+_OTHERS = (EscalationStep.LOOK,)
+LADDERS: Mapping[StallCause, tuple[EscalationStep, ...]] = {
     StallCause.NO_ACK: _AGENT,
     StallCause.NO_PUSH: _AGENT,
     StallCause.QUESTION: _OTHERS,
     StallCause.CLAIMED: _PEOPLE,
     StallCause.CI_CONFLICT: _WORLD,
-    StallCause.CI_APPROVAL: (Rung.PERSON,),
+    StallCause.CI_APPROVAL: (EscalationStep.PERSON,),
     StallCause.CI_NOT_STARTED: _WORLD,
     StallCause.CI_SLOW: _WORLD,
     StallCause.WAITS: _OTHERS,
@@ -50,7 +50,7 @@ _QUEUE = re.compile(r"\bmerge queue\b", re.IGNORECASE)
 _EXPECTED = re.compile(r"\brequired status checks? .{0,200}\bexpected\b", re.IGNORECASE)
 
 
-def climb_after(after: timedelta) -> timedelta:
+def escalate_after(after: timedelta) -> timedelta:
     """How long a rung is given before the next one: half of what made it a stall."""
     return after / 2
 
@@ -98,7 +98,7 @@ def _at_work(task: Task) -> tuple[StallCause, str]:
     who = code(lease.agent)
     if lease.holder_id is not None:
         return StallCause.CLAIMED, f"{who} took the task and has shown no progress since."
-    if call and call.cause is Cause.QUESTION:
+    if call and call.cause is EscalationCause.QUESTION:
         return StallCause.QUESTION, f"{who} asked a question and waits for the answer."
     if lease.acknowledged_at is None:
         return StallCause.NO_ACK, f"{who} accepted the task but has not started."
@@ -115,11 +115,11 @@ def _in_ci(pull: Pull) -> tuple[StallCause, str]:
         why = f"it conflicts with {code(pull.base)} in {files}, and GitHub runs no checks until that is fixed"
         return StallCause.CI_CONFLICT, f"The checks of {number} do not start: {why}."
     match pull.checks_wait:
-        case ChecksWait.APPROVAL:
+        case CheckWaitReason.APPROVAL:
             return StallCause.CI_APPROVAL, f"The checks of {number} do not start until a person approves them."
-        case ChecksWait.QUEUED:
+        case CheckWaitReason.QUEUED:
             return StallCause.CI_NOT_STARTED, f"The checks of {number} are queued, but no runner has started one."
-        case ChecksWait.RUNNING:
+        case CheckWaitReason.RUNNING:
             return StallCause.CI_SLOW, f"The checks of {number} have not finished."
         case _:
             return StallCause.CI_NOT_STARTED, f"No check of {number} has started."
@@ -130,7 +130,7 @@ def _waits(task: Task, pull: Pull) -> str:
         return task.held.said
     if task.waits_for:
         return f"#{pull.number} is not merged before {', '.join(task.waits_for)} is done."
-    return said_of(pull.waits_behind[0])
+    return conflict_sentence(pull.waits_behind[0])
 
 
 def _at_merge(task: Task, pull: Pull, policy: RepositoryConfig, by: str) -> tuple[StallCause, str]:
@@ -155,10 +155,10 @@ def _lower(sentence: str) -> str:
 
 
 _NEXT = {
-    Rung.LOOK: "the bot checks again",
-    Rung.NUDGE: "the bot notifies the people it waits for",
-    Rung.REASSIGN: "the bot gives it to another agent if one is free",
-    Rung.PERSON: "the bot calls for a person",
+    EscalationStep.LOOK: "the bot checks again",
+    EscalationStep.NUDGE: "the bot notifies the people it waits for",
+    EscalationStep.REASSIGN: "the bot gives it to another agent if one is free",
+    EscalationStep.PERSON: "the bot calls for a person",
 }
 
 
@@ -229,13 +229,13 @@ def patience_text(task: Task, policy: RepositoryConfig) -> str:
     if task.status not in (Status.IN_PROGRESS, Status.REVIEW):
         return ""
     configured, now = policy.timeouts.stall_of(task.priority.value), stall_after(task, policy.timeouts)
-    text = f"It counts as stalled after {spoken(now)} without progress"
+    text = f"It counts as stalled after {format_duration(now)} without progress"
     if now < configured:
         return f"{text}: only a person can start its checks."
-    text += f" ({spoken(configured)} for a {task.priority}"
+    text += f" ({format_duration(configured)} for a {task.priority}"
     learned = learned_patience(task)
     if learned is None:
         return f"{text})."
     limit = min(configured * STALL_CEILING, policy.timeouts.attempt)
-    text += f"; by this repository's latest attempts, an agent may take {spoken(learned)} to hand in"
-    return f"{text}, of which {spoken(limit)} at most count)." if learned > limit else f"{text})."
+    text += f"; by this repository's latest attempts, an agent may take {format_duration(learned)} to hand in"
+    return f"{text}, of which {format_duration(limit)} at most count)." if learned > limit else f"{text})."

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from config.repository import Timeouts
-from core.stall.model import ChecksWait
+from core.stall.model import CheckWaitReason
 from core.task.model import ChecksState, Lease, Pull, Role, Status, Task
 
 
@@ -101,7 +101,7 @@ def learned_patience(task: Task) -> timedelta | None:
 
 
 def _awaits_approval(pull: Pull) -> bool:
-    return pull.open and pull.checks is ChecksState.PENDING and pull.checks_wait is ChecksWait.APPROVAL
+    return pull.open and pull.checks is ChecksState.PENDING and pull.checks_wait is CheckWaitReason.APPROVAL
 
 
 def _of_stall(task: Task, quiet_since: datetime, timeouts: Timeouts) -> datetime:

@@ -31,17 +31,17 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Dependency:
     """One dependency as last gathered. `finished` is None where there is no such issue."""
 
     finished: bool | None
     source: Source = Source.TEXT
 
 
-def standing(told: Mapping[str, Need], stored: Mapping[str, Need]) -> dict[str, Need]:
+def standing(told: Mapping[str, Dependency], stored: Mapping[str, Dependency]) -> dict[str, Dependency]:
     """What was just gathered, in the light of what was known: a blocker that only the text still names is lifted."""
     return {
-        reference: Need(need.finished, Source.LIFTED)
+        reference: Dependency(need.finished, Source.LIFTED)
         if need.source is Source.TEXT
         and (known := stored.get(reference))
         and known.source in (Source.BLOCKER, Source.LIFTED)
@@ -64,7 +64,7 @@ def counting(sources: Mapping[str, Mapping[str, Source]]) -> Graph[str]:
     }
 
 
-def changed_natively(before: Mapping[str, Need], after: Mapping[str, Need]) -> Collection[str]:
+def changed_natively(before: Mapping[str, Dependency], after: Mapping[str, Dependency]) -> Collection[str]:
     """The references that came into or went out of GitHub's own relations."""
     was = {reference for reference, need in before.items() if need.source.native}
     return was ^ {reference for reference, need in after.items() if need.source.native}

@@ -53,7 +53,7 @@ def is_task(labels: Collection[str]) -> bool:
     return any(label.casefold() == TASK for label in labels)
 
 
-def right(labels: Collection[str], task: Task) -> bool:
+def with_status(labels: Collection[str], task: Task) -> bool:
     """Whether the labels of ours that an issue carries are those that the task is to have."""
     ours = {label.casefold() for label in labels if is_ours(label)}
     return ours == {label.casefold() for label in labels_of(task)}
@@ -106,7 +106,7 @@ def capability_in(label: str) -> str | None:
     return value if prefix == "needs" and value else None
 
 
-def word_for(label: str, own_words: Mapping[str, str]) -> Priority | None:
+def closest_label(label: str, own_words: Mapping[str, str]) -> Priority | None:
     """The priority for which a label is a team's own word (`priorities`), if it is one; ours never are."""
     return {word.casefold(): Priority(value) for word, value in own_words.items()}.get(label.casefold())
 

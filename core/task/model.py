@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from core.conflicts.hold import Hold
-from core.conflicts.pulls import Rival, Trial, Turn
+from core.conflicts.pulls import ConflictingPull, Precedence, TrialMerge
 from core.escalation.model import Escalation
 from core.forecast.model import Forecast
 from core.handoff.feedback import Feedback
-from core.intake.parser import Intake
-from core.stall.model import ChecksWait, Stall
+from core.intake.parser import ParsedIssue
+from core.stall.model import CheckWaitReason, Stall
 from core.task.actor import Actor as Actor
 
 
@@ -98,7 +98,7 @@ class ChecksState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class LearnedTimeout:
     """How long an agent may be silent, learned from its own attempts and fixed when it gets the task."""
 
     ack: timedelta  # before its first sign of life
@@ -126,7 +126,7 @@ class Lease:
     poll_seconds: int | None = None  # how often its service is asked; None for agents whose news come by themselves
     asked_at: datetime | None = None  # when it was last asked for that reason
     progress: str = ""  # what the holder last said of its work, cleaned
-    patience: Patience | None = None  # None: the configured timeouts
+    patience: LearnedTimeout | None = None  # None: the configured timeouts
     paused: timedelta = timedelta()  # how long a person held its clock back: that much more time it has
     resumed_at: datetime | None = None  # when that was last over
 
@@ -170,7 +170,7 @@ class Pull:
     merge_sha: str | None = None
     checks: ChecksState = ChecksState.PENDING
     checks_asked_at: datetime | None = None
-    checks_wait: ChecksWait | None = None  # while they are pending; None: not read yet
+    checks_wait: CheckWaitReason | None = None  # while they are pending; None: not read yet
     # By the reviewer's id; the verdict of an agent without an account stands under its attempt, negative.
     approvals: Mapping[int, Approval] = field(default_factory=dict)
     verdicts: Mapping[int, datetime] = field(
@@ -186,14 +186,14 @@ class Pull:
     dod_waits: bool = False  # it was not urgent, and may not be written yet
     conflict_shown: str | None = None  # the same for the check `conflict-first`
     files: tuple[str, ...] = ()  # that it changes, as far as they are known
-    trial: Trial | None = None  # how the merge of this head with the base came out
-    rivals: tuple[Rival, ...] = ()  # open pull requests that cannot be merged together with it
+    trial: TrialMerge | None = None  # how the merge of this head with the base came out
+    rivals: tuple[ConflictingPull, ...] = ()  # open pull requests that cannot be merged together with it
     asked: Feedback | None = None  # what a person wants changed of a draft that its agent is still at work on
 
     @property
-    def waits_behind(self) -> tuple[Rival, ...]:
+    def waits_behind(self) -> tuple[ConflictingPull, ...]:
         """The rivals that keep it from being merged."""
-        return tuple(rival for rival in self.rivals if rival.waits is not Turn.OTHER and not rival.ignored)
+        return tuple(rival for rival in self.rivals if rival.waits is not Precedence.OTHER and not rival.ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AssignmentDecision:
     """The outcome of one assignment for one task, with everything that led to it."""
 
     agent: str | None
@@ -265,7 +265,7 @@ class Task:
     title: str
     url: str
     author: Actor
-    intake: Intake
+    intake: ParsedIssue
     fingerprint: str
     text_digest: str
     issue_open: bool
@@ -287,7 +287,7 @@ class Task:
     attempt: int = 0
     lease: Lease | None = None
     pull: Pull | None = None
-    choice: Choice | None = None
+    choice: AssignmentDecision | None = None
     history: tuple[Attempt, ...] = ()
     retried_after: int = 0  # how many attempts lay behind the last `/retry`: those no longer count
     withdrawn: bool = False  # somebody took the label `task` off: we keep our hands off

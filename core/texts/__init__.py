@@ -14,28 +14,28 @@ from typing import Any
 from config.problems import Problem
 from config.repository import RepositoryConfig
 from core.commands.registry import COMMANDS
-from core.conflicts.pulls import Trial
-from core.dead_letter import GivenUp
+from core.conflicts.pulls import TrialMerge
+from core.dead_letter import DeadLetter
 from core.effects.base import Annotation, UpdateBranch
-from core.escalation.model import Cause
+from core.escalation.model import EscalationCause
 from core.handoff.feedback import FailedCheck, Feedback, LineComment
 from core.review.definition_of_done import done_gaps, wants_reviewer
 from core.task.deadlines import DeadlineKind, deadlines_of, learned_patience, stall_after
 from core.task.model import Flag, Lease, Pull, Status, Task
 from core.text_safety.sanitize import defuse
 from core.texts.render import COMMENT_LIMIT as COMMENT_LIMIT
-from core.texts.render import render, unbounded
-from core.texts.render import spoken as spoken
+from core.texts.render import format_duration as format_duration
+from core.texts.render import render, render_unbounded
 
 DONE_CHECK = "definition-of-done"
 CONFIG_CHECK = "orchestrator-config"
 CARD_MARKER = "<!-- orchestrator:card "
 KEY_MARKER = "<!-- orchestrator:key "
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
-FORECAST_LINES = 10  # files that `/explain` names
-GIVEN_UP_LINES = 20  # that `/status` shows, the latest
-HANDOFF_PAGE = 50_000  # characters of a hand-off in one comment, beside what stands around it
-PACKET_CHUNK = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
+MAX_FORECAST_FILES = 10  # files that `/explain` names
+MAX_DEAD_LETTERS = 20  # that `/status` shows, the latest
+HANDOFF_PAGE_LIMIT = 50_000  # characters of a hand-off in one comment, beside what stands around it
+PACKET_CHUNK_BYTES = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
 
 # A failing heartbeat or a running check changes by the minute; the card shows only what stays true for a while,
 # because every change of the card is a write to GitHub.
@@ -45,54 +45,56 @@ _SHOWN_DEADLINES = {
 }
 
 
-def card(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str:
+def card_text(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str:
     """The task card: where the task stands, what it waits for, and what can be done now.
 
     `outdated` tells that the configuration in force is an older one, because the present file has mistakes.
     """
     # Once it counts as stalled the flag says what comes next. Of an agent at work each push would be a write.
-    hidden = {DeadlineKind.STALL} if Flag.STALLED in task.flags or _agent_works(task) else set()
-    shown = [
-        (_SHOWN_DEADLINES[d.kind], d.due_at)
-        for d in deadlines_of(task, policy.timeouts)
-        if d.kind in _SHOWN_DEADLINES.keys() - hidden
+    hidden = {DeadlineKind.STALL} if Flag.STALLED in task.flags or _is_agent_working(task) else set()
+    deadlines = [
+        (_SHOWN_DEADLINES[deadline.kind], deadline.due_at)
+        for deadline in deadlines_of(task, policy.timeouts)
+        if deadline.kind in _SHOWN_DEADLINES.keys() - hidden
     ]
     return render(
         "card",
         task=task,
         dry_run=policy.dry_run,
         outdated=outdated,
-        deadlines=shown,
-        patience=_patience(task, policy),
-        commands=_sensible_commands(task),
+        deadlines=deadlines,
+        patience=_learned_timeouts(task, policy),
+        commands=_suggested_commands(task),
         marker=_card_marker(task),
         max_attempts=policy.limits.max_attempts,
     )
 
 
-def _patience(task: Task, policy: RepositoryConfig) -> list[str]:
+def _learned_timeouts(task: Task, policy: RepositoryConfig) -> list[str]:
     """How much longer than configured it may take, and by what that was learned."""
-    known, timeouts = task.lease.patience if task.lease else None, policy.timeouts
-    told = []
-    if known and (known.ack, known.heartbeat) != (timeouts.ack, timeouts.heartbeat):
-        life = f"{spoken(known.ack)} to start, then {spoken(known.heartbeat)} without a sign of life"
-        told.append(f"{life} (learned from its own attempts)")
-    after = stall_after(task, timeouts)
-    if learned_patience(task) and after > timeouts.stall_of(task.priority.value):
-        told.append(f"{spoken(after)} without progress (learned from this repository's attempts)")
-    return told
+    learned, timeouts = task.lease.patience if task.lease else None, policy.timeouts
+    sentences = []
+    if learned and (learned.ack, learned.heartbeat) != (timeouts.ack, timeouts.heartbeat):
+        sentence = (
+            f"{format_duration(learned.ack)} to start, then {format_duration(learned.heartbeat)} without a sign of life"
+        )
+        sentences.append(f"{sentence} (learned from its own attempts)")
+    stall_timeout = stall_after(task, timeouts)
+    if learned_patience(task) and stall_timeout > timeouts.stall_of(task.priority.value):
+        sentences.append(f"{format_duration(stall_timeout)} without progress (learned from this repository's attempts)")
+    return sentences
 
 
-def _agent_works(task: Task) -> bool:
+def _is_agent_working(task: Task) -> bool:
     return task.status is Status.IN_PROGRESS and task.lease is not None and task.lease.worker is not None
 
 
-def _sensible_commands(task: Task) -> tuple[str, ...]:
-    lifts = (task.held.lifted_by,) if task.held else ()
-    call = task.escalation
-    done = call and call.acknowledged_at and call.cause is not Cause.ASKED
-    answers = ("ack",) if Flag.NEEDS_HUMAN in task.flags and not done else ()
-    return (*answers, *lifts, *_commands_by_status(task))
+def _suggested_commands(task: Task) -> tuple[str, ...]:
+    release_commands = (task.held.lifted_by,) if task.held else ()
+    escalation = task.escalation
+    is_acknowledged = escalation and escalation.acknowledged_at and escalation.cause is not EscalationCause.ASKED
+    ack_commands = ("ack",) if Flag.NEEDS_HUMAN in task.flags and not is_acknowledged else ()
+    return (*ack_commands, *release_commands, *_commands_by_status(task))
 
 
 def _commands_by_status(task: Task) -> tuple[str, ...]:
@@ -128,10 +130,13 @@ def _card_marker(task: Task) -> str:
         "lease": lease and [lease.agent, lease.branch, lease.since.isoformat(), lease.role],
         "review": review and [review.agent, review.branch, review.since.isoformat()],
         "pull": pull and [pull.number, pull.head_sha],
-        "attempts": [[a.number, a.agent, a.outcome, a.pull, a.role] for a in task.history[-10:]],
+        "attempts": [
+            [attempt.number, attempt.agent, attempt.outcome, attempt.pull, attempt.role]
+            for attempt in task.history[-10:]
+        ],
     }
-    packed = base64.urlsafe_b64encode(json.dumps(state, separators=(",", ":")).encode()).decode()
-    return f"{CARD_MARKER}{packed} -->"
+    encoded = base64.urlsafe_b64encode(json.dumps(state, separators=(",", ":")).encode()).decode()
+    return f"{CARD_MARKER}{encoded} -->"
 
 
 def comment_marker(key: str) -> str:
@@ -139,11 +144,11 @@ def comment_marker(key: str) -> str:
     return f"{KEY_MARKER}{base64.urlsafe_b64encode(key.encode()).decode()} -->"
 
 
-def key_in(marker: str) -> str | None:
+def comment_key(marker: str) -> str | None:
     """The key of the comment that ends with this line; None where the line is none of ours."""
-    packed = marker.removeprefix(KEY_MARKER).removesuffix(" -->")
+    encoded = marker.removeprefix(KEY_MARKER).removesuffix(" -->")
     try:
-        return base64.urlsafe_b64decode(packed).decode() if marker == f"{KEY_MARKER}{packed} -->" else None
+        return base64.urlsafe_b64decode(encoded).decode() if marker == f"{KEY_MARKER}{encoded} -->" else None
     except ValueError:
         return None
 
@@ -158,29 +163,29 @@ def failed_check_details(check: FailedCheck) -> str:
     return render("failed_check", check=check).strip()
 
 
-def not_theirs(task: Task, agents: Sequence[str]) -> str:
+def wrong_agent_comment(task: Task, agents: Sequence[str]) -> str:
     """Says below an agent's pull request why it is not taken as the work on the task."""
     names = " or ".join(f"`{name}`" for name in agents)
     return render("not_theirs", task=task, agents=names, holder=task.lease.agent if task.lease else None)
 
 
-def handoff(packet: dict[str, Any]) -> str:
+def handoff_text(packet: dict[str, Any]) -> str:
     """The hand-off packet as Markdown, for people and for agents that are addressed in comments."""
     return render("handoff", p=packet)
 
 
-def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE) -> tuple[str, ...]:
+def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE_LIMIT) -> tuple[str, ...]:
     """The hand-off for agents that read comments, whole: in comments of its own where it is over `limit` characters.
 
     Empty where it is not: then it travels inside the text that calls the agent.
     """
-    text = unbounded("handoff", p=packet)
+    text = render_unbounded("handoff", p=packet)
     if len(text) <= limit:
         return ()
     chunks, rest = [], text
     while rest:
-        whole = rest[:HANDOFF_PAGE].rpartition("\n")[0] if len(rest) > HANDOFF_PAGE else rest
-        chunk = whole or rest[:HANDOFF_PAGE]
+        lines = rest[:HANDOFF_PAGE_LIMIT].rpartition("\n")[0] if len(rest) > HANDOFF_PAGE_LIMIT else rest
+        chunk = lines or rest[:HANDOFF_PAGE_LIMIT]
         chunks.append(chunk)
         rest = rest[len(chunk) :].lstrip("\n")
     return tuple(
@@ -189,37 +194,37 @@ def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE) -> tuple[st
     )
 
 
-def mention(packet: dict[str, Any], name: str, pages: Sequence[str] = ()) -> str:
+def mention_comment(packet: dict[str, Any], name: str, pages: Sequence[str] = ()) -> str:
     """The comment that calls an agent to its task; `pages` are the addresses of a hand-off that is in comments."""
-    return render("mention", p=packet, mention=name, pages=pages, handoff=handoff(packet) if not pages else "")
+    return render("mention", p=packet, mention=name, pages=pages, handoff=handoff_text(packet) if not pages else "")
 
 
-def instructions(packet: dict[str, Any], pages: Sequence[str] = ()) -> str:
+def instructions_text(packet: dict[str, Any], pages: Sequence[str] = ()) -> str:
     """The hand-off for an agent that is assigned to the issue."""
-    return render("instructions", p=packet, pages=pages, handoff=handoff(packet) if not pages else "")
+    return render("instructions", p=packet, pages=pages, handoff=handoff_text(packet) if not pages else "")
 
 
-def addressed(name: str, text: str) -> str:
+def addressed_text(name: str, text: str) -> str:
     """Feedback for an agent that listens to its name; the text comes from elsewhere and calls nobody."""
     return f"{name} {defuse(text)}"
 
 
-def asked_meanwhile(feedback: Feedback, lease: Lease) -> str:
+def changes_requested_message(feedback: Feedback, lease: Lease) -> str:
     """What an agent at work is told of changes that are asked for of its draft."""
     return render("asked_meanwhile", feedback=feedback, lease=lease)
 
 
-def base_meanwhile(effect: UpdateBranch, lease: Lease, trial: Trial | None = None) -> str:
+def base_update_message(effect: UpdateBranch, lease: Lease, trial: TrialMerge | None = None) -> str:
     """What an agent at work is told when the base was merged into its branch, or (`trial`) conflicts with it."""
     return render("base_meanwhile", branch=effect.branch, base=effect.base, lease=lease, trial=trial).strip()
 
 
-def stop(name: str, number: int, attempt: int) -> str:
+def stop_comment(name: str, number: int, attempt: int) -> str:
     """Asks an agent to stop."""
     return render("stop", mention=name, number=number, attempt=attempt)
 
 
-def is_marked(body: str) -> bool:
+def has_key_marker(body: str) -> bool:
     """Whether a comment ends with our marker: we wrote it, be it in a person's name (or somebody pretends so)."""
     return body.rstrip().rpartition("\n")[2].startswith(KEY_MARKER)
 
@@ -231,7 +236,7 @@ def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[s
     put together in order they are the packet's JSON in UTF-8, byte for byte.
     """
     data = json.dumps(packet, ensure_ascii=False, separators=(",", ":")).encode()
-    chunks = [data[at : at + PACKET_CHUNK] for at in range(0, len(data), PACKET_CHUNK)]
+    chunks = [data[offset : offset + PACKET_CHUNK_BYTES] for offset in range(0, len(data), PACKET_CHUNK_BYTES)]
     return tuple(
         render(
             "packet_comment",
@@ -247,33 +252,35 @@ def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[s
 
 def help_text() -> str:
     """The answer to `/help`."""
-    return render("help", uses=[use for command in COMMANDS.values() for use in command.uses])
+    return render("help", uses=[form for command in COMMANDS.values() for form in command.uses])
 
 
-def how_to_begin() -> str:
+def no_task_text() -> str:
     """The answer where there is no task."""
     return render("how_to_begin")
 
 
-def no_configuration(problems: Sequence[str] = ()) -> str:
+def no_configuration_text(problems: Sequence[str] = ()) -> str:
     """The answer to any command in a repository without a (correct) configuration."""
     return render("no_configuration", problems=problems)
 
 
-def explain(task: Task, patience: str = "") -> str:
+def explain_text(task: Task, learned_timeouts: str = "") -> str:
     """The answer to `/explain`: the table of candidates, the files that it is likely to change, its `patience`."""
-    forecast = task.forecast.likely[:FORECAST_LINES] if task.forecast and task.is_open else ()
-    return render("explain", task=task, choice=task.choice, event=None, forecast=forecast, patience=patience)
+    forecast = task.forecast.likely[:MAX_FORECAST_FILES] if task.forecast and task.is_open else ()
+    return render("explain", task=task, choice=task.choice, event=None, forecast=forecast, patience=learned_timeouts)
 
 
 def status_text(
-    task: Task, policy: RepositoryConfig, problems: Sequence[str] = (), given_up: Sequence[GivenUp] = ()
+    task: Task, policy: RepositoryConfig, problems: Sequence[str] = (), dead_letters: Sequence[DeadLetter] = ()
 ) -> str:
     """The answer to `/status`, for the task as it is now; `problems` are those of a configuration that is not taken."""
-    waits = task.in_line or wants_reviewer(task, policy.merge.review)
-    choice = task.choice if waits else None
+    is_waiting = task.in_line or wants_reviewer(task, policy.merge.review)
+    choice = task.choice if is_waiting else None
     gaps = done_gaps(task) if task.pull else ()
-    return render("status", task=task, choice=choice, gaps=gaps, problems=problems, given_up=given_up[-GIVEN_UP_LINES:])
+    return render(
+        "status", task=task, choice=choice, gaps=gaps, problems=problems, given_up=dead_letters[-MAX_DEAD_LETTERS:]
+    )
 
 
 def done_check(task: Task, gaps: tuple[str, ...]) -> tuple[str, str, str]:
@@ -289,22 +296,24 @@ def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str,
     count = f"{len(problems)} error{'s' if len(problems) > 1 else ''}"
     title = f"{count} in {path}" if problems else "The configuration is valid"
     summary = render("config_check", path=path, problems=problems)[:SUMMARY_LIMIT]
-    remarks = tuple(
+    annotations = tuple(
         Annotation(path, problem.line, problem.line, defuse(str(problem)), problem.key_path[:255])
         for problem in problems
     )
-    return "failure" if problems else "success", title, summary, remarks
+    return "failure" if problems else "success", title, summary, annotations
 
 
-def review_details(text: str, comments: Sequence[LineComment], *, more: bool = False, limit: int = 40_000) -> str:
+def review_details(
+    text: str, comments: Sequence[LineComment], *, is_truncated: bool = False, limit: int = 40_000
+) -> str:
     """What the next attempt is told of a review, in `limit` characters; text and comments are cleaned already."""
-    shown = render("review_details", text=text, comments=comments, more=more).strip()
-    while comments and len(shown) > limit:
-        comments, more = comments[:-1], True
-        shown = render("review_details", text=text, comments=comments, more=more).strip()
-    return shown
+    details = render("review_details", text=text, comments=comments, more=is_truncated).strip()
+    while comments and len(details) > limit:
+        comments, is_truncated = comments[:-1], True
+        details = render("review_details", text=text, comments=comments, more=is_truncated).strip()
+    return details
 
 
-def conflict_details(trial: Trial, pull: Pull) -> str:
+def conflict_details(trial: TrialMerge, pull: Pull) -> str:
     """What the next attempt is told of a conflict with the base."""
     return render("conflict_details", trial=trial, pull=pull).strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.conflicts.pulls import FileConflict, Turn
+from core.conflicts.pulls import FileConflict, Precedence
 from core.effects.base import Annotation
 from core.task.model import Pull
 from core.text_safety.sanitize import defuse, one_line
@@ -12,11 +12,11 @@ from core.texts.render import render
 
 CONFLICT_CHECK = "conflict-first"
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
-REMARKS = 50  # annotations that GitHub takes in one request; nobody reads more
+MAX_ANNOTATIONS = 50  # annotations that GitHub takes in one request; nobody reads more
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CheckText:
     """What a check shows."""
 
     conclusion: str
@@ -25,44 +25,50 @@ class Shown:
     annotations: tuple[Annotation, ...] = ()
 
 
-def conflict_check(pull: Pull) -> Shown:
+def conflict_check(pull: Pull) -> CheckText:
     """The check for a pull request whose merge was tried. Only what has to wait, or be mended, fails."""
     trial = pull.trial
     if trial is None:
         raise ValueError(f"the merge of #{pull.number} was not tried")
     summary = render("conflict_check", pull=pull)[:SUMMARY_LIMIT]
-    waits, behind = pull.waits_behind, [r for r in pull.rivals if r.waits is Turn.OTHER]
+    waits, waiting_pulls = (
+        pull.waits_behind,
+        [conflicting for conflicting in pull.rivals if conflicting.waits is Precedence.OTHER],
+    )
     if trial.clean is False:
-        title = f"Conflicts with {one_line(pull.base, 60)} in {_count(trial.files)}"
-        return Shown("failure", title, summary, _remarks(pull))
+        title = f"Conflicts with {one_line(pull.base, 60)} in {_file_count(trial.files)}"
+        return CheckText("failure", title, summary, _annotations(pull))
     if waits:
         first = waits[0]
         more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
-        says = "A person must decide between it and" if first.waits is Turn.NOBODY else "Waits for"
-        title = f"{says} #{first.pull}{more}: conflict in {_count(first.files)}"
-        return Shown("failure", title, summary, _remarks(pull))
+        action = "A person must decide between it and" if first.waits is Precedence.NOBODY else "Waits for"
+        title = f"{action} #{first.pull}{more}: conflict in {_file_count(first.files)}"
+        return CheckText("failure", title, summary, _annotations(pull))
     if trial.clean is None:
-        return Shown("neutral", "The trial merge failed", summary)
+        return CheckText("neutral", "The trial merge failed", summary)
     title = f"Merges cleanly with {one_line(pull.base, 60)}"
-    if behind:
-        title += f"; {', '.join(f'#{r.pull}' for r in behind[:5])} waits for it"
-    return Shown("success", title, summary)
+    if waiting_pulls:
+        title += f"; {', '.join(f'#{conflicting.pull}' for conflicting in waiting_pulls[:5])} waits for it"
+    return CheckText("success", title, summary)
 
 
-def _count(files: tuple[FileConflict, ...]) -> str:
+def _file_count(files: tuple[FileConflict, ...]) -> str:
     return f"{len(files)} file{'s' if len(files) != 1 else ''}"
 
 
-def _remarks(pull: Pull) -> tuple[Annotation, ...]:
+def _annotations(pull: Pull) -> tuple[Annotation, ...]:
     """A remark on each conflicting place, as it stands in the pull request."""
     trial = pull.trial
-    found: list[Annotation] = []
+    annotations: list[Annotation] = []
     sides = [(trial.files, f"`{one_line(pull.base, 60)}`")] if trial and trial.clean is False else []
-    sides += [(r.files, f"#{r.pull} of {one_line(r.who, 60)}") for r in pull.waits_behind]
+    sides += [
+        (conflicting.files, f"#{conflicting.pull} of {one_line(conflicting.who, 60)}")
+        for conflicting in pull.waits_behind
+    ]
     for files, other in sides:
         for file in files:
-            for place, there in zip(file.here, (*file.there, *([None] * len(file.here))), strict=False):
-                lines = f" (its lines {there.first}\u2013{there.last})" if there else ""
+            for span, other_span in zip(file.here, (*file.there, *([None] * len(file.here))), strict=False):
+                lines = f" (its lines {other_span.first}\u2013{other_span.last})" if other_span else ""
                 text = defuse(f"{other} also changes these lines{lines}: the two conflict.")
-                found.append(Annotation(file.path, place.first, place.last, text, "Conflict"))
-    return tuple(found[:REMARKS])
+                annotations.append(Annotation(file.path, span.first, span.last, text, "Conflict"))
+    return tuple(annotations[:MAX_ANNOTATIONS])

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.digest import Digest, Group, Node
+from core.digest import Digest, Node, TaskGroup
 from core.task.deadlines import DeadlineKind
 from core.text_safety.sanitize import plain
-from core.texts.render import COMMENT_LIMIT, unbounded
+from core.texts.render import COMMENT_LIMIT, render_unbounded
 
 DIGEST_TITLE = "Progress of the agents"
 DIGEST_MARKER = "<!-- orchestrator:digest -->"
-LINES = 60  # tasks that have a line of their own
-BOXES = 30
-CLASHES = 20
-FOLDED = 3000  # further tasks that are named by number
-_LABEL = 40  # characters of a title in the graph
+MAX_TASK_ROWS = 60  # tasks that have a line of their own
+MAX_CHECKBOXES = 30
+MAX_CONFLICTS = 20
+MAX_FOLDED_TASKS = 3000  # further tasks that are named by number
+_MAX_LABEL_LENGTH = 40  # characters of a title in the graph
 _PUNCTUATION = frozenset(" .,:_-+/'")
-WAITS = {
+WAIT_NAMES = {
     DeadlineKind.AUTHOR: "the author must answer",
     DeadlineKind.QUEUE: "an agent must take it",
     DeadlineKind.ACK: "the agent must start",
@@ -34,68 +34,79 @@ WAITS = {
 
 def digest_text(digest: Digest) -> str:
     """The page in Markdown, at most `COMMENT_LIMIT` characters: as many tasks have a line of their own as fit."""
-    for part in (1, 2, 4, 8, 1_000):
-        text = _drawn(digest, LINES // part, BOXES // part, CLASHES // part, FOLDED // part)
+    for divisor in (1, 2, 4, 8, 1_000):
+        text = _render_digest(
+            digest,
+            MAX_TASK_ROWS // divisor,
+            MAX_CHECKBOXES // divisor,
+            MAX_CONFLICTS // divisor,
+            MAX_FOLDED_TASKS // divisor,
+        )
         if len(text) <= COMMENT_LIMIT:
             return text
     return text[: COMMENT_LIMIT - len(DIGEST_MARKER) - 40] + f"\n\n… (cut off here)\n\n{DIGEST_MARKER}\n"
 
 
-def _drawn(digest: Digest, lines: int, boxes: int, clashes: int, folded: int) -> str:
+def _render_digest(digest: Digest, max_rows: int, max_checkboxes: int, max_conflicts: int, max_folded: int) -> str:
     names = {node.reference: f"n{at}" for at, node in enumerate(digest.nodes)}
-    rest = digest.lines[lines:]
-    text = unbounded(
+    rest = digest.lines[max_rows:]
+    text = render_unbounded(
         "digest",
         d=digest,
-        lines=digest.lines[:lines],
-        folded=[(group.value, [line.number for line in rest if line.group is group][:folded]) for group in Group],
+        lines=digest.lines[:max_rows],
+        folded=[(group.value, [row.number for row in rest if row.group is group][:max_folded]) for group in TaskGroup],
         rest=len(rest),
-        boxes=digest.boxes[:boxes],
-        more_boxes=len(digest.boxes) - boxes,
-        given_up=digest.given_up[-clashes:],
-        clashes=digest.clashes[:clashes],
-        more_clashes=len(digest.clashes) - clashes,
+        boxes=digest.boxes[:max_checkboxes],
+        more_boxes=len(digest.boxes) - max_checkboxes,
+        given_up=digest.given_up[-max_conflicts:],
+        clashes=digest.clashes[:max_conflicts],
+        more_clashes=len(digest.clashes) - max_conflicts,
         nodes=[
-            (names[node.reference], label(node), node.group.value if node.group else "elsewhere")
+            (names[node.reference], node_label(node), node.group.value if node.group else "elsewhere")
             for node in digest.nodes
         ],
-        edges=[(names[first], names[then]) for first, then in digest.edges],
-        waits=WAITS,
-        ago=lambda at: ago(at, digest.at),
+        edges=[(names[source], names[target]) for source, target in digest.edges],
+        waits=WAIT_NAMES,
+        ago=lambda at: format_age(at, digest.at),
         marker=DIGEST_MARKER,
     )
     return f"{text}\n"
 
 
-def label(node: Node) -> str:
+def node_label(node: Node) -> str:
     """What stands in a node, safe between the quotes of Mermaid: letters, digits and a few marks of each text."""
-    where, _, number = node.reference.rpartition("#")
-    return f"{_calm(where, 120)}#35;{_calm(number, 20)} {_calm(node.title, _LABEL)}".rstrip()
+    repository, _, number = node.reference.rpartition("#")
+    reference = f"{_mermaid_text(repository, 120)}#35;{_mermaid_text(number, 20)}"
+    return f"{reference} {_mermaid_text(node.title, _MAX_LABEL_LENGTH)}".rstrip()
 
 
-def _calm(text: str, limit: int) -> str:
-    kept = "".join(sign if sign.isalnum() or sign in _PUNCTUATION else " " for sign in plain(text))
-    told = " ".join(kept.split())
-    return told if len(told) <= limit else f"{told[: limit - 1].rstrip()}…"
+def _mermaid_text(text: str, limit: int) -> str:
+    cleaned = "".join(char if char.isalnum() or char in _PUNCTUATION else " " for char in plain(text))
+    result = " ".join(cleaned.split())
+    return result if len(result) <= limit else f"{result[: limit - 1].rstrip()}…"
 
 
-def ago(at: datetime, now: datetime) -> str:
+def format_age(at: datetime, now: datetime) -> str:
     """How long ago, in two units at most: `5 min`, `3 h 10 min`, `4 d 2 h`."""
     minutes = max(0, int((now - at).total_seconds() // 60))
-    days, hours, left = minutes // 1440, minutes // 60 % 24, minutes % 60
-    first, then = (
-        (f"{days} d", f"{hours} h") if days else (f"{hours} h", f"{left} min") if hours else (f"{left} min", "")
+    days, hours, remaining = minutes // 1440, minutes // 60 % 24, minutes % 60
+    larger, smaller = (
+        (f"{days} d", f"{hours} h")
+        if days
+        else (f"{hours} h", f"{remaining} min")
+        if hours
+        else (f"{remaining} min", "")
     )
-    return first if not then or then.startswith("0 ") else f"{first} {then}"
+    return larger if not smaller or smaller.startswith("0 ") else f"{larger} {smaller}"
 
 
-def digest_line(digest: Digest) -> str:
+def digest_summary(digest: Digest) -> str:
     """The same in one line, for channels; where the page is stands beside it."""
-    counts = ", ".join(f"{digest.counts[group]} {group.value}" for group in (Group.ACTIVE, *_OTHERS))
-    calling = [f"#{line.number}" for line in digest.calling]
-    more = f" and {len(calling) - 5} more" if len(calling) > 5 else ""
-    person = f" Needs a person: {', '.join(calling[:5])}{more}." if calling else ""
+    counts = ", ".join(f"{digest.counts[group]} {group.value}" for group in (TaskGroup.ACTIVE, *_OTHER_GROUPS))
+    escalated = [f"#{row.number}" for row in digest.calling]
+    more = f" and {len(escalated) - 5} more" if len(escalated) > 5 else ""
+    person = f" Needs a person: {', '.join(escalated[:5])}{more}." if escalated else ""
     return f"{digest.repository}: {counts}.{person}"
 
 
-_OTHERS = (Group.BLOCKED, Group.WAITING, Group.FAILED)
+_OTHER_GROUPS = (TaskGroup.BLOCKED, TaskGroup.WAITING, TaskGroup.FAILED)

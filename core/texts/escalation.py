@@ -12,27 +12,31 @@ from core.text_safety.sanitize import one_line
 from core.texts.render import render
 
 
-def escalation(call: Escalation, now: datetime, *, more: bool) -> str:
+def escalation_comment(escalation: Escalation, now: datetime, *, more: bool) -> str:
     """Calls those of the present level: what happened, what was tried, what can be done; `more` people are left."""
-    return render("escalation", call=call, to=call.latest, again=call.calls > 1, now=now, more=more)
+    return render("escalation", call=escalation, to=escalation.latest, again=escalation.calls > 1, now=now, more=more)
 
 
-def notice_title(task: Task, call: Escalation) -> str:
+def notification_title(task: Task, escalation: Escalation) -> str:
     """What a message on a channel is about, in one line."""
-    still = "still " if call.calls > 1 else ""
+    still = "still " if escalation.calls > 1 else ""
     return one_line(f"{task.repository}#{task.number} {still}needs a person: {task.title}", 200)
 
 
-def reminder(call: Escalation, now: datetime) -> str:
+def reminder_comment(escalation: Escalation, now: datetime) -> str:
     """Tells whoever saw to it that it is still not mended."""
-    return render("reminder", call=call, waited=now - call.acknowledged_at if call.acknowledged_at else timedelta())
+    return render(
+        "reminder",
+        call=escalation,
+        waited=now - escalation.acknowledged_at if escalation.acknowledged_at else timedelta(),
+    )
 
 
-def nudge_agent(task: Task, stall: Stall, lease: Lease, now: datetime) -> str:
+def agent_nudge_message(task: Task, stall: Stall, lease: Lease, now: datetime) -> str:
     """Tells an agent at work that nothing has come of it for long, what helps, and what happens else."""
     return render("nudge_agent", task=task, stall=stall, lease=lease, now=now).strip()
 
 
-def nudge_people(stall: Stall, people: Sequence[str], steps: Sequence[str], now: datetime) -> str:
+def people_nudge_comment(stall: Stall, people: Sequence[str], steps: Sequence[str], now: datetime) -> str:
     """Tells people what waits for them, before anybody is called."""
     return render("nudge_people", stall=stall, people=people, steps=steps, now=now)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.conflicts.merge_order import Order, Ready, merge_order
-from core.conflicts.pulls import Flight, Pair
+from core.conflicts.merge_order import MergeablePull, MergeOrder, merge_order
+from core.conflicts.pulls import OpenPull, PullPair
 from core.conflicts.summary import named
 from core.task.model import Task
 from core.texts.render import render
 
-WIDEST = 12  # pull requests that are shown as a table; of more, only the conflicts are
+MAX_TABLE_PULLS = 12  # pull requests that are shown as a table; of more, only the conflicts are
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PullRow:
     """One pull request in the table, with a sign for each of the others and one for its base."""
 
     number: int
@@ -25,7 +25,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class PairResult:
     """Two that conflict."""
 
     first: int
@@ -35,59 +35,63 @@ class Met:
 
 
 def matrix_text(
-    flights: Sequence[Flight],
-    pairs: Sequence[Pair],
+    open_pulls: Sequence[OpenPull],
+    pairs: Sequence[PullPair],
     task: Task | None,
     conflicts: Sequence[str],
     trial: str | None,
 ) -> str:
     """All open pull requests against each other; of the `task` where it was asked, its own `conflicts` as well."""
-    there = {flight.number: flight for flight in flights}
-    known = {(pair.one, pair.other): pair for pair in pairs if {pair.one, pair.other} <= there.keys()}
-    clashes = [_met(pair, there) for pair in known.values() if not pair.clean]
+    pulls_by_number = {pull.number: pull for pull in open_pulls}
+    known_pairs = {(pair.one, pair.other): pair for pair in pairs if {pair.one, pair.other} <= pulls_by_number.keys()}
+    conflicting_pairs = [_pair_result(pair, pulls_by_number) for pair in known_pairs.values() if not pair.clean]
     return render(
         "conflicts",
         task=task,
         conflicts=conflicts,
         trial=trial,
-        total=len(flights),
-        rows=[_row(flight, flights, known) for flight in flights] if len(flights) <= WIDEST else [],
-        clashes=clashes,
-        shared=len(known) - len(clashes),
-        orders=orders(flights, known.values()),
+        total=len(open_pulls),
+        rows=[_row(pull, open_pulls, known_pairs) for pull in open_pulls] if len(open_pulls) <= MAX_TABLE_PULLS else [],
+        clashes=conflicting_pairs,
+        shared=len(known_pairs) - len(conflicting_pairs),
+        orders=merge_orders(open_pulls, known_pairs.values()),
     )
 
 
-def _row(flight: Flight, flights: Sequence[Flight], known: Mapping[tuple[int, int], Pair]) -> Row:
-    cells = tuple(_sign(flight, other, known) for other in flights)
-    tried = flight.trial.clean if flight.trial else None
-    return Row(flight.number, flight.task, cells, {True: "✓", False: "✕", None: "?"}[tried])
+def _row(pull: OpenPull, open_pulls: Sequence[OpenPull], known_pairs: Mapping[tuple[int, int], PullPair]) -> PullRow:
+    cells = tuple(_sign(pull, other, known_pairs) for other in open_pulls)
+    is_clean = pull.trial.clean if pull.trial else None
+    return PullRow(pull.number, pull.task, cells, {True: "✓", False: "✕", None: "?"}[is_clean])
 
 
-def _sign(one: Flight, other: Flight, known: Mapping[tuple[int, int], Pair]) -> str:
-    if one.number == other.number or one.base != other.base:
+def _sign(pull: OpenPull, other: OpenPull, known_pairs: Mapping[tuple[int, int], PullPair]) -> str:
+    if pull.number == other.number or pull.base != other.base:
         return "\u00b7"
-    if pair := known.get((min(one.number, other.number), max(one.number, other.number))):
+    if pair := known_pairs.get((min(pull.number, other.number), max(pull.number, other.number))):
         return "≈" if pair.clean else "✕"
     # One that does not merge with the base is compared with the others when that is mended.
-    return "✓" if all(flight.trial and flight.trial.clean for flight in (one, other)) else "?"
+    return "✓" if all(side.trial and side.trial.clean for side in (pull, other)) else "?"
 
 
-def _met(pair: Pair, there: Mapping[int, Flight]) -> Met:
-    first, later = sorted((there[pair.one], there[pair.other]), key=lambda flight: (flight.opened_at, flight.number))
-    said = f"#{first.number} was opened first, on {first.opened_at:%Y-%m-%d %H:%M} UTC"
-    return Met(first.number, later.number, named(pair.files), said)
+def _pair_result(pair: PullPair, pulls_by_number: Mapping[int, OpenPull]) -> PairResult:
+    first, later = sorted(
+        (pulls_by_number[pair.one], pulls_by_number[pair.other]), key=lambda pull: (pull.opened_at, pull.number)
+    )
+    opening = f"#{first.number} was opened first, on {first.opened_at:%Y-%m-%d %H:%M} UTC"
+    return PairResult(first.number, later.number, named(pair.files), opening)
 
 
-def orders(flights: Sequence[Flight], pairs: Collection[Pair]) -> list[tuple[str, Order]]:
+def merge_orders(open_pulls: Sequence[OpenPull], pairs: Collection[PullPair]) -> list[tuple[str, MergeOrder]]:
     """For each base the order of merging what is ready; only where there is something to choose."""
-    clashes = [(pair.one, pair.other) for pair in pairs if not pair.clean]
-    carried = {flight.task: flight.number for flight in flights if flight.task is not None}
-    found = []
-    for base in sorted({flight.base for flight in flights}):
-        there = [flight for flight in flights if flight.base == base and flight.ready]
-        after = {flight.number: [carried[task] for task in flight.needs if task in carried] for flight in there}
-        if len(there) > 1:
-            ready = [Ready(flight.number, flight.rank, flight.opened_at) for flight in there]
-            found.append((base, merge_order(ready, clashes, after)))
-    return found
+    conflicts = [(pair.one, pair.other) for pair in pairs if not pair.clean]
+    pull_of_task = {pull.task: pull.number for pull in open_pulls if pull.task is not None}
+    result = []
+    for base in sorted({pull.base for pull in open_pulls}):
+        ready_pulls = [pull for pull in open_pulls if pull.base == base and pull.ready]
+        predecessors = {
+            pull.number: [pull_of_task[task] for task in pull.needs if task in pull_of_task] for pull in ready_pulls
+        }
+        if len(ready_pulls) > 1:
+            mergeable_pulls = [MergeablePull(pull.number, pull.rank, pull.opened_at) for pull in ready_pulls]
+            result.append((base, merge_order(mergeable_pulls, conflicts, predecessors)))
+    return result

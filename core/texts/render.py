@@ -16,16 +16,16 @@ from core.audit.events import Event, EventType
 from core.conflicts.pulls import Span
 from core.text_safety.sanitize import code, defuse, fence, one_line
 
-LINES_SHOWN = 10  # places of a file that are named in one cell
+MAX_SPANS = 10  # places of a file that are named in one cell
 COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, with room for the hidden marker
 
 
-def share(part: float | None) -> str:
+def format_share(fraction: float | None) -> str:
     """A share of 0…1 in percent, or a dash where nothing is known."""
-    return "\u2013" if part is None else f"{part:.0%}"
+    return "\u2013" if fraction is None else f"{fraction:.0%}"
 
 
-def spoken(duration: timedelta) -> str:
+def format_duration(duration: timedelta) -> str:
     """A duration as people say it: `90 s`, `10 min`, `2 h`, `1 h 30 min`."""
     seconds = int(duration.total_seconds())
     if seconds < 120:
@@ -36,28 +36,35 @@ def spoken(duration: timedelta) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def _moment(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _until(at: datetime, now: datetime) -> str:
-    return f"{_moment(at)} (in {spoken(max(at - now, timedelta()))})"
+    return f"{_format_time(at)} (in {format_duration(max(at - now, timedelta()))})"
 
 
 def _cell(text: str) -> str:
     """Text from outside, safe inside a table cell."""
-    return _paired(defuse(one_line(text, 300))).replace("|", "\\|")
+    return _without_unpaired_backticks(defuse(one_line(text, 300))).replace("|", "\\|")
 
 
-def _paired(line: str) -> str:
+def _without_unpaired_backticks(line: str) -> str:
     """The line without backticks that have no partner in it, and would find one in our own words behind it."""
     parts = re.split("(`+)", line)
-    at = 1
-    while at < len(parts):
-        partner = next((n for n in range(at + 2, len(parts), 2) if parts[n] == parts[at]), None)
+    index = 1
+    while index < len(parts):
+        partner = next(
+            (
+                partner_index
+                for partner_index in range(index + 2, len(parts), 2)
+                if parts[partner_index] == parts[index]
+            ),
+            None,
+        )
         if partner is None:
-            parts[at] = "\u2019" * len(parts[at])
-        at = (partner or at) + 2
+            parts[index] = "\u2019" * len(parts[index])
+        index = (partner or index) + 2
     return "".join(parts)
 
 
@@ -66,33 +73,35 @@ def _short_cell(text: str) -> str:
     return _cell(one_line(text, 140))
 
 
-def _lines(spans: Sequence[Span]) -> str:
+def _format_spans(spans: Sequence[Span]) -> str:
     """Lines of a file as people write them: `3, 7-9`; a dash where there are none to name."""
-    told = [str(s.first) if s.first == s.last else f"{s.first}\u2013{s.last}" for s in spans[:LINES_SHOWN]]
-    return ", ".join(told + ["…"] * (len(spans) > LINES_SHOWN)) or "\u2013"
+    ranges = [
+        str(span.first) if span.first == span.last else f"{span.first}\u2013{span.last}" for span in spans[:MAX_SPANS]
+    ]
+    return ", ".join(ranges + ["…"] * (len(spans) > MAX_SPANS)) or "\u2013"
 
 
-def _because(kind: str, reason: str) -> str:
+def _kind_reason(kind: str, reason: str) -> str:
     """The class of a task and its reason, which may begin with the class already."""
-    told = reason if reason.lower().startswith(kind.lower()) else f"{kind}: {reason}"
-    return told[:1].upper() + told[1:]
+    sentence = reason if reason.lower().startswith(kind.lower()) else f"{kind}: {reason}"
+    return sentence[:1].upper() + sentence[1:]
 
 
-def _detail(event: Event) -> str:
+def _event_detail(event: Event) -> str:
     """What an event tells beside who and when: its reason, or what was asked for."""
-    told = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
+    detail = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
     if event.type is EventType.CONFLICT_DETECTED:
         others = [f"#{number}" for number in event.payload.get("tasks", ()) if number != event.task]
         files = [code(path) for path in event.payload.get("files", ())[:3]]
-        told = " ".join([str(event.payload.get("kind", "")), *others, *files])
+        detail = " ".join([str(event.payload.get("kind", "")), *others, *files])
     if event.type is EventType.COMMAND_RUN:
-        told = f"/{event.payload.get('command')} {event.payload.get('argument') or ''}".strip()
-    return str(told or "")
+        detail = f"/{event.payload.get('command')} {event.payload.get('argument') or ''}".strip()
+    return str(detail or "")
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
-    here = resources.files(__package__) / "templates"
-    sources = {entry.name: entry.read_text("utf-8") for entry in here.iterdir() if entry.name.endswith(".md.j2")}
+    files = resources.files(__package__) / "templates"
+    sources = {entry.name: entry.read_text("utf-8") for entry in files.iterdir() if entry.name.endswith(".md.j2")}
     # The output is Markdown, not HTML: what comes from outside goes through `cell`, `defuse` or `fence`.
     environment = ImmutableSandboxedEnvironment(
         loader=DictLoader(sources),
@@ -102,18 +111,18 @@ def _environment() -> ImmutableSandboxedEnvironment:
         autoescape=False,
     )
     environment.filters |= {
-        "moment": _moment,
+        "moment": _format_time,
         "until": _until,
-        "share": share,
-        "spoken": spoken,
+        "share": format_share,
+        "spoken": format_duration,
         "cell": _cell,
         "short_cell": _short_cell,
         "defuse": defuse,
         "fence": fence,
         "code": code,
-        "because": _because,
-        "lines": _lines,
-        "detail": _detail,
+        "because": _kind_reason,
+        "lines": _format_spans,
+        "detail": _event_detail,
         "quote": shlex.quote,
     }
     return environment
@@ -122,12 +131,12 @@ def _environment() -> ImmutableSandboxedEnvironment:
 _TEMPLATES = _environment()
 
 
-def unbounded(template: str, **values: Any) -> str:
+def render_unbounded(template: str, **values: Any) -> str:
     """The text of a template, however long it gets."""
     return _TEMPLATES.get_template(f"{template}.md.j2").render(**values).strip()
 
 
 def render(template: str, **values: Any) -> str:
     """The text of a template, bounded as a comment is."""
-    text = unbounded(template, **values) + "\n"
+    text = render_unbounded(template, **values) + "\n"
     return text if len(text) <= COMMENT_LIMIT else text[: COMMENT_LIMIT - 40] + "\n\n… (cut off here)\n"

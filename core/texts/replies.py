@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.assignment.agent_state import Probed
+from core.assignment.agent_state import HealthResult
 from core.assignment.stats import Measures
 from core.audit.events import Event
-from core.signals.base import UpdateTried
-from core.task.model import Choice, Lease, Task
+from core.signals.base import BranchUpdateDone
+from core.task.model import AssignmentDecision, Lease, Task
 from core.text_safety.sanitize import mask_secrets
 from core.texts.render import render
 
@@ -32,7 +32,7 @@ class TeamRow:
     changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
     problem: str | None = None  # why a change does not count
     removed: bool = False
-    probed: Probed | None = None  # what its adapter last said; None when that is not known
+    probed: HealthResult | None = None  # what its adapter last said; None when that is not known
     measures: Mapping[str, Measures] = field(default_factory=dict)  # of its latest attempts: `""` all, by capability
 
 
@@ -41,12 +41,12 @@ def team_text(rows: Sequence[TeamRow]) -> str:
     return render("agents", rows=rows)
 
 
-def history(events: Sequence[Event], more: bool) -> str:
+def history_text(events: Sequence[Event], has_more: bool) -> str:
     """The answer to `/history`: the end of the audit trail, oldest first; `more` when there is more."""
-    return render("history", events=events, more=more)
+    return render("history", events=events, more=has_more)
 
 
-def explained(event: Event, choice: Choice | None) -> str:
+def explain_attempt_text(event: Event, choice: AssignmentDecision | None) -> str:
     """The answer to `/explain 2`: why that attempt went where it went; no choice where a person took the task."""
     return render("explain", event=event, choice=choice, forecast=(), patience="")
 
@@ -62,18 +62,18 @@ class QueueRow:
     goes_to: str
 
 
-def next_text(rows: Sequence[QueueRow], total: int, who: str, mine: int | None) -> str:
+def next_text(rows: Sequence[QueueRow], total: int, agent: str, next_number: int | None) -> str:
     """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None when no agent asks."""
-    return render("next", rows=rows, total=total, who=who, mine=mine)
+    return render("next", rows=rows, total=total, who=agent, mine=next_number)
 
 
 def task_text(
     *,
     status: str = "",
     template: str = "",
-    own: bool = False,
+    is_own_template: bool = False,
     headings: Sequence[str] = (),
-    offered: Sequence[str] = (),
+    suggested: Sequence[str] = (),
     broken: Mapping[str, str] | None = None,
     dry_run: bool = False,
 ) -> str:
@@ -86,16 +86,16 @@ def task_text(
         "task",
         status=status,
         name=template,
-        own=own,
+        own=is_own_template,
         headings=headings,
-        offered=offered,
+        offered=suggested,
         broken=broken or {},
         dry_run=dry_run,
     )
     return text.strip()
 
 
-def preview(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
+def prep_text(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
     """The answer to `/prep`: the hand-off before there is one."""
     return render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)
 
@@ -111,7 +111,7 @@ def stale_button(login: str, sha: str, task: Task) -> str:
     return f"@{login}: That button belongs to an earlier commit, `{sha[:8]}`, so the bot did nothing. {now}"
 
 
-def update_text(signal: UpdateTried, at_work: Lease | None, *, back: bool) -> str:
+def update_text(signal: BranchUpdateDone, lease: Lease | None, *, is_sent_back: bool) -> str:
     """Tells whoever asked for it why the base was not merged into the branch.
 
     Of a conflict: who was told of it, or whether the task goes back for it.
@@ -123,8 +123,8 @@ def update_text(signal: UpdateTried, at_work: Lease | None, *, back: bool) -> st
         branch=effect.branch,
         base=effect.base,
         files=[file.path for file in signal.trial.files] if signal.trial else (),
-        agent=at_work.agent if at_work and signal.trial else "",
-        back=back and signal.trial is not None,
+        agent=lease.agent if lease and signal.trial else "",
+        back=is_sent_back and signal.trial is not None,
         reason=mask_secrets(signal.reason),
     )
     return text.strip()

@@ -9,37 +9,37 @@ from datetime import datetime
 from itertools import pairwise
 
 from core.retro.findings import Action
-from core.retro.metrics import Figures
+from core.retro.metrics import TaskMetrics
 from core.retro.model import Question, Retrospective
 from core.texts.render import render
 
 ISSUE_MARKER = "<!-- orchestrator:retrospective "
-CHART_TASKS = 10  # bars that can still be told apart
-TABLE_TASKS = 30
-AGENTS_SHOWN = 30
-ANSWERS_SHOWN = 30_000  # characters of all answers together, so that the issue stays below GitHub's limit
+MAX_CHART_TASKS = 10  # bars that can still be told apart
+MAX_TABLE_TASKS = 30
+MAX_AGENTS_SHOWN = 30
+ANSWERS_LIMIT = 30_000  # characters of all answers together, so that the issue stays below GitHub's limit
 _ITEM = re.compile(r"^\s{0,3}[-*+] \[([ xX])\] .*<!-- orchestrator:action ([a-z0-9._-]{1,80}) -->\s*$", re.MULTILINE)
 
 
-def retrospective_title(held: Retrospective) -> str:
+def retrospective_title(retrospective: Retrospective) -> str:
     """The title of its issue."""
-    count = len(held.tasks)
-    return f"Retrospective of {held.held_at:%Y-%m-%d}: {count} task{'s' * (count != 1)} done"
+    count = len(retrospective.tasks)
+    return f"Retrospective of {retrospective.held_at:%Y-%m-%d}: {count} task{'s' * (count != 1)} done"
 
 
-def retrospective_body(held: Retrospective) -> str:
+def retrospective_body(retrospective: Retrospective) -> str:
     """The body of its issue, with what was answered and what became of the action items so far."""
     return render(
         "retrospective",
-        held=held,
-        tasks=held.tasks[-TABLE_TASKS:],
-        more=max(0, len(held.tasks) - TABLE_TASKS) + held.left_out,
-        bars=[bar for task in held.tasks[-CHART_TASKS:] for bar in _bars(task)],
-        charted=min(len(held.tasks), CHART_TASKS),
-        agents=held.agents[:AGENTS_SHOWN],
-        questions=held.questions[:AGENTS_SHOWN],
-        answer_limit=ANSWERS_SHOWN // max(1, sum(bool(question.answer) for question in held.questions)),
-        marker=retrospective_marker(held.key),
+        held=retrospective,
+        tasks=retrospective.tasks[-MAX_TABLE_TASKS:],
+        more=max(0, len(retrospective.tasks) - MAX_TABLE_TASKS) + retrospective.left_out,
+        bars=[bar for task in retrospective.tasks[-MAX_CHART_TASKS:] for bar in _bars(task)],
+        charted=min(len(retrospective.tasks), MAX_CHART_TASKS),
+        agents=retrospective.agents[:MAX_AGENTS_SHOWN],
+        questions=retrospective.questions[:MAX_AGENTS_SHOWN],
+        answer_limit=ANSWERS_LIMIT // max(1, sum(bool(question.answer) for question in retrospective.questions)),
+        marker=retrospective_marker(retrospective.key),
     )
 
 
@@ -50,12 +50,12 @@ def retrospective_marker(key: str) -> str:
 
 def ticked_items(body: str) -> frozenset[str]:
     """The ids of the action items that are ticked in a body, whoever wrote it."""
-    return frozenset(found[2] for found in _ITEM.finditer(body[:70_000].replace("\r", "")) if found[1] in "xX")
+    return frozenset(match[2] for match in _ITEM.finditer(body[:70_000].replace("\r", "")) if match[1] in "xX")
 
 
-def action_body(action: Action, held: Retrospective, marker: str) -> str:
+def action_body(action: Action, retrospective: Retrospective, marker: str) -> str:
     """The text of the task that an action item becomes, under the headings of the task form."""
-    return render("retrospective_task", action=action, held=held, marker=marker)
+    return render("retrospective_task", action=action, held=retrospective, marker=marker)
 
 
 def question_comment(question: Question) -> str:
@@ -63,18 +63,18 @@ def question_comment(question: Question) -> str:
     return render("retrospective_question", question=question)
 
 
-def asked_in(held: Retrospective, question: Question) -> str:
+def pending_question_text(retrospective: Retrospective, question: Question) -> str:
     """Tells an agent that comes for work what it was asked meanwhile."""
-    asks = f"The retrospective #{held.number} has a question for `{question.agent}`"
-    return f"{asks}: {question.text} Answer in a comment there."
+    introduction = f"The retrospective #{retrospective.number} has a question for `{question.agent}`"
+    return f"{introduction}: {question.text} Answer in a comment there."
 
 
-def retro_answer(held: Retrospective, *, dry_run: bool) -> str:
+def retro_text(retrospective: Retrospective, *, dry_run: bool) -> str:
     """The answer to `/retro`: in a dry run the whole text, for then it is written nowhere else."""
-    return render("retro", held=held, body=retrospective_body(held) if dry_run else "")
+    return render("retro", held=retrospective, body=retrospective_body(retrospective) if dry_run else "")
 
 
-def _bars(task: Figures) -> Sequence[tuple[str, str, int, int]]:
+def _bars(task: TaskMetrics) -> Sequence[tuple[str, str, int, int]]:
     """The bars of one task in the chart: section, name, begin and end in Unix seconds."""
     moments: list[tuple[str, datetime | None]] = [
         ("waits", task.created_at),
@@ -82,6 +82,6 @@ def _bars(task: Figures) -> Sequence[tuple[str, str, int, int]]:
         ("checks", task.handed_in_at),
         ("", task.done_at),
     ]
-    known = [(name, int(at.timestamp())) for name, at in moments if at is not None]
-    told = [(name, begin, end) for (name, begin), (_, end) in pairwise(known) if end > begin]
-    return [(f"Task {task.number}", name, begin, end) for name, begin, end in told]
+    starts = [(name, int(at.timestamp())) for name, at in moments if at is not None]
+    spans = [(name, begin, end) for (name, begin), (_, end) in pairwise(starts) if end > begin]
+    return [(f"Task {task.number}", name, begin, end) for name, begin, end in spans]

@@ -6,30 +6,30 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from core.effects.base import (
-    CallPeople,
+    AddReaction,
     CancelAgent,
     CheckRun,
     CloseIssue,
     ClosePull,
     Comment,
     CompareBranches,
+    CreateTask,
     Effect,
-    MakeLabels,
-    MakeTask,
+    EnsureLabels,
+    Escalate,
     MarkReady,
     MergePull,
+    MessageAgent,
     Notify,
     OpenTask,
     PollAgent,
-    React,
+    PublishRetrospective,
     ReadChecks,
     RefreshMirror,
+    RequestTrialMerge,
     SetDependency,
     SetLabels,
-    ShowRetrospective,
     StartAgent,
-    SteerAgent,
-    TryMerge,
     UpdateBranch,
     UpsertCard,
     UpsertDigest,
@@ -48,23 +48,23 @@ from engine.senders import (
     trial_merges,
     update_branch,
 )
-from engine.senders.context import Errand, Identity, Mirrors, Sent
+from engine.senders.context import Identity, MirrorPool, SendContext, SendResult
 
-SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
+SENDERS: dict[type[Effect], Callable[[Any, SendContext], Awaitable[SendResult]]] = {
     SetLabels: issues.set_labels,
-    MakeLabels: issues.make_labels,
+    EnsureLabels: issues.make_labels,
     UpsertCard: issues.upsert_card,
     UpsertDigest: digest.upsert_digest,
     Comment: issues.comment,
-    React: issues.react,
-    MakeTask: create_task.make_task,
+    AddReaction: issues.react,
+    CreateTask: create_task.make_task,
     CloseIssue: issues.close_issue,
     SetDependency: dependencies.set_dependency,
     ClosePull: issues.close_pull,
     CheckRun: checks.check_run,
     ReadChecks: checks.read_checks,
     RefreshMirror: mirror.refresh_mirror,
-    TryMerge: trial_merges.try_merge,
+    RequestTrialMerge: trial_merges.try_merge,
     CompareBranches: trial_merges.compare_branches,
     MarkReady: merge.mark_ready,
     MergePull: merge.merge_pull,
@@ -72,11 +72,11 @@ SENDERS: dict[type[Effect], Callable[[Any, Errand], Awaitable[Sent]]] = {
     StartAgent: agents.start_agent,
     PollAgent: agents.poll_agent,
     CancelAgent: agents.cancel_agent,
-    SteerAgent: agents.steer_agent,
-    ShowRetrospective: retrospectives.show_retrospective,
+    MessageAgent: agents.steer_agent,
+    PublishRetrospective: retrospectives.show_retrospective,
     OpenTask: retrospectives.open_task,
-    CallPeople: notifications.call_people,
+    Escalate: notifications.call_people,
     Notify: notifications.notify,
 }
 
-__all__ = ["SENDERS", "Errand", "Identity", "Mirrors", "Sent"]
+__all__ = ["SENDERS", "Identity", "MirrorPool", "SendContext", "SendResult"]

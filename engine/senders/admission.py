@@ -13,45 +13,45 @@ from typing import Final
 
 from adapters.agents.actions import PAYLOAD_LIMIT
 from adapters.agents.copilot import INSTRUCTIONS_LIMIT
-from adapters.github.rate_limit import Passage
+from adapters.github.rate_limit import RateLimitContext
 from config.agent_kinds import ActionsAgent, AgentBase, CopilotAgent, MentionAgent
 from core.effects.base import (
-    CallPeople,
+    AddReaction,
     CancelAgent,
     CheckRun,
     CloseIssue,
     ClosePull,
     Comment,
+    CreateTask,
     Effect,
-    MakeLabels,
-    MakeTask,
+    EnsureLabels,
+    Escalate,
     MarkReady,
     MergePull,
+    MessageAgent,
     OpenTask,
-    React,
+    PublishRetrospective,
     SetDependency,
     SetLabels,
-    ShowRetrospective,
     StartAgent,
-    SteerAgent,
     UpdateBranch,
     UpsertCard,
     UpsertDigest,
 )
 from core.texts import handoff_pages
-from engine.senders.context import Errand
+from engine.senders.context import SendContext
 
 # Whether an effect's first write makes something that people read, of which GitHub counts more closely. Effects that
 # only read, or write elsewhere, are not here.
 _CONTENT: Final[Mapping[type[Effect], bool]] = MappingProxyType(
     {
         SetLabels: False,
-        MakeLabels: False,
+        EnsureLabels: False,
         UpsertCard: True,
         UpsertDigest: True,
         Comment: True,
-        React: True,
-        MakeTask: True,
+        AddReaction: True,
+        CreateTask: True,
         CloseIssue: True,
         SetDependency: False,
         ClosePull: True,
@@ -59,17 +59,19 @@ _CONTENT: Final[Mapping[type[Effect], bool]] = MappingProxyType(
         MarkReady: True,
         MergePull: False,
         UpdateBranch: False,
-        ShowRetrospective: True,
+        PublishRetrospective: True,
         OpenTask: True,
-        CallPeople: True,
+        Escalate: True,
     }
 )
 
-_OF_AGENTS: Final = (StartAgent, SteerAgent, CancelAgent)
+_OF_AGENTS: Final = (StartAgent, MessageAgent, CancelAgent)
 
 
 @asynccontextmanager
-async def admitted(effect: Effect, errand: Errand, passage: Passage, *, together: bool = False) -> AsyncIterator[None]:
+async def admitted(
+    effect: Effect, errand: SendContext, passage: RateLimitContext, *, together: bool = False
+) -> AsyncIterator[None]:
     """Inside, the effect's first write is certain to go; `together` with others it is one GraphQL mutation.
 
     Raises Throttled, before anything is read, when it has to wait.
@@ -78,13 +80,13 @@ async def admitted(effect: Effect, errand: Errand, passage: Passage, *, together
     if not together:
         agent = errand.repository.agent(effect.agent) if isinstance(effect, _OF_AGENTS) else None
         person = errand.services.person
-        content = first_write(effect, agent, lent=person is not None and not person.is_apps)
+        content = first_write(effect, agent, lent=person is not None and not person.is_app_token)
     if content is None:
-        passage.begun = True
+        passage.has_started = True
         yield
         return
     async with errand.github.reserved_write(content=content):
-        passage.begun = True
+        passage.has_started = True
         yield
 
 
@@ -102,7 +104,7 @@ def first_write(effect: Effect, agent: AgentBase | None = None, *, lent: bool = 
             return True if handoff_pages(effect.packet, INSTRUCTIONS_LIMIT) else None
         case CopilotAgent(), CancelAgent() if not lent:
             return False
-        case MentionAgent(comment_as="app"), StartAgent() | SteerAgent() | CancelAgent():
+        case MentionAgent(comment_as="app"), StartAgent() | MessageAgent() | CancelAgent():
             return True
         case _:
             return _CONTENT.get(type(effect))

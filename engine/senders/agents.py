@@ -12,27 +12,27 @@ from adapters.database import store
 from adapters.github.convert import pull_facts
 from adapters.github.errors import Gone, NotFound
 from config.agent_kinds import AgentBase
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.intake.references import parse_branch
 from core.signals.base import (
+    AgentMessageResult,
+    AgentPollEmpty,
     AgentSeen,
     AgentStarted,
     AgentStartFailed,
-    AgentTold,
     AgentUnavailable,
-    AgentUnheard,
     PullSeen,
     Signal,
 )
 from core.task.model import SessionState, Task
-from engine.attempt_results import left_behind
-from engine.senders.circuit_breaker import CircuitOpen, through
-from engine.senders.context import Errand, Sent
+from engine.attempt_results import attempt_results
+from engine.senders.circuit_breaker import CircuitOpen, call_with_breaker
+from engine.senders.context import SendContext, SendResult
 
 log = structlog.get_logger()
 
 
-def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
+def _adapter(errand: SendContext, agent: str) -> tuple[AgentAdapter, AgentBase]:
     """The agent's adapter and settings.
 
     Raises `CannotStart` when the configuration no longer has the agent, or no adapter for its kind.
@@ -45,70 +45,72 @@ def _adapter(errand: Errand, agent: str) -> tuple[AgentAdapter, AgentBase]:
     return ADAPTERS[spec.adapter], spec
 
 
-async def _is_current(effect: StartAgent | SteerAgent, errand: Errand) -> bool:
+async def _is_current(effect: StartAgent | MessageAgent, errand: SendContext) -> bool:
     async with errand.database.autocommit() as connection:
-        task = await store.task(connection, errand.repository.id, effect.number)
+        task = await store.load_task(connection, errand.repository.id, effect.number)
     leases = (task.lease, task.review) if task else ()
     return any(lease is not None and lease.attempt == effect.attempt for lease in leases)
 
 
-async def start_agent(effect: StartAgent, errand: Errand) -> Sent:
+async def start_agent(effect: StartAgent, errand: SendContext) -> SendResult:
     """Start the agent; whether it went or not goes back in as a signal."""
     if not await _is_current(effect, errand):
-        return Sent()  # this start was refused for so long that the task is another agent's, or nobody's
+        return SendResult()  # this start was refused for so long that the task is another agent's, or nobody's
     try:
         adapter, spec = _adapter(errand, effect.agent)
-        begun = await through(errand, spec, lambda: adapter.start(errand.site, spec, effect, again=errand.again))
+        begun = await call_with_breaker(
+            errand, spec, lambda: adapter.start(errand.site, spec, effect, again=errand.again)
+        )
     except CannotStart as problem:
-        return Sent(signals=((effect.number, AgentStartFailed(effect.attempt, str(problem))),))
+        return SendResult(signals=((effect.number, AgentStartFailed(effect.attempt, str(problem))),))
     except Unavailable as problem:
         away = AgentUnavailable(effect.attempt, str(problem), problem.until, unclear=errand.again)
-        return Sent(signals=((effect.number, away),))
+        return SendResult(signals=((effect.number, away),))
     except CircuitOpen as problem:
         away = AgentUnavailable(effect.attempt, str(problem), problem.retry_at, unclear=errand.again)
-        return Sent(signals=((effect.number, away),))
-    return Sent(signals=((effect.number, AgentStarted(effect.attempt, begun.session, begun.url)),))
+        return SendResult(signals=((effect.number, away),))
+    return SendResult(signals=((effect.number, AgentStarted(effect.attempt, begun.session, begun.url)),))
 
 
-async def poll_agent(effect: PollAgent, errand: Errand) -> Sent:
+async def poll_agent(effect: PollAgent, errand: SendContext) -> SendResult:
     """Ask how the attempt goes. That there is no trace of it is an answer too; what could not be asked gives none.
 
     A service that is left alone because it is down cannot tell; one that says it has no credit left will not go on.
     """
-    unheard = Sent(signals=((effect.number, AgentUnheard(effect.attempt)),))
+    unheard = SendResult(signals=((effect.number, AgentPollEmpty(effect.attempt)),))
     try:
         adapter, spec = _adapter(errand, effect.agent)
-        news = await through(errand, spec, lambda: adapter.poll(errand.site, spec, effect))
+        news = await call_with_breaker(errand, spec, lambda: adapter.poll(errand.site, spec, effect))
         # Whoever never begins may be unable to: then it is said what a person must mend.
-        problems = () if news else await through(errand, spec, lambda: adapter.probe(errand.site, spec))
+        problems = () if news else await call_with_breaker(errand, spec, lambda: adapter.probe(errand.site, spec))
     except CannotStart as problem:
         log.warning("agent_request_failed", agent=effect.agent, task=effect.number, reason=str(problem))
         return unheard
     except CircuitOpen:
         return unheard
     except Unavailable as problem:
-        return Sent(signals=((effect.number, AgentUnavailable(effect.attempt, str(problem), problem.until)),))
+        return SendResult(signals=((effect.number, AgentUnavailable(effect.attempt, str(problem), problem.until)),))
     if news is None:
         failed = AgentStartFailed(effect.attempt, " ".join(problems))
-        return Sent(signals=((effect.number, failed),)) if problems else unheard
+        return SendResult(signals=((effect.number, failed),)) if problems else unheard
     found = await _found(news, effect.number, errand) if news.state.ended else ()
-    return Sent(signals=tuple((effect.number, signal) for signal in (*found, news)))
+    return SendResult(signals=tuple((effect.number, signal) for signal in (*found, news)))
 
 
-async def _found(news: AgentSeen, number: int, errand: Errand) -> Sequence[Signal]:
+async def _found(news: AgentSeen, number: int, errand: SendContext) -> Sequence[Signal]:
     """What an attempt that has ended left behind, and what a service says is its work."""
     async with errand.database.autocommit() as connection:
-        task = await store.task(connection, errand.repository.id, number)
+        task = await store.load_task(connection, errand.repository.id, number)
     if task is None or task.lease_of(news.attempt) is None:
         return ()  # it is over for us already
     secrets = errand.services.answers
-    found = await left_behind(errand.database, errand.github, errand.repository, task, news.attempt, secrets)
+    found = await attempt_results(errand.database, errand.github, errand.repository, task, news.attempt, secrets)
     if not found and (pull := await _delivered(news, task, errand)):
         return (pull,)
     return found
 
 
-async def _delivered(news: AgentSeen, task: Task, errand: Errand) -> PullSeen | None:
+async def _delivered(news: AgentSeen, task: Task, errand: SendContext) -> PullSeen | None:
     """The pull request that a service says is the attempt's work, where nothing else tells whose it is.
 
     A service is believed only so far: not about one that is of another task, or older than the attempt, or from a fork.
@@ -125,7 +127,7 @@ async def _delivered(news: AgentSeen, task: Task, errand: Errand) -> PullSeen | 
     except (NotFound, Gone):
         return None
     named = parse_branch(told.head.ref)
-    if (named and named != (number, news.attempt)) or told.from_fork or told.created_at < _whole(lease.since):
+    if (named and named != (number, news.attempt)) or told.is_from_fork or told.created_at < _whole(lease.since):
         return None
     return PullSeen(pull_facts(told), news.attempt, author_can_write=True)
 
@@ -135,26 +137,26 @@ def _whole(moment: datetime) -> datetime:
     return moment.replace(microsecond=0)
 
 
-async def cancel_agent(effect: CancelAgent, errand: Errand) -> Sent:
+async def cancel_agent(effect: CancelAgent, errand: SendContext) -> SendResult:
     """Tell the agent to stop."""
     try:
         adapter, spec = _adapter(errand, effect.agent)
     except CannotStart:
-        return Sent()  # an agent that is gone from the configuration is no longer ours to stop
-    await through(errand, spec, lambda: adapter.cancel(errand.site, spec, effect))
-    return Sent()
+        return SendResult()  # an agent that is gone from the configuration is no longer ours to stop
+    await call_with_breaker(errand, spec, lambda: adapter.cancel(errand.site, spec, effect))
+    return SendResult()
 
 
-async def steer_agent(effect: SteerAgent, errand: Errand) -> Sent:
+async def steer_agent(effect: MessageAgent, errand: SendContext) -> SendResult:
     """Tell the agent something while it works. That it takes no words is no failure: what it hands in is looked at."""
     if not await _is_current(effect, errand):
-        return Sent()
+        return SendResult()
     try:
         adapter, spec = _adapter(errand, effect.agent)
-        taken = await through(errand, spec, lambda: adapter.steer(errand.site, spec, effect))
+        taken = await call_with_breaker(errand, spec, lambda: adapter.steer(errand.site, spec, effect))
     except (CannotStart, Unavailable) as problem:
         log.warning("agent_message_failed", agent=effect.agent, task=effect.number, reason=str(problem))
-        told = AgentTold(effect.attempt, effect.topic, taken=False, reason=str(problem))
-        return Sent(signals=((effect.number, told),))
+        told = AgentMessageResult(effect.attempt, effect.topic, taken=False, reason=str(problem))
+        return SendResult(signals=((effect.number, told),))
     log.info("agent_messaged", agent=effect.agent, task=effect.number, taken=taken)
-    return Sent(signals=((effect.number, AgentTold(effect.attempt, effect.topic, taken)),))
+    return SendResult(signals=((effect.number, AgentMessageResult(effect.attempt, effect.topic, taken)),))

@@ -12,12 +12,12 @@ from adapters.github.ci import read_checks as read
 from adapters.github.models import CheckRun as GitHubCheckRun
 from core.effects.base import Annotation, CheckRun, ReadChecks
 from core.intake.references import branch_name
-from engine.senders.context import Errand, Sent
+from engine.senders.context import SendContext, SendResult
 
 PORTION: Final = 50  # annotations that GitHub takes in one request
 
 
-async def check_run(effect: CheckRun, errand: Errand) -> Sent:
+async def check_run(effect: CheckRun, errand: SendContext) -> SendResult:
     """Show the check on the commit as it is to be: made once, changed afterwards.
 
     GitHub only ever adds annotations to a run, so other annotations than before make a new run; of several with one
@@ -29,7 +29,7 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
     there, node = known(errand.digest)
     digest = f"{said}.{node}" if node and there.partition(".")[2] == remarks else said
     if said == there and not errand.again:
-        return Sent(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.digest)
     run_id = errand.remote_id if there.partition(".")[2] == remarks else None
     told = len(effect.annotations) if run_id is not None else 0
     # One that was made together with other things has no id that is known here.
@@ -65,10 +65,10 @@ async def check_run(effect: CheckRun, errand: Errand) -> Sent:
     for at in range(told, len(effect.annotations), PORTION):
         rest = _with(output, effect.annotations[at : at + PORTION])
         await errand.github.update_check_run(errand.name, run_id, output=rest)
-    return Sent(run_id, digest)
+    return SendResult(run_id, digest)
 
 
-def marks(effect: CheckRun, errand: Errand) -> tuple[str, str]:
+def marks(effect: CheckRun, errand: SendContext) -> tuple[str, str]:
     """The digest of what it says, and the mark that it carries on GitHub."""
     remarks = _digest(*map(repr, effect.annotations)) if effect.annotations else ""
     buttons = map(repr, effect.actions)
@@ -84,7 +84,7 @@ def known(digest: str | None) -> tuple[str, str]:
     return (f"{words}.{remarks}" if digest else ""), node
 
 
-async def _found(effect: CheckRun, mark: str, errand: Errand) -> GitHubCheckRun | None:
+async def _found(effect: CheckRun, mark: str, errand: SendContext) -> GitHubCheckRun | None:
     """The run that an earlier try made; by its mark, since another with other annotations may stand beside it."""
     runs = await errand.github.list_check_runs(errand.name, effect.sha, name=effect.name)
     return next((r for r in runs if r.app and r.app.id == errand.identity.app_id and r.external_id == mark), None)
@@ -109,7 +109,7 @@ def _with(output: dict[str, str], annotations: Sequence[Annotation]) -> dict[str
     return {**output, "annotations": told} if told else dict(output)
 
 
-async def read_checks(effect: ReadChecks, errand: Errand) -> Sent:
+async def read_checks(effect: ReadChecks, errand: SendContext) -> SendResult:
     """Read the checks of the pull request's head; they go back in as a signal."""
-    seen = await read(errand.github, errand.name, effect.sha, errand.identity.app_id, final=effect.final)
-    return Sent(signals=((effect.number, seen),))
+    seen = await read(errand.github, errand.name, effect.sha, errand.identity.app_id, is_final=effect.final)
+    return SendResult(signals=((effect.number, seen),))

@@ -7,20 +7,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.agents import Services, Site
+from adapters.agents import RepositoryContext, Services
 from adapters.alerts import Channels
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.git import Git, Matrix, Mirror
 from adapters.github import GitHub
 from core.audit.events import Event
-from core.conflicts.pulls import Comparison
+from core.conflicts.pulls import ConflictReport
 from core.effects.base import Effect
 from core.signals.base import Signal
-from engine.card_state import Seal
+from engine.card_state import CardStateCodec
 
 if TYPE_CHECKING:
-    from engine.forecasts import Foresight
+    from engine.forecasts import ForecastService
     from engine.retrospectives import Opened
 
 
@@ -39,7 +39,7 @@ class Identity:
 
 
 @dataclass(slots=True)
-class Mirrors:
+class MirrorPool:
     """The local mirrors, one per repository, made when first needed."""
 
     data_dir: Path
@@ -57,23 +57,23 @@ class Mirrors:
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class SendContext:
     """What a sender may use, and what is known of earlier sends under the same key."""
 
     github: GitHub
     repository: RepositoryRow
     identity: Identity
     database: Database
-    mirrors: Mirrors
+    mirrors: MirrorPool
     services: Services
-    seal: Seal
+    seal: CardStateCodec
     key: str
     again: bool  # an earlier send may have been done: look before doing it again
     remote_id: int | None  # of what an earlier send made
     digest: str | None  # of what was last written there
     created_at: datetime
     now: datetime
-    foresight: Foresight | None = None
+    foresight: ForecastService | None = None
     alerts: Channels = field(default_factory=Channels)
 
     @property
@@ -82,16 +82,18 @@ class Errand:
         return self.repository.full_name
 
     @property
-    def site(self) -> Site:
+    def site(self) -> RepositoryContext:
         """The repository as agents' adapters see it."""
-        return site_at(self.repository, self.github, self.identity, self.services, self.now, self.mirrors.server_url)
+        return repository_context(
+            self.repository, self.github, self.identity, self.services, self.now, self.mirrors.server_url
+        )
 
 
-def site_at(
+def repository_context(
     repository: RepositoryRow, github: GitHub, identity: Identity, services: Services, now: datetime, server_url: str
-) -> Site:
+) -> RepositoryContext:
     """A repository as agents' adapters see it."""
-    return Site(
+    return RepositoryContext(
         github=github,
         repository=repository.full_name,
         default_branch=repository.default_branch,
@@ -105,13 +107,13 @@ def site_at(
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SendResult:
     """The effect is in the world. `signals` (issue number, signal) go back in by the same door as everything else."""
 
     remote_id: int | None = None
     digest: str | None = None
     signals: tuple[tuple[int, Signal], ...] = ()
-    found: Comparison | None = None  # of open pull requests; it is told to all whom it concerns
+    found: ConflictReport | None = None  # of open pull requests; it is told to all whom it concerns
     opened: Opened | None = None  # an issue for a retrospective
     events: tuple[Event, ...] = ()  # lines for the audit trail
     effects: tuple[Effect, ...] = ()  # what else is wanted now that this is there

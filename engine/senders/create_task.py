@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from adapters.github.errors import Gone, Invalid, NotFound
 from adapters.github.models import Issue
-from core.decide.issues import digest
-from core.effects.base import MakeTask
-from core.signals.base import TaskMade
+from core.decide.issues import text_digest
+from core.effects.base import CreateTask
+from core.signals.base import TaskCreated
 from core.task.labels import TASK, is_task
 from engine import issue_reader
-from engine.senders.context import Errand, Sent
+from engine.senders.context import SendContext, SendResult
 from engine.senders.issues import add_to_repository
 
 
-async def make_task(effect: MakeTask, errand: Errand) -> Sent:
+async def make_task(effect: CreateTask, errand: SendContext) -> SendResult:
     """Give the issue the label `task` and the text, and take it in as if whoever asked had put the label on.
 
     GitHub has no "only if unchanged" for issues, so the issue is looked at right before it is written. What comes back
@@ -23,7 +23,7 @@ async def make_task(effect: MakeTask, errand: Errand) -> Sent:
     """
     try:
         issue = await errand.github.get_issue(errand.name, effect.number)
-        if problem := _in_the_way(effect, issue):
+        if problem := _blocking_reason(effect, issue):
             return _told(effect, problem)
         issue = await _written(effect, issue, errand)
     except (NotFound, Gone):
@@ -34,20 +34,20 @@ async def make_task(effect: MakeTask, errand: Errand) -> Sent:
     signal = replace(
         seen,
         sender=effect.by,
-        sender_can_write=effect.can_write and not _in_the_way(effect, issue),
+        sender_can_write=effect.can_write and not _blocking_reason(effect, issue),
         label=TASK,
         label_added=True,
     )
-    return Sent(signals=((effect.number, signal), (effect.number, TaskMade(effect))))
+    return SendResult(signals=((effect.number, signal), (effect.number, TaskCreated(effect))))
 
 
-def _in_the_way(effect: MakeTask, issue: Issue) -> str:
+def _blocking_reason(effect: CreateTask, issue: Issue) -> str:
     """Why the issue is not what was decided on (or what we made of it, when an earlier try was done after all)."""
     if issue.state != "open":
         return "The issue was closed in the meantime. Reopen it first."
     if effect.body is not None and (issue.title, _text(issue.body)) == (effect.title, _text(effect.body)):
         return ""
-    if digest(issue.title, issue.body or "") != effect.seen:
+    if text_digest(issue.title, issue.body or "") != effect.seen:
         command = f"/task {effect.template}".strip()
         return (
             "The issue was edited in the meantime, so the bot changed nothing. Check its text and comment "
@@ -56,7 +56,7 @@ def _in_the_way(effect: MakeTask, issue: Issue) -> str:
     return ""
 
 
-async def _written(effect: MakeTask, issue: Issue, errand: Errand) -> Issue:
+async def _written(effect: CreateTask, issue: Issue, errand: SendContext) -> Issue:
     """The issue as it is to be; what is so already is not written again."""
     body = effect.body if effect.body is not None and _text(issue.body) != _text(effect.body) else None
     labels = None if is_task(issue.label_names) else sorted({*issue.label_names, TASK})
@@ -72,5 +72,5 @@ def _text(body: str | None) -> str:
     return "\n".join(line.rstrip() for line in (body or "").splitlines()).strip()
 
 
-def _told(effect: MakeTask, problem: str) -> Sent:
-    return Sent(signals=((effect.number, TaskMade(effect, problem)),))
+def _told(effect: CreateTask, problem: str) -> SendResult:
+    return SendResult(signals=((effect.number, TaskCreated(effect, problem)),))

@@ -12,29 +12,29 @@ from config.labels import DIGEST
 from core.audit.events import Event, EventType
 from core.digest import Digest
 from core.effects.base import Notify, UpsertDigest
-from core.texts.digest import DIGEST_MARKER, DIGEST_TITLE, digest_line, digest_text
+from core.texts.digest import DIGEST_MARKER, DIGEST_TITLE, digest_summary, digest_text
 from engine.digest_data import digest_of
-from engine.senders.context import Errand, Sent
+from engine.senders.context import SendContext, SendResult
 from engine.senders.issues import add_to_repository
 
 
-async def upsert_digest(effect: UpsertDigest, errand: Errand) -> Sent:
+async def upsert_digest(effect: UpsertDigest, errand: SendContext) -> SendResult:
     """Draw the digest from the repository as it is now; one issue, edited in place.
 
     Nothing is written where nothing changed and nobody wrote into it. An issue that somebody closed is left alone.
     """
     policy = errand.repository.config
     if policy is None or not policy.digest.enabled:
-        return Sent(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.digest)
     there = await _there(errand)
     if there is not None and there.state != "open":
-        return Sent(there.number, errand.digest)
+        return SendResult(there.number, errand.digest)
     async with errand.database.transaction() as connection:
         drawn = await digest_of(connection, errand.repository, errand.now)
     if drawn is None:
-        return Sent(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.digest)
     if there is not None and errand.digest == _seal(drawn, there):
-        return Sent(there.number, errand.digest)
+        return SendResult(there.number, errand.digest)
     body = digest_text(drawn)
     if there is not None:
         written = await errand.github.update_issue(errand.name, there.number, body=body)
@@ -42,10 +42,10 @@ async def upsert_digest(effect: UpsertDigest, errand: Errand) -> Sent:
         await add_to_repository((DIGEST.name,), errand)
         written = await errand.github.create_issue(errand.name, title=DIGEST_TITLE, body=body, labels=[DIGEST.name])
     told = _messages(drawn, written, policy.escalation.channels) if effect.tells else ()
-    return Sent(written.number, _seal(drawn, written), events=(_posted(drawn, written.number),), effects=told)
+    return SendResult(written.number, _seal(drawn, written), events=(_posted(drawn, written.number),), effects=told)
 
 
-async def _there(errand: Errand) -> Issue | None:
+async def _there(errand: SendContext) -> Issue | None:
     """Our digest issue: the one that we know, else one that we made and forgot; none if it was deleted."""
     if errand.remote_id is not None:
         try:
@@ -69,7 +69,7 @@ def _seal(drawn: Digest, issue: Issue) -> str:
 
 def _messages(drawn: Digest, issue: Issue, channels: Sequence[Channel]) -> tuple[Notify, ...]:
     """The digest in a line, on each channel."""
-    topic, text = f"digest:{drawn.at.isoformat()}", digest_line(drawn)
+    topic, text = f"digest:{drawn.at.isoformat()}", digest_summary(drawn)
     url = issue.html_url
     return tuple(Notify(0, channel, topic, DIGEST_TITLE, text, drawn.at, url) for channel in channels)
 

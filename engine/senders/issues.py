@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from adapters.database import repositories, store
 from adapters.github.errors import Gone, NotFound
 from config.labels import describe, is_ours
-from core.effects.base import CloseIssue, ClosePull, Comment, MakeLabels, React, SetLabels, UpsertCard
+from core.effects.base import AddReaction, CloseIssue, ClosePull, Comment, EnsureLabels, SetLabels, UpsertCard
 from core.task.labels import Baseline
-from core.texts import CARD_MARKER, COMMENT_LIMIT, card, comment_marker
+from core.texts import CARD_MARKER, COMMENT_LIMIT, card_text, comment_marker
 from engine.issue_timeline import look
-from engine.senders.context import Errand, Sent
+from engine.senders.context import SendContext, SendResult
 
 
-async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
+async def set_labels(effect: SetLabels, errand: SendContext) -> SendResult:
     """Make our labels on the issue exactly these; the labels of others stay."""
     github, name = errand.github, errand.name
     there = {label.name for label in await github.list_issue_labels(name, effect.number)}
     planned = await plan_labels(effect, errand, there)
-    if isinstance(planned, Sent):
+    if isinstance(planned, SendResult):
         return planned
     if new := [label for label in effect.labels if label not in there]:
         await add_to_repository(new, errand)
@@ -30,7 +30,7 @@ async def set_labels(effect: SetLabels, errand: Errand) -> Sent:
     return labels_sent(planned, errand)
 
 
-async def plan_labels(effect: SetLabels, errand: Errand, there: set[str]) -> set[str] | Sent:
+async def plan_labels(effect: SetLabels, errand: SendContext, there: set[str]) -> set[str] | SendResult:
     """All labels that the issue is to have, where those that are `there` are others; else what has come of it.
 
     Where ours are not as they were last known to be, somebody changed them, and the news of it may be lost: then it is
@@ -41,38 +41,38 @@ async def plan_labels(effect: SetLabels, errand: Errand, there: set[str]) -> set
     if baseline and baseline.unexplained(there, effect.labels):
         seen = await look(errand.database, errand.github, errand.repository, effect.number, errand.foresight)
         if seen is not None:
-            return Sent(digest=str(Baseline.of(there, errand.now)), signals=((effect.number, seen),))
+            return SendResult(digest=str(Baseline.of(there, errand.now)), signals=((effect.number, seen),))
     if {label.casefold() for label in there} == {label.casefold() for label in wanted}:
         return labels_sent(wanted, errand)
     return wanted
 
 
-def labels_sent(labels: set[str], errand: Errand) -> Sent:
+def labels_sent(labels: set[str], errand: SendContext) -> SendResult:
     """The issue has these labels; what is different later, somebody did after this."""
-    return Sent(digest=str(Baseline.of(labels, errand.now)))
+    return SendResult(digest=str(Baseline.of(labels, errand.now)))
 
 
-async def make_labels(effect: MakeLabels, errand: Errand) -> Sent:
+async def make_labels(effect: EnsureLabels, errand: SendContext) -> SendResult:
     """Make the labels that people put on by hand: GitHub's issue form drops a label that does not exist.
 
     Each is made once. If someone deletes one, it comes back when it is next needed, not here.
     """
     async with errand.database.autocommit() as connection:
-        made = await repositories.labels_made(connection, errand.repository.id)
+        made = await repositories.known_labels(connection, errand.repository.id)
     if new := [label for label in effect.labels if label not in made]:
         await add_to_repository(new, errand)
         async with errand.database.transaction() as connection:
-            await repositories.remember_labels(connection, errand.repository.id, new)
-    return Sent()
+            await repositories.add_known_labels(connection, errand.repository.id, new)
+    return SendResult()
 
 
-async def add_to_repository(labels: Iterable[str], errand: Errand) -> None:
+async def add_to_repository(labels: Iterable[str], errand: SendContext) -> None:
     """Labels that the repository lacks are made with their colour and description, before they are used."""
     await errand.github.ensure_labels(errand.name, [describe(label) for label in labels])
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class RenderedCard:
     """The card as it is to be written: to this comment, or as a new one."""
 
     comment_id: int | None
@@ -80,51 +80,51 @@ class Drawn:
     digest: str
 
 
-async def upsert_card(effect: UpsertCard, errand: Errand) -> Sent:
+async def upsert_card(effect: UpsertCard, errand: SendContext) -> SendResult:
     """Draw the card from the task as it is now; one comment per task, edited in place."""
     drawn = await draw_card(effect, errand)
-    if isinstance(drawn, Sent):
+    if isinstance(drawn, SendResult):
         return drawn
     if drawn.comment_id is not None:
         try:
             await errand.github.update_comment(errand.name, drawn.comment_id, drawn.body)
-            return Sent(drawn.comment_id, drawn.digest)
+            return SendResult(drawn.comment_id, drawn.digest)
         except (NotFound, Gone):
             pass  # somebody deleted it: a new one takes its place
     comment = await errand.github.create_comment(errand.name, effect.number, drawn.body)
-    return Sent(comment.id, drawn.digest)
+    return SendResult(comment.id, drawn.digest)
 
 
-async def draw_card(effect: UpsertCard, errand: Errand) -> Drawn | Sent:
+async def draw_card(effect: UpsertCard, errand: SendContext) -> RenderedCard | SendResult:
     """The card as it is to be written, where it is not there as it is to be."""
     async with errand.database.autocommit() as connection:
-        task = await store.task(connection, errand.repository.id, effect.number)
+        task = await store.load_task(connection, errand.repository.id, effect.number)
     if task is None or errand.repository.config is None:
-        return Sent(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.digest)
     outdated = bool(errand.repository.problems)
-    body = card(task, errand.repository.config, outdated=outdated)
+    body = card_text(task, errand.repository.config, outdated=outdated)
     # Those that tell of a bad configuration are drawn anew once it is mended, and are known by this.
-    digest = (store.OUTDATED if outdated else "") + hashlib.sha256(body.encode()).hexdigest()
+    digest = (store.OUTDATED_PREFIX if outdated else "") + hashlib.sha256(body.encode()).hexdigest()
     comment_id = errand.remote_id
     if comment_id is None and errand.again:
         comment_id = await find_comment(effect.number, CARD_MARKER, errand)
     if comment_id is not None and digest == errand.digest:
-        return Sent(comment_id, digest)
+        return SendResult(comment_id, digest)
     shown = body.rpartition(CARD_MARKER)[0] or body  # one that was cut off has lost it
     sealed = f"{shown}{errand.seal.marker(task, COMMENT_LIMIT - len(shown))}\n"
-    return Drawn(comment_id, sealed, digest)
+    return RenderedCard(comment_id, sealed, digest)
 
 
-async def comment(effect: Comment, errand: Errand) -> Sent:
+async def comment(effect: Comment, errand: SendContext) -> SendResult:
     """Write a comment once; after an unclear answer it is looked for by its marker first."""
     marker = comment_marker(errand.key)
     if errand.again and (found := await find_comment(effect.number, marker, errand)):
-        return Sent(found)
+        return SendResult(found)
     written = await errand.github.create_comment(errand.name, effect.number, f"{effect.body}\n{marker}")
-    return Sent(written.id)
+    return SendResult(written.id)
 
 
-async def find_comment(number: int, marker: str, errand: Errand) -> int | None:
+async def find_comment(number: int, marker: str, errand: SendContext) -> int | None:
     """Our own comment with this marker. Whoever else writes one only fools himself: the author is checked."""
     for there in await errand.github.list_comments(errand.name, number):
         # At the end, because we also quote what others wrote, and that may quote a marker.
@@ -134,24 +134,24 @@ async def find_comment(number: int, marker: str, errand: Errand) -> int | None:
     return None
 
 
-async def react(effect: React, errand: Errand) -> Sent:
+async def react(effect: AddReaction, errand: SendContext) -> SendResult:
     """React to a comment; GitHub keeps it to one. A comment that was deleted needs no reaction."""
     with contextlib.suppress(NotFound, Gone):
         await errand.github.react_to_comment(errand.name, effect.comment_id, effect.content)
-    return Sent()
+    return SendResult()
 
 
-async def close_issue(effect: CloseIssue, errand: Errand) -> Sent:
+async def close_issue(effect: CloseIssue, errand: SendContext) -> SendResult:
     """Close the issue of a task that is done; GitHub may have done it by a closing keyword."""
     issue = await errand.github.get_issue(errand.name, effect.number)
     if issue.state == "open":
         await errand.github.update_issue(errand.name, effect.number, state="closed", state_reason="completed")
-    return Sent()
+    return SendResult()
 
 
-async def close_pull(effect: ClosePull, errand: Errand) -> Sent:
+async def close_pull(effect: ClosePull, errand: SendContext) -> SendResult:
     """Close a pull request that a later attempt replaced. GitHub closes it by its issue side."""
     pull = await errand.github.get_pull(errand.name, effect.pull_number)
     if pull.state == "open":
         await errand.github.update_issue(errand.name, effect.pull_number, state="closed")
-    return Sent()
+    return SendResult()

@@ -6,12 +6,12 @@ import structlog
 
 from adapters.git import GitError
 from core.effects.base import RefreshMirror
-from engine.senders.context import Errand, Sent
+from engine.senders.context import SendContext, SendResult
 
 log = structlog.get_logger()
 
 
-async def refresh_mirror(effect: RefreshMirror, errand: Errand) -> Sent:
+async def refresh_mirror(effect: RefreshMirror, errand: SendContext) -> SendResult:
     """Fetch the branch. A mirror that cannot be fetched now is no reason to wait: the reconciler asks for it again."""
     try:
         mirror = errand.mirrors.of(errand.repository)
@@ -20,4 +20,4 @@ async def refresh_mirror(effect: RefreshMirror, errand: Errand) -> Sent:
             await errand.foresight.look(errand.repository)
     except (GitError, TimeoutError) as error:
         log.warning("mirror_not_refreshed", repository=errand.name, error=str(error))
-    return Sent()
+    return SendResult()

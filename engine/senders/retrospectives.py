@@ -10,29 +10,29 @@ from adapters.database import retrospectives as kept
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import Issue
 from config.labels import RETROSPECTIVE
-from core.retro.effects import OpenTask, ShowRetrospective
+from core.retro.effects import OpenTask, PublishRetrospective
 from core.task.labels import TASK
 from core.texts import comment_marker
 from core.texts.retrospective import action_body, retrospective_body, retrospective_marker, retrospective_title
 from engine import issue_reader
 from engine.retrospectives import Opened
-from engine.senders.context import Errand, Sent
+from engine.senders.context import SendContext, SendResult
 from engine.senders.issues import add_to_repository
 
 
-async def show_retrospective(effect: ShowRetrospective, errand: Errand) -> Sent:
+async def show_retrospective(effect: PublishRetrospective, errand: SendContext) -> SendResult:
     """One issue per retrospective: opened once, edited in place when there is something new to show."""
     async with errand.database.autocommit() as connection:
-        held = await kept.by_key(connection, errand.repository.id, effect.retrospective)
+        held = await kept.find_by_key(connection, errand.repository.id, effect.retrospective)
     if held is None or errand.repository.config is None:
-        return Sent(errand.remote_id, errand.digest)
+        return SendResult(errand.remote_id, errand.digest)
     body = retrospective_body(held)
     digest = hashlib.sha256(body.encode()).hexdigest()
     number = errand.remote_id or held.number
     if number is None and errand.again and (there := await _find(retrospective_marker(held.key), "", errand)):
         number = there.number
         if _text(there.body) == _text(body):
-            return Sent(number, digest, opened=Opened(held.key, number))
+            return SendResult(number, digest, opened=Opened(held.key, number))
     if number is None:
         await add_to_repository((RETROSPECTIVE.name,), errand)
         issue = await errand.github.create_issue(
@@ -42,16 +42,16 @@ async def show_retrospective(effect: ShowRetrospective, errand: Errand) -> Sent:
     elif digest != errand.digest:
         with contextlib.suppress(NotFound, Gone):  # somebody deleted it: what was held was held
             await errand.github.update_issue(errand.name, number, body=body)
-    return Sent(number, digest, opened=Opened(held.key, number))
+    return SendResult(number, digest, opened=Opened(held.key, number))
 
 
-async def open_task(effect: OpenTask, errand: Errand) -> Sent:
+async def open_task(effect: OpenTask, errand: SendContext) -> SendResult:
     """Open the issue of an action item once, and take it in as if whoever ticked it had put the label on."""
     async with errand.database.autocommit() as connection:
-        held = await kept.by_key(connection, errand.repository.id, effect.retrospective)
+        held = await kept.find_by_key(connection, errand.repository.id, effect.retrospective)
     action = held.action(effect.action) if held else None
     if held is None or action is None or action.task is not None:
-        return Sent(errand.remote_id)
+        return SendResult(errand.remote_id)
     marker = comment_marker(errand.key)
     body = action_body(action, held, marker)
     issue = await _find(marker, TASK, errand) if errand.again else None
@@ -63,10 +63,10 @@ async def open_task(effect: OpenTask, errand: Errand) -> Sent:
     ours = (issue.title, _text(issue.body)) == (action.title, _text(body))
     signal = replace(seen, sender=effect.by, sender_can_write=ours, label=TASK, label_added=True)
     opened = Opened(held.key, issue.number, action.id)
-    return Sent(issue.number, signals=((issue.number, signal),), opened=opened)
+    return SendResult(issue.number, signals=((issue.number, signal),), opened=opened)
 
 
-async def _find(marker: str, label: str, errand: Errand) -> Issue | None:
+async def _find(marker: str, label: str, errand: SendContext) -> Issue | None:
     """Our own issue with this marker as its last line, among those that were changed since it was to be written."""
     labels = [label] if label else []
     for issue in await errand.github.list_issues(errand.name, labels=labels, state="all", since=errand.created_at):

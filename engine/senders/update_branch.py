@@ -9,10 +9,10 @@ import structlog
 from adapters.github.convert import pull_facts
 from adapters.github.errors import Conflict, Forbidden, GitHubError, Gone, Invalid, NotFound
 from adapters.github.models import PullRequest
-from core.effects.base import TryMerge, UpdateBranch
-from core.signals.base import MergeTried, PullSeen, Signal, UpdateOutcome, UpdateTried
+from core.effects.base import RequestTrialMerge, UpdateBranch
+from core.signals.base import BranchUpdateDone, PullSeen, Signal, TrialMergeDone, UpdateOutcome
 from core.text_safety.sanitize import one_line
-from engine.senders.context import Errand, Sent
+from engine.senders.context import SendContext, SendResult
 from engine.senders.trial_merges import try_merge
 
 log = structlog.get_logger()
@@ -23,7 +23,7 @@ _CURRENT = "no new commits on the base"
 _CONFLICT = "merge conflict"
 
 
-async def update_branch(effect: UpdateBranch, errand: Errand) -> Sent:
+async def update_branch(effect: UpdateBranch, errand: SendContext) -> SendResult:
     """Merge the base into the branch, bound to the head; how it went goes back in as a signal.
 
     GitHub answers before it is done. The pull request is read afterwards, so that a lost delivery delays nothing where
@@ -41,7 +41,7 @@ async def update_branch(effect: UpdateBranch, errand: Errand) -> Sent:
     return _told(effect, "done", PullSeen(pull_facts(await github.get_pull(name, effect.pull_number)), None, False))
 
 
-async def _moved(effect: UpdateBranch, now: PullRequest, errand: Errand) -> Sent:
+async def _moved(effect: UpdateBranch, now: PullRequest, errand: SendContext) -> SendResult:
     """The head is another one. If it holds the base that was to come in, it is done, whoever did it."""
     try:
         compared = await errand.github.compare(errand.name, effect.base_sha or effect.base, now.head.sha)
@@ -51,7 +51,7 @@ async def _moved(effect: UpdateBranch, now: PullRequest, errand: Errand) -> Sent
     return _told(effect, outcome, PullSeen(pull_facts(now), None, False))
 
 
-async def _refused(effect: UpdateBranch, error: GitHubError, errand: Errand) -> Sent:
+async def _refused(effect: UpdateBranch, error: GitHubError, errand: SendContext) -> SendResult:
     try:
         now = await errand.github.get_pull(errand.name, effect.pull_number)
     except (Forbidden, Gone, NotFound):
@@ -63,10 +63,12 @@ async def _refused(effect: UpdateBranch, error: GitHubError, errand: Errand) -> 
         return _told(effect, "current")
     if _CONFLICT in said:
         # GitHub does not say where. The trial's verdict is news for the task as well: it is taken in after this.
-        look = TryMerge(effect.number, effect.pull_number, effect.branch, effect.base, effect.head_sha)
+        look = RequestTrialMerge(effect.number, effect.pull_number, effect.branch, effect.base, effect.head_sha)
         found = (await try_merge(look, errand)).found
         known = found.trials.get(effect.pull_number) if found else None
-        trial = MergeTried.of(effect.pull_number, effect.head_sha, known) if known and known.clean is False else None
+        trial = (
+            TrialMergeDone.of(effect.pull_number, effect.head_sha, known) if known and known.clean is False else None
+        )
         return replace(_told(effect, "conflict", trial=trial), found=found)
     log.warning("branch_not_updated", pull=effect.pull_number, reason=error.message)
     return _told(effect, "refused", reason=error.message)
@@ -78,7 +80,7 @@ def _told(
     then: Signal | None = None,
     *,
     reason: str = "",
-    trial: MergeTried | None = None,
-) -> Sent:
-    signal = UpdateTried(effect, outcome, one_line(reason, 300), trial)
-    return Sent(signals=tuple((effect.number, one) for one in (signal, then) if one is not None))
+    trial: TrialMergeDone | None = None,
+) -> SendResult:
+    signal = BranchUpdateDone(effect, outcome, one_line(reason, 300), trial)
+    return SendResult(signals=tuple((effect.number, one) for one in (signal, then) if one is not None))

@@ -75,7 +75,7 @@ class Actions(Catalogue):
             head_branch=branch or ref.removeprefix("refs/heads/").removeprefix("refs/tags/"),
             head_sha=sha,
             actor=actor,
-            triggered_by=actor,
+            triggering_actor=actor,
             created_at=now,
             updated_at=now,
             started_at=now,
@@ -91,7 +91,7 @@ class Actions(Catalogue):
             except ExpressionError as error:
                 run.display_title = f"{title} ({error})"
         repository.runs[run.id] = run
-        if any(agent.account is actor for agent in self.hub.cloud.values() if agent.mention is None):
+        if any(agent.account is actor for agent in self.hub.cloud_agents.values() if agent.mention is None):
             # Nothing runs for an agent that GitHub itself lends until a person has looked at what it pushed.
             self.plans[run.id] = Plan(file)
             webhooks.run_requested(self.hub, run)
@@ -130,7 +130,7 @@ class Actions(Catalogue):
                 if job.status != "queued" or job.id in plan.tasks or job.id not in plan.specs:
                     continue
                 spec = plan.specs[job.id]
-                if self.hub.offline.intersection(spec.labels):
+                if self.hub.offline_labels.intersection(spec.labels):
                     continue
                 needed = [other for other in run.latest_jobs if self._key(plan, other) in spec.needs]
                 if any(other.status != "completed" for other in needed):
@@ -139,7 +139,7 @@ class Actions(Catalogue):
                     webhooks.job_completed(self.hub, job, "skipped")
                     moved = True
                 else:
-                    plan.tasks[job.id] = self.hub.work(self._job(run, job, spec), name=f"job {job.name}")
+                    plan.tasks[job.id] = self.hub.spawn(self._job(run, job, spec), name=f"job {job.name}")
         if all(job.status == "completed" for job in run.latest_jobs) and run.status != "completed":
             webhooks.run_completed(self.hub, run, self._conclusion(run, plan))
 
@@ -238,7 +238,7 @@ class Actions(Catalogue):
         run.attempt += 1
         run.status, run.conclusion = "queued", None
         run.started_at = run.updated_at = now
-        run.triggered_by = actor
+        run.triggering_actor = actor
         run.jobs.extend(webhooks.job_kept(self.hub, run, job) for job in earlier)
         await self._begin(run, file, jobs)
         return True

@@ -45,7 +45,7 @@ def context_of(
     token: str = "",
 ) -> dict[str, Any]:
     """The contexts that expressions of a run can look into."""
-    repository, actor = run.repository, run.triggered_by or run.actor
+    repository, actor = run.repository, run.triggering_actor or run.actor
     pull = run.pulls[0] if run.event == "pull_request" and run.pulls else None
     github = {
         "action": "__run",
@@ -150,7 +150,7 @@ async def _for_real(actions: Actions, run: WorkflowRun, job: WorkflowJob, spec: 
     folder = hub.root / "jobs" / str(job.id)
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "home").mkdir(parents=True)
-    token = hub.run_token(run, actions.permissions(run, spec))
+    token = hub.create_run_token(run, actions.permissions(run, spec))
     context = context_of(hub, run, spec, needs=actions.needs(run), token=token)
     runner = StepRunner(
         spec=spec,
@@ -182,7 +182,7 @@ def _event(hub: Sandbox, run: WorkflowRun) -> dict[str, Any]:
     """What stands in $GITHUB_EVENT_PATH: the webhook's payload."""
     common = {
         "repository": issue_serializer.repository(hub, run.repository),
-        "sender": issue_serializer.user(hub, run.triggered_by or run.actor),
+        "sender": issue_serializer.user(hub, run.triggering_actor or run.actor),
     }
     return {**common, **run.payload}
 

@@ -25,7 +25,7 @@ def _run_event(hub: Sandbox, run: WorkflowRun, action: str) -> None:
         run.repository,
         "workflow_run",
         action,
-        sender=run.triggered_by or run.actor,
+        sender=run.triggering_actor or run.actor,
         workflow_run=run_serializer.workflow_run(hub, run),
         workflow=run_serializer.workflow(hub, hub.actions.workflows[run.workflow_id]),
     )
@@ -36,7 +36,7 @@ def _job_event(hub: Sandbox, job: WorkflowJob, action: str) -> None:
         job.run.repository,
         "workflow_job",
         action,
-        sender=job.run.triggered_by or job.run.actor,
+        sender=job.run.triggering_actor or job.run.actor,
         workflow_job=run_serializer.workflow_job(hub, job),
     )
 
@@ -46,7 +46,7 @@ def _check_event(hub: Sandbox, job: WorkflowJob, check: CheckRun, action: str) -
         check.repository,
         "check_run",
         action,
-        sender=job.run.triggered_by or job.run.actor,
+        sender=job.run.triggering_actor or job.run.actor,
         check_run=issue_serializer.check_run(hub, check),
     )
 
@@ -147,7 +147,7 @@ def run_completed(hub: Sandbox, run: WorkflowRun, conclusion: str) -> None:
         run.repository,
         "check_suite",
         "completed",
-        sender=run.triggered_by or run.actor,
+        sender=run.triggering_actor or run.actor,
         check_suite=issue_serializer.check_suite(hub, suite, webhook=True),
     )
     _run_event(hub, run, "completed")

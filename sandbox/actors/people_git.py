@@ -11,16 +11,16 @@ from sandbox.services.pushes import after_push
 from sandbox.state.models import PullRequest, Repository, Review, Role, User, WorkflowRun, role_at_least
 
 
-def insist(person: User, repository: Repository, role: Role) -> None:
+def require_role(person: User, repository: Repository, role: Role) -> None:
     """Raise ApiError when a person's role in the repository does not include `role`."""
-    mine = repository.role_of(person)
-    if mine == "none":
+    own_role = repository.role_of(person)
+    if own_role == "none":
         raise not_found()
-    if not role_at_least(mine, role):
-        raise ApiError(403, f"{person.login} has {mine} on {repository.full_name}; this needs {role}")
+    if not role_at_least(own_role, role):
+        raise ApiError(403, f"{person.login} has {own_role} on {repository.full_name}; this needs {role}")
 
 
-class CodeVerbs(User):
+class CodeActions(User):
     """Verbs on code and pull requests. Each raises ApiError where GitHub would refuse."""
 
     async def pushes(
@@ -36,19 +36,19 @@ class CodeVerbs(User):
 
         A new branch begins at the branch or commit `start`, or at the default branch.
         """
-        insist(self, repository, "write")
+        require_role(self, repository, "write")
         git = repository.git
         async with git.lock:
-            begin = None if start is None else await git.resolve(start)
+            start_sha = None if start is None else await git.resolve(start)
             change = await git.write_commit(
-                branch, files, message, author=pulls.identity(self), when=self.hub.now(), start=begin
+                branch, files, message, author=pulls.identity(self), when=self.hub.now(), start=start_sha
             )
         await after_push(self.hub, repository, [change], self)
         return change.after
 
     async def deletes_branch(self, repository: Repository, branch: str) -> None:
         """Delete a branch; pull requests from it are closed."""
-        insist(self, repository, "write")
+        require_role(self, repository, "write")
         async with repository.git.lock:
             change = await repository.git.update_ref(f"refs/heads/{branch}", "0" * 40, repository.git.head(branch))
         await after_push(self.hub, repository, [change], self)
@@ -64,7 +64,7 @@ class CodeVerbs(User):
         draft: bool = False,
     ) -> PullRequest:
         """Open a pull request from a branch of the repository; its base is the default branch if not named."""
-        insist(self, repository, "write")
+        require_role(self, repository, "write")
         return await pulls.open_pull(
             self.hub,
             repository,
@@ -80,61 +80,61 @@ class CodeVerbs(User):
         self, pull: PullRequest, *, title: str | None = None, body: str | None = None, base: str | None = None
     ) -> None:
         """Change a pull request's title, text or base: one's own, or any with write."""
-        insist(self, pull.repository, "read" if pull.user is self else "write")
+        require_role(self, pull.repository, "read" if pull.user is self else "write")
         await pulls.edit(self.hub, pull, self, title=title, body=body, base=base)
 
     async def closes_pull(self, pull: PullRequest) -> None:
         """Close without merging: one's own, or any with triage."""
-        insist(self, pull.repository, "read" if pull.user is self else "triage")
+        require_role(self, pull.repository, "read" if pull.user is self else "triage")
         pulls.close(self.hub, pull, self)
 
     async def reopens_pull(self, pull: PullRequest) -> None:
         """Open a closed pull request again."""
-        insist(self, pull.repository, "read" if pull.user is self else "triage")
+        require_role(self, pull.repository, "read" if pull.user is self else "triage")
         await pulls.reopen(self.hub, pull, self)
 
     async def marks_ready(self, pull: PullRequest) -> None:
         """Mark a draft as ready for review."""
-        insist(self, pull.repository, "read" if pull.user is self else "write")
+        require_role(self, pull.repository, "read" if pull.user is self else "write")
         pulls.set_draft(self.hub, pull, self, draft=False)
 
     async def reviews(
         self, pull: PullRequest, event: str, body: str = "", comments: Sequence[dict[str, Any]] = ()
     ) -> Review:
         """Review: APPROVE, REQUEST_CHANGES or COMMENT, with `comments` on lines (`path`, `line`, `body`)."""
-        insist(self, pull.repository, "read")
-        return reviews.start_review(self.hub, pull, self, event=event, body=body, comments=comments)
+        require_role(self, pull.repository, "read")
+        return reviews.create_review(self.hub, pull, self, event=event, body=body, comments=comments)
 
     async def dismisses(self, review: Review, message: str) -> None:
         """Take a verdict back."""
-        insist(self, review.pull.repository, "write")
+        require_role(self, review.pull.repository, "write")
         reviews.dismiss(self.hub, review, self, message)
 
     async def requests_review(self, pull: PullRequest, *people: User) -> None:
         """Ask people for a review."""
-        insist(self, pull.repository, "write")
-        reviews.request(self.hub, pull, self, people)
+        require_role(self, pull.repository, "write")
+        reviews.request_reviewers(self.hub, pull, self, people)
 
     async def merges(self, pull: PullRequest, *, method: str = "merge") -> str:
         """Press the merge button; gives the new SHA of the base branch."""
-        insist(self, pull.repository, "write")
+        require_role(self, pull.repository, "write")
         return await merges.merge_pull(self.hub, pull, self, method=method)
 
     async def reruns(self, run: WorkflowRun, *, failed_only: bool = False) -> None:
         """Run a workflow run again. Raises ApiError 403 while it runs."""
-        insist(self, run.repository, "write")
+        require_role(self, run.repository, "write")
         if not await self.hub.actions.rerun(run, self, failed_only=failed_only):
             raise ApiError(403, "This workflow is already running")
 
     async def approves_runs(self, pull: PullRequest) -> None:
         """Press "Approve and run workflows" below a pull request: what waits for it, on its head, runs."""
-        insist(self, pull.repository, "write")
+        require_role(self, pull.repository, "write")
         for run in list(pull.repository.runs.values()):
             if (run.head_sha, run.conclusion) == (pull.head_sha, "action_required"):
                 await self.hub.actions.rerun(run, self)
 
     async def cancels(self, run: WorkflowRun) -> None:
         """Stop a workflow run. Raises ApiError 409 when it is over."""
-        insist(self, run.repository, "write")
+        require_role(self, run.repository, "write")
         if not self.hub.actions.cancel(run):
             raise ApiError(409, "Cannot cancel a workflow run that is completed.")

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
-    from sandbox.faults.random import Weather
+    from sandbox.faults.random import RandomFaults
 
 DeliveryFault = Literal["drop", "duplicate", "delay"]
-AnswerKind = Literal[
+ResponseFault = Literal[
     "500-done",
     "502-not-done",
     "hang-done",
@@ -37,80 +37,82 @@ class _DeliveryRule:
     event: str | None
     action: str | None
     seconds: float
-    left: int
+    remaining: int
 
 
 @dataclass(slots=True)
-class AnswerRule:
+class ResponseRule:
     """A fault for the next `left` requests of one operation; `seconds` is how long a hanging answer takes."""
 
     operation: str
-    kind: AnswerKind
+    kind: ResponseFault
     seconds: float | None
-    left: int
+    remaining: int
 
 
 @dataclass(slots=True)
 class FaultPlan:
     """Faults that are still to come."""
 
-    _deliveries: list[_DeliveryRule] = field(default_factory=list)
-    _answers: list[AnswerRule] = field(default_factory=list)
-    hold: int = 0
-    weather: Weather | None = None
+    _delivery_rules: list[_DeliveryRule] = field(default_factory=list)
+    _response_rules: list[ResponseRule] = field(default_factory=list)
+    reorder_count: int = 0
+    random_faults: RandomFaults | None = None
 
     def drop(self, event: str | None = None, action: str | None = None, *, times: int = 1) -> None:
         """The next deliveries (of that event and action) fail: logged, not delivered, not tried again."""
-        self._deliveries.append(_DeliveryRule("drop", event, action, 0, times))
+        self._delivery_rules.append(_DeliveryRule("drop", event, action, 0, times))
 
     def duplicate(self, event: str | None = None, action: str | None = None, *, times: int = 1) -> None:
         """The next deliveries arrive twice, with the same GUID."""
-        self._deliveries.append(_DeliveryRule("duplicate", event, action, 0, times))
+        self._delivery_rules.append(_DeliveryRule("duplicate", event, action, 0, times))
 
     def delay(self, event: str | None = None, action: str | None = None, *, seconds: float, times: int = 1) -> None:
         """The next deliveries leave so many seconds of the sandbox's clock later; others overtake them."""
-        self._deliveries.append(_DeliveryRule("delay", event, action, seconds, times))
+        self._delivery_rules.append(_DeliveryRule("delay", event, action, seconds, times))
 
     def reorder(self, count: int) -> None:
         """Hold the next `count` deliveries and send them in reversed order when the last has come."""
         if count < 2:
             raise ValueError("reordering takes at least two deliveries")
-        self.hold = count
+        self.reorder_count = count
 
-    def answer(self, operation: str, kind: AnswerKind, *, times: int = 1, seconds: float | None = None) -> None:
+    def fail_response(
+        self, operation: str, kind: ResponseFault, *, times: int = 1, seconds: float | None = None
+    ) -> None:
         """The next requests of an operation (`issues/create-comment`, `graphql`) are answered wrongly.
 
         `…-done` does what was asked before it fails, `…-not-done` does not. `hang` closes the connection
         without an answer: after `seconds` of the sandbox's clock, at once when None. For `403-secondary` and
         `429`, `seconds` is the Retry-After (default 60). Raises ValueError for an unknown kind.
         """
-        if kind not in get_args(AnswerKind):
-            raise ValueError(f"unknown fault {kind!r}; there are {', '.join(get_args(AnswerKind))}")
-        self._answers.append(AnswerRule(operation, kind, seconds, times))
+        if kind not in get_args(ResponseFault):
+            raise ValueError(f"unknown fault {kind!r}; there are {', '.join(get_args(ResponseFault))}")
+        self._response_rules.append(ResponseRule(operation, kind, seconds, times))
 
     def clear(self) -> None:
         """Nothing more goes wrong."""
-        self._deliveries.clear()
-        self._answers.clear()
-        self.hold = 0
-        self.weather = None
+        self._delivery_rules.clear()
+        self._response_rules.clear()
+        self.reorder_count = 0
+        self.random_faults = None
 
-    def take_delivery(self, event: str, action: str | None) -> tuple[DeliveryFault, float] | None:
+    def take_delivery_fault(self, event: str, action: str | None) -> tuple[DeliveryFault, float] | None:
         """Use up the first fault that fits this delivery: its kind and seconds."""
-        for rule in self._deliveries:
+        for rule in self._delivery_rules:
             if rule.event in (None, event) and rule.action in (None, action):
-                rule.left -= 1
-                if rule.left == 0:
-                    self._deliveries.remove(rule)
+                rule.remaining -= 1
+                if rule.remaining == 0:
+                    self._delivery_rules.remove(rule)
                 return rule.kind, rule.seconds
         return None
 
-    def take_answer(self, operation: str) -> AnswerRule | None:
+    def take_response_fault(self, operation: str) -> ResponseRule | None:
         """Use up the first fault that fits this operation."""
-        for rule in self._answers:
+        for rule in self._response_rules:
             if rule.operation == operation:
-                rule.left -= 1
-                if rule.left == 0:
-                    self._answers.remove(rule)
+                rule.remaining -= 1
+                if rule.remaining == 0:
+                    self._response_rules.remove(rule)
                 return rule
         return None

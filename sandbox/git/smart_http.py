@@ -160,7 +160,7 @@ def _refusal(
     hub: Sandbox, repository: Repository | None, credential: Credential, *, write: bool
 ) -> web.Response | None:
     """Why the sender may not do this, or None."""
-    if repository is None or (credential.kind != "anonymous" and not credential.reaches(repository)):
+    if repository is None or (credential.kind != "anonymous" and not credential.has_access(repository)):
         return web.Response(status=404, text="Repository not found.")
     if credential.kind == "app":
         return web.Response(status=403, text="A JSON web token is no git credential; use an installation token.")
@@ -168,7 +168,7 @@ def _refusal(
         needs = write or repository.private
         return _challenge("Authentication required.") if needs else None
     if credential.kind in ("installation", "run"):
-        allowed = credential.holds(f"contents:{'write' if write else 'read'}")
+        allowed = credential.has_permission(f"contents:{'write' if write else 'read'}")
     else:
         allowed = credential.user is not None and role_at_least(
             repository.role_of(credential.user), "write" if write else "read"

@@ -11,7 +11,7 @@ from sandbox.services import statuses
 from sandbox.state.models import App, CheckRun, CheckSuite, CommitStatus, PullRequest, Repository
 
 if TYPE_CHECKING:
-    from sandbox.graphql.execution import Run
+    from sandbox.graphql.execution import Execution
 
 _PASSED = ("success", "neutral", "skipped")
 
@@ -32,7 +32,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollup:
+class StatusRollup:
     """What all checks of a commit say together: the latest run of each name, and the latest status of each context."""
 
     contexts: Sequence[CheckRun | CommitStatus]
@@ -56,12 +56,12 @@ def _branch(repository: Repository, name: str) -> Ref | None:
     return Ref(name, repository.git.head(name)) if repository.git.has_branch(name) else None
 
 
-def default_branch(_: Run, value: Repository, __: Arguments) -> Ref | None:
+def default_branch(_: Execution, value: Repository, __: Arguments) -> Ref | None:
     """The default branch; none of an empty repository."""
     return _branch(value, value.default_branch)
 
 
-def refs(_: Run, value: Repository, arguments: Arguments) -> Connection:
+def refs(_: Execution, value: Repository, arguments: Arguments) -> Connection:
     """The branches below a prefix such as `refs/heads/task/`; their names begin behind it."""
     prefix = str(arguments.get("refPrefix", ""))
     names = [name for branch in value.git.branches() if (name := f"refs/heads/{branch}").startswith(prefix)]
@@ -69,18 +69,18 @@ def refs(_: Run, value: Repository, arguments: Arguments) -> Connection:
     return connected("refs", found, arguments)
 
 
-def _rollup(_: Run, value: PullRequest, __: Arguments) -> Rollup | None:
+def _rollup(_: Execution, value: PullRequest, __: Arguments) -> StatusRollup | None:
     suites = (s for s in value.repository.check_suites.values() if s.head_sha == value.head_sha)
     runs: list[CheckRun | CommitStatus] = [run for suite in suites for run in suite.latest_runs]
-    found = (*runs, *statuses.latest(value.repository, value.head_sha))
-    return Rollup(found) if found else None
+    found = (*runs, *statuses.latest_statuses(value.repository, value.head_sha))
+    return StatusRollup(found) if found else None
 
 
-def _merge_commit(_: Run, value: PullRequest, __: Arguments) -> Commit | None:
+def _merge_commit(_: Execution, value: PullRequest, __: Arguments) -> Commit | None:
     return Commit(value.merge_commit_sha) if value.merged and value.merge_commit_sha else None
 
 
-def _app(_: Run, value: CheckSuite, __: Arguments) -> Plain:
+def _app(_: Execution, value: CheckSuite, __: Arguments) -> Plain:
     app: App = value.app
     return Plain("App", {"databaseId": app.id, "slug": app.slug})
 
@@ -95,7 +95,7 @@ OF_PULLS: dict[str, Resolver] = {
 KINDS: dict[type, str] = {
     Ref: "Ref",
     Commit: "Commit",
-    Rollup: "StatusCheckRollup",
+    StatusRollup: "StatusCheckRollup",
     CheckRun: "CheckRun",
     CheckSuite: "CheckSuite",
     CommitStatus: "StatusContext",

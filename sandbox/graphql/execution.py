@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-class Run:
+class Execution:
     """One query being answered."""
 
     def __init__(self, hub: Sandbox, credential: Credential, document: Document, variables: Arguments) -> None:
@@ -110,10 +110,10 @@ def execute(hub: Sandbox, credential: Credential, source: str, name: str | None,
     try:
         document = parse(source)
         operation = document.operation(name)
-        run = Run(hub, credential, document, {**operation.variables, **variables})
+        run = Execution(hub, credential, document, {**operation.variables, **variables})
         run.cost = cost(document, operation.fields, run.filled)
         # One was counted when it came in.
-        bucket = hub.meter.bucket(credential.bucket, "graphql", hub.now())
+        bucket = hub.usage_counter.bucket(credential.rate_limit_key, "graphql", hub.now())
         bucket.used += run.cost - 1
         data = run.select(operation.kind.capitalize(), None, operation.fields, ())
     except GraphQLError as error:

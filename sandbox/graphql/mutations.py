@@ -16,11 +16,11 @@ from sandbox.services import checks, comments, labels
 from sandbox.state.models import App, Comment, Issue, Repository, Role, User, role_at_least
 
 if TYPE_CHECKING:
-    from sandbox.graphql.execution import Run
+    from sandbox.graphql.execution import Execution
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class MutationResult:
     """The answer to one of these mutations."""
 
     kind: str
@@ -41,21 +41,21 @@ def _given(arguments: Arguments) -> Mapping[str, Any]:
     return sent
 
 
-def _writer(run: Run, repository: Repository, permission: str, role: Role = "triage") -> tuple[User, App | None]:
+def _writer(run: Execution, repository: Repository, permission: str, role: Role = "triage") -> tuple[User, App | None]:
     """Who writes, and by which App. Raises GraphQLError for who may not."""
     credential = run.credential
     user, app = credential.user, credential.app
     person = credential.kind == "user" and user is not None and role_at_least(repository.role_of(user), role)
-    if user is None or not (person or (credential.reaches(repository) and credential.holds(permission))):
+    if user is None or not (person or (credential.has_access(repository) and credential.has_permission(permission))):
         raise GraphQLError("Resource not accessible by integration", kind="FORBIDDEN")
     return user, app
 
 
-def _seen(run: Run) -> list[Repository]:
-    return [one for one in run.hub.repositories.values() if run.credential.sees(one)]
+def _seen(run: Execution) -> list[Repository]:
+    return [one for one in run.hub.repositories.values() if run.credential.can_see(one)]
 
 
-def _issue(run: Run, wanted: object) -> Issue:
+def _issue(run: Execution, wanted: object) -> Issue:
     for repository in _seen(run):
         for issue in repository.issues.values():
             if wanted in (issue.node_id, issue.pull and issue.pull.node_id):
@@ -63,7 +63,7 @@ def _issue(run: Run, wanted: object) -> Issue:
     raise LookupError(f"Could not resolve to a node with the global id of '{wanted}'")
 
 
-def _update_issue(run: Run, _: Any, arguments: Arguments) -> Written:
+def _update_issue(run: Execution, _: Any, arguments: Arguments) -> MutationResult:
     sent = _given(arguments)
     issue = _issue(run, sent.get("id"))
     if unknown := set(sent) - {"id", "labelIds", "clientMutationId"}:
@@ -74,11 +74,11 @@ def _update_issue(run: Run, _: Any, arguments: Arguments) -> Written:
         for wanted in sent["labelIds"]:
             if wanted not in known:
                 raise LookupError(f"Could not resolve to a node with the global id of '{wanted}'")
-        labels.replace(run.hub, issue, [known[wanted] for wanted in sent["labelIds"]], actor, app)
-    return Written("UpdateIssuePayload", issue)
+        labels.replace_labels(run.hub, issue, [known[wanted] for wanted in sent["labelIds"]], actor, app)
+    return MutationResult("UpdateIssuePayload", issue)
 
 
-def _create_label(run: Run, _: Any, arguments: Arguments) -> Written:
+def _create_label(run: Execution, _: Any, arguments: Arguments) -> MutationResult:
     sent = _given(arguments)
     if unknown := set(sent) - {"repositoryId", "name", "color", "description", "clientMutationId"}:
         raise GraphQLError(f"InputObject 'CreateLabelInput' doesn't accept argument '{min(unknown)}'")
@@ -91,25 +91,25 @@ def _create_label(run: Run, _: Any, arguments: Arguments) -> Written:
     repository = _repository(run, sent["repositoryId"])
     actor, _app = _writer(run, repository, "issues:write", "write")
     made = labels.create(run.hub, repository, actor, sent["name"], sent["color"], sent.get("description"))
-    return Written("CreateLabelPayload", made)
+    return MutationResult("CreateLabelPayload", made)
 
 
-def _repository(run: Run, wanted: object) -> Repository:
+def _repository(run: Execution, wanted: object) -> Repository:
     found = next((one for one in _seen(run) if one.node_id == wanted), None)
     if found is None:
         raise LookupError(f"Could not resolve to a node with the global id of '{wanted}'")
     return found
 
 
-def _add_comment(run: Run, _: Any, arguments: Arguments) -> Written:
+def _add_comment(run: Execution, _: Any, arguments: Arguments) -> MutationResult:
     sent = _given(arguments)
     issue = _issue(run, sent.get("subjectId"))
     actor, app = _writer(run, issue.repository, "issues:write")
     made = comments.create(run.hub, issue, actor, str(sent.get("body", "")), via_app=app)
-    return Written("AddCommentPayload", Edge(made))
+    return MutationResult("AddCommentPayload", Edge(made))
 
 
-def _update_comment(run: Run, _: Any, arguments: Arguments) -> Written:
+def _update_comment(run: Execution, _: Any, arguments: Arguments) -> MutationResult:
     sent = _given(arguments)
     there = (comment for repository in _seen(run) for comment in repository.comments())
     found = next((comment for comment in there if comment.node_id == sent.get("id")), None)
@@ -117,10 +117,10 @@ def _update_comment(run: Run, _: Any, arguments: Arguments) -> Written:
         raise LookupError(f"Could not resolve to a node with the global id of '{sent.get('id')}'")
     actor, _app = _writer(run, found.issue.repository, "issues:write")
     comments.edit(run.hub, found, actor, str(sent.get("body", "")))
-    return Written("UpdateIssueCommentPayload", found)
+    return MutationResult("UpdateIssueCommentPayload", found)
 
 
-def _checked(run: Run, sent: Mapping[str, Any]) -> tuple[Repository, App]:
+def _checked(run: Execution, sent: Mapping[str, Any]) -> tuple[Repository, App]:
     """The repository, and the App that writes a check there."""
     repository = _repository(run, sent.get("repositoryId"))
     _, app = _writer(run, repository, "checks:write")
@@ -155,17 +155,17 @@ def _annotation(given: Mapping[str, Any]) -> dict[str, Any]:
     return told | lines | {"annotation_level": given["annotationLevel"].lower()}
 
 
-def _create_check_run(run: Run, _: Any, arguments: Arguments) -> Written:
+def _create_check_run(run: Execution, _: Any, arguments: Arguments) -> MutationResult:
     sent = _given(arguments)
     repository, app = _checked(run, sent)
     if sent["headSha"] not in {pull.head_sha for pull in repository.pulls()}:
         raise LookupError(f"No commit found for SHA: {sent['headSha']}")
     fields = _fields(sent, "repositoryId", "headSha", "name")
     made = checks.create_run(run.hub, repository, app, sent["headSha"], sent["name"], **fields)
-    return Written("CreateCheckRunPayload", made)
+    return MutationResult("CreateCheckRunPayload", made)
 
 
-def _update_check_run(run: Run, _: Any, arguments: Arguments) -> Written:
+def _update_check_run(run: Execution, _: Any, arguments: Arguments) -> MutationResult:
     sent = _given(arguments)
     repository, app = _checked(run, sent)
     runs = (one for suite in repository.check_suites.values() for one in suite.runs)
@@ -173,7 +173,7 @@ def _update_check_run(run: Run, _: Any, arguments: Arguments) -> Written:
     if found is None:
         raise LookupError(f"Could not resolve to a node with the global id of '{sent.get('checkRunId')}'")
     checks.update_run(run.hub, found, **_fields(sent, "repositoryId", "checkRunId"))
-    return Written("UpdateCheckRunPayload", found)
+    return MutationResult("UpdateCheckRunPayload", found)
 
 
 KINDS: dict[type, str] = {Edge: "IssueCommentEdge"}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sandbox.graphql.parser import GraphQLError
 
 if TYPE_CHECKING:
-    from sandbox.graphql.execution import Run
+    from sandbox.graphql.execution import Execution
 
 Arguments = Mapping[str, Any]
-Resolver = Callable[["Run", Any, Arguments], Any]
+Resolver = Callable[["Execution", Any, Arguments], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def _place(cursor: str) -> int:
         raise GraphQLError(f"`{cursor}` does not appear to be a valid cursor.") from error
 
 
-def page_info(_: Run, value: Connection, __: Arguments) -> Plain:
+def page_info(_: Execution, value: Connection, __: Arguments) -> Plain:
     """Whether there is more, and where it begins."""
     more, size = value.stop < len(value.items), min(value.stop, len(value.items))
     values = {

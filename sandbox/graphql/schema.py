@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sandbox.clock import stamp, stamp_or_none
+from sandbox.clock import timestamp, timestamp_or_none
 from sandbox.graphql import code, mutations, timeline
 from sandbox.graphql.parser import GraphQLError
 from sandbox.graphql.parts import Arguments, Connection, Plain, Resolver, attribute, connected, listed, page_info
@@ -16,21 +16,21 @@ from sandbox.services import closing_keywords, issues, pulls
 from sandbox.state.models import Comment, Issue, IssueEvent, Label, PullRequest, Repository, User, role_at_least
 
 if TYPE_CHECKING:
-    from sandbox.graphql.execution import Run
+    from sandbox.graphql.execution import Execution
 
 
-def _repository(run: Run, _: Any, arguments: Arguments) -> Repository:
+def _repository(run: Execution, _: Any, arguments: Arguments) -> Repository:
     name = f"{arguments.get('owner')}/{arguments.get('name')}"
     found = run.hub.find_repository(name)
-    if found is None or not run.credential.sees(found):
+    if found is None or not run.credential.can_see(found):
         raise LookupError(f"Could not resolve to a Repository with the name '{name}'.")
     return found
 
 
-def _node(run: Run, _: Any, arguments: Arguments) -> Any:
+def _node(run: Execution, _: Any, arguments: Arguments) -> Any:
     wanted = arguments.get("id")
     for repository in run.hub.repositories.values():
-        if run.credential.sees(repository):
+        if run.credential.can_see(repository):
             if repository.node_id == wanted:
                 return repository
             for issue in repository.issues.values():
@@ -39,21 +39,21 @@ def _node(run: Run, _: Any, arguments: Arguments) -> Any:
     raise LookupError(f"Could not resolve to a node with the global id of '{wanted}'.")
 
 
-def _issue(_: Run, value: Repository, arguments: Arguments) -> Issue:
+def _issue(_: Execution, value: Repository, arguments: Arguments) -> Issue:
     found = value.issues.get(arguments.get("number", 0))
     if found is None or found.pull is not None:
         raise LookupError(f"Could not resolve to an Issue with the number of {arguments.get('number')}.")
     return found
 
 
-def _pull(_: Run, value: Repository, arguments: Arguments) -> PullRequest:
+def _pull(_: Execution, value: Repository, arguments: Arguments) -> PullRequest:
     found = value.issues.get(arguments.get("number", 0))
     if found is None or found.pull is None:
         raise LookupError(f"Could not resolve to a PullRequest with the number of {arguments.get('number')}.")
     return found.pull
 
 
-def _either(_: Run, value: Repository, arguments: Arguments) -> Issue | PullRequest:
+def _either(_: Execution, value: Repository, arguments: Arguments) -> Issue | PullRequest:
     found = value.issues.get(arguments.get("number", 0))
     if found is None:
         number = arguments.get("number")
@@ -81,28 +81,28 @@ def _filtered(issues: Sequence[Issue], arguments: Arguments) -> list[Issue]:
     return sorted(found, key=keys[order["field"]], reverse=order.get("direction") == "DESC")
 
 
-def _issues(_: Run, value: Repository, arguments: Arguments) -> Connection:
+def _issues(_: Execution, value: Repository, arguments: Arguments) -> Connection:
     found = [one for one in value.issues.values() if one.pull is None]
     return connected("issues", _filtered(found, arguments), arguments)
 
 
-def _pulls(_: Run, value: Repository, arguments: Arguments) -> Connection:
+def _pulls(_: Execution, value: Repository, arguments: Arguments) -> Connection:
     found = _filtered([one for one in value.issues.values() if one.pull is not None], arguments)
     return connected("pullRequests", [one.pull for one in found], arguments)
 
 
-def _closers(_: Run, value: Issue, arguments: Arguments) -> Connection:
+def _closers(_: Execution, value: Issue, arguments: Arguments) -> Connection:
     found = [
         pull
         for pull in value.repository.pulls()
-        if value in closing_keywords.closed_by_text(value.repository, pull.body)
+        if value in closing_keywords.closing_issues(value.repository, pull.body)
         and (pull.state == "open" or arguments.get("includeClosedPrs") or pull.merged)
     ]
     return connected("closedByPullRequestsReferences", found, arguments)
 
 
-def _closes(_: Run, value: PullRequest, arguments: Arguments) -> Connection:
-    found = closing_keywords.closed_by_text(value.repository, value.body)
+def _closes(_: Execution, value: PullRequest, arguments: Arguments) -> Connection:
+    found = closing_keywords.closing_issues(value.repository, value.body)
     return connected("closingIssuesReferences", found, arguments)
 
 
@@ -113,7 +113,7 @@ def _state(issue: Issue) -> str:
     return "MERGED" if issue.pull is not None and issue.pull.merged else issue.state.upper()
 
 
-def _page(run: Run, issue: Issue) -> str:
+def _page(run: Execution, issue: Issue) -> str:
     return str(issue_serializer.issue(run.hub, issue)["html_url"])
 
 
@@ -128,9 +128,9 @@ def _shared(get: Callable[[Any], Issue]) -> dict[str, Resolver]:
         "locked": lambda _, value, __: get(value).locked,
         "author": lambda _, value, __: get(value).user,
         "url": lambda run, value, __: _page(run, get(value)),
-        "createdAt": lambda _, value, __: stamp(get(value).created_at),
-        "updatedAt": lambda _, value, __: stamp(get(value).updated_at),
-        "closedAt": lambda _, value, __: stamp_or_none(get(value).closed_at),
+        "createdAt": lambda _, value, __: timestamp(get(value).created_at),
+        "updatedAt": lambda _, value, __: timestamp(get(value).updated_at),
+        "closedAt": lambda _, value, __: timestamp_or_none(get(value).closed_at),
         "labels": listed("labels", lambda value: get(value).labels),
         "assignees": listed("assignees", lambda value: get(value).assignees),
         "comments": listed("comments", lambda value: get(value).comments),
@@ -138,60 +138,60 @@ def _shared(get: Callable[[Any], Issue]) -> dict[str, Resolver]:
         "id": attribute("node_id"),
         "databaseId": attribute("id"),
         "fullDatabaseId": lambda _, value, __: str(value.id),  # a BigInt, which GitHub writes as text
-        "lastEditedAt": lambda _, value, __: stamp_or_none(get(value).edited_at),
+        "lastEditedAt": lambda _, value, __: timestamp_or_none(get(value).edited_at),
     }
 
 
-def _rate_limit(run: Run, _: Any, __: Arguments) -> Plain:
-    bucket = run.hub.meter.bucket(run.credential.bucket, "graphql", run.hub.now())
+def _rate_limit(run: Execution, _: Any, __: Arguments) -> Plain:
+    bucket = run.hub.usage_counter.bucket(run.credential.rate_limit_key, "graphql", run.hub.now())
     values = {
         "limit": bucket.limit,
         "cost": run.cost,
         "remaining": bucket.remaining,
         "used": bucket.used,
-        "resetAt": stamp(datetime.fromtimestamp(bucket.reset, UTC)),
+        "resetAt": timestamp(datetime.fromtimestamp(bucket.reset, UTC)),
     }
     return Plain("RateLimit", values)
 
 
-def _viewer(run: Run, _: Any, __: Arguments) -> User:
+def _viewer(run: Execution, _: Any, __: Arguments) -> User:
     if run.credential.user is None:
         raise GraphQLError("This endpoint requires you to be authenticated.")
     return run.credential.user
 
 
-def _viewer_permission(run: Run, value: Repository, _: Arguments) -> str | None:
+def _viewer_permission(run: Execution, value: Repository, _: Arguments) -> str | None:
     role = value.role_of(_viewer(run, None, {}))
     return None if role == "none" else role.upper()
 
 
-def _suggested_actors(run: Run, value: Repository, arguments: Arguments) -> Connection:
+def _suggested_actors(run: Execution, value: Repository, arguments: Arguments) -> Connection:
     """Whom the viewer can assign; agents come first, and only for people: an App does not even see them."""
     if arguments.get("capabilities") != ["CAN_BE_ASSIGNED"]:
         raise GraphQLError("The sandbox knows the capability CAN_BE_ASSIGNED only")
     viewer = _viewer(run, None, {})
-    agents = [agent.account for agent in run.hub.cloud.values() if agent.mention is None]
-    people = [one for one in run.hub.users.values() if one not in agents and issues.assignable(value, one)]
+    agents = [agent.account for agent in run.hub.cloud_agents.values() if agent.mention is None]
+    people = [one for one in run.hub.users.values() if one not in agents and issues.is_assignable(value, one)]
     return connected("suggestedActors", [*(agents if viewer.type == "User" else []), *people], arguments)
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class MergeablePull:
     """The answer to markPullRequestReadyForReview."""
 
     pull: PullRequest
 
 
-def _mark_ready(run: Run, _: Any, arguments: Arguments) -> Ready:
+def _mark_ready(run: Execution, _: Any, arguments: Arguments) -> MergeablePull:
     pull = _node(run, None, {"id": (arguments.get("input") or {}).get("pullRequestId")})
     if not isinstance(pull, PullRequest):
         raise LookupError("Could not resolve to a PullRequest.")
     credential = run.credential
     person = credential.kind == "user" and role_at_least(pull.repository.role_of(_viewer(run, None, {})), "write")
-    if not (person or (credential.reaches(pull.repository) and credential.holds("pull_requests:write"))):
+    if not (person or (credential.has_access(pull.repository) and credential.has_permission("pull_requests:write"))):
         raise GraphQLError("Resource not accessible by integration", kind="FORBIDDEN")
     pulls.set_draft(run.hub, pull, _viewer(run, None, {}), draft=False)
-    return Ready(pull)
+    return MergeablePull(pull)
 
 
 _PERSON: dict[str, Resolver] = {
@@ -206,7 +206,7 @@ KINDS: dict[type, str] = (
         PullRequest: "PullRequest",
         Label: "Label",
         Comment: "IssueComment",
-        Ready: "MarkPullRequestReadyForReviewPayload",
+        MergeablePull: "MarkPullRequestReadyForReviewPayload",
     }
     | code.KINDS
     | mutations.KINDS
@@ -219,7 +219,7 @@ def kind_of(value: Any) -> str | None:
         return value.type
     if isinstance(value, IssueEvent):
         return timeline.kind_of(value)
-    if isinstance(value, mutations.Written):
+    if isinstance(value, mutations.MutationResult):
         return value.kind
     return "Connection" if isinstance(value, Connection) else KINDS.get(type(value))
 
@@ -266,7 +266,7 @@ TYPES: dict[str, dict[str, Resolver]] = {
     "PullRequest": _shared(lambda value: value.issue)
     | {
         "merged": attribute("merged"),
-        "mergedAt": lambda _, value, __: stamp_or_none(value.merged_at),
+        "mergedAt": lambda _, value, __: timestamp_or_none(value.merged_at),
         "isDraft": attribute("draft"),
         "headRefName": attribute("head_ref"),
         "headRefOid": attribute("head_sha"),
@@ -289,8 +289,8 @@ TYPES: dict[str, dict[str, Resolver]] = {
         "body": attribute("body"),
         "author": attribute("user"),
         "editor": attribute("editor"),
-        "createdAt": lambda _, value, __: stamp(value.created_at),
-        "updatedAt": lambda _, value, __: stamp(value.updated_at),
+        "createdAt": lambda _, value, __: timestamp(value.created_at),
+        "updatedAt": lambda _, value, __: timestamp(value.updated_at),
     },
     "User": _PERSON,
     "Bot": _PERSON,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sandbox.clock import stamp
+from sandbox.clock import timestamp
 from sandbox.graphql.parser import GraphQLError
 from sandbox.graphql.parts import Arguments, Connection, Resolver, attribute, connected
 from sandbox.state.models import Issue, IssueEvent, Label
 
 if TYPE_CHECKING:
-    from sandbox.graphql.execution import Run
+    from sandbox.graphql.execution import Execution
 
 # GitHub's type of each event, by its name in the REST API; what GitHub has besides is not here.
 _KINDS: Mapping[str, str] = {
@@ -35,7 +35,7 @@ def kind_of(event: IssueEvent) -> str:
     return _KINDS[event.event]
 
 
-def items(_: Run, value: Issue, arguments: Arguments) -> Connection:
+def items(_: Execution, value: Issue, arguments: Arguments) -> Connection:
     """The events of the types that are asked for, oldest first."""
     asked = arguments.get("itemTypes")
     unknown = set(asked or ()) - set(_ITEM_TYPES)
@@ -44,19 +44,21 @@ def items(_: Run, value: Issue, arguments: Arguments) -> Connection:
     wanted = {_ITEM_TYPES[one] for one in asked} if asked else set(_KINDS)
     since = arguments.get("since")
     found = [
-        one for one in value.events if one.event in wanted and (since is None or stamp(one.created_at) >= str(since))
+        one
+        for one in value.events
+        if one.event in wanted and (since is None or timestamp(one.created_at) >= str(since))
     ]
     return connected("timelineItems", found, arguments)
 
 
-def _label(_: Run, value: IssueEvent, __: Arguments) -> Label:
+def _label(_: Execution, value: IssueEvent, __: Arguments) -> Label:
     told = value.details["label"]
     there = value.issue.repository.label(told["name"])
     # GitHub goes on showing a label that was deleted since.
     return there or Label(id=0, repository=value.issue.repository, name=told["name"], color=told["color"])
 
 
-def _reason(_: Run, value: IssueEvent, __: Arguments) -> str | None:
+def _reason(_: Execution, value: IssueEvent, __: Arguments) -> str | None:
     reason = value.details.get("state_reason")
     return reason.upper() if reason else None
 
@@ -64,7 +66,7 @@ def _reason(_: Run, value: IssueEvent, __: Arguments) -> str | None:
 _EVENT: dict[str, Resolver] = {
     "id": attribute("node_id"),
     "actor": attribute("actor"),
-    "createdAt": lambda _, value, __: stamp(value.created_at),
+    "createdAt": lambda _, value, __: timestamp(value.created_at),
 }
 TYPES: dict[str, dict[str, Resolver]] = {
     "LabeledEvent": _EVENT | {"label": _label},

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
 LEVELS = ("none", "read", "write", "admin")
-JWT_LIFE = 600  # seconds; GitHub refuses an App's JWT that lives longer
-JWT_LEEWAY = 60  # seconds a clock may run ahead
+JWT_LIFETIME_SECONDS = 600  # seconds; GitHub refuses an App's JWT that lives longer
+JWT_LEEWAY_SECONDS = 60  # seconds a clock may run ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Credential:
     token: str = ""
 
     @property
-    def bucket(self) -> str:
+    def rate_limit_key(self) -> str:
         """Whose rate limit it draws from."""
         if self.installation is not None:
             return f"installation {self.installation.id}"
@@ -52,7 +52,7 @@ class Credential:
             return self.app.slug
         return self.user.login if self.user is not None else "anonymous"
 
-    def reaches(self, repository: Repository) -> bool:
+    def has_access(self, repository: Repository) -> bool:
         """Whether the repository is one of those that the credential was given for."""
         if self.kind in ("installation", "run"):
             return self.repositories is None or repository.id in self.repositories
@@ -60,16 +60,16 @@ class Credential:
             return True
         return self.user is not None and self.kind == "user" and repository.role_of(self.user) != "none"
 
-    def sees(self, repository: Repository) -> bool:
+    def can_see(self, repository: Repository) -> bool:
         """Whether the sender may know of the repository: a public one can be read with any token."""
-        return not repository.private or self.reaches(repository)
+        return not repository.private or self.has_access(repository)
 
-    def holds(self, permission: str) -> bool:
+    def has_permission(self, permission: str) -> bool:
         """Whether an App's or a run's token was granted `name:level`, or one of several parted by `|`."""
-        for choice in permission.split("|"):
-            name, _, level = choice.partition(":")
+        for alternative in permission.split("|"):
+            name, _, level = alternative.partition(":")
             granted = (self.permissions or {}).get(name, "none")
-            if LEVELS.index(granted) >= LEVELS.index(level) or choice == "metadata:read":
+            if LEVELS.index(granted) >= LEVELS.index(level) or alternative == "metadata:read":
                 return True
         return False
 
@@ -99,7 +99,7 @@ def authenticate(hub: Sandbox, header: str | None) -> Credential:
     elif scheme.lower() not in ("bearer", "token"):
         raise bad_credentials()
     if value.count(".") == 2:
-        return _app(hub, value)
+        return _authenticate_app(hub, value)
     return token_credential(hub, value)
 
 
@@ -118,12 +118,12 @@ def token_credential(hub: Sandbox, token: str) -> Credential:
     return credential
 
 
-def _app(hub: Sandbox, token: str) -> Credential:
-    unreadable = ApiError(401, "A JSON web token could not be decoded")
+def _authenticate_app(hub: Sandbox, token: str) -> Credential:
+    decode_error = ApiError(401, "A JSON web token could not be decoded")
     try:
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError as error:
-        raise unreadable from error
+        raise decode_error from error
     issuer = str(claims.get("iss", ""))
     app = next((app for app in hub.apps.values() if issuer in (str(app.id), app.client_id)), None)
     if app is None:
@@ -137,24 +137,27 @@ def _app(hub: Sandbox, token: str) -> Credential:
         options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
         jwt.decode(token, app.public_key, algorithms=["RS256"], options=options)
     except jwt.PyJWTError as error:
-        raise unreadable from error
-    issued, expires, now = claims.get("iat"), claims.get("exp"), hub.now().timestamp()
-    if not isinstance(expires, int | float):
+        raise decode_error from error
+    issued_at, expires_at, now = claims.get("iat"), claims.get("exp"), hub.now().timestamp()
+    if not isinstance(expires_at, int | float):
         raise ApiError(401, "Missing 'expiration' claim ('exp')")
-    if not isinstance(issued, int | float):
+    if not isinstance(issued_at, int | float):
         raise ApiError(401, "Missing 'issued at' claim ('iat')")
-    if issued > now + JWT_LEEWAY:
+    if issued_at > now + JWT_LEEWAY_SECONDS:
         raise ApiError(
             401,
             "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
         )
-    if expires <= now:
+    if expires_at <= now:
         raise ApiError(
             401,
             "'Expiration time' claim ('exp') must be a numeric value representing the future time "
             "at which the assertion expires",
         )
-    if expires > now + JWT_LIFE + JWT_LEEWAY or expires - issued > JWT_LIFE + JWT_LEEWAY:
+    if (
+        expires_at > now + JWT_LIFETIME_SECONDS + JWT_LEEWAY_SECONDS
+        or expires_at - issued_at > JWT_LIFETIME_SECONDS + JWT_LEEWAY_SECONDS
+    ):
         raise ApiError(401, "'Expiration time' claim ('exp') is too far in the future")
     return Credential("app", user=app.bot, app=app)
 
@@ -165,7 +168,9 @@ def default_role(permission: str) -> Role:
     return roles[permission.partition("|")[0].partition(":")[2]]
 
 
-def permit(credential: Credential, repository: Repository | None, permission: str | None, role: Role | None) -> None:
+def check_permission(
+    credential: Credential, repository: Repository | None, permission: str | None, role: Role | None
+) -> None:
     """Raise the ApiError that GitHub answers when the sender may not do this; say nothing when they may."""
     if permission is None:
         return
@@ -186,20 +191,20 @@ def permit(credential: Credential, repository: Repository | None, permission: st
             raise ApiError(403, "You must authenticate with an installation access token")
         return
     if credential.kind in ("installation", "run"):
-        if repository is not None and not credential.reaches(repository):
+        if repository is not None and not credential.has_access(repository):
             # A public repository without the App: there to be read, like for anybody else.
             if not permission.endswith(":read"):
                 raise not_accessible()
-        elif not credential.holds(permission):
+        elif not credential.has_permission(permission):
             raise not_accessible()
         return
     if repository is None:
         return
-    needed = role or default_role(permission)
+    required_role = role or default_role(permission)
     if credential.user is None:
         if not permission.endswith(":read"):
             raise ApiError(401, "Requires authentication")
         return
-    if not role_at_least(repository.role_of(credential.user), needed):
+    if not role_at_least(repository.role_of(credential.user), required_role):
         # GitHub hides what a person may not change as if it were not there, and tells the rest by 403.
-        raise not_found() if needed in ("admin",) else ApiError(403, "Must have admin rights to Repository.")
+        raise not_found() if required_role in ("admin",) else ApiError(403, "Must have admin rights to Repository.")

@@ -47,6 +47,6 @@ def invalid(resource: str, field: str, code: str = "invalid", message: str | Non
     return ApiError(422, "Validation Failed", errors=[error | ({"message": message} if message else {})])
 
 
-def invalid_request(sentence: str) -> ApiError:
+def invalid_request(message: str) -> ApiError:
     """422 for a body that does not have the shape the operation asks for."""
-    return ApiError(422, f"Invalid request.\n\n{sentence}")
+    return ApiError(422, f"Invalid request.\n\n{message}")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def merge(whole: dict[str, Any], more: Mapping[str, Any]) -> None:
+def merge(target: dict[str, Any], overrides: Mapping[str, Any]) -> None:
     """Put what `more` has into `whole`, object by object."""
-    for key, value in more.items():
-        if isinstance(value, Mapping) and isinstance(whole.get(key), dict):
-            merge(whole[key], value)
+    for key, value in overrides.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            merge(target[key], value)
         else:
-            whole[key] = value
+            target[key] = value

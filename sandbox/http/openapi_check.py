@@ -21,9 +21,9 @@ import jsonschema_rs
 from sandbox.http.merge_schema import merge
 
 Schema = dict[str, Any]
-_HTTP = ("get", "post", "put", "patch", "delete")
+_HTTP_METHODS = ("get", "post", "put", "patch", "delete")
 _MAX_FINDINGS = 5  # of one message: the first few tell what is wrong
-_LONGEST = 300  # characters of one finding
+_MAX_FINDING_LENGTH = 300  # characters of one finding
 
 
 class Contract:
@@ -36,7 +36,7 @@ class Contract:
             _Operation(self._rest, method, path, operation)
             for path, methods in rest["paths"].items()
             for method, operation in methods.items()
-            if method in _HTTP
+            if method in _HTTP_METHODS
         ]
         # A literal segment goes before a parameter, as in GitHub's router.
         self._operations.sort(key=lambda operation: operation.rank)
@@ -61,17 +61,17 @@ class Contract:
         """
         if path == "/graphql":
             return []
-        operation = self._find(method, path)
+        operation = self._find_operation(method, path)
         if operation is None:
             return [f"{method} {unquote(path)}: GitHub describes no such operation"]
         return [f"{operation.id}: {finding}" for finding in operation.check_request(path, query, body)]
 
-    def check_answer(self, method: str, path: str, status: int, body: Any) -> list[str]:
+    def check_response(self, method: str, path: str, status: int, body: Any) -> list[str]:
         """What in an answer GitHub does not describe: its status or its body."""
-        operation = None if path == "/graphql" else self._find(method, path)
+        operation = None if path == "/graphql" else self._find_operation(method, path)
         if operation is None:
             return []
-        return [f"{operation.id}: answer {status}: {finding}" for finding in operation.check_answer(status, body)]
+        return [f"{operation.id}: answer {status}: {finding}" for finding in operation.check_response(status, body)]
 
     def check_webhook(self, event: str, action: str | None, payload: Any) -> list[str]:
         """What in a webhook's payload GitHub does not describe; events that are not described give
@@ -80,14 +80,14 @@ class Contract:
         name = event.replace("_", "-") + ("" if action is None else f"-{action.replace('_', '-')}")
         if event == "repository_dispatch":
             # Its action is whatever the sender chose; one example is described.
-            name = next((known for known in self._events if known.startswith("repository-dispatch")), name)
+            name = next((candidate for candidate in self._events if candidate.startswith("repository-dispatch")), name)
         if name not in self._events:
             return [f"webhook {event}.{action}: GitHub describes no such event"]
         reference = f"#/webhooks/{name}/post/requestBody/content/application~1json/schema"
         findings = self._webhooks.findings(reference, payload)
         return [f"webhook {event}.{action}: {finding}" for finding in findings]
 
-    def _find(self, method: str, path: str) -> _Operation | None:
+    def _find_operation(self, method: str, path: str) -> _Operation | None:
         key = (method, path)
         if key not in self._matches:
             if len(self._matches) > 4096:
@@ -106,23 +106,23 @@ class Contract:
 @functools.lru_cache(maxsize=4)
 def _load(directory: Path) -> Contract:
     rest = json.loads((directory / "rest-api.json").read_text())
-    documented = directory / "documented.json"
-    if documented.exists():  # what GitHub's documentation describes and its description leaves out
-        merge(rest, json.loads(documented.read_text()))
-    _amend(rest)
+    documented_path = directory / "documented.json"
+    if documented_path.exists():  # what GitHub's documentation describes and its description leaves out
+        merge(rest, json.loads(documented_path.read_text()))
+    _fix_description(rest)
     webhooks = json.loads((directory / "webhooks.json").read_text())
     return Contract(rest, webhooks)
 
 
-def _amend(rest: Schema) -> None:
+def _fix_description(rest: Schema) -> None:
     """Correct the one place where GitHub's description contradicts every answer of GitHub.
 
     The account of a listed installation would have to be a person and an enterprise at once (`allOf`); elsewhere the
     same description says `anyOf`.
     """
-    answers = rest.get("paths", {}).get("/app/installations", {}).get("get", {}).get("responses", {})
-    if "200" in answers:
-        items = answers["200"]["content"]["application/json"]["schema"]["items"]
+    responses = rest.get("paths", {}).get("/app/installations", {}).get("get", {}).get("responses", {})
+    if "200" in responses:
+        items = responses["200"]["content"]["application/json"]["schema"]["items"]
         account = items["properties"]["account"]
         if "allOf" in account:
             account["anyOf"] = account.pop("allOf")
@@ -139,10 +139,10 @@ class _Document:
     def resolve(self, node: Any) -> Any:
         """What a `$ref` points to, or the node itself."""
         while isinstance(node, Mapping) and "$ref" in node:
-            node = self.at(node["$ref"])
+            node = self.lookup(node["$ref"])
         return node
 
-    def at(self, reference: str) -> Any:
+    def lookup(self, reference: str) -> Any:
         """The node at `#/a/b`."""
         node: Any = self.source
         for part in reference.removeprefix("#/").split("/"):
@@ -154,32 +154,32 @@ class _Document:
         key = f"{reference} closed" if closed else reference
         validator = self._validators.get(key)
         if validator is None:
-            schema = convert(self.at(reference), closed=closed)
-            schema["$defs"] = self._reachable(schema)
+            schema = convert(self.lookup(reference), closed=closed)
+            schema["$defs"] = self._referenced_schemas(schema)
             validator = self._validators[key] = jsonschema_rs.Draft202012Validator(schema, validate_formats=False)
         if validator.is_valid(instance):
             return []
-        found = []
+        findings = []
         for error in validator.iter_errors(instance):
-            where = "/".join(str(part) for part in error.instance_path) or "(whole)"
-            found.append(f"{where}: {error.message[:_LONGEST]}")
-            if len(found) == _MAX_FINDINGS:
+            location = "/".join(str(part) for part in error.instance_path) or "(whole)"
+            findings.append(f"{location}: {error.message[:_MAX_FINDING_LENGTH]}")
+            if len(findings) == _MAX_FINDINGS:
                 break
-        return found
+        return findings
 
-    def _reachable(self, schema: Schema) -> dict[str, Schema]:
+    def _referenced_schemas(self, schema: Schema) -> dict[str, Schema]:
         """The named schemas that a schema needs, converted."""
-        needed: dict[str, Schema] = {}
-        waiting = list(_references(schema))
-        while waiting:
-            name = waiting.pop()
-            if name in needed:
+        schemas: dict[str, Schema] = {}
+        pending = list(_references(schema))
+        while pending:
+            name = pending.pop()
+            if name in schemas:
                 continue
             if name not in self._converted:
                 self._converted[name] = convert(self.source["components"]["schemas"][name])
-            needed[name] = self._converted[name]
-            waiting += _references(needed[name])
-        return needed
+            schemas[name] = self._converted[name]
+            pending += _references(schemas[name])
+        return schemas
 
 
 class _Operation:
@@ -195,90 +195,90 @@ class _Operation:
         greedy = {"path", "ref", "base", "head", "basehead", "branch"} & set(names)
         expression = re.escape(path)
         for name in names:
-            hole = ".+?" if name in greedy else "[^/]+"
-            expression = expression.replace(rf"\{{{name}\}}", f"(?P<{name}>{hole})")
+            group = ".+?" if name in greedy else "[^/]+"
+            expression = expression.replace(rf"\{{{name}\}}", f"(?P<{name}>{group})")
         # The root of a tree is the empty path: GitHub takes it with and without the slash.
         expression = expression.replace("/(?P<path>.+?)", "(?:/(?P<path>.*))?")
         self.pattern = re.compile(expression)
         parts = path.strip("/").split("/")
         self.rank = (*(1 if "{" in part else 0 for part in parts), len(greedy))
-        place = f"#/paths/{path.replace('~', '~0').replace('/', '~1')}/{method}"
+        pointer = f"#/paths/{path.replace('~', '~0').replace('/', '~1')}/{method}"
         self._body: str | None = None
         self._body_required = False
         if "requestBody" in operation:
-            self._body = self._json_at(f"{place}/requestBody", operation["requestBody"])
+            self._body = self._json_schema_reference(f"{pointer}/requestBody", operation["requestBody"])
             self._body_required = bool(operation["requestBody"].get("required"))
         self._query: dict[str, Schema] = {}
         self._required: list[str] = []
         self._path: dict[str, Schema] = {}
         for parameter in operation.get("parameters", ()):
-            described = document.resolve(parameter)
-            if described["in"] == "query":
-                self._query[described["name"]] = convert(document.resolve(described["schema"]))
-                if described.get("required"):
-                    self._required.append(described["name"])
-            elif described["in"] == "path":
-                self._path[described["name"]] = convert(document.resolve(described["schema"]))
-        self._answers: dict[int, str | None] = {}
-        for status, answer in operation["responses"].items():
+            resolved = document.resolve(parameter)
+            if resolved["in"] == "query":
+                self._query[resolved["name"]] = convert(document.resolve(resolved["schema"]))
+                if resolved.get("required"):
+                    self._required.append(resolved["name"])
+            elif resolved["in"] == "path":
+                self._path[resolved["name"]] = convert(document.resolve(resolved["schema"]))
+        self._responses: dict[int, str | None] = {}
+        for status, response in operation["responses"].items():
             if status.isdigit():
-                at = answer.get("$ref") or f"{place}/responses/{status}"
-                self._answers[int(status)] = self._json_at(at, document.resolve(answer))
+                reference = response.get("$ref") or f"{pointer}/responses/{status}"
+                self._responses[int(status)] = self._json_schema_reference(reference, document.resolve(response))
 
-    def _json_at(self, place: str, node: Mapping[str, Any]) -> str | None:
+    def _json_schema_reference(self, pointer: str, node: Mapping[str, Any]) -> str | None:
         """The reference to the schema of a JSON body, or None when it has none."""
-        for kind in node.get("content", {}):
-            if kind.startswith("application/json"):
-                return f"{place}/content/{kind.replace('/', '~1')}/schema"
+        for media_type in node.get("content", {}):
+            if media_type.startswith("application/json"):
+                return f"{pointer}/content/{media_type.replace('/', '~1')}/schema"
         return None
 
     def check_request(self, path: str, query: Mapping[str, str], body: Any) -> list[str]:
         """What in a request is not described."""
-        found = []
+        findings = []
         match = self.pattern.fullmatch(path)
         values = match.groupdict() if match is not None else {}
         for name, schema in self._path.items():
-            if values.get(name) is not None and not _fits(schema, unquote(values[name])):
-                found.append(f"path: {name}={values[name]!r} is not a {schema.get('type')}")
+            if values.get(name) is not None and not _matches_schema(schema, unquote(values[name])):
+                findings.append(f"path: {name}={values[name]!r} is not a {schema.get('type')}")
         for name, value in query.items():
             if name not in self._query:
-                found.append(f"query: {name!r} is not a parameter of it")
-            elif not _fits(self._query[name], value):
-                found.append(f"query: {name}={value!r} is not as described")
-        found += [f"query: {name!r} is missing" for name in self._required if name not in query]
+                findings.append(f"query: {name!r} is not a parameter of it")
+            elif not _matches_schema(self._query[name], value):
+                findings.append(f"query: {name}={value!r} is not as described")
+        findings += [f"query: {name!r} is missing" for name in self._required if name not in query]
         if body is None:
             if self._body_required:
-                found.append("body: it is missing")
+                findings.append("body: it is missing")
         elif self._body is None:
             if body != {}:
-                found.append("body: it takes none")
+                findings.append("body: it takes none")
         else:
             problems = self._document.findings(self._body, body, closed=True)
-            found += [f"body: {problem}" for problem in problems]
-        return found
+            findings += [f"body: {problem}" for problem in problems]
+        return findings
 
-    def check_answer(self, status: int, body: Any) -> list[str]:
+    def check_response(self, status: int, body: Any) -> list[str]:
         """What in an answer is not described. Errors that GitHub can give anywhere need no description."""
-        if status not in self._answers:
+        if status not in self._responses:
             return [] if status >= 400 or status in (301, 302, 307, 304) else ["this status is not described"]
-        reference = self._answers[status]
+        reference = self._responses[status]
         if reference is None:
-            described = self._document.resolve(self._operation["responses"][str(status)])
-            if body is not None and not described.get("content"):
+            response = self._document.resolve(self._operation["responses"][str(status)])
+            if body is not None and not response.get("content"):
                 return [] if status >= 300 else ["there should be no body"]
             return []
         return self._document.findings(reference, body)
 
 
-def _fits(schema: Schema, text: str) -> bool:
+def _matches_schema(schema: Schema, text: str) -> bool:
     """Whether the text of a parameter can be what its schema asks for."""
-    kinds = schema.get("type")
-    kinds = kinds if isinstance(kinds, list) else [kinds]
+    types = schema.get("type")
+    types = types if isinstance(types, list) else [types]
     if "enum" in schema:
         return text in {str(value).lower() if isinstance(value, bool) else str(value) for value in schema["enum"]}
-    if kinds == ["integer"]:
+    if types == ["integer"]:
         return bool(re.fullmatch(r"-?\d+", text))
-    if kinds == ["boolean"]:
+    if types == ["boolean"]:
         return text in ("true", "false")
     return True
 
@@ -291,43 +291,43 @@ def convert(schema: Any, *, closed: bool = False) -> Any:
     `$defs`. With `closed`, objects that list their properties and say nothing of others take no others.
     """
     if isinstance(schema, list):
-        return [convert(one, closed=closed) for one in schema]
+        return [convert(subschema, closed=closed) for subschema in schema]
     if not isinstance(schema, dict):
         return schema
-    made: Schema = {}
+    converted: Schema = {}
     for key, value in schema.items():
         if key == "$ref":
-            made[key] = value.replace("#/components/schemas/", "#/$defs/")
+            converted[key] = value.replace("#/components/schemas/", "#/$defs/")
         elif key == "properties":
-            made[key] = {name: convert(one, closed=closed) for name, one in value.items()}
-            if "enum" in made[key].get("events", {}).get("items", {}):
+            converted[key] = {name: convert(subschema, closed=closed) for name, subschema in value.items()}
+            if "enum" in converted[key].get("events", {}).get("items", {}):
                 # The lists of events that an App can subscribe to are behind what GitHub itself sends.
-                del made[key]["events"]["items"]["enum"]
+                del converted[key]["events"]["items"]["enum"]
         elif key in ("allOf", "anyOf", "oneOf"):
             # GitHub writes oneOf where several may fit (two kinds of error, say), so it is read as anyOf.
             # The branches of allOf describe one object together: none of them can forbid the others' keys.
-            made["allOf" if key == "allOf" else "anyOf"] = [
-                convert(one, closed=closed and key != "allOf") for one in value
+            converted["allOf" if key == "allOf" else "anyOf"] = [
+                convert(subschema, closed=closed and key != "allOf") for subschema in value
             ]
         elif key in ("items", "not", "additionalProperties"):
-            made[key] = convert(value, closed=closed)
+            converted[key] = convert(value, closed=closed)
         elif key == "enum":
-            made[key] = list(value)
+            converted[key] = list(value)
         elif key != "nullable":
-            made[key] = value
-    composed = any(key in schema for key in ("allOf", "anyOf", "oneOf"))
-    if closed and made.get("properties") and "additionalProperties" not in made and not composed:
-        made["additionalProperties"] = False
+            converted[key] = value
+    is_composed = any(key in schema for key in ("allOf", "anyOf", "oneOf"))
+    if closed and converted.get("properties") and "additionalProperties" not in converted and not is_composed:
+        converted["additionalProperties"] = False
     if schema.get("nullable"):
-        return _or_null(made)
-    return made
+        return _make_nullable(converted)
+    return converted
 
 
-def _or_null(schema: Schema) -> Schema:
-    kind = schema.get("type")
-    if kind is None or any(key in schema for key in ("allOf", "anyOf", "oneOf", "$ref")):
+def _make_nullable(schema: Schema) -> Schema:
+    schema_type = schema.get("type")
+    if schema_type is None or any(key in schema for key in ("allOf", "anyOf", "oneOf", "$ref")):
         return {"anyOf": [schema, {"type": "null"}]}
-    schema["type"] = [*kind, "null"] if isinstance(kind, list) else [kind, "null"]
+    schema["type"] = [*schema_type, "null"] if isinstance(schema_type, list) else [schema_type, "null"]
     if "enum" in schema and None not in schema["enum"]:
         schema["enum"].append(None)
     return schema
@@ -335,11 +335,11 @@ def _or_null(schema: Schema) -> Schema:
 
 def _references(schema: Any) -> list[str]:
     if isinstance(schema, list):
-        return [name for one in schema for name in _references(one)]
+        return [name for item in schema for name in _references(item)]
     if not isinstance(schema, dict):
         return []
-    found = [name for value in schema.values() for name in _references(value)]
+    names = [name for value in schema.values() for name in _references(value)]
     reference = schema.get("$ref")
     if isinstance(reference, str):
-        found.append(reference.removeprefix("#/$defs/"))
-    return found
+        names.append(reference.removeprefix("#/$defs/"))
+    return names

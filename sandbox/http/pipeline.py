@@ -17,12 +17,12 @@ from urllib.parse import quote, unquote
 
 from aiohttp import web
 
-from sandbox.faults.plan import AnswerRule
+from sandbox.faults.plan import ResponseRule
 from sandbox.git import smart_http
 from sandbox.http import rest
-from sandbox.http.auth import ANONYMOUS, Credential, authenticate, bad_credentials, permit
+from sandbox.http.auth import ANONYMOUS, Credential, authenticate, bad_credentials, check_permission
 from sandbox.http.errors import ApiError, not_found
-from sandbox.http.rate_limits import secondary
+from sandbox.http.rate_limits import secondary_limit_error
 from sandbox.http.routes import Call, Reply, Route, routes
 from sandbox.idle import current_work
 from sandbox.state.models import Repository
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
-MAX_BODY = 100 * 1024 * 1024  # bytes: a push can be large
-UNCOUNTED = frozenset({"rate-limit/get"})
+MAX_BODY_BYTES = 100 * 1024 * 1024  # bytes: a push can be large
+UNCOUNTED_OPERATIONS = frozenset({"rate-limit/get"})
 API_VERSIONS = ("2022-11-28", "2026-03-10")
 
 for _module in pkgutil.iter_modules(rest.__path__):
@@ -45,7 +45,7 @@ class RequestRecord:
     instead.
     """
 
-    at: datetime
+    received_at: datetime
     method: str
     path: str
     operation_id: str | None
@@ -54,7 +54,7 @@ class RequestRecord:
     query: dict[str, str]
     body: Any
     status: int = 0
-    answer: Any = field(default=None, repr=False)
+    response: Any = field(default=None, repr=False)
 
 
 class Server:
@@ -75,7 +75,7 @@ class Server:
 
     async def start(self) -> None:
         """Listen."""
-        application = web.Application(client_max_size=MAX_BODY)
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_route("*", "/{tail:.*}", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
@@ -89,33 +89,33 @@ class Server:
             await self._runner.cleanup()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        work = self._hub.begin(f"{request.method} {request.path}")
+        work = self._hub.begin_work(f"{request.method} {request.path}")
         current_work.set(work)
         try:
             if smart_http.is_git(request.path):
                 return await smart_http.serve(self._hub, request)
-            return await self._api(request)
+            return await self._serve_api(request)
         finally:
             work.end()
 
-    async def _api(self, request: web.Request) -> web.StreamResponse:
-        exchange = Exchange(self._hub, request)
+    async def _serve_api(self, request: web.Request) -> web.StreamResponse:
+        state = RequestState(self._hub, request)
         try:
-            reply = await exchange.run(await request.read())
-        except Hang as hang:
-            if hang.seconds is not None:
-                await self._hub.clock.sleep(hang.seconds)
+            reply = await state.run(await request.read())
+        except NeverAnswer as error:
+            if error.seconds is not None:
+                await self._hub.clock.sleep(error.seconds)
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
-        payload, kind = encoded(reply.body)
+        payload, content_type = encode_body(reply.body)
         headers = dict(reply.headers)
         if payload is not None:
-            headers.setdefault("Content-Type", kind)
+            headers.setdefault("Content-Type", content_type)
         return web.Response(status=reply.status, body=payload, headers=headers)
 
 
-def encoded(body: Any) -> tuple[bytes | None, str]:
+def encode_body(body: Any) -> tuple[bytes | None, str]:
     """The bytes of an answer's body and their type."""
     if body is None:
         return None, ""
@@ -126,7 +126,7 @@ def encoded(body: Any) -> tuple[bytes | None, str]:
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode(), "application/json; charset=utf-8"
 
 
-class Hang(Exception):
+class NeverAnswer(Exception):
     """The fault plan wants no answer: the connection closes, after so many seconds or at once."""
 
     def __init__(self, seconds: float | None) -> None:
@@ -134,7 +134,7 @@ class Hang(Exception):
         self.seconds = seconds
 
 
-class Exchange:
+class RequestState:
     """One request and its answer."""
 
     def __init__(self, hub: Sandbox, request: web.Request) -> None:
@@ -152,11 +152,11 @@ class Exchange:
 
     async def run(self, raw: bytes) -> Reply:
         """Answer, record, check against the contract. Raises Hang when the fault plan wants no answer."""
-        self.path = self._by_name(self.path)
-        matched = routes.match(self.request.method, self.path)
-        operation = matched[0].operation if matched else None
+        self.path = self._expand_repository_id(self.path)
+        route_match = routes.match(self.request.method, self.path)
+        operation = route_match[0].operation if route_match else None
         record = RequestRecord(
-            at=self.hub.now(),
+            received_at=self.hub.now(),
             method=self.request.method,
             path=unquote(self.path),
             operation_id=operation or None,
@@ -165,33 +165,35 @@ class Exchange:
             query=self.query,
             body=None,
         )
-        counted = matched is None or bool(operation)
-        if counted:
+        is_counted = route_match is None or bool(operation)
+        if is_counted:
             self.hub.requests.append(record)
         try:
-            reply = await self._answer(raw, matched, record)
+            reply = await self._dispatch(raw, route_match, record)
         except ApiError as error:
             reply = Reply(error.status, error.body, error.headers)
-        except Hang:
+        except NeverAnswer:
             raise
         except Exception as error:
             log.exception("the sandbox failed at %s %s", record.method, record.path)
             self.hub.errors.append(error)
             reply = Reply(500, {"message": "Server Error"})
-        record.status, record.answer = reply.status, reply.body
-        if counted and "X-RateLimit-Limit" not in self.headers:
-            bucket = self.hub.meter.bucket(self.credential.bucket, "core", self.hub.now())
+        record.status, record.response = reply.status, reply.body
+        if is_counted and "X-RateLimit-Limit" not in self.headers:
+            bucket = self.hub.usage_counter.bucket(self.credential.rate_limit_key, "core", self.hub.now())
             self.headers |= bucket.headers("core")
         reply.headers = {**self.headers, **reply.headers}
-        if counted:
+        if is_counted:
             self._check_answer(record, reply)
-            self._tag(reply)
+            self._add_etag(reply)
         return reply
 
-    async def _answer(self, raw: bytes, matched: tuple[Route, dict[str, str]] | None, record: RequestRecord) -> Reply:
-        body = _parsed(raw)
+    async def _dispatch(
+        self, raw: bytes, route_match: tuple[Route, dict[str, str]] | None, record: RequestRecord
+    ) -> Reply:
+        body = _parse_json(raw)
         record.body = body
-        if matched is None or matched[0].operation:
+        if route_match is None or route_match[0].operation:
             self._check_request(record)
         if not self.request.headers.get("User-Agent"):
             raise ApiError(
@@ -205,26 +207,26 @@ class Exchange:
         record.actor = self.credential.name
         if self.credential.installation is not None:
             record.installation_id = self.credential.installation.id
-        if matched is None:
+        if route_match is None:
             raise not_found()
-        route, params = matched
-        fault = self._fault(route.operation) if route.operation else None
+        route, params = route_match
+        fault = self._next_fault(route.operation) if route.operation else None
         if fault is not None:
-            self._before(fault)
+            self._raise_fault(fault)
         if route.operation:
-            self._count(route, body)
+            self._count_usage(route, body)
         reply = await self._handle(route, params, body)
         if fault is not None and fault.kind == "500-done":
             raise ApiError(500, "Server Error")
         if fault is not None and fault.kind == "hang-done":
-            raise Hang(fault.seconds)
+            raise NeverAnswer(fault.seconds)
         return reply
 
     async def _handle(self, route: Route, params: Mapping[str, str], body: Any) -> Reply:
-        repository = self._repository(params)
-        permit(self.credential, repository, route.permission, route.role)
-        writes = route.method not in ("GET", "HEAD")
-        if writes and repository is not None and repository.archived and route.operation:
+        repository = self._find_repository(params)
+        check_permission(self.credential, repository, route.permission, route.role)
+        is_write = route.method not in ("GET", "HEAD")
+        if is_write and repository is not None and repository.archived and route.operation:
             raise ApiError(403, "Repository was archived so is read-only.")
         call = Call(
             hub=self.hub,
@@ -235,33 +237,33 @@ class Exchange:
             body=body,
             credential=self.credential,
             headers=self.request.headers,
-            found=repository,
+            path_repository=repository,
             permission=route.permission,
         )
         return await route.handler(call)
 
-    def _repository(self, params: Mapping[str, str]) -> Repository | None:
+    def _find_repository(self, params: Mapping[str, str]) -> Repository | None:
         if "owner" not in params or "repo" not in params:
             return None
         name = f"{params['owner']}/{params['repo']}"
         repository = self.hub.find_repository(name)
         if repository is None:
-            moved = self.hub.repositories.get(self.hub.former_names.get(name.lower(), 0))
-            if moved is not None and self.credential.sees(moved):
-                raise self._moved(moved)
+            renamed = self.hub.repositories.get(self.hub.former_names.get(name.lower(), 0))
+            if renamed is not None and self.credential.can_see(renamed):
+                raise self._moved_error(renamed)
             raise not_found()
-        if not self.credential.sees(repository) and self.credential.kind != "app":
+        if not self.credential.can_see(repository) and self.credential.kind != "app":
             raise not_found()
         return repository
 
-    def _moved(self, repository: Repository) -> ApiError:
-        rest, asked = "/".join(self.path.split("/")[4:]), self.request.rel_url.raw_query_string
-        where = f"{self.hub.url}/repositories/{repository.id}/{rest}".rstrip("/") + f"?{asked}" * bool(asked)
-        error = ApiError(301, "Moved Permanently", headers={"Location": where})
-        error.body["url"] = where
+    def _moved_error(self, repository: Repository) -> ApiError:
+        suffix, query = "/".join(self.path.split("/")[4:]), self.request.rel_url.raw_query_string
+        location = f"{self.hub.url}/repositories/{repository.id}/{suffix}".rstrip("/") + f"?{query}" * bool(query)
+        error = ApiError(301, "Moved Permanently", headers={"Location": location})
+        error.body["url"] = location
         return error
 
-    def _by_name(self, path: str) -> str:
+    def _expand_repository_id(self, path: str) -> str:
         """`/repositories/{id}/…` is `/repos/{owner}/{repo}/…` by number."""
         parts = path.split("/")
         if len(parts) > 2 and parts[1] == "repositories" and parts[2].isdigit():
@@ -270,62 +272,66 @@ class Exchange:
                 return "/".join(["", "repos", quote(repository.owner.login), quote(repository.name), *parts[3:]])
         return path
 
-    def _fault(self, operation: str) -> AnswerRule | None:
+    def _next_fault(self, operation: str) -> ResponseRule | None:
         faults = self.hub.faults
-        planned = faults.take_answer(operation)
-        if planned is None and faults.weather is not None and self.credential.kind in ("app", "installation"):
-            return faults.weather.answer(operation, unquote(self.path))
-        return planned
+        planned_fault = faults.take_response_fault(operation)
+        if (
+            planned_fault is None
+            and faults.random_faults is not None
+            and self.credential.kind in ("app", "installation")
+        ):
+            return faults.random_faults.next_response_fault(operation, unquote(self.path))
+        return planned_fault
 
-    def _before(self, fault: AnswerRule) -> None:
-        wait = 60 if fault.seconds is None else int(fault.seconds)
+    def _raise_fault(self, fault: ResponseRule) -> None:
+        wait_seconds = 60 if fault.seconds is None else int(fault.seconds)
         if fault.kind == "502-not-done":
             raise ApiError(502, "Server Error")
         if fault.kind == "hang-not-done":
-            raise Hang(fault.seconds)
+            raise NeverAnswer(fault.seconds)
         if fault.kind == "401-expired":
             raise bad_credentials()
         if fault.kind == "403-secondary":
-            raise secondary(wait)
+            raise secondary_limit_error(wait_seconds)
         if fault.kind == "429":
-            raise secondary(wait, status=429)
+            raise secondary_limit_error(wait_seconds, status=429)
         if fault.kind == "410-disabled":
             raise ApiError(410, "This feature is disabled for this repository")
         if fault.kind == "301-moved":
             parts = self.path.split("/")
-            found = self.hub.find_repository("/".join(unquote(part) for part in parts[2:4]))
-            if parts[1] != "repos" or found is None:
+            repository = self.hub.find_repository("/".join(unquote(part) for part in parts[2:4]))
+            if parts[1] != "repos" or repository is None:
                 raise ValueError(f"{self.path} is not below a repository: it cannot have moved")
-            raise self._moved(found)
+            raise self._moved_error(repository)
 
-    def _count(self, route: Route, body: Any) -> None:
+    def _count_usage(self, route: Route, body: Any) -> None:
         resource = (
             "search" if route.template.startswith("/search") else "graphql" if route.template == "/graphql" else "core"
         )
-        sender, now, method = self.credential.bucket, self.hub.now(), route.method
-        mutates = resource == "graphql" and isinstance(body, dict) and "mutation" in str(body.get("query"))
-        if resource == "graphql" and not mutates:
+        sender, now, method = self.credential.rate_limit_key, self.hub.now(), route.method
+        is_mutation = resource == "graphql" and isinstance(body, dict) and "mutation" in str(body.get("query"))
+        if resource == "graphql" and not is_mutation:
             method = "GET"  # what only reads counts as a read
-        if route.operation in UNCOUNTED:
-            bucket = self.hub.meter.bucket(sender, resource, now)
+        if route.operation in UNCOUNTED_OPERATIONS:
+            bucket = self.hub.usage_counter.bucket(sender, resource, now)
         else:
-            bucket = self.hub.meter.spend(sender, resource, method, now, content=route.content or mutates)
+            bucket = self.hub.usage_counter.spend(sender, resource, method, now, content=route.content or is_mutation)
         self.headers |= bucket.headers(resource)
 
-    def _tag(self, reply: Reply) -> None:
+    def _add_etag(self, reply: Reply) -> None:
         """Give an ETag; answer 304 to who has that version already, without counting it."""
         if self.request.method != "GET" or reply.status != 200 or reply.body is None:
             return
-        payload, _ = encoded(reply.body)
-        seed = (self.credential.token or self.credential.bucket).encode() + b"\0" + (payload or b"")
-        tag = f'W/"{hashlib.sha256(seed).hexdigest()}"'
-        reply.headers["ETag"] = tag
+        payload, _ = encode_body(reply.body)
+        seed = (self.credential.token or self.credential.rate_limit_key).encode() + b"\0" + (payload or b"")
+        etag = f'W/"{hashlib.sha256(seed).hexdigest()}"'
+        reply.headers["ETag"] = etag
         reply.headers["Cache-Control"] = "private, max-age=60, s-maxage=60"
-        wanted = [one.strip() for one in self.request.headers.get("If-None-Match", "").split(",")]
-        if tag in wanted:
+        known_etags = [value.strip() for value in self.request.headers.get("If-None-Match", "").split(",")]
+        if etag in known_etags:
             reply.status, reply.body = 304, None
-            bucket = self.hub.meter.bucket(
-                self.credential.bucket, reply.headers.get("X-RateLimit-Resource", "core"), self.hub.now()
+            bucket = self.hub.usage_counter.bucket(
+                self.credential.rate_limit_key, reply.headers.get("X-RateLimit-Resource", "core"), self.hub.now()
             )
             if self.credential.kind != "anonymous" and bucket.used:
                 bucket.used -= 1
@@ -337,10 +343,10 @@ class Exchange:
 
     def _check_answer(self, record: RequestRecord, reply: Reply) -> None:
         if self.hub.contract is not None:
-            self.hub.violations += self.hub.contract.check_answer(record.method, self.path, reply.status, reply.body)
+            self.hub.violations += self.hub.contract.check_response(record.method, self.path, reply.status, reply.body)
 
 
-def _parsed(raw: bytes) -> Any:
+def _parse_json(raw: bytes) -> Any:
     if not raw.strip():
         return None
     try:

@@ -14,7 +14,7 @@ WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
 
 @dataclass(slots=True)
-class Limits:
+class RateLimits:
     """The figures, which a test or a try-out may lower or lift. Source: GitHub's documentation of rate
     limits.
     """
@@ -39,7 +39,7 @@ class Bucket:
     reset: int = 0  # seconds since 1970
     used: int = 0
 
-    def turn(self, now: datetime) -> None:
+    def roll_over(self, now: datetime) -> None:
         """Begin a new window when the old one is over."""
         if now.timestamp() >= self.reset:
             self.reset, self.used = int(now.timestamp()) + self.window, 0
@@ -71,21 +71,21 @@ class _Usage:
     content: deque[float] = field(default_factory=deque)
 
 
-class Meter:
+class UsageCounter:
     """Counts what every sender uses and says when it is too much."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RateLimits) -> None:
         self.limits = limits
         self._usage: dict[str, _Usage] = {}
 
     def bucket(self, sender: str, resource: str, now: datetime) -> Bucket:
         """The window of a sender for `core`, `search` or `graphql`."""
         usage = self._usage.setdefault(sender, _Usage())
-        hourly = self.limits.anonymous_per_hour if sender == "anonymous" else self.limits.requests_per_hour
-        limit, window = (self.limits.search_per_minute, 60) if resource == "search" else (hourly, 3600)
+        hourly_limit = self.limits.anonymous_per_hour if sender == "anonymous" else self.limits.requests_per_hour
+        limit, window = (self.limits.search_per_minute, 60) if resource == "search" else (hourly_limit, 3600)
         bucket = usage.buckets.setdefault(resource, Bucket(limit, window))
         bucket.limit = limit
-        bucket.turn(now)
+        bucket.roll_over(now)
         return bucket
 
     def spend(self, sender: str, resource: str, method: str, now: datetime, *, content: bool) -> Bucket:
@@ -100,27 +100,27 @@ class Meter:
                 headers=bucket.headers(resource),
                 documentation_url="https://docs.github.com/rest/overview/rate-limits-for-the-rest-api",
             )
-        usage, at = self._usage[sender], now.timestamp()
+        usage, timestamp = self._usage[sender], now.timestamp()
         points = self.limits.write_points if method in WRITES else self.limits.read_points
-        while usage.points and usage.points[0][0] <= at - 60:
+        while usage.points and usage.points[0][0] <= timestamp - 60:
             usage.points.popleft()
-        while usage.content and usage.content[0] <= at - 3600:
+        while usage.content and usage.content[0] <= timestamp - 3600:
             usage.content.popleft()
-        too_fast = sum(cost for _, cost in usage.points) + points > self.limits.points_per_minute
-        last_minute = sum(1 for moment in usage.content if moment > at - 60)
-        too_much = content and (
+        exceeds_points = sum(cost for _, cost in usage.points) + points > self.limits.points_per_minute
+        last_minute = sum(1 for moment in usage.content if moment > timestamp - 60)
+        exceeds_content = content and (
             last_minute >= self.limits.content_per_minute or len(usage.content) >= self.limits.content_per_hour
         )
         bucket.used += 1
-        if too_fast or too_much:
-            raise secondary(self.limits.secondary_wait, headers=bucket.headers(resource))
-        usage.points.append((at, points))
+        if exceeds_points or exceeds_content:
+            raise secondary_limit_error(self.limits.secondary_wait, headers=bucket.headers(resource))
+        usage.points.append((timestamp, points))
         if content:
-            usage.content.append(at)
+            usage.content.append(timestamp)
         return bucket
 
 
-def secondary(wait: int, *, status: int = 403, headers: dict[str, str] | None = None) -> ApiError:
+def secondary_limit_error(wait: int, *, status: int = 403, headers: dict[str, str] | None = None) -> ApiError:
     """The answer to a secondary limit: wait so many seconds."""
     return ApiError(
         status,

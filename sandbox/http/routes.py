@@ -40,15 +40,15 @@ class Call:
     body: Any
     credential: Credential
     headers: Mapping[str, str] = field(default_factory=dict)
-    found: Repository | None = None
+    path_repository: Repository | None = None
     permission: str | None = None
 
     @property
     def repository(self) -> Repository:
         """The repository of the path. Raises ApiError 404 when the path names none."""
-        if self.found is None:
+        if self.path_repository is None:
             raise not_found()
-        return self.found
+        return self.path_repository
 
     @property
     def actor(self) -> User:
@@ -82,11 +82,13 @@ class Call:
         if issue is None:
             raise not_found()
         # Where `issues` or `pull_requests` would do, a plain issue still needs `issues`.
-        limited = self.credential.kind in ("installation", "run")
-        limited = limited and self.credential.reaches(self.repository)
-        if limited and issue.pull is None and "|" in (self.permission or ""):
-            needed = next(one for one in (self.permission or "").split("|") if one.startswith("issues:"))
-            if not self.credential.holds(needed):
+        is_limited = self.credential.kind in ("installation", "run")
+        is_limited = is_limited and self.credential.has_access(self.repository)
+        if is_limited and issue.pull is None and "|" in (self.permission or ""):
+            issues_permission = next(
+                alternative for alternative in (self.permission or "").split("|") if alternative.startswith("issues:")
+            )
+            if not self.credential.has_permission(issues_permission):
                 raise not_accessible()
         return issue
 
@@ -113,17 +115,17 @@ class Call:
         """A text of the body. Raises ApiError 422."""
         return self.field(name, str, required=required)
 
-    def needed(self, name: str, kind: type[T]) -> T:
+    def required(self, name: str, kind: type[T]) -> T:
         """A key that the body must have, of that type. Raises ApiError 422."""
         value = self.field(name, kind, required=True)
         assert value is not None  # noqa: S101 - `required` has raised otherwise
         return value
 
-    def given(self, name: str) -> bool:
+    def has_field(self, name: str) -> bool:
         """Whether the body has that key, null or not."""
         return isinstance(self.body, dict) and name in self.body
 
-    def page(
+    def paginate(
         self,
         items: Sequence[T],
         render: Callable[[T], Any],
@@ -135,10 +137,10 @@ class Call:
 
         With a `key` the list stands under it beside `total_count`, as in check runs and workflow runs.
         """
-        size = min(max(self._count("per_page", 30), 1), MAX_PAGE)
-        page = max(self._count("page", 1), 1)
+        size = min(max(self._query_int("per_page", 30), 1), MAX_PAGE)
+        page = max(self._query_int("page", 1), 1)
         last = max(1, -(-len(items) // size))
-        shown = [render(item) for item in items[(page - 1) * size : page * size]]
+        rendered = [render(item) for item in items[(page - 1) * size : page * size]]
         links = []
         if page < last:
             links += [self._link(page + 1, "next"), self._link(last, "last")]
@@ -146,10 +148,10 @@ class Call:
             links += [self._link(1, "first"), self._link(page - 1, "prev")]
         headers = {"Link": ", ".join(links)} if links else {}
         if key is None:
-            return Reply(200, shown, headers)
-        return Reply(200, {"total_count": len(items), **(extra or {}), key: shown}, headers)
+            return Reply(200, rendered, headers)
+        return Reply(200, {"total_count": len(items), **(extra or {}), key: rendered}, headers)
 
-    def _count(self, name: str, default: int) -> int:
+    def _query_int(self, name: str, default: int) -> int:
         value = self.query.get(name, "")
         return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else default
 
@@ -221,9 +223,9 @@ class RouteTable:
             parts = template.strip("/").split("/")
             rank = (*(2 if ":.+}" in part else 1 if "{" in part else 0 for part in parts), 3)
             entry = Route(method, template, operation, permission, role, content, handler, pattern, rank)
-            routes_of = self._routes.setdefault(method, [])
-            routes_of.append(entry)
-            routes_of.sort(key=lambda route: route.rank)
+            method_routes = self._routes.setdefault(method, [])
+            method_routes.append(entry)
+            method_routes.sort(key=lambda route: route.rank)
             if operation:
                 self.operations[operation] = entry
             return handler
@@ -233,9 +235,9 @@ class RouteTable:
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         """The route of a request with the decoded parameters of its (still encoded) path, or None."""
         for route in self._routes.get(method, ()):
-            found = route.pattern.fullmatch(path)
-            if found is not None:
-                return route, {name: unquote(value) for name, value in found.groupdict().items()}
+            match = route.pattern.fullmatch(path)
+            if match is not None:
+                return route, {name: unquote(value) for name, value in match.groupdict().items()}
         return None
 
 

@@ -8,7 +8,7 @@
 Each speaks as its documentation says, works by a script with real commits and pull requests, and can go wrong.
 """
 
-from sandbox.providers.server import AgentServices
+from sandbox.providers.server import ServiceServer
 from sandbox.providers.sessions import OutOfCredit, ServiceAgent, ServiceSession, StartFault
 
-__all__ = ["AgentServices", "OutOfCredit", "ServiceAgent", "ServiceSession", "StartFault"]
+__all__ = ["OutOfCredit", "ServiceAgent", "ServiceServer", "ServiceSession", "StartFault"]

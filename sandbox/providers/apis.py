@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sandbox.providers.sessions import ServiceAgent, ServiceSession
 
 if TYPE_CHECKING:
-    from sandbox.providers.server import AgentServices
+    from sandbox.providers.server import ServiceServer
 
 
 class Refused(Exception):
@@ -23,10 +23,10 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Ask:
+class ApiRequest:
     """One request to a service, its key checked."""
 
-    services: AgentServices
+    services: ServiceServer
     agent: ServiceAgent
     method: str
     path: str
@@ -51,7 +51,7 @@ class Ask:
         return f"{hub.url}/{session.repository.full_name}/pull/{session.pull}" if session.pull else None
 
 
-class Face:
+class ProviderApi:
     """What all services share: a bearer token, and an error in an object."""
 
     actor: ClassVar[str]
@@ -70,12 +70,12 @@ class Face:
         """Whether this request begins a session."""
         return method == "POST" and path == self.start
 
-    def answer(self, ask: Ask) -> dict[str, Any]:
+    def answer(self, ask: ApiRequest) -> dict[str, Any]:
         """Do what is asked. Raises `Refused`."""
         raise NotImplementedError
 
 
-class CursorFace(Face):
+class CursorFace(ProviderApi):
     """Cursor's cloud agents, API v0."""
 
     actor = "cursor[bot]"
@@ -93,7 +93,7 @@ class CursorFace(Face):
         """A refusal in this service's form."""
         return {"error": {"message": words}}
 
-    def answer(self, ask: Ask) -> dict[str, Any]:
+    def answer(self, ask: ApiRequest) -> dict[str, Any]:
         """Do what is asked. Raises `Refused`."""
         match ask.method, *ask.path.strip("/").split("/"):
             case "GET", "v0", "me":
@@ -129,7 +129,7 @@ class CursorFace(Face):
                 return {"id": session_id}
         raise Refused(404, "no such path")
 
-    def _agent(self, ask: Ask, session: ServiceSession) -> dict[str, Any]:
+    def _agent(self, ask: ApiRequest, session: ServiceSession) -> dict[str, Any]:
         return {
             "id": session.id,
             "name": "An agent",
@@ -145,7 +145,7 @@ class CursorFace(Face):
         }
 
 
-class JulesFace(Face):
+class JulesFace(ProviderApi):
     """Google's Jules, API v1alpha."""
 
     actor = "google-labs-jules[bot]"
@@ -167,7 +167,7 @@ class JulesFace(Face):
         """A refusal in this service's form."""
         return {"error": {"code": 0, "message": words, "status": "FAILED"}}
 
-    def answer(self, ask: Ask) -> dict[str, Any]:
+    def answer(self, ask: ApiRequest) -> dict[str, Any]:
         """Do what is asked. Raises `Refused`."""
         match ask.method, *ask.path.strip("/").split("/"):
             case "GET", "v1alpha", "sources":
@@ -212,10 +212,10 @@ class JulesFace(Face):
                 return {}
         raise Refused(404, "no such path")
 
-    def _there(self, ask: Ask) -> list[ServiceSession]:
+    def _there(self, ask: ApiRequest) -> list[ServiceSession]:
         return [s for s in reversed(ask.agent.sessions) if s.state != "stopped"]
 
-    def _session(self, ask: Ask, session: ServiceSession) -> dict[str, Any]:
+    def _session(self, ask: ApiRequest, session: ServiceSession) -> dict[str, Any]:
         pull = ask.pull(session)
         return {
             "name": f"sessions/{session.id}",
@@ -229,7 +229,7 @@ class JulesFace(Face):
         }
 
 
-class DevinFace(Face):
+class DevinFace(ProviderApi):
     """Devin, API v1."""
 
     actor = "devin-ai-integration[bot]"
@@ -247,7 +247,7 @@ class DevinFace(Face):
         """A refusal in this service's form."""
         return {"detail": words}
 
-    def answer(self, ask: Ask) -> dict[str, Any]:
+    def answer(self, ask: ApiRequest) -> dict[str, Any]:
         """Do what is asked. Raises `Refused`."""
         match ask.method, *ask.path.strip("/").split("/"):
             case "POST", "v1", "sessions":
@@ -278,10 +278,10 @@ class DevinFace(Face):
                 return {"detail": "terminated"}
         raise Refused(404, "no such path")
 
-    def _begun(self, ask: Ask, session: ServiceSession, *, new: bool) -> dict[str, Any]:
+    def _begun(self, ask: ApiRequest, session: ServiceSession, *, new: bool) -> dict[str, Any]:
         return {"session_id": session.id, "url": ask.page(session), "is_new_session": new}
 
-    def _session(self, ask: Ask, session: ServiceSession) -> dict[str, Any]:
+    def _session(self, ask: ApiRequest, session: ServiceSession) -> dict[str, Any]:
         status, detail = self.states[session.state]
         pull = ask.pull(session)
         return {

@@ -7,11 +7,11 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sandbox.providers.apis import Ask, Face, Refused
+from sandbox.providers.apis import ApiRequest, ProviderApi, Refused
 from sandbox.providers.sessions import ServiceAgent, ServiceSession
 
 
-class PlainFace(Face):
+class GenericApi(ProviderApi):
     """A team's own server: signed requests, each kind of them at its own sub-path."""
 
     actor = "team-agent[bot]"
@@ -30,7 +30,7 @@ class PlainFace(Face):
         wanted = "sha256=" + hmac.new(agent.key.encode(), body, hashlib.sha256).hexdigest()
         return hmac.compare_digest(headers.get("X-Orchestrator-Signature-256", ""), wanted)
 
-    def answer(self, ask: Ask) -> dict[str, Any]:
+    def answer(self, ask: ApiRequest) -> dict[str, Any]:
         """Do what is asked. Raises `Refused`."""
         told = ask.body
         if ask.method != "POST" or told.get("to") != f"{ask.url}{self.start}":
@@ -58,7 +58,7 @@ class PlainFace(Face):
             ask.agent.stop(mine[0])
         return self._told(ask, mine[0])
 
-    def _told(self, ask: Ask, session: ServiceSession) -> dict[str, Any]:
+    def _told(self, ask: ApiRequest, session: ServiceSession) -> dict[str, Any]:
         return {
             "session": session.id,
             "state": self.states[session.state],

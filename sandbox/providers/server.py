@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from sandbox.actors.agents.scripted import Script
-from sandbox.providers.apis import Ask, CursorFace, DevinFace, Face, JulesFace, Refused
-from sandbox.providers.generic import PlainFace
+from sandbox.providers.apis import ApiRequest, CursorFace, DevinFace, JulesFace, ProviderApi, Refused
+from sandbox.providers.generic import GenericApi
 from sandbox.providers.sessions import ServiceAgent
 from sandbox.state.models import Repository
 
 if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
-FACES: dict[str, Face] = {"cursor": CursorFace(), "jules": JulesFace(), "devin": DevinFace(), "plain": PlainFace()}
+FACES: dict[str, ProviderApi] = {
+    "cursor": CursorFace(),
+    "jules": JulesFace(),
+    "devin": DevinFace(),
+    "plain": GenericApi(),
+}
 RETRY_AFTER = 120  # seconds that a limited service asks for
 
 
-class AgentServices:
+class ServiceServer:
     """All services beside one sandbox. `asked` has every request: service, method and path."""
 
     def __init__(self, hub: Sandbox) -> None:
@@ -34,7 +39,7 @@ class AgentServices:
         self._closing = asyncio.Event()
 
     @classmethod
-    async def open(cls, hub: Sandbox) -> AgentServices:
+    async def open(cls, hub: Sandbox) -> ServiceServer:
         """Services that listen on a free port until the sandbox closes."""
         services = cls(hub)
         application = web.Application(client_max_size=32 * 1024 * 1024)
@@ -48,7 +53,7 @@ class AgentServices:
             services._closing.set()
             await runner.cleanup()
 
-        hub.closing.append(close)
+        hub.close_callbacks.append(close)
         return services
 
     def agent(self, service: str, script: Script, *, key: str, **more: Any) -> ServiceAgent:
@@ -75,12 +80,12 @@ class AgentServices:
             return web.json_response({"error": "the body is no JSON"}, status=400)
         if not face.admits(agent, dict(request.headers), raw):
             return web.json_response(face.error("the key is not valid"), status=401)
-        ask = Ask(self, agent, request.method, path, dict(request.query), body, self.url(name))
+        ask = ApiRequest(self, agent, request.method, path, dict(request.query), body, self.url(name))
         starts = face.starts(request.method, path)
         fault = agent.faults.popleft() if starts and agent.faults else None
         return await self._answer(face, ask, fault)
 
-    async def _answer(self, face: Face, ask: Ask, fault: str | None) -> web.StreamResponse:
+    async def _answer(self, face: ProviderApi, ask: ApiRequest, fault: str | None) -> web.StreamResponse:
         if fault and not fault.endswith("-done"):
             return _refusal(face, fault)
         if fault in ("502-not-done", "hang-not-done"):
@@ -104,7 +109,7 @@ class AgentServices:
         return found
 
 
-def _refusal(face: Face, fault: str) -> web.Response:
+def _refusal(face: ProviderApi, fault: str) -> web.Response:
     """Answers by which nothing is done."""
     answers: dict[str, Callable[[], web.Response]] = {
         "429": lambda: web.json_response(

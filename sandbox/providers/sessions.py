@@ -92,7 +92,7 @@ class ServiceAgent:
             told=told,
         )
         self.sessions.append(session)
-        session.task = self.hub.work(self._run(session, number), name=f"session {session.id}")
+        session.task = self.hub.spawn(self._run(session, number), name=f"session {session.id}")
         return session
 
     def stop(self, session: ServiceSession) -> bool:
@@ -115,7 +115,7 @@ class ServiceAgent:
             repository=session.repository,
             id=number,
             actor=user,
-            token=self.hub.token(user),
+            token=self.hub.create_token(user),
             payload=_payload(session),
             _log=JobLog(self.hub.now),
             _think=self.think,

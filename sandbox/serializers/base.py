@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sandbox.clock import stamp, stamp_or_none
+from sandbox.clock import timestamp, timestamp_or_none
 from sandbox.state.models import Account, App, Installation, Organisation, Repository, User, role_at_least
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def app(hub: Sandbox, item: App) -> Json:
         "description": item.description,
         "external_url": f"{hub.url}/apps/{item.slug}",
         "html_url": f"{hub.url}/apps/{item.slug}",
-        "created_at": stamp(item.created_at),
-        "updated_at": stamp(item.created_at),
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.created_at),
         "permissions": dict(item.permissions),
         "events": list(item.events),
     }
@@ -140,13 +140,13 @@ def installation(hub: Sandbox, item: Installation) -> Json:
         "target_type": item.account.type,
         "permissions": dict(item.permissions),
         "events": list(item.events),
-        "created_at": stamp(item.created_at),
-        "updated_at": stamp(item.updated_at),
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.updated_at),
         "single_file_name": None,
         "has_multiple_single_files": False,
         "single_file_paths": [],
         "suspended_by": None if item.suspended_by is None else user(hub, item.suspended_by),
-        "suspended_at": stamp_or_none(item.suspended_at),
+        "suspended_at": timestamp_or_none(item.suspended_at),
     }
 
 
@@ -178,9 +178,9 @@ def repository(hub: Sandbox, item: Repository) -> Json:
         "fork": False,
         "url": url,
         **{f"{name}_url": url + path for name, path in _REPOSITORY_LINKS.items()},
-        "created_at": stamp(item.created_at),
-        "updated_at": stamp(item.updated_at),
-        "pushed_at": stamp(item.pushed_at),
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.updated_at),
+        "pushed_at": timestamp(item.pushed_at),
         "git_url": f"git://{host}/{item.full_name}.git",
         "ssh_url": f"git@{host}:{item.full_name}.git",
         "clone_url": f"{page}.git",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandbox.clock import stamp, stamp_or_none
+from sandbox.clock import timestamp, timestamp_or_none
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers.base import Json, app, repository, repository_url, user
 from sandbox.state.models import CheckRun, CheckSuite, CommitStatus, PullRequest
@@ -46,8 +46,8 @@ def check_run(hub: Sandbox, item: CheckRun) -> Json:
         "details_url": item.details_url or page,
         "status": item.status,
         "conclusion": item.conclusion,
-        "started_at": stamp_or_none(item.started_at),
-        "completed_at": stamp_or_none(item.completed_at),
+        "started_at": timestamp_or_none(item.started_at),
+        "completed_at": timestamp_or_none(item.completed_at),
         "output": {
             "title": item.title,
             "summary": item.summary,
@@ -88,8 +88,8 @@ def _suite(hub: Sandbox, item: CheckSuite) -> Json:
         "after": item.after,
         "pull_requests": [pull_reference(hub, pull) for pull in pulls_at(item)],
         "app": app(hub, item.app),
-        "created_at": stamp(item.created_at),
-        "updated_at": stamp(item.updated_at),
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.updated_at),
     }
 
 
@@ -104,7 +104,7 @@ def status(hub: Sandbox, item: CommitStatus) -> Json:
         "description": item.description,
         "target_url": item.target_url,
         "context": item.context,
-        "created_at": stamp(item.created_at),
-        "updated_at": stamp(item.updated_at),
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.updated_at),
         "creator": user(hub, item.creator),
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sandbox.clock import stamp
+from sandbox.clock import timestamp
 from sandbox.git.diff import FileChange
 from sandbox.git.objects import ZERO, Commit, Identity, RefChange
 from sandbox.serializers import issues as issue_serializer
@@ -42,7 +42,7 @@ def simple_commit(commit: Commit) -> dict[str, Any]:
         "id": commit.sha,
         "tree_id": commit.tree,
         "message": commit.message,
-        "timestamp": stamp(commit.committed_at),
+        "timestamp": timestamp(commit.committed_at),
         "author": {"name": commit.author.name, "email": commit.author.email},
         "committer": {"name": commit.committer.name, "email": commit.committer.email},
     }
@@ -71,8 +71,8 @@ def git_commit(hub: Sandbox, repository: Repository, commit: Commit) -> dict[str
         "node_id": node_id("C", int(commit.sha[:10], 16)),
         "url": f"{at}/git/commits/{commit.sha}",
         "html_url": f"{page}/commit/{commit.sha}",
-        "author": _git_person(commit.author, stamp(commit.authored_at)),
-        "committer": _git_person(commit.committer, stamp(commit.committed_at)),
+        "author": _git_person(commit.author, timestamp(commit.authored_at)),
+        "committer": _git_person(commit.committer, timestamp(commit.committed_at)),
         "tree": {"sha": commit.tree, "url": f"{at}/git/trees/{commit.tree}"},
         "message": commit.message,
         "parents": [
@@ -91,8 +91,8 @@ def commit(
         "sha": value.sha,
         "node_id": node_id("C", int(value.sha[:10], 16)),
         "commit": {
-            "author": _git_person(value.author, stamp(value.authored_at)),
-            "committer": _git_person(value.committer, stamp(value.committed_at)),
+            "author": _git_person(value.author, timestamp(value.authored_at)),
+            "committer": _git_person(value.committer, timestamp(value.committed_at)),
             "message": value.message,
             "tree": {"sha": value.tree, "url": f"{at}/git/trees/{value.tree}"},
             "url": f"{at}/git/commits/{value.sha}",
@@ -149,10 +149,10 @@ def push_commit(hub: Sandbox, repository: Repository, value: Commit, files: list
         "tree_id": value.tree,
         "distinct": True,
         "message": value.message,
-        "timestamp": stamp(value.committed_at),
+        "timestamp": timestamp(value.committed_at),
         "url": f"{html(hub, repository)}/commit/{value.sha}",
-        "author": _push_person(hub, value.author, stamp(value.authored_at)),
-        "committer": _push_person(hub, value.committer, stamp(value.committed_at)),
+        "author": _push_person(hub, value.author, timestamp(value.authored_at)),
+        "committer": _push_person(hub, value.committer, timestamp(value.committed_at)),
         "added": [f.path for f in files if f.status in ("added", "renamed", "copied")],
         "removed": [f.previous_path or f.path for f in files if f.status in ("removed", "renamed")],
         "modified": [f.path for f in files if f.status in ("modified", "changed")],

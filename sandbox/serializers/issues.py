@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sandbox.clock import stamp, stamp_or_none
+from sandbox.clock import timestamp, timestamp_or_none
 from sandbox.serializers.base import (
     Json,
     app,
@@ -89,7 +89,7 @@ def reaction(hub: Sandbox, item: Reaction) -> Json:
         "node_id": item.node_id,
         "user": user(hub, item.user),
         "content": item.content,
-        "created_at": stamp(item.created_at),
+        "created_at": timestamp(item.created_at),
     }
 
 
@@ -129,9 +129,9 @@ def issue(hub: Sandbox, item: Issue, *, webhook: bool = False) -> Json:
         "assignees": [user(hub, one) for one in item.assignees],
         "milestone": None,
         "comments": len(item.comments),
-        "created_at": stamp(item.created_at),
-        "updated_at": stamp(item.updated_at),
-        "closed_at": stamp_or_none(item.closed_at),
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.updated_at),
+        "closed_at": timestamp_or_none(item.closed_at),
         "author_association": association(item.repository, item.user),
         "active_lock_reason": item.lock_reason,
         "body": item.body,
@@ -160,7 +160,7 @@ def issue(hub: Sandbox, item: Issue, *, webhook: bool = False) -> Json:
             "html_url": page,
             "diff_url": f"{page}.diff",
             "patch_url": f"{page}.patch",
-            "merged_at": stamp_or_none(item.pull.merged_at),
+            "merged_at": timestamp_or_none(item.pull.merged_at),
         }
     if not webhook:
         whole["closed_by"] = None if item.closed_by is None else user(hub, item.closed_by)
@@ -180,8 +180,8 @@ def comment(hub: Sandbox, item: Comment) -> Json:
         "id": item.id,
         "node_id": item.node_id,
         "user": user(hub, item.user),
-        "created_at": stamp(item.created_at),
-        "updated_at": stamp(item.updated_at),
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.updated_at),
         "author_association": association(item.issue.repository, item.user),
         "body": item.body,
         "reactions": rollup(url, item.reactions),
@@ -199,7 +199,7 @@ def issue_event(hub: Sandbox, item: IssueEvent, *, with_issue: bool = False) -> 
         "event": item.event,
         "commit_id": None,
         "commit_url": None,
-        "created_at": stamp(item.created_at),
+        "created_at": timestamp(item.created_at),
         "performed_via_github_app": None if item.via_app is None else app(hub, item.via_app),
         **item.details,
     }

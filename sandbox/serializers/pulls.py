@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.clock import stamp, stamp_or_none
+from sandbox.clock import timestamp, timestamp_or_none
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.pull_models import PullRequest, Review, ReviewComment
@@ -54,10 +54,10 @@ def simple_pull(hub: Sandbox, pull: PullRequest) -> dict[str, Any]:
         "title": issue.title,
         "user": issue_serializer.user(hub, issue.user),
         "body": issue.body,
-        "created_at": stamp(issue.created_at),
-        "updated_at": stamp(issue.updated_at),
-        "closed_at": stamp_or_none(issue.closed_at),
-        "merged_at": stamp_or_none(pull.merged_at),
+        "created_at": timestamp(issue.created_at),
+        "updated_at": timestamp(issue.updated_at),
+        "closed_at": timestamp_or_none(issue.closed_at),
+        "merged_at": timestamp_or_none(pull.merged_at),
         "merge_commit_sha": pull.merge_commit_sha,
         "assignee": assignees[0] if assignees else None,
         "assignees": assignees,
@@ -114,7 +114,7 @@ def review(hub: Sandbox, value: Review, *, webhook: bool = False) -> dict[str, A
         "pull_request_url": url,
         "author_association": issue_serializer.association(pull.repository, value.user),
         "_links": {"html": {"href": page}, "pull_request": {"href": url}},
-        "submitted_at": stamp(value.submitted_at),
+        "submitted_at": timestamp(value.submitted_at),
         "commit_id": value.commit_id,
     }
     if value.state == "PENDING":
@@ -139,8 +139,8 @@ def review_comment(hub: Sandbox, value: ReviewComment) -> dict[str, Any]:
         "original_commit_id": value.commit_id,
         "user": issue_serializer.user(hub, value.user),
         "body": value.body,
-        "created_at": stamp(value.created_at),
-        "updated_at": stamp(value.updated_at),
+        "created_at": timestamp(value.created_at),
+        "updated_at": timestamp(value.updated_at),
         "html_url": page,
         "pull_request_url": f"{at}/pulls/{pull.number}",
         "author_association": issue_serializer.association(pull.repository, value.user),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandbox.clock import stamp, stamp_or_none
+from sandbox.clock import timestamp, timestamp_or_none
 from sandbox.serializers import code as code_serializer
 from sandbox.serializers import issues as issue_serializer
 from sandbox.state.ids import node_id
@@ -25,8 +25,8 @@ def workflow(hub: Sandbox, value: Workflow) -> dict[str, Any]:
         "name": value.name,
         "path": value.path,
         "state": value.state,
-        "created_at": stamp(value.created_at),
-        "updated_at": stamp(value.updated_at),
+        "created_at": timestamp(value.created_at),
+        "updated_at": timestamp(value.updated_at),
         "url": f"{at}/actions/workflows/{value.id}",
         "html_url": f"{page}/blob/{branch}/{value.path}",
         "badge_url": f"{page}/workflows/{value.name.replace(' ', '%20')}/badge.svg",
@@ -59,13 +59,13 @@ def workflow_run(hub: Sandbox, run: WorkflowRun) -> dict[str, Any]:
         "url": url,
         "html_url": f"{page}/actions/runs/{run.id}",
         "pull_requests": [issue_serializer.pull_reference(hub, pull) for pull in run.pulls if pull.state == "open"],
-        "created_at": stamp(run.created_at),
-        "updated_at": stamp(run.updated_at),
+        "created_at": timestamp(run.created_at),
+        "updated_at": timestamp(run.updated_at),
         "actor": issue_serializer.user(hub, run.actor),
         "run_attempt": run.attempt,
         "referenced_workflows": [],
-        "run_started_at": stamp(run.started_at),
-        "triggering_actor": issue_serializer.user(hub, run.triggered_by or run.actor),
+        "run_started_at": timestamp(run.started_at),
+        "triggering_actor": issue_serializer.user(hub, run.triggering_actor or run.actor),
         "jobs_url": f"{url}/jobs",
         "logs_url": f"{url}/logs",
         "check_suite_url": f"{at}/check-suites/{suite_id}",
@@ -99,9 +99,9 @@ def workflow_job(hub: Sandbox, job: WorkflowJob) -> dict[str, Any]:
         "html_url": f"{page}/actions/runs/{run.id}/job/{job.id}",
         "status": job.status,
         "conclusion": job.conclusion,
-        "created_at": stamp(job.created_at),
-        "started_at": stamp(job.started_at or job.created_at),
-        "completed_at": stamp_or_none(job.completed_at),
+        "created_at": timestamp(job.created_at),
+        "started_at": timestamp(job.started_at or job.created_at),
+        "completed_at": timestamp_or_none(job.completed_at),
         "name": job.name,
         "steps": [
             {
@@ -109,8 +109,8 @@ def workflow_job(hub: Sandbox, job: WorkflowJob) -> dict[str, Any]:
                 "status": step.status,
                 "conclusion": step.conclusion,
                 "number": step.number,
-                "started_at": stamp_or_none(step.started_at),
-                "completed_at": stamp_or_none(step.completed_at),
+                "started_at": timestamp_or_none(step.started_at),
+                "completed_at": timestamp_or_none(step.completed_at),
             }
             for step in job.steps
         ],

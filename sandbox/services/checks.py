@@ -28,10 +28,19 @@ CONCLUSIONS = (
 STATUSES = ("queued", "in_progress", "completed")
 MAX_TEXT, MAX_ANNOTATIONS, MAX_ACTIONS = 65_535, 50, 3
 # What a suite says when its runs differ: the first of these that one of them ended with.
-_WORST = ("failure", "timed_out", "action_required", "cancelled", "stale", "success", "neutral", "skipped")
+_CONCLUSION_PRECEDENCE = (
+    "failure",
+    "timed_out",
+    "action_required",
+    "cancelled",
+    "stale",
+    "success",
+    "neutral",
+    "skipped",
+)
 
 
-def suite_for(
+def get_or_create_suite(
     hub: Sandbox,
     repository: Repository,
     app: App,
@@ -62,13 +71,15 @@ def suite_for(
     return suite
 
 
-def requested(hub: Sandbox, repository: Repository, sha: str, branch: str, before: str | None, sender: User) -> None:
+def request_suites(
+    hub: Sandbox, repository: Repository, sha: str, branch: str, before: str | None, sender: User
+) -> None:
     """A push: every App installed here that may write checks gets a suite, and hears of it if it
     subscribed.
     """
     for installation in hub.installations_on(repository):
         if installation.permissions.get("checks") == "write":
-            suite = suite_for(hub, repository, installation.app, sha, branch=branch, before=before)
+            suite = get_or_create_suite(hub, repository, installation.app, sha, branch=branch, before=before)
             if "check_suite" in installation.events and installation.suspended_at is None:
                 hub.emit_to(
                     installation,
@@ -86,12 +97,12 @@ def create_run(hub: Sandbox, repository: Repository, app: App, sha: str, name: s
     """
     if not name.strip():
         raise invalid_request('"name" wasn\'t supplied.')
-    suite = suite_for(hub, repository, app, sha)
+    suite = get_or_create_suite(hub, repository, app, sha)
     run = CheckRun(id=hub.new_id(), suite=suite, name=name)
     _apply(hub, run, fields)
     suite.runs.append(run)
-    _tell(hub, run, "created", app.bot)
-    _settle(hub, run, app.bot, was_completed=False)
+    _emit(hub, run, "created", app.bot)
+    _update_suite(hub, run, app.bot, was_completed=False)
     return run
 
 
@@ -102,7 +113,7 @@ def update_run(hub: Sandbox, run: CheckRun, **fields: Any) -> None:
     """
     was_completed = run.status == "completed"
     _apply(hub, run, fields)
-    _settle(hub, run, run.app.bot, was_completed=was_completed)
+    _update_suite(hub, run, run.app.bot, was_completed=was_completed)
 
 
 def request_action(hub: Sandbox, run: CheckRun, identifier: str, person: User) -> None:
@@ -114,12 +125,12 @@ def request_action(hub: Sandbox, run: CheckRun, identifier: str, person: User) -
         raise ValueError(f"the buttons of {run.name!r} show only when it is completed; it is {run.status}")
     if identifier not in [action["identifier"] for action in run.actions]:
         raise ValueError(f"{run.name!r} has no button {identifier!r}; it has {run.actions}")
-    _tell_owner(hub, run, "requested_action", person, requested_action={"identifier": identifier})
+    _emit_owner_event(hub, run, "requested_action", person, requested_action={"identifier": identifier})
 
 
 def rerequest_run(hub: Sandbox, run: CheckRun, person: User) -> None:
     """A person asks for a run again; the App that made it hears `rerequested`."""
-    _tell_owner(hub, run, "rerequested", person)
+    _emit_owner_event(hub, run, "rerequested", person)
 
 
 def rerequest_suite(hub: Sandbox, suite: CheckSuite, person: User) -> None:
@@ -137,14 +148,14 @@ def rerequest_suite(hub: Sandbox, suite: CheckSuite, person: User) -> None:
         )
 
 
-def summary(runs: Sequence[CheckRun]) -> tuple[str, str | None]:
+def suite_state(runs: Sequence[CheckRun]) -> tuple[str, str | None]:
     """The status and conclusion of a suite by its latest runs."""
     if not runs or all(run.status == "queued" for run in runs):
         return "queued", None
     if any(run.status != "completed" for run in runs):
         return "in_progress", None
-    found = {run.conclusion for run in runs}
-    return "completed", next(one for one in _WORST if one in found)
+    conclusions = {run.conclusion for run in runs}
+    return "completed", next(conclusion for conclusion in _CONCLUSION_PRECEDENCE if conclusion in conclusions)
 
 
 def _apply(hub: Sandbox, run: CheckRun, fields: dict[str, Any]) -> None:
@@ -160,7 +171,7 @@ def _apply(hub: Sandbox, run: CheckRun, fields: dict[str, Any]) -> None:
         _check_actions(actions)
         run.actions = list(actions)
     if fields.get("output") is not None:
-        _output(run, fields["output"])
+        _apply_output(run, fields["output"])
     if fields.get("name"):
         run.name = fields["name"]
     if fields.get("details_url") is not None:
@@ -175,12 +186,12 @@ def _apply(hub: Sandbox, run: CheckRun, fields: dict[str, Any]) -> None:
             run.conclusion = run.completed_at = None
     if conclusion is not None:
         run.conclusion = conclusion
-    run.started_at = _moment(fields.get("started_at")) or run.started_at or hub.now()
+    run.started_at = _parse_time(fields.get("started_at")) or run.started_at or hub.now()
     if run.status == "completed":
-        run.completed_at = _moment(fields.get("completed_at")) or run.completed_at or hub.now()
+        run.completed_at = _parse_time(fields.get("completed_at")) or run.completed_at or hub.now()
 
 
-def _output(run: CheckRun, output: Any) -> None:
+def _apply_output(run: CheckRun, output: Any) -> None:
     if not isinstance(output, dict):
         raise invalid_request("For 'properties/output', it is not an object.")
     annotations = output.get("annotations") or []
@@ -210,13 +221,13 @@ def _check_actions(actions: Any) -> None:
     if not isinstance(actions, list) or len(actions) > MAX_ACTIONS:
         raise invalid_request(f"No more than {MAX_ACTIONS} actions are allowed.")
     for action in actions:
-        for key, longest in (("label", 20), ("description", 40), ("identifier", 20)):
+        for key, max_length in (("label", 20), ("description", 40), ("identifier", 20)):
             value = action.get(key)
-            if not isinstance(value, str) or len(value) > longest:
-                raise invalid_request(f"An action's {key} is a text of at most {longest} characters.")
+            if not isinstance(value, str) or len(value) > max_length:
+                raise invalid_request(f"An action's {key} is a text of at most {max_length} characters.")
 
 
-def _moment(value: Any) -> datetime | None:
+def _parse_time(value: Any) -> datetime | None:
     if value is None:
         return None
     try:
@@ -225,14 +236,14 @@ def _moment(value: Any) -> datetime | None:
         raise invalid_request(f"{value!r} is not a time such as 2026-03-02T09:00:00Z.") from error
 
 
-def _settle(hub: Sandbox, run: CheckRun, actor: User, *, was_completed: bool) -> None:
+def _update_suite(hub: Sandbox, run: CheckRun, actor: User, *, was_completed: bool) -> None:
     suite = run.suite
-    before = suite.status
-    suite.status, suite.conclusion = summary(suite.latest_runs)
+    previous_status = suite.status
+    suite.status, suite.conclusion = suite_state(suite.latest_runs)
     suite.updated_at = hub.now()
     if run.status == "completed" and not was_completed:
-        _tell(hub, run, "completed", actor)
-    if suite.status == "completed" and (before != "completed"):
+        _emit(hub, run, "completed", actor)
+    if suite.status == "completed" and (previous_status != "completed"):
         hub.emit(
             run.repository,
             "check_suite",
@@ -242,11 +253,11 @@ def _settle(hub: Sandbox, run: CheckRun, actor: User, *, was_completed: bool) ->
         )
 
 
-def _tell(hub: Sandbox, run: CheckRun, action: str, actor: User) -> None:
+def _emit(hub: Sandbox, run: CheckRun, action: str, actor: User) -> None:
     hub.emit(run.repository, "check_run", action, sender=actor, check_run=issue_serializer.check_run(hub, run))
 
 
-def _tell_owner(hub: Sandbox, run: CheckRun, action: str, person: User, **fields: Any) -> None:
+def _emit_owner_event(hub: Sandbox, run: CheckRun, action: str, person: User, **fields: Any) -> None:
     installation = hub.installation_of(run.app, run.repository)
     if installation is None:
         raise ApiError(404, "The App that made this check run is not installed here any more")

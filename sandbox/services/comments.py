@@ -39,8 +39,8 @@ def create(hub: Sandbox, issue: Issue, actor: User, body: str, *, via_app: App |
     locked.
     """
     check_body(body)
-    bot_may = via_app is not None
-    if issue.locked and not bot_may and not role_at_least(issue.repository.role_of(actor), "write"):
+    is_app = via_app is not None
+    if issue.locked and not is_app and not role_at_least(issue.repository.role_of(actor), "write"):
         raise ApiError(403, "Unable to create comment because issue is locked.")
     if len(issue.comments) >= MAX_COMMENTS:
         raise ApiError(403, "Commenting is disabled on issues with more than 2500 comments")
@@ -56,8 +56,8 @@ def create(hub: Sandbox, issue: Issue, actor: User, body: str, *, via_app: App |
     )
     issue.comments.append(comment)
     issue.updated_at = now
-    _tell(hub, comment, "created", actor)
-    for agent in hub.cloud.values():
+    _emit(hub, comment, "created", actor)
+    for agent in hub.cloud_agents.values():
         if agent.hears(comment):
             agent.called(hub, comment)
     return comment
@@ -68,24 +68,24 @@ def edit(hub: Sandbox, comment: Comment, actor: User, body: str) -> None:
     check_body(body)
     if body == comment.body:
         return
-    before, comment.body, comment.updated_at = comment.body, body, hub.now()
+    old_body, comment.body, comment.updated_at = comment.body, body, hub.now()
     comment.issue.updated_at, comment.editor = comment.updated_at, actor
-    _tell(hub, comment, "edited", actor, changes={"body": {"from": before}})
+    _emit(hub, comment, "edited", actor, changes={"body": {"from": old_body}})
 
 
 def delete(hub: Sandbox, comment: Comment, actor: User) -> None:
     """Delete a comment; sends `deleted`."""
     comment.issue.comments.remove(comment)
     comment.issue.updated_at = hub.now()
-    _tell(hub, comment, "deleted", actor)
+    _emit(hub, comment, "deleted", actor)
 
 
-def find(repository: Repository, number: int) -> Comment | None:
+def find(repository: Repository, comment_id: int) -> Comment | None:
     """The comment with that id, or None."""
-    return next((comment for comment in repository.comments() if comment.id == number), None)
+    return next((comment for comment in repository.comments() if comment.id == comment_id), None)
 
 
-def may_change(comment: Comment, actor: User) -> bool:
+def can_edit(comment: Comment, actor: User) -> bool:
     """Whether a person may edit or delete it: their own, or anybody's with write access."""
     return comment.user is actor or role_at_least(comment.issue.repository.role_of(actor), "write")
 
@@ -102,7 +102,7 @@ def react(hub: Sandbox, reactions: list[Reaction], actor: User, content: str) ->
     return reaction, True
 
 
-def _tell(hub: Sandbox, comment: Comment, action: str, actor: User, **fields: object) -> None:
+def _emit(hub: Sandbox, comment: Comment, action: str, actor: User, **fields: object) -> None:
     hub.emit(
         comment.issue.repository,
         "issue_comment",

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 def delete(hub: Sandbox, installation: Installation, *, sender: User | None = None) -> None:
     """Uninstall: its tokens die; sends `installation` deleted."""
-    hub.tell_installation(installation, "installation", "deleted", sender=sender)
+    hub.emit_installation(installation, "installation", "deleted", sender=sender)
     del hub.installations[installation.id]
 
 
-def suspend(hub: Sandbox, installation: Installation, by: User) -> None:
+def suspend(hub: Sandbox, installation: Installation, actor: User) -> None:
     """Suspend: tokens are refused and webhooks stop; sends `installation` suspend."""
     installation.suspended_at = installation.updated_at = hub.now()
-    installation.suspended_by = by
-    hub.tell_installation(installation, "installation", "suspend", sender=by)
+    installation.suspended_by = actor
+    hub.emit_installation(installation, "installation", "suspend", sender=actor)
 
 
-def unsuspend(hub: Sandbox, installation: Installation, by: User) -> None:
+def unsuspend(hub: Sandbox, installation: Installation, actor: User) -> None:
     """End a suspension; sends `installation` unsuspend."""
     installation.suspended_at, installation.suspended_by = None, None
     installation.updated_at = hub.now()
-    hub.tell_installation(installation, "installation", "unsuspend", sender=by)
+    hub.emit_installation(installation, "installation", "unsuspend", sender=actor)
 
 
 def accept_permissions(hub: Sandbox, installation: Installation, *, sender: User | None = None) -> None:
@@ -41,10 +41,10 @@ def accept_permissions(hub: Sandbox, installation: Installation, *, sender: User
     installation.permissions = dict(installation.app.permissions)
     installation.events = list(installation.app.events)
     installation.updated_at = hub.now()
-    hub.tell_installation(installation, "installation", "new_permissions_accepted", sender=sender)
+    hub.emit_installation(installation, "installation", "new_permissions_accepted", sender=sender)
 
 
-def add(
+def add_repositories(
     hub: Sandbox,
     installation: Installation,
     repositories: Sequence[Repository],
@@ -52,12 +52,12 @@ def add(
     sender: User | None = None,
 ) -> None:
     """Give it more repositories; sends `installation_repositories` added."""
-    new = [one for one in repositories if one not in installation.selected]
-    installation.selected += new
-    _changed(hub, installation, "added", new, [], sender)
+    added = [repository for repository in repositories if repository not in installation.repositories]
+    installation.repositories += added
+    _emit_change(hub, installation, "added", added, [], sender)
 
 
-def remove(
+def remove_repositories(
     hub: Sandbox,
     installation: Installation,
     repositories: Sequence[Repository],
@@ -65,12 +65,12 @@ def remove(
     sender: User | None = None,
 ) -> None:
     """Take repositories away; sends `installation_repositories` removed."""
-    gone = [one for one in repositories if one in installation.selected]
-    installation.selected = [one for one in installation.selected if one not in gone]
-    _changed(hub, installation, "removed", [], gone, sender)
+    removed = [repository for repository in repositories if repository in installation.repositories]
+    installation.repositories = [repository for repository in installation.repositories if repository not in removed]
+    _emit_change(hub, installation, "removed", [], removed, sender)
 
 
-def _changed(
+def _emit_change(
     hub: Sandbox,
     installation: Installation,
     action: str,
@@ -79,13 +79,13 @@ def _changed(
     sender: User | None,
 ) -> None:
     installation.updated_at = hub.now()
-    hub.tell_installation(
+    hub.emit_installation(
         installation,
         "installation_repositories",
         action,
         sender=sender,
         repository_selection=installation.selection,
-        repositories_added=[issue_serializer.installed_repository(one) for one in added],
-        repositories_removed=[issue_serializer.installed_repository(one) for one in removed],
+        repositories_added=[issue_serializer.installed_repository(repository) for repository in added],
+        repositories_removed=[issue_serializer.installed_repository(repository) for repository in removed],
         requester=None,
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
 
-def record(
+def record_event(
     hub: Sandbox,
     issue: Issue,
     event: str,
@@ -38,7 +38,7 @@ def record(
     return entry
 
 
-def tell(hub: Sandbox, issue: Issue, action: str, actor: User, **fields: Any) -> None:
+def emit(hub: Sandbox, issue: Issue, action: str, actor: User, **fields: Any) -> None:
     """Send the webhook about an issue, under `pull_request` when it is one."""
     if issue.pull is None:
         hub.emit(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
 MAX_TITLE, MAX_BODY, MAX_ASSIGNEES, MAX_SUB_ISSUES, MAX_DEPTH, MAX_BLOCKERS = 256, 65_536, 10, 100, 8, 50
-REASONS = ("completed", "not_planned", "duplicate")
+STATE_REASONS = ("completed", "not_planned", "duplicate")
 
 
 def check_text(title: str | None, body: str | None) -> None:
@@ -36,7 +36,7 @@ def open_issue(
     title: str,
     body: str | None = None,
     *,
-    chosen: Sequence[Label] = (),
+    issue_labels: Sequence[Label] = (),
     assignees: Sequence[User] = (),
     via_app: App | None = None,
 ) -> Issue:
@@ -61,19 +61,19 @@ def open_issue(
     )
     repository.issues[issue.number] = issue
     # GitHub shows the labels and assignees of a new issue in its `opened` webhook already.
-    issue.labels = list(chosen)
+    issue.labels = list(issue_labels)
     issue.assignees = list(assignees)
-    for label in chosen:
-        issue_events.record(
+    for label in issue_labels:
+        issue_events.record_event(
             hub, issue, "labeled", actor, via_app, {"label": {"name": label.name, "color": label.color}}
         )
     for person in assignees:
-        issue_events.record(hub, issue, "assigned", actor, via_app, _assignment(hub, person, actor))
-    issue_events.tell(hub, issue, "opened", actor)
-    for label in chosen:
-        issue_events.tell(hub, issue, "labeled", actor, label=issue_serializer.label(hub, label))
+        issue_events.record_event(hub, issue, "assigned", actor, via_app, _assignment_details(hub, person, actor))
+    issue_events.emit(hub, issue, "opened", actor)
+    for label in issue_labels:
+        issue_events.emit(hub, issue, "labeled", actor, label=issue_serializer.label(hub, label))
     for person in assignees:
-        issue_events.tell(hub, issue, "assigned", actor, assignee=issue_serializer.user(hub, person))
+        issue_events.emit(hub, issue, "assigned", actor, assignee=issue_serializer.user(hub, person))
     return issue
 
 
@@ -91,14 +91,14 @@ def edit(
     changes: dict[str, dict[str, str]] = {}
     if title is not None and title != issue.title:
         changes["title"] = {"from": issue.title}
-        issue_events.record(hub, issue, "renamed", actor, via_app, {"rename": {"from": issue.title, "to": title}})
+        issue_events.record_event(hub, issue, "renamed", actor, via_app, {"rename": {"from": issue.title, "to": title}})
         issue.title = title
     if body is not None and body != (issue.body or ""):
         changes["body"] = {"from": issue.body or ""}
         issue.body, issue.edited_at = body, hub.now()
     if changes:
         issue.updated_at = hub.now()
-        issue_events.tell(hub, issue, "edited", actor, changes=changes)
+        issue_events.emit(hub, issue, "edited", actor, changes=changes)
 
 
 def close(
@@ -113,8 +113,8 @@ def close(
     """Close an open issue; sends `closed`. `commit_id` is the commit whose message closed it."""
     if issue.state == "closed":
         return
-    if reason not in REASONS:
-        raise invalid_request(f"For 'properties/state_reason', {reason!r} is not one of {', '.join(REASONS)}.")
+    if reason not in STATE_REASONS:
+        raise invalid_request(f"For 'properties/state_reason', {reason!r} is not one of {', '.join(STATE_REASONS)}.")
     issue.state, issue.state_reason = "closed", reason
     issue.closed_at, issue.closed_by = hub.now(), actor
     details: dict[str, Any] = {"state_reason": reason}
@@ -123,8 +123,8 @@ def close(
             "commit_id": commit_id,
             "commit_url": f"{issue_serializer.repository_url(hub, issue.repository)}/commits/{commit_id}",
         }
-    issue_events.record(hub, issue, "closed", actor, via_app, details)
-    issue_events.tell(hub, issue, "closed", actor)
+    issue_events.record_event(hub, issue, "closed", actor, via_app, details)
+    issue_events.emit(hub, issue, "closed", actor)
 
 
 def reopen(hub: Sandbox, issue: Issue, actor: User, *, via_app: App | None = None) -> None:
@@ -132,19 +132,19 @@ def reopen(hub: Sandbox, issue: Issue, actor: User, *, via_app: App | None = Non
     if issue.state == "open":
         return
     issue.state, issue.state_reason, issue.closed_at, issue.closed_by = "open", "reopened", None, None
-    issue_events.record(hub, issue, "reopened", actor, via_app)
-    issue_events.tell(hub, issue, "reopened", actor)
+    issue_events.record_event(hub, issue, "reopened", actor, via_app)
+    issue_events.emit(hub, issue, "reopened", actor)
 
 
-def assignable(repository: Repository, person: User, by: User | None = None) -> bool:
+def is_assignable(repository: Repository, person: User, assigner: User | None = None) -> bool:
     """Whether GitHub lets this person be assigned: whoever can at least read as a collaborator.
 
     An agent that takes assignments can be assigned where it is switched on, and by people alone.
     """
-    if person in (agent.account for agent in repository.hub.cloud.values() if agent.mention is None):
-        return by is not None and by.type == "User" and role_at_least(repository.role_of(by), "write")
-    member = isinstance(repository.owner, Organisation) and person.id in repository.owner.members
-    return person.type == "User" and (member or repository.is_collaborator(person))
+    if person in (agent.account for agent in repository.hub.cloud_agents.values() if agent.mention is None):
+        return assigner is not None and assigner.type == "User" and role_at_least(repository.role_of(assigner), "write")
+    is_member = isinstance(repository.owner, Organisation) and person.id in repository.owner.members
+    return person.type == "User" and (is_member or repository.is_collaborator(person))
 
 
 def assign(
@@ -157,14 +157,14 @@ def assign(
 ) -> None:
     """Assign people; one `assigned` for each new one. Those who cannot be assigned are left out silently."""
     for person in people:
-        if person in issue.assignees or not assignable(issue.repository, person, actor):
+        if person in issue.assignees or not is_assignable(issue.repository, person, actor):
             continue
         if len(issue.assignees) == MAX_ASSIGNEES:
             return
         issue.assignees.append(person)
-        issue_events.record(hub, issue, "assigned", actor, via_app, _assignment(hub, person, actor))
-        issue_events.tell(hub, issue, "assigned", actor, assignee=issue_serializer.user(hub, person))
-        for agent in hub.cloud.values():
+        issue_events.record_event(hub, issue, "assigned", actor, via_app, _assignment_details(hub, person, actor))
+        issue_events.emit(hub, issue, "assigned", actor, assignee=issue_serializer.user(hub, person))
+        for agent in hub.cloud_agents.values():
             if agent.account is person:
                 agent.assigned(hub, issue, actor, assignment or {})
 
@@ -174,9 +174,9 @@ def unassign(hub: Sandbox, issue: Issue, people: Sequence[User], actor: User, vi
     for person in people:
         if person in issue.assignees:
             issue.assignees.remove(person)
-            issue_events.record(hub, issue, "unassigned", actor, via_app, _assignment(hub, person, actor))
-            issue_events.tell(hub, issue, "unassigned", actor, assignee=issue_serializer.user(hub, person))
-            for agent in hub.cloud.values():
+            issue_events.record_event(hub, issue, "unassigned", actor, via_app, _assignment_details(hub, person, actor))
+            issue_events.emit(hub, issue, "unassigned", actor, assignee=issue_serializer.user(hub, person))
+            for agent in hub.cloud_agents.values():
                 if agent.account is person:
                     agent.stop(issue)
 
@@ -185,16 +185,16 @@ def lock(hub: Sandbox, issue: Issue, actor: User, reason: str | None, via_app: A
     """Lock the conversation to people with write access; sends `locked`."""
     if not issue.locked:
         issue.locked, issue.lock_reason = True, reason
-        issue_events.record(hub, issue, "locked", actor, via_app, {"lock_reason": reason})
-        issue_events.tell(hub, issue, "locked", actor)
+        issue_events.record_event(hub, issue, "locked", actor, via_app, {"lock_reason": reason})
+        issue_events.emit(hub, issue, "locked", actor)
 
 
 def unlock(hub: Sandbox, issue: Issue, actor: User, via_app: App | None = None) -> None:
     """Unlock the conversation; sends `unlocked`."""
     if issue.locked:
         issue.locked, issue.lock_reason = False, None
-        issue_events.record(hub, issue, "unlocked", actor, via_app)
-        issue_events.tell(hub, issue, "unlocked", actor)
+        issue_events.record_event(hub, issue, "unlocked", actor, via_app)
+        issue_events.emit(hub, issue, "unlocked", actor)
 
 
 def block(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, via_app: App | None = None) -> None:
@@ -211,77 +211,77 @@ def block(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, via_app: App 
         raise ApiError(422, f"An issue can be blocked by at most {MAX_BLOCKERS} issues")
     issue.blocked_by.append(blocker)
     blocker.blocking.append(issue)
-    issue_events.record(hub, issue, "blocked_by_added", actor, via_app)
-    issue_events.record(hub, blocker, "blocking_added", actor, via_app)
-    _dependency(hub, issue, blocker, actor, "added")
+    issue_events.record_event(hub, issue, "blocked_by_added", actor, via_app)
+    issue_events.record_event(hub, blocker, "blocking_added", actor, via_app)
+    _emit_dependency(hub, issue, blocker, actor, "added")
 
 
 def unblock(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, via_app: App | None = None) -> None:
     """Take a dependency away; sends `issue_dependencies`."""
     issue.blocked_by.remove(blocker)
     blocker.blocking.remove(issue)
-    issue_events.record(hub, issue, "blocked_by_removed", actor, via_app)
-    issue_events.record(hub, blocker, "blocking_removed", actor, via_app)
-    _dependency(hub, issue, blocker, actor, "removed")
+    issue_events.record_event(hub, issue, "blocked_by_removed", actor, via_app)
+    issue_events.record_event(hub, blocker, "blocking_removed", actor, via_app)
+    _emit_dependency(hub, issue, blocker, actor, "removed")
 
 
-def nest(hub: Sandbox, parent: Issue, child: Issue, actor: User, *, replace: bool = False) -> None:
+def add_sub_issue(hub: Sandbox, parent: Issue, child: Issue, actor: User, *, replace: bool = False) -> None:
     """Make an issue a sub-issue; sends `sub_issues`. Raises ApiError 422 above GitHub's limits or for a
     circle.
     """
-    line = parent
+    ancestor = parent
     for depth in range(1, MAX_DEPTH + 1):
-        if line is child:
+        if ancestor is child:
             raise ApiError(422, "Sub issue may not create a circular dependency")
-        if line.parent is None:
+        if ancestor.parent is None:
             break
         if depth == MAX_DEPTH:
             raise ApiError(422, f"Sub issues may be nested at most {MAX_DEPTH} levels deep")
-        line = line.parent
+        ancestor = ancestor.parent
     if child.parent is not None and not (replace and child.parent is not parent):
         raise ApiError(422, "An error occurred while adding the sub-issue: issue may only have one parent")
     if len(parent.sub_issues) >= MAX_SUB_ISSUES:
         raise ApiError(422, f"Parent cannot have more than {MAX_SUB_ISSUES} sub-issues")
     if child.parent is not None:
-        unnest(hub, child.parent, child, actor)
+        remove_sub_issue(hub, child.parent, child, actor)
     parent.sub_issues.append(child)
     child.parent = parent
-    issue_events.record(hub, parent, "sub_issue_added", actor)
-    issue_events.record(hub, child, "parent_issue_added", actor)
-    _nesting(hub, parent, child, actor, "added")
+    issue_events.record_event(hub, parent, "sub_issue_added", actor)
+    issue_events.record_event(hub, child, "parent_issue_added", actor)
+    _emit_sub_issue(hub, parent, child, actor, "added")
 
 
-def unnest(hub: Sandbox, parent: Issue, child: Issue, actor: User) -> None:
+def remove_sub_issue(hub: Sandbox, parent: Issue, child: Issue, actor: User) -> None:
     """Take a sub-issue out of its parent; sends `sub_issues`."""
     parent.sub_issues.remove(child)
     child.parent = None
-    issue_events.record(hub, parent, "sub_issue_removed", actor)
-    issue_events.record(hub, child, "parent_issue_removed", actor)
-    _nesting(hub, parent, child, actor, "removed")
+    issue_events.record_event(hub, parent, "sub_issue_removed", actor)
+    issue_events.record_event(hub, child, "parent_issue_removed", actor)
+    _emit_sub_issue(hub, parent, child, actor, "removed")
 
 
-def may_triage(actor: User, repository: Repository) -> bool:
+def can_triage(actor: User, repository: Repository) -> bool:
     """Whether a person may label, assign and close other people's issues."""
     return role_at_least(repository.role_of(actor), "triage")
 
 
-def form_labels(repository: Repository, names: Sequence[str]) -> list[Label]:
+def existing_labels(repository: Repository, names: Sequence[str]) -> list[Label]:
     """The labels of a form that exist; others are dropped without a word, as GitHub's issue forms do."""
-    found = (repository.label(name) for name in names)
-    return list(dict.fromkeys(label for label in found if label is not None))
+    candidates = (repository.label(name) for name in names)
+    return list(dict.fromkeys(label for label in candidates if label is not None))
 
 
-def api_labels(hub: Sandbox, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
+def get_or_create_labels(hub: Sandbox, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
     """The labels that an API call names; unknown ones are made, if the actor may."""
-    return labels.known_or_new(hub, repository, actor, names)
+    return labels.get_or_create_labels(hub, repository, actor, names)
 
 
-def _assignment(hub: Sandbox, person: User, actor: User) -> dict[str, Any]:
+def _assignment_details(hub: Sandbox, person: User, actor: User) -> dict[str, Any]:
     return {"assignee": issue_serializer.user(hub, person), "assigner": issue_serializer.user(hub, actor)}
 
 
-def _dependency(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, change: str) -> None:
-    shared = {
+def _emit_dependency(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, change: str) -> None:
+    common_fields = {
         "blocked_issue_id": issue.id,
         "blocked_issue": issue_serializer.issue(hub, issue, webhook=True),
         "blocking_issue_id": blocker.id,
@@ -292,7 +292,7 @@ def _dependency(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, change:
         "issue_dependencies",
         f"blocked_by_{change}",
         sender=actor,
-        **shared,
+        **common_fields,
         blocking_issue_repo=issue_serializer.repository(hub, blocker.repository),
     )
     hub.emit(
@@ -300,13 +300,13 @@ def _dependency(hub: Sandbox, issue: Issue, blocker: Issue, actor: User, change:
         "issue_dependencies",
         f"blocking_{change}",
         sender=actor,
-        **shared,
+        **common_fields,
         blocked_issue_repo=issue_serializer.repository(hub, issue.repository),
     )
 
 
-def _nesting(hub: Sandbox, parent: Issue, child: Issue, actor: User, change: str) -> None:
-    shared = {
+def _emit_sub_issue(hub: Sandbox, parent: Issue, child: Issue, actor: User, change: str) -> None:
+    common_fields = {
         "sub_issue_id": child.id,
         "sub_issue": issue_serializer.issue(hub, child, webhook=True),
         "parent_issue_id": parent.id,
@@ -317,7 +317,7 @@ def _nesting(hub: Sandbox, parent: Issue, child: Issue, actor: User, change: str
         "sub_issues",
         f"sub_issue_{change}",
         sender=actor,
-        **shared,
+        **common_fields,
         sub_issue_repo=issue_serializer.repository(hub, child.repository),
     )
     hub.emit(
@@ -325,6 +325,6 @@ def _nesting(hub: Sandbox, parent: Issue, child: Issue, actor: User, change: str
         "sub_issues",
         f"parent_issue_{change}",
         sender=actor,
-        **shared,
+        **common_fields,
         parent_issue_repo=issue_serializer.repository(hub, parent.repository),
     )

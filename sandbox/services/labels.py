@@ -14,7 +14,7 @@ from sandbox.state.models import App, Issue, Label, Repository, User
 if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
-PLAIN = "ededed"  # the colour of a label that came to be by being put on an issue
+DEFAULT_COLOR = "ededed"  # the colour of a label that came to be by being put on an issue
 MAX_NAME, MAX_DESCRIPTION, MAX_LABELS = 50, 100, 100
 _COLOR = re.compile(r"[0-9a-fA-F]{6}")
 
@@ -32,7 +32,7 @@ def add_label(
     colour.
     """
     check_name(repository, name)
-    color = PLAIN if color is None else color
+    color = DEFAULT_COLOR if color is None else color
     if not _COLOR.fullmatch(color):
         raise invalid("Label", "color")
     if description is not None and len(description) > MAX_DESCRIPTION:
@@ -49,14 +49,14 @@ def add_label(
     return label
 
 
-def check_name(repository: Repository, name: str, *, itself: Label | None = None) -> None:
+def check_name(repository: Repository, name: str, *, exclude: Label | None = None) -> None:
     """Raise ApiError 422 when a label cannot have that name."""
     if not name.strip():
         raise invalid("Label", "name", "missing_field")
     if len(name) > MAX_NAME:
         raise invalid("Label", "name", "custom", "name is too long (maximum is 50 characters)")
-    taken = repository.label(name)
-    if taken is not None and taken is not itself:
+    existing = repository.label(name)
+    if existing is not None and existing is not exclude:
         raise invalid("Label", "name", "already_exists")
 
 
@@ -82,7 +82,7 @@ def update(
     repository = label.repository
     changes: dict[str, dict[str, str]] = {}
     if name is not None and name != label.name:
-        check_name(repository, name, itself=label)
+        check_name(repository, name, exclude=label)
         changes["name"] = {"from": label.name}
         del repository.labels[label.name.lower()]
         label.name = name
@@ -104,23 +104,23 @@ def delete(hub: Sandbox, label: Label, actor: User) -> None:
     repository = label.repository
     for issue in repository.issues.values():
         if label in issue.labels:
-            take_off(hub, issue, label, actor)
+            unlabel_issue(hub, issue, label, actor)
     del repository.labels[label.name.lower()]
     hub.emit(repository, "label", "deleted", sender=actor, label=issue_serializer.label(hub, label))
 
 
-def known_or_new(hub: Sandbox, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
+def get_or_create_labels(hub: Sandbox, repository: Repository, actor: User, names: Sequence[str]) -> list[Label]:
     """The labels of those names, each once; an unknown one is made, as GitHub does when it is put on an
     issue.
     """
-    found: dict[int, Label] = {}
+    labels_by_id: dict[int, Label] = {}
     for name in names:
         label = repository.label(name) or create(hub, repository, actor, name, None, None)
-        found[label.id] = label
-    return list(found.values())
+        labels_by_id[label.id] = label
+    return list(labels_by_id.values())
 
 
-def put_on(hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
+def label_issue(hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
     """Put labels on an issue; one `labeled` for each that was not on it. Raises ApiError 422 above 100
     labels.
     """
@@ -129,24 +129,26 @@ def put_on(hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via
         raise invalid("Issue", "labels", "custom", "An issue can have up to 100 labels")
     for label in new:
         issue.labels.append(label)
-        _changed(hub, issue, label, "labeled", actor, via_app)
+        _record_change(hub, issue, label, "labeled", actor, via_app)
 
 
-def take_off(hub: Sandbox, issue: Issue, label: Label, actor: User, via_app: App | None = None) -> None:
+def unlabel_issue(hub: Sandbox, issue: Issue, label: Label, actor: User, via_app: App | None = None) -> None:
     """Take a label off an issue that has it; sends `unlabeled`."""
     issue.labels.remove(label)
-    _changed(hub, issue, label, "unlabeled", actor, via_app)
+    _record_change(hub, issue, label, "unlabeled", actor, via_app)
 
 
-def replace(hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None) -> None:
+def replace_labels(
+    hub: Sandbox, issue: Issue, labels: Sequence[Label], actor: User, via_app: App | None = None
+) -> None:
     """Make these the labels of an issue: one webhook for each that comes or goes, none for those
     that stay.
     """
     for label in [label for label in issue.labels if label not in labels]:
-        take_off(hub, issue, label, actor, via_app)
-    put_on(hub, issue, labels, actor, via_app)
+        unlabel_issue(hub, issue, label, actor, via_app)
+    label_issue(hub, issue, labels, actor, via_app)
 
 
-def _changed(hub: Sandbox, issue: Issue, label: Label, action: str, actor: User, via_app: App | None) -> None:
-    issue_events.record(hub, issue, action, actor, via_app, {"label": {"name": label.name, "color": label.color}})
-    issue_events.tell(hub, issue, action, actor, label=issue_serializer.label(hub, label))
+def _record_change(hub: Sandbox, issue: Issue, label: Label, action: str, actor: User, via_app: App | None) -> None:
+    issue_events.record_event(hub, issue, action, actor, via_app, {"label": {"name": label.name, "color": label.color}})
+    issue_events.emit(hub, issue, action, actor, label=issue_serializer.label(hub, label))

@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 METHODS = ("merge", "squash", "rebase")
 
 
-def _refused(message: str) -> ApiError:
+def _not_mergeable(message: str) -> ApiError:
     return ApiError(405, message)
 
 
-def _check(pull: PullRequest, method: str, sha: str | None) -> None:
+def _check_mergeable(pull: PullRequest, method: str, sha: str | None) -> None:
     repository = pull.repository
-    allowed = {
+    merge_methods = {
         "merge": (repository.allow_merge_commit, "Merge commits are not allowed on this repository."),
         "squash": (repository.allow_squash_merge, "Squash merges are not allowed on this repository."),
         "rebase": (repository.allow_rebase_merge, "Rebase merges are not allowed on this repository."),
     }
-    if method not in allowed:
+    if method not in merge_methods:
         raise ApiError(422, f"Invalid merge method {method!r}: use merge, squash or rebase")
-    if not allowed[method][0]:
-        raise _refused(allowed[method][1])
+    if not merge_methods[method][0]:
+        raise _not_mergeable(merge_methods[method][1])
     if pull.merged or pull.state == "closed":
-        raise _refused("Pull Request is not mergeable")
+        raise _not_mergeable("Pull Request is not mergeable")
     if pull.draft:
-        raise _refused("Pull Request is still a draft")
-    actual = repository.git.ref(f"refs/heads/{pull.head_ref}")  # a push may be on its way to the pull request
-    if (sha is not None and sha != pull.head_sha) or actual not in (None, pull.head_sha):
+        raise _not_mergeable("Pull Request is still a draft")
+    current_head = repository.git.ref(f"refs/heads/{pull.head_ref}")  # a push may be on its way to the pull request
+    if (sha is not None and sha != pull.head_sha) or current_head not in (None, pull.head_sha):
         raise ApiError(409, "Head branch was modified. Review and try the merge again.")
-    rule = pulls.missing(pull)
+    rule = pulls.unmet_rule(pull)
     if rule is not None:
-        raise _refused(rule)
+        raise _not_mergeable(rule)
 
 
 async def merge_pull(
@@ -60,29 +60,29 @@ async def merge_pull(
     """
     repository, git = pull.repository, pull.repository.git
     async with git.lock:
-        _check(pull, method, sha)
-        await _insist_on_up_to_date(pull)
+        _check_mergeable(pull, method, sha)
+        await _require_up_to_date(pull)
         ref = f"refs/heads/{pull.base_ref}"
         base, head = git.head(pull.base_ref), pull.head_sha
-        build = {"merge": _merge_commit, "squash": _squash_commit, "rebase": _rebased}[method]
-        made = await build(hub, pull, actor, base, title, message)
-        if made is None:
+        build_commit = {"merge": _merge_commit, "squash": _squash_commit, "rebase": _rebase_commits}[method]
+        merge_sha = await build_commit(hub, pull, actor, base, title, message)
+        if merge_sha is None:
             pull.mergeable = False
             pulls.refresh_state(pull)
-            raise _refused("Pull Request is not mergeable")
-        change = await git.update_ref(ref, made, base)
+            raise _not_mergeable("Pull Request is not mergeable")
+        change = await git.update_ref(ref, merge_sha, base)
         changes = [change]
         if repository.delete_branch_on_merge and pull.head_ref != repository.default_branch:
             changes.append(await git.update_ref(f"refs/heads/{pull.head_ref}", ZERO, head))
-    mark_merged(hub, pull, actor, made)
+    mark_merged(hub, pull, actor, merge_sha)
     await after_push(hub, repository, changes, actor)
-    return made
+    return merge_sha
 
 
-async def _insist_on_up_to_date(pull: PullRequest) -> None:
+async def _require_up_to_date(pull: PullRequest) -> None:
     git = pull.repository.git
-    strict = pull.base_ref in pull.repository.strict_branches
-    if strict and not await git.is_ancestor(git.head(pull.base_ref), pull.head_sha):
+    is_strict = pull.base_ref in pull.repository.strict_branches
+    if is_strict and not await git.is_ancestor(git.head(pull.base_ref), pull.head_sha):
         raise ApiError(409, "Head branch is out of date. Review and try the merge again.")
 
 
@@ -94,13 +94,13 @@ async def _merge_commit(
     if merge.tree is None:
         return None
     head = f"{pull.repository.owner.login}/{pull.head_ref}"
-    text = _text(title or f"Merge pull request #{pull.number} from {head}", message, pull.title)
+    text = _commit_message(title or f"Merge pull request #{pull.number} from {head}", message, pull.title)
     return await git.commit_tree(
         merge.tree,
         [base, pull.head_sha],
         text,
         author=pulls.identity(actor),
-        committer=pulls.NOBODY,
+        committer=pulls.GITHUB_IDENTITY,
         when=hub.now(),
     )
 
@@ -112,33 +112,33 @@ async def _squash_commit(
     merge = await git.merge(base, pull.head_sha)
     if merge.tree is None:
         return None
-    commits: Sequence[Commit] = await pulls.commits_of(pull)
+    commits: Sequence[Commit] = await pulls.list_commits(pull)
     if len(commits) == 1:
-        first, _, rest = commits[0].message.partition("\n")
-        default_title, default_message = first, rest.strip()
+        subject, _, rest = commits[0].message.partition("\n")
+        default_title, default_message = subject, rest.strip()
     else:
         default_title = pull.title
         default_message = "\n\n".join(f"* {commit.message}" for commit in commits)
-    text = _text(title or f"{default_title} (#{pull.number})", message, default_message)
+    text = _commit_message(title or f"{default_title} (#{pull.number})", message, default_message)
     return await git.commit_tree(
-        merge.tree, [base], text, author=pulls.identity(pull.user), committer=pulls.NOBODY, when=hub.now()
+        merge.tree, [base], text, author=pulls.identity(pull.user), committer=pulls.GITHUB_IDENTITY, when=hub.now()
     )
 
 
-async def _rebased(
+async def _rebase_commits(
     hub: Sandbox, pull: PullRequest, actor: User, base: str, title: str | None, message: str | None
 ) -> str | None:
     """Replay the commits one by one onto the base; titles and messages are kept, as on GitHub."""
     git = pull.repository.git
     tip = base
-    for commit in await pulls.commits_of(pull):
+    for commit in await pulls.list_commits(pull):
         if len(commit.parents) != 1:
             continue
         # merge-tree takes the common ancestor as its base, so the tip gets a twin with this commit's parent.
-        twin = await git.commit_tree(
-            (await git.commit(tip)).tree, commit.parents, "twin", author=pulls.NOBODY, when=hub.now()
+        temporary_commit = await git.commit_tree(
+            (await git.commit(tip)).tree, commit.parents, "twin", author=pulls.GITHUB_IDENTITY, when=hub.now()
         )
-        merge = await git.merge(twin, commit.sha)
+        merge = await git.merge(temporary_commit, commit.sha)
         if merge.tree is None:
             return None
         tip = await git.commit_tree(
@@ -153,7 +153,7 @@ async def _rebased(
     return tip
 
 
-def _text(title: str, message: str | None, default: str) -> str:
+def _commit_message(title: str, message: str | None, default: str) -> str:
     body = default if message is None else message
     return f"{title}\n\n{body}".rstrip() + "\n"
 
@@ -178,20 +178,20 @@ async def merge_branches(
         merge = await git.merge(ours, theirs)
         if merge.tree is None:
             raise ApiError(409, "Merge conflict")
-        made = await git.commit_tree(
+        merge_sha = await git.commit_tree(
             merge.tree,
             [ours, theirs],
             message or f"Merge {head} into {base}",
             author=pulls.identity(actor),
-            committer=pulls.NOBODY,
+            committer=pulls.GITHUB_IDENTITY,
             when=hub.now(),
         )
-        change: RefChange = await git.update_ref(f"refs/heads/{base}", made, ours)
+        change: RefChange = await git.update_ref(f"refs/heads/{base}", merge_sha, ours)
     await after_push(hub, repository, [change], actor)
-    return made
+    return merge_sha
 
 
-async def update_branch(hub: Sandbox, pull: PullRequest, actor: User, *, expected: str | None = None) -> None:
+async def update_branch(hub: Sandbox, pull: PullRequest, actor: User, *, expected_head: str | None = None) -> None:
     """Merge the base of a pull request into its branch, as a commit of the actor's.
 
     As on GitHub it is accepted first and done a moment later; a push that comes in between wins. Raises ApiError 422
@@ -202,7 +202,7 @@ async def update_branch(hub: Sandbox, pull: PullRequest, actor: User, *, expecte
         head = git.ref(f"refs/heads/{pull.head_ref}")
         if head is None or pull.state != "open":
             raise ApiError(422, "head ref does not exist")
-        if expected not in (None, head):
+        if expected_head not in (None, head):
             raise ApiError(422, "expected head sha didn't match current head ref.")
         base = git.head(pull.base_ref)
         if await git.is_ancestor(base, head):
@@ -210,20 +210,20 @@ async def update_branch(hub: Sandbox, pull: PullRequest, actor: User, *, expecte
         merge = await git.merge(head, base)
         if merge.tree is None:
             raise ApiError(422, "merge conflict between base and head")
-        made = await git.commit_tree(
+        merge_sha = await git.commit_tree(
             merge.tree,
             [head, base],
             f"Merge branch '{pull.base_ref}' into {pull.head_ref}\n",
             author=pulls.identity(actor),
-            committer=pulls.NOBODY,
+            committer=pulls.GITHUB_IDENTITY,
             when=hub.now(),
         )
 
-    async def move() -> None:
+    async def push_merge() -> None:
         async with git.lock:
             if git.ref(f"refs/heads/{pull.head_ref}") != head:
                 return
-            change = await git.update_ref(f"refs/heads/{pull.head_ref}", made, head)
+            change = await git.update_ref(f"refs/heads/{pull.head_ref}", merge_sha, head)
         await after_push(hub, pull.repository, [change], actor)
 
-    hub.work(move(), name=f"update of #{pull.number}")
+    hub.spawn(push_merge(), name=f"update of #{pull.number}")

@@ -19,7 +19,7 @@ from sandbox.state.models import App, Issue, PullRequest, Repository, User
 if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
-NOBODY = Identity("GitHub", "noreply@github.com")
+GITHUB_IDENTITY = Identity("GitHub", "noreply@github.com")
 
 
 def identity(user: User) -> Identity:
@@ -27,22 +27,22 @@ def identity(user: User) -> Identity:
     return Identity(user.name or user.login, user.commit_email)
 
 
-def tell(hub: Sandbox, pull: PullRequest, action: str, sender: User, **fields: Any) -> dict[str, Any]:
+def emit(hub: Sandbox, pull: PullRequest, action: str, sender: User, **fields: Any) -> dict[str, Any]:
     """Send a `pull_request` webhook; gives what it said, for the workflows that listen."""
-    shown = pull_serializer.pull_request(hub, pull)
+    pull_payload = pull_serializer.pull_request(hub, pull)
     hub.emit(
         pull.repository,
         "pull_request",
         action,
         sender=sender,
         number=pull.number,
-        pull_request=shown,
+        pull_request=pull_payload,
         **fields,
     )
-    return {"action": action, "number": pull.number, "pull_request": shown, **fields}
+    return {"action": action, "number": pull.number, "pull_request": pull_payload, **fields}
 
 
-def _custom(message: str) -> ApiError:
+def _validation_error(message: str) -> ApiError:
     return ApiError(
         422, "Validation Failed", errors=[{"resource": "PullRequest", "code": "custom", "message": message}]
     )
@@ -70,10 +70,13 @@ async def open_pull(
         raise invalid("PullRequest", "base")
     if head_sha is None or owner.lower() not in ("", repository.owner.login.lower()):
         raise invalid("PullRequest", "head")
-    if any(p.state == "open" and (p.head_ref, p.base_ref) == (branch, base) for p in repository.pulls()):
-        raise _custom(f"A pull request already exists for {repository.owner.login}:{branch}.")
+    if any(
+        existing.state == "open" and (existing.head_ref, existing.base_ref) == (branch, base)
+        for existing in repository.pulls()
+    ):
+        raise _validation_error(f"A pull request already exists for {repository.owner.login}:{branch}.")
     if not await repository.git.between(base_sha, head_sha):
-        raise _custom(f"No commits between {base} and {branch}")
+        raise _validation_error(f"No commits between {base} and {branch}")
     now = hub.now()
     issue = Issue(
         id=hub.new_id(),
@@ -98,47 +101,47 @@ async def open_pull(
     issue.pull = pull
     repository.issues[issue.number] = issue
     await repository.git.update_ref(f"refs/pull/{pull.number}/head", head_sha)
-    await measure(pull)
-    said = tell(hub, pull, "opened", actor)
-    judge_soon(hub, pull, "opened", actor, said)
+    await update_diff_stats(pull)
+    payload = emit(hub, pull, "opened", actor)
+    schedule_mergeability_check(hub, pull, "opened", actor, payload)
     return pull
 
 
-async def measure(pull: PullRequest) -> None:
+async def update_diff_stats(pull: PullRequest) -> None:
     """Count commits, files and lines, from the merge base as GitHub does."""
     git = pull.repository.git
-    start = await git.merge_base(pull.base_sha, pull.head_sha)
-    files = await git.changes(start or pull.base_sha, pull.head_sha)
+    merge_base = await git.merge_base(pull.base_sha, pull.head_sha)
+    files = await git.changes(merge_base or pull.base_sha, pull.head_sha)
     pull.commits = await git.between(pull.base_sha, pull.head_sha)
     pull.additions = sum(change.additions for change in files)
     pull.deletions = sum(change.deletions for change in files)
     pull.changed_files = len(files)
 
 
-def forget(pull: PullRequest) -> None:
+def reset_mergeability(pull: PullRequest) -> None:
     """What was known about the merge holds no longer; the next question finds it out again."""
     pull.mergeable, pull.mergeable_state, pull.conflicts = None, "unknown", ()
 
 
-def judge_soon(
+def schedule_mergeability_check(
     hub: Sandbox,
     pull: PullRequest,
     action: str | None = None,
     actor: User | None = None,
-    said: dict[str, Any] | None = None,
+    payload: dict[str, Any] | None = None,
 ) -> None:
     """Forget what was known about the merge and find it out in the background, then start the workflows."""
-    forget(pull)
+    reset_mergeability(pull)
 
-    async def find_out() -> None:
-        merge_sha = await judge(hub, pull)
+    async def check() -> None:
+        merge_sha = await check_mergeability(hub, pull)
         if action is not None and actor is not None:
-            await triggers.on_pull_request(hub, pull, action, actor, said or {}, merge_sha)
+            await triggers.on_pull_request(hub, pull, action, actor, payload or {}, merge_sha)
 
-    hub.work(find_out(), name=f"mergeability of #{pull.number}")
+    hub.spawn(check(), name=f"mergeability of #{pull.number}")
 
 
-async def judge(hub: Sandbox, pull: PullRequest) -> str | None:
+async def check_mergeability(hub: Sandbox, pull: PullRequest) -> str | None:
     """Merge head and base in memory; gives the test merge (`refs/pull/N/merge`), or None on conflict."""
     git, head, base = pull.repository.git, pull.head_sha, pull.base_sha
     if pull.state != "open":
@@ -151,7 +154,7 @@ async def judge(hub: Sandbox, pull: PullRequest) -> str | None:
         pull.merge_commit_sha = None
     else:
         pull.merge_commit_sha = await git.commit_tree(
-            merge.tree, [base, head], f"Merge {head} into {base}", author=NOBODY, when=hub.now()
+            merge.tree, [base, head], f"Merge {head} into {base}", author=GITHUB_IDENTITY, when=hub.now()
         )
         await git.update_ref(f"refs/pull/{pull.number}/merge", pull.merge_commit_sha)
     refresh_state(pull)
@@ -166,41 +169,45 @@ def refresh_state(pull: PullRequest) -> None:
         pull.mergeable_state = "dirty"
     elif pull.draft:
         pull.mergeable_state = "draft"
-    elif missing(pull):
+    elif unmet_rule(pull):
         pull.mergeable_state = "blocked"
-    elif all(_passed(pull).values()):
+    elif all(_check_results(pull).values()):
         pull.mergeable_state = "clean"
     else:
         pull.mergeable_state = "unstable"
 
 
-def _passed(pull: PullRequest) -> dict[str, bool]:
+def _check_results(pull: PullRequest) -> dict[str, bool]:
     """Every check and status on the head, by name; the newest of a name counts."""
     repository = pull.repository
-    good = ("success", "neutral", "skipped")
-    found = {run.name: run.conclusion in good for run in repository.check_runs(pull.head_sha)}
+    passing_conclusions = ("success", "neutral", "skipped")
+    results = {run.name: run.conclusion in passing_conclusions for run in repository.check_runs(pull.head_sha)}
     for status in sorted(repository.statuses, key=lambda status: status.id):
         if status.sha == pull.head_sha:
-            found[status.context] = status.state == "success"
-    return found
+            results[status.context] = status.state == "success"
+    return results
 
 
-def missing(pull: PullRequest) -> str | None:
+def unmet_rule(pull: PullRequest) -> str | None:
     """The first branch rule that is not met, in GitHub's words, or None."""
     repository = pull.repository
-    passed = _passed(pull)
+    results = _check_results(pull)
     for name in repository.required_checks.get(pull.base_ref, []):
-        if name not in passed:
+        if name not in results:
             return f'Required status check "{name}" is expected.'
-        if not passed[name]:
+        if not results[name]:
             return f'Required status check "{name}" is failing or has not finished.'
-    needed = repository.required_approvals.get(pull.base_ref, 0)
-    verdicts = {r.user.id: r.state for r in pull.reviews if r.state in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")}
-    if needed and "CHANGES_REQUESTED" in verdicts.values():
+    approval_count = repository.required_approvals.get(pull.base_ref, 0)
+    review_states = {
+        review.user.id: review.state
+        for review in pull.reviews
+        if review.state in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
+    }
+    if approval_count and "CHANGES_REQUESTED" in review_states.values():
         return "Changes have been requested by a reviewer with write access."
-    if list(verdicts.values()).count("APPROVED") < needed:
-        reviews = "review is" if needed == 1 else "reviews are"
-        return f"At least {needed} approving {reviews} required by reviewers with write access."
+    if list(review_states.values()).count("APPROVED") < approval_count:
+        review_noun = "review is" if approval_count == 1 else "reviews are"
+        return f"At least {approval_count} approving {review_noun} required by reviewers with write access."
     return None
 
 
@@ -227,14 +234,14 @@ async def edit(
         if sha is None:
             raise invalid("PullRequest", "base")
         if pull.state != "open":
-            raise _custom("Cannot change the base branch of a closed pull request.")
+            raise _validation_error("Cannot change the base branch of a closed pull request.")
         changes["base"] = {"ref": {"from": pull.base_ref}, "sha": {"from": pull.base_sha}}
         pull.base_ref, pull.base_sha = base, sha
-        await measure(pull)
-        judge_soon(hub, pull)
+        await update_diff_stats(pull)
+        schedule_mergeability_check(hub, pull)
     if changes:
         issue.updated_at = hub.now()
-        tell(hub, pull, "edited", actor, changes=changes)
+        emit(hub, pull, "edited", actor, changes=changes)
 
 
 def set_draft(hub: Sandbox, pull: PullRequest, actor: User, *, draft: bool) -> None:
@@ -243,7 +250,7 @@ def set_draft(hub: Sandbox, pull: PullRequest, actor: User, *, draft: bool) -> N
         pull.draft = draft
         pull.issue.updated_at = hub.now()
         refresh_state(pull)
-        tell(hub, pull, "converted_to_draft" if draft else "ready_for_review", actor)
+        emit(hub, pull, "converted_to_draft" if draft else "ready_for_review", actor)
 
 
 def close(hub: Sandbox, pull: PullRequest, actor: User) -> None:
@@ -261,21 +268,21 @@ async def reopen(hub: Sandbox, pull: PullRequest, actor: User) -> None:
         raise invalid("PullRequest", "state", "invalid", "state cannot be changed. The branch was merged or deleted.")
     pull.head_sha, pull.base_sha = head, base
     await pull.repository.git.update_ref(f"refs/pull/{pull.number}/head", head)
-    await measure(pull)
-    forget(pull)
+    await update_diff_stats(pull)
+    reset_mergeability(pull)
     issues.reopen(hub, pull.issue, actor)
-    said = {"action": "reopened", "number": pull.number, "pull_request": pull_serializer.pull_request(hub, pull)}
-    judge_soon(hub, pull, "reopened", actor, said)
+    payload = {"action": "reopened", "number": pull.number, "pull_request": pull_serializer.pull_request(hub, pull)}
+    schedule_mergeability_check(hub, pull, "reopened", actor, payload)
 
 
-async def commits_of(pull: PullRequest) -> list[Any]:
+async def list_commits(pull: PullRequest) -> list[Any]:
     """Its commits, oldest first."""
-    found = await pull.repository.git.commits(f"{pull.base_sha}..{pull.head_sha}")
-    return list(reversed(found))
+    commits = await pull.repository.git.commits(f"{pull.base_sha}..{pull.head_sha}")
+    return list(reversed(commits))
 
 
-async def files_of(pull: PullRequest) -> list[Any]:
+async def list_files(pull: PullRequest) -> list[Any]:
     """Its changed files with patches, from the merge base."""
     git = pull.repository.git
-    start = await git.merge_base(pull.base_sha, pull.head_sha)
-    return await git.changes(start or pull.base_sha, pull.head_sha)
+    merge_base = await git.merge_base(pull.base_sha, pull.head_sha)
+    return await git.changes(merge_base or pull.base_sha, pull.head_sha)

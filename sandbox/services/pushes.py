@@ -23,64 +23,68 @@ async def after_push(hub: Sandbox, repository: Repository, changes: Sequence[Ref
         if change.before == change.after or not change.ref.startswith(("refs/heads/", "refs/tags/")):
             continue
         repository.pushed_at = repository.updated_at = hub.now()
-        new = await _new_commits(repository, change)
-        said = await _tell(hub, repository, change, actor, new)
+        new_commits = await _new_commits(repository, change)
+        payload = await _emit_push(hub, repository, change, actor, new_commits)
         if change.ref.startswith("refs/heads/"):
             # What only went on has all that it had; who has none of what came is as far from it as before.
-            went_on = not said["forced"] and 0 < len(new) < MAX_COMMITS
-            await _branch(hub, repository, change, actor, {commit.sha for commit in new} if went_on else None)
-        await triggers.on_push(hub, repository, change, actor, said)
+            is_fast_forward = not payload["forced"] and 0 < len(new_commits) < MAX_COMMITS
+            await _update_pulls(
+                hub, repository, change, actor, {commit.sha for commit in new_commits} if is_fast_forward else None
+            )
+        await triggers.on_push(hub, repository, change, actor, payload)
 
 
-async def _tell(
-    hub: Sandbox, repository: Repository, change: RefChange, actor: User, new: Sequence[Any]
+async def _emit_push(
+    hub: Sandbox, repository: Repository, change: RefChange, actor: User, new_commits: Sequence[Any]
 ) -> dict[str, Any]:
     git = repository.git
     commits = []
-    for commit in new:
-        before = commit.parents[0] if commit.parents else EMPTY_TREE
-        files = await git.changes(before, commit.sha)
+    for commit in new_commits:
+        parent = commit.parents[0] if commit.parents else EMPTY_TREE
+        files = await git.changes(parent, commit.sha)
         commits.append(code_serializer.push_commit(hub, repository, commit, files))
     head: dict[str, Any] | None = commits[-1] if commits else None
     if head is None and change.after != ZERO:
         tip = await git.commit(change.after)
         head = code_serializer.push_commit(hub, repository, tip, [])
     forced = ZERO not in (change.before, change.after) and not await git.is_ancestor(change.before, change.after)
-    said = code_serializer.push(hub, repository, change, actor, commits, head, forced=forced)
-    hub.emit(repository, "push", None, sender=actor, **said)
+    payload = code_serializer.push(hub, repository, change, actor, commits, head, forced=forced)
+    hub.emit(repository, "push", None, sender=actor, **payload)
     if change.after != ZERO and change.ref.startswith("refs/heads/"):
         branch = change.ref.removeprefix("refs/heads/")
-        checks.requested(hub, repository, change.after, branch, change.before, actor)
+        checks.request_suites(hub, repository, change.after, branch, change.before, actor)
     if change.ref == f"refs/heads/{repository.default_branch}":
-        for commit in new:
-            for issue in closing_keywords.closed_by_text(repository, commit.message):
+        for commit in new_commits:
+            for issue in closing_keywords.closing_issues(repository, commit.message):
                 issues.close(hub, issue, actor, commit_id=commit.sha)
-    return said
+    return payload
 
 
 async def _new_commits(repository: Repository, change: RefChange) -> list[Any]:
     if change.after == ZERO:
         return []
-    start = change.before
-    if start == ZERO:
+    base = change.before
+    if base == ZERO:
         # A new branch brings what the default branch does not have.
         default = repository.git.ref(f"refs/heads/{repository.default_branch}")
-        start = default if default not in (None, change.after) else ZERO
-    revisions = [change.after] if start == ZERO else [f"{start}..{change.after}"]
-    if start == ZERO and change.ref != f"refs/heads/{repository.default_branch}":
+        base = default if default not in (None, change.after) else ZERO
+    revisions = [change.after] if base == ZERO else [f"{base}..{change.after}"]
+    if base == ZERO and change.ref != f"refs/heads/{repository.default_branch}":
         return []
-    found = await repository.git.commits(*revisions, limit=MAX_COMMITS)
-    return list(reversed(found))
+    commits = await repository.git.commits(*revisions, limit=MAX_COMMITS)
+    return list(reversed(commits))
 
 
-async def _branch(hub: Sandbox, repository: Repository, change: RefChange, actor: User, came: Set[str] | None) -> None:
+async def _update_pulls(
+    hub: Sandbox, repository: Repository, change: RefChange, actor: User, new_shas: Set[str] | None
+) -> None:
     """`came` are the commits that were put on top; None where it did not simply go on."""
     branch = change.ref.removeprefix("refs/heads/")
-    for pull in [p for p in repository.pulls() if p.state == "open"]:
+    for pull in [candidate for candidate in repository.pulls() if candidate.state == "open"]:
         if pull.head_ref == branch:
             await _head_moved(hub, pull, change, actor)
         elif pull.base_ref == branch:
-            await _base_moved(hub, pull, change, actor, came)
+            await _base_moved(hub, pull, change, actor, new_shas)
 
 
 async def _head_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor: User) -> None:
@@ -89,38 +93,40 @@ async def _head_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor:
         return
     if pull.head_sha == change.after:
         return
-    before, pull.head_sha = pull.head_sha, change.after
+    previous_head, pull.head_sha = pull.head_sha, change.after
     pull.issue.updated_at = hub.now()
     await pull.repository.git.update_ref(f"refs/pull/{pull.number}/head", change.after)
-    await pulls.measure(pull)
-    pulls.forget(pull)
-    said = pulls.tell(hub, pull, "synchronize", actor, before=before, after=change.after)
-    pulls.judge_soon(hub, pull, "synchronize", actor, said)
+    await pulls.update_diff_stats(pull)
+    pulls.reset_mergeability(pull)
+    payload = pulls.emit(hub, pull, "synchronize", actor, before=previous_head, after=change.after)
+    pulls.schedule_mergeability_check(hub, pull, "synchronize", actor, payload)
 
 
-async def _base_moved(hub: Sandbox, pull: PullRequest, change: RefChange, actor: User, came: Set[str] | None) -> None:
+async def _base_moved(
+    hub: Sandbox, pull: PullRequest, change: RefChange, actor: User, new_shas: Set[str] | None
+) -> None:
     if change.after == ZERO:
         pulls.close(hub, pull, actor)
         return
-    if came is not None and pull.base_sha == change.before and pull.commits and came.isdisjoint(pull.commits):
+    if new_shas is not None and pull.base_sha == change.before and pull.commits and new_shas.isdisjoint(pull.commits):
         pull.base_sha = change.after
-        pulls.forget(pull)
+        pulls.reset_mergeability(pull)
         return
     if await pull.repository.git.is_ancestor(pull.head_sha, change.after):
         # Somebody merged by hand and pushed: GitHub notices and calls it merged.
         mark_merged(hub, pull, actor, change.after)
         return
     pull.base_sha = change.after
-    await pulls.measure(pull)
-    pulls.forget(pull)
+    await pulls.update_diff_stats(pull)
+    pulls.reset_mergeability(pull)
 
 
-def mark_merged(hub: Sandbox, pull: PullRequest, actor: User, commit: str) -> None:
+def mark_merged(hub: Sandbox, pull: PullRequest, actor: User, merge_sha: str) -> None:
     """A pull request is merged: state, webhook, and the issues its text closes."""
     now = hub.now()
-    pull.merged, pull.merged_at, pull.merged_by, pull.merge_commit_sha = True, now, actor, commit
+    pull.merged, pull.merged_at, pull.merged_by, pull.merge_commit_sha = True, now, actor, merge_sha
     pulls.refresh_state(pull)
     issues.close(hub, pull.issue, actor)
     if pull.base_ref == pull.repository.default_branch:
-        for issue in closing_keywords.closed_by_text(pull.repository, pull.body):
+        for issue in closing_keywords.closing_issues(pull.repository, pull.body):
             issues.close(hub, issue, actor)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STATES = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 
 
-def _tell(hub: Sandbox, review: Review, action: str, sender: User) -> None:
+def _emit(hub: Sandbox, review: Review, action: str, sender: User) -> None:
     hub.emit(
         review.pull.repository,
         "pull_request_review",
@@ -28,7 +28,7 @@ def _tell(hub: Sandbox, review: Review, action: str, sender: User) -> None:
     )
 
 
-def start_review(
+def create_review(
     hub: Sandbox,
     pull: PullRequest,
     actor: User,
@@ -50,7 +50,7 @@ def start_review(
         commit_id=commit_id or pull.head_sha,
         submitted_at=hub.now(),
     )
-    _check(review, event, has_comments=bool(comments))
+    _validate(review, event, has_comments=bool(comments))
     pull.reviews.append(review)
     for comment in comments:
         add_comment(hub, pull, actor, comment, review=review)
@@ -59,11 +59,11 @@ def start_review(
     return review
 
 
-def _check(review: Review, event: str | None, *, has_comments: bool) -> None:
-    own = review.pull.user is review.user
-    if event == "APPROVE" and own:
+def _validate(review: Review, event: str | None, *, has_comments: bool) -> None:
+    is_own_pull = review.pull.user is review.user
+    if event == "APPROVE" and is_own_pull:
         raise ApiError(422, "Unprocessable Entity", errors=["Can not approve your own pull request"])
-    if event == "REQUEST_CHANGES" and own:
+    if event == "REQUEST_CHANGES" and is_own_pull:
         raise ApiError(422, "Unprocessable Entity", errors=["Can not request changes on your own pull request"])
     if event in ("REQUEST_CHANGES", "COMMENT") and not review.body.strip() and not has_comments:
         raise ApiError(422, "Unprocessable Entity", errors=["Body can't be blank"])
@@ -72,14 +72,14 @@ def _check(review: Review, event: str | None, *, has_comments: bool) -> None:
 def submit(hub: Sandbox, review: Review, actor: User, event: str, body: str = "") -> None:
     """Submit a pending review. Raises ApiError 422 as GitHub does."""
     review.body = body or review.body
-    mine = any(comment.review is review for comment in review.pull.review_comments)
-    _check(review, event, has_comments=mine)
+    has_comments = any(comment.review is review for comment in review.pull.review_comments)
+    _validate(review, event, has_comments=has_comments)
     review.state, review.submitted_at = STATES[event], hub.now()
     pull = review.pull
     pull.issue.updated_at = hub.now()
     pull.requested_reviewers = [user for user in pull.requested_reviewers if user is not actor]
     refresh_state(pull)
-    _tell(hub, review, "submitted", actor)
+    _emit(hub, review, "submitted", actor)
 
 
 def dismiss(hub: Sandbox, review: Review, actor: User, message: str) -> None:
@@ -92,7 +92,7 @@ def dismiss(hub: Sandbox, review: Review, actor: User, message: str) -> None:
         raise ApiError(422, "Unprocessable Entity", errors=["Message can't be blank"])
     review.state = "DISMISSED"
     refresh_state(review.pull)
-    _tell(hub, review, "dismissed", actor)
+    _emit(hub, review, "dismissed", actor)
 
 
 def add_comment(
@@ -122,7 +122,7 @@ def add_comment(
     return comment
 
 
-def tell_comment(hub: Sandbox, comment: ReviewComment, action: str, sender: User, **fields: Any) -> None:
+def emit_comment(hub: Sandbox, comment: ReviewComment, action: str, sender: User, **fields: Any) -> None:
     """Send a `pull_request_review_comment` webhook."""
     hub.emit(
         comment.pull.repository,
@@ -135,7 +135,7 @@ def tell_comment(hub: Sandbox, comment: ReviewComment, action: str, sender: User
     )
 
 
-def request(hub: Sandbox, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
+def request_reviewers(hub: Sandbox, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
     """Ask people for a review. Raises ApiError 422 for the author and for people without access."""
     for user in reviewers:
         if user is pull.user:
@@ -149,18 +149,18 @@ def request(hub: Sandbox, pull: PullRequest, actor: User, reviewers: Sequence[Us
     for user in reviewers:
         if user not in pull.requested_reviewers:
             pull.requested_reviewers.append(user)
-            _tell_request(hub, pull, actor, user, "review_requested")
+            _emit_review_request(hub, pull, actor, user, "review_requested")
 
 
-def unrequest(hub: Sandbox, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
+def remove_reviewers(hub: Sandbox, pull: PullRequest, actor: User, reviewers: Sequence[User]) -> None:
     """Ask no longer."""
     for user in reviewers:
         if user in pull.requested_reviewers:
             pull.requested_reviewers.remove(user)
-            _tell_request(hub, pull, actor, user, "review_request_removed")
+            _emit_review_request(hub, pull, actor, user, "review_request_removed")
 
 
-def _tell_request(hub: Sandbox, pull: PullRequest, actor: User, user: User, action: str) -> None:
+def _emit_review_request(hub: Sandbox, pull: PullRequest, actor: User, user: User, action: str) -> None:
     hub.emit(
         pull.repository,
         "pull_request",

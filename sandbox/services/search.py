@@ -15,9 +15,9 @@ from sandbox.state.models import Issue
 if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
-Test = Callable[[Issue], bool]
+IssueFilter = Callable[[Issue], bool]
 _TERM = re.compile(r'(-?)(?:([a-z-]+):)?("[^"]*"|\S+)')
-_IS: dict[str, Test] = {
+_IS: dict[str, IssueFilter] = {
     "issue": lambda issue: issue.pull is None,
     "pr": lambda issue: issue.pull is not None,
     "pull-request": lambda issue: issue.pull is not None,
@@ -30,118 +30,118 @@ _IS: dict[str, Test] = {
     "public": lambda issue: not issue.repository.private,
     "private": lambda issue: issue.repository.private,
 }
-_NO: dict[str, Test] = {
+_NO: dict[str, IssueFilter] = {
     "label": lambda issue: not issue.labels,
     "assignee": lambda issue: not issue.assignees,
     "milestone": lambda issue: True,
 }
 
 
-def find(hub: Sandbox, query: str) -> list[Issue]:
+def search_issues(hub: Sandbox, query: str) -> list[Issue]:
     """The issues and pull requests that a query means, newest first. Raises ApiError 422 for what it cannot
     read.
     """
-    tests = list(_tests(query))
-    if not tests:
-        raise _unreadable("The search is empty")
-    every = (issue for repository in hub.repositories.values() for issue in repository.issues.values())
-    found = [issue for issue in every if all(test(issue) for test in tests)]
-    return sorted(found, key=lambda issue: (issue.created_at, issue.id), reverse=True)
+    filters = list(_parse_query(query))
+    if not filters:
+        raise _invalid_query("The search is empty")
+    issues = (issue for repository in hub.repositories.values() for issue in repository.issues.values())
+    matches = [issue for issue in issues if all(issue_filter(issue) for issue_filter in filters)]
+    return sorted(matches, key=lambda issue: (issue.created_at, issue.id), reverse=True)
 
 
-def _tests(query: str) -> Iterable[Test]:
-    scopes: list[Test] = []
-    words: list[str] = []
-    places: set[str] = set()
-    for minus, name, raw in _TERM.findall(query):
+def _parse_query(query: str) -> Iterable[IssueFilter]:
+    repository_filters: list[IssueFilter] = []
+    terms: list[str] = []
+    fields: set[str] = set()
+    for negated, name, raw in _TERM.findall(query):
         value = raw.strip('"')
         if name == "in":
-            places |= set(value.split(","))
-        elif name in ("repo", "org", "user") and not minus:
+            fields |= set(value.split(","))
+        elif name in ("repo", "org", "user") and not negated:
             # Several repositories are alternatives; everything else must hold together.
-            scopes.append(_qualifier(name, value))
+            repository_filters.append(_qualifier_filter(name, value))
         elif name:
-            test = _qualifier(name, value)
-            yield _not(test) if minus else test
+            issue_filter = _qualifier_filter(name, value)
+            yield _negate(issue_filter) if negated else issue_filter
         else:
-            words.append(value.lower())
-    if scopes:
-        yield lambda issue: any(scope(issue) for scope in scopes)
-    for word in words:
-        yield _contains(word, places or {"title", "body", "comments"})
+            terms.append(value.lower())
+    if repository_filters:
+        yield lambda issue: any(repository_filter(issue) for repository_filter in repository_filters)
+    for term in terms:
+        yield _contains(term, fields or {"title", "body", "comments"})
 
 
-def _not(test: Test) -> Test:
-    return lambda issue: not test(issue)
+def _negate(issue_filter: IssueFilter) -> IssueFilter:
+    return lambda issue: not issue_filter(issue)
 
 
-def _contains(word: str, places: set[str]) -> Test:
-    return lambda issue: word in _text(issue, places)
+def _contains(term: str, fields: set[str]) -> IssueFilter:
+    return lambda issue: term in _searched_text(issue, fields)
 
 
-def _qualifier(name: str, value: str) -> Test:
-    low = value.lower()
-    simple: dict[str, Test] = {
-        "repo": lambda issue: issue.repository.full_name.lower() == low,
-        "org": lambda issue: issue.repository.owner.login.lower() == low,
-        "user": lambda issue: issue.repository.owner.login.lower() == low,
+def _qualifier_filter(name: str, value: str) -> IssueFilter:
+    lowered = value.lower()
+    filters: dict[str, IssueFilter] = {
+        "repo": lambda issue: issue.repository.full_name.lower() == lowered,
+        "org": lambda issue: issue.repository.owner.login.lower() == lowered,
+        "user": lambda issue: issue.repository.owner.login.lower() == lowered,
         "label": lambda issue: bool(
-            {one.strip('"') for one in low.split(",")} & {n.lower() for n in issue.label_names}
+            {item.strip('"') for item in lowered.split(",")} & {label_name.lower() for label_name in issue.label_names}
         ),
-        "author": lambda issue: low in (issue.user.login.lower(), f"app/{issue.user.login.lower()[:-5]}"),
-        "assignee": lambda issue: low in [one.login.lower() for one in issue.assignees],
-        "commenter": lambda issue: low in [one.user.login.lower() for one in issue.comments],
-        "mentions": lambda issue: f"@{low}" in _text(issue, {"body", "comments"}),
+        "author": lambda issue: lowered in (issue.user.login.lower(), f"app/{issue.user.login.lower()[:-5]}"),
+        "assignee": lambda issue: lowered in [item.login.lower() for item in issue.assignees],
+        "commenter": lambda issue: lowered in [item.user.login.lower() for item in issue.comments],
+        "mentions": lambda issue: f"@{lowered}" in _searched_text(issue, {"body", "comments"}),
         "head": lambda issue: issue.pull is not None and issue.pull.head_ref == value,
         "base": lambda issue: issue.pull is not None and issue.pull.base_ref == value,
-        "reason": lambda issue: (issue.state_reason or "").replace("_", " ") == low,
-        "sha": lambda issue: issue.pull is not None and issue.pull.head_sha.startswith(low),
+        "reason": lambda issue: (issue.state_reason or "").replace("_", " ") == lowered,
+        "sha": lambda issue: issue.pull is not None and issue.pull.head_sha.startswith(lowered),
     }
-    if name in simple:
-        return simple[name]
-    if name in ("is", "state", "type") and low in _IS:
-        return _IS[low]
-    if name == "no" and low in _NO:
-        return _NO[low]
+    if name in filters:
+        return filters[name]
+    if name in ("is", "state", "type") and lowered in _IS:
+        return _IS[lowered]
+    if name == "no" and lowered in _NO:
+        return _NO[lowered]
     if name in ("created", "updated", "closed"):
-        return _dated(name, value)
-    raise _unreadable(f"The sandbox cannot search by {name}:{value}")
+        return _date_filter(name, value)
+    raise _invalid_query(f"The sandbox cannot search by {name}:{value}")
 
 
-def _dated(name: str, value: str) -> Test:
+def _date_filter(name: str, value: str) -> IssueFilter:
     match = re.fullmatch(r"(>=|<=|>|<)?(\d{4}-\d\d-\d\d\S*)", value)
     if match is None:
-        raise _unreadable(f"{name}:{value} is not a date such as >=2026-03-02")
-    sign, text = match[1] or "", match[2]
+        raise _invalid_query(f"{name}:{value} is not a date such as >=2026-03-02")
+    operator, text = match[1] or "", match[2]
 
-    def test(issue: Issue) -> bool:
+    def matches(issue: Issue) -> bool:
         moment: datetime | None = getattr(issue, f"{name}_at")
         if moment is None:
             return False
-        shown = moment.isoformat()[: len(text)]
-        bound = text.replace("Z", "")[: len(shown)]
-        shown = shown[: len(bound)]
+        issue_date = moment.isoformat()[: len(text)]
+        bound = text.replace("Z", "")[: len(issue_date)]
+        issue_date = issue_date[: len(bound)]
         return {
-            "": shown == bound,
-            ">": shown > bound,
-            ">=": shown >= bound,
-            "<": shown < bound,
-            "<=": shown <= bound,
-        }[sign]
+            "": issue_date == bound,
+            ">": issue_date > bound,
+            ">=": issue_date >= bound,
+            "<": issue_date < bound,
+            "<=": issue_date <= bound,
+        }[operator]
 
-    return test
+    return matches
 
 
-def _unreadable(message: str) -> ApiError:
+def _invalid_query(message: str) -> ApiError:
     return invalid("Search", "q", "invalid", message)
 
 
-def _text(issue: Issue, places: set[str]) -> str:
+def _searched_text(issue: Issue, fields: set[str]) -> str:
     parts = []
-    if "title" in places:
+    if "title" in fields:
         parts.append(issue.title)
-    if "body" in places:
+    if "body" in fields:
         parts.append(issue.body or "")
-    if "comments" in places:
+    if "comments" in fields:
         parts += [comment.body for comment in issue.comments]
     return "\n".join(parts).lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sandbox.clock import stamp
+from sandbox.clock import timestamp
 from sandbox.http.errors import invalid
 from sandbox.serializers import base
 from sandbox.serializers import code as code_serializer
@@ -49,7 +49,7 @@ def create(
         updated_at=now,
     )
     repository.statuses.append(status)
-    home = base.repository_url(hub, repository)
+    api_url = base.repository_url(hub, repository)
     branches = [name for name in repository.git.branches() if repository.git.head(name) == sha]
     hub.emit(
         repository,
@@ -66,23 +66,23 @@ def create(
         state=state,
         commit=code_serializer.commit(hub, repository, repository.git.show(sha)),
         branches=[
-            {"name": name, "commit": {"sha": sha, "url": f"{home}/commits/{sha}"}, "protected": False}
+            {"name": name, "commit": {"sha": sha, "url": f"{api_url}/commits/{sha}"}, "protected": False}
             for name in branches
         ],
-        created_at=stamp(now),
-        updated_at=stamp(now),
+        created_at=timestamp(now),
+        updated_at=timestamp(now),
     )
     return status
 
 
-def latest(repository: Repository, sha: str) -> list[CommitStatus]:
+def latest_statuses(repository: Repository, sha: str) -> list[CommitStatus]:
     """The newest status of each context on a commit."""
-    return list({one.context: one for one in repository.statuses if one.sha == sha}.values())
+    return list({status.context: status for status in repository.statuses if status.sha == sha}.values())
 
 
-def combined(statuses: Sequence[CommitStatus]) -> str:
+def combined_state(statuses: Sequence[CommitStatus]) -> str:
     """One state for all: failure if any failed, pending if any is or there are none, else success."""
-    states = {one.state for one in statuses}
+    states = {status.state for status in statuses}
     if states & {"error", "failure"}:
         return "failure"
     return "success" if states == {"success"} else "pending"

@@ -4,7 +4,7 @@ events.
 
 from collections.abc import Mapping, Sequence
 
-NEEDED: dict[str, tuple[str, ...]] = {
+REQUIRED_PERMISSIONS: dict[str, tuple[str, ...]] = {
     "check_run": ("checks",),
     "check_suite": ("checks",),
     "create": ("contents",),
@@ -34,8 +34,10 @@ NEEDED: dict[str, tuple[str, ...]] = {
 def check_subscriptions(permissions: Mapping[str, str], events: Sequence[str]) -> None:
     """Raise ValueError for an event that does not exist here or whose permission was not asked for."""
     for event in events:
-        if event not in NEEDED:
-            raise ValueError(f"an App cannot subscribe to {event!r} here; it can to {', '.join(sorted(NEEDED))}")
-        if not any(permissions.get(name, "none") != "none" for name in NEEDED[event]):
-            needed = " or ".join(f"{name}: read" for name in NEEDED[event])
-            raise ValueError(f"to subscribe to {event!r} an App must ask for {needed}")
+        if event not in REQUIRED_PERMISSIONS:
+            raise ValueError(
+                f"an App cannot subscribe to {event!r} here; it can to {', '.join(sorted(REQUIRED_PERMISSIONS))}"
+            )
+        if not any(permissions.get(name, "none") != "none" for name in REQUIRED_PERMISSIONS[event]):
+            alternatives = " or ".join(f"{name}: read" for name in REQUIRED_PERMISSIONS[event])
+            raise ValueError(f"to subscribe to {event!r} an App must ask for {alternatives}")

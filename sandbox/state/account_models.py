@@ -16,9 +16,9 @@ Role = Literal["none", "read", "triage", "write", "maintain", "admin"]
 ROLES: tuple[Role, ...] = ("none", "read", "triage", "write", "maintain", "admin")
 
 
-def role_at_least(role: Role, needed: Role) -> bool:
+def role_at_least(role: Role, required: Role) -> bool:
     """Whether a role includes another: admin includes all, none only itself."""
-    return ROLES.index(role) >= ROLES.index(needed)
+    return ROLES.index(role) >= ROLES.index(required)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -100,7 +100,7 @@ class Installation:
     id: int
     app: App
     account: Account = field(repr=False)
-    selected: list[Repository] = field(repr=False)
+    repositories: list[Repository] = field(repr=False)
     selection: Literal["all", "selected"] = "selected"
     permissions: dict[str, str] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)

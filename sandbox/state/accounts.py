@@ -31,7 +31,7 @@ DEFAULT_LABELS = (
 )
 
 
-class Registry:
+class Accounts:
     """The part of the sandbox that knows people, organisations and repositories, and gives out ids."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
@@ -59,29 +59,29 @@ class Registry:
 
     def organisation(self, login: str) -> Organisation:
         """The organisation of that login; made when there is none."""
-        found = self.organisations.get(login.lower())
-        if found is None:
-            found = Organisation(id=self.new_id(), login=login, created_at=self.now())
-            self.organisations[login.lower()] = found
-        return found
+        organisation = self.organisations.get(login.lower())
+        if organisation is None:
+            organisation = Organisation(id=self.new_id(), login=login, created_at=self.now())
+            self.organisations[login.lower()] = organisation
+        return organisation
 
     def user(self, login: str, *, name: str | None = None, email: str | None = None) -> Person:
         """The person of that login; made when there is none. Raises ValueError when it is a bot's."""
-        found = self.users.get(login.lower())
-        if found is None:
-            found = Person(hub=self._hub, id=self.new_id(), login=login, name=name, email=email, created_at=self.now())
-            self.users[login.lower()] = found
-        if not isinstance(found, Person):
+        user = self.users.get(login.lower())
+        if user is None:
+            user = Person(hub=self._hub, id=self.new_id(), login=login, name=name, email=email, created_at=self.now())
+            self.users[login.lower()] = user
+        if not isinstance(user, Person):
             raise ValueError(f"{login} is a bot, not a person")
-        return found
+        return user
 
     def bot(self, login: str, *, number: int | None = None) -> User:
         """A bot user of that login (`name[bot]`); made when there is none."""
-        found = self.users.get(login.lower())
-        if found is None:
-            found = User(hub=self._hub, id=number or self.new_id(), login=login, type="Bot", created_at=self.now())
-            self.users[login.lower()] = found
-        return found
+        user = self.users.get(login.lower())
+        if user is None:
+            user = User(hub=self._hub, id=number or self.new_id(), login=login, type="Bot", created_at=self.now())
+            self.users[login.lower()] = user
+        return user
 
     def account(self, login: str) -> Account | None:
         """The person, bot or organisation of that login."""
@@ -101,9 +101,9 @@ class Registry:
 
         The owner is the organisation or person of that login; an unknown owner becomes an organisation.
         """
-        found = self.find_repository(full_name)
-        if found is not None:
-            return found
+        existing = self.find_repository(full_name)
+        if existing is not None:
+            return existing
         login, name = check_full_name(full_name)
         owner = self.account(login) or self.organisation(login)
         now = self.now()
@@ -138,8 +138,10 @@ class Registry:
 
     def find_repository(self, full_name: str) -> Repository | None:
         """The repository of that name, whatever its case, or None."""
-        wanted = full_name.lower()
-        return next((one for one in self.repositories.values() if one.full_name.lower() == wanted), None)
+        lowered = full_name.lower()
+        return next(
+            (repository for repository in self.repositories.values() if repository.full_name.lower() == lowered), None
+        )
 
     def rename(self, repository: Repository, name: str) -> None:
         """Give a repository a new name; requests by the old one are answered 301 from now on."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.http.auth import Credential
 from sandbox.services.subscriptions import check_subscriptions
-from sandbox.state.accounts import Registry
+from sandbox.state.accounts import Accounts
 from sandbox.state.keys import key_pair
 from sandbox.state.models import Account, App, Installation, Repository, User, WorkflowRun
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACTIONS_APP, ACTIONS_BOT = 15_368, 41_898_282  # numeric ids of GitHub Actions and of github-actions[bot]
 RUN_PERMISSIONS = dict.fromkeys(("actions", "checks", "contents", "issues", "pull_requests", "statuses"), "write")
-TOKEN_LIFE = timedelta(hours=1)
+TOKEN_LIFETIME = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Manifest:
     expires_at: datetime
 
 
-class AppRegistry(Registry):
+class Apps(Accounts):
     """The part of the sandbox that knows Apps, installations and tokens."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
@@ -47,7 +47,7 @@ class AppRegistry(Registry):
         self._owner = self.organisation("github")
         self.actions_app = self._actions_app()
 
-    def app(
+    def register_app(
         self,
         slug: str,
         *,
@@ -97,7 +97,7 @@ class AppRegistry(Registry):
             {"metadata": "read", **content.get("default_permissions", {})}, content.get("default_events", [])
         )
         code = f"{self.random.getrandbits(160):040x}"
-        self.manifests[code] = Manifest(content, owner, self.now() + TOKEN_LIFE)
+        self.manifests[code] = Manifest(content, owner, self.now() + TOKEN_LIFETIME)
         return code
 
     def app_from_manifest(self, code: str) -> App | None:
@@ -106,7 +106,7 @@ class AppRegistry(Registry):
         if manifest is None or manifest.expires_at <= self.now():
             return None
         content = manifest.content
-        return self.app(
+        return self.register_app(
             re.sub(r"[^a-z0-9]+", "-", str(content["name"]).lower()).strip("-"),
             name=str(content["name"]),
             owner=manifest.owner,
@@ -118,25 +118,30 @@ class AppRegistry(Registry):
 
     def installation_of(self, app: App, repository: Repository) -> Installation | None:
         """The installation through which an App reaches a repository."""
-        return next((one for one in self.installations_on(repository) if one.app is app), None)
+        return next(
+            (installation for installation in self.installations_on(repository) if installation.app is app), None
+        )
 
     def installations_on(self, repository: Repository) -> list[Installation]:
         """Every installation that reaches a repository."""
         return [
-            one
-            for one in self.installations.values()
-            if (one.selection == "all" and one.account is repository.owner) or repository in one.selected
+            installation
+            for installation in self.installations.values()
+            if (installation.selection == "all" and installation.account is repository.owner)
+            or repository in installation.repositories
         ]
 
     def repositories_of(self, installation: Installation) -> list[Repository]:
         """Every repository that an installation reaches."""
-        return [one for one in self.repositories.values() if installation in self.installations_on(one)]
+        return [
+            repository for repository in self.repositories.values() if installation in self.installations_on(repository)
+        ]
 
-    def token(self, person: User) -> str:
+    def create_token(self, person: User) -> str:
         """A personal access token: all that the person may do."""
-        return self._issue("ghp", Credential("user", user=person))
+        return self._issue_token("ghp", Credential("user", user=person))
 
-    def installation_token(
+    def create_installation_token(
         self,
         installation: Installation,
         *,
@@ -144,8 +149,8 @@ class AppRegistry(Registry):
         repositories: Sequence[Repository] | None = None,
     ) -> str:
         """An installation access token, good for an hour of the sandbox's clock."""
-        reached = self.repositories_of(installation) if repositories is None else repositories
-        return self._issue(
+        accessible = self.repositories_of(installation) if repositories is None else repositories
+        return self._issue_token(
             "ghs",
             Credential(
                 "installation",
@@ -153,17 +158,17 @@ class AppRegistry(Registry):
                 app=installation.app,
                 installation=installation,
                 permissions=dict(permissions or installation.permissions),
-                repositories=frozenset(one.id for one in reached)
+                repositories=frozenset(repository.id for repository in accessible)
                 if repositories is not None or installation.selection == "selected"
                 else None,
-                expires_at=self.now() + TOKEN_LIFE,
+                expires_at=self.now() + TOKEN_LIFETIME,
             ),
         )
 
-    def run_token(self, run: WorkflowRun, permissions: Mapping[str, str] | None = None) -> str:
+    def create_run_token(self, run: WorkflowRun, permissions: Mapping[str, str] | None = None) -> str:
         """The GITHUB_TOKEN of a workflow run: acts as github-actions[bot] in that repository only."""
         granted = RUN_PERMISSIONS if permissions is None else permissions
-        return self._issue(
+        return self._issue_token(
             "ghs",
             Credential(
                 "run",
@@ -176,11 +181,11 @@ class AppRegistry(Registry):
             ),
         )
 
-    def revoke(self, token: str) -> None:
+    def revoke_token(self, token: str) -> None:
         """A token is good no longer."""
         self.credentials.pop(token, None)
 
-    def _issue(self, prefix: str, credential: Credential) -> str:
+    def _issue_token(self, prefix: str, credential: Credential) -> str:
         self._last_token += 1
         token = f"{prefix}_{self._last_token:06d}{self.random.getrandbits(150):030x}"[:40]
         self.credentials[token] = replace(credential, token=token)

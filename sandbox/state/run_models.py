@@ -76,7 +76,7 @@ class WorkflowRun:
     payload: dict[str, Any] = field(default_factory=dict, repr=False)
     ref: str = field(default="", repr=False)
     checkout_sha: str = field(default="", repr=False)
-    triggered_by: User | None = field(default=None, repr=False)
+    triggering_actor: User | None = field(default=None, repr=False)
 
     @property
     def latest_jobs(self) -> list[WorkflowJob]:

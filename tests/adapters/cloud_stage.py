@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from adapters.agents import Site
+from adapters.agents import RepositoryContext
 from adapters.github import GitHubClient
 from adapters.github.http import RetryPolicy
 from config.agent_kinds import AgentBase
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
-from sandbox import Contract, Sandbox, TurnedClock
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
+from sandbox import Contract, ManualClock, Sandbox
 from sandbox.actors.agents import CloudAgent, Stalls
 from sandbox.actors.people import Person
 from sandbox.state.models import App, Issue, PullRequest, Repository
@@ -53,13 +53,13 @@ class Stage:
     """What a test has at hand."""
 
     hub: Sandbox
-    clock: TurnedClock
+    clock: ManualClock
     client: GitHubClient
     app: App
     shop: Repository
     issue: Issue
     alice: Person
-    site: Site
+    site: RepositoryContext
     spec: AgentBase
     agent: CloudAgent
 
@@ -72,7 +72,7 @@ class Stage:
     @property
     def name(self) -> str:
         """What the configuration calls the agent."""
-        return next(name for name, agent in self.hub.cloud.items() if agent is self.agent)
+        return next(name for name, agent in self.hub.cloud_agents.items() if agent is self.agent)
 
     def poll(self, session: str | None, attempt: int = 1) -> PollAgent:
         """A question after an attempt."""
@@ -82,17 +82,17 @@ class Stage:
         """The end of an attempt."""
         return CancelAgent(self.issue.number, attempt, self.name, session)
 
-    def word(self, text: str, attempt: int = 1, since: datetime | None = None) -> SteerAgent:
+    def word(self, text: str, attempt: int = 1, since: datetime | None = None) -> MessageAgent:
         """Something that is said to it while it works."""
-        return SteerAgent(self.issue.number, attempt, self.name, None, since or self.hub.now(), "review:1", text)
+        return MessageAgent(self.issue.number, attempt, self.name, None, since or self.hub.now(), "review:1", text)
 
     async def later(self, **duration: float) -> None:
         """Turn the clock, also for the site."""
         self.clock.advance(timedelta(**duration).total_seconds())
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
         self.site = replace(self.site, now=self.hub.now())
 
-    def with_token(self, token: str | None) -> Site:
+    def with_token(self, token: str | None) -> RepositoryContext:
         """The site of an operator who gave this token."""
         person = self.client.person(SecretStr(token)) if token else None
         return replace(self.site, services=replace(NO_SERVICES, person=person))
@@ -106,16 +106,16 @@ class Stage:
 @asynccontextmanager
 async def opened(root: Path, spec: AgentBase, name: str, account: int, **how: Any) -> AsyncIterator[Stage]:
     """A stage with one agent; it stalls unless a script is given. Requests are checked by GitHub's description."""
-    clock = TurnedClock(NOW)
+    clock = ManualClock(NOW)
     async with Sandbox(root / "hub", clock=clock, contract=Contract.load(DATA)) as hub:
         shop = hub.repository("acme/shop", files={"a.txt": "1\n"})
         alice = hub.user("alice")
         hub.grant(shop, alice, "maintain")
         issue = await alice.opens_issue(shop, "Add a total", "")
-        app = hub.app("orchestrator", permissions=PERMISSIONS)
+        app = hub.register_app("orchestrator", permissions=PERMISSIONS)
         installation = await hub.install(app, hub.organisation("acme"), [shop])
         agent = CloudAgent(hub.bot(f"{name}-account[bot]", number=account), **{"script": Stalls(), **how})
-        hub.cloud[name] = agent
+        hub.cloud_agents[name] = agent
         async with GitHubClient(
             api_url=hub.url,
             graphql_url=f"{hub.url}/graphql",
@@ -124,16 +124,16 @@ async def opened(root: Path, spec: AgentBase, name: str, account: int, **how: An
             now=hub.now,
             retry=NO_WAIT,
         ) as client:
-            site = Site(
+            site = RepositoryContext(
                 github=client.installation(installation.id),
                 repository="acme/shop",
                 default_branch="main",
                 bot_id=app.bot.id,
-                services=replace(NO_SERVICES, person=client.person(SecretStr(hub.token(alice)))),
+                services=replace(NO_SERVICES, person=client.person(SecretStr(hub.create_token(alice)))),
                 now=NOW,
                 bot_login="orchestrator[bot]",
                 server_url=hub.url,
             )
             yield Stage(hub, clock, client, app, shop, issue, alice, site, spec, agent)
-        await hub.settled()
+        await hub.wait_until_idle()
         assert hub.violations == [], "\n".join(hub.violations)

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from adapters.github import GitHubClient
-from adapters.github.http import RetryPolicy, Timeouts
-from adapters.github.rate_limit import Gate
+from adapters.github.http import HttpTimeouts, RetryPolicy
+from adapters.github.rate_limit import Limiter
 
 AT_ONCE = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -117,8 +117,8 @@ def in_turn(*answers: tuple[int, object, dict[str, str]], again: bool = False) -
 
 @asynccontextmanager
 async def github(
-    timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
-    gate: Gate | None = None,
+    timeouts: HttpTimeouts = HttpTimeouts(),  # noqa: B008 - a frozen value
+    gate: Limiter | None = None,
 ) -> AsyncIterator[tuple[Server, GitHubClient]]:
     """A server and a client of it, whose retries do not wait."""
     server = Server()
@@ -135,8 +135,8 @@ async def github(
             timeouts=timeouts,
             retry=AT_ONCE,
             on_call=lambda operation, status, _seconds: server.calls.append((operation, status)),
-            on_saved=server.saved.append,
-            gate=gate,
+            on_cache_hit=server.saved.append,
+            limiter=gate,
         ) as client:
             yield server, client
 

@@ -12,14 +12,14 @@ from core.effects.base import (
     CompareBranches,
     Effect,
     MergePull,
+    MessageAgent,
     Notify,
     PollAgent,
     ReadChecks,
     RefreshMirror,
+    RequestTrialMerge,
     SetLabels,
     StartAgent,
-    SteerAgent,
-    TryMerge,
 )
 from engine.senders import SENDERS
 from engine.senders.admission import first_write
@@ -27,8 +27,8 @@ from tests.adapters.cloud_stage import PACKET
 from tests.builders import NOW
 
 # What reads GitHub only, or writes somewhere else.
-NO_WRITE = {PollAgent, ReadChecks, RefreshMirror, TryMerge, CompareBranches, Notify}
-OF_AGENTS = {StartAgent, SteerAgent, CancelAgent}
+NO_WRITE = {PollAgent, ReadChecks, RefreshMirror, RequestTrialMerge, CompareBranches, Notify}
+OF_AGENTS = {StartAgent, MessageAgent, CancelAgent}
 
 
 def start(size: int = 10) -> StartAgent:
@@ -36,7 +36,7 @@ def start(size: int = 10) -> StartAgent:
 
 
 CANCEL = CancelAgent(1, 1, "codex", None)
-STEER = SteerAgent(1, 1, "codex", None, NOW, "stall:1", "Push what you have.")
+STEER = MessageAgent(1, 1, "codex", None, NOW, "stall:1", "Push what you have.")
 
 
 def agent(kind: str, **settings: object) -> AgentBase:

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from adapters.agents import CannotStart, Site
+from adapters.agents import CannotStart, RepositoryContext
 from adapters.agents.actions import MAX_PARTS, ActionsAdapter, identify
 from adapters.github import GitHubClient
 from adapters.github.http import RetryPolicy
 from config.agent_kinds import ActionsAgent, PullAgent
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
-from core.texts import PACKET_CHUNK, comment_marker, packet_comments
-from sandbox import Contract, Sandbox, TurnedClock
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
+from core.texts import PACKET_CHUNK_BYTES, comment_marker, packet_comments
+from sandbox import Contract, ManualClock, Sandbox
 from sandbox.actors.agents import ScriptedAgent, Stalls
 from sandbox.actors.people import Person
 from sandbox.state.models import Issue, Repository, WorkflowRun
@@ -52,7 +52,7 @@ class Stage:
     shop: Repository
     issue: Issue
     agent: ScriptedAgent
-    site: Site
+    site: RepositoryContext
 
     def person(self, login: str) -> Person:
         person = self.hub.user(login)
@@ -69,7 +69,7 @@ class Stage:
     ) -> list[WorkflowRun]:
         """Start it; gives all runs that there are then, the oldest first."""
         await ADAPTER.start(self.site, spec, order or self.order(), again=again)
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
         return self.runs
 
     @property
@@ -86,14 +86,14 @@ class Stage:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with Sandbox(tmp_path / "hub", clock=TurnedClock(NINE), contract=contract()) as hub:
+    async with Sandbox(tmp_path / "hub", clock=ManualClock(NINE), contract=contract()) as hub:
         shop = hub.repository("acme/shop", files={"a.txt": "1\n", ".github/workflows/agent.yml": AGENT_WORKFLOW})
-        hub.ci(shop, None)
+        hub.set_ci_script(shop, None)
         hub.agents["codex"] = agent = ScriptedAgent(Stalls())
         alice = hub.user("alice")
         hub.grant(shop, alice, "maintain")
         issue = await alice.opens_issue(shop, "Add a total", "")
-        app = hub.app("orchestrator", permissions=PERMISSIONS)
+        app = hub.register_app("orchestrator", permissions=PERMISSIONS)
         installation = await hub.install(app, hub.organisation("acme"), [shop])
         async with GitHubClient(
             api_url=hub.url,
@@ -103,9 +103,11 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
             now=hub.now,
             retry=NO_WAIT,
         ) as client:
-            site = Site(client.installation(installation.id), "acme/shop", "main", app.bot.id, NO_SERVICES, NOW)
+            site = RepositoryContext(
+                client.installation(installation.id), "acme/shop", "main", app.bot.id, NO_SERVICES, NOW
+            )
             yield Stage(hub, shop, issue, agent, site)
-        await hub.settled()
+        await hub.wait_until_idle()
         assert hub.violations == [], "\n".join(hub.violations)
 
 
@@ -153,7 +155,7 @@ async def test_a_run_that_only_bears_the_name_is_not_the_agents(stage: Stage) ->
     mallory = stage.person("mallory")
     named = "run-name: task/1-1 codex\non: push\njobs: {x: {runs-on: x, steps: [{run: 'true'}]}}\n"
     await mallory.pushes(stage.shop, "evil", {".github/workflows/evil.yml": named}, "Pretend")
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert [run.event for run in stage.runs] == ["push"]
     order = PollAgent(1, 1, "codex", None)
     assert await ADAPTER.poll(stage.site, BY_EVENT, order) is None
@@ -256,7 +258,7 @@ async def test_a_marker_that_we_quoted_is_not_counted(stage: Stage) -> None:
 
 async def test_a_packet_beyond_all_measure_is_refused_before_anything_is_written(stage: Stage) -> None:
     with pytest.raises(CannotStart, match=f"needs 51 comments, more than the limit of {MAX_PARTS}: shorten the issue"):
-        await stage.start(BY_EVENT, stage.order(goal="x" * (MAX_PARTS * PACKET_CHUNK)))
+        await stage.start(BY_EVENT, stage.order(goal="x" * (MAX_PARTS * PACKET_CHUNK_BYTES)))
     assert stage.issue.comments == []
     assert stage.runs == []
 
@@ -309,7 +311,7 @@ async def test_a_run_is_found_by_its_name_and_asked_by_its_number(stage: Stage, 
 
 async def test_it_takes_no_words_while_it_works(stage: Stage) -> None:
     await stage.start(BY_EVENT)
-    word = SteerAgent(1, 1, "codex", None, stage.order().since, "review:1", "Faster!")
+    word = MessageAgent(1, 1, "codex", None, stage.order().since, "review:1", "Faster!")
     assert await ADAPTER.steer(stage.site, BY_EVENT, word) is False
 
 
@@ -321,7 +323,7 @@ async def test_a_run_is_cancelled(stage: Stage, by_number: bool) -> None:
     (run,) = await stage.start(BY_EVENT)
     order = CancelAgent(1, 1, "codex", str(run.id) if by_number else None)
     await ADAPTER.cancel(stage.site, BY_EVENT, order)
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert run.conclusion == "cancelled"
     await ADAPTER.cancel(stage.site, BY_EVENT, order)  # it has ended: nothing to do, and no error
     news = await ADAPTER.poll(stage.site, BY_EVENT, PollAgent(1, 1, "codex", str(run.id)))

@@ -13,7 +13,7 @@ from adapters.agents.copilot import CopilotAdapter
 from config.agent_kinds import CopilotAgent, PullAgent
 from sandbox.actors.agents import COPILOT_ID, Crashes, WorksInDraft
 from sandbox.services.comments import react
-from sandbox.services.issue_events import record
+from sandbox.services.issue_events import record_event
 from tests.adapters.cloud_stage import Stage, opened
 from tests.builders import NO_SERVICES
 
@@ -33,7 +33,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def start(stage: Stage, attempt: int = 1, *, again: bool = False) -> str:
     begun = await ADAPTER.start(stage.site, SPEC, stage.order(attempt), again=again)
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert begun.session
     return begun.session
 
@@ -61,7 +61,7 @@ async def test_those_who_are_assigned_stay(stage: Stage) -> None:
 async def test_a_long_hand_off_stands_below_the_issue_before_it_is_assigned(stage: Stage) -> None:
     order = stage.order(goal="Much to do.\n" * 9000)
     await ADAPTER.start(stage.site, SPEC, order, again=False)
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert len(stage.issue.comments) == 3
     assert sum(comment.body.count("Much to do.") for comment in stage.issue.comments) == 9000
     [work] = stage.agent.works
@@ -112,10 +112,10 @@ async def test_what_keeps_it_from_being_started_is_told(stage: Stage, who: str, 
     stage.shop.private = who == "stranger"
     token = {
         "nobody": None,
-        "app": stage.hub.installation_token(installation),
+        "app": stage.hub.create_installation_token(installation),
         "wrong": "ghp_wrong",
-        "reader": stage.hub.token(reader),
-        "stranger": stage.hub.token(stage.hub.user("stranger")),
+        "reader": stage.hub.create_token(reader),
+        "stranger": stage.hub.create_token(stage.hub.user("stranger")),
     }[who]
     site = stage.with_token(token)
     assert complaint in " ".join(await ADAPTER.probe(site, SPEC))
@@ -125,8 +125,8 @@ async def test_what_keeps_it_from_being_started_is_told(stage: Stage, who: str, 
 
 
 async def test_where_it_is_not_switched_on_that_is_told(stage: Stage) -> None:
-    stage.hub.cloud["other"] = stage.hub.cloud.pop("copilot")
-    stage.hub.cloud["other"].mention = "@other"
+    stage.hub.cloud_agents["other"] = stage.hub.cloud_agents.pop("copilot")
+    stage.hub.cloud_agents["other"].mention = "@other"
     with pytest.raises(CannotStart, match="enable its coding agent"):
         await ADAPTER.start(stage.site, SPEC, replace(stage.order(), agent="copilot"), again=False)
 
@@ -200,7 +200,7 @@ async def test_its_time_and_its_errors_end_it(stage: Stage) -> None:
     news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
     assert news is not None
     assert (news.state, news.detail) == ("timed-out", "ran into its limit of an hour")
-    record(stage.hub, stage.pull.issue, "copilot_work_finished_failure", stage.agent.account)
+    record_event(stage.hub, stage.pull.issue, "copilot_work_finished_failure", stage.agent.account)
     news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
     assert news is not None
     assert (news.state, news.detail) == ("failed", "stopped with an error")

@@ -14,14 +14,14 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from adapters.agents import CannotStart, Services, Site, Started, Unavailable
+from adapters.agents import CannotStart, RepositoryContext, Services, Started, Unavailable
 from adapters.agents.generic_http import SIGNATURE, signature
 from adapters.agents.http import HttpAdapter
 from adapters.agents.presets.devin import USED_UP
-from adapters.agents.service_client import LONGEST_ANSWER, PublicResolver, Unanswered, is_public
+from adapters.agents.service_client import LONGEST_ANSWER, NoResponse, PublicResolver, is_public
 from adapters.github import GitHub
 from config.agent_kinds import HttpAgent
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.task.model import SessionState
 from tests.builders import NOW
 from tests.conformance.stages import packet
@@ -63,25 +63,25 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def site(server: Server) -> AsyncIterator[Site]:
+async def site(server: Server) -> AsyncIterator[RepositoryContext]:
     async with aiohttp.ClientSession() as http:
         keys = {name: SecretStr(KEY) for name in ("cursor", "jules", "devin", "http")}
         services = Services(http, keys, dict.fromkeys(keys, server.url), internal=True)
-        yield Site(cast(GitHub, None), "acme/shop", "main", 1, services, NOW)
+        yield RepositoryContext(cast(GitHub, None), "acme/shop", "main", 1, services, NOW)
 
 
 def order() -> StartAgent:
     return StartAgent(12, 1, "cursor", packet("https://github.com", 12, 1), NOW)
 
 
-async def start(site: Site, spec: HttpAgent = CURSOR) -> Started:
+async def start(site: RepositoryContext, spec: HttpAgent = CURSOR) -> Started:
     return await ADAPTER.start(site, spec, order(), again=False)
 
 
 # Answers
 
 
-async def test_answers_that_are_none_are_unclear(server: Server, site: Site) -> None:
+async def test_answers_that_are_none_are_unclear(server: Server, site: RepositoryContext) -> None:
     """What was asked for may have been done, so the outbox tries again and looks first."""
     answers: list[tuple[web.Response, str]] = [
         (web.Response(text="<html>Hello</html>"), "not JSON"),
@@ -96,18 +96,18 @@ async def test_answers_that_are_none_are_unclear(server: Server, site: Site) -> 
     ]
     for answer, words in answers:
         server.answer = lambda answer=answer: answer  # type: ignore[misc]  # a default that binds it
-        with pytest.raises(Unanswered, match=words):
+        with pytest.raises(NoResponse, match=words):
             await start(site)
 
 
-async def test_nobody_listens(server: Server, site: Site) -> None:
+async def test_nobody_listens(server: Server, site: RepositoryContext) -> None:
     unused = Services(site.services.http, site.services.keys, {"cursor": "http://127.0.0.1:9"})
-    with pytest.raises(Unanswered, match="did not answer") as failure:
-        await start(Site(site.github, site.repository, "main", 1, unused, NOW))
+    with pytest.raises(NoResponse, match="did not answer") as failure:
+        await start(RepositoryContext(site.github, site.repository, "main", 1, unused, NOW))
     assert KEY not in repr(failure.value)
 
 
-async def test_a_redirect_is_not_followed(server: Server, site: Site) -> None:
+async def test_a_redirect_is_not_followed(server: Server, site: RepositoryContext) -> None:
     """It would carry the key to wherever the service, or whoever sits in between, likes."""
     server.answer = lambda: web.Response(status=307, headers={"Location": f"{server.url}/elsewhere"})
     with pytest.raises(CannotStart, match="the bot does not follow"):
@@ -115,10 +115,10 @@ async def test_a_redirect_is_not_followed(server: Server, site: Site) -> None:
     assert [path for _, path, _, _ in server.asked] == ["/v0/agents"]
 
 
-async def test_a_key_that_is_told_back_is_not_told_on(server: Server, site: Site) -> None:
+async def test_a_key_that_is_told_back_is_not_told_on(server: Server, site: RepositoryContext) -> None:
     for status in (400, 401, 429, 500):
         server.says({"error": {"message": f"bad key {KEY} <!-- @everyone\n"}}, status)
-        with pytest.raises((CannotStart, Unavailable, Unanswered), match=r"bad key \*\*\*") as failure:
+        with pytest.raises((CannotStart, Unavailable, NoResponse), match=r"bad key \*\*\*") as failure:
             await start(site)
         assert KEY not in f"{failure.value!r} {failure.value.__cause__!r}"
 
@@ -137,7 +137,7 @@ async def test_a_key_that_is_told_back_is_not_told_on(server: Server, site: Site
     ],
 )
 async def test_limits_and_empty_purses(
-    server: Server, site: Site, status: int, words: str, headers: dict[str, str], minutes: int | None
+    server: Server, site: RepositoryContext, status: int, words: str, headers: dict[str, str], minutes: int | None
 ) -> None:
     server.says({"error": words}, status, **headers)
     with pytest.raises(Unavailable, match=words) as failure:
@@ -145,7 +145,7 @@ async def test_limits_and_empty_purses(
     assert failure.value.until == (NOW + timedelta(minutes=minutes) if minutes else None)
 
 
-async def test_refusals_are_for_a_person(server: Server, site: Site) -> None:
+async def test_refusals_are_for_a_person(server: Server, site: RepositoryContext) -> None:
     for status, words in ((401, "check CURSOR_API_KEY"), (403, "check CURSOR_API_KEY"), (422, "refused the work")):
         server.says({"detail": "no"}, status)
         with pytest.raises(CannotStart, match=words):
@@ -155,27 +155,27 @@ async def test_refusals_are_for_a_person(server: Server, site: Site) -> None:
         await start(site)
 
 
-async def test_being_asked_too_often_says_nothing_of_the_session(server: Server, site: Site) -> None:
+async def test_being_asked_too_often_says_nothing_of_the_session(server: Server, site: RepositoryContext) -> None:
     server.says({}, 429)
-    with pytest.raises(Unanswered):
+    with pytest.raises(NoResponse):
         await ADAPTER.poll(site, CURSOR, POLL)
 
 
 @pytest.mark.parametrize("reason", list(USED_UP))
-async def test_a_session_without_credit_cannot_go_on(server: Server, site: Site, reason: str) -> None:
+async def test_a_session_without_credit_cannot_go_on(server: Server, site: RepositoryContext, reason: str) -> None:
     server.says({"session_id": "s-1", "status": "suspended", "status_detail": reason})
     with pytest.raises(Unavailable, match=USED_UP[reason]):
         await ADAPTER.poll(site, DEVIN, POLL)
 
 
-async def test_a_state_that_nobody_knows_is_a_sign_of_life_and_no_more(server: Server, site: Site) -> None:
+async def test_a_state_that_nobody_knows_is_a_sign_of_life_and_no_more(server: Server, site: RepositoryContext) -> None:
     server.says({"id": "s-1", "status": "MEDITATING"})
     news = await ADAPTER.poll(site, CURSOR, POLL)
     assert news is not None
     assert news.state is SessionState.QUEUED
 
 
-async def test_devin_waits_for_a_word_when_its_work_is_there(server: Server, site: Site) -> None:
+async def test_devin_waits_for_a_word_when_its_work_is_there(server: Server, site: RepositoryContext) -> None:
     server.says({"session_id": "s-1", "status_enum": "blocked"})
     asks = await ADAPTER.poll(site, DEVIN, POLL)
     assert asks is not None
@@ -200,7 +200,7 @@ async def test_devin_waits_for_a_word_when_its_work_is_there(server: Server, sit
     ],
 )
 async def test_only_a_pull_request_of_the_repository_is_taken(
-    server: Server, site: Site, told: str, number: int | None
+    server: Server, site: RepositoryContext, told: str, number: int | None
 ) -> None:
     server.says({"id": "s-1", "status": "FINISHED", "target": {"prUrl": told}})
     news = await ADAPTER.poll(site, CURSOR, POLL)
@@ -208,7 +208,7 @@ async def test_only_a_pull_request_of_the_repository_is_taken(
     assert news.pull == number
 
 
-async def test_a_page_that_would_break_out_of_its_link_is_left_out(server: Server, site: Site) -> None:
+async def test_a_page_that_would_break_out_of_its_link_is_left_out(server: Server, site: RepositoryContext) -> None:
     pages = {
         "https://cursor.com/agents?id=s-1": True,
         "https://x.example/) [pay here](https://evil.example": False,
@@ -221,7 +221,9 @@ async def test_a_page_that_would_break_out_of_its_link_is_left_out(server: Serve
         assert (await start(site)).url == (page if good else "")
 
 
-async def test_what_has_ended_is_not_stopped_and_other_refusals_are_told(server: Server, site: Site) -> None:
+async def test_what_has_ended_is_not_stopped_and_other_refusals_are_told(
+    server: Server, site: RepositoryContext
+) -> None:
     replies = iter([web.json_response({}, status=409), web.json_response({"id": "s-1", "status": "FINISHED"})])
     server.answer = lambda: next(replies)
     await ADAPTER.cancel(site, CURSOR, CancelAgent(12, 1, "cursor", "s-1"))
@@ -230,22 +232,22 @@ async def test_what_has_ended_is_not_stopped_and_other_refusals_are_told(server:
         await ADAPTER.cancel(site, CURSOR, CancelAgent(12, 1, "cursor", "s-1"))
 
 
-async def test_a_limit_does_not_make_us_give_up_on_stopping(server: Server, site: Site) -> None:
+async def test_a_limit_does_not_make_us_give_up_on_stopping(server: Server, site: RepositoryContext) -> None:
     for status in (402, 429):
         server.says({}, status)
-        with pytest.raises(Unanswered):
+        with pytest.raises(NoResponse):
             await ADAPTER.cancel(site, CURSOR, CancelAgent(12, 1, "cursor", "s-1"))
 
 
 # A server of a team's own
 
 
-async def test_all_that_is_said_to_a_server_is_signed(server: Server, site: Site) -> None:
+async def test_all_that_is_said_to_a_server_is_signed(server: Server, site: RepositoryContext) -> None:
     spec = HttpAgent(adapter="http", url=f"{server.url}/hook?team=a")
     server.says({"session": "s-1", "state": "working"})
     await start(site, spec)
     await ADAPTER.poll(site, spec, POLL)
-    await ADAPTER.steer(site, spec, SteerAgent(12, 1, "cursor", "s-1", NOW, "review:1", "Faster!"))
+    await ADAPTER.steer(site, spec, MessageAgent(12, 1, "cursor", "s-1", NOW, "review:1", "Faster!"))
     await ADAPTER.cancel(site, spec, CancelAgent(12, 1, "cursor", "s-1"))
     assert await ADAPTER.probe(site, spec) == ()
     paths = [path for _, path, _, _ in server.asked]
@@ -265,9 +267,9 @@ async def test_all_that_is_said_to_a_server_is_signed(server: Server, site: Site
     assert begun["packet"] == order().packet
 
 
-async def test_a_server_that_speaks_another_language_is_told_ours(server: Server, site: Site) -> None:
+async def test_a_server_that_speaks_another_language_is_told_ours(server: Server, site: RepositoryContext) -> None:
     server.says({"session": "s-1", "state": "busy"})
-    with pytest.raises(Unanswered, match="'busy'; it must be one of queued, working"):
+    with pytest.raises(NoResponse, match="'busy'; it must be one of queued, working"):
         await start(site, HttpAgent(adapter="http", url=server.url))
 
 
@@ -290,10 +292,10 @@ async def test_a_server_that_speaks_another_language_is_told_ours(server: Server
         "https://224.0.0.1/",
     ],
 )
-async def test_an_internal_address_is_not_called(server: Server, site: Site, url: str) -> None:
+async def test_an_internal_address_is_not_called(server: Server, site: RepositoryContext, url: str) -> None:
     """Whoever configures a repository could otherwise have the bot knock at doors behind the firewall."""
     outside = Services(site.services.http, site.services.keys)
-    there = Site(site.github, site.repository, "main", 1, outside, NOW)
+    there = RepositoryContext(site.github, site.repository, "main", 1, outside, NOW)
     with pytest.raises(CannotStart, match="internal address"):
         await start(there, HttpAgent(adapter="http", url=url))
     [problem] = await ADAPTER.probe(there, HttpAgent(adapter="http", url=url))

@@ -12,7 +12,7 @@ from adapters.agents import CannotStart
 from adapters.agents.mention import MentionAdapter
 from config.agent_kinds import CopilotAgent, MentionAgent
 from config.identities import load_identities
-from core.texts import comment_marker, mention
+from core.texts import comment_marker, mention_comment
 from sandbox.actors.agents import CloudAgent, FinishesWithoutPull, Stalls, WritesFiles
 from sandbox.services.comments import react
 from tests.adapters.cloud_stage import PACKET, Stage, opened
@@ -26,13 +26,15 @@ ADAPTER = MentionAdapter()
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with opened(tmp_path, SPEC, "codex", CODEX, branch="codex/add-total-{run}", mention="@codex") as it:
-        it.hub.cloud["copilot"] = CloudAgent(it.hub.bot("other[bot]"), Stalls(), "other/{task}", mention="@copilot")
+        it.hub.cloud_agents["copilot"] = CloudAgent(
+            it.hub.bot("other[bot]"), Stalls(), "other/{task}", mention="@copilot"
+        )
         yield it
 
 
 async def start(stage: Stage, attempt: int = 1, *, spec: MentionAgent = SPEC, again: bool = False) -> str:
     begun = await ADAPTER.start(stage.site, spec, stage.order(attempt), again=again)
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert begun.session
     return begun.session
 
@@ -45,7 +47,7 @@ async def test_it_is_called_with_the_hand_off_and_nobody_else_is(stage: Stage) -
     assert "total([1, 2]) is 3" in comment.body
     [work] = stage.agent.works
     assert work.said == comment.body
-    assert stage.hub.cloud["copilot"].works == [], "names in the text of the issue call nobody"
+    assert stage.hub.cloud_agents["copilot"].works == [], "names in the text of the issue call nobody"
     assert comment.body.count("@codex") == 1
 
 
@@ -64,7 +66,7 @@ async def test_somebody_elses_comment_with_our_marker_is_not_ours(stage: Stage) 
 
 async def test_a_long_hand_off_is_read_elsewhere(stage: Stage) -> None:
     await ADAPTER.start(stage.site, SPEC, stage.order(goal="Much to do.\n" * 9000), again=False)
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     *pages, call = stage.issue.comments
     assert len(pages) == 3
     assert sum(page.body.count("Much to do.") for page in pages) == 9000
@@ -89,7 +91,7 @@ async def test_what_keeps_a_person_from_calling_is_told(stage: Stage) -> None:
     [installation] = stage.hub.installations.values()
     for token, complaint in [
         (None, "set `GITHUB_USER_TOKEN`"),
-        (stage.hub.installation_token(installation), "is the token of an App"),
+        (stage.hub.create_installation_token(installation), "is the token of an App"),
         ("ghp_wrong", "is expired or revoked"),
     ]:
         [problem] = await ADAPTER.probe(stage.with_token(token), BY_PERSON)
@@ -175,6 +177,6 @@ async def test_it_is_asked_to_stop_once_and_only_if_it_was_called(stage: Stage) 
 
 
 def test_a_reviewer_is_not_asked_for_a_pull_request() -> None:
-    text = mention({**PACKET, "attempt": 1, "agent": "codex", "branch": "task/1-1", "role": "review"}, "@codex")
+    text = mention_comment({**PACKET, "attempt": 1, "agent": "codex", "branch": "task/1-1", "role": "review"}, "@codex")
     assert "(role: `review`)" in text
     assert "Work on your own branch" not in text

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from adapters.alerts import Busy, Channels, Log, Mail, NotSetUp, Refused, Slack, Undelivered, Webhook
+from adapters.alerts import Busy, ChannelNotConfigured, Channels, DeliveryFailed, Log, Mail, Refused, Slack, Webhook
 from adapters.alerts import Message as Alert
 from adapters.alerts.mail import mail_of
 from adapters.alerts.slack import blocks_of
@@ -112,7 +112,7 @@ async def test_slack_gets_blocks_in_which_nobody_is_called_by_accident(
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (web.Response(status=500, text="oops"), Undelivered),
+        (web.Response(status=500, text="oops"), DeliveryFailed),
         (web.Response(status=404, text="no_service"), Refused),
         (web.Response(status=302, headers={"Location": "http://127.0.0.1:1/"}), Refused),
         (web.Response(status=429, headers={"Retry-After": "7"}), Busy),
@@ -139,13 +139,13 @@ async def test_one_that_hangs_and_one_that_is_gone(receiver: tuple[Receiver, str
     loop, sending = TurnedLoop(), asyncio.create_task(there.send("slack", ALERT))
     await it.asked.wait()
     loop.advance(61)
-    with pytest.raises(Undelivered, match="did not answer within 60 s"):
+    with pytest.raises(DeliveryFailed, match="did not answer within 60 s"):
         await sending
-    with pytest.raises(Undelivered, match="cannot be reached") as caught:
+    with pytest.raises(DeliveryFailed, match="cannot be reached") as caught:
         await there.send("webhook", ALERT)
     assert "secret" not in str(caught.value)
     await there.send("log", ALERT)
-    with pytest.raises(NotSetUp, match="SMTP_HOST"):
+    with pytest.raises(ChannelNotConfigured, match="SMTP_HOST"):
         await there.send("email", ALERT)
 
 
@@ -254,12 +254,12 @@ async def test_a_mail_server_that_refuses(post_office: tuple[Box, int, ssl.SSLCo
         await mail(port, trust, "wrong").send(ALERT)
     assert "wrong" not in str(caught.value)
     box.refuse = "450 come back later"
-    with pytest.raises(Undelivered, match="the mail server"):
+    with pytest.raises(DeliveryFailed, match="the mail server"):
         await mail(port, trust).send(ALERT)
     box.refuse = "550 nobody of that name"
     with pytest.raises(Refused):
         await mail(port, trust).send(ALERT)
-    with pytest.raises(Undelivered):
+    with pytest.raises(DeliveryFailed):
         await mail(port, None).send(ALERT)  # a certificate that nobody vouches for
     assert box.mails == []
 

@@ -37,7 +37,9 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_describes(da
         )
         return list(compare_metadata(context, metadata))
 
-    assert redeliveries.MISSING.name in metadata.tables, "the tables that stand beside their queries are among them"
+    assert redeliveries.UNDELIVERED_WEBHOOKS.name in metadata.tables, (
+        "the tables that stand beside their queries are among them"
+    )
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
 
@@ -56,17 +58,17 @@ async def test_migrating_again_or_twice_at_once_changes_nothing(database: Databa
 async def test_a_server_that_is_not_there_is_waited_for_and_then_named(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.database.database.REACH_PAUSE", 0)
+    monkeypatch.setattr("adapters.database.database.CONNECT_RETRY_SECONDS", 0)
     nobody = Database("postgresql://postgres:secret@127.0.0.1:1/orchestrator")
     with pytest.raises(DatabaseError, match=r"^orchestrator on 127\.0\.0\.1 cannot be reached: ") as caught:
-        await nobody.prepared(0.05)
+        await nobody.connect_and_migrate(0.05)
     assert "secret" not in str(caught.value)
-    await database.prepared(0)
+    await database.connect_and_migrate(0)
 
 
 async def test_a_transaction_that_sleeps_gives_up_what_it_had_locked(database: Database) -> None:
     """Without it a suspended replica keeps all others from its repository for as long as it sleeps."""
-    asleep = Database(database.url, silent_seconds=0.02)
+    asleep = Database(database.url, idle_transaction_seconds=0.02)
     lock = text("SELECT pg_advisory_xact_lock(7)")
 
     async def sleeps() -> None:
@@ -175,7 +177,7 @@ async def test_the_lock_of_a_repository_lets_one_writer_in_at_a_time(database: D
 
     async def first() -> None:
         async with database.transaction() as connection:
-            await repositories.repository(connection, 1, lock=True)
+            await repositories.load_repository(connection, 1, lock=True)
             first_is_in.set()
             for _ in range(5):
                 await connection.execute(text("SELECT 1"))
@@ -184,7 +186,7 @@ async def test_the_lock_of_a_repository_lets_one_writer_in_at_a_time(database: D
     async def second() -> None:
         await first_is_in.wait()
         async with database.transaction() as connection:
-            await repositories.repository(connection, 1, lock=True)
+            await repositories.load_repository(connection, 1, lock=True)
             order.append("second")
 
     await asyncio.gather(first(), second())

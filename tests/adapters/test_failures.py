@@ -11,8 +11,8 @@ from sqlalchemy.exc import OperationalError
 from adapters.agents import Unavailable
 from adapters.alerts import Refused
 from adapters.github import errors
-from adapters.github.rate_limit import Throttled
-from engine.error_policy import FATES, FEW_TRIES, MAX_TRIES, STUCK_PAUSE, fate_of, next_look, next_try
+from adapters.github.rate_limit import RateLimitWait
+from engine.error_policy import FATES, FEW_TRIES, MAX_TRIES, STUCK_PAUSE, next_poll_at, next_retry_at, policy_for
 from engine.senders.circuit_breaker import CircuitOpen
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -22,10 +22,10 @@ LIMITED = errors.RateLimited("slower", retry_at=LATER, secondary=True, status=40
 
 def outcome(error: Exception) -> str | int:
     """After how many tries it is given up; `never`, and `waits` where a try does not even count."""
-    fate = fate_of(error)
+    fate = policy_for(error)
     if not fate.counts:
         return "waits"
-    lasts = [tries for tries in range(1, 100) if next_try(error, tries, NOW, 0.5) is None]
+    lasts = [tries for tries in range(1, 100) if next_retry_at(error, tries, NOW, 0.5) is None]
     return lasts[0] if lasts else "never"
 
 
@@ -33,7 +33,7 @@ def outcome(error: Exception) -> str | int:
     ("error", "becomes"),
     [
         (LIMITED, "waits"),
-        (Throttled(LATER), "waits"),
+        (RateLimitWait(LATER), "waits"),
         (OperationalError("SELECT 1", {}, Exception("the server went away")), "waits"),
         (errors.NotFound("not yet"), FEW_TRIES),
         (errors.Forbidden("a permission is missing"), 1),
@@ -44,8 +44,8 @@ def outcome(error: Exception) -> str | int:
         (errors.Unauthorised("bad credentials, and again with a new token"), MAX_TRIES),
         (errors.Conflict("409"), MAX_TRIES),
         (errors.Transient("502"), MAX_TRIES),
-        (errors.Unclear("timed out"), MAX_TRIES),
-        (errors.UnexpectedAnswer("no JSON"), MAX_TRIES),
+        (errors.UnknownOutcome("timed out"), MAX_TRIES),
+        (errors.UnexpectedResponse("no JSON"), MAX_TRIES),
         (errors.GraphQLError(("broken",), None), MAX_TRIES),
         (CircuitOpen("it does not answer", LATER), MAX_TRIES),
         (Unavailable("no credit"), MAX_TRIES),
@@ -69,33 +69,35 @@ def test_every_error_of_github_is_named_in_the_table() -> None:
 def test_the_pauses_grow_and_an_hour_is_enough() -> None:
     error, pauses = errors.Transient("502"), []
     for tries in range(1, MAX_TRIES):
-        again = next_try(error, tries, NOW, 0.5)
+        again = next_retry_at(error, tries, NOW, 0.5)
         assert again is not None
         pauses.append(again - NOW)
     assert pauses[:3] == [timedelta(seconds=1), timedelta(seconds=2), timedelta(seconds=4)]
     assert pauses[-1] == timedelta(minutes=10)
     assert timedelta(minutes=55) < sum(pauses, timedelta()) < timedelta(hours=1)
-    early, late = (next_try(error, 5, NOW, jitter) for jitter in (0.0, 1.0))
+    early, late = (next_retry_at(error, 5, NOW, jitter) for jitter in (0.0, 1.0))
     assert early
     assert late
     assert timedelta(seconds=12) == early - NOW < late - NOW == timedelta(seconds=20)
 
 
 def test_who_says_when_to_come_back_is_believed() -> None:
-    assert next_try(LIMITED, 40, NOW, 0.0) == LATER
-    assert next_try(LIMITED, 40, NOW, 1.0) == LATER + timedelta(seconds=5), "not all at once"
-    assert next_try(Throttled(LATER), 1, NOW, 1.0) == LATER, "our own line keeps them apart"
-    assert next_try(CircuitOpen("", LATER), 3, NOW, 0.0) == LATER
+    assert next_retry_at(LIMITED, 40, NOW, 0.0) == LATER
+    assert next_retry_at(LIMITED, 40, NOW, 1.0) == LATER + timedelta(seconds=5), "not all at once"
+    assert next_retry_at(RateLimitWait(LATER), 1, NOW, 1.0) == LATER, "our own line keeps them apart"
+    assert next_retry_at(CircuitOpen("", LATER), 3, NOW, 0.0) == LATER
 
 
 def test_a_wait_comes_back_whatever_happens() -> None:
-    assert next_look(errors.Transient("502"), NOW) == NOW + timedelta(seconds=30)
-    assert next_look(KeyError("ours"), NOW) == NOW + timedelta(seconds=30)
-    assert next_look(errors.Forbidden("no"), NOW) == NOW + STUCK_PAUSE
-    assert LATER <= next_look(LIMITED, NOW) <= LATER + timedelta(seconds=5)
+    assert next_poll_at(errors.Transient("502"), NOW) == NOW + timedelta(seconds=30)
+    assert next_poll_at(KeyError("ours"), NOW) == NOW + timedelta(seconds=30)
+    assert next_poll_at(errors.Forbidden("no"), NOW) == NOW + STUCK_PAUSE
+    assert LATER <= next_poll_at(LIMITED, NOW) <= LATER + timedelta(seconds=5)
 
 
 def test_what_passes_by_itself_is_no_answer() -> None:
     """Nobody is refused, and nothing taken for gone, because GitHub is out of order."""
-    assert all(fate_of(error).passes for error in (LIMITED, errors.Transient(""), errors.Unauthorised("")))
-    assert not any(fate_of(error).passes for error in (errors.NotFound(""), errors.Forbidden(""), errors.Gone("")))
+    assert all(policy_for(error).is_transient for error in (LIMITED, errors.Transient(""), errors.Unauthorised("")))
+    assert not any(
+        policy_for(error).is_transient for error in (errors.NotFound(""), errors.Forbidden(""), errors.Gone(""))
+    )

@@ -14,11 +14,11 @@ from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.git import Git
-from core.decide.issues import digest
+from core.decide.issues import text_digest
 from core.forecast.model import Forecast
 from core.task.model import Status, Task
-from engine.forecasts import Foresight
-from engine.senders import Mirrors
+from engine.forecasts import ForecastService
+from engine.senders import MirrorPool
 from tests.adapters.git_repositories import Files, Work
 from tests.builders import NOW, Story, body, issue
 
@@ -70,8 +70,8 @@ async def _keep(database: Database, *tasks: Task) -> None:
 
 async def test_the_mirror_is_read_as_it_is_and_each_text_once(database: Database, github: Work, tmp_path: Path) -> None:
     git = Counted(allow_file_protocol=True)
-    mirrors = Mirrors(tmp_path / "data", f"file://{tmp_path}", git)
-    foresight = Foresight(database, mirrors)
+    mirrors = MirrorPool(tmp_path / "data", f"file://{tmp_path}", git)
+    foresight = ForecastService(database, mirrors)
     facts = issue(1, title="Round the total", text=body("`total()` loses cents.", files="shop/tax.py"))
 
     without = await foresight.of(ROW, facts)
@@ -88,7 +88,7 @@ async def test_the_mirror_is_read_as_it_is_and_each_text_once(database: Database
     git.asked = 0
     found = await foresight.of(ROW, facts)
     assert found is not None
-    assert (found.informed, found.digest) == (True, digest(facts.title, facts.body))
+    assert (found.informed, found.digest) == (True, text_digest(facts.title, facts.body))
     assert _weights(found)["shop/cart.py"] > 0.6
     assert git.asked == 1, "where `total` is"
     await _keep(database, replace(task, forecast=found))
@@ -110,7 +110,7 @@ async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, mon
     mail = replace(story.pull, files=("mail.py",), number=8)
     others = [replace(known, number=n, title=f"Mail number {n}", pull=mail) for n in (3, 4, 5, 6)]
     others.append(replace(known, number=7, title="Vouchers in the basket, and how", pull=None))
-    foresight = Foresight(database, Mirrors(tmp_path, "file:///nowhere", Git()))
+    foresight = ForecastService(database, MirrorPool(tmp_path, "file:///nowhere", Git()))
     await _keep(database, *others)
     new = issue(9, title="Vouchers in the basket, at last", text=body("As before."))
     assert _weights(await foresight.of(ROW, new)) == {}
@@ -124,7 +124,7 @@ async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, mon
 
 @pytest.mark.parametrize("how", ["broken", "slow", "empty"])
 async def test_a_mirror_that_fails_fails_no_issue(database: Database, github: Work, tmp_path: Path, how: str) -> None:
-    mirrors = Mirrors(tmp_path / "data", f"file://{tmp_path}", Git(allow_file_protocol=True))
+    mirrors = MirrorPool(tmp_path / "data", f"file://{tmp_path}", Git(allow_file_protocol=True))
     mirror = mirrors.of(ROW)
     if how == "slow":
         await mirror.fetch(["refs/heads/main"])
@@ -132,6 +132,6 @@ async def test_a_mirror_that_fails_fails_no_issue(database: Database, github: Wo
         mirror.path.mkdir(parents=True)
     if how == "broken":
         (mirror.path / "HEAD").write_text("nonsense")
-    foresight = Foresight(database, mirrors, seconds=0.000001 if how == "slow" else 5)
+    foresight = ForecastService(database, mirrors, seconds=0.000001 if how == "slow" else 5)
     found = await foresight.of(ROW, issue(1, text=body("`total()` loses cents.", files="shop/tax.py")))
     assert _weights(found) == {"shop/tax.py": 0.9}

@@ -54,13 +54,13 @@ async def test_strangers_and_commits_that_are_gone_have_no_verdict_and_the_other
 
     found = await Matrix().compare(mirror, work.sha("main"), heads)
 
-    assert {key: trial.clean for key, trial in found.trials.items()} == {
+    assert {key: trial.clean for key, trial in found.base_merges.items()} == {
         1: True, 2: True, 3: True, 4: None, 5: None, 6: None, 7: None,
     }  # fmt: skip
-    assert "unrelated histories" in found.trials[4].problem
-    assert all("not a commit that was fetched" in found.trials[key].problem for key in (5, 6, 7))
-    assert [(clash.one, clash.other) for clash in found.clashes] == [(1, 2)]
-    assert {pair for pair in found.unknown if 4 in pair} == {(1, 4), (2, 4), (3, 4), (4, 5), (4, 6), (4, 7)}
+    assert "unrelated histories" in found.base_merges[4].problem
+    assert all("not a commit that was fetched" in found.base_merges[key].problem for key in (5, 6, 7))
+    assert [(clash.low, clash.high) for clash in found.conflicts] == [(1, 2)]
+    assert {pair for pair in found.undecided if 4 in pair} == {(1, 4), (2, 4), (3, 4), (4, 5), (4, 6), (4, 7)}
     assert not mirror.path.with_suffix(".suspect").exists()  # strangers are no damage
 
 
@@ -68,9 +68,9 @@ async def test_an_empty_repository_and_a_base_that_is_gone_are_told_of_each_bran
     empty = Work(tmp_path / "work")
     mirror = await mirror_of(empty, tmp_path, "main")
     nothing = await Matrix().compare(mirror, "0" * 40, {1: "1" * 40, 2: "2" * 40})
-    assert {trial.clean for trial in nothing.trials.values()} == {None}
-    assert nothing.unknown.keys() == {(1, 2)}
-    assert (await Matrix().compare(mirror, "0" * 40, {})).trials == {}
+    assert {trial.clean for trial in nothing.base_merges.values()} == {None}
+    assert nothing.undecided.keys() == {(1, 2)}
+    assert (await Matrix().compare(mirror, "0" * 40, {})).base_merges == {}
 
     never = Mirror(tmp_path / "never", 2, "https://github.com/acme/shop.git")
     with pytest.raises(MergeError):
@@ -86,11 +86,11 @@ async def test_a_lost_object_is_no_verdict_and_the_next_fetch_heals_it(tmp_path:
     matrix = Matrix()
 
     found = await matrix.compare(mirror, work.sha("main"), heads)
-    assert found.unknown.keys() == {(1, 2)}
-    assert lost in found.unknown[1, 2]
+    assert found.undecided.keys() == {(1, 2)}
+    assert lost in found.undecided[1, 2]
 
     await mirror.fetch([f"refs/heads/{name}" for name in ("main", "b1", "b2", "b3")])
-    assert (await matrix.compare(mirror, work.sha("main"), heads)).shared == ((1, 2),)
+    assert (await matrix.compare(mirror, work.sha("main"), heads)).mergeable == ((1, 2),)
 
 
 async def test_one_merge_on_which_git_hangs_costs_no_other_its_verdict(tmp_path: Path) -> None:
@@ -130,8 +130,8 @@ async def test_a_git_that_dies_by_itself_is_no_damage(tmp_path: Path) -> None:
 
     found = await Matrix().compare(mirror, work.sha("main"), heads)
 
-    assert {trial.clean for trial in found.trials.values()} == {None}
-    assert "git itself failed on this merge: git: Assertion failed" in found.trials[1].problem
+    assert {trial.clean for trial in found.base_merges.values()} == {None}
+    assert "git itself failed on this merge: git: Assertion failed" in found.base_merges[1].problem
     assert not mirror.path.with_suffix(".suspect").exists()
 
 
@@ -154,9 +154,9 @@ async def test_merges_that_do_not_fit_in_memory_are_tried_on_the_disk(
     full.chmod(0o755)
     mirror.git = Git(executable=str(full))
 
-    [clash] = (await Matrix().compare(mirror, work.sha("main"), heads)).clashes
+    [clash] = (await Matrix().compare(mirror, work.sha("main"), heads)).conflicts
 
-    assert (clash.one, clash.other) == (1, 2)
+    assert (clash.low, clash.high) == (1, 2)
     first, *others = places.read_text().split()
     assert Path(first).parent == memory
     assert {Path(place).parent for place in others} == {mirror.path.parent}
@@ -184,10 +184,10 @@ async def test_odd_names_are_compared_like_all_others(tmp_path: Path, name: byte
     found = await Matrix().compare(mirror, work.sha("main"), heads)
 
     shown = name.decode("utf-8", "backslashreplace")
-    assert [(clash.one, clash.other, clash.files[0].path) for clash in found.clashes] == [(1, 2, shown)]
-    assert found.clashes[0].files[0].ours[0].first == 9
-    assert found.trials[1].touched == {shown}
-    assert found.shared == ((1, 4), (2, 4))
+    assert [(clash.low, clash.high, clash.files[0].path) for clash in found.conflicts] == [(1, 2, shown)]
+    assert found.conflicts[0].files[0].ours[0].first == 9
+    assert found.base_merges[1].touched == {shown}
+    assert found.mergeable == ((1, 4), (2, 4))
 
 
 async def test_pointers_to_large_files_and_huge_binaries_are_compared_and_nothing_is_run(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ async def test_pointers_to_large_files_and_huge_binaries_are_compared_and_nothin
     hook.write_text(f"#!/bin/sh\ntouch {proof}\n")
     hook.chmod(0o755)
 
-    [clash] = (await Matrix().compare(mirror, work.sha("main"), heads)).clashes
+    [clash] = (await Matrix().compare(mirror, work.sha("main"), heads)).conflicts
 
     assert {file.path: (file.kind, bool(file.ours)) for file in clash.files} == {
         "huge": ("binary", False),
@@ -251,5 +251,5 @@ async def test_a_hundred_thousand_files_are_no_hindrance(tmp_path: Path) -> None
 
     found = await Matrix().compare(mirror, marks[":2"], {number: marks[f":{number + 2}"] for number in range(1, 5)})
 
-    assert [(clash.one, clash.other) for clash in found.clashes] == [(2, 3)]
-    assert len(found.shared) == 5
+    assert [(clash.low, clash.high) for clash in found.conflicts] == [(2, 3)]
+    assert len(found.mergeable) == 5

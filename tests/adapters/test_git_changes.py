@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.git.changes import Changes, Edit, both_edit, may_conflict, read_changes
+from adapters.git.changes import Changes, FileEdit, both_edited, candidate_pairs, read_changes
 
 TREES = b"%s %s\n" % (b"1" * 40, b"2" * 40)
 
@@ -28,9 +28,9 @@ def test_changes_are_read_as_git_prints_them() -> None:
         )
     )
     first, nothing, last = read_changes(output)
-    edit = Edit((b"100644", "a" * 40), (b"100755", "b" * 40))
+    edit = FileEdit((b"100644", "a" * 40), (b"100755", "b" * 40))
     assert first.touched == {"gone/x", "new\n:name", "caf\udce9", "link"}
-    assert (first.added, first.gone, first.edited) == ({"new\n:name"}, {"gone"}, {"caf\udce9": edit})
+    assert (first.added, first.removed_folders, first.edited) == ({"new\n:name"}, {"gone"}, {"caf\udce9": edit})
     assert nothing == Changes()
     assert (last.touched, last.edited) == ({"sub"}, {})
 
@@ -42,7 +42,7 @@ def test_what_is_not_understood_is_no_answer(output: bytes) -> None:
 
 
 def edits(**files: str) -> Changes:
-    blobs = {path: Edit((b"100644", "0"), (b"100644", blob)) for path, blob in files.items()}
+    blobs = {path: FileEdit((b"100644", "0"), (b"100644", blob)) for path, blob in files.items()}
     return Changes(frozenset(blobs), edited=blobs)
 
 
@@ -52,10 +52,10 @@ def test_pairs_that_merely_edit_the_same_files_are_told_from_those_that_do_more(
     file = Changes(frozenset({"e"}), frozenset({"e"}))
     changes = {1: edits(a="1", b="1"), 2: edits(a="2", b="1"), 3: edits(c="1"), 4: moves, 5: adds, 6: file}
 
-    found = may_conflict(changes)
+    found = candidate_pairs(changes)
 
-    assert found.edits == {(1, 2)}
-    assert found.whole == {(1, 4), (2, 4), (4, 5), (4, 6)}
-    assert both_edit(changes[1], changes[2]) == ["a"]
-    only = may_conflict(changes, of={5})
-    assert (only.edits, only.whole) == (frozenset(), {(4, 5)})
+    assert found.edit_pairs == {(1, 2)}
+    assert found.full_pairs == {(1, 4), (2, 4), (4, 5), (4, 6)}
+    assert both_edited(changes[1], changes[2]) == ["a"]
+    only = candidate_pairs(changes, keys={5})
+    assert (only.edit_pairs, only.full_pairs) == (frozenset(), {(4, 5)})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.git import Git, GitError, GitTimeoutError
-from adapters.git.inspect import files_at, files_with, history, tip
+from adapters.git.inspect import find_symbols, list_files, read_history, resolve_commit
 from tests.adapters.git_repositories import Work
 
 GIT = Git(allow_file_protocol=True)
@@ -28,7 +28,7 @@ async def test_files_of_any_name_are_listed(work: Work) -> None:
         b'q"uote': b"5",
     }
     sha = work.commit({**strange, b"deep/er/x.py": b"6"})
-    found = await files_at(GIT, work.folder / ".git", sha, seconds=SECONDS)
+    found = await list_files(GIT, work.folder / ".git", sha, timeout_seconds=SECONDS)
     assert set(found) == {"a b.txt", "with\nnewline", "café.py", "\ufffd\ufffd.bin", 'q"uote', "deep/er/x.py"}
 
 
@@ -46,14 +46,16 @@ async def test_a_name_is_found_as_a_word_and_nothing_is_executed(work: Work) -> 
             b"huge.min.js": b"total;" * 300_000,
         }
     )
-    found = await files_with(GIT, work.folder / ".git", sha, ["total", "RATE", "nowhere", "-e"], seconds=SECONDS)
+    found = await find_symbols(
+        GIT, work.folder / ".git", sha, ["total", "RATE", "nowhere", "-e"], timeout_seconds=SECONDS
+    )
     assert found == {
         "total": ("docs/x\ny.md", "huge.min.js", "shop/cart.py", "shop/tax.py"),
         "RATE": ("docs/x\ny.md", "shop/tax.py"),
     }
     assert not ran.exists()
-    assert await files_with(GIT, work.folder / ".git", sha, [], seconds=SECONDS) == {}
-    assert await files_with(GIT, work.folder / ".git", sha, ["total"], seconds=0) == {}
+    assert await find_symbols(GIT, work.folder / ".git", sha, [], timeout_seconds=SECONDS) == {}
+    assert await find_symbols(GIT, work.folder / ".git", sha, ["total"], timeout_seconds=0) == {}
 
 
 async def test_the_history_has_each_merge_as_one_change(work: Work) -> None:
@@ -65,39 +67,42 @@ async def test_the_history_has_each_merge_as_one_change(work: Work) -> None:
     work.commit({}, "nothing at all")
     work.git("merge", "-q", "--no-ff", "-m", "Merge pull request #7 from acme/topic\n\nThe topic", "topic")
     newest = work.commit({b"d.py": b"1\n"}, "last")
-    changes = await history(GIT, work.folder / ".git", newest, 10, seconds=SECONDS)
+    changes = await read_history(GIT, work.folder / ".git", newest, 10, timeout_seconds=SECONDS)
     assert [one.message.split("\n")[0] for one in changes] == [
         "last", "Merge pull request #7 from acme/topic", "nothing at all", "Begin",
     ]  # fmt: skip
     merge = changes[1]
     assert len(merge.parents) == 2
-    assert set(merge.touched) == {("M", "a.py"), ("A", "c.py"), ("D", "b.py")}
-    assert changes[2].touched == ()
+    assert set(merge.path_changes) == {("M", "a.py"), ("A", "c.py"), ("D", "b.py")}
+    assert changes[2].path_changes == ()
     assert changes[3].paths == ("a.py", "b.py")
     assert changes[3].sha == first
-    assert await history(GIT, work.folder / ".git", newest, 10, seconds=SECONDS, after=merge.sha) == changes[:1]
-    assert await history(GIT, work.folder / ".git", newest, 2, seconds=SECONDS) == changes[:2]
+    assert (
+        await read_history(GIT, work.folder / ".git", newest, 10, timeout_seconds=SECONDS, after=merge.sha)
+        == changes[:1]
+    )
+    assert await read_history(GIT, work.folder / ".git", newest, 2, timeout_seconds=SECONDS) == changes[:2]
 
 
 async def test_what_is_not_there(work: Work, tmp_path: Path) -> None:
-    assert await tip(GIT, work.folder / ".git", "HEAD") is None, "nothing was committed yet"
+    assert await resolve_commit(GIT, work.folder / ".git", "HEAD") is None, "nothing was committed yet"
     with pytest.raises(GitError, match="not a git repository"):
-        await tip(GIT, tmp_path, "HEAD")
+        await resolve_commit(GIT, tmp_path, "HEAD")
     sha = work.commit({b"a": b"1"})
-    assert await tip(GIT, work.folder / ".git", "HEAD") == sha
+    assert await resolve_commit(GIT, work.folder / ".git", "HEAD") == sha
     with pytest.raises(GitError):
-        await files_at(GIT, work.folder / ".git", "0" * 40, seconds=SECONDS)
+        await list_files(GIT, work.folder / ".git", "0" * 40, timeout_seconds=SECONDS)
     with pytest.raises(GitTimeoutError):
-        await files_at(GIT, work.folder / ".git", sha, seconds=0)
+        await list_files(GIT, work.folder / ".git", sha, timeout_seconds=0)
 
 
 async def test_no_more_is_read_than_was_asked_for(work: Work) -> None:
     sha = work.commit({b"f%d" % n: b"x" for n in range(2000)})
-    cut = await GIT.run("ls-tree", "-r", "--name-only", sha, git_dir=work.folder / ".git", most=100)
+    cut = await GIT.run("ls-tree", "-r", "--name-only", sha, git_dir=work.folder / ".git", max_bytes=100)
     assert len(cut.stdout) == 100
-    whole = await GIT.run("ls-tree", "--name-only", sha, "f1", git_dir=work.folder / ".git", most=100)
+    whole = await GIT.run("ls-tree", "--name-only", sha, "f1", git_dir=work.folder / ".git", max_bytes=100)
     assert whole.stdout == b"f1\n"
     with pytest.raises(GitError, match="Not a valid object name"):
-        await GIT.run("ls-tree", "nonsense", git_dir=work.folder / ".git", most=100)
-    fed = await GIT.run("hash-object", "--stdin", git_dir=work.folder / ".git", stdin=b"x" * 300_000, most=1000)
+        await GIT.run("ls-tree", "nonsense", git_dir=work.folder / ".git", max_bytes=100)
+    fed = await GIT.run("hash-object", "--stdin", git_dir=work.folder / ".git", stdin=b"x" * 300_000, max_bytes=1000)
     assert len(fed.stdout) == 41

@@ -43,12 +43,12 @@ async def test_branches_are_compared_with_the_base_and_with_each_other(tmp_path:
 
     found = await Matrix().compare(mirror, work.sha("main"), heads)
 
-    assert {key: trial.clean for key, trial in found.trials.items()} == {11: True, 12: True, 13: True, 14: False}
-    assert found.trials[13].touched == {"a", "b"}
-    assert [(file.path, file.kind) for file in found.trials[14].files] == [("c", "contents")]
-    assert [(clash.one, clash.other, clash.files[0].path) for clash in found.clashes] == [(11, 12, "a")]
-    assert found.shared == ((11, 13), (12, 13))
-    assert found.unknown == {}
+    assert {key: trial.clean for key, trial in found.base_merges.items()} == {11: True, 12: True, 13: True, 14: False}
+    assert found.base_merges[13].touched == {"a", "b"}
+    assert [(file.path, file.kind) for file in found.base_merges[14].files] == [("c", "contents")]
+    assert [(clash.low, clash.high, clash.files[0].path) for clash in found.conflicts] == [(11, 12, "a")]
+    assert found.mergeable == ((11, 13), (12, 13))
+    assert found.undecided == {}
     assert not list(mirror.path.parent.glob("merge-*"))
 
 
@@ -62,11 +62,11 @@ async def test_one_push_is_compared_with_the_others_alone(tmp_path: Path) -> Non
     matrix, base = Matrix(), work.sha("main")
     heads = {number: work.sha(name) for number, name in enumerate(("one", "two", "three"))}
 
-    assert [(clash.one, clash.other) for clash in (await matrix.compare(mirror, base, heads, of=[1])).clashes] == [
+    assert [(clash.low, clash.high) for clash in (await matrix.compare(mirror, base, heads, keys=[1])).conflicts] == [
         (0, 1),
         (1, 2),
     ]
-    assert len((await matrix.compare(mirror, base, heads)).clashes) == 3
+    assert len((await matrix.compare(mirror, base, heads)).conflicts) == 3
 
 
 async def test_the_lines_of_a_clash_are_those_of_each_pull_request_also_when_main_went_on(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ async def test_the_lines_of_a_clash_are_those_of_each_pull_request_also_when_mai
     for _ in range(2):
         found = await matrix.compare(mirror, work.sha("main"), heads)
         lines = {
-            (clash.one, clash.other, file.path): (file.ours[0].first, file.theirs[0].first)
-            for clash in found.clashes
+            (clash.low, clash.high, file.path): (file.ours[0].first, file.theirs[0].first)
+            for clash in found.conflicts
             for file in clash.files
         }
         assert lines == {
@@ -125,9 +125,9 @@ async def test_a_push_costs_few_processes_and_what_is_known_none(tmp_path: Path)
     notes.write_text("")
     again = await matrix.compare(mirror, base, heads)
     assert notes.read_text() == ""
-    pushed = await matrix.compare(mirror, base, {**heads, 9: new}, of=[9])
+    pushed = await matrix.compare(mirror, base, {**heads, 9: new}, keys=[9])
 
     assert notes.read_text().split() == ["merge-tree", "diff-tree", "merge-tree"]
     assert again == first
-    assert (first.clashes, len(first.shared)) == ((), 7)
-    assert (pushed.clashes, pushed.shared) == ((), ((0, 9), (1, 9), (2, 9), (3, 9)))
+    assert (first.conflicts, len(first.mergeable)) == ((), 7)
+    assert (pushed.conflicts, pushed.mergeable) == ((), ((0, 9), (1, 9), (2, 9), (3, 9)))

@@ -13,10 +13,10 @@ from pathlib import Path
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from adapters.git.branches import tree_of, try_on_base
+from adapters.git.branches import find_tree, merge_with_base
 from adapters.git.changes import Changes
-from adapters.git.conflict_files import Conflict, ConflictedFile, conflicted_files
-from adapters.git.matrix import Comparison, Matrix
+from adapters.git.conflict_files import ConflictedFile, MergeConflict, read_conflict_files
+from adapters.git.matrix import Matrix, MatrixResult
 from adapters.git.merge_output import ParsedMerge
 from adapters.git.merge_tree import MergeError, run_merges
 from adapters.git.mirror import Mirror
@@ -49,30 +49,30 @@ async def all_pairs(
     async with scratch_objects(mirror) as scratch:
         tried = await run_merges(mirror, [(history.base, head) for head in history.heads.values()], scratch.environment)
         ours = {
-            key: scratch.commit(result.tree, history.base)
+            key: scratch.write_commit(result.tree, history.base)
             for key, result in zip(history.heads, tried, strict=True)
             if isinstance(result, ParsedMerge) and result.clean
         }
         pairs = list(combinations(sorted(ours), 2))
         asked = [(ours[one], ours[other]) for one, other in pairs]
-        conflicts: dict[tuple[int, int], Conflict] = {}
+        conflicts: dict[tuple[int, int], MergeConflict] = {}
         for pair, names, merged in zip(pairs, asked, await run_merges(mirror, asked, scratch.environment), strict=True):
             if isinstance(merged, MergeError):
                 assert "git itself failed" in str(merged)
             elif merged.clean:
                 found[pair] = None
             else:
-                conflicts[pair] = Conflict.of(merged, names)
-        files = await conflicted_files(mirror, scratch, list(conflicts.values()))
+                conflicts[pair] = MergeConflict.from_merge(merged, names)
+        files = await read_conflict_files(mirror, scratch, list(conflicts.values()))
         found |= zip(conflicts, files, strict=True)
     return found
 
 
 def verdicts(
-    comparison: Comparison, like: Iterable[tuple[int, int]]
+    comparison: MatrixResult, like: Iterable[tuple[int, int]]
 ) -> dict[tuple[int, int], tuple[ConflictedFile, ...] | None]:
     """The same of a comparison; what it does not name it takes for clean."""
-    clashes = {(clash.one, clash.other): clash.files for clash in comparison.clashes}
+    clashes = {(clash.low, clash.high): clash.files for clash in comparison.conflicts}
     return {pair: clashes.get(pair) for pair in like}
 
 
@@ -85,15 +85,15 @@ def names(found: dict[tuple[int, int], tuple[ConflictedFile, ...] | None]) -> di
 def test_the_verdicts_are_those_of_merging_every_pair(story: tuple, pushed: int) -> None:  # type: ignore[type-arg]
     async def compare(mirror: Mirror, history: git_histories.History) -> None:
         matrix = Matrix()
-        some = await matrix.compare(mirror, history.base, history.heads, of=[pushed])
+        some = await matrix.compare(mirror, history.base, history.heads, keys=[pushed])
         found = await matrix.compare(mirror, history.base, history.heads)
         true = await all_pairs(mirror, history)
         assert names(verdicts(found, true)) == names(true)
         plain = {pair: files for pair, files in true.items() if history.plain.issuperset(pair)}
         assert verdicts(found, plain) == plain  # with their lines
-        assert true.keys().isdisjoint(found.unknown)
-        assert some.clashes == tuple(clash for clash in found.clashes if pushed in (clash.one, clash.other))
-        assert some.shared == tuple(pair for pair in found.shared if pushed in pair)
+        assert true.keys().isdisjoint(found.undecided)
+        assert some.conflicts == tuple(clash for clash in found.conflicts if pushed in (clash.low, clash.high))
+        assert some.mergeable == tuple(pair for pair in found.mergeable if pushed in pair)
 
     with tempfile.TemporaryDirectory() as folder:
         mirror = mirror_at(Path(folder))
@@ -116,13 +116,13 @@ def test_once_one_is_merged_the_other_conflicts_if_and_only_if_the_matrix_says_s
 
     async def compare(mirror: Mirror, history: git_histories.History, work: Path) -> None:
         found = await Matrix().compare(mirror, history.base, history.heads)
-        clashes = {(clash.one, clash.other) for clash in found.clashes}
-        clean = [key for key, trial in found.trials.items() if trial.clean]
-        pairs = [pair for pair in permutations(clean, 2) if tuple(sorted(pair)) not in found.unknown]
+        clashes = {(clash.low, clash.high) for clash in found.conflicts}
+        clean = [key for key, trial in found.base_merges.items() if trial.clean]
+        pairs = [pair for pair in permutations(clean, 2) if tuple(sorted(pair)) not in found.undecided]
         async with scratch_objects(mirror) as scratch:
-            tree = await tree_of(mirror, history.base)
-            branches = await try_on_base(mirror, scratch, history.base, tree, [history.heads[key] for key in clean])
-            merged = {key: scratch.commit(branches[history.heads[key]].tree, history.base) for key in clean}
+            tree = await find_tree(mirror, history.base)
+            branches = await merge_with_base(mirror, scratch, history.base, tree, [history.heads[key] for key in clean])
+            merged = {key: scratch.write_commit(branches[history.heads[key]].tree, history.base) for key in clean}
             asked = [(merged[first], history.heads[second]) for first, second in pairs]
             results = await run_merges(mirror, asked, scratch.environment)
         removing = {key for key in clean if removes(branches[history.heads[key]].changes)}

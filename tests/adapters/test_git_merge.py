@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters.git.conflict_lines import LineRange
-from adapters.git.merge import MergeError, MergeResult, holding, merge_tree, merge_trees, touched_files
+from adapters.git.merge import MergeError, MergeResult, commits_containing, merge_tree, merge_trees, touched_files
 from adapters.git.merge_output import path_text, read_merges
 from adapters.git.mirror import Mirror
 from adapters.git.process import Git, GitError
@@ -407,20 +407,20 @@ TREE = b"e0ddd0713ac43627dde1ef3c709fdfd5343a9174"
 )
 def test_output_that_is_not_understood_is_no_verdict(output: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the point is that nothing is returned
-        read_merges(output, whole=True)
+        read_merges(output, is_complete=True)
 
 
 def test_a_half_printed_merge_is_left_out_when_git_died() -> None:
     whole = b"1\0" + TREE + b"\0\0"
-    assert len(read_merges(whole + b"0\0" + TREE + b"\0", whole=False)) == 1
+    assert len(read_merges(whole + b"0\0" + TREE + b"\0", is_complete=False)) == 1
 
 
 async def test_whether_a_branch_is_behind_another(tmp_path: Path) -> None:
     work = Work(tmp_path / "work")
     two_sides(work, {b"a": TEXT}, {b"b": b"1\n"}, {b"c": b"1\n"})
     mirror = await mirror_of(work, tmp_path, "main", "ours", "theirs")
-    main, ours, theirs = [str(await mirror.commit(f"refs/heads/{name}")) for name in ("main", "ours", "theirs")]
-    assert await holding(mirror, main) == {main, ours, theirs}
-    assert await holding(mirror, ours) == {ours}
+    main, ours, theirs = [str(await mirror.get_commit(f"refs/heads/{name}")) for name in ("main", "ours", "theirs")]
+    assert await commits_containing(mirror, main) == {main, ours, theirs}
+    assert await commits_containing(mirror, ours) == {ours}
     with pytest.raises(GitError):
-        await holding(mirror, "f" * 40)
+        await commits_containing(mirror, "f" * 40)

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from adapters.git.merge import MergeError, merge_tree
-from adapters.git.mirror import Mirror, local_ref
+from adapters.git.mirror import Mirror, local_ref_name
 from adapters.git.process import Git, GitError
 from adapters.git.scratch import scratch_objects
 from tests.adapters.git_repositories import Work
@@ -56,7 +56,7 @@ async def test_only_the_refs_asked_for_are_fetched(work: Work, tmp_path: Path) -
         "refs/heads/task/12-1": work.sha("task/12-1"),
         "refs/pull/7/head": work.sha("task/12-1"),
     }
-    assert await refs_in(mirror) == {local_ref(ref) for ref in commits}
+    assert await refs_in(mirror) == {local_ref_name(ref) for ref in commits}
     assert mirror.path == tmp_path / "data" / "mirrors" / "99.git"
     with pytest.raises(MergeError):
         await merge_tree(mirror, work.sha("main"), work.sha("other"))
@@ -77,8 +77,8 @@ async def test_a_forced_push_and_a_deleted_branch_are_followed(work: Work, tmp_p
         "refs/heads/main": work.sha("main"),
         "refs/heads/never": None,
     }
-    assert await mirror.commit("refs/heads/other") is None
-    assert await mirror.commit("refs/heads/main") == work.sha("main")
+    assert await mirror.get_commit("refs/heads/other") is None
+    assert await mirror.get_commit("refs/heads/main") == work.sha("main")
 
 
 async def test_a_branch_may_become_a_folder_of_branches(work: Work, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def break_refs(mirror: Mirror) -> None:
 
 def leave_a_lock(mirror: Mirror) -> None:
     """A git that was killed in the middle leaves its lock files."""
-    (mirror.path / f"{local_ref('refs/heads/main')}.lock").touch()
+    (mirror.path / f"{local_ref_name('refs/heads/main')}.lock").touch()
 
 
 @pytest.mark.parametrize("harm", [break_config, break_everything, break_refs, leave_a_lock])
@@ -176,7 +176,7 @@ async def test_a_server_that_cannot_be_reached_costs_no_mirror(work: Work, tmp_p
     with pytest.raises(GitError):
         await mirror.fetch(["refs/heads/main"])
 
-    assert await mirror.commit("refs/heads/main") == before
+    assert await mirror.get_commit("refs/heads/main") == before
 
 
 async def test_fetches_wait_for_each_other_and_for_other_processes(work: Work, tmp_path: Path) -> None:
@@ -208,14 +208,14 @@ async def test_many_refs_are_fetched_and_looked_up_by_few_processes(work: Work, 
     names = [f"refs/heads/many/{number}" for number in range(60)]
     work.git("update-ref", "--stdin", stdin="".join(f"create {name} {work.sha('main')}\n" for name in names).encode())
     mirror = mirror_of(work, tmp_path, git)
-    assert await mirror.here(names) == dict.fromkeys(names)
+    assert await mirror.resolve_refs(names) == dict.fromkeys(names)
     await mirror.fetch(["refs/heads/main", *names])
     notes.unlink()
 
     fetched = await mirror.fetch([*names, "refs/heads/main"])
     assert notes.read_text().split() == ["fetch", "cat-file"]
     notes.unlink()
-    here = await mirror.here([*names, "refs/heads/other"])
+    here = await mirror.resolve_refs([*names, "refs/heads/other"])
 
     assert notes.read_text().split() == ["cat-file"]
     assert fetched == dict.fromkeys([*names, "refs/heads/main"], work.sha("main"))
@@ -225,19 +225,19 @@ async def test_many_refs_are_fetched_and_looked_up_by_few_processes(work: Work, 
 async def test_what_is_no_longer_wanted_is_dropped_and_thrown_away_when_there_is_much_of_it(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.git.maintenance._GROWTH", 200_000)
+    monkeypatch.setattr("adapters.git.maintenance._MAX_GROWTH_BYTES", 200_000)
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main", "refs/heads/other"])
     work.branch("big")
     big = work.commit({b"big": random.Random(1).randbytes(500_000)})
     await mirror.fetch(["refs/heads/big"])
 
-    async with mirror.reading():
-        monkeypatch.setattr("adapters.git.mirror._PATIENCE", 0.01)
-        await mirror.keep_only(["refs/heads/main", "refs/heads/other", "refs/heads/never"])
-        assert await refs_in(mirror) == {local_ref("refs/heads/main"), local_ref("refs/heads/other")}
+    async with mirror.read_lock():
+        monkeypatch.setattr("adapters.git.mirror._READERS_TIMEOUT_SECONDS", 0.01)
+        await mirror.prune_refs(["refs/heads/main", "refs/heads/other", "refs/heads/never"])
+        assert await refs_in(mirror) == {local_ref_name("refs/heads/main"), local_ref_name("refs/heads/other")}
         await mirror.git.run("cat-file", "-e", big, git_dir=mirror.path)  # somebody reads: nothing is thrown away
-    await mirror.keep_only(["refs/heads/main", "refs/heads/other"])
+    await mirror.prune_refs(["refs/heads/main", "refs/heads/other"])
 
     with pytest.raises(GitError):
         await mirror.git.run("cat-file", "-e", big, git_dir=mirror.path)
@@ -247,7 +247,7 @@ async def test_what_is_no_longer_wanted_is_dropped_and_thrown_away_when_there_is
 async def test_many_small_fetches_do_not_leave_many_packs(
     work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.git.maintenance._PACKS", 2)
+    monkeypatch.setattr("adapters.git.maintenance._MAX_PACKS", 2)
     git = Git(allow_file_protocol=True)
     git._config["fetch.unpackLimit"] = "1"  # a pack for every fetch, as for those of more than a hundred objects
     mirror = mirror_of(work, tmp_path, git)
@@ -256,7 +256,7 @@ async def test_many_small_fetches_do_not_leave_many_packs(
         await mirror.fetch(["refs/heads/other"])
 
     assert len(list((mirror.path / "objects" / "pack").glob("*.pack"))) <= 4
-    assert await mirror.commit("refs/heads/other") == work.sha("other")
+    assert await mirror.get_commit("refs/heads/other") == work.sha("other")
 
 
 async def test_what_killed_processes_left_is_removed_and_nothing_that_somebody_holds(
@@ -273,9 +273,9 @@ async def test_what_killed_processes_left_is_removed_and_nothing_that_somebody_h
     os.utime(died, (0, 0))
 
     async with scratch_objects(mirror) as held:
-        os.utime(held.folder, (0, 0))
+        os.utime(held.directory, (0, 0))
         await mirror.fetch(["refs/heads/other"])
-        assert held.folder.exists()
+        assert held.directory.exists()
 
     assert {path.name for path in folder.iterdir()} == {"99.git", "99.lock", "99.readers", "merge-young"}
     assert not half.exists()
@@ -298,7 +298,7 @@ async def test_a_fetch_that_is_interrupted_keeps_what_came_and_harms_nothing(wor
     with pytest.raises(asyncio.CancelledError):
         await fetching
 
-    assert await mirror.here(["refs/heads/main", "refs/heads/other"]) == {
+    assert await mirror.resolve_refs(["refs/heads/main", "refs/heads/other"]) == {
         "refs/heads/main": work.sha("main"),
         "refs/heads/other": None,
     }
@@ -330,7 +330,7 @@ async def test_a_vanished_fork_and_an_empty_repository_are_plain_answers(work: W
     empty = Work(tmp_path / "empty")
     nothing = Mirror(tmp_path / "data", 100, f"file://{empty.folder}", LOCAL)
     assert await nothing.fetch(["refs/heads/main"]) == {"refs/heads/main": None}
-    assert await nothing.here(["refs/heads/main"]) == {"refs/heads/main": None}
+    assert await nothing.resolve_refs(["refs/heads/main"]) == {"refs/heads/main": None}
     with pytest.raises(MergeError, match="not a commit that was fetched"):
         await merge_tree(nothing, "refs/heads/main", "refs/heads/other")
 

@@ -30,7 +30,7 @@ def work(tmp_path: Path) -> Work:
 
 @pytest.fixture
 async def git() -> AsyncIterator[Git]:
-    git = Git(keep=2, allow_file_protocol=True)
+    git = Git(max_readers=2, allow_file_protocol=True)
     yield git
     await git.close()
 
@@ -107,7 +107,7 @@ async def test_a_process_that_was_killed_is_started_again(git: Git, work: Work) 
 async def test_one_that_dies_again_and_again_is_an_error(tmp_path: Path, work: Work) -> None:
     starts = tmp_path / "starts"
     dying = script(tmp_path, f'echo x >> {starts}; echo "fatal: no such luck" >&2; exit 3')
-    git = Git(keep=1, executable=dying)
+    git = Git(max_readers=1, executable=dying)
 
     with pytest.raises(GitError, match="cat-file failed with status 3: fatal: no such luck"):
         await info(git, work)
@@ -125,7 +125,7 @@ async def test_an_answer_that_makes_no_sense_is_tried_once_more_and_then_an_erro
     odd = script(
         tmp_path, f"echo x >> {starts}; head -c 15 >/dev/null; echo {sha} blob 1; cat >/dev/null & echo {answer}; wait"
     )
-    git = Git(keep=1, executable=odd)
+    git = Git(max_readers=1, executable=odd)
 
     assert await info(git, work) == ObjectInfo(sha, "blob", 1)
     killed_one = git.objects.pids()
@@ -147,7 +147,7 @@ async def test_a_cancelled_caller_leaves_the_next_one_the_right_answer(work: Wor
         await asyncio.Event().wait()
 
     # The answer is under way, and most of it is not read.
-    asking = asyncio.create_task(reader.process.ask(b"contents HEAD:huge\0flush\0", read_a_little))
+    asking = asyncio.create_task(reader.process.send(b"contents HEAD:huge\0flush\0", read_a_little))
     await begun.wait()
     pid = reader.pid
     asking.cancel()
@@ -174,7 +174,7 @@ async def test_a_cancelled_caller_who_only_waits_costs_nobody_anything(work: Wor
 
 async def test_an_answer_that_takes_too_long_kills_the_process(tmp_path: Path, work: Work) -> None:
     pids = tmp_path / "pids"
-    git = Git(keep=1, timeout=0.2, executable=script(tmp_path, f"sleep 600 & echo $! $$ > {pids}; wait"))
+    git = Git(max_readers=1, timeout=0.2, executable=script(tmp_path, f"sleep 600 & echo $! $$ > {pids}; wait"))
 
     with pytest.raises(GitTimeoutError, match=r"killed after 0\.2 s"):
         await info(git, work)
@@ -188,10 +188,10 @@ async def test_a_mirror_that_is_made_again_is_read_by_a_new_process(tmp_path: Pa
     mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", git)
     await mirror.fetch(["refs/heads/main"])
     old = work.sha("main")
-    assert await mirror.commit("refs/heads/main") == old
+    assert await mirror.get_commit("refs/heads/main") == old
     shutil.rmtree(mirror.path)
 
-    assert await mirror.commit("refs/heads/main") is None
+    assert await mirror.get_commit("refs/heads/main") is None
     with pytest.raises(GitError):
         await git.objects.info(mirror.path, [old.encode()])
     work.git("checkout", "-q", "--orphan", "another")
@@ -199,7 +199,7 @@ async def test_a_mirror_that_is_made_again_is_read_by_a_new_process(tmp_path: Pa
     work.git("branch", "-f", "main", "another")
     await mirror.fetch(["refs/heads/main"])
 
-    assert await mirror.commit("refs/heads/main") == work.sha("main") != old
+    assert await mirror.get_commit("refs/heads/main") == work.sha("main") != old
     assert await git.objects.info(mirror.path, [old.encode()]) == [None]
 
 
@@ -228,7 +228,7 @@ async def test_only_so_many_live_on_the_least_used_go_first(tmp_path: Path, git:
 
 
 async def test_one_that_nobody_asks_ends(work: Work) -> None:
-    git = Git(keep=1, idle_seconds=0)
+    git = Git(max_readers=1, idle_seconds=0)
     await info(git, work)
     [pid] = git.objects.pids()
 

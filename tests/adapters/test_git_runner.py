@@ -42,9 +42,9 @@ async def test_a_user_configuration_is_not_read(tmp_path: Path, monkeypatch: pyt
     (tmp_path / ".gitconfig").write_text("[user]\n\tname = Mallory\n")
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    found = await Git().run("config", "--get", "user.name", ok=(0, 1))
+    found = await Git().run("config", "--get", "user.name", allowed_statuses=(0, 1))
 
-    assert (found.exit, found.stdout) == (1, b"")
+    assert (found.exit_status, found.stdout) == (1, b"")
 
 
 async def test_errors_say_what_git_said_without_tokens(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ async def test_errors_say_what_git_said_without_tokens(tmp_path: Path) -> None:
         await git.run("fetch", secrets=("ghs_token",))
 
     error = caught.value
-    assert (error.command, error.exit) == ("fetch", 7)
+    assert (error.command, error.exit_status) == ("fetch", 7)
     assert error.stderr == "fatal: https://***@host/x *** refused"
     assert "hunter2" not in str(error)
 
@@ -129,4 +129,4 @@ async def test_the_version_of_git(tmp_path: Path, said: str, answer: tuple[int, 
 async def test_a_signal_is_no_success(tmp_path: Path) -> None:
     with pytest.raises(GitError) as caught:
         await Git(executable=script(tmp_path, "kill -9 $$")).run("gc")
-    assert caught.value.exit == -signal.SIGKILL
+    assert caught.value.exit_status == -signal.SIGKILL

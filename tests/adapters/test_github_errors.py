@@ -30,7 +30,7 @@ def answer(status: int, message: str = "No", method: str = "GET", **headers: str
         (405, "PUT", errors.Conflict),
         (406, "GET", errors.Invalid),
         (408, "GET", errors.Transient),
-        (408, "POST", errors.Unclear),
+        (408, "POST", errors.UnknownOutcome),
         (409, "PUT", errors.Conflict),
         (410, "GET", errors.Gone),
         (413, "POST", errors.TooLarge),
@@ -38,15 +38,15 @@ def answer(status: int, message: str = "No", method: str = "GET", **headers: str
         (422, "POST", errors.Invalid),
         (451, "GET", errors.Forbidden),
         (500, "GET", errors.Transient),
-        (500, "POST", errors.Unclear),
-        (502, "PATCH", errors.Unclear),
+        (500, "POST", errors.UnknownOutcome),
+        (502, "PATCH", errors.UnknownOutcome),
         (503, "get", errors.Transient),
-        (504, "DELETE", errors.Unclear),
+        (504, "DELETE", errors.UnknownOutcome),
         (520, "GET", errors.Transient),
-        (520, "PUT", errors.Unclear),
+        (520, "PUT", errors.UnknownOutcome),
         (599, "GET", errors.Transient),
-        (304, "GET", errors.UnexpectedAnswer),
-        (302, "POST", errors.Unclear),
+        (304, "GET", errors.UnexpectedResponse),
+        (302, "POST", errors.UnknownOutcome),
     ],
 )
 def test_the_class_of_a_status(status: int, method: str, kind: type[GitHubError]) -> None:
@@ -136,6 +136,6 @@ def test_no_answer_at_all_breaks_the_classifier(status: int, headers: dict[str, 
     assert isinstance(error, GitHubError)
     assert len(str(error)) < 2000
     if isinstance(error, RateLimited):
-        assert START < error.retry_at <= START + errors.LONGEST_WAIT
+        assert START < error.retry_at <= START + errors.MAX_WAIT
     if method != "GET":
         assert not isinstance(error, errors.Transient)

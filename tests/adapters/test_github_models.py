@@ -74,10 +74,10 @@ def test_a_pull_request_in_a_list_is_merged_when_it_has_a_time_of_merging() -> N
 
 def test_a_pull_request_from_a_fork_even_a_deleted_one_is_known() -> None:
     part = payload("pull_request.opened")["pull_request"]
-    assert not models.PullRequest.model_validate(part).from_fork
+    assert not models.PullRequest.model_validate(part).is_from_fork
     other = {**part["head"]["repo"], "id": 5}
-    assert models.PullRequest.model_validate({**part, "head": {**part["head"], "repo": other}}).from_fork
-    assert models.PullRequest.model_validate({**part, "head": {**part["head"], "repo": None}}).from_fork
+    assert models.PullRequest.model_validate({**part, "head": {**part["head"], "repo": other}}).is_from_fork
+    assert models.PullRequest.model_validate({**part, "head": {**part["head"], "repo": None}}).is_from_fork
 
 
 def test_the_state_of_a_review_is_spelt_alike_from_rest_and_webhooks() -> None:

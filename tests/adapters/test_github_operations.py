@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from adapters.github import OPERATIONS, GitHub, GitHubClient, Operation, errors
-from adapters.github.base_client import timestamp
+from adapters.github.base_client import format_timestamp
 from adapters.github.operation import operation
 from sandbox.http.merge_schema import merge
 from tests.adapters.github_server import INSTALLATION, START, Asked, Server, comment, github, in_turn, issue, says
@@ -98,7 +98,7 @@ def test_a_key_that_is_not_declared_is_never_sent() -> None:
 
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="zone"):
-        timestamp(START.replace(tzinfo=None))
+        format_timestamp(START.replace(tzinfo=None))
 
 
 USER: Json = {"id": 1, "login": "ada", "type": "User"}
@@ -166,24 +166,24 @@ CALLS: dict[str, tuple[Act, object]] = {
         {"id": 1, "content": "eyes", "user": USER},
     ),
     "reactions/list-for-issue": (
-        lambda gh: gh.issue_reactions(R, 1),
+        lambda gh: gh.list_issue_reactions(R, 1),
         [{"id": 1, "content": "eyes", "user": USER, "created_at": "2026-01-31T12:00:00Z"}],
     ),
-    "reactions/list-for-issue-comment": (lambda gh: gh.comment_reactions(R, 5), [{"id": 1, "content": "eyes"}]),
+    "reactions/list-for-issue-comment": (lambda gh: gh.list_comment_reactions(R, 5), [{"id": 1, "content": "eyes"}]),
     "issues/add-assignees": (
         lambda gh: gh.add_assignees(R, 1, ["copilot-swe-agent[bot]"], agent={"target_repo": R, "base_branch": "main"}),
         issue(),
     ),
     "issues/remove-assignees": (lambda gh: gh.remove_assignees(R, 1, ["ada"]), issue()),
     "issues/list-events": (
-        lambda gh: gh.issue_events(R, 1),
+        lambda gh: gh.list_issue_events(R, 1),
         [{"id": 1, "event": "assigned", "actor": USER, "assignee": USER, "created_at": "2026-01-31T12:00:00Z"}],
     ),
-    "issues/list-dependencies-blocked-by": (lambda gh: gh.blocked_by(R, 1), [issue()]),
+    "issues/list-dependencies-blocked-by": (lambda gh: gh.list_blocked_by(R, 1), [issue()]),
     "issues/add-blocked-by-dependency": (lambda gh: gh.add_blocked_by(R, 1, 77), issue()),
     "issues/remove-dependency-blocked-by": (lambda gh: gh.remove_blocked_by(R, 1, 77), issue()),
-    "issues/get-parent": (lambda gh: gh.parent(R, 1), issue()),
-    "issues/list-sub-issues": (lambda gh: gh.sub_issues(R, 1), [issue()]),
+    "issues/get-parent": (lambda gh: gh.get_parent(R, 1), issue()),
+    "issues/list-sub-issues": (lambda gh: gh.list_sub_issues(R, 1), [issue()]),
     "issues/list-labels-for-repo": (lambda gh: gh.list_repo_labels(R), [LABEL]),
     "issues/get-label": (lambda gh: gh.get_label(R, "status:ready"), LABEL),
     "issues/create-label": (lambda gh: gh.create_label(R, "task", color="ededed", description="d"), LABEL),
@@ -195,16 +195,16 @@ CALLS: dict[str, tuple[Act, object]] = {
     "issues/set-labels": (lambda gh: gh.set_issue_labels(R, 1, ["task", "P1", "task"]), [LABEL]),
     "pulls/get": (lambda gh: gh.get_pull(R, 7), PULL),
     "pulls/list": (lambda gh: gh.list_pulls(R, state="all", head="acme:task/1-1", base="main"), [PULL]),
-    "pulls/list-files": (lambda gh: gh.pull_files(R, 7), [{"filename": "a", "status": "added"}]),
+    "pulls/list-files": (lambda gh: gh.list_pull_files(R, 7), [{"filename": "a", "status": "added"}]),
     "pulls/list-reviews": (
-        lambda gh: gh.pull_reviews(R, 7),
+        lambda gh: gh.list_pull_reviews(R, 7),
         [{"id": 1, "state": "APPROVED", "html_url": "https://x", "user": None}],
     ),
     "pulls/list-review-comments": (
-        lambda gh: gh.review_comments(R, 7, 1),
+        lambda gh: gh.list_review_comments(R, 7, 1),
         [{"id": 1, "pull_request_review_id": 1, "path": "a", "line": 3, "body": "no"}],
     ),
-    "repos/list-pull-requests-associated-with-commit": (lambda gh: gh.pulls_of_commit(R, SHA), [PULL]),
+    "repos/list-pull-requests-associated-with-commit": (lambda gh: gh.list_pulls_of_commit(R, SHA), [PULL]),
     "pulls/merge": (
         lambda gh: gh.merge_pull(R, 7, sha=SHA, method="squash", title="t", message="m"),
         {"sha": SHA, "merged": True, "message": "ok"},
@@ -219,7 +219,7 @@ CALLS: dict[str, tuple[Act, object]] = {
         {"total_count": 1, "check_suites": [{"id": 1, "head_sha": SHA, "status": "queued"}]},
     ),
     "repos/get-combined-status-for-ref": (
-        lambda gh: gh.combined_status(R, SHA),
+        lambda gh: gh.get_combined_status(R, SHA),
         {"state": "pending", "sha": SHA, "total_count": 0, "statuses": []},
     ),
     "checks/create": (
@@ -260,7 +260,7 @@ CALLS: dict[str, tuple[Act, object]] = {
         lambda gh: gh.list_run_jobs(R, 1),
         {"total_count": 1, "jobs": [JOB]},
     ),
-    "actions/download-job-logs-for-workflow-run": (lambda gh: gh.job_log_tail(R, 1, 100), "log"),
+    "actions/download-job-logs-for-workflow-run": (lambda gh: gh.download_job_log(R, 1, 100), "log"),
     "actions/cancel-workflow-run": (lambda gh: gh.cancel_run(R, 1), {}),
     "actions/list-repo-workflows": (
         lambda gh: gh.list_workflows(R),
@@ -268,7 +268,7 @@ CALLS: dict[str, tuple[Act, object]] = {
     ),
     "repos/create-dispatch-event": (lambda gh: gh.create_dispatch(R, "agent-task", {"a": 1}), None),
     "actions/create-workflow-dispatch": (
-        lambda gh: gh.workflow_dispatch(R, "agent.yml", ref="main", inputs={"a": "b"}),
+        lambda gh: gh.dispatch_workflow(R, "agent.yml", ref="main", inputs={"a": "b"}),
         None,
     ),
     "repos/get": (lambda gh: gh.get_repository(R), REPO),
@@ -290,13 +290,13 @@ CALLS: dict[str, tuple[Act, object]] = {
     ),
     "repos/get-content": (lambda gh: gh.get_content(R, ".github/a b.yml", ref="a/b"), FILE),
     "repos/get-collaborator-permission-level": (
-        lambda gh: gh.permission_of(R, "dependabot[bot]"),
+        lambda gh: gh.get_permission(R, "dependabot[bot]"),
         {"permission": "write", "role_name": "maintain", "user": USER},
     ),
     "users/get-authenticated": (lambda gh: gh.get_me(), USER),
     "users/get-by-username": (lambda gh: gh.get_user("mcp-orchestrator[bot]"), USER),
     "apps/list-repos-accessible-to-installation": (
-        lambda gh: gh.installation_repositories(),
+        lambda gh: gh.list_installation_repositories(),
         {"total_count": 1, "repositories": [REPO]},
     ),
 }
@@ -373,7 +373,7 @@ APP_CALLS: dict[str, tuple[Callable[[GitHubClient], Awaitable[object]], object]]
         {"token": "ghs_x", "expires_at": "2026-01-31T13:00:00Z"},
     ),
     "apps/list-webhook-deliveries": (
-        lambda client: client.app.hook_deliveries("v1_5"),
+        lambda client: client.app.list_hook_deliveries("v1_5"),
         [DELIVERY],
     ),
     "apps/redeliver-webhook-delivery": (lambda client: client.app.redeliver(5), {}),
@@ -436,7 +436,7 @@ async def test_files_and_what_is_none() -> None:
             await ask(server, client, read, 200, {**FILE, "type": "symlink"})
         with pytest.raises(errors.TooLarge, match="2 bytes"):
             await ask(server, client, read, 200, {**FILE, "encoding": "none", "content": ""})
-        with pytest.raises(errors.UnexpectedAnswer, match="not encoded"):
+        with pytest.raises(errors.UnexpectedResponse, match="not encoded"):
             await ask(server, client, read, 200, {**FILE, "content": "a"})
 
 
@@ -455,12 +455,12 @@ async def test_a_folder_is_listed_without_what_is_in_its_files() -> None:
 
 async def test_a_task_without_a_parent_has_none() -> None:
     async with github() as (server, client):
-        assert await ask(server, client, lambda gh: gh.parent(R, 1), 404, {"message": "Not Found"}) is None
+        assert await ask(server, client, lambda gh: gh.get_parent(R, 1), 404, {"message": "Not Found"}) is None
 
 
 async def test_a_dispatch_may_or_may_not_name_its_run() -> None:
     async with github() as (server, client):
-        start: Act = lambda gh: gh.workflow_dispatch(R, "agent.yml", ref="main")  # noqa: E731
+        start: Act = lambda gh: gh.dispatch_workflow(R, "agent.yml", ref="main")  # noqa: E731
         assert await ask(server, client, start, 204, None) is None
         made = await ask(server, client, start, 200, {"workflow_run_id": 5, "run_url": "u", "html_url": "h"})
     assert getattr(made, "workflow_run_id", None) == 5

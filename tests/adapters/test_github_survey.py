@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.github import errors
-from adapters.github.bulk_queries import SurveyedPulls
+from adapters.github.bulk_queries import PullList
 from adapters.github.models import Issue
 from tests.adapters.github_server import INSTALLATION, github, in_turn
 
@@ -40,8 +40,8 @@ async def surveyed(*answers: Any) -> tuple[list[list[Issue]], list[Any]]:
     async with github() as (server, client):
         server.handler = in_turn(*answers)
         pages = [
-            [one.issue() for one in nodes]
-            async for nodes in client.installation(INSTALLATION).survey_issues("acme/shop", "task")
+            [one.to_issue() for one in nodes]
+            async for nodes in client.installation(INSTALLATION).list_open_issues("acme/shop", "task")
         ]
         sent = [asked.body["variables"] for asked in server.seen if isinstance(asked.body, dict)]
         return pages, sent
@@ -70,10 +70,10 @@ async def test_what_github_cannot_tell_is_missing_and_the_rest_is_taken() -> Non
     broken = [{"message": "Resource not accessible by integration", "type": "FORBIDDEN"}]
     async with github() as (server, client):
         server.handler = in_turn(page(node(1, blockedBy=hidden), None, errors=broken))
-        [[one]] = [nodes async for nodes in client.installation(INSTALLATION).survey_issues("acme/shop", "task")]
+        [[one]] = [nodes async for nodes in client.installation(INSTALLATION).list_open_issues("acme/shop", "task")]
     assert one.blocked_by
     assert one.sub_issues
-    assert (one.blocked_by.whole, one.sub_issues.whole) == (False, True)
+    assert (one.blocked_by.is_complete, one.sub_issues.is_complete) == (False, True)
 
 
 async def test_a_page_that_is_too_much_for_github_is_asked_for_in_halves() -> None:
@@ -89,7 +89,7 @@ async def test_a_server_that_knows_no_relations_is_asked_for_the_rest() -> None:
     less = {name: value for name, value in node(1).items() if name not in ("blockedBy", "subIssues")}
     async with github() as (server, client):
         server.handler = in_turn((200, unknown, {}), page(less))
-        [[one]] = [nodes async for nodes in client.installation(INSTALLATION).survey_issues("acme/shop", "task")]
+        [[one]] = [nodes async for nodes in client.installation(INSTALLATION).list_open_issues("acme/shop", "task")]
         asked = [str(asked.body) for asked in server.seen]
     assert (one.number, one.blocked_by, one.sub_issues) == (1, None, None)
     assert ["related" in query for query in asked] == [True, False]
@@ -99,7 +99,7 @@ async def test_issues_by_number_and_those_that_are_not_there() -> None:
     missing = [{"message": "Could not resolve to an Issue with the number of 2.", "type": "NOT_FOUND"}]
     async with github() as (server, client):
         server.handler = in_turn((200, {"data": {"repository": {"n1": node(1), "n2": None}}, "errors": missing}, {}))
-        found = await client.installation(INSTALLATION).issues_numbered("acme/shop", [2, 1, 2])
+        found = await client.installation(INSTALLATION).get_issues("acme/shop", [2, 1, 2])
     assert found[1]
     assert (found[1].number, found[2]) == (1, None)
 
@@ -110,12 +110,12 @@ async def test_what_is_waited_for_elsewhere_may_not_be_ours_to_see() -> None:
     async with github() as (server, client):
         server.handler = in_turn(answer(n1=there), (200, unseen, {}))
         places = [("acme/shop", 1), ("else/where", 2), ("no repository", 3)]
-        closed = await client.installation(INSTALLATION).closed(places)
+        closed = await client.installation(INSTALLATION).get_closed_states(places)
     assert closed == {("acme/shop", 1): True, ("else/where", 2): None, ("no repository", 3): None}
 
 
 async def test_an_answer_that_is_none_says_so() -> None:
-    with pytest.raises(errors.UnexpectedAnswer, match="title"):
+    with pytest.raises(errors.UnexpectedResponse, match="title"):
         await surveyed(page({**node(1), "title": 5}))
     with pytest.raises(errors.NotFound):
         await surveyed((200, {"data": {"repository": None}}, {}))
@@ -131,7 +131,7 @@ def status(state: str) -> dict[str, Any]:
     return {"__typename": "StatusContext", "state": state}
 
 
-async def pulls(*contexts: Any, **changes: Any) -> SurveyedPulls:
+async def pulls(*contexts: Any, **changes: Any) -> PullList:
     """The survey of one pull request with these checks."""
     told: dict[str, Any] = {"id": "PR_1", "fullDatabaseId": "9", "number": 4, "title": "Sell", "body": "Closes #1"}
     told |= {"state": "OPEN", "isDraft": False, "url": "https://github.com/acme/shop/pull/4", "createdAt": WHEN}
@@ -151,7 +151,7 @@ async def pulls(*contexts: Any, **changes: Any) -> SurveyedPulls:
         server.handler = in_turn(
             answer(databaseId=42, nameWithOwner="acme/shop", defaultBranchRef=default, pullRequests=listed)
         )
-        return await client.installation(INSTALLATION).survey_pulls("acme/shop", ["ours"])
+        return await client.installation(INSTALLATION).list_open_pulls("acme/shop", ["ours"])
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ async def test_a_pull_request_with_its_branches() -> None:
     told = await pulls()
     assert told.heads == {"main": "b" * 40, "trunk": "c" * 40}
     pull = told.pulls[0].pull
-    assert (pull.head.ref, pull.head.sha, pull.base.ref, pull.state, pull.from_fork) == (
+    assert (pull.head.ref, pull.head.sha, pull.base.ref, pull.state, pull.is_from_fork) == (
         "task/1-1",
         "a" * 40,
         "main",
         "open",
         False,
     )
-    assert (await pulls(headRepository=None)).pulls[0].pull.from_fork
+    assert (await pulls(headRepository=None)).pulls[0].pull.is_from_fork
     merged = (await pulls(state="MERGED", mergedAt=WHEN, mergeCommit={"oid": "d" * 40}, baseRef=None)).pulls[0].pull
     assert (merged.state, merged.merged, merged.merge_commit_sha) == ("closed", True, "d" * 40)
 
@@ -213,8 +213,8 @@ async def test_what_github_remembers_of_issues_with_many_comments() -> None:
         )
         memory = client.installation(INSTALLATION)
         found = []
-        async for one in memory.remembered_issues("acme/shop", "task"):
-            pages = [one.comments, *[more async for more in memory.later_comments("acme/shop", one)]]
+        async for one in memory.list_issues_with_comments("acme/shop", "task"):
+            pages = [one.comments, *[more async for more in memory.list_more_comments("acme/shop", one)]]
             found.append((one.number, [said.full_database_id for part in pages for said in part.nodes if said]))
         after = [asked.body["variables"].get("after") for asked in server.seen if isinstance(asked.body, dict)]
     assert found == [(1, [1, 2, 3, 4]), (2, [])]
@@ -231,6 +231,6 @@ async def test_the_branches_of_attempts_and_the_highest_number() -> None:
             answer(refs=first), answer(refs=last), answer(refs=None), answer(**newest), answer(**nothing)
         )
         memory = client.installation(INSTALLATION)
-        assert await memory.branches_below("acme/shop", "task/") == ["1-1", "1-2"]
-        assert await memory.branches_below("acme/shop", "task/") == []
-        assert [await memory.newest_number("acme/shop") for _ in range(2)] == [9, 0]
+        assert await memory.list_branches("acme/shop", "task/") == ["1-1", "1-2"]
+        assert await memory.list_branches("acme/shop", "task/") == []
+        assert [await memory.get_latest_number("acme/shop") for _ in range(2)] == [9, 0]

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from adapters.github import GitHubClient, errors
-from adapters.github.http import Timeouts
+from adapters.github.http import HttpTimeouts
 from adapters.github.operation import Operation
 from adapters.github.transport import Transport
 from tests.adapters.github_server import (
@@ -87,14 +87,14 @@ async def test_pages_of_an_envelope_are_followed_too_and_a_limit_stops_early() -
 async def test_a_next_page_elsewhere_is_refused_before_the_token_goes_there() -> None:
     async with github() as (server, client):
         server.handler = says([issue()], Link='<http://evil.example/x>; rel="next"')
-        with pytest.raises(errors.UnexpectedAnswer, match=r"another server \(evil\.example\)"):
+        with pytest.raises(errors.UnexpectedResponse, match=r"another server \(evil\.example\)"):
             await client.installation(INSTALLATION).list_issues("acme/shop")
 
 
 async def test_pages_in_a_circle_come_to_an_end() -> None:
     async with github() as (server, client):
         server.handler = says([issue()], Link=f'<{server.url}/api/again>; rel="next"')
-        with pytest.raises(errors.UnexpectedAnswer, match="does not end"):
+        with pytest.raises(errors.UnexpectedResponse, match="does not end"):
             await client.installation(INSTALLATION).list_issues("acme/shop")
 
 
@@ -102,7 +102,7 @@ async def test_pages_in_a_circle_come_to_an_end() -> None:
 async def test_a_list_that_is_none_is_an_error(data: object) -> None:
     async with github() as (server, client):
         server.handler = says(data)
-        with pytest.raises(errors.UnexpectedAnswer):
+        with pytest.raises(errors.UnexpectedResponse):
             await client.installation(INSTALLATION).list_comments("acme/shop", 1)
 
 
@@ -144,11 +144,11 @@ async def test_a_renamed_repository_is_followed_by_writes_with_method_and_body(s
 @pytest.mark.parametrize(
     ("status", "location", "kind"),
     [
-        (302, "/api/elsewhere", errors.Unclear),
-        (307, "http://evil.example/", errors.UnexpectedAnswer),
-        (307, "ftp://evil.example/", errors.UnexpectedAnswer),
-        (307, "http://[broken", errors.UnexpectedAnswer),
-        (307, "/api/repos/acme/shop/issues/1/comments", errors.UnexpectedAnswer),
+        (302, "/api/elsewhere", errors.UnknownOutcome),
+        (307, "http://evil.example/", errors.UnexpectedResponse),
+        (307, "ftp://evil.example/", errors.UnexpectedResponse),
+        (307, "http://[broken", errors.UnexpectedResponse),
+        (307, "/api/repos/acme/shop/issues/1/comments", errors.UnexpectedResponse),
     ],
 )
 async def test_other_redirects_of_writes_are_refused(
@@ -176,8 +176,8 @@ async def test_a_log_is_fetched_from_another_host_without_the_token_and_only_its
     async with TestServer(storage) as other, github() as (server, client):
         server.handler = says(None, 302, Location=str(other.make_url("/log?sig=secret")))
         gh = client.installation(INSTALLATION)
-        tail = await gh.job_log_tail("acme/shop", 5, 40)
-        whole = await gh.job_log_tail("acme/shop", 5, 10_000_000)
+        tail = await gh.download_job_log("acme/shop", 5, 40)
+        whole = await gh.download_job_log("acme/shop", 5, 10_000_000)
     assert tail == "line 19998 ✓\nline 19999 ✓\n"
     assert whole.startswith("line 0 ✓\n")
     assert shown == [None, None]
@@ -188,9 +188,9 @@ async def test_a_log_that_is_not_there(status: int, kind: type[errors.GitHubErro
     async with github() as (server, client):
         server.handler = says({"message": "Not here"}, status)
         with pytest.raises(kind):
-            await client.installation(INSTALLATION).job_log_tail("acme/shop", 5, 100)
+            await client.installation(INSTALLATION).download_job_log("acme/shop", 5, 100)
         with pytest.raises(ValueError, match="positive"):
-            await client.installation(INSTALLATION).job_log_tail("acme/shop", 5, 0)
+            await client.installation(INSTALLATION).download_job_log("acme/shop", 5, 0)
 
 
 # Retries
@@ -219,14 +219,14 @@ async def test_a_read_gives_up_after_its_attempts() -> None:
 async def test_a_write_with_an_unclear_answer_is_not_repeated(status: int) -> None:
     async with github() as (server, client):
         server.handler = says(None, status)
-        with pytest.raises(errors.Unclear) as caught:
+        with pytest.raises(errors.UnknownOutcome) as caught:
             await client.installation(INSTALLATION).create_comment("acme/shop", 1, "hello")
     assert (caught.value.operation, caught.value.status) == ("issues/create-comment", status)
     assert len(server.seen) == 1
 
 
 async def test_no_answer_in_time_is_repeated_for_reads_and_unclear_for_writes() -> None:
-    async with github(Timeouts(connect=30, total=60)) as (server, client):
+    async with github(HttpTimeouts(connect=30, total=60)) as (server, client):
         never, loop = asyncio.Event(), TurnedLoop()
         gh = client.installation(INSTALLATION)
         server.handler = says(issue())
@@ -241,7 +241,7 @@ async def test_no_answer_in_time_is_repeated_for_reads_and_unclear_for_writes() 
         with pytest.raises(errors.Transient, match=r"no answer within 60 s"):
             await gh.get_issue("acme/shop", 1)
         assert len(server.seen) == 3
-        with pytest.raises(errors.Unclear, match="no answer"):
+        with pytest.raises(errors.UnknownOutcome, match="no answer"):
             await gh.create_comment("acme/shop", 1, "hello")
         assert len(server.seen) == 4
         assert server.calls[-1] == ("issues/create-comment", 0)
@@ -258,7 +258,7 @@ async def test_a_connection_that_breaks() -> None:
 
         gh = client.installation(INSTALLATION)
         server.handler = hang_up
-        with pytest.raises(errors.Unclear, match="connection broke"):
+        with pytest.raises(errors.UnknownOutcome, match="connection broke"):
             await gh.create_comment("acme/shop", 1, "hello")
         assert len(server.seen) == 1
         with pytest.raises(errors.Transient, match="connection broke"):
@@ -299,28 +299,28 @@ async def test_answers_that_make_no_sense() -> None:
             return web.Response(text="<html>", content_type="text/html")
 
         server.handler = page
-        with pytest.raises(errors.UnexpectedAnswer, match="not JSON"):
+        with pytest.raises(errors.UnexpectedResponse, match="not JSON"):
             await gh.get_issue("acme/shop", 1)
-        with pytest.raises(errors.Unclear, match="not JSON"):
+        with pytest.raises(errors.UnknownOutcome, match="not JSON"):
             await gh.create_comment("acme/shop", 1, "hello")
         server.handler = says({"id": "x"})
-        with pytest.raises(errors.UnexpectedAnswer, match=r"issues/get 200: the answer is no Issue: id"):
+        with pytest.raises(errors.UnexpectedResponse, match=r"issues/get 200: the answer is no Issue: id"):
             await gh.get_issue("acme/shop", 1)
-        with pytest.raises(errors.Unclear, match="no Comment"):
+        with pytest.raises(errors.UnknownOutcome, match="no Comment"):
             await gh.create_comment("acme/shop", 1, "hello")
-        with pytest.raises(errors.Unclear, match="list of labels"):
+        with pytest.raises(errors.UnknownOutcome, match="list of labels"):
             await gh.set_issue_labels("acme/shop", 1, ["task"])
 
 
 async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
     class Anyone:
         name = "anyone"
-        passage = None
+        context = None
 
         async def token(self) -> str:
             return "t"
 
-        def forget(self, token: str) -> None:
+        def discard(self, token: str) -> None:
             raise AssertionError
 
     async with github() as (server, _):
@@ -428,7 +428,7 @@ async def test_a_graphql_query_is_repeated_and_a_mutation_is_not() -> None:
         with pytest.raises(errors.Transient):
             await gh.graphql("query { a }")
         assert len(server.seen) == 3
-        with pytest.raises(errors.Unclear):
+        with pytest.raises(errors.UnknownOutcome):
             await gh.graphql("mutation { a }")
         assert len(server.seen) == 4
     assert json.loads(json.dumps(server.seen[3].body))["query"] == "mutation { a }"

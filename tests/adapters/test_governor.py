@@ -16,9 +16,9 @@ import pytest
 from adapters.database import rate_limits
 from adapters.database.database import Database
 from adapters.github.errors import RateLimited
-from adapters.github.rate_limit import Passage, Throttled
-from adapters.github.rate_limiter import HOLD, Governor
-from core.effects.priority import Lane
+from adapters.github.rate_limit import RateLimitContext, RateLimitWait
+from adapters.github.rate_limiter import HOLD, RateLimiter
+from core.effects.priority import SendPriority
 from core.rate_limits import BURST, Limits
 from tests.adapters.github_server import INSTALLATION, github, in_turn, issue, says
 
@@ -47,12 +47,12 @@ class Replicas:
     url: str
     clock: Clock
     stack: AsyncExitStack
-    waits: Counter[Lane]
+    waits: Counter[SendPriority]
 
-    def governor(self, limits: Limits = LOW) -> Governor:
+    def governor(self, limits: Limits = LOW) -> RateLimiter:
         database = Database(self.url)
         self.stack.push_async_callback(database.close)
-        return Governor(database, self.clock, limits, lambda lane: self.waits.update([lane]))
+        return RateLimiter(database, self.clock, limits, lambda lane: self.waits.update([lane]))
 
 
 @pytest.fixture
@@ -61,12 +61,14 @@ async def replicas(database_url: str) -> AsyncIterator[Replicas]:
         yield Replicas(database_url, Clock(), stack, Counter())
 
 
-async def writes(governor: Governor, lane: Lane = Lane.ANSWER, *, content: bool = True, waited: bool = False) -> None:
-    await governor.enter(SENDER, Passage(lane, waited), "core", writes=True, content=content)
+async def writes(
+    governor: RateLimiter, lane: SendPriority = SendPriority.ANSWER, *, content: bool = True, waited: bool = False
+) -> None:
+    await governor.acquire(SENDER, RateLimitContext(lane, waited), "core", is_write=True, content=content)
 
 
-async def reads(governor: Governor, lane: Lane = Lane.ANSWER) -> None:
-    await governor.enter(SENDER, Passage(lane), "core", writes=False, content=False)
+async def reads(governor: RateLimiter, lane: SendPriority = SendPriority.ANSWER) -> None:
+    await governor.acquire(SENDER, RateLimitContext(lane), "core", is_write=False, content=False)
 
 
 async def test_at_once_two_replicas_write_as_often_as_one_may(replicas: Replicas) -> None:
@@ -74,53 +76,53 @@ async def test_at_once_two_replicas_write_as_often_as_one_may(replicas: Replicas
     both = [replicas.governor(limits), replicas.governor(limits)]
     tried = [writes(both[n % 2]) for n in range(20)]
     results = await asyncio.gather(*tried, return_exceptions=True)
-    assert Counter(type(result) for result in results) == {type(None): LOW.content_per_minute, Throttled: 14}
-    assert replicas.waits == {Lane.ANSWER: 14}
+    assert Counter(type(result) for result in results) == {type(None): LOW.content_per_minute, RateLimitWait: 14}
+    assert replicas.waits == {SendPriority.ANSWER: 14}
 
 
 async def test_an_afternoon_of_two_replicas_stays_within_every_limit_and_keeps_the_order(replicas: Replicas) -> None:
     both = [replicas.governor(), replicas.governor()]
-    lanes = [Lane.CARD, Lane.AGENT, Lane.DIGEST, Lane.ANSWER, Lane.LABELS] * 8
+    lanes = [SendPriority.CARD, SendPriority.AGENT, SendPriority.DIGEST, SendPriority.ANSWER, SendPriority.LABELS] * 8
     line = [(START.timestamp(), order, lane, False) for order, lane in enumerate(lanes)]
-    went: list[tuple[float, Lane]] = []
+    went: list[tuple[float, SendPriority]] = []
     turns = 0
     while line:
         at, order, lane, waited = heapq.heappop(line)
         turns += 1
         replicas.clock.at = max(replicas.clock.at, datetime.fromtimestamp(at, UTC))
-        content = lane is not Lane.LABELS
+        content = lane is not SendPriority.LABELS
         try:
             await writes(both[order % 2], lane, content=content, waited=waited)
-        except Throttled as error:
+        except RateLimitWait as error:
             heapq.heappush(line, (error.retry_at.timestamp(), order, lane, True))
             continue
         went.append((replicas.clock.at.timestamp(), lane))
     times = [at for at, _ in went]
     for span in (1, 5, 30):
         assert all(sum(start <= at < start + span for at in times) <= BURST + span for start in times)
-    made = [at for at, lane in went if lane is not Lane.LABELS]
+    made = [at for at, lane in went if lane is not SendPriority.LABELS]
     for start in made:
         assert sum(start <= at < start + 60 for at in made) <= LOW.content_per_minute
         assert sum(start <= at < start + 3600 for at in made) <= LOW.content_per_hour
     for start in times:
         assert sum(5 for at in times if start <= at < start + 60) <= LOW.points_per_minute
     mean = {lane: sum(at for at, one in went if one is lane) / 8 - START.timestamp() for lane in set(lanes)}
-    assert mean[Lane.AGENT] < mean[Lane.CARD] < mean[Lane.DIGEST]
-    assert mean[Lane.ANSWER] < mean[Lane.CARD]
+    assert mean[SendPriority.AGENT] < mean[SendPriority.CARD] < mean[SendPriority.DIGEST]
+    assert mean[SendPriority.ANSWER] < mean[SendPriority.CARD]
     assert turns < 40 * 15, "who waits comes back seldom"
 
 
 async def test_while_labels_wait_in_one_replica_an_agent_goes_at_once_in_the_other(replicas: Replicas) -> None:
     one, other = (replicas.governor(Limits()) for _ in range(2))
     for _ in range(5):
-        await writes(one, Lane.LABELS, content=False)
+        await writes(one, SendPriority.LABELS, content=False)
     for seconds in range(1, 26):
-        with pytest.raises(Throttled) as held:
-            await writes(one, Lane.LABELS, content=False)
+        with pytest.raises(RateLimitWait) as held:
+            await writes(one, SendPriority.LABELS, content=False)
         assert held.value.retry_at == START + timedelta(seconds=seconds), "one after the other"
     before = replicas.clock.at
     for _ in range(4):
-        await writes(other, Lane.AGENT, content=False)
+        await writes(other, SendPriority.AGENT, content=False)
     assert replicas.clock.at == before
 
 
@@ -129,17 +131,17 @@ async def test_a_reserved_write_goes_without_asking_again_and_what_is_not_used_i
 ) -> None:
     limits = Limits(content_per_minute=2, refill=0.0)
     one, other = replicas.governor(limits), replicas.governor(limits)
-    passage, unused = Passage(Lane.ANSWER), Passage(Lane.ANSWER)
+    passage, unused = RateLimitContext(SendPriority.ANSWER), RateLimitContext(SendPriority.ANSWER)
     await one.reserve(SENDER, passage, content=True)
     await one.reserve(SENDER, unused, content=True)
-    with pytest.raises(Throttled):
+    with pytest.raises(RateLimitWait):
         await writes(other)
-    await one.enter(SENDER, passage, "core", writes=True, content=True)
-    with pytest.raises(Throttled):
-        await one.enter(SENDER, passage, "core", writes=True, content=True)
+    await one.acquire(SENDER, passage, "core", is_write=True, content=True)
+    with pytest.raises(RateLimitWait):
+        await one.acquire(SENDER, passage, "core", is_write=True, content=True)
     one.release(SENDER, unused)
     await writes(one)
-    with pytest.raises(Throttled):
+    with pytest.raises(RateLimitWait):
         await writes(other)
 
 
@@ -147,25 +149,25 @@ async def test_a_reservation_that_turns_out_to_be_no_content_or_comes_too_late_l
     replicas: Replicas,
 ) -> None:
     governor = replicas.governor(Limits(content_per_minute=1, refill=0.0))
-    plain, late = Passage(), Passage()
+    plain, late = RateLimitContext(), RateLimitContext()
     await governor.reserve(SENDER, plain, content=True)
-    await governor.enter(SENDER, plain, "core", writes=True, content=False)
+    await governor.acquire(SENDER, plain, "core", is_write=True, content=False)
     await governor.reserve(SENDER, late, content=True)
     replicas.clock.at += timedelta(seconds=HOLD + 1)
-    await governor.enter(SENDER, late, "core", writes=True, content=True)
-    assert late.reserved is None
-    with pytest.raises(Throttled):
+    await governor.acquire(SENDER, late, "core", is_write=True, content=True)
+    assert late.reserved_write is None
+    with pytest.raises(RateLimitWait):
         await writes(governor)
 
 
 async def test_nothing_is_read_for_a_write_that_has_to_wait(replicas: Replicas) -> None:
     async with github(gate=replicas.governor(Limits(content_per_minute=1))) as (server, client):
         server.handler = says(issue())
-        installation = client.installation(INSTALLATION, Passage())
+        installation = client.installation(INSTALLATION, RateLimitContext())
         async with installation.reserved_write(content=True):
             await installation.get_issue("acme/shop", 1)
             await installation.update_issue("acme/shop", 1, body="So.")
-        with pytest.raises(Throttled):
+        with pytest.raises(RateLimitWait):
             async with installation.reserved_write(content=True):
                 await installation.get_issue("acme/shop", 1)
         assert len(server.seen) == 2
@@ -183,7 +185,7 @@ async def test_reads_are_entered_now_and_then_and_count_for_both(replicas: Repli
     assert (version, kept.points.used(START.timestamp())) == (1, 10), "ten reads, one statement"
     sent = 11
     for turn in range(500):
-        with contextlib.suppress(Throttled):
+        with contextlib.suppress(RateLimitWait):
             await reads((one, other)[turn % 2])
             sent += 1
     assert limits.points <= sent <= limits.points_per_minute
@@ -199,12 +201,12 @@ async def test_a_refusal_by_github_stops_the_other_replica_too(replicas: Replica
         server.handler = in_turn((403, {"message": "You have exceeded a secondary rate limit"}, {"Retry_After": "90"}))
         with pytest.raises(RateLimited):
             await client.installation(INSTALLATION).get_issue("acme/shop", 1)
-        with pytest.raises(Throttled) as held:
+        with pytest.raises(RateLimitWait) as held:
             await client.installation(INSTALLATION).get_issue("acme/shop", 1)
         assert held.value.retry_at == START + timedelta(seconds=90)
         assert len(server.seen) == 1, "nothing more was sent"
     replicas.clock.at += timedelta(seconds=6)  # by when the row is read again
-    with pytest.raises(Throttled):
+    with pytest.raises(RateLimitWait):
         await reads(other)
 
 
@@ -222,8 +224,8 @@ async def test_what_answers_tell_is_kept_for_all_and_senseless_numbers_are_not(r
         for number in (1, 2):
             await client.installation(INSTALLATION).get_issue("acme/shop", number)
     await writes(one)  # what was read is entered with it
-    with pytest.raises(Throttled) as held:
-        await writes(other, Lane.DIGEST)
+    with pytest.raises(RateLimitWait) as held:
+        await writes(other, SendPriority.DIGEST)
     assert held.value.retry_at == reset
     replicas.clock.at += timedelta(seconds=2)
     await writes(other)
@@ -233,27 +235,27 @@ async def test_an_errand_of_many_writes_gives_way_between_them(replicas: Replica
     governor = replicas.governor(Limits())
     async with github(gate=governor) as (server, client):
         server.handler = says(status=204)
-        installation = client.installation(INSTALLATION, Passage(Lane.LABELS))
+        installation = client.installation(INSTALLATION, RateLimitContext(SendPriority.LABELS))
         for number in range(5):
             await installation.cancel_run("acme/shop", number)
         for _ in range(4):
-            await writes(governor, Lane.AGENT, content=False)
-        with pytest.raises(Throttled) as held:
+            await writes(governor, SendPriority.AGENT, content=False)
+        with pytest.raises(RateLimitWait) as held:
             await installation.cancel_run("acme/shop", 5)
         assert held.value.retry_at == START + timedelta(seconds=5), "when their tokens are there again"
         assert len(server.seen) == 5
         replicas.clock.at = held.value.retry_at
-        again = client.installation(INSTALLATION, Passage(Lane.LABELS, waited=True))
+        again = client.installation(INSTALLATION, RateLimitContext(SendPriority.LABELS, has_waited=True))
         await again.cancel_run("acme/shop", 5)
 
 
 async def test_who_answers_someone_waits_in_place_for_the_next_slot(replicas: Replicas) -> None:
     governor = replicas.governor(Limits())
     for _ in range(BURST):
-        await writes(governor, Lane.AGENT, content=False)
+        await writes(governor, SendPriority.AGENT, content=False)
     assert replicas.clock.at == START
     for _ in range(3):
-        await writes(governor, Lane.AGENT, content=False)
+        await writes(governor, SendPriority.AGENT, content=False)
     assert replicas.clock.at == START + timedelta(seconds=3)
 
 
@@ -273,11 +275,14 @@ async def test_who_is_led_elsewhere_spends_twice(replicas: Replicas) -> None:
 async def test_what_one_lane_must_wait_for_another_reads_at_once(replicas: Replicas) -> None:
     governor = replicas.governor(replace(LOW, refill=0.0))
     until = f"{(START + timedelta(minutes=10)).timestamp():.0f}"
-    governor.heard(SENDER, "core", 5000, 600, datetime.fromtimestamp(int(until), UTC))
+    governor.update_limit(SENDER, "core", 5000, 600, datetime.fromtimestamp(int(until), UTC))
     async with github(gate=governor) as (server, client):
         server.clock.now = START
         server.handler = says(issue())
-        reads = [client.installation(INSTALLATION, Passage(lane)) for lane in (Lane.DIGEST, Lane.ANSWER)]
+        reads = [
+            client.installation(INSTALLATION, RateLimitContext(lane))
+            for lane in (SendPriority.DIGEST, SendPriority.ANSWER)
+        ]
         held, read = await asyncio.gather(*(one.get_issue("acme/shop", 1) for one in reads), return_exceptions=True)
-    assert isinstance(held, Throttled)
+    assert isinstance(held, RateLimitWait)
     assert not isinstance(read, BaseException)

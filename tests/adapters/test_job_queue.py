@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.database.database import Database
-from adapters.database.jobs import MAIN, JobQueue, sending
+from adapters.database.jobs import MAIN, JobQueue, send_job
 
 
 class Place:
@@ -21,7 +21,7 @@ class Place:
 
     async def ask(self, *numbers: int) -> None:
         async with self.database.transaction() as connection:
-            await self.jobs.defer_all(connection, [sending(1, number) for number in numbers])
+            await self.jobs.defer_all(connection, [send_job(1, number) for number in numbers])
 
     async def take(self) -> int | None:
         """What a worker is given next: the number of its task."""
@@ -67,7 +67,7 @@ async def test_one_that_runs_may_have_looked_already_so_another_follows(place: P
 async def test_nobody_takes_the_one_that_waits_before_what_counts_on_it_is_committed(place: Place) -> None:
     await place.ask(1)
     async with place.database.transaction() as connection:
-        await place.jobs.defer_all(connection, [sending(1, 1)])
+        await place.jobs.defer_all(connection, [send_job(1, 1)])
         assert await place.take() is None
     assert await place.take() == 1
     assert await place.waiting() == []
@@ -76,8 +76,8 @@ async def test_nobody_takes_the_one_that_waits_before_what_counts_on_it_is_commi
 async def test_two_who_count_on_it_do_not_wait_for_each_other(place: Place) -> None:
     await place.ask(1)
     async with place.database.transaction() as one, place.database.transaction() as other:
-        await place.jobs.defer_all(one, [sending(1, 1)])
-        await place.jobs.defer_all(other, [sending(1, 1)])
+        await place.jobs.defer_all(one, [send_job(1, 1)])
+        await place.jobs.defer_all(other, [send_job(1, 1)])
     assert await place.waiting() == ["send:1:1"]
 
 
@@ -96,15 +96,15 @@ async def test_one_that_was_begun_before_is_not_counted_on(place: Place) -> None
 async def test_what_somebody_waits_for_is_sent_before_labels_and_cards(place: Place) -> None:
     await place.ask(1, 2, 3)
     async with place.database.transaction() as connection:
-        await place.jobs.defer_all(connection, [sending(1, 4, urgent=True)])
+        await place.jobs.defer_all(connection, [send_job(1, 4, urgent=True)])
     assert [await place.take(), await place.take()] == [4, 1]
 
 
 async def test_a_send_that_waits_becomes_as_urgent_as_the_one_that_is_asked_for(place: Place) -> None:
     await place.ask(1, 2, 3)
     async with place.database.transaction() as connection:
-        await place.jobs.defer_all(connection, [sending(1, 3, urgent=True)])
-        await place.jobs.defer_all(connection, [sending(1, 3)])
+        await place.jobs.defer_all(connection, [send_job(1, 3, urgent=True)])
+        await place.jobs.defer_all(connection, [send_job(1, 3)])
     assert sorted(await place.waiting()) == ["send:1:1", "send:1:2", "send:1:3"]
     assert [await place.take(), await place.take()] == [3, 1]
 
@@ -112,9 +112,9 @@ async def test_a_send_that_waits_becomes_as_urgent_as_the_one_that_is_asked_for(
 async def test_two_that_want_the_same_send_at_once_do_not_wait_for_each_other(place: Place) -> None:
     await place.ask(1)
     async with place.database.transaction() as one, place.database.transaction() as other:
-        await place.jobs.defer_all(one, [sending(1, 1)])
-        await asyncio.wait_for(place.jobs.defer_all(other, [sending(1, 1, urgent=True)]), 60)
-        await asyncio.wait_for(place.jobs.defer_all(one, [sending(1, 1, urgent=True)]), 60)
+        await place.jobs.defer_all(one, [send_job(1, 1)])
+        await asyncio.wait_for(place.jobs.defer_all(other, [send_job(1, 1, urgent=True)]), 60)
+        await asyncio.wait_for(place.jobs.defer_all(one, [send_job(1, 1, urgent=True)]), 60)
     assert await place.waiting() == ["send:1:1"]
 
 

@@ -17,9 +17,9 @@ from adapters.database.repositories import RepositoryRow
 from adapters.github.errors import Transient
 from config.agent_kinds import PullAgent
 from config.team import Team
-from core.assignment.agent_state import Probed
+from core.assignment.agent_state import HealthResult
 from core.circuit_breaker import Circuit
-from engine.agent_health import FRESH, Probes
+from engine.agent_health import FRESH, HealthChecks
 from engine.senders import Identity
 from tests.builders import NO_SERVICES, NOW
 
@@ -52,13 +52,15 @@ def adapter(monkeypatch: pytest.MonkeyPatch) -> Adapter:
 
 
 @pytest.fixture
-async def probes(database_url: str) -> AsyncIterator[Probes]:
+async def probes(database_url: str) -> AsyncIterator[HealthChecks]:
     async def identity(_: int) -> Identity:
         return Identity(1, "us", 2)
 
     database = Database(database_url)
     client = type("Client", (), {"installation": lambda self, number: None})()
-    yield Probes(cast(Any, client), database, NO_SERVICES, identity, "https://github.com", lambda: NOW, within=0.05)
+    yield HealthChecks(
+        cast(Any, client), database, NO_SERVICES, identity, "https://github.com", lambda: NOW, within=0.05
+    )
     await database.close()
 
 
@@ -66,16 +68,16 @@ def shop(**agents: PullAgent) -> RepositoryRow:
     return RepositoryRow(42, 1, "acme/shop", "main", True, None, team=Team(agents))
 
 
-async def test_who_is_slow_delays_nobody_else_and_is_left_out(probes: Probes, adapter: Adapter) -> None:
+async def test_who_is_slow_delays_nobody_else_and_is_left_out(probes: HealthChecks, adapter: Adapter) -> None:
     adapter.says = {1: ("no key",), 3: ()}
     assert await probes.of(shop(ada=ADA, bob=BOB, cleo=CLEO)) == {
-        "ada": Probed(("no key",), NOW),
-        "cleo": Probed((), NOW),
+        "ada": HealthResult(("no key",), NOW),
+        "cleo": HealthResult((), NOW),
     }
 
 
 async def test_an_answer_is_shown_again_until_it_is_old_or_the_agent_is_another(
-    probes: Probes, adapter: Adapter
+    probes: HealthChecks, adapter: Adapter
 ) -> None:
     adapter.says = {1: ("no key",), 2: ()}
     for _ in range(2):
@@ -85,23 +87,23 @@ async def test_an_answer_is_shown_again_until_it_is_old_or_the_agent_is_another(
     later = NOW + FRESH
     probes.now = lambda: later
     adapter.says[2] = ("gone",)
-    assert await probes.of(shop(ada=BOB)) == {"ada": Probed(("gone",), later)}
+    assert await probes.of(shop(ada=BOB)) == {"ada": HealthResult(("gone",), later)}
 
 
-async def test_who_no_longer_answers_is_shown_as_it_was(probes: Probes, adapter: Adapter) -> None:
+async def test_who_no_longer_answers_is_shown_as_it_was(probes: HealthChecks, adapter: Adapter) -> None:
     adapter.says = {1: ("no key",)}
     await probes.of(shop(ada=ADA))
     adapter.says.clear()
     probes.now = lambda: NOW + FRESH + timedelta(minutes=1)
-    assert await probes.of(shop(ada=ADA)) == {"ada": Probed(("no key",), NOW)}
+    assert await probes.of(shop(ada=ADA)) == {"ada": HealthResult(("no key",), NOW)}
 
 
-async def test_errors_say_nothing_and_refusals_do(probes: Probes, adapter: Adapter) -> None:
+async def test_errors_say_nothing_and_refusals_do(probes: HealthChecks, adapter: Adapter) -> None:
     adapter.says = {1: CannotStart("It needs a key."), 2: Transient("502"), 3: ConnectionError("no answer")}
-    assert await probes.of(shop(ada=ADA, bob=BOB, cleo=CLEO)) == {"ada": Probed(("It needs a key.",), NOW)}
+    assert await probes.of(shop(ada=ADA, bob=BOB, cleo=CLEO)) == {"ada": HealthResult(("It needs a key.",), NOW)}
 
 
-async def test_a_service_that_is_left_alone_is_not_asked(probes: Probes, adapter: Adapter) -> None:
+async def test_a_service_that_is_left_alone_is_not_asked(probes: HealthChecks, adapter: Adapter) -> None:
     circuit = Circuit("pull", 5, NOW, NOW + timedelta(minutes=1), reason="502")
     async with probes.database.transaction() as connection:
         await kept.save_circuit(connection, circuit)

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from adapters.github.read_cache import _LARGEST, KEPT_BYTES, Answers, Kept
+from adapters.github.read_cache import _MAX_ENTRY_BYTES, MAX_CACHE_BYTES, CacheEntry, ResponseCache
 from tests.adapters.github_server import INSTALLATION, github, in_turn, issue
 
 
@@ -94,12 +94,12 @@ async def test_one_who_gives_up_does_not_take_the_answer_from_the_others() -> No
 
 
 def test_what_is_kept_is_bounded() -> None:
-    answers = Answers()
+    answers = ResponseCache()
     for number in range(100):
-        answers.keep(number, Kept('"e"', bytes(_LARGEST // 2), None))
+        answers.put(number, CacheEntry('"e"', bytes(_MAX_ENTRY_BYTES // 2), None))
     kept = [number for number in range(100) if answers.get(number)]
     assert kept == list(range(100 - len(kept), 100)), "the latest"
-    assert 10 < len(kept) <= KEPT_BYTES // (_LARGEST // 2)
-    answers.keep("huge", Kept('"e"', bytes(_LARGEST + 1), None))
+    assert 10 < len(kept) <= MAX_CACHE_BYTES // (_MAX_ENTRY_BYTES // 2)
+    answers.put("huge", CacheEntry('"e"', bytes(_MAX_ENTRY_BYTES + 1), None))
     assert answers.get("huge") is None
     assert answers.get(99)

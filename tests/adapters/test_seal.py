@@ -11,12 +11,12 @@ from functools import cache
 import pytest
 
 from adapters.database.codec import task_to_json
-from adapters.github.models.graphql import Remark
+from adapters.github.models.graphql import CommentNode
 from core.handoff.feedback import Feedback
 from core.task.model import Plan, Status, Task
 from core.texts import CARD_MARKER
-from engine.card_state import LIMIT, NotSealed, Seal
-from engine.restore import gone_on, told_by
+from engine.card_state import LIMIT, BadCardState, CardStateCodec
+from engine.restore import restore_from_card, resume_clock
 from tests.adapters.github_server import private_key
 from tests.builders import NOW, SHA, Story, policy, red
 
@@ -30,12 +30,12 @@ def other_key() -> str:
     return made
 
 
-def seal(*former: str) -> Seal:
+def seal(*former: str) -> CardStateCodec:
     """Ours."""
-    return Seal(APP, private_key(), *former)
+    return CardStateCodec(APP, private_key(), *former)
 
 
-def read(body: str, by: Seal | None = None, repository: int = 42, number: int = 1) -> object:
+def read(body: str, by: CardStateCodec | None = None, repository: int = 42, number: int = 1) -> object:
     """The state as it is read."""
     return (by or seal()).read(f"A card.\n\n{body}\n", repository, number)
 
@@ -53,32 +53,32 @@ def test_what_is_sealed_comes_back_whole() -> None:
     task = lived()
     state = read(seal().marker(task))
     assert isinstance(state, dict)
-    back = told_by(Story().ready().task, state)
+    back = restore_from_card(Story().ready().task, state)
     assert task_to_json(replace(back, forecast=None)) == task_to_json(replace(task, forecast=None))
 
 
 def test_a_seal_is_of_one_app_one_repository_and_one_issue() -> None:
     marker = seal().marker(lived())
     for by, repository, number in (
-        (Seal(APP + 1, private_key()), 42, 1),
-        (Seal(APP, other_key()), 42, 1),
+        (CardStateCodec(APP + 1, private_key()), 42, 1),
+        (CardStateCodec(APP, other_key()), 42, 1),
         (None, 43, 1),
         (None, 42, 2),
     ):
-        with pytest.raises(NotSealed, match="not valid for this App and issue"):
+        with pytest.raises(BadCardState, match="not valid for this App and issue"):
             read(marker, by, repository, number)
 
 
 def test_what_a_former_key_sealed_is_read_with_it() -> None:
-    marker = Seal(APP, other_key()).marker(lived())
-    assert read(marker, seal(other_key())) == read(Seal(APP, private_key()).marker(lived()))
+    marker = CardStateCodec(APP, other_key()).marker(lived())
+    assert read(marker, seal(other_key())) == read(CardStateCodec(APP, private_key()).marker(lived()))
 
 
 def test_the_key_is_what_counts_and_not_how_its_file_is_written() -> None:
     marker = seal().marker(lived())
-    assert read(marker, Seal(APP, private_key().replace("\n", "\r\n")))
+    assert read(marker, CardStateCodec(APP, private_key().replace("\n", "\r\n")))
     with pytest.raises(ValueError, match="not a private key"):
-        Seal(APP, "a secret")
+        CardStateCodec(APP, "a secret")
 
 
 def test_a_changed_letter_breaks_it() -> None:
@@ -86,7 +86,7 @@ def test_a_changed_letter_breaks_it() -> None:
     packed = marker.removeprefix(CARD_MARKER).removesuffix(" -->")
     for at in (3, len(packed) // 2, packed.rindex(".") + 5):
         changed = packed[:at] + ("A" if packed[at] != "A" else "B") + packed[at + 1 :]
-        with pytest.raises(NotSealed):
+        with pytest.raises(BadCardState):
             read(f"{CARD_MARKER}{changed} -->")
 
 
@@ -101,7 +101,7 @@ def test_a_changed_letter_breaks_it() -> None:
     ],
 )
 def test_what_is_no_sealed_state_says_why(body: str, why: str) -> None:
-    with pytest.raises(NotSealed, match=why):
+    with pytest.raises(BadCardState, match=why):
         read(body)
 
 
@@ -110,7 +110,7 @@ def test_a_state_that_never_ends_is_not_unpacked() -> None:
     for raw in (zlib.compress(b" " * 50_000_000), zlib.compress(b"[1]"), b"none"):
         packed = base64.urlsafe_b64encode(raw).decode().rstrip("=")
         mac = ours._mac(ours._keys[0], 42, 1, packed)
-        with pytest.raises(NotSealed, match="cannot be read"):
+        with pytest.raises(BadCardState, match="cannot be read"):
             read(f"{CARD_MARKER}v2.{packed}.{mac} -->")
 
 
@@ -125,7 +125,7 @@ def test_however_much_happened_it_fits_and_keeps_what_counts() -> None:
         assert len(marker) <= room
         state = read(marker)
         assert isinstance(state, dict)
-        back = told_by(Story().ready().task, state)
+        back = restore_from_card(Story().ready().task, state)
         assert (back.attempt, back.lease, back.held) == (60, task.lease, task.held)
         assert [one.number for one in back.counted] == [one.number for one in task.counted]
     assert len(seal().marker(task, 100)) < 100
@@ -138,15 +138,15 @@ def test_only_what_is_ours_and_untouched_is_a_card() -> None:
     )
     for author, editor, ours in ((us, None, True), (us, us, True), (us, alice, False), (alice, None, False)):
         told = {"fullDatabaseId": "1", "body": "", "author": author, "editor": editor}
-        assert Remark.model_validate(told).is_by(9) is ours
-    assert not Remark.model_validate({"fullDatabaseId": "1"}).is_by(9)
+        assert CommentNode.model_validate(told).is_by(9) is ours
+    assert not CommentNode.model_validate({"fullDatabaseId": "1"}).is_by(9)
 
 
 class TestWhatHappenedAfterTheCard:
     """Labels that we set and traces of attempts tell more than a card that was not written any more."""
 
     def after(self, task: Task, attempt: int, *labels: str, how: str = "card") -> Task:
-        return gone_on(task, policy(), attempt, frozenset(labels), how, NOW + timedelta(hours=1))
+        return resume_clock(task, policy(), attempt, frozenset(labels), how, NOW + timedelta(hours=1))
 
     def test_an_agent_that_was_started_has_it(self) -> None:
         task = self.after(Story().ready().task, 1, "agent:codex", "status:in-progress")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from adapters.database import audit_log, store
 from adapters.database import tables as t
 from adapters.database.database import Database, migration_config
-from core.audit.chain import account
+from core.audit.chain import events_with_changes
 from core.audit.events import Event, EventType
 from core.task.model import Flag, Priority, Status
 from tests.builders import NOW, Story
@@ -46,18 +46,20 @@ async def lived(connection: Any) -> None:
         (None, TASK, (line(EventType.TASK_CREATED, title="Ünïcode \u2028 and 1.50", weight=2.0, small=-0.0),)),
         (TASK, urgent, (line(EventType.INSTRUCTION, 1, label="P0"), line(EventType.COMMAND_RUN, 1, command="x"))),
     ):
-        await audit_log.append(connection, REPOSITORY, account(events, before, after))
+        await audit_log.append(connection, REPOSITORY, events_with_changes(events, before, after))
     await store.save_task(connection, urgent, NOW)
 
 
 async def test_what_was_written_is_whole_and_accounts_for_the_task(connection: Any) -> None:
     await lived(connection)
-    assert await audit_log.verify(connection, REPOSITORY) == audit_log.Verdict(3, 1)
-    first, instruction, command = await audit_log.last(connection, REPOSITORY, 1, 10)
+    assert await audit_log.verify(connection, REPOSITORY) == audit_log.AuditResult(3, 1)
+    first, instruction, command = await audit_log.latest_events(connection, REPOSITORY, 1, 10)
     assert first.payload["weight"] == 2
     assert first.changes["status"] == [None, "ready"]
     assert (instruction.changes, command.changes["priority"]) == ({}, ["P2", "P0"])
-    assert [event.type for event in await audit_log.last(connection, REPOSITORY, 1, 1)] == [EventType.COMMAND_RUN]
+    assert [event.type for event in await audit_log.latest_events(connection, REPOSITORY, 1, 1)] == [
+        EventType.COMMAND_RUN
+    ]
 
 
 @pytest.mark.parametrize("change", ["UPDATE events SET actor = 'mallory'", "DELETE FROM events", "TRUNCATE events"])
@@ -105,11 +107,11 @@ async def test_a_line_that_changes_what_was_not_so_is_told(connection: Any) -> N
 
 
 async def test_a_change_that_no_line_tells_of_gets_one() -> None:
-    quiet = account((), TASK, replace(TASK, status=Status.PENDING))
+    quiet = events_with_changes((), TASK, replace(TASK, status=Status.PENDING))
     assert [(event.type, event.changes) for event in quiet] == [
         (EventType.TASK_CHANGED, {"status": ["ready", "pending"]})
     ]
-    assert account((), TASK, TASK) == ()
+    assert events_with_changes((), TASK, TASK) == ()
 
 
 def _to_0009(connection: Connection) -> None:
@@ -137,6 +139,6 @@ async def test_a_trail_of_before_is_chained_when_the_tables_are_brought_up_to_da
             {"home": REPOSITORY, "task": number, "payload": json.dumps(payload), "at": NOW},
         )
     await connection.run_sync(_to_0009)
-    assert await audit_log.verify(connection, REPOSITORY) == audit_log.Verdict(3, 1)
+    assert await audit_log.verify(connection, REPOSITORY) == audit_log.AuditResult(3, 1)
     await audit_log.append(connection, REPOSITORY, [line(EventType.COMMAND_RUN)])
     assert (await audit_log.verify(connection, REPOSITORY)).events == 4

@@ -11,15 +11,17 @@ from sqlalchemy import insert
 from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.database import Database
-from adapters.database.in_progress import under_way
-from core.conflicts.in_progress import in_the_way, standing_of
-from core.forecast.model import Forecast, Foreseen
-from core.signals.base import Overlapping
+from adapters.database.in_progress import list_in_progress
+from core.conflicts.in_progress import in_progress_of, overlapping
+from core.forecast.model import Forecast, PredictedFile
+from core.signals.base import OverlapPredicted
 from core.task.model import Flag, Priority, Role, Task
 from tests.builders import NOW, Story
 
 REPOSITORY = 42
-FORECAST = Forecast((Foreseen("shop/cart.py", 0.9, "named in the form"), Foreseen("shop/tax.py", 0.2, "similar")), "d")
+FORECAST = Forecast(
+    (PredictedFile("shop/cart.py", 0.9, "named in the form"), PredictedFile("shop/tax.py", 0.2, "similar")), "d"
+)
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ async def connection(database_url: str) -> Any:
 def _tasks() -> dict[str, Task]:
     """One task in each circumstance that matters."""
     held = Story().ready()
-    held.hears(Overlapping(3, ("a",), 0.9))
+    held.hears(OverlapPredicted(3, ("a",), 0.9))
     failed_once = Story().ready().assigned().begun().run("completed", "failure")
     reviewed = Story().ready().in_review()
     reviewed.merge_tried(touched=("shop/cart.py", "docs/a b.md"))
@@ -68,12 +70,12 @@ async def test_rows_say_what_the_tasks_say(connection: Any) -> None:
     ]
     for task in tasks:
         await store.save_task(connection, task, NOW)
-    read = {one.number: one for one in await under_way(connection, REPOSITORY)}
+    read = {one.number: one for one in await list_in_progress(connection, REPOSITORY)}
     for task in tasks:
-        mine = standing_of(task)
+        mine = in_progress_of(task)
         if task.number in read:
             row = read[task.number]
             assert replace(row, flags=sorted(row.flags)) == replace(mine, flags=sorted(mine.flags))
         else:
-            assert not in_the_way(mine), "nobody that others wait behind is left out"
-    assert sum(map(in_the_way, read.values())) >= 4
+            assert not overlapping(mine), "nobody that others wait behind is left out"
+    assert sum(map(overlapping, read.values())) >= 4

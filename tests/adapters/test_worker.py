@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from adapters.database import worker as module
 from adapters.database.database import Database
 from adapters.database.job_tables import NEXT_JOB
-from adapters.database.jobs import ALERTS, MAIN, JobQueue, Wanted, sending
+from adapters.database.jobs import ALERTS, MAIN, JobQueue, JobRequest, send_job
 from adapters.database.worker import Worker
 
 PATIENCE = 60.0  # seconds that a test waits for what should happen at once
@@ -29,9 +29,9 @@ class Shop:
     act: Callable[[int], Awaitable[None]] | None = None
 
     async def ask(self, *numbers: int, lock: str | None = None) -> None:
-        wanted = [sending(1, number) for number in numbers]
+        wanted = [send_job(1, number) for number in numbers]
         if lock:
-            wanted = [Wanted(one.job, lock, one.arguments) for one in wanted]
+            wanted = [JobRequest(one.task_name, lock, one.arguments) for one in wanted]
         async with self.database.transaction() as connection:
             await self.jobs.defer_all(connection, wanted)
 
@@ -52,7 +52,7 @@ class Shop:
 
 @pytest.fixture
 async def shop(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
-    monkeypatch.setattr(module, "FALLBACK_SECONDS", 10 * PATIENCE)  # nothing is found by looking again
+    monkeypatch.setattr(module, "POLL_SECONDS", 10 * PATIENCE)  # nothing is found by looking again
     database, jobs = Database(database_url), JobQueue(database_url)
     it = Shop(database, jobs)
 
@@ -110,9 +110,9 @@ async def test_jobs_run_side_by_side_as_far_as_there_are_slots(shop: Shop) -> No
 async def test_a_job_whose_row_was_locked_when_the_worker_looked_is_not_forgotten(shop: Shop) -> None:
     """As long as a transaction counts on a job that waits, no worker begins it; its end wakes one."""
     async with shop.database.transaction() as one:
-        await shop.jobs.defer_all(one, [sending(1, 1)])
+        await shop.jobs.defer_all(one, [send_job(1, 1)])
     async with shop.database.transaction() as connection:
-        await shop.jobs.defer_all(connection, [sending(1, 1)])  # counts on the first, which no worker has begun
+        await shop.jobs.defer_all(connection, [send_job(1, 1)])  # counts on the first, which no worker has begun
         worker = asyncio.create_task((busy := Worker(shop.jobs, {(MAIN,): 1})).run())
         await shop.ask(2)
         assert await shop.next() == 2
@@ -126,7 +126,7 @@ async def test_a_job_whose_row_was_locked_when_the_worker_looked_is_not_forgotte
 
 
 async def test_a_job_that_fails_runs_again_without_being_asked_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RETRY_PAUSE", module.RETRY_PAUSE * 0)
+    monkeypatch.setattr(module, "RETRY_DELAY", module.RETRY_DELAY * 0)
     failures = [RuntimeError("at first")]
 
     async def fail_once(number: int) -> None:

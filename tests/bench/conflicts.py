@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from adapters.git import Comparison, Git, Matrix, MergeError, Mirror
+from adapters.git import Git, Matrix, MatrixResult, MergeError, Mirror
 from adapters.git.merge_output import ParsedMerge
 from adapters.git.merge_tree import run_merges
 from adapters.git.scratch import scratch_objects
@@ -47,7 +47,7 @@ class Place:
 async def place(folder: Path, files: int, commits: int, branches: int, pushes: int) -> AsyncIterator[Place]:
     """Make and fetch it."""
     made = await asyncio.to_thread(generate, folder / "github", 1, files, commits, branches + pushes)
-    git = Git(allow_file_protocol=True, timeout=3_600, keep=1)
+    git = Git(allow_file_protocol=True, timeout=3_600, max_readers=1)
     mirror = Mirror(folder / "data", 1, f"file://{made.path}", git)
     await mirror.fetch(["refs/heads/main", *(f"refs/heads/{branch.name}" for branch in made.branches)])
     heads = {number: branch.sha for number, branch in enumerate(made.branches)}
@@ -86,7 +86,7 @@ async def check(at: Place, folder: Path, checks: int) -> Figure:
         alone.append(perf_counter() - begun)
     for _ in range(TRIES):
         begun = perf_counter()
-        await Matrix().compare(at.mirror, base, at.heads, of=())
+        await Matrix().compare(at.mirror, base, at.heads, keys=())
         together.append((perf_counter() - begun) / len(at.heads))
     how = {
         "check_ms": round(median(together) * 1000, 2),
@@ -98,7 +98,7 @@ async def check(at: Place, folder: Path, checks: int) -> Figure:
     return Figure("check_vs_worktree", median(there) / median(together), "times", 50, how=how, at_least=True)
 
 
-async def matrix_seconds(at: Place, tries: int) -> tuple[float, Comparison]:
+async def matrix_seconds(at: Place, tries: int) -> tuple[float, MatrixResult]:
     """How long all pairs take from nothing, and what comes of it."""
     took = []
     for _ in range(tries):
@@ -109,7 +109,7 @@ async def matrix_seconds(at: Place, tries: int) -> tuple[float, Comparison]:
     return median(took), found
 
 
-async def pairs(at: Place, full: float, found: Comparison) -> list[Figure]:
+async def pairs(at: Place, full: float, found: MatrixResult) -> list[Figure]:
     """Against merging every pair, in one git process; and the verdicts against those of merging every pair."""
     every = list(combinations(sorted(at.heads), 2))
     begun = perf_counter()
@@ -117,42 +117,42 @@ async def pairs(at: Place, full: float, found: Comparison) -> list[Figure]:
         asked = [(at.heads[one], at.heads[other]) for one, other in every]
         raw = await run_merges(at.mirror, asked, scratch.environment)
     exhaustive = perf_counter() - begun
-    clean = {key for key, trial in found.trials.items() if trial.clean}
+    clean = {key for key, trial in found.base_merges.items() if trial.clean}
     async with scratch_objects(at.mirror) as scratch:
         tried = await run_merges(at.mirror, [(at.made.main, at.heads[key]) for key in clean], scratch.environment)
         ours = {
-            key: scratch.commit(result.tree, at.made.main)
+            key: scratch.write_commit(result.tree, at.made.main)
             for key, result in zip(clean, tried, strict=True)
             if isinstance(result, ParsedMerge)
         }
         based = [pair for pair in every if clean.issuperset(pair)]
         true = await run_merges(at.mirror, [(ours[one], ours[other]) for one, other in based], scratch.environment)
-    clashes = {(clash.one, clash.other) for clash in found.clashes}
+    clashes = {(clash.low, clash.high) for clash in found.conflicts}
     wrong = sum(_dirty(result) is not (pair in clashes) for pair, result in zip(based, true, strict=True))
     how = {
         "exhaustive_ms": round(exhaustive * 1000),
         "matrix_ms": round(full * 1000),
         "pairs": len(every),
         "clashes": len(clashes),
-        "shared": len(found.shared),
+        "shared": len(found.mergeable),
     }
     faster = Figure("pairs200_vs_exhaustive", exhaustive / full, "times", 10, how=how, at_least=True)
     differ = {pair for pair, result in zip(every, raw, strict=True) if _dirty(result) is not (pair in clashes)}
     against = {"compared": len(based), "differ_from_raw_heads": len(differ), **_explained(at, differ, found)}
-    return [faster, Figure("verdict_mismatches", wrong + len(found.unknown), "pairs", 0, 0, against)]
+    return [faster, Figure("verdict_mismatches", wrong + len(found.undecided), "pairs", 0, 0, against)]
 
 
 def _dirty(result: ParsedMerge | MergeError) -> bool:
     return not (isinstance(result, ParsedMerge) and result.clean)
 
 
-def _explained(at: Place, differ: Collection[Pair], found: Comparison) -> dict[str, str]:
+def _explained(at: Place, differ: Collection[Pair], found: MatrixResult) -> dict[str, str]:
     """Why merging two heads as they are does not say the same as merging them once they stand on main."""
     why: Counter[str] = Counter()
     behind = {number for number, branch in enumerate(at.made.branches) if branch.behind}
-    clashes = {(clash.one, clash.other) for clash in found.clashes}
+    clashes = {(clash.low, clash.high) for clash in found.conflicts}
     for pair in differ:
-        if any(not found.trials[key].clean for key in pair):
+        if any(not found.base_merges[key].clean for key in pair):
             why["one conflicts with main and has to be mended first"] += 1
         elif not behind.intersection(pair):
             why["unexplained"] += 1
@@ -171,7 +171,7 @@ async def push(at: Place, full: float) -> Figure:
     for head in at.pushed:
         key = len(at.heads)
         begun = perf_counter()
-        await matrix.compare(at.mirror, at.made.main, {**at.heads, key: head}, of=[key])
+        await matrix.compare(at.mirror, at.made.main, {**at.heads, key: head}, keys=[key])
         took.append(perf_counter() - begun)
     how = {
         "push_ms": round(median(took) * 1000, 1),
@@ -238,7 +238,11 @@ async def figures(*, tiny: bool) -> AsyncIterator[Figure]:
                 yield figure
         async with place(folder / "many", files, commits, many, 0) as at:
             all_of_many, found = await matrix_seconds(at, 1 if tiny else 3)
-            how = {"matrix_ms": round(all_of_many * 1000), "clashes": len(found.clashes), "shared": len(found.shared)}
+            how = {
+                "matrix_ms": round(all_of_many * 1000),
+                "clashes": len(found.conflicts),
+                "shared": len(found.mergeable),
+            }
             yield Figure("pairs1000_vs_pairs200", all_of_many / full, "times", None, how=how)
             yield memory(at, folder / "many")
 

@@ -13,7 +13,7 @@ from adapters.database import tables as t
 from core.effects.base import UpsertDigest
 from core.task.model import Status, Task
 from sandbox.http.pipeline import RequestRecord
-from sandbox.http.rate_limits import WRITES, Limits
+from sandbox.http.rate_limits import WRITES, RateLimits
 from tests.bench.environment import PATIENCE, Place, running
 from tests.bench.figure import Figure
 from tests.builders import Story
@@ -71,7 +71,7 @@ def _writes(calls: list[RequestRecord]) -> list[RequestRecord]:
 
 def _points(calls: list[RequestRecord]) -> int:
     """As GitHub counts them against the limit of a minute."""
-    costs, writes = Limits(), len(_writes(calls))
+    costs, writes = RateLimits(), len(_writes(calls))
     return writes * costs.write_points + (len(calls) - writes) * costs.read_points
 
 
@@ -79,7 +79,7 @@ async def _drawn(place: Place) -> list[RequestRecord]:
     """Have it drawn, and give what was asked of GitHub for it; tokens are not counted."""
     before = len(place.hub.requests)
     async with place.bot.work.on(place.shop.id) as unit:
-        await unit.want(0, UpsertDigest())
+        await unit.enqueue_effects(0, UpsertDigest())
     await _quiet(place)
     return [call for call in place.hub.requests[before:] if not (call.operation_id or "").startswith("apps/")]
 
@@ -89,9 +89,9 @@ async def _quiet(place: Place) -> None:
     waiting = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
     async with asyncio.timeout(PATIENCE):
         while True:
-            await place.hub.settled()
+            await place.hub.wait_until_idle()
             async with place.bot.database.autocommit() as connection:
                 busy = (await connection.execute(_BUSY, {"now": place.bot.work.now()})).scalar_one()
-                if not busy and not (await connection.execute(waiting)).scalar_one() and place.hub.idle:
+                if not busy and not (await connection.execute(waiting)).scalar_one() and place.hub.is_idle:
                     return
             await asyncio.sleep(0.05)

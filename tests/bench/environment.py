@@ -21,13 +21,13 @@ from bot.app import Bot, assemble, listening
 from config.labels import describe
 from config.repository import Scoring, parse_repository_config
 from config.settings import load_settings
-from core.assignment.rules import Round
+from core.assignment.rules import AssignmentPass
 from core.assignment.stats import quantile
-from core.decide.issues import digest
-from core.signals.base import CommandGiven
+from core.decide.issues import text_digest
+from core.signals.base import CommandReceived
 from core.task.labels import labels_for, labels_of
 from core.task.model import Task
-from sandbox import Limits, Sandbox
+from sandbox import RateLimits, Sandbox
 from sandbox.actors.agents import AgentWork, ScriptedAgent
 from sandbox.actors.people import Person
 from sandbox.services.labels import add_label
@@ -37,7 +37,7 @@ from tests.builders import ALICE, NOW, Story, agent
 from tests.scenarios.shop import CONFIG_PATH, FILES, body
 
 ROOT = Path(__file__).parents[2]
-LIMITS = Limits(requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
+LIMITS = RateLimits(requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
 PATIENCE = 120.0  # seconds until something that should happen counts as not happening
 
 
@@ -85,7 +85,7 @@ async def running(
         for label in map(describe, labels_for(parse_repository_config(text))):
             add_label(hub, shop, label.name, label.colour, label.description)
         manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text(encoding="utf-8"))
-        app = hub.app(
+        app = hub.register_app(
             "mcp-orchestrator",
             secret="a-webhook-secret",
             permissions=manifest["default_permissions"],
@@ -148,7 +148,7 @@ def _waiting(place: Place, needs: str) -> Task:
         title=title,
         required=(needs,),
         fingerprint=f"waiting-{number}",
-        text_digest=digest(title, text),
+        text_digest=text_digest(title, text),
         created_at=filed,
         issue_updated_at=filed,
     )
@@ -231,7 +231,7 @@ async def failover(tasks: int = 8, hard: int = 8) -> Figure:
         due = {}
         async with place.bot.database.transaction() as connection:
             for issue in issues:
-                task = await store.task(connection, place.shop.id, issue.number)
+                task = await store.load_task(connection, place.shop.id, issue.number)
                 assert task
                 assert task.lease
                 due[issue.number] = task.lease.since.timestamp() + hard + offset
@@ -265,9 +265,9 @@ async def one_change(queued: int = 10_000, runs: int = 15) -> Figure:
             one.append(perf_counter() - begun)
             begun = perf_counter()
             async with place.bot.database.transaction() as connection:
-                wanted = task_queue.Wanted(frozenset({frozenset({"python"})}))
-                waiting = await task_queue.head(connection, place.shop.id, wanted, queued)
-                round_ = Round([agent("codex", "python", holding=1)], Scoring(), NOW)
+                wanted = task_queue.QueueFilter(frozenset({frozenset({"python"})}))
+                waiting = await task_queue.list_assignable(connection, place.shop.id, wanted, queued)
+                round_ = AssignmentPass([agent("codex", "python", holding=1)], Scoring(), NOW)
                 for task in waiting:
                     round_.choose(task)
             whole.append(perf_counter() - begun)
@@ -280,5 +280,5 @@ async def one_change(queued: int = 10_000, runs: int = 15) -> Figure:
     return Figure("assignment_one_change_vs_pass", median(one) / median(whole), "times", 0.5, how=how)
 
 
-def _priority(task: Task) -> CommandGiven:
-    return CommandGiven(task.number, "priority", "P1", ALICE, "write", f"bench:{task.number}")
+def _priority(task: Task) -> CommandReceived:
+    return CommandReceived(task.number, "priority", "P1", ALICE, "write", f"bench:{task.number}")

@@ -16,7 +16,7 @@ from aiosmtpd import smtp
 from sqlalchemy import text
 
 from adapters.database import store
-from core.signals.base import CommandGiven
+from core.signals.base import CommandReceived
 from core.task.model import Task
 from tests.bench.environment import Place, running
 from tests.bench.figure import Figure
@@ -89,12 +89,12 @@ async def worst_seconds(count: int) -> Figure:
         running(agents, environment=settings, escalation={"fallback": ["alice"], "channels": CHANNELS}) as place,
     ):
         numbers = [(await place.alice.opens_issue(place.shop, f"Task {n}", "Later.")).number for n in range(count)]
-        await place.hub.settled()
+        await place.hub.wait_until_idle()
         await _at_rest(place)
         await _made_tasks(place, numbers)
         begun, heard_at = perf_counter(), place.bot.clock.now()
         for number in numbers:
-            signal = CommandGiven(number, "escalate", "The server is down.", ALICE, "write", f"bench:{number}")
+            signal = CommandReceived(number, "escalate", "The server is down.", ALICE, "write", f"bench:{number}")
             async with place.bot.work.on(place.shop.id, heard_at) as unit:
                 await unit.apply(number, signal)
         async with asyncio.timeout(PATIENCE):

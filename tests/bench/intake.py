@@ -28,7 +28,7 @@ from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 from bot.logs import configure_logs
 from core.assignment.stats import quantile
-from sandbox import Limits, Sandbox
+from sandbox import RateLimits, Sandbox
 from tests.bench.deliveries import SECRET, Load, Origin, Outcome, requests
 from tests.bench.figure import Figure
 from tests.bench.writes import writes
@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 CONNECTIONS = 32
 ROUNDS = 3
 SHOP = 77  # a repository that only the database knows: nobody compares its 10,000 tasks with anything
-LIMITS = Limits(requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
+LIMITS = RateLimits(requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
 _LEFT = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 
 
@@ -100,7 +100,7 @@ async def ground(tasks: int) -> AsyncIterator[Ground]:
         hub = await stack.enter_async_context(Sandbox(folder / "github", limits=LIMITS))
         other = await asyncio.to_thread(lambda: hub.repository("acme/other", files=dict(FILES)))
         manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text(encoding="utf-8"))
-        app = hub.app(
+        app = hub.register_app(
             "mcp-orchestrator",
             secret=SECRET,
             permissions=manifest["default_permissions"],

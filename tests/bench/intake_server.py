@@ -8,12 +8,12 @@ import sys
 
 from adapters.database.deliveries import StoredDelivery
 from bot.app import assemble, listening
-from bot.http.delivery_writer import Keeper
+from bot.http.delivery_writer import DeliveryWriter
 from bot.logs import configure_logs
 from config.settings import load_settings
 
 
-async def _nothing(self: Keeper, delivery: StoredDelivery, lock: str) -> bool:
+async def _nothing(self: DeliveryWriter, delivery: StoredDelivery, lock: str) -> bool:
     return True
 
 
@@ -21,7 +21,7 @@ async def main() -> None:
     """Listen until terminated; the address is the first line that is printed."""
     configure_logs("ERROR", stream=sys.stderr)
     if "--bare" in sys.argv:
-        setattr(Keeper, "keep", _nothing)  # noqa: B010 - a method, which type checkers would not have assigned
+        setattr(DeliveryWriter, "keep", _nothing)  # noqa: B010 - a method, which type checkers would not have assigned
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with assemble(load_settings(env_file=None)) as bot, listening(bot) as address:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from time import perf_counter
 
 from config.repository import Scoring
-from core.assignment.rules import Agent, Round
+from core.assignment.rules import Agent, AssignmentPass
 from core.task.model import Priority, Task
 from tests.bench.figure import Figure
 from tests.builders import NOW, Story, agent
@@ -38,7 +38,7 @@ def _seconds(length: int, agents: list[Agent], runs: int) -> float:
     for _ in range(runs):
         gc.collect()
         begun = perf_counter()
-        round_ = Round(agents, Scoring(), NOW)
+        round_ = AssignmentPass(agents, Scoring(), NOW)
         for task in tasks:  # each choice is kept where it belongs and let go, as the bot does it
             round_.choose(task)
         taken.append(perf_counter() - begun)
@@ -64,7 +64,7 @@ def balance(tasks: int = 2_000, agents: int = 10, room: int = 3, seed: int = 1) 
     known = Story().ready().task
 
     def ours(there: list[Agent]) -> str:
-        return Round(there, Scoring(), NOW).choose(known).agent or ""
+        return AssignmentPass(there, Scoring(), NOW).choose(known).agent or ""
 
     def drawn(there: list[Agent]) -> str:
         return chance.choice([one for one in there if one.holding < one.max_tasks]).name

@@ -20,7 +20,7 @@ from adapters.database.database import Database
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.jobs import JobQueue
 from bot.logs import configure_logs
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.sweep import sweep
 from tests.bench.digest_page import drawing
 from tests.bench.escalation import worst_seconds
@@ -42,7 +42,7 @@ _LINES = text(
 
 
 @asynccontextmanager
-async def working() -> AsyncIterator[Work]:
+async def working() -> AsyncIterator[UnitOfWorkFactory]:
     """A real database with all tables, and its queue of jobs."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-bench-")))
@@ -54,10 +54,10 @@ async def working() -> AsyncIterator[Work]:
         await database.migrate()
         jobs = JobQueue(url, pool_size=4)
         await stack.enter_async_context(jobs.app.open_async())
-        yield Work(database, jobs, lambda: NOW)
+        yield UnitOfWorkFactory(database, jobs, lambda: NOW)
 
 
-async def sweeping(work: Work, due: int, rows: int) -> Figure:
+async def sweeping(work: UnitOfWorkFactory, due: int, rows: int) -> Figure:
     """Taking what is due out of many waits, against the same where nothing else waits."""
 
     async def seconds() -> float:
@@ -79,16 +79,16 @@ async def sweeping(work: Work, due: int, rows: int) -> Figure:
     return Figure("sweep_scaling", among / alone, "times", 3, how=how)
 
 
-async def history(work: Work, few: int, many: int) -> Figure:
+async def history(work: UnitOfWorkFactory, few: int, many: int) -> Figure:
     """The last lines of one task in a long trail, against the same in a short one."""
 
     async def seconds() -> float:
         found = []
         async with work.database.autocommit() as connection:
-            await audit_log.last(connection, REPOSITORY, 7, 21)
+            await audit_log.latest_events(connection, REPOSITORY, 7, 21)
             for _ in range(50):
                 begun = perf_counter()
-                events = await audit_log.last(connection, REPOSITORY, 7, 21)
+                events = await audit_log.latest_events(connection, REPOSITORY, 7, 21)
                 found.append(perf_counter() - begun)
                 assert 0 < len(events) <= 21, len(events)
         return median(found)
@@ -108,7 +108,7 @@ async def history(work: Work, few: int, many: int) -> Figure:
     return Figure("history_scaling", long / short, "times", 3, how=how)
 
 
-async def _settled(work: Work, table: str) -> None:
+async def _settled(work: UnitOfWorkFactory, table: str) -> None:
     """Statistics are up to date, as they are in a database that has been running for a while."""
     async with work.database.autocommit() as connection:
         await connection.execute(text(f"ANALYZE {table}"))

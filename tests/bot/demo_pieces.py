@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.demo.monitor import AgentRow, Snapshot
-from bot.demo.narration import Happening
-from core.intake.parser import Criterion, Intake
+from bot.demo.narration import AuditLine
+from core.intake.parser import AcceptanceCriterion, ParsedIssue
 from core.task.model import Actor, ChecksState, Kind, Lease, Priority, Pull, Status, Task
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -25,7 +25,7 @@ def task(number: int, title: str, status: Status, **more: Any) -> Task:
         title=title,
         url=f"https://github.example/acme/shop/issues/{number}",
         author=ALICE,
-        intake=Intake(goal="So be it.", criteria=(Criterion("It is so."),)),
+        intake=ParsedIssue(goal="So be it.", criteria=(AcceptanceCriterion("It is so."),)),
         fingerprint="f",
         text_digest="d",
         issue_open=True,
@@ -62,7 +62,7 @@ def pull(number: int, **more: Any) -> Pull:
     return replace(basis, **more)
 
 
-def snapshot(*tasks: Task, happenings: tuple[Happening, ...] = (), expected: int | None = None) -> Snapshot:
+def snapshot(*tasks: Task, happenings: tuple[AuditLine, ...] = (), expected: int | None = None) -> Snapshot:
     """A moment with two agents."""
     agents = (
         AgentRow("codex", ("python", "tests"), (2,), 3, 1),

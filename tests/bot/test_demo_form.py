@@ -6,7 +6,7 @@ import pytest
 
 from bot.demo import files as demo_files
 from bot.demo.form import FormError, IssueForm
-from bot.demo.scenario import ERRANDS, STORY, Errand
+from bot.demo.scenario import ERRANDS, STORY, DemoTask
 from bot.demo.solutions import Edit
 from config.repository import CONFIG_PATH, parse_repository_config
 from core.intake.parser import parse
@@ -65,7 +65,7 @@ def test_who_meets_whom() -> None:
     assert saying == ["coffee", "teapot"]
 
 
-def _named(errand: Errand) -> set[str]:
+def _named(errand: DemoTask) -> set[str]:
     return set(errand.answers.get("files", "").splitlines())
 
 

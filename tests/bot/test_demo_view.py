@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bot.demo.monitor import Snapshot
-from bot.demo.narration import Happening, note, told
+from bot.demo.narration import AuditLine, note, told
 from bot.demo.output import LineShow, LiveShow, last_line, summary
 from bot.demo.summary import Outcome, conflicts_at_merge
 from bot.demo.svg import draw
@@ -23,8 +23,8 @@ MOMENT = snapshot(
     task(3, "Show the voucher", Status.READY, waits_for=("#2",)),
     task(4, "Never oversell", Status.PENDING, missing=("It has no acceptance criteria: add a heading.",)),
     happenings=(
-        Happening(1.0, "@alice filed #1 Add voucher codes", "person"),
-        Happening(9.5, "#2 returns to the queue with feedback: CI failed: test", "bad"),
+        AuditLine(1.0, "@alice filed #1 Add voucher codes", "person"),
+        AuditLine(9.5, "#2 returns to the queue with feedback: CI failed: test", "bad"),
     ),
 )
 OUTCOME = Outcome(
@@ -89,7 +89,7 @@ def test_it_fits_the_terminal(width: int, height: int) -> None:
             task(number, "A title that is a good deal longer than the room for it", Status.READY)
             for number in range(10)
         ),
-        happenings=tuple(Happening(n, "Something happened that takes many words to tell " * 3) for n in range(50)),
+        happenings=tuple(AuditLine(n, "Something happened that takes many words to tell " * 3) for n in range(50)),
     )
     lines = drawn(ten, width, height)
     assert max(map(len, lines)) <= width
@@ -198,7 +198,7 @@ def test_what_was_merged_already_is_no_conflict_at_the_merge() -> None:
     def merge(number: int, status: int, **answer: object) -> RequestRecord:
         path = f"/repos/acme/shop/pulls/{number}/merge"
         return RequestRecord(
-            at=NINE,
+            received_at=NINE,
             method="PUT",
             path=path,
             operation_id="pulls/merge",
@@ -207,7 +207,7 @@ def test_what_was_merged_already_is_no_conflict_at_the_merge() -> None:
             query={},
             body={},
             status=status,
-            answer=answer,
+            response=answer,
         )
 
     refused = {"message": "Pull Request is not mergeable"}

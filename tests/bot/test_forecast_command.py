@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from bot.cli.main import app
 from core.forecast.evaluation import Score, judged
-from core.forecast.model import Forecast, Foreseen
+from core.forecast.model import Forecast, PredictedFile
 from tests.adapters.git_repositories import Work
 
 RUNNER = CliRunner()
@@ -91,7 +91,7 @@ def test_what_cannot_be_replayed_says_why(work: Work, tmp_path: Path) -> None:
 
 
 def test_shares_and_what_is_left_out() -> None:
-    likely = Forecast((Foreseen("a", 0.9, ""), Foreseen("b", 0.3, ""), Foreseen("c", 0.29, "")))
+    likely = Forecast((PredictedFile("a", 0.9, ""), PredictedFile("b", 0.3, ""), PredictedFile("c", 0.29, "")))
     one = judged("t", likely, ["a", "c", "new"], {"a", "b", "c"})
     assert (one.foreseen, one.changed, one.right, one.new) == (2, 3, 1, 1)
     wide = judged("w", likely, [str(n) for n in range(51)], ())

@@ -14,7 +14,7 @@ from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.deliveries import (
-    LARGE,
+    LARGE_PAYLOAD_BYTES,
     StoredDelivery,
     load_delivery,
     load_payload,
@@ -22,13 +22,13 @@ from adapters.database.deliveries import (
     store_delivery,
 )
 from adapters.database.jobs import DELIVERY, DUE, MAIN, JobQueue
-from bot.jobs import run_worker, work_off
+from bot.jobs import drain_queue, run_worker
 from core.task.deadlines import Deadline, DeadlineKind
-from engine.unit_of_work import Work
-from scheduler.downtime import after_absence
-from scheduler.prune import KEEP_DELIVERIES, prune
-from scheduler.sweep import BATCH, sweep
-from scheduler.timer import DEAD_AFTER, revive
+from engine.unit_of_work import UnitOfWorkFactory
+from scheduler.downtime import extend_deadlines_after_downtime
+from scheduler.prune import DELIVERY_RETENTION, prune_database
+from scheduler.sweep import BATCH_SIZE, sweep
+from scheduler.timer import WORKER_TIMEOUT_SECONDS, retry_stalled_jobs
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ class Office:
 
     database: Database
     jobs: JobQueue
-    work: Work
+    work: UnitOfWorkFactory
     asked: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     before: Callable[[str], Awaitable[None]] | None = None
@@ -60,7 +60,7 @@ class Office:
 async def office(database_url: str) -> AsyncIterator[Office]:
     database, jobs = Database(database_url), JobQueue(database_url)
     async with jobs.app.open_async():
-        it = Office(database, jobs, Work(database, jobs, lambda: NINE))
+        it = Office(database, jobs, UnitOfWorkFactory(database, jobs, lambda: NINE))
 
         @jobs.app.task(name=DELIVERY)
         async def delivery(key: str) -> None:
@@ -85,7 +85,7 @@ async def office(database_url: str) -> AsyncIterator[Office]:
 async def test_a_delivery_and_its_job_are_kept_together_and_once(office: Office) -> None:
     assert await office.ask("a")
     assert not await office.ask("a")
-    await work_off(office.jobs, 4)
+    await drain_queue(office.jobs, 4)
     assert office.done == ["a"]
 
 
@@ -98,7 +98,7 @@ async def test_jobs_of_one_issue_run_in_order_whatever_the_number_of_workers(off
     for number in range(20):
         await office.ask(str(number))
     for _ in range(25):
-        await work_off(office.jobs, 8)
+        await drain_queue(office.jobs, 8)
     assert office.done == [str(number) for number in range(20)]
 
 
@@ -107,16 +107,16 @@ async def test_a_dead_workers_job_goes_on_elsewhere(office: Office) -> None:
     manager = office.jobs.app.job_manager
     dead = await manager.register_worker()
     assert await manager.fetch_job(queues=None, worker_id=dead) is not None
-    assert await revive(office.jobs) == 0, "its worker was alive a moment ago"
+    assert await retry_stalled_jobs(office.jobs) == 0, "its worker was alive a moment ago"
 
     async with office.database.transaction() as connection:
-        ago = timedelta(seconds=DEAD_AFTER + 1)
+        ago = timedelta(seconds=WORKER_TIMEOUT_SECONDS + 1)
         await connection.execute(
             text("UPDATE procrastinate_workers SET last_heartbeat = now() - CAST(:ago AS interval) WHERE id = :id"),
             {"ago": ago, "id": dead},
         )
-    assert await revive(office.jobs) == 1
-    await work_off(office.jobs, 1)
+    assert await retry_stalled_jobs(office.jobs) == 1
+    await drain_queue(office.jobs, 1)
     assert office.done == ["a"]
 
 
@@ -161,13 +161,13 @@ async def test_a_shutdown_gives_back_what_takes_too_long(office: Office, monkeyp
 
 async def test_every_due_deadline_becomes_one_job_and_the_others_stay(office: Office) -> None:
     async with office.database.transaction() as connection:
-        for number in range(BATCH + 5):
+        for number in range(BATCH_SIZE + 5):
             await store.set_deadline(connection, 1, f"task:{number}", "ack", NINE - timedelta(seconds=1), 3)
         await store.set_deadline(connection, 1, "task:9999", "ack", NINE + timedelta(seconds=1), 1)
     taken = await asyncio.gather(sweep(office.work), sweep(office.work))
-    assert sum(taken) == BATCH + 5
-    await work_off(office.jobs, 8)
-    assert sorted(office.done) == sorted(f"task:{n} ack 3" for n in range(BATCH + 5))
+    assert sum(taken) == BATCH_SIZE + 5
+    await drain_queue(office.jobs, 8)
+    assert sorted(office.done) == sorted(f"task:{n} ack 3" for n in range(BATCH_SIZE + 5))
     async with office.database.transaction() as connection:
         assert list((await connection.execute(select(t.deadlines.c.subject))).scalars()) == ["task:9999"]
 
@@ -176,11 +176,11 @@ async def test_deliveries_that_were_handled_long_ago_go(office: Office) -> None:
     for guid in ("old", "new", "open"):
         await office.ask(guid)
     async with office.database.transaction() as connection:
-        for guid, age in (("old", KEEP_DELIVERIES + timedelta(days=1)), ("new", timedelta(days=1))):
+        for guid, age in (("old", DELIVERY_RETENTION + timedelta(days=1)), ("new", timedelta(days=1))):
             await connection.execute(
                 t.deliveries.update().where(t.deliveries.c.guid == guid).values(handled_at=NINE - age)
             )
-    assert await prune(office.work) == 1
+    assert await prune_database(office.work) == 1
     async with office.database.transaction() as connection:
         assert sorted((await connection.execute(select(t.deliveries.c.guid))).scalars()) == ["new", "open"]
 
@@ -190,7 +190,7 @@ async def test_a_large_payload_comes_as_it_was_and_its_connection_goes(office: O
     large = StoredDelivery("large", "push", None, 1, 1, payload, NINE)
     assert await store_delivery(office.database, large, "issue:1:1")
     async with office.database.autocommit() as connection:
-        stored = await load_delivery(connection, "large", LARGE)
+        stored = await load_delivery(connection, "large", LARGE_PAYLOAD_BYTES)
         whole = await load_delivery(connection, "large")
     assert stored is not None
     assert whole is not None
@@ -203,7 +203,7 @@ async def test_a_wait_that_is_over_at_once_does_not_look_as_if_nobody_swept(offi
     long_over = Deadline(DeadlineKind.STALL, NINE - timedelta(days=1), 0)
     async with office.database.transaction() as connection:
         await store.replace_deadlines(connection, 1, "task:7", [long_over], NINE)
-    assert await after_absence(office.work) == 0
+    assert await extend_deadlines_after_downtime(office.work) == 0
     assert await sweep(office.work) == 1
 
 
@@ -211,7 +211,7 @@ async def test_what_was_put_off_stays_put_off_when_the_task_changes(office: Offi
     over = Deadline(DeadlineKind.STALL, NINE - timedelta(hours=1), 0)
     async with office.database.transaction() as connection:
         await store.set_deadline(connection, 1, "task:7", "stall", over.due_at)
-    assert await after_absence(office.work) == 1
+    assert await extend_deadlines_after_downtime(office.work) == 1
     async with office.database.transaction() as connection:
         await store.replace_deadlines(connection, 1, "task:7", [over], NINE)
     assert await sweep(office.work) == 0

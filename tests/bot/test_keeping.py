@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from adapters.database.database import Database
-from adapters.database.deliveries import LARGE, StoredDelivery, store_deliveries
+from adapters.database.deliveries import LARGE_PAYLOAD_BYTES, StoredDelivery, store_deliveries
 from bot.http import delivery_writer
-from bot.http.admission import Capacity, Intake
-from bot.http.delivery_writer import GROUP, Keeper
+from bot.http.admission import AdmissionControl, AdmissionLimits
+from bot.http.delivery_writer import GROUP, DeliveryWriter
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ class Desk:
 
     def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.database = database
-        self.keeper = Keeper(database, Intake(Capacity()))
+        self.keeper = DeliveryWriter(database, AdmissionControl(AdmissionLimits()))
         self.groups: list[int] = []
 
         async def counted(database: Database, told: Sequence[tuple[StoredDelivery, str]]) -> set[str]:
@@ -86,10 +86,10 @@ async def test_one_that_cannot_be_kept_fails_alone(desk: Desk) -> None:
 
 
 async def test_a_large_one_goes_its_own_way(desk: Desk) -> None:
-    told = [one("small"), one("large", payload=b"x" * (LARGE + 1)), one("other")]
+    told = [one("small"), one("large", payload=b"x" * (LARGE_PAYLOAD_BYTES + 1)), one("other")]
     assert await asyncio.gather(*(desk.keeper.keep(*each) for each in told)) == [True] * 3
     assert sorted(desk.groups) == [1, 2]
-    assert await desk.keeper.keep(*one("large", payload=b"x" * (LARGE + 1))) is False
+    assert await desk.keeper.keep(*one("large", payload=b"x" * (LARGE_PAYLOAD_BYTES + 1))) is False
 
 
 async def test_whoever_does_not_wait_for_the_answer_keeps_nobody_else_from_it(desk: Desk) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import select, update
 from adapters.database import tables as t
 from bot.app import Bot, assemble, listening
 from bot.http import delivery_writer, heartbeat, webhook
-from bot.http.admission import MEGABYTE, Capacity, Intake, Overloaded, give_back, memory_mb
+from bot.http.admission import MEGABYTE, AdmissionControl, AdmissionLimits, Overloaded, malloc_trim, memory_mb
 from config.settings import load_settings
 from sandbox.state.keys import key_pair
 
@@ -117,7 +117,7 @@ async def test_what_is_measured_is_the_memory_of_now(tmp_path: Path) -> None:
     with_it = memory_mb()
     del block
     gc.collect()
-    give_back()
+    malloc_trim()
     assert with_it - before > 60
     assert with_it - memory_mb() > 60
 
@@ -176,7 +176,7 @@ async def test_slow_clients_are_cut_off(
     async with opened(database_url, tmp_path, **slow) as door, door.raw() as (reader, writer):
         body, headers = door.delivery()
         if path == heartbeat.PATH:
-            monkeypatch.setattr(heartbeat.Tokens, "grants", lambda *_: [])
+            monkeypatch.setattr(heartbeat.HeartbeatTokens, "grants", lambda *_: [])
         whole = door.head(len(body), headers).replace(b"/webhook", path.split()[0].encode()) + body[:5]
         writer.write(whole if first else whole[:40])
         assert (await reader.readline()).startswith(first)
@@ -229,7 +229,7 @@ async def test_a_database_that_does_not_answer(
 
 
 async def test_whoever_gives_up_waiting_for_room_leaves_the_line() -> None:
-    intake = Intake(Capacity(body_mb=1, patience=0.01))
+    intake = AdmissionControl(AdmissionLimits(body_mb=1, patience=0.01))
     order: list[str] = []
 
     async def large(name: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.senders import Identity
 from handlers import HANDLERS
-from handlers.event_filter import is_news
+from handlers.event_filter import is_relevant
 
 US = Identity(app_id=7, slug="mcp-orchestrator", bot_id=70)
 OURS: dict[str, Any] = {"sender": {"id": 70, "login": "mcp-orchestrator[bot]"}}
@@ -48,13 +48,13 @@ THEIRS: dict[str, Any] = {"sender": {"id": 71, "login": "alice"}}
     ],
 )
 def test_what_is_news(event: str, payload: dict[str, Any], news: bool) -> None:
-    assert is_news(event, payload, US) is news
+    assert is_relevant(event, payload, US) is news
 
 
 def test_as_long_as_we_do_not_know_who_we_are_everything_may_be_news() -> None:
-    assert is_news("issues", {"action": "labeled", **OURS}, None)
-    assert is_news("issue_comment", {"action": "created", **OURS}, None)
-    assert is_news("check_suite", {"action": "completed", "check_suite": {"app": {"id": 7}}}, None)
+    assert is_relevant("issues", {"action": "labeled", **OURS}, None)
+    assert is_relevant("issue_comment", {"action": "created", **OURS}, None)
+    assert is_relevant("check_suite", {"action": "completed", "check_suite": {"app": {"id": 7}}}, None)
 
 
 json = st.recursive(
@@ -70,4 +70,4 @@ json = st.recursive(
     st.sampled_from([None, US]),
 )
 def test_no_shape_is_an_error(event: str, payload: dict[str, Any], us: Identity | None) -> None:
-    assert is_news(event, payload, us) in (True, False)
+    assert is_relevant(event, payload, us) in (True, False)

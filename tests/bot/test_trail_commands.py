@@ -15,7 +15,7 @@ from adapters.database import audit_log, store
 from adapters.database import tables as t
 from adapters.database.database import Database
 from bot.cli.main import app
-from core.audit.chain import account
+from core.audit.chain import events_with_changes
 from core.audit.events import Event, EventType
 from sandbox.state.keys import key_pair
 from tests.builders import NOW, Story
@@ -34,7 +34,7 @@ async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         values = {"id": 42, "installation_id": 1, "full_name": "acme/shop", "default_branch": "main"}
         await connection.execute(insert(t.repositories).values(values))
         created = Event(EventType.TASK_CREATED, 1, NOW, actor="alice", payload={"reason": "a\nreason"})
-        await audit_log.append(connection, 42, account((created,), None, TASK))
+        await audit_log.append(connection, 42, events_with_changes((created,), None, TASK))
         await store.save_task(connection, TASK, NOW)
     await database.close()
     return database_url

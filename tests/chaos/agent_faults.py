@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 
 from sandbox import Conclusion
-from sandbox.actors.agents import AgentWork, Crashes, Nonsense, Stalls, WritesFiles
+from sandbox.actors.agents import AgentWork, Crashes, RandomOutput, Stalls, WritesFiles
 from sandbox.state.models import WorkflowRun
 
 SHARED = "shop/cart.py"  # some change the same lines of this file
@@ -38,7 +38,7 @@ class Moody:
         elif fate < 0.13:
             await Stalls()(work)
         elif fate < 0.16:
-            await Nonsense()(work)
+            await RandomOutput()(work)
         elif fate < 0.2:
             await work.think(35 * 60)  # long after it was given up, if it was
             await WritesFiles(files)(work)

@@ -69,7 +69,7 @@ async def reckon(storm: Storm) -> dict[str, Any]:
 async def _in_repository(storm: Storm, home: Repository, issues: list[Issue], status: Counter[str]) -> list[str]:
     found: list[str] = []
     async with storm.database.transaction() as connection:
-        tasks = {issue.number: await store.task(connection, home.id, issue.number) for issue in issues}
+        tasks = {issue.number: await store.load_task(connection, home.id, issue.number) for issue in issues}
         called = set((await connection.execute(_ESCALATED, {"home": home.id})).scalars())
         linked = {row.number: row.task for row in await connection.execute(_LINKED, {"home": home.id})}
         twice = (await connection.execute(_HELD_BY_TWO, {"home": home.id})).all()

@@ -25,8 +25,8 @@ from core.task.labels import labels_for
 from sandbox import RealClock, Sandbox
 from sandbox.actors.agents import ScriptedAgent
 from sandbox.actors.people import Person
-from sandbox.faults.random import Weather
-from sandbox.providers import AgentServices
+from sandbox.faults.random import RandomFaults
+from sandbox.providers import ServiceServer
 from sandbox.services.labels import add_label
 from sandbox.state.models import App, Issue, Repository
 from tests.chaos.agent_faults import Moody, ci
@@ -62,11 +62,11 @@ class Storm:
     app: App
     alice: Person
     repositories: list[Repository]
-    services: AgentServices
+    services: ServiceServer
     crowd: Crowd
     server: Server
     database: Database
-    weather: Weather
+    weather: RandomFaults
     issues: list[tuple[Repository, Issue]] = field(default_factory=list)
     behind: dict[int, Issue] = field(default_factory=dict)  # by the id of an issue: the one it depends on
     began: float = field(default_factory=time.monotonic)
@@ -149,14 +149,14 @@ async def gathering(scale: Scale, seed: int, folder: Path) -> AsyncIterator[Stor
         clock = RealClock(speed=scale.speed)
         hub = await stack.enter_async_context(Sandbox(folder / "github", clock=clock, contract=contract()))
         alice = hub.user("alice")
-        services = await AgentServices.open(hub)
+        services = await ServiceServer.open(hub)
         script = Moody(seed)
         for name in ACTIONS:
             hub.agents[name] = ScriptedAgent(script)
         for service in SERVICES:
             services.agent(service, script, key=KEY)
         manifest: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text(encoding="utf-8"))
-        app = hub.app(
+        app = hub.register_app(
             "mcp-orchestrator",
             secret=SECRET,
             permissions=manifest["default_permissions"],
@@ -186,7 +186,7 @@ async def gathering(scale: Scale, seed: int, folder: Path) -> AsyncIterator[Stor
         await crowd.open(scale.replicas)
         stack.push_async_callback(crowd.stop)
         repositories = [await _repository(hub, alice, app, number, seed) for number in range(scale.repositories)]
-        weather = Weather(Random(seed), scale.dropped, scale.repeated, scale.shuffled, scale.failing)
+        weather = RandomFaults(Random(seed), scale.dropped, scale.repeated, scale.shuffled, scale.failing)
         yield Storm(scale, seed, hub, app, alice, repositories, services, crowd, server, database, weather)
 
 
@@ -195,7 +195,7 @@ async def _repository(hub: Sandbox, alice: Person, app: App, number: int, seed: 
     owner = hub.organisation(f"acme-{number}")
     made = await asyncio.to_thread(lambda: hub.repository(f"acme-{number}/shop", files=dict(FILES)))
     hub.grant(made, alice, "maintain")
-    hub.ci(made, ci(seed))
+    hub.set_ci_script(made, ci(seed))
     for label in map(describe, labels_for(parse_repository_config(configuration()))):
         add_label(hub, made, label.name, label.colour, label.description)
     await hub.install(app, owner, [made])
@@ -217,7 +217,7 @@ async def _door(crowd: Crowd) -> AsyncIterator[str]:
 
 async def rage(storm: Storm) -> None:
     """The storm breaks and goes on until all tasks are over; then the sky clears, and all comes to rest."""
-    storm.hub.faults.weather = storm.weather
+    storm.hub.faults.random_faults = storm.weather
     raging = asyncio.create_task(storm.rages())
     deadline = storm.began + storm.scale.patience
     try:
@@ -234,7 +234,7 @@ async def rage(storm: Storm) -> None:
     while quiet < 6 and time.monotonic() < deadline:
         await asyncio.sleep(LOOK)
         storm.tell("clearing")
-        quiet = quiet + 1 if await storm.left() == 0 and storm.hub.idle else 0
+        quiet = quiet + 1 if await storm.left() == 0 and storm.hub.is_idle else 0
     storm.hung = quiet < 6
 
 

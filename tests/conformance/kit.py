@@ -22,12 +22,12 @@ from typing import Protocol
 
 import pytest
 
-from adapters.agents import AgentAdapter, CannotStart, Site, Unavailable
+from adapters.agents import AgentAdapter, CannotStart, RepositoryContext, Unavailable
 from adapters.github.errors import GitHubError
 from config.agent_kinds import AgentBase
 from core.assignment.session_output import answer
-from core.effects.base import CancelAgent, PollAgent, StartAgent, SteerAgent
-from core.signals.base import AgentSeen, PlanDelivered, VerdictDelivered
+from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
+from core.signals.base import AgentSeen, PlanDelivered, ReviewDelivered
 from core.task.model import Role, SessionState
 
 
@@ -35,7 +35,7 @@ from core.task.model import Role, SessionState
 class Gap:
     """Something that is missing: where, for which agent, and a word that has to be in what a person is told."""
 
-    site: Site
+    site: RepositoryContext
     spec: AgentBase
     word: str
     stops_start: bool = True  # False: `start` cannot know, only `probe` looks
@@ -47,7 +47,7 @@ class Stage(Protocol):
     adapter: AgentAdapter
     spec: AgentBase
     other: AgentBase  # an agent of another kind
-    site: Site
+    site: RepositoryContext
     secrets: Sequence[str]  # that no error may hold
     steers: bool  # whether the agent takes words while it works
 
@@ -126,7 +126,7 @@ async def cancelled(stage: Stage, session: str | None = None, attempt: int = 1) 
 async def steered(stage: Stage, session: str | None = None, attempt: int = 1) -> bool:
     """Tell the agent something while it works."""
     order = stage.order(attempt)
-    told = SteerAgent(order.number, attempt, order.agent, session, order.since, "review:1", "Faster!")
+    told = MessageAgent(order.number, attempt, order.agent, session, order.since, "review:1", "Faster!")
     return await stage.adapter.steer(stage.site, stage.spec, told)
 
 
@@ -244,7 +244,7 @@ class IsHeard:
         await stage.ends(SessionState.DELIVERED)
         news = await polled(stage, session, role=Role.REVIEW)
         assert news is not None
-        assert answer(news.words, Role.REVIEW, 1) == VerdictDelivered(1, False, "Not yet.")
+        assert answer(news.words, Role.REVIEW, 1) == ReviewDelivered(1, False, "Not yet.")
 
     async def test_a_plan_of_several_lines_is_whole(self, stage: Stage) -> None:
         session = await started(stage)

@@ -13,13 +13,13 @@ from typing import Any
 import aiohttp
 from pydantic import SecretStr
 
-from adapters.agents import AgentAdapter, Services, Site
+from adapters.agents import AgentAdapter, RepositoryContext, Services
 from adapters.github import GitHubClient
 from adapters.github.http import RetryPolicy
 from config.agent_kinds import AgentBase, PullAgent
 from core.effects.base import StartAgent
 from core.task.model import SessionState
-from sandbox import Contract, Sandbox, TurnedClock
+from sandbox import Contract, ManualClock, Sandbox
 from sandbox.actors.agents import AgentWork
 from sandbox.state.models import Issue, Repository
 from tests.builders import Story
@@ -60,10 +60,10 @@ class HubStage:
     """A stage on a sandbox. `keys` are the operator's, by preset or kind."""
 
     hub: Sandbox
-    clock: TurnedClock
+    clock: ManualClock
     shop: Repository
     issue: Issue
-    site: Site
+    site: RepositoryContext
     adapter: AgentAdapter
     spec: AgentBase
     script: Obeys = field(default_factory=Obeys)
@@ -82,7 +82,7 @@ class HubStage:
         """The work ends so."""
         self.script.end = how
         self.clock.advance(1)
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
 
     def gaps(self) -> Sequence[Gap]:
         """Nothing can be missing."""
@@ -127,16 +127,16 @@ def packet(url: str, number: int, attempt: int) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def sandboxed(root: Path) -> AsyncIterator[tuple[Sandbox, TurnedClock, Repository, Issue, Site]]:
+async def sandboxed(root: Path) -> AsyncIterator[tuple[Sandbox, ManualClock, Repository, Issue, RepositoryContext]]:
     """A sandbox with the repository `acme/shop`, a task in it, and our App's view; nothing may break GitHub's rules."""
-    clock = TurnedClock(NINE)
+    clock = ManualClock(NINE)
     async with Sandbox(root / "hub", clock=clock, contract=contract()) as hub:
         shop = hub.repository("acme/shop", files={"a.txt": "1\n", ".github/workflows/agent.yml": AGENT_WORKFLOW})
-        hub.ci(shop, None)
+        hub.set_ci_script(shop, None)
         alice = hub.user("alice")
         hub.grant(shop, alice, "maintain")
         issue = await alice.opens_issue(shop, "Add a total", "")
-        app = hub.app("orchestrator", permissions=PERMISSIONS)
+        app = hub.register_app("orchestrator", permissions=PERMISSIONS)
         installation = await hub.install(app, hub.organisation("acme"), [shop])
         async with (
             GitHubClient(
@@ -151,16 +151,18 @@ async def sandboxed(root: Path) -> AsyncIterator[tuple[Sandbox, TurnedClock, Rep
         ):
             services = Services(http, {})
             github = client.installation(installation.id)
-            yield hub, clock, shop, issue, Site(github, "acme/shop", "main", app.bot.id, services, NINE)
-        await hub.settled()
+            yield hub, clock, shop, issue, RepositoryContext(github, "acme/shop", "main", app.bot.id, services, NINE)
+        await hub.wait_until_idle()
         assert hub.violations == [], "\n".join(hub.violations)
 
 
-def keyed(site: Site, keys: Mapping[str, str], urls: Mapping[str, str], *, internal: bool = True) -> Site:
+def keyed(
+    site: RepositoryContext, keys: Mapping[str, str], urls: Mapping[str, str], *, internal: bool = True
+) -> RepositoryContext:
     """The same site with these keys and addresses of the operator's."""
     secret = {name: SecretStr(key) for name, key in keys.items()}
     services = Services(site.services.http, secret, urls, internal)
-    return Site(site.github, site.repository, site.default_branch, site.bot_id, services, site.now)
+    return RepositoryContext(site.github, site.repository, site.default_branch, site.bot_id, services, site.now)
 
 
 def later(seconds: float) -> datetime:

@@ -23,13 +23,13 @@ class ActionsStage(HubStage):
 
     async def begun(self) -> int:
         """How many runs there are."""
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
         return len(self.shop.runs)
 
     def fails_next(self, how: str) -> None:
         """GitHub's next answer to a dispatch."""
         workflow = isinstance(self.spec, ActionsAgent) and self.spec.workflow
-        self.hub.faults.answer(OPERATIONS[1 if workflow else 0], how)  # type: ignore[arg-type]  # one of its kinds
+        self.hub.faults.fail_response(OPERATIONS[1 if workflow else 0], how)  # type: ignore[arg-type]  # one of its kinds
 
     def gaps(self) -> Sequence[Gap]:
         """A workflow file that is not there."""

@@ -38,7 +38,7 @@ class CloudStage(HubStage):
     @property
     def agent(self) -> CloudAgent:
         """The agent."""
-        return self.hub.cloud["codex"]
+        return self.hub.cloud_agents["codex"]
 
     def order(self, attempt: int = 1) -> StartAgent:
         """An attempt begins a second after what was before it."""
@@ -49,7 +49,7 @@ class CloudStage(HubStage):
 
     async def begun(self) -> int:
         """How often it began."""
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
         return len(self.agent.works)
 
     async def begins_late(self) -> None:
@@ -59,20 +59,20 @@ class CloudStage(HubStage):
     async def begins(self) -> None:
         """That time is over."""
         self.clock.advance(LATE)
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
 
     def fails_next(self, how: str) -> None:
         """GitHub's next answer to what calls it."""
         copilot = isinstance(self.spec, CopilotAgent)
         operation = "issues/add-assignees" if copilot else "issues/create-comment"
-        self.hub.faults.answer(operation, how)  # type: ignore[arg-type]  # one of its kinds
+        self.hub.faults.fail_response(operation, how)  # type: ignore[arg-type]  # one of its kinds
 
     def gaps(self) -> Sequence[Gap]:
         """There is no token of a person, or one of an App."""
         [installation] = self.hub.installations.values()
         nobody = replace(self.site, services=replace(self.site.services, person=None))
         spec = COPILOT if isinstance(self.spec, CopilotAgent) else BY_PERSON
-        app = self.client.person(SecretStr(self.hub.installation_token(installation)))
+        app = self.client.person(SecretStr(self.hub.create_installation_token(installation)))
         return [
             Gap(nobody, spec, "GITHUB_USER_TOKEN"),
             Gap(replace(self.site, services=replace(self.site.services, person=app)), spec, "token of an App"),
@@ -96,12 +96,12 @@ async def played(
             now=hub.now,
             retry=NO_WAIT,
         ) as client:
-            token = hub.token(lender)
+            token = hub.create_token(lender)
             site = replace(site, services=replace(site.services, person=client.person(SecretStr(token))))
             stage = CloudStage(hub, clock, shop, issue, site, adapter, spec, client=client, secrets=(token,))
             mention = spec.mention if isinstance(spec, MentionAgent) else None
             account = hub.bot(login, number=agent_id)
-            hub.cloud["codex"] = CloudAgent(account, stage.script, "codex/{run}", mention=mention)
+            hub.cloud_agents["codex"] = CloudAgent(account, stage.script, "codex/{run}", mention=mention)
             yield replace(stage, unclear=[("500-done", True), ("502-not-done", False)], steers=mention is not None)
 
 

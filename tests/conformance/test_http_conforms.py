@@ -11,7 +11,7 @@ import pytest
 
 from adapters.agents.http import HttpAdapter
 from config.agent_kinds import HttpAgent
-from sandbox.providers import AgentServices, ServiceAgent
+from sandbox.providers import ServiceAgent, ServiceServer
 from tests.conformance.kit import (
     AnswersUnclearly,
     AnyAdapter,
@@ -39,12 +39,12 @@ class ServiceStage(HubStage):
     """A service beside the sandbox."""
 
     service: str = ""
-    services: AgentServices = field(kw_only=True)
+    services: ServiceServer = field(kw_only=True)
     agent: ServiceAgent = field(kw_only=True)
 
     async def begun(self) -> int:
         """How many sessions there are."""
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
         return len(self.agent.sessions)
 
     async def begins_late(self) -> None:
@@ -54,7 +54,7 @@ class ServiceStage(HubStage):
     async def begins(self) -> None:
         """It has passed."""
         self.clock.advance(60)
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
 
     def says(self, text: str) -> None:
         """Its message, where the service keeps them."""
@@ -78,7 +78,7 @@ class ServiceStage(HubStage):
 async def stage(tmp_path: Path, service: str) -> AsyncIterator[ServiceStage]:
     """The service, with a key of ours."""
     async with sandboxed(tmp_path) as (hub, clock, shop, issue, site):
-        services = await AgentServices.open(hub)
+        services = await ServiceServer.open(hub)
         how: dict[str, Any] = {"url": f"{services.url('plain')}/work"} if service == "plain" else {"preset": service}
         kind = "http" if service == "plain" else service
         stage = ServiceStage(

@@ -20,7 +20,7 @@ class PullStage(HubStage):
 
     async def begun(self) -> int:
         """What GitHub was asked for on behalf of a start: nothing."""
-        await self.hub.settled()
+        await self.hub.wait_until_idle()
         return len([r for r in self.hub.requests if r.method != "GET" and "access_tokens" not in r.path])
 
 

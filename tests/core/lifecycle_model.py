@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.assignment.queue import chain_lengths, order
+from core.assignment.queue import dependents_depth, order
 from core.assignment.rules import Agent, assign, busy, exclusions, part_of
 from core.audit.events import EventType
-from core.conflicts.in_progress import standing_of, stopped, to_wait_behind
+from core.conflicts.in_progress import first_overlapping, in_progress_of, stopped
 from core.decide import Context, Decision, decide
-from core.decide.commands.dependencies import over
+from core.decide.commands.dependencies import is_finished
 from core.effects.base import CloseIssue, MergePull, StartAgent
-from core.intake.readiness import Surroundings
+from core.intake.readiness import ReadinessInputs
 from core.review.definition_of_done import wants_reviewer
-from core.signals.base import Assigned, CommandGiven, DependencyChanged, IssueSeen, Overlapping, Signal, WayClear
-from core.task.model import ChecksState, Choice, Role, Status, Task
+from core.signals.base import (
+    Assigned,
+    BlockerCleared,
+    CommandReceived,
+    DependencyChanged,
+    IssueSeen,
+    OverlapPredicted,
+    Signal,
+)
+from core.task.model import AssignmentDecision, ChecksState, Role, Status, Task
 from tests.builders import (
     NOW,
     REPOSITORY,
@@ -54,7 +62,7 @@ class Shell:
     def apply(self, number: int, signal: Signal) -> Decision:
         before = self.tasks.get(number)
         around = self._around(number, signal)
-        context = Context(self.now, self.policy, 42, REPOSITORY, around=around, agents=tuple(self.agents()))
+        context = Context(self.now, self.policy, 42, REPOSITORY, readiness_inputs=around, agents=tuple(self.agents()))
         decision = decide(before, signal, context)
         assert decide(before, signal, context) == decision, "the same input gives the same decision"
         after = decision.task
@@ -68,11 +76,11 @@ class Shell:
                 for dependent, needs in list(self.dependencies.items()):
                     if f"#{number}" in needs:
                         self.apply(dependent, DependencyChanged(number))
-            is_over = over(after) and not (before and over(before))
+            is_over = is_finished(after) and not (before and is_finished(before))
             if is_over or stopped(before, after):
                 for other in list(self.tasks.values()):
                     if other.held and other.held.behind == f"#{number}":
-                        self.apply(other.number, WayClear(number, is_over))
+                        self.apply(other.number, BlockerCleared(number, is_over))
         return decision
 
     def agents(self) -> list[Agent]:
@@ -97,7 +105,7 @@ class Shell:
 
     def _hand_out(self, agents: list[Agent]) -> None:
         free = [t for t in self.tasks.values() if self.waits(t)]
-        queue = order(free, chain_lengths(self._graph()))
+        queue = order(free, dependents_depth(self._graph()))
         taken: list[tuple[Task, str]] = []
         choices = assign(queue, agents, self.policy.scoring, self.now, self.policy.plan)
         for task, choice in zip(queue, choices, strict=True):
@@ -115,11 +123,13 @@ class Shell:
                 passed_over = left.priority.rank < task.priority.rank and exclusions(left, agents, role)[name] is None
                 assert not passed_over, f"#{left.number} ({left.priority}) was passed over for #{task.number}"
 
-    def _behind(self, task: Task, choice: Choice) -> Overlapping | None:
+    def _behind(self, task: Task, choice: AssignmentDecision) -> OverlapPredicted | None:
         if choice.agent is None or choice.role is not Role.IMPLEMENT:
             return None
-        found = to_wait_behind(task, map(standing_of, self.tasks.values()), self.policy.conflicts.overlap_threshold)
-        return Overlapping(found[0].number, found[1].files, found[1].probability) if found else None
+        found = first_overlapping(
+            task, map(in_progress_of, self.tasks.values()), self.policy.conflicts.overlap_threshold
+        )
+        return OverlapPredicted(found[0].number, found[1].files, found[1].probability) if found else None
 
     def waits(self, task: Task) -> bool:
         """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
@@ -132,9 +142,9 @@ class Shell:
             if task.status is not Status.DONE and not task.withdrawn
         }
 
-    def _around(self, number: int, signal: Signal) -> Surroundings:
-        if not isinstance(signal, IssueSeen | DependencyChanged | WayClear | CommandGiven):
-            return Surroundings()
+    def _around(self, number: int, signal: Signal) -> ReadinessInputs:
+        if not isinstance(signal, IssueSeen | DependencyChanged | BlockerCleared | CommandReceived):
+            return ReadinessInputs()
         references = dict(self.dependencies.get(number, {}))
         if isinstance(signal, IssueSeen):
             references = {ref: need.finished for ref, need in signal.dependencies.items()}
@@ -150,7 +160,7 @@ class Shell:
         ]
         capabilities = frozenset(c for spec in self.policy.agents.values() for c in spec.capabilities)
         ways = {f"#{task}": tuple(f"#{needed}" for needed in needs) for task, needs in self._graph().items()}
-        return Surroundings(capabilities, ways, references, twins)
+        return ReadinessInputs(capabilities, ways, references, twins)
 
     def _judge(self, before: Task | None, after: Task, signal: Signal, decision: Decision) -> None:
         holds_always(after, self.policy)

@@ -85,9 +85,9 @@ class TestCircuit:
         circuit = Circuit("http:cursor")
         for _ in range(SERVICE.failures - 1):
             circuit = circuit.failed(NOW, "answered 503")
-        assert (circuit.state(NOW), circuit.closed_for(NOW)) == (CircuitState.CLOSED, None)
+        assert (circuit.state(NOW), circuit.reopens_at(NOW)) == (CircuitState.CLOSED, None)
         circuit = circuit.failed(NOW, "answered 503")
-        assert (circuit.state(NOW), circuit.closed_for(NOW)) == (CircuitState.OPEN, NOW + SERVICE.pause)
+        assert (circuit.state(NOW), circuit.reopens_at(NOW)) == (CircuitState.OPEN, NOW + SERVICE.pause)
 
     def test_a_success_in_between_begins_the_count_anew(self) -> None:
         circuit = Circuit("http:cursor", failures=SERVICE.failures - 1, failed_at=NOW)
@@ -100,10 +100,10 @@ class TestCircuit:
     def test_half_open_lets_one_call_through(self) -> None:
         later = NOW + SERVICE.pause
         circuit = broken()
-        assert (circuit.state(later), circuit.closed_for(later)) == (CircuitState.HALF_OPEN, None)
-        probing = circuit.calling(later)
-        assert probing.closed_for(later) == later + PROBE
-        assert probing.closed_for(later + PROBE) is None  # whoever sent it has died
+        assert (circuit.state(later), circuit.reopens_at(later)) == (CircuitState.HALF_OPEN, None)
+        probing = circuit.with_probe(later)
+        assert probing.reopens_at(later) == later + PROBE
+        assert probing.reopens_at(later + PROBE) is None  # whoever sent it has died
 
     def test_a_probe_that_fails_opens_it_for_twice_as_long_up_to_a_limit(self) -> None:
         circuit, now = broken(), NOW
@@ -112,17 +112,17 @@ class TestCircuit:
             assert circuit.open_until
             pauses.append(circuit.open_until - now)
             now = circuit.open_until
-            circuit = circuit.calling(now).failed(now, "answered 503")
+            circuit = circuit.with_probe(now).failed(now, "answered 503")
         assert pauses[:4] == [SERVICE.pause * factor for factor in (1, 2, 4, 8)]
         assert pauses[-1] == SERVICE.longest
-        assert circuit.closed_for(now) == now + SERVICE.longest
+        assert circuit.reopens_at(now) == now + SERVICE.longest
 
     def test_a_call_that_went_out_before_it_opened_says_nothing_new(self) -> None:
         assert broken().failed(NOW, "answered 500") == broken()
 
     def test_a_probe_that_succeeds_closes_it(self) -> None:
         later = NOW + SERVICE.pause
-        assert broken().calling(later).succeeded().state(later) is CircuitState.CLOSED
+        assert broken().with_probe(later).succeeded().state(later) is CircuitState.CLOSED
 
     def test_what_goes_through_github_opens_late_and_never_for_long(self) -> None:
         circuit = broken("actions")

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from config.repository import Scoring
 from core.assignment.queue import order
-from core.assignment.rules import Agent, assign, choose, exclusions, failed_before, preferred_match, score, unfit
+from core.assignment.rules import (
+    Agent,
+    assign,
+    choose,
+    exclusions,
+    failed_before,
+    missing_requirement,
+    preferred_match,
+    score,
+)
 from core.task.model import Attempt, Priority, Task
 from tests.builders import NOW, Story, agent
 from tests.suite import examples
@@ -37,12 +46,12 @@ def chosen(task: Task, *agents: Agent, rules: Scoring = EVEN) -> str | None:
 class TestWhoMayHaveIt:
     def test_an_agent_needs_every_required_capability(self) -> None:
         known = task(1, "P2", "python", "docs")
-        assert unfit(known, agent("codex", "python")) == "lacks docs"
-        assert unfit(known, agent("codex")) == "lacks docs, python"
-        assert unfit(known, agent("claude", "python", "docs", "more")) is None
+        assert missing_requirement(known, agent("codex", "python")) == "lacks docs"
+        assert missing_requirement(known, agent("codex")) == "lacks docs, python"
+        assert missing_requirement(known, agent("claude", "python", "docs", "more")) is None
 
     def test_a_reviewer_implements_nothing(self) -> None:
-        assert unfit(task(), agent("critic", roles=frozenset({"review", "plan"}))) == "does not implement"
+        assert missing_requirement(task(), agent("critic", roles=frozenset({"review", "plan"}))) == "does not implement"
 
     def test_an_agent_at_its_limit_and_one_that_cannot_start_are_left_out_with_the_reason(self) -> None:
         agents = [agent("a", max_tasks=2, holding=2), agent("b", unavailable="is draining"), agent("c")]

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.repository import Scoring
-from core.assignment.rules import Agent, Round, assign, choose, part_of, told
+from core.assignment.rules import Agent, AssignmentPass, assign, choice_payload, choose, part_of
 from core.audit.events import EventType
 from core.signals.base import Assigned
-from core.task.model import Choice, Priority, Role, Status, Task
+from core.task.model import AssignmentDecision, Priority, Role, Status, Task
 from tests.builders import NOW, Story, agent
 from tests.core.test_assignment import attempt, task
 from tests.suite import examples
@@ -25,7 +25,7 @@ LEASE = REVIEWED.lease
 RULES = (Scoring(), Scoring(learned=0.5), Scoring(policy="least-busy"))
 
 
-def plainly(queue: list[Task], team: list[Agent], rules: Scoring, plan: str) -> list[Choice]:
+def plainly(queue: list[Task], team: list[Agent], rules: Scoring, plan: str) -> list[AssignmentDecision]:
     """The same without sparing anything: each task asks the whole rule."""
     hands = {helper.name: helper for helper in team}
     choices = []
@@ -105,7 +105,9 @@ def test_equal_agents_have_equal_work(count: int, helpers: int, rules: Scoring) 
 
 
 def test_a_round_knows_who_takes_more() -> None:
-    round_ = Round([agent("b"), agent("a", max_tasks=2), agent("c", unavailable="is draining")], Scoring(), NOW)
+    round_ = AssignmentPass(
+        [agent("b"), agent("a", max_tasks=2), agent("c", unavailable="is draining")], Scoring(), NOW
+    )
     assert [a.name for a in round_.free] == ["a", "b"]
     assert [round_.choose(task(n)).agent for n in (1, 2)] == ["a", "b"]
     assert [(a.name, a.holding) for a in round_.free] == [("a", 1)]
@@ -114,7 +116,7 @@ def test_a_round_knows_who_takes_more() -> None:
 class TestLeastBusy:
     RULES = Scoring(policy="least-busy")
 
-    def chosen(self, *agents: Agent, known: Task | None = None) -> Choice:
+    def chosen(self, *agents: Agent, known: Task | None = None) -> AssignmentDecision:
         return choose(known or task(), agents, self.RULES, NOW)
 
     def test_the_share_of_the_limit_counts_and_no_wish(self) -> None:
@@ -157,7 +159,7 @@ class TestWhatIsTold:
 
     def test_it_is_bounded(self) -> None:
         team = [agent(f"agent-{n}", unavailable="x" * 5000) for n in range(100)]
-        assert len(json.dumps(told(choose(task(), team, Scoring(), NOW))["candidates"])) < 30_000
+        assert len(json.dumps(choice_payload(choose(task(), team, Scoring(), NOW))["candidates"])) < 30_000
 
 
 @pytest.mark.parametrize("learned", [0.0, 1.0])

@@ -7,14 +7,14 @@ import pytest
 from config.problems import nearest
 from core.commands.parser import parse_commands
 from core.commands.registry import COMMANDS, ROLES, Command, at_least, refusal
-from core.decide.commands import RULES, RULES_ANYWHERE
+from core.decide.commands import GLOBAL_RULES, RULES
 from core.task.model import Actor
 from tests.builders import ALICE, MALLORY, Story
 
 
 def test_every_command_has_a_rule_and_every_rule_a_command() -> None:
-    assert RULES.keys() | RULES_ANYWHERE.keys() == set(COMMANDS)
-    assert not RULES.keys() & RULES_ANYWHERE.keys()
+    assert RULES.keys() | GLOBAL_RULES.keys() == set(COMMANDS)
+    assert not RULES.keys() & GLOBAL_RULES.keys()
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))

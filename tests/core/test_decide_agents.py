@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from core.assignment.agent_state import Turn
+from core.assignment.agent_state import StateChangeKind
 from core.audit.events import EventType
 from core.decide import decide
-from core.decide.agents import COOL_DOWN, LONGEST_COOLING
+from core.decide.agents import INITIAL_BACKOFF, MAX_BACKOFF
 from core.effects.base import CancelAgent, Comment, SetLabels, StartAgent, UpsertCard
-from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable, AgentUnheard
+from core.signals.base import AgentPollEmpty, AgentSeen, AgentStarted, AgentStartFailed, AgentUnavailable
 from core.task.deadlines import DeadlineKind
 from core.task.model import Flag, SessionState, Status
 from tests.builders import NOW, Story, body
@@ -30,11 +30,11 @@ class TestAssigned:
 
     def test_latency_counts_from_when_the_news_reached_us(self) -> None:
         from core.signals.base import Assigned
-        from core.task.model import Choice
+        from core.task.model import AssignmentDecision
 
         story = Story().ready()
-        context = replace(story.context, since=NOW)
-        decision = decide(story.task, Assigned(Choice("codex", "free", (), NOW)), context)
+        context = replace(story.context, signal_received_at=NOW)
+        decision = decide(story.task, Assigned(AssignmentDecision("codex", "free", (), NOW)), context)
         assert [e.since for e in decision.effects if isinstance(e, StartAgent)] == [NOW]
 
     def test_the_next_attempt_has_the_next_number_and_branch(self) -> None:
@@ -173,19 +173,19 @@ def test_a_comment_about_an_attempt_goes_where_the_work_is() -> None:
     assert [(comment.number, comment.topic) for comment in story.wanted(Comment)] == [(1, "run:100")]
 
 
-def news(story: Story) -> list[tuple[str, Turn]]:
+def news(story: Story) -> list[tuple[str, StateChangeKind]]:
     """What the last decision tells of agents themselves."""
-    return [(told.agent, told.turn) for told in story.last.agents]
+    return [(told.agent, told.turn) for told in story.last.agent_changes]
 
 
 class TestTheAgentItself:
     def test_work_in_progress_is_a_sign_of_life_and_a_queued_run_is_none(self) -> None:
         story = Story().ready().assigned().run("queued")
         assert news(story) == []
-        assert news(story.begun()) == [("codex", Turn.SEEN)]
+        assert news(story.begun()) == [("codex", StateChangeKind.SEEN)]
 
     def test_work_that_is_handed_in_wipes_the_slate(self) -> None:
-        assert ("codex", Turn.DELIVERED) in news(Story().ready().in_review())
+        assert ("codex", StateChangeKind.DELIVERED) in news(Story().ready().in_review())
 
     def test_a_person_s_work_says_nothing_of_an_agent(self) -> None:
         story = Story().ready()
@@ -197,16 +197,16 @@ class TestTheAgentItself:
         story = Story().ready().assigned().started()
         story.due(DeadlineKind.ACK)
         assert news(story) == []
-        story.hears(AgentUnheard(1))
+        story.hears(AgentPollEmpty(1))
         story.due(DeadlineKind.ACK)
-        assert news(story) == [("codex", Turn.FAILED)]
+        assert news(story) == [("codex", StateChangeKind.FAILED)]
         story.assigned("claude").hears(AgentStartFailed(2, "no workflow"))
-        assert news(story) == [("claude", Turn.FAILED)]
+        assert news(story) == [("claude", StateChangeKind.FAILED)]
         assert news(story.assigned().begun().run("completed", "failure")) == []  # of the attempt, not of the agent
 
     def test_one_in_error_that_shows_life_has_recovered(self) -> None:
         story = Story().ready().assigned()
-        context = replace(story.context, in_error=frozenset({"codex"}))
+        context = replace(story.context, failed_agents=frozenset({"codex"}))
         alive = AgentSeen(1, SessionState.WORKING, story.now)
         told = [(event.type, event.agent) for event in decide(story.task, alive, context).events]
         assert (EventType.AGENT_RECOVERED, "codex") in told
@@ -221,7 +221,7 @@ class TestTheAgentItself:
         assert story.task == before
         [event] = story.last.events
         assert (event.type, event.agent, event.payload["attempt"]) == (EventType.LATE_RESULT, "codex", 1)
-        assert news(story) == [("codex", Turn.SEEN)]
+        assert news(story) == [("codex", StateChangeKind.SEEN)]
         story.run("completed", "cancelled", attempt=1)  # we stopped it: that is no sign of life
         assert news(story) == []
 
@@ -249,8 +249,8 @@ class TestUnavailable:
         story.hears(AgentUnavailable(1, "out of credit, ask @everybody", until))
         assert (story.task.status, story.task.failures) == (Status.READY, 0)
         assert story.task.history[-1].outcome == "unavailable"
-        [told] = story.last.agents
-        assert (told.agent, told.turn, told.until) == ("codex", Turn.COOLING, until)
+        [told] = story.last.agent_changes
+        assert (told.agent, told.turn, told.until) == ("codex", StateChangeKind.COOLING, until)
         assert "@everybody" not in told.reason
         assert not story.wanted(CancelAgent, Comment)
 
@@ -259,16 +259,16 @@ class TestUnavailable:
         pauses = []
         for attempt in range(1, 9):
             story.assigned().hears(AgentUnavailable(attempt, "at its limit"))
-            [told] = story.last.agents
+            [told] = story.last.agent_changes
             assert told.until
             pauses.append(told.until - story.now)
-        assert pauses[:3] == [COOL_DOWN, 2 * COOL_DOWN, 4 * COOL_DOWN]
-        assert pauses[-1] == LONGEST_COOLING
+        assert pauses[:3] == [INITIAL_BACKOFF, 2 * INITIAL_BACKOFF, 4 * INITIAL_BACKOFF]
+        assert pauses[-1] == MAX_BACKOFF
 
     def test_a_time_that_makes_no_sense_is_not_believed(self) -> None:
         story = Story().ready().assigned()
         story.hears(AgentUnavailable(1, "out of credit", story.now + timedelta(days=40_000)))
-        assert [told.until for told in story.last.agents] == [story.now + LONGEST_COOLING]
+        assert [told.until for told in story.last.agent_changes] == [story.now + MAX_BACKOFF]
 
     @pytest.mark.parametrize(("begun", "unclear"), [(True, False), (False, True)])
     def test_what_may_have_begun_is_told_to_stop(self, begun: bool, unclear: bool) -> None:
@@ -282,7 +282,7 @@ class TestUnavailable:
         pull = {"adapter": "pull", "capabilities": ("python",)}
         story = Story(agents={"chatgpt": pull}).ready().assigned("chatgpt")
         story.due(DeadlineKind.ACK)
-        assert news(story) == [("chatgpt", Turn.COOLING)]
+        assert news(story) == [("chatgpt", StateChangeKind.COOLING)]
         assert (story.task.status, story.task.failures) == (Status.READY, 0)
         assert story.wanted(CancelAgent)  # the offer no longer stands
 

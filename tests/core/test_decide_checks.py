@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.audit.events import EventType
-from core.effects.base import CallPeople, CancelAgent, CheckRun, Comment, MergePull
+from core.effects.base import CancelAgent, CheckRun, Comment, Escalate, MergePull
 from core.signals.base import ChecksSeen, MergeRefused
 from core.task.model import ChecksState, Flag, Status
 from tests.builders import MALLORY, SHA, SHA2, Story, body, red
@@ -49,7 +49,7 @@ def test_after_the_last_attempt_a_person_is_called() -> None:
     assert story.task.flags[Flag.NEEDS_HUMAN].startswith("2 attempts failed")
     assert story.told(EventType.TASK_FAILED)
     assert story.told(EventType.ESCALATED)
-    (feedback,), (call,) = story.wanted(Comment), story.wanted(CallPeople)
+    (feedback,), (call,) = story.wanted(Comment), story.wanted(Escalate)
     assert (feedback.number, call.number) == (8, 1)
     assert call.assign == ("alice",), "teams cannot be assigned"
     assert call.body.startswith("@alice @acme/maintainers **this task needs a person.**")

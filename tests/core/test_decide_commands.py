@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.audit.events import EventType
-from core.effects.base import CancelAgent, Comment, MergePull, React, StartAgent
+from core.effects.base import AddReaction, CancelAgent, Comment, MergePull, StartAgent
 from core.signals.base import MergeRefused
 from core.task.model import ChecksState, Flag, Priority, Status
 from tests.builders import ALICE, BOB, MALLORY, SHA, Story, agent, body, red
@@ -16,7 +16,7 @@ from tests.builders import ALICE, BOB, MALLORY, SHA, Story, agent, body, red
 def refused(story: Story) -> str:
     """The words of the refusal; nothing but the answer may have changed."""
     assert story.last.events == ()
-    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last.effects)
     return story.said()
 
 
@@ -24,13 +24,13 @@ class TestAnswers:
     def test_a_command_that_worked_gets_a_rocket(self) -> None:
         story = Story().ready()
         story.says("/priority P0", comment_id=77)
-        assert story.wanted(React) == [React(77, "rocket")]
+        assert story.wanted(AddReaction) == [AddReaction(77, "rocket")]
         assert story.told(EventType.COMMAND_RUN)
 
     def test_one_that_did_not_gets_a_reason(self) -> None:
         story = Story().ready()
         story.says("/retyr", comment_id=77)
-        assert story.wanted(React) == [React(77, "confused")]
+        assert story.wanted(AddReaction) == [AddReaction(77, "confused")]
         assert refused(story) == "There is no command `/retyr`. Did you mean `/retry`? `/help` lists all commands."
         story.says("/xyzzy")
         assert refused(story) == "There is no command `/xyzzy`. `/help` lists all commands."
@@ -39,7 +39,7 @@ class TestAnswers:
         story = Story().ready()
         story.says("/status")
         assert [effect.key for effect in story.wanted(Comment)] == ["comment:1:answer:1:x"]
-        assert not story.wanted(React), "it did not come from a comment"
+        assert not story.wanted(AddReaction), "it did not come from a comment"
 
     def test_who_may_not_learns_what_is_needed(self) -> None:
         story = Story().ready()
@@ -63,7 +63,7 @@ class TestAnswers:
         story = Story()
         story.issue_seen(text=body(criteria=()))
         story.says(command, by=BOB, role=role, comment_id=77)
-        assert story.wanted(React) == [React(77, "confused")]
+        assert story.wanted(AddReaction) == [AddReaction(77, "confused")]
         word = command.split()[0]
         assert refused(story) == f"`{word}` needs {needed}; you have {role} access to this repository."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.audit.events import ASSIGNMENTS
 from core.effects.base import UpsertCard
 from core.signals.base import Assigned
-from core.task.model import Candidate, Choice
+from core.task.model import AssignmentDecision, Candidate
 from tests.builders import BOB, Story, agent, body, policy
 
 
@@ -34,7 +34,9 @@ def test_of_an_earlier_attempt_the_choice_of_then() -> None:
     story.says("/explain 1")
     assert story.said() == "There is no attempt 1. No attempt has started yet."
     scored = Candidate("codex", 0.75, {"load": 0.15, "priority": 0.6})
-    chosen = Choice("codex", "it is free", (scored, Candidate("claude", None, excluded="is away")), story.now)
+    chosen = AssignmentDecision(
+        "codex", "it is free", (scored, Candidate("claude", None, excluded="is away")), story.now
+    )
     trail = [*story.hears(Assigned(chosen)).events]
     story.run("completed", "failure")
     trail += story.says("/claim", by=BOB).events

@@ -10,8 +10,8 @@ import pytest
 
 from core.audit.events import EventType
 from core.decide import decide
-from core.decide.builder import Draft
-from core.decide.issues import digest
+from core.decide.builder import DecisionBuilder
+from core.decide.issues import text_digest
 from core.effects.base import CancelAgent, CloseIssue, SetLabels, UpsertCard
 from core.signals.base import ChecksSeen, IssueSeen
 from core.task.labels import labels_for
@@ -131,8 +131,8 @@ class TestAnEdit:
         assert story.task.status is Status.READY
 
     def test_the_digest_is_of_title_and_body_apart(self) -> None:
-        assert digest("a", "b") != digest("ab", "")
-        assert digest("\ud800", "") == digest("\ud800", "")
+        assert text_digest("a", "b") != text_digest("ab", "")
+        assert text_digest("\ud800", "") == text_digest("\ud800", "")
 
 
 class TestWhoApproves:
@@ -406,4 +406,4 @@ def test_a_repository_has_every_label_its_tasks_can_need() -> None:
 def test_a_rule_that_forgets_to_look_for_a_pull_request_is_told_so() -> None:
     story = Story().ready()
     with pytest.raises(ValueError, match="#1 has no pull request"):
-        Draft(story.task, story.context).set_pull(draft=True)
+        DecisionBuilder(story.task, story.context).update_pull(draft=True)

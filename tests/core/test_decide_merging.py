@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.audit.events import EventType
-from core.effects.base import CheckRun, MergePull, TryMerge
-from core.signals.base import BaseMoved, MergeRefused, MergeTried
+from core.effects.base import CheckRun, MergePull, RequestTrialMerge
+from core.signals.base import BaseMoved, MergeRefused, TrialMergeDone
 from core.task.model import ChecksState, Flag, Status
 from tests.builders import BASE, SHA, SHA2, Story, body
 
@@ -65,14 +65,14 @@ def test_what_could_not_be_tried_is_left_to_github() -> None:
 def test_a_verdict_is_for_the_commit_it_names() -> None:
     story = Story().ready().in_review()
     assert story.merge_tried(False, sha=SHA2).effects == ()
-    assert story.hears(MergeTried(8, SHA, BASE, False)).effects == ()
+    assert story.hears(TrialMergeDone(8, SHA, BASE, False)).effects == ()
     assert story.task.status is Status.REVIEW
 
 
 def test_when_the_base_moves_the_merge_is_tried_again() -> None:
     story = asked()
     story.hears(BaseMoved("main", NEW_BASE))
-    assert not story.wanted(TryMerge)  # all that go there are compared together
+    assert not story.wanted(RequestTrialMerge)  # all that go there are compared together
     assert story.pull.mergeable_sha is None
     story.merge_tried(base_sha=NEW_BASE)
     assert [merge.round for merge in story.wanted(MergePull)] == [2]
@@ -176,5 +176,5 @@ def test_a_refusal_because_the_base_moved_is_asked_again() -> None:
 
 def test_without_a_pull_request_there_is_nothing_to_merge() -> None:
     story = Story().ready()
-    for signal in (BaseMoved("main", NEW_BASE), MergeRefused(7, SHA, "no"), MergeTried(7, SHA, BASE, True)):
+    for signal in (BaseMoved("main", NEW_BASE), MergeRefused(7, SHA, "no"), TrialMergeDone(7, SHA, BASE, True)):
         assert story.hears(signal).effects == ()

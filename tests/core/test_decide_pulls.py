@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.audit.events import EventType
-from core.effects.base import CancelAgent, ClosePull, Comment, ReadChecks, TryMerge
+from core.effects.base import CancelAgent, ClosePull, Comment, ReadChecks, RequestTrialMerge
 from core.signals.base import BaseMoved
 from core.task.model import ChecksState, Flag, Status
 from tests.builders import ALICE, BOB, MALLORY, ROBOT, SHA, SHA2, Story, body, red
@@ -19,7 +19,7 @@ class TestOpened:
         decision = story.pulled()
         assert story.task.status is Status.REVIEW
         assert story.pull.attempt == 1
-        assert decision.effects[-2:] == (TryMerge(1, 7, "task/1-1", "main", SHA), ReadChecks(1, SHA))
+        assert decision.effects[-2:] == (RequestTrialMerge(1, 7, "task/1-1", "main", SHA), ReadChecks(1, SHA))
         assert story.told(EventType.TASK_REVIEW)
 
     def test_it_is_a_sign_of_life_when_the_news_of_the_run_was_lost(self) -> None:
@@ -86,13 +86,13 @@ class TestADraft:
         story.pulled(draft=True)
         assert story.task.status is Status.IN_PROGRESS
         assert story.lease.acknowledged_at
-        assert story.wanted(TryMerge)  # so that a collision is known long before it is handed in
+        assert story.wanted(RequestTrialMerge)  # so that a collision is known long before it is handed in
         story.pulled(draft=True, sha=SHA2)
-        assert [effect.head_sha for effect in story.wanted(TryMerge)] == [SHA2]
+        assert [effect.head_sha for effect in story.wanted(RequestTrialMerge)] == [SHA2]
         assert not story.wanted(ReadChecks)
         story.pulled(sha=SHA2)
         assert story.task.status is Status.REVIEW
-        assert story.wanted(TryMerge, ReadChecks)
+        assert story.wanted(RequestTrialMerge, ReadChecks)
 
     def test_ci_red_on_a_draft_is_the_agents_own_business_until_it_hands_in(self) -> None:
         story = Story().ready().assigned()
@@ -137,12 +137,12 @@ class TestPushedTo:
         story.pulled(sha=SHA2)
         assert (story.pull.head_sha, story.pull.checks) == (SHA2, ChecksState.PENDING)
         assert (story.pull.mergeable_sha, story.pull.dod_shown, story.pull.conflict_shown) == (None, None, None)
-        assert story.wanted(TryMerge, ReadChecks)
+        assert story.wanted(RequestTrialMerge, ReadChecks)
 
     def test_another_base_is_as_good_as_a_new_head(self) -> None:
         story = Story().ready().in_review()
         story.pulled(base="release")
-        assert story.wanted(TryMerge) == [TryMerge(1, 7, "task/1-1", "release", SHA)]
+        assert story.wanted(RequestTrialMerge) == [RequestTrialMerge(1, 7, "task/1-1", "release", SHA)]
 
     def test_older_news_never_overwrites_newer(self) -> None:
         story = Story().ready().in_review()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.decide.agent_reviews import DETAILS_LIMIT, LINE_LIMIT, MOST_LINES
-from core.effects.base import Comment, MergePull, SteerAgent
+from core.decide.agent_reviews import DETAILS_LIMIT, LINE_COMMENT_LIMIT, MAX_LINE_COMMENTS
+from core.effects.base import Comment, MergePull, MessageAgent
 from core.handoff.feedback import LineComment
 from core.signals.base import MergeRefused
 from core.task.model import Actor, ChecksState, Flag, Status
@@ -64,8 +64,8 @@ def test_what_is_said_on_lines_travels_with_it_and_is_bounded() -> None:
     story.reviewed("changes_requested", comments=(empty, *long))
     kept = story.task.last_feedback
     assert kept
-    assert [c.line for c in kept.comments] == list(range(1, MOST_LINES))
-    assert all(len(c.text) <= LINE_LIMIT and "\n" not in c.path for c in kept.comments)
+    assert [c.line for c in kept.comments] == list(range(1, MAX_LINE_COMMENTS))
+    assert all(len(c.text) <= LINE_COMMENT_LIMIT and "\n" not in c.path for c in kept.comments)
     assert "The pull request has more comments on lines" in kept.details
     assert len(kept.details) <= DETAILS_LIMIT
     story.assigned()
@@ -135,7 +135,7 @@ class TestOfADraft:
     def test_the_agent_is_told_and_keeps_its_attempt(self) -> None:
         story = self.drafted()
         story.reviewed("changes_requested", text="Use `Decimal`, @all.", comments=(LineComment("a.py", 3, "Here."),))
-        [told] = story.wanted(SteerAgent)
+        [told] = story.wanted(MessageAgent)
         assert (told.attempt, told.agent, told.session, told.since) == (1, "codex", "100", story.lease.since)
         assert told.text.startswith("bob requested changes to your draft at `aaaaaaaa`")
         assert "Use `Decimal`, " in told.text
@@ -169,14 +169,14 @@ class TestOfADraft:
     def test_a_command_says_it_as_well(self) -> None:
         story = self.drafted()
         story.says("/review changes Use `Decimal`.", BOB)
-        assert story.wanted(SteerAgent)
+        assert story.wanted(MessageAgent)
         story.says("/review changes I am nobody", MALLORY, "read")
-        assert not story.wanted(SteerAgent)
+        assert not story.wanted(MessageAgent)
 
     def test_a_person_at_work_is_told_by_github(self) -> None:
         story = Story().ready()
         story.says("/claim", by=ALICE)
         story.pulled(draft=True, author=ALICE)
         story.reviewed("changes_requested", text="No.")
-        assert not story.wanted(SteerAgent)
+        assert not story.wanted(MessageAgent)
         assert story.pull.asked is None

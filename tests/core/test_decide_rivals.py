@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core.audit.events import EventType
-from core.conflicts.pulls import Turn
-from core.effects.base import CallPeople, CheckRun, MergePull
-from core.signals.base import MergeTried
+from core.conflicts.pulls import Precedence
+from core.effects.base import CheckRun, Escalate, MergePull
+from core.signals.base import TrialMergeDone
 from core.task.model import ChecksState, Flag, Status
 from tests.builders import SHA2, Story, body, rival
 from tests.core.test_decide_waiting import other, refused
@@ -26,7 +26,7 @@ def meets(story: Story, *rivals: object) -> None:
 
 def test_the_later_one_waits_and_says_why() -> None:
     story = ready_to_merge()
-    meets(story, rival(5, first=True, waits=Turn.THIS))
+    meets(story, rival(5, first=True, waits=Precedence.THIS))
     assert not story.wanted(MergePull)
     check, done = story.wanted(CheckRun)
     assert (check.conclusion, check.title) == ("failure", "Waits for #5: conflict in 1 file")
@@ -49,8 +49,8 @@ def test_the_later_one_waits_and_says_why() -> None:
 
 def test_it_is_said_once_and_it_goes_on_by_itself() -> None:
     story = ready_to_merge()
-    meets(story, rival(5, first=True, waits=Turn.THIS))
-    meets(story, rival(5, first=True, waits=Turn.THIS, sha=SHA2))
+    meets(story, rival(5, first=True, waits=Precedence.THIS))
+    meets(story, rival(5, first=True, waits=Precedence.THIS, sha=SHA2))
     assert not story.wanted(CheckRun), "the other's new head changes nothing here"
     assert not story.events(EventType.CONFLICT_DETECTED)
     meets(story)
@@ -62,7 +62,7 @@ def test_it_is_said_once_and_it_goes_on_by_itself() -> None:
 
 def test_the_first_one_does_not_wait() -> None:
     story = ready_to_merge()
-    meets(story, rival(9, waits=Turn.OTHER))
+    meets(story, rival(9, waits=Precedence.OTHER))
     assert story.wanted(MergePull)
     (check,) = story.wanted(CheckRun)
     assert (check.conclusion, check.title) == ("success", "Merges cleanly with main; #9 waits for it")
@@ -72,33 +72,33 @@ def test_the_first_one_does_not_wait() -> None:
 
 def test_where_neither_can_wait_a_person_is_called_once() -> None:
     story = ready_to_merge()
-    undecided = rival(5, first=True, waits=Turn.NOBODY, task=None, why="Neither can wait.")
+    undecided = rival(5, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait.")
     meets(story, undecided)
     assert not story.wanted(MergePull)
     assert "a person must decide" in story.task.flags[Flag.NEEDS_HUMAN]
-    assert story.wanted(CallPeople)
+    assert story.wanted(Escalate)
     assert story.events(EventType.CONFLICT_DETECTED)[0].payload["severity"] == "high"
     meets(story, undecided)
-    assert not story.wanted(CallPeople)
+    assert not story.wanted(Escalate)
 
 
 def test_of_two_tasks_the_later_one_calls() -> None:
     story = ready_to_merge()
-    meets(story, rival(9, waits=Turn.NOBODY))
+    meets(story, rival(9, waits=Precedence.NOBODY))
     assert Flag.NEEDS_HUMAN not in story.task.flags
     assert not story.wanted(MergePull)
 
 
 def test_what_is_not_known_anew_stays() -> None:
     story = ready_to_merge()
-    meets(story, rival(5, first=True, waits=Turn.THIS))
+    meets(story, rival(5, first=True, waits=Precedence.THIS))
     story.merge_tried()
     assert story.pull.waits_behind
 
 
 def test_a_person_lets_a_conflict_pass_for_a_day() -> None:
     story = ready_to_merge()
-    meets(story, rival(5, first=True, waits=Turn.NOBODY))
+    meets(story, rival(5, first=True, waits=Precedence.NOBODY))
     story.says("/resolve ignore", role="triage")
     assert not story.task.ignored
     story.says("/resolve ignore")
@@ -115,19 +115,19 @@ def test_a_person_lets_a_conflict_pass_for_a_day() -> None:
 def test_what_a_person_was_called_for_besides_stands_when_a_conflict_is_let_pass() -> None:
     story = ready_to_merge()
     story.says("/escalate nobody can reach the server")
-    meets(story, rival(9, waits=Turn.NOBODY))  # of the two the other one calls
+    meets(story, rival(9, waits=Precedence.NOBODY))  # of the two the other one calls
     story.says("/resolve ignore")
     assert "nobody can reach the server" in story.task.flags[Flag.NEEDS_HUMAN]
 
 
 def test_the_day_ends() -> None:
     story = Story().ready().in_review()
-    meets(story, rival(5, first=True, waits=Turn.THIS))
+    meets(story, rival(5, first=True, waits=Precedence.THIS))
     story.says("/resolve ignore")
-    meets(story, rival(5, first=True, waits=Turn.THIS))
+    meets(story, rival(5, first=True, waits=Precedence.THIS))
     assert Flag.CONFLICT not in story.task.flags
     story.now += timedelta(days=1)
-    meets(story, rival(5, first=True, waits=Turn.THIS))
+    meets(story, rival(5, first=True, waits=Precedence.THIS))
     assert Flag.CONFLICT in story.task.flags
 
 
@@ -141,7 +141,7 @@ def test_a_conflict_with_the_base_cannot_be_let_pass() -> None:
 
 def test_the_label_taken_off_lets_it_pass_as_well() -> None:
     story = ready_to_merge()
-    meets(story, rival(5, first=True, waits=Turn.THIS))
+    meets(story, rival(5, first=True, waits=Precedence.THIS))
     story.issue_seen(label="conflict", label_added=False)
     assert story.wanted(MergePull)
     assert 5 in story.task.ignored
@@ -160,7 +160,7 @@ def test_the_label_taken_off_stays_off_until_there_is_another_conflict() -> None
 
 def test_queueing_behind_the_one_in_the_way_needs_no_name() -> None:
     story = ready_to_merge()
-    meets(story, rival(5, first=True, waits=Turn.THIS))
+    meets(story, rival(5, first=True, waits=Precedence.THIS))
     story.named = {"#3": other(3)}
     story.says("/resolve queue")
     assert story.task.held
@@ -193,5 +193,5 @@ def test_a_twin_is_a_conflict_told_once() -> None:
 
 def test_a_verdict_on_another_head_tells_nothing() -> None:
     story = ready_to_merge()
-    story.hears(MergeTried(7, SHA2, "e" * 40, True, rivals=(rival(5, waits=Turn.THIS),)))
+    story.hears(TrialMergeDone(7, SHA2, "e" * 40, True, rivals=(rival(5, waits=Precedence.THIS),)))
     assert not story.pull.rivals

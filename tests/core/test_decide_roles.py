@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.assignment.rules import Agent, choose, part_of, unfit
+from core.assignment.rules import Agent, choose, missing_requirement, part_of
 from core.audit.events import EventType
 from core.commands.parser import parse_commands
 from core.commands.registry import COMMANDS, WHOLE
 from core.effects.base import CancelAgent, Comment, MergePull, StartAgent
-from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, PlanDelivered, VerdictDelivered
+from core.signals.base import AgentSeen, AgentStarted, AgentStartFailed, PlanDelivered, ReviewDelivered
 from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.model import Actor, ChecksState, Flag, Role, SessionState, Status
 from tests.builders import ALICE, BOB, CRITIC, NOW, ROBOT, SHA, SHA2, Story, agent, body
@@ -55,18 +55,18 @@ class TestWhoGetsWhich:
     def test_a_planner_and_a_reviewer_need_not_have_what_the_work_needs(self) -> None:
         known = Story().ready(text=body(required_capabilities="python")).task
         oracle = agent("oracle", "planning", roles=frozenset({"plan", "review"}))
-        assert unfit(known, oracle, Role.PLAN) is None
-        assert unfit(known, oracle, Role.REVIEW) is None
-        assert unfit(known, oracle) == "does not implement"
+        assert missing_requirement(known, oracle, Role.PLAN) is None
+        assert missing_requirement(known, oracle, Role.REVIEW) is None
+        assert missing_requirement(known, oracle) == "does not implement"
         knows = agent("sage", "python", roles=frozenset({"plan"}))
         assert choose(known, [oracle, knows], Story().policy.scoring, NOW, Role.PLAN).agent == "sage"
 
     def test_nobody_reviews_their_own_work(self) -> None:
         known = green().task
         both = frozenset({"implement", "review"})
-        assert unfit(known, agent("codex", roles=both), Role.REVIEW) == "wrote the pull request"
-        assert unfit(known, agent("claude", roles=both), Role.REVIEW) is None
-        assert unfit(known, agent("aider"), Role.REVIEW) == "does not review"
+        assert missing_requirement(known, agent("codex", roles=both), Role.REVIEW) == "wrote the pull request"
+        assert missing_requirement(known, agent("claude", roles=both), Role.REVIEW) is None
+        assert missing_requirement(known, agent("aider"), Role.REVIEW) == "does not review"
 
     @pytest.mark.parametrize(("holding", "hopeless"), [(0, True), (1, False)])
     def test_it_is_hopeless_only_when_waiting_would_not_help(self, holding: int, hopeless: bool) -> None:
@@ -205,7 +205,7 @@ class TestReviewing:
 
     def test_an_approval_lets_it_be_merged_and_counts_for_this_head(self) -> None:
         story = reviewing().begun()
-        story.hears(VerdictDelivered(2, True, "Good, @all."))
+        story.hears(ReviewDelivered(2, True, "Good, @all."))
         assert story.wanted(MergePull)
         assert story.told(EventType.TASK_REVIEWED)
         assert story.pull.approvals[-2].sha == SHA
@@ -222,7 +222,7 @@ class TestReviewing:
 
     def test_changes_go_to_who_wrote_it(self) -> None:
         story = reviewing().begun()
-        story.hears(VerdictDelivered(2, False, "Ask @everybody.<!-- hidden -->"))
+        story.hears(ReviewDelivered(2, False, "Ask @everybody.<!-- hidden -->"))
         assert story.task.status is Status.READY
         feedback = story.task.last_feedback
         assert feedback
@@ -243,7 +243,7 @@ class TestReviewing:
         assert story.task.review is None
         assert story.wanted(CancelAgent), "the commit it looks at is no longer the head"
         before = story.task
-        story.hears(VerdictDelivered(2, approves, "Old."))
+        story.hears(ReviewDelivered(2, approves, "Old."))
         assert story.told(EventType.LATE_RESULT)
         assert story.task == before
 
@@ -292,7 +292,7 @@ class TestReviewing:
         assert story.task.status is Status.REVIEW
         assert story.task.failures == 0
         claude = agent("claude", roles=frozenset({"review"}))
-        assert unfit(story.task, claude, Role.REVIEW) == "gave no verdict on attempt 2"
+        assert missing_requirement(story.task, claude, Role.REVIEW) == "gave no verdict on attempt 2"
         story.assigned("oracle", role=Role.REVIEW)
         assert story.task.review
         assert (story.task.review.agent, story.task.review.attempt) == ("oracle", 3)
@@ -343,7 +343,7 @@ def test_after_two_failed_fixes_another_agent_although_others_planned_and_review
         story.checks(ChecksState.SUCCESS)
         story.merge_tried()
         story.assigned("claude", role=Role.REVIEW)
-        story.hears(VerdictDelivered(attempt + 1, False, "No."))
+        story.hears(ReviewDelivered(attempt + 1, False, "No."))
     there = [agent("codex", "python"), agent("claude", "python")]
     choice = choose(story.task, there, story.policy.scoring, NOW)
     assert choice.agent == "claude"
@@ -457,7 +457,7 @@ class TestByCommand:
         assert (story.task.status, story.lease.agent) == (Status.REVIEW, "codex")
         assert story.task.review is None
         assert story.task.failures == 0
-        assert unfit(story.task, agent("claude", roles=frozenset({"review"})), Role.REVIEW)
+        assert missing_requirement(story.task, agent("claude", roles=frozenset({"review"})), Role.REVIEW)
 
     def test_a_reviewer_s_heartbeat_is_its_own(self) -> None:
         story = reviewing()

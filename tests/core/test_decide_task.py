@@ -9,9 +9,9 @@ import pytest
 from config.task_templates import TEMPLATES_FOLDER, TemplateFile, built_in, in_force
 from core.audit.events import EventType
 from core.decide import Decision
-from core.decide.issues import digest
-from core.effects.base import Comment, MakeTask, React, StartAgent
-from core.signals.base import TaskMade
+from core.decide.issues import text_digest
+from core.effects.base import AddReaction, Comment, CreateTask, StartAgent
+from core.signals.base import TaskCreated
 from core.task.model import Kind, Priority, Status
 from tests.builders import BOB, MALLORY, ROBOT, Story, body, issue
 
@@ -26,17 +26,17 @@ def plain(text: str = PLAIN, **more: Any) -> Story:
     return story
 
 
-def asks(story: Story, command: str = "/task bug", **more: Any) -> MakeTask:
+def asks(story: Story, command: str = "/task bug", **more: Any) -> CreateTask:
     """The one thing that the command asks for; nothing is said before it is done."""
     before = story.known
     decision = story.says(command, comment_id=9, **{"issue": story.issue, **more})
     assert decision == Decision(before, (), decision.effects)
     (wanted,) = decision.effects
-    assert isinstance(wanted, MakeTask)
+    assert isinstance(wanted, CreateTask)
     return wanted
 
 
-def done(story: Story, asked: MakeTask, **more: Any) -> Story:
+def done(story: Story, asked: CreateTask, **more: Any) -> Story:
     """The sender did it: the issue is seen as if the label had been put on, and the rules hear that it is done."""
     story.issue_seen(
         asked.by if asked.can_write else MALLORY,
@@ -46,14 +46,14 @@ def done(story: Story, asked: MakeTask, **more: Any) -> Story:
         label_added=True,
         **more,
     )
-    story.hears(TaskMade(asked))
+    story.hears(TaskCreated(asked))
     return story
 
 
 def refused(story: Story) -> str:
     """The words of the refusal; nothing else came of it."""
     assert story.last.events == ()
-    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last.effects)
     return story.said()
 
 
@@ -63,9 +63,13 @@ class TestOnAPlainIssue:
         asked = asks(story, "/task bug", by=BOB)
         assert asked.body is not None
         assert asked.body.startswith(PLAIN)
-        assert (asked.seen, asked.can_write, asked.kind) == (digest("Wrong total", PLAIN), True, Kind.NON_FUNCTIONAL)
+        assert (asked.seen, asked.can_write, asked.kind) == (
+            text_digest("Wrong total", PLAIN),
+            True,
+            Kind.NON_FUNCTIONAL,
+        )
         done(story, asked)
-        assert story.wanted(React) == [React(9, "rocket")]
+        assert story.wanted(AddReaction) == [AddReaction(9, "rocket")]
         assert story.said() == (
             "I filled in the missing sections from the template `bug`: Acceptance criteria, Files or areas affected, "
             "Integration points, Definition of done, Priority, Estimate. "
@@ -167,7 +171,7 @@ class TestOnATask:
         assert "Sell apples." in story.issue.body
         story.says("/task bug", issue=story.issue)
         assert "I filled in nothing" in story.said()
-        assert not story.wanted(MakeTask)
+        assert not story.wanted(CreateTask)
 
     def test_not_while_somebody_works_on_it(self) -> None:
         story = Story().ready().assigned()
@@ -184,7 +188,7 @@ class TestOnATask:
     def test_when_the_label_is_taken_off_again_before_it_is_done_nothing_starts(self) -> None:
         story = plain()
         asked = asks(story)
-        story.hears(TaskMade(asked))
+        story.hears(TaskCreated(asked))
         assert refused(story) == "A person removed the label `task` in the meantime."
 
 
@@ -244,7 +248,7 @@ class TestRefused:
     def test_what_could_not_be_done_is_said_and_nothing_starts(self) -> None:
         story = plain()
         asked = asks(story)
-        story.hears(TaskMade(asked, "The issue was edited meanwhile."))
+        story.hears(TaskCreated(asked, "The issue was edited meanwhile."))
         assert refused(story) == "The issue was edited meanwhile."
-        assert story.wanted(React) == [React(9, "confused")]
+        assert story.wanted(AddReaction) == [AddReaction(9, "confused")]
         assert not story.wanted(StartAgent)

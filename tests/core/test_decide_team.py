@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.assignment.agent_state import AgentRecord, Probed, Turn, condition
+from core.assignment.agent_state import AgentRecord, HealthResult, StateChangeKind, condition
 from core.assignment.rules import Agent
 from core.audit.events import EventType
 from core.circuit_breaker import Circuit
-from core.effects.base import Comment, React
+from core.effects.base import AddReaction, Comment
 from tests.builders import ALICE, MALLORY, NOW, Story, agent
 
 ADD = "/agents add grace adapter=actions workflow=agent.yml capabilities=cobol,tests max_tasks=2"
@@ -20,8 +20,8 @@ ADD = "/agents add grace adapter=actions workflow=agent.yml capabilities=cobol,t
 def refused(story: Story) -> str:
     """The words of the refusal; nothing may have changed."""
     assert story.last.events == ()
-    assert not story.last.team
-    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    assert not story.last.team_changes
+    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last.effects)
     return story.said()
 
 
@@ -35,15 +35,15 @@ def row(story: Story, name: str) -> str:
 def test_what_adapters_said_is_shown_with_its_time() -> None:
     story = Story().ready()
     there = {
-        "codex": Probed((), NOW),
-        "claude": Probed(("There is no `agent.yml` on `main`, @all.", "Nor a key."), NOW),
+        "codex": HealthResult((), NOW),
+        "claude": HealthResult(("There is no `agent.yml` on `main`, @all.", "Nor a key."), NOW),
     }
     story.says("/agents", by=MALLORY, role="none", probed=there)
     assert "Problems that prevent a start, as of 2026-03-02 09:00 UTC:" in story.said()
     assert "- `claude`: There is no `agent.yml` on `main`, @\u200ball. Nor a key." in story.said()
     assert "- `codex`" not in story.said()
     assert "is unknown" not in story.said()
-    story.says("/agents", probed={"codex": Probed((), NOW)})
+    story.says("/agents", probed={"codex": HealthResult((), NOW)})
     assert "UTC: none." in story.said()
     assert "The state of the other agents is unknown" in story.said()
 
@@ -187,9 +187,9 @@ def test_the_pause_of_an_agent_is_ended_by_a_person(record: AgentRecord, state: 
     assert "; to end this, comment `/agents resume codex` |" in row(story, "codex")
     story.says("/agents resume codex")
     assert story.said() == "`codex` gets tasks again."
-    assert [(news.agent, news.turn) for news in story.last.agents] == [("codex", Turn.RESUMED)]
+    assert [(news.agent, news.turn) for news in story.last.agent_changes] == [("codex", StateChangeKind.RESUMED)]
     assert [(event.type, event.actor) for event in story.last.events] == [(EventType.AGENT_RESUMED, "alice")]
-    assert not story.last.team, "its settings are not touched"
+    assert not story.last.team_changes, "its settings are not touched"
 
 
 def test_a_service_that_is_left_alone_is_no_pause_of_the_agent() -> None:
@@ -206,7 +206,7 @@ def test_a_drained_agent_in_error_is_taken_in_with_both_at_once() -> None:
     story.agents = (paused(AgentRecord(failed_at=NOW, failures=2)),)
     story.says("/agents resume codex")
     assert story.context.team.mode("codex") is None
-    assert [news.turn for news in story.last.agents] == [Turn.RESUMED]
+    assert [news.turn for news in story.last.agent_changes] == [StateChangeKind.RESUMED]
 
 
 def test_a_removed_agent_takes_no_part_but_is_known() -> None:

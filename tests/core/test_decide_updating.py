@@ -8,9 +8,9 @@ import pytest
 
 from core.conflicts.pulls import FileConflict
 from core.decide.update_branch import is_behind
-from core.effects.base import Comment, MergePull, React, SteerAgent, UpdateBranch
+from core.effects.base import AddReaction, Comment, MergePull, MessageAgent, UpdateBranch
 from core.effects.commands import Asked
-from core.signals.base import MergeRefused, MergeTried, UpdateTried
+from core.signals.base import BranchUpdateDone, MergeRefused, TrialMergeDone
 from core.task.model import ChecksState, Flag, Status
 from tests.builders import ALICE, BASE, BOB, MALLORY, SHA, SHA2, Story, body
 
@@ -33,8 +33,8 @@ def asks(story: Story, **more: Any) -> UpdateBranch:
     return effect
 
 
-def conflict(files: tuple[str, ...] = ("shop/a.py",)) -> MergeTried:
-    return MergeTried(7, SHA, NEW_BASE, False, tuple(map(FileConflict, files)))
+def conflict(files: tuple[str, ...] = ("shop/a.py",)) -> TrialMergeDone:
+    return TrialMergeDone(7, SHA, NEW_BASE, False, tuple(map(FileConflict, files)))
 
 
 # By request
@@ -44,7 +44,7 @@ def test_whoever_may_write_can_ask_for_it() -> None:
     story = in_review()
     effect = asks(story, comment_id=5)
     assert effect == UpdateBranch(1, 7, "task/1-1", "main", SHA, BASE, Asked(1, "1:x", "alice", 5))
-    assert story.wanted(React, Comment) == [React(5, "rocket")]
+    assert story.wanted(AddReaction, Comment) == [AddReaction(5, "rocket")]
     assert asks(story).key != effect.key, "asked again it is tried again"
 
 
@@ -91,30 +91,30 @@ def test_what_is_about_to_be_merged_is_left_alone_unless_github_refused() -> Non
 def test_whoever_asked_is_told_what_came_of_it(outcome: Any, text: str) -> None:
     story = in_review()
     effect = asks(story, comment_id=5)
-    story.hears(UpdateTried(effect, outcome, "No way, @bob\nghp_0123456789abcdef0123"))
+    story.hears(BranchUpdateDone(effect, outcome, "No way, @bob\nghp_0123456789abcdef0123"))
     assert story.said().startswith(text)
     assert "ghp_" not in story.said()
     assert "@bob" not in story.said()
-    assert story.wanted(React) == [React(5, "confused")]
+    assert story.wanted(AddReaction) == [AddReaction(5, "confused")]
     pressed = asks(story, pressed=True, by=BOB)
-    story.hears(UpdateTried(pressed, outcome, "No way"))
+    story.hears(BranchUpdateDone(pressed, outcome, "No way"))
     assert story.said().startswith("@bob: ")
 
 
 def test_a_success_needs_no_words() -> None:
     story = in_review()
-    assert story.hears(UpdateTried(asks(story), "done")).effects == ()
+    assert story.hears(BranchUpdateDone(asks(story), "done")).effects == ()
 
 
 def test_an_agent_at_work_is_told_of_either() -> None:
     story = Story().ready().assigned().begun()
     story.pulled(draft=True)
     effect = asks(story)
-    story.hears(UpdateTried(effect, "done"))
-    (steer,) = story.wanted(SteerAgent)
+    story.hears(BranchUpdateDone(effect, "done"))
+    (steer,) = story.wanted(MessageAgent)
     assert "Pull before you push." in steer.text
-    story.hears(UpdateTried(asks(story), "conflict", trial=conflict()))
-    (steer,) = story.wanted(SteerAgent)
+    story.hears(BranchUpdateDone(asks(story), "conflict", trial=conflict()))
+    (steer,) = story.wanted(MessageAgent)
     assert "- `shop/a.py`" in steer.text
     assert story.said() == (
         "`main` cannot be merged into `task/1-1` because they conflict in `shop/a.py`.\n"
@@ -125,16 +125,16 @@ def test_an_agent_at_work_is_told_of_either() -> None:
 
 def test_a_conflict_sends_back_what_is_in_review() -> None:
     story = in_review()
-    story.hears(UpdateTried(asks(story), "conflict", trial=conflict(("a", "b"))))
+    story.hears(BranchUpdateDone(asks(story), "conflict", trial=conflict(("a", "b"))))
     assert story.said().endswith("they conflict in `a`, `b`.\nThe task goes back to the queue with this as feedback.")
-    assert not story.wanted(SteerAgent)
+    assert not story.wanted(MessageAgent)
     story.hears(conflict(("a", "b")))  # the trial itself, which the sender hands in behind it
     assert story.task.status is Status.READY
 
 
 def test_a_conflict_that_only_github_sees_is_for_people() -> None:
     story = in_review()
-    story.hears(UpdateTried(asks(story), "conflict"))
+    story.hears(BranchUpdateDone(asks(story), "conflict"))
     assert story.said().endswith("they conflict.\nMerge it by hand.")
 
 
@@ -164,7 +164,9 @@ def test_always_follows_the_base_once_for_each_of_its_commits() -> None:
     assert effect == UpdateBranch(1, 7, "task/1-1", "main", SHA, NEW_BASE)
     story.merge_tried(base_sha=NEW_BASE, behind=True)
     assert [again.key for again in story.wanted(UpdateBranch)] == [effect.key], "the same effect, so it is sent once"
-    assert story.hears(UpdateTried(effect, "refused", "no")).effects == (), "nobody asked, and nothing waits for it"
+    assert story.hears(BranchUpdateDone(effect, "refused", "no")).effects == (), (
+        "nobody asked, and nothing waits for it"
+    )
 
 
 def test_always_leaves_alone_what_is_merged_held_or_a_persons() -> None:
@@ -210,7 +212,7 @@ def test_needed_brings_it_up_to_date_when_github_wants_that_and_only_once() -> N
     assert (effect.head_sha, effect.base_sha, effect.asked) == (SHA, BASE, None)
     assert Flag.BLOCKED not in story.task.flags
     # It was up to date after all: GitHub is asked once more, and if it still refuses a person sees it.
-    story.hears(UpdateTried(effect, "current"))
+    story.hears(BranchUpdateDone(effect, "current"))
     assert [merge.round for merge in story.wanted(MergePull)] == [2]
     for _ in range(2):
         story.hears(MergeRefused(7, SHA, BEHIND))
@@ -223,13 +225,13 @@ def test_needed_says_why_it_could_not() -> None:
     story.checks(ChecksState.SUCCESS)
     story.hears(MergeRefused(7, SHA, BEHIND))
     (effect,) = story.wanted(UpdateBranch)
-    story.hears(UpdateTried(effect, "refused", "refusing to allow an App to update a workflow"))
+    story.hears(BranchUpdateDone(effect, "refused", "refusing to allow an App to update a workflow"))
     assert story.task.flags[Flag.BLOCKED] == (
         "#7 is behind `main`, and GitHub did not update it: refusing to allow an App to update a workflow"
     )
     story.pulled(sha=SHA2)
     assert Flag.BLOCKED not in story.task.flags
-    assert story.hears(UpdateTried(effect, "refused", "old news")).effects == ()
+    assert story.hears(BranchUpdateDone(effect, "refused", "old news")).effects == ()
 
 
 def test_needed_is_for_agents_and_for_that_reason_alone() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from core.assignment.rules import failed_before, unfit
+from core.assignment.rules import failed_before, missing_requirement
 from core.audit.events import Event, EventType
-from core.effects.base import CancelAgent, Comment, React, ReadChecks, StartAgent, TryMerge
+from core.effects.base import AddReaction, CancelAgent, Comment, ReadChecks, RequestTrialMerge, StartAgent
 from core.task.model import Actor, ChecksState, Flag, Role, Status
 from tests.builders import BOB, MALLORY, NOW, ROBOT, SHA, Story, agent, body
 
@@ -19,7 +19,7 @@ CLAUDE = {**CODEX, "workers": ("claude",)}
 def refused(story: Story) -> str:
     """The words of the refusal; nothing but the answer may have changed."""
     assert story.last.events == ()
-    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last.effects)
     return story.said()
 
 
@@ -90,7 +90,7 @@ class TestTheHolder:
         assert story.task.status is Status.IN_PROGRESS
         story.says("/review", **CODEX)
         assert story.task.status is Status.REVIEW
-        assert [effect.head_sha for effect in story.wanted(TryMerge)] == [SHA]
+        assert [effect.head_sha for effect in story.wanted(RequestTrialMerge)] == [SHA]
         assert story.said() == "The bot checks #7 now, but merges it only when it is no longer a draft."
         story.says("/review", **CODEX)
         assert story.wanted(ReadChecks)
@@ -119,7 +119,7 @@ class TestWhichAgentItIs:
         story.says("/progress mine", workers=("codex",), by=ROBOT, role="none")
         assert story.lease.progress == ""
         story.pulled(author=Actor(77, "codex"))
-        assert unfit(story.task, agent("codex", roles=frozenset({"review"})), Role.REVIEW) is None
+        assert missing_requirement(story.task, agent("codex", roles=frozenset({"review"})), Role.REVIEW) is None
         story.checks(ChecksState.FAILURE)
         assert failed_before(story.task, "codex") is None
         assert [a.worker for a in story.task.history] == [None]

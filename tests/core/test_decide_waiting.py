@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from core.audit.events import EventType
-from core.effects.base import Comment, React, SetDependency
+from core.effects.base import AddReaction, Comment, SetDependency
 from core.intake.references import references_in
-from core.signals.base import DependencyRefused, NamedIssue, WayClear
+from core.signals.base import BlockerCleared, DependencyRefused, ReferencedIssue
 from core.task.dependencies import Source
 from core.task.model import Flag, Status, Task
 from tests.builders import Story
@@ -18,7 +18,7 @@ from tests.builders import Story
 def refused(story: Story) -> str:
     """The words of the refusal; nothing but the answer may have changed."""
     assert story.last.events == ()
-    assert all(isinstance(effect, Comment | React) for effect in story.last.effects)
+    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last.effects)
     return story.said()
 
 
@@ -43,8 +43,8 @@ def test_the_references_of_an_argument(argument: str, named: tuple[str, ...], re
 
 
 class TestDepends:
-    def named(self, *references: str, pull_request: bool = False) -> dict[str, NamedIssue | None]:
-        return {ref: NamedIssue(ref, 1000 + n, pull_request) for n, ref in enumerate(references)}
+    def named(self, *references: str, pull_request: bool = False) -> dict[str, ReferencedIssue | None]:
+        return {ref: ReferencedIssue(ref, 1000 + n, pull_request) for n, ref in enumerate(references)}
 
     def test_github_is_asked_for_each(self) -> None:
         story = Story().ready()
@@ -53,7 +53,7 @@ class TestDepends:
             SetDependency(1, "#12", 1000, True, 1, 77, "1:x:#12"),
             SetDependency(1, "acme/web#3", 1001, True, 1, 77, "1:x:acme/web#3"),
         ]
-        assert story.wanted(React) == [React(77, "rocket")]
+        assert story.wanted(AddReaction) == [AddReaction(77, "rocket")]
         assert story.said() == ""
 
     def test_of_a_task_in_hand_it_is_said_that_its_holder_goes_on(self) -> None:
@@ -128,7 +128,7 @@ class TestDepends:
         before = story.task
         story.hears(DependencyRefused(SetDependency(1, "#12", 5, wanted, 1, 77, "1:x:#12"), "Gone @all"))
         assert story.task == before
-        assert story.wanted(React) == [React(77, "confused")]
+        assert story.wanted(AddReaction) == [AddReaction(77, "confused")]
         assert story.said().startswith(f"GitHub did not {'add' if wanted else 'remove'} the dependency on #12")
         assert story.said().endswith(advice)
         assert "@all" not in story.said()
@@ -149,10 +149,10 @@ class TestQueueBehind:
         assert story.told(EventType.CONFLICT_RESOLVED)
         assert story.said() == ""
 
-        story.hears(WayClear(3))
+        story.hears(BlockerCleared(3))
         assert story.task.held, "of another task it is no news"
         story.twins = ()
-        story.hears(WayClear(12))
+        story.hears(BlockerCleared(12))
         assert (story.task.in_line, story.task.flags) == (True, {})
 
     def test_unblock_takes_it_back(self) -> None:

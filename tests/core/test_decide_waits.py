@@ -8,8 +8,17 @@ from datetime import timedelta
 import pytest
 
 from core.audit.events import EventType
-from core.effects.base import CallPeople, CancelAgent, MergePull, PollAgent, ReadChecks, SetLabels, TryMerge, UpsertCard
-from core.signals.base import AgentUnheard, DeadlineDue
+from core.effects.base import (
+    CancelAgent,
+    Escalate,
+    MergePull,
+    PollAgent,
+    ReadChecks,
+    RequestTrialMerge,
+    SetLabels,
+    UpsertCard,
+)
+from core.signals.base import AgentPollEmpty, DeadlineDue
 from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.model import ChecksState, Flag, Status
 from tests.builders import SHA, Story, body
@@ -30,7 +39,7 @@ class TestAnAgent:
         story.due(kind)
         assert len(story.wanted(PollAgent)) == 1
         assert story.task.status is Status.IN_PROGRESS
-        story.hears(AgentUnheard(1))
+        story.hears(AgentPollEmpty(1))
         assert story.task.status is Status.IN_PROGRESS, "late news has a moment"
         story.due(kind)
         assert story.task.status is Status.READY
@@ -50,13 +59,13 @@ class TestAnAgent:
             story.due(DeadlineKind.ACK)
             assert story.wanted(PollAgent), "the question is still on its way"
         assert (story.task.status, story.task.failures) == (Status.IN_PROGRESS, 0)
-        story.hears(AgentUnheard(1))
+        story.hears(AgentPollEmpty(1))
         story.due(DeadlineKind.ACK)
         assert story.task.history[-1].outcome == "silent"
 
     def test_an_old_answer_says_nothing_of_a_later_silence(self) -> None:
         story = Story().ready().assigned().started().begun()
-        story.hears(AgentUnheard(1))
+        story.hears(AgentPollEmpty(1))
         story.due(DeadlineKind.HEARTBEAT)
         story.due(DeadlineKind.HEARTBEAT)
         assert story.task.status is Status.IN_PROGRESS
@@ -146,7 +155,7 @@ class TestStalls:
         assert story.wanted(SetLabels)
         assert story.wanted(UpsertCard)
         story.due(DeadlineKind.STALL)
-        assert story.wanted(CallPeople)
+        assert story.wanted(Escalate)
         story.due(DeadlineKind.STALL)
         assert story.last.effects == ()
 
@@ -156,7 +165,7 @@ class TestStalls:
         story.checks(ChecksState.SUCCESS)
         assert story.wanted(MergePull)
         story.due(DeadlineKind.STALL)
-        assert story.wanted(TryMerge, ReadChecks)
+        assert story.wanted(RequestTrialMerge, ReadChecks)
         story.merge_tried()
         assert [merge.round for merge in story.wanted(MergePull)] == [2]
 

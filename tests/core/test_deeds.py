@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from core.audit.events import Event, EventType
-from core.conflicts.pulls import Turn
-from core.intake.missed_changes import Deed, overtaken, unheard
+from core.conflicts.pulls import Precedence
+from core.intake.missed_changes import LabelChange, missed_changes, superseded
 from core.signals.base import IssueSeen, gone
 from core.task.actor import Actor
 from core.task.labels import Baseline
@@ -18,9 +18,9 @@ from core.task.model import Flag, Priority, Status
 from tests.builders import ALICE, BOB, NOW, ROBOT, SHA2, Story, issue, rival
 
 
-def deed(label: str, added: bool = True, at: datetime = NOW, by: Actor = ALICE, **more: Any) -> Deed:
+def deed(label: str, added: bool = True, at: datetime = NOW, by: Actor = ALICE, **more: Any) -> LabelChange:
     """Alice puts a label on."""
-    return Deed(by, at, label, added, **more)
+    return LabelChange(by, at, label, added, **more)
 
 
 def line(type_: EventType = EventType.INSTRUCTION, at: datetime = NOW, actor: str = "alice", **more: Any) -> Event:
@@ -49,24 +49,24 @@ LATER = NOW + timedelta(minutes=5)
     ],
 )
 def test_a_deed_is_news_unless_it_was_told_or_overtaken(label: str, trail: list[Event], news: bool) -> None:
-    assert bool(unheard([deed(label)], trail)) is news
+    assert bool(missed_changes([deed(label)], trail)) is news
 
 
 def test_each_line_tells_of_one_deed() -> None:
     twice = [deed("P0"), deed("P0", at=LATER)]
-    assert unheard(twice, [told("P0")]) == (twice[1],)
-    assert unheard(twice, [told("P0"), told("P0", at=LATER)]) == ()
+    assert missed_changes(twice, [told("P0")]) == (twice[1],)
+    assert missed_changes(twice, [told("P0"), told("P0", at=LATER)]) == ()
 
 
 def test_news_that_come_late_are_overtaken_by_what_was_found_since() -> None:
     again = line(EventType.TASK_CHANGED, LATER, changes={"flags": [None, ["stalled"]]})
-    assert overtaken(deed("stalled", False), [again])
-    assert overtaken(deed("P0"), [told("P0", at=LATER)])
-    assert not overtaken(deed("P0"), [told("P0")])  # it may be another one of the same second
-    assert not overtaken(deed("stalled", False, at=LATER), [again])
+    assert superseded(deed("stalled", False), [again])
+    assert superseded(deed("P0"), [told("P0", at=LATER)])
+    assert not superseded(deed("P0"), [told("P0")])  # it may be another one of the same second
+    assert not superseded(deed("stalled", False, at=LATER), [again])
 
 
-def seen(story: Story, *deeds: Deed, labels: tuple[str, ...], **changes: Any) -> None:
+def seen(story: Story, *deeds: LabelChange, labels: tuple[str, ...], **changes: Any) -> None:
     """The issue is read again, with what was done to it."""
     facts = issue(labels=labels, at=story.now, **changes)
     story.hears(IssueSeen(facts, deeds=deeds))
@@ -103,7 +103,7 @@ def test_what_was_said_of_a_status_that_is_over_is_old_news() -> None:
 
 def test_the_conflict_label_taken_off_unheard_lets_it_pass() -> None:
     story = Story().ready().in_review()
-    story.merge_tried(clean=True, rivals=(rival(8, first=True, waits=Turn.THIS, sha=SHA2),))
+    story.merge_tried(clean=True, rivals=(rival(8, first=True, waits=Precedence.THIS, sha=SHA2),))
     assert Flag.CONFLICT in story.task.flags
     seen(story, deed("conflict", added=False, at=story.now), labels=("task", "status:review"))
     assert Flag.CONFLICT not in story.task.flags
@@ -126,7 +126,7 @@ def test_another_bot_instructs_nobody_and_is_not_answered_at_once() -> None:
 
 def test_who_closed_it_is_named() -> None:
     story = Story().ready()
-    seen(story, Deed(BOB, story.now), labels=("task", "status:ready"), closed=True)
+    seen(story, LabelChange(BOB, story.now), labels=("task", "status:ready"), closed=True)
     assert (story.task.status, story.task.closed_by) == (Status.DONE, "bob")
 
 

@@ -8,15 +8,23 @@ from datetime import timedelta
 import pytest
 
 from core.assignment.rules import Agent
-from core.commands.checkboxes import Box, boxes_in, ticked
+from core.commands.checkboxes import CheckboxCommand, boxes_in, ticked
 from core.conflicts.hold import Hold
-from core.conflicts.pulls import Turn
-from core.dead_letter import GivenUp
-from core.digest import MOST_NODES, Budget, Digest, Group, Node, digest
-from core.escalation.model import Cause, Escalation
+from core.conflicts.pulls import Precedence
+from core.dead_letter import DeadLetter
+from core.digest import MOST_NODES, Budget, Digest, Node, TaskGroup, digest
+from core.escalation.model import Escalation, EscalationCause
 from core.task.deadlines import DeadlineKind
 from core.task.model import Flag, Lease, Status, Task
-from core.texts.digest import DIGEST_MARKER, LINES, WAITS, ago, digest_line, digest_text, label
+from core.texts.digest import (
+    DIGEST_MARKER,
+    MAX_TASK_ROWS,
+    WAIT_NAMES,
+    digest_summary,
+    digest_text,
+    format_age,
+    node_label,
+)
 from core.texts.render import COMMENT_LIMIT
 from tests.builders import NOW, Story, policy, rival
 from tests.core.test_matrix_text import flight, pair
@@ -62,8 +70,8 @@ SEVERAL = (
 
 
 GIVEN_UP = (
-    GivenUp("17", "Comment comment:2:answer `x` @alice", 2, 4, "issues/create-comment 404: no | @bob", NOW),
-    GivenUp("f0-9", "delivery push", None, 1, "410: gone", NOW),
+    DeadLetter("17", "Comment comment:2:answer `x` @alice", 2, 4, "issues/create-comment 404: no | @bob", NOW),
+    DeadLetter("f0-9", "delivery push", None, 1, "410: gone", NOW),
 )
 
 
@@ -83,7 +91,7 @@ def test_the_page() -> None:
 def test_each_task_is_counted_once_and_what_is_over_is_not() -> None:
     over = [task(8, Status.DONE), failed(9, issue_open=False), task(10, withdrawn=True)]
     drawn = made(*SEVERAL, *over)
-    assert drawn.counts == {Group.FAILED: 1, Group.BLOCKED: 3, Group.ACTIVE: 1, Group.WAITING: 2}
+    assert drawn.counts == {TaskGroup.FAILED: 1, TaskGroup.BLOCKED: 3, TaskGroup.ACTIVE: 1, TaskGroup.WAITING: 2}
     assert [line.number for line in drawn.lines] == [4, 3, 5, 7, 2, 1, 6], "what needs a person comes first"
 
 
@@ -120,7 +128,7 @@ def test_an_agents_load_and_a_conflict_are_news() -> None:
 def test_boxes_are_for_what_a_person_can_do() -> None:
     stuck = Story().ready().in_review().task
     assert stuck.pull
-    stuck = replace(stuck, number=8, pull=replace(stuck.pull, rivals=(rival(9, waits=Turn.THIS),)))
+    stuck = replace(stuck, number=8, pull=replace(stuck.pull, rivals=(rival(9, waits=Precedence.THIS),)))
     found = made(*SEVERAL, stuck).boxes
     assert [(box.task, *box.command) for box in found] == [
         (4, "ack", ""),
@@ -134,7 +142,7 @@ def test_boxes_are_for_what_a_person_can_do() -> None:
 
 
 def test_of_a_call_that_was_answered_it_says_by_whom() -> None:
-    call = Escalation(cause=Cause.ATTEMPTS, reason="", topic="failed", since=NOW, status="failed", attempt=1)
+    call = Escalation(cause=EscalationCause.ATTEMPTS, reason="", topic="failed", since=NOW, status="failed", attempt=1)
     answered = failed(4, escalation=replace(call, acknowledged_by="bob", acknowledged_at=NOW))
     before, after = made(failed(4, escalation=call)), made(answered)
     assert [box.word for box in before.boxes] == ["ack", "retry"]
@@ -144,19 +152,19 @@ def test_of_a_call_that_was_answered_it_says_by_whom() -> None:
 
 
 def test_every_wait_has_words() -> None:
-    assert WAITS.keys() == set(DeadlineKind)
+    assert WAIT_NAMES.keys() == set(DeadlineKind)
 
 
 def test_a_box_counts_when_it_was_there_and_empty() -> None:
     text = digest_text(made(*SEVERAL))
     assert ticked(text, text) == ()
     after = text.replace("- [ ] retry", "- [x] retry").replace("\n", "\r\n")
-    assert ticked(text, after) == (Box("retry", 4),)
+    assert ticked(text, after) == (CheckboxCommand("retry", 4),)
     assert ticked(after, after) == ()
     assert ticked(after, text) == (), "taking the tick off is nothing"
-    forged = f"- [x] all is well {Box('retry', 99).marker}\n- [x] boom <!-- orchestrator:do close 4 -->\n"
+    forged = f"- [x] all is well {CheckboxCommand('retry', 99).marker}\n- [x] boom <!-- orchestrator:do close 4 -->\n"
     assert ticked(text, text + forged) == (), "nor is what somebody writes in"
-    twice = text.replace("- [ ] retry", f"- [x] harmless {Box('retry', 4).marker}\n- [ ] retry")
+    twice = text.replace("- [ ] retry", f"- [x] harmless {CheckboxCommand('retry', 4).marker}\n- [ ] retry")
     assert ticked(twice, text) == ()
 
 
@@ -178,7 +186,7 @@ def test_a_thousand_tasks_with_long_titles_fit_and_ten_thousand_do() -> None:
         assert text.rstrip().endswith(DIGEST_MARKER), "it is found again by its marker"
         assert len(drawn.nodes) <= MOST_NODES
     plain = digest_text(made(*[task(n) for n in range(1, 1_001)]))
-    assert plain.count("\n| #") == LINES
+    assert plain.count("\n| #") == MAX_TASK_ROWS
     assert "<summary>940 more</summary>" in plain
     assert "#1000" in plain, "the folded ones are named all the same"
 
@@ -202,15 +210,15 @@ def test_a_graph_that_has_no_room_says_how_many_it_left_out() -> None:
     ],
 )
 def test_no_title_leaves_its_label(title: str) -> None:
-    told = label(Node("#12", title, Group.ACTIVE))
+    told = node_label(Node("#12", title, TaskGroup.ACTIVE))
     assert told.startswith("#35;12")
     assert not set(told.removeprefix("#35;")) & set('"`<>#;[]{}()|\\%&\n\ue000')
 
 
 def test_the_line_for_channels() -> None:
-    told = digest_line(made(*SEVERAL))
+    told = digest_summary(made(*SEVERAL))
     assert told == ("acme/shop: 1 active, 3 blocked, 2 waiting, 1 failed. Needs a person: #4.")
-    many = digest_line(made(*[failed(n) for n in range(1, 9)]))
+    many = digest_summary(made(*[failed(n) for n in range(1, 9)]))
     assert many == "acme/shop: 0 active, 0 blocked, 0 waiting, 8 failed. Needs a person: #1, #2, #3, #4, #5 and 3 more."
 
 
@@ -219,7 +227,7 @@ def test_the_line_for_channels() -> None:
     [(0, "0 min"), (59, "59 min"), (60, "1 h"), (61, "1 h 1 min"), (1440, "1 d"), (1600, "1 d 2 h"), (-5, "0 min")],
 )
 def test_how_long_ago(minutes: int, told: str) -> None:
-    assert ago(NOW, NOW + timedelta(minutes=minutes)) == told
+    assert format_age(NOW, NOW + timedelta(minutes=minutes)) == told
 
 
 def test_an_empty_repository_says_so() -> None:

@@ -10,12 +10,12 @@ import pytest
 
 from config.escalation import OnCall
 from core.audit.events import EventType
-from core.conflicts.pulls import Turn
-from core.effects.base import CallPeople
+from core.conflicts.pulls import Precedence
+from core.effects.base import Escalate
 from core.escalation.levels import levels, on_call
 from core.escalation.model import Escalation
-from core.forecast.model import Forecast, Foreseen
-from core.signals.base import AgentSeen, PeopleCalled, PersonAnswered
+from core.forecast.model import Forecast, PredictedFile
+from core.signals.base import AgentSeen, EscalationAnswered, EscalationDelivered
 from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.model import Actor, ChecksState, Flag, SessionState, Status
 from tests.builders import ALICE, BOB, MALLORY, NOW, Story, red, rival
@@ -60,7 +60,7 @@ class TestOnCall:
 class TestWhom:
     def test_owners_of_the_files_then_on_call_then_those_named(self) -> None:
         story = Story(escalation={"fallback": ("alice",), "on_call": ROTA}).ready()
-        files = tuple(Foreseen(path, weight, "named") for path, weight in (("shop/a.py", 1.0), ("docs/x.md", 0.1)))
+        files = tuple(PredictedFile(path, weight, "named") for path, weight in (("shop/a.py", 1.0), ("docs/x.md", 0.1)))
         task = replace(story.task, forecast=Forecast(files))
         text = "/shop/ @bob\n/docs/ @mallory\n"
         found = levels(task, story.policy.escalation, text, NOW)
@@ -84,14 +84,14 @@ class TestWhom:
 class TestClimbing:
     def test_silence_climbs_then_repeats_ever_less_often(self) -> None:
         story = escalated(on_call=ROTA)
-        (call,) = story.wanted(CallPeople)
+        (call,) = story.wanted(Escalate)
         assert (call.assign, call.since) == (("carol",), story.now)
         gaps, people = [], []
         for _ in range(6):
             before = story.now
             story.due(DeadlineKind.CALL)
             gaps.append(int((story.now - before).total_seconds() // 60))
-            people.append((story.wanted(CallPeople)[0].assign, call_of(story).latest))
+            people.append((story.wanted(Escalate)[0].assign, call_of(story).latest))
         assert [gap - 1 for gap in gaps] == [5, 5, 10, 20, 1440, 1440], "a minute goes by with whatever is heard"
         assert people == [(("alice",), ("alice",)), *[((), ("alice",))] * 5]
         assert story.events(EventType.ESCALATED)[0].payload["call"] == 7
@@ -112,9 +112,9 @@ class TestClimbing:
     def test_the_time_to_a_person_is_measured_from_the_cause(self) -> None:
         story = escalated()
         key = call_of(story).key
-        story.hears(PeopleCalled(key, NOW + timedelta(hours=1), 17))
-        story.hears(PeopleCalled(key, NOW + timedelta(hours=2)))
-        story.hears(PeopleCalled("another", NOW + timedelta(hours=3), 18))
+        story.hears(EscalationDelivered(key, NOW + timedelta(hours=1), 17))
+        story.hears(EscalationDelivered(key, NOW + timedelta(hours=2)))
+        story.hears(EscalationDelivered("another", NOW + timedelta(hours=3), 18))
         assert (call_of(story).delivered_at, call_of(story).comments) == (NOW + timedelta(hours=1), (17,))
 
 
@@ -131,19 +131,19 @@ class TestAnswers:
     )
     def test_of_whom(self, who: Actor, role: str, counts: bool) -> None:
         story = escalated()
-        story.hears(PersonAnswered(who, role, "answer"))
+        story.hears(EscalationAnswered(who, role, "answer"))
         assert story.told(EventType.ACKNOWLEDGED) is counts
         assert bool(call_of(story).acknowledged_at) is counts
         assert Flag.NEEDS_HUMAN in story.task.flags, "it is seen to, and not mended"
 
     def test_then_nobody_else_is_called_and_the_wait_goes_on(self) -> None:
         story = escalated(on_call=ROTA)
-        story.hears(PersonAnswered(ALICE, "write", "reaction"))
+        story.hears(EscalationAnswered(ALICE, "write", "reaction"))
         answered = call_of(story).acknowledged_at
         assert answered
         assert call_of(story).next_at == answered + story.policy.timeouts.stall
         story.due(DeadlineKind.CALL)
-        (reminder,) = story.wanted(CallPeople)
+        (reminder,) = story.wanted(Escalate)
         assert reminder.body.startswith("@alice **this task still needs a person.** You acknowledged it 2 h 1 min ago:")
         assert reminder.assign == ()
         assert call_of(story).next_at == story.now + timedelta(days=1)
@@ -155,7 +155,7 @@ class TestAnswers:
 
     def test_ack_ends_what_somebody_asked_for(self) -> None:
         story = escalated()
-        story.hears(PersonAnswered(ALICE, "write", "answer"))
+        story.hears(EscalationAnswered(ALICE, "write", "answer"))
         story.says("/ack")
         assert story.task.escalation is None
         assert [event.payload["how"] for event in story.events(EventType.ESCALATION_ENDED)] == ["acknowledged"]
@@ -182,11 +182,11 @@ class TestTheEnd:
         story.now += timedelta(minutes=1)
         story.hears(AgentSeen(1, SessionState.NEEDS_INPUT, story.now, "s-1", ""))
         assert call_of(story).key != first.key, "a new question is a new call"
-        assert story.wanted(CallPeople)
+        assert story.wanted(Escalate)
 
     def test_rivals_that_are_gone(self) -> None:
         story = Story(merge={"auto": True}).ready().in_review()
-        story.merge_tried(rivals=(rival(5, first=True, waits=Turn.NOBODY, task=None, why="Neither can wait."),))
+        story.merge_tried(rivals=(rival(5, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait."),))
         assert "`/resolve ignore`" in story.said()
         story.merge_tried(rivals=())
         assert (story.task.escalation, Flag.NEEDS_HUMAN in story.task.flags) == (None, False)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from config.task_templates import TaskTemplate, built_in
 from core.intake.parser import parse
-from core.intake.templates import HEADINGS, CannotFill, fill, fitting, markdown, parts
+from core.intake.templates import HEADINGS, TemplateError, fill, fitting, markdown, parts
 from core.task.model import Kind, Status
 from core.text_safety.sanitize import BODY_LIMIT
 from tests.builders import Story
@@ -117,14 +117,14 @@ def test_criteria_that_are_no_list_are_not_talked_over() -> None:
     ],
 )
 def test_a_text_that_would_swallow_what_stands_below_it_is_refused(open_end: str) -> None:
-    with pytest.raises(CannotFill, match="never closed"):
+    with pytest.raises(TemplateError, match="never closed"):
         fill(f"It crashes:\n\n{open_end}\n", BUG)
 
 
 def test_a_text_without_room_is_refused() -> None:
-    with pytest.raises(CannotFill, match="longer than the 65536 characters"):
+    with pytest.raises(TemplateError, match="longer than the 65536 characters"):
         fill("### Goal\n\nx\n\n### Log\n\n" + ("a" * 99 + "\n") * ((BODY_LIMIT - 200) // 100), BUG)
-    with pytest.raises(CannotFill, match="very long"):
+    with pytest.raises(TemplateError, match="very long"):
         fill("### Goal\n\nx\n\n### Log\n\n" + ("a" * 99 + "\n") * 199, BUG)
 
 
@@ -194,7 +194,7 @@ def test_no_line_of_the_author_is_lost(body: str, name: str) -> None:
     template = built_in()[name]
     try:
         filled = fill(body, template)
-    except CannotFill:
+    except TemplateError:
         return
     rest = iter(re.split(r"\r\n?|\n", filled.body))
     for line in re.split(r"\r\n?|\n", body):

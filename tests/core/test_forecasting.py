@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.forecast.file_index import Tree
-from core.forecast.history import Done, Past, words_for
+from core.forecast.file_index import FileIndex
+from core.forecast.history import ChangeHistory, FinishedWork, words_for
 from core.forecast.mentions import MAX_PATHS, MAX_SYMBOLS, mentions
 from core.forecast.model import MAX_FILES, Forecast
-from core.forecast.predict import Said, Sight, forecast
+from core.forecast.predict import RepositoryKnowledge, TaskText, forecast
 from core.forecast.tokenize import words_of
 
 FILES = (
@@ -26,12 +26,12 @@ FILES = (
     "tests/test_export.py",
     "web/Basket.tsx",
 )
-TREE = Tree(FILES)
+TREE = FileIndex(FILES)
 
 
 def foreseen(text: str = "", files: tuple[str, ...] = (), **sight: object) -> dict[str, float]:
     """The weights by path, in a tree of a few files."""
-    found = forecast(Said(text, files), Sight(**{"tree": TREE, **sight}))  # type: ignore[arg-type]
+    found = forecast(TaskText(text, files), RepositoryKnowledge(**{"tree": TREE, **sight}))  # type: ignore[arg-type]
     return {file.path: file.weight for file in found.files}
 
 
@@ -65,7 +65,7 @@ def test_an_area_gives_each_of_its_files_a_share() -> None:
     assert {path for path in many if path.startswith("shop")} == {path for path in FILES if path.startswith("shop/")}
     assert all(many[path] < few[path] for path in orders)
     assert foreseen(files=("*.tsx",)).keys() == {"web/Basket.tsx"}
-    huge = Tree(f"src/m{n}.py" for n in range(5000))
+    huge = FileIndex(f"src/m{n}.py" for n in range(5000))
     assert foreseen(files=("src", "**"), tree=huge) == {}, "of so many none is likely"
 
 
@@ -86,21 +86,21 @@ def test_a_symbol_counts_the_more_the_fewer_files_have_it() -> None:
 
 def test_similar_work_and_what_is_changed_together() -> None:
     export, cart = ("shop/orders/export.py", "tests/test_export.py"), ("shop/cart.py", "tests/test_cart.py")
-    done = [Done.of(f"Orders are written as {kind}", export) for kind in ("csv", "json", "xml", "pdf")]
-    done += [Done.of(f"The basket counts {what}", cart) for what in ("twice", "gifts", "pieces", "weights")]
-    past = Past(done)
+    done = [FinishedWork.of(f"Orders are written as {kind}", export) for kind in ("csv", "json", "xml", "pdf")]
+    done += [FinishedWork.of(f"The basket counts {what}", cart) for what in ("twice", "gifts", "pieces", "weights")]
+    past = ChangeHistory(done)
     found = foreseen("Orders are written as yaml", past=past)
     assert found["tests/test_export.py"] > found.get("tests/test_cart.py", 0)
     assert foreseen("Mend shop/cart.py", past=past)["tests/test_cart.py"] > 0.5, "its test goes with it"
-    alone = Past([Done.of("The basket counts", ("shop/cart.py",))] * 9)
+    alone = ChangeHistory([FinishedWork.of("The basket counts", ("shop/cart.py",))] * 9)
     assert foreseen("Mend shop/cart.py", past=alone)["tests/test_cart.py"] < 0.2, "where that is the custom"
-    gone = Tree(["shop/cart.py"])
+    gone = FileIndex(["shop/cart.py"])
     assert foreseen("Orders are written as yaml", past=past, tree=gone) == {}, "what is no longer there is not changed"
 
 
 def test_the_past_forgets_the_oldest_and_what_was_everywhere() -> None:
-    past = Past((Done.of(f"word{n}", [f"f{n}"]) for n in range(10)), kept=4)
-    past.add(Done.of("a formatter", [f"f{n}" for n in range(200)]))
+    past = ChangeHistory((FinishedWork.of(f"word{n}", [f"f{n}"]) for n in range(10)), kept=4)
+    past.add(FinishedWork.of("a formatter", [f"f{n}" for n in range(200)]))
     assert (len(past), past.changed("f9"), past.changed("f1")) == (4, 1, 0)
     assert past.similar(frozenset({"word1"}), 3) == []
     [(likeness, one)] = past.similar(frozenset({"word9"}), 3)
@@ -116,9 +116,11 @@ def test_words_and_messages() -> None:
 
 @given(st.text(max_size=400), st.lists(st.text(min_size=1, max_size=40), max_size=5))
 def test_any_text_gives_a_bounded_forecast_and_the_same_again(text: str, files: list[str]) -> None:
-    said = Said(text, tuple(files))
-    found = forecast(said, Sight(TREE, {}, Past([Done.of(text, FILES[:3])])))
-    assert found == forecast(said, Sight(Tree(reversed(FILES)), {}, Past([Done.of(text, FILES[:3])])))
+    said = TaskText(text, tuple(files))
+    found = forecast(said, RepositoryKnowledge(TREE, {}, ChangeHistory([FinishedWork.of(text, FILES[:3])])))
+    assert found == forecast(
+        said, RepositoryKnowledge(FileIndex(reversed(FILES)), {}, ChangeHistory([FinishedWork.of(text, FILES[:3])]))
+    )
     assert len(found.files) <= MAX_FILES
     assert all(0 < file.weight <= 1 and file.why for file in found.files)
     assert [file.weight for file in found.files] == sorted((file.weight for file in found.files), reverse=True)
@@ -136,6 +138,8 @@ def test_a_hostile_text_takes_no_longer_than_another(text: str) -> None:
     named = mentions(text)
     assert len(named.paths) <= MAX_PATHS
     assert len(named.symbols) <= MAX_SYMBOLS
-    found = forecast(Said(text, ("*a" * 140, "[" * 200, "**/" * 90, "[!a-]*", text[:300])), Sight(TREE))
+    found = forecast(
+        TaskText(text, ("*a" * 140, "[" * 200, "**/" * 90, "[!a-]*", text[:300])), RepositoryKnowledge(TREE)
+    )
     assert isinstance(found, Forecast)
     assert time.process_time() - begun < 2, "the work grows faster than the text"

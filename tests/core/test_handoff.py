@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from core.handoff.packet import BuiltOn
+from core.handoff.packet import DependencyResult
 from core.task.model import ChecksState
-from core.texts import handoff
+from core.texts import handoff_text
 from tests.builders import MERGE, NOW, SHA, Story, body, red
 
 TEXT = (
@@ -28,7 +28,7 @@ TEXT = (
 def filed() -> Story:
     story = Story()
     story.dependencies = {"#3": True, "acme/web#4": True}
-    story.builds_on = (BuiltOn("#3", "done", "Fruit", 9, MERGE, ("shop/a.py",)),)
+    story.builds_on = (DependencyResult("#3", "done", "Fruit", 9, MERGE, ("shop/a.py",)),)
     return story.ready(title="Sell fruit", text=TEXT)
 
 
@@ -136,7 +136,7 @@ def test_the_markdown_says_what_the_json_says() -> None:
     story = filed().in_review()
     story.checks(ChecksState.FAILURE, None, red(log_tail="boom"))
     packet = story.assigned().packet()
-    text = handoff(dict(packet))
+    text = handoff_text(dict(packet))
     said = [
         packet["goal"], *packet["criteria"], *packet["definition_of_done"], *packet["files"], packet["branch"],
         packet["base"], *packet["plan"]["steps"], packet["notes"], packet["report"]["how"],

@@ -9,8 +9,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from core import texts
-from core.conflicts.pulls import FileConflict, Span, Trial
-from core.dead_letter import GivenUp
+from core.conflicts.pulls import FileConflict, Span, TrialMerge
+from core.dead_letter import DeadLetter
 from core.handoff.feedback import LineComment
 from core.review.definition_of_done import done_gaps
 from core.task.model import ChecksState, Flag
@@ -39,20 +39,20 @@ def pages(said: str) -> dict[str, str]:
     review = Story().ready().in_review()
     comments = (LineComment(line or "x", 3, "Where is its test?"),)
     review.reviewed("changes_requested", text="Almost.", comments=comments)
-    given_up = GivenUp("17", "UpsertCard card:1", 1, 4, line, NOW)
+    given_up = DeadLetter("17", "UpsertCard card:1", 1, 4, line, NOW)
     task = replace(held.task, title=line, waits_for=("#9",))
     behind = replace(task, number=2, waits_for=("#1",), flags={Flag.NEEDS_HUMAN: "All attempts are used up."})
     files = (FileConflict(line or "x", here=(Span(1, 2),)),)
     checked = Story().ready().in_review().pull
     return {
-        "card": texts.card(story.task, story.policy),
-        "card of a blocked one": texts.card(held.task, held.policy),
-        "status": texts.status_text(held.task, held.policy, given_up=[given_up]),
+        "card": texts.card_text(story.task, story.policy),
+        "card of a blocked one": texts.card_text(held.task, held.policy),
+        "status": texts.status_text(held.task, held.policy, dead_letters=[given_up]),
         "feedback": feedback,
         "call": called.said(),
         "review": review.said(),
         "done": texts.done_check(story.task, done_gaps(story.task))[2],
-        "conflict": conflict_check(replace(checked, branch=line or "x", trial=Trial(BASE, False, files))).summary,
+        "conflict": conflict_check(replace(checked, branch=line or "x", trial=TrialMerge(BASE, False, files))).summary,
         "digest": digest_text(made(task, behind, given_up=[given_up])),
     }
 

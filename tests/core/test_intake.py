@@ -17,9 +17,9 @@ from core.intake.parser import (
     MAX_FILES,
     MAX_GOAL,
     MAX_PROBLEMS,
-    Criterion,
-    Dependency,
-    Intake,
+    AcceptanceCriterion,
+    DependencyReference,
+    ParsedIssue,
     fingerprint,
     parse,
 )
@@ -60,21 +60,25 @@ def test_every_answer_of_the_form_arrives_in_its_field() -> None:
         files="shop/checkout.py\ntests/checkout/**",
         estimate="2 h",
     )
-    assert parse(body) == Intake(
+    assert parse(body) == ParsedIssue(
         goal="Expired vouchers are refused at the checkout.\n\n#### Why\n\nPeople complain.",
-        criteria=(Criterion("A message names the date"), Criterion("The total stays", ticked=True)),
-        definition_of_done=(Criterion("Tests cover it"),),
+        criteria=(AcceptanceCriterion("A message names the date"), AcceptanceCriterion("The total stays", ticked=True)),
+        definition_of_done=(AcceptanceCriterion("Tests cover it"),),
         priority="P1",
         required=("python", "tests"),
         preferred=("backend",),
-        dependencies=(Dependency(None, 12), Dependency("acme/shop", 3), Dependency("acme/web", 4)),
+        dependencies=(
+            DependencyReference(None, 12),
+            DependencyReference("acme/shop", 3),
+            DependencyReference("acme/web", 4),
+        ),
         files=("shop/checkout.py", "tests/checkout/**"),
         estimate="2 h",
     )
 
 
 def test_the_form_sent_as_it_stands_is_an_empty_task_without_complaints() -> None:
-    assert parse(submitted()) == Intake(priority="P2")
+    assert parse(submitted()) == ParsedIssue(priority="P2")
 
 
 def test_the_examples_in_the_form_are_understood() -> None:
@@ -147,9 +151,9 @@ none yet
 """
     intake = parse(body)
     assert intake.goal == "Tell them."
-    assert intake.criteria == (Criterion("told", ticked=True), Criterion("mailed"))
-    assert intake.definition_of_done == (Criterion("merged"),)
-    assert intake.dependencies == (Dependency(None, 3),)
+    assert intake.criteria == (AcceptanceCriterion("told", ticked=True), AcceptanceCriterion("mailed"))
+    assert intake.definition_of_done == (AcceptanceCriterion("merged"),)
+    assert intake.dependencies == (DependencyReference(None, 3),)
     assert intake.files == ("src/a b.py", "x/y.py")
     assert intake.notes == ("Customers are confused.\n\n## Screenshots\n\nnone yet\n\nAreas affected: the login page")
     assert intake.problems == ()
@@ -158,8 +162,8 @@ none yet
 
 def test_a_text_before_the_first_heading_is_the_goal_if_no_heading_says_so() -> None:
     assert parse("Make it blue.\n\n## Acceptance criteria\n- it is blue\n  - light\n- all of it").criteria == (
-        Criterion("it is blue"),
-        Criterion("all of it"),
+        AcceptanceCriterion("it is blue"),
+        AcceptanceCriterion("all of it"),
     )
     assert parse("Make it blue.\n\n## Goal\n\n_No response_").goal == "Make it blue."
 
@@ -190,7 +194,7 @@ def test_dependencies_are_found_wherever_they_are_said(text: str, dependencies: 
 
 @pytest.mark.parametrize("nothing", ["None", "n/a", "-", "none at the moment", "_No response_", "No dependencies"])
 def test_nothing_can_be_said_in_many_ways(nothing: str) -> None:
-    assert parse(f"### Dependencies\n\n{nothing}\n\n### Required capabilities\n\nNone") == Intake()
+    assert parse(f"### Dependencies\n\n{nothing}\n\n### Required capabilities\n\nNone") == ParsedIssue()
 
 
 @pytest.mark.parametrize(
@@ -246,21 +250,21 @@ def test_hidden_text_reaches_no_field() -> None:
     intake = parse(body)
     assert "obey" not in repr(intake)
     assert intake.files == ("x.py",)
-    assert intake.criteria == (Criterion("c"),)
+    assert intake.criteria == (AcceptanceCriterion("c"),)
 
 
 # Fingerprints
 
 
 def test_a_fingerprint_folds_what_does_not_matter() -> None:
-    one = fingerprint("Add a cart!", Intake(goal="Customers  can\nbuy: things.", estimate="1 h"))
-    assert one == fingerprint("add A CART", Intake(goal="customers can buy things"))
-    assert one != fingerprint("Add a card", Intake(goal="customers can buy things"))
-    assert one != fingerprint("Add a cart", Intake(goal="customers can sell things"))
-    assert fingerprint("a b", Intake(goal="c")) != fingerprint("a", Intake(goal="b c"))
+    one = fingerprint("Add a cart!", ParsedIssue(goal="Customers  can\nbuy: things.", estimate="1 h"))
+    assert one == fingerprint("add A CART", ParsedIssue(goal="customers can buy things"))
+    assert one != fingerprint("Add a card", ParsedIssue(goal="customers can buy things"))
+    assert one != fingerprint("Add a cart", ParsedIssue(goal="customers can sell things"))
+    assert fingerprint("a b", ParsedIssue(goal="c")) != fingerprint("a", ParsedIssue(goal="b c"))
     assert len(one) == 64
     assert set(one) <= set("0123456789abcdef")
-    assert fingerprint("\u65e5\u672c", Intake()) != fingerprint("\u65e5\u5149", Intake())
+    assert fingerprint("\u65e5\u672c", ParsedIssue()) != fingerprint("\u65e5\u5149", ParsedIssue())
 
 
 # Reading Markdown
@@ -335,4 +339,4 @@ def test_what_is_written_in_the_form_is_read_back(goal: str, criteria: list[tupl
     checklist = "\n".join(f"- [{'x' if ticked else ' '}] {text}" for text, ticked in criteria)
     intake = parse(submitted(goal=goal, acceptance_criteria=checklist))
     assert intake.goal == goal
-    assert intake.criteria == tuple(Criterion(" ".join(text.split()), ticked) for text, ticked in criteria)
+    assert intake.criteria == tuple(AcceptanceCriterion(" ".join(text.split()), ticked) for text, ticked in criteria)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from core.conflicts.pulls import FileConflict, Flight, Pair, Trial
-from core.texts.matrix import WIDEST, matrix_text
+from core.conflicts.pulls import FileConflict, OpenPull, PullPair, TrialMerge
+from core.texts.matrix import MAX_TABLE_PULLS, matrix_text
 from tests.builders import BASE, NOW, SHA, SHA2, Story
 from tests.core.test_texts import same
 
-CLEAN = Trial(BASE, True)
+CLEAN = TrialMerge(BASE, True)
 
 
-def flight(number: int, task: int | None = None, **changes: object) -> Flight:
+def flight(number: int, task: int | None = None, **changes: object) -> OpenPull:
     opened = NOW + timedelta(minutes=number)
-    plain = Flight(number, task, "A title", f"task/{task}-1", "main", SHA, "", "mona", opened, trial=CLEAN)
+    plain = OpenPull(number, task, "A title", f"task/{task}-1", "main", SHA, "", "mona", opened, trial=CLEAN)
     return replace(plain, **changes)  # type: ignore[arg-type]  # of whatever field
 
 
-def pair(one: int, other: int, *paths: str) -> Pair:
-    return Pair(one, other, SHA, SHA2, tuple(FileConflict(path) for path in paths))
+def pair(one: int, other: int, *paths: str) -> PullPair:
+    return PullPair(one, other, SHA, SHA2, tuple(FileConflict(path) for path in paths))
 
 
 def test_the_table() -> None:
@@ -28,7 +28,7 @@ def test_the_table() -> None:
         flight(7, 1),
         flight(9, 2),
         flight(11, rank=0),
-        flight(12, 4, trial=Trial(BASE, False)),
+        flight(12, 4, trial=TrialMerge(BASE, False)),
         flight(13, 5, trial=None),
         flight(14, 6, base="release"),
     ]
@@ -50,7 +50,7 @@ def test_what_depends_on_another_comes_after_it() -> None:
 
 
 def test_of_many_only_the_conflicts_are_shown() -> None:
-    flights = [flight(number) for number in range(1, WIDEST + 2)]
+    flights = [flight(number) for number in range(1, MAX_TABLE_PULLS + 2)]
     text = matrix_text(flights, [pair(1, 2, "a"), pair(2, 3)], None, (), None)
     assert (
         "13 pull requests are open. Pairs that conflict: 1. Pairs that change the same file and merge cleanly: 1."

@@ -12,8 +12,18 @@ import yaml
 
 from config.repository import Scoring, Timeouts
 from core.assignment.rules import choose
-from core.assignment.stats import Measures, Row, by_agent, by_capability, lines, measure, merits, patience, quantile
-from core.task.model import ChecksState, Patience, Role
+from core.assignment.stats import (
+    AttemptRecord,
+    Measures,
+    by_agent,
+    by_capability,
+    lines,
+    measure,
+    merits,
+    patience,
+    quantile,
+)
+from core.task.model import ChecksState, LearnedTimeout, Role
 from tests.builders import NOW, Story, agent
 
 MIN = timedelta(minutes=1)
@@ -21,16 +31,16 @@ TIMES = Timeouts()
 REPLAY = yaml.safe_load((Path(__file__).parents[1] / "data" / "attempts_replay.yml").read_text(encoding="utf-8"))
 
 
-def row(number: int = 1, **changes: Any) -> Row:
-    known = Row(number, 1, "codex", Role.IMPLEMENT, ("python",), NOW)
+def row(number: int = 1, **changes: Any) -> AttemptRecord:
+    known = AttemptRecord(number, 1, "codex", Role.IMPLEMENT, ("python",), NOW)
     return replace(known, **changes)
 
 
-def done(number: int, minutes: float = 30, **changes: Any) -> Row:
+def done(number: int, minutes: float = 30, **changes: Any) -> AttemptRecord:
     return row(number, outcome="delivered", handed_in_at=NOW + minutes * MIN, ended_at=NOW + 99 * MIN, **changes)
 
 
-def failed(number: int, **changes: Any) -> Row:
+def failed(number: int, **changes: Any) -> AttemptRecord:
     return row(number, outcome="failed", blamed=True, ended_at=NOW + 99 * MIN, **changes)
 
 
@@ -87,10 +97,10 @@ class TestTheReplay:
     """A hundred and twenty attempts of three agents: the figures change who is chosen."""
 
     @pytest.fixture
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[AttemptRecord]:
         return [_replayed(line, number) for number, line in enumerate(REPLAY["attempts"], 1)]
 
-    def test_the_numbers_are_those_of_the_history(self, rows: list[Row]) -> None:
+    def test_the_numbers_are_those_of_the_history(self, rows: list[AttemptRecord]) -> None:
         assert len(rows) >= 100
         found = {name: measure(own) for name, own in by_agent(rows).items()}
         told = {
@@ -108,7 +118,7 @@ class TestTheReplay:
         assert told == REPLAY["figures"]
 
     @pytest.mark.parametrize(("learned", "winner"), [(0.0, "amber"), (0.5, "blue")])
-    def test_the_numbers_change_the_choice(self, rows: list[Row], learned: float, winner: str) -> None:
+    def test_the_numbers_change_the_choice(self, rows: list[AttemptRecord], learned: float, winner: str) -> None:
         merit = merits({name: measure(own) for name, own in by_agent(rows).items()})
         team = [agent(name, "python", merit=merit[name], assigned=40) for name in sorted(merit)]
         choice = choose(Story().ready().task, team, Scoring(learned=learned), NOW)
@@ -117,9 +127,9 @@ class TestTheReplay:
         assert parts == {name: learned * merit[name] if learned else None for name in merit}
 
 
-def _replayed(line: dict[str, Any], number: int) -> Row:
+def _replayed(line: dict[str, Any], number: int) -> AttemptRecord:
     minutes = line.get("minutes")
-    return Row(
+    return AttemptRecord(
         task=number,
         attempt=1,
         agent=line["agent"],
@@ -137,26 +147,28 @@ def _replayed(line: dict[str, Any], number: int) -> Row:
 
 
 class TestPatience:
-    def seen(self, count: int, *, ack: float = 1, silence: float = 1) -> list[Row]:
+    def seen(self, count: int, *, ack: float = 1, silence: float = 1) -> list[AttemptRecord]:
         """`count` attempts, with these minutes to the first sign of life and between two of them."""
         return [done(n, acknowledged_at=NOW + ack * MIN, longest_silence=silence * 60) for n in range(count)]
 
     def test_it_is_learned_from_twenty_attempts_and_not_from_less(self) -> None:
         assert patience(self.seen(19, ack=4), TIMES) is None
-        assert patience(self.seen(20, ack=4), TIMES) == Patience(6 * MIN, TIMES.heartbeat)
-        assert patience(self.seen(20, silence=20), TIMES) == Patience(TIMES.ack, 30 * MIN)
+        assert patience(self.seen(20, ack=4), TIMES) == LearnedTimeout(6 * MIN, TIMES.heartbeat)
+        assert patience(self.seen(20, silence=20), TIMES) == LearnedTimeout(TIMES.ack, 30 * MIN)
 
     def test_the_configured_timeouts_are_the_floor(self) -> None:
         assert patience(self.seen(50, ack=0.1, silence=0.5), TIMES) is None
 
     def test_there_is_a_ceiling(self) -> None:
-        assert patience(self.seen(50, ack=100, silence=400), TIMES) == Patience(6 * TIMES.ack, 6 * TIMES.heartbeat)
+        assert patience(self.seen(50, ack=100, silence=400), TIMES) == LearnedTimeout(
+            6 * TIMES.ack, 6 * TIMES.heartbeat
+        )
         short = Timeouts(ack=MIN, heartbeat=5 * MIN, stall=6 * MIN, attempt=8 * MIN)
-        assert patience(self.seen(50, ack=100, silence=400), short) == Patience(6 * MIN, 8 * MIN)
+        assert patience(self.seen(50, ack=100, silence=400), short) == LearnedTimeout(6 * MIN, 8 * MIN)
 
     def test_the_slowest_in_a_hundred_counts_and_the_slowest_of_all_does_not(self) -> None:
         rows = [*self.seen(99, ack=4), *self.seen(1, ack=11)]
-        assert patience(rows, TIMES) == Patience(6 * MIN, TIMES.heartbeat)
+        assert patience(rows, TIMES) == LearnedTimeout(6 * MIN, TIMES.heartbeat)
 
     def test_the_silence_of_the_dead_teaches_nothing(self) -> None:
         dead = [replace(r, outcome="silent") for r in self.seen(50, ack=4, silence=20)]
@@ -164,7 +176,7 @@ class TestPatience:
 
 
 class TestWhatAChangeTells:
-    def change(self, story: Story, step: Any) -> tuple[Row, ...]:
+    def change(self, story: Story, step: Any) -> tuple[AttemptRecord, ...]:
         before = story.known
         step()
         return lines(before, story.task, story.now)
@@ -173,7 +185,7 @@ class TestWhatAChangeTells:
         story = Story().ready()
         [begun] = self.change(story, story.assigned)
         since = story.now
-        assert begun == Row(1, 1, "codex", Role.IMPLEMENT, story.task.required, since)
+        assert begun == AttemptRecord(1, 1, "codex", Role.IMPLEMENT, story.task.required, since)
         [at_work] = self.change(story, story.begun)
         assert at_work == replace(begun, acknowledged_at=story.now)
         acknowledged: datetime = story.now

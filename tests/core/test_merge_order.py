@@ -9,15 +9,15 @@ from itertools import combinations, permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.conflicts.merge_order import Order, Ready, merge_order
+from core.conflicts.merge_order import MergeablePull, MergeOrder, merge_order
 from tests.suite import examples
 
 DAY = datetime(2026, 1, 31, tzinfo=UTC)
 
 
-def pulls(*ranks: int) -> list[Ready]:
+def pulls(*ranks: int) -> list[MergeablePull]:
     """Numbered from 1, in the order in which they were opened."""
-    return [Ready(number, rank, DAY + timedelta(hours=number)) for number, rank in enumerate(ranks, start=1)]
+    return [MergeablePull(number, rank, DAY + timedelta(hours=number)) for number, rank in enumerate(ranks, start=1)]
 
 
 def met(sequence: Iterable[int], clashes: Iterable[tuple[int, int]]) -> list[int]:
@@ -28,29 +28,29 @@ def met(sequence: Iterable[int], clashes: Iterable[tuple[int, int]]) -> list[int
 
 
 def test_without_clashes_the_urgent_come_first_and_then_who_was_first() -> None:
-    assert merge_order(pulls(2, 1, 0, 1), [], {}) == Order((3, 2, 4, 1), (), exact=True)
-    assert merge_order([], [], {}) == Order((), (), exact=True)
+    assert merge_order(pulls(2, 1, 0, 1), [], {}) == MergeOrder((3, 2, 4, 1), (), exact=True)
+    assert merge_order([], [], {}) == MergeOrder((), (), exact=True)
 
 
 def test_one_that_clashes_with_many_waits_for_all_of_them() -> None:
     order = merge_order(pulls(0, 1, 1, 1), [(1, 2), (1, 3), (1, 4)], {})
-    assert order == Order((2, 3, 4, 1), (1,), exact=True)
+    assert order == MergeOrder((2, 3, 4, 1), (1,), exact=True)
 
 
 def test_of_two_that_clash_the_more_urgent_goes_first_then_the_earlier() -> None:
-    assert merge_order(pulls(1, 0), [(1, 2)], {}) == Order((2, 1), (1,), exact=True)
-    assert merge_order(pulls(1, 1), [(2, 1)], {}) == Order((1, 2), (2,), exact=True)
+    assert merge_order(pulls(1, 0), [(1, 2)], {}) == MergeOrder((2, 1), (1,), exact=True)
+    assert merge_order(pulls(1, 1), [(2, 1)], {}) == MergeOrder((1, 2), (2,), exact=True)
 
 
 def test_what_waits_for_another_comes_after_it_even_if_that_costs_a_conflict() -> None:
     order = merge_order(pulls(1, 1, 1), [(1, 2), (1, 3)], {2: [1], 3: [1]})
-    assert order == Order((1, 2, 3), (2, 3), exact=True)
-    assert merge_order(pulls(0, 1), [(1, 2)], {1: [2]}) == Order((2, 1), (1,), exact=True)
+    assert order == MergeOrder((1, 2, 3), (2, 3), exact=True)
+    assert merge_order(pulls(0, 1), [(1, 2)], {1: [2]}) == MergeOrder((2, 1), (1,), exact=True)
 
 
 def test_waiting_for_strangers_or_in_circles_stops_nobody() -> None:
     order = merge_order(pulls(1, 1, 1), [(1, 99), (2, 2)], {1: [99, 1], 2: [3], 3: [2], 99: [1]})
-    assert order == Order((1, 2, 3), (), exact=True)
+    assert order == MergeOrder((1, 2, 3), (), exact=True)
 
 
 worlds = st.integers(1, 6).flatmap(

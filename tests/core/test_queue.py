@@ -9,7 +9,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.assignment.queue import Queued, chain_lengths, cycle_through, knot_of, order, parking
+from core.assignment.queue import Queued, cycle_through, dependents_depth, order, overflow, strongly_connected_component
 from core.task.model import Priority, Task
 from tests.builders import NOW, Story
 from tests.suite import examples
@@ -37,21 +37,21 @@ def test_of_two_tasks_of_one_second_the_smaller_number_goes_first() -> None:
 
 
 def test_a_chain_counts_what_finishing_it_unblocks() -> None:
-    assert chain_lengths({1: (), 2: (1,), 3: (2,), 4: (1,), 5: ()}) == {1: 2, 2: 1, 3: 0, 4: 0, 5: 0}
+    assert dependents_depth({1: (), 2: (1,), 3: (2,), 4: (1,), 5: ()}) == {1: 2, 2: 1, 3: 0, 4: 0, 5: 0}
 
 
 def test_a_dependency_outside_the_graph_is_finished_and_counts_nothing() -> None:
-    assert chain_lengths({2: (1,)}) == {2: 0}
+    assert dependents_depth({2: (1,)}) == {2: 0}
     assert cycle_through({2: (1,)}, 2) == ()
 
 
 def test_tasks_on_a_cycle_unblock_nothing() -> None:
-    assert chain_lengths({1: (2,), 2: (1,), 3: (1,)}) == {1: 0, 2: 0, 3: 0}
+    assert dependents_depth({1: (2,), 2: (1,), 3: (1,)}) == {1: 0, 2: 0, 3: 0}
 
 
 def test_a_chain_longer_than_the_stack_is_no_trouble() -> None:
     graph = {n: (n - 1,) for n in range(1, 5001)}
-    assert chain_lengths(graph)[1] == 4999
+    assert dependents_depth(graph)[1] == 4999
     assert cycle_through(graph, 5000) == ()
     assert len(cycle_through({**graph, 1: (5000,)}, 1)) == 5000
 
@@ -64,20 +64,20 @@ def test_a_cycle_is_named_from_its_start_by_the_shortest_way() -> None:
 
 def test_the_knot_is_everybody_on_a_cycle_through_the_task() -> None:
     graph = {1: (2, 4), 2: (3,), 3: (1, 2), 4: (5,), 5: (), 6: (1,)}
-    assert knot_of(graph, 1) == {1, 2, 3}
-    assert knot_of(graph, 6) == knot_of(graph, 4) == frozenset()
+    assert strongly_connected_component(graph, 1) == {1, 2, 3}
+    assert strongly_connected_component(graph, 6) == strongly_connected_component(graph, 4) == frozenset()
 
 
 def test_who_waits_for_itself_is_a_knot_of_one_and_a_stranger_is_none() -> None:
-    assert knot_of({1: (1, 2), 2: ()}, 1) == {1}
-    assert knot_of({1: (2,), 2: (1,)}, 9) == frozenset()
+    assert strongly_connected_component({1: (1, 2), 2: ()}, 1) == {1}
+    assert strongly_connected_component({1: (2,), 2: (1,)}, 9) == frozenset()
 
 
 @plain
 @given(graphs, st.integers(1, 7))
 def test_the_knot_agrees_with_asking_each_task_for_its_way_back(graph: dict[int, list[int]], start: int) -> None:
     there = {n for n in {*graph, start} if _way(graph, start, n) and _way(graph, n, start)}
-    assert knot_of(graph, start) == there
+    assert strongly_connected_component(graph, start) == there
 
 
 def _way(graph: dict[int, list[int]], start: int, end: int) -> bool:
@@ -111,7 +111,7 @@ def test_chain_lengths_agree_with_walking_every_path(graph: dict[int, list[int]]
     # Whatever has a cycle behind it counts as 0.
     cyclic = {n for n in graph if n in reached(n)}
     hopeless = {n for n in graph if n in cyclic or reached(n) & cyclic}
-    assert chain_lengths(graph) == {n: 0 if n in hopeless else longest(n) for n in graph}
+    assert dependents_depth(graph) == {n: 0 if n in hopeless else longest(n) for n in graph}
 
 
 @plain
@@ -143,7 +143,7 @@ queued = st.lists(
 
 @given(queued, st.integers(1, 12))
 def test_the_queue_is_full_before_anybody_is_parked_and_nobody_is_lost(line: list[Queued], depth: int) -> None:
-    over, room = parking(line, depth)
+    over, room = overflow(line, depth)
     parked = ({one.number for one in line if one.parked} | set(over)) - set(room)
     inside = [one for one in line if one.number not in parked]
     outside = [one for one in line if one.number in parked]
@@ -151,4 +151,4 @@ def test_the_queue_is_full_before_anybody_is_parked_and_nobody_is_lost(line: lis
     for out in outside:
         assert all((there.priority, there.created_at) <= (out.priority, out.created_at) for there in inside)
     after = [Queued(one.number, one.priority, one.created_at, one.number in parked) for one in line]
-    assert parking(after, depth) == ([], []), "and then nothing more is to be done"
+    assert overflow(after, depth) == ([], []), "and then nothing more is to be done"

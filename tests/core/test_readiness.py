@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.intake.readiness import Surroundings, missing
+from core.intake.readiness import ReadinessInputs, missing
 from core.signals.base import DependencyChanged
 from core.task.model import Status
 from tests.builders import ALICE, MALLORY, Story, body, policy
@@ -19,7 +19,7 @@ def gaps(text: str | None = None, **changes: Any) -> tuple[str, ...]:
     story = Story()
     story.issue_seen(text=text or body())
     known = {k: changes.pop(k) for k in ("required", "issue_open", "approved_digest") if k in changes}
-    return missing(replace(story.task, **known), Surroundings(**{"capabilities": KNOWN, **changes}))
+    return missing(replace(story.task, **known), ReadinessInputs(**{"capabilities": KNOWN, **changes}))
 
 
 def test_a_good_task_has_no_gaps() -> None:

@@ -3,27 +3,29 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.task.dependencies import Need, Source, changed_natively, counting, standing
+from core.task.dependencies import Dependency, Source, changed_natively, counting, standing
 
 TEXT, BLOCKER, PART, LIFTED = Source.TEXT, Source.BLOCKER, Source.PART, Source.LIFTED
 
 needs = st.dictionaries(
     st.sampled_from(["#1", "#2", "#3", "acme/web#1"]),
-    st.builds(Need, st.sampled_from([True, False, None]), st.sampled_from([TEXT, BLOCKER, PART])),
+    st.builds(Dependency, st.sampled_from([True, False, None]), st.sampled_from([TEXT, BLOCKER, PART])),
 )
 
 
 def test_a_blocker_that_was_taken_off_no_longer_counts_though_the_text_names_it() -> None:
-    told = {"#2": Need(False)}
-    lifted = standing(told, {"#2": Need(False, BLOCKER)})
-    assert lifted == {"#2": Need(False, LIFTED)}
+    told = {"#2": Dependency(False)}
+    lifted = standing(told, {"#2": Dependency(False, BLOCKER)})
+    assert lifted == {"#2": Dependency(False, LIFTED)}
     assert standing(told, lifted) == lifted, "and stays so when the issue is read again"
-    assert standing({"#2": Need(False, BLOCKER)}, lifted) == {"#2": Need(False, BLOCKER)}, "until it is put back"
+    assert standing({"#2": Dependency(False, BLOCKER)}, lifted) == {"#2": Dependency(False, BLOCKER)}, (
+        "until it is put back"
+    )
     assert standing(told, standing({}, lifted)) == told, "or the text is written anew"
 
 
 def test_a_sub_issue_that_is_taken_out_and_named_in_the_text_is_still_a_dependency() -> None:
-    assert standing({"#2": Need(False)}, {"#2": Need(False, PART)}) == {"#2": Need(False)}
+    assert standing({"#2": Dependency(False)}, {"#2": Dependency(False, PART)}) == {"#2": Dependency(False)}
 
 
 def test_a_line_of_the_text_that_turns_a_native_relation_around_does_not_count() -> None:
@@ -34,7 +36,9 @@ def test_a_line_of_the_text_that_turns_a_native_relation_around_does_not_count()
 
 
 @given(needs, needs)
-def test_what_github_says_always_stands_and_nothing_is_made_up(told: dict[str, Need], stored: dict[str, Need]) -> None:
+def test_what_github_says_always_stands_and_nothing_is_made_up(
+    told: dict[str, Dependency], stored: dict[str, Dependency]
+) -> None:
     after = standing(told, stored)
     assert after.keys() == told.keys()
     for reference, need in told.items():

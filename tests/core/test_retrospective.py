@@ -11,8 +11,8 @@ import pytest
 
 from core.audit.events import Event, EventType
 from core.retro.findings import MOST_ACTIONS, Action, find
-from core.retro.metrics import Figures, figures, of_agents
-from core.retro.model import Gathered, Retrospective, hold, read_since
+from core.retro.metrics import TaskMetrics, figures, of_agents
+from core.retro.model import Retrospective, RetrospectiveInput, hold, read_since
 from tests.builders import NOW
 
 T = EventType
@@ -73,8 +73,8 @@ def lost_and_met() -> Trail:
     return trail.tell(T.CONFLICT_DETECTED, kind="branches", files=["shop/cart.py", "a`b.py"]).tell(T.ESCALATED).done()
 
 
-def gathered(*trails: Trail, **more: Any) -> Gathered:
-    return Gathered({trail.number: tuple(trail.lines) for trail in trails}, **more)
+def gathered(*trails: Trail, **more: Any) -> RetrospectiveInput:
+    return RetrospectiveInput({trail.number: tuple(trail.lines) for trail in trails}, **more)
 
 
 def held(*trails: Trail, **more: Any) -> Retrospective:
@@ -165,9 +165,9 @@ def test_what_is_found_in_smooth_work() -> None:
     )
 
 
-def _task(**minutes: float) -> Figures:
+def _task(**minutes: float) -> TaskMetrics:
     at = {name: NOW + timedelta(minutes=value) for name, value in minutes.items()}
-    return Figures(1, "", NOW, **at, attempts=1)  # type: ignore[arg-type]  # moments of whatever field
+    return TaskMetrics(1, "", NOW, **at, attempts=1)  # type: ignore[arg-type]  # moments of whatever field
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def _task(**minutes: float) -> Figures:
     ],
     ids=["no agent free", "filed incomplete", "slow to merge", "all of it is quick"],
 )
-def test_where_the_time_went(task: Figures, ids: list[str]) -> None:
+def test_where_the_time_went(task: TaskMetrics, ids: list[str]) -> None:
     assert [action.id for action in find([task], []).actions] == ids
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from core.retro.model import ANSWER_LIMIT, Upcoming
+from core.retro.model import ANSWER_LIMIT, NextTask
 from core.texts.retrospective import (
     action_body,
     question_comment,
-    retro_answer,
+    retro_text,
     retrospective_body,
     retrospective_marker,
     retrospective_title,
@@ -21,7 +21,7 @@ from tests.core.test_texts import same
 
 
 def test_the_issue() -> None:
-    upcoming = (Upcoming(9, "Sell plums", "P0"), Upcoming(8, "Sell `figs` @all", "P2"))
+    upcoming = (NextTask(9, "Sell plums", "P0"), NextTask(8, "Sell `figs` @all", "P2"))
     found = held(reworked(), smooth(5), lost_and_met(), upcoming=upcoming, mentions={"claude": "@claude"})
     assert retrospective_title(found) == "Retrospective of 2026-03-02: 3 tasks done"
     same("retrospective", retrospective_body(found))
@@ -34,8 +34,8 @@ def test_the_issue() -> None:
     later = later.ticked(["rework", "conflicts"], "alice").with_task("rework", 14)
     same("retrospective_later", retrospective_body(later))
     assert codex.answer == ""
-    same("retro_dry_run", retro_answer(held(smooth(1)), dry_run=True))
-    same("retro", retro_answer(held(smooth(1)), dry_run=False))
+    same("retro_dry_run", retro_text(held(smooth(1)), dry_run=True))
+    same("retro", retro_text(held(smooth(1)), dry_run=False))
 
 
 def test_ticks_are_read_from_whatever_stands_in_the_body() -> None:

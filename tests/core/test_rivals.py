@@ -7,14 +7,24 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.conflicts.pulls import GO_ON_APART, GO_ON_MERGED, Action, FileConflict, Pair, Resolution, Side, Span, resolve
+from core.conflicts.pulls import (
+    GO_ON_APART,
+    GO_ON_MERGED,
+    Action,
+    ConflictResolution,
+    ConflictSide,
+    FileConflict,
+    PullPair,
+    Span,
+    resolve,
+)
 from tests.builders import NOW
 
-FIRST = Side(7, NOW, task=1)
-LATER = Side(9, NOW + timedelta(minutes=5), task=2)
+FIRST = ConflictSide(7, NOW, task=1)
+LATER = ConflictSide(9, NOW + timedelta(minutes=5), task=2)
 
 
-def conflict(one: Side, other: Side) -> Resolution:
+def conflict(one: ConflictSide, other: ConflictSide) -> ConflictResolution:
     return resolve(one, other, shares=True, clean=False)
 
 
@@ -34,44 +44,44 @@ def test_the_later_one_waits() -> None:
 
 
 def test_of_two_opened_in_the_same_second_the_higher_number_is_later() -> None:
-    assert conflict(Side(9, NOW, task=2), FIRST).waits == 9
+    assert conflict(ConflictSide(9, NOW, task=2), FIRST).waits == 9
 
 
 def test_what_depends_on_the_other_waits_whichever_came_first() -> None:
-    found = conflict(Side(7, NOW, task=1, needs={2}), LATER)
+    found = conflict(ConflictSide(7, NOW, task=1, needs={2}), LATER)
     assert (found.waits, found.why) == (7, "Its task depends on the task of the other pull request.")
 
 
 def test_where_each_depends_on_the_other_a_person_decides() -> None:
-    found = conflict(Side(7, NOW, task=1, needs={2}), Side(9, LATER.opened_at, task=2, needs=(1,)))
+    found = conflict(ConflictSide(7, NOW, task=1, needs={2}), ConflictSide(9, LATER.opened_at, task=2, needs=(1,)))
     assert (found.action, found.waits) == (Action.ESCALATE, None)
 
 
 def test_an_urgent_one_does_not_wait_behind_what_is_less_urgent() -> None:
-    urgent = Side(9, LATER.opened_at, task=2, rank=0)
+    urgent = ConflictSide(9, LATER.opened_at, task=2, rank=0)
     assert conflict(FIRST, urgent).waits == 7
-    assert conflict(Side(7, NOW, task=1, rank=0), urgent).waits == 9, "of two urgent ones the later waits"
+    assert conflict(ConflictSide(7, NOW, task=1, rank=0), urgent).waits == 9, "of two urgent ones the later waits"
 
 
 def test_what_is_no_task_cannot_be_held() -> None:
-    somebodys = Side(9, LATER.opened_at)
+    somebodys = ConflictSide(9, LATER.opened_at)
     found = conflict(FIRST, somebodys)
     assert (found.waits, found.why) == (7, "The later pull request belongs to no task, so the bot cannot hold it.")
 
 
 def test_where_neither_can_wait_a_person_decides() -> None:
-    urgent = Side(9, LATER.opened_at, task=2, rank=0)
-    found = conflict(Side(7, NOW), urgent)
+    urgent = ConflictSide(9, LATER.opened_at, task=2, rank=0)
+    found = conflict(ConflictSide(7, NOW), urgent)
     assert (found.action, found.waits) == (Action.ESCALATE, None)
     assert found.why == "Neither can wait: one is a P0, the other belongs to no task."
 
 
 def test_of_two_that_are_nobodys_task_the_later_is_told_to_wait() -> None:
-    assert conflict(Side(9, NOW), Side(7, NOW)).waits == 9
+    assert conflict(ConflictSide(9, NOW), ConflictSide(7, NOW)).waits == 9
 
 
 sides = st.builds(
-    Side,
+    ConflictSide,
     pull=st.integers(1, 50),
     opened_at=st.integers(0, 3).map(lambda minutes: NOW + timedelta(minutes=minutes)),
     task=st.none() | st.integers(1, 4),
@@ -81,7 +91,9 @@ sides = st.builds(
 
 
 @given(one=sides, other=sides, shares=st.booleans(), clean=st.booleans())
-def test_whoever_is_named_first_the_same_is_decided(one: Side, other: Side, shares: bool, clean: bool) -> None:
+def test_whoever_is_named_first_the_same_is_decided(
+    one: ConflictSide, other: ConflictSide, shares: bool, clean: bool
+) -> None:
     if one.pull == other.pull:
         return
     found = resolve(one, other, shares=shares, clean=clean)
@@ -94,7 +106,7 @@ def test_whoever_is_named_first_the_same_is_decided(one: Side, other: Side, shar
 
 
 def test_each_of_a_pair_sees_its_own_lines() -> None:
-    pair = Pair(7, 9, "a", "b", (FileConflict("x", here=(Span(1, 2),), there=(Span(5, 6),)),))
+    pair = PullPair(7, 9, "a", "b", (FileConflict("x", here=(Span(1, 2),), there=(Span(5, 6),)),))
     assert pair.seen_from(7)[0].here == (Span(1, 2),)
     assert pair.seen_from(9)[0].here == (Span(5, 6),)
     assert (pair.beside(7), pair.beside(9)) == (9, 7)

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from core import texts
-from core.effects.base import SteerAgent
-from core.signals.base import AgentSeen, AgentTold
-from core.stall.model import ChecksWait, StallCause
+from core.effects.base import MessageAgent
+from core.signals.base import AgentMessageResult, AgentSeen
+from core.stall.model import CheckWaitReason, StallCause
 from core.stall.rules import steps
 from core.task.deadlines import DeadlineKind
-from core.task.model import Patience, Role, SessionState
+from core.task.model import LearnedTimeout, Role, SessionState
 from tests.builders import Story, agent
 from tests.core.test_stalls import at_work, handed_in, mergeable, waiting
 from tests.core.test_texts import same, without_marker
@@ -19,7 +19,7 @@ from tests.core.test_texts import same, without_marker
 
 def slow() -> Story:
     story = at_work()
-    patience = Patience(story.policy.timeouts.ack, story.policy.timeouts.heartbeat, timedelta(hours=3))
+    patience = LearnedTimeout(story.policy.timeouts.ack, story.policy.timeouts.heartbeat, timedelta(hours=3))
     story.known = replace(story.task, lease=replace(story.lease, patience=patience))
     story.due(DeadlineKind.STALL)
     return story
@@ -45,15 +45,15 @@ def reviewing() -> Story:
 
 
 def test_the_nudge_of_an_agent() -> None:
-    told = [story().wanted(SteerAgent)[0].text for story in (slow, queued, planning, reviewing)]
+    told = [story().wanted(MessageAgent)[0].text for story in (slow, queued, planning, reviewing)]
     same("nudge_agent", "\n\n---\n\n".join(told))
 
 
 def test_card_status_and_explanation_of_a_slow_agent_and_the_call() -> None:
     story = slow()
-    [nudge] = story.wanted(SteerAgent)
-    story.hears(AgentTold(1, nudge.topic, taken=True))
-    same("card_slow", without_marker(texts.card(story.task, story.policy)))
+    [nudge] = story.wanted(MessageAgent)
+    story.hears(AgentMessageResult(1, nudge.topic, taken=True))
+    same("card_slow", without_marker(texts.card_text(story.task, story.policy)))
     same("status_slow", texts.status_text(story.task, story.policy))
     story.says("/explain")
     same("explain_slow", story.said())
@@ -66,7 +66,7 @@ def test_the_words_to_people() -> None:
     story = mergeable(merge={"review": "person"})
     story.due(DeadlineKind.STALL)
     same("nudge_people", story.said())
-    story = waiting(handed_in(), ChecksWait.APPROVAL)
+    story = waiting(handed_in(), CheckWaitReason.APPROVAL)
     story.due(DeadlineKind.STALL)
     same("call_approval", story.said())
 

@@ -13,13 +13,13 @@ from config.problems import ConfigError
 from config.repository import Timeouts, parse_repository_config
 from core.assignment.stats import OBSERVATIONS, learned_work
 from core.audit.events import EventType
-from core.conflicts.pulls import Trial, Turn
-from core.effects.base import CallPeople, CancelAgent, Comment, SteerAgent, TryMerge
-from core.signals.base import AgentSeen, AgentTold, ChecksSeen, MergeRefused, PersonAnswered
-from core.stall.model import ChecksWait, Rung, StallCause
-from core.stall.rules import LADDERS, climb_after
+from core.conflicts.pulls import Precedence, TrialMerge
+from core.effects.base import CancelAgent, Comment, Escalate, MessageAgent, RequestTrialMerge
+from core.signals.base import AgentMessageResult, AgentSeen, ChecksSeen, EscalationAnswered, MergeRefused
+from core.stall.model import CheckWaitReason, EscalationStep, StallCause
+from core.stall.rules import LADDERS, escalate_after
 from core.task.deadlines import DeadlineKind, deadlines_of, stall_after
-from core.task.model import ChecksState, Flag, Patience, Priority, Role, SessionState, Status
+from core.task.model import ChecksState, Flag, LearnedTimeout, Priority, Role, SessionState, Status
 from tests.builders import ALICE, BOB, MALLORY, SHA, SHA2, Story, agent, body, rival
 
 TIMES = Timeouts()
@@ -46,7 +46,7 @@ def mergeable(**changes: object) -> Story:
     return story
 
 
-def waiting(story: Story, wait: ChecksWait) -> Story:
+def waiting(story: Story, wait: CheckWaitReason) -> Story:
     story.hears(ChecksSeen(story.pull.head_sha, ChecksState.PENDING, wait=wait))
     return story
 
@@ -67,13 +67,13 @@ class TestASlowAgent:
         story = at_work()
         lives(story)
         story.due(DeadlineKind.STALL)
-        [nudge] = story.wanted(SteerAgent)
+        [nudge] = story.wanted(MessageAgent)
         assert "you have pushed nothing to `task/1-1`" in nudge.text
         assert story.told(EventType.TASK_STALLED)
         assert story.task.flags[Flag.STALLED].startswith("`codex` is running but has pushed nothing.")
         assert story.task.stall
-        assert story.task.stall.next is Rung.REASSIGN
-        story.hears(AgentTold(1, nudge.topic, taken=True))
+        assert story.task.stall.next is EscalationStep.REASSIGN
+        story.hears(AgentMessageResult(1, nudge.topic, taken=True))
         assert "The bot reminded `codex`. At " in story.task.flags[Flag.STALLED]
 
         lives(story)
@@ -86,7 +86,9 @@ class TestASlowAgent:
         assert not story.told(EventType.AGENT_FAILED), "it is slow, and not dead"
         [idle] = story.events(EventType.CONFLICT_DETECTED)
         assert idle.payload["kind"] == "idle"
-        assert [event.payload["rung"] for event in story.events(EventType.STALL_CLIMBED)] == [Rung.REASSIGN]
+        assert [event.payload["rung"] for event in story.events(EventType.STALL_STEP_TAKEN)] == [
+            EscalationStep.REASSIGN
+        ]
         story.assigned("claude")
         assert story.packet()["feedback"]["title"] == "codex made no progress"
         assert story.packet()["attempt"] == 2
@@ -94,10 +96,10 @@ class TestASlowAgent:
     def test_that_takes_no_words_has_as_much_time_as_others(self) -> None:
         story = at_work()
         story.due(DeadlineKind.STALL)
-        [nudge] = story.wanted(SteerAgent)
+        [nudge] = story.wanted(MessageAgent)
         assert story.task.stall
         before = story.task.stall.next_at
-        story.hears(AgentTold(1, nudge.topic, taken=False, reason="it is gone from the configuration"))
+        story.hears(AgentMessageResult(1, nudge.topic, taken=False, reason="it is gone from the configuration"))
         assert story.task.stall.next_at == before
         said = story.task.flags[Flag.STALLED]
         assert (
@@ -112,7 +114,7 @@ class TestASlowAgent:
         story.due(DeadlineKind.STALL)
         assert story.task.status is Status.IN_PROGRESS
         assert not story.wanted(CancelAgent)
-        [call] = story.wanted(CallPeople)
+        [call] = story.wanted(Escalate)
         assert "No other agent is free, so the bot did not reassign the task." in call.body
         assert "`/reassign`" in call.body
         assert story.task.escalation
@@ -131,7 +133,7 @@ class TestASlowAgent:
         story = Story().ready().assigned()
         story.wait(hours=1).hears(AgentSeen(1, SessionState.QUEUED, story.now))
         assert stalled(story) == ("no acknowledgement", "`codex` accepted the task but has not started.")
-        assert "have not started" in story.wanted(SteerAgent)[0].text
+        assert "have not started" in story.wanted(MessageAgent)[0].text
 
     def test_without_a_plan_is_let_go_and_the_work_goes_on(self) -> None:
         story = Story(plan="agent").ready().assigned("oracle", role=Role.PLAN).begun()
@@ -144,7 +146,7 @@ class TestASlowAgent:
         story = mergeable(merge={"review": "agent"}).assigned("claude", role=Role.REVIEW)
         story.agents = (agent("claude", roles={"review"}), agent("oracle", roles={"review"}))
         assert stalled(story) == ("reviewer", "`claude` has not finished its review of #7.")
-        assert "you have not given a verdict" in story.wanted(SteerAgent)[0].text
+        assert "you have not given a verdict" in story.wanted(MessageAgent)[0].text
         story.merge_tried()
         story.due(DeadlineKind.STALL)
         assert (story.task.status, story.task.review) == (Status.REVIEW, None)
@@ -196,56 +198,56 @@ class TestProgress:
 
 class TestCi:
     def test_that_waits_for_approval_calls_a_person_soon(self) -> None:
-        story = waiting(handed_in(), ChecksWait.APPROVAL)
+        story = waiting(handed_in(), CheckWaitReason.APPROVAL)
         since = story.now
         assert stalled(story)[0] == "CI never started: approval"
         assert story.now - since <= TIMES.ack + timedelta(minutes=1)
-        [call] = story.wanted(CallPeople)
+        [call] = story.wanted(Escalate)
         assert "do not start until a person approves them" in call.body
         assert "*Approve and run workflows*" in call.body
         [again] = [d.due_at for d in deadlines_of(story.task, TIMES) if d.kind is DeadlineKind.STALL]
         assert again == story.now + 2 * HOUR, "who waits for a person asks GitHub seldom"
-        waiting(story, ChecksWait.RUNNING)
+        waiting(story, CheckWaitReason.RUNNING)
         assert (story.task.stall, story.task.escalation) == (None, None), "somebody approved"
 
     def test_whose_approval_came_in_time_calls_nobody(self) -> None:
-        story = waiting(handed_in(), ChecksWait.APPROVAL)
-        waiting(story, ChecksWait.QUEUED)
+        story = waiting(handed_in(), CheckWaitReason.APPROVAL)
+        waiting(story, CheckWaitReason.QUEUED)
         due = {d.kind: d.due_at for d in deadlines_of(story.task, TIMES)}
         assert due[DeadlineKind.STALL] == story.now + 2 * HOUR
 
     @pytest.mark.parametrize(
         ("wait", "cause", "reason"),
         [
-            (ChecksWait.NOTHING, "CI never started", "No check of #7 has started."),
-            (ChecksWait.QUEUED, "CI never started", "The checks of #7 are queued, but no runner has started one."),
-            (ChecksWait.RUNNING, "CI slow", "The checks of #7 have not finished."),
+            (CheckWaitReason.NOTHING, "CI never started", "No check of #7 has started."),
+            (CheckWaitReason.QUEUED, "CI never started", "The checks of #7 are queued, but no runner has started one."),
+            (CheckWaitReason.RUNNING, "CI slow", "The checks of #7 have not finished."),
         ],
     )
     def test_that_does_not_start_or_end_is_asked_for_again_and_then_a_person(
-        self, wait: ChecksWait, cause: str, reason: str
+        self, wait: CheckWaitReason, cause: str, reason: str
     ) -> None:
         story = waiting(handed_in(), wait)
         assert stalled(story) == (cause, reason)
-        assert story.wanted(TryMerge)
-        assert not story.wanted(CallPeople)
+        assert story.wanted(RequestTrialMerge)
+        assert not story.wanted(Escalate)
         story.due(DeadlineKind.STALL)
-        assert story.wanted(CallPeople)
+        assert story.wanted(Escalate)
 
     def test_that_begins_at_last_has_moved(self) -> None:
-        story = waiting(handed_in(), ChecksWait.QUEUED)
+        story = waiting(handed_in(), CheckWaitReason.QUEUED)
         stalled(story)
-        waiting(story, ChecksWait.RUNNING)
+        waiting(story, CheckWaitReason.RUNNING)
         assert story.task.stall is None
 
     def test_that_a_conflict_keeps_from_starting(self) -> None:
-        story = waiting(handed_in(), ChecksWait.NOTHING)
-        known = replace(story.pull, trial=Trial(clean=False, base_sha=SHA2))
+        story = waiting(handed_in(), CheckWaitReason.NOTHING)
+        known = replace(story.pull, trial=TrialMerge(clean=False, base_sha=SHA2))
         story.known = replace(story.task, pull=known)
         cause, reason = stalled(story)
         assert cause == "CI never started: conflict"
         assert "it conflicts with `main`" in reason
-        assert story.wanted(TryMerge), "the rule for conflicts is asked"
+        assert story.wanted(RequestTrialMerge), "the rule for conflicts is asked"
 
 
 class TestReviewAndMerge:
@@ -256,7 +258,7 @@ class TestReviewAndMerge:
         assert (word.number, word.body.split("**")[0]) == (7, "@alice ")
         story.merge_tried()
         story.due(DeadlineKind.STALL)
-        assert story.wanted(CallPeople)
+        assert story.wanted(Escalate)
         story.reviewed("approved")
         assert (story.task.stall, story.task.escalation) == (None, None)
 
@@ -265,14 +267,14 @@ class TestReviewAndMerge:
         stalled(story)
         before = story.wait(minutes=20).task.stall
         assert before
-        story.hears(PersonAnswered(MALLORY, "read", "answer"))
+        story.hears(EscalationAnswered(MALLORY, "read", "answer"))
         assert story.task.stall == before
-        story.hears(PersonAnswered(ALICE, "none", "answer"))
+        story.hears(EscalationAnswered(ALICE, "none", "answer"))
         assert story.task.stall
         assert story.task.stall.next_at == story.now + before.after
         assert "`alice` answered." in story.task.flags[Flag.STALLED]
         there = story.task.stall
-        story.hears(PersonAnswered(ALICE, "none", "answer"))
+        story.hears(EscalationAnswered(ALICE, "none", "answer"))
         assert story.task.stall == there, "once: more words are no more time"
 
     def test_a_dry_run_tells_nobody(self) -> None:
@@ -318,7 +320,7 @@ class TestReviewAndMerge:
         assert stalled(story)[0] == cause
         story.merge_tried()
         story.due(DeadlineKind.STALL)
-        assert story.wanted(CallPeople), "it was asked for again, and a person is told"
+        assert story.wanted(Escalate), "it was asked for again, and a person is told"
 
     def test_a_check_that_is_required_and_never_ran(self) -> None:
         story = handed_in(merge={"auto": True})
@@ -338,12 +340,12 @@ class TestReviewAndMerge:
 
     def test_nobody_is_bothered_for_what_waits_behind_another(self) -> None:
         story = mergeable()
-        story.merge_tried(rivals=(rival(9, first=True, waits=Turn.THIS),))
+        story.merge_tried(rivals=(rival(9, first=True, waits=Precedence.THIS),))
         assert stalled(story)[0] == "waits for others"
         for _ in range(3):
-            story.merge_tried(rivals=(rival(9, first=True, waits=Turn.THIS),))
+            story.merge_tried(rivals=(rival(9, first=True, waits=Precedence.THIS),))
             story.due(DeadlineKind.STALL)
-            assert not story.wanted(CallPeople, Comment)
+            assert not story.wanted(Escalate, Comment)
 
     def test_a_person_who_claimed_it_is_told(self) -> None:
         story = Story().ready()
@@ -364,7 +366,7 @@ class TestReviewAndMerge:
         story.says("/escalate the server is down")
         story.due(DeadlineKind.STALL)
         story.due(DeadlineKind.STALL)
-        assert not story.wanted(CallPeople)
+        assert not story.wanted(Escalate)
         assert "The bot has already called for a person for another reason." in story.task.flags[Flag.STALLED]
 
 
@@ -394,19 +396,19 @@ class TestHowLong:
     ) -> None:
         times = Timeouts(stall=timedelta(minutes=stall))
         story = at_work()
-        patience = Patience(TIMES.ack, TIMES.heartbeat, learned)
+        patience = LearnedTimeout(TIMES.ack, TIMES.heartbeat, learned)
         task = replace(story.task, priority=priority, lease=replace(story.lease, patience=patience))
         after, configured = stall_after(task, times), times.stall_of(priority.value)
         assert configured <= after <= max(configured, min(3 * configured, times.attempt))
         if learned and configured <= learned <= min(3 * configured, times.attempt):
             assert after == learned
-        assert timedelta() < climb_after(after) < after
+        assert timedelta() < escalate_after(after) < after
 
     def test_it_is_explained(self) -> None:
         story = at_work()
         story.says("/explain")
         assert "It counts as stalled after 2 h without progress (2 h for a P2)." in story.said()
-        patience = Patience(TIMES.ack, TIMES.heartbeat, 4 * HOUR)
+        patience = LearnedTimeout(TIMES.ack, TIMES.heartbeat, 4 * HOUR)
         story.known = replace(story.task, lease=replace(story.lease, patience=patience))
         story.says("/explain")
         learned = "by this repository's latest attempts, an agent may take 4 h to hand in"
@@ -416,5 +418,5 @@ class TestHowLong:
 def test_every_cause_has_a_ladder_and_nobody_is_given_up_on() -> None:
     assert LADDERS.keys() == set(StallCause)
     for cause, ladder in LADDERS.items():
-        ends = {StallCause.QUESTION: Rung.LOOK, StallCause.WAITS: Rung.LOOK}
-        assert ladder[-1] is ends.get(cause, Rung.PERSON)
+        ends = {StallCause.QUESTION: EscalationStep.LOOK, StallCause.WAITS: EscalationStep.LOOK}
+        assert ladder[-1] is ends.get(cause, EscalationStep.PERSON)

@@ -16,34 +16,34 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from core.assignment.rules import exclusions, part_of
 from core.commands.registry import COMMANDS, ROLES
-from core.conflicts.in_progress import in_the_way, standing_of
-from core.conflicts.pulls import FileConflict, Trial, Turn
+from core.conflicts.in_progress import in_progress_of, overlapping
+from core.conflicts.pulls import FileConflict, Precedence, TrialMerge
 from core.effects.base import UpdateBranch
-from core.forecast.model import Forecast, Foreseen
+from core.forecast.model import Forecast, PredictedFile
 from core.signals.base import (
+    AgentMessageResult,
     AgentSeen,
     AgentStarted,
     AgentStartFailed,
-    AgentTold,
     BaseMoved,
+    BranchUpdateDone,
     ChecksSeen,
-    CommandGiven,
+    CommandReceived,
     DeadlineDue,
     IssueFacts,
     IssueSeen,
     MergeRefused,
-    MergeTried,
     PlanDelivered,
     PullSeen,
+    ReviewDelivered,
     ReviewSeen,
     Signal,
+    TrialMergeDone,
     UpdateOutcome,
-    UpdateTried,
-    VerdictDelivered,
 )
-from core.stall.model import ChecksWait
+from core.stall.model import CheckWaitReason
 from core.task.deadlines import DeadlineKind, deadlines_of
-from core.task.dependencies import Need
+from core.task.dependencies import Dependency
 from core.task.model import Actor, ChecksState, Role, SessionState, Status, Task
 from tests.builders import (
     ALICE,
@@ -92,7 +92,7 @@ class Life(RuleBasedStateMachine):
         return self.shell.now
 
     def hear(self, number: int, *signals: Signal) -> None:
-        self.news += [(number, signal) for signal in signals if not isinstance(signal, CommandGiven)]
+        self.news += [(number, signal) for signal in signals if not isinstance(signal, CommandReceived)]
         for signal in signals:
             self.shell.apply(number, signal)
         self.shell.finish()
@@ -103,7 +103,7 @@ class Life(RuleBasedStateMachine):
         approves = label is None or (added and label in ("task", "status:ready")) or sender == facts.author
         if writes and facts.open and approves:
             self.shell.approved.add(facts.intake.goal)
-        references = {f"#{d.number}": Need(self.is_closed(d.number)) for d in facts.intake.dependencies}
+        references = {f"#{d.number}": Dependency(self.is_closed(d.number)) for d in facts.intake.dependencies}
         self.hear(
             number,
             IssueSeen(
@@ -114,7 +114,7 @@ class Life(RuleBasedStateMachine):
                 label=label,
                 label_added=added,
                 dependencies=references,
-                forecast=Forecast((Foreseen("a.py", 0.9, "so it is"),), facts.intake.goal, True),
+                forecast=Forecast((PredictedFile("a.py", 0.9, "so it is"),), facts.intake.goal, True),
             ),
         )
 
@@ -204,7 +204,7 @@ class Life(RuleBasedStateMachine):
         role = role if who in WRITERS else "read"
         if command == "ready" and task and role in ("write", "maintain", "admin"):
             self.shell.approved.add(task.intake.goal)
-        self.hear(number, CommandGiven(number, command, argument, who, role, f"{self.keys}:1", comment_id=self.keys))
+        self.hear(number, CommandReceived(number, command, argument, who, role, f"{self.keys}:1", comment_id=self.keys))
 
     # Agents
 
@@ -244,7 +244,7 @@ class Life(RuleBasedStateMachine):
         task = self.one_of(which, lambda t: t.review) or self.one_of(which, lambda t: t.attempt)
         if task:
             self.tick()
-            self.hear(task.number, VerdictDelivered(task.attempt - late, approves, "Hm, @all."))
+            self.hear(task.number, ReviewDelivered(task.attempt - late, approves, "Hm, @all."))
 
     @rule(which=numbers, how_far=st.integers(0, 3))
     def goes_well(self, which: int, how_far: int) -> None:
@@ -260,8 +260,8 @@ class Life(RuleBasedStateMachine):
             merged = replace(facts, merged=True, open=False, updated_at=facts.updated_at + timedelta(seconds=9))
             steps: list[list[Signal]] = [
                 [PullSeen(facts, task.attempt, author_can_write=True)],
-                [MergeTried(facts.number, facts.head_sha, "e" * 40, True), ChecksSeen(facts.head_sha, SUCCESS)],
-                [VerdictDelivered(task.attempt + 1, True, "Good.")],
+                [TrialMergeDone(facts.number, facts.head_sha, "e" * 40, True), ChecksSeen(facts.head_sha, SUCCESS)],
+                [ReviewDelivered(task.attempt + 1, True, "Good.")],
                 [PullSeen(merged, None, author_can_write=False)],
             ]
             for step in steps[: how_far + 1]:
@@ -320,9 +320,9 @@ class Life(RuleBasedStateMachine):
         which=numbers,
         state=st.sampled_from(ChecksState),
         sha=st.none() | shas,
-        wait=st.none() | st.sampled_from(ChecksWait),
+        wait=st.none() | st.sampled_from(CheckWaitReason),
     )
-    def checks(self, which: int, state: ChecksState, sha: str | None, wait: ChecksWait | None) -> None:
+    def checks(self, which: int, state: ChecksState, sha: str | None, wait: CheckWaitReason | None) -> None:
         task = self.one_of(which, lambda t: t.pull)
         if task and task.pull:
             self.tick()
@@ -332,15 +332,15 @@ class Life(RuleBasedStateMachine):
     @rule(
         which=numbers,
         clean=st.sampled_from([True, True, False, None]),
-        waits=st.none() | st.lists(st.sampled_from(Turn), max_size=2),
+        waits=st.none() | st.lists(st.sampled_from(Precedence), max_size=2),
     )
-    def merge_tried(self, which: int, clean: bool | None, waits: list[Turn] | None) -> None:
+    def merge_tried(self, which: int, clean: bool | None, waits: list[Precedence] | None) -> None:
         task = self.one_of(which, lambda t: t.pull)
         if task and task.pull:
             self.tick()
-            trial = Trial("e" * 40, clean, (FileConflict("a.py"),))
+            trial = TrialMerge("e" * 40, clean, (FileConflict("a.py"),))
             rivals = None if waits is None else tuple(rival(900 + n, waits=turn) for n, turn in enumerate(waits))
-            self.hear(task.number, MergeTried.of(task.pull.number, task.pull.head_sha, trial, ("a.py",), rivals))
+            self.hear(task.number, TrialMergeDone.of(task.pull.number, task.pull.head_sha, trial, ("a.py",), rivals))
 
     @rule(which=numbers, refused=st.sampled_from([None, "Required status check is expected.", "Head is out of date."]))
     def base_or_refusal(self, which: int, refused: str | None) -> None:
@@ -360,10 +360,12 @@ class Life(RuleBasedStateMachine):
             at = task.pull
             head = "f" * 40 if old else at.head_sha
             trial = (
-                MergeTried(at.number, head, "e" * 40, False, (FileConflict("a.py"),)) if outcome == "conflict" else None
+                TrialMergeDone(at.number, head, "e" * 40, False, (FileConflict("a.py"),))
+                if outcome == "conflict"
+                else None
             )
             asked = UpdateBranch(task.number, at.number, at.branch, at.base, head, "e" * 40)
-            self.hear(task.number, UpdateTried(asked, outcome, "No.", trial))
+            self.hear(task.number, BranchUpdateDone(asked, outcome, "No.", trial))
 
     @rule(
         which=numbers,
@@ -408,7 +410,7 @@ class Life(RuleBasedStateMachine):
                 return  # another agent has it, or the queue
             assert task.stall.next_at > self.shell.now
             assert len(task.stall.climbed) <= 3
-            self.hear(task.number, AgentTold(task.attempt, task.stall.topic, taken))
+            self.hear(task.number, AgentMessageResult(task.attempt, task.stall.topic, taken))
             if moves and rung and task.lease:
                 self.hear(task.number, AgentSeen(task.lease.attempt, SessionState.WORKING, self.tick(), pushed=True))
                 task = self.current(task.number)
@@ -425,7 +427,7 @@ class Life(RuleBasedStateMachine):
         for task in self.shell.tasks.values():
             if task.held and task.held.foreseen and not task.withdrawn:
                 assert task.status is Status.READY
-                assert in_the_way(standing_of(self.shell.tasks[int(task.held.behind[1:])]))
+                assert overlapping(in_progress_of(self.shell.tasks[int(task.held.behind[1:])]))
 
     @invariant()
     def nothing_waits_while_somebody_is_free(self) -> None:

@@ -17,14 +17,14 @@ import pytest
 from config.problems import Problem
 from core import texts
 from core.commands.registry import COMMANDS
-from core.conflicts.pulls import FileConflict, Span, Trial, Turn
-from core.dead_letter import GivenUp
-from core.effects.base import CallPeople, SteerAgent
+from core.conflicts.pulls import FileConflict, Precedence, Span, TrialMerge
+from core.dead_letter import DeadLetter
+from core.effects.base import Escalate, MessageAgent
 from core.handoff.feedback import LineComment
 from core.review.definition_of_done import done_gaps, merge_gaps
-from core.signals.base import AgentSeen, AgentStartFailed, PersonAnswered, PlanDelivered
+from core.signals.base import AgentSeen, AgentStartFailed, EscalationAnswered, PlanDelivered
 from core.task.deadlines import DeadlineKind
-from core.task.model import Candidate, ChecksState, Choice, Flag, Pull, Role, SessionState, Task
+from core.task.model import AssignmentDecision, Candidate, ChecksState, Flag, Pull, Role, SessionState, Task
 from core.texts.checks import conflict_check
 from core.texts.replies import task_text
 from tests.builders import ALICE, BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red, rival
@@ -60,7 +60,7 @@ def without_marker(card: str) -> str:
 
 
 def of_card(story: Story) -> str:
-    return without_marker(texts.card(story.task, story.policy))
+    return without_marker(texts.card_text(story.task, story.policy))
 
 
 def pending() -> Story:
@@ -178,14 +178,14 @@ def test_feedback_of_a_review_with_comments_on_lines() -> None:
     story.reviewed("changes_requested", text="Almost.", comments=said)
     same("feedback_review_lines", story.said())
     story.assigned()
-    assert story.packet()["feedback"]["details"] in texts.handoff(dict(story.packet()))
+    assert story.packet()["feedback"]["details"] in texts.handoff_text(dict(story.packet()))
 
 
 def test_what_an_agent_at_work_is_told() -> None:
     story = Story().ready().assigned().begun()
     story.pulled(draft=True)
     story.reviewed("changes_requested", text="Use `Decimal`, says @alice.")
-    [told] = story.wanted(SteerAgent)
+    [told] = story.wanted(MessageAgent)
     same("asked_meanwhile", told.text)
 
 
@@ -220,7 +220,7 @@ def test_the_escalation() -> None:
     calm = Story().ready()
     calm.known = replace(calm.task, approved_by=None)
     calm.says("/escalate Nobody knows what to do.", by=BOB)
-    same("escalation_to_nobody", calm.wanted(CallPeople)[0].body)
+    same("escalation_to_nobody", calm.wanted(Escalate)[0].body)
 
 
 def test_a_call_climbs_and_a_reminder() -> None:
@@ -231,7 +231,7 @@ def test_a_call_climbs_and_a_reminder() -> None:
     same("escalation_climbs", story.said())
     story.due(DeadlineKind.CALL)
     same("escalation_again", story.said())
-    story.hears(PersonAnswered(ALICE, "none", "answer"))
+    story.hears(EscalationAnswered(ALICE, "none", "answer"))
     same("card_somebody_sees_to_it", of_card(story))
     story.due(DeadlineKind.CALL)
     same("escalation_reminder", story.said())
@@ -241,24 +241,24 @@ def test_the_hand_off() -> None:
     story = second_attempt()
     story.run("completed", "failure", run_id=101)
     packet = story.assigned("claude").packet()
-    same("handoff", texts.handoff(dict(packet)))
-    same("handoff_small", texts.handoff(dict(Story().ready().assigned().packet())))
+    same("handoff", texts.handoff_text(dict(packet)))
+    same("handoff_small", texts.handoff_text(dict(Story().ready().assigned().packet())))
 
 
 def test_what_agents_that_read_comments_are_told() -> None:
     story = Story().ready().assigned()
     packet = dict(story.packet())
-    same("mention", texts.mention(packet, "@codex"))
-    same("mention_with_pages", texts.mention(packet, "@codex", ["https://x/1#c1", "https://x/1#c2"]))
-    same("instructions", texts.instructions(packet))
-    same("instructions_with_pages", texts.instructions(packet, ["https://x/1#c1"]))
+    same("mention", texts.mention_comment(packet, "@codex"))
+    same("mention_with_pages", texts.mention_comment(packet, "@codex", ["https://x/1#c1", "https://x/1#c2"]))
+    same("instructions", texts.instructions_text(packet))
+    same("instructions_with_pages", texts.instructions_text(packet, ["https://x/1#c1"]))
     pages = texts.handoff_pages(packet, 10)
     same("handoff_page", pages[0])
     assert texts.handoff_pages(packet) == ()
-    same("stop", texts.stop("@codex", 1, 2))
-    same("not_theirs", texts.not_theirs(story.task, ("claude", "claude-fast")))
-    same("not_theirs_unheld", texts.not_theirs(Story().ready().task, ()))
-    assert texts.addressed("@codex", "see @alice") == "@codex see @\u200balice"
+    same("stop", texts.stop_comment("@codex", 1, 2))
+    same("not_theirs", texts.wrong_agent_comment(story.task, ("claude", "claude-fast")))
+    same("not_theirs_unheld", texts.wrong_agent_comment(Story().ready().task, ()))
+    assert texts.addressed_text("@codex", "see @alice") == "@codex see @\u200balice"
 
 
 def test_a_hand_off_of_any_size_is_told_whole() -> None:
@@ -271,8 +271,8 @@ def test_a_hand_off_of_any_size_is_told_whole() -> None:
 
 
 def test_our_words_in_a_persons_name_are_known() -> None:
-    assert texts.is_marked(f"/assign codex\n{texts.comment_marker('mention:1:1')}\n")
-    assert not texts.is_marked(f"{texts.comment_marker('mention:1:1')}\n/assign codex")
+    assert texts.has_key_marker(f"/assign codex\n{texts.comment_marker('mention:1:1')}\n")
+    assert not texts.has_key_marker(f"{texts.comment_marker('mention:1:1')}\n/assign codex")
 
 
 def test_the_explanation() -> None:
@@ -281,10 +281,12 @@ def test_the_explanation() -> None:
         Candidate("codex", 0.9, {"priority": 0.5, "capability": 0.3, "load": 0.1}),
     )
     ready = Story().ready().task
-    chosen = replace(ready, choice=Choice("codex", "codex is the only agent that can take it now", candidates, NOW))
-    same("explain_chosen", texts.explain(chosen))
-    same("explain_nobody_looked", texts.explain(ready))
-    same("explain_claimed", texts.explain(claimed().task))
+    chosen = replace(
+        ready, choice=AssignmentDecision("codex", "codex is the only agent that can take it now", candidates, NOW)
+    )
+    same("explain_chosen", texts.explain_text(chosen))
+    same("explain_nobody_looked", texts.explain_text(ready))
+    same("explain_claimed", texts.explain_text(claimed().task))
 
 
 def test_the_checks() -> None:
@@ -301,22 +303,22 @@ def test_the_checks() -> None:
     assert complete[:2] == ("success", "Nothing is missing")
     same("done_check_complete", complete[2])
     for name, tried in {
-        "clean": replace(task.pull, trial=Trial(BASE, True)),
-        "conflict": replace(task.pull, trial=Trial(BASE, False, files, ci_started=False)),
-        "untried": replace(task.pull, trial=Trial("", None, problem="there is no branch main, says @nobody")),
+        "clean": replace(task.pull, trial=TrialMerge(BASE, True)),
+        "conflict": replace(task.pull, trial=TrialMerge(BASE, False, files, ci_started=False)),
+        "untried": replace(task.pull, trial=TrialMerge("", None, problem="there is no branch main, says @nobody")),
         "rivals": replace(
             task.pull,
-            trial=Trial(BASE, True),
+            trial=TrialMerge(BASE, True),
             rivals=(
-                rival(9, first=True, waits=Turn.THIS, files=files),
-                rival(11, waits=Turn.OTHER, task=None, why="It was opened later."),
-                rival(12, first=True, waits=Turn.NOBODY, task=None, why="Neither can wait."),
-                rival(13, first=True, waits=Turn.THIS, ignored=True),
+                rival(9, first=True, waits=Precedence.THIS, files=files),
+                rival(11, waits=Precedence.OTHER, task=None, why="It was opened later."),
+                rival(12, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait."),
+                rival(13, first=True, waits=Precedence.THIS, ignored=True),
             ),
         ),
     }.items():
         same(f"conflict_check_{name}", conflict_check(tried).summary)
-    told = conflict_check(replace(task.pull, trial=Trial(BASE, False, files))).annotations
+    told = conflict_check(replace(task.pull, trial=TrialMerge(BASE, False, files))).annotations
     assert [(one.path, one.start_line, one.end_line) for one in told] == [("shop/a.py", 3, 9), ("shop/a.py", 20, 20)]
     same("conflict_check_remark", told[0].message)
 
@@ -345,16 +347,16 @@ def test_a_card_says_when_the_configuration_in_force_is_an_older_one() -> None:
     story = Story().ready()
     problems = ("line 3: `agent`: unknown key `agent`; did you mean `agents`?",)
     same("status_outdated", texts.status_text(story.task, story.policy, problems))
-    lost = GivenUp("17", "UpsertCard card:1", 1, 4, "issues/create-comment 404: no | @bob <b>", NOW)
-    same("status_dead_letters", texts.status_text(story.task, story.policy, given_up=[lost]))
-    same("card_outdated", without_marker(texts.card(story.task, story.policy, outdated=True)))
+    lost = DeadLetter("17", "UpsertCard card:1", 1, 4, "issues/create-comment 404: no | @bob <b>", NOW)
+    same("status_dead_letters", texts.status_text(story.task, story.policy, dead_letters=[lost]))
+    same("card_outdated", without_marker(texts.card_text(story.task, story.policy, outdated=True)))
 
 
 def test_answers_without_a_task() -> None:
     same("help", texts.help_text())
-    same("how_to_begin", texts.how_to_begin())
-    same("no_configuration", texts.no_configuration())
-    same("bad_configuration", texts.no_configuration(["line 3: `agent` is not known; did you mean `agents`?"]))
+    same("how_to_begin", texts.no_task_text())
+    same("no_configuration", texts.no_configuration_text())
+    same("bad_configuration", texts.no_configuration_text(["line 3: `agent` is not known; did you mean `agents`?"]))
 
 
 def test_help_names_every_command() -> None:
@@ -383,7 +385,7 @@ def test_every_template_and_every_snapshot_is_used() -> None:
     ],
 )  # fmt: skip
 def test_durations_as_people_say_them(seconds: int, words: str) -> None:
-    assert texts.spoken(timedelta(seconds=seconds)) == words
+    assert texts.format_duration(timedelta(seconds=seconds)) == words
 
 
 class TestHostileText:
@@ -401,7 +403,7 @@ class TestHostileText:
 
     def test_in_the_card_and_the_answers(self) -> None:
         task = self.task()
-        self.harmless(texts.card(task, Story().policy))
+        self.harmless(texts.card_text(task, Story().policy))
         self.harmless(texts.status_text(task, Story().policy))
         evil = Story().ready()
         evil.says(f"/escalate {self.EVIL}", by=BOB)
@@ -410,19 +412,19 @@ class TestHostileText:
     def test_in_the_hand_off_when_it_is_written_as_a_comment(self) -> None:
         story = Story()
         story.known = self.task()
-        self.harmless(texts.handoff(dict(story.assigned().packet())))
+        self.harmless(texts.handoff_text(dict(story.assigned().packet())))
 
     def test_in_checks(self) -> None:
         task = self.task()
         self.harmless(texts.done_check(task, done_gaps(task))[2])
-        told = conflict_check(replace(_pull(), trial=Trial(BASE, False, (FileConflict("a|b", "c|d\n@all"),))))
+        told = conflict_check(replace(_pull(), trial=TrialMerge(BASE, False, (FileConflict("a|b", "c|d\n@all"),))))
         row = next(line for line in told.summary.splitlines() if line.startswith("| `a"))
         assert row.replace("\\|", "").count("|") == 5
         assert "@all" not in told.summary
 
     def test_a_branch_name_is_no_command(self) -> None:
         pull = replace(_pull(), branch="x;curl$IFS`evil`")
-        summary = conflict_check(replace(pull, trial=Trial(BASE, False, (FileConflict("a"),)))).summary
+        summary = conflict_check(replace(pull, trial=TrialMerge(BASE, False, (FileConflict("a"),)))).summary
         assert "git switch 'x;curl$IFS`evil`'\n" in summary
 
 
@@ -440,7 +442,7 @@ class TestBounds:
 
     def test_a_summary_of_a_thousand_files_is_cut(self) -> None:
         files = tuple(FileConflict(f"{n}/{'x' * 280}", here=(Span(1, 2),) * 30) for n in range(1000))
-        check = conflict_check(replace(_pull(), trial=Trial(BASE, False, files)))
+        check = conflict_check(replace(_pull(), trial=TrialMerge(BASE, False, files)))
         assert (check.conclusion, check.title) == ("failure", "Conflicts with main in 1000 files")
         assert len(check.summary) <= texts.SUMMARY_LIMIT
         assert len(check.annotations) == 50
@@ -449,7 +451,7 @@ class TestBounds:
 class TestMarkers:
     def test_the_cards_marker_tells_where_the_task_stands(self) -> None:
         story = second_attempt()
-        card = texts.card(story.task, story.policy)
+        card = texts.card_text(story.task, story.policy)
         assert card.rstrip().endswith(" -->")
         packed = card.rsplit(texts.CARD_MARKER, 1)[1].split(" ")[0]
         state = json.loads(base64.urlsafe_b64decode(packed))
@@ -475,12 +477,12 @@ def test_the_answers_to_task() -> None:
     goal = ("Goal",)
     told = (
         task_text(template="bug", headings=("Goal", "Acceptance criteria")),
-        task_text(template="voucher", own=True, headings=goal, broken={"a/`b.yml": "line 1: @all"}),
+        task_text(template="voucher", is_own_template=True, headings=goal, broken={"a/`b.yml": "line 1: @all"}),
         task_text(template="bug"),
-        task_text(offered=("bug", "payment")),
-        task_text(status="pending", offered=("bug",)),
-        task_text(status="ready", offered=("bug", "payment")),
-        task_text(status="ready", offered=tuple("abcdef")),
+        task_text(suggested=("bug", "payment")),
+        task_text(status="pending", suggested=("bug",)),
+        task_text(status="ready", suggested=("bug", "payment")),
+        task_text(status="ready", suggested=tuple("abcdef")),
         task_text(dry_run=True, template="bug", headings=("Goal", "Estimate")),
         task_text(dry_run=True),
     )
@@ -492,5 +494,5 @@ def test_a_stalled_task_says_so_once() -> None:
     story = in_review()
     assert "counts as stalled" in of_card(story)
     stalled = replace(story.task, flags={Flag.STALLED: "Nothing moves."}, reminded_at=NOW + timedelta(days=1))
-    assert "counts as stalled" not in texts.card(stalled, story.policy)
+    assert "counts as stalled" not in texts.card_text(stalled, story.policy)
     assert SHA2 not in of_card(story)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from core.audit.events import EventType
 from core.conflicts.hold import Hold
-from core.conflicts.in_progress import Standing, in_the_way, standing_of, stopped, to_wait_behind
+from core.conflicts.in_progress import InProgressTask, first_overlapping, in_progress_of, overlapping, stopped
 from core.decide import Decision
-from core.forecast.model import Forecast, Foreseen, chances, overlap
-from core.signals.base import Overlapping, WayClear
+from core.forecast.model import Forecast, PredictedFile, chances, overlap
+from core.signals.base import BlockerCleared, OverlapPredicted
 from core.task.model import Flag, Priority, Role, Status
 from tests.builders import BOB, Story, issue
 
@@ -40,20 +40,20 @@ def test_an_overlap_by_hand() -> None:
     assert overlap({"a": 0.5}, {"a": 0.5, "b": 1.0}).probability == 0.25
     shared = overlap({"a": 0.5, "b": 0.9}, {"a": 1.0, "b": 1.0})
     assert (round(shared.probability, 6), shared.files) == (0.95, ("b", "a"))
-    assert chances([Foreseen("a", 0.4, "")], ["b"]) == {"a": 0.4, "b": 1.0}
+    assert chances([PredictedFile("a", 0.4, "")], ["b"]) == {"a": 0.4, "b": 1.0}
 
 
 def _forecast(**weights: float) -> Forecast:
-    return Forecast(tuple(Foreseen(path, weight, "because") for path, weight in weights.items()), "d", True)
+    return Forecast(tuple(PredictedFile(path, weight, "because") for path, weight in weights.items()), "d", True)
 
 
-def _standing(number: int = 1, **changes: object) -> Standing:
+def _standing(number: int = 1, **changes: object) -> InProgressTask:
     values: dict[str, object] = {
         "number": number, "status": Status.IN_PROGRESS, "priority": Priority.P2, "in_line": False, "free": True,
         "flags": (), "begun": True, "agent": "codex", "pull_open": False, "touched": (),
-        "foreseen": (Foreseen("cart", 0.9, ""),), **changes,
+        "foreseen": (PredictedFile("cart", 0.9, ""),), **changes,
     }  # fmt: skip
-    return Standing(**values)  # type: ignore[arg-type]
+    return InProgressTask(**values)  # type: ignore[arg-type]
 
 
 def _ready(number: int = 5, forecast: Forecast | None = None, **changes: object) -> Story:
@@ -64,8 +64,8 @@ def _ready(number: int = 5, forecast: Forecast | None = None, **changes: object)
     return story
 
 
-def _waits(task_changes: dict[str, object], *others: Standing, threshold: float = 0.5) -> int | None:
-    found = to_wait_behind(_ready(**task_changes).task, others, threshold)  # type: ignore[arg-type]
+def _waits(task_changes: dict[str, object], *others: InProgressTask, threshold: float = 0.5) -> int | None:
+    found = first_overlapping(_ready(**task_changes).task, others, threshold)  # type: ignore[arg-type]
     return found[0].number if found else None
 
 
@@ -73,7 +73,7 @@ def test_it_waits_behind_the_one_that_it_most_likely_meets() -> None:
     likely, likelier = _standing(1), _standing(2, status=Status.REVIEW, pull_open=True, touched=("cart",))
     assert _waits({}, likely, likelier) == 2
     assert _waits({}, likely, _standing(3)) == 1, "of two alike the older"
-    assert _waits({}, _standing(1, foreseen=(Foreseen("tax", 0.9, ""),))) is None
+    assert _waits({}, _standing(1, foreseen=(PredictedFile("tax", 0.9, ""),))) is None
     assert _waits({}, likely, threshold=0.81) is None, "it has to be likelier than that"
     assert _waits({}, likelier, threshold=1) is None, "1 is never reached"
     assert _waits({}, _standing(1, status=Status.REVIEW, pull_open=True, touched=("tax",))) is None, "what is, counts"
@@ -82,13 +82,13 @@ def test_it_waits_behind_the_one_that_it_most_likely_meets() -> None:
 
 
 def test_nobody_waits_behind_what_stands_still() -> None:
-    assert in_the_way(_standing())
-    assert not in_the_way(_standing(free=False))
-    assert not in_the_way(_standing(begun=False))
-    assert not in_the_way(_standing(flags=("needs-human",)))
-    assert not in_the_way(_standing(status=Status.FAILED))
-    assert not in_the_way(_standing(status=Status.READY))
-    assert in_the_way(_standing(status=Status.READY, in_line=True)), "it was tried, and goes on"
+    assert overlapping(_standing())
+    assert not overlapping(_standing(free=False))
+    assert not overlapping(_standing(begun=False))
+    assert not overlapping(_standing(flags=("needs-human",)))
+    assert not overlapping(_standing(status=Status.FAILED))
+    assert not overlapping(_standing(status=Status.READY))
+    assert overlapping(_standing(status=Status.READY, in_line=True)), "it was tried, and goes on"
 
 
 def test_a_p0_waits_behind_nothing_less_urgent() -> None:
@@ -100,13 +100,13 @@ def test_a_p0_waits_behind_nothing_less_urgent() -> None:
 
 def test_whose_work_was_begun_waits_no_more() -> None:
     story = _ready(1)
-    assert to_wait_behind(story.task, [_standing(2)], 0.5)
+    assert first_overlapping(story.task, [_standing(2)], 0.5)
     story.assigned().begun().run("completed", "failure")
     assert story.task.status is Status.READY
-    assert to_wait_behind(story.task, [_standing(2)], 0.5) is None
-    assert in_the_way(standing_of(story.task))
+    assert first_overlapping(story.task, [_standing(2)], 0.5) is None
+    assert overlapping(in_progress_of(story.task))
     planning = _ready(1).assigned(role=Role.PLAN)
-    assert not in_the_way(standing_of(planning.task)), "a plan changes no files"
+    assert not overlapping(in_progress_of(planning.task)), "a plan changes no files"
 
 
 def test_it_stops_when_nobody_goes_on_with_it() -> None:
@@ -119,7 +119,7 @@ def test_it_stops_when_nobody_goes_on_with_it() -> None:
 
 
 def _held(story: Story) -> Decision:
-    return story.hears(Overlapping(12, ("cart`|.py", "tax.py", "a", "b", "c"), 0.8125, "claude"))
+    return story.hears(OverlapPredicted(12, ("cart`|.py", "tax.py", "a", "b", "c"), 0.8125, "claude"))
 
 
 def test_what_is_said_of_it() -> None:
@@ -148,7 +148,7 @@ def test_a_person_lets_it_go_for_good() -> None:
         assert story.told(EventType.CONFLICT_RESOLVED)
         _held(story)
         assert story.task.held is None, "not behind that one again"
-        assert to_wait_behind(story.task, [_standing(12)], 0.5) is None
+        assert first_overlapping(story.task, [_standing(12)], 0.5) is None
     story = _ready(1)
     _held(story)
     story.unlabelled("blocked")
@@ -161,20 +161,20 @@ def test_a_persons_own_hold_takes_its_place() -> None:
     story.says("/pause not this week")
     assert story.task.held
     assert story.task.held.paused
-    story.hears(WayClear(12))
+    story.hears(BlockerCleared(12))
     assert story.task.held
 
 
 def test_the_way_is_clear_when_the_other_is_over_or_stands_still() -> None:
     story = _ready(1)
     _held(story)
-    story.hears(WayClear(11))
+    story.hears(BlockerCleared(11))
     assert story.task.held
-    story.hears(WayClear(12, over=False))
+    story.hears(BlockerCleared(12, over=False))
     assert story.task.held is None
     story.says("/block legal has to agree")
     story.known = replace(story.task, held=Hold("bob", story.now, behind="#12"))
-    story.hears(WayClear(12, over=False))
+    story.hears(BlockerCleared(12, over=False))
     assert story.task.held, "a person waits until it is over"
 
 

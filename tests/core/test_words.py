@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from core.signals.base import CommandGiven, IssueSeen
+from core.signals.base import CommandReceived, IssueSeen
 from core.task.model import Priority, Status
 from tests.builders import ALICE, BOB, NOW, SHA, SHA2, Story, issue
 
@@ -17,10 +17,10 @@ def at(seconds: int) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def command(text: str, when: datetime) -> CommandGiven:
+def command(text: str, when: datetime) -> CommandReceived:
     """Alice wrote it then."""
     name, _, argument = text.removeprefix("/").partition(" ")
-    return CommandGiven(1, name, argument, ALICE, "write", key=f"{text} {when}", comment_id=1, at=when)
+    return CommandReceived(1, name, argument, ALICE, "write", key=f"{text} {when}", comment_id=1, at=when)
 
 
 def label(name: str, when: datetime) -> IssueSeen:

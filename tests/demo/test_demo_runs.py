@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.run import run_demo
-from bot.demo.scenario import STORY, Cast
+from bot.demo.scenario import STORY, DemoAgent
 from sandbox.actors.agents import Crashes, Stalls
 from sandbox.actors.agents.scripted import Script
 
@@ -33,7 +33,7 @@ def of_the_demo(folder: Path) -> list[str]:
     return found
 
 
-def _all(script: Script) -> dict[str, Cast]:
+def _all(script: Script) -> dict[str, DemoAgent]:
     """Every agent works by this script."""
     return {name: replace(part, script=script, think=0, dies=False, broke=False) for name, part in STORY.agents.items()}
 

@@ -193,7 +193,7 @@ def test_what_operators_are_told_to_look_for_is_really_said() -> None:
     told += (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     names = set(
         re.findall(
-            r"`((?:effect|delivery|outbox|oldest|configuration|discover|github)[a-z]*_[a-z_]+|repositories_discovered)`",
+            r"`((?:effect|delivery|outbox|oldest|config|discover|github)[a-z]*_[a-z_]+|repositories_discovered)`",
             told,
         )
     )

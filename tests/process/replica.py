@@ -15,9 +15,9 @@ from adapters.github import GitHubClient
 from bot.jobs import run_worker
 from bot.logs import configure_logs
 from engine.clock import SystemClock
-from engine.unit_of_work import Work
-from scheduler.deadlines import due as handle_due
-from scheduler.timer import run_timer
+from engine.unit_of_work import UnitOfWorkFactory
+from scheduler.deadlines import handle_deadline as handle_due
+from scheduler.timer import run_scheduler
 
 NO_GITHUB = cast(GitHubClient, None)  # the deadlines of this story ask it nothing
 
@@ -25,11 +25,11 @@ NO_GITHUB = cast(GitHubClient, None)  # the deadlines of this story ask it nothi
 async def main(url: str) -> None:
     """Work until killed."""
     database, jobs, clock = Database(url), JobQueue(url), SystemClock()
-    work = Work(database, jobs, clock.now)
+    work = UnitOfWorkFactory(database, jobs, clock.now)
 
     @jobs.app.task(name=DUE)
     async def due(**told: Any) -> None:
-        await handle_due(work, NO_GITHUB, **told, is_heard=lambda event, action: False)
+        await handle_due(work, NO_GITHUB, **told, is_handled=lambda event, action: False)
 
     @jobs.app.task(name=SEND)
     async def send(**told: Any) -> None:
@@ -37,7 +37,7 @@ async def main(url: str) -> None:
 
     async with jobs.app.open_async(), asyncio.TaskGroup() as group:
         group.create_task(run_worker(jobs, {(MAIN,): 4}))
-        group.create_task(run_timer(work, clock, 0.1))
+        group.create_task(run_scheduler(work, clock, 0.1))
         print("ready", flush=True)
 
 

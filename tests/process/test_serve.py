@@ -116,14 +116,14 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         shop = hub.repository("acme/shop", files=dict(FILES))
         hub.grant(shop, alice, "maintain")
         asked = yaml.safe_load((ROOT / "app.yml").read_text())
-        app = hub.app(
+        app = hub.register_app(
             "mcp-orchestrator",
             webhook_url="http://127.0.0.1:9/webhook",
             secret=SECRET,
             permissions=asked["default_permissions"],
             events=asked["default_events"],
         )
-        hub.ci(shop, lambda run: Conclusion.success() if run.event == "pull_request" else None)
+        hub.set_ci_script(shop, lambda run: Conclusion.success() if run.event == "pull_request" else None)
         hub.agents["codex"] = ScriptedAgent(WritesFiles({"shop/tax.py": "RATE = 0.19\n"}))
         await hub.install(app, acme, [shop])
         env = {
@@ -159,7 +159,7 @@ async def test_a_bot_that_was_killed_at_work_finishes_it_after_a_restart_and_sto
     site: Site, tmp_path: Path
 ) -> None:
     """The short form of what this folder tests: killed while GitHub has done what it was asked and nobody knows."""
-    site.hub.faults.answer("repos/create-dispatch-event", "hang-done", seconds=600)
+    site.hub.faults.fail_response("repos/create-dispatch-event", "hang-done", seconds=600)
     async with site.bot() as bot:
         issue = await files_a_task(site)
         await until(lambda: len(site.hub.agents["codex"].works) == 1)
@@ -206,11 +206,11 @@ async def test_killed_at_the_hardest_moments_nothing_is_lost_and_nothing_done_tw
         issue = await files_a_task(site)
         await until(lambda: any(d.event == "issues" and d.status_code == 202 for d in site.hub.deliveries))
         await bot.kill()
-    site.hub.faults.answer("repos/create-dispatch-event", "hang-done", seconds=60)
+    site.hub.faults.fail_response("repos/create-dispatch-event", "hang-done", seconds=60)
     async with site.bot() as bot:
         await until(lambda: len(site.hub.agents["codex"].works) == 1)
         await bot.kill()
-    site.hub.faults.answer("pulls/merge", "hang-done", seconds=60)
+    site.hub.faults.fail_response("pulls/merge", "hang-done", seconds=60)
     async with site.bot() as bot:
         await until(lambda: bool(site.merged()))
         await bot.kill()

@@ -23,7 +23,7 @@ async def test_one_is_killed_with_work_in_hand_and_the_other_goes_on(
     """The one that is killed started the database, and waits for GitHub's answer to what GitHub has done already."""
     site.hub.agents["claude"] = ScriptedAgent(WritesFiles({"README.md": "# The shop\n"}))
     server = tmp_path / "data" / "postgres" / "postmaster.pid"
-    site.hub.faults.answer("repos/create-dispatch-event", "hang-done", seconds=600)
+    site.hub.faults.fail_response("repos/create-dispatch-event", "hang-done", seconds=600)
     async with site.bot() as mortal:
         first = await files_a_task(site)
         await until(lambda: len(site.hub.agents["codex"].works) == 1)

@@ -13,7 +13,7 @@ import jwt
 import pytest
 from aiohttp import web
 
-from sandbox import Contract, Sandbox, TurnedClock
+from sandbox import Contract, ManualClock, Sandbox
 from sandbox.state.models import App, Installation, Repository
 
 DATA = Path(__file__).parents[1] / "data" / "github"
@@ -32,7 +32,7 @@ EVENTS = ["issues", "issue_comment", "label", "check_run", "check_suite", "statu
 class Stage:
     """A sandbox with an App that writes down what it hears, and a client that speaks as the App."""
 
-    def __init__(self, hub: Sandbox, clock: TurnedClock, shop: Repository, app: App) -> None:
+    def __init__(self, hub: Sandbox, clock: ManualClock, shop: Repository, app: App) -> None:
         self.hub, self.clock, self.shop, self.app = hub, clock, shop, app
         self.installation: Installation
         self.answer = 202
@@ -56,7 +56,7 @@ class Stage:
         self, method: str, path: str, body: Any = None, *, token: str | None = None, **headers: str
     ) -> tuple[int, Any, Any]:
         if token is None:
-            token = self.hub.installation_token(self.installation)
+            token = self.hub.create_installation_token(self.installation)
         sent = {"Authorization": f"Bearer {token}", **{k.replace("_", "-"): v for k, v in headers.items()}}
         if not token:
             del sent["Authorization"]
@@ -68,10 +68,10 @@ class Stage:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    clock = TurnedClock(NINE)
+    clock = ManualClock(NINE)
     async with Sandbox(tmp_path / "hub", clock=clock, contract=Contract.load(DATA)) as hub:
         shop = hub.repository("acme/shop", files={"cart.py": "print(1)\n"})
-        app = hub.app("bot", secret="s3cret", permissions=EVERYTHING, events=EVENTS)
+        app = hub.register_app("bot", secret="s3cret", permissions=EVERYTHING, events=EVENTS)
         here = Stage(hub, clock, shop, app)
 
         async def hear(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from sandbox import Contract, Sandbox, TurnedClock
+from sandbox import Contract, ManualClock, Sandbox
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DATA = Path(__file__).parent.parent / "data" / "github"
@@ -24,9 +24,9 @@ def contract() -> Contract:
 @asynccontextmanager
 async def opened(root: Path, **more: Any) -> AsyncIterator[Sandbox]:
     """A sandbox at nine o'clock whose every exchange must agree with GitHub's description."""
-    async with Sandbox(root=root, clock=TurnedClock(NINE), contract=contract(), **more) as hub:
+    async with Sandbox(root=root, clock=ManualClock(NINE), contract=contract(), **more) as hub:
         yield hub
-        await hub.settled()
+        await hub.wait_until_idle()
         assert hub.violations == [], "\n".join(hub.violations)
 
 

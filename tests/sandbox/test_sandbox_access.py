@@ -44,7 +44,7 @@ async def test_a_jwt_lives_ten_minutes_at_most(stage: Stage, issued: int, expire
 
 
 async def test_a_jwt_of_another_key_is_refused(stage: Stage) -> None:
-    other = stage.hub.app("other", permissions={"issues": "read"})
+    other = stage.hub.register_app("other", permissions={"issues": "read"})
     now = int(stage.hub.now().timestamp())
     claims = {"iat": now, "exp": now + 60, "iss": str(stage.app.id)}
     forged = jwt.encode(claims, other.private_key, algorithm="RS256")
@@ -58,11 +58,11 @@ async def test_strangers_and_private_repositories(stage: Stage) -> None:
     secret = hub.repository("acme/secret", private=True)
     alice, mallory = hub.user("alice"), hub.user("mallory")
     hub.grant(secret, alice, "triage")
-    assert (await stage.call("GET", "/repos/acme/secret", token=hub.token(mallory)))[0] == 404
+    assert (await stage.call("GET", "/repos/acme/secret", token=hub.create_token(mallory)))[0] == 404
     assert (await stage.call("GET", "/repos/acme/secret"))[0] == 404
-    assert (await stage.call("GET", "/repos/acme/secret", token=hub.token(alice)))[0] == 200
+    assert (await stage.call("GET", "/repos/acme/secret", token=hub.create_token(alice)))[0] == 200
     issue = await alice.opens_issue(stage.shop, "Hello")
-    token = hub.token(mallory)
+    token = hub.create_token(mallory)
     body = {"labels": ["bug"]}
     assert (await stage.call("POST", "/repos/acme/shop/issues/1/labels", body, token=token))[0] == 403
     assert (await stage.call("POST", "/repos/acme/shop/issues/1/comments", {"body": "hi"}, token=token))[0] == 201
@@ -105,7 +105,7 @@ async def test_a_suspended_installation_neither_acts_nor_hears(stage: Stage) -> 
     await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
     assert (await stage.call("DELETE", url, token=token))[0] == 204
     assert (await stage.call("GET", "/repos/acme/shop"))[0] == 200
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert stage.events == ["installation.created", "installation.suspend", "installation.unsuspend"]
     assert stage.hub.violations == []
 
@@ -122,7 +122,7 @@ def test_an_app_must_ask_for_what_it_wants_to_hear() -> None:
 
 async def test_people_and_the_server_describe_themselves(stage: Stage) -> None:
     alice = stage.hub.user("alice", name="Alice", email="alice@example.org")
-    token = stage.hub.token(alice)
+    token = stage.hub.create_token(alice)
     assert (await stage.call("GET", "/user", token=token))[1]["login"] == "alice"
     assert (await stage.call("GET", "/user"))[0] == 403
     status, body, _ = await stage.call("GET", "/users/bot%5Bbot%5D")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import Sandbox, TurnedClock
+from sandbox import ManualClock, Sandbox
 from sandbox.actions.scripted_result import Conclusion
 from sandbox.actors.people import Person
 from sandbox.state.models import Repository, WorkflowRun
@@ -32,7 +32,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
             "repository_dispatch",
         ]
         permissions = {"actions": "write", "checks": "write", "contents": "write"}
-        app = hub.app("ears", webhook_url="http://127.0.0.1:9/", permissions=permissions, events=events)
+        app = hub.register_app("ears", webhook_url="http://127.0.0.1:9/", permissions=permissions, events=events)
         await hub.install(app, hub.organisation("acme"), [hub.repository("acme/shop")])
         yield hub
 
@@ -51,7 +51,7 @@ async def pushed(hub: Sandbox, workflow: str, **files: str) -> WorkflowRun:
     """Push a workflow file and give the run that it starts, once it is over."""
     shop = hub.repository("acme/shop")
     await hub.user("alice").pushes(shop, "main", {".github/workflows/ci.yml": workflow, **files})
-    await hub.settled()
+    await hub.wait_until_idle()
     return max(shop.runs.values(), key=lambda run: run.id)
 
 
@@ -134,7 +134,7 @@ jobs:
 async def test_leaving_the_sandbox_ends_what_still_runs(tmp_path: Path) -> None:
     told = tmp_path / "told"
     os.mkfifo(told)
-    async with Sandbox(root=tmp_path / "hub", clock=TurnedClock(NINE)) as hub:
+    async with Sandbox(root=tmp_path / "hub", clock=ManualClock(NINE)) as hub:
         shop = hub.repository("acme/shop")
         hub.grant(shop, hub.user("alice"), "write")
         steps = f"on: push\njobs: {{a: {{runs-on: x, steps: [{{run: 'echo $$ > {told}; sleep 600'}}]}}}}\n"
@@ -181,30 +181,32 @@ async def test_nothing_starts_while_a_pull_request_conflicts(hub: Sandbox, shop:
     await alice.pushes(shop, "work", {"a": "2\n"})
     await alice.pushes(shop, "main", {"a": "3\n"})
     await alice.opens_pull(shop, head="work", title="Two")
-    await hub.settled()
+    await hub.wait_until_idle()
     assert shop.runs == {}
     await alice.pushes(shop, "work", {"a": "1\n"}, "Give way")
-    await hub.settled()
+    await hub.wait_until_idle()
     assert [(run.event, run.conclusion) for run in shop.runs.values()] == [("pull_request", "success")]
 
 
 async def test_a_test_decides_and_runs_again(hub: Sandbox, shop: Repository, alice: Person) -> None:
     verdicts = [Conclusion.failure(step="tests", log="E   assert 1 == 2"), Conclusion.success(seconds=30)]
-    hub.ci(shop, lambda run: verdicts[run.attempt - 1] if run.event == "pull_request" else Conclusion.success())
+    hub.set_ci_script(
+        shop, lambda run: verdicts[run.attempt - 1] if run.event == "pull_request" else Conclusion.success()
+    )
     await alice.pushes(shop, "work", {"a": "1\n"})
     pull = await alice.opens_pull(shop, head="work", title="One")
-    await hub.settled()
+    await hub.wait_until_idle()
     run = max(shop.runs.values(), key=lambda run: run.id)
     assert (run.event, run.conclusion, run.pulls) == ("pull_request", "failure", [pull])
     assert "E   assert 1 == 2" in run.jobs[0].log
-    token = hub.token(alice)
+    token = hub.create_token(alice)
     shown = await api(hub, token, "GET", f"{HOME}/pulls/1")
     assert shown["mergeable_state"] == "unstable"
     await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/rerun-failed-jobs", status=201)
-    await hub.settled()
+    await hub.wait_until_idle()
     assert (run.attempt, run.status) == (2, "in_progress")
     hub.clock.advance(30)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
-    await hub.settled()
+    await hub.wait_until_idle()
     assert run.conclusion == "success"
     earlier = await api(hub, token, "GET", f"{HOME}/actions/runs/{run.id}/attempts/1")
     assert (earlier["run_attempt"], earlier["conclusion"]) == (1, "failure")
@@ -213,7 +215,7 @@ async def test_a_test_decides_and_runs_again(hub: Sandbox, shop: Repository, ali
 
 async def test_logs_come_by_a_signed_address_that_grows_old(hub: Sandbox) -> None:
     run = await pushed(hub, "on: push\njobs: {a: {runs-on: x, steps: [{run: echo hello}]}}\n")
-    token, home = hub.token(hub.user("alice")), f"{HOME}/actions"
+    token, home = hub.create_token(hub.user("alice")), f"{HOME}/actions"
     one = f"{home}/runs/{run.id}"
     archive = zipfile.ZipFile(io.BytesIO(await api(hub, token, "GET", f"{one}/logs")))
     assert "hello" in archive.read("0_a.txt").decode()
@@ -231,14 +233,14 @@ async def test_logs_come_by_a_signed_address_that_grows_old(hub: Sandbox) -> Non
 
 async def test_a_run_can_be_stopped(hub: Sandbox, alice: Person) -> None:
     shop = hub.repository("acme/shop")
-    hub.ci(shop, lambda _: Conclusion.success(seconds=3600))
+    hub.set_ci_script(shop, lambda _: Conclusion.success(seconds=3600))
     await alice.pushes(shop, "main", {"a": "1\n"})
-    await hub.settled()
+    await hub.wait_until_idle()
     (run,) = shop.runs.values()
-    token = hub.token(alice)
+    token = hub.create_token(alice)
     await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/rerun", status=403)
     await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/cancel", status=202)
-    await hub.settled()
+    await hub.wait_until_idle()
     assert (run.status, run.conclusion, run.jobs[0].conclusion) == ("completed", "cancelled", "cancelled")
     await api(hub, token, "POST", f"{HOME}/actions/runs/{run.id}/cancel", status=409)
 
@@ -268,7 +270,7 @@ jobs:
 async def test_a_senseless_dispatch_is_refused(hub: Sandbox, alice: Person, body: dict[str, Any], message: str) -> None:
     await alice.pushes(hub.repository("acme/shop"), "main", {".github/workflows/agent.yml": DISPATCHED})
     path = f"{HOME}/actions/workflows/agent.yml/dispatches"
-    answer = await api(hub, hub.token(alice), "POST", path, body, status=422)
+    answer = await api(hub, hub.create_token(alice), "POST", path, body, status=422)
     assert message in answer["message"]
 
 
@@ -278,12 +280,12 @@ async def test_a_dispatch_by_hand_names_its_run(hub: Sandbox, shop: Repository, 
         ".github/workflows/ci.yml": "on: push\njobs: {a: {runs-on: x, steps: [{run: 'true'}]}}",
     }
     await alice.pushes(shop, "main", files)
-    token, home = hub.token(alice), f"{HOME}/actions/workflows"
+    token, home = hub.create_token(alice), f"{HOME}/actions/workflows"
     await api(hub, token, "POST", f"{home}/ci.yml/dispatches", {"ref": "main"}, status=422)
     await api(hub, token, "POST", f"{home}/none.yml/dispatches", {"ref": "main"}, status=404)
     body = {"ref": "main", "inputs": {"agent": "codex"}, "return_run_details": True}
     told = await api(hub, token, "POST", f"{home}/agent.yml/dispatches", body)
-    await hub.settled()
+    await hub.wait_until_idle()
     run = shop.runs[told["workflow_run_id"]]
     assert (run.display_title, run.conclusion, run.inputs) == (
         "codex takes 7",
@@ -301,7 +303,7 @@ async def test_a_dispatch_by_hand_names_its_run(hub: Sandbox, shop: Repository, 
 
 
 async def test_a_dispatch_event_has_limits_and_needs_no_listener(hub: Sandbox, shop: Repository, alice: Person) -> None:
-    token = hub.token(alice)
+    token = hub.create_token(alice)
     many = {"event_type": "x", "client_payload": {str(number): 1 for number in range(11)}}
     large = {"event_type": "x", "client_payload": {"text": "x" * 65_536}}
     for body in (many, large):

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from sandbox import Contract, Sandbox, TurnedClock
+from sandbox import Contract, ManualClock, Sandbox
 from sandbox.actors.agents import ScriptedAgent, WritesFiles
 from sandbox.state.models import App, Installation, Repository
 
@@ -86,7 +86,7 @@ class Bot:
         return [payload for name, payload in self.heard if (name, payload.get("action")) == (event, action)]
 
     async def call(self, method: str, path: str, body: Any = None, *, status: int | None = None) -> Any:
-        headers = {"Authorization": f"Bearer {self.hub.installation_token(self.installation)}"}
+        headers = {"Authorization": f"Bearer {self.hub.create_installation_token(self.installation)}"}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
             session.request(method, f"{self.hub.url}/repos/acme/shop{path}", json=body) as response,
@@ -112,7 +112,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     contract = Contract.load(DATA) if DATA.is_dir() else None
     try:
-        async with Sandbox(root=tmp_path, clock=TurnedClock(NINE), contract=contract) as hub:
+        async with Sandbox(root=tmp_path, clock=ManualClock(NINE), contract=contract) as hub:
             shop = hub.repository(
                 "acme/shop",
                 files={
@@ -121,7 +121,7 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
                     ".github/workflows/ci.yml": CI,
                 },
             )
-            app = hub.app(
+            app = hub.register_app(
                 "orchestrator",
                 webhook_url=f"http://127.0.0.1:{runner.addresses[0][1]}/",
                 secret="s3cret",
@@ -129,10 +129,10 @@ async def bot(tmp_path: Path) -> AsyncIterator[Bot]:
                 events=EVENTS,
             )
             installation = await hub.install(app, hub.organisation("acme"), [shop])
-            await hub.settled()
+            await hub.wait_until_idle()
             heard.clear()
             yield Bot(hub, app, installation, shop, heard)
-            await hub.settled()
+            await hub.wait_until_idle()
             assert hub.violations == []
     finally:
         await runner.cleanup()
@@ -145,7 +145,7 @@ BAD = "def total(prices):\n    return len(prices)\n"
 async def dispatch(bot: Bot, task: int, **more: Any) -> None:
     payload = {"agent": "codex", "task": task, "attempt": 1, **more}
     await bot.call("POST", "/dispatches", {"event_type": "agent-task", "client_payload": payload})
-    await bot.hub.settled()
+    await bot.hub.wait_until_idle()
 
 
 async def test_a_dispatched_task_ends_merged_and_closed(bot: Bot) -> None:
@@ -154,7 +154,7 @@ async def test_a_dispatched_task_ends_merged_and_closed(bot: Bot) -> None:
     hub.grant(shop, alice, "write")
     issue = await alice.opens_issue(shop, "The total is wrong", "It is always 0.")
     hub.agents["codex"] = ScriptedAgent(WritesFiles({"cart.py": GOOD}))
-    await hub.settled()
+    await hub.wait_until_idle()
     bot.heard.clear()
 
     await dispatch(bot, issue.number)
@@ -187,7 +187,7 @@ async def test_a_dispatched_task_ends_merged_and_closed(bot: Bot) -> None:
     bot.heard.clear()
     await bot.call("PUT", "/pulls/2/merge", {"sha": "0" * 40}, status=409)
     merged = await bot.call("PUT", "/pulls/2/merge", {"sha": pull.head_sha, "merge_method": "squash"})
-    await hub.settled()
+    await hub.wait_until_idle()
 
     assert merged["sha"] == shop.git.head()
     assert shop.git.read("main", "cart.py") == GOOD

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from sandbox.actors.agents import AgentWork, Crashes, FinishesWithoutPull, Nonsense, ScriptedAgent, Stalls, WritesFiles
+from sandbox.actors.agents import (
+    AgentWork,
+    Crashes,
+    FinishesWithoutPull,
+    RandomOutput,
+    ScriptedAgent,
+    Stalls,
+    WritesFiles,
+)
 from sandbox.state.models import Repository, WorkflowRun
 from tests.sandbox.sandbox_kit import api, opened
 
@@ -23,7 +31,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
         alice = hub.user("alice")
         hub.grant(shop, alice, "write")
         await alice.opens_issue(shop, "A task")
-        hub.ci(shop, None)
+        hub.set_ci_script(shop, None)
         yield hub
 
 
@@ -34,8 +42,8 @@ def shop(hub: Sandbox) -> Repository:
 
 async def dispatched(hub: Sandbox, **payload: object) -> WorkflowRun:
     body = {"event_type": "agent-task", "client_payload": {"agent": "codex", "task": 1, **payload}}
-    await api(hub, hub.token(hub.user("alice")), "POST", "/repos/acme/shop/dispatches", body, status=204)
-    await hub.settled()
+    await api(hub, hub.create_token(hub.user("alice")), "POST", "/repos/acme/shop/dispatches", body, status=204)
+    await hub.wait_until_idle()
     return max(hub.repository("acme/shop").runs.values(), key=lambda run: run.id)
 
 
@@ -50,7 +58,7 @@ async def test_a_good_one_changes_files_and_opens_a_pull_request(hub: Sandbox, s
     run = await dispatched(hub)
     assert (run.status, shop.git.branches()) == ("in_progress", ["main"])
     hub.clock.advance(60)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
-    await hub.settled()
+    await hub.wait_until_idle()
     assert run.conclusion == "success", run.jobs[0].log
     assert shop.git.read("task/1-1", "a.txt") == "1\n2\n"
     pull = shop.pull(2)
@@ -59,7 +67,7 @@ async def test_a_good_one_changes_files_and_opens_a_pull_request(hub: Sandbox, s
 
     await dispatched(hub, attempt=2, packet='{"feedback": ["a test failed"], "branch": "task/1-1"}')
     hub.clock.advance(60)  # type: ignore[attr-defined]  # the fixture's clock is a TurnedClock
-    await hub.settled()
+    await hub.wait_until_idle()
     assert shop.git.read("task/1-1", "b.txt") == "fixed\n"
     assert len(shop.pulls()) == 1
     assert [(work.task, work.attempt) for work in agent.works] == [(1, 1), (1, 2)]
@@ -77,12 +85,12 @@ async def test_a_stalled_one_runs_until_somebody_stops_it(hub: Sandbox) -> None:
     run = await dispatched(hub)
     assert run.status == "in_progress"
     await hub.user("alice").cancels(run)
-    await hub.settled()
+    await hub.wait_until_idle()
     assert run.conclusion == "cancelled"
 
 
 async def test_one_talks_nonsense_and_one_has_nothing_to_show(hub: Sandbox, shop: Repository) -> None:
-    hub.agents["codex"] = ScriptedAgent(Nonsense())
+    hub.agents["codex"] = ScriptedAgent(RandomOutput())
     assert (await dispatched(hub)).conclusion == "success"
     assert not shop.pull(2).head_ref.startswith("task/")
     hub.agents["codex"] = ScriptedAgent(FinishesWithoutPull())

@@ -26,7 +26,7 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
     hub, shop = stage.hub, stage.shop
     bob = hub.user("bob")
     hub.grant(shop, bob, "write")
-    await hub.settled()
+    await hub.wait_until_idle()
     stage.heard.clear()
     sha = shop.git.head("main")
     status, run, _ = await stage.call("POST", RUNS, {"name": "conflict-first", "head_sha": sha})
@@ -52,14 +52,16 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
     assert (check.conclusion, check.suite.conclusion) == ("failure", "failure")
     with pytest.raises(ValueError, match="no button 'hold'"):
         await bob.presses(check, "hold")
-    other = hub.app("other", webhook_url=stage.app.webhook_url, permissions={"checks": "write"}, events=["check_run"])
+    other = hub.register_app(
+        "other", webhook_url=stage.app.webhook_url, permissions={"checks": "write"}, events=["check_run"]
+    )
     await hub.install(other, hub.organisation("acme"), "all")
-    await hub.settled()
+    await hub.wait_until_idle()
     stage.heard = [heard for heard in stage.heard if "installation" not in heard[0]["X-GitHub-Event"]]
     await bob.presses(check, "rebase")
     with pytest.raises(ApiError, match="needs write"):
         await hub.user("reader").presses(check, "rebase")
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events == [
         "check_run.created",
         "check_run.completed",
@@ -82,7 +84,7 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
 async def test_what_check_runs_refuse(stage: Stage) -> None:
     sha = stage.shop.git.head("main")
     good: dict[str, Any] = {"name": "x", "head_sha": sha}
-    person = stage.hub.token(stage.hub.user("bob"))
+    person = stage.hub.create_token(stage.hub.user("bob"))
     stage.hub.grant(stage.shop, stage.hub.user("bob"), "admin")
     assert (await stage.call("POST", RUNS, good, token=person))[0] == 403
     assert (await stage.call("POST", RUNS, good | {"head_sha": "f" * 40}))[0] == 422
@@ -94,9 +96,9 @@ async def test_what_check_runs_refuse(stage: Stage) -> None:
     assert (await stage.call("POST", RUNS, good | {"output": long}))[0] == 422
     button = {"label": "B", "description": "d", "identifier": "i"}
     assert (await stage.call("POST", RUNS, good | {"actions": [button] * 4}))[0] == 422
-    other = stage.hub.app("other", permissions={"checks": "write"})
+    other = stage.hub.register_app("other", permissions={"checks": "write"})
     theirs = await stage.hub.install(other, stage.hub.organisation("acme"), "all")
-    token = stage.hub.installation_token(theirs)
+    token = stage.hub.create_installation_token(theirs)
     run = (await stage.call("POST", RUNS, good, token=token))[1]
     assert (await stage.call("PATCH", f"{RUNS}/{run['id']}", {"name": "mine"}))[0] == 403
 
@@ -110,7 +112,7 @@ async def test_statuses(stage: Stage) -> None:
     combined = (await stage.call("GET", "/repos/acme/shop/commits/main/status"))[1]
     assert (combined["state"], combined["total_count"]) == ("success", 1)
     assert len((await stage.call("GET", f"/repos/acme/shop/commits/{sha}/statuses"))[1]) == 2
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert stage.events[-2:] == ["status", "status"]
     assert stage.hub.violations == []
 
@@ -125,7 +127,7 @@ async def test_payloads_have_the_keys_of_real_ones(stage: Stage) -> None:
     await alice.comments(issue, "Hi")
     done = {"name": "x", "head_sha": shop.git.head("main"), "conclusion": "success"}
     assert (await stage.call("POST", RUNS, done))[0] == 201
-    await hub.settled()
+    await hub.wait_until_idle()
     ours = {
         f"{headers['X-GitHub-Event']}.{json.loads(body)['action']}": json.loads(body) for headers, body in stage.heard
     }
@@ -180,8 +182,8 @@ def test_the_contract_finds_what_is_wrong() -> None:
     assert contract.check_request("GET", path, {"pages": "2"}, None)
     assert contract.check_request("GET", "/repos/acme/shop/contents/a/b/c.py", {}, None) == []
     assert contract.check_request("GET", "/nowhere", {}, None)
-    assert contract.check_answer("GET", path, 200, [{"id": "x"}])
-    assert contract.check_answer("DELETE", f"{path}/comments/3", 204, None) == []
+    assert contract.check_response("GET", path, 200, [{"id": "x"}])
+    assert contract.check_response("DELETE", f"{path}/comments/3", 204, None) == []
     assert contract.check_webhook("issues", "exploded", {})
     payload = json.loads((PAYLOADS / "issues.opened.json").read_text())
     del payload["issue"]["number"]

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import RealClock, Sandbox, TurnedClock
-from sandbox.clock import stamp
+from sandbox import ManualClock, RealClock, Sandbox
+from sandbox.clock import timestamp
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 async def test_sleepers_wake_in_order() -> None:
-    clock, woken = TurnedClock(NINE), []
+    clock, woken = ManualClock(NINE), []
 
     async def sleep(seconds: float) -> None:
         await clock.sleep(seconds)
         woken.append(seconds)
 
     tasks = [asyncio.create_task(sleep(seconds)) for seconds in (30, 10, 20, 99)]
-    await clock.sleeper()
+    await clock.wait_for_sleeper()
     clock.advance(30)
     await asyncio.gather(*tasks[:3])
     assert woken == [10, 20, 30]
@@ -34,11 +34,11 @@ async def test_sleepers_wake_in_order() -> None:
     with pytest.raises(ValueError, match="never turned back"):
         clock.advance(-1)
     with pytest.raises(ValueError, match="aware"):
-        TurnedClock(datetime(2026, 3, 2))  # noqa: DTZ001 - that is the mistake
+        ManualClock(datetime(2026, 3, 2))  # noqa: DTZ001 - that is the mistake
 
 
 async def test_work_that_sleeps_on_the_clock_is_not_waited_for(tmp_path: Path) -> None:
-    clock, done = TurnedClock(NINE), []
+    clock, done = ManualClock(NINE), []
 
     async def job() -> None:
         await clock.sleep(60)
@@ -46,16 +46,16 @@ async def test_work_that_sleeps_on_the_clock_is_not_waited_for(tmp_path: Path) -
         done.append("job")
 
     async with Sandbox(tmp_path, clock=clock) as hub:
-        hub.work(job())
-        assert not hub.idle
-        await hub.settled()
-        assert (hub.idle, done) == (True, [])
+        hub.spawn(job())
+        assert not hub.is_idle
+        await hub.wait_until_idle()
+        assert (hub.is_idle, done) == (True, [])
         clock.advance(60)
-        assert not hub.idle  # woken, though it has not run yet
-        await hub.settled()
+        assert not hub.is_idle  # woken, though it has not run yet
+        await hub.wait_until_idle()
         assert done == ["job"]
-        hub.work(job(), name="left behind")
-        await hub.settled()
+        hub.spawn(job(), name="left behind")
+        await hub.wait_until_idle()
     assert done == ["job"]  # cancelled when the sandbox closed
 
 
@@ -64,9 +64,9 @@ async def test_a_fault_of_the_sandbox_itself_is_not_swallowed(tmp_path: Path) ->
         raise RuntimeError("oh")
 
     async def story() -> None:
-        async with Sandbox(tmp_path, clock=TurnedClock(NINE)) as hub:
-            hub.work(broken())
-            await hub.settled()
+        async with Sandbox(tmp_path, clock=ManualClock(NINE)) as hub:
+            hub.spawn(broken())
+            await hub.wait_until_idle()
 
     with pytest.raises(ExceptionGroup) as caught:
         await story()
@@ -83,11 +83,11 @@ async def test_a_real_clock_can_be_fast() -> None:
 
 
 def test_stamps_are_whole_seconds_in_utc() -> None:
-    assert stamp(NINE.replace(microsecond=999_999)) == "2026-03-02T09:00:00Z"
+    assert timestamp(NINE.replace(microsecond=999_999)) == "2026-03-02T09:00:00Z"
 
 
 async def test_the_address_is_known_inside_only(tmp_path: Path) -> None:
-    hub = Sandbox(tmp_path, clock=TurnedClock(NINE))
+    hub = Sandbox(tmp_path, clock=ManualClock(NINE))
     with pytest.raises(RuntimeError, match="async with"):
         _ = hub.url
     with pytest.raises(ValueError, match="owner/name"):

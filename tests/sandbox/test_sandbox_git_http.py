@@ -36,7 +36,7 @@ async def test_a_public_repository_is_cloned_by_anybody_and_pushed_by_nobody(hub
 
 
 async def test_a_private_one_is_hidden(hub: Sandbox, tmp_path: Path) -> None:
-    stranger = hub.token(hub.user("mallory"))
+    stranger = hub.create_token(hub.user("mallory"))
     with pytest.raises(GitError, match="not found"):
         await git(tmp_path, "clone", address(hub, stranger, "acme/vault"), "copy")
     with pytest.raises(GitError, match=r"could not read|Authentication|terminal prompts"):
@@ -48,14 +48,14 @@ async def test_a_private_one_is_hidden(hub: Sandbox, tmp_path: Path) -> None:
 async def test_a_push_moves_branches_and_is_told(hub: Sandbox, tmp_path: Path) -> None:
     shop, alice = hub.repository("acme/shop"), hub.user("alice")
     hub.grant(shop, alice, "write")
-    app = hub.app(
+    app = hub.register_app(
         "ears",
         webhook_url="http://127.0.0.1:9/",
         permissions={"contents": "write", "pull_requests": "read"},
         events=["push", "pull_request"],
     )
     installation = await hub.install(app, hub.organisation("acme"), [shop])
-    await git(tmp_path, "clone", "--quiet", address(hub, hub.token(alice)), "copy")
+    await git(tmp_path, "clone", "--quiet", address(hub, hub.create_token(alice)), "copy")
     copy = tmp_path / "copy"
     (copy / "cart.py").write_text("x = 1\n")
     await git(copy, "add", "--all")
@@ -71,8 +71,8 @@ async def test_a_push_moves_branches_and_is_told(hub: Sandbox, tmp_path: Path) -
     assert told["sender"]["login"] == "alice"
 
     pull = await alice.opens_pull(shop, head="work", title="A cart")
-    await hub.settled()
-    as_app = address(hub, hub.installation_token(installation))
+    await hub.wait_until_idle()
+    as_app = address(hub, hub.create_installation_token(installation))
     await git(copy, "commit", "--quiet", "--amend", "--message", "A better cart")
     await git(copy, "push", "--quiet", "--force", as_app, "HEAD:refs/heads/work")
     assert pull.head_sha == shop.git.head("work") != sha
@@ -80,7 +80,7 @@ async def test_a_push_moves_branches_and_is_told(hub: Sandbox, tmp_path: Path) -
     assert (forced["forced"], forced["sender"]["login"]) == (True, "ears[bot]")
     with pytest.raises(GitError, match=r"deny|denied|hidden|declined"):
         await git(copy, "push", as_app, "HEAD:refs/pull/1/head")
-    reader = hub.token(hub.user("bob"))
+    reader = hub.create_token(hub.user("bob"))
     with pytest.raises(GitError, match="403"):
         await git(copy, "push", address(hub, reader), "HEAD:refs/heads/other")
     await git(copy, "fetch", "--quiet", "origin", "refs/pull/1/merge:merged")
@@ -89,7 +89,7 @@ async def test_a_push_moves_branches_and_is_told(hub: Sandbox, tmp_path: Path) -
 
 async def test_clients_of_older_protocols_are_served_too(hub: Sandbox, tmp_path: Path) -> None:
     hub.grant(hub.repository("acme/shop"), hub.user("alice"), "write")
-    url = address(hub, hub.token(hub.user("alice")))
+    url = address(hub, hub.create_token(hub.user("alice")))
     for version in ("0", "1"):
         old = ("-c", f"protocol.version={version}")
         copy = tmp_path / f"copy-{version}"
@@ -104,7 +104,7 @@ async def test_an_empty_repository_is_cloned_and_gets_its_first_commit(hub: Sand
     empty = hub.repository("acme/empty", files={})
     hub.grant(empty, hub.user("alice"), "write")
     copy = tmp_path / "copy"
-    await git(tmp_path, "clone", "--quiet", address(hub, hub.token(hub.user("alice")), "acme/empty"), str(copy))
+    await git(tmp_path, "clone", "--quiet", address(hub, hub.create_token(hub.user("alice")), "acme/empty"), str(copy))
     assert await git(copy, "symbolic-ref", "HEAD") == "refs/heads/main"
     await git(copy, "commit", "--quiet", "--allow-empty", "--message", "The first")
     await git(copy, "push", "--quiet", "origin", "HEAD:refs/heads/main")

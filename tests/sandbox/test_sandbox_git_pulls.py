@@ -21,7 +21,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
         hub.grant(shop, hub.user("alice"), "write")
         hub.grant(shop, hub.user("bob"), "write")
         permissions = {"issues": "write", "pull_requests": "write", "contents": "write"}
-        app = hub.app("ears", webhook_url="http://127.0.0.1:9/", permissions=permissions, events=EVENTS)
+        app = hub.register_app("ears", webhook_url="http://127.0.0.1:9/", permissions=permissions, events=EVENTS)
         await hub.install(app, hub.organisation("acme"), [shop])
         yield hub
 
@@ -48,7 +48,7 @@ async def work(shop: Repository, alice: Person, branch: str, text: str, **more: 
 async def test_mergeability_is_unknown_first_and_known_soon(hub: Sandbox, shop: Repository, alice: Person) -> None:
     pull = await work(shop, alice, "work", "a = 10\nb = 2\nc = 3\nd = 4\n")
     assert (pull.mergeable, pull.mergeable_state) == (None, "unknown")
-    await hub.settled()
+    await hub.wait_until_idle()
     assert (pull.mergeable, pull.mergeable_state) == (True, "clean")
     assert (len(pull.commits), pull.additions, pull.deletions, pull.changed_files) == (1, 1, 1, 1)
     assert shop.git.ref("refs/pull/1/head") == pull.head_sha
@@ -64,14 +64,14 @@ async def test_a_push_synchronizes_and_a_push_to_the_base_makes_it_unknown_again
     (told,) = [one.payload for one in hub.deliveries if one.action == "synchronize"]
     assert (told["before"], told["after"]) == (before, shop.git.head("work"))
     assert (len(pull.commits), pull.changed_files) == (2, 2)
-    await hub.settled()
+    await hub.wait_until_idle()
     await alice.pushes(shop, "main", {"cart.py": "a = 11\nb = 2\nc = 3\nd = 4\n"})
-    await hub.settled()
+    await hub.wait_until_idle()
     assert pull.mergeable is None
-    token = hub.token(alice)
+    token = hub.create_token(alice)
     shown = await api(hub, token, "GET", "/repos/acme/shop/pulls/1")
     assert (shown["mergeable"], shown["mergeable_state"]) == (None, "unknown")
-    await hub.settled()
+    await hub.wait_until_idle()
     shown = await api(hub, token, "GET", "/repos/acme/shop/pulls/1")
     assert (shown["mergeable"], shown["mergeable_state"]) == (False, "dirty")
     assert pull.conflicts == ("cart.py",)
@@ -158,7 +158,7 @@ async def test_reviews_are_told_and_nobody_approves_their_own(hub: Sandbox, shop
     assert pull.requested_reviewers == []
     told = hub.deliveries[-1].payload
     assert (told["action"], told["review"]["state"]) == ("submitted", "changes_requested")
-    found = await api(hub, hub.token(bob), "GET", "/repos/acme/shop/pulls/1/reviews")
+    found = await api(hub, hub.create_token(bob), "GET", "/repos/acme/shop/pulls/1/reviews")
     assert [one["state"] for one in found] == ["CHANGES_REQUESTED"]
 
 
@@ -187,12 +187,12 @@ async def test_a_merge_by_hand_is_noticed(hub: Sandbox, shop: Repository, alice:
 
 
 async def test_pull_requests_over_rest(hub: Sandbox, shop: Repository, alice: Person) -> None:
-    token, home = hub.token(alice), "/repos/acme/shop"
+    token, home = hub.create_token(alice), "/repos/acme/shop"
     await alice.pushes(shop, "work", {"cart.py": "a = 10\nb = 2\nc = 3\nd = 4\n"})
     fields = {"title": "Ten", "head": "work", "base": "main", "body": "Because."}
     made = await api(hub, token, "POST", f"{home}/pulls", fields, status=201)
     assert (made["number"], made["user"]["login"], made["mergeable"]) == (1, "alice", None)
-    await hub.settled()
+    await hub.wait_until_idle()
     assert [one["number"] for one in await api(hub, token, "GET", f"{home}/pulls?head=acme:work")] == [1]
     assert await api(hub, token, "GET", f"{home}/pulls?state=closed") == []
     (file,) = await api(hub, token, "GET", f"{home}/pulls/1/files")
@@ -205,7 +205,7 @@ async def test_pull_requests_over_rest(hub: Sandbox, shop: Repository, alice: Pe
     await api(hub, token, "PATCH", f"{home}/pulls/1", {"title": "Eleven"})
     assert hub.deliveries[-1].payload["changes"] == {"title": {"from": "Ten"}}
     review = {"event": "COMMENT", "body": "Hm.", "comments": [{"path": "cart.py", "line": 1, "body": "Here"}]}
-    await api(hub, hub.token(hub.user("bob")), "POST", f"{home}/pulls/1/reviews", review)
+    await api(hub, hub.create_token(hub.user("bob")), "POST", f"{home}/pulls/1/reviews", review)
     (comment,) = await api(hub, token, "GET", f"{home}/pulls/1/comments")
     assert (comment["path"], comment["line"]) == ("cart.py", 1)
     reactions = f"{home}/pulls/comments/{comment['id']}/reactions"
@@ -213,7 +213,7 @@ async def test_pull_requests_over_rest(hub: Sandbox, shop: Repository, alice: Pe
     assert [one["content"] for one in await api(hub, token, "GET", reactions)] == ["eyes"]
     await alice.pushes(shop, "main", {"else.py": "1\n"})
     await api(hub, token, "PUT", f"{home}/pulls/1/update-branch", {}, status=202)
-    await hub.settled()
+    await hub.wait_until_idle()
     assert shop.git.read("work", "else.py") == "1\n"
     await api(hub, token, "GET", f"{home}/pulls/1/merge", status=404)
     await api(hub, token, "PUT", f"{home}/pulls/1/merge", {"sha": sha}, status=409)
@@ -225,11 +225,11 @@ async def test_pull_requests_over_rest(hub: Sandbox, shop: Repository, alice: Pe
 async def test_a_branch_is_brought_up_to_date_with_its_base(hub: Sandbox, shop: Repository, alice: Person) -> None:
     pull = await work(shop, alice, "work", "z = 1\n")
     [installation] = hub.installations.values()
-    token, url = hub.installation_token(installation), "/repos/acme/shop/pulls/1/update-branch"
+    token, url = hub.create_installation_token(installation), "/repos/acme/shop/pulls/1/update-branch"
 
     async def asked(head: str, status: int = 422) -> str:
         answer = await api(hub, token, "PUT", url, {"expected_head_sha": head}, status=status)
-        await hub.settled()
+        await hub.wait_until_idle()
         return str(answer["message"])
 
     head = pull.head_sha

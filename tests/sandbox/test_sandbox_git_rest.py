@@ -22,7 +22,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def token(hub: Sandbox) -> str:
-    return hub.token(hub.user("alice"))
+    return hub.create_token(hub.user("alice"))
 
 
 def packed(text: str) -> str:

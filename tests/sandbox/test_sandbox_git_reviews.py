@@ -18,7 +18,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
         shop, alice = hub.repository("acme/shop", files={"cart.py": "x = 1\n"}), hub.user("alice")
         for name in ("alice", "bob"):
             hub.grant(shop, hub.user(name), "write")
-        app = hub.app(
+        app = hub.register_app(
             "ears",
             webhook_url="http://127.0.0.1:9/",
             permissions={"pull_requests": "write", "contents": "read"},
@@ -32,12 +32,12 @@ async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def alice(hub: Sandbox) -> str:
-    return hub.token(hub.user("alice"))
+    return hub.create_token(hub.user("alice"))
 
 
 @pytest.fixture
 def bob(hub: Sandbox) -> str:
-    return hub.token(hub.user("bob"))
+    return hub.create_token(hub.user("bob"))
 
 
 async def test_a_pending_review_is_nobody_elses_until_it_is_submitted(hub: Sandbox, alice: str, bob: str) -> None:
@@ -70,7 +70,7 @@ async def test_comments_on_lines_have_a_life_of_their_own(hub: Sandbox, alice: s
     await api(hub, alice, "PATCH", one, {"body": "Because"})
     assert (await api(hub, bob, "GET", one))["body"] == "Because"
     assert len(await api(hub, bob, "GET", f"{HOME}/pulls/comments")) == 2
-    await api(hub, hub.token(hub.user("mallory")), "DELETE", one, status=403)
+    await api(hub, hub.create_token(hub.user("mallory")), "DELETE", one, status=403)
     await api(hub, alice, "DELETE", one, status=204)
     await api(hub, alice, "GET", one, status=404)
 
@@ -90,7 +90,7 @@ async def test_people_are_asked_for_reviews(hub: Sandbox, alice: str) -> None:
 async def test_a_pull_request_changes_its_base_and_its_state(hub: Sandbox, alice: str) -> None:
     shop = hub.repository("acme/shop")
     await hub.user("alice").pushes(shop, "next", {"next.py": "1\n"})
-    await hub.settled()
+    await hub.wait_until_idle()
     await api(hub, alice, "PATCH", PULL, {"base": "gone"}, status=422)
     shown = await api(hub, alice, "PATCH", PULL, {"base": "next", "body": "Now for the next one"})
     assert (shown["base"]["ref"], shown["mergeable"]) == ("next", None)
@@ -98,16 +98,16 @@ async def test_a_pull_request_changes_its_base_and_its_state(hub: Sandbox, alice
     await api(hub, alice, "PATCH", PULL, {"state": "closed"})
     assert [one["number"] for one in await api(hub, alice, "GET", f"{HOME}/pulls?state=closed&base=next")] == [1]
     await api(hub, alice, "PATCH", PULL, {"state": "open"})
-    await hub.settled()
+    await hub.wait_until_idle()
     assert (await api(hub, alice, "GET", PULL))["mergeable"] is True
-    stranger = hub.token(hub.user("mallory"))
+    stranger = hub.create_token(hub.user("mallory"))
     await api(hub, stranger, "PATCH", PULL, {"title": "Mine"}, status=404)
 
 
 async def test_an_app_that_asks_for_too_little_is_refused(hub: Sandbox) -> None:
     shop = hub.repository("acme/shop")
     (installation,) = hub.installations_on(shop)
-    token = hub.installation_token(installation)
+    token = hub.create_installation_token(installation)
     await api(hub, token, "GET", PULL)
     for method, path, body in (
         ("PUT", f"{PULL}/merge", {}),

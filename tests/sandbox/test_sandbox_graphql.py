@@ -40,7 +40,7 @@ async def test_issues_with_all_that_belongs_to_them(stage: Stage) -> None:
     alice = stage.hub.user("alice")
     stage.hub.grant(stage.shop, alice, "write")
     one, two, three = [await alice.opens_issue(stage.shop, name, labels=["bug"]) for name in "abc"]
-    await alice.blocks(two, by=one)
+    await alice.blocks(two, blocker=one)
     await alice.assigns(one, alice)
     names = {"owner": "acme", "name": "shop"}
     first = (await ask(stage, QUERY, **names))["data"]["repository"]
@@ -146,7 +146,7 @@ async def test_several_labels_are_made_at_once_and_one_that_is_refused_stops_no_
     looks = {"id": made.node_id, "name": "task", "color": "1d76db", "description": "Work"}
     assert body["data"] == {"one": {"label": looks}, "two": None}
     assert [(error["type"], error["path"]) for error in body["errors"]] == [("UNPROCESSABLE", ["two"])]
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert stage.events.count("label.created") == 1
     colour = {**new, "name": "other", "color": "blue"}
     elsewhere = {**new, "name": "third", "repositoryId": "R_unknown"}

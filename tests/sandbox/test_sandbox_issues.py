@@ -26,7 +26,7 @@ async def test_story(stage: Stage) -> None:
     await alice.edits_issue(issue, body="It fails always")
     await alice.closes(issue)
     await alice.reopens(issue)
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events == [
         "installation.created",
         "issues.opened",
@@ -59,7 +59,7 @@ async def test_the_app_works_on_an_issue(stage: Stage) -> None:
     hub.grant(shop, alice, "write")
     issue = await alice.opens_issue(shop, "Cart is empty", "…", labels=["bug"])
     comment = await alice.comments(issue, "/claim")
-    await hub.settled()
+    await hub.wait_until_idle()
     stage.heard.clear()
 
     status, label, _ = await stage.call(
@@ -76,7 +76,7 @@ async def test_the_app_works_on_an_issue(stage: Stage) -> None:
     status, body, _ = await stage.call("PUT", "/repos/acme/shop/issues/1/labels", put)
     assert [one["name"] for one in body] == ["task", "status:ready"]
     status, body, _ = await stage.call("PUT", "/repos/acme/shop/issues/1/labels", put)
-    await hub.settled()
+    await hub.wait_until_idle()
     # One event for each label that came or went; none for a label that was there already.
     assert stage.events == ["label.created", "label.created", "issues.unlabeled", "issues.labeled", "issues.labeled"]
 
@@ -127,7 +127,7 @@ async def test_dependencies_and_sub_issues_use_database_ids(stage: Stage) -> Non
     await alice.comments(two, "hello")
     status, lines, _ = await stage.call("GET", "/repos/acme/shop/issues/2/timeline")
     assert [line["event"] for line in lines] == ["blocked_by_added", "blocked_by_removed", "commented"]
-    await hub.settled()
+    await hub.wait_until_idle()
     assert "issue_dependencies.blocked_by_added" in stage.events
     assert "sub_issues.sub_issue_added" in stage.events
     assert hub.violations == []

@@ -36,7 +36,7 @@ async def test_people_are_assigned(stage: Stage) -> None:
     assert (await stage.call("DELETE", url, {"assignees": ["bob"]}))[1]["assignees"] == []
     made = (await stage.call("POST", f"{HOME}/issues", {"title": "Two", "assignees": ["bob"], "labels": ["new"]}))[1]
     assert (made["assignee"]["login"], made["labels"][0]["color"]) == ("bob", "ededed")
-    await hub.settled()
+    await hub.wait_until_idle()
     heard = [event for event in stage.events if event.startswith("issues.")]
     assert heard == [
         "issues.opened",
@@ -86,7 +86,7 @@ async def test_a_locked_conversation(stage: Stage) -> None:
     assert (await stage.call("POST", f"{HOME}/issues/1/comments", {"body": "I may"}))[0] == 201
     assert (await stage.call("DELETE", f"{HOME}/issues/1/lock"))[0] == 204
     await alice.comments(issue, "Thanks")
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert [event for event in stage.events if "lock" in event] == ["issues.locked", "issues.unlocked"]
     assert stage.hub.violations == []
 
@@ -116,7 +116,7 @@ async def test_the_life_of_a_label(stage: Stage) -> None:
     assert (await stage.call("DELETE", f"{on}/a"))[1]["message"] == "Label does not exist"
     assert (await stage.call("DELETE", on))[0] == 204
     assert issue.labels == []
-    await hub.settled()
+    await hub.wait_until_idle()
     assert [event for event in stage.events if event.startswith("label.")] == [
         "label.edited",
         "label.deleted",
@@ -139,12 +139,12 @@ async def test_comments_of_a_repository(stage: Stage) -> None:
     assert [one["body"] for one in every] == ["two", "one"]
     url = f"{HOME}/issues/comments/{comment.id}"
     assert (await stage.call("GET", url))[1]["author_association"] == "NONE"
-    token = hub.token(bob)
+    token = hub.create_token(bob)
     assert (await stage.call("PATCH", url, {"body": "mine"}, token=token))[0] == 403
     assert (await stage.call("DELETE", url, token=token))[0] == 403
     with pytest.raises(ApiError, match="needs write"):
         await bob.edits_comment(comment, "mine")
-    assert (await stage.call("DELETE", url, token=hub.token(alice)))[0] == 204
+    assert (await stage.call("DELETE", url, token=hub.create_token(alice)))[0] == 204
     assert (await stage.call("GET", url))[0] == 404
     assert (await stage.call("POST", f"{HOME}/issues/1/comments", {"body": "  "}))[0] == 422
     assert (await stage.call("GET", f"{HOME}/issues/1/reactions?content=heart"))[1][0]["user"]["login"] == "alice"
@@ -152,7 +152,7 @@ async def test_comments_of_a_repository(stage: Stage) -> None:
     assert (await stage.call("DELETE", f"{HOME}/issues/1/reactions/{theirs}"))[0] == 403
     assert (await stage.call("POST", f"{HOME}/issues/1/reactions", {"content": "rocket"}))[0] == 201
     assert (await stage.call("GET", f"{HOME}/issues/1"))[1]["reactions"]["total_count"] == 2
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events[-1] == "issue_comment.deleted"
     assert hub.violations == []
 
@@ -171,7 +171,7 @@ async def test_sub_issues_move(stage: Stage) -> None:
     assert (await stage.call("GET", f"{HOME}/issues/2/parent"))[0] == 404
     summary = (await stage.call("GET", f"{HOME}/issues/1"))[1]["sub_issues_summary"]
     assert summary == {"total": 1, "completed": 0, "percent_completed": 0}
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     assert stage.hub.violations == []
 
 
@@ -179,7 +179,7 @@ async def test_an_installation_grows_shrinks_and_goes(stage: Stage) -> None:
     hub, token = stage.hub, stage.jwt()
     books = hub.repository("acme/books", private=True)
     assert (await stage.call("GET", "/repos/acme/books"))[0] == 404
-    installations.add(hub, stage.installation, [books])
+    installations.add_repositories(hub, stage.installation, [books])
     assert (await stage.call("GET", "/repos/acme/books"))[0] == 200
     url = f"/app/installations/{stage.installation.id}"
     narrow = {"repositories": ["books"], "permissions": {"issues": "write"}}
@@ -191,14 +191,14 @@ async def test_an_installation_grows_shrinks_and_goes(stage: Stage) -> None:
     assert (await stage.call("POST", f"{url}/access_tokens", {"repositories": ["x"]}, token=token))[0] == 422
     assert (await stage.call("DELETE", "/installation/token", token=made["token"]))[0] == 204
     assert (await stage.call("GET", "/repos/acme/books", token=made["token"]))[0] == 401
-    installations.remove(hub, stage.installation, [books])
+    installations.remove_repositories(hub, stage.installation, [books])
     stage.app.permissions["administration"] = "read"
     installations.accept_permissions(hub, stage.installation)
     assert (await stage.call("GET", url, token=token))[1]["permissions"]["administration"] == "read"
     assert len((await stage.call("GET", "/app/installations", token=token))[1]) == 1
     assert (await stage.call("DELETE", url, token=token))[0] == 204
     assert (await stage.call("GET", url, token=token))[0] == 404
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events == [
         "installation.created",
         "installation_repositories.added",
@@ -227,7 +227,7 @@ async def test_collaborators_by_an_administrator(stage: Stage) -> None:
     boss = hub.user("boss")
     hub.user("carol")
     hub.grant(shop, boss, "admin")
-    token, url = hub.token(boss), f"{HOME}/collaborators"
+    token, url = hub.create_token(boss), f"{HOME}/collaborators"
     assert (await stage.call("PUT", f"{url}/carol", {"permission": "triage"}, token=token))[0] == 204
     assert (await stage.call("PUT", f"{url}/dave", {"permission": "triage"}, token=token))[0] == 404
     people = (await stage.call("GET", url, token=token))[1]
@@ -242,7 +242,7 @@ async def test_collaborators_by_an_administrator(stage: Stage) -> None:
 async def test_an_app_with_pull_requests_only_may_not_touch_issues(stage: Stage) -> None:
     hub = stage.hub
     await hub.user("alice").opens_issue(stage.shop, "Hello")
-    narrow = hub.installation_token(stage.installation, permissions={"pull_requests": "write"})
+    narrow = hub.create_installation_token(stage.installation, permissions={"pull_requests": "write"})
     body = {"body": "hi"}
     assert (await stage.call("POST", f"{HOME}/issues/1/comments", body, token=narrow))[0] == 403
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from sandbox import Limits
-from sandbox.faults.random import Weather
+from sandbox import RateLimits
+from sandbox.faults.random import RandomFaults
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Stage
@@ -23,7 +23,7 @@ async def test_a_lost_delivery_is_found_in_the_log_and_asked_for_again(stage: St
     hub = stage.hub
     hub.faults.drop("issues", "opened")
     await hub.user("alice").opens_issue(stage.shop, "Hello")
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events == ["installation.created"]
     token = stage.jwt()
     _, failed, _ = await stage.call("GET", "/app/hook/deliveries?status=failure", token=token)
@@ -32,7 +32,7 @@ async def test_a_lost_delivery_is_found_in_the_log_and_asked_for_again(stage: St
     assert whole["request"]["payload"]["issue"]["title"] == "Hello"
     url = f"/app/hook/deliveries/{failed[0]['id']}/attempts"
     assert (await stage.call("POST", url, token=token))[0] == 202
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events[-1] == "issues.opened"
     assert stage.heard[-1][0]["X-GitHub-Delivery"] == failed[0]["guid"]
     _, log, headers = await stage.call("GET", "/app/hook/deliveries?per_page=2", token=token)
@@ -46,13 +46,13 @@ async def test_the_log_is_in_the_order_of_the_attempts_and_forgets_after_three_d
     hub, alice = stage.hub, stage.hub.user("alice")
     hub.faults.delay("issues", "opened", seconds=60)
     issue = await alice.opens_issue(stage.shop, "Hello")
-    await hub.settled()
+    await hub.wait_until_idle()
     stage.clock.advance(30)
     await alice.comments(issue, "Anybody?")
-    await hub.settled()
+    await hub.wait_until_idle()
     stage.answer = 302
     stage.clock.advance(30)
-    await hub.settled()
+    await hub.wait_until_idle()
 
     async def log(query: str = "") -> list[str]:
         _, told, _ = await stage.call("GET", f"/app/hook/deliveries{query}", token=stage.jwt())
@@ -69,77 +69,77 @@ async def test_the_log_is_in_the_order_of_the_attempts_and_forgets_after_three_d
 async def test_a_receiver_that_fails_is_not_tried_again(stage: Stage) -> None:
     stage.answer = 500
     await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
-    await stage.hub.settled()
+    await stage.hub.wait_until_idle()
     delivery = stage.hub.deliveries[-1]
-    assert (delivery.status_code, delivery.ok, delivery.attempts) == (500, False, 1)
+    assert (delivery.status_code, delivery.is_delivered, delivery.attempts) == (500, False, 1)
     stage.answer = 202
     again = await stage.hub.redeliver(delivery.guid)
-    assert (again.status_code, again.ok, again.attempts) == (202, True, 2)
+    assert (again.status_code, again.is_delivered, again.attempts) == (202, True, 2)
     stage.app.webhook_url = "http://127.0.0.1:9/webhook"
     assert (await stage.hub.redeliver(delivery.guid)).status_code == 502
 
 
 async def test_deliveries_repeat_wait_and_overtake(stage: Stage) -> None:
     hub, alice = stage.hub, stage.hub.user("alice")
-    await hub.settled()
+    await hub.wait_until_idle()
     stage.heard.clear()
     hub.faults.duplicate("issues", "opened")
     issue = await alice.opens_issue(stage.shop, "Hello")
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events == ["issues.opened", "issues.opened"]
     assert stage.heard[0][0]["X-GitHub-Delivery"] == stage.heard[1][0]["X-GitHub-Delivery"]
     hub.faults.delay("issue_comment", "created", seconds=30)
     comment = await alice.comments(issue, "one")
     await alice.edits_comment(comment, "two")
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events[2:] == ["issue_comment.edited"]
     stage.clock.advance(30)
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events[3:] == ["issue_comment.created"]
     hub.faults.reorder(2)
     await alice.closes(issue)
     await alice.reopens(issue)
-    await hub.settled()
+    await hub.wait_until_idle()
     assert stage.events[4:] == ["issues.reopened", "issues.closed"]
 
 
 async def test_unclear_answers(stage: Stage) -> None:
     hub = stage.hub
     issue = await hub.user("alice").opens_issue(stage.shop, "Hello")
-    hub.faults.answer("issues/create-comment", "500-done")
+    hub.faults.fail_response("issues/create-comment", "500-done")
     assert (await stage.call("POST", COMMENTS, {"body": "one"}))[0] == 500
-    hub.faults.answer("issues/create-comment", "502-not-done")
+    hub.faults.fail_response("issues/create-comment", "502-not-done")
     assert (await stage.call("POST", COMMENTS, {"body": "two"}))[0] == 502
-    hub.faults.answer("issues/create-comment", "hang-done")
+    hub.faults.fail_response("issues/create-comment", "hang-done")
     with pytest.raises(aiohttp.ClientError):
         await stage.call("POST", COMMENTS, {"body": "three"})
-    hub.faults.answer("issues/create-comment", "hang-not-done", seconds=20)
+    hub.faults.fail_response("issues/create-comment", "hang-not-done", seconds=20)
     waiting = asyncio.create_task(stage.call("POST", COMMENTS, {"body": "four"}))
-    await stage.clock.sleeper()
+    await stage.clock.wait_for_sleeper()
     stage.clock.advance(20)
     with pytest.raises(aiohttp.ClientError):
         await waiting
     assert [comment.body for comment in issue.comments] == ["one", "three"]
-    hub.faults.answer("issues/get", "401-expired")
+    hub.faults.fail_response("issues/get", "401-expired")
     assert (await stage.call("GET", "/repos/acme/shop/issues/1"))[0] == 401
-    hub.faults.answer("issues/get", "403-secondary", seconds=7)
+    hub.faults.fail_response("issues/get", "403-secondary", seconds=7)
     status, _, headers = await stage.call("GET", "/repos/acme/shop/issues/1")
     assert (status, headers["Retry-After"]) == (403, "7")
-    hub.faults.answer("issues/get", "429")
+    hub.faults.fail_response("issues/get", "429")
     assert (await stage.call("GET", "/repos/acme/shop/issues/1"))[0] == 429
-    hub.faults.answer("issues/get", "301-moved")
+    hub.faults.fail_response("issues/get", "301-moved")
     status, _, headers = await stage.call("GET", "/repos/acme/shop/issues/1")
     assert (status, (await stage.call("GET", headers["Location"]))[0]) == (301, 200)
     assert [one.status for one in hub.requests if one.operation_id == "issues/get"] == [401, 403, 429, 301, 200]
     with pytest.raises(ValueError, match="unknown fault"):
-        hub.faults.answer("issues/get", "418")  # type: ignore[arg-type]
+        hub.faults.fail_response("issues/get", "418")  # type: ignore[arg-type]
     assert hub.violations == []
 
 
 async def test_the_hourly_limit(stage: Stage) -> None:
     stage.hub.limits.requests_per_hour = 2
     url = "/repos/acme/shop"
-    token = stage.hub.installation_token(stage.installation)
+    token = stage.hub.create_installation_token(stage.installation)
     assert (await stage.call("GET", url, token=token))[2]["X-RateLimit-Remaining"] == "1"
     tag = (await stage.call("GET", "/repos/acme/shop/labels", token=token))[2]["ETag"]
     status, body, headers = await stage.call("GET", url, token=token)
@@ -156,20 +156,20 @@ async def test_the_hourly_limit(stage: Stage) -> None:
 
 
 async def test_a_version_that_is_known_costs_nothing(stage: Stage) -> None:
-    token = stage.hub.installation_token(stage.installation)
+    token = stage.hub.create_installation_token(stage.installation)
     url = "/repos/acme/shop/labels"
     first = (await stage.call("GET", url, token=token))[2]
     again = await stage.call("GET", url, token=token, If_None_Match=first["ETag"])
     assert again[0] == 304
     assert again[2]["X-RateLimit-Used"] == first["X-RateLimit-Used"] == "1"
-    other = stage.hub.installation_token(stage.installation)
+    other = stage.hub.create_installation_token(stage.installation)
     assert (await stage.call("GET", url, token=other, If_None_Match=first["ETag"]))[0] == 200
     await stage.call("DELETE", url + "/bug", token=token)
     assert (await stage.call("GET", url, token=token, If_None_Match=first["ETag"]))[0] == 200
 
 
 async def test_too_much_content_in_a_minute(stage: Stage) -> None:
-    assert Limits().content_per_minute == 80
+    assert RateLimits().content_per_minute == 80
     stage.hub.limits.content_per_minute = 2
     await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
     statuses = [(await stage.call("POST", COMMENTS, {"body": "x"}))[0] for _ in range(3)]
@@ -180,7 +180,7 @@ async def test_too_much_content_in_a_minute(stage: Stage) -> None:
 
 async def test_malformed_requests_get_github_s_answers(stage: Stage) -> None:
     url = stage.hub.url + "/repos/acme/shop/issues"
-    token = stage.hub.installation_token(stage.installation)
+    token = stage.hub.create_installation_token(stage.installation)
     async with stage.http.post(url, data=b"{", headers={"Authorization": f"Bearer {token}"}) as answer:
         assert (answer.status, (await answer.json())["message"]) == (400, "Problems parsing JSON")
     assert (await stage.call("POST", "/repos/acme/shop/issues", {"body": "no title"}))[0] == 422
@@ -194,7 +194,7 @@ async def test_malformed_requests_get_github_s_answers(stage: Stage) -> None:
 
 async def test_the_same_seed_brings_the_same_bad_weather(stage: Stage) -> None:
     hub, alice = stage.hub, stage.hub.user("alice")
-    await hub.settled()
+    await hub.wait_until_idle()
 
     async def answered() -> int:
         try:
@@ -204,12 +204,14 @@ async def test_the_same_seed_brings_the_same_bad_weather(stage: Stage) -> None:
 
     async def storm() -> tuple[list[str], list[int], dict[str, int]]:
         stage.heard.clear()
-        weather = hub.faults.weather = Weather(Random(7), dropped=0.3, repeated=0.2, shuffled=30, failing=0.5)
+        weather = hub.faults.random_faults = RandomFaults(
+            Random(7), drop_rate=0.3, duplicate_rate=0.2, max_delay_seconds=30, error_rate=0.5
+        )
         for number in range(20):
             await alice.opens_issue(stage.shop, f"Hello {number}")
-        await hub.settled()  # all are on their way
+        await hub.wait_until_idle()  # all are on their way
         stage.clock.advance(31)
-        await hub.settled()
+        await hub.wait_until_idle()
         answers = [await answered() for _ in range(20)]
         hub.faults.clear()
         titles = [json.loads(payload)["issue"]["title"] for _, payload in stage.heard]

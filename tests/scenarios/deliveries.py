@@ -27,7 +27,7 @@ async def kept_back(world: World) -> AsyncIterator[list[Delivery]]:
     first, listening = len(world.hub.deliveries), world.app.webhook_url
     world.app.webhook_url = NOBODY
     yield kept
-    await world.hub.settled()
+    await world.hub.wait_until_idle()
     world.app.webhook_url = listening
     kept += world.hub.deliveries[first:]
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.senders import SENDERS, Errand, Sent
-from sandbox import Sandbox, TurnedClock
+from engine.senders import SENDERS, SendContext, SendResult
+from sandbox import ManualClock, Sandbox
 
 
 @dataclass
 class BotClock:
     """The sandbox's clock as the bot reads it: a millionth of a second later each time, so that before is before."""
 
-    clock: TurnedClock
+    clock: ManualClock
     readings: int = 0
     turns: bool = False  # the bot's own sleep turns the clock, because the story does not
 
@@ -38,10 +38,12 @@ def in_step(hub: Sandbox) -> Iterator[None]:
     """After each effect the bot waits until the world has reacted: agents, CI, and the deliveries about them."""
     real = dict(SENDERS)
 
-    def waiting(send: Callable[[Any, Errand], Awaitable[Sent]]) -> Callable[[Any, Errand], Awaitable[Sent]]:
-        async def sends(effect: Any, errand: Errand) -> Sent:
+    def waiting(
+        send: Callable[[Any, SendContext], Awaitable[SendResult]],
+    ) -> Callable[[Any, SendContext], Awaitable[SendResult]]:
+        async def sends(effect: Any, errand: SendContext) -> SendResult:
             sent = await send(effect, errand)
-            await hub.settled()
+            await hub.wait_until_idle()
             return sent
 
         return sends

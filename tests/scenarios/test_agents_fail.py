@@ -1,6 +1,6 @@
 """Agents crash, fall silent, come late, cannot be started: the task finds its way without a person."""
 
-from sandbox.actors.agents import AgentWork, Crashes, FinishesWithoutPull, Nonsense, Stalls, WritesFiles
+from sandbox.actors.agents import AgentWork, Crashes, FinishesWithoutPull, RandomOutput, Stalls, WritesFiles
 from tests.scenarios.shop import WORKFLOWS, body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import merged, started
@@ -35,7 +35,7 @@ async def test_an_agent_finishes_without_a_pull_request(world: World) -> None:
 
 
 async def test_a_pull_request_that_names_no_task_is_none_of_ours(world: World) -> None:
-    world.agent("codex", Nonsense())
+    world.agent("codex", RandomOutput())
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "failed"
     assert all(pull.issue.state == "open" for pull in world.shop.pulls())

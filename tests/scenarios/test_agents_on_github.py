@@ -22,7 +22,7 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     lender = await world.lends_a_token()
     await world.configures(config(agents=COPILOT))
     bot = world.hub.bot(COPILOT_LOGIN, number=COPILOT_ID)
-    world.hub.cloud["copilot"] = CloudAgent(bot, WorksInDraft(CART), "copilot/fix-{task}-{run}", think=600)
+    world.hub.cloud_agents["copilot"] = CloudAgent(bot, WorksInDraft(CART), "copilot/fix-{task}-{run}", think=600)
 
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert world.written() == [
@@ -37,7 +37,7 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     task = await world.task(issue)
     assert task.lease is not None
     assert task.lease.acknowledged_at is not None, "the draft is a sign of life"
-    assert world.hub.cloud["copilot"].works[0].asked_by is lender
+    assert world.hub.cloud_agents["copilot"].works[0].asked_by is lender
 
     await world.alice.reviews(world.pull, "REQUEST_CHANGES", "Say that it is per cent.")
     await world.settle()
@@ -76,7 +76,7 @@ async def test_an_agent_that_listens_to_its_name_works_on_a_branch_of_its_own(wo
     lender = await world.lends_a_token()
     await world.configures(config(agents={"codex": {**MENTION["codex"], "comment_as": "person"}}))
     bot = world.hub.bot(CODEX.login, number=CODEX.id)
-    codex = world.hub.cloud["codex"] = CloudAgent(
+    codex = world.hub.cloud_agents["codex"] = CloudAgent(
         bot, WritesFiles(CART), "codex/add-the-tax-rate-{run}", mention="@codex", think=240, hears_bots=False
     )
 
@@ -104,7 +104,7 @@ async def test_the_work_of_an_agent_that_does_not_hold_the_task_is_not_taken(wor
     """It is told so once, it takes nothing out of the holder's hands, and other tasks go on."""
     await world.configures(config(agents=MENTION))
     bot = world.hub.bot(CODEX.login, number=CODEX.id)
-    world.hub.cloud["codex"] = CloudAgent(bot, WritesFiles(CART), "codex/uninvited-{run}", mention="@codex")
+    world.hub.cloud_agents["codex"] = CloudAgent(bot, WritesFiles(CART), "codex/uninvited-{run}", mention="@codex")
     world.agent("claude", Stalls())
     issue = await world.files("Write the manual", body(needs="docs"))
     other = await world.files("Add the tax rate", body(needs="python"))

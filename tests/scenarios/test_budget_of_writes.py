@@ -6,7 +6,7 @@ import pytest
 
 from config.settings import Settings
 from sandbox.actors.agents import Stalls, WritesFiles
-from sandbox.faults.plan import AnswerKind
+from sandbox.faults.plan import ResponseFault
 from tests.scenarios.shop import body
 from tests.scenarios.world import World, story_fixture
 from tests.scenarios.writes import handed_in, merged, started, writes_of
@@ -84,10 +84,10 @@ async def test_a_label_that_a_person_sets_while_ours_wait(world: World) -> None:
 @pytest.mark.parametrize(
     "kind", ["500-done", "401-expired", *at_full_length("502-not-done", "hang-done", "403-secondary")]
 )
-async def test_a_request_for_several_things_goes_wrong(world: World, kind: AnswerKind) -> None:
+async def test_a_request_for_several_things_goes_wrong(world: World, kind: ResponseFault) -> None:
     """Nothing twice, nothing lost, whichever of its parts was done."""
-    world.hub.faults.answer("graphql", "502-not-done")  # the look at the issue
-    world.hub.faults.answer("graphql", kind)
+    world.hub.faults.fail_response("graphql", "502-not-done")  # the look at the issue
+    world.hub.faults.fail_response("graphql", kind)
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
     for _ in range(4):

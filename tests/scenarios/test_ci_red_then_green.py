@@ -170,7 +170,7 @@ async def test_an_agent_that_mends_its_own_branch_in_time(world: World) -> None:
 async def test_a_repository_without_ci(world: World) -> None:
     """No checks ever appear: after a while there are none, and the merge goes on."""
     await world.alice.pushes(world.shop, "main", {".github/workflows/ci.yml": None})
-    world.hub.ci(world.shop, None)
+    world.hub.set_ci_script(world.shop, None)
     world.agent("codex", WritesFiles(FIXED))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "review"

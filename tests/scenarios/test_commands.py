@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from bot.jobs import handle_deliveries
-from core.texts import how_to_begin
-from handlers import HANDLERS, Delivery, Desk, Handler
+from core.texts import no_task_text
+from handlers import HANDLERS, Delivery, Handler, HandlerContext
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
@@ -145,7 +145,7 @@ async def test_an_issue_that_is_no_task(world: World) -> None:
     assert world.written() == [
         "#1 reaction eyes",
         "#1 reaction confused",
-        f"#1 comment: {how_to_begin().strip()}",
+        f"#1 comment: {no_task_text().strip()}",
     ]
     await world.says(issue, "/help")
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 comment: Commands"]
@@ -168,7 +168,7 @@ async def test_a_command_is_carried_out_once_though_the_bot_dies_right_after(
     with monkeypatch.context() as patch:
         patch.setitem(HANDLERS, "issue_comment", _then_dies(HANDLERS["issue_comment"]))
         await world.alice.comments(issue, "/retry")
-        await world.hub.settled()
+        await world.hub.wait_until_idle()
         key = f"issue:{world.shop.id}:{issue.number}"
         with pytest.raises(SystemExit):
             await handle_deliveries(world.bot.desk, key, asyncio.Lock(), _at_once)
@@ -180,7 +180,7 @@ async def test_a_command_is_carried_out_once_though_the_bot_dies_right_after(
 
 
 def _then_dies(handler: Handler) -> Handler:
-    async def handles(delivery: Delivery, desk: Desk) -> None:
+    async def handles(delivery: Delivery, desk: HandlerContext) -> None:
         await handler(delivery, desk)
         raise SystemExit  # no error of a handler, so nothing is noted of it
 

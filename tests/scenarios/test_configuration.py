@@ -109,7 +109,7 @@ async def test_a_pull_request_that_edits_the_configuration_is_told_its_mistakes_
 
 async def test_no_annotation_is_told_twice_when_an_answer_was_lost(world: World) -> None:
     await world.alice.pushes(world.shop, "team", {CONFIG_PATH: CONFIG + "".join(f"k{n}: 1\n" for n in range(60))})
-    world.hub.faults.answer("checks/create", "500-done")
+    world.hub.faults.fail_response("checks/create", "500-done")
     await world.alice.opens_pull(world.shop, head="team", title="Another team")
     await world.settle()
     await world.later(seconds=5)
@@ -189,7 +189,7 @@ async def test_an_uninstalled_app_is_silent(world: World) -> None:
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.written()
-    world.hub.tell_installation(world.installation, "installation", "deleted")
+    world.hub.emit_installation(world.installation, "installation", "deleted")
     await world.settle()
     await world.later(hours=9)
     assert world.written() == []

@@ -165,7 +165,7 @@ async def test_whoever_was_told_of_a_base_that_never_was_is_set_right_by_the_com
 
 async def test_a_merge_that_had_to_wait_is_not_sent_by_a_verdict_that_holds_no_longer(world: World) -> None:
     world.agent("codex", _with("return round(sum(prices), 2)"))
-    world.hub.faults.answer("pulls/merge", "403-secondary", seconds=60)
+    world.hub.faults.fail_response("pulls/merge", "403-secondary", seconds=60)
     issue = await world.files("Round the total", body("Round it.", needs="tests"))
     assert (await world.task(issue)).status == "review"
     await world.alice.pushes(world.shop, "main", {CART: OLD.replace("return sum(prices)", "return 7")})

@@ -8,7 +8,7 @@ import aiohttp
 
 from adapters.database import agents
 from sandbox.actors.agents import Stalls
-from sandbox.providers import AgentServices
+from sandbox.providers import ServiceServer
 from sandbox.providers.sessions import ServiceAgent
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -164,7 +164,7 @@ async def test_whose_heartbeat_counts(world: World) -> None:
 
 async def cursor(world: World) -> ServiceAgent:
     """The service Cursor beside the sandbox, and the bot with its key."""
-    services = await AgentServices.open(world.hub)
+    services = await ServiceServer.open(world.hub)
     agent = services.agent("cursor", Stalls(), key="crsr-key")
     await restarted(world, CURSOR_API_KEY="crsr-key", CURSOR_API_URL=services.url("cursor"))
     await world.configures(config(agents={"cursor": CURSOR, "claude": CLAUDE}, scoring=FAIR))
@@ -224,5 +224,5 @@ async def test_a_service_is_down_and_left_alone_for_a_while(world: World) -> Non
     assert len(agent.sessions) == 1
     assert (await world.task(waits)).failures == 0
     async with world.bot.database.transaction() as connection:
-        assert await agents.circuits(connection) == {}
+        assert await agents.load_circuits(connection) == {}
     world.written()

@@ -29,7 +29,7 @@ async def test_a_repository_that_moves_in_the_middle_is_followed_and_its_new_nam
     assert led, "the former name was used"
     assert all(request.path.startswith("/repos/acme/shop") for request in led)
     async with world.bot.database.autocommit() as connection:
-        row = await repositories.repository(connection, world.shop.id)
+        row = await repositories.load_repository(connection, world.shop.id)
     assert row is not None
     assert row.full_name == "acme/boutique"
     after = len(world.hub.requests)
@@ -42,8 +42,8 @@ async def test_a_repository_that_moves_in_the_middle_is_followed_and_its_new_nam
 
 async def test_what_passes_is_waited_out_and_nobody_is_refused_for_it(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
-    world.hub.faults.answer("graphql", "401-expired", times=2)  # also with the new token
-    world.hub.faults.answer("graphql", "403-secondary", seconds=600)
+    world.hub.faults.fail_response("graphql", "401-expired", times=2)  # also with the new token
+    world.hub.faults.fail_response("graphql", "403-secondary", seconds=600)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert issue.comments == []
     sent = ours(world)
@@ -54,7 +54,7 @@ async def test_what_passes_is_waited_out_and_nobody_is_refused_for_it(world: Wor
     assert world.status(issue) == "done"
     assert await dead_letters(world.bot.settings) == []
 
-    world.hub.faults.answer("repos/get-collaborator-permission-level", "502-not-done", times=3)
+    world.hub.faults.fail_response("repos/get-collaborator-permission-level", "502-not-done", times=3)
     await world.says(issue, "/priority P0")
     assert (await world.task(issue)).priority == "P2"
     await world.later(seconds=5)
@@ -65,7 +65,7 @@ async def test_what_passes_is_waited_out_and_nobody_is_refused_for_it(world: Wor
 
 async def test_a_start_without_github_is_made_up_for(world: World) -> None:
     await world.stop()
-    world.hub.faults.answer("apps/list-installations", "502-not-done", times=3)
+    world.hub.faults.fail_response("apps/list-installations", "502-not-done", times=3)
     before = len(world.hub.requests)
     await world.start()
     assert "apps/list-repos-accessible-to-installation" not in [r.operation_id for r in world.hub.requests[before:]]
@@ -75,10 +75,10 @@ async def test_a_start_without_github_is_made_up_for(world: World) -> None:
 
 
 async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World) -> None:
-    world.hub.faults.answer("graphql", "410-disabled")  # so labels and card are sent one by one
-    world.hub.faults.answer("issues/create-comment", "410-disabled")
+    world.hub.faults.fail_response("graphql", "410-disabled")  # so labels and card are sent one by one
+    world.hub.faults.fail_response("issues/create-comment", "410-disabled")
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
-    world.hub.faults.answer("repos/get-content", "410-disabled")
+    world.hub.faults.fail_response("repos/get-content", "410-disabled")
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: CONFIG.replace("max_tasks: 2", "max_tasks: 3")}, "More")
     await world.settle()
     card, push = await dead_letters(world.bot.settings)
@@ -99,7 +99,7 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
     assert await resend(world.bot.settings, push.which) == 1
     await world.settle()
     async with world.bot.database.autocommit() as connection:
-        row = await repositories.repository(connection, world.shop.id)
+        row = await repositories.load_repository(connection, world.shop.id)
     assert row
     assert row.config
     assert row.config.agents["codex"].max_tasks == 3
@@ -109,8 +109,8 @@ async def test_what_is_given_up_is_shown_everywhere_and_sent_again(world: World)
     assert world.card(issue)
     assert await dead_letters(world.bot.settings) == []
 
-    world.hub.faults.answer("graphql", "410-disabled")
-    world.hub.faults.answer("issues/set-labels", "410-disabled")
+    world.hub.faults.fail_response("graphql", "410-disabled")
+    world.hub.faults.fail_response("issues/set-labels", "410-disabled")
     await world.says(issue, "/priority P0")
     [labels] = await dead_letters(world.bot.settings)
     await forget(world.bot.settings, labels.which)

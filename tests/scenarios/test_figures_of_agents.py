@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from adapters.database import attempts
-from core.assignment.stats import Row
-from core.task.model import Patience, Role
+from core.assignment.stats import AttemptRecord
+from core.task.model import LearnedTimeout, Role
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
@@ -29,15 +29,17 @@ async def test_slow_is_not_dead(world: World) -> None:
     """Twenty attempts at which it took four minutes to begin: it is given six, and the card says so."""
     now = world.clock.now()
     began = [
-        Row(n, 1, "codex", Role.IMPLEMENT, (), now, now + timedelta(minutes=4), ended_at=now, outcome="delivered")
+        AttemptRecord(
+            n, 1, "codex", Role.IMPLEMENT, (), now, now + timedelta(minutes=4), ended_at=now, outcome="delivered"
+        )
         for n in range(1001, 1021)
     ]
     async with world.bot.database.transaction() as connection:
-        await attempts.keep(connection, world.shop.id, began)
+        await attempts.save(connection, world.shop.id, began)
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
     lease = (await world.task(issue)).lease
     assert lease
-    assert lease.patience == Patience(timedelta(minutes=6), timedelta(minutes=10))
+    assert lease.patience == LearnedTimeout(timedelta(minutes=6), timedelta(minutes=10))
     assert "**Time limits** | 6 min to start, then 10 min without a sign of life" in world.card(issue)
     world.written()

@@ -43,7 +43,7 @@ async def runs(world: World, seconds: float) -> None:
 
 def times(world: World, operation: str) -> list[datetime]:
     """When the bot asked for this."""
-    return [r.at for r in world.hub.requests if r.operation_id == operation and r.installation_id]
+    return [r.received_at for r in world.hub.requests if r.operation_id == operation and r.installation_id]
 
 
 @story_fixture
@@ -76,7 +76,7 @@ async def test_the_first_task_after_installing_starts_its_agent_at_once(bare: Wo
 async def test_a_start_that_has_to_wait_is_woken_at_its_slot_and_reads_nothing_before(world: World) -> None:
     world.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}), think=3600)
     await with_real_limits(world)
-    world.hub.faults.answer("repos/create-dispatch-event", "403-secondary", seconds=30)
+    world.hub.faults.fail_response("repos/create-dispatch-event", "403-secondary", seconds=30)
     filed = world.clock.now()
     for number in range(2):
         await world.alice.opens_issue(world.shop, f"Task {number}", body(needs="tests"), labels=["task"])
@@ -110,8 +110,8 @@ async def test_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_
 
     async with world.bot.work.on(world.shop.id) as unit:
         for issue in questions:
-            await unit.want(issue.number, SetLabels(issue.number, ("P1",)))
-        await unit.want(0, UpsertDigest())
+            await unit.enqueue_effects(issue.number, SetLabels(issue.number, ("P1",)))
+        await unit.enqueue_effects(0, UpsertDigest())
     await world.alice.comments(first, "/retro")
     await runs(world, 5)
     assert labelled(questions) < 20, "the others wait"

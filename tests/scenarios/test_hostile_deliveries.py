@@ -217,7 +217,7 @@ async def test_the_age_of_the_last_sign_of_life(world: World, http: aiohttp.Clie
 async def test_not_ready_without_the_database(world: World, http: aiohttp.ClientSession) -> None:
     database = world.bot.database
     reached = database.engine
-    database.use(_unreachable())
+    database.set_engine(_unreachable())
     try:
         async with http.get(f"{world.address}/readyz") as response:
             answer = await response.json()
@@ -238,7 +238,7 @@ async def test_not_ready_without_the_database(world: World, http: aiohttp.Client
             assert response.status >= 500
     finally:
         await database.engine.dispose()
-        database.use(reached)
+        database.set_engine(reached)
 
 
 def _unreachable() -> AsyncEngine:

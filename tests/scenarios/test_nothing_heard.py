@@ -14,7 +14,7 @@ from tests.scenarios.writes import delivered, merged, started
 @pytest.fixture
 def world(world: World) -> World:
     """Not even GitHub's log of what it could not hand over is there: the reconciler is alone."""
-    world.hub.faults.answer("apps/list-webhook-deliveries", "410-disabled", times=10_000)
+    world.hub.faults.fail_response("apps/list-webhook-deliveries", "410-disabled", times=10_000)
     return world
 
 
@@ -198,10 +198,10 @@ async def test_the_bot_was_away(world: World) -> None:
     world.written()
     await world.stop()
     world.clock.advance(60.1)
-    await world.hub.settled()
+    await world.hub.wait_until_idle()
     assert len(world.shop.pulls()) == 1
     other = await world.alice.opens_issue(world.shop, "Round", body("Round it.", needs="tests"), labels=["task"])
-    await world.hub.settled()
+    await world.hub.wait_until_idle()
     world.clock.advance(300)
 
     await world.start()

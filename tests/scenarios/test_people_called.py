@@ -89,7 +89,7 @@ async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_no
     carol = world.person("carol", "write")
     issue = await world.files("Add the tax rate", body(needs="docs", depends_on="#99"))
     world.written()
-    world.hub.faults.answer("issues/create-comment", "500-done")
+    world.hub.faults.fail_response("issues/create-comment", "500-done")
     await world.says(issue, "/escalate The staging server is down.", by=carol)
     await world.later(minutes=1)
     called = [comment for comment in issue.comments if "@alice" in comment.body]

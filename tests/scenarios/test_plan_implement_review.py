@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import select
 
 from adapters.database import tables as t
-from core.texts import handoff
+from core.texts import handoff_text
 from sandbox.actions.scripted_result import Conclusion
 from sandbox.actors.agents import CloudAgent, FinishesWithoutPull, Plans, Stalls, WritesFiles
 from sandbox.actors.agents.cloud import CloudWork
-from sandbox.providers import AgentServices
+from sandbox.providers import ServiceServer
 from sandbox.state.models import Issue, WorkflowRun
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
@@ -75,7 +75,7 @@ class Implementer:
         await WritesFiles(files)(work)
 
 
-async def three_ways(world: World) -> AgentServices:
+async def three_ways(world: World) -> ServiceServer:
     """An agent behind HTTP that plans, one in Actions that implements, one that is mentioned and reviews."""
     services = await world.services()
     oracle = {"adapter": "http", "url": f"{services.url('plain')}/work", "roles": ["plan"]}
@@ -102,7 +102,7 @@ async def test_three_agents_hand_a_task_on_and_nothing_is_lost(world: World) -> 
     oracle = services.agent("plain", Plans(PLAN), key="plain-key", think=30)
     codex = world.agent("codex", Implementer())
     claude = CloudAgent(world.hub.bot("claude[bot]", number=CLAUDE), Reviewer(), "claude/none", mention="@claude")
-    world.hub.cloud["claude"] = claude
+    world.hub.cloud_agents["claude"] = claude
 
     text = body("Prices have a tax.", ("the rate is 19 %",), needs="tests", wishes="python", files="shop/tax.py",
                 depends_on="#1")  # fmt: skip
@@ -129,7 +129,7 @@ async def test_three_agents_hand_a_task_on_and_nothing_is_lost(world: World) -> 
     assert [session.told["packet"] for session in oracle.sessions] == [plan]
     assert [work.packet for work in codex.works] == [first, fixed, better]
     for work, packet in zip(claude.works, (review, again), strict=True):
-        assert handoff(packet).strip() in work.said
+        assert handoff_text(packet).strip() in work.said
     assert json.loads(json.dumps(packets)) == packets
     assert {"dispatch task/3-2 to codex", "dispatch task/3-3 to codex", "dispatch task/3-5 to codex"} <= {
         line for line in world.written() if line.startswith("dispatch")

@@ -63,7 +63,7 @@ def _without_budget(page: str) -> list[str]:
 
 async def test_every_two_hours_if_something_changed(world: World) -> None:
     await several(world)
-    world.hub.faults.answer("issues/create", "500-done")  # it is made, and the answer is lost
+    world.hub.faults.fail_response("issues/create", "500-done")  # it is made, and the answer is lost
     await world.later(hours=2)
     await world.later(seconds=3)
     [issue] = digests(world)

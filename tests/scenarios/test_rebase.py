@@ -48,7 +48,7 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
     world.written()
 
     # GitHub does it, and its answer is lost.
-    world.hub.faults.answer("pulls/update-branch", "500-done")
+    world.hub.faults.fail_response("pulls/update-branch", "500-done")
     await world.alice.presses(check, "rebase")
     await world.settle()
     await world.later(seconds=5)
@@ -109,7 +109,7 @@ async def test_an_agent_at_work_is_told_of_the_conflict(world: World) -> None:
         await work.open_pull("Add the tax rate", f"Closes #{work.task}", draft=True)
         await work.stall()
 
-    world.hub.cloud["copilot"] = CloudAgent(bot, drafts, "copilot/fix-{task}-{run}")
+    world.hub.cloud_agents["copilot"] = CloudAgent(bot, drafts, "copilot/fix-{task}-{run}")
     issue = await world.files("Add the tax rate", body(needs="python"))
     head = world.pull.head_sha
     await world.alice.pushes(world.shop, "main", {"shop/tax.py": "RATE = 0.07\n"})

@@ -10,9 +10,9 @@ import pytest
 from bot.app import assemble
 from bot.cli.restore import forgotten, lines_of, rebuild_all
 from config.settings import load_settings
-from core.texts import CARD_MARKER, key_in
-from engine.card_state import Seal
-from engine.restore import NotEmptyError, Restored
+from core.texts import CARD_MARKER, comment_key
+from engine.card_state import CardStateCodec
+from engine.restore import NotEmptyError, RestoredTask
 from sandbox import Conclusion
 from sandbox.actors.agents import WritesFiles
 from sandbox.actors.agents.scripted import AgentWork
@@ -35,10 +35,10 @@ async def loses_its_database(world: World) -> None:
         connection.execute(EMPTY)
 
 
-async def is_rebuilt(world: World) -> dict[int, Restored]:
+async def is_rebuilt(world: World) -> dict[int, RestoredTask]:
     """`orchestrator rebuild`, on a bot that does not run."""
     settings = load_settings(world.env, env_file=None)
-    seal = Seal(settings.github_app_id, settings.github_private_key.get_secret_value())
+    seal = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
     async with assemble(settings, BotClock(world.clock), NO_WAIT, database) as bot:
         assert await forgotten(bot) == ["acme/shop"], "nobody starts on it as if all were new"
         [found] = await rebuild_all(bot, seal)
@@ -57,7 +57,7 @@ def cards(world: World, issue: Issue) -> list[str]:
 def keys(world: World, issue: Issue) -> list[str]:
     """The keys of the bot's other comments."""
     lines = [c.body.rstrip().rpartition("\n")[2] for c in issue.comments if c.user is world.app.bot]
-    return [key for line in lines if (key := key_in(line))]
+    return [key for line in lines if (key := comment_key(line))]
 
 
 def red_once(world: World) -> None:
@@ -90,8 +90,8 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
     await world.later(seconds=61)
     finished = await world.files("Sell apples", body("Sell apples.", needs="tests"))
     await world.later(seconds=30)  # it is in review, and CI runs
-    world.hub.faults.answer("graphql", "410-disabled", times=9)  # so its labels are sent without it
-    world.hub.faults.answer("issues/create-comment", "502-not-done", times=9)
+    world.hub.faults.fail_response("graphql", "410-disabled", times=9)  # so its labels are sent without it
+    world.hub.faults.fail_response("issues/create-comment", "502-not-done", times=9)
     fresh = await world.files("Sell plums", body("Sell plums.", needs="tests"))  # begun, and its card is not there yet
     world.hub.faults.clear()
     before = {one.number: await world.task(one) for one in (mended, manual, held, called, edited, finished, fresh)}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from adapters.database import store
 from core.task.model import Task
 from sandbox.actors.agents import Stalls, WritesFiles
-from sandbox.services.installations import add
+from sandbox.services.installations import add_repositories
 from sandbox.services.labels import add_label
 from sandbox.state.models import Issue, Repository
 from tests.scenarios.shop import FILES, body
@@ -20,7 +20,7 @@ async def web(world: World) -> AsyncIterator[Repository]:
     world.hub.grant(web, world.alice, "maintain")
     for label in [one for key, one in world.shop.labels.items() if key not in web.labels]:
         add_label(world.hub, web, label.name, label.color, label.description)
-    add(world.hub, world.installation, [web], sender=world.alice)
+    add_repositories(world.hub, world.installation, [web], sender=world.alice)
     await world.later(minutes=61)  # the App's token reaches only what was there when it was made
     await world.settle()
     world.written()
@@ -32,7 +32,7 @@ async def test_a_task_waits_for_what_blocks_it_on_github(world: World) -> None:
     codex = world.agent("codex", WritesFiles({"shop/part.py": "# part\n"}))
     question = await world.alice.opens_issue(world.shop, "Which rate?")
     task = await world.files("Add the tax rate", body(needs="tests", criteria=()))
-    await world.alice.blocks(task, by=question)
+    await world.alice.blocks(task, blocker=question)
     await world.settle()
     assert "Waits for** | #1" in world.card(task)
     await world.alice.edits_issue(task, body=body(needs="tests", depends_on="#1"))
@@ -40,7 +40,9 @@ async def test_a_task_waits_for_what_blocks_it_on_github(world: World) -> None:
     assert codex.works == []
     world.written()
 
-    await world.alice.unblocks(task, by=question)  # the text still says so, but whoever takes it off there means it
+    await world.alice.unblocks(
+        task, blocker=question
+    )  # the text still says so, but whoever takes it off there means it
     await world.settle()
     assert world.written() == delivered(2, 3, "codex")
 
@@ -108,7 +110,7 @@ async def test_depends_and_its_undo_by_command(world: World, web: Repository) ->
     assert world.written() == [*said, "#1 comment: - There is no issue #77."]
     assert "This would form a cycle: #1 → #2 → #1." in world.comments(task)[-1]
 
-    world.hub.faults.answer("issues/add-blocked-by-dependency", "500-done")
+    world.hub.faults.fail_response("issues/add-blocked-by-dependency", "500-done")
     await world.says(task, "/depends acme/web#1", by=ted)
     await world.later(minutes=1)
     add = "issues/add-blocked-by-dependency 1/dependencies/blocked_by"
@@ -121,7 +123,7 @@ async def test_depends_and_its_undo_by_command(world: World, web: Repository) ->
     assert (world.status(task), codex.works) == ("ready", [])
     world.written()
 
-    world.hub.faults.answer("issues/add-blocked-by-dependency", "410-disabled")
+    world.hub.faults.fail_response("issues/add-blocked-by-dependency", "410-disabled")
     await world.alice.opens_issue(world.shop, "Which customers?")
     await world.says(task, "/depends #3", by=ted)
     assert world.written()[:4] == [*done, f"{add} (refused: 410)", "#1 reaction confused"]
@@ -140,6 +142,6 @@ async def test_a_task_that_depends_on_itself_is_told_so(world: World) -> None:
 
 async def _task(world: World, repository: Repository, issue: Issue) -> Task:
     async with world.bot.database.transaction() as connection:
-        found = await store.task(connection, repository.id, issue.number)
+        found = await store.load_task(connection, repository.id, issue.number)
     assert found is not None
     return found

@@ -11,7 +11,7 @@ from adapters.github import GitHub
 from config.build import build_sha
 from config.repository import CONFIG_PATH
 from engine.config_sync import read_configuration
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 from sandbox.actors.agents import Stalls
 from scheduler import reconcile
 from tests.scenarios.shop import body, config
@@ -46,7 +46,7 @@ async def test_a_configuration_that_nobody_acted_on_yet_is_not_forgotten(world: 
     await world.files("Thing", body("Make it.", needs="tests"))
     changed = config(timeouts={"attempt": "5h"})
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: changed})
-    await world.hub.settled()
+    await world.hub.wait_until_idle()
     await read_configuration(
         world.bot.work, world.bot.client.installation(world.installation.id), world.shop.id, "acme/shop"
     )
@@ -62,19 +62,19 @@ async def test_a_configuration_that_comes_while_tasks_are_looked_at_is_not_taken
     world.agent("codex", Stalls())
     await world.files("Thing", body("Make it.", needs="tests"))
 
-    async def meanwhile(work: Work, github: GitHub, row: RepositoryRow) -> int:
+    async def meanwhile(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow) -> int:
         await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(timeouts={"attempt": "5h"})})
-        await world.hub.settled()
+        await world.hub.wait_until_idle()
         await read_configuration(work, github, row.id, row.full_name)
         return 0
 
     work, github = world.bot.work, world.bot.client.installation(world.installation.id)
     async with work.database.autocommit() as connection:
-        row = await repositories.repository(connection, world.shop.id)
+        row = await repositories.load_repository(connection, world.shop.id)
     assert row is not None
     with monkeypatch.context() as patch:
         patch.setattr(reconcile, "reconcile_pulls", meanwhile)
-        await reconcile.reconcile(work, github, row, whole=True)
+        await reconcile.reconcile(work, github, row, full=True)
     assert await _looked_at_anew(world) == [1]
     assert await _looked_at_anew(world) == [0]
     world.written()

@@ -37,7 +37,7 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     """The answers to opening its issue and that of the task are lost, and both are there once."""
     await world.configures(config(agents=AGENTS))
     bot = world.hub.bot(CODEX.login, number=CODEX.id)
-    world.hub.cloud["codex"] = CloudAgent(bot, speaks, "codex/manual-{run}", mention="@codex", think=240)
+    world.hub.cloud_agents["codex"] = CloudAgent(bot, speaks, "codex/manual-{run}", mention="@codex", think=240)
     world.agent("claude", WritesFiles(BROKEN, fixes=FIXED))
     ends = iter([Conclusion.failure(step="tests", job="test", seconds=600), Conclusion.success(seconds=600)])
     world.ci(lambda run: next(ends, Conclusion.success()))
@@ -48,7 +48,7 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     assert held_in(world) == []
     world.written()
 
-    world.hub.faults.answer("issues/create", "500-done")
+    world.hub.faults.fail_response("issues/create", "500-done")
     await world.files("Write the manual", body(needs="docs"))
     await world.later(minutes=4)
     await world.later(seconds=3)
@@ -85,7 +85,7 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     assert len(world.shop.issues) == number
 
     await world.alice.edits_issue(issue, body=told)
-    world.hub.faults.answer("issues/create", "500-done")
+    world.hub.faults.fail_response("issues/create", "500-done")
     await world.alice.edits_issue(issue, body=ticked)
     await world.settle()
     await world.later(seconds=3)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox.actors.agents import AgentWork, FinishesWithoutPull, WritesFiles
-from sandbox.providers import AgentServices, OutOfCredit
+from sandbox.providers import OutOfCredit, ServiceServer
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 from tests.scenarios.writes import merged
@@ -15,7 +15,7 @@ def agent(preset: str, **more: Any) -> dict[str, Any]:
     return {"adapter": "http", "preset": preset, "capabilities": ["tests"], **more}
 
 
-async def opened(world: World, **agents: Any) -> AgentServices:
+async def opened(world: World, **agents: Any) -> ServiceServer:
     """The services, with these agents and none besides."""
     services = await world.services()
     await world.configures(config(agents=agents))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from adapters.database import attempts
-from core.assignment.stats import OBSERVATIONS, Row
+from core.assignment.stats import OBSERVATIONS, AttemptRecord
 from core.task.model import Role
 from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import FILES, body, config
@@ -158,7 +158,7 @@ async def test_ci_that_no_runner_takes_and_a_required_check_that_never_ran_are_t
     ci = FILES[".github/workflows/ci.yml"].replace("ubuntu-latest", "[self-hosted, gpu]")
     await world.alice.pushes(world.shop, "main", {".github/workflows/ci.yml": ci}, "Test on our own machine")
     world.shop.required_checks["main"] = ["e2e"]
-    world.hub.offline.add("gpu")
+    world.hub.offline_labels.add("gpu")
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.written()
@@ -170,7 +170,7 @@ async def test_ci_that_no_runner_takes_and_a_required_check_that_never_ran_are_t
     assert "#1 comment: @alice **this task needs a person.**" in world.written()
     assert "is a runner online" in world.comments(issue)[-1]
 
-    world.hub.runner_comes("gpu")
+    world.hub.bring_runner_online("gpu")
     await world.settle()
     assert not {"stalled", "needs-human"} & set(issue.label_names), "the checks ended"
     assert "merge #2 (refused: 405)" in world.written()
@@ -184,10 +184,10 @@ async def test_ci_that_no_runner_takes_and_a_required_check_that_never_ran_are_t
 async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -> None:
     """All its attempts took four hours, so that six are no reason to worry."""
     began = NINE - timedelta(days=3)
-    slow = Row(100, 1, "codex", Role.IMPLEMENT, ("tests",), began, handed_in_at=began + timedelta(hours=4))
+    slow = AttemptRecord(100, 1, "codex", Role.IMPLEMENT, ("tests",), began, handed_in_at=began + timedelta(hours=4))
     async with world.bot.database.transaction() as connection:
         rows = [replace(slow, task=100 + n) for n in range(OBSERVATIONS)]
-        await attempts.keep(connection, world.shop.id, rows)
+        await attempts.save(connection, world.shop.id, rows)
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert "| **Time limits** | 6 h without progress (learned from this repository's attempts) |" in world.card(issue)

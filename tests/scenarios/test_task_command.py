@@ -27,7 +27,7 @@ async def test_a_bug_report_of_a_stranger_is_filled_in_and_handed_out(world: Wor
     assert world.written()[-1] == "#1 comment: `/task` needs triage access; you have read access to this repository."
     await world.alice.labels(issue, "needs:tests")
 
-    world.hub.faults.answer("issues/update", "500-done")
+    world.hub.faults.fail_response("issues/update", "500-done")
     await world.says(issue, "/task bug")
     await world.later(seconds=3)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.actors.agents import WritesFiles
-from sandbox.faults.plan import AnswerKind
+from sandbox.faults.plan import ResponseFault
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 from tests.suite import at_full_length
@@ -20,10 +20,10 @@ WRITES = (
 @pytest.mark.parametrize(
     "kind", ["hang-done", "403-secondary", *at_full_length("500-done", "502-not-done", "hang-not-done")]
 )
-async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: AnswerKind) -> None:
+async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: ResponseFault) -> None:
     codex = world.agent("codex", WritesFiles(TAX))
     for operation in WRITES:
-        world.hub.faults.answer(operation, kind)
+        world.hub.faults.fail_response(operation, kind)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     for _ in range(6):
         await world.later(seconds=70)
@@ -37,8 +37,8 @@ async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: Answe
 
 async def test_the_card_is_changed_before_its_first_version_is_known_to_be_there(world: World) -> None:
     """The card was made, but the answer was lost; meanwhile the task changed."""
-    world.hub.faults.answer("graphql", "502-not-done")  # the look before
-    world.hub.faults.answer("graphql", "500-done")
+    world.hub.faults.fail_response("graphql", "502-not-done")  # the look before
+    world.hub.faults.fail_response("graphql", "500-done")
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     await world.alice.labels(issue, "P0")
     await world.settle()
@@ -49,7 +49,7 @@ async def test_the_card_is_changed_before_its_first_version_is_known_to_be_there
 
 async def test_an_expired_token_is_renewed(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
-    world.hub.faults.answer("graphql", "401-expired")
+    world.hub.faults.fail_response("graphql", "401-expired")
     issue = await world.files("Add the tax rate", body(needs="tests"))
     await world.later(seconds=5)
     assert world.status(issue) == "done"

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.actors.agents import Stalls, WritesFiles
-from sandbox.services.labels import known_or_new, put_on, take_off
+from sandbox.services.labels import get_or_create_labels, label_issue, unlabel_issue
 from sandbox.state.models import Issue, User
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
@@ -12,7 +12,7 @@ from tests.scenarios.world import World
 @pytest.fixture
 def world(world: World) -> World:
     """What was lost is lost for good: GitHub's log of what it could not hand over is not there."""
-    world.hub.faults.answer("apps/list-webhook-deliveries", "410-disabled", times=10_000)
+    world.hub.faults.fail_response("apps/list-webhook-deliveries", "410-disabled", times=10_000)
     return world
 
 
@@ -23,7 +23,7 @@ def takes_off(world: World, issue: Issue, name: str, by: User) -> None:
     """Somebody, a bot for example, takes a label off."""
     label = world.shop.label(name)
     assert label
-    take_off(world.hub, issue, label, by)
+    unlabel_issue(world.hub, issue, label, by)
 
 
 async def test_what_a_person_said_by_labels_is_obeyed_although_its_news_were_lost(world: World) -> None:
@@ -69,14 +69,16 @@ async def test_what_a_person_said_by_labels_is_obeyed_although_its_news_were_los
 
 
 async def test_labels_that_a_bot_or_nobody_took_are_put_back(world: World) -> None:
-    triage = world.hub.app("triage", permissions={"issues": "write"}, events=[]).bot
+    triage = world.hub.register_app("triage", permissions={"issues": "write"}, events=[]).bot
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     other = await world.files("Round", body("Round.", needs="tests", criteria=()))
     world.written()
     world.clock.advance(60)
     takes_off(world, issue, "status:pending", triage)
     takes_off(world, issue, "task", triage)
-    put_on(world.hub, issue, known_or_new(world.hub, world.shop, world.alice, ["status:done", "P0"]), triage)
+    label_issue(
+        world.hub, issue, get_or_create_labels(world.hub, world.shop, world.alice, ["status:done", "P0"]), triage
+    )
     await world.settle()
     assert world.written() == [], "the bot does not fight another one"
     # A write of ours that GitHub lost: nobody did it, so its history has no word of it.

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from adapters.database import tables as t
 from bot.app import Bot
-from bot.jobs import work_off
+from bot.jobs import drain_queue
 from core.effects.base import Comment
 from sandbox.actors.agents import WritesFiles
 from sandbox.http.routes import routes
@@ -36,13 +36,13 @@ async def low_limits(world: World) -> tuple[Bot, Bot]:
 async def rest(world: World, bots: tuple[Bot, Bot]) -> None:
     """Let both replicas do what can be done now, side by side."""
     for _ in range(100):
-        await world.hub.settled()
+        await world.hub.wait_until_idle()
         waiting, _, due = await world._open()
         if due:
             await sweep(bots[0].work)
         elif waiting:
-            await asyncio.gather(*(work_off(bot.jobs, 2) for bot in bots))
-        elif world.hub.idle:
+            await asyncio.gather(*(drain_queue(bot.jobs, 2) for bot in bots))
+        elif world.hub.is_idle:
             return
     raise AssertionError("the world does not come to rest")
 
@@ -75,8 +75,8 @@ async def test_two_replicas_stay_within_the_limits_and_answers_pass_cards(world:
     assert [r for r in ours if r.status in (403, 429)] == [], "GitHub never had to refuse"
     together = [r for r in ours if r.operation_id == "graphql" and "mutation" in r.body["query"]]
     alone = [r for r in ours if r.method != "GET" and routes.operations[r.operation_id or ""].content]
-    assert most([r.at.timestamp() for r in (*alone, *together)]) <= CONTENT
-    assert len({r.at for r in together if "addComment" in r.body["query"]}) > 1, "the limit was felt"
+    assert most([r.received_at.timestamp() for r in (*alone, *together)]) <= CONTENT
+    assert len({r.received_at for r in together if "addComment" in r.body["query"]}) > 1, "the limit was felt"
     assert sum("dispatch" in line for line in world.written()) == 3, "nothing twice"
     await says_what_is_left(world)
 
@@ -85,9 +85,9 @@ async def test_when_one_has_to_wait_the_rest_of_its_task_waits_with_it_without_a
     """Each of them would only hear the same, and with a hundred tasks that alone would fill the line."""
     issue = await world.files("Think about rates", "Some day.")
     words = [f"Word {n}." for n in range(4)]
-    world.hub.faults.answer("issues/create-comment", "403-secondary", seconds=60)
+    world.hub.faults.fail_response("issues/create-comment", "403-secondary", seconds=60)
     async with world.bot.work.on(world.shop.id) as unit:
-        await unit.want(issue.number, *(Comment(issue.number, word, word) for word in words))
+        await unit.enqueue_effects(issue.number, *(Comment(issue.number, word, word) for word in words))
     await world.settle()
     columns = select(t.outbox.c.not_before, t.outbox.c.error).where(t.outbox.c.state == "waiting")
     async with world.bot.database.autocommit() as connection:

@@ -26,25 +26,25 @@ from adapters.database import store
 from adapters.database.database import Database
 from adapters.github.http import RetryPolicy
 from bot.app import Bot, assemble, listening
-from bot.jobs import work_off
+from bot.jobs import drain_queue
 from config.labels import describe
 from config.repository import parse_repository_config
 from config.settings import load_settings
 from core.audit.events import Event, EventType
 from core.task.labels import labels_for
 from core.task.model import Task
-from sandbox import Contract, Sandbox, TurnedClock
+from sandbox import Contract, ManualClock, Sandbox
 from sandbox.actions.scripted_result import CiScript, Conclusion
 from sandbox.actors.agents import ScriptedAgent
 from sandbox.actors.agents.scripted import Script
 from sandbox.actors.people import Person
-from sandbox.providers import AgentServices
+from sandbox.providers import ServiceServer
 from sandbox.services.labels import add_label
 from sandbox.state.models import App, CheckRun, Installation, Issue, PullRequest, Repository, WorkflowRun
-from scheduler.downtime import after_absence
-from scheduler.startup import discover
+from scheduler.downtime import extend_deadlines_after_downtime
+from scheduler.startup import discover_repositories
 from scheduler.sweep import sweep
-from scheduler.timer import revive
+from scheduler.timer import retry_stalled_jobs
 from tests.scenarios.shop import CONFIG_PATH, FILES
 from tests.scenarios.stepping import BotClock, in_step
 from tests.scenarios.writes import LENDER, told, writes_of
@@ -95,7 +95,7 @@ class World:
     """What a story has at hand."""
 
     hub: Sandbox
-    clock: TurnedClock
+    clock: ManualClock
     shop: Repository
     alice: Person  # a maintainer
     app: App
@@ -126,15 +126,15 @@ class World:
     async def settle(self) -> None:
         """Let everything happen that happens without the clock going on."""
         for _ in range(200):
-            await self.hub.settled()
+            await self.hub.wait_until_idle()
             waiting, begun, due = await self._open()
             if due:
                 await sweep(self.bot.work)
             elif begun and not waiting:
-                await revive(self.bot.jobs)  # whoever began them is dead
+                await retry_stalled_jobs(self.bot.jobs)  # whoever began them is dead
             elif waiting:
-                await work_off(self.bot.jobs, self.workers)
-            elif self.hub.idle:
+                await drain_queue(self.bot.jobs, self.workers)
+            elif self.hub.is_idle:
                 return
         raise AssertionError("the world does not come to rest")
 
@@ -160,7 +160,7 @@ class World:
     async def lends_a_token(self) -> Person:
         """Somebody with write access gives the operator a personal token; the bot starts anew with it."""
         lender = self.person(LENDER, "write")
-        self.env = {**self.env, "GITHUB_USER_TOKEN": self.hub.token(lender)}
+        self.env = {**self.env, "GITHUB_USER_TOKEN": self.hub.create_token(lender)}
         await self.stop()
         await self.start()
         await self.settle()
@@ -190,9 +190,9 @@ class World:
         self.hub.agents[name] = agent
         return agent
 
-    async def services(self) -> AgentServices:
+    async def services(self) -> ServiceServer:
         """Cursor, Jules and Devin beside the sandbox; the bot comes again with the operator's keys for them."""
-        services = await AgentServices.open(self.hub)
+        services = await ServiceServer.open(self.hub)
         await self.stop()
         for name in ("cursor", "jules", "devin"):
             self.env |= {f"{name.upper()}_API_KEY": f"{name}-key", f"{name.upper()}_API_URL": services.url(name)}
@@ -208,7 +208,7 @@ class World:
                 return None
             return script(run) if script else Conclusion.success()
 
-        self.hub.ci(self.shop, decide)
+        self.hub.set_ci_script(self.shop, decide)
 
     # What there is to see
 
@@ -216,7 +216,7 @@ class World:
         """The bot's own picture of a task."""
         number = issue if isinstance(issue, int) else issue.number
         async with self.bot.database.transaction() as connection:
-            found = await store.task(connection, self.shop.id, number)
+            found = await store.load_task(connection, self.shop.id, number)
         assert found is not None, f"#{number} is no task"
         return found
 
@@ -227,7 +227,7 @@ class World:
     async def trail(self, issue: Issue) -> list[Event]:
         """The audit trail of a task."""
         async with self.bot.database.transaction() as connection:
-            return await lines.last(connection, self.shop.id, issue.number, 1000)
+            return await lines.latest_events(connection, self.shop.id, issue.number, 1000)
 
     def status(self, issue: Issue) -> str:
         """The status that GitHub shows; exactly one."""
@@ -280,8 +280,8 @@ class World:
         address = await stack.enter_async_context(listening(bot))
         self.app.webhook_url = f"{address}/webhook"
         self._bots.append((bot, stack))
-        await after_absence(bot.work)
-        await discover(bot.work, bot.client)
+        await extend_deadlines_after_downtime(bot.work)
+        await discover_repositories(bot.work, bot.client)
 
     async def stop(self) -> None:
         """Stop the bot."""
@@ -293,7 +293,7 @@ class World:
 @asynccontextmanager
 async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES) -> AsyncIterator[World]:
     """A sandbox with the repository `acme/shop`, its maintainer alice, our App installed, and our bot running."""
-    clock = TurnedClock(NINE)
+    clock = ManualClock(NINE)
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(Sandbox(root=root / "hub", clock=clock, contract=contract()))
         stack.enter_context(in_step(hub))
@@ -305,7 +305,7 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
             for label in map(describe, labels_for(parse_repository_config(text, CONFIG_PATH))):
                 add_label(hub, shop, label.name, label.colour, label.description)
         asked = manifest()
-        app = hub.app(
+        app = hub.register_app(
             "mcp-orchestrator",
             webhook_url="http://127.0.0.1:9/webhook",
             secret=SECRET,

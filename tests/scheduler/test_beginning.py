@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from adapters.github import GitHubClient
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 from scheduler import startup
-from scheduler.startup import AGAIN, begin
+from scheduler.startup import RETRY_SECONDS, discover_with_retries
 
 
 class Pauses:
@@ -30,23 +30,23 @@ class Pauses:
 def _fails(monkeypatch: pytest.MonkeyPatch, *errors: Exception) -> None:
     left = list(errors)
 
-    async def discover(work: Work, client: GitHubClient) -> int:
+    async def discover(work: UnitOfWorkFactory, client: GitHubClient) -> int:
         if left:
             raise left.pop(0)
         return 1
 
-    monkeypatch.setattr(startup, "discover", discover)
+    monkeypatch.setattr(startup, "discover_repositories", discover)
 
 
 async def test_it_begins_anew_when_the_database_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     away = OperationalError("INSERT", {}, Exception("terminating connection"))
     _fails(monkeypatch, away, away)
     clock = Pauses()
-    await begin(cast("Work", None), cast("GitHubClient", None), clock)
-    assert clock.slept == [AGAIN, AGAIN]
+    await discover_with_retries(cast("UnitOfWorkFactory", None), cast("GitHubClient", None), clock)
+    assert clock.slept == [RETRY_SECONDS, RETRY_SECONDS]
 
 
 async def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     _fails(monkeypatch, KeyError("x"))
     with pytest.raises(KeyError):
-        await begin(cast("Work", None), cast("GitHubClient", None), Pauses())
+        await discover_with_retries(cast("UnitOfWorkFactory", None), cast("GitHubClient", None), Pauses())

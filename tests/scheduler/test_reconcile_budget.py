@@ -10,17 +10,17 @@ from sqlalchemy import text
 
 from adapters.database import audit_log, dependency_graph, open_pulls, repositories, store
 from adapters.github.convert import pull_facts
-from core.audit.chain import account
-from core.conflicts.pulls import Trial
+from core.audit.chain import events_with_changes
+from core.conflicts.pulls import TrialMerge
 from core.decide import Context, decide
-from core.decide.issues import digest
+from core.decide.issues import text_digest
 from core.forecast.model import Forecast
 from core.signals.base import IssueSeen, PullSeen
-from core.task.dependencies import Need
+from core.task.dependencies import Dependency
 from core.task.labels import labels_of
 from engine import issue_reader
 from sandbox.services.issues import open_issue
-from sandbox.services.labels import known_or_new
+from sandbox.services.labels import get_or_create_labels
 from sandbox.state.models import Issue, PullRequest
 from scheduler.reconcile import reconcile
 from tests.scenarios.shop import CONFIG_PATH, body, config
@@ -57,41 +57,41 @@ async def _fill(world: World) -> None:
     hub.faults.drop(times=100_000)
     github = world.bot.client.installation(world.installation.id)
     elsewhere = [open_issue(hub, shop, world.alice, f"question {n}") for n in range(WAITING)]
-    task = known_or_new(hub, shop, world.alice, ["task"])
+    task = get_or_create_labels(hub, shop, world.alice, ["task"])
     issues = []
     for n in range(TASKS):
         more: dict[str, Any] = {"depends_on": f"#{elsewhere[n].number}"} if n < WAITING else {}
         said = body(f"Do {n}.", criteria=(), files=f"shop/m{n}.py", **more)
-        issues.append(open_issue(hub, shop, world.alice, f"task {n}", said, chosen=task))
+        issues.append(open_issue(hub, shop, world.alice, f"task {n}", said, issue_labels=task))
     for issue in issues[-PULLS:]:
         _pull(world, issue)
     async with work.database.autocommit() as connection:
-        row = await repositories.repository(connection, shop.id)
+        row = await repositories.load_repository(connection, shop.id)
     assert row
     assert row.config
     signals = {}
-    async for page in github.survey_issues(shop.full_name, "task"):
+    async for page in github.list_open_issues(shop.full_name, "task"):
         for node in page:
-            facts = issue_reader.issue_facts(node.issue())
+            facts = issue_reader.issue_facts(node.to_issue())
             signals[node.number] = IssueSeen(
                 facts,
-                dependencies={f"#{one.number}": Need(False) for one in facts.intake.dependencies},
-                forecast=Forecast((), digest(facts.title, facts.body), informed=True),
+                dependencies={f"#{one.number}": Dependency(False) for one in facts.intake.dependencies},
+                forecast=Forecast((), text_digest(facts.title, facts.body), informed=True),
             )
-    told = await github.survey_pulls(shop.full_name)
+    told = await github.list_open_pulls(shop.full_name)
     pulls = {issue.number: one.pull for one, issue in zip(told.pulls, issues[-PULLS:], strict=True)}
-    tried = Trial(base_sha=shop.git.head("main"), clean=True)
+    tried = TrialMerge(base_sha=shop.git.head("main"), clean=True)
     context = Context(work.now(), row.config, shop.id, shop.full_name)
     tasks = {}
     async with work.database.transaction() as connection:
         for number, signal in signals.items():
             made = decide(None, signal, context)
-            lines = account(made.events, None, made.task)
+            lines = events_with_changes(made.events, None, made.task)
             if pull := pulls.get(number):
                 opened = decide(made.task, PullSeen(pull_facts(pull), None, author_can_write=True), context)
-                lines += account(opened.events, made.task, opened.task)
-                await open_pulls.see(connection, shop.id, number, pull_facts(pull))
-                await open_pulls.save_trials(connection, shop.id, {pull.number: tried})
+                lines += events_with_changes(opened.events, made.task, opened.task)
+                await open_pulls.upsert(connection, shop.id, number, pull_facts(pull))
+                await open_pulls.save_trial_merges(connection, shop.id, {pull.number: tried})
                 made = opened
             assert made.task
             tasks[number] = made.task
@@ -100,8 +100,8 @@ async def _fill(world: World) -> None:
             await audit_log.append(connection, shop.id, lines)
             await store.replace_deadlines(connection, shop.id, f"task:{number}", made.deadlines or (), work.now())
     for issue in issues:
-        issue.labels = known_or_new(hub, shop, world.alice, labels_of(tasks[issue.number]))
-    await hub.settled()
+        issue.labels = get_or_create_labels(hub, shop, world.alice, labels_of(tasks[issue.number]))
+    await hub.wait_until_idle()
 
 
 def _pull(world: World, issue: Issue) -> None:
@@ -116,9 +116,9 @@ async def _reconciled(world: World) -> tuple[Counter[str], int]:
     """One look: the calls by operation, and the points of the GraphQL among them."""
     work, github = world.bot.work, world.bot.client.installation(world.installation.id)
     async with work.database.autocommit() as connection:
-        row = await repositories.repository(connection, world.shop.id)
+        row = await repositories.load_repository(connection, world.shop.id)
     assert row
-    bucket = world.hub.meter.bucket(f"installation {world.installation.id}", "graphql", world.hub.now())
+    bucket = world.hub.usage_counter.bucket(f"installation {world.installation.id}", "graphql", world.hub.now())
     asked, spent = len(world.hub.requests), bucket.used
     await reconcile(work, github, row)
     calls: Counter[str] = Counter(str(request.operation_id) for request in world.hub.requests[asked:])

@@ -16,14 +16,22 @@ from adapters.database.database import Database
 from adapters.database.deliveries import StoredDelivery, store_delivery
 from adapters.database.jobs import JobQueue
 from adapters.github.app import AppOperations
-from adapters.github.errors import GitHubError, Invalid, NotFound, RateLimited, Unclear
+from adapters.github.errors import GitHubError, Invalid, NotFound, RateLimited, UnknownOutcome
 from adapters.github.models import HookDelivery
 from bot.jobs import is_heard
 from engine.error_policy import FEW_TRIES
-from engine.unit_of_work import Work
+from engine.unit_of_work import UnitOfWorkFactory
 from scheduler import redelivery
-from scheduler.prune import KEEP_DELIVERIES, SERVICE, prune
-from scheduler.redelivery import EVERY, REDELIVER, SOON, TRIES, pause_after, redeliver, resume
+from scheduler.prune import DELIVERY_RETENTION, SERVICE_TARGET, prune_database
+from scheduler.redelivery import (
+    INTERVAL,
+    MAX_ATTEMPTS,
+    REDELIVER,
+    RETRY_INTERVAL,
+    backoff,
+    request_redeliveries,
+    retry_dead_webhooks,
+)
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SIZE = 3  # deliveries on a page
@@ -62,7 +70,7 @@ class Log:
             )
         )
 
-    async def hook_deliveries(self, cursor: str | None = None) -> tuple[list[HookDelivery], str | None]:
+    async def list_hook_deliveries(self, cursor: str | None = None) -> tuple[list[HookDelivery], str | None]:
         self.pages.append(cursor)
         if cursor and not self.knows_cursors:
             raise Invalid("no such cursor", status=422)
@@ -85,27 +93,27 @@ class Desk:
     now: datetime = NINE
 
     @property
-    def work(self) -> Work:
-        return Work(self.database, self.jobs, lambda: self.now)
+    def work(self) -> UnitOfWorkFactory:
+        return UnitOfWorkFactory(self.database, self.jobs, lambda: self.now)
 
     async def passes(self, **later: float) -> list[int]:
         """One pass, so much later; gives what was asked for."""
         self.now += timedelta(**later)
         before = len(self.log.asked)
-        await redeliver(self.work, cast(AppOperations, self.log), is_heard)
+        await request_redeliveries(self.work, cast(AppOperations, self.log), is_heard)
         return self.log.asked[before:]
 
     async def due(self) -> timedelta:
         """How long it is to the next pass."""
         async with self.database.autocommit() as connection:
             query = select(t.deadlines.c.due_at).where(
-                t.deadlines.c.subject == SERVICE, t.deadlines.c.kind == REDELIVER
+                t.deadlines.c.subject == SERVICE_TARGET, t.deadlines.c.kind == REDELIVER
             )
             return cast(datetime, (await connection.execute(query)).scalar_one()) - self.now
 
     async def figures(self) -> dict[str, float]:
         async with self.database.autocommit() as connection:
-            return await redeliveries.figures(connection, self.now)
+            return await redeliveries.load_metrics(connection, self.now)
 
 
 @pytest.fixture
@@ -143,7 +151,7 @@ async def test_a_guid_is_asked_for_once_by_its_newest_attempt_and_never_when_one
 
 
 async def test_a_pass_reads_what_is_new_and_a_long_log_in_several(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redelivery, "PAGES", 2)
+    monkeypatch.setattr(redelivery, "MAX_PAGES", 2)
     desk.log.add("too old", NINE - timedelta(days=3, minutes=1))
     for number in range(14):
         desk.log.add(f"lost {number}", NINE - timedelta(days=2, minutes=-10 * number), 500)
@@ -152,7 +160,7 @@ async def test_a_pass_reads_what_is_new_and_a_long_log_in_several(desk: Desk, mo
         desk.log.pages.clear()
         seen += await desk.passes()
         assert desk.log.pages == expected
-        assert await desk.due() == (EVERY if expected == ["4"] else SOON)
+        assert await desk.due() == (INTERVAL if expected == ["4"] else RETRY_INTERVAL)
     assert sorted(seen) == list(range(2, 16)), "all but the one that GitHub no longer has"
     for number in range(4):
         desk.log.add(f"fine {number}", NINE, 202)
@@ -163,12 +171,12 @@ async def test_a_pass_reads_what_is_new_and_a_long_log_in_several(desk: Desk, mo
 
 
 async def test_a_place_that_github_has_forgotten_is_left(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redelivery, "PAGES", 1)
+    monkeypatch.setattr(redelivery, "MAX_PAGES", 1)
     for number in range(5):
         desk.log.add(f"lost {number}", minutes_ago(60 - number))
     assert await desk.passes() == [3, 4, 5]
     desk.log.knows_cursors = False
-    monkeypatch.setattr(redelivery, "PAGES", 2)
+    monkeypatch.setattr(redelivery, "MAX_PAGES", 2)
     desk.log.pages.clear()
     assert await desk.passes(minutes=1) == []
     assert desk.log.pages == ["3", None]
@@ -177,12 +185,12 @@ async def test_a_place_that_github_has_forgotten_is_left(desk: Desk, monkeypatch
 
 
 async def test_hundreds_are_spread(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redelivery, "AT_ONCE", 2)
+    monkeypatch.setattr(redelivery, "BATCH_SIZE", 2)
     for number in range(5):
         desk.log.add(f"lost {number}", minutes_ago(60 - number))
-    assert [await desk.passes(minutes=1), await desk.due()] == [[1, 2], SOON]
-    assert [await desk.passes(minutes=1), await desk.due()] == [[3, 4], SOON]
-    assert [await desk.passes(minutes=1), await desk.due()] == [[5], EVERY]
+    assert [await desk.passes(minutes=1), await desk.due()] == [[1, 2], RETRY_INTERVAL]
+    assert [await desk.passes(minutes=1), await desk.due()] == [[3, 4], RETRY_INTERVAL]
+    assert [await desk.passes(minutes=1), await desk.due()] == [[5], INTERVAL]
 
 
 async def test_what_fails_again_and_again_waits_longer_and_is_given_up_and_tried_once_more_at_the_next_start(
@@ -190,23 +198,23 @@ async def test_what_fails_again_and_again_waits_longer_and_is_given_up_and_tried
 ) -> None:
     desk.log.add("bad", minutes_ago(1), 401)
     assert await desk.passes() == [1]
-    for tries in range(1, TRIES):
+    for tries in range(1, MAX_ATTEMPTS):
         desk.log.add("bad", desk.now, 401, again=True)
-        pause = pause_after(tries)
+        pause = backoff(tries)
         assert await desk.passes(seconds=pause.total_seconds() - 1) == []
         assert await desk.passes(seconds=1) == [tries + 1]
-    assert [pause_after(tries) for tries in (1, 2, 3)] == [timedelta(minutes=m) for m in (4, 8, 16)]
+    assert [backoff(tries) for tries in (1, 2, 3)] == [timedelta(minutes=m) for m in (4, 8, 16)]
     assert timedelta(days=1) < desk.now - NINE < timedelta(days=1, hours=6)
     assert await desk.passes(hours=5) == []
     figures = await desk.figures()
     assert (figures["deliveries_given_up"], figures["deliveries_missing"]) == (1, 0)
     async with desk.database.transaction() as connection:
-        await resume(connection, desk.now)
+        await retry_dead_webhooks(connection, desk.now)
     assert len(await desk.passes()) == 1
     assert await desk.passes(hours=5) == []
     assert (await desk.figures())["deliveries_given_up"] == 1
-    desk.now += KEEP_DELIVERIES
-    await prune(desk.work)
+    desk.now += DELIVERY_RETENTION
+    await prune_database(desk.work)
     assert (await desk.figures())["deliveries_given_up"] == 0
 
 
@@ -224,12 +232,14 @@ async def test_what_github_answers_when_it_is_asked(desk: Desk) -> None:
         desk.log.add(f"lost {number}", minutes_ago(60 - number))
     until = NINE + timedelta(minutes=7)
     limit = RateLimited("slowly", retry_at=until, secondary=True, status=403, request_id="")
-    desk.log.refuses = {1: Invalid("too old", status=422), 2: Unclear("broken", status=502), 3: limit}
+    desk.log.refuses = {1: Invalid("too old", status=422), 2: UnknownOutcome("broken", status=502), 3: limit}
     assert await desk.passes() == []
     assert await desk.due() == timedelta(minutes=7)
     assert (await desk.figures())["deliveries_given_up"] == 1
     desk.log.refuses = {}
     assert await desk.passes(minutes=7) == [2, 3, 4], "what was refused by a limit was not counted, what is unclear was"
     async with desk.database.autocommit() as connection:
-        counts = await connection.execute(select(redeliveries.MISSING.c.guid, redeliveries.MISSING.c.asked))
+        counts = await connection.execute(
+            select(redeliveries.UNDELIVERED_WEBHOOKS.c.guid, redeliveries.UNDELIVERED_WEBHOOKS.c.asked)
+        )
     assert dict(counts.all()) == {"lost 0": 1, "lost 1": 2, "lost 2": 1, "lost 3": 1}

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from adapters.agents.run_results import answer_key, read_answer
-from core.signals.base import PlanDelivered, VerdictDelivered
+from core.signals.base import PlanDelivered, ReviewDelivered
 from tests.workflows.agent_kit import RUN_TOKEN, Done, Stage, git, packet_of, payload_of
 
 OLD, NEW = SecretStr("the old secret"), SecretStr("the new secret")
@@ -73,7 +73,7 @@ def test_a_review_stands_on_the_commit_and_its_first_word_is_the_verdict(
     assert stage.hand_in().status == 0
     answer = read_answer(stage.api.said[0])
     assert answer
-    assert answer.signal == VerdictDelivered(1, approves, text)
+    assert answer.signal == ReviewDelivered(1, approves, text)
 
 
 def test_a_run_without_words_fails(stage: Stage) -> None:

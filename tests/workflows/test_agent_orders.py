@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from adapters.agents import Site
+from adapters.agents import RepositoryContext
 from adapters.agents.actions import MAX_PARTS, ActionsAdapter
 from adapters.github import GitHub
 from adapters.github.models import Comment
@@ -64,14 +64,14 @@ class Wall:
         assert len(json.dumps(client_payload)) < 64_000
         self.stage.event = {"client_payload": client_payload}
 
-    async def workflow_dispatch(self, repo: str, workflow: str, *, ref: str, inputs: dict[str, str]) -> None:
+    async def dispatch_workflow(self, repo: str, workflow: str, *, ref: str, inputs: dict[str, str]) -> None:
         assert sum(map(len, inputs.values())) < 65_535
         self.stage.event = {"inputs": inputs}
 
 
 def _started(stage: Stage, packet: dict[str, Any], spec: ActionsAgent) -> None:
     """The real adapter starts the agent, with a large packet."""
-    site = Site(cast(GitHub, Wall(stage)), "acme/shop", "main", BOT, NO_SERVICES, NOW)
+    site = RepositoryContext(cast(GitHub, Wall(stage)), "acme/shop", "main", BOT, NO_SERVICES, NOW)
     order = StartAgent(packet["task"]["number"], packet["attempt"], packet["agent"], packet, NINE)
     asyncio.run(ActionsAdapter().start(site, spec, order, again=False))
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from adapters.agents.actions import task_in_run_name
-from sandbox import Contract, Sandbox, TurnedClock
+from sandbox import Contract, ManualClock, Sandbox
 from sandbox.actions.dispatch import repository_dispatch
 from sandbox.actions.expressions import interpolate
 from sandbox.actions.workflow import parse_workflow
@@ -143,7 +143,7 @@ async def test_the_whole_workflow_in_the_sandbox(tmp_path: Path, agent: str) -> 
         "agent.sh": AGENT,
         **{f".github/actions/run-agent/{file.name}": file.read_text() for file in ACTION.glob("*.*")},
     }
-    clock = TurnedClock(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
+    clock = ManualClock(datetime(2026, 3, 2, 9, 0, tzinfo=UTC))
     async with Sandbox(root=tmp_path / "hub", clock=clock, contract=Contract.load(DATA)) as hub:
         shop = hub.repository("acme/shop", files=files)
         alice = hub.user("alice")
@@ -151,7 +151,7 @@ async def test_the_whole_workflow_in_the_sandbox(tmp_path: Path, agent: str) -> 
         issue = await alice.opens_issue(shop, "Add a total to the cart", "The cart shows a total.")
         payload = payload_of(packet_of(task=issue.number, agent=agent))
         (run,) = await repository_dispatch(hub, shop, alice, "agent-task", payload)
-        await hub.settled()
+        await hub.wait_until_idle()
 
         log = "\n".join(job.log for job in run.latest_jobs)
         assert run.display_title == f"task/1-1 {agent}"

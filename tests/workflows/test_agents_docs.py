@@ -19,8 +19,8 @@ from adapters.agents.actions import task_in_run_name
 from config.agent_kinds import AGENT_KINDS
 from config.repository import parse_repository_config
 from core.handoff.feedback import FailedCheck, Feedback
-from core.handoff.packet import BuiltOn, packet
-from core.intake.parser import Criterion, Dependency, Intake
+from core.handoff.packet import DependencyResult, packet
+from core.intake.parser import AcceptanceCriterion, DependencyReference, ParsedIssue
 from core.intake.references import branch_name
 from core.task.model import Actor, Attempt, ChecksState, Kind, Lease, Plan, Priority, Pull, Role, Status, Task
 from core.texts import comment_marker, packet_comments
@@ -34,7 +34,9 @@ BLOCK = re.compile(r"(<!-- packet: [^\n]*-->\n```json\n)(.*?)(```\n<!-- end of p
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TEN = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 PLAN = Role.PLAN
-MERGED = BuiltOn("#9", "done", "Prices are whole cents", 10, "9a1e55c0ffee00000000000000000000000000aa", ("cart.py",))
+MERGED = DependencyResult(
+    "#9", "done", "Prices are whole cents", 10, "9a1e55c0ffee00000000000000000000000000aa", ("cart.py",)
+)
 SHA = "6f0c3a1d5b7e9f2046c8ae13579bdf02468ace13"
 
 
@@ -61,13 +63,13 @@ def sample_task() -> Task:
         title="Add a total to the cart",
         url="https://github.com/acme/shop/issues/12",
         author=Actor(7, "alice"),
-        intake=Intake(
+        intake=ParsedIssue(
             goal="The cart shows what everything in it costs together.",
-            criteria=(Criterion("total([1, 2]) is 3"), Criterion("an empty cart costs 0")),
-            definition_of_done=(Criterion("the README mentions it"),),
+            criteria=(AcceptanceCriterion("total([1, 2]) is 3"), AcceptanceCriterion("an empty cart costs 0")),
+            definition_of_done=(AcceptanceCriterion("the README mentions it"),),
             required=("python",),
             preferred=("backend",),
-            dependencies=(Dependency(None, 9),),
+            dependencies=(DependencyReference(None, 9),),
             files=("cart.py", "tests/"),
             estimate="1 hour",
             notes="Prices are whole cents.",

@@ -21,7 +21,7 @@ from typing import Final
 
 from core.audit.events import EventType
 from core.commands.buttons import COMMAND_OF, ON_CONFLICT
-from core.commands.registry import COMMANDS, ROLES, Use
+from core.commands.registry import COMMANDS, ROLES, CommandForm
 from core.effects.base import Effect
 from core.signals.base import Signal
 from core.task.deadlines import DeadlineKind
@@ -107,7 +107,7 @@ class MarkersMissing(ValueError):
 
 def commands_page() -> str:
     """The whole of `docs/commands.md`."""
-    groups: dict[tuple[str, bool], list[Use]] = defaultdict(list)
+    groups: dict[tuple[str, bool], list[CommandForm]] = defaultdict(list)
     for command in COMMANDS.values():
         for use in command.uses:
             groups[use.role, use.holder_too].append(use)
@@ -171,7 +171,7 @@ def failures_part() -> str:
     rows = [("error", "reason", "handling")]
     for fate in FATES:
         kinds = ", ".join(f"`{kind.__name__}`" for kind in fate.errors if kind is not Exception) or "any other error"
-        rows.append((kinds, fate.because, fate.then))
+        rows.append((kinds, fate.because, fate.next_action))
     return _table(rows)
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from adapters.agents.base import Site
-from adapters.agents.service import Job, Session, last_words, objects, text_of
-from adapters.agents.service_client import Line
+from adapters.agents.base import RepositoryContext
+from adapters.agents.service import AgentRequest, Session, last_words, objects, text_of
+from adapters.agents.service_client import ServiceClient
 from core.task.model import SessionState
 
 STATES: Final = {
@@ -38,12 +38,12 @@ class Cursor:
         """A bearer token."""
         return {"Authorization": f"Bearer {key}"}
 
-    async def check(self, line: Line, site: Site) -> tuple[str, ...]:
+    async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
         """Whose key it is; which repositories it reaches is asked no more than needed: that list is slow."""
         await line.get("/v0/me")
         return ()
 
-    async def begin(self, line: Line, job: Job) -> Session:
+    async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
         """Launch an agent that opens a pull request from our branch."""
         return _read(
             await line.post(
@@ -56,7 +56,7 @@ class Cursor:
             )
         )
 
-    async def find(self, line: Line, job: Job) -> Session | None:
+    async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
         """The agent that works on our branch of this repository."""
         query = {"limit": "100"}
         for _ in range(PAGES):
@@ -70,21 +70,21 @@ class Cursor:
                 break
         return None
 
-    async def look(self, line: Line, session: str, job: Job) -> Session:
+    async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
         """The agent by its id."""
         return _read(await line.get(f"/v0/agents/{session}"))
 
-    async def words(self, line: Line, session: Session, job: Job) -> str:
+    async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
         """Its messages in the conversation, which the service keeps until the agent is deleted."""
         told = await line.get(f"/v0/agents/{session.id}/conversation")
         mine = [m for m in objects(told, "messages") if text_of(m, "type") == "assistant_message"]
         return last_words([text_of(m, "text") for m in mine])
 
-    async def say(self, line: Line, session: str, job: Job, text: str) -> None:
+    async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
         """A follow-up."""
         await line.post(f"/v0/agents/{session}/followup", {"prompt": {"text": text}})
 
-    async def stop(self, line: Line, session: str, job: Job) -> None:
+    async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
         """Stop it; what it pushed stays."""
         await line.post(f"/v0/agents/{session}/stop")
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from adapters.agents.base import Site
-from adapters.agents.service import Job, Session, last_words, objects, text_of
-from adapters.agents.service_client import Line
+from adapters.agents.base import RepositoryContext
+from adapters.agents.service import AgentRequest, Session, last_words, objects, text_of
+from adapters.agents.service_client import ServiceClient
 from core.task.model import SessionState
 
 STATES: Final = {
@@ -57,12 +57,12 @@ class Devin:
         """A bearer token."""
         return {"Authorization": f"Bearer {key}"}
 
-    async def check(self, line: Line, site: Site) -> tuple[str, ...]:
+    async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
         """Whether the key may read sessions."""
         await line.get("/v1/sessions", limit="1")
         return ()
 
-    async def begin(self, line: Line, job: Job) -> Session:
+    async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
         """A session, told in its prompt which repository it is about."""
         begun = await line.post(
             "/v1/sessions",
@@ -75,7 +75,7 @@ class Devin:
         )
         return Session(text_of(begun, "session_id"), SessionState.QUEUED, text_of(begun, "url"))
 
-    async def find(self, line: Line, job: Job) -> Session | None:
+    async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
         """The session with our tag."""
         page = await line.get("/v1/sessions", tags=job.key, limit="100")
         for session in objects(page, "sessions"):
@@ -84,21 +84,21 @@ class Devin:
                 return _read(session)
         return None
 
-    async def look(self, line: Line, session: str, job: Job) -> Session:
+    async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
         """The session by its id."""
         return _read(await line.get(f"/v1/sessions/{session}"))
 
-    async def words(self, line: Line, session: Session, job: Job) -> str:
+    async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
         """Its messages come with the session."""
         told = await line.get(f"/v1/sessions/{session.id}")
         mine = [m for m in objects(told, "messages") if text_of(m, "type") == "devin_message"]
         return last_words([text_of(m, "message") for m in mine])
 
-    async def say(self, line: Line, session: str, job: Job, text: str) -> None:
+    async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
         """A message to it."""
         await line.post(f"/v1/sessions/{session}/message", {"message": text})
 
-    async def stop(self, line: Line, session: str, job: Job) -> None:
+    async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
         """Terminate it; what it pushed stays."""
         await line.delete(f"/v1/sessions/{session}")
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from adapters.agents.base import CannotStart, Site
-from adapters.agents.service import Job, Session, last_words, objects, text_of
-from adapters.agents.service_client import Line
+from adapters.agents.base import CannotStart, RepositoryContext
+from adapters.agents.service import AgentRequest, Session, last_words, objects, text_of
+from adapters.agents.service_client import ServiceClient
 from core.task.model import SessionState
 
 STATES: Final = {
@@ -39,7 +39,7 @@ class Jules:
         """Google's header for keys."""
         return {"X-Goog-Api-Key": key}
 
-    async def check(self, line: Line, site: Site) -> tuple[str, ...]:
+    async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
         """Whether Jules may work on the repository."""
         try:
             await self._source(line, site.repository)
@@ -47,7 +47,7 @@ class Jules:
             return (str(problem),)
         return ()
 
-    async def _source(self, line: Line, repository: str) -> str:
+    async def _source(self, line: ServiceClient, repository: str) -> str:
         """Jules' own name for the repository: told by the API, because how it is built has changed before."""
         query = {"pageSize": "100"}
         for _ in range(PAGES):
@@ -61,7 +61,7 @@ class Jules:
                 break
         raise CannotStart(f"Jules does not know `{repository}`: connect it at https://jules.google.com first.")
 
-    async def begin(self, line: Line, job: Job) -> Session:
+    async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
         """A session that opens a pull request by itself, where work is wanted, and asks nobody to approve its plan."""
         source = await self._source(line, job.repository)
         return _read(
@@ -76,7 +76,7 @@ class Jules:
             )
         )
 
-    async def find(self, line: Line, job: Job) -> Session | None:
+    async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
         """The session with our title."""
         query = {"pageSize": "100"}
         for _ in range(PAGES):
@@ -89,11 +89,11 @@ class Jules:
                 break
         return None
 
-    async def look(self, line: Line, session: str, job: Job) -> Session:
+    async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
         """The session by its id."""
         return _read(await line.get(f"/v1alpha/sessions/{session}"))
 
-    async def words(self, line: Line, session: Session, job: Job) -> str:
+    async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
         """Its messages among what happened in the session, oldest first."""
         query, said = {"pageSize": "100"}, []
         for _ in range(PAGES):
@@ -104,16 +104,16 @@ class Jules:
                 break
         return last_words([message for message in said if message])
 
-    async def say(self, line: Line, session: str, job: Job, text: str) -> None:
+    async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
         """A message to it."""
         await line.post(f"/v1alpha/sessions/{session}:sendMessage", {"prompt": text})
 
-    async def stop(self, line: Line, session: str, job: Job) -> None:
+    async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
         """The API knows no stopping but to delete the session; what it pushed stays."""
         await line.delete(f"/v1alpha/sessions/{session}")
 
 
-def _title(job: Job) -> str:
+def _title(job: AgentRequest) -> str:
     return job.key
 
 

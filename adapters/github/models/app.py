@@ -76,6 +76,6 @@ class HookDelivery(GitHubModel):
     repository_id: int | None = None
 
     @property
-    def arrived(self) -> bool:
+    def is_delivered(self) -> bool:
         """Whether the receiver took it. A redirection is none of its answers: GitHub does not follow it."""
         return 200 <= self.status_code < 300

@@ -20,13 +20,13 @@ _PASSED: Final = frozenset({"SUCCESS", "NEUTRAL", "SKIPPED"})
 _WAITING: Final = frozenset({"ACTION_REQUIRED", "STALE"})
 
 
-class Node(GitHubModel):
+class GraphQLNode(GitHubModel):
     """Base of what GraphQL tells: its names are in camel case."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
 
-class Who(Node):
+class ActorNode(GraphQLNode):
     """Somebody who acts: a person, a bot, or what else GitHub lets act."""
 
     kind: str = Field("User", alias="__typename")
@@ -38,81 +38,81 @@ class Who(Node):
         """As REST tells it; None without an id, because logins are given away anew."""
         if self.database_id is None:
             return None
-        bot = self.kind == "Bot"
+        is_bot = self.kind == "Bot"
         # GraphQL leaves the ending of a bot's login off.
-        login = f"{self.login}[bot]" if bot and not self.login.endswith("[bot]") else self.login
-        return User(id=self.database_id, login=login, type="Bot" if bot else self.kind)
+        login = f"{self.login}[bot]" if is_bot and not self.login.endswith("[bot]") else self.login
+        return User(id=self.database_id, login=login, type="Bot" if is_bot else self.kind)
 
 
-class Page(Node):
+class PageInfo(GraphQLNode):
     """Where a list goes on."""
 
     has_next_page: bool = False
     end_cursor: str | None = None
 
 
-class Named(Node):
+class LabelNode(GraphQLNode):
     """A thing with a name."""
 
     name: str
 
 
-class Labels(Node):
+class LabelConnection(GraphQLNode):
     """The labels of an issue."""
 
-    nodes: tuple[Named | None, ...] = ()
+    nodes: tuple[LabelNode | None, ...] = ()
 
 
-class Home(Node):
+class RepositoryNode(GraphQLNode):
     """A repository, as a thing in it names it."""
 
     database_id: int | None = None
     name_with_owner: str
 
 
-class Related(Node):
+class LinkedIssue(GraphQLNode):
     """An issue or pull request that another one rests on."""
 
     number: int
     closed: bool
-    repository: Home
+    repository: RepositoryNode
 
 
-class Relations(Node):
+class LinkedIssueConnection(GraphQLNode):
     """A list of them. One that we may not see is None there."""
 
     total_count: int = 0
-    nodes: tuple[Related | None, ...] = ()
+    nodes: tuple[LinkedIssue | None, ...] = ()
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all of them are known."""
         return None not in self.nodes and len(self.nodes) == self.total_count
 
 
-class Remark(Node):
+class CommentNode(GraphQLNode):
     """A comment, and who last changed it."""
 
     full_database_id: int
     body: str = ""
-    author: Who | None = None
-    editor: Who | None = None
+    author: ActorNode | None = None
+    editor: ActorNode | None = None
 
     def is_by(self, user_id: int) -> bool:
         """Whether it is this user's, and nobody else changed it."""
-        return all(who is None or who.database_id == user_id for who in (self.author, self.editor)) and bool(
+        return all(user is None or user.database_id == user_id for user in (self.author, self.editor)) and bool(
             self.author
         )
 
 
-class Remarks(Node):
+class CommentConnection(GraphQLNode):
     """The comments of an issue."""
 
-    page_info: Page = Page()
-    nodes: tuple[Remark | None, ...] = ()
+    page_info: PageInfo = PageInfo()
+    nodes: tuple[CommentNode | None, ...] = ()
 
 
-class IssueNode(Node):
+class IssueNode(GraphQLNode):
     """An issue with its labels and with what it rests on."""
 
     full_database_id: int
@@ -125,13 +125,13 @@ class IssueNode(Node):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     last_edited_at: AwareDatetime | None = None
-    author: Who | None = None
-    labels: Labels | None = None
-    blocked_by: Relations | None = None  # not asked for, or not known to an older server
-    sub_issues: Relations | None = None
-    comments: Remarks = Remarks()
+    author: ActorNode | None = None
+    labels: LabelConnection | None = None
+    blocked_by: LinkedIssueConnection | None = None  # not asked for, or not known to an older server
+    sub_issues: LinkedIssueConnection | None = None
+    comments: CommentConnection = CommentConnection()
 
-    def issue(self) -> Issue:
+    def to_issue(self) -> Issue:
         """The issue as REST tells it."""
         return Issue(
             id=self.full_database_id,
@@ -148,42 +148,42 @@ class IssueNode(Node):
         )
 
 
-class Happening(Node):
+class TimelineItem(GraphQLNode):
     """A line of an issue's history: `kind` is GitHub's type, `LabeledEvent` and the like."""
 
     kind: str = Field(alias="__typename")
-    actor: Who | None = None
+    actor: ActorNode | None = None
     created_at: AwareDatetime | None = None
-    label: Named | None = None
+    label: LabelNode | None = None
 
 
-class History(Node):
+class IssueHistory(GraphQLNode):
     """The end of an issue's history, oldest first, and when its text was last changed."""
 
     last_edited_at: AwareDatetime | None = None
-    timeline_items: Happenings
+    timeline_items: TimelineConnection
 
 
-class Happenings(Node):
+class TimelineConnection(GraphQLNode):
     """Lines of a history."""
 
-    nodes: tuple[Happening | None, ...] = ()
+    nodes: tuple[TimelineItem | None, ...] = ()
 
 
-class Commit(Node):
+class CommitNode(GraphQLNode):
     """A commit."""
 
     oid: str = ""
 
 
-class Ref(Node):
+class RefNode(GraphQLNode):
     """A branch and what it points to."""
 
     name: str = ""
-    target: Commit | None = None
+    target: CommitNode | None = None
 
 
-class Context(Node):
+class CheckContext(GraphQLNode):
     """A check run (`kind` CheckRun), or a status of the older kind."""
 
     kind: str = Field(alias="__typename")
@@ -193,39 +193,39 @@ class Context(Node):
     state: str | None = None
 
     @property
-    def ended(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether it says more than that it waits."""
         if self.kind == "CheckRun":
             return self.status == "COMPLETED" and self.conclusion not in _WAITING
         return self.state not in ("PENDING", "EXPECTED")
 
     @property
-    def passed(self) -> bool:
+    def has_passed(self) -> bool:
         """Whether it is over, and well."""
-        return self.ended and (self.conclusion in _PASSED or self.state == "SUCCESS")
+        return self.is_finished and (self.conclusion in _PASSED or self.state == "SUCCESS")
 
 
-class Contexts(Node):
+class CheckContextConnection(GraphQLNode):
     """The checks of a commit."""
 
     total_count: int = 0
-    nodes: tuple[Context | None, ...] = ()
+    nodes: tuple[CheckContext | None, ...] = ()
 
 
-class Rollup(Node):
+class StatusRollup(GraphQLNode):
     """All checks of a commit."""
 
-    contexts: Contexts
+    contexts: CheckContextConnection
 
-    def verdict(self, ours: Collection[str]) -> bool | None:
+    def has_passed(self, our_checks: Collection[str]) -> bool | None:
         """Whether all checks but ours have passed, where they have ended; None while one has not, or none is there."""
-        others = [context for context in self.contexts.nodes if context and context.name not in ours]
-        if not others or not all(context.ended for context in others):
+        others = [context for context in self.contexts.nodes if context and context.name not in our_checks]
+        if not others or not all(context.is_finished for context in others):
             return None
-        return all(context.passed for context in others)
+        return all(context.has_passed for context in others)
 
 
-class PullNode(Node):
+class PullNode(GraphQLNode):
     """A pull request, with its branches and its checks."""
 
     id: str
@@ -239,18 +239,18 @@ class PullNode(Node):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     merged_at: AwareDatetime | None = None
-    merge_commit: Commit | None = None
+    merge_commit: CommitNode | None = None
     head_ref_name: str
     head_ref_oid: str
     base_ref_name: str
-    base_ref: Ref | None = None
-    head_repository: Home | None = None
-    author: Who | None = None
-    status_check_rollup: Rollup | None = None
+    base_ref: RefNode | None = None
+    head_repository: RepositoryNode | None = None
+    author: ActorNode | None = None
+    status_check_rollup: StatusRollup | None = None
 
-    def pull(self, home: Home) -> PullRequest:
+    def to_pull(self, repository: RepositoryNode) -> PullRequest:
         """The pull request of the repository `home` as REST tells it."""
-        merged = self.state == "MERGED"
+        is_merged = self.state == "MERGED"
         return PullRequest(
             id=self.full_database_id,
             number=self.number,
@@ -258,11 +258,11 @@ class PullNode(Node):
             body=self.body,
             state="open" if self.state == "OPEN" else "closed",
             draft=self.is_draft,
-            merged=merged,
+            merged=is_merged,
             merged_at=self.merged_at,
-            merge_commit_sha=self.merge_commit.oid if merged and self.merge_commit else None,
-            head=BranchEnd(ref=self.head_ref_name, sha=self.head_ref_oid, repo=_ref(self.head_repository)),
-            base=BranchEnd(ref=self.base_ref_name, sha="", repo=_ref(home)),
+            merge_commit_sha=self.merge_commit.oid if is_merged and self.merge_commit else None,
+            head=BranchEnd(ref=self.head_ref_name, sha=self.head_ref_oid, repo=_repository_ref(self.head_repository)),
+            base=BranchEnd(ref=self.base_ref_name, sha="", repo=_repository_ref(repository)),
             user=self.author.user if self.author else None,
             node_id=self.id,
             html_url=self.url,
@@ -271,8 +271,8 @@ class PullNode(Node):
         )
 
 
-def _ref(home: Home | None) -> RepositoryRef | None:
-    if home is None or home.database_id is None:
+def _repository_ref(repository: RepositoryNode | None) -> RepositoryRef | None:
+    if repository is None or repository.database_id is None:
         return None  # a fork that is gone, or that we may not see
-    name = home.name_with_owner
-    return RepositoryRef(id=home.database_id, name=name.rpartition("/")[2], full_name=name)
+    name = repository.name_with_owner
+    return RepositoryRef(id=repository.database_id, name=name.rpartition("/")[2], full_name=name)

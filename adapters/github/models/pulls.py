@@ -53,7 +53,7 @@ class PullRequest(GitHubModel):
         return data
 
     @property
-    def from_fork(self) -> bool:
+    def is_from_fork(self) -> bool:
         """Whether the head lies in another repository than the base (a deleted fork counts as one)."""
         return self.head.repo is None or self.base.repo is None or self.head.repo.id != self.base.repo.id
 

@@ -11,10 +11,10 @@ from typing import Literal
 
 from config.problems import nearest
 from core.audit.events import Event, EventType
-from core.commands.ordering import is_overtaken, pressed_at, said, topics_of_command
+from core.commands.ordering import clicked_at, is_superseded, record_instruction, topics_of_command
 from core.commands.registry import COMMANDS, holds, refusal
 from core.decide import escalation
-from core.decide.builder import Context, Decision, Draft
+from core.decide.builder import Context, Decision, DecisionBuilder
 from core.decide.commands import (
     agents,
     dependencies,
@@ -26,12 +26,12 @@ from core.decide.commands import (
     task,
     task_settings,
 )
-from core.decide.commands.base import Refused, Rule, RuleAnywhere, Told, answer
+from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule, Rule, reply
 from core.effects.base import Effect
-from core.signals.base import CommandGiven, PersonAnswered
+from core.signals.base import CommandReceived, EscalationAnswered
 from core.task.model import Task
 from core.text_safety.sanitize import one_line
-from core.texts import how_to_begin
+from core.texts import no_task_text
 
 RULES: Mapping[str, Rule] = {
     **queries.RULES,
@@ -41,78 +41,95 @@ RULES: Mapping[str, Rule] = {
     **dependencies.RULES,
     **maintainer.RULES,
 }
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {
-    **queries.RULES_ANYWHERE,
-    **task.RULES_ANYWHERE,
-    **agents.RULES_ANYWHERE,
-    **retro.RULES_ANYWHERE,
+GLOBAL_RULES: Mapping[str, GlobalRule] = {
+    **queries.GLOBAL_RULES,
+    **task.GLOBAL_RULES,
+    **agents.GLOBAL_RULES,
+    **retro.GLOBAL_RULES,
 }
 
 
-OVERTAKEN = "Ignored: a newer command already changed this."
+SUPERSEDED_TEXT = "Ignored: a newer command already changed this."
 
 
-def given(task: Task | None, signal: CommandGiven, context: Context) -> Decision:
+def on_command_received(task: Task | None, signal: CommandReceived, context: Context) -> Decision:
     """Carry out one command: an answer and 🚀, or 😕 with a reason."""
-    draft = Draft(task, context) if task and not task.withdrawn else None
+    builder = DecisionBuilder(task, context) if task and not task.withdrawn else None
     try:
-        told = _carry_out(task, draft, signal, context)
-    except Refused as refused:
+        result = _run_command(task, builder, signal, context)
+    except CommandRejected as rejection:
         # It was said all the same: what was written before it counts no more.
-        heard = draft.task if draft and draft.before and draft.task == _heard(draft.before, signal, context) else task
-        return Decision(heard, refused.events, _answer(signal, "confused", str(refused)))
-    if told.answered_later:
-        return Decision(task, told.events, told.effects)
-    effects = (*told.effects, *_answer(signal, "rocket", told.text))
-    if draft is None:
-        return Decision(
-            task, told.events, effects, team=told.team, agents=told.agents, retrospective=told.retrospective
+        updated_task = (
+            builder.task
+            if builder and builder.previous and builder.task == _record_command(builder.previous, signal, context)
+            else task
         )
-    draft.tell(EventType.COMMAND_RUN, actor=signal.actor.login, command=signal.name, argument=one_line(signal.argument))
-    draft.events.extend(told.events)
-    draft.agents.extend(told.agents)
-    draft.want(*effects)
-    if draft.before and draft.before.escalation:
+        return Decision(updated_task, rejection.events, _reply(signal, "confused", str(rejection)))
+    if result.reply_deferred:
+        return Decision(task, result.events, result.effects)
+    effects = (*result.effects, *_reply(signal, "rocket", result.text))
+    if builder is None:
+        return Decision(
+            task,
+            result.events,
+            effects,
+            team_changes=result.team_changes,
+            agent_changes=result.agent_changes,
+            retrospective=result.retrospective,
+        )
+    builder.add_event(
+        EventType.COMMAND_RUN, actor=signal.actor.login, command=signal.name, argument=one_line(signal.argument)
+    )
+    builder.events.extend(result.events)
+    builder.agent_changes.extend(result.agent_changes)
+    builder.add_effect(*effects)
+    if builder.previous and builder.previous.escalation:
         # Whoever steers the task has looked at it, whatever the command.
-        escalation.answered(draft, PersonAnswered(signal.actor, signal.permission, f"/{signal.name}"))
-    return replace(draft.conclude(), team=told.team, retrospective=told.retrospective)
+        escalation.on_escalation_answered(
+            builder, EscalationAnswered(signal.actor, signal.permission, f"/{signal.name}")
+        )
+    return replace(builder.build(), team_changes=result.team_changes, retrospective=result.retrospective)
 
 
-def _carry_out(task: Task | None, draft: Draft | None, signal: CommandGiven, context: Context) -> Told:
+def _run_command(
+    task: Task | None, builder: DecisionBuilder | None, signal: CommandReceived, context: Context
+) -> CommandResult:
     """Ask who may, then the rule."""
     command = COMMANDS.get(signal.name)
     if command is None:
-        raise Refused(_unknown(signal.name))
-    why = refusal(command, signal.actor, signal.permission, task, signal.workers, signal.argument)
-    if task and command.name in holder.OF_THE_WORK and (why or signal.workers is not None):
-        _only_the_holder(task, signal, context)
-    if why:
-        raise Refused(why)
-    if draft is not None:
-        if is_overtaken(draft.task, topics_of_command(signal.name, signal.argument), signal.at):
-            raise Refused(OVERTAKEN)
-        draft.task = _heard(draft.task, signal, context)
-    if anywhere := RULES_ANYWHERE.get(command.name):
-        return anywhere(context, signal, task)
-    if draft is None:
-        raise Refused(how_to_begin())
-    called, _ = command.use(signal.argument)
-    rule = plan_review.RULES_OF_USES.get(called) or RULES[command.name]
-    return Told(rule(draft, signal))
+        raise CommandRejected(_unknown_command_text(signal.name))
+    reason = refusal(command, signal.actor, signal.permission, task, signal.workers, signal.argument)
+    if task and command.name in holder.HOLDER_COMMANDS and (reason or signal.workers is not None):
+        _require_holder(task, signal, context)
+    if reason:
+        raise CommandRejected(reason)
+    if builder is not None:
+        if is_superseded(builder.task, topics_of_command(signal.name, signal.argument), signal.at):
+            raise CommandRejected(SUPERSEDED_TEXT)
+        builder.task = _record_command(builder.task, signal, context)
+    if global_rule := GLOBAL_RULES.get(command.name):
+        return global_rule(context, signal, task)
+    if builder is None:
+        raise CommandRejected(no_task_text())
+    form, _ = command.use(signal.argument)
+    rule = plan_review.FORM_RULES.get(form) or RULES[command.name]
+    return CommandResult(rule(builder, signal))
 
 
-def _heard(task: Task, signal: CommandGiven, context: Context) -> Task:
-    return said(task, topics_of_command(signal.name, signal.argument), signal.at or pressed_at(context.now))
+def _record_command(task: Task, signal: CommandReceived, context: Context) -> Task:
+    return record_instruction(
+        task, topics_of_command(signal.name, signal.argument), signal.at or clicked_at(context.now)
+    )
 
 
-def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None:
+def _require_holder(task: Task, signal: CommandReceived, context: Context) -> None:
     """An agent that speaks of work that is not its own (any more) is refused, and that is written down."""
     lease = task.lease
     if holds(lease, signal.actor, signal.workers) or holds(task.review, signal.actor, signal.workers):
         return
     text = f"`{lease.agent}` holds this task now (attempt {lease.attempt})" if lease else "No one holds this task now"
     payload = {"command": signal.name, "reason": "the lease is not theirs"}
-    late = Event(
+    event = Event(
         EventType.LATE_RESULT,
         task.number,
         context.now,
@@ -121,15 +138,15 @@ def _only_the_holder(task: Task, signal: CommandGiven, context: Context) -> None
         signal.actor.login,
         payload,
     )
-    raise Refused(f"{text}; only the holder can use `/{signal.name}`.", late)
+    raise CommandRejected(f"{text}; only the holder can use `/{signal.name}`.", event)
 
 
-def _answer(signal: CommandGiven, reaction: Literal["rocket", "confused"], text: str | None) -> tuple[Effect, ...]:
+def _reply(signal: CommandReceived, reaction: Literal["rocket", "confused"], text: str | None) -> tuple[Effect, ...]:
     if text and signal.pressed:
         text = f"@{signal.actor.login}: {text}"
-    return answer(signal.number, signal.key, signal.comment_id, reaction, text)
+    return reply(signal.number, signal.key, signal.comment_id, reaction, text)
 
 
-def _unknown(name: str) -> str:
-    hint = f" Did you mean `/{near}`?" if (near := nearest(name, COMMANDS)) else ""
+def _unknown_command_text(name: str) -> str:
+    hint = f" Did you mean `/{suggestion}`?" if (suggestion := nearest(name, COMMANDS)) else ""
     return f"There is no command `/{name}`.{hint} `/help` lists all commands."

@@ -13,45 +13,51 @@ from dataclasses import dataclass, replace
 from config.agent_kinds import MAX_AGENTS, NAME_PATTERN, Agent
 from config.labels import MAX_NAME_LENGTH
 from config.problems import nearest, quote
-from config.team import BadSettings, Change, Team, checked, nearest_agent, over, read_settings
+from config.team import BadSettings, Change, Team, checked, nearest_agent, read_settings, with_overrides
 from core.assignment import rules
-from core.assignment.agent_state import AVAILABLE, AgentNews, AgentState, Probed, Turn
+from core.assignment.agent_state import AVAILABLE, AgentState, AgentStateChange, HealthResult, StateChangeKind
 from core.audit.events import Event, EventType
 from core.commands.registry import COMMANDS
 from core.decide.builder import Context
-from core.decide.commands.base import Refused, RuleAnywhere, Told
-from core.signals.base import CommandGiven
+from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule
+from core.signals.base import CommandReceived
 from core.task.model import Task
 from core.texts.replies import TeamRow, team_text
 
 
-def _agents(context: Context, signal: CommandGiven, task: Task | None) -> Told:
+def _agents(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
     verb, _, rest = signal.argument.strip().partition(" ")
     if not verb:
-        return Told(team_text(team_rows(context, signal.probed)))
-    carry_out = _VERBS.get(verb.lower())
-    if carry_out is None:
-        known = list(COMMANDS["agents"].forms)
-        near = nearest(verb, known)
-        hint = f"Did you mean `/agents {near}`?" if near else f"It takes {', '.join(f'`{word}`' for word in known)}."
-        raise Refused(f"`/agents` has no {quote(verb)}. {hint}")
-    name, _, words = rest.strip().partition(" ")
+        return CommandResult(team_text(team_rows(context, signal.probed)))
+    run = _SUBCOMMANDS.get(verb.lower())
+    if run is None:
+        verbs = list(COMMANDS["agents"].forms)
+        suggestion = nearest(verb, verbs)
+        hint = (
+            f"Did you mean `/agents {suggestion}`?"
+            if suggestion
+            else f"It takes {', '.join(f'`{word}`' for word in verbs)}."
+        )
+        raise CommandRejected(f"`/agents` has no {quote(verb)}. {hint}")
+    name, _, arguments = rest.strip().partition(" ")
     if not name:
-        raise Refused(f"Name an agent: `/agents {verb.lower()} codex`.")
+        raise CommandRejected(f"Name an agent: `/agents {verb.lower()} codex`.")
     if not re.fullmatch(NAME_PATTERN, name, re.ASCII) or len(name) > MAX_NAME_LENGTH:
-        raise Refused(f"{quote(name)} is not a valid agent name: use a-z 0-9 + # . _ - and begin with a-z or 0-9.")
-    return carry_out(Asked(context, signal, task.number if task else signal.number, name, words.strip()))
+        raise CommandRejected(
+            f"{quote(name)} is not a valid agent name: use a-z 0-9 + # . _ - and begin with a-z or 0-9."
+        )
+    return run(AgentCommand(context, signal, task.number if task else signal.number, name, arguments.strip()))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AgentCommand:
     """Somebody wants an agent changed."""
 
     context: Context
-    signal: CommandGiven
-    said_at: int  # the issue
+    signal: CommandReceived
+    issue_number: int  # the issue
     name: str
-    words: str
+    arguments: str
 
     @property
     def team(self) -> Team:
@@ -61,180 +67,201 @@ class Asked:
     @property
     def change(self) -> Change:
         """What was changed of this agent before, by whoever is about to change it again."""
-        now = Change(self.signal.actor.login, self.context.now)
-        known = self.team.changes.get(self.name)
-        return replace(now, settings=known.settings, mode=known.mode) if known else now
+        new_change = Change(self.signal.actor.login, self.context.now)
+        existing = self.team.changes.get(self.name)
+        return replace(new_change, settings=existing.settings, mode=existing.mode) if existing else new_change
 
-    def tell(self, type_: EventType, change: Change, answer: str) -> Told:
+    def build_result(self, event_type: EventType, change: Change, answer: str) -> CommandResult:
         """The answer, with a line of the audit trail, and the change itself."""
         payload = {"settings": dict(change.settings), "mode": change.mode}
-        event = Event(type_, self.said_at, self.context.now, self.name, actor=change.by, payload=payload)
-        return Told(answer, (event,), team={self.name: change})
+        event = Event(event_type, self.issue_number, self.context.now, self.name, actor=change.by, payload=payload)
+        return CommandResult(answer, (event,), team_changes={self.name: change})
 
 
-def team_rows(context: Context, probed: Mapping[str, Probed]) -> list[TeamRow]:
+def team_rows(context: Context, health: Mapping[str, HealthResult]) -> list[TeamRow]:
     """Every agent as the table shows it; of the removed ones those that stand in a file or have tasks in hand."""
-    team, now = context.team, {agent.name: agent for agent in context.agents}
+    team, agents = context.team, {agent.name: agent for agent in context.agents}
     rows = []
     for name, spec in team.known.items():
-        holding, removed = context.in_hand.get(name, 0), team.mode(name) == "removed"
-        if removed and not holding and name not in team.listed:
+        active_tasks, is_removed = context.command.active_tasks.get(name, 0), team.mode(name) == "removed"
+        if is_removed and not active_tasks and name not in team.listed:
             continue
-        agent = now.get(name)
-        if removed:
-            state = "removed" + (": it finishes its tasks" if holding else "")
+        agent = agents.get(name)
+        if is_removed:
+            state = "removed" + (": it finishes its tasks" if active_tasks else "")
         else:
-            state = _state(agent) if agent else "available"
-        listed = team.plain(name)
+            state = _state_text(agent) if agent else "available"
+        file_settings = team.plain(name)
         change = team.changes.get(name)
-        overs = change.settings if change and name in team.listed and not team.problem(name) else {}
+        overrides = change.settings if change and name in team.listed and not team.problem(name) else {}
         rows.append(
             TeamRow(
                 name=name,
                 kind=spec.adapter,
                 capabilities=spec.capabilities,
                 roles=spec.roles,
-                in_hand=holding,
+                in_hand=active_tasks,
                 max_tasks=spec.max_tasks,
                 state=state,
                 source="service" if name in team.of_service else "file" if name in team.listed else "run time",
                 by=change.by if change else None,
                 at=change.at if change else None,
-                changes=tuple((key, _shown(value), _shown(listed.get(key))) for key, value in overs.items()),
+                changes=tuple(
+                    (key, _format_value(value), _format_value(file_settings.get(key)))
+                    for key, value in overrides.items()
+                ),
                 problem=team.problem(name),
-                measures=context.measures.get(name, {}),
-                removed=removed,
-                probed=None if removed else probed.get(name),
+                measures=context.command.measures.get(name, {}),
+                removed=is_removed,
+                probed=None if is_removed else health.get(name),
             )
         )
     return rows
 
 
-def _state(agent: rules.Agent) -> str:
-    told = agent.condition
-    if agent.unavailable and agent.unavailable != told.reason:
+def _state_text(agent: rules.Agent) -> str:
+    availability = agent.condition
+    if agent.unavailable and agent.unavailable != availability.reason:
         return agent.unavailable  # a person's word: draining
-    if agent.holding >= agent.max_tasks and told.takes_work:
+    if agent.holding >= agent.max_tasks and availability.takes_work:
         return AgentState.BUSY  # how many it has in hand stands beside it
-    how = f"to end this, comment `/agents resume {agent.name}`" if told.own else ""
-    return "; ".join(filter(None, (": ".join(filter(None, (told.state, told.reason))), how)))
+    hint = f"to end this, comment `/agents resume {agent.name}`" if availability.own else ""
+    return "; ".join(filter(None, (": ".join(filter(None, (availability.state, availability.reason))), hint)))
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return "nothing"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _read(words: str, adapter: str | None) -> dict[str, object]:
+def _parse_settings(arguments: str, adapter: str | None) -> dict[str, object]:
     try:
-        return read_settings(words, adapter)
-    except BadSettings as problem:
-        raise Refused(f"This change is not valid: {problem}.") from None
+        return read_settings(arguments, adapter)
+    except BadSettings as error:
+        raise CommandRejected(f"This change is not valid: {error}.") from None
 
 
-def _check(name: str, settings: Mapping[str, object]) -> Agent:
+def _validate_settings(name: str, settings: Mapping[str, object]) -> Agent:
     try:
         return checked(name, settings)
-    except BadSettings as problem:
-        raise Refused(f"This change is not valid: {problem}.") from None
+    except BadSettings as error:
+        raise CommandRejected(f"This change is not valid: {error}.") from None
 
 
-def _must_be_there(asked: Asked) -> Agent:
-    agent = asked.team.agents.get(asked.name)
+def _require_agent(command: AgentCommand) -> Agent:
+    agent = command.team.agents.get(command.name)
     if agent is not None:
         return agent
-    if asked.name in asked.team.known:
-        raise Refused(f"`{asked.name}` is removed. To add it again, comment `/agents resume {asked.name}`.")
-    raise _no_such(asked)
+    if command.name in command.team.known:
+        raise CommandRejected(f"`{command.name}` is removed. To add it again, comment `/agents resume {command.name}`.")
+    raise _no_such_agent(command)
 
 
-def _no_such(asked: Asked) -> Refused:
-    return Refused(f"There is no agent `{asked.name}`. {nearest_agent(asked.name, asked.team.agents)}")
+def _no_such_agent(command: AgentCommand) -> CommandRejected:
+    return CommandRejected(f"There is no agent `{command.name}`. {nearest_agent(command.name, command.team.agents)}")
 
 
-def _keeps(asked: Asked) -> str:
-    count = asked.context.in_hand.get(asked.name, 0)
+def _active_tasks_text(command: AgentCommand) -> str:
+    count = command.context.command.active_tasks.get(command.name, 0)
     if not count:
         return "it has no task now"
     return f"its {count} tasks continue" if count > 1 else "its current task continues"
 
 
-def _add(asked: Asked) -> Told:
-    team, name = asked.team, asked.name
+def _add(command: AgentCommand) -> CommandResult:
+    team, name = command.team, command.name
     if name in team.listed or name in team.agents:
         if team.mode(name) == "removed":
-            raise Refused(f"`{name}` is removed. To add it again, comment `/agents resume {name}`.")
-        raise Refused(f"An agent `{name}` already exists. To change it, comment `/agents set {name} …`.")
+            raise CommandRejected(f"`{name}` is removed. To add it again, comment `/agents resume {name}`.")
+        raise CommandRejected(f"An agent `{name}` already exists. To change it, comment `/agents set {name} …`.")
     if len(team.agents) >= MAX_AGENTS:
-        raise Refused(f"There are {MAX_AGENTS} agents already, which is the limit.")
-    settings = {key: value for key, value in _read(asked.words, None).items() if value is not None}
-    agent = _check(name, settings)
-    can = ", ".join(f"`{c}`" for c in agent.capabilities)
+        raise CommandRejected(f"There are {MAX_AGENTS} agents already, which is the limit.")
+    settings = {key: value for key, value in _parse_settings(command.arguments, None).items() if value is not None}
+    agent = _validate_settings(name, settings)
+    capabilities = ", ".join(f"`{capability}`" for capability in agent.capabilities)
     answer = (
-        f"`{name}` is there ({agent.adapter}), {f'with {can}' if can else 'without capabilities'}; "
+        f"`{name}` is there ({agent.adapter}), {f'with {capabilities}' if capabilities else 'without capabilities'}; "
         f"it may hold {agent.max_tasks} at once."
     )
-    return asked.tell(EventType.AGENT_REGISTERED, replace(asked.change, settings=settings, mode=None), answer)
+    return command.build_result(
+        EventType.AGENT_REGISTERED, replace(command.change, settings=settings, mode=None), answer
+    )
 
 
-def _set(asked: Asked) -> Told:
-    known, plain = _must_be_there(asked), asked.team.plain(asked.name)
-    if not asked.words:
-        raise Refused(f"Name a change: `/agents set {asked.name} max_tasks=2`.")
-    wanted = _read(asked.words, known.adapter)
+def _set(command: AgentCommand) -> CommandResult:
+    agent, file_settings = _require_agent(command), command.team.plain(command.name)
+    if not command.arguments:
+        raise CommandRejected(f"Name a change: `/agents set {command.name} max_tasks=2`.")
+    changes = _parse_settings(command.arguments, agent.adapter)
     # A key that the file does not have needs no memory of being taken out.
-    settings = {k: v for k, v in {**asked.change.settings, **wanted}.items() if v is not None or k in plain}
-    _check(asked.name, over(plain, settings))
-    said = (f"`{key}` is {'removed' if v is None else 'now ' + quote(_shown(v))}" for key, v in wanted.items())
-    return asked.tell(
-        EventType.AGENT_CHANGED, replace(asked.change, settings=settings), f"`{asked.name}`: {', '.join(said)}."
+    settings = {
+        setting_key: value
+        for setting_key, value in {**command.change.settings, **changes}.items()
+        if value is not None or setting_key in file_settings
+    }
+    _validate_settings(command.name, with_overrides(file_settings, settings))
+    sentences = (
+        f"`{key}` is {'removed' if value is None else 'now ' + quote(_format_value(value))}"
+        for key, value in changes.items()
+    )
+    return command.build_result(
+        EventType.AGENT_CHANGED,
+        replace(command.change, settings=settings),
+        f"`{command.name}`: {', '.join(sentences)}.",
     )
 
 
-def _drain(asked: Asked) -> Told:
-    _must_be_there(asked)
-    answer = f"`{asked.name}` gets no new task; {_keeps(asked)}. To undo this, comment `/agents resume {asked.name}`."
-    return asked.tell(EventType.AGENT_DRAINED, replace(asked.change, mode="draining"), answer)
+def _drain(command: AgentCommand) -> CommandResult:
+    _require_agent(command)
+    undo = f"To undo this, comment `/agents resume {command.name}`."
+    answer = f"`{command.name}` gets no new task; {_active_tasks_text(command)}. {undo}"
+    return command.build_result(EventType.AGENT_DRAINED, replace(command.change, mode="draining"), answer)
 
 
-def _remove(asked: Asked) -> Told:
-    _must_be_there(asked)
-    answer = f"`{asked.name}` is removed; {_keeps(asked)}. To add it again, comment `/agents resume {asked.name}`."
-    return asked.tell(EventType.AGENT_REMOVED, replace(asked.change, mode="removed"), answer)
+def _remove(command: AgentCommand) -> CommandResult:
+    _require_agent(command)
+    undo = f"To add it again, comment `/agents resume {command.name}`."
+    answer = f"`{command.name}` is removed; {_active_tasks_text(command)}. {undo}"
+    return command.build_result(EventType.AGENT_REMOVED, replace(command.change, mode="removed"), answer)
 
 
-def _resume(asked: Asked) -> Told:
-    if asked.name not in asked.team.known:
-        raise _no_such(asked)
-    told, now = f"`{asked.name}` gets tasks again.", asked.context.now
-    state = next((agent.condition for agent in asked.context.agents if agent.name == asked.name), AVAILABLE)
-    news = (AgentNews(asked.name, Turn.RESUMED, now),) if state.own else ()
-    if asked.team.mode(asked.name):
-        return replace(asked.tell(EventType.AGENT_RESUMED, replace(asked.change, mode=None), told), agents=news)
-    if not news:
-        why = f" It {state.reason}." if state.reason and not state.takes_work else ""
-        raise Refused(f"`{asked.name}` is not drained, removed or paused, so there is nothing to resume.{why}")
-    actor, reason = asked.signal.actor.login, f"it {state.reason}"
-    return Told(
-        told,
-        (Event(EventType.AGENT_RESUMED, asked.said_at, now, asked.name, None, actor, {"was": reason}),),
-        agents=news,
-    )
-
-
-def _reset(asked: Asked) -> Told:
-    if asked.name not in asked.team.known:
-        raise _no_such(asked)
-    if asked.name not in asked.team.listed:
-        raise Refused(
-            f"`{asked.name}` is not in the configuration file. To remove it, comment `/agents remove {asked.name}`."
+def _resume(command: AgentCommand) -> CommandResult:
+    if command.name not in command.team.known:
+        raise _no_such_agent(command)
+    reply, now = f"`{command.name}` gets tasks again.", command.context.now
+    state = next((agent.condition for agent in command.context.agents if agent.name == command.name), AVAILABLE)
+    agent_changes = (AgentStateChange(command.name, StateChangeKind.RESUMED, now),) if state.own else ()
+    if command.team.mode(command.name):
+        return replace(
+            command.build_result(EventType.AGENT_RESUMED, replace(command.change, mode=None), reply),
+            agent_changes=agent_changes,
         )
-    change = replace(asked.change, settings={}, mode=None)
-    return asked.tell(EventType.AGENT_CHANGED, change, f"`{asked.name}` has its configured settings again.")
+    if not agent_changes:
+        reason_text = f" It {state.reason}." if state.reason and not state.takes_work else ""
+        raise CommandRejected(
+            f"`{command.name}` is not drained, removed or paused, so there is nothing to resume.{reason_text}"
+        )
+    actor, reason = command.signal.actor.login, f"it {state.reason}"
+    return CommandResult(
+        reply,
+        (Event(EventType.AGENT_RESUMED, command.issue_number, now, command.name, None, actor, {"was": reason}),),
+        agent_changes=agent_changes,
+    )
 
 
-_VERBS: Mapping[str, Callable[[Asked], Told]] = {
+def _reset(command: AgentCommand) -> CommandResult:
+    if command.name not in command.team.known:
+        raise _no_such_agent(command)
+    if command.name not in command.team.listed:
+        raise CommandRejected(
+            f"`{command.name}` is not in the configuration file. To remove it, comment `/agents remove {command.name}`."
+        )
+    change = replace(command.change, settings={}, mode=None)
+    return command.build_result(EventType.AGENT_CHANGED, change, f"`{command.name}` has its configured settings again.")
+
+
+_SUBCOMMANDS: Mapping[str, Callable[[AgentCommand], CommandResult]] = {
     "add": _add,
     "set": _set,
     "drain": _drain,
@@ -242,4 +269,4 @@ _VERBS: Mapping[str, Callable[[Asked], Told]] = {
     "remove": _remove,
     "reset": _reset,
 }
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {"agents": _agents}
+GLOBAL_RULES: Mapping[str, GlobalRule] = {"agents": _agents}

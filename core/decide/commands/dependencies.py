@@ -7,66 +7,68 @@ from collections.abc import Mapping
 from config.problems import quote
 from core.assignment.queue import cycle_through
 from core.audit.events import EventType
-from core.conflicts.summary import behind_which, conflicts_of
-from core.decide.builder import Draft
-from core.decide.commands.base import Refused, Rule
-from core.decide.holds import hold
-from core.effects.base import Comment, React, SetDependency
+from core.conflicts.summary import blocking_pull, conflicts_of
+from core.decide.builder import DecisionBuilder
+from core.decide.commands.base import CommandRejected, Rule
+from core.decide.holds import hold_task
+from core.effects.base import AddReaction, Comment, SetDependency
 from core.intake.references import references_in
-from core.signals.base import CommandGiven, DependencyRefused, NamedIssue
+from core.signals.base import CommandReceived, DependencyRefused, ReferencedIssue
 from core.task.dependencies import Source
 from core.task.model import Status, Task
 from core.text_safety.sanitize import defuse, one_line
 
-MAX_AT_ONCE = 20  # issues that one command names: each costs a question to GitHub
+MAX_REFERENCES = 20  # issues that one command names: each costs a question to GitHub
 
 
-def references(argument: str) -> tuple[bool, tuple[str, ...]]:
+def parse_references(argument: str) -> tuple[bool, tuple[str, ...]]:
     """Whether `/depends` takes dependencies away, and the issues that it names; raises `Refused` with what is wrong."""
     word, _, rest = argument.strip().partition(" ")
     remove = word.lower() == "remove"
-    found, strange = references_in(rest if remove else argument)
-    if strange:
-        raise Refused(f"{quote(strange)} is not an issue. Write its number, as in `/depends #12` or `acme/shop#3`.")
-    if not found:
-        raise Refused(f"Name an issue: `/depends {'remove ' if remove else ''}#12`.")
-    if len(found) > MAX_AT_ONCE:
-        raise Refused(f"Name at most {MAX_AT_ONCE} issues at once.")
-    return remove, found
+    names, invalid = references_in(rest if remove else argument)
+    if invalid:
+        raise CommandRejected(
+            f"{quote(invalid)} is not an issue. Write its number, as in `/depends #12` or `acme/shop#3`."
+        )
+    if not names:
+        raise CommandRejected(f"Name an issue: `/depends {'remove ' if remove else ''}#12`.")
+    if len(names) > MAX_REFERENCES:
+        raise CommandRejected(f"Name at most {MAX_REFERENCES} issues at once.")
+    return remove, names
 
 
-def _depends(draft: Draft, signal: CommandGiven) -> str | None:
+def _depends(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     """Asks GitHub for its own dependency; the news of it makes the task wait."""
-    remove, names = references(signal.argument)
-    task = draft.task
+    remove, names = parse_references(signal.argument)
+    task = builder.task
     if not task.is_open and not remove:
-        raise Refused(f"There is nothing to wait for: the task is {task.status}.")
-    judge = _why_not_removed if remove else _why_not_added
-    found: dict[str, NamedIssue] = {}
+        raise CommandRejected(f"There is nothing to wait for: the task is {task.status}.")
+    find_problem = _remove_problem if remove else _add_problem
+    issues: dict[str, ReferencedIssue] = {}
     problems = []
     for name in names:
-        named = signal.issues.get(name)
-        if named is None:
-            where = "" if name.startswith("#") else ", or the App is not installed in its repository"
-            problems.append(f"There is no issue {name}{where}.")
-        elif why := judge(draft, named):
-            problems.append(why)
+        issue = signal.issues.get(name)
+        if issue is None:
+            hint = "" if name.startswith("#") else ", or the App is not installed in its repository"
+            problems.append(f"There is no issue {name}{hint}.")
+        elif problem := find_problem(builder, issue):
+            problems.append(problem)
         else:
-            found[named.reference] = named
+            issues[issue.reference] = issue
     if problems:
-        raise Refused(problems[0] if len(problems) == 1 else "\n".join(f"- {why}" for why in problems))
-    if draft.policy.dry_run:
-        raise Refused("Dry run: the bot changes no dependency on GitHub.")
-    for named in found.values():
-        draft.want(
+        raise CommandRejected(problems[0] if len(problems) == 1 else "\n".join(f"- {problem}" for problem in problems))
+    if builder.policy.dry_run:
+        raise CommandRejected("Dry run: the bot changes no dependency on GitHub.")
+    for issue in issues.values():
+        builder.add_effect(
             SetDependency(
                 number=task.number,
-                reference=named.reference,
-                issue_id=named.id,
+                reference=issue.reference,
+                issue_id=issue.id,
                 wanted=not remove,
                 said_in=signal.number,
                 comment_id=signal.comment_id,
-                answer=f"{signal.key}:{named.reference}",
+                answer=f"{signal.key}:{issue.reference}",
             )
         )
     if task.lease and not remove and task.status is Status.IN_PROGRESS:
@@ -74,94 +76,98 @@ def _depends(draft: Draft, signal: CommandGiven) -> str | None:
     return None
 
 
-def _why_not_added(draft: Draft, named: NamedIssue) -> str | None:
-    around, reference, me = draft.context.around, named.reference, f"#{draft.task.number}"
-    if reference == me:
+def _add_problem(builder: DecisionBuilder, issue: ReferencedIssue) -> str | None:
+    inputs, reference, own_reference = builder.context.readiness_inputs, issue.reference, f"#{builder.task.number}"
+    if reference == own_reference:
         return "A task cannot depend on itself."
-    if named.pull_request:
+    if issue.pull_request:
         return f"{reference} is a pull request. Name the issue that it works on."
-    if reference in around.dependencies:
+    if reference in inputs.dependencies:
         return f"The task already depends on {reference}."
-    if cycle := cycle_through({**around.graph, me: (reference,)}, me):
-        return f"This would form a cycle: {' → '.join((*cycle, me))}."
+    if cycle := cycle_through({**inputs.graph, own_reference: (reference,)}, own_reference):
+        return f"This would form a cycle: {' → '.join((*cycle, own_reference))}."
     return None
 
 
-def _why_not_removed(draft: Draft, named: NamedIssue) -> str | None:
-    match draft.context.around.sources.get(named.reference):
+def _remove_problem(builder: DecisionBuilder, issue: ReferencedIssue) -> str | None:
+    match builder.context.readiness_inputs.sources.get(issue.reference):
         case Source.BLOCKER:
             return None
         case Source.PART:
-            return f"{named.reference} is a sub-issue of this issue. Remove it from the list of sub-issues."
+            return f"{issue.reference} is a sub-issue of this issue. Remove it from the list of sub-issues."
         case Source.TEXT:
-            return f"{named.reference} is named in the text of the issue. Remove it there."
+            return f"{issue.reference} is named in the text of the issue. Remove it there."
         case _:
-            return f"The task does not depend on {named.reference}."
+            return f"The task does not depend on {issue.reference}."
 
 
-def refused(draft: Draft, signal: DependencyRefused) -> None:
+def on_dependency_refused(builder: DecisionBuilder, signal: DependencyRefused) -> None:
     """GitHub did not take it: whoever asked for it is told what else there is."""
-    asked = signal.asked
+    effect = signal.asked
     reason = defuse(one_line(signal.reason, 200)).rstrip(".")
     text = (
-        f"GitHub did not add the dependency on {asked.reference} ({reason}). "
-        f"Write a line `Depends on {asked.reference}` into the text of the issue instead; it has the same effect."
-        if asked.wanted
-        else f"GitHub did not remove the dependency on {asked.reference} ({reason}). Remove it in the sidebar "
+        f"GitHub did not add the dependency on {effect.reference} ({reason}). "
+        f"Write a line `Depends on {effect.reference}` into the text of the issue instead; it has the same effect."
+        if effect.wanted
+        else f"GitHub did not remove the dependency on {effect.reference} ({reason}). Remove it in the sidebar "
         "of the issue."
     )
-    if asked.comment_id is not None:
-        draft.want(React(asked.comment_id, "confused"))
-    draft.want(Comment(asked.said_in, f"refused:{asked.answer}", text))
+    if effect.comment_id is not None:
+        builder.add_effect(AddReaction(effect.comment_id, "confused"))
+    builder.add_effect(Comment(effect.said_in, f"refused:{effect.answer}", text))
 
 
-def queue_behind(draft: Draft, signal: CommandGiven, argument: str) -> str | None:
+def queue_after(builder: DecisionBuilder, signal: CommandReceived, argument: str) -> str | None:
     """`/resolve queue`: held back until the other task is over. Without a conflict it has to be named."""
-    task = draft.task
+    task = builder.task
     if not task.is_open:
-        raise Refused(f"There is nothing to queue: the task is {task.status}.")
-    conflicts = conflicts_of(task, draft.context.around.twins)
-    behind = _behind(draft, argument, bool(conflicts))
+        raise CommandRejected(f"There is nothing to queue: the task is {task.status}.")
+    conflicts = conflicts_of(task, builder.context.readiness_inputs.twins)
+    blocker = _blocking_reference(builder, argument, bool(conflicts))
     if task.held and not task.held.behind:
-        raise Refused(task.held.said)
-    hold(draft, signal.actor.login, behind=behind)
-    told = [] if conflicts else ["This task has no known conflicts."]
+        raise CommandRejected(task.held.said)
+    hold_task(builder, signal.actor.login, blocker=blocker)
+    sentences = [] if conflicts else ["This task has no known conflicts."]
     if task.lease:
-        told.append(f"`{task.lease.agent}` may continue, but the bot merges nothing before {behind} is done or closed.")
-    elif told:
-        told.append(f"It waits anyway until {behind} is done or closed.")
+        sentences.append(
+            f"`{task.lease.agent}` may continue, but the bot merges nothing before {blocker} is done or closed."
+        )
+    elif sentences:
+        sentences.append(f"It waits anyway until {blocker} is done or closed.")
     if conflicts:
-        draft.tell(EventType.CONFLICT_RESOLVED, actor=signal.actor.login, how="queue", behind=behind)
-    return " ".join(told) or None
+        builder.add_event(EventType.CONFLICT_RESOLVED, actor=signal.actor.login, how="queue", behind=blocker)
+    return " ".join(sentences) or None
 
 
-def _behind(draft: Draft, argument: str, conflict: bool) -> str:
+def _blocking_reference(builder: DecisionBuilder, argument: str, has_conflict: bool) -> str:
     """The task that is meant: the one named, the one whose pull request was first, or the twin."""
     example = "`/resolve queue behind #12`"
     word, _, rest = argument.strip().partition(" ")
-    names, strange = references_in(rest if word.lower() == "behind" else argument)
-    twins = [*behind_which(draft.task), *sorted(draft.context.around.twins)]
-    if strange or len(names) > 1:
-        raise Refused(f"Name one task: {example}.")
-    if not names and not twins:
-        if conflict:
-            raise Refused(f"Name the task to wait for: {example}.")
-        raise Refused(f"There is no conflict to resolve. To wait for another task anyway, comment {example}.")
-    name, me = names[0] if names else f"#{twins[0]}", f"#{draft.task.number}"
-    other = draft.context.named.get(name)
-    if other is None:
-        raise Refused(f"{name} is not a task of this repository. To wait for any issue, comment `/depends {name}`.")
-    behind = f"#{other.number}"
-    if behind == me:
-        raise Refused("A task cannot wait for itself.")
-    if over(other):
-        raise Refused(f"{behind} is already over, so there is nothing to wait for.")
-    if cycle := cycle_through({**draft.context.around.graph, me: (behind,)}, me):
-        raise Refused(f"{behind} waits for this task itself: {' → '.join((*cycle, me))}.")
-    return behind
+    names, invalid = references_in(rest if word.lower() == "behind" else argument)
+    candidates = [*blocking_pull(builder.task), *sorted(builder.context.readiness_inputs.twins)]
+    if invalid or len(names) > 1:
+        raise CommandRejected(f"Name one task: {example}.")
+    if not names and not candidates:
+        if has_conflict:
+            raise CommandRejected(f"Name the task to wait for: {example}.")
+        raise CommandRejected(f"There is no conflict to resolve. To wait for another task anyway, comment {example}.")
+    name, own_reference = names[0] if names else f"#{candidates[0]}", f"#{builder.task.number}"
+    blocking_task = builder.context.command.referenced_tasks.get(name)
+    if blocking_task is None:
+        raise CommandRejected(
+            f"{name} is not a task of this repository. To wait for any issue, comment `/depends {name}`."
+        )
+    blocker = f"#{blocking_task.number}"
+    if blocker == own_reference:
+        raise CommandRejected("A task cannot wait for itself.")
+    if is_finished(blocking_task):
+        raise CommandRejected(f"{blocker} is already over, so there is nothing to wait for.")
+    if cycle := cycle_through({**builder.context.readiness_inputs.graph, own_reference: (blocker,)}, own_reference):
+        raise CommandRejected(f"{blocker} waits for this task itself: {' → '.join((*cycle, own_reference))}.")
+    return blocker
 
 
-def over(task: Task) -> bool:
+def is_finished(task: Task) -> bool:
     """Whether nothing waits behind this task any more. One that failed may still be retried."""
     return task.withdrawn or not task.issue_open or task.status is Status.DONE
 

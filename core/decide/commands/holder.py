@@ -6,169 +6,171 @@ from collections.abc import Collection, Mapping
 
 from core.audit.events import EventType
 from core.commands.registry import holds
-from core.decide.agents import show_life, take
-from core.decide.attempts import end_attempt, give_up, send_back
-from core.decide.builder import Draft
-from core.decide.commands.base import Refused, Rule, not_yet
-from core.decide.commands.maintainer import hand_to, refuse_merged, start_over
-from core.decide.completion import ask_again, evaluate
-from core.decide.leases import seal
-from core.decide.pulls import hand_in, look_at
+from core.decide.agents import record_heartbeat, start_attempt
+from core.decide.attempts import end_attempt, fail_attempt, send_back
+from core.decide.builder import DecisionBuilder
+from core.decide.commands.base import CommandRejected, Rule, gaps_text
+from core.decide.commands.maintainer import assign_to, reject_if_merged, start_over
+from core.decide.completion import evaluate_completion, retry_refused_merge
+from core.decide.leases import handoff_packet
+from core.decide.pulls import check_pull, start_review
 from core.decide.readiness import check_readiness
 from core.handoff.feedback import Feedback
 from core.review.definition_of_done import done_gaps, merge_gaps
-from core.signals.base import CommandGiven
+from core.signals.base import CommandReceived
 from core.task.lifecycle import Trigger, allows
 from core.task.model import Lease, Role, Status
 from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
-from core.texts import handoff
+from core.texts import handoff_text
 
 
-def _claim(draft: Draft, signal: CommandGiven) -> str | None:
-    if draft.task.status is Status.FAILED:
-        start_over(draft, signal)  # whoever finishes by hand what agents did not
-    task = draft.task
+def _claim(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    if builder.task.status is Status.FAILED:
+        start_over(builder, signal)  # whoever finishes by hand what agents did not
+    task = builder.task
     if task.lease and task.lease.worker and holds(task.lease, signal.actor, signal.workers):
-        return _fetched(draft, task.lease)
+        return _fetch_handoff(builder, task.lease)
     if task.status is Status.IN_PROGRESS and task.lease:
-        raise Refused(f"`{task.lease.agent}` is working on this task. Release it first with `/release`.")
+        raise CommandRejected(f"`{task.lease.agent}` is working on this task. Release it first with `/release`.")
     if task.missing and task.status is Status.PENDING:
-        raise Refused(not_yet("The task is not ready yet", task.missing))
+        raise CommandRejected(gaps_text("The task is not ready yet", task.missing))
     if task.status is not Status.READY:
-        raise Refused(f"Only a ready task can be claimed; this one is {task.status}.")
+        raise CommandRejected(f"Only a ready task can be claimed; this one is {task.status}.")
     if task.waits_for:
-        raise Refused(f"The task waits for {', '.join(task.waits_for)}.")
+        raise CommandRejected(f"The task waits for {', '.join(task.waits_for)}.")
     if task.held:
-        raise Refused(task.held.said)
+        raise CommandRejected(task.held.said)
     if signal.workers is not None:
-        return _for_an_agent(draft, signal, signal.workers)
-    lease = take(draft, signal.actor.login, None, holder=signal.actor)
-    draft.tell(EventType.TASK_ASSIGNED, actor=signal.actor.login, reason="claimed")
-    return handoff(seal(draft, lease))
+        return _claim_for_agent(builder, signal, signal.workers)
+    lease = start_attempt(builder, signal.actor.login, None, holder=signal.actor)
+    builder.add_event(EventType.TASK_ASSIGNED, actor=signal.actor.login, reason="claimed")
+    return handoff_text(handoff_packet(builder, lease))
 
 
-def _fetched(draft: Draft, lease: Lease) -> str:
+def _fetch_handoff(builder: DecisionBuilder, lease: Lease) -> str:
     """An agent takes up what it was given, and asks for its hand-off."""
-    task = draft.task
+    task = builder.task
     if task.approved_digest != task.text_digest:
-        raise Refused(
+        raise CommandRejected(
             "The issue text has changed and needs approval: a person with write access must comment `/ready`."
         )
-    show_life(draft, lease)
-    return handoff(seal(draft, lease))
+    record_heartbeat(builder, lease)
+    return handoff_text(handoff_packet(builder, lease))
 
 
-def _for_an_agent(draft: Draft, signal: CommandGiven, workers: Collection[str]) -> str | None:
+def _claim_for_agent(builder: DecisionBuilder, signal: CommandReceived, workers: Collection[str]) -> str | None:
     """An agent takes a task by itself: as the agent, with its limits and its deadlines, and never as a person."""
-    agent = next((agent for agent in draft.context.agents if agent.name in workers), None)
+    agent = next((agent for agent in builder.context.agents if agent.name in workers), None)
     if agent is None:
-        raise Refused("No configured agent uses your account.")
-    hand_to(draft, signal, agent)
-    lease, spec = draft.task.lease, draft.policy.agents.get(agent.name)
+        raise CommandRejected("No configured agent uses your account.")
+    assign_to(builder, signal, agent)
+    lease, spec = builder.task.lease, builder.policy.agents.get(agent.name)
     # Of all others the adapter brings it.
-    return _fetched(draft, lease) if lease and spec and spec.comes_for_work else None
+    return _fetch_handoff(builder, lease) if lease and spec and spec.comes_for_work else None
 
 
-def _release(draft: Draft, signal: CommandGiven) -> None:
-    task = draft.task
-    if task.review and _lease_meant(draft, signal) is task.review:
+def _release(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    task = builder.task
+    if task.review and _resolve_lease(builder, signal) is task.review:
         # The work stays where it is; who gives a review back is not asked for it again.
-        _give_up(draft, task.review, "gave the review back", "")
+        _fail_attempt(builder, task.review, "gave the review back", "")
         return
     if task.lease is None or not allows(task.status, Trigger.RELEASED):
-        raise Refused("No one holds this task.")
-    refuse_merged(task)
-    draft.tell(EventType.TASK_RELEASED, actor=signal.actor.login)
-    end_attempt(draft, "released", f"released by @{signal.actor.login}", blamed=False)
-    draft.move(Trigger.RELEASED)
-    check_readiness(draft)
+        raise CommandRejected("No one holds this task.")
+    reject_if_merged(task)
+    builder.add_event(EventType.TASK_RELEASED, actor=signal.actor.login)
+    end_attempt(builder, "released", f"released by @{signal.actor.login}", counts_against_agent=False)
+    builder.transition(Trigger.RELEASED)
+    check_readiness(builder)
 
 
-def _complete(draft: Draft, signal: CommandGiven) -> str | None:
-    task = draft.task
+def _complete(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    task = builder.task
     if task.status is Status.DONE:
         return "The task is done."
-    ask_again(draft)
-    evaluate(draft)
-    task = draft.task
+    retry_refused_merge(builder)
+    evaluate_completion(builder)
+    task = builder.task
     if task.status is Status.DONE:
         return None
     if not (task.pull and task.pull.open):
-        raise Refused(not_yet("The task is not done yet", done_gaps(task)))
-    if gaps := merge_gaps(task, draft.policy.merge.review):
-        raise Refused(not_yet("The pull request cannot be merged yet", gaps))
+        raise CommandRejected(gaps_text("The task is not done yet", done_gaps(task)))
+    if gaps := merge_gaps(task, builder.policy.merge.review):
+        raise CommandRejected(gaps_text("The pull request cannot be merged yet", gaps))
     if task.pull.merge_requested_sha == task.pull.head_sha:
         return "Nothing is missing; the bot is merging the pull request."
     return f"Nothing is missing: #{task.pull.number} can be merged."
 
 
-def _lease_meant(draft: Draft, signal: CommandGiven) -> Lease:
+def _resolve_lease(builder: DecisionBuilder, signal: CommandReceived) -> Lease:
     """The lease that the command speaks of: the reviewer's where the reviewer says it, else the holder's."""
-    task = draft.task
-    mine = holds(task.lease, signal.actor, signal.workers)
-    if task.review and not mine and holds(task.review, signal.actor, signal.workers):
+    task = builder.task
+    is_holder = holds(task.lease, signal.actor, signal.workers)
+    if task.review and not is_holder and holds(task.review, signal.actor, signal.workers):
         return task.review
-    return _held(draft)
+    return _require_lease(builder)
 
 
-def _held(draft: Draft) -> Lease:
-    if draft.task.lease is None:
-        raise Refused("No one holds this task.")
-    return draft.task.lease
+def _require_lease(builder: DecisionBuilder) -> Lease:
+    if builder.task.lease is None:
+        raise CommandRejected("No one holds this task.")
+    return builder.task.lease
 
 
-def _heartbeat(draft: Draft, signal: CommandGiven) -> None:
-    show_life(draft, _lease_meant(draft, signal))
+def _heartbeat(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    record_heartbeat(builder, _resolve_lease(builder, signal))
 
 
-def _progress(draft: Draft, signal: CommandGiven) -> None:
-    lease = _lease_meant(draft, signal)
+def _progress(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    lease = _resolve_lease(builder, signal)
     text = defuse(one_line(mask_secrets(signal.argument), 300))
     if not text:
-        raise Refused("Describe the progress: `/progress half of the tests pass`.")
-    show_life(draft, lease)
-    draft.moved_on()
-    draft.set_lease(draft.task.lease_of(lease.attempt) or lease, progress=text)
+        raise CommandRejected("Describe the progress: `/progress half of the tests pass`.")
+    record_heartbeat(builder, lease)
+    builder.record_progress()
+    builder.update_lease(builder.task.lease_of(lease.attempt) or lease, progress=text)
 
 
-def _review(draft: Draft, signal: CommandGiven) -> str | None:
-    lease = _held(draft)
-    pull = draft.task.pull
+def _review(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
+    lease = _require_lease(builder)
+    pull = builder.task.pull
     if pull is None or not pull.open:
-        raise Refused(f"There is no open pull request yet. Open one from `{lease.branch}` and the bot will pick it up.")
-    show_life(draft)
-    draft.moved_on()
-    if draft.task.status is Status.IN_PROGRESS:
-        hand_in(draft)
+        raise CommandRejected(
+            f"There is no open pull request yet. Open one from `{lease.branch}` and the bot will pick it up."
+        )
+    record_heartbeat(builder)
+    builder.record_progress()
+    if builder.task.status is Status.IN_PROGRESS:
+        start_review(builder)
     else:
-        look_at(draft, pull)
+        check_pull(builder, pull)
     return (
         f"The bot checks #{pull.number} now, but merges it only when it is no longer a draft." if pull.draft else None
     )
 
 
-def _fail(draft: Draft, signal: CommandGiven) -> None:
-    lease = _lease_meant(draft, signal)
-    if not allows(draft.task.status, Trigger.SENT_BACK):
-        raise Refused(f"There is no attempt to end: the task is {draft.task.status}.")
-    refuse_merged(draft.task)
+def _fail(builder: DecisionBuilder, signal: CommandReceived) -> None:
+    lease = _resolve_lease(builder, signal)
+    if not allows(builder.task.status, Trigger.SENT_BACK):
+        raise CommandRejected(f"There is no attempt to end: the task is {builder.task.status}.")
+    reject_if_merged(builder.task)
     reason = defuse(clean(mask_secrets(signal.argument), 1_000)).strip()
     if not reason:
-        raise Refused("Give a reason for the next attempt: `/fail the API has no such call`.")
+        raise CommandRejected("Give a reason for the next attempt: `/fail the API has no such call`.")
     if lease.role is not Role.IMPLEMENT:
-        _give_up(draft, lease, "gave up", reason)
+        _fail_attempt(builder, lease, "gave up", reason)
         return
     send_back(
-        draft,
-        Feedback(f"fail:{lease.attempt}", f"{lease.agent} gave up", reason, draft.now),
-        blamed=lease.holder_id is None,  # a person owes nothing
+        builder,
+        Feedback(f"fail:{lease.attempt}", f"{lease.agent} gave up", reason, builder.now),
+        counts_against_agent=lease.holder_id is None,  # a person owes nothing
     )
 
 
-def _give_up(draft: Draft, lease: Lease, what: str, why: str) -> None:
+def _fail_attempt(builder: DecisionBuilder, lease: Lease, event: str, reason: str) -> None:
     """A planner or a reviewer comes to nothing by its own word: that is never held against the work."""
-    feedback = Feedback(f"fail:{lease.attempt}", f"{lease.agent} {what}", why, draft.now)
-    give_up(draft, lease, feedback, cancel=False, why=why)
+    feedback = Feedback(f"fail:{lease.attempt}", f"{lease.agent} {event}", reason, builder.now)
+    fail_attempt(builder, lease, feedback, cancel=False, details=reason)
 
 
 RULES: Mapping[str, Rule] = {
@@ -181,4 +183,4 @@ RULES: Mapping[str, Rule] = {
     "fail": _fail,
 }
 # What is said of the work itself counts only from whoever holds it; from others it is refused and recorded.
-OF_THE_WORK = frozenset({"heartbeat", "plan", "progress", "review", "fail"})
+HOLDER_COMMANDS = frozenset({"heartbeat", "plan", "progress", "review", "fail"})

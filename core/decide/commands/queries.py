@@ -6,98 +6,114 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from core.assignment.rules import assign, busy, part_of, recalled, unfit
+from core.assignment.rules import assign, busy, choice_from_event, missing_requirement, part_of
 from core.conflicts.summary import conflicts_of, trial_of
-from core.decide.builder import Context, Draft
-from core.decide.commands.base import Refused, Rule, RuleAnywhere, Told
-from core.decide.leases import choice_now
+from core.decide.builder import Context, DecisionBuilder
+from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule, Rule
+from core.decide.leases import current_choice
 from core.intake.readiness import missing
-from core.signals.base import CommandGiven
+from core.signals.base import CommandReceived
 from core.stall.rules import patience_text, said
 from core.task.model import Status, Task
-from core.texts import explain, help_text, status_text
+from core.texts import explain_text, help_text, status_text
 from core.texts.matrix import matrix_text
-from core.texts.replies import QueueRow, explained, history, next_text
-from core.texts.retrospective import asked_in
+from core.texts.replies import QueueRow, explain_attempt_text, history_text, next_text
+from core.texts.retrospective import pending_question_text
 
-HISTORY_LINES = 20  # of the audit trail that `/history` shows
-QUEUE_LINES = 5  # of the queue that `/next` shows
-
-
-def _help(context: Context, signal: CommandGiven, task: Task | None) -> Told:
-    return Told(help_text())
+MAX_HISTORY_EVENTS = 20  # of the audit trail that `/history` shows
+MAX_QUEUE_ROWS = 5  # of the queue that `/next` shows
 
 
-def _as_it_is(draft: Draft) -> Task:
+def _help(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    return CommandResult(help_text())
+
+
+def _refreshed_task(builder: DecisionBuilder) -> Task:
     """The task with what it waits for, as that is now. What is stored was true when the task was last told of it."""
-    task, around = draft.task, draft.context.around
+    task, inputs = builder.task, builder.context.readiness_inputs
     if task.status is Status.PENDING:
-        task = replace(task, missing=missing(task, around))
-    now = choice_now(draft)
-    return replace(task, choice=now) if now else task
+        task = replace(task, missing=missing(task, inputs))
+    choice = current_choice(builder)
+    return replace(task, choice=choice) if choice else task
 
 
-def _status(draft: Draft, signal: CommandGiven) -> str:
-    return status_text(_as_it_is(draft), draft.policy, draft.context.config_problems, draft.context.given_up)
+def _status(builder: DecisionBuilder, signal: CommandReceived) -> str:
+    return status_text(
+        _refreshed_task(builder), builder.policy, builder.context.config_problems, builder.context.command.dead_letters
+    )
 
 
-def _explain(draft: Draft, signal: CommandGiven) -> str:
+def _explain(builder: DecisionBuilder, signal: CommandReceived) -> str:
     if argument := signal.argument.strip():
-        return _explain_attempt(draft, argument)
-    task = draft.task
-    told = explain(_as_it_is(draft), patience_text(task, draft.policy))
-    why = task.held.said if task.held and task.is_open else said(task.stall) if task.stall else ""
-    return f"{why}\n\n{told}" if why else told
+        return _explain_attempt(builder, argument)
+    task = builder.task
+    text = explain_text(_refreshed_task(builder), patience_text(task, builder.policy))
+    reason = task.held.said if task.held and task.is_open else said(task.stall) if task.stall else ""
+    return f"{reason}\n\n{text}" if reason else text
 
 
-def _explain_attempt(draft: Draft, argument: str) -> str:
+def _explain_attempt(builder: DecisionBuilder, argument: str) -> str:
     """Why an earlier attempt went to whom it went, as the audit trail has it."""
-    there = {event.attempt: event for event in draft.context.trail if event.attempt is not None}
-    found = re.fullmatch(r"(?:attempt\s+)?#?([0-9]{1,6})", argument, re.IGNORECASE)
-    event = there.get(int(found[1])) if found else None
+    events = {event.attempt: event for event in builder.context.command.recent_events if event.attempt is not None}
+    match = re.fullmatch(r"(?:attempt\s+)?#?([0-9]{1,6})", argument, re.IGNORECASE)
+    event = events.get(int(match[1])) if match else None
     if event is None:
-        every = ", ".join(f"{number} (`{one.agent}`)" for number, one in sorted(there.items()))
-        known = f"The attempts so far: {every}." if every else "No attempt has started yet."
-        what = f"There is no attempt {found[1]}." if found else "Name an attempt by its number: `/explain 1`."
-        raise Refused(f"{what} {known}")
-    return explained(event, recalled(event))
+        attempt_list = ", ".join(f"{number} (`{past_event.agent}`)" for number, past_event in sorted(events.items()))
+        existing = f"The attempts so far: {attempt_list}." if attempt_list else "No attempt has started yet."
+        problem = f"There is no attempt {match[1]}." if match else "Name an attempt by its number: `/explain 1`."
+        raise CommandRejected(f"{problem} {existing}")
+    return explain_attempt_text(event, choice_from_event(event))
 
 
-def _history(draft: Draft, signal: CommandGiven) -> str:
-    trail = draft.context.trail
-    return history(trail[-HISTORY_LINES:], more=len(trail) > HISTORY_LINES)
+def _history(builder: DecisionBuilder, signal: CommandReceived) -> str:
+    events = builder.context.command.recent_events
+    return history_text(events[-MAX_HISTORY_EVENTS:], has_more=len(events) > MAX_HISTORY_EVENTS)
 
 
-def _conflicts(context: Context, signal: CommandGiven, task: Task | None) -> Told:
-    known = conflicts_of(task, context.around.twins) if task else ()
-    return Told(matrix_text(context.flights, context.pairs, task, known, trial_of(task) if task else None))
+def _conflicts(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    conflicts = conflicts_of(task, context.readiness_inputs.twins) if task else ()
+    return CommandResult(
+        matrix_text(
+            context.command.open_pulls, context.command.pairs, task, conflicts, trial_of(task) if task else None
+        )
+    )
 
 
-def _next(context: Context, signal: CommandGiven, task: Task | None) -> Told:
-    queue, agents = context.queue, context.agents
-    head = queue[:QUEUE_LINES]
+def _next(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    queue, agents = context.command.queue, context.agents
+    head = queue[:MAX_QUEUE_ROWS]
     policy = context.policy
     choices = assign([queued for queued, _ in head], agents, policy.scoring, context.now, policy.plan)
     rows = [
-        QueueRow(queued.number, queued.title, queued.priority, _place(queued, behind), choice.reason)
-        for (queued, behind), choice in zip(head, choices, strict=True)
+        QueueRow(queued.number, queued.title, queued.priority, _position_text(queued, dependents), choice.reason)
+        for (queued, dependents), choice in zip(head, choices, strict=True)
     ]
     # An agent that asks is told what it would get itself: the first task in the queue that it could do.
-    asks = next((agent for agent in agents if agent.name in (signal.workers or ())), None)
-    mine = None
-    if asks:
-        fitting = (t for t, _ in queue if not unfit(t, asks, part_of(t, agents, policy.plan)))
-        mine = 0 if busy(asks) else next((t.number for t in fitting), 0)
-    told = next_text(rows, len(queue), asks.name if asks else "", mine)
-    held = context.retrospective
-    question = held.unanswered(asks.name) if asks and held and held.number else None
-    return Told(told if held is None or question is None else f"{told}\n{asked_in(held, question)}")
+    asking_agent = next((agent for agent in agents if agent.name in (signal.workers or ())), None)
+    next_number = None
+    if asking_agent:
+        suitable = (
+            candidate
+            for candidate, _ in queue
+            if not missing_requirement(candidate, asking_agent, part_of(candidate, agents, policy.plan))
+        )
+        next_number = 0 if busy(asking_agent) else next((candidate.number for candidate in suitable), 0)
+    text = next_text(rows, len(queue), asking_agent.name if asking_agent else "", next_number)
+    retrospective = context.command.retrospective
+    question = (
+        retrospective.unanswered(asking_agent.name) if asking_agent and retrospective and retrospective.number else None
+    )
+    return CommandResult(
+        text
+        if retrospective is None or question is None
+        else f"{text}\n{pending_question_text(retrospective, question)}"
+    )
 
 
-def _place(task: Task, behind: int) -> str:
+def _position_text(task: Task, dependents: int) -> str:
     since = f"filed {task.created_at:%Y-%m-%d}"
-    return f"{behind} in a row wait for it; {since}" if behind else since
+    return f"{dependents} in a row wait for it; {since}" if dependents else since
 
 
 RULES: Mapping[str, Rule] = {"status": _status, "explain": _explain, "history": _history}
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {"help": _help, "next": _next, "conflicts": _conflicts}
+GLOBAL_RULES: Mapping[str, GlobalRule] = {"help": _help, "next": _next, "conflicts": _conflicts}

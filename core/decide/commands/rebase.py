@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from core.decide.builder import Draft
-from core.decide.commands.base import Refused
+from core.decide.builder import DecisionBuilder
+from core.decide.commands.base import CommandRejected
 from core.effects.base import UpdateBranch
 from core.effects.commands import Asked
-from core.signals.base import CommandGiven
+from core.signals.base import CommandReceived
 from core.task.model import Flag, Status
 
 
-def rebase(draft: Draft, signal: CommandGiven) -> None:
+def rebase(builder: DecisionBuilder, signal: CommandReceived) -> None:
     """Ask GitHub for it. Whether there is anything to bring in, and whether it conflicts, GitHub's answer tells.
 
     A person's own pull request as well: asked for is asked for. Those of forks are no task's.
     """
-    task, pull = draft.task, draft.task.pull
+    task, pull = builder.task, builder.task.pull
     if pull is None or not pull.open:
-        raise Refused("There is no open pull request to update.")
-    if draft.policy.dry_run:
-        raise Refused("Dry run: the bot changes no branch.")
-    on_its_way = pull.merge_requested_sha == pull.head_sha and Flag.BLOCKED not in task.flags
-    if task.status is Status.REVIEW and on_its_way:
-        raise Refused(f"#{pull.number} is about to be merged, so the bot does not update it.")
-    draft.want(
+        raise CommandRejected("There is no open pull request to update.")
+    if builder.policy.dry_run:
+        raise CommandRejected("Dry run: the bot changes no branch.")
+    is_merging = pull.merge_requested_sha == pull.head_sha and Flag.BLOCKED not in task.flags
+    if task.status is Status.REVIEW and is_merging:
+        raise CommandRejected(f"#{pull.number} is about to be merged, so the bot does not update it.")
+    builder.add_effect(
         UpdateBranch(
             task.number,
             pull.number,

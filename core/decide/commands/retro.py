@@ -5,43 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.decide.builder import Context
-from core.decide.commands.base import Refused, RuleAnywhere, Told
+from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule
 from core.retro.model import hold, read_since
-from core.signals.base import CommandGiven
+from core.signals.base import CommandReceived
 from core.task.model import Task
-from core.texts.retrospective import retro_answer
+from core.texts.retrospective import retro_text
 
 
-def _retro(context: Context, signal: CommandGiven, task: Task | None) -> Told:
+def _retro(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
     word, _, rest = signal.argument.strip().partition(" ")
     if word.lower() == "answer":
         return _answer(context, signal, rest)
     try:
         since = read_since(signal.argument, context.now)
-    except ValueError as wrong:
-        raise Refused(str(wrong)) from None
-    held = hold(context.done, f"command:{signal.key}", context.now, since=since, by=signal.actor.login)
-    if held is None:
-        further = "that is not in an earlier retrospective. To look further back, comment `/retro since 7d`"
-        raise Refused(f"No task was done {'since then' if since else further}.")
+    except ValueError as error:
+        raise CommandRejected(str(error)) from None
+    retrospective = hold(
+        context.command.retrospective_input, f"command:{signal.key}", context.now, since=since, by=signal.actor.login
+    )
+    if retrospective is None:
+        scope = "that is not in an earlier retrospective. To look further back, comment `/retro since 7d`"
+        raise CommandRejected(f"No task was done {'since then' if since else scope}.")
     dry_run = context.policy.dry_run
-    return Told(retro_answer(held, dry_run=dry_run), retrospective=None if dry_run else held)
+    return CommandResult(retro_text(retrospective, dry_run=dry_run), retrospective=None if dry_run else retrospective)
 
 
-def _answer(context: Context, signal: CommandGiven, argument: str) -> Told:
-    held = context.retrospective
-    if held is None:
-        raise Refused("There is no retrospective yet. To hold one, comment `/retro`.")
-    agent, *said = argument.strip().split(None, 1)[:2] or ("",)
+def _answer(context: Context, signal: CommandReceived, argument: str) -> CommandResult:
+    retrospective = context.command.retrospective
+    if retrospective is None:
+        raise CommandRejected("There is no retrospective yet. To hold one, comment `/retro`.")
+    agent, *answer = argument.strip().split(None, 1)[:2] or ("",)
     agent = agent.strip("`").lower()
-    asked = [question.agent for question in held.questions]
-    if agent not in asked:
-        names = ", ".join(f"`{name}`" for name in asked) or "nobody"
-        raise Refused(f"Name the agent that answers: `/retro answer <agent> …`. The bot asked {names}.")
-    answered = held.answered(agent, said[0] if said else "", signal.actor.login)
-    if answered is None:
-        raise Refused(f"The answer of `{agent}` is missing. Write it after the name.")
-    return Told(None, retrospective=answered)
+    agents = [question.agent for question in retrospective.questions]
+    if agent not in agents:
+        names = ", ".join(f"`{name}`" for name in agents) or "nobody"
+        raise CommandRejected(f"Name the agent that answers: `/retro answer <agent> …`. The bot asked {names}.")
+    updated = retrospective.answered(agent, answer[0] if answer else "", signal.actor.login)
+    if updated is None:
+        raise CommandRejected(f"The answer of `{agent}` is missing. Write it after the name.")
+    return CommandResult(None, retrospective=updated)
 
 
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {"retro": _retro}
+GLOBAL_RULES: Mapping[str, GlobalRule] = {"retro": _retro}

@@ -12,47 +12,51 @@ from config.problems import nearest, quote
 from config.task_templates import Templates, name_of
 from core.audit.events import EventType
 from core.commands.registry import at_least
-from core.decide.builder import Context, Decision, Draft
-from core.decide.commands.base import Refused, RuleAnywhere, Told, answer
-from core.decide.issues import digest
-from core.effects.base import MakeTask
-from core.intake.templates import CannotFill, Filled, fill, fitting
-from core.signals.base import CommandGiven, IssueFacts, TaskMade
+from core.decide.builder import Context, Decision, DecisionBuilder
+from core.decide.commands.base import CommandRejected, CommandResult, GlobalRule, reply
+from core.decide.issues import text_digest
+from core.effects.base import CreateTask
+from core.intake.templates import FilledTemplate, TemplateError, fill, fitting
+from core.signals.base import CommandReceived, IssueFacts, TaskCreated
 from core.task.labels import priority_in
 from core.task.model import Kind, Status, Task
 from core.texts.replies import task_text
 
 
-def _task(context: Context, signal: CommandGiven, task: Task | None) -> Told:
-    issue, templates = signal.issue, context.templates
-    known = None if task is None or task.withdrawn else task
+def _task(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
+    issue, templates = signal.issue, context.command.templates
+    current_task = None if task is None or task.withdrawn else task
     if issue is None:
-        raise Refused("Comment `/task` on an issue: a pull request cannot be a task.")
+        raise CommandRejected("Comment `/task` on an issue: a pull request cannot be a task.")
     if not issue.open:
-        raise Refused("The issue is closed. Reopen it first.")
+        raise CommandRejected("The issue is closed. Reopen it first.")
     name = signal.argument.strip().partition(" ")[0].strip("`").lower()
-    if not name and known:
-        return Told(task_text(status=known.status, offered=_offered(issue, templates), broken=templates.broken))
-    if name and known and known.status not in (Status.PENDING, Status.READY):
-        raise Refused(f"The task is already {known.status}, and its agent works with the earlier text.")
-    filled = Filled(issue.body)
+    if not name and current_task:
+        return CommandResult(
+            task_text(
+                status=current_task.status, suggested=_suggested_templates(issue, templates), broken=templates.broken
+            )
+        )
+    if name and current_task and current_task.status not in (Status.PENDING, Status.READY):
+        raise CommandRejected(f"The task is already {current_task.status}, and its agent works with the earlier text.")
+    filled = FilledTemplate(issue.body)
     if name:
-        filled = _filled(context, issue, name, known)
-    empty = not (issue.intake.goal or issue.intake.criteria or issue.intake.notes)
-    told = task_text(
+        filled = _fill_template(context, issue, name, current_task)
+    is_empty = not (issue.intake.goal or issue.intake.criteria or issue.intake.notes)
+    reply_text = task_text(
         template=name,
-        own=name in templates.own,
+        is_own_template=name in templates.own,
         headings=filled.headings,
-        offered=_offered(issue, templates) if empty and not name else (),
+        suggested=_suggested_templates(issue, templates) if is_empty and not name else (),
         broken=templates.broken,
         dry_run=context.policy.dry_run,
     )
-    if context.policy.dry_run or (known and not filled.headings):
-        return Told(told)
-    wanted = MakeTask(
+    if context.policy.dry_run or (current_task and not filled.headings):
+        return CommandResult(reply_text)
+    effect = CreateTask(
         number=signal.number,
         title=issue.title,
-        seen=digest(issue.title, issue.body),
+        seen=text_digest(issue.title, issue.body),
         body=filled.body if filled.headings else None,
         by=signal.actor,
         can_write=at_least(signal.permission, "write"),
@@ -60,53 +64,53 @@ def _task(context: Context, signal: CommandGiven, task: Task | None) -> Told:
         comment_id=signal.comment_id,
         template=name,
         kind=Kind(templates.known[name].kind) if name else None,
-        answer=told,
+        answer=reply_text,
     )
-    return Told(None, effects=(wanted,), answered_later=True)
+    return CommandResult(None, effects=(effect,), reply_deferred=True)
 
 
-def _filled(context: Context, issue: IssueFacts, name: str, known: Task | None) -> Filled:
-    templates = context.templates
+def _fill_template(context: Context, issue: IssueFacts, name: str, current_task: Task | None) -> FilledTemplate:
+    templates = context.command.templates
     if name not in templates.known:
-        raise Refused(_unknown(name, templates))
+        raise CommandRejected(_unknown_template_text(name, templates))
     # A priority that was set by a label or a command is not to be talked over by the text.
-    set_already = known or priority_in(issue.labels, context.policy.priorities)
+    has_priority = current_task or priority_in(issue.labels, context.policy.priorities)
     try:
-        return fill(issue.body, templates.known[name], leave={"priority"} if set_already else ())
-    except CannotFill as why:
-        raise Refused(str(why)) from None
+        return fill(issue.body, templates.known[name], leave={"priority"} if has_priority else ())
+    except TemplateError as error:
+        raise CommandRejected(str(error)) from None
 
 
-def _unknown(name: str, templates: Templates) -> str:
+def _unknown_template_text(name: str, templates: Templates) -> str:
     for path, problem in templates.broken.items():
         if name_of(path).lower() == name:
             return task_text(broken={path: problem})
-    near = nearest(name, templates.known)
-    hint = f"Did you mean `/task {near}`? " if near else ""
-    listed = ", ".join(f"`{known}`" for known in templates.known)
+    suggestion = nearest(name, templates.known)
+    hint = f"Did you mean `/task {suggestion}`? " if suggestion else ""
+    names = ", ".join(f"`{template_name}`" for template_name in templates.known)
     return (
-        f"There is no template {quote(name)}. {hint}There are {listed}.\n\n{task_text(broken=templates.broken)}".strip()
+        f"There is no template {quote(name)}. {hint}There are {names}.\n\n{task_text(broken=templates.broken)}".strip()
     )
 
 
-def _offered(issue: IssueFacts, templates: Templates) -> tuple[str, ...]:
+def _suggested_templates(issue: IssueFacts, templates: Templates) -> tuple[str, ...]:
     """The templates that fit the title; all of them, where none does."""
     return fitting(issue.title, templates.known) or tuple(templates.known)
 
 
-def made(task: Task | None, signal: TaskMade, context: Context) -> Decision:
+def on_task_created(task: Task | None, signal: TaskCreated, context: Context) -> Decision:
     """What `/task` asked for was done, or not; now it is answered."""
-    asked = signal.asked
+    effect = signal.asked
     if signal.problem or task is None or task.withdrawn:
         problem = signal.problem or "A person removed the label `task` in the meantime."
-        return Decision(task, (), answer(asked.number, asked.asked, asked.comment_id, "confused", problem))
-    draft = Draft(task, context)
-    if asked.kind and not task.kind_overruled:
-        reason = f"the template `{asked.template}` is of that class, and @{asked.by.login} chose it"
-        draft.set(kind=asked.kind, kind_overruled=True, kind_reason=reason)
-    draft.tell(EventType.COMMAND_RUN, actor=asked.by.login, command="task", argument=asked.template)
-    draft.want(*answer(asked.number, asked.asked, asked.comment_id, "rocket", asked.answer))
-    return draft.conclude()
+        return Decision(task, (), reply(effect.number, effect.asked, effect.comment_id, "confused", problem))
+    builder = DecisionBuilder(task, context)
+    if effect.kind and not task.kind_overruled:
+        reason = f"the template `{effect.template}` is of that class, and @{effect.by.login} chose it"
+        builder.update_task(kind=effect.kind, kind_overruled=True, kind_reason=reason)
+    builder.add_event(EventType.COMMAND_RUN, actor=effect.by.login, command="task", argument=effect.template)
+    builder.add_effect(*reply(effect.number, effect.asked, effect.comment_id, "rocket", effect.answer))
+    return builder.build()
 
 
-RULES_ANYWHERE: Mapping[str, RuleAnywhere] = {"task": _task}
+GLOBAL_RULES: Mapping[str, GlobalRule] = {"task": _task}

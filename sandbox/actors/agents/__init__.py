@@ -2,7 +2,15 @@
 
 from sandbox.actors.agents.cloud import COPILOT_ID, COPILOT_LOGIN, CloudAgent, CloudWork, WorksInDraft
 from sandbox.actors.agents.scripted import AgentCrash, AgentWork, JobWork, ScriptedAgent
-from sandbox.actors.agents.scripts import Crashes, FinishesWithoutPull, Nonsense, Plans, Reviews, Stalls, WritesFiles
+from sandbox.actors.agents.scripts import (
+    Crashes,
+    FinishesWithoutPull,
+    Plans,
+    RandomOutput,
+    Reviews,
+    Stalls,
+    WritesFiles,
+)
 
 __all__ = [
     "COPILOT_ID",
@@ -14,8 +22,8 @@ __all__ = [
     "Crashes",
     "FinishesWithoutPull",
     "JobWork",
-    "Nonsense",
     "Plans",
+    "RandomOutput",
     "Reviews",
     "ScriptedAgent",
     "Stalls",

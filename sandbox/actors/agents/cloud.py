@@ -111,7 +111,7 @@ class CloudAgent:
             repository=issue.repository,
             id=hub.new_id(),
             actor=self.account,
-            token=hub.token(self.account),
+            token=hub.create_token(self.account),
             payload={"task": issue.number, "branch": self.branch.format(task=issue.number, run=len(self.works) + 1)},
             _log=JobLog(hub.now),
             _think=self.think,
@@ -120,7 +120,7 @@ class CloudAgent:
             said=said,
         )
         self.works.append(work)
-        self._running[issue.number] = hub.work(self._live(work, seen), name=f"{self.account.login} on #{issue.number}")
+        self._running[issue.number] = hub.spawn(self._live(work, seen), name=f"{self.account.login} on #{issue.number}")
 
     async def _live(self, work: CloudWork, seen: Issue | Comment) -> None:
         await work.think(self.waits)

@@ -293,16 +293,16 @@ class ScriptedAgent:
         run = job.run
         wanted = "dispatcher" if payload.get("act_as") == "dispatcher" else self.actor
         if wanted == RUN_ACTOR:
-            return hub.actions_app.bot, hub.run_token(run, dict.fromkeys(ALL, "write"))
+            return hub.actions_app.bot, hub.create_run_token(run, dict.fromkeys(ALL, "write"))
         if wanted == "dispatcher":
             for installation in hub.installations_on(run.repository):
                 if installation.app.bot is run.actor:
-                    return run.actor, hub.installation_token(installation)
-            return run.actor, hub.token(run.actor)
+                    return run.actor, hub.create_installation_token(installation)
+            return run.actor, hub.create_token(run.actor)
         user = hub.bot(wanted or f"{payload['agent']}-agent[bot]")
         if not run.repository.is_collaborator(user):
             hub.grant(run.repository, user, "write")
-        return user, hub.token(user)
+        return user, hub.create_token(user)
 
     async def work(self, hub: Sandbox, job: WorkflowJob, log: JobLog) -> str:
         """Do a dispatched job; gives its conclusion."""
@@ -327,7 +327,7 @@ class ScriptedAgent:
             job=job,
             actor=user,
             token=token,
-            run_token=hub.run_token(job.run, dict.fromkeys(ALL, "write")),
+            run_token=hub.create_run_token(job.run, dict.fromkeys(ALL, "write")),
             payload=payload,
             _log=log,
             _think=self.think,

@@ -67,7 +67,7 @@ class Stalls:
 
 
 @dataclass(frozen=True, slots=True)
-class Nonsense:
+class RandomOutput:
     """Pushes to a branch of its own invention and opens a pull request that names no issue."""
 
     files: Files = field(default_factory=lambda: {"nonsense.txt": "I was asked to do something.\n"})

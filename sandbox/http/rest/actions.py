@@ -47,7 +47,7 @@ def chosen(call: Call, runs: list[WorkflowRun]) -> Reply:
         and query.get("check_suite_id") in (None, "", str(run.check_suite.id if run.check_suite else 0))
     ]
     found.sort(key=lambda run: run.id, reverse=True)
-    return call.page(found, lambda run: run_serializer.workflow_run(call.hub, run), key="workflow_runs")
+    return call.paginate(found, lambda run: run_serializer.workflow_run(call.hub, run), key="workflow_runs")
 
 
 @route("GET", RUNS, "actions/list-workflow-runs-for-repo", permission=READ)
@@ -77,7 +77,7 @@ async def list_jobs(call: Call) -> Reply:
     """The jobs of the newest attempt, or of all."""
     run = _run(call)
     jobs = run.jobs if call.query.get("filter") == "all" else run.latest_jobs
-    return call.page(jobs, lambda job: run_serializer.workflow_job(call.hub, job), key="jobs")
+    return call.paginate(jobs, lambda job: run_serializer.workflow_job(call.hub, job), key="jobs")
 
 
 @route("GET", f"{RUN}/attempts/{{attempt_number}}", "actions/get-workflow-run-attempt", permission=READ)
@@ -106,7 +106,7 @@ async def list_attempt_jobs(call: Call) -> Reply:
     if not 1 <= number <= run.attempt:
         raise not_found()
     jobs = [job for job in run.jobs if job.attempt == number]
-    return call.page(jobs, lambda job: run_serializer.workflow_job(call.hub, job), key="jobs")
+    return call.paginate(jobs, lambda job: run_serializer.workflow_job(call.hub, job), key="jobs")
 
 
 @route("GET", JOB, "actions/get-job-for-workflow-run", permission=READ)

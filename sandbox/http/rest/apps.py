@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sandbox.clock import stamp, stamp_or_none
+from sandbox.clock import timestamp, timestamp_or_none
 from sandbox.http.auth import LEVELS
 from sandbox.http.errors import ApiError, invalid_request, not_found
 from sandbox.http.routes import Call, Reply, route
@@ -55,7 +55,7 @@ async def list_installations(call: Call) -> Reply:
     """The App's installations."""
     app = _app(call)
     own = [one for one in call.hub.installations.values() if one.app is app]
-    return call.page(own, lambda one: issue_serializer.installation(call.hub, one))
+    return call.paginate(own, lambda one: issue_serializer.installation(call.hub, one))
 
 
 @route("GET", "/app/installations/{installation_id}", "apps/get-installation", permission="jwt")
@@ -112,11 +112,11 @@ async def create_token(call: Call) -> Reply:
         raise ApiError(403, "This installation has been suspended")
     permissions = _permissions(call, installation)
     chosen = _chosen(call, installation)
-    token = call.hub.installation_token(installation, permissions=permissions, repositories=chosen)
+    token = call.hub.create_installation_token(installation, permissions=permissions, repositories=chosen)
     credential = call.hub.credentials[token]
     body: dict[str, Any] = {
         "token": token,
-        "expires_at": stamp_or_none(credential.expires_at),
+        "expires_at": timestamp_or_none(credential.expires_at),
         "permissions": dict(permissions),
         "repository_selection": installation.selection if chosen is None else "selected",
     }
@@ -128,7 +128,7 @@ async def create_token(call: Call) -> Reply:
 @route("DELETE", "/installation/token", "apps/revoke-installation-access-token", permission="installation")
 async def revoke_token(call: Call) -> Reply:
     """End the token that was used."""
-    call.hub.revoke(call.credential.token)
+    call.hub.revoke_token(call.credential.token)
     return Reply(204)
 
 
@@ -140,8 +140,8 @@ async def revoke_token(call: Call) -> Reply:
 )
 async def list_repositories(call: Call) -> Reply:
     """The repositories that the token reaches."""
-    reached = [one for one in call.hub.repositories_of(call.installation) if call.credential.reaches(one)]
-    return call.page(
+    reached = [one for one in call.hub.repositories_of(call.installation) if call.credential.has_access(one)]
+    return call.paginate(
         reached,
         lambda one: _without(issue_serializer.repository(call.hub, one), "custom_properties"),
         key="repositories",
@@ -207,7 +207,7 @@ async def get_delivery(call: Call) -> Reply:
 @route("POST", "/app/hook/deliveries/{delivery_id}/attempts", "apps/redeliver-webhook-delivery", permission="jwt")
 async def redeliver(call: Call) -> Reply:
     """Send it again, with the same GUID."""
-    call.hub.redeliver_soon(_delivery(call))
+    call.hub.queue_redelivery(_delivery(call))
     return Reply(202, {})
 
 
@@ -275,7 +275,7 @@ def _item(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "guid": delivery.guid,
-        "delivered_at": stamp(delivery.delivered_at or delivery.created_at),
+        "delivered_at": timestamp(delivery.delivered_at or delivery.created_at),
         "redelivery": delivery.redelivery,
         "duration": delivery.duration,
         "status": delivery.status,
@@ -284,7 +284,7 @@ def _item(delivery: Delivery) -> dict[str, Any]:
         "action": delivery.action,
         "installation_id": delivery.installation_id,
         "repository_id": delivery.repository_id,
-        "throttled_at": stamp_or_none(delivery.throttled_at),
+        "throttled_at": timestamp_or_none(delivery.throttled_at),
     }
 
 

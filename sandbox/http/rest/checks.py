@@ -27,9 +27,9 @@ FIELDS = (
 @route("POST", REPO + "/check-runs", "checks/create", permission="checks:write")
 async def create(call: Call) -> Reply:
     """Make a check run on a commit."""
-    sha = await commit(call, call.needed("head_sha", str))
-    name = call.needed("name", str)
-    fields = {key: call.body[key] for key in FIELDS if key != "name" and call.given(key)}
+    sha = await commit(call, call.required("head_sha", str))
+    name = call.required("name", str)
+    fields = {key: call.body[key] for key in FIELDS if key != "name" and call.has_field(key)}
     run = checks.create_run(call.hub, call.repository, _writer(call), sha, name, **fields)
     return Reply(201, issue_serializer.check_run(call.hub, run))
 
@@ -51,7 +51,7 @@ async def update(call: Call) -> Reply:
             + str(run.app.id)
             + "` - check run can only be modified by the GitHub App that created it.",
         )
-    fields = {key: call.body[key] for key in FIELDS if call.given(key)}
+    fields = {key: call.body[key] for key in FIELDS if call.has_field(key)}
     checks.update_run(call.hub, run, **fields)
     return Reply(200, issue_serializer.check_run(call.hub, run))
 
@@ -66,7 +66,7 @@ async def list_annotations(call: Call) -> Reply:
     """The annotations of a check run."""
     run = _run(call)
     page = f"{call.hub.url}/{call.repository.full_name}/blob/{run.head_sha}"
-    return call.page(run.annotations, lambda one: _annotation(one, page))
+    return call.paginate(run.annotations, lambda one: _annotation(one, page))
 
 
 @route("POST", REPO + "/check-runs/{check_run_id}/rerequest", "checks/rerequest-run", permission="checks:write")
@@ -95,15 +95,15 @@ async def suites_for_ref(call: Call) -> Reply:
         and app_id in (None, str(one.app.id))
         and (name is None or name in [run.name for run in one.runs])
     ]
-    return call.page(found, lambda one: issue_serializer.check_suite(call.hub, one), key="check_suites")
+    return call.paginate(found, lambda one: issue_serializer.check_suite(call.hub, one), key="check_suites")
 
 
 @route("POST", REPO + "/check-suites", "checks/create-suite", permission="checks:write")
 async def create_suite(call: Call) -> Reply:
     """The App's suite on a commit: 201 when made, 200 when it was there."""
-    sha, app = await commit(call, call.needed("head_sha", str)), _writer(call)
+    sha, app = await commit(call, call.required("head_sha", str)), _writer(call)
     known = any(one.app is app and one.head_sha == sha for one in call.repository.check_suites.values())
-    suite = checks.suite_for(call.hub, call.repository, app, sha)
+    suite = checks.get_or_create_suite(call.hub, call.repository, app, sha)
     return Reply(200 if known else 201, issue_serializer.check_suite(call.hub, suite))
 
 
@@ -184,7 +184,7 @@ def _runs(call: Call, suites: list[CheckSuite]) -> Reply:
         and query.get("app_id") in (None, str(run.app.id))
     ]
     found.sort(key=lambda run: run.id, reverse=True)
-    return call.page(found, lambda run: issue_serializer.check_run(call.hub, run), key="check_runs")
+    return call.paginate(found, lambda run: issue_serializer.check_run(call.hub, run), key="check_runs")
 
 
 def _annotation(one: dict[str, Any], page: str) -> dict[str, Any]:

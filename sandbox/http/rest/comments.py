@@ -20,13 +20,13 @@ ONE = ALL + "/{comment_id}"
 async def list_on_issue(call: Call) -> Reply:
     """The comments of an issue, oldest first."""
     found = _since(call, list(call.issue().comments))
-    return call.page(found, lambda one: issue_serializer.comment(call.hub, one))
+    return call.paginate(found, lambda one: issue_serializer.comment(call.hub, one))
 
 
 @route("POST", ON_ISSUE, "issues/create-comment", permission=WRITE, role="read", content=True)
 async def create(call: Call) -> Reply:
     """Comment."""
-    text = call.needed("body", str)
+    text = call.required("body", str)
     made = comments.create(call.hub, call.issue(), call.actor, text, via_app=call.via_app)
     body = issue_serializer.comment(call.hub, made)
     return Reply(201, body, {"Location": body["url"]})
@@ -41,7 +41,7 @@ async def list_all(call: Call) -> Reply:
         key=lambda one: ((one.updated_at if by_update else one.created_at), one.id),
         reverse=call.query.get("direction") == "desc",
     )
-    return call.page(found, lambda one: issue_serializer.comment(call.hub, one))
+    return call.paginate(found, lambda one: issue_serializer.comment(call.hub, one))
 
 
 @route("GET", ONE, "issues/get-comment", permission=READ)
@@ -55,7 +55,7 @@ async def update(call: Call) -> Reply:
     """Change a comment: one's own, or any with write access."""
     comment = find(call)
     _may_change(call, comment)
-    comments.edit(call.hub, comment, call.actor, call.needed("body", str))
+    comments.edit(call.hub, comment, call.actor, call.required("body", str))
     return Reply(200, issue_serializer.comment(call.hub, comment))
 
 
@@ -77,7 +77,7 @@ def find(call: Call) -> Comment:
 
 
 def _may_change(call: Call, comment: Comment) -> None:
-    if call.credential.kind == "user" and not comments.may_change(comment, call.actor):
+    if call.credential.kind == "user" and not comments.can_edit(comment, call.actor):
         raise ApiError(403, "Must have admin rights to Repository.")
 
 

@@ -33,7 +33,7 @@ async def list_commits(call: Call) -> Reply:
     limits = [f"--{name}={call.query[name]}" for name in ("since", "until", "author") if name in call.query]
     paths = [call.query["path"]] if call.query.get("path") else []
     found = await call.repository.git.commits(*limits, sha, paths=paths)
-    return call.page(found, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
+    return call.paginate(found, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
 
 
 @route("GET", f"{REPO}/commits/{{ref:.+}}", "repos/get-commit", permission="contents:read")
@@ -68,7 +68,7 @@ async def _compared(call: Call, base: str, head: str) -> Reply:
     }
     name = f"{quote(base, safe=':')}...{quote(head, safe=':')}"
     page = f"{code_serializer.html(hub, repository)}/compare/{name}"
-    listed = call.page(commits, lambda commit: code_serializer.commit(hub, repository, commit))
+    listed = call.paginate(commits, lambda commit: code_serializer.commit(hub, repository, commit))
     shown: dict[str, Any] = {
         "url": f"{issue_serializer.repository_url(hub, repository)}/compare/{name}",
         "html_url": page,
@@ -126,7 +126,7 @@ async def list_branches(call: Call) -> Reply:
     """The branches of the repository."""
     heads = await call.repository.git.refs("refs/heads/")
     at = issue_serializer.repository_url(call.hub, call.repository)
-    return call.page(
+    return call.paginate(
         [(name.removeprefix("refs/heads/"), sha) for name, sha in heads.items()],
         lambda pair: {
             **_branch(call, pair[0]),

@@ -92,7 +92,7 @@ async def _change(call: Call, data: bytes | None) -> Reply:
     """Write (or with None delete) the file of the path as one commit on a branch."""
     repository, git, path = call.repository, call.repository.git, call.params["path"].strip("/")
     branch = call.text("branch") or repository.default_branch
-    message = call.needed("message", str)
+    message = call.required("message", str)
     sha = call.text("sha")
     if any(part in ("", ".", "..", ".git") for part in path.split("/")):
         raise ApiError(422, f"path contains a malformed path component: {path}")
@@ -108,7 +108,7 @@ async def _change(call: Call, data: bytes | None) -> Reply:
         if sha is not None and (known is None or known[1] != sha):
             raise ApiError(409, f"{path} does not match {sha}")
         author = _identity(call, "author") or _identity(call, "committer") or pulls.identity(call.actor)
-        committer = _identity(call, "committer") or pulls.NOBODY
+        committer = _identity(call, "committer") or pulls.GITHUB_IDENTITY
         change = await git.write_commit(
             branch, {path: data}, message, author=author, committer=committer, when=call.hub.now()
         )
@@ -125,7 +125,7 @@ async def _change(call: Call, data: bytes | None) -> Reply:
 async def put_content(call: Call) -> Reply:
     """Create a file, or replace it when `sha` is that of the one that is there."""
     try:
-        data = base64.b64decode(call.needed("content", str), validate=False)
+        data = base64.b64decode(call.required("content", str), validate=False)
     except binascii.Error as error:
         raise ApiError(422, "content is not valid Base64") from error
     return await _change(call, data)

@@ -46,11 +46,11 @@ async def matching_refs(call: Call) -> Reply:
     """The refs whose names begin so."""
     prefix = f"refs/{call.params['ref']}"
     found = [pair for pair in (await call.repository.git.refs()).items() if pair[0].startswith(prefix)]
-    return call.page(found, lambda pair: _ref(call, *pair))
+    return call.paginate(found, lambda pair: _ref(call, *pair))
 
 
 async def _commit_sha(call: Call) -> str:
-    sha = call.needed("sha", str)
+    sha = call.required("sha", str)
     if len(sha) != 40 or await call.repository.git.resolve(sha) is None:
         raise ApiError(422, "Object does not exist")
     return sha
@@ -64,7 +64,7 @@ def _writable(name: str) -> None:
 @route("POST", f"{GIT}/refs", "git/create-ref", permission=WRITE)
 async def create_ref(call: Call) -> Reply:
     """Make a branch or tag."""
-    name, sha = call.needed("ref", str), await _commit_sha(call)
+    name, sha = call.required("ref", str), await _commit_sha(call)
     _writable(name)
     git = call.repository.git
     async with git.lock:
@@ -132,7 +132,7 @@ async def get_blob(call: Call) -> Reply:
 @route("POST", f"{GIT}/blobs", "git/create-blob", permission=WRITE)
 async def create_blob(call: Call) -> Reply:
     """Store a blob."""
-    content = call.needed("content", str)
+    content = call.required("content", str)
     try:
         data = base64.b64decode(content) if call.text("encoding") == "base64" else content.encode()
     except binascii.Error as error:
@@ -167,7 +167,7 @@ async def get_tree(call: Call) -> Reply:
 @route("POST", f"{GIT}/trees", "git/create-tree", permission=WRITE)
 async def create_tree(call: Call) -> Reply:
     """Make a tree from another one and a list of changes."""
-    told: list[Any] = call.needed("tree", list)
+    told: list[Any] = call.required("tree", list)
     lines = []
     for entry in told:
         if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
@@ -212,9 +212,9 @@ async def create_commit(call: Call) -> Reply:
     committer = _person(call, "committer") or author
     try:
         sha = await git.commit_tree(
-            call.needed("tree", str),
+            call.required("tree", str),
             [str(parent) for parent in parents],
-            call.needed("message", str),
+            call.required("message", str),
             author=author[0],
             authored_at=author[1],
             committer=committer[0],

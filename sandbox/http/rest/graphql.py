@@ -14,4 +14,4 @@ async def graphql(call: Call) -> Reply:
         raise ApiError(401, "This endpoint requires you to be authenticated.")
     variables = call.field("variables", dict, default={}) or {}
     name = call.text("operationName")
-    return Reply(200, execute(call.hub, call.credential, call.needed("query", str), name, variables))
+    return Reply(200, execute(call.hub, call.credential, call.required("query", str), name, variables))

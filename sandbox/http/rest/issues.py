@@ -45,7 +45,7 @@ async def list_issues(call: Call) -> Reply:
     if key not in keys:
         raise invalid("Issue", "sort")
     found.sort(key=keys[key], reverse=query.get("direction", "desc") != "asc")
-    return call.page(found, lambda issue: issue_serializer.issue(call.hub, issue))
+    return call.paginate(found, lambda issue: issue_serializer.issue(call.hub, issue))
 
 
 @route("POST", LIST, "issues/create", permission="issues:write", role="read", content=True)
@@ -58,7 +58,7 @@ async def create(call: Call) -> Reply:
     people: list[User] = []
     if _may_triage(call):
         names = label_names(call.field("labels", list))
-        chosen = labels.known_or_new(call.hub, call.repository, call.actor, names)
+        chosen = labels.get_or_create_labels(call.hub, call.repository, call.actor, names)
         people = _people(call, _asked_assignees(call) or [])
     issue = issues.open_issue(
         call.hub,
@@ -66,7 +66,7 @@ async def create(call: Call) -> Reply:
         call.actor,
         title,
         call.text("body"),
-        chosen=chosen,
+        issue_labels=chosen,
         assignees=people,
         via_app=call.via_app,
     )
@@ -88,13 +88,13 @@ async def update(call: Call) -> Reply:
         raise ApiError(403, "Must have admin rights to Repository.")
     title = _title(call)
     body = call.text("body")
-    if call.given("body") and body is None:
+    if call.has_field("body") and body is None:
         body = ""
     issues.edit(call.hub, issue, call.actor, title=title, body=body, via_app=via)
-    if call.given("labels") and _may_triage(call):
+    if call.has_field("labels") and _may_triage(call):
         names = label_names(call.field("labels", list))
-        chosen = labels.known_or_new(call.hub, call.repository, call.actor, names)
-        labels.replace(call.hub, issue, chosen, call.actor, via)
+        chosen = labels.get_or_create_labels(call.hub, call.repository, call.actor, names)
+        labels.replace_labels(call.hub, issue, chosen, call.actor, via)
     asked = _asked_assignees(call)
     if asked is not None and _may_triage(call):
         people = _people(call, asked)
@@ -106,7 +106,7 @@ async def update(call: Call) -> Reply:
     if state == "closed":
         if issue.pull is not None:
             pulls.close(call.hub, issue.pull, call.actor)
-        elif issue.state == "closed" and reason in issues.REASONS:
+        elif issue.state == "closed" and reason in issues.STATE_REASONS:
             issue.state_reason = reason
         else:
             issues.close(call.hub, issue, call.actor, reason=reason or "completed", via_app=via)
@@ -124,8 +124,8 @@ async def update(call: Call) -> Reply:
 @route("GET", "/repos/{owner}/{repo}/assignees", "issues/list-assignees", permission="metadata:read")
 async def list_assignees(call: Call) -> Reply:
     """Who can be assigned."""
-    people = [one for one in call.hub.users.values() if issues.assignable(call.repository, one)]
-    return call.page(people, lambda one: issue_serializer.user(call.hub, one))
+    people = [one for one in call.hub.users.values() if issues.is_assignable(call.repository, one)]
+    return call.paginate(people, lambda one: issue_serializer.user(call.hub, one))
 
 
 @route(
@@ -138,7 +138,7 @@ async def can_be_assigned(call: Call) -> Reply:
     """204 when that person can be assigned."""
     call.issue()
     person = call.hub.users.get(call.params["assignee"].lower())
-    if person is None or not issues.assignable(call.repository, person):
+    if person is None or not issues.is_assignable(call.repository, person):
         raise not_found()
     return Reply(204)
 
@@ -197,13 +197,13 @@ def label_names(asked: list[Any] | None) -> list[str]:
 def _may_triage(call: Call) -> bool:
     if call.credential.kind in ("installation", "run"):
         return True
-    return issues.may_triage(call.actor, call.repository)
+    return issues.can_triage(call.actor, call.repository)
 
 
 def _asked_assignees(call: Call) -> list[Any] | None:
-    if call.given("assignees"):
+    if call.has_field("assignees"):
         return call.field("assignees", list) or []
-    if call.given("assignee"):
+    if call.has_field("assignee"):
         one = call.text("assignee")
         return [one] if one else []
     return None
@@ -214,7 +214,7 @@ def _people(call: Call, asked: list[Any], *, strict: bool = True) -> list[User]:
     for one in asked:
         login = one.get("login") if isinstance(one, dict) else one
         person = call.hub.users.get(str(login).lower())
-        if person is not None and issues.assignable(call.repository, person, call.actor):
+        if person is not None and issues.is_assignable(call.repository, person, call.actor):
             found[person.id] = person
         elif strict:
             raise invalid("Issue", "assignees", "invalid")

@@ -16,7 +16,7 @@ ON_ISSUE = "/repos/{owner}/{repo}/issues/{issue_number}/labels"
 @route("GET", LIST, "issues/list-labels-for-repo", permission=READ)
 async def list_labels(call: Call) -> Reply:
     """All labels of the repository."""
-    return call.page(list(call.repository.labels.values()), lambda one: issue_serializer.label(call.hub, one))
+    return call.paginate(list(call.repository.labels.values()), lambda one: issue_serializer.label(call.hub, one))
 
 
 @route("POST", LIST, "issues/create-label", permission=WRITE, role="write")
@@ -26,7 +26,7 @@ async def create(call: Call) -> Reply:
         call.hub,
         call.repository,
         call.actor,
-        call.needed("name", str),
+        call.required("name", str),
         call.text("color"),
         call.text("description"),
     )
@@ -65,15 +65,15 @@ async def delete(call: Call) -> Reply:
 @route("GET", ON_ISSUE, "issues/list-labels-on-issue", permission=READ)
 async def list_on_issue(call: Call) -> Reply:
     """The labels of an issue."""
-    return call.page(call.issue().labels, lambda one: issue_serializer.label(call.hub, one))
+    return call.paginate(call.issue().labels, lambda one: issue_serializer.label(call.hub, one))
 
 
 @route("POST", ON_ISSUE, "issues/add-labels", permission=WRITE, role="triage")
 async def add(call: Call) -> Reply:
     """Put labels on; unknown ones are made."""
     issue = call.issue()
-    found = labels.known_or_new(call.hub, call.repository, call.actor, _asked(call))
-    labels.put_on(call.hub, issue, found, call.actor, call.via_app)
+    found = labels.get_or_create_labels(call.hub, call.repository, call.actor, _asked(call))
+    labels.label_issue(call.hub, issue, found, call.actor, call.via_app)
     return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
 
 
@@ -81,15 +81,15 @@ async def add(call: Call) -> Reply:
 async def replace(call: Call) -> Reply:
     """Make these the labels."""
     issue = call.issue()
-    found = labels.known_or_new(call.hub, call.repository, call.actor, _asked(call))
-    labels.replace(call.hub, issue, found, call.actor, call.via_app)
+    found = labels.get_or_create_labels(call.hub, call.repository, call.actor, _asked(call))
+    labels.replace_labels(call.hub, issue, found, call.actor, call.via_app)
     return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
 
 
 @route("DELETE", ON_ISSUE, "issues/remove-all-labels", permission=WRITE, role="triage")
 async def remove_all(call: Call) -> Reply:
     """Take all labels off."""
-    labels.replace(call.hub, call.issue(), [], call.actor, call.via_app)
+    labels.replace_labels(call.hub, call.issue(), [], call.actor, call.via_app)
     return Reply(204)
 
 
@@ -100,7 +100,7 @@ async def remove(call: Call) -> Reply:
     label = call.repository.label(call.params["name"])
     if label is None or label not in issue.labels:
         raise ApiError(404, "Label does not exist")
-    labels.take_off(call.hub, issue, label, call.actor, call.via_app)
+    labels.unlabel_issue(call.hub, issue, label, call.actor, call.via_app)
     return Reply(200, [issue_serializer.label(call.hub, one) for one in issue.labels])
 
 

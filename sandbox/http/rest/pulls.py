@@ -32,7 +32,7 @@ async def list_pulls(call: Call) -> Reply:
     found.sort(key=lambda pull: (pull.issue.updated_at if sort == "updated" else pull.issue.created_at, pull.number))
     if call.query.get("direction", "asc" if "sort" in call.query and sort != "created" else "desc") == "desc":
         found.reverse()
-    return call.page(found, lambda pull: pull_serializer.simple_pull(call.hub, pull))
+    return call.paginate(found, lambda pull: pull_serializer.simple_pull(call.hub, pull))
 
 
 @route("POST", "/repos/{owner}/{repo}/pulls", "pulls/create", permission=WRITE, role="read", content=True)
@@ -42,8 +42,8 @@ async def create(call: Call) -> Reply:
         call.hub,
         call.repository,
         call.actor,
-        head=call.needed("head", str),
-        base=call.needed("base", str),
+        head=call.required("head", str),
+        base=call.required("base", str),
         title=call.text("title") or "",
         body=call.text("body"),
         draft=bool(call.field("draft", bool, default=False)),
@@ -59,7 +59,7 @@ async def get(call: Call) -> Reply:
     pull = call.pull()
     if pull.state == "open" and pull.mergeable is None:
         shown = pull_serializer.pull_request(call.hub, pull)
-        pulls.judge_soon(call.hub, pull)
+        pulls.schedule_mergeability_check(call.hub, pull)
         return Reply(200, shown)
     pulls.refresh_state(pull)
     return Reply(200, pull_serializer.pull_request(call.hub, pull))
@@ -71,7 +71,7 @@ async def update(call: Call) -> Reply:
     pull = call.pull()
     _own_or_write(call, pull)
     body = call.text("body")
-    if body is None and call.given("body"):
+    if body is None and call.has_field("body"):
         body = ""
     await pulls.edit(call.hub, pull, call.actor, title=call.text("title"), body=body, base=call.text("base"))
     state = call.text("state")
@@ -93,16 +93,16 @@ def _own_or_write(call: Call, pull: PullRequest) -> None:
 @route("GET", f"{ONE}/commits", "pulls/list-commits", permission=READ)
 async def commits(call: Call) -> Reply:
     """Its commits, oldest first."""
-    found = await pulls.commits_of(call.pull())
-    return call.page(found, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
+    found = await pulls.list_commits(call.pull())
+    return call.paginate(found, lambda commit: code_serializer.commit(call.hub, call.repository, commit))
 
 
 @route("GET", f"{ONE}/files", "pulls/list-files", permission=READ)
 async def files(call: Call) -> Reply:
     """Its changed files with patches."""
     pull = call.pull()
-    found = await pulls.files_of(pull)
-    return call.page(found, lambda change: code_serializer.file(call.hub, call.repository, change, pull.head_sha))
+    found = await pulls.list_files(pull)
+    return call.paginate(found, lambda change: code_serializer.file(call.hub, call.repository, change, pull.head_sha))
 
 
 @route("GET", f"{ONE}/merge", "pulls/check-if-merged", permission=READ)
@@ -131,7 +131,7 @@ async def merge(call: Call) -> Reply:
 @route("PUT", f"{ONE}/update-branch", "pulls/update-branch", permission=WRITE)
 async def update_branch(call: Call) -> Reply:
     """Merge the base into the head branch."""
-    await merges.update_branch(call.hub, call.pull(), call.actor, expected=call.text("expected_head_sha"))
+    await merges.update_branch(call.hub, call.pull(), call.actor, expected_head=call.text("expected_head_sha"))
     return Reply(202, {"message": "Updating pull request branch.", "url": f"{call.hub.url}/{call.path}"})
 
 
@@ -149,9 +149,9 @@ async def of_commit(call: Call) -> Reply:
     found = []
     for pull in call.repository.pulls():
         mine = sha in (pull.head_sha, pull.merge_commit_sha if pull.merged else None)
-        if mine or any(commit.sha == sha for commit in await pulls.commits_of(pull)):
+        if mine or any(commit.sha == sha for commit in await pulls.list_commits(pull)):
             found.append(pull)
-    return call.page(found, lambda pull: pull_serializer.simple_pull(call.hub, pull))
+    return call.paginate(found, lambda pull: pull_serializer.simple_pull(call.hub, pull))
 
 
 @route("POST", "/repos/{owner}/{repo}/merges", "repos/merge", permission="contents:write")
@@ -161,8 +161,8 @@ async def merge_branch(call: Call) -> Reply:
         call.hub,
         call.repository,
         call.actor,
-        base=call.needed("base", str),
-        head=call.needed("head", str),
+        base=call.required("base", str),
+        head=call.required("head", str),
         message=call.text("commit_message"),
     )
     if made is None:

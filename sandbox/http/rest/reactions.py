@@ -60,12 +60,12 @@ def listed(call: Call, reactions: list[Reaction]) -> Reply:
     """A page of reactions, of one content when the query says so."""
     wanted = call.query.get("content")
     found = [one for one in reactions if wanted in (None, one.content)]
-    return call.page(found, lambda one: issue_serializer.reaction(call.hub, one))
+    return call.paginate(found, lambda one: issue_serializer.reaction(call.hub, one))
 
 
 def added(call: Call, reactions: list[Reaction]) -> Reply:
     """Add the reaction that the body names."""
-    reaction, new = comments.react(call.hub, reactions, call.actor, call.needed("content", str))
+    reaction, new = comments.react(call.hub, reactions, call.actor, call.required("content", str))
     return Reply(201 if new else 200, issue_serializer.reaction(call.hub, reaction))
 
 

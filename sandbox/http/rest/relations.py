@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.clock import stamp
+from sandbox.clock import timestamp
 from sandbox.http.errors import ApiError, not_found
 from sandbox.http.rest.issues import ONE, READ
 from sandbox.http.routes import Call, Reply, route
@@ -16,20 +16,20 @@ BLOCKED_BY = ONE + "/dependencies/blocked_by"
 @route("GET", BLOCKED_BY, "issues/list-dependencies-blocked-by", permission="issues:read")
 async def blocked_by(call: Call) -> Reply:
     """The issues that this one waits for."""
-    return call.page(call.issue().blocked_by, lambda one: issue_serializer.issue(call.hub, one))
+    return call.paginate(call.issue().blocked_by, lambda one: issue_serializer.issue(call.hub, one))
 
 
 @route("GET", ONE + "/dependencies/blocking", "issues/list-dependencies-blocking", permission="issues:read")
 async def blocking(call: Call) -> Reply:
     """The issues that wait for this one."""
-    return call.page(call.issue().blocking, lambda one: issue_serializer.issue(call.hub, one))
+    return call.paginate(call.issue().blocking, lambda one: issue_serializer.issue(call.hub, one))
 
 
 @route("POST", BLOCKED_BY, "issues/add-blocked-by-dependency", permission="issues:write", role="triage")
 async def block(call: Call) -> Reply:
     """Add a dependency. The blocker is named by its database id, not by its number."""
     issue = call.issue()
-    issues.block(call.hub, issue, _by_id(call, call.needed("issue_id", int)), call.actor, call.via_app)
+    issues.block(call.hub, issue, _by_id(call, call.required("issue_id", int)), call.actor, call.via_app)
     return Reply(201, issue_serializer.issue(call.hub, issue))
 
 
@@ -61,26 +61,26 @@ async def parent(call: Call) -> Reply:
 @route("GET", ONE + "/sub_issues", "issues/list-sub-issues", permission="issues:read")
 async def sub_issues(call: Call) -> Reply:
     """The sub-issues, in order."""
-    return call.page(call.issue().sub_issues, lambda one: issue_serializer.issue(call.hub, one))
+    return call.paginate(call.issue().sub_issues, lambda one: issue_serializer.issue(call.hub, one))
 
 
 @route("POST", ONE + "/sub_issues", "issues/add-sub-issue", permission="issues:write", role="triage")
 async def nest(call: Call) -> Reply:
     """Add a sub-issue, named by its database id."""
-    child = _by_id(call, call.needed("sub_issue_id", int))
+    child = _by_id(call, call.required("sub_issue_id", int))
     issue = call.issue()
     replace = bool(call.field("replace_parent", bool))
-    issues.nest(call.hub, issue, child, call.actor, replace=replace)
+    issues.add_sub_issue(call.hub, issue, child, call.actor, replace=replace)
     return Reply(201, issue_serializer.issue(call.hub, child))
 
 
 @route("DELETE", ONE + "/sub_issue", "issues/remove-sub-issue", permission="issues:write", role="triage")
 async def unnest(call: Call) -> Reply:
     """Take a sub-issue out."""
-    issue, child = call.issue(), _by_id(call, call.needed("sub_issue_id", int))
+    issue, child = call.issue(), _by_id(call, call.required("sub_issue_id", int))
     if child not in issue.sub_issues:
         raise not_found()
-    issues.unnest(call.hub, issue, child, call.actor)
+    issues.remove_sub_issue(call.hub, issue, child, call.actor)
     return Reply(200, issue_serializer.issue(call.hub, child))
 
 
@@ -93,7 +93,7 @@ async def unnest(call: Call) -> Reply:
 )
 async def reorder(call: Call) -> Reply:
     """Move a sub-issue behind or before another."""
-    issue, child = call.issue(), _by_id(call, call.needed("sub_issue_id", int))
+    issue, child = call.issue(), _by_id(call, call.required("sub_issue_id", int))
     after, before = call.field("after_id", int), call.field("before_id", int)
     if child not in issue.sub_issues or (after is None) == (before is None):
         raise ApiError(422, "Name a sub-issue of this issue and either after_id or before_id")
@@ -111,7 +111,7 @@ async def reorder(call: Call) -> Reply:
 @route("GET", ONE + "/events", "issues/list-events", permission=READ)
 async def events(call: Call) -> Reply:
     """What happened to an issue, oldest first."""
-    return call.page(call.issue().events, lambda one: issue_serializer.issue_event(call.hub, one))
+    return call.paginate(call.issue().events, lambda one: issue_serializer.issue_event(call.hub, one))
 
 
 @route("GET", ONE + "/timeline", "issues/list-events-for-timeline", permission=READ)
@@ -120,7 +120,7 @@ async def timeline(call: Call) -> Reply:
     issue = call.issue()
     lines: list[IssueEvent | Comment] = [*issue.events, *issue.comments]
     lines.sort(key=lambda one: (one.created_at, one.id))
-    return call.page(lines, lambda one: _line(call, one))
+    return call.paginate(lines, lambda one: _line(call, one))
 
 
 @route("GET", "/repos/{owner}/{repo}/issues/events", "issues/list-events-for-repo", permission=READ)
@@ -128,7 +128,7 @@ async def all_events(call: Call) -> Reply:
     """What happened to any issue of the repository, newest first."""
     lines = [line for issue in call.repository.issues.values() for line in issue.events]
     lines.sort(key=lambda one: one.id, reverse=True)
-    return call.page(lines, lambda one: issue_serializer.issue_event(call.hub, one, with_issue=True))
+    return call.paginate(lines, lambda one: issue_serializer.issue_event(call.hub, one, with_issue=True))
 
 
 @route("GET", "/repos/{owner}/{repo}/issues/events/{event_id}", "issues/get-event", permission=READ)
@@ -146,12 +146,12 @@ def _line(call: Call, one: IssueEvent | Comment) -> dict[str, object]:
     if isinstance(one, IssueEvent):
         return issue_serializer.issue_event(call.hub, one)
     shown = issue_serializer.comment(call.hub, one)
-    return shown | {"event": "commented", "actor": shown["user"], "created_at": stamp(one.created_at)}
+    return shown | {"event": "commented", "actor": shown["user"], "created_at": timestamp(one.created_at)}
 
 
 def _by_id(call: Call, wanted: int) -> Issue:
     for repository in call.hub.repositories.values():
-        if repository is call.repository or call.credential.sees(repository):
+        if repository is call.repository or call.credential.can_see(repository):
             for issue in repository.issues.values():
                 if issue.id == wanted:
                     return issue

@@ -43,7 +43,7 @@ async def collaborators(call: Call) -> Reply:
     wanted = call.query.get("permission")
     if wanted is not None:
         people = [one for one in people if issue_serializer.permissions(call.repository, one).get(wanted)]
-    return call.page(people, lambda one: _collaborator(call, one))
+    return call.paginate(people, lambda one: _collaborator(call, one))
 
 
 @route("GET", PERSON, "repos/check-collaborator", permission="metadata:read")

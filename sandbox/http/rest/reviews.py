@@ -33,14 +33,14 @@ def _shown(call: Call, review: Review) -> Reply:
 async def list_reviews(call: Call) -> Reply:
     """Submitted reviews, oldest first, and one's own pending one."""
     found = [r for r in call.pull().reviews if r.state != "PENDING" or r.user is call.credential.user]
-    return call.page(found, lambda review: pull_serializer.review(call.hub, review))
+    return call.paginate(found, lambda review: pull_serializer.review(call.hub, review))
 
 
 @route("POST", f"{PULL}/reviews", "pulls/create-review", permission=WRITE, role="read", content=True)
 async def create_review(call: Call) -> Reply:
     """Write a review; without an event it stays pending."""
     comments: list[dict[str, Any]] = call.field("comments", list) or []
-    review = reviews.start_review(
+    review = reviews.create_review(
         call.hub,
         call.pull(),
         call.actor,
@@ -64,7 +64,7 @@ async def update_review(call: Call) -> Reply:
     review = _review(call)
     if review.user is not call.actor:
         raise not_found()
-    review.body = call.needed("body", str)
+    review.body = call.required("body", str)
     return _shown(call, review)
 
 
@@ -81,7 +81,7 @@ async def delete_review(call: Call) -> Reply:
 @route("POST", f"{REVIEW}/events", "pulls/submit-review", permission=WRITE, role="read", content=True)
 async def submit_review(call: Call) -> Reply:
     """Submit a pending review."""
-    review, event = _review(call), call.needed("event", str)
+    review, event = _review(call), call.required("event", str)
     if event not in reviews.STATES or review.state != "PENDING":
         raise ApiError(422, "Can not submit this review with that event")
     reviews.submit(call.hub, review, call.actor, event, call.text("body") or "")
@@ -92,7 +92,7 @@ async def submit_review(call: Call) -> Reply:
 async def dismiss_review(call: Call) -> Reply:
     """Take a verdict back."""
     review = _review(call)
-    reviews.dismiss(call.hub, review, call.actor, call.needed("message", str))
+    reviews.dismiss(call.hub, review, call.actor, call.required("message", str))
     return _shown(call, review)
 
 
@@ -108,7 +108,7 @@ def _reviewers(call: Call) -> list[User]:
 async def request_reviewers(call: Call) -> Reply:
     """Ask people for a review."""
     pull = call.pull()
-    reviews.request(call.hub, pull, call.actor, _reviewers(call))
+    reviews.request_reviewers(call.hub, pull, call.actor, _reviewers(call))
     return Reply(201, pull_serializer.simple_pull(call.hub, pull))
 
 
@@ -116,7 +116,7 @@ async def request_reviewers(call: Call) -> Reply:
 async def unrequest_reviewers(call: Call) -> Reply:
     """Ask no longer."""
     pull = call.pull()
-    reviews.unrequest(call.hub, pull, call.actor, _reviewers(call))
+    reviews.remove_reviewers(call.hub, pull, call.actor, _reviewers(call))
     return Reply(200, pull_serializer.simple_pull(call.hub, pull))
 
 
@@ -147,14 +147,14 @@ async def list_comments(call: Call) -> Reply:
     found = call.pull().review_comments  # in the order of their making
     if call.query.get("sort") and call.query.get("direction") == "desc":
         found = found[::-1]
-    return call.page(found, lambda one: pull_serializer.review_comment(call.hub, one))
+    return call.paginate(found, lambda one: pull_serializer.review_comment(call.hub, one))
 
 
 @route("GET", "/repos/{owner}/{repo}/pulls/comments", "pulls/list-review-comments-for-repo", permission=READ)
 async def list_all_comments(call: Call) -> Reply:
     """Comments on lines of all pull requests."""
     found = [comment for pull in call.repository.pulls() for comment in pull.review_comments]
-    return call.page(found, lambda one: pull_serializer.review_comment(call.hub, one))
+    return call.paginate(found, lambda one: pull_serializer.review_comment(call.hub, one))
 
 
 @route("POST", f"{PULL}/comments", "pulls/create-review-comment", permission=WRITE, role="read", content=True)
@@ -163,7 +163,7 @@ async def create_comment(call: Call) -> Reply:
     if not isinstance(call.body, dict):
         raise invalid_request('"body" wasn\'t supplied.')
     comment = reviews.add_comment(call.hub, call.pull(), call.actor, call.body)
-    reviews.tell_comment(call.hub, comment, "created", call.actor)
+    reviews.emit_comment(call.hub, comment, "created", call.actor)
     return Reply(201, pull_serializer.review_comment(call.hub, comment))
 
 
@@ -179,7 +179,7 @@ async def reply(call: Call) -> Reply:
     """Answer a comment on a line."""
     above = _comment(call)
     fields = {
-        "body": call.needed("body", str),
+        "body": call.required("body", str),
         "path": above.path,
         "line": above.line,
         "side": above.side,
@@ -187,7 +187,7 @@ async def reply(call: Call) -> Reply:
         "in_reply_to": above.in_reply_to or above.id,
     }
     comment = reviews.add_comment(call.hub, call.pull(), call.actor, fields)
-    reviews.tell_comment(call.hub, comment, "created", call.actor)
+    reviews.emit_comment(call.hub, comment, "created", call.actor)
     return Reply(201, pull_serializer.review_comment(call.hub, comment))
 
 
@@ -201,9 +201,9 @@ async def get_comment(call: Call) -> Reply:
 async def update_comment(call: Call) -> Reply:
     """Change a comment on a line."""
     comment = _own_comment(call)
-    before, comment.body = comment.body, call.needed("body", str)
+    before, comment.body = comment.body, call.required("body", str)
     comment.updated_at = call.hub.now()
-    reviews.tell_comment(call.hub, comment, "edited", call.actor, changes={"body": {"from": before}})
+    reviews.emit_comment(call.hub, comment, "edited", call.actor, changes={"body": {"from": before}})
     return Reply(200, pull_serializer.review_comment(call.hub, comment))
 
 
@@ -212,7 +212,7 @@ async def delete_comment(call: Call) -> Reply:
     """Delete a comment on a line."""
     comment = _own_comment(call)
     comment.pull.review_comments.remove(comment)
-    reviews.tell_comment(call.hub, comment, "deleted", call.actor)
+    reviews.emit_comment(call.hub, comment, "deleted", call.actor)
     return Reply(204)
 
 

@@ -13,7 +13,7 @@ from sandbox.state.models import Issue
 async def issues(call: Call) -> Reply:
     """Issues and pull requests that the sender may see."""
     query = call.query.get("q", "")
-    found = [one for one in search.find(call.hub, query) if call.credential.sees(one.repository)]
+    found = [one for one in search.search_issues(call.hub, query) if call.credential.can_see(one.repository)]
     order = call.query.get("sort")
     if order not in (None, "created", "updated", "comments"):
         raise invalid("Search", "sort")
@@ -22,7 +22,7 @@ async def issues(call: Call) -> Reply:
         found.sort(key=lambda one: len(one.comments), reverse=backwards)
     elif order is not None:
         found.sort(key=lambda one: one.updated_at if order == "updated" else one.created_at, reverse=backwards)
-    return call.page(
+    return call.paginate(
         found,
         lambda one: _scored(call, one),
         key="items",

@@ -18,7 +18,7 @@ async def create(call: Call) -> Reply:
         call.repository,
         call.actor,
         await commit(call, call.params["sha"]),
-        call.needed("state", str),
+        call.required("state", str),
         context=call.text("context") or "default",
         description=call.text("description"),
         target_url=call.text("target_url"),
@@ -36,14 +36,14 @@ async def list_for_ref(call: Call) -> Reply:
     """Every status of a commit, newest first."""
     sha = await commit(call, call.params["ref"])
     found = [one for one in reversed(call.repository.statuses) if one.sha == sha]
-    return call.page(found, lambda one: issue_serializer.status(call.hub, one))
+    return call.paginate(found, lambda one: issue_serializer.status(call.hub, one))
 
 
 @route("GET", REPO + "/commits/{ref:.+}/status", "repos/get-combined-status-for-ref", permission="statuses:read")
 async def combined(call: Call) -> Reply:
     """The newest status of each context, and all in one."""
     sha = await commit(call, call.params["ref"])
-    found = statuses.latest(call.repository, sha)
+    found = statuses.latest_statuses(call.repository, sha)
     home = issue_serializer.repository_url(call.hub, call.repository)
     repository = issue_serializer.repository(call.hub, call.repository)
     del repository["custom_properties"]
@@ -52,7 +52,7 @@ async def combined(call: Call) -> Reply:
         for one in found
     ]
     body = {
-        "state": statuses.combined(found),
+        "state": statuses.combined_state(found),
         "statuses": simple,
         "sha": sha,
         "total_count": len(found),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.clock import stamp
+from sandbox.clock import timestamp
 from sandbox.http.errors import not_found
 from sandbox.http.routes import Call, Reply, route
 from sandbox.serializers import issues as issue_serializer
@@ -37,8 +37,10 @@ async def by_name(call: Call) -> Reply:
 @route("GET", "/rate_limit", "rate-limit/get")
 async def rate_limit(call: Call) -> Reply:
     """What is left; asking costs nothing."""
-    now, sender = call.hub.now(), call.credential.bucket
-    resources = {name: call.hub.meter.bucket(sender, name, now).as_json() for name in ("core", "search", "graphql")}
+    now, sender = call.hub.now(), call.credential.rate_limit_key
+    resources = {
+        name: call.hub.usage_counter.bucket(sender, name, now).as_json() for name in ("core", "search", "graphql")
+    }
     return Reply(200, {"resources": resources, "rate": resources["core"]})
 
 
@@ -71,6 +73,6 @@ def _whole(call: Call, account: Account) -> dict[str, Any]:
         "public_gists": 0,
         "followers": 0,
         "following": 0,
-        "created_at": stamp(account.created_at),
-        "updated_at": stamp(account.created_at),
+        "created_at": timestamp(account.created_at),
+        "updated_at": timestamp(account.created_at),
     }

@@ -31,7 +31,7 @@ async def _workflow(call: Call) -> Workflow:
 async def list_workflows(call: Call) -> Reply:
     """The workflows of the repository."""
     found = await call.hub.actions.register(call.repository)
-    return call.page(found, lambda one: run_serializer.workflow(call.hub, one), key="workflows")
+    return call.paginate(found, lambda one: run_serializer.workflow(call.hub, one), key="workflows")
 
 
 @route("GET", WORKFLOW, "actions/get-workflow", permission=READ)
@@ -67,7 +67,7 @@ async def dispatch_workflow(call: Call) -> Reply:
     workflow = await _workflow(call)
     inputs: dict[str, Any] = call.field("inputs", dict) or {}
     run = await workflow_dispatch(
-        call.hub, call.repository, call.actor, workflow, ref=call.needed("ref", str), inputs=inputs
+        call.hub, call.repository, call.actor, workflow, ref=call.required("ref", str), inputs=inputs
     )
     if not call.field("return_run_details", bool, default=False):
         return Reply(204)
@@ -79,7 +79,7 @@ async def dispatch_workflow(call: Call) -> Reply:
 @route("POST", "/repos/{owner}/{repo}/dispatches", "repos/create-dispatch-event", permission="contents:write")
 async def dispatch_repository(call: Call) -> Reply:
     """`repository_dispatch`: 204 whether or not a workflow listens, as on GitHub."""
-    event_type = call.needed("event_type", str)
+    event_type = call.required("event_type", str)
     payload: dict[str, Any] = call.field("client_payload", dict) or {}
     if not event_type.strip() or len(event_type) > 100:
         raise invalid_request("For 'properties/event_type', it has 1 to 100 characters.")
