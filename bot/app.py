@@ -24,18 +24,18 @@ from adapters.github.rate_limiter import RateLimiter
 from bot.http import server
 from bot.http.admission import AdmissionControl
 from bot.http.heartbeat import HeartbeatEndpoint, HeartbeatTokens
-from bot.http.routes import WorkerRoutes, capacity, site
+from bot.http.routes import WorkerRoutes, admission_limits, create_application
 from bot.jobs import register, run_worker
 from bot.metrics import Metrics
 from config.agents import load_default_agents
 from config.build import policy_fingerprint
 from config.settings import Settings
-from config.task_templates import built_in
+from config.task_templates import built_in_templates
 from core.clock import Clock
 from core.effects.people import CHANNELS
 from core.rate_limits import Limits
 from engine.agent_health import HealthChecks
-from engine.alert_channels import channels
+from engine.alert_channels import configured_channels
 from engine.card_state import CardStateCodec
 from engine.clock import CommonClock, SystemClock
 from engine.forecasts import ForecastService
@@ -50,7 +50,7 @@ from scheduler.timer import run_scheduler
 log = structlog.get_logger()
 
 AGENT_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)  # seconds, of a call to an agent outside GitHub
-KEPT_GIT_PROCESSES = 16  # that look up objects of the mirrors last used; each takes a few megabytes
+MAX_IDLE_GIT_PROCESSES = 16  # that look up objects of the mirrors last used; each takes a few megabytes
 
 
 class Identities:
@@ -58,20 +58,20 @@ class Identities:
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
-        self.known: Identity | None = None
-        self.on_known: Callable[[Identity], None] | None = None
+        self.identity: Identity | None = None
+        self.on_resolved: Callable[[Identity], None] | None = None
         self._lock = asyncio.Lock()
 
     async def __call__(self, installation_id: int) -> Identity:
         """Ask, as this installation, unless it is known."""
         async with self._lock:
-            if self.known is None:
+            if self.identity is None:
                 app = await self._client.app.get_app()
                 bot = await self._client.installation(installation_id).get_user(f"{app.slug}[bot]")
-                self.known = Identity(app.id, app.slug, bot.id)
-                if self.on_known:
-                    self.on_known(self.known)
-            return self.known
+                self.identity = Identity(app.id, app.slug, bot.id)
+                if self.on_resolved:
+                    self.on_resolved(self.identity)
+            return self.identity
 
 
 @dataclass(slots=True)
@@ -85,17 +85,17 @@ class Bot:
     client: GitHubClient
     work: UnitOfWorkFactory
     outbox: Outbox
-    desk: HandlerContext
+    context: HandlerContext
     metrics: Metrics
-    intake: AdmissionControl
+    admission: AdmissionControl
     identities: Identities
-    behind: WorkerRoutes
-    web: web.Application
+    worker_routes: WorkerRoutes
+    application: web.Application
 
     async def run(self) -> None:
         """Work and keep time, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.intake.watch(self.database))
+            group.create_task(self.admission.watch(self.database))
             group.create_task(discover_with_retries(self.work, self.client, self.clock))
             # One for each channel beside: a slow channel holds up no work.
             group.create_task(run_worker(self.jobs, {(MAIN,): self.settings.workers, (ALERTS,): len(CHANNELS)}))
@@ -115,25 +115,25 @@ async def assemble(
     wrong: nothing is half started.
     """
     load_default_agents()  # a mistake there must stop the start, not the first delivery
-    built_in()  # and so must one in a template
-    git = Git(max_readers=KEPT_GIT_PROCESSES)
+    built_in_templates()  # and so must one in a template
+    git = Git(max_readers=MAX_IDLE_GIT_PROCESSES)
     await check_git_version(git)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(git.close)
         url = await database_url(settings, stack)
-        pool = settings.workers + 3  # hardly ever does everything ask at once
-        database = connect(url, pool)
+        pool_size = settings.workers + 3  # hardly ever does everything ask at once
+        database = connect(url, pool_size)
         stack.push_async_callback(database.close)
         await database.connect_and_migrate()
         if clock is None:
             clock = CommonClock(database.now, SystemClock())
-            if abs(off := await clock.agree()) > timedelta(seconds=5):
-                log.warning("clock_skew", seconds=round(off.total_seconds(), 1))
+            if abs(offset := await clock.agree()) > timedelta(seconds=5):
+                log.warning("clock_skew", seconds=round(offset.total_seconds(), 1))
         log.info("database_ready", database=describe_url(url), embedded=settings.database_url is None)
-        jobs = JobQueue(url, pool_size=pool)
+        jobs = JobQueue(url, pool_size=pool_size)
         await stack.enter_async_context(jobs.app.open_async())
         limits = _limits(settings)
-        intake = AdmissionControl(capacity(settings))
+        admission = AdmissionControl(admission_limits(settings))
         metrics = Metrics(limits)
         work = UnitOfWorkFactory(database, jobs, clock.now, timedelta(seconds=settings.card_debounce_seconds))
         client = GitHubClient(
@@ -143,9 +143,9 @@ async def assemble(
             private_key_pem=settings.github_private_key.get_secret_value(),
             now=clock.now,
             retry=retry,
-            on_call=metrics.on_call,
-            on_cache_hit=metrics.on_saved,
-            limiter=RateLimiter(database, clock, limits, metrics.on_wait),
+            on_call=metrics.on_request,
+            on_cache_hit=metrics.on_cache_hit,
+            limiter=RateLimiter(database, clock, limits, metrics.on_throttled),
             on_renamed=partial(was_renamed, work),
         )
         await stack.enter_async_context(client)
@@ -154,7 +154,7 @@ async def assemble(
         work.rules = policy_fingerprint(settings)
         identity = Identities(client)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
-        answers = settings.github_webhook_secret
+        result_secrets = settings.github_webhook_secret
         token = settings.github_user_token
         services = Services(
             http,
@@ -162,18 +162,32 @@ async def assemble(
             settings.agent_urls,
             settings.allow_internal_agent_urls,
             client.person(token) if token else None,
-            answers,
+            result_secrets,
         )
-        alerts = channels(settings, http)
-        seal = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
-        outbox = Outbox(work, client, mirrors, services, identity, seal, metrics.on_sent, alerts)
-        probes = HealthChecks(client, database, services, identity, settings.github_server_url, clock.now)
-        desk = HandlerContext(work, client, identity, probes, answers)
-        register(jobs, desk, outbox, intake.yield_to_requests)
-        heartbeat = HeartbeatEndpoint(work, client, clock, HeartbeatTokens(settings.agent_tokens), answers)
-        behind = WorkerRoutes(heartbeat.handle, lambda: metrics.text(database, clock.now()))
-        whole = site(settings, database, clock, lambda: identity.known, intake, behind)
-        yield Bot(settings, clock, database, jobs, client, work, outbox, desk, metrics, intake, identity, behind, whole)
+        alerts = configured_channels(settings, http)
+        codec = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
+        outbox = Outbox(work, client, mirrors, services, identity, codec, metrics.on_sent, alerts)
+        health_checks = HealthChecks(client, database, services, identity, settings.github_server_url, clock.now)
+        context = HandlerContext(work, client, identity, health_checks, result_secrets)
+        register(jobs, context, outbox, admission.yield_to_requests)
+        heartbeat = HeartbeatEndpoint(work, client, clock, HeartbeatTokens(settings.agent_tokens), result_secrets)
+        worker_routes = WorkerRoutes(heartbeat.handle, lambda: metrics.render(database, clock.now()))
+        application = create_application(settings, database, clock, lambda: identity.identity, admission, worker_routes)
+        yield Bot(
+            settings,
+            clock,
+            database,
+            jobs,
+            client,
+            work,
+            outbox,
+            context,
+            metrics,
+            admission,
+            identity,
+            worker_routes,
+            application,
+        )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -191,20 +205,20 @@ async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
         return settings.database_url.get_secret_value()
     server = EmbeddedPostgres(settings.data_dir)
     # Whoever is stopped while it starts cannot stop the thread: what that has started is stopped when it is there.
-    starting = asyncio.create_task(asyncio.to_thread(server.start))
+    start_task = asyncio.create_task(asyncio.to_thread(server.start))
 
     async def stop() -> None:
-        await asyncio.wait({starting})
-        if starting.exception() is None:
+        await asyncio.wait({start_task})
+        if start_task.exception() is None:
             server.stop()
 
     stack.push_async_callback(stop)
-    return await asyncio.shield(starting)
+    return await asyncio.shield(start_task)
 
 
 @asynccontextmanager
 async def listening(bot: Bot) -> AsyncIterator[str]:
     """The bot's web server in this very process, while inside; gives its address."""
     settings = bot.settings
-    async with server.listening(bot.web, settings.host, settings.port, bot.intake.limits) as address:
+    async with server.listening(bot.application, settings.host, settings.port, bot.admission.limits) as address:
         yield address

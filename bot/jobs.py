@@ -38,105 +38,114 @@ SHUTDOWN_SECONDS = 10.0
 RESTART_PAUSE = 1.0
 
 
-def register(jobs: JobQueue, desk: HandlerContext, outbox: Outbox, give_way: Callable[[], Awaitable[None]]) -> None:
+def register(
+    jobs: JobQueue, context: HandlerContext, outbox: Outbox, yield_to_requests: Callable[[], Awaitable[None]]
+) -> None:
     """Tell the queue what its jobs do. `give_way` is called before each delivery that is handled."""
-    large = asyncio.Lock()
+    large_payload_lock = asyncio.Lock()
 
     @jobs.app.task(name=DELIVERY)
     async def delivery(key: str) -> None:
-        await handle_deliveries(desk, key, large, give_way)
+        await handle_deliveries(context, key, large_payload_lock, yield_to_requests)
 
     @jobs.app.task(name=DUE)
     async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
         with structlog.contextvars.bound_contextvars(subject=subject, kind=kind):
             try:
-                await handle_due(desk.work, desk.client, repository_id, subject, kind, attempt, is_heard)
+                await handle_due(context.work, context.client, repository_id, subject, kind, attempt, is_handled)
             except Exception as error:
                 # It has been set anew already; a second try by the queue would only double it.
-                fate = policy_for(error)
-                told = log.warning if fate.is_transient else log.error
-                told("deadline_later", error=str(error), exc_info=error if fate.ours else None)
+                policy = policy_for(error)
+                log_failure = log.warning if policy.is_transient else log.error
+                log_failure("deadline_later", error=str(error), exc_info=error if policy.ours else None)
 
     @jobs.app.task(name=SEND)
     async def send(repository_id: int, number: int) -> None:
         await outbox.send_waiting(repository_id, number)
 
 
-def is_heard(event: str, action: str | None) -> bool:
+def is_handled(event: str, action: str | None) -> bool:
     """Whether anybody would do anything about such a delivery."""
     return event in HANDLERS and may_be_relevant(event, action)
 
 
 async def handle_deliveries(
-    desk: HandlerContext, key: str, large: asyncio.Lock, give_way: Callable[[], Awaitable[None]]
+    context: HandlerContext,
+    key: str,
+    large_payload_lock: asyncio.Lock,
+    yield_to_requests: Callable[[], Awaitable[None]],
 ) -> None:
     """Handle the deliveries that wait under an ordering key, the oldest first.
 
     A failure is noted and comes back later by itself, or stays visible when nothing helps. Of large ones there is one
     in memory at a time: read, it takes many times its size.
     """
-    handled: str | None = None
+    handled_guid: str | None = None
     while True:
-        await give_way()
-        async with desk.work.database.autocommit() as connection:
-            stored = await next_delivery(connection, key, handled, desk.work.now(), LARGE_PAYLOAD_BYTES)
+        await yield_to_requests()
+        async with context.work.database.autocommit() as connection:
+            stored = await next_delivery(connection, key, handled_guid, context.work.now(), LARGE_PAYLOAD_BYTES)
         if stored is None:
             return
         if stored.payload:
-            done = await _handle(desk, stored, json.loads(stored.payload))
+            is_done = await _handle(context, stored, json.loads(stored.payload))
         else:
-            async with large:
-                done = await _handle(desk, stored, json.loads(await load_payload(desk.work.database, stored.guid)))
+            async with large_payload_lock:
+                is_done = await _handle(
+                    context, stored, json.loads(await load_payload(context.work.database, stored.guid))
+                )
             malloc_trim()
-        handled = stored.guid if done else None
+        handled_guid = stored.guid if is_done else None
 
 
-async def _handle(desk: HandlerContext, stored: StoredDelivery, payload: dict[str, Any]) -> bool:
+async def _handle(context: HandlerContext, stored: StoredDelivery, payload: dict[str, Any]) -> bool:
     """Whether the delivery was handled; otherwise it is noted what became of it."""
     guid = stored.guid
     with structlog.contextvars.bound_contextvars(delivery=guid, event_name=stored.event, action=stored.action):
-        told = Delivery(guid, stored.event, stored.action, payload, stored.received_at, stored.repository)
+        delivery = Delivery(guid, stored.event, stored.action, payload, stored.received_at, stored.repository)
         try:
-            if await desk.is_relevant(told):
-                await HANDLERS[stored.event](told, desk)
+            if await context.is_relevant(delivery):
+                await HANDLERS[stored.event](delivery, context)
         except NoConfiguration:
             log.info("delivery_ignored_unconfigured")
         except Exception as error:
-            await _failed(desk, stored, error)
+            await _record_failure(context, stored, error)
             return False
         return True
 
 
-async def _failed(desk: HandlerContext, stored: StoredDelivery, error: Exception) -> None:
-    work, fate = desk.work, policy_for(error)
-    tries = stored.attempts + fate.counts
-    retry_at = next_retry_at(error, max(tries, 1), work.now(), 0.5)
-    shown = error if fate.ours else None
-    values: dict[str, Any] = {"tries": tries, "error": f"{type(error).__name__}: {error}"[:1000]}
+async def _record_failure(context: HandlerContext, stored: StoredDelivery, error: Exception) -> None:
+    work, policy = context.work, policy_for(error)
+    attempts = stored.attempts + policy.counts
+    retry_at = next_retry_at(error, max(attempts, 1), work.now(), 0.5)
+    exc_info = error if policy.ours else None
+    values: dict[str, Any] = {"tries": attempts, "error": f"{type(error).__name__}: {error}"[:1000]}
     values["ordering_key"] = retry_key(stored.guid)  # those behind it do not wait for it
     if retry_at is None:
-        log.error("delivery_dead_lettered", tries=tries, error=str(error), exc_info=shown)
+        log.error("delivery_dead_lettered", tries=attempts, error=str(error), exc_info=exc_info)
         values["handled_at"] = work.now()
     else:
         log.warning(
-            "delivery_retry_scheduled", tries=tries, error=str(error), until=retry_at.isoformat(), exc_info=shown
+            "delivery_retry_scheduled", tries=attempts, error=str(error), until=retry_at.isoformat(), exc_info=exc_info
         )
     async with work.database.transaction() as connection:
         await update_delivery(connection, stored.guid, **values)
         if retry_at is not None:
-            soonest = work.now() + timedelta(seconds=1)
+            earliest_retry = work.now() + timedelta(seconds=1)
             subject = f"delivery:{stored.guid}"
-            await store.set_deadline(connection, stored.repository_id or 0, subject, "retry", max(retry_at, soonest))
+            await store.set_deadline(
+                connection, stored.repository_id or 0, subject, "retry", max(retry_at, earliest_retry)
+            )
 
 
-async def run_worker(jobs: JobQueue, slots: Mapping[tuple[str, ...], int]) -> None:
+async def run_worker(jobs: JobQueue, concurrency_by_queues: Mapping[tuple[str, ...], int]) -> None:
     """Work until cancelled; then finish what is in hand, and give back what takes too long.
 
     `slots` maps the names of queues to how many of their jobs run at once.
     """
     while True:
         try:
-            await Worker(jobs, slots, shutdown_seconds=SHUTDOWN_SECONDS).run()
+            await Worker(jobs, concurrency_by_queues, shutdown_seconds=SHUTDOWN_SECONDS).run()
         except asyncio.CancelledError:
             raise
         except Exception:

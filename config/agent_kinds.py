@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from config.labels import MAX_NAME_LENGTH
-from config.problems import mistake, quote
+from config.problems import quote, validation_error
 
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9+#._-]*$"
 WORKFLOW_PATTERN: Final = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.ya?ml$"
 MENTION_PATTERN: Final = r"^@[A-Za-z0-9](-?[A-Za-z0-9])*(/[A-Za-z0-9._-]+)?$"
 REF_PATTERN: Final = r"^[A-Za-z0-9_][A-Za-z0-9._/+#@-]*$"
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_AGENTS: Final = 100
 MAX_CAPABILITIES: Final = 50
 
@@ -27,72 +27,76 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def _name(value: str) -> str:
+def _check_name(value: str) -> str:
     if re.fullmatch(NAME_PATTERN, value) and len(value) <= MAX_NAME_LENGTH and value.isascii():
         return value
-    tidy = re.sub(r"[^a-z0-9+#._-]+", "-", value.strip().lower())[:MAX_NAME_LENGTH].strip("-")
-    hint = f"write `{tidy}`" if re.fullmatch(NAME_PATTERN, tidy) else ""
+    normalized = re.sub(r"[^a-z0-9+#._-]+", "-", value.strip().lower())[:MAX_NAME_LENGTH].strip("-")
+    hint = f"write `{normalized}`" if re.fullmatch(NAME_PATTERN, normalized) else ""
     rule = f"a name is 1 to {MAX_NAME_LENGTH} of a-z 0-9 + # . _ - and begins with a letter or digit"
-    raise mistake(rule, suggestion=hint)
+    raise validation_error(rule, suggestion=hint)
 
 
-def _workflow(value: str) -> str:
+def _check_workflow(value: str) -> str:
     if re.fullmatch(WORKFLOW_PATTERN, value) and len(value) <= 100:
         return value
-    last = value.rsplit("/", 1)[-1]
-    hint = f"write `{last}`" if last != value and re.fullmatch(WORKFLOW_PATTERN, last) else ""
-    raise mistake("must be the name of a file in .github/workflows, such as agent.yml", suggestion=hint)
+    file_name = value.rsplit("/", 1)[-1]
+    hint = f"write `{file_name}`" if file_name != value and re.fullmatch(WORKFLOW_PATTERN, file_name) else ""
+    raise validation_error("must be the name of a file in .github/workflows, such as agent.yml", suggestion=hint)
 
 
-def _event(value: str) -> str:
+def _check_event(value: str) -> str:
     # GitHub takes at most 100 characters for `event_type`.
     if 1 <= len(value) <= 100 and value.isprintable() and value == value.strip():
         return value
-    raise mistake("must be the type of a repository_dispatch event, at most 100 characters, such as agent-task")
+    raise validation_error(
+        "must be the type of a repository_dispatch event, at most 100 characters, such as agent-task"
+    )
 
 
-def _ref(value: str) -> str:
+def _check_ref(value: str) -> str:
     if re.fullmatch(REF_PATTERN, value) and len(value) <= 250 and ".." not in value:
         return value
-    raise mistake("must be the name of a branch or tag, such as main")
+    raise validation_error("must be the name of a branch or tag, such as main")
 
 
-def _mention(value: str) -> str:
+def _check_mention(value: str) -> str:
     if re.fullmatch(MENTION_PATTERN, value) and len(value) <= 100:
         return value
     hint = f'write "@{value}"' if re.fullmatch(MENTION_PATTERN, f"@{value}") else ""
-    raise mistake('must be the name to mention, in quotes, such as "@claude"', suggestion=hint)
+    raise validation_error('must be the name to mention, in quotes, such as "@claude"', suggestion=hint)
 
 
-def _https(value: str) -> str:
+def _check_https_url(value: str) -> str:
     try:
         parts = urlsplit(value)
-        local = parts.scheme == "http" and parts.hostname in LOOPBACK  # nothing leaves the machine
-        usable = (parts.scheme == "https" or local) and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+        is_loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS  # nothing leaves the machine
+        is_usable = (
+            (parts.scheme == "https" or is_loopback) and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+        )
     except ValueError:
-        usable = False
-    if usable and len(value) <= 2000 and value.isascii() and value.isprintable() and " " not in value:
+        is_usable = False
+    if is_usable and len(value) <= 2000 and value.isascii() and value.isprintable() and " " not in value:
         return value
-    raise mistake("must be an https:// address without user or password in it")
+    raise validation_error("must be an https:// address without user or password in it")
 
 
-def unique(values: tuple[Item, ...]) -> tuple[Item, ...]:
+def check_unique(values: tuple[Item, ...]) -> tuple[Item, ...]:
     """The same values; raises the usual mistake when one of them appears twice."""
     seen: set[Item] = set()
     for value in values:
         if value in seen:
-            raise mistake(f"{quote(value)} appears twice")
+            raise validation_error(f"{quote(value)} appears twice")
         seen.add(value)
     return values
 
 
-def _text(pattern: str, longest: int) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "maxLength": longest})
+def _string_schema(pattern: str, max_length: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "maxLength": max_length})
 
 
-Name = Annotated[str, AfterValidator(_name), _text(NAME_PATTERN, MAX_NAME_LENGTH)]
-Role: TypeAlias = Literal["plan", "implement", "review"]
-Capabilities = Annotated[tuple[Name, ...], Field(max_length=MAX_CAPABILITIES), AfterValidator(unique)]
+Name = Annotated[str, AfterValidator(_check_name), _string_schema(NAME_PATTERN, MAX_NAME_LENGTH)]
+RoleName: TypeAlias = Literal["plan", "implement", "review"]
+Capabilities = Annotated[tuple[Name, ...], Field(max_length=MAX_CAPABILITIES), AfterValidator(check_unique)]
 
 
 class AgentBase(ConfigModel):
@@ -100,8 +104,8 @@ class AgentBase(ConfigModel):
 
     # Traits of a kind, the same for all its agents.
     poll_seconds: ClassVar[int | None] = None  # how often its service is asked, because it tells nothing by itself
-    is_heard: ClassVar[bool] = False  # what it says last is read: its plan or its verdict needs no comment
-    comes_for_work: ClassVar[bool] = False  # it is offered work and fetches it: until then silence is no failure
+    reads_final_message: ClassVar[bool] = False  # what it says last is read: its plan or its verdict needs no comment
+    fetches_work: ClassVar[bool] = False  # it is offered work and fetches it: until then silence is no failure
 
     capabilities: Capabilities = Field(
         (), description="What the agent can do. An agent must have every capability that a task requires."
@@ -110,7 +114,7 @@ class AgentBase(ConfigModel):
         (), description="What the agent does best. This raises its score and excludes no task."
     )
     max_tasks: int = Field(1, ge=1, le=100, description="How many tasks the agent may hold at once.")
-    roles: Annotated[tuple[Role, ...], Field(min_length=1), AfterValidator(unique)] = Field(
+    roles: Annotated[tuple[RoleName, ...], Field(min_length=1), AfterValidator(check_unique)] = Field(
         ("implement",), description="The roles that the agent may have in a task."
     )
     account: int | None = Field(
@@ -126,28 +130,28 @@ class ActionsAgent(AgentBase):
     """Started by a workflow of the repository, which may run any agent."""
 
     adapter: Literal["actions"] = Field(description="Starts a GitHub Actions workflow.")
-    workflow: Annotated[str, AfterValidator(_workflow), _text(WORKFLOW_PATTERN, 100)] | None = Field(
+    workflow: Annotated[str, AfterValidator(_check_workflow), _string_schema(WORKFLOW_PATTERN, 100)] | None = Field(
         None, description="File name of the workflow to start with `workflow_dispatch`. Set either this or `event`."
     )
-    event: Annotated[str, AfterValidator(_event), _text("", 100)] | None = Field(
+    event: Annotated[str, AfterValidator(_check_event), _string_schema("", 100)] | None = Field(
         None, description="Type of the `repository_dispatch` event to send. Set either this or `workflow`."
     )
-    ref: Annotated[str, AfterValidator(_ref), _text(REF_PATTERN, 250)] | None = Field(
+    ref: Annotated[str, AfterValidator(_check_ref), _string_schema(REF_PATTERN, 250)] | None = Field(
         None,
         description="Branch or tag on which to start the workflow; only with `workflow`. Default: the default branch.",
     )
 
     @model_validator(mode="after")
-    def _one_way_to_start(self) -> "ActionsAgent":
+    def _check_trigger(self) -> "ActionsAgent":
         if self.workflow is None and self.event is None:
-            raise mistake(
+            raise validation_error(
                 "has neither `workflow` nor `event`, so the bot cannot start it",
                 suggestion="add `workflow: agent.yml` or `event: agent-task`",
             )
         if self.workflow is not None and self.event is not None:
-            raise mistake("has both `workflow` and `event`", suggestion="keep one of them", key="event")
+            raise validation_error("has both `workflow` and `event`", suggestion="keep one of them", key="event")
         if self.ref is not None and self.event is not None:
-            raise mistake(
+            raise validation_error(
                 "`ref` works only with `workflow`: GitHub starts `event` on the default branch",
                 suggestion="remove `ref`",
                 key="ref",
@@ -165,7 +169,7 @@ class MentionAgent(AgentBase):
     """An agent that listens to comments."""
 
     adapter: Literal["mention"] = Field(description="Mentions the agent in a comment on the issue.")
-    mention: Annotated[str, AfterValidator(_mention), _text(MENTION_PATTERN, 100)] = Field(
+    mention: Annotated[str, AfterValidator(_check_mention), _string_schema(MENTION_PATTERN, 100)] = Field(
         description='The name that the agent listens to, in quotes: `"@claude"`, `"@codex"`, `"@cursor"`.'
     )
     comment_as: Literal["app", "person"] = Field(
@@ -179,38 +183,40 @@ class HttpAgent(AgentBase):
     """An agent behind an HTTP interface."""
 
     poll_seconds: ClassVar[int | None] = 60
-    is_heard: ClassVar[bool] = True
+    reads_final_message: ClassVar[bool] = True
 
     adapter: Literal["http"] = Field(description="Sends a signed request to the agent's server.")
     preset: Literal["cursor", "jules", "devin"] | None = Field(
         None, description="A known service. Set either this or `url`."
     )
-    url: Annotated[str, AfterValidator(_https), _text("^https?://", 2000)] | None = Field(
+    url: Annotated[str, AfterValidator(_check_https_url), _string_schema("^https?://", 2000)] | None = Field(
         None, description="Where to send the hand-off. Set either this or `preset`."
     )
 
     @model_validator(mode="after")
-    def _one_address(self) -> "HttpAgent":
+    def _check_address(self) -> "HttpAgent":
         if self.preset is None and self.url is None:
-            raise mistake(
+            raise validation_error(
                 "has neither `preset` nor `url`, so its server is unknown",
                 suggestion="add `preset: cursor` (or jules, devin) or `url: https://…`",
             )
         if self.preset is not None and self.url is not None:
-            raise mistake("has both `preset` and `url`", suggestion="keep one of them", key="url")
+            raise validation_error("has both `preset` and `url`", suggestion="keep one of them", key="url")
         return self
 
 
 class PullAgent(AgentBase):
     """An agent that asks for work itself."""
 
-    comes_for_work: ClassVar[bool] = True
+    fetches_work: ClassVar[bool] = True
 
     adapter: Literal["pull"] = Field(description="Waits until the agent asks for work (command, API, MCP).")
 
 
-Agent = Annotated[ActionsAgent | CopilotAgent | MentionAgent | HttpAgent | PullAgent, Field(discriminator="adapter")]
-Agents = Annotated[dict[Name, Agent], Field(max_length=MAX_AGENTS)]
+AgentSpec = Annotated[
+    ActionsAgent | CopilotAgent | MentionAgent | HttpAgent | PullAgent, Field(discriminator="adapter")
+]
+AgentSpecs = Annotated[dict[Name, AgentSpec], Field(max_length=MAX_AGENTS)]
 
 AGENT_KINDS: Final[dict[str, type[AgentBase]]] = {
     "actions": ActionsAgent,

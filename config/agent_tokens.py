@@ -8,11 +8,11 @@ from pydantic import SecretStr
 
 from config.agent_kinds import NAME_PATTERN
 from config.labels import MAX_NAME_LENGTH
-from config.problems import mistake
+from config.problems import validation_error
 
-SHORTEST: Final = 32  # characters; `openssl rand -hex 32` gives 64
-LONGEST: Final = 500
-_REPOSITORY: Final = r"[A-Za-z0-9._-]{1,39}/[A-Za-z0-9._-]{1,100}"
+MIN_TOKEN_LENGTH: Final = 32  # characters; `openssl rand -hex 32` gives 64
+MAX_TOKEN_LENGTH: Final = 500
+_REPOSITORY_PATTERN: Final = r"[A-Za-z0-9._-]{1,39}/[A-Za-z0-9._-]{1,100}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,28 @@ def read_agent_tokens(value: object) -> object:
     """`codex=token,acme/shop/claude=token` → the tokens. Messages never contain one."""
     if not isinstance(value, str):
         return value
-    return tuple(_entry(number, part.strip()) for number, part in enumerate(value.split(","), 1))
+    return tuple(_parse_entry(number, part.strip()) for number, part in enumerate(value.split(","), 1))
 
 
-def _entry(number: int, text: str) -> AgentToken:
-    who, sign, token = text.partition("=")
-    who, token = who.strip(), token.strip()
-    if not sign:
-        raise mistake(f"has an entry (number {number}) that is not agent=token or owner/repo/agent=token")
-    repository, _, agent = who.rpartition("/")
-    named = re.fullmatch(NAME_PATTERN, agent, re.ASCII) and len(agent) <= MAX_NAME_LENGTH
-    if not named or (repository and not re.fullmatch(_REPOSITORY, repository, re.ASCII)):
-        raise mistake(
+def _parse_entry(number: int, text: str) -> AgentToken:
+    name, separator, token = text.partition("=")
+    name, token = name.strip(), token.strip()
+    if not separator:
+        raise validation_error(f"has an entry (number {number}) that is not agent=token or owner/repo/agent=token")
+    repository, _, agent = name.rpartition("/")
+    is_valid_name = re.fullmatch(NAME_PATTERN, agent, re.ASCII) and len(agent) <= MAX_NAME_LENGTH
+    if not is_valid_name or (repository and not re.fullmatch(_REPOSITORY_PATTERN, repository, re.ASCII)):
+        raise validation_error(
             f"names no agent in entry {number}: write agent=token, or owner/repo/agent=token for one repository"
         )
-    if not SHORTEST <= len(token) <= LONGEST or not token.isascii() or not token.isprintable() or " " in token:
-        raise mistake(
-            f"has a token (entry {number}) that is not {SHORTEST} to {LONGEST} plain characters: "
+    if (
+        not MIN_TOKEN_LENGTH <= len(token) <= MAX_TOKEN_LENGTH
+        or not token.isascii()
+        or not token.isprintable()
+        or " " in token
+    ):
+        raise validation_error(
+            f"has a token (entry {number}) that is not {MIN_TOKEN_LENGTH} to {MAX_TOKEN_LENGTH} plain characters: "
             "make one with `openssl rand -hex 32`"
         )
     return AgentToken(agent, SecretStr(token), repository.lower() or None)

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from config.agent_kinds import Agent, Agents, ConfigModel
+from config.agent_kinds import AgentSpec, AgentSpecs, ConfigModel
 from config.problems import ConfigError, Problem
 from config.validation import parse_model
 
@@ -16,10 +16,10 @@ class ServiceAgents(ConfigModel):
     """The content of `config/agents.yml`."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")
-    agents: Agents = Field(description="The agents by name, as in a repository's configuration.")
+    agents: AgentSpecs = Field(description="The agents by name, as in a repository's configuration.")
 
 
-def load_default_agents(path: Path = DEFAULT_AGENTS_FILE) -> dict[str, Agent]:
+def load_default_agents(path: Path = DEFAULT_AGENTS_FILE) -> dict[str, AgentSpec]:
     """The service's own agents by name, in the file's order.
 
     Raises ConfigError (its text names file and line) when the file cannot be read or is not right; the start

@@ -16,16 +16,16 @@ UNKNOWN = "unknown"
 @cache
 def build_sha() -> str:
     """The commit that runs: `BUILD_SHA` of the environment, else what the checkout says, else `unknown`."""
-    if told := os.environ.get("BUILD_SHA"):
-        return told[:64]
-    here = Path(__file__).parent
+    if configured_sha := os.environ.get("BUILD_SHA"):
+        return configured_sha[:64]
+    directory = Path(__file__).parent
     try:
-        asked = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5, check=False
+        result = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=directory, capture_output=True, text=True, timeout=5, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return UNKNOWN
-    return asked.stdout.strip() or UNKNOWN
+    return result.stdout.strip() or UNKNOWN
 
 
 def policy_fingerprint(settings: Settings) -> str:

@@ -28,29 +28,29 @@ class Family(BaseModel):
     second_hand: tuple[Literal["id", "login", "branches"], ...] = ()  # what we know from others only
 
 
-_TABLE: Final = TypeAdapter(dict[str, Family])
+_FAMILIES: Final = TypeAdapter(dict[str, Family])
 
 
 @cache
-def load_identities() -> dict[str, Family]:
+def load_families() -> dict[str, Family]:
     """The families by name (`claude`, `codex`, …).
 
     Raises ConfigError or pydantic's ValidationError when the file, which comes with the program, is not right.
     """
-    return _TABLE.validate_python(read_yaml(IDENTITIES_FILE.read_text(encoding="utf-8"), str(IDENTITIES_FILE)).data)
+    return _FAMILIES.validate_python(read_yaml(IDENTITIES_FILE.read_text(encoding="utf-8"), str(IDENTITIES_FILE)).data)
 
 
 @cache
-def _by_account() -> dict[int, str]:
-    return {one.id: name for name, one in load_identities().items()}
+def _family_by_account_id() -> dict[int, str]:
+    return {family.id: name for name, family in load_families().items()}
 
 
-def family_of_account(user_id: int) -> str | None:
+def account_family(user_id: int) -> str | None:
     """The family whose account this is, by our table."""
-    return _by_account().get(user_id)
+    return _family_by_account_id().get(user_id)
 
 
-def is_of_family(agent: str, family: str) -> bool:
+def is_in_family(agent: str, family: str) -> bool:
     """Whether an agent of a configuration is of this family by its name: `claude` and `claude-…` are Claude."""
     return agent == family or agent.startswith(f"{family}-")
 
@@ -59,57 +59,61 @@ def is_of_family(agent: str, family: str) -> bool:
 def _branch_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple(
         (name, re.compile(re.escape(branch).replace("<issue>", "(?P<issue>[1-9][0-9]{0,8})"), re.ASCII))
-        for name, family in load_identities().items()
+        for name, family in load_families().items()
         for branch in family.branches
     )
 
 
-def family_of_branch(branch: str) -> str | None:
+def branch_family(branch: str) -> str | None:
     """The family whose branches begin like this one."""
     return next((name for name, pattern in _branch_patterns() if pattern.match(branch)), None)
 
 
-def issue_in_branch(branch: str) -> int | None:
+def branch_issue_number(branch: str) -> int | None:
     """The issue that a family's branch names (`claude/issue-12-…`)."""
     for _, pattern in _branch_patterns():
-        if "issue" in pattern.groupindex and (found := pattern.match(branch)):
-            return int(found["issue"])
+        if "issue" in pattern.groupindex and (match := pattern.match(branch)):
+            return int(match["issue"])
     return None
 
 
-def family_of_agent(name: str, spec: AgentBase) -> str | None:
+def agent_family(name: str, spec: AgentBase) -> str | None:
     """The family that an agent of a configuration belongs to: by its kind, its mention or preset, else by its name."""
     if isinstance(spec, CopilotAgent):
         return "copilot"
-    known = load_identities()
-    told = spec.mention.removeprefix("@").lower() if isinstance(spec, MentionAgent) else ""
+    families = load_families()
+    product_name = spec.mention.removeprefix("@").lower() if isinstance(spec, MentionAgent) else ""
     if isinstance(spec, HttpAgent):
-        told = spec.preset or ""
-    if told in known:
-        return told
-    return next((family for family in known if is_of_family(name, family)), None)
+        product_name = spec.preset or ""
+    if product_name in families:
+        return product_name
+    return next((family for family in families if is_in_family(name, family)), None)
 
 
-def account_of(name: str, spec: AgentBase) -> int | None:
+def agent_account_id(name: str, spec: AgentBase) -> int | None:
     """The numeric id of the account that an agent acts as; None when nothing tells it."""
     if spec.account is not None:
         return spec.account
-    family = family_of_agent(name, spec)
-    return load_identities()[family].id if family else None
+    family = agent_family(name, spec)
+    return load_families()[family].id if family else None
 
 
-def workers(agents: Mapping[str, AgentBase], user_id: int, *, is_bot: bool, branch: str = "") -> tuple[str, ...] | None:
+def agents_of_account(
+    agents: Mapping[str, AgentBase], user_id: int, *, is_bot: bool, branch: str = ""
+) -> tuple[str, ...] | None:
     """Which agents of a configuration this can be: whoever, as `user_id`, spoke, or did something on `branch`.
 
     None when it is no agent's account; empty when it is one, but of none that is configured. A bot whose id the table
     does not have is known by its branch; a person never is, because anybody may name a branch. Logins never count.
     """
-    named = tuple(name for name, spec in agents.items() if spec.account == user_id)
-    if named:
-        return named
-    family = family_of_account(user_id)
+    matching = tuple(name for name, spec in agents.items() if spec.account == user_id)
+    if matching:
+        return matching
+    family = account_family(user_id)
     if family is None and is_bot:
-        family = family_of_branch(branch)
+        family = branch_family(branch)
     if family is None:
         return None
-    return tuple(n for n, spec in agents.items() if spec.account is None and family_of_agent(n, spec) == family)
+    return tuple(
+        agent for agent, spec in agents.items() if spec.account is None and agent_family(agent, spec) == family
+    )

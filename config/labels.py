@@ -12,7 +12,7 @@ PREFIXES: Final = ("status:", "type:", CAPABILITY_PREFIX, AGENT_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class LabelDefinition:
     """A label as GitHub's API takes it: `colour` is six hex digits, `description` at most 100 characters."""
 
     name: str
@@ -20,50 +20,52 @@ class Label:
     description: str
 
 
-TASK: Final = Label("task", "1d76db", "Work for an agent, managed by the orchestrator")
+TASK: Final = LabelDefinition("task", "1d76db", "Work for an agent, managed by the orchestrator")
 
 STATUSES: Final = (
-    Label("status:pending", "d4c5f9", "Not ready yet; the task card says what is missing"),
-    Label("status:ready", "0e8a16", "Ready to be assigned to an agent"),
-    Label("status:in-progress", "fbca04", "An agent is working on it"),
-    Label("status:review", "5319e7", "A pull request is open"),
-    Label("status:done", "006b75", "Merged, checks passed, acceptance criteria met"),
-    Label("status:failed", "b60205", "All attempts are used up; a person must look"),
+    LabelDefinition("status:pending", "d4c5f9", "Not ready yet; the task card says what is missing"),
+    LabelDefinition("status:ready", "0e8a16", "Ready to be assigned to an agent"),
+    LabelDefinition("status:in-progress", "fbca04", "An agent is working on it"),
+    LabelDefinition("status:review", "5319e7", "A pull request is open"),
+    LabelDefinition("status:done", "006b75", "Merged, checks passed, acceptance criteria met"),
+    LabelDefinition("status:failed", "b60205", "All attempts are used up; a person must look"),
 )
 
 PRIORITIES: Final = (
-    Label("P0", "b60205", "Before everything else"),
-    Label("P1", "d93f0b", "Before ordinary work"),
-    Label("P2", "fef2c0", "Ordinary work"),
+    LabelDefinition("P0", "b60205", "Before everything else"),
+    LabelDefinition("P1", "d93f0b", "Before ordinary work"),
+    LabelDefinition("P2", "fef2c0", "Ordinary work"),
 )
 
 CLASSES: Final = (
-    Label("type:functional", "c2e0c6", "Testable behaviour: planned test first (red, green, refactor)"),
-    Label("type:non-functional", "bfdadc", "Configuration, environment, fix or docs: planned from the problem"),
+    LabelDefinition("type:functional", "c2e0c6", "Testable behaviour: planned test first (red, green, refactor)"),
+    LabelDefinition(
+        "type:non-functional", "bfdadc", "Configuration, environment, fix or docs: planned from the problem"
+    ),
 )
 
 FLAGS: Final = (
-    Label("blocked", "e99695", "Waits for something else; the task card says what"),
-    Label("conflict", "d93f0b", "Its changes conflict with other work"),
-    Label("stalled", "f9d0c4", "No progress for too long"),
-    Label("needs-human", "b60205", "A person must decide or act"),
-    Label("parked", "ededed", "The queue is full; the bot adds the task when there is room"),
+    LabelDefinition("blocked", "e99695", "Waits for something else; the task card says what"),
+    LabelDefinition("conflict", "d93f0b", "Its changes conflict with other work"),
+    LabelDefinition("stalled", "f9d0c4", "No progress for too long"),
+    LabelDefinition("needs-human", "b60205", "A person must decide or act"),
+    LabelDefinition("parked", "ededed", "The queue is full; the bot adds the task when there is room"),
 )
 
-RETROSPECTIVE: Final = Label("retrospective", "bfdadc", "What was done, what went well, what to improve")
+RETROSPECTIVE: Final = LabelDefinition("retrospective", "bfdadc", "What was done, what went well, what to improve")
 # On the progress digest, and made with it: no task ever carries it.
-DIGEST: Final = Label("orchestrator-digest", "0052cc", "Shows the progress of the orchestrator's tasks")
+DIGEST: Final = LabelDefinition("orchestrator-digest", "0052cc", "Shows the progress of the orchestrator's tasks")
 
 # Those that people put on by hand: each is an instruction.
-_BY_HAND: Final = ("status:ready", "status:pending", "status:done", "status:failed", "blocked")
-OFFERED_LABELS: Final = (
+_MANUAL_LABEL_NAMES: Final = ("status:ready", "status:pending", "status:done", "status:failed", "blocked")
+INITIAL_LABELS: Final = (
     TASK,
     *PRIORITIES,
     *CLASSES,
-    *(label for label in (*STATUSES, *FLAGS) if label.name in _BY_HAND),
+    *(label for label in (*STATUSES, *FLAGS) if label.name in _MANUAL_LABEL_NAMES),
 )
 FIXED_LABELS: Final = (TASK, *STATUSES, *PRIORITIES, *CLASSES, *FLAGS, RETROSPECTIVE)
-_BY_NAME: Final = {label.name.casefold(): label for label in (*FIXED_LABELS, DIGEST)}
+_LABELS_BY_NAME: Final = {label.name.casefold(): label for label in (*FIXED_LABELS, DIGEST)}
 
 
 def capability_label(capability: str) -> str:
@@ -76,23 +78,23 @@ def agent_label(agent: str) -> str:
     return AGENT_PREFIX + agent
 
 
-def is_ours(label: str) -> bool:
+def is_bot_label(label: str) -> bool:
     """Whether the bot owns this label name. GitHub does not tell upper from lower case here, nor do we."""
     name = label.casefold()
-    return name in _BY_NAME or name.startswith(PREFIXES)
+    return name in _LABELS_BY_NAME or name.startswith(PREFIXES)
 
 
-def describe(label: str) -> Label:
+def label_definition(label: str) -> LabelDefinition:
     """Colour and description for one of our labels, the named ones and those of agents and capabilities.
 
     Raises ValueError for a label that is not ours: its looks are its owner's business.
     """
     name = label.casefold()
-    if name in _BY_NAME:
-        return _BY_NAME[name]
+    if name in _LABELS_BY_NAME:
+        return _LABELS_BY_NAME[name]
     if name.startswith(CAPABILITY_PREFIX):
-        what = f"Needs an agent with the capability {label[len(CAPABILITY_PREFIX) :]}"
-        return Label(label, "c5def5", what)
+        description = f"Needs an agent with the capability {label[len(CAPABILITY_PREFIX) :]}"
+        return LabelDefinition(label, "c5def5", description)
     if name.startswith(AGENT_PREFIX):
-        return Label(label, "bfd4f2", f"{label[len(AGENT_PREFIX) :]} is working on it")
+        return LabelDefinition(label, "bfd4f2", f"{label[len(AGENT_PREFIX) :]} is working on it")
     raise ValueError(f"{label!r} is not a label of the orchestrator")

@@ -23,23 +23,23 @@ class Problem:
     suggestion: str | None = None
 
     def __str__(self) -> str:
-        where = f"`{self.key_path}`: " if self.key_path else ""
+        prefix = f"`{self.key_path}`: " if self.key_path else ""
         hint = f"; {self.suggestion}" if self.suggestion else ""
-        return f"{where}{self.message}{hint}"
+        return f"{prefix}{self.message}{hint}"
 
 
 class ConfigError(Exception):
     """A configuration file that cannot be used; `problems` has every mistake found, in the file's order."""
 
     def __init__(self, path: str, problems: Sequence[Problem]) -> None:
-        ordered = sorted(problems, key=lambda problem: (problem.line, problem.column))
-        shown = ordered[:MAX_PROBLEMS]
-        if len(ordered) > MAX_PROBLEMS:
-            more = f"and {len(ordered) - MAX_PROBLEMS} more problems after this one"
-            shown.append(Problem(ordered[MAX_PROBLEMS].line, 1, "", more))
+        sorted_problems = sorted(problems, key=lambda problem: (problem.line, problem.column))
+        listed = sorted_problems[:MAX_PROBLEMS]
+        if len(sorted_problems) > MAX_PROBLEMS:
+            remark = f"and {len(sorted_problems) - MAX_PROBLEMS} more problems after this one"
+            listed.append(Problem(sorted_problems[MAX_PROBLEMS].line, 1, "", remark))
         self.path = path
-        self.problems: tuple[Problem, ...] = tuple(shown)
-        super().__init__("\n".join(f"{path}:{p.line}:{p.column}: {p}" for p in self.problems))
+        self.problems: tuple[Problem, ...] = tuple(listed)
+        super().__init__("\n".join(f"{path}:{item.line}:{item.column}: {item}" for item in self.problems))
 
 
 def quote(text: object) -> str:
@@ -48,16 +48,16 @@ def quote(text: object) -> str:
     return f"`{line if len(line) <= _MAX_QUOTED else line[: _MAX_QUOTED - 1] + '…'}`"
 
 
-def nearest(word: str, valid: Iterable[str], cutoff: float = 0.5) -> str | None:
+def nearest_word(word: str, valid: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The valid word that somebody who wrote `word` most likely meant, or None.
 
     Capitals do not count. `cutoff` is how alike they must be, from 0 to 1 (`difflib`).
     """
-    spelled = {one.lower(): one for one in valid}
-    found = get_close_matches(word.lower()[:_MAX_QUOTED], spelled, n=1, cutoff=cutoff)
-    return spelled[found[0]] if found else None
+    valid_by_lower = {valid_word.lower(): valid_word for valid_word in valid}
+    matches = get_close_matches(word.lower()[:_MAX_QUOTED], valid_by_lower, n=1, cutoff=cutoff)
+    return valid_by_lower[matches[0]] if matches else None
 
 
-def mistake(message: str, *, suggestion: str = "", key: str = "") -> PydanticCustomError:
+def validation_error(message: str, *, suggestion: str = "", key: str = "") -> PydanticCustomError:
     """An error for a validator to raise: what is wrong, what to do, which key it is about."""
     return PydanticCustomError("mistake", "{message}", {"message": message, "suggestion": suggestion, "key": key})

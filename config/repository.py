@@ -8,66 +8,72 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from config.agent_kinds import Agents, ConfigModel, unique
+from config.agent_kinds import AgentSpecs, ConfigModel, check_unique
 from config.durations import Duration, format_duration
 from config.escalation import EscalationSettings
-from config.labels import MAX_LABEL_LENGTH, is_ours
-from config.problems import mistake, quote
+from config.labels import MAX_LABEL_LENGTH, is_bot_label
+from config.problems import quote, validation_error
 from config.validation import parse_model
 
 CONFIG_PATH: Final = ".github/orchestrator.yml"
 
-QUIET_PATTERN: Final = r"^([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9]) ([A-Za-z0-9_+/-]+)$"
+QUIET_HOURS_PATTERN: Final = r"^([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9]) ([A-Za-z0-9_+/-]+)$"
 
 PriorityName: TypeAlias = Literal["P0", "P1", "P2"]
 # Of `timeouts.stall`: the more urgent a task, the sooner somebody is to know that it stands still.
 STALL_SHARES: Final[dict[PriorityName, float]] = {"P0": 0.5, "P1": 0.75, "P2": 1.0}
 
 
-def _quiet(value: str) -> str:
-    match = re.fullmatch(QUIET_PATTERN, value, re.ASCII)
+def _check_quiet_hours(value: str) -> str:
+    match = re.fullmatch(QUIET_HOURS_PATTERN, value, re.ASCII)
     if match is None:
-        raise mistake('must be a time of day and a zone, such as "22:00-07:00 Europe/Berlin"')
+        raise validation_error('must be a time of day and a zone, such as "22:00-07:00 Europe/Berlin"')
     if match[1] == match[3] and match[2] == match[4]:
-        raise mistake("begins and ends at the same time", suggestion="remove `quiet_hours` to have no quiet hours")
+        raise validation_error(
+            "begins and ends at the same time", suggestion="remove `quiet_hours` to have no quiet hours"
+        )
     try:
         ZoneInfo(match[5])
     except (KeyError, ValueError, OSError):
-        raise mistake(f"`{match[5]}` is not a time zone", suggestion="write one such as Europe/Berlin or UTC") from None
+        raise validation_error(
+            f"`{match[5]}` is not a time zone", suggestion="write one such as Europe/Berlin or UTC"
+        ) from None
     return value
 
 
-def _label(value: str) -> str:
+def _check_label(value: str) -> str:
     if not value.strip() or len(value) > MAX_LABEL_LENGTH or not value.isprintable():
-        raise mistake(f"must be a label's name, 1 to {MAX_LABEL_LENGTH} characters")
-    if is_ours(value):
-        raise mistake(
+        raise validation_error(f"must be a label's name, 1 to {MAX_LABEL_LENGTH} characters")
+    if is_bot_label(value):
+        raise validation_error(
             f"{quote(value)} is the orchestrator's own label and cannot be mapped",
             suggestion="remove this line",
         )
     return value
 
 
-def _keyword(value: str) -> str:
+def _normalize_keyword(value: str) -> str:
     if 2 <= len(value.strip()) <= 60 and value.isprintable():
         return value.strip().lower()
-    raise mistake("a keyword has 2 to 60 characters")
+    raise validation_error("a keyword has 2 to 60 characters")
 
 
-def _once_whatever_case(priorities: dict[str, PriorityName]) -> dict[str, PriorityName]:
-    seen: dict[str, str] = {}
+def _check_unique_labels(priorities: dict[str, PriorityName]) -> dict[str, PriorityName]:
+    labels_by_folded_name: dict[str, str] = {}
     for label in priorities:
-        earlier = seen.setdefault(label.casefold(), label)
+        earlier = labels_by_folded_name.setdefault(label.casefold(), label)
         if earlier != label:
-            raise mistake(f"{quote(earlier)} and {quote(label)} are the same label on GitHub", key=label)
+            raise validation_error(f"{quote(earlier)} and {quote(label)} are the same label on GitHub", key=label)
     return priorities
 
 
-LabelName = Annotated[str, AfterValidator(_label), WithJsonSchema({"type": "string", "maxLength": MAX_LABEL_LENGTH})]
-Keywords = Annotated[
-    tuple[Annotated[str, AfterValidator(_keyword)], ...], Field(max_length=200), AfterValidator(unique)
+LabelName = Annotated[
+    str, AfterValidator(_check_label), WithJsonSchema({"type": "string", "maxLength": MAX_LABEL_LENGTH})
 ]
-Priorities = Annotated[dict[LabelName, PriorityName], Field(max_length=100), AfterValidator(_once_whatever_case)]
+Keywords = Annotated[
+    tuple[Annotated[str, AfterValidator(_normalize_keyword)], ...], Field(max_length=200), AfterValidator(check_unique)
+]
+Priorities = Annotated[dict[LabelName, PriorityName], Field(max_length=100), AfterValidator(_check_unique_labels)]
 Weight = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -108,15 +114,15 @@ class Scoring(ConfigModel):
     learned: Weight = Field(0.0, description="How successful and fast the agent's latest attempts were.")
 
     @model_validator(mode="after")
-    def _something_counts(self) -> "Scoring":
+    def _check_weights(self) -> "Scoring":
         if not self.priority + self.capability + self.load + self.fairness + self.learned > 0:
-            raise mistake(
+            raise validation_error(
                 "all weights are 0, so there is nothing to choose by", suggestion="set at least one weight above 0"
             )
         return self
 
 
-class Limits(ConfigModel):
+class TaskLimits(ConfigModel):
     """Where the bot stops."""
 
     max_attempts: int = Field(3, ge=1, le=20, description="Attempts at a task before the bot calls for a person.")
@@ -150,19 +156,19 @@ class Timeouts(ConfigModel):
     attempt: Duration = Field(timedelta(hours=8), description="The longest that one attempt may take.")
 
     @model_validator(mode="after")
-    def _hard_is_the_longest(self) -> "Timeouts":
+    def _check_attempt_is_longest(self) -> "Timeouts":
         for key in ("ack", "heartbeat", "stall"):
             if getattr(self, key) > self.attempt:
                 text = f"is longer than `attempt` ({format_duration(self.attempt)}), so it could never be reached"
-                raise mistake(text, suggestion="make it shorter, or `attempt` longer", key=key)
-        for priority, after in self.stall_by_priority.items():
-            if after > self.attempt:
+                raise validation_error(text, suggestion="make it shorter, or `attempt` longer", key=key)
+        for priority, stall_timeout in self.stall_by_priority.items():
+            if stall_timeout > self.attempt:
                 limit = format_duration(self.attempt)
                 text = f"{priority} is longer than `attempt` ({limit}), so it could never be reached"
-                raise mistake(text, suggestion="make it shorter, or `attempt` longer", key="stall_by_priority")
+                raise validation_error(text, suggestion="make it shorter, or `attempt` longer", key="stall_by_priority")
         return self
 
-    def stall_of(self, priority: PriorityName) -> timedelta:
+    def stall_timeout(self, priority: PriorityName) -> timedelta:
         """After how long without progress a task of this priority is stalled."""
         return self.stall_by_priority.get(priority, self.stall * STALL_SHARES[priority])
 
@@ -175,7 +181,10 @@ class DigestSettings(ConfigModel):
     )
     interval: Duration = Field(timedelta(hours=2), description="How often the bot updates the digest.")
     quiet_hours: (
-        Annotated[str, AfterValidator(_quiet), WithJsonSchema({"type": "string", "pattern": QUIET_PATTERN})] | None
+        Annotated[
+            str, AfterValidator(_check_quiet_hours), WithJsonSchema({"type": "string", "pattern": QUIET_HOURS_PATTERN})
+        ]
+        | None
     ) = Field(
         None,
         description='Quiet hours: `"22:00-07:00 Europe/Berlin"`. The bot sends a digest that is due in these hours '
@@ -184,31 +193,31 @@ class DigestSettings(ConfigModel):
 
     def is_quiet(self, now: datetime) -> bool:
         """Whether `now` (aware) lies in the quiet hours; their end no longer belongs to them."""
-        return self.awake(now) != now
+        return self.quiet_hours_end(now) != now
 
-    def awake(self, at: datetime) -> datetime:
+    def quiet_hours_end(self, at: datetime) -> datetime:
         """The first moment from `at` (aware) on that is not quiet: `at` itself, or the end of the quiet hours.
 
         By the clock on the wall: when that is turned, the hours are as much longer or shorter.
         """
-        match = re.fullmatch(QUIET_PATTERN, self.quiet_hours or "", re.ASCII)
+        match = re.fullmatch(QUIET_HOURS_PATTERN, self.quiet_hours or "", re.ASCII)
         if match is None:
             return at
         start, end = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
         zone = ZoneInfo(match[5])
         local = at.astimezone(UTC).astimezone(zone)
-        wall = local.time()
-        over_midnight = start > end
-        if not (start <= wall < end or (over_midnight and (wall >= start or wall < end))):
+        local_time = local.time()
+        spans_midnight = start > end
+        if not (start <= local_time < end or (spans_midnight and (local_time >= start or local_time < end))):
             return at
-        day = local.date() + timedelta(days=1 if over_midnight and wall >= start else 0)
+        day = local.date() + timedelta(days=1 if spans_midnight and local_time >= start else 0)
         # Of an end that the clock shows twice the first counts, unless that is over: then the second.
         ends = (datetime.combine(day, end, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-        return next((found for found in ends if found > at), at)
+        return next((candidate for candidate in ends if candidate > at), at)
 
-    def next_after(self, now: datetime) -> datetime:
+    def next_due_at(self, now: datetime) -> datetime:
         """When the next digest is due, if the last one was at `now` (aware): not in the quiet hours."""
-        return self.awake(now + self.interval)
+        return self.quiet_hours_end(now + self.interval)
 
 
 class RetrospectiveRules(ConfigModel):
@@ -247,7 +256,7 @@ class RepositoryConfig(ConfigModel):
     """`.github/orchestrator.yml`: how the orchestrator works in this repository."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")
-    agents: Agents = Field(description="The agents by name.")
+    agents: AgentSpecs = Field(description="The agents by name.")
     priorities: Priorities = Field(
         default_factory=dict, description="Your own labels and the priority that each one means."
     )
@@ -256,7 +265,7 @@ class RepositoryConfig(ConfigModel):
     )
     merge: Merge = Field(default_factory=Merge)
     scoring: Scoring = Field(default_factory=Scoring)
-    limits: Limits = Field(default_factory=Limits)
+    limits: TaskLimits = Field(default_factory=TaskLimits)
     timeouts: Timeouts = Field(default_factory=Timeouts)
     conflicts: Conflicts = Field(default_factory=Conflicts)
     digest: DigestSettings = Field(default_factory=DigestSettings)

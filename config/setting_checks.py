@@ -14,15 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import SecretStr
 
-from config.agent_kinds import LOOPBACK
-from config.problems import mistake
+from config.agent_kinds import LOOPBACK_HOSTS
+from config.problems import validation_error
 
 # GitHub's own App keys have 2048 bits, and RS256 asks for no less.
 MIN_KEY_BITS: Final = 2048
 
 
 @lru_cache(maxsize=8)
-def _loaded(pem: str) -> PrivateKeyTypes:
+def _load_key(pem: str) -> PrivateKeyTypes:
     """The key of a PEM text. Checking that its numbers fit together takes 20 ms; the same text needs it once."""
     return load_pem_private_key(pem.encode("utf-8", "replace"), password=None)
 
@@ -31,18 +31,20 @@ def private_key(value: SecretStr) -> SecretStr:
     """The PEM text with real line ends, after it was parsed as an RSA private key."""
     pem = value.get_secret_value().replace("\\n", "\n").strip() + "\n"
     try:
-        key = _loaded(pem)
+        key = _load_key(pem)
     except TypeError:
-        raise mistake("is encrypted with a password: give the key as GitHub made it") from None
+        raise validation_error("is encrypted with a password: give the key as GitHub made it") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise mistake(
+        raise validation_error(
             "is not a private key in PEM form: give the whole text of the .pem file that GitHub made for the "
             "App, from -----BEGIN to -----END"
         ) from None
     if not isinstance(key, RSAPrivateKey):
-        raise mistake("is not an RSA key: give the private key that GitHub made for the App")
+        raise validation_error("is not an RSA key: give the private key that GitHub made for the App")
     if key.key_size < MIN_KEY_BITS:
-        raise mistake(f"has {key.key_size} bits but needs {MIN_KEY_BITS}: make a new one in the App's settings")
+        raise validation_error(
+            f"has {key.key_size} bits but needs {MIN_KEY_BITS}: make a new one in the App's settings"
+        )
     return SecretStr(pem)
 
 
@@ -52,7 +54,7 @@ def secrets(value: object) -> object:
         return value
     parts = tuple(part.strip() for part in value.split(","))
     if not all(parts):
-        raise mistake("has an empty entry between its commas: give one secret, or several as new,old")
+        raise validation_error("has an empty entry between its commas: give one secret, or several as new,old")
     return tuple(SecretStr(part) for part in parts)
 
 
@@ -60,21 +62,21 @@ def web_address(value: str) -> str:
     """An http(s) address without a slash at its end."""
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        is_usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        raise mistake("is not an address: write one such as https://github.example.com") from None
-    if not usable or not value.isascii() or not value.isprintable() or " " in value:
-        raise mistake("is not an address: write one such as https://github.example.com")
+        raise validation_error("is not an address: write one such as https://github.example.com") from None
+    if not is_usable or not value.isascii() or not value.isprintable() or " " in value:
+        raise validation_error("is not an address: write one such as https://github.example.com")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise mistake("must be an address without user, password, ? and #")
+        raise validation_error("must be an address without user, password, ? and #")
     return value.rstrip("/")
 
 
 def key_address(value: str) -> str:
     """An address that a key may be sent to: encrypted, unless it never leaves the machine."""
     parts = urlsplit(value)
-    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-        raise mistake("must begin with https:// because the bot sends a key there")
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
+        raise validation_error("must begin with https:// because the bot sends a key there")
     return value
 
 
@@ -84,14 +86,14 @@ def secret_address(value: SecretStr) -> SecretStr:
     web_address(address.partition("?")[0])
     key_address(address)
     if not address.isascii() or not address.isprintable() or " " in address:
-        raise mistake("is not an address: write one such as https://hooks.example.com/T0/B0")
+        raise validation_error("is not an address: write one such as https://hooks.example.com/T0/B0")
     return SecretStr(address)
 
 
 def mail_address(value: str) -> str:
     """One address of e-mail, without a name beside it."""
     if len(value) > 254 or not re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
-        raise mistake("must be an address such as team@example.com")
+        raise validation_error("must be an address such as team@example.com")
     return value
 
 
@@ -122,11 +124,11 @@ def database_address(value: SecretStr) -> SecretStr:
     address = value.get_secret_value().strip()
     try:
         parts = urlsplit(address)
-        usable = parts.scheme in {"postgres", "postgresql"} and parts.port != 0
+        is_usable = parts.scheme in {"postgres", "postgresql"} and parts.port != 0
     except ValueError:  # a port that is no number, a broken IPv6 address
-        usable = False
-    if not usable or "://" not in address:
-        raise mistake(
+        is_usable = False
+    if not is_usable or "://" not in address:
+        raise validation_error(
             "must be an address such as postgresql://user:password@host:5432/name, special characters of the "
             "password as %XX: fix it, or remove it to use the embedded server"
         )
@@ -137,11 +139,11 @@ def directory(value: Path) -> Path:
     """An absolute directory, `~` expanded; it need not exist yet."""
     try:
         path = value.expanduser().absolute()
-        wrong = path.exists() and not path.is_dir()
+        is_not_directory = path.exists() and not path.is_dir()
     except (OSError, RuntimeError, ValueError):
-        raise mistake("cannot be used as a directory: write the full path") from None
-    if wrong:
-        raise mistake("is a file, not a directory: name a separate directory")
+        raise validation_error("cannot be used as a directory: write the full path") from None
+    if is_not_directory:
+        raise validation_error("is a file, not a directory: name a separate directory")
     return path
 
 
@@ -151,5 +153,5 @@ def host(value: str) -> str:
         ipaddress.ip_address(value)
     except ValueError:
         if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", value):
-            raise mistake("must be a host name or an IP address without port, such as 0.0.0.0") from None
+            raise validation_error("must be a host name or an IP address without port, such as 0.0.0.0") from None
     return value

@@ -23,13 +23,13 @@ WebAddress = Annotated[str, AfterValidator(checks.web_address)]
 KeyAddress = Annotated[WebAddress, AfterValidator(checks.key_address)]
 
 _MAX_KEY_BYTES: Final = 64 * 1024
-_PEM: Final = "GITHUB_PRIVATE_KEY"
-_PEM_PATH: Final = "GITHUB_PRIVATE_KEY_PATH"
+_PRIVATE_KEY: Final = "GITHUB_PRIVATE_KEY"
+_PRIVATE_KEY_PATH: Final = "GITHUB_PRIVATE_KEY_PATH"
 
 # What to do about a setting that is not there.
-_MISSING: Final = {
+_MISSING_HINTS: Final = {
     "GITHUB_APP_ID": "set it to the number on the App's settings page",
-    _PEM: f"set it to the text of the App's private key, or {_PEM_PATH} to its file",
+    _PRIVATE_KEY: f"set it to the text of the App's private key, or {_PRIVATE_KEY_PATH} to its file",
     "GITHUB_WEBHOOK_SECRET": "set it to the App's webhook secret; the bot never accepts unsigned deliveries",
 }
 
@@ -227,32 +227,34 @@ def load_settings(env: Mapping[str, str] | None = None, env_file: Path | None = 
     is wrong, what to do.
     """
     environment = os.environ if env is None else env
-    found = {**_from_file(env_file), **{name: value for name, value in environment.items() if value.strip()}}
-    values = {name: found[name.upper()].strip() for name in Settings.model_fields if name.upper() in found}
-    values.setdefault("data_dir", _default_data_dir(found))
-    problems = _take_key_from_file(values)
+    variables = {**_read_env_file(env_file), **{name: value for name, value in environment.items() if value.strip()}}
+    values = {name: variables[name.upper()].strip() for name in Settings.model_fields if name.upper() in variables}
+    values.setdefault("data_dir", _default_data_dir(variables))
+    problems = _load_private_key(values)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        lines = [line for line in map(_line, details) if line and not (problems and line.startswith(_PEM))]
+        lines = [
+            line for line in map(_describe_error, details) if line and not (problems and line.startswith(_PRIVATE_KEY))
+        ]
         if "github_private_key_path" in values:
-            lines = [re.sub(f"^{_PEM} ", f"{_PEM_PATH} names a file that ", line) for line in lines]
+            lines = [re.sub(f"^{_PRIVATE_KEY} ", f"{_PRIVATE_KEY_PATH} names a file that ", line) for line in lines]
         problems += lines
     if problems:
         raise SettingsError(tuple(problems))
     return settings
 
 
-def _from_file(env_file: Path | None) -> dict[str, str]:
+def _read_env_file(env_file: Path | None) -> dict[str, str]:
     if env_file is None:
         return {}
     try:
-        read = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8").env_vars
+        variables = DotEnvSettingsSource(Settings, env_file=env_file, env_file_encoding="utf-8").env_vars
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError((f"{env_file} cannot be read ({reason}): fix or remove it",)) from None
-    return {name.upper(): value for name, value in read.items() if value and value.strip()}
+    return {name.upper(): value for name, value in variables.items() if value and value.strip()}
 
 
 def _default_data_dir(environment: Mapping[str, str]) -> str:
@@ -262,45 +264,45 @@ def _default_data_dir(environment: Mapping[str, str]) -> str:
     return f"{environment.get('XDG_DATA_HOME') or '~/.local/share'}/mcp-orchestrator"
 
 
-def _take_key_from_file(values: dict[str, str]) -> list[str]:
+def _load_private_key(values: dict[str, str]) -> list[str]:
     """Put the key's text where its file is named; returns what is wrong with that, at most one line."""
     if "github_private_key_path" not in values:
         return []
     if "github_private_key" in values:
-        return [f"{_PEM} and {_PEM_PATH} are both set: keep one of them"]
+        return [f"{_PRIVATE_KEY} and {_PRIVATE_KEY_PATH} are both set: keep one of them"]
     try:
         path = Path(values["github_private_key_path"]).expanduser()
         with path.open("rb") as file:
             values["github_private_key"] = file.read(_MAX_KEY_BYTES).decode()
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        return [f"{_PEM_PATH} names a file that cannot be read ({reason}): name the .pem file of the App"]
+        return [f"{_PRIVATE_KEY_PATH} names a file that cannot be read ({reason}): name the .pem file of the App"]
     return []
 
 
-def _line(error: ErrorDetails) -> str:
+def _describe_error(error: ErrorDetails) -> str:
     """One of pydantic's errors as a line; empty for the consequences of another one."""
-    variable, context = str(error["loc"][0]).upper(), error.get("ctx", {})
+    variable_name, context = str(error["loc"][0]).upper(), error.get("ctx", {})
     match error["type"]:
         case "missing":
-            return f"{variable} is missing: {_MISSING[variable]}"
+            return f"{variable_name} is missing: {_MISSING_HINTS[variable_name]}"
         case "mistake":
-            return f"{variable} {context['message']}"
+            return f"{variable_name} {context['message']}"
         case "default_factory_not_called":
             return ""
         case "int_parsing" | "int_type" | "int_parsing_size":
-            return f"{variable} must be a whole number"
+            return f"{variable_name} must be a whole number"
         case "bool_parsing":
-            return f"{variable} must be true or false"
+            return f"{variable_name} must be true or false"
         case "float_parsing" | "finite_number":
-            return f"{variable} must be a number"
+            return f"{variable_name} must be a number"
         case "greater_than":
-            return f"{variable} must be more than {context['gt']}"
+            return f"{variable_name} must be more than {context['gt']}"
         case "greater_than_equal":
-            return f"{variable} must be at least {context['ge']}"
+            return f"{variable_name} must be at least {context['ge']}"
         case "less_than_equal":
-            return f"{variable} must be at most {context['le']}"
+            return f"{variable_name} must be at most {context['le']}"
         case "literal_error":
-            return f"{variable} must be one of {str(context['expected']).replace(chr(39), '')}"
+            return f"{variable_name} must be one of {str(context['expected']).replace(chr(39), '')}"
         case _:
-            return f"{variable}: {error['msg']}"
+            return f"{variable_name}: {error['msg']}"

@@ -8,13 +8,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from config.agent_kinds import AGENT_KINDS
-from config.problems import ConfigError, Problem, nearest, quote
-from config.yaml_reader import Data, Document, KeyPath, SourcePosition, dotted, read_yaml
+from config.problems import ConfigError, Problem, nearest_word, quote
+from config.yaml_reader import Data, Document, KeyPath, SourcePosition, format_key_path, read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
 # What pydantic's type errors mean to somebody who writes YAML.
-_EXPECTED: Final = {
+_TYPE_MESSAGES: Final = {
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
@@ -25,7 +25,7 @@ _EXPECTED: Final = {
     "model_type": "must be a mapping of keys to values",
     "model_attributes_type": "must be a mapping of keys to values",
 }
-_BOUNDS: Final = {
+_BOUND_MESSAGES: Final = {
     "greater_than_equal": ("must be at least {:g}", "ge"),
     "less_than_equal": ("must be at most {:g}", "le"),
     "too_short": ("must not be empty", "min_length"),
@@ -43,50 +43,54 @@ def parse_model(model: type[Model], text: str, path: str) -> Model:
         # By way of JSON, pydantic is strict about types and still takes a list for a tuple.
         return model.model_validate_json(json.dumps(document.data))
     except ValidationError as error:
-        found = error.errors(include_url=False)
+        errors = error.errors(include_url=False)
         # Pydantic counts wrong entries as absent; a list of only wrong ones is not an empty list.
-        told = [item for item in found if not (item["type"] == "too_short" and item["input"])]
-        problems = [_explain(item, document, model) for item in told]
+        relevant_errors = [
+            error_details
+            for error_details in errors
+            if not (error_details["type"] == "too_short" and error_details["input"])
+        ]
+        problems = [_to_problem(error_details, document, model) for error_details in relevant_errors]
         raise ConfigError(path, problems) from None
 
 
-def _explain(error: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
+def _to_problem(error: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
     """One of pydantic's errors as a problem with a place in the file."""
-    kind, context = error["type"], error.get("ctx", {})
-    loc, tag = _in_the_file(error["loc"])
-    place, message, suggestion = document.value_place(loc), "", ""
-    match kind:
+    error_type, context = error["type"], error.get("ctx", {})
+    key_path, tag = _to_key_path(error["loc"])
+    position, message, suggestion = document.value_position(key_path), "", ""
+    match error_type:
         case "extra_forbidden":
-            place, message = document.key_place(loc), f"unknown key {quote(loc[-1])}"
-            valid = _valid_keys(model, loc[:-1], tag)
-            suggestion = _nearest(str(loc[-1]), valid) or _listed("valid keys are", valid)
+            position, message = document.key_position(key_path), f"unknown key {quote(key_path[-1])}"
+            valid = _valid_keys(model, key_path[:-1], tag)
+            suggestion = _did_you_mean(str(key_path[-1]), valid) or _list_choices("valid keys are", valid)
         case "missing":
-            place, message = document.key_place(loc[:-1]), f"the key {quote(loc[-1])} is missing"
-            suggestion = "add `version: 1`" if loc == ("version",) else ""
+            position, message = document.key_position(key_path[:-1]), f"the key {quote(key_path[-1])} is missing"
+            suggestion = "add `version: 1`" if key_path == ("version",) else ""
         case "union_tag_not_found":
-            place, message = document.key_place(loc), "the key `adapter` is missing"
-            suggestion = _listed("add one of", list(AGENT_KINDS))
+            position, message = document.key_position(key_path), "the key `adapter` is missing"
+            suggestion = _list_choices("add one of", list(AGENT_KINDS))
         case "union_tag_invalid":
-            loc = (*loc, "adapter")
-            place, message, suggestion = _not_one_of(list(AGENT_KINDS), loc, document)
+            key_path = (*key_path, "adapter")
+            position, message, suggestion = _invalid_choice(list(AGENT_KINDS), key_path, document)
         case "literal_error":
-            place, message, suggestion = _not_one_of(_words(context["expected"]), loc, document)
+            position, message, suggestion = _invalid_choice(_literal_values(context["expected"]), key_path, document)
         case "mistake":
             message, suggestion = str(context["message"]), str(context["suggestion"])
             if error["loc"] and error["loc"][-1] == "[key]":
-                place = document.key_place(loc)
+                position = document.key_position(key_path)
             elif context["key"]:
-                loc = (*loc, str(context["key"]))
-                place = document.key_place(loc)
-        case _ if kind in _BOUNDS:
-            template, name = _BOUNDS[kind]
+                key_path = (*key_path, str(context["key"]))
+                position = document.key_position(key_path)
+        case _ if error_type in _BOUND_MESSAGES:
+            template, name = _BOUND_MESSAGES[error_type]
             message = template.format(context[name])
         case _:
-            message = _EXPECTED.get(kind, error["msg"])
-    return Problem(place.line, place.column, dotted(loc), message, suggestion or None)
+            message = _TYPE_MESSAGES.get(error_type, error["msg"])
+    return Problem(position.line, position.column, format_key_path(key_path), message, suggestion or None)
 
 
-def _in_the_file(loc: tuple[int | str, ...]) -> tuple[KeyPath, str]:
+def _to_key_path(loc: tuple[int | str, ...]) -> tuple[KeyPath, str]:
     """Pydantic's path without what is not in the file: the kind of agent, and the mark of a key."""
     tag = ""
     if len(loc) > 2 and loc[0] == "agents" and loc[2] in AGENT_KINDS:
@@ -95,23 +99,23 @@ def _in_the_file(loc: tuple[int | str, ...]) -> tuple[KeyPath, str]:
 
 
 def _valid_keys(model: type[BaseModel], parent: KeyPath, tag: str) -> list[str]:
-    found: Any = AGENT_KINDS[tag] if tag else model
+    section: Any = AGENT_KINDS[tag] if tag else model
     for part in () if tag else parent:
-        annotation = found.model_fields[str(part)].annotation
+        annotation = section.model_fields[str(part)].annotation
         # An optional section is a union of its model and None.
-        found = next((one for one in get_args(annotation) if hasattr(one, "model_fields")), annotation)
-    return sorted(found.model_fields)
+        section = next((member for member in get_args(annotation) if hasattr(member, "model_fields")), annotation)
+    return sorted(section.model_fields)
 
 
-def _not_one_of(words: list[str], loc: KeyPath, document: Document) -> tuple[SourcePosition, str, str]:
-    value = _at(document.data, loc)
-    got = f", not {quote(value)}" if isinstance(value, str | int | float) else ""
-    message = f"must be {words[0]}{got}" if len(words) == 1 else f"must be one of {', '.join(words)}{got}"
-    return document.value_place(loc), message, _nearest(str(value), words)
+def _invalid_choice(choices: list[str], key_path: KeyPath, document: Document) -> tuple[SourcePosition, str, str]:
+    value = _value_at(document.data, key_path)
+    actual = f", not {quote(value)}" if isinstance(value, str | int | float) else ""
+    message = f"must be {choices[0]}{actual}" if len(choices) == 1 else f"must be one of {', '.join(choices)}{actual}"
+    return document.value_position(key_path), message, _did_you_mean(str(value), choices)
 
 
-def _at(data: Data, loc: KeyPath) -> Data:
-    for part in loc:
+def _value_at(data: Data, key_path: KeyPath) -> Data:
+    for part in key_path:
         if isinstance(data, dict) and isinstance(part, str):
             data = data.get(part)
         elif isinstance(data, list) and isinstance(part, int):
@@ -119,15 +123,15 @@ def _at(data: Data, loc: KeyPath) -> Data:
     return data
 
 
-def _words(expected: object) -> list[str]:
+def _literal_values(expected: object) -> list[str]:
     """`"'merge', 'squash' or 'rebase'"` → the three words."""
     return re.findall(r"[\w-]+", re.sub(r"\bor\b", "", str(expected)))
 
 
-def _nearest(word: str, valid: list[str]) -> str:
-    near = nearest(word, valid, cutoff=0.6)
-    return f"did you mean `{near}`?" if near else ""
+def _did_you_mean(word: str, valid: list[str]) -> str:
+    suggestion = nearest_word(word, valid, cutoff=0.6)
+    return f"did you mean `{suggestion}`?" if suggestion else ""
 
 
-def _listed(intro: str, words: list[str]) -> str:
-    return f"{intro} {', '.join(f'`{word}`' for word in words)}"
+def _list_choices(intro: str, choices: list[str]) -> str:
+    return f"{intro} {', '.join(f'`{word}`' for word in choices)}"

@@ -24,7 +24,7 @@ MAX_NODES: Final = 10_000
 Data: TypeAlias = "dict[str, Data] | list[Data] | str | int | float | bool | None"
 KeyPath: TypeAlias = tuple[str | int, ...]
 
-_TAG: Final = "tag:yaml.org,2002:"
+_TAG_PREFIX: Final = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class Document:
     keys: dict[KeyPath, SourcePosition] = field(default_factory=dict)
     values: dict[KeyPath, SourcePosition] = field(default_factory=dict)
 
-    def key_place(self, path: KeyPath) -> SourcePosition:
+    def key_position(self, path: KeyPath) -> SourcePosition:
         """Where the key at `path` is written, or the nearest one around it."""
-        return self._nearest(path, self.keys)
+        return self._nearest_position(path, self.keys)
 
-    def value_place(self, path: KeyPath) -> SourcePosition:
+    def value_position(self, path: KeyPath) -> SourcePosition:
         """Where the value at `path` begins, or the nearest one around it."""
-        return self._nearest(path, self.values)
+        return self._nearest_position(path, self.values)
 
-    def _nearest(self, path: KeyPath, places: dict[KeyPath, SourcePosition]) -> SourcePosition:
-        if path in places:
-            return places[path]
+    def _nearest_position(self, path: KeyPath, positions: dict[KeyPath, SourcePosition]) -> SourcePosition:
+        if path in positions:
+            return positions[path]
         while path not in self.keys and path:
             path = path[:-1]
         return self.keys.get(path, SourcePosition(1, 1))
@@ -95,7 +95,7 @@ class _Loader(yaml.SafeLoader):
         raise _LimitError(problem=reason, problem_mark=mark)
 
 
-for _name, _pattern, _first in (
+for _name, _pattern, _first_characters in (
     ("null", r"^(~|null|Null|NULL|)$", ["~", "n", "N", ""]),
     ("bool", r"^(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
     ("int", r"^[-+]?[0-9]{1,18}$", list("-+0123456789")),
@@ -105,7 +105,7 @@ for _name, _pattern, _first in (
         list("-+.0123456789"),
     ),
 ):
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(_pattern, re.ASCII), _first)
+    _Loader.add_implicit_resolver(_TAG_PREFIX + _name, re.compile(_pattern, re.ASCII), _first_characters)
 
 
 def read_yaml(text: str, path: str) -> Document:
@@ -121,8 +121,8 @@ def read_yaml(text: str, path: str) -> Document:
         root = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = SourcePosition(mark.line + 1, mark.column + 1) if mark else SourcePosition(1, 1)
-        raise ConfigError(path, [Problem(at.line, at.column, "", _sentence(error))]) from None
+        position = SourcePosition(mark.line + 1, mark.column + 1) if mark else SourcePosition(1, 1)
+        raise ConfigError(path, [Problem(position.line, position.column, "", _describe_error(error))]) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = f"the character U+{int(error.character):04X} is not allowed in a YAML file"
@@ -139,10 +139,10 @@ def read_yaml(text: str, path: str) -> Document:
     return builder.document
 
 
-def _sentence(error: yaml.MarkedYAMLError) -> str:
-    what = " ".join(part for part in (error.context, error.problem) if part)
-    what = what.replace("`", "'")
-    return what if isinstance(error, _LimitError) else f"this is not valid YAML: {what}"
+def _describe_error(error: yaml.MarkedYAMLError) -> str:
+    description = " ".join(part for part in (error.context, error.problem) if part)
+    description = description.replace("`", "'")
+    return description if isinstance(error, _LimitError) else f"this is not valid YAML: {description}"
 
 
 class _Builder:
@@ -156,41 +156,41 @@ class _Builder:
     def build(self, node: Node, path: KeyPath) -> Data:
         """The data of `node`; what is wrong with it goes to `problems` and becomes None."""
         self._nodes += 1
-        self.document.values[path] = _start(node)
+        self.document.values[path] = _node_position(node)
         if len(path) > MAX_DEPTH:  # an alias to one of its own parents
-            return self._refuse(node, path, f"nested deeper than {MAX_DEPTH} levels")
+            return self._add_problem(node, path, f"nested deeper than {MAX_DEPTH} levels")
         if self._nodes > MAX_NODES:
             if self._nodes == MAX_NODES + 1:
-                self._refuse(node, path, f"more than {MAX_NODES} values")
+                self._add_problem(node, path, f"more than {MAX_NODES} values")
             return None
-        if isinstance(node, MappingNode) and node.tag == _TAG + "map":
+        if isinstance(node, MappingNode) and node.tag == _TAG_PREFIX + "map":
             return self._mapping(node, path)
-        if isinstance(node, SequenceNode) and node.tag == _TAG + "seq":
+        if isinstance(node, SequenceNode) and node.tag == _TAG_PREFIX + "seq":
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
-        return self._refuse(node, path, f"the tag {quote(node.tag)} is not accepted here")
+        return self._add_problem(node, path, f"the tag {quote(node.tag)} is not accepted here")
 
     def _mapping(self, node: MappingNode, path: KeyPath) -> Data:
         result: dict[str, Data] = {}
         for key, value in node.value:
-            if not isinstance(key, ScalarNode) or _broken(key.value):
-                self._refuse(key, path, "a key must be plain text")
+            if not isinstance(key, ScalarNode) or _has_lone_surrogate(key.value):
+                self._add_problem(key, path, "a key must be plain text")
                 continue
-            inside = (*path, str(key.value))
+            key_path = (*path, str(key.value))
             if key.value in result:
-                first = self.document.keys[inside].line
-                self._refuse(key, inside, f"the key is already in line {first}")
+                first_line = self.document.keys[key_path].line
+                self._add_problem(key, key_path, f"the key is already in line {first_line}")
                 continue
-            self.document.keys[inside] = _start(key)
-            result[key.value] = self.build(value, inside)
+            self.document.keys[key_path] = _node_position(key)
+            result[key.value] = self.build(value, key_path)
         return result
 
     def _scalar(self, node: ScalarNode, path: KeyPath) -> Data:
         text: str = node.value
-        if _broken(text):
-            return self._refuse(node, path, "an escape that is not a character")
-        kind = node.tag.removeprefix(_TAG)
+        if _has_lone_surrogate(text):
+            return self._add_problem(node, path, "an escape that is not a character")
+        kind = node.tag.removeprefix(_TAG_PREFIX)
         if kind == "str":
             return text
         if kind == "null":
@@ -201,27 +201,27 @@ class _Builder:
             try:
                 return int(text) if kind == "int" else float(text)
             except ValueError:  # only behind a tag that somebody wrote, as in `!!int many`
-                return self._refuse(node, path, f"{quote(text)} is not a number")
-        return self._refuse(node, path, f"the tag {quote(node.tag)} is not accepted here")
+                return self._add_problem(node, path, f"{quote(text)} is not a number")
+        return self._add_problem(node, path, f"the tag {quote(node.tag)} is not accepted here")
 
-    def _refuse(self, node: Node, path: KeyPath, message: str) -> Data:
-        place = _start(node)
-        self.problems.append(Problem(place.line, place.column, dotted(path), message))
+    def _add_problem(self, node: Node, path: KeyPath, message: str) -> Data:
+        position = _node_position(node)
+        self.problems.append(Problem(position.line, position.column, format_key_path(path), message))
         return None
 
 
-def dotted(path: KeyPath) -> str:
+def format_key_path(path: KeyPath) -> str:
     """`("agents", "codex", "capabilities", 0)` → `agents.codex.capabilities[0]`, each part one short line."""
     text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{quote(part)[1:-1]}"
+    for component in path:
+        text += f"[{component}]" if isinstance(component, int) else f".{quote(component)[1:-1]}"
     return text.removeprefix(".")
 
 
-def _start(node: Node) -> SourcePosition:
+def _node_position(node: Node) -> SourcePosition:
     return SourcePosition(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-def _broken(text: str) -> bool:
+def _has_lone_surrogate(text: str) -> bool:
     """Half a surrogate pair, written as an escape: no text at all, and it could not be stored."""
     return any("\ud800" <= char <= "\udfff" for char in text)

@@ -20,7 +20,7 @@ from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHubClient
 from adapters.github.errors import GitHubError
-from config.agent_kinds import Agent
+from config.agent_kinds import AgentSpec
 from core.assignment.agent_state import HealthResult
 from core.circuit_breaker import name_of
 from core.text_safety.sanitize import mask_secrets, one_line
@@ -46,7 +46,7 @@ class HealthChecks:
     server_url: str
     now: Callable[[], datetime]
     within: float = WITHIN
-    _kept: dict[tuple[int, str], tuple[Agent, HealthResult]] = field(default_factory=dict)
+    _kept: dict[tuple[int, str], tuple[AgentSpec, HealthResult]] = field(default_factory=dict)
 
     async def of(self, repository: RepositoryRow) -> Mapping[str, HealthResult]:
         """What keeps each agent of a repository from being started, and as of when.
@@ -60,17 +60,17 @@ class HealthChecks:
         found = {name: self._kept.get((repository.id, name)) for name in agents}
         return {name: known[1] for name, known in found.items() if known and known[0] == agents[name]}
 
-    def _is_fresh(self, repository: RepositoryRow, name: str, spec: Agent) -> bool:
+    def _is_fresh(self, repository: RepositoryRow, name: str, spec: AgentSpec) -> bool:
         known = self._kept.get((repository.id, name))
         return known is not None and known[0] == spec and self.now() - known[1].at < FRESH
 
-    async def _ask(self, repository: RepositoryRow, agents: Mapping[str, Agent]) -> None:
+    async def _ask(self, repository: RepositoryRow, agents: Mapping[str, AgentSpec]) -> None:
         identity = await self.identity(repository.installation_id)
         async with self.database.autocommit() as connection:
             circuits = await kept.load_circuits(connection)
         github, room = self.client.installation(repository.installation_id), asyncio.Semaphore(AT_ONCE)
 
-        async def ask(name: str, spec: Agent) -> None:
+        async def ask(name: str, spec: AgentSpec) -> None:
             circuit = circuits.get(name_of(spec))
             if spec.adapter not in ADAPTERS or (circuit and circuit.reopens_at(self.now())):
                 return  # the state of the agent says so already
@@ -92,7 +92,7 @@ class HealthChecks:
         except TimeoutError:
             log.info("health_checks_slow", repository=repository.full_name)
 
-    def _keep(self, key: tuple[int, str], spec: Agent, probed: HealthResult) -> None:
+    def _keep(self, key: tuple[int, str], spec: AgentSpec, probed: HealthResult) -> None:
         self._kept.pop(key, None)
         self._kept[key] = (spec, probed)
         while len(self._kept) > MOST_KEPT:

@@ -49,7 +49,7 @@ async def roster(connection: AsyncConnection, repository: RepositoryRow, now: da
                 roles=frozenset(spec.roles),
                 holding=holding.get(name, 0),
                 assigned=record.assigned,
-                unavailable=repository.team.unavailable(name) or (None if is_now.takes_work else is_now.reason),
+                unavailable=repository.team.unavailable_reason(name) or (None if is_now.takes_work else is_now.reason),
                 condition=is_now,
                 merit=merit.get(name, UNKNOWN),
             )

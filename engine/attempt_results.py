@@ -12,7 +12,7 @@ from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from adapters.github.convert import pull_facts
 from adapters.github.models import PullRequest
-from config.identities import account_of
+from config.identities import agent_account_id
 from core.intake.references import branch_name
 from core.signals.base import PullSeen, Signal
 from core.task.model import Lease, Role, Task
@@ -54,7 +54,7 @@ async def _by_account(
     An agent that works in its own way takes a branch of its own; it is recognised by the same rule as by its delivery.
     """
     spec = repository.agent(lease.worker) if lease.worker else None
-    account = account_of(lease.worker, spec) if lease.worker and spec else None
+    account = agent_account_id(lease.worker, spec) if lease.worker and spec else None
     if account is None:
         return []
     since = lease.since.replace(microsecond=0)  # as GitHub writes it

@@ -8,7 +8,7 @@ from adapters.database.repositories import RepositoryRow
 from adapters.github import GitHub
 from adapters.github.convert import pull_facts
 from adapters.github.models import PullRequest
-from config.identities import issue_in_branch
+from config.identities import branch_issue_number
 from core.intake.references import closing_references, parse_branch
 from core.signals.base import PullSeen
 from core.task.model import Status
@@ -22,7 +22,7 @@ def named_by(repository: RepositoryRow, told: PullRequest) -> tuple[int, ...]:
     named: list[int] = []
     if branch := parse_branch(told.head.ref):
         named.append(branch[0])
-    if issue := issue_in_branch(told.head.ref):
+    if issue := branch_issue_number(told.head.ref):
         named.append(issue)
     server_url = told.html_url.partition(f"/{repository.full_name}/")[0]  # full addresses of issues begin with it
     return (*named, *closing_references(told.body or "", repository.full_name, server_url))

@@ -15,7 +15,7 @@ from adapters.database import (
     repositories,
     store,
 )
-from config.task_templates import in_force
+from config.task_templates import effective_templates
 from core.assignment.queue import dependents_depth, order
 from core.audit.events import ASSIGNMENTS
 from core.conflicts.summary import blocking_pull
@@ -54,7 +54,7 @@ async def _fields(unit: UnitOfWork, number: int, command: CommandReceived) -> di
         case "agents":
             return {"measures": await attempts.team_stats(connection, repository_id, unit.now)}
         case "task":
-            return {"templates": in_force(await repositories.template_files(connection, repository_id))}
+            return {"templates": effective_templates(await repositories.template_files(connection, repository_id))}
         case "conflicts":
             open_pulls_by_number = await open_pulls.list_open(connection, repository_id)
             pairs = await open_pulls.load_pairs(connection, repository_id)

@@ -78,7 +78,7 @@ async def read_configuration(work: UnitOfWorkFactory, github: GitHub, repository
         if changed:
             await store.set_deadline(connection, repository_id, REPOSITORY, RECONCILE, now, WHOLE)
         if config is not None and config.digest.enabled:
-            await store.advance_deadline(connection, repository_id, REPOSITORY, DIGEST, config.digest.next_after(now))
+            await store.advance_deadline(connection, repository_id, REPOSITORY, DIGEST, config.digest.next_due_at(now))
         elif config is not None:
             await store.delete_deadline(connection, repository_id, REPOSITORY, DIGEST)
     for number in outdated:

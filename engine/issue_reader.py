@@ -13,7 +13,7 @@ from adapters.github import GitHub
 from adapters.github.convert import actor
 from adapters.github.errors import Forbidden, GitHubError, Gone, NotFound
 from adapters.github.models import Issue, User
-from config.identities import workers
+from config.identities import agents_of_account
 from core.commands.registry import ROLES, at_least
 from core.decide.commands.base import CommandRejected
 from core.decide.commands.dependencies import parse_references
@@ -52,7 +52,7 @@ def workers_of(repository: RepositoryRow, user: User | None, branch: str = "") -
     """
     if user is None:
         return None
-    return workers(repository.team.known, user.id, is_bot=user.type == "Bot", branch=branch)
+    return agents_of_account(repository.team.all_agents, user.id, is_bot=user.type == "Bot", branch=branch)
 
 
 async def role_of(github: GitHub, repo: str, user: User | None) -> str:

@@ -105,7 +105,7 @@ async def rebuild(
     async with work.database.transaction() as connection:
         await repositories.load_repository(connection, row.id, lock=True)
         if await store.has_tasks(connection, row.id):
-            raise NotEmptyError(f"{row.full_name} already has tasks; only an empty database can be rebuilt")
+            raise NotEmptyError(f"{row.full_name} already has tasks; only an empty database can be restored")
         by_number = {memory.node.number: memory for memory in memories}
         for one in found:
             if one.task is not None:

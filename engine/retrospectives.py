@@ -54,7 +54,9 @@ async def gather(
     return RetrospectiveInput(
         trails={number: trails[number] for number in numbers},
         upcoming=await _upcoming(connection, repository.id),
-        mentions={name: spec.mention for name, spec in repository.team.known.items() if isinstance(spec, MentionAgent)},
+        mentions={
+            name: spec.mention for name, spec in repository.team.all_agents.items() if isinstance(spec, MentionAgent)
+        },
         titles=await kept.task_titles(connection, repository.id, numbers),
         cycle_before=before.cycle if before else None,
         left_out=len(done) - len(numbers),

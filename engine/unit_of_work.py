@@ -20,7 +20,7 @@ from adapters.database.jobs import JobQueue
 from adapters.database.pending_writes import PendingWrites
 from adapters.database.repositories import RepositoryRow
 from config.repository import RepositoryConfig
-from config.team import Change
+from config.team import AgentOverride
 from core.assignment.agent_state import StateChangeKind
 from core.assignment.rules import Agent
 from core.assignment.stats import lines
@@ -241,7 +241,7 @@ class UnitOfWork:
         if task is not None and (before is None or matters_to_queue(before, review) != matters_to_queue(task, review)):
             self._queue_news.add(number)
 
-    async def _change_team(self, changes: Mapping[str, Change]) -> None:
+    async def _change_team(self, changes: Mapping[str, AgentOverride]) -> None:
         """Keep what a person changed of agents. It counts at once: no restart, and tasks in hand are not touched."""
         before = self.policy
         for name, change in changes.items():

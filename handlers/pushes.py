@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from adapters.database import store
 from adapters.github.models import User
-from config.identities import issue_in_branch
+from config.identities import branch_issue_number
 from config.repository import CONFIG_PATH
 from config.task_templates import TEMPLATES_FOLDER
 from core.escalation.codeowners import PATHS
@@ -49,7 +49,7 @@ async def on_push(delivery: Delivery, context: HandlerContext) -> None:
 
 def _working_task(tasks: Sequence[Task], pushing_agents: Collection[str], branch: str) -> Task | None:
     """The task on which an agent works that pushed to a branch of its own; None where that is not plain."""
-    issue_number = issue_in_branch(branch)
+    issue_number = branch_issue_number(branch)
     matches = [
         task
         for task in tasks

@@ -92,7 +92,7 @@ async def _update_digest(work: UnitOfWorkFactory, repository_id: int) -> None:
             if not progress.enabled:
                 return
             is_quiet = progress.is_quiet(unit.now)
-            next_at = progress.awake(unit.now) if is_quiet else progress.next_after(unit.now)
+            next_at = progress.quiet_hours_end(unit.now) if is_quiet else progress.next_due_at(unit.now)
             unit.set_deadline(REPOSITORY, DIGEST, next_at)
             if not is_quiet:
                 await unit.enqueue_effects(0, UpsertDigest(tells=True))

@@ -39,10 +39,10 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-def in_database(url: str, name: str) -> str:
+def database_url_for(url: str, name: str) -> str:
     """The same server, another database."""
-    base, mark, query = url.partition("?")
-    return f"{base.rsplit('/', 1)[0]}/{name}{mark}{query}"
+    base, separator, query = url.partition("?")
+    return f"{base.rsplit('/', 1)[0]}/{name}{separator}{query}"
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def template(postgres: str) -> str:
         connection.execute(f"CREATE DATABASE {TEMPLATE}")
 
     async def migrate() -> None:
-        database = Database(in_database(postgres, TEMPLATE))
+        database = Database(database_url_for(postgres, TEMPLATE))
         await database.migrate()
         await database.close()
 
@@ -67,13 +67,13 @@ def common_database(postgres: str, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield in_database(postgres, name)
+    yield database_url_for(postgres, name)
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # Only tables that have anything in them, because each costs a millisecond.
-EMPTY = """
+EMPTY_DATABASE = """
 DO $$
 DECLARE
     name text;
@@ -98,7 +98,7 @@ def database_url(common_database: str) -> Iterator[str]:
     """The URL of a database with all tables and nothing in them. Emptying one takes a tenth of making one."""
     yield common_database
     with psycopg.connect(common_database, autocommit=True) as connection:
-        connection.execute(EMPTY)
+        connection.execute(EMPTY_DATABASE)
 
 
 @pytest.fixture(autouse=True)

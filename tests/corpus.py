@@ -20,22 +20,22 @@ Entry = dict[str, Any]
 @cache
 def entries() -> dict[str, Entry]:
     """Every entry by its name, in the order of the files."""
-    found: dict[str, Entry] = {}
+    entries_by_name: dict[str, Entry] = {}
     for path in sorted(CORPUS.glob("*.yml")):
         for name, entry in yaml.safe_load(path.read_text("utf-8")).items():
-            assert name not in found, f"{name} appears twice"
-            found[name] = entry
-    return found
+            assert name not in entries_by_name, f"{name} appears twice"
+            entries_by_name[name] = entry
+    return entries_by_name
 
 
-def at(*doors: str) -> list[str]:
+def entry_names(*doors: str) -> list[str]:
     """The names of the entries that enter by these doors."""
     return [name for name, entry in entries().items() if entry["door"] in doors]
 
 
-def hostile(name: str) -> Any:
+def hostile_input(name: str) -> Any:
     """The input of an entry."""
-    given = entries()[name]["input"]
-    if isinstance(given, dict) and "repeat" in given:
-        return given.get("before", "") + given["repeat"] * given["times"] + given.get("after", "")
-    return given
+    data = entries()[name]["input"]
+    if isinstance(data, dict) and "repeat" in data:
+        return data.get("before", "") + data["repeat"] * data["times"] + data.get("after", "")
+    return data

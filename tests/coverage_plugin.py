@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from coverage import Coverage
 
-from tests.suite import folder
+from tests.suite import item_folder
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("config", "core", "adapters", "engine", "handlers", "scheduler", "bot", "sandbox")
+PACKAGES = ("config", "core", "adapters", "engine", "handlers", "scheduler", "bot", "sandbox")
 # Run by others, not imported: the migrations, the shop of the demo, and the program itself.
 SCRIPTS = ("adapters.database.migrations", "bot.demo.shop", "bot.__main__")
 LIBRARIES = (
@@ -43,14 +43,14 @@ LIBRARIES = (
     "tenacity",
     "yaml",
 )
-STORIES = ("bench", "chaos", "demo", "process", "scenarios")  # the folders of whole stories
+STORY_FOLDERS = ("bench", "chaos", "demo", "process", "scenarios")  # the folders of whole stories
 # Texts of the greatest length that is taken: followed, each takes five times as long, and reaches nothing new.
-LONG_TEXTS = ("test_hostile_text.py", "test_hostile_pages.py", "test_digest_text.py")
-FOLLOWED = "test_happy_way.py"  # the one story that is, because much is only reached by a whole one
-TEXTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by themselves, the look of the code
+LONG_TEXT_TESTS = ("test_hostile_text.py", "test_hostile_pages.py", "test_digest_text.py")
+TRACED_STORY = "test_happy_way.py"  # the one story that is, because much is only reached by a whole one
+TEXT_TESTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by themselves, the look of the code
 
-ROWS = 4  # of a table test that are followed, in each process: the others go the same ways through the code
-_rows: Counter[str] = Counter()
+MAX_TRACED_ROWS = 4  # of a table test that are followed, in each process: the others go the same ways through the code
+_row_counts: Counter[str] = Counter()
 _TRACER = pytest.StashKey[Any]()
 
 for library in LIBRARIES:
@@ -58,25 +58,25 @@ for library in LIBRARIES:
 
 
 @contextmanager
-def _traced_by(tracer: Any) -> Iterator[None]:
+def _use_tracer(tracer: Any) -> Iterator[None]:
     """Let this follow what runs; None pauses. To stop and start coverage itself takes longer than most tests."""
-    before = sys.gettrace()
+    previous = sys.gettrace()
     sys.settrace(tracer)
     try:
         yield
     finally:
-        sys.settrace(before)
+        sys.settrace(previous)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Our own modules are imported while coverage looks; the tests, and what they bring along, are not."""
     if Coverage.current():
-        for room in ROOMS:
-            for module in pkgutil.walk_packages([str(ROOT / room)], f"{room}."):
+        for package in PACKAGES:
+            for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
                 if not module.name.startswith(SCRIPTS):
                     importlib.import_module(module.name)
-    with _traced_by(None):
+    with _use_tracer(None):
         return (yield)
 
 
@@ -84,17 +84,21 @@ def pytest_collection() -> Iterator[None]:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Outside of the tests themselves nothing is followed: pytest calls more functions than most of them do."""
     item.stash[_TRACER] = sys.gettrace()
-    with _traced_by(None):
+    with _use_tracer(None):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     """Where something whole is tried, nothing is measured, with one exception; of a table only the first rows are."""
-    whole = folder(pyfuncitem) in (*STORIES, *TEXTS) and pyfuncitem.path.name != FOLLOWED
-    whole = whole or pyfuncitem.path.name in LONG_TEXTS
-    test = pyfuncitem.nodeid.partition("[")[0]
-    _rows[test] += 1
-    paused = whole or _rows[test] > ROWS or pyfuncitem.get_closest_marker("hypothesis") is not None
-    with _traced_by(None if paused else pyfuncitem.stash[_TRACER]):
+    is_excluded = item_folder(pyfuncitem) in (*STORY_FOLDERS, *TEXT_TESTS) and pyfuncitem.path.name != TRACED_STORY
+    is_excluded = is_excluded or pyfuncitem.path.name in LONG_TEXT_TESTS
+    test_name = pyfuncitem.nodeid.partition("[")[0]
+    _row_counts[test_name] += 1
+    is_paused = (
+        is_excluded
+        or _row_counts[test_name] > MAX_TRACED_ROWS
+        or pyfuncitem.get_closest_marker("hypothesis") is not None
+    )
+    with _use_tracer(None if is_paused else pyfuncitem.stash[_TRACER]):
         return (yield)

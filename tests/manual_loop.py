@@ -10,35 +10,35 @@ from pathlib import Path
 
 # What a shell script does instead of its work: it says so again and again, and never ends. Once would not do, because
 # the time-out may begin after the script does.
-HANGS = "while echo > {signal}; do sleep 0.02; done"
+HANGING_SCRIPT = "while echo > {signal}; do sleep 0.02; done"
 
 
-class TurnedLoop:
+class ManualLoop:
     """The running loop with a clock that can be advanced. Every timer of the loop sees it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ahead, self._real = 0.0, self._loop.time
+        self._offset, self._real_time = 0.0, self._loop.time
         self._loop.time = self._now  # type: ignore[method-assign] # this loop alone, and it ends with the test
 
     def _now(self) -> float:
-        return self._real() + self._ahead
+        return self._real_time() + self._offset
 
     def advance(self, seconds: float) -> None:
         """Let so many seconds pass at once."""
-        self._ahead += seconds
+        self._offset += seconds
 
     @contextmanager
-    def advancing(self, signal: Path, seconds: float) -> Iterator[None]:
+    def advance_on_signal(self, signal: Path, seconds: float) -> Iterator[None]:
         """Let so many seconds pass each time a process writes to `signal`, a FIFO that is made here."""
         os.mkfifo(signal)
         reader = os.open(signal, os.O_RDWR | os.O_NONBLOCK)  # also for writing, so that it never ends
 
-        def read() -> None:
+        def on_readable() -> None:
             os.read(reader, 4096)
             self.advance(seconds)
 
-        self._loop.add_reader(reader, read)
+        self._loop.add_reader(reader, on_readable)
         try:
             yield
         finally:

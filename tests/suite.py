@@ -30,22 +30,22 @@ QUICK, FULL = "quick", "full"
 EXAMPLES = {QUICK: 25, FULL: 200}  # of a property test that names no number of its own
 EXTERNAL_DATABASE = "TEST_DATABASE_URL"
 # Tests make and remove some hundred thousand small files. In memory that takes no time; on a disk it takes a minute.
-MEMORY = Path("/dev/shm")
-MEMORY_BYTES = 2 * 1024**3  # that have to be free there: containers often have 64 MB
+MEMORY_FOLDER = Path("/dev/shm")
+MIN_MEMORY_BYTES = 2 * 1024**3  # that have to be free there: containers often have 64 MB
 
 hypothesis.settings.register_profile(QUICK, max_examples=EXAMPLES[QUICK], deadline=None, derandomize=True)
 hypothesis.settings.register_profile(FULL, max_examples=EXAMPLES[FULL], deadline=None)
 
 
-def in_memory() -> None:
+def use_memory_for_temporary_files() -> None:
     """Let all temporary files be made in memory, also those of other processes, unless `TMPDIR` says where."""
-    if "TMPDIR" not in os.environ and MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
-        programs_run_there = not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC
-        if programs_run_there and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
-            os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+    if "TMPDIR" not in os.environ and MEMORY_FOLDER.is_dir() and os.access(MEMORY_FOLDER, os.W_OK):
+        is_executable = not os.statvfs(MEMORY_FOLDER).f_flag & os.ST_NOEXEC
+        if is_executable and shutil.disk_usage(MEMORY_FOLDER).free >= MIN_MEMORY_BYTES:
+            os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_FOLDER)
 
 
-in_memory()
+use_memory_for_temporary_files()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,7 +64,7 @@ def examples(full: int, quick: int = EXAMPLES[QUICK]) -> hypothesis.settings:
     return hypothesis.settings(max_examples=full if is_full() else min(full, quick))
 
 
-def at_full_length(*values: object) -> list[ParameterSet]:
+def full_only(*values: object) -> list[ParameterSet]:
     """Parameters of a test that are tried in the full suite only."""
     return [pytest.param(value, marks=pytest.mark.full) for value in values]
 
@@ -79,28 +79,28 @@ def pytest_sessionstart(session: pytest.Session) -> Iterator[None]:
     """Start the one PostgreSQL server of all workers before they start."""
     servers = ExitStack()
     session.config.add_cleanup(servers.close)
-    starts_workers = session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput")
-    if starts_workers and not session.config.option.collectonly and EXTERNAL_DATABASE not in os.environ:
+    is_controller = session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput")
+    if is_controller and not session.config.option.collectonly and EXTERNAL_DATABASE not in os.environ:
         os.environ[EXTERNAL_DATABASE] = servers.enter_context(running_postgres())
         servers.callback(os.environ.pop, EXTERNAL_DATABASE)
     return (yield)
 
 
-def folder(item: pytest.Item) -> str:
+def item_folder(item: pytest.Item) -> str:
     """The folder of `tests` that a test stands in, or its file there."""
     return item.path.relative_to(item.config.rootpath).parts[1]
 
 
-def rank(item: pytest.Item) -> int:
+def run_order(item: pytest.Item) -> int:
     """The place of a test in the order of the run."""
-    where = folder(item)
-    return LONGEST_FIRST.index(where) if where in LONGEST_FIRST else len(LONGEST_FIRST)
+    folder_name = item_folder(item)
+    return LONGEST_FIRST.index(folder_name) if folder_name in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is only for the full length, and let what takes longest begin first."""
     if not config.getoption("--full"):
-        long = [item for item in items if item.get_closest_marker("full")]
-        config.hook.pytest_deselected(items=long)
+        full_only_items = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=full_only_items)
         items[:] = [item for item in items if not item.get_closest_marker("full")]
-    items.sort(key=rank)
+    items.sort(key=run_order)

@@ -16,13 +16,13 @@ from adapters.github.errors import Forbidden, GitHubError, Gone, Invalid, NotFou
 from adapters.github.models import IssueEvent, PullRequest, User
 from adapters.github.user_client import UserClient
 from config.agent_kinds import AgentBase, CopilotAgent
-from config.identities import account_of, load_identities
+from config.identities import agent_account_id, load_families
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.signals.base import AgentSeen
 from core.task.model import SessionState
 from core.texts import addressed_text, instructions_text
 
-LOGIN = load_identities()["copilot"].login  # by which it is assigned
+LOGIN = load_families()["copilot"].login  # by which it is assigned
 MENTION = "@copilot"  # by which it is spoken to below its own pull request
 INSTRUCTIONS_LIMIT = 20_000  # characters of `custom_instructions`; GitHub names no limit, so this is careful
 # It begins within minutes and works for an hour at most; whoever is over that by this much does not come any more.
@@ -171,7 +171,7 @@ class CopilotAdapter:
 
 
 def _account(spec: AgentBase) -> int:
-    account = account_of("copilot", spec)
+    account = agent_account_id("copilot", spec)
     if not isinstance(spec, CopilotAgent) or account is None:
         raise CannotStart(f"the Copilot adapter cannot start an agent of kind {type(spec).__name__}")
     return account

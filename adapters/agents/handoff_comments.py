@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from adapters.agents.base import CannotStart, RepositoryContext
 from adapters.github.issues import IssueOperations
 from adapters.github.models import Comment, PullRequest
-from config.identities import issue_in_branch
+from config.identities import branch_issue_number
 from core.intake.references import closing_references
 from core.texts import comment_marker, handoff_pages
 
@@ -70,7 +70,7 @@ async def pulls_of(site: RepositoryContext, account: int, number: int, since: da
         and not pull.is_from_fork
         and pull.created_at >= second(since)
         and (
-            issue_in_branch(pull.head.ref) == number
+            branch_issue_number(pull.head.ref) == number
             or number in closing_references(pull.body or "", site.repository, site.server_url)
         )
     ]

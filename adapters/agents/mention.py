@@ -15,7 +15,7 @@ from adapters.github.errors import Forbidden, Gone, Invalid, NotFound, Unauthori
 from adapters.github.issues import IssueOperations
 from adapters.github.models import Comment, User
 from config.agent_kinds import AgentBase, MentionAgent
-from config.identities import account_of
+from config.identities import agent_account_id
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.signals.base import AgentSeen
 from core.task.model import SessionState
@@ -70,7 +70,7 @@ class MentionAdapter:
             said = await _call(site, settings, order.number, order.attempt, order.session)
             if said is None:
                 return None
-            account = account_of(order.agent, spec)
+            account = agent_account_id(order.agent, spec)
             if account is not None:
                 for pull in await pulls_of(site, account, order.number, said.created_at):
                     state = SessionState.WORKING if pull.draft else SessionState.DELIVERED
@@ -102,7 +102,7 @@ class MentionAdapter:
         except (NotFound, Gone):
             return False
         writer, author = await _writer(site, settings)
-        account = account_of(order.agent, spec)
+        account = agent_account_id(order.agent, spec)
         pulls = await pulls_of(site, account, order.number, order.since) if account is not None else []
         where = pulls[0].number if pulls else order.number
         key = steering_key(order.number, order.attempt, order.text)

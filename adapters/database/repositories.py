@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
-from config.agent_kinds import Agent
+from config.agent_kinds import AgentSpec
 from config.agents import load_default_agents
 from config.repository import RepositoryConfig, parse_repository_config
 from config.task_templates import TemplateFile
-from config.team import Change, Team
+from config.team import AgentOverride, Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class RepositoryRow:
     restored_up_to_issue: int = 0  # up to this number issues and pull requests are older than our memory of them
     policy_fingerprint: str = ""  # by which every task was last looked at
 
-    def agent(self, name: str) -> Agent | None:
+    def agent(self, name: str) -> AgentSpec | None:
         """The settings of an agent, also of one that was removed while the bot runs: it may have tasks in hand."""
-        return self.team.known.get(name)
+        return self.team.all_agents.get(name)
 
 
 @lru_cache(maxsize=256)
@@ -92,10 +92,10 @@ def repository_from_row(row: RowMapping) -> RepositoryRow:
     config, team = _parse(row[c.config]) if row[c.config] else (None, Team())
     if config is not None:
         if changes := {
-            name: Change(changed_by or "", datetime.fromisoformat(changed_at), settings or {}, mode)
+            name: AgentOverride(changed_by or "", datetime.fromisoformat(changed_at), settings or {}, mode)
             for name, settings, mode, changed_by, changed_at in row[_TEAM_CHANGES] or ()
         }:
-            team = replace(team, changes=changes)
+            team = replace(team, overrides=changes)
         config = config.model_copy(update={"agents": team.agents})
     return RepositoryRow(
         id=row[c.id],
@@ -112,13 +112,13 @@ def repository_from_row(row: RowMapping) -> RepositoryRow:
     )
 
 
-async def save_team_change(connection: AsyncConnection, repository_id: int, name: str, change: Change) -> None:
+async def save_team_change(connection: AsyncConnection, repository_id: int, name: str, change: AgentOverride) -> None:
     """Keep what a person changed of an agent, instead of what was changed before."""
     values = {
         "settings": dict(change.settings) or None,
         "mode": change.mode,
-        "changed_by": change.by,
-        "changed_at": change.at,
+        "changed_by": change.changed_by,
+        "changed_at": change.changed_at,
     }
     statement = insert(t.agents).values(repository_id=repository_id, name=name, **values)
     await connection.execute(statement.on_conflict_do_update(index_elements=["repository_id", "name"], set_=values))

@@ -10,7 +10,7 @@ from adapters.github.base_client import BaseClient, body_params, parse, reposito
 from adapters.github.errors import GraphQLError, Invalid, NotFound, UnknownOutcome
 from adapters.github.models import Label
 from adapters.github.operation import operation
-from config.labels import Label as OurLabel
+from config.labels import LabelDefinition as OurLabel
 
 _LABELS: Final = "/repos/{owner}/{repo}/labels"
 MAX_DESCRIPTION: Final = 100

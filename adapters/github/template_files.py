@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from adapters.github import GitHub
 from adapters.github.errors import Invalid, TooLarge
-from config.task_templates import MAX_OWN, TEMPLATES_FOLDER, TemplateFile
+from config.task_templates import MAX_REPOSITORY_TEMPLATES, TEMPLATES_FOLDER, TemplateFile
 
 
 async def read_templates(github: GitHub, full_name: str, known: Iterable[TemplateFile]) -> tuple[TemplateFile, ...]:
@@ -20,8 +20,10 @@ async def read_templates(github: GitHub, full_name: str, known: Iterable[Templat
     for entry in sorted(there, key=lambda entry: entry.path):
         if entry.type != "file" or not entry.path.endswith((".yml", ".yaml")):
             continue
-        if len(found) == MAX_OWN:
-            problem = f"there are more than {MAX_OWN} templates; the bot ignores this one and all after it"
+        if len(found) == MAX_REPOSITORY_TEMPLATES:
+            problem = (
+                f"there are more than {MAX_REPOSITORY_TEMPLATES} templates; the bot ignores this one and all after it"
+            )
             return (*found, TemplateFile(entry.path, entry.sha, problem=problem))
         kept = before.get(entry.path)
         found.append(kept if kept and kept.sha == entry.sha else await _read(github, full_name, entry.path, entry.sha))

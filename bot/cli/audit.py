@@ -1,4 +1,4 @@
-"""`orchestrator verify` and `orchestrator history`: the audit trail, read from the database beside the running bot."""
+"""`orchestrator audit`: check and read the audit log, also while the bot runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.text_safety.sanitize import one_line
 
 
 @asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[AsyncConnection]:
+async def open_read_only(settings: Settings) -> AsyncIterator[AsyncConnection]:
     """A connection that sees one state of the database throughout, and changes nothing."""
     async with AsyncExitStack() as stack:
         database = Database(await database_url(settings, stack), 2)
@@ -30,46 +30,62 @@ async def reading(settings: Settings) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
-async def named(connection: AsyncConnection, name: str) -> Sequence[tuple[int, str]]:
+async def select_repositories(connection: AsyncConnection, name_filter: str) -> Sequence[tuple[int, str]]:
     """The repositories that are meant: the one of this name, or all. Raises LookupError where there is none."""
-    known = await repositories.list_all(connection)
-    found = [(id_, full_name) for id_, full_name in known if not name or full_name.lower() == name.lower()]
-    if not found:
-        there = ", ".join(full_name for _, full_name in known) or "none yet"
+    all_repositories = await repositories.list_all(connection)
+    matching = [
+        (repository_id, full_name)
+        for repository_id, full_name in all_repositories
+        if not name_filter or full_name.lower() == name_filter.lower()
+    ]
+    if not matching:
+        names = ", ".join(full_name for _, full_name in all_repositories) or "none yet"
         raise LookupError(
-            f"There is no repository {name!r}; there are: {there}" if name else "The database has no repository."
+            f"There is no repository {name_filter!r}; there are: {names}"
+            if name_filter
+            else "The database has no repository."
         )
-    return found
+    return matching
 
 
-async def verdicts(settings: Settings, name: str = "") -> dict[str, AuditResult]:
+async def verify_repositories(settings: Settings, name_filter: str = "") -> dict[str, AuditResult]:
     """How the trail of each repository is found. Raises LookupError for a name that is not known."""
-    async with reading(settings) as connection:
-        return {full_name: await audit_log.verify(connection, id_) for id_, full_name in await named(connection, name)}
+    async with open_read_only(settings) as connection:
+        return {
+            full_name: await audit_log.verify(connection, repository_id)
+            for repository_id, full_name in await select_repositories(connection, name_filter)
+        }
 
 
-async def history_of(settings: Settings, name: str, number: int, limit: int) -> list[Event]:
+async def task_history(settings: Settings, name_filter: str, number: int, limit: int) -> list[Event]:
     """The end of a task's trail. Raises LookupError where the repository is not known, or has to be named."""
-    async with reading(settings) as connection:
-        found = await named(connection, name)
-        if len(found) > 1:
-            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
-        events = await audit_log.latest_events(connection, found[0][0], number, limit)
+    async with open_read_only(settings) as connection:
+        repositories_found = await select_repositories(connection, name_filter)
+        if len(repositories_found) > 1:
+            raise LookupError(
+                "Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in repositories_found)
+            )
+        events = await audit_log.latest_events(connection, repositories_found[0][0], number, limit)
         if not events:
-            raise LookupError(f"The audit log has no entry for #{number} in {found[0][1]}.")
+            raise LookupError(f"The audit log has no entry for #{number} in {repositories_found[0][1]}.")
         return events
 
 
-def line_of(event: Event, *, as_json: bool) -> str:
+def format_event(event: Event, *, as_json: bool) -> str:
     """One line of the trail, for people or as JSON."""
     if as_json:
-        known = {"type": event.type, "task": event.task, "agent": event.agent, "attempt": event.attempt}
-        rest = {"actor": event.actor, "occurred_at": event.occurred_at.isoformat()}
-        return json.dumps({**known, **rest, "payload": dict(event.payload), "changes": dict(event.changes)})
-    who = event.actor or event.agent or ""
+        identity_fields = {"type": event.type, "task": event.task, "agent": event.agent, "attempt": event.attempt}
+        actor_fields = {"actor": event.actor, "occurred_at": event.occurred_at.isoformat()}
+        return json.dumps(
+            {**identity_fields, **actor_fields, "payload": dict(event.payload), "changes": dict(event.changes)}
+        )
+    author = event.actor or event.agent or ""
     attempt = f" (attempt {event.attempt})" if event.attempt else ""
-    changed = sorted(event.changes.items())
-    changes = ", ".join(f"{name}: {now}" if was is None else f"{name}: {was} → {now}" for name, (was, now) in changed)
-    why = event.payload.get("reason") or event.payload.get("kind") or ""
-    told = " · ".join(part for part in (one_line(str(why), 120), changes) if part)
-    return f"{event.occurred_at:%Y-%m-%d %H:%M:%S}  {event.type:<20} {who}{attempt}  {told}".rstrip()
+    sorted_changes = sorted(event.changes.items())
+    changes = ", ".join(
+        f"{name}: {after}" if before is None else f"{name}: {before} → {after}"
+        for name, (before, after) in sorted_changes
+    )
+    reason = event.payload.get("reason") or event.payload.get("kind") or ""
+    details = " · ".join(part for part in (one_line(str(reason), 120), changes) if part)
+    return f"{event.occurred_at:%Y-%m-%d %H:%M:%S}  {event.type:<20} {author}{attempt}  {details}".rstrip()

@@ -18,7 +18,7 @@ from core.text_safety.sanitize import one_line
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, JobQueue]]:
+async def _open_database(settings: Settings) -> AsyncIterator[tuple[Database, JobQueue]]:
     async with AsyncExitStack() as stack:
         url = await database_url(settings, stack)
         database = Database(url, 2)
@@ -29,38 +29,44 @@ async def _opened(settings: Settings) -> AsyncIterator[tuple[Database, JobQueue]
         yield database, jobs
 
 
-async def dead_letters(settings: Settings) -> list[DeadLetter]:
+async def list_dead_letters(settings: Settings) -> list[DeadLetter]:
     """All that was given up, oldest first."""
-    async with _opened(settings) as (database, _), database.autocommit() as connection:
+    async with _open_database(settings) as (database, _), database.autocommit() as connection:
         return await dead_letter_store.all_dead_letters(connection)
 
 
-async def resend(settings: Settings, which: str | None = None, *, every: bool = False) -> int:
+async def retry_dead_letters(settings: Settings, dead_letter_id: str | None = None, *, retry_all: bool = False) -> int:
     """Let them be tried again by the running bot: one, `every` one, or all messages on channels; gives how many.
 
     Raises LookupError for one that is not there, or that is never sent again.
     """
-    async with _opened(settings) as (database, jobs), database.transaction() as connection:
-        count = await dead_letter_store.retry_all(connection, jobs, datetime.now(UTC), which, include_all=every)
-    if which is not None and not count:
+    async with _open_database(settings) as (database, jobs), database.transaction() as connection:
+        count = await dead_letter_store.retry_all(
+            connection, jobs, datetime.now(UTC), dead_letter_id, include_all=retry_all
+        )
+    if dead_letter_id is not None and not count:
         raise LookupError(
-            f"There is no dead letter {one_line(which, 80)} that can be sent again; "
+            f"There is no dead letter {one_line(dead_letter_id, 80)} that can be sent again; "
             "`orchestrator dead-letters` lists them."
         )
     return count
 
 
-async def forget(settings: Settings, which: str) -> None:
+async def discard_dead_letter(settings: Settings, dead_letter_id: str) -> None:
     """A person has looked: it is not shown any more. Raises LookupError for one that is not there."""
-    async with _opened(settings) as (database, _), database.transaction() as connection:
-        if not await dead_letter_store.discard(connection, which):
-            raise LookupError(f"There is no dead letter {one_line(which, 80)}; `orchestrator dead-letters` lists them.")
+    async with _open_database(settings) as (database, _), database.transaction() as connection:
+        if not await dead_letter_store.discard(connection, dead_letter_id):
+            raise LookupError(
+                f"There is no dead letter {one_line(dead_letter_id, 80)}; `orchestrator dead-letters` lists them."
+            )
 
 
-def line_of(letter: DeadLetter, *, as_json: bool = False) -> str:
+def format_dead_letter(dead_letter: DeadLetter, *, as_json: bool = False) -> str:
     """One of them as a line for people, or as JSON."""
     if as_json:
-        return json.dumps({**asdict(letter), "at": letter.at.isoformat()})
-    where = f"{letter.repository}#{letter.number}" if letter.number else letter.repository or "-"
-    told = f"{letter.which}  {letter.at:%Y-%m-%d %H:%M}  {where}  {letter.what}  ({letter.tries} tries): {letter.error}"
-    return one_line(told, 500)
+        return json.dumps({**asdict(dead_letter), "at": dead_letter.at.isoformat()})
+    location = f"{dead_letter.repository}#{dead_letter.number}" if dead_letter.number else dead_letter.repository or "-"
+    failed_at = f"{dead_letter.at:%Y-%m-%d %H:%M}"
+    failure = f"({dead_letter.tries} tries): {dead_letter.error}"
+    line = f"{dead_letter.which}  {failed_at}  {location}  {dead_letter.what}  {failure}"
+    return one_line(line, 500)

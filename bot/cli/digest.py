@@ -5,23 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from adapters.database import repositories
-from bot.cli.audit import named, reading
+from bot.cli.audit import open_read_only, select_repositories
 from config.settings import Settings
 from core.texts.digest import digest_text
 from engine.digest_data import digest_of
 
 
-async def page(settings: Settings, name: str, now: datetime | None = None) -> str:
+async def digest_markdown(settings: Settings, name_filter: str, now: datetime | None = None) -> str:
     """The digest as Markdown.
 
     Raises LookupError where the repository is not known, has to be named, or has no configuration.
     """
-    async with reading(settings) as connection:
-        found = await named(connection, name)
-        if len(found) > 1:
-            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
-        row = await repositories.load_repository(connection, found[0][0])
-        drawn = await digest_of(connection, row, now or datetime.now(UTC)) if row else None
-        if drawn is None:
-            raise LookupError(f"{found[0][1]} has no configuration: the orchestrator only observes there.")
-        return digest_text(drawn)
+    async with open_read_only(settings) as connection:
+        matching = await select_repositories(connection, name_filter)
+        if len(matching) > 1:
+            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in matching))
+        row = await repositories.load_repository(connection, matching[0][0])
+        digest = await digest_of(connection, row, now or datetime.now(UTC)) if row else None
+        if digest is None:
+            raise LookupError(f"{matching[0][1]} has no configuration: the orchestrator only observes there.")
+        return digest_text(digest)

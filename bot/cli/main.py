@@ -21,9 +21,9 @@ from adapters.github.errors import GitHubError
 from bot.app import Bot, assemble
 from bot.http.ingress import Ingress
 from bot.logs import configure_logs
-from config.problems import ConfigError, nearest, quote
+from config.problems import ConfigError, nearest_word, quote
 from config.settings import Settings, SettingsError, load_settings
-from config.task_templates import TaskTemplate, built_in
+from config.task_templates import TaskTemplate, built_in_templates
 from core.intake.templates import markdown
 from engine.forecast_backtest import CannotReplay
 from engine.restore import NotEmptyError
@@ -36,15 +36,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 T = TypeVar("T")
-_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+_stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @app.command()
 def serve(
-    anew: Annotated[
+    allow_empty_database: Annotated[
         bool,
         typer.Option(
-            "--anew", help="Start with an empty database, although GitHub has tasks that the database does not know."
+            "--allow-empty-database", help="Start with an empty database although GitHub has tasks the bot worked on."
         ),
     ] = False,
 ) -> None:
@@ -52,45 +52,46 @@ def serve(
     try:
         settings = load_settings()
     except SettingsError as error:
-        _stop(str(error))
+        _exit_with_error(str(error))
     configure_logs(settings.log_level)
     try:
-        asyncio.run(_serve(settings, anew, Ingress.parted(settings)))
+        asyncio.run(_serve(settings, allow_empty_database, Ingress.fork(settings)))
     except (ConfigError, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
-        _stop(str(error))
+        _exit_with_error(str(error))
 
 
-async def _serve(settings: Settings, anew: bool, front: Ingress) -> None:
-    from bot.cli.restore import forgotten
+async def _serve(settings: Settings, allow_empty_database: bool, ingress: Ingress) -> None:
+    from bot.cli.restore import repositories_to_restore
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_number, stop.set)
     async with assemble(settings) as bot:
-        if not anew and (names := await forgotten(bot)):
+        if not allow_empty_database and (missing_repositories := await repositories_to_restore(bot)):
             raise RuntimeError(
-                f"The database is empty, but the bot has worked on tasks in {', '.join(names)}. "
-                "Run `orchestrator rebuild` to restore them, or `orchestrator serve --anew` to treat them as new."
+                f"The database is empty, but the bot has worked on tasks in {', '.join(missing_repositories)}. "
+                "Run `orchestrator restore` to restore them, "
+                "or `orchestrator serve --allow-empty-database` to start without them."
             )
-        await _run(bot, stop, front)
+        await _run(bot, stop, ingress)
 
 
-async def _run(bot: Bot, stop: asyncio.Event, front: Ingress) -> None:
-    async with front.listening(bot) as address:
-        _errors.print(f"Listening on {address}; send webhooks to {address}/webhook", markup=False)
-        running = asyncio.create_task(bot.run())
-        stopping, gone = asyncio.create_task(stop.wait()), asyncio.create_task(front.gone())
-        await asyncio.wait({running, stopping, gone}, return_when=asyncio.FIRST_COMPLETED)
-        running.cancel()
+async def _run(bot: Bot, stop: asyncio.Event, ingress: Ingress) -> None:
+    async with ingress.listening(bot) as address:
+        _stderr.print(f"Listening on {address}; send webhooks to {address}/webhook", markup=False)
+        bot_task = asyncio.create_task(bot.run())
+        stop_task, ingress_exit_task = asyncio.create_task(stop.wait()), asyncio.create_task(ingress.wait_exited())
+        await asyncio.wait({bot_task, stop_task, ingress_exit_task}, return_when=asyncio.FIRST_COMPLETED)
+        bot_task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await running
-        if gone.done() and not stopping.done():
+            await bot_task
+        if ingress_exit_task.done() and not stop_task.done():
             raise RuntimeError(
                 "The process that receives deliveries has ended, so this process ends too: start the service again."
             )
-        stopping.cancel()
-        gone.cancel()
+        stop_task.cancel()
+        ingress_exit_task.cancel()
 
 
 @app.command()
@@ -108,13 +109,15 @@ def templates(
     as_json: Annotated[bool, typer.Option("--json", help="Print the full templates as one JSON object.")] = False,
 ) -> None:
     """List the ready-made tasks that `/task <name>` knows."""
-    known = _templates()
+    task_templates = _templates()
     if as_json:
-        typer.echo(json.dumps({name: template.model_dump() for name, template in known.items()}, ensure_ascii=False))
+        typer.echo(
+            json.dumps({name: template.model_dump() for name, template in task_templates.items()}, ensure_ascii=False)
+        )
         return
-    widest = max(map(len, known))
-    for name, template in known.items():
-        typer.echo(f"{name:{widest}}  {template.title}: {template.use}")
+    width = max(map(len, task_templates))
+    for name, template in task_templates.items():
+        typer.echo(f"{name:{width}}  {template.title}: {template.use}")
 
 
 @app.command()
@@ -122,19 +125,19 @@ def template(
     name: Annotated[str, typer.Argument(help="Name of a template; `orchestrator templates` lists them.")],
 ) -> None:
     """Print a ready-made task as Markdown that you can paste into a new issue."""
-    known = _templates()
-    if name not in known:
-        near = nearest(name, known)
-        hint = f"Did you mean {near}?" if near else f"There are {', '.join(known)}."
-        _stop(f"There is no template {quote(name)}. {hint}")
-    typer.echo(markdown(known[name]), nl=False)
+    task_templates = _templates()
+    if name not in task_templates:
+        suggestion = nearest_word(name, task_templates)
+        hint = f"Did you mean {suggestion}?" if suggestion else f"There are {', '.join(task_templates)}."
+        _exit_with_error(f"There is no template {quote(name)}. {hint}")
+    typer.echo(markdown(task_templates[name]), nl=False)
 
 
 def _templates() -> Mapping[str, TaskTemplate]:
     try:
-        return built_in()
+        return built_in_templates()
     except ConfigError as error:
-        _stop(str(error))
+        _exit_with_error(str(error))
 
 
 @app.command()
@@ -144,50 +147,53 @@ def forecast(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures and branches as one JSON object.")] = False,
 ) -> None:
     """Replay a repository's merged branches and measure how well the forecast predicts the changed files."""
-    from bot.cli.forecast import as_json as told
-    from bot.cli.forecast import replayed, show
+    from bot.cli.forecast import print_report, run_backtest, to_json
 
     try:
-        found = asyncio.run(replayed(path.absolute(), limit, quiet=as_json))
+        result = asyncio.run(run_backtest(path.absolute(), limit, quiet=as_json))
     except (CannotReplay, GitError, RuntimeError) as error:
-        _stop(str(error))
+        _exit_with_error(str(error))
     if as_json:
-        typer.echo(told(path, found))
+        typer.echo(to_json(path, result))
     else:
-        show(path, found, Console())
+        print_report(path, result, Console())
 
 
-@app.command()
+audit = typer.Typer(help="Check and read the audit log.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@audit.command()
 def verify(
     repository: Annotated[str, typer.Option(help="Only this repository, as owner/name.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check the audit log: its hash chain is complete, and replaying it gives every stored task."""
-    from bot.cli.audit import verdicts
+    from bot.cli.audit import verify_repositories
 
-    found = _of_the_database(lambda settings: verdicts(settings, repository))
+    results = _run_with_settings(lambda settings: verify_repositories(settings, repository))
     if as_json:
-        typer.echo(json.dumps({name: asdict(verdict) for name, verdict in found.items()}))
-    for name, verdict in found.items() if not as_json else ():
-        told = "no problems" if not verdict.problems else f"{len(verdict.problems)} problem(s)"
-        typer.echo(f"{name}: {verdict.events} lines, {verdict.tasks} tasks: {told}")
-        for problem in verdict.problems:
+        typer.echo(json.dumps({name: asdict(result) for name, result in results.items()}))
+    for name, result in results.items() if not as_json else ():
+        summary = "no problems" if not result.problems else f"{len(result.problems)} problem(s)"
+        typer.echo(f"{name}: {result.events} lines, {result.tasks} tasks: {summary}")
+        for problem in result.problems:
             typer.echo(f"  {problem}")
-    raise typer.Exit(1 if any(verdict.problems for verdict in found.values()) else 0)
+    raise typer.Exit(1 if any(result.problems for result in results.values()) else 0)
 
 
-@app.command()
-def history(
+@audit.command("show")
+def show_audit_log(
     number: Annotated[int, typer.Argument(help="Number of the issue.")],
     repository: Annotated[str, typer.Option(help="Repository as owner/name; not needed if there is only one.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many of the latest entries to print.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print each entry as one JSON object.")] = False,
 ) -> None:
     """Print the audit log of a task, oldest entry first."""
-    from bot.cli.audit import history_of, line_of
+    from bot.cli.audit import format_event, task_history
 
-    for event in _of_the_database(lambda settings: history_of(settings, repository, number, limit)):
-        typer.echo(line_of(event, as_json=as_json))
+    for event in _run_with_settings(lambda settings: task_history(settings, repository, number, limit)):
+        typer.echo(format_event(event, as_json=as_json))
 
 
 @app.command()
@@ -200,9 +206,14 @@ def retrospective(
     post: Annotated[bool, typer.Option("--post", help="Let the running bot open the issue.")] = False,
 ) -> None:
     """Print a retrospective on the done tasks: figures, what went well, what to improve."""
-    from bot.cli.retrospective import held_now, told
+    from bot.cli.retrospective import create_retrospective, format_retrospective
 
-    typer.echo(told(_of_the_database(lambda settings: held_now(settings, repository, since, post)), as_json=as_json))
+    typer.echo(
+        format_retrospective(
+            _run_with_settings(lambda settings: create_retrospective(settings, repository, since, post)),
+            as_json=as_json,
+        )
+    )
 
 
 @app.command()
@@ -210,75 +221,80 @@ def digest(
     repository: Annotated[str, typer.Option(help="Repository as owner/name; not needed if there is only one.")] = "",
 ) -> None:
     """Print the current progress digest of a repository."""
-    from bot.cli.digest import page
+    from bot.cli.digest import digest_markdown
 
-    typer.echo(_of_the_database(lambda settings: page(settings, repository)), nl=False)
+    typer.echo(_run_with_settings(lambda settings: digest_markdown(settings, repository)), nl=False)
 
 
 @app.command()
-def rebuild(
+def restore(
     repository: Annotated[str, typer.Option(help="Only this repository, as owner/name.")] = "",
-    former_key: Annotated[
+    previous_key: Annotated[
         list[Path] | None, typer.Option(help="A file with an earlier private key of the App; may be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Restore an empty database from GitHub: tasks, attempts, holders, waits. Run this before `serve`."""
-    from bot.cli import restore as again
+    from bot.cli import restore as restore_command
 
     try:
-        found = _of_the_database(lambda settings: again.rebuilt(settings, repository, former_key or ()))
+        reports = _run_with_settings(
+            lambda settings: restore_command.restore_repositories(settings, repository, previous_key or ())
+        )
     except (NotEmptyError, GitHubError, ConfigError, ValueError) as error:
-        _stop(str(error))
+        _exit_with_error(str(error))
     if as_json:
-        typer.echo(again.as_json(found))
+        typer.echo(restore_command.to_json(reports))
         return
-    for line in (line for one in found for line in again.lines_of(one)):
+    for line in (line for report in reports for line in restore_command.format_report(report)):
         typer.echo(line)
-    typer.echo("\nGitHub does not have:\n" + "\n".join(f"- {lost}" for lost in again.LOST))
+    typer.echo("\nGitHub does not have:\n" + "\n".join(f"- {item}" for item in restore_command.NOT_RESTORED))
 
 
 @app.command("dead-letters")
 def dead_letters(
-    which: Annotated[
-        str | None, typer.Argument(help="With --resend or --forget: the start of its line in the list.")
+    dead_letter_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="Prefix of the dead letter's id, for --resend or --forget."),
     ] = None,
     resend: Annotated[
-        bool, typer.Option("--resend", help="Let the running bot try again; without a name: all messages on channels.")
+        bool, typer.Option("--resend", help="Let the running bot try again; without an ID: all messages on channels.")
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="With --resend: everything that can be sent again.")] = False,
-    forget: Annotated[bool, typer.Option("--forget", help="Remove it from the list without sending it.")] = False,
+    retry_all: Annotated[bool, typer.Option("--all", help="With --resend: everything that can be sent again.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Discard it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each as one JSON object.")] = False,
 ) -> None:
     """List the dead letters (effects, messages on channels, deliveries), send them again or forget them."""
-    from bot.cli import dead_letters as letters
+    from bot.cli import dead_letters as dead_letter_command
 
-    if forget and which:
-        _of_the_database(lambda settings: letters.forget(settings, which))
-        typer.echo("Forgotten.")
-    elif forget or (which and not resend):
-        _stop("Name a dead letter and an action: `orchestrator dead-letters <which> --resend`, or `--forget`.")
+    if forget and dead_letter_id:
+        _run_with_settings(lambda settings: dead_letter_command.discard_dead_letter(settings, dead_letter_id))
+        typer.echo("Discarded.")
+    elif forget or (dead_letter_id and not resend):
+        _exit_with_error("Name a dead letter and an action: `orchestrator dead-letters ID --resend`, or `--forget`.")
     elif resend:
-        count = _of_the_database(lambda settings: letters.resend(settings, which, every=every))
+        count = _run_with_settings(
+            lambda settings: dead_letter_command.retry_dead_letters(settings, dead_letter_id, retry_all=retry_all)
+        )
         typer.echo(f"The bot will try {count} again.")
     else:
-        for letter in _of_the_database(letters.dead_letters):
-            typer.echo(letters.line_of(letter, as_json=as_json))
+        for dead_letter in _run_with_settings(dead_letter_command.list_dead_letters):
+            typer.echo(dead_letter_command.format_dead_letter(dead_letter, as_json=as_json))
 
 
-def _of_the_database(ask: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
+def _run_with_settings(query: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
     """What the bot's database says; it may be running meanwhile."""
     try:
         settings = load_settings()
         configure_logs("ERROR")
-        return asyncio.run(ask(settings))
+        return asyncio.run(query(settings))
     except (SettingsError, DatabaseError, DataDirectoryError, LookupError, OSError, RuntimeError) as error:
-        _stop(str(error))
+        _exit_with_error(str(error))
 
 
-def _stop(reason: str) -> NoReturn:
-    for line in reason.splitlines():
-        _errors.print(line, style="bold red", markup=False)
+def _exit_with_error(message: str) -> NoReturn:
+    for line in message.splitlines():
+        _stderr.print(line, style="bold red", markup=False)
     raise typer.Exit(2)
 
 

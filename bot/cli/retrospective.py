@@ -11,7 +11,7 @@ from adapters.database import repositories
 from adapters.database.database import Database
 from adapters.database.jobs import JobQueue
 from bot.app import database_url
-from bot.cli.audit import named, reading
+from bot.cli.audit import open_read_only, select_repositories
 from config.settings import Settings
 from core.retro.model import Retrospective, hold, read_since
 from core.texts.retrospective import retrospective_body, retrospective_title
@@ -22,33 +22,35 @@ from engine.unit_of_work import NoConfiguration, UnitOfWorkFactory
 _JSON = TypeAdapter(Retrospective)
 
 
-async def held_now(settings: Settings, name: str, since: str, post: bool) -> Retrospective:
+async def create_retrospective(settings: Settings, name_filter: str, since: str, post: bool) -> Retrospective:
     """The retrospective as it would be held now; with `post` it is, and the running bot opens its issue.
 
     Raises LookupError, with a line for whoever asked, where there is nothing to look back at, or nowhere to post it.
     """
     now = SystemClock().now()
     try:
-        after = read_since(since, now)
-    except ValueError as wrong:
-        raise LookupError(str(wrong)) from None
-    async with reading(settings) as connection:
-        found = await named(connection, name)
-        if len(found) > 1:
-            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in found))
-        repository_id, full_name = found[0]
+        since_time = read_since(since, now)
+    except ValueError as error:
+        raise LookupError(str(error)) from None
+    async with open_read_only(settings) as connection:
+        matching = await select_repositories(connection, name_filter)
+        if len(matching) > 1:
+            raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in matching))
+        repository_id, full_name = matching[0]
         repository = await repositories.load_repository(connection, repository_id)
-        done = await retrospectives.gather(connection, repository, after) if repository else None
-    held = hold(done, f"asked:{now.isoformat()}", now, since=after) if done else None
-    if held is None:
-        further = "that is not in an earlier retrospective. To look further back, use --since 7d"
-        raise LookupError(f"No task was done in {full_name} {'since then' if after else further}.")
+        retrospective_input = await retrospectives.gather(connection, repository, since_time) if repository else None
+    retrospective = (
+        hold(retrospective_input, f"asked:{now.isoformat()}", now, since=since_time) if retrospective_input else None
+    )
+    if retrospective is None:
+        hint = "that is not in an earlier retrospective. To look further back, use --since 7d"
+        raise LookupError(f"No task was done in {full_name} {'since then' if since_time else hint}.")
     if post:
-        await _post(settings, repository_id, held)
-    return held
+        await _post(settings, repository_id, retrospective)
+    return retrospective
 
 
-async def _post(settings: Settings, repository_id: int, held: Retrospective) -> None:
+async def _post(settings: Settings, repository_id: int, retrospective: Retrospective) -> None:
     async with AsyncExitStack() as stack:
         url = await database_url(settings, stack)
         database = Database(url, 2)
@@ -59,17 +61,19 @@ async def _post(settings: Settings, repository_id: int, held: Retrospective) -> 
             async with UnitOfWorkFactory(database, jobs, SystemClock().now).on(repository_id) as unit:
                 if unit.policy.dry_run:
                     raise LookupError("The repository is in dry run, so the bot does not write this to GitHub.")
-                await retrospectives.keep(unit, held)
+                await retrospectives.keep(unit, retrospective)
         except NoConfiguration:
             raise LookupError(
                 "The repository has no configuration, so the bot does not write this to GitHub."
             ) from None
 
 
-def told(held: Retrospective, *, as_json: bool) -> str:
+def format_retrospective(retrospective: Retrospective, *, as_json: bool) -> str:
     """What is printed: the Markdown of the issue, or all figures as one JSON object with times in ISO 8601."""
     if not as_json:
-        text, _, _ = retrospective_body(held).rstrip().rpartition("\n")  # without the marker
-        return f"# {retrospective_title(held)}\n\n{text.rstrip()}"
-    medians = TypeAdapter(dict[str, object]).dump_python({"lead": held.lead, "cycle": held.cycle}, mode="json")
-    return json.dumps({**_JSON.dump_python(held, mode="json"), "median": medians}, ensure_ascii=False)
+        text, _, _ = retrospective_body(retrospective).rstrip().rpartition("\n")  # without the marker
+        return f"# {retrospective_title(retrospective)}\n\n{text.rstrip()}"
+    medians = TypeAdapter(dict[str, object]).dump_python(
+        {"lead": retrospective.lead, "cycle": retrospective.cycle}, mode="json"
+    )
+    return json.dumps({**_JSON.dump_python(retrospective, mode="json"), "median": medians}, ensure_ascii=False)

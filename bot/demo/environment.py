@@ -25,10 +25,12 @@ from sandbox.state.models import App, Repository
 # The demo packs the work of an afternoon into half a minute. GitHub's limits by the hour hold, those by the minute
 # would make it wait: which it does well, but it is dull to watch.
 KEY = "a-key-of-the-demo"  # to the services outside
-LAST_WORDS = 4.0  # seconds of the watcher's after which an agent dies: long enough to be asked once how it goes
-SWEEP = 0.5  # seconds of the watcher's between two looks at the deadlines
-MANY = 100_000
-LIMITS = RateLimits(points_per_minute=MANY, content_per_minute=MANY)
+CRASH_AFTER_SECONDS = (
+    4.0  # seconds of the watcher's after which an agent dies: long enough to be asked once how it goes
+)
+SCHEDULER_INTERVAL = 0.5  # seconds of the watcher's between two looks at the deadlines
+UNLIMITED = 100_000
+LIMITS = RateLimits(points_per_minute=UNLIMITED, content_per_minute=UNLIMITED)
 
 
 @dataclass(slots=True)
@@ -37,7 +39,7 @@ class CrashesOnce:
 
     agent: ServiceAgent
     script: Script = field(init=False)
-    died: bool = False
+    has_crashed: bool = False
 
     def __post_init__(self) -> None:
         """Take over from what the agent would do."""
@@ -45,12 +47,12 @@ class CrashesOnce:
 
     async def __call__(self, work: AgentWork) -> None:
         """Die, or do the work."""
-        if self.died:
+        if self.has_crashed:
             await self.script(work)
             return
-        self.died = True
+        self.has_crashed = True
         await work.clone()
-        await work.think(LAST_WORDS * SPEED)
+        await work.think(CRASH_AFTER_SECONDS * SPEED)
         self.agent.sessions[:] = [session for session in self.agent.sessions if session.work is not work]
         work.crash()
 
@@ -65,46 +67,46 @@ class Environment:
     bot: Bot
     alice: Maintainer
     capabilities: Mapping[str, tuple[str, ...]]  # of each agent, as the repository's configuration has them
-    running: asyncio.Task[None]  # the bot at work; ends only by a failure
+    bot_task: asyncio.Task[None]  # the bot at work; ends only by a failure
 
 
 @asynccontextmanager
-async def opened(root: Path, story: Scenario) -> AsyncIterator[Environment]:
+async def open_environment(root: Path, scenario: Scenario) -> AsyncIterator[Environment]:
     """The stage, with all its files below `root`; everything is stopped on the way out."""
-    files = demo_files.shop()
+    files = demo_files.shop_files()
     async with AsyncExitStack() as stack:
         clock = RealClock(speed=SPEED)
         hub = await stack.enter_async_context(Sandbox(root / "github", clock=clock, limits=LIMITS))
-        acme, person = hub.organisation("acme"), hub.user("alice")
+        organisation, person = hub.organisation("acme"), hub.user("alice")
         shop = await asyncio.to_thread(lambda: hub.repository("acme/shop", files=files))
         hub.grant(shop, person, "maintain")
         services = await ServiceServer.open(hub)
-        for name, part in story.agents.items():
-            think = part.think * SPEED
-            if part.service is None:
-                hub.agents[name] = ScriptedAgent(part.script, think=think)
+        for name, demo_agent in scenario.agents.items():
+            think_seconds = demo_agent.think_seconds * SPEED
+            if demo_agent.service is None:
+                hub.agents[name] = ScriptedAgent(demo_agent.script, think=think_seconds)
                 continue
-            agent = services.agent(part.service, part.script, key=KEY, think=think)
-            if part.dies:
+            agent = services.agent(demo_agent.service, demo_agent.script, key=KEY, think=think_seconds)
+            if demo_agent.crashes:
                 agent.script = CrashesOnce(agent)
-            if part.broke:
+            if demo_agent.has_no_credit:
                 agent.faults.extend(["402"] * 100)
-        app = _register(hub)
+        app = _register_app(hub)
         bot = await stack.enter_async_context(
-            assemble(load_settings(_environment(hub, app, root, services), env_file=None), clock)
+            assemble(load_settings(_environment_variables(hub, app, root, services), env_file=None), clock)
         )
         address = await stack.enter_async_context(listening(bot))
         app.webhook_url = f"{address}/webhook"
-        running = asyncio.create_task(bot.run(), name="the bot")
-        stack.push_async_callback(_stop, running)
-        await hub.install(app, acme, [shop])
+        bot_task = asyncio.create_task(bot.run(), name="the bot")
+        stack.push_async_callback(_stop, bot_task)
+        await hub.install(app, organisation, [shop])
         form = IssueForm.parse(files[demo_files.FORM])
         team = parse_repository_config(files[CONFIG_PATH]).agents
         capabilities = {name: agent.capabilities for name, agent in team.items()}
-        yield Environment(hub, shop, app, bot, Maintainer(hub, person, shop, form, story), capabilities, running)
+        yield Environment(hub, shop, app, bot, Maintainer(hub, person, shop, form, scenario), capabilities, bot_task)
 
 
-def _register(hub: Sandbox) -> App:
+def _register_app(hub: Sandbox) -> App:
     manifest = demo_files.manifest()
     return hub.register_app(
         "mcp-orchestrator",
@@ -114,12 +116,12 @@ def _register(hub: Sandbox) -> App:
     )
 
 
-def _environment(hub: Sandbox, app: App, root: Path, services: ServiceServer) -> dict[str, str]:
+def _environment_variables(hub: Sandbox, app: App, root: Path, services: ServiceServer) -> dict[str, str]:
     """What an operator would set; no DATABASE_URL, so the bot brings its own PostgreSQL."""
-    outside = {f"{name.upper()}_API_URL": services.url(name) for name in services.agents}
+    urls = {f"{name.upper()}_API_URL": services.url(name) for name in services.agents}
     keys = {f"{name.upper()}_API_KEY": KEY for name in services.agents}
     return {
-        **outside,
+        **urls,
         **keys,
         "GITHUB_APP_ID": str(app.id),
         "GITHUB_PRIVATE_KEY": app.private_key,
@@ -128,14 +130,14 @@ def _environment(hub: Sandbox, app: App, root: Path, services: ServiceServer) ->
         "GITHUB_SERVER_URL": hub.url,
         "DATA_DIR": str(root / "orchestrator"),
         "PORT": "0",
-        "SCHEDULER_INTERVAL_SECONDS": str(SWEEP * SPEED),
+        "SCHEDULER_INTERVAL_SECONDS": str(SCHEDULER_INTERVAL * SPEED),
         "GITHUB_WRITE_INTERVAL_SECONDS": "0",
-        "GITHUB_POINTS_PER_MINUTE": str(MANY),
-        "GITHUB_CONTENT_PER_MINUTE": str(MANY),
+        "GITHUB_POINTS_PER_MINUTE": str(UNLIMITED),
+        "GITHUB_CONTENT_PER_MINUTE": str(UNLIMITED),
     }
 
 
-async def _stop(running: asyncio.Task[None]) -> None:
-    running.cancel()
+async def _stop(bot_task: asyncio.Task[None]) -> None:
+    bot_task.cancel()
     with suppress(asyncio.CancelledError):
-        await running
+        await bot_task

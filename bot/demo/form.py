@@ -40,15 +40,21 @@ class IssueForm:
         unknown = sorted(answers.keys() - {field["id"] for field in self.fields})
         if unknown:
             raise FormError(f"the form has no field {', '.join(unknown)}")
-        return "\n\n".join(f"### {f['attributes']['label']}\n\n{_answer(f, answers)}" for f in self.fields) + "\n"
+        return (
+            "\n\n".join(
+                f"### {form_field['attributes']['label']}\n\n{_answer(form_field, answers)}"
+                for form_field in self.fields
+            )
+            + "\n"
+        )
 
 
 def _answer(field: Mapping[str, Any], answers: Mapping[str, str]) -> str:
     attributes = field["attributes"]
     options = [str(option) for option in attributes.get("options", ())]
     if options:
-        chosen = answers.get(field["id"], options[attributes["default"]] if "default" in attributes else NO_ANSWER)
-        if chosen not in (*options, NO_ANSWER):
-            raise FormError(f"{field['id']} offers {', '.join(options)}, not {chosen}")
-        return chosen
+        choice = answers.get(field["id"], options[attributes["default"]] if "default" in attributes else NO_ANSWER)
+        if choice not in (*options, NO_ANSWER):
+            raise FormError(f"{field['id']} offers {', '.join(options)}, not {choice}")
+        return choice
     return answers.get(field["id"], attributes.get("value", "")).strip() or NO_ANSWER

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from adapters.database import store
 from adapters.database import tables as t
 from bot.demo.environment import Environment
-from bot.demo.narration import AuditLine, told
+from bot.demo.narration import AuditLine, describe_event
 from bot.demo.scenario import SPEED
 from core.audit.events import EventType
 from core.stall.model import EscalationStep
@@ -39,81 +39,89 @@ class Snapshot:
     expected: int
     tasks: tuple[Task, ...]
     agents: tuple[AgentRow, ...]
-    happenings: tuple[AuditLine, ...]
+    audit_lines: tuple[AuditLine, ...]
     sent_back: int  # with feedback, because the work was not good yet
-    foreseen: frozenset[int] = frozenset()  # tasks that waited because they would have met another one
-    collided: frozenset[int] = frozenset()  # tasks whose branch was found to conflict, with another or with the base
-    digests: int = 0  # how often the page of progress was drawn
+    predicted_conflicts: frozenset[int] = frozenset()  # tasks that waited because they would have met another one
+    detected_conflicts: frozenset[int] = (
+        frozenset()
+    )  # tasks whose branch was found to conflict, with another or with the base
+    digest_updates: int = 0  # how often the page of progress was drawn
     nudges: int = 0  # how often somebody was told that a task stands still
-    answered: int = 0  # calls for a person that were answered
-    failovers: tuple[float, ...] = ()  # seconds each took, from the end of one agent's part to the start of another's
+    acknowledgements: int = 0  # calls for a person that were answered
+    failover_seconds: tuple[
+        float, ...
+    ] = ()  # seconds each took, from the end of one agent's part to the start of another's
 
     def count(self, status: Status) -> int:
         """How many tasks are in this status."""
         return sum(task.status is status for task in self.tasks)
 
     @property
-    def over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether nothing can move any more: every task is done, failed, or waits for one that failed."""
-        settled = {task.number for task in self.tasks if not task.is_open}
-        hopeless = {f"#{task.number}" for task in self.tasks if task.status is Status.FAILED}
-        while stuck := {x.number for x in self.tasks if x.number not in settled and hopeless & set(x.waits_for)}:
-            settled |= stuck
-            hopeless |= {f"#{number}" for number in stuck}
-        return len(self.tasks) == self.expected and len(settled) == self.expected
+        finished = {task.number for task in self.tasks if not task.is_open}
+        failed_references = {f"#{task.number}" for task in self.tasks if task.status is Status.FAILED}
+        while blocked := {
+            waiting.number
+            for waiting in self.tasks
+            if waiting.number not in finished and failed_references & set(waiting.waits_for)
+        }:
+            finished |= blocked
+            failed_references |= {f"#{number}" for number in blocked}
+        return len(self.tasks) == self.expected and len(finished) == self.expected
 
 
 class Watcher:
     """Looks at the database again and again, and remembers the events that it has seen."""
 
-    def __init__(self, stage: Environment, since: datetime) -> None:
+    def __init__(self, environment: Environment, started_at: datetime) -> None:
         """`since` is the moment from which time is counted."""
-        self._stage = stage
-        self._since = since
-        self._last = 0
-        self._happenings: list[AuditLine] = []
+        self._environment = environment
+        self._started_at = started_at
+        self._last_event_id = 0
+        self._audit_lines: list[AuditLine] = []
         self._rows: list[Mapping[str, Any]] = []
 
-    async def look(self) -> Snapshot:
+    async def take_snapshot(self) -> Snapshot:
         """How things stand now."""
-        stage = self._stage
+        environment = self._environment
         query = (
             select(t.events)
-            .where(t.events.c.repository_id == stage.shop.id, t.events.c.id > self._last)
+            .where(t.events.c.repository_id == environment.shop.id, t.events.c.id > self._last_event_id)
             .order_by(t.events.c.id)
         )
-        async with stage.bot.database.autocommit() as connection:
+        async with environment.bot.database.autocommit() as connection:
             rows = (await connection.execute(query)).mappings().all()
-            tasks = await store.tasks_with_status(connection, stage.shop.id, list(Status))
+            tasks = await store.tasks_with_status(connection, environment.shop.id, list(Status))
         by_number = {task.number: task for task in tasks}
         for row in rows:
-            self._last = row["id"]
+            self._last_event_id = row["id"]
             event = {str(name): value for name, value in row.items()}
             self._rows.append(event)
             elapsed = self._elapsed(event["occurred_at"])
-            self._happenings += told(event, by_number.get(event["task"]), elapsed)
+            self._audit_lines += describe_event(event, by_number.get(event["task"]), elapsed)
         return Snapshot(
-            elapsed=self._elapsed(stage.bot.clock.now()),
-            expected=len(stage.alice.story.errands),
+            elapsed=self._elapsed(environment.bot.clock.now()),
+            expected=len(environment.alice.scenario.demo_tasks),
             tasks=tuple(tasks),
             agents=tuple(self._agents(tasks)),
-            happenings=tuple(self._happenings),
-            sent_back=len(self._sent_back()),
-            foreseen=self._in_conflict("overlap"),
-            collided=self._in_conflict("branches", "base"),
-            digests=self._count(EventType.PROGRESS_POSTED),
+            audit_lines=tuple(self._audit_lines),
+            sent_back=len(self._sent_back_events()),
+            predicted_conflicts=self._conflicting_tasks("overlap"),
+            detected_conflicts=self._conflicting_tasks("branches", "base"),
+            digest_updates=self._count_events(EventType.PROGRESS_POSTED),
             nudges=sum(row["payload"].get("rung") == EscalationStep.NUDGE for row in self._rows),
-            answered=self._count(EventType.ACKNOWLEDGED),
-            failovers=self._failovers(),
+            acknowledgements=self._count_events(EventType.ACKNOWLEDGED),
+            failover_seconds=self._failover_seconds(),
         )
 
     def _elapsed(self, at: datetime) -> float:
-        return max(0.0, (at - self._since).total_seconds()) / SPEED
+        return max(0.0, (at - self._started_at).total_seconds()) / SPEED
 
-    def _count(self, type_: EventType, agent: str | None = None) -> int:
-        return sum(row["type"] == type_.value and agent in (None, row["agent"]) for row in self._rows)
+    def _count_events(self, event_type: EventType, agent: str | None = None) -> int:
+        return sum(row["type"] == event_type.value and agent in (None, row["agent"]) for row in self._rows)
 
-    def _sent_back(self, agent: str | None = None) -> list[Mapping[str, Any]]:
+    def _sent_back_events(self, agent: str | None = None) -> list[Mapping[str, Any]]:
         """Where there was something to learn; an agent that was lost on the way taught nobody anything."""
         return [
             row
@@ -123,41 +131,48 @@ class Watcher:
             and agent in (None, row["agent"])
         ]
 
-    def _in_conflict(self, *kinds: str) -> frozenset[int]:
+    def _conflicting_tasks(self, *kinds: str) -> frozenset[int]:
         """The tasks of which the bot says that they are in a conflict of these kinds."""
-        found = (row for row in self._rows if row["type"] == EventType.CONFLICT_DETECTED.value)
-        return frozenset(row["task"] for row in found if row["payload"].get("kind") in kinds)
+        conflict_rows = (row for row in self._rows if row["type"] == EventType.CONFLICT_DETECTED.value)
+        return frozenset(row["task"] for row in conflict_rows if row["payload"].get("kind") in kinds)
 
-    def _failovers(self) -> tuple[float, ...]:
+    def _failover_seconds(self) -> tuple[float, ...]:
         """How long tasks were in nobody's hands after an agent was lost: until the start of the next was accepted."""
-        lost: dict[int, datetime] = {}
-        took: list[float] = []
+        lost_at: dict[int, datetime] = {}
+        durations: list[float] = []
         for row in self._rows:
-            type_, payload, task = row["type"], row["payload"], row["task"]
-            if type_ == EventType.TASK_SENT_BACK.value and payload.get("outcome") in ("silent", "unavailable"):
-                lost[task] = row["occurred_at"]
-            elif type_ == EventType.TASK_ACKNOWLEDGED.value and task in lost:
-                took.append((row["occurred_at"] - lost.pop(task)).total_seconds() / SPEED)
-        return tuple(took)
+            event_type, payload, task = row["type"], row["payload"], row["task"]
+            if event_type == EventType.TASK_SENT_BACK.value and payload.get("outcome") in ("silent", "unavailable"):
+                lost_at[task] = row["occurred_at"]
+            elif event_type == EventType.TASK_ACKNOWLEDGED.value and task in lost_at:
+                durations.append((row["occurred_at"] - lost_at.pop(task)).total_seconds() / SPEED)
+        return tuple(durations)
 
     def _agents(self, tasks: Sequence[Task]) -> list[AgentRow]:
-        configured = self._stage.alice.story.agents
+        configured = self._environment.alice.scenario.agents
         return [
             AgentRow(
                 name,
-                self._stage.capabilities.get(name, ()),
-                tuple(x.number for x in tasks if x.status is Status.IN_PROGRESS and x.lease and x.lease.agent == name),
-                self._count(EventType.TASK_COMPLETED, name),
-                len(self._sent_back(name)),
+                self._environment.capabilities.get(name, ()),
+                tuple(
+                    task.number
+                    for task in tasks
+                    if task.status is Status.IN_PROGRESS and task.lease and task.lease.agent == name
+                ),
+                self._count_events(EventType.TASK_COMPLETED, name),
+                len(self._sent_back_events(name)),
             )
             for name in configured
         ]
 
-    async def quiet(self) -> bool:
+    async def is_idle(self) -> bool:
         """Whether nothing waits to be handled or to be sent."""
-        waiting = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
-        unhandled = select(func.count()).select_from(t.deliveries).where(t.deliveries.c.handled_at.is_(None))
-        due = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.subject == RETROSPECTIVE)
-        async with self._stage.bot.database.autocommit() as connection:
-            counts = [(await connection.execute(query)).scalar_one() for query in (waiting, unhandled, due)]
-        return self._stage.hub.is_idle and not any(counts)
+        pending_effects = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
+        unhandled_deliveries = select(func.count()).select_from(t.deliveries).where(t.deliveries.c.handled_at.is_(None))
+        due_retrospectives = select(func.count()).select_from(t.deadlines).where(t.deadlines.c.subject == RETROSPECTIVE)
+        async with self._environment.bot.database.autocommit() as connection:
+            counts = [
+                (await connection.execute(query)).scalar_one()
+                for query in (pending_effects, unhandled_deliveries, due_retrospectives)
+            ]
+        return self._environment.hub.is_idle and not any(counts)

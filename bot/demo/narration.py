@@ -22,34 +22,34 @@ class AuditLine:
     tone: Tone = "plain"
 
 
-def told(row: Mapping[str, Any], task: Task | None, elapsed: float) -> list[AuditLine]:
+def describe_event(row: Mapping[str, Any], task: Task | None, elapsed: float) -> list[AuditLine]:
     """A row of the audit trail as a line, or none when it says nothing to a newcomer.
 
     `task` is as it is now, a moment after the event.
     """
-    found = _words(row, task)
-    return [AuditLine(elapsed, *found)] if found else []
+    text_and_tone = _describe(row, task)
+    return [AuditLine(elapsed, *text_and_tone)] if text_and_tone else []
 
 
-def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None:
+def _describe(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None:
     number, agent, actor, payload = f"#{row['task']}", row["agent"], row["actor"], row["payload"]
     title = f"{number} {task.title}" if task else number
     match EventType(row["type"]):
         case EventType.TASK_CREATED:
-            lacks = f", which is not ready: {note(task)}" if task and task.missing else ""
-            return f"@{actor} filed {title}{lacks}", "person"
+            missing_note = f", which is not ready: {status_note(task)}" if task and task.missing else ""
+            return f"@{actor} filed {title}{missing_note}", "person"
         case EventType.TASK_READY:
-            waits = f", but waits for {', '.join(task.waits_for)}" if task and task.waits_for else ""
-            return f"{number} is ready{waits}", "plain"
+            waits_note = f", but waits for {', '.join(task.waits_for)}" if task and task.waits_for else ""
+            return f"{number} is ready{waits_note}", "plain"
         case EventType.TASK_EDITED if actor and task:
-            ticked = task.intake.criteria and all(criterion.ticked for criterion in task.intake.criteria)
-            did = "checked the work and ticked the criteria of" if ticked else "added what was missing in"
-            return f"@{actor} {did} {number}", "person"
+            all_ticked = task.intake.criteria and all(criterion.ticked for criterion in task.intake.criteria)
+            action = "checked the work and ticked the criteria of" if all_ticked else "added what was missing in"
+            return f"@{actor} {action} {number}", "person"
         case EventType.TASK_ASSIGNED:
             return f"{number} goes to {agent}: {payload['reason']}", "plain"
         case EventType.TASK_REASSIGNED:
-            what = "with the feedback" if task and task.last_feedback else "with the full hand-off"
-            return f"{number} goes to {agent} {what}, attempt {row['attempt']}", "plain"
+            context = "with the feedback" if task and task.last_feedback else "with the full hand-off"
+            return f"{number} goes to {agent} {context}, attempt {row['attempt']}", "plain"
         case EventType.TASK_ACKNOWLEDGED if payload.get("stage") == "at work":
             return f"{agent} is working on {title}", "plain"
         case EventType.TASK_REVIEW:
@@ -69,8 +69,8 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
         case EventType.AGENT_FAILED:
             return f"{agent} failed on {number}: {payload['reason']}", "bad"
         case EventType.ESCALATED:
-            to = ", ".join(f"@{who}" for who in payload.get("to", ())) or "a person"
-            return f"{number} needs {to}", "bad"
+            recipients = ", ".join(f"@{login}" for login in payload.get("to", ())) or "a person"
+            return f"{number} needs {recipients}", "bad"
         case EventType.TASK_STALLED:
             return f"{number} is stalled: {payload['reason']}", "bad"
         case EventType.STALL_STEP_TAKEN if payload["rung"] == EscalationStep.NUDGE:
@@ -80,7 +80,7 @@ def _words(row: Mapping[str, Any], task: Task | None) -> tuple[str, Tone] | None
         case EventType.PROGRESS_POSTED:
             return f"{number} shows the progress of all tasks: {_counts(payload['counts'])}", "plain"
         case EventType.CONFLICT_DETECTED:
-            return _conflict(number, title, payload)
+            return _describe_conflict(number, title, payload)
         case _:
             return None
 
@@ -89,21 +89,21 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _conflict(number: str, title: str, payload: Mapping[str, Any]) -> tuple[str, Tone] | None:
+def _describe_conflict(number: str, title: str, payload: Mapping[str, Any]) -> tuple[str, Tone] | None:
     files = ", ".join(payload.get("files", ()))
-    others = ", ".join(f"#{other}" for other in payload.get("tasks", ()) if f"#{other}" != number)
+    other_tasks = ", ".join(f"#{other}" for other in payload.get("tasks", ()) if f"#{other}" != number)
     match payload.get("kind"):
         case "overlap":
-            return f"{title} waits for {others}: both will probably change {files}", "plain"
+            return f"{title} waits for {other_tasks}: both will probably change {files}", "plain"
         case "branches":
-            return f"{number} conflicts with the work on {others or 'another pull request'} in {files}", "bad"
+            return f"{number} conflicts with the work on {other_tasks or 'another pull request'} in {files}", "bad"
         case "base":
             return f"{number} conflicts with what was merged in the meantime, in {files}", "bad"
         case _:
             return None
 
 
-def note(task: Task) -> str:
+def status_note(task: Task) -> str:
     """What a task waits for or has behind it, in a few words."""
     match task.status:
         case Status.PENDING:

@@ -17,8 +17,8 @@ from bot.demo.monitor import Snapshot
 from bot.demo.summary import Outcome
 from bot.demo.view import INTRODUCTION, View
 
-WIDEST = 120  # columns; longer lines are hard to read
-NEXT = (
+MAX_WIDTH = 120  # columns; longer lines are hard to read
+NEXT_STEPS = (
     ("README.md", "what this is, and how to run it for your own repository"),
     ("docs/running.md", "register the GitHub App and start the bot: make run"),
     ("docs/configuration.md", "agents, priorities, merging: .github/orchestrator.yml"),
@@ -26,7 +26,7 @@ NEXT = (
 )
 
 
-class Show(Protocol):
+class Output(Protocol):
     """What a demo tells, in this order: it begins, it goes on, it ends."""
 
     def begin(self) -> None:
@@ -46,7 +46,7 @@ class Show(Protocol):
         ...
 
 
-class JsonShow:
+class JsonOutput:
     """One JSON object on standard output; what went wrong on standard error."""
 
     def begin(self) -> None:
@@ -65,38 +65,38 @@ class JsonShow:
         """Nothing was opened."""
 
 
-class LineShow:
+class LineOutput:
     """A line for each event."""
 
     def __init__(self, console: Console) -> None:
         """`console` need not be a terminal."""
         self._console = console
-        self._told = 0
+        self._printed_count = 0
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def begin(self) -> None:
         """Say what is going to happen."""
-        self._say(INTRODUCTION)
-        self._say("Starting the sandbox, the database and the bot …")
+        self._print(INTRODUCTION)
+        self._print("Starting the sandbox, the database and the bot …")
 
     def update(self, snapshot: Snapshot) -> None:
         """Print what is new."""
-        for happening in snapshot.happenings[self._told :]:
-            self._say(f"{happening.elapsed:6.1f} s  {happening.text}")
-        self._told = len(snapshot.happenings)
+        for line in snapshot.audit_lines[self._printed_count :]:
+            self._print(f"{line.elapsed:6.1f} s  {line.text}")
+        self._printed_count = len(snapshot.audit_lines)
 
     def end(self, outcome: Outcome) -> None:
         """Print the summary."""
-        self._console.print(summary(outcome))
-        self._say(last_line(outcome))
+        self._console.print(summary_table(outcome))
+        self._print(summary_line(outcome))
 
     def close(self) -> None:
         """Nothing was opened."""
 
 
-class LiveShow:
+class LiveOutput:
     """The picture, kept up to date in place."""
 
     def __init__(self, console: Console) -> None:
@@ -117,70 +117,72 @@ class LiveShow:
     def end(self, outcome: Outcome) -> None:
         """Leave the last picture, and print the summary below it."""
         self._live.stop()
-        self._console.print(summary(outcome))
-        self._console.print(last_line(outcome), markup=False, highlight=False, soft_wrap=True)
+        self._console.print(summary_table(outcome))
+        self._console.print(summary_line(outcome), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Give the cursor back."""
         self._live.stop()
 
 
-def show_for(*, as_json: bool) -> Show:
+def choose_output(*, as_json: bool) -> Output:
     """The way that suits where standard output goes."""
     if as_json:
-        return JsonShow()
+        return JsonOutput()
     console = Console()
     if not console.is_terminal:
-        return LineShow(console)
-    return LiveShow(Console(width=min(console.width, WIDEST)))
+        return LineOutput(console)
+    return LiveOutput(Console(width=min(console.width, MAX_WIDTH)))
 
 
-def summary(outcome: Outcome) -> Group:
+def summary_table(outcome: Outcome) -> Group:
     """What came of it: the proof or the problems, the figures, and where to go next."""
     figures = outcome.figures
     calls = figures["github_calls"]
     latency = figures["assignment_latency_ms"]
-    rounds = figures["feedback_rounds"]
-    verdict = Table.grid(padding=(0, 1))
-    for text in outcome.proof if outcome.well else ():
-        verdict.add_row(Text("✓", style="bold green"), Text(text))
+    feedback_rounds = figures["feedback_rounds"]
+    verdict_table = Table.grid(padding=(0, 1))
+    for text in outcome.proof if outcome.is_success else ():
+        verdict_table.add_row(Text("✓", style="bold green"), Text(text))
     for text in outcome.problems:
-        verdict.add_row(Text("✗", style="bold red"), Text(text))
-    measured = Table.grid(padding=(0, 2))
-    measured.add_row("From ready to started", f"{latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms")
-    measured.add_row("Sent back with feedback", f"{rounds} time{'' if rounds == 1 else 's'}")
-    others = figures["reassignments"]
-    measured.add_row(
+        verdict_table.add_row(Text("✗", style="bold red"), Text(text))
+    metrics_table = Table.grid(padding=(0, 2))
+    metrics_table.add_row("From ready to started", f"{latency['p50']:.0f} ms, p95 {latency['p95']:.0f} ms")
+    metrics_table.add_row("Sent back with feedback", f"{feedback_rounds} time{'' if feedback_rounds == 1 else 's'}")
+    reassignments = figures["reassignments"]
+    metrics_table.add_row(
         "Given to another agent",
-        f"{others} time{'' if others == 1 else 's'}, within {figures['failover_seconds_max']:.1f} s",
+        f"{reassignments} time{'' if reassignments == 1 else 's'}, within {figures['failover_seconds_max']:.1f} s",
     )
-    met = figures["conflicts"]
-    measured.add_row(
+    conflicts = figures["conflicts"]
+    metrics_table.add_row(
         "Conflicts found",
-        f"{met['before_work']} before work, {met['during_work']} during work, {met['at_merge']} at the merge",
+        f"{conflicts['before_work']} before work, {conflicts['during_work']} during work, "
+        f"{conflicts['at_merge']} at the merge",
     )
-    measured.add_row("Retrospectives", f"{figures['retrospectives']}")
-    measured.add_row(
+    metrics_table.add_row("Retrospectives", f"{figures['retrospectives']}")
+    metrics_table.add_row(
         "Alice was notified",
         f"{figures['nudges']} reminders, {figures['calls_answered']} calls; {figures['digests']} progress digests",
     )
-    measured.add_row("Calls to GitHub", f"{sum(calls.values())} of {len(calls)} kinds")
-    measured.add_row("Writes per task", f"{figures['content_writes_per_task']}")
-    onward = Table.grid(padding=(0, 2))
-    for name, why in NEXT:
-        onward.add_row(Text(name, style="bold"), Text(why, style="dim"))
+    metrics_table.add_row("Calls to GitHub", f"{sum(calls.values())} of {len(calls)} kinds")
+    metrics_table.add_row("Writes per task", f"{figures['content_writes_per_task']}")
+    next_steps_table = Table.grid(padding=(0, 2))
+    for name, description in NEXT_STEPS:
+        next_steps_table.add_row(Text(name, style="bold"), Text(description, style="dim"))
     parts: list[RenderableType] = [
-        verdict,
+        verdict_table,
         Text("\nMeasured", style="bold dim"),
-        measured,
+        metrics_table,
         Text("\nWhere to go next", style="bold dim"),
-        onward,
+        next_steps_table,
     ]
     return Group(Padding(Group(*parts), (1, 0)))
 
 
-def last_line(outcome: Outcome) -> str:
+def summary_line(outcome: Outcome) -> str:
     """Everything in a line of plain words."""
-    f = outcome.figures
-    merged = "done and merged into main" if outcome.well else "done"
-    return f"{f['tasks']} tasks: {f['done']} {merged}, {f['failed']} failed, {f['lost']} lost, in {f['seconds']:.1f} s."
+    figures = outcome.figures
+    merged = "done and merged into main" if outcome.is_success else "done"
+    counts = f"{figures['done']} {merged}, {figures['failed']} failed, {figures['lost']} lost"
+    return f"{figures['tasks']} tasks: {counts}, in {figures['seconds']:.1f} s."

@@ -13,135 +13,140 @@ from typing import Any
 
 from adapters.database.database import DatabaseError
 from adapters.database.embedded import DataDirectoryError
-from bot.demo.environment import Environment, opened
-from bot.demo.files import NoCheckout
+from bot.demo.environment import Environment, open_environment
+from bot.demo.files import MissingCheckout
 from bot.demo.monitor import Snapshot, Watcher
-from bot.demo.narration import note
-from bot.demo.output import JsonShow, LiveShow, Show, show_for
-from bot.demo.scenario import STORY, Scenario
+from bot.demo.narration import status_note
+from bot.demo.output import JsonOutput, LiveOutput, Output, choose_output
+from bot.demo.scenario import SCENARIO, Scenario
 from bot.demo.summary import Outcome, conclude
 from bot.logs import configure_logs
 
-LOOK_EVERY = 0.15  # seconds between two pictures
-QUIET_SECONDS = 30.0  # at most, for the last words of the bot after the last task has settled
-INTERRUPTED = 128 + signal.SIGINT  # exit status, as shells give it
-ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP)  # by the system, or because the terminal was closed
+REFRESH_SECONDS = 0.15  # seconds between two pictures
+MAX_IDLE_WAIT_SECONDS = 30.0  # at most, for the last words of the bot after the last task has settled
+INTERRUPTED_STATUS = 128 + signal.SIGINT  # exit status, as shells give it
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)  # by the system, or because the terminal was closed
 
 
 class DemoTimeout(RuntimeError):
     """It took too long; the text says what was still open."""
 
 
-def run_demo(as_json: bool = False, story: Scenario = STORY, show: Show | None = None) -> int:
+def run_demo(as_json: bool = False, scenario: Scenario = SCENARIO, output: Output | None = None) -> int:
     """Play the story and show it; gives the exit status, 0 only if every task is done, merged and works.
 
     1 when it is not, or when it took longer than `story.limit` seconds; 130 after Ctrl-C.
     """
-    show = show or show_for(as_json=as_json)
+    output = output or choose_output(as_json=as_json)
     # A live picture and log lines do not go together: then they are kept, and shown if anything went wrong.
-    logs = io.StringIO() if isinstance(show, LiveShow) else sys.stderr
-    configure_logs("ERROR" if isinstance(show, JsonShow) else "WARNING", stream=logs)
+    logs = io.StringIO() if isinstance(output, LiveOutput) else sys.stderr
+    configure_logs("ERROR" if isinstance(output, JsonOutput) else "WARNING", stream=logs)
     status = 1
     try:
-        status = asyncio.run(_until_stopped(story, show))
+        status = asyncio.run(_run_until_stopped(scenario, output))
     except KeyboardInterrupt:
-        show.close()
+        output.close()
         sys.stderr.write("Stopped; the demo has removed everything it started.\n")
-        status = INTERRUPTED
-    except (DemoTimeout, NoCheckout, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
-        show.close()
+        status = INTERRUPTED_STATUS
+    except (DemoTimeout, MissingCheckout, DatabaseError, DataDirectoryError, OSError, RuntimeError) as error:
+        output.close()
         sys.stderr.write(f"{error}\n")
     finally:
-        show.close()
+        output.close()
         if status == 1 and isinstance(logs, io.StringIO):
             sys.stderr.write(logs.getvalue())
     return status
 
 
-async def _until_stopped(story: Scenario, show: Show) -> int:
+async def _run_until_stopped(scenario: Scenario, output: Output) -> int:
     """Play it; a request to end cleans up like Ctrl-C does."""
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
-    asked: list[int] = []
+    received_signals: list[int] = []
 
     def stop(number: int) -> None:
-        asked.append(number)
+        received_signals.append(number)
         if task is not None:
             task.cancel()
 
-    for number in ASKED_TO_END:
-        loop.add_signal_handler(number, stop, number)
+    for signal_number in STOP_SIGNALS:
+        loop.add_signal_handler(signal_number, stop, signal_number)
     try:
         with tempfile.TemporaryDirectory(prefix="orchestrator-demo-") as folder:
-            outcome = await _play(Path(folder), story, show)
+            outcome = await _play(Path(folder), scenario, output)
     except asyncio.CancelledError:
-        if asked:
-            return 128 + asked[0]
+        if received_signals:
+            return 128 + received_signals[0]
         raise
     finally:
-        for number in ASKED_TO_END:
-            loop.remove_signal_handler(number)
-    show.end(outcome)
-    return 0 if outcome.well else 1
+        for signal_number in STOP_SIGNALS:
+            loop.remove_signal_handler(signal_number)
+    output.end(outcome)
+    return 0 if outcome.is_success else 1
 
 
-async def _play(root: Path, story: Scenario, show: Show) -> Outcome:
-    show.begin()
+async def _play(root: Path, scenario: Scenario, output: Output) -> Outcome:
+    output.begin()
     latest: Snapshot | None = None
     try:
-        async with asyncio.timeout(story.limit), opened(root, story) as stage:
-            await _while_bot_lives(stage, stage.alice.waits_for_labels())
-            watcher = Watcher(stage, stage.bot.clock.now())
-            people = [asyncio.create_task(_file(stage)), asyncio.create_task(stage.alice.checks())]
+        async with asyncio.timeout(scenario.timeout_seconds), open_environment(root, scenario) as environment:
+            await _wait_while_bot_runs(environment, environment.alice.wait_for_labels())
+            watcher = Watcher(environment, environment.bot.clock.now())
+            maintainer_tasks = [
+                asyncio.create_task(_run_maintainer(environment)),
+                asyncio.create_task(environment.alice.review_pulls()),
+            ]
             try:
                 while True:
-                    latest = await watcher.look()
-                    show.update(latest)
-                    if latest.over:
+                    latest = await watcher.take_snapshot()
+                    output.update(latest)
+                    if latest.is_finished:
                         break
-                    for task in (stage.running, *people):
+                    for task in (environment.bot_task, *maintainer_tasks):
                         if task.done():
                             task.result()  # nobody of them ends before the story but by a failure
-                    await asyncio.sleep(LOOK_EVERY)
-                await _fall_silent(watcher)
+                    await asyncio.sleep(REFRESH_SECONDS)
+                await _wait_until_idle(watcher)
             finally:
-                for task in people:
+                for task in maintainer_tasks:
                     task.cancel()
-            return await conclude(stage, latest, root)
+            return await conclude(environment, latest, root)
     except TimeoutError:
-        raise DemoTimeout(_given_up(story, latest)) from None
+        raise DemoTimeout(_timeout_message(scenario, latest)) from None
 
 
-async def _while_bot_lives(stage: Environment, waiting: Coroutine[Any, Any, None]) -> None:
+async def _wait_while_bot_runs(environment: Environment, awaited: Coroutine[Any, Any, None]) -> None:
     """Wait for something that only a living bot brings about. Raises what ended the bot, if it ends before."""
-    task = asyncio.create_task(waiting)
+    task = asyncio.create_task(awaited)
     try:
-        await asyncio.wait({task, stage.running}, return_when=asyncio.FIRST_COMPLETED)
-        if stage.running.done():
-            stage.running.result()
+        await asyncio.wait({task, environment.bot_task}, return_when=asyncio.FIRST_COMPLETED)
+        if environment.bot_task.done():
+            environment.bot_task.result()
         await task
     finally:
         task.cancel()
 
 
-async def _file(stage: Environment) -> None:
-    await stage.alice.files_tasks()
-    await stage.alice.completes()
+async def _run_maintainer(environment: Environment) -> None:
+    await environment.alice.file_tasks()
+    await environment.alice.complete_issues()
 
 
-async def _fall_silent(watcher: Watcher) -> None:
+async def _wait_until_idle(watcher: Watcher) -> None:
     """Let the bot finish what it has in hand: labels, cards, closing issues. What it never does, the checks find."""
-    for _ in range(round(QUIET_SECONDS / LOOK_EVERY)):
-        if await watcher.quiet():
+    for _ in range(round(MAX_IDLE_WAIT_SECONDS / REFRESH_SECONDS)):
+        if await watcher.is_idle():
             return
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(REFRESH_SECONDS)
 
 
-def _given_up(story: Scenario, latest: Snapshot | None) -> str:
-    head = f"The demo stopped after {story.limit:.0f} s"
+def _timeout_message(scenario: Scenario, latest: Snapshot | None) -> str:
+    heading = f"The demo stopped after {scenario.timeout_seconds:.0f} s"
     if latest is None:
-        return f"{head}: the bot did not start."
-    open_ones = [f"#{task.number} {task.title}: {task.status}, {note(task)}" for task in latest.tasks if task.is_open]
+        return f"{heading}: the bot did not start."
+    open_tasks = [
+        f"#{task.number} {task.title}: {task.status}, {status_note(task)}" for task in latest.tasks if task.is_open
+    ]
     missing = latest.expected - len(latest.tasks)
-    unknown = [f"{missing} tasks that the bot never saw"] if missing else []
-    return "\n  ".join([f"{head}. Still open:", *open_ones, *unknown])
+    missing_lines = [f"{missing} tasks that the bot never saw"] if missing else []
+    return "\n  ".join([f"{heading}. Still open:", *open_tasks, *missing_lines])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from bot.demo.solutions import Edit, Implements, Solutions
+from bot.demo.solutions import ImplementTask, Insertion, Solutions
 from sandbox.actors.agents.scripted import Script
 
 SPEED = 8.0  # how much faster than the watcher's the time of the demo passes: patience of minutes is spent in seconds
@@ -29,10 +29,10 @@ class DemoTask:
     name: str
     title: str
     answers: Mapping[str, str]
-    crib: Solutions
-    after: tuple[str, ...] = ()
-    completed: Mapping[str, str] | None = None
-    overlooked: bool = False
+    solution: Solutions
+    depends_on: tuple[str, ...] = ()
+    later_answers: Mapping[str, str] | None = None
+    is_overlooked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class DemoAgent:
     """
 
     script: Script
-    think: float
+    think_seconds: float
     service: str | None = None
-    dies: bool = False
-    broke: bool = False
+    crashes: bool = False
+    has_no_credit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class Scenario:
     `filing` is the time between two issues, `patience` that before the maintainer reacts.
     """
 
-    errands: tuple[DemoTask, ...]
+    demo_tasks: tuple[DemoTask, ...]
     agents: Mapping[str, DemoAgent]
-    filing: float = 0.25
-    patience: float = 0.4
-    completing: float = 4.0  # seconds until the author edits the issue that was not ready
-    limit: float = 300.0  # seconds after which the demo gives up
+    filing_interval_seconds: float = 0.25
+    reaction_seconds: float = 0.4
+    completion_delay_seconds: float = 4.0  # seconds until the author edits the issue that was not ready
+    timeout_seconds: float = 300.0  # seconds after which the demo gives up
 
 
 def _criteria(*lines: str) -> str:
@@ -70,21 +70,21 @@ def _criteria(*lines: str) -> str:
 
 
 CATALOGUE, CART = "shop/catalogue.py", "shop/cart.py"
-_LAST_PRODUCT = 'MUG = Product("M1", "Mug", Decimal("12.00"))\n'
-_ALL_PRODUCTS = "CATALOGUE = (TEA, MUG"
-_ADDED = "        self.lines[product] = self.lines.get(product, 0) + quantity\n"
-_TOTALLED = "        return sum((product.price * quantity for product, quantity in self.lines.items()), Decimal(0))\n"
-_REMOVE = '''
+_LAST_PRODUCT_LINE = 'MUG = Product("M1", "Mug", Decimal("12.00"))\n'
+_CATALOGUE_LINE = "CATALOGUE = (TEA, MUG"
+_ADD_LINE = "        self.lines[product] = self.lines.get(product, 0) + quantity\n"
+_TOTAL_LINE = "        return sum((product.price * quantity for product, quantity in self.lines.items()), Decimal(0))\n"
+_REMOVE_METHOD = '''
     def remove(self, product: Product) -> None:
         """Take something out again; raises KeyError for what is not there."""
         del self.lines[product]
 '''
-_CLEAR = '''
+_CLEAR_METHOD = '''
     def clear(self) -> None:
         """Throw everything out."""
         self.lines.clear()
 '''
-_PIECES = '''
+_PIECES_PROPERTY = '''
     @property
     def pieces(self) -> int:
         """How many pieces are in it, of whatever kind."""
@@ -92,12 +92,14 @@ _PIECES = '''
 '''
 
 
-def _product(name: str, definition: str) -> tuple[Edit, ...]:
+def _product_insertions(name: str, definition: str) -> tuple[Insertion, ...]:
     """One more product: its definition, and its place in the catalogue."""
-    return Edit(CATALOGUE, _LAST_PRODUCT, f"{name} = {definition}\n"), Edit(CATALOGUE, _ALL_PRODUCTS, f", {name}")
+    return Insertion(CATALOGUE, _LAST_PRODUCT_LINE, f"{name} = {definition}\n"), Insertion(
+        CATALOGUE, _CATALOGUE_LINE, f", {name}"
+    )
 
 
-ERRANDS = (
+DEMO_TASKS = (
     DemoTask(
         "vouchers",
         "Add voucher codes",
@@ -125,7 +127,7 @@ ERRANDS = (
             "files": "shop/checkout.py\ntests/test_checkout.py",
         },
         Solutions("checkout"),
-        after=("vouchers",),
+        depends_on=("vouchers",),
     ),
     DemoTask(
         "handbook",
@@ -137,8 +139,8 @@ ERRANDS = (
             "files": "docs/vouchers.md\ntests/test_handbook.py",
         },
         Solutions("handbook"),
-        after=("checkout",),
-        completed={
+        depends_on=("checkout",),
+        later_answers={
             "acceptance-criteria": _criteria("docs/vouchers.md has an example", "The example is run by the tests")
         },
     ),
@@ -163,7 +165,7 @@ ERRANDS = (
             "priority": "P0",
             "required-capabilities": "python, tests",
         },
-        Solutions("remove", edits=(Edit(CART, _ADDED, _REMOVE),)),
+        Solutions("remove", edits=(Insertion(CART, _ADD_LINE, _REMOVE_METHOD),)),
     ),
     DemoTask(
         "clear",
@@ -174,7 +176,7 @@ ERRANDS = (
             "priority": "P0",
             "required-capabilities": "python, tests",
         },
-        Solutions("clear", edits=(Edit(CART, _ADDED, _CLEAR),)),
+        Solutions("clear", edits=(Insertion(CART, _ADD_LINE, _CLEAR_METHOD),)),
     ),
     DemoTask(
         "pieces",
@@ -185,8 +187,8 @@ ERRANDS = (
             "priority": "P0",
             "required-capabilities": "python, tests",
         },
-        Solutions("pieces", edits=(Edit(CART, _TOTALLED, _PIECES),)),
-        overlooked=True,
+        Solutions("pieces", edits=(Insertion(CART, _TOTAL_LINE, _PIECES_PROPERTY),)),
+        is_overlooked=True,
     ),
     DemoTask(
         "coffee",
@@ -198,7 +200,7 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": f"{CATALOGUE}\ntests/test_coffee.py",
         },
-        Solutions("coffee", edits=_product("COFFEE", 'Product("C1", "Coffee", Decimal("7.20"))')),
+        Solutions("coffee", edits=_product_insertions("COFFEE", 'Product("C1", "Coffee", Decimal("7.20"))')),
     ),
     DemoTask(
         "teapot",
@@ -210,7 +212,7 @@ ERRANDS = (
             "required-capabilities": "python, tests",
             "files": f"{CATALOGUE}\ntests/test_teapot.py",
         },
-        Solutions("teapot", edits=_product("TEAPOT", 'Product("P1", "Teapot", Decimal("29.00"))')),
+        Solutions("teapot", edits=_product_insertions("TEAPOT", 'Product("P1", "Teapot", Decimal("29.00"))')),
     ),
     DemoTask(
         "page",
@@ -226,16 +228,16 @@ ERRANDS = (
     ),
 )
 
-_KNOWS = Implements({errand.title: errand.crib for errand in ERRANDS})
+_IMPLEMENT = ImplementTask({errand.title: errand.solution for errand in DEMO_TASKS})
 
-STORY = Scenario(
-    errands=ERRANDS,
+SCENARIO = Scenario(
+    demo_tasks=DEMO_TASKS,
     agents=MappingProxyType(
         {
-            "codex": DemoAgent(_KNOWS, 1.5),
-            "claude": DemoAgent(_KNOWS, 2.0),
-            "cursor": DemoAgent(_KNOWS, 1.2, service="cursor", dies=True),
-            "devin": DemoAgent(_KNOWS, 1.2, service="devin", broke=True),
+            "codex": DemoAgent(_IMPLEMENT, 1.5),
+            "claude": DemoAgent(_IMPLEMENT, 2.0),
+            "cursor": DemoAgent(_IMPLEMENT, 1.2, service="cursor", crashes=True),
+            "devin": DemoAgent(_IMPLEMENT, 1.2, service="devin", has_no_credit=True),
         }
     ),
 )

@@ -11,18 +11,18 @@ from sandbox.actors.agents import AgentWork
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class Insertion:
     """A change inside a file that is there: `text` goes in right behind `after`, wherever that stands by then."""
 
     path: str
-    after: str
+    anchor: str
     text: str
 
-    def made_in(self, old: str) -> str:
+    def apply_to(self, content: str) -> str:
         """The file with it. Raises ValueError where the place is not there once."""
-        if old.count(self.after) != 1:
-            raise ValueError(f"{self.path} has {self.after!r} {old.count(self.after)} times, not once")
-        return old.replace(self.after, self.after + self.text)
+        if content.count(self.anchor) != 1:
+            raise ValueError(f"{self.path} has {self.anchor!r} {content.count(self.anchor)} times, not once")
+        return content.replace(self.anchor, self.anchor + self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +34,37 @@ class Solutions:
     """
 
     folder: str
-    first: str | None = None
-    lesson: str = ""
-    edits: tuple[Edit, ...] = ()
+    first_folder: str | None = None
+    failing_test: str = ""
+    edits: tuple[Insertion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Implements:
+class ImplementTask:
     """Does the work that the hand-off describes, with real commits on a real branch, and opens a pull request."""
 
-    cribs: Mapping[str, Solutions]  # by the title of a task
+    solutions: Mapping[str, Solutions]  # by the title of a task
 
     async def __call__(self, work: AgentWork) -> None:
         """Do the work."""
         packet = work.packet
         title = packet["task"]["title"]
-        crib = self.cribs[title]
-        files = demo_files.work(crib.folder)
-        if crib.first and crib.lesson not in json.dumps(work.feedback or {}):
-            files |= demo_files.work(crib.first)
+        solution = self.solutions[title]
+        files = demo_files.solution_files(solution.folder)
+        if solution.first_folder and solution.failing_test not in json.dumps(work.feedback or {}):
+            files |= demo_files.solution_files(solution.first_folder)
         await work.clone()
         await work.think()
         for path, text in files.items():
             work.write(path, text)
-        for edit in crib.edits:
+        for insertion in solution.edits:
             # In what the branch begins with: after a conflict that is `main` as it is by then.
-            work.write(edit.path, edit.made_in(work.read(edit.path)))
+            work.write(insertion.path, insertion.apply_to(work.read(insertion.path)))
         await work.commit(f"{title}\n\n{packet['goal']}")
         await work.push()
-        learnt = (
-            f"\n\nThe last attempt failed at `{crib.lesson}`; this one fixes it."
-            if crib.first and work.feedback
+        feedback_note = (
+            f"\n\nThe last attempt failed at `{solution.failing_test}`; this one fixes it."
+            if solution.first_folder and work.feedback
             else ""
         )
-        await work.open_pull(title, f"{packet['goal']}{learnt}\n\n{packet['report']['closing_line']}")
+        await work.open_pull(title, f"{packet['goal']}{feedback_note}\n\n{packet['report']['closing_line']}")

@@ -22,8 +22,8 @@ from sandbox.git.command import GitError, git_process
 
 TEST_SECONDS = 120.0  # for the shop's own tests, which take less than one
 # Calls that are no content of the repository's conversation: signing in, and the labels made once for all tasks.
-NO_CONTENT = ("apps/create-installation-access-token", "issues/create-label", "issues/update-label")
-_RAN = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
+NON_CONTENT_OPERATIONS = ("apps/create-installation-access-token", "issues/create-label", "issues/update-label")
+_TEST_COUNT = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,64 +35,66 @@ class Outcome:
     proof: tuple[str, ...]
 
     @property
-    def well(self) -> bool:
+    def is_success(self) -> bool:
         """Whether every task is done, merged, and works."""
         return not self.problems
 
 
-async def conclude(stage: Environment, shown: Snapshot, root: Path) -> Outcome:
+async def conclude(environment: Environment, snapshot: Snapshot, root: Path) -> Outcome:
     """Measure and check what has come of it all; `root` is a folder to work in."""
     problems = [
-        f"#{task.number} {task.title} is {task.status}, not done" for task in shown.tasks if task.status != Status.DONE
+        f"#{task.number} {task.title} is {task.status}, not done"
+        for task in snapshot.tasks
+        if task.status != Status.DONE
     ]
-    if len(shown.tasks) < shown.expected:
-        problems.append(f"the bot never saw {shown.expected - len(shown.tasks)} of {shown.expected} tasks")
-    problems += _on_github(stage)
-    figures = _figures(stage, shown)
-    if too_late := figures["conflicts"]["at_merge"]:
-        problems.append(f"{too_late} conflicts were found only when GitHub refused to merge")
-    gone_wrong, proof = await _in_git(stage, root / "check")
-    return Outcome(figures, (*problems, *gone_wrong), proof)
+    if len(snapshot.tasks) < snapshot.expected:
+        problems.append(f"the bot never saw {snapshot.expected - len(snapshot.tasks)} of {snapshot.expected} tasks")
+    problems += _check_github(environment)
+    figures = _figures(environment, snapshot)
+    if merge_conflicts := figures["conflicts"]["at_merge"]:
+        problems.append(f"{merge_conflicts} conflicts were found only when GitHub refused to merge")
+    git_problems, proof = await _check_git(environment, root / "check")
+    return Outcome(figures, (*problems, *git_problems), proof)
 
 
-def _figures(stage: Environment, shown: Snapshot) -> dict[str, Any]:
-    done, failed = shown.count(Status.DONE), shown.count(Status.FAILED)
-    latencies = [ms / SPEED for ms in stage.bot.metrics.latencies]  # as the watcher's clock has them
-    calls = [record for record in stage.hub.requests if by_bot(stage, record)]
+def _figures(environment: Environment, snapshot: Snapshot) -> dict[str, Any]:
+    done, failed = snapshot.count(Status.DONE), snapshot.count(Status.FAILED)
+    latencies = [ms / SPEED for ms in environment.bot.metrics.recent_latencies_ms]  # as the watcher's clock has them
+    calls = [record for record in environment.hub.requests if is_from_bot(environment, record)]
     by_operation = Counter(record.operation_id or f"{record.method} {record.path}" for record in calls)
     return {
-        "tasks": shown.expected,
+        "tasks": snapshot.expected,
         "done": done,
         "failed": failed,
-        "lost": shown.expected - done - failed,
+        "lost": snapshot.expected - done - failed,
         "assignment_latency_ms": {
             "p50": round((quantile(latencies, 0.5) or 0.0), 1),
             "p95": round((quantile(latencies, 0.95) or 0.0), 1),
         },
-        "feedback_rounds": shown.sent_back,
-        "reassignments": len(shown.failovers),
-        "failover_seconds_max": round(max(shown.failovers, default=0.0), 2),
+        "feedback_rounds": snapshot.sent_back,
+        "reassignments": len(snapshot.failover_seconds),
+        "failover_seconds_max": round(max(snapshot.failover_seconds, default=0.0), 2),
         "conflicts": {
-            "before_work": len(shown.foreseen),
-            "during_work": len(shown.collided),
-            "at_merge": conflicts_at_merge(calls),
+            "before_work": len(snapshot.predicted_conflicts),
+            "during_work": len(snapshot.detected_conflicts),
+            "at_merge": count_merge_conflicts(calls),
         },
-        "digests": shown.digests,
-        "nudges": shown.nudges,
-        "calls_answered": shown.answered,
-        "retrospectives": sum(RETROSPECTIVE.name in issue.label_names for issue in stage.shop.issues.values()),
+        "digests": snapshot.digest_updates,
+        "nudges": snapshot.nudges,
+        "calls_answered": snapshot.acknowledgements,
+        "retrospectives": sum(RETROSPECTIVE.name in issue.label_names for issue in environment.shop.issues.values()),
         "github_calls": dict(sorted(by_operation.items())),
-        "content_writes_per_task": round(content_writes(calls) / shown.expected, 2),
-        "seconds": round(shown.elapsed, 1),
+        "content_writes_per_task": round(count_content_writes(calls) / snapshot.expected, 2),
+        "seconds": round(snapshot.elapsed, 1),
     }
 
 
-def by_bot(stage: Environment, record: RequestRecord) -> bool:
+def is_from_bot(environment: Environment, record: RequestRecord) -> bool:
     """Whether our bot sent it, as the App itself or as its installation."""
-    return record.actor in (stage.app.slug, stage.app.bot.login)
+    return record.actor in (environment.app.slug, environment.app.bot.login)
 
 
-def content_writes(calls: list[RequestRecord]) -> int:
+def count_content_writes(calls: list[RequestRecord]) -> int:
     """How many calls changed something that people see, counted against ourselves.
 
     GitHub's limit on content (80 a minute, 500 an hour) is not documented call by call. So everything that is no GET
@@ -100,71 +102,75 @@ def content_writes(calls: list[RequestRecord]) -> int:
     whether it succeeded or not. Only access tokens, labels made once for the whole repository, and GraphQL that merely
     asks are left out.
     """
-    return sum(writes_content(record) for record in calls)
+    return sum(is_content_write(record) for record in calls)
 
 
-def writes_content(record: RequestRecord) -> bool:
+def is_content_write(record: RequestRecord) -> bool:
     """Whether this call counts as a content write."""
     if record.operation_id == "graphql":
         query = str(record.body.get("query")) if isinstance(record.body, dict) else ""
         return "mutation" in query and "createLabel" not in query
-    return record.method != "GET" and record.operation_id not in NO_CONTENT
+    return record.method != "GET" and record.operation_id not in NON_CONTENT_OPERATIONS
 
 
-def conflicts_at_merge(calls: list[RequestRecord]) -> int:
+def count_merge_conflicts(calls: list[RequestRecord]) -> int:
     """How many merges GitHub refused because of a conflict: that would be too late, with nothing but rework left.
 
     It says the same of a pull request that is merged already, which is no conflict.
     """
-    merged: set[str] = set()
-    refused = 0
+    merged_paths: set[str] = set()
+    refused_count = 0
     for record in calls:
         if record.operation_id == "pulls/merge" and isinstance(record.response, dict):
             if record.response.get("merged"):
-                merged.add(record.path)
-            elif record.path not in merged and "not mergeable" in str(record.response.get("message")):
-                refused += 1
-    return refused
+                merged_paths.add(record.path)
+            elif record.path not in merged_paths and "not mergeable" in str(record.response.get("message")):
+                refused_count += 1
+    return refused_count
 
 
-def _on_github(stage: Environment) -> list[str]:
+def _check_github(environment: Environment) -> list[str]:
     """What the issues and pull requests themselves show, beside what the bot believes."""
     problems = []
-    for issue in stage.alice.issues.values():
+    for issue in environment.alice.issues.values():
         if issue.state != "closed" or "status:done" not in issue.label_names:
             labels = ", ".join(issue.label_names)
             problems.append(f"#{issue.number} {issue.title} is {issue.state} on GitHub, with the labels {labels}")
-        merged = [p for p in stage.shop.pulls() if p.merged and f"task/{issue.number}-" in p.head_ref]
-        if len(merged) != 1:
-            problems.append(f"#{issue.number} {issue.title} has {len(merged)} merged pull requests, not one")
+        merged_pulls = [
+            pull for pull in environment.shop.pulls() if pull.merged and f"task/{issue.number}-" in pull.head_ref
+        ]
+        if len(merged_pulls) != 1:
+            problems.append(f"#{issue.number} {issue.title} has {len(merged_pulls)} merged pull requests, not one")
     return problems
 
 
-async def _in_git(stage: Environment, clone: Path) -> tuple[list[str], tuple[str, ...]]:
+async def _check_git(environment: Environment, clone: Path) -> tuple[list[str], tuple[str, ...]]:
     """Clone `main` as anybody would, look for each task's files, and run all tests there."""
     try:
-        await git_process(["clone", "--quiet", f"{stage.hub.url}/acme/shop.git", str(clone)], directory=clone.parent)
+        await git_process(
+            ["clone", "--quiet", f"{environment.hub.url}/acme/shop.git", str(clone)], directory=clone.parent
+        )
     except GitError as error:
         return [f"main cannot be cloned: {error}"], ()
     problems, files = [], 0
-    for errand in stage.alice.story.errands:
-        for edit in errand.crib.edits:
-            there = clone / edit.path
-            if edit.text not in (there.read_text("utf-8") if there.is_file() else ""):
-                problems.append(f"the change of the task {errand.title} to {edit.path} is not in main")
-        for path, text in demo_files.work(errand.crib.folder).items():
-            there = clone / path
-            if not there.is_file():
-                problems.append(f"{path} of the task {errand.title} is not in main")
-            elif there.read_text("utf-8") != text:
-                problems.append(f"{path} of the task {errand.title} is in main with other content")
+    for demo_task in environment.alice.scenario.demo_tasks:
+        for insertion in demo_task.solution.edits:
+            file = clone / insertion.path
+            if insertion.text not in (file.read_text("utf-8") if file.is_file() else ""):
+                problems.append(f"the change of the task {demo_task.title} to {insertion.path} is not in main")
+        for path, text in demo_files.solution_files(demo_task.solution.folder).items():
+            file = clone / path
+            if not file.is_file():
+                problems.append(f"{path} of the task {demo_task.title} is not in main")
+            elif file.read_text("utf-8") != text:
+                problems.append(f"{path} of the task {demo_task.title} is in main with other content")
             else:
                 files += 1
     status, output = await _run_tests(clone)
-    ran = _RAN.search(output)
-    if status != 0 or ran is None:
+    test_count = _TEST_COUNT.search(output)
+    if status != 0 or test_count is None:
         return [*problems, f"the tests of main fail:\n{output[-2000:]}"], ()
-    return problems, (f"a clone of main has all {files} files of the tasks", f"its {ran[1]} tests pass")
+    return problems, (f"a clone of main has all {files} files of the tasks", f"its {test_count[1]} tests pass")
 
 
 async def _run_tests(folder: Path) -> tuple[int | None, str]:

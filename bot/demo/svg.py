@@ -18,7 +18,7 @@ from bot.demo.summary import Outcome
 from bot.demo.view import INTRODUCTION, View
 
 PICTURE = Path("docs/demo.svg")
-WIDTH, EVENTS = 118, 11  # columns, and lines of the audit trail
+WIDTH, EVENT_LINES = 118, 11  # columns, and lines of the audit trail
 TITLE = "orchestrator demo"
 # Rich's picture asks a web server for its font. Ours asks nobody: whoever looks at it has a font for code.
 _REMOTE_FONT = re.compile(r"@font-face\s*\{[^}]*\}\s*")
@@ -44,34 +44,34 @@ class FrameRecorder:
     def close(self) -> None:
         """Nothing was opened."""
 
-    def best(self) -> Snapshot:
+    def best_snapshot(self) -> Snapshot:
         """The moment in which most is to be seen: many statuses at once, feedback among the latest events."""
         return max(self.snapshots, key=_interest)
 
 
 def _interest(snapshot: Snapshot) -> tuple[int, int, int]:
     statuses = len({task.status for task in snapshot.tasks})
-    latest = snapshot.happenings[-EVENTS:]
-    feedback = any(happening.tone == "bad" for happening in latest)
-    conflict = any("conflicts with the work on" in happening.text for happening in latest)
+    latest_lines = snapshot.audit_lines[-EVENT_LINES:]
+    feedback = any(line.tone == "bad" for line in latest_lines)
+    conflict = any("conflicts with the work on" in line.text for line in latest_lines)
     pulls = sum(task.pull is not None for task in snapshot.tasks)
     return len(snapshot.tasks), statuses + feedback + 2 * conflict, pulls
 
 
-def draw(snapshot: Snapshot) -> str:
+def render_svg(snapshot: Snapshot) -> str:
     """The snapshot as SVG, as the terminal shows it."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Panel(INTRODUCTION, title="MCP Orchestrator", title_align="left", border_style="dim"))
-    console.print(View(snapshot, events=EVENTS))
+    console.print(View(snapshot, events=EVENT_LINES))
     return _REMOTE_FONT.sub("", console.export_svg(title=TITLE, theme=DIMMED_MONOKAI))
 
 
 def main() -> int:
     """Play the demo and write the picture; gives the exit status."""
-    album = FrameRecorder()
-    status = run_demo(show=album)
+    recorder = FrameRecorder()
+    status = run_demo(output=recorder)
     if status == 0:
-        PICTURE.write_text(draw(album.best()), encoding="utf-8")
+        PICTURE.write_text(render_svg(recorder.best_snapshot()), encoding="utf-8")
     return status
 
 

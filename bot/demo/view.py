@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.demo.monitor import AgentRow, Snapshot
-from bot.demo.narration import AuditLine, note
+from bot.demo.narration import AuditLine, status_note
 from core.task.model import Kind, Priority, Status, Task
 
 INTRODUCTION = (
@@ -18,8 +18,8 @@ INTRODUCTION = (
     "text. Time passes eight times "
     "faster."
 )
-WIDE = 108  # columns from which on words are written out
-FEWEST_EVENTS, MOST_EVENTS = 2, 12
+MIN_WIDE_COLUMNS = 108  # columns from which on words are written out
+MIN_EVENTS, MAX_EVENTS = 2, 12
 
 STATUS_STYLES = {
     Status.PENDING: "magenta",
@@ -29,7 +29,7 @@ STATUS_STYLES = {
     Status.DONE: "bold green",
     Status.FAILED: "bold red",
 }
-_MARKS = {
+_STATUS_MARKS = {
     Status.PENDING: "…",
     Status.READY: "○",
     Status.IN_PROGRESS: "▶",
@@ -38,7 +38,7 @@ _MARKS = {
     Status.FAILED: "✗",
 }
 _PRIORITY_STYLES = {Priority.P0: "bold red", Priority.P1: "yellow", Priority.P2: "dim"}
-_TONES = {"plain": "", "good": "green", "bad": "red", "person": "magenta"}
+_TONE_STYLES = {"plain": "", "good": "green", "bad": "red", "person": "magenta"}
 
 
 class View:
@@ -51,34 +51,36 @@ class View:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
-        shown = self._snapshot
-        wide = options.max_width >= WIDE
-        fixed = 7 + shown.expected + len(shown.agents)  # lines: the headline, three headers, two tables
-        room = console.height - fixed - 1
-        airy = self._events is not None or room >= MOST_EVENTS // 2 + 2
-        events = self._events or min(MOST_EVENTS, max(FEWEST_EVENTS, room - 2 * airy))
-        parts = [_tasks(shown, wide=wide), _agents(shown), _latest(shown, events)]
-        yield _headline(shown)
-        for number, part in enumerate(parts):
-            if number and airy:
+        snapshot = self._snapshot
+        is_wide = options.max_width >= MIN_WIDE_COLUMNS
+        fixed_lines = 7 + snapshot.expected + len(snapshot.agents)  # lines: the headline, three headers, two tables
+        free_lines = console.height - fixed_lines - 1
+        is_spaced = self._events is not None or free_lines >= MAX_EVENTS // 2 + 2
+        events = self._events or min(MAX_EVENTS, max(MIN_EVENTS, free_lines - 2 * is_spaced))
+        parts = [_task_table(snapshot, is_wide=is_wide), _agent_table(snapshot), _event_table(snapshot, events)]
+        yield _headline(snapshot)
+        for index, part in enumerate(parts):
+            if index and is_spaced:
                 yield ""
             yield part
 
 
-def _headline(shown: Snapshot) -> RenderableType:
+def _headline(snapshot: Snapshot) -> RenderableType:
     grid = Table.grid(expand=True)
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
-    done, failed = shown.count(Status.DONE), shown.count(Status.FAILED)
-    state = Text.assemble((f"{done} of {shown.expected} done", "bold green" if done == shown.expected else "bold"))
+    done, failed = snapshot.count(Status.DONE), snapshot.count(Status.FAILED)
+    state = Text.assemble(
+        (f"{done} of {snapshot.expected} done", "bold green" if done == snapshot.expected else "bold")
+    )
     if failed:
         state.append(f", {failed} failed", style="bold red")
-    state.append(f"  {shown.elapsed:5.1f} s", style="dim")
+    state.append(f"  {snapshot.elapsed:5.1f} s", style="dim")
     grid.add_row(Text("acme/shop", style="bold"), state)
     return grid
 
 
-def _table() -> Table:
+def _empty_table() -> Table:
     return Table(
         box=box.SIMPLE_HEAD,
         expand=True,
@@ -90,25 +92,25 @@ def _table() -> Table:
     )
 
 
-def _tasks(shown: Snapshot, *, wide: bool) -> Table:
-    table = _table()
+def _task_table(snapshot: Snapshot, *, is_wide: bool) -> Table:
+    table = _empty_table()
     table.add_column("#", justify="right", width=2)
     table.add_column("Task", ratio=4, no_wrap=True, overflow="ellipsis")
     table.add_column("", width=2)
-    table.add_column("Class", width=14 if wide else 5, no_wrap=True)
+    table.add_column("Class", width=14 if is_wide else 5, no_wrap=True)
     table.add_column("Status", width=13, no_wrap=True)
     table.add_column("Agent", width=6, no_wrap=True)
     table.add_column("PR", width=3, no_wrap=True, justify="right")
     table.add_column("", ratio=3, no_wrap=True, overflow="ellipsis")
-    for task in shown.tasks:
-        table.add_row(*_row(task, wide=wide))
-    for _ in range(shown.expected - len(shown.tasks)):
+    for task in snapshot.tasks:
+        table.add_row(*_task_row(task, is_wide=is_wide))
+    for _ in range(snapshot.expected - len(snapshot.tasks)):
         table.add_row()  # the picture does not jump while tasks are filed
     return table
 
 
-def _row(task: Task, *, wide: bool) -> list[RenderableType]:
-    kind = task.kind.value if wide else {Kind.FUNCTIONAL: "func", Kind.NON_FUNCTIONAL: "other"}[task.kind]
+def _task_row(task: Task, *, is_wide: bool) -> list[RenderableType]:
+    kind = task.kind.value if is_wide else {Kind.FUNCTIONAL: "func", Kind.NON_FUNCTIONAL: "other"}[task.kind]
     style = STATUS_STYLES[task.status]
     holder = task.lease.agent if task.lease else task.history[-1].agent if task.history and not task.is_open else ""
     return [
@@ -116,53 +118,53 @@ def _row(task: Task, *, wide: bool) -> list[RenderableType]:
         Text(task.title, style="dim" if task.status is Status.DONE else ""),
         Text(task.priority.value, style=_PRIORITY_STYLES[task.priority]),
         Text(kind, style="dim"),
-        Text(f"{_MARKS[task.status]} {task.status.value}", style=style),
+        Text(f"{_STATUS_MARKS[task.status]} {task.status.value}", style=style),
         Text(holder, style="" if task.lease else "dim"),
         Text(f"#{task.pull.number}" if task.pull else "", style="dim"),
-        Text(note(task), style="dim"),
+        Text(status_note(task), style="dim"),
     ]
 
 
-def _agents(shown: Snapshot) -> Table:
-    table = _table()
+def _agent_table(snapshot: Snapshot) -> Table:
+    table = _empty_table()
     table.add_column("Agent", width=8, no_wrap=True)
     table.add_column("Can do", ratio=2, no_wrap=True, overflow="ellipsis")
     table.add_column("Working on", ratio=1, no_wrap=True)
     table.add_column("Done", width=5, justify="right")
     table.add_column("Sent back", width=10, justify="right")
-    for agent in shown.agents:
-        table.add_row(*_agent(agent))
+    for agent in snapshot.agents:
+        table.add_row(*_agent_row(agent))
     return table
 
 
-def _agent(agent: AgentRow) -> list[RenderableType]:
-    holds = (
+def _agent_row(agent: AgentRow) -> list[RenderableType]:
+    current_tasks = (
         Text(" ".join(f"#{n}" for n in agent.busy_with), style="yellow")
         if agent.busy_with
         else Text("free", style="dim")
     )
-    back = Text(str(agent.sent_back), style="red" if agent.sent_back else "dim")
+    sent_back = Text(str(agent.sent_back), style="red" if agent.sent_back else "dim")
     return [
         Text(agent.name, style="bold"),
         Text(", ".join(agent.capabilities), style="dim"),
-        holds,
+        current_tasks,
         Text(str(agent.done), style="green" if agent.done else "dim"),
-        back,
+        sent_back,
     ]
 
 
-def _latest(shown: Snapshot, count: int) -> Table:
-    table = _table()
+def _event_table(snapshot: Snapshot, count: int) -> Table:
+    table = _empty_table()
     table.add_column("", width=6, justify="right", no_wrap=True)
     table.add_column("What happened", ratio=1, no_wrap=True, overflow="ellipsis")
-    latest = shown.happenings[-count:]
-    for happening in latest:
-        table.add_row(Text(f"{happening.elapsed:.1f} s", style="dim"), line(happening))
-    for _ in range(count - len(latest)):
+    latest_lines = snapshot.audit_lines[-count:]
+    for audit_line in latest_lines:
+        table.add_row(Text(f"{audit_line.elapsed:.1f} s", style="dim"), styled_line(audit_line))
+    for _ in range(count - len(latest_lines)):
         table.add_row()
     return table
 
 
-def line(happening: AuditLine) -> Text:
+def styled_line(audit_line: AuditLine) -> Text:
     """One event in its colour."""
-    return Text(happening.text, style=_TONES[happening.tone])
+    return Text(audit_line.text, style=_TONE_STYLES[audit_line.tone])

@@ -26,13 +26,13 @@ from adapters.database.deliveries import count_unhandled
 log = structlog.get_logger()
 
 MEGABYTE = 1024 * 1024
-LOOK_SECONDS = 1.0  # between two looks at the number of deliveries that wait
-GIVE_WAY_SECONDS = 0.05  # at most; GitHub waits for its answer, and a job for nobody
-MEASURED_SECONDS = 0.1  # for which a measure of the memory is good enough
-SMALL = 64 * 1024  # bytes of a body that need not stand in line behind a large one
-SOON = 5  # seconds that are asked for when there is too much at the same moment
-LATER = 30  # and when it takes longer until there is room
-_STATM = "/proc/self/statm"
+REFRESH_SECONDS = 1.0  # between two looks at the number of deliveries that wait
+MAX_YIELD_SECONDS = 0.05  # at most; GitHub waits for its answer, and a job for nobody
+MEMORY_CACHE_SECONDS = 0.1  # for which a measure of the memory is good enough
+SMALL_BODY_BYTES = 64 * 1024  # bytes of a body that need not stand in line behind a large one
+RETRY_SOON_SECONDS = 5  # seconds that are asked for when there is too much at the same moment
+RETRY_LATER_SECONDS = 30  # and when it takes longer until there is room
+_STATM_PATH = "/proc/self/statm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,51 +40,51 @@ class AdmissionLimits:
     """How much is taken in; the settings of the same names, and what is not worth a setting."""
 
     memory_mb: int = 512
-    waiting: int = 20_000  # deliveries that are not handled
-    requests: int = 200  # deliveries that are being answered
-    body_mb: int = 32  # all bodies that are in memory; one of the largest always fits
-    connections: int = 500
+    max_queued_deliveries: int = 20_000  # deliveries that are not handled
+    max_concurrent_requests: int = 200  # deliveries that are being answered
+    max_buffered_body_mb: int = 32  # all bodies that are in memory; one of the largest always fits
+    max_connections: int = 500
     header_timeout_seconds: float = 75.0  # until a request has come with all its headers
     body_timeout_seconds: float = 10.0  # until its body has come; GitHub hangs up after ten seconds
     linger_seconds: float = 2.0  # for which the body of a request that was refused is still taken off the line
-    patience: float = 4.0  # seconds that a body waits for others to go
-    store_seconds: float = 4.5  # until the database has it
+    body_wait_seconds: float = 4.0  # seconds that a body waits for others to go
+    store_timeout_seconds: float = 4.5  # until the database has it
 
 
 class Overloaded(Exception):
     """No more now; `after` is in how many seconds it may be tried again, the text is the reason."""
 
-    def __init__(self, reason: str, after: int) -> None:
+    def __init__(self, reason: str, retry_after_seconds: int) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.after = after
+        self.retry_after_seconds = retry_after_seconds
 
 
 def memory_mb() -> float:
     """The resident memory of this process in MB, as it is now; where the system does not tell, the largest ever."""
     try:
-        with open(_STATM, "rb") as file:
+        with open(_STATM_PATH, "rb") as file:
             pages = int(file.read().split()[1])
     except OSError:
-        return peak_mb()
+        return peak_memory_mb()
     return pages * os.sysconf("SC_PAGE_SIZE") / MEGABYTE
 
 
-def peak_mb() -> float:
+def peak_memory_mb() -> float:
     """The largest resident memory that this process ever had, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / MEGABYTE if sys.platform == "darwin" else peak / 1024
 
 
-def memory_of(pid: int) -> tuple[float, float]:
+def process_memory_mb(pid: int) -> tuple[float, float]:
     """The resident memory of another process in MB, as it is now and at its largest; 0 where that cannot be told.
 
     What both have from before they parted counts in both.
     """
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-            told = dict(line.split(":", 1) for line in file if line.startswith(("VmRSS", "VmHWM")))
-        return int(told["VmRSS"].split()[0]) / 1024, int(told["VmHWM"].split()[0]) / 1024
+            fields = dict(line.split(":", 1) for line in file if line.startswith(("VmRSS", "VmHWM")))
+        return int(fields["VmRSS"].split()[0]) / 1024, int(fields["VmHWM"].split()[0]) / 1024
     except (OSError, KeyError, ValueError):
         return 0.0, 0.0
 
@@ -100,121 +100,129 @@ class AdmissionControl:
     """What is being taken in, held against the limits."""
 
     limits: AdmissionLimits
-    waiting: int = 0  # as of the last look
-    requests: int = 0
-    held: int = 0  # bytes of bodies
-    beside: int = 0  # the process that works, where this one only takes in; its memory counts as well
-    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
-    _memory: float = 0
-    _measured_at: float = -MEASURED_SECONDS - 1
-    _line: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
+    queued_deliveries: int = 0  # as of the last look
+    active_requests: int = 0
+    buffered_bytes: int = 0  # bytes of bodies
+    worker_pid: int = 0  # the process that works, where this one only takes in; its memory counts as well
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _memory_mb: float = 0
+    _measured_at: float = -MEMORY_CACHE_SECONDS - 1
+    _waiters: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
 
-    def memory(self) -> float:
+    def memory_mb(self) -> float:
         """What the bot uses, in MB, or used a moment ago."""
-        if monotonic() - self._measured_at > MEASURED_SECONDS:
-            other = memory_of(self.beside)[0] if self.beside else 0
-            self._memory, self._measured_at = memory_mb() + other, monotonic()
-        return self._memory
+        if monotonic() - self._measured_at > MEMORY_CACHE_SECONDS:
+            worker_memory_mb = process_memory_mb(self.worker_pid)[0] if self.worker_pid else 0
+            self._memory_mb, self._measured_at = memory_mb() + worker_memory_mb, monotonic()
+        return self._memory_mb
 
-    def peak(self) -> float:
+    def peak_memory_mb(self) -> float:
         """The most that it ever used, in MB."""
-        return peak_mb() + (memory_of(self.beside)[1] if self.beside else 0)
+        return peak_memory_mb() + (process_memory_mb(self.worker_pid)[1] if self.worker_pid else 0)
 
-    def reason(self) -> Overloaded | None:
+    def overload(self) -> Overloaded | None:
         """Why nothing more can be taken in now, if so."""
         limits = self.limits
-        if (used := self.memory()) > limits.memory_mb:
-            return Overloaded(f"memory: {used:.0f} MB are in use, the limit is {limits.memory_mb}", LATER)
-        if self.waiting > limits.waiting:
-            return Overloaded(f"queue: more than {limits.waiting} deliveries wait to be handled", LATER)
-        if self.requests >= limits.requests:
-            return Overloaded(f"requests: {limits.requests} deliveries are in progress", SOON)
+        if (used_mb := self.memory_mb()) > limits.memory_mb:
+            return Overloaded(
+                f"memory: {used_mb:.0f} MB are in use, the limit is {limits.memory_mb}", RETRY_LATER_SECONDS
+            )
+        if self.queued_deliveries > limits.max_queued_deliveries:
+            return Overloaded(
+                f"queue: more than {limits.max_queued_deliveries} deliveries wait to be handled", RETRY_LATER_SECONDS
+            )
+        if self.active_requests >= limits.max_concurrent_requests:
+            return Overloaded(
+                f"requests: {limits.max_concurrent_requests} deliveries are in progress", RETRY_SOON_SECONDS
+            )
         return None
 
     @asynccontextmanager
     async def request_slot(self) -> AsyncIterator[None]:
         """One more delivery is being answered; raises `Overloaded`."""
-        if overloaded := self.reason():
+        if overloaded := self.overload():
             raise overloaded
-        self.requests += 1
-        self._quiet.clear()
+        self.active_requests += 1
+        self._idle.clear()
         try:
             yield
         finally:
-            self.requests -= 1
-            if not self.requests:
-                self._quiet.set()
+            self.active_requests -= 1
+            if not self.active_requests:
+                self._idle.set()
 
     async def yield_to_requests(self) -> None:
         """Whoever works in the background lets those go first that are being answered now, but not for long."""
-        if self.requests:
+        if self.active_requests:
             with suppress(TimeoutError):
-                async with asyncio.timeout(GIVE_WAY_SECONDS):
-                    await self._quiet.wait()
+                async with asyncio.timeout(MAX_YIELD_SECONDS):
+                    await self._idle.wait()
 
     @asynccontextmanager
-    async def body(self, size: int) -> AsyncIterator[None]:
+    async def buffer_body(self, size: int) -> AsyncIterator[None]:
         """Room for a body of so many bytes; raises `Overloaded` when none comes in time. First come, first served."""
-        await self._take(size)
+        await self._acquire_buffer(size)
         try:
             yield
         finally:
-            self._give(size)
+            self._release_buffer(size)
 
-    async def look(self, database: Database) -> None:
+    async def refresh(self, database: Database) -> None:
         """See how many deliveries wait; above the limit of memory, give back what is not used."""
         async with database.autocommit() as connection:
-            self.waiting = await count_unhandled(connection, self.limits.waiting + 1)
+            self.queued_deliveries = await count_unhandled(connection, self.limits.max_queued_deliveries + 1)
         if memory_mb() > self.limits.memory_mb:
             gc.collect()
             malloc_trim()
 
     async def watch(self, database: Database) -> None:
         """Look again and again, until cancelled; tell when it gets too much, and when that is over."""
-        told = ""
+        reported_kind = ""
         while True:
             try:
-                await self.look(database)
+                await self.refresh(database)
             except Exception as error:  # the database is away: then nothing can be stored anyway
                 log.warning("admission_refresh_failed", error=str(error))
-            overloaded = self.reason()
+            overloaded = self.overload()
             kind = overloaded.reason.partition(":")[0] if overloaded else ""
-            if kind != told:
+            if kind != reported_kind:
                 log.warning(
                     "admission_overloaded" if kind else "admission_recovered", reason=overloaded and overloaded.reason
                 )
-                told = kind
-            await asyncio.sleep(LOOK_SECONDS)
+                reported_kind = kind
+            await asyncio.sleep(REFRESH_SECONDS)
 
-    async def _take(self, size: int) -> None:
-        if self._fits(size) and (not self._line or size <= SMALL):
-            self.held += size
+    async def _acquire_buffer(self, size: int) -> None:
+        if self._fits(size) and (not self._waiters or size <= SMALL_BODY_BYTES):
+            self.buffered_bytes += size
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.append((size, turn))
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((size, waiter))
         try:
-            async with asyncio.timeout(self.limits.patience):
-                await turn
+            async with asyncio.timeout(self.limits.body_wait_seconds):
+                await waiter
         except BaseException as error:
-            if turn.done() and not turn.cancelled():
-                self._give(size)  # its turn came in the very moment
-            elif (size, turn) in self._line:
-                self._line.remove((size, turn))
-                self._next()
+            if waiter.done() and not waiter.cancelled():
+                self._release_buffer(size)  # its turn came in the very moment
+            elif (size, waiter) in self._waiters:
+                self._waiters.remove((size, waiter))
+                self._wake_waiters()
             if isinstance(error, TimeoutError):
-                raise Overloaded(f"bodies: {self.limits.body_mb} MB are being received", SOON) from None
+                raise Overloaded(
+                    f"bodies: {self.limits.max_buffered_body_mb} MB are being received", RETRY_SOON_SECONDS
+                ) from None
             raise
 
-    def _give(self, size: int) -> None:
-        self.held -= size
-        self._next()
+    def _release_buffer(self, size: int) -> None:
+        self.buffered_bytes -= size
+        self._wake_waiters()
 
-    def _next(self) -> None:
-        while self._line and self._fits(self._line[0][0]):
-            size, turn = self._line.popleft()
-            if not turn.done():  # whoever gave up is about to leave the line
-                self.held += size
-                turn.set_result(None)
+    def _wake_waiters(self) -> None:
+        while self._waiters and self._fits(self._waiters[0][0]):
+            size, waiter = self._waiters.popleft()
+            if not waiter.done():  # whoever gave up is about to leave the line
+                self.buffered_bytes += size
+                waiter.set_result(None)
 
     def _fits(self, size: int) -> bool:
-        return not self.held or self.held + size <= self.limits.body_mb * MEGABYTE
+        return not self.buffered_bytes or self.buffered_bytes + size <= self.limits.max_buffered_body_mb * MEGABYTE

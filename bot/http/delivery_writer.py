@@ -13,61 +13,63 @@ from adapters.database.deliveries import LARGE_PAYLOAD_BYTES, StoredDelivery, st
 from bot.http.admission import AdmissionControl
 
 # The database does not answer, for whatever reason; a time-out is an OSError.
-AWAY = (OSError, OperationalError, PoolTimeout, psycopg.OperationalError)
-GROUP = 50  # deliveries of one transaction
+DATABASE_UNAVAILABLE = (OSError, OperationalError, PoolTimeout, psycopg.OperationalError)
+MAX_BATCH_SIZE = 50  # deliveries of one transaction
 
 
 class DeliveryWriter:
     """Stores deliveries. While one group is being committed the next one gathers, so nobody waits for company."""
 
-    def __init__(self, database: Database, intake: AdmissionControl) -> None:
+    def __init__(self, database: Database, admission: AdmissionControl) -> None:
         self._database = database
-        self._intake = intake
-        self._waiting: list[tuple[StoredDelivery, str, asyncio.Future[bool]]] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._admission = admission
+        self._pending: list[tuple[StoredDelivery, str, asyncio.Future[bool]]] = []
+        self._write_task: asyncio.Task[None] | None = None
 
-    async def keep(self, delivery: StoredDelivery, lock: str) -> bool:
+    async def write(self, delivery: StoredDelivery, lock_key: str) -> bool:
         """Keep a delivery and ask for its job; True when it is committed, False when its GUID was here already.
 
         Raises one of `AWAY` when the database does not answer; then it may be there all the same.
         """
         if len(delivery.payload) > LARGE_PAYLOAD_BYTES:
-            return delivery.guid in await self._store([(delivery, lock)])
-        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((delivery, lock, kept))
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
-        return await kept
+            return delivery.guid in await self._store_batch([(delivery, lock_key)])
+        stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._pending.append((delivery, lock_key, stored))
+        if self._write_task is None:
+            self._write_task = asyncio.create_task(self._write_pending())
+        return await stored
 
-    async def _write(self) -> None:
+    async def _write_pending(self) -> None:
         try:
-            while self._waiting:
-                group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
-                await self._commit(group)
+            while self._pending:
+                batch, self._pending = self._pending[:MAX_BATCH_SIZE], self._pending[MAX_BATCH_SIZE:]
+                await self._commit_batch(batch)
         finally:
-            self._writing = None
-            for _, _, kept in self._waiting:  # we were stopped: nothing was promised to these
-                kept.cancel()
-            self._waiting.clear()
+            self._write_task = None
+            for _, _, stored in self._pending:  # we were stopped: nothing was promised to these
+                stored.cancel()
+            self._pending.clear()
 
-    async def _commit(self, group: list[tuple[StoredDelivery, str, asyncio.Future[bool]]]) -> None:
+    async def _commit_batch(self, batch: list[tuple[StoredDelivery, str, asyncio.Future[bool]]]) -> None:
         try:
-            new = await self._store([(delivery, lock) for delivery, lock, _ in group])
+            new_guids = await self._store_batch([(delivery, lock_key) for delivery, lock_key, _ in batch])
         except Exception as error:
-            if len(group) > 1 and not isinstance(error, AWAY):  # whoever is to blame is to bear it alone
-                for one in group:
-                    await self._commit([one])
+            if len(batch) > 1 and not isinstance(
+                error, DATABASE_UNAVAILABLE
+            ):  # whoever is to blame is to bear it alone
+                for entry in batch:
+                    await self._commit_batch([entry])
                 return
-            for _, _, kept in group:
-                if not kept.done():
-                    kept.set_exception(error)
+            for _, _, stored in batch:
+                if not stored.done():
+                    stored.set_exception(error)
             return
-        for delivery, _, kept in group:
-            if not kept.done():
-                kept.set_result(delivery.guid in new)
-                new.discard(delivery.guid)  # a second one of the same GUID in this group was here already
+        for delivery, _, stored in batch:
+            if not stored.done():
+                stored.set_result(delivery.guid in new_guids)
+                new_guids.discard(delivery.guid)  # a second one of the same GUID in this group was here already
 
-    async def _store(self, told: list[tuple[StoredDelivery, str]]) -> set[str]:
+    async def _store_batch(self, deliveries: list[tuple[StoredDelivery, str]]) -> set[str]:
         # Whoever is stuck with a server that does not answer must not keep the next group from another connection.
-        async with asyncio.timeout(self._intake.limits.store_seconds):
-            return await store_deliveries(self._database, told)
+        async with asyncio.timeout(self._admission.limits.store_timeout_seconds):
+            return await store_deliveries(self._database, deliveries)

@@ -26,9 +26,9 @@ def version() -> str:
 class Health:
     """The two endpoints that whoever watches over the process asks."""
 
-    def __init__(self, database: Database, clock: Clock, intake: AdmissionControl) -> None:
+    def __init__(self, database: Database, clock: Clock, admission: AdmissionControl) -> None:
         """Uptime counts from here."""
-        self._intake = intake
+        self._admission = admission
         self._database = database
         self._clock = clock
         self._started: datetime = clock.now()
@@ -50,7 +50,7 @@ class Health:
             await self._database.ping()
         except Exception as error:  # whatever it is, it means that we cannot work
             return web.json_response({"status": "not ready", "reason": type(error).__name__}, status=503)
-        if overloaded := self._intake.reason():
-            headers = {"Retry-After": str(overloaded.after)}
+        if overloaded := self._admission.overload():
+            headers = {"Retry-After": str(overloaded.retry_after_seconds)}
             return web.json_response({"status": "not ready", "reason": overloaded.reason}, status=503, headers=headers)
         return web.json_response({"status": "ready"})

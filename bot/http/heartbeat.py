@@ -36,8 +36,8 @@ PATH = "/internal/agent/heartbeat"
 MAX_BODY = 64 * 1024  # bytes
 BODY_TIMEOUT_SECONDS = 10.0
 
-_PAGE = r"^(https://[A-Za-z0-9.:-]+(/[A-Za-z0-9_./~%:@!$&*+,;=?#-]*)?)?$"
-Number = Annotated[int, Field(ge=1, le=10**9)]
+_URL_PATTERN = r"^(https://[A-Za-z0-9.:-]+(/[A-Za-z0-9_./~%:@!$&*+,;=?#-]*)?)?$"
+PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class Heartbeat(BaseModel):
@@ -46,17 +46,17 @@ class Heartbeat(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,39}/[A-Za-z0-9._-]{1,100}$")]
-    task: Number
-    attempt: Number
+    task: PositiveInt
+    attempt: PositiveInt
     agent: Annotated[str, Field(pattern=NAME_PATTERN, max_length=MAX_NAME_LENGTH)]
     state: SessionState = SessionState.WORKING
     message: Annotated[str, Field(max_length=2000)] = ""  # told to people when the work has ended
     # Of agents that come for their work themselves; of all others the adapter knows better.
     session: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:~-]{1,200}$")] | None = None
-    url: Annotated[str, Field(pattern=_PAGE, max_length=800)] = ""
+    url: Annotated[str, Field(pattern=_URL_PATTERN, max_length=800)] = ""
 
 
-class Refused(Exception):
+class HeartbeatRejected(Exception):
     """The heartbeat is not taken; `status` is the answer, the text says why and holds nothing secret."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -76,7 +76,7 @@ class Grant(Protocol):
 class Credentials(Protocol):
     """Who may speak for which agent."""
 
-    def grants(self, proof: str) -> Sequence[Grant]:
+    def authenticate(self, given_token: str) -> Sequence[Grant]:
         """What this proof allows; raises `Refused` (401, 503) when it proves nothing."""
         ...
 
@@ -84,18 +84,22 @@ class Credentials(Protocol):
 class HeartbeatTokens:
     """The tokens of AGENT_TOKENS."""
 
-    def __init__(self, known: Sequence[AgentToken]) -> None:
+    def __init__(self, agent_tokens: Sequence[AgentToken]) -> None:
         """`known` are all that are valid now; without any, every heartbeat is refused."""
-        self._known = [(entry, entry.token.get_secret_value().encode()) for entry in known]
+        self._tokens = [(entry, entry.token.get_secret_value().encode()) for entry in agent_tokens]
 
-    def grants(self, proof: str) -> Sequence[Grant]:
+    def authenticate(self, given_token: str) -> Sequence[Grant]:
         """Every token is compared, each in the same time, so that an answer tells nothing of them."""
-        if not self._known:
-            raise Refused(503, "heartbeats are not configured: set AGENT_TOKENS (agent=token) and restart the bot")
-        given = proof.encode("utf-8", "replace")
-        matching = [entry for entry, token in self._known if hmac.compare_digest(token, given)]
+        if not self._tokens:
+            raise HeartbeatRejected(
+                503, "heartbeats are not configured: set AGENT_TOKENS (agent=token) and restart the bot"
+            )
+        encoded = given_token.encode("utf-8", "replace")
+        matching = [entry for entry, token in self._tokens if hmac.compare_digest(token, encoded)]
         if not matching:
-            raise Refused(401, "the header Authorization must be `Bearer` followed by a token of AGENT_TOKENS")
+            raise HeartbeatRejected(
+                401, "the header Authorization must be `Bearer` followed by a token of AGENT_TOKENS"
+            )
         return matching
 
 
@@ -108,103 +112,110 @@ class HeartbeatEndpoint:
         client: GitHubClient,
         clock: Clock,
         credentials: Credentials,
-        answers: Sequence[SecretStr] = (),
+        result_secrets: Sequence[SecretStr] = (),
     ) -> None:
         """`answers` are the secrets by which the answer of a run is known."""
         self._work = work
         self._client = client
         self._clock = clock
         self._credentials = credentials
-        self._answers = answers
+        self._result_secrets = result_secrets
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer one heartbeat: 200 while the lease is the agent's, 409 when it is not or no longer."""
         try:
-            return web.json_response(await self._take(request))
-        except Refused as refused:
-            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
-            return web.json_response({"error": refused.reason}, status=refused.status, headers=headers)
+            return web.json_response(await self._receive(request))
+        except HeartbeatRejected as rejection:
+            headers = {"WWW-Authenticate": "Bearer"} if rejection.status == 401 else None
+            return web.json_response({"error": rejection.reason}, status=rejection.status, headers=headers)
 
-    async def _take(self, request: web.Request) -> dict[str, Any]:
-        scheme, _, proof = request.headers.get("Authorization", "").partition(" ")
-        grants = self._credentials.grants(proof if scheme.lower() == "bearer" else "")
+    async def _receive(self, request: web.Request) -> dict[str, Any]:
+        scheme, _, given_token = request.headers.get("Authorization", "").partition(" ")
+        grants = self._credentials.authenticate(given_token if scheme.lower() == "bearer" else "")
         if (request.content_length or 0) > MAX_BODY:
-            raise Refused(413, f"the body is larger than {MAX_BODY} bytes")
+            raise HeartbeatRejected(413, f"the body is larger than {MAX_BODY} bytes")
         try:
             async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
                 body = await request.content.read(MAX_BODY + 1)
-                while len(body) <= MAX_BODY and (more := await request.content.read(MAX_BODY + 1 - len(body))):
-                    body += more
+                while len(body) <= MAX_BODY and (chunk := await request.content.read(MAX_BODY + 1 - len(body))):
+                    body += chunk
         except TimeoutError:
-            raise Refused(408, f"the body did not arrive within {BODY_TIMEOUT_SECONDS:g} s") from None
+            raise HeartbeatRejected(408, f"the body did not arrive within {BODY_TIMEOUT_SECONDS:g} s") from None
         if len(body) > MAX_BODY:
-            raise Refused(413, f"the body is larger than {MAX_BODY} bytes")
+            raise HeartbeatRejected(413, f"the body is larger than {MAX_BODY} bytes")
         try:
-            told = Heartbeat.model_validate_json(body)
+            heartbeat = Heartbeat.model_validate_json(body)
         except ValidationError as error:
-            raise Refused(400, _mistakes(error)) from None
-        if not any(grant.covers(told.repository, told.agent) for grant in grants):
-            raise Refused(403, f"this token is not valid for `{told.agent}` in {told.repository}")
+            raise HeartbeatRejected(400, _describe_errors(error)) from None
+        if not any(grant.covers(heartbeat.repository, heartbeat.agent) for grant in grants):
+            raise HeartbeatRejected(403, f"this token is not valid for `{heartbeat.agent}` in {heartbeat.repository}")
         async with self._work.database.autocommit() as connection:
-            row = await repositories.find_by_name(connection, told.repository)
+            row = await repositories.find_by_name(connection, heartbeat.repository)
         if row is None or row.config is None:
-            raise Refused(404, f"the bot runs no agents in {told.repository}")
+            raise HeartbeatRejected(404, f"the bot runs no agents in {heartbeat.repository}")
         try:
-            return await self._apply(row, told)
+            return await self._apply(row, heartbeat)
         except NoConfiguration:
-            raise Refused(404, f"the bot runs no agents in {told.repository}") from None
+            raise HeartbeatRejected(404, f"the bot runs no agents in {heartbeat.repository}") from None
 
-    async def _apply(self, row: RepositoryRow, told: Heartbeat) -> dict[str, Any]:
-        found: Sequence[Signal] = ()
-        if told.state is SessionState.DELIVERED:
+    async def _apply(self, row: RepositoryRow, heartbeat: Heartbeat) -> dict[str, Any]:
+        signals: Sequence[Signal] = ()
+        if heartbeat.state is SessionState.DELIVERED:
             async with self._work.database.autocommit() as connection:
-                known = await store.load_task(connection, row.id, told.task)
-            if known is not None:
+                stored_task = await store.load_task(connection, row.id, heartbeat.task)
+            if stored_task is not None:
                 github = self._client.installation(row.installation_id)
-                found = await attempt_results(self._work.database, github, row, known, told.attempt, self._answers)
+                signals = await attempt_results(
+                    self._work.database, github, row, stored_task, heartbeat.attempt, self._result_secrets
+                )
         async with self._work.on(row.id, self._clock.now()) as unit:
-            task = await unit.task(told.task)
+            task = await unit.task(heartbeat.task)
             if task is None or task.withdrawn:
-                raise Refused(404, f"#{told.task} is not a task in {told.repository}")
-            lease = task.lease_of(told.attempt)
-            if lease and lease.worker == told.agent:
-                for signal in found:
-                    await unit.apply(told.task, signal)
-            decision = await unit.apply(told.task, self._signal(row, told))
-        after = decision.task or task
+                raise HeartbeatRejected(404, f"#{heartbeat.task} is not a task in {heartbeat.repository}")
+            lease = task.lease_of(heartbeat.attempt)
+            if lease and lease.worker == heartbeat.agent:
+                for signal in signals:
+                    await unit.apply(heartbeat.task, signal)
+            decision = await unit.apply(heartbeat.task, self._to_signal(row, heartbeat))
+        current_task = decision.task or task
         if any(event.type is EventType.LATE_RESULT for event in decision.events):
-            log.info("heartbeat_late", repository=told.repository, task=told.task, attempt=told.attempt)
-            raise Refused(
+            log.info("heartbeat_late", repository=heartbeat.repository, task=heartbeat.task, attempt=heartbeat.attempt)
+            raise HeartbeatRejected(
                 409,
-                f"`{told.agent}` does not hold attempt {told.attempt} of #{told.task}, or no longer: "
+                f"`{heartbeat.agent}` does not hold attempt {heartbeat.attempt} of #{heartbeat.task}, or no longer: "
                 "stop working on it. The bot recorded this heartbeat and does not apply it",
             )
-        due = [
-            d.due_at
-            for d in deadlines_of(after, unit.policy.timeouts)
-            if d.kind is DeadlineKind.HEARTBEAT and d.attempt == told.attempt
+        due_times = [
+            deadline.due_at
+            for deadline in deadlines_of(current_task, unit.policy.timeouts)
+            if deadline.kind is DeadlineKind.HEARTBEAT and deadline.attempt == heartbeat.attempt
         ]
-        return {"status": after.status.value, "deadline": due[0].isoformat() if due else None}
+        return {"status": current_task.status.value, "deadline": due_times[0].isoformat() if due_times else None}
 
-    def _signal(self, row: RepositoryRow, told: Heartbeat) -> AgentSeen:
-        spec = row.config.agents.get(told.agent) if row.config else None
-        own = spec is not None and spec.comes_for_work
-        detail = f"ended with {told.state}"
-        if words := one_line(mask_secrets(told.message), 150):
-            detail += f" ({words})"
+    def _to_signal(self, row: RepositoryRow, heartbeat: Heartbeat) -> AgentSeen:
+        spec = row.config.agents.get(heartbeat.agent) if row.config else None
+        fetches_work = spec is not None and spec.fetches_work
+        detail = f"ended with {heartbeat.state}"
+        if message := one_line(mask_secrets(heartbeat.message), 150):
+            detail += f" ({message})"
         return AgentSeen(
-            told.attempt,
-            told.state,
+            heartbeat.attempt,
+            heartbeat.state,
             self._clock.now(),
-            session=told.session if own else None,
-            url=told.url if own else "",
-            detail=detail if told.state.ended else "",
-            agent=told.agent,
+            session=heartbeat.session if fetches_work else None,
+            url=heartbeat.url if fetches_work else "",
+            detail=detail if heartbeat.state.ended else "",
+            agent=heartbeat.agent,
         )
 
 
-def _mistakes(error: ValidationError) -> str:
+def _describe_errors(error: ValidationError) -> str:
     """What is wrong with the body, in the words of whoever has to mend it; values are not repeated."""
-    told = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = (f"`{'.'.join(map(str, e['loc']))}`: {e['msg']}" if e["loc"] else e["msg"] for e in told[:10])
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    parts = (
+        f"`{'.'.join(map(str, error_details['loc']))}`: {error_details['msg']}"
+        if error_details["loc"]
+        else error_details["msg"]
+        for error_details in errors[:10]
+    )
     return one_line("; ".join(parts), 1000)

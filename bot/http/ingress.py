@@ -26,9 +26,9 @@ from aiohttp import web
 
 from adapters.database.database import Database
 from bot.app import Bot
-from bot.http.admission import SOON, AdmissionControl
+from bot.http.admission import RETRY_SOON_SECONDS, AdmissionControl
 from bot.http.heartbeat import PATH as HEARTBEAT
-from bot.http.routes import METRICS, WorkerRoutes, capacity, site
+from bot.http.routes import METRICS_PATH, WorkerRoutes, admission_limits, create_application
 from bot.http.server import listening
 from config.settings import Settings
 from engine.clock import CommonClock, SystemClock
@@ -36,83 +36,85 @@ from engine.senders import Identity
 
 log = structlog.get_logger()
 
-POOL = 4  # connections to the database: one group of deliveries is stored at a time, and what is large by itself
-PATIENCE = aiohttp.ClientTimeout(total=30)  # for what is handed on
-AGREE_SECONDS = 30.0  # between two looks at the database's clock
+POOL_SIZE = 4  # connections to the database: one group of deliveries is stored at a time, and what is large by itself
+FORWARD_TIMEOUT = aiohttp.ClientTimeout(total=30)  # for what is handed on
+CLOCK_SYNC_SECONDS = 30.0  # between two looks at the database's clock
 NICENESS = 5  # how much less urgent the work is than the answers, as `nice` counts
 
 
 class Ingress:
     """The other process, as the one that works sees it."""
 
-    def __init__(self, pid: int, line: socket.socket) -> None:
+    def __init__(self, pid: int, ingress_socket: socket.socket) -> None:
         """`line` is ours of the two ends."""
         self._pid = pid
-        self._line = line
-        self._gone = asyncio.Event()
+        self._socket = ingress_socket
+        self._exited = asyncio.Event()
 
     @classmethod
-    def parted(cls, settings: Settings) -> Ingress:
+    def fork(cls, settings: Settings) -> Ingress:
         """Part in two; only one of them returns. To be called before there is any loop, thread or connection."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        theirs.setblocking(False)
+        parent_socket, child_socket = socket.socketpair()
+        parent_socket.setblocking(False)
+        child_socket.setblocking(False)
         pid = os.fork()
         if pid == 0:
-            ours.close()
-            _live(settings, theirs)
-        theirs.close()
-        return cls(pid, ours)
+            parent_socket.close()
+            _run_ingress_process(settings, child_socket)
+        child_socket.close()
+        return cls(pid, parent_socket)
 
     @asynccontextmanager
     async def listening(self, bot: Bot) -> AsyncIterator[str]:
         """It listens, while inside; gives its address. Raises OSError with the reason when it cannot."""
-        reader, writer = await asyncio.open_connection(sock=self._line)
+        reader, writer = await asyncio.open_connection(sock=self._socket)
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-"))
-            back = Path(folder) / "back"
-            runner = web.AppRunner(bot.behind.site(), access_log=None, shutdown_timeout=1)
+            socket_path = Path(folder) / "back"
+            runner = web.AppRunner(bot.worker_routes.create_application(), access_log=None, shutdown_timeout=1)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await web.UnixSite(runner, back).start()
-            stack.push_async_callback(self._closed, writer)
-            writer.write(_line({"database": bot.database.url, "back": str(back)}))
-            told = json.loads(await reader.readline() or b'{"error": "the process that takes deliveries in has ended"}')
-            if "error" in told:
-                raise OSError(told["error"])
-            bot.identities.on_known = lambda us: writer.write(_line({"us": asdict(us)}))
-            if bot.identities.known:
-                bot.identities.on_known(bot.identities.known)
+            await web.UnixSite(runner, socket_path).start()
+            stack.push_async_callback(self._wait_for_exit, writer)
+            writer.write(_encode_message({"database": bot.database.url, "back": str(socket_path)}))
+            response = json.loads(
+                await reader.readline() or b'{"error": "the process that takes deliveries in has ended"}'
+            )
+            if "error" in response:
+                raise OSError(response["error"])
+            bot.identities.on_resolved = lambda identity: writer.write(_encode_message({"us": asdict(identity)}))
+            if bot.identities.identity:
+                bot.identities.on_resolved(bot.identities.identity)
             os.nice(NICENESS)
-            watching = asyncio.create_task(self._watch(reader))
-            stack.callback(watching.cancel)
-            yield told["address"]
+            watch_task = asyncio.create_task(self._watch(reader))
+            stack.callback(watch_task.cancel)
+            yield response["address"]
 
-    async def gone(self) -> None:
+    async def wait_exited(self) -> None:
         """Return when it is no more."""
-        await self._gone.wait()
+        await self._exited.wait()
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
         await reader.read()
-        self._gone.set()
+        self._exited.set()
 
-    async def _closed(self, writer: asyncio.StreamWriter) -> None:
+    async def _wait_for_exit(self, writer: asyncio.StreamWriter) -> None:
         """It answers what it has begun with, and ends."""
         writer.close()
         await asyncio.to_thread(os.waitpid, self._pid, 0)
 
 
-def _line(told: dict[str, Any]) -> bytes:
-    return json.dumps(told).encode() + b"\n"
+def _encode_message(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
 
 
-def _live(settings: Settings, line: socket.socket) -> NoReturn:
+def _run_ingress_process(settings: Settings, worker_socket: socket.socket) -> NoReturn:
     """The life of the front."""
-    for name in (signal.SIGINT, signal.SIGTERM):  # whoever works is told, and tells us
-        signal.signal(name, signal.SIG_IGN)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):  # whoever works is told, and tells us
+        signal.signal(signal_number, signal.SIG_IGN)
     status = 0
     try:
-        asyncio.run(_take_in(settings, line))
+        asyncio.run(_serve_ingress(settings, worker_socket))
     except BaseException:
         log.exception("ingress_failed")
         status = 1
@@ -121,38 +123,40 @@ def _live(settings: Settings, line: socket.socket) -> NoReturn:
     os._exit(status)
 
 
-async def _take_in(settings: Settings, line: socket.socket) -> None:
-    reader, writer = await asyncio.open_connection(sock=line)
-    if not (first := await reader.readline()):
+async def _serve_ingress(settings: Settings, worker_socket: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=worker_socket)
+    if not (first_line := await reader.readline()):
         return  # the other could not even begin
-    told = json.loads(first)
-    us: list[Identity] = []
+    startup_message = json.loads(first_line)
+    identities: list[Identity] = []
     async with AsyncExitStack() as stack:
-        database = Database(told["database"], POOL)
+        database = Database(startup_message["database"], POOL_SIZE)
         stack.push_async_callback(database.close)
         clock = CommonClock(database.now, SystemClock())
         await clock.agree()
-        intake = AdmissionControl(capacity(settings), beside=os.getppid())
-        connector = aiohttp.UnixConnector(path=told["back"])
-        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=PATIENCE))
-        whole = site(settings, database, clock, lambda: us[-1] if us else None, intake, _forward(http))
+        admission = AdmissionControl(admission_limits(settings), worker_pid=os.getppid())
+        connector = aiohttp.UnixConnector(path=startup_message["back"])
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, timeout=FORWARD_TIMEOUT))
+        application = create_application(
+            settings, database, clock, lambda: identities[-1] if identities else None, admission, _forward(http)
+        )
         try:
-            listens = listening(whole, settings.host, settings.port, intake.limits)
-            address = await stack.enter_async_context(listens)
+            web_server = listening(application, settings.host, settings.port, admission.limits)
+            address = await stack.enter_async_context(web_server)
         except OSError as error:
-            writer.write(_line({"error": str(error)}))
+            writer.write(_encode_message({"error": str(error)}))
             await writer.drain()
             return
-        for life in (intake.watch(database), _agree(clock)):
-            stack.callback(asyncio.create_task(life).cancel)
-        writer.write(_line({"address": address}))
-        while news := await reader.readline():
-            us[:] = [Identity(**json.loads(news)["us"])]
+        for background_task in (admission.watch(database), _sync_clock(clock)):
+            stack.callback(asyncio.create_task(background_task).cancel)
+        writer.write(_encode_message({"address": address}))
+        while message_line := await reader.readline():
+            identities[:] = [Identity(**json.loads(message_line)["us"])]
 
 
-async def _agree(clock: CommonClock) -> None:
+async def _sync_clock(clock: CommonClock) -> None:
     while True:
-        await asyncio.sleep(AGREE_SECONDS)
+        await asyncio.sleep(CLOCK_SYNC_SECONDS)
         try:
             await clock.agree()
         except Exception as error:  # the database is away: the clock goes on as it went
@@ -163,18 +167,24 @@ def _forward(http: aiohttp.ClientSession) -> WorkerRoutes:
     """What the other answers, asked of it."""
 
     async def heartbeat(request: web.Request) -> web.StreamResponse:
-        told = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        request_headers = {
+            name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers
+        }
         try:
-            async with http.post(f"http://back{HEARTBEAT}", data=request.content, headers=told) as answer:
-                kept = {name: answer.headers[name] for name in ("WWW-Authenticate",) if name in answer.headers}
-                text = await answer.text()
-                return web.Response(text=text, status=answer.status, content_type=answer.content_type, headers=kept)
+            async with http.post(f"http://back{HEARTBEAT}", data=request.content, headers=request_headers) as response:
+                response_headers = {
+                    name: response.headers[name] for name in ("WWW-Authenticate",) if name in response.headers
+                }
+                text = await response.text()
+                return web.Response(
+                    text=text, status=response.status, content_type=response.content_type, headers=response_headers
+                )
         except (aiohttp.ClientError, TimeoutError):
-            wait = {"Retry-After": str(SOON)}
-            return web.json_response({"error": "the bot does not answer"}, status=503, headers=wait)
+            retry_headers = {"Retry-After": str(RETRY_SOON_SECONDS)}
+            return web.json_response({"error": "the bot does not answer"}, status=503, headers=retry_headers)
 
     async def page() -> bytes:
-        async with http.get(f"http://back{METRICS}") as answer:
-            return await answer.read()
+        async with http.get(f"http://back{METRICS_PATH}") as response:
+            return await response.read()
 
     return WorkerRoutes(heartbeat, page)

@@ -10,9 +10,9 @@ from bot.http.admission import AdmissionControl
 class IntakeMetrics:
     """Counts and gauges of the endpoint, apart from the others because it may be a process of its own."""
 
-    def __init__(self, intake: AdmissionControl) -> None:
+    def __init__(self, admission: AdmissionControl) -> None:
         """Every endpoint has a registry of its own."""
-        self._intake = intake
+        self._admission = admission
         self._registry = CollectorRegistry()
         self.deliveries = Counter(
             "orchestrator_deliveries",
@@ -20,7 +20,7 @@ class IntakeMetrics:
             ["event", "outcome"],
             registry=self._registry,
         )
-        self.turned_away = Counter(
+        self.rejected = Counter(
             "orchestrator_deliveries_rejected",
             "Deliveries answered 503, by the limit that was reached",
             ["reason"],
@@ -36,16 +36,16 @@ class IntakeMetrics:
         }
         self._gauges = {name: Gauge(name, text, registry=self._registry) for name, text in gauges.items()}
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Its part of the page, in Prometheus's text format."""
-        intake = self._intake
+        admission = self._admission
         values = {
-            "orchestrator_memory_usage_mb": intake.memory(),
-            "orchestrator_memory_peak_bytes": intake.peak() * 1024 * 1024,
-            "orchestrator_memory_limit_mb": intake.limits.memory_mb,
-            "orchestrator_deliveries_waiting": intake.waiting,
-            "orchestrator_deliveries_in_flight": intake.requests,
-            "orchestrator_request_body_bytes": intake.held,
+            "orchestrator_memory_usage_mb": admission.memory_mb(),
+            "orchestrator_memory_peak_bytes": admission.peak_memory_mb() * 1024 * 1024,
+            "orchestrator_memory_limit_mb": admission.limits.memory_mb,
+            "orchestrator_deliveries_waiting": admission.queued_deliveries,
+            "orchestrator_deliveries_in_flight": admission.active_requests,
+            "orchestrator_request_body_bytes": admission.buffered_bytes,
         }
         for name, value in values.items():
             self._gauges[name].set(value)

@@ -18,67 +18,69 @@ from config.settings import Settings
 from core.clock import Clock
 from engine.senders import Identity
 
-METRICS = "/metrics"
-_PLAIN = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's text format
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+METRICS_PATH = "/metrics"
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus's text format
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRoutes:
     """What whoever works answers: heartbeats, and its part of the metrics."""
 
-    heartbeat: Handler
-    page: Callable[[], Awaitable[bytes]]
+    heartbeat: RequestHandler
+    metrics_page: Callable[[], Awaitable[bytes]]
 
-    def site(self) -> web.Application:
+    def create_application(self) -> web.Application:
         """That alone, for a front that takes the rest."""
         application = web.Application()
         application.router.add_post(HEARTBEAT, self.heartbeat)
-        application.router.add_get(METRICS, _page(self.page))
+        application.router.add_get(METRICS_PATH, _metrics_handler(self.metrics_page))
         return application
 
 
-def site(
+def create_application(
     settings: Settings,
     database: Database,
     clock: Clock,
-    us: Callable[[], Identity | None],
-    intake: AdmissionControl,
-    behind: WorkerRoutes,
+    identity: Callable[[], Identity | None],
+    admission: AdmissionControl,
+    worker_routes: WorkerRoutes,
 ) -> web.Application:
     """All of it. `us` tells who we are, once that is known."""
-    counts = IntakeMetrics(intake)
+    intake_metrics = IntakeMetrics(admission)
     secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
-    webhook = WebhookEndpoint(DeliveryWriter(database, intake).keep, clock, secrets, counts, us, intake)
-    health = Health(database, clock, intake)
+    webhook = WebhookEndpoint(
+        DeliveryWriter(database, admission).write, clock, secrets, intake_metrics, identity, admission
+    )
+    health = Health(database, clock, admission)
 
-    async def page() -> bytes:
-        return counts.text() + await behind.page()
+    async def metrics_page() -> bytes:
+        return intake_metrics.render() + await worker_routes.metrics_page()
 
     application = web.Application(client_max_size=MAX_BODY)
     application.router.add_post("/webhook", webhook.handle)
-    application.router.add_post(HEARTBEAT, behind.heartbeat)
+    application.router.add_post(HEARTBEAT, worker_routes.heartbeat)
     application.router.add_get("/healthz", health.healthz)
     application.router.add_get("/readyz", health.readyz)
-    application.router.add_get(METRICS, _page(page))
+    application.router.add_get(METRICS_PATH, _metrics_handler(metrics_page))
     return application
 
 
-def _page(text: Callable[[], Awaitable[bytes]]) -> Handler:
-    async def shown(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=await text(), headers={"Content-Type": _PLAIN})
+def _metrics_handler(render_metrics: Callable[[], Awaitable[bytes]]) -> RequestHandler:
+    async def metrics_response(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=await render_metrics(), headers={"Content-Type": _CONTENT_TYPE})
 
-    return shown
+    return metrics_response
 
 
-def capacity(settings: Settings) -> AdmissionLimits:
+def admission_limits(settings: Settings) -> AdmissionLimits:
     """How much is taken in at the same time."""
     return AdmissionLimits(
         memory_mb=settings.memory_limit_mb,
-        waiting=settings.max_queued_deliveries,
-        requests=settings.max_concurrent_requests,
-        body_mb=settings.max_buffered_body_mb,
-        connections=settings.max_connections,
+        max_queued_deliveries=settings.max_queued_deliveries,
+        max_concurrent_requests=settings.max_concurrent_requests,
+        max_buffered_body_mb=settings.max_buffered_body_mb,
+        max_connections=settings.max_connections,
         header_timeout_seconds=settings.header_timeout_seconds,
         body_timeout_seconds=settings.body_timeout_seconds,
     )

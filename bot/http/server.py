@@ -9,30 +9,30 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import web
 
-from bot.http.admission import SOON, AdmissionLimits
+from bot.http.admission import RETRY_SOON_SECONDS, AdmissionLimits
 
 log = structlog.get_logger()
 
-_REFUSAL = (
+_UNAVAILABLE_RESPONSE = (
     "HTTP/1.1 503 Service Unavailable\r\n"
-    f"Retry-After: {SOON}\r\n"
+    f"Retry-After: {RETRY_SOON_SECONDS}\r\n"
     "Content-Type: application/json\r\n"
     "Content-Length: {length}\r\n"
     "Connection: close\r\n\r\n{text}"
 )
 
 
-class _Refusing(asyncio.Protocol):
+class _RejectConnection(asyncio.Protocol):
     """A connection too many: it is told so, and closed."""
 
     def __init__(self, limit: int) -> None:
         text = f'{{"error": "connections: {limit} are open"}}'
-        self._answer = _REFUSAL.format(length=len(text), text=text).encode()
+        self._response = _UNAVAILABLE_RESPONSE.format(length=len(text), text=text).encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer at once, whatever was going to be asked."""
         if isinstance(transport, asyncio.Transport):
-            transport.write(self._answer)
+            transport.write(self._response)
             transport.close()
 
 
@@ -42,32 +42,32 @@ async def run_server(runner: web.AppRunner, host: str, port: int, limits: Admiss
 
     Raises OSError when the address cannot be had.
     """
-    site = runner.server
-    if site is None:
+    web_server = runner.server
+    if web_server is None:
         raise RuntimeError("the runner was not set up")
 
-    def connected() -> asyncio.Protocol:
-        if len(site.connections) < limits.connections:
-            return site()
-        log.warning("connection_rejected", open=limits.connections)
-        return _Refusing(limits.connections)
+    def make_protocol() -> asyncio.Protocol:
+        if len(web_server.connections) < limits.max_connections:
+            return web_server()
+        log.warning("connection_rejected", open=limits.max_connections)
+        return _RejectConnection(limits.max_connections)
 
-    server = await asyncio.get_running_loop().create_server(connected, host, port)
+    server = await asyncio.get_running_loop().create_server(make_protocol, host, port)
     try:
-        bound, number = server.sockets[0].getsockname()[:2]
-        yield f"http://{f'[{bound}]' if ':' in bound else bound}:{number}"
+        bound_host, bound_port = server.sockets[0].getsockname()[:2]
+        yield f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
     finally:
         server.close()
 
 
 @asynccontextmanager
-async def listening(site: web.Application, host: str, port: int, limits: AdmissionLimits) -> AsyncIterator[str]:
+async def listening(application: web.Application, host: str, port: int, limits: AdmissionLimits) -> AsyncIterator[str]:
     """The web server of a site, while inside; gives its address (port 0: a free one).
 
     Raises OSError when the address cannot be had.
     """
     runner = web.AppRunner(
-        site,
+        application,
         access_log=None,
         shutdown_timeout=10,
         # For this library a connection that was just opened is kept alive as well: so this cuts off whoever is slow

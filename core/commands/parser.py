@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from config.problems import nearest
+from config.problems import nearest_word
 from core.text_safety.markdown import command_lines
 from core.text_safety.sanitize import BODY_LIMIT, clean, one_line, plain
 
@@ -70,7 +70,7 @@ def parse_commands(body: str | None, known: Collection[str], whole: Collection[s
                 line=line.number,
                 key=f"{digest}-{seen[name, argument]}",
                 known=name in known,
-                suggestion=None if name in known else nearest(name, known, cutoff=0.6),
+                suggestion=None if name in known else nearest_word(name, known, cutoff=0.6),
             )
         )
         if rest or len(found) == MAX_COMMANDS:

@@ -13,7 +13,7 @@ from typing import Any
 
 from config.repository import RepositoryConfig
 from config.task_templates import Templates
-from config.team import Change, Team
+from config.team import AgentOverride, Team
 from core.assignment.agent_state import AgentStateChange, StateChangeKind
 from core.assignment.queue import place_in_queue
 from core.assignment.rules import Agent
@@ -84,7 +84,7 @@ class Decision:
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
     deadlines: tuple[Deadline, ...] | None = None  # None: they stay as they are
-    team_changes: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
+    team_changes: Mapping[str, AgentOverride] = field(default_factory=dict)  # what is changed of agents, by name
     agent_changes: tuple[AgentStateChange, ...] = ()  # what it tells of agents themselves
     retrospective: Retrospective | None = None  # that is held, or changed
 

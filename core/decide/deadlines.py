@@ -61,7 +61,7 @@ def on_deadline_due(builder: DecisionBuilder, signal: DeadlineDue) -> None:
 
 def _is_polling_worker(builder: DecisionBuilder, lease: Lease) -> bool:
     spec = builder.policy.agents.get(lease.agent)
-    return spec is not None and spec.comes_for_work
+    return spec is not None and spec.fetches_work
 
 
 def on_agent_poll_empty(builder: DecisionBuilder, signal: AgentPollEmpty) -> None:

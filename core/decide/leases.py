@@ -52,7 +52,7 @@ def handoff_packet(builder: DecisionBuilder, lease: Lease) -> dict[str, Any]:
     """The packet of this lease, as the task is now."""
     context = builder.context
     spec = builder.policy.agents.get(lease.agent)
-    is_heard = spec is not None and lease.holder_id is None and spec.is_heard
+    is_heard = spec is not None and lease.holder_id is None and spec.reads_final_message
     return packet(
         builder.task, lease, context.default_branch, builder.now.isoformat(), context.dependency_results, heard=is_heard
     )

@@ -82,7 +82,7 @@ def on_escalation_answered(builder: DecisionBuilder, signal: EscalationAnswered)
 
 def _recheck_interval(builder: DecisionBuilder, stall: Stall) -> timedelta:
     """When everything was tried, how long until the world is asked once more."""
-    return max(stall.after, builder.policy.timeouts.stall_of(builder.task.priority.value))
+    return max(stall.after, builder.policy.timeouts.stall_timeout(builder.task.priority.value))
 
 
 def _current_stall(builder: DecisionBuilder) -> Stall:

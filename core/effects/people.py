@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, get_args
 
-from config.escalation import Channel
+from config.escalation import ChannelName
 from core.effects.priority import SendPriority
 
-CHANNELS: tuple[Channel, ...] = get_args(Channel)
+CHANNELS: tuple[ChannelName, ...] = get_args(ChannelName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Notify:
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int  # of the task; 0: it is about the repository as a whole
-    channel: Channel
+    channel: ChannelName
     topic: str  # tells it from other messages about the task: `Escalation.key` and the call
     title: str  # one line
     text: str  # Markdown, cleaned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from config.problems import nearest, quote
+from config.problems import nearest_word, quote
 from core.assignment.queue import Graph, cycle_through
 from core.task.dependencies import Source
 from core.task.model import Task
@@ -73,7 +73,7 @@ def unknown_capabilities(names: Collection[str], known: Collection[str]) -> tupl
     """What is to be said of those that no agent has: the nearest word, or where none is near, all that there are."""
     told, strange = [], []
     for name in sorted(set(names) - set(known)):
-        if near := nearest(name, known):
+        if near := nearest_word(name, known):
             told.append(f"No agent has {quote(name)}. Did you mean `{near}`?")
         else:
             strange.append(quote(name))

@@ -228,7 +228,7 @@ def patience_text(task: Task, policy: RepositoryConfig) -> str:
     """After how long without progress the task counts as stalled, and why so; empty where it cannot be."""
     if task.status not in (Status.IN_PROGRESS, Status.REVIEW):
         return ""
-    configured, now = policy.timeouts.stall_of(task.priority.value), stall_after(task, policy.timeouts)
+    configured, now = policy.timeouts.stall_timeout(task.priority.value), stall_after(task, policy.timeouts)
     text = f"It counts as stalled after {format_duration(now)} without progress"
     if now < configured:
         return f"{text}: only a person can start its checks."

@@ -86,7 +86,7 @@ def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
     pull = task.pull
     if task.status is Status.REVIEW and pull and _awaits_approval(pull):
         return timeouts.ack
-    configured = timeouts.stall_of(task.priority.value)
+    configured = timeouts.stall_timeout(task.priority.value)
     learned = learned_patience(task)
     return max(configured, min(learned, configured * STALL_CEILING, timeouts.attempt)) if learned else configured
 

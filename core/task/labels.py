@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from config.labels import FIXED_LABELS, OFFERED_LABELS, agent_label, capability_label, is_ours
+from config.labels import FIXED_LABELS, INITIAL_LABELS, agent_label, capability_label, is_bot_label
 from config.repository import RepositoryConfig
 from core.task.model import Kind, Priority, Status, Task
 
@@ -43,7 +43,7 @@ def labels_to_offer(policy: RepositoryConfig) -> tuple[str, ...]:
     The others are made when an issue is about to carry them.
     """
     return (
-        *(label.name for label in OFFERED_LABELS),
+        *(label.name for label in INITIAL_LABELS),
         *(capability_label(name) for name in sorted(capabilities_of(policy))),
     )
 
@@ -55,7 +55,7 @@ def is_task(labels: Collection[str]) -> bool:
 
 def with_status(labels: Collection[str], task: Task) -> bool:
     """Whether the labels of ours that an issue carries are those that the task is to have."""
-    ours = {label.casefold() for label in labels if is_ours(label)}
+    ours = {label.casefold() for label in labels if is_bot_label(label)}
     return ours == {label.casefold() for label in labels_of(task)}
 
 
@@ -69,7 +69,7 @@ class Baseline:
     @classmethod
     def of(cls, labels: Collection[str], at: datetime) -> Baseline:
         """Of all the labels that an issue has."""
-        return cls(at, frozenset(label.casefold() for label in labels if is_ours(label)))
+        return cls(at, frozenset(label.casefold() for label in labels if is_bot_label(label)))
 
     def __str__(self) -> str:
         """One line of text, which `read` reads."""

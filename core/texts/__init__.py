@@ -80,7 +80,7 @@ def _learned_timeouts(task: Task, policy: RepositoryConfig) -> list[str]:
         )
         sentences.append(f"{sentence} (learned from its own attempts)")
     stall_timeout = stall_after(task, timeouts)
-    if learned_patience(task) and stall_timeout > timeouts.stall_of(task.priority.value):
+    if learned_patience(task) and stall_timeout > timeouts.stall_timeout(task.priority.value):
         sentences.append(f"{format_duration(stall_timeout)} without progress (learned from this repository's attempts)")
     return sentences
 

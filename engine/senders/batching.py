@@ -19,7 +19,7 @@ from adapters.github.batch_mutations import (
     set_labels,
     update_check_run,
 )
-from config.labels import describe
+from config.labels import label_definition
 from core.effects.base import CheckRun, Effect, SetLabels, UpsertCard
 from engine.senders import checks, issues
 from engine.senders.context import SendContext, SendResult
@@ -67,7 +67,7 @@ async def _labels(effect: SetLabels, errand: SendContext, place: NodeId) -> tupl
     if isinstance(wanted, SendResult):
         return wanted
     ids = {label: place.issue_labels.get(label) or place.repository_labels.get(label) for label in sorted(wanted)}
-    if missing := [describe(label) for label, known in ids.items() if not known]:
+    if missing := [label_definition(label) for label, known in ids.items() if not known]:
         ids |= await errand.github.create_labels(place.repository, missing)
     found = [one for one in ids.values() if one]
     if len(found) < len(ids):

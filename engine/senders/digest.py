@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from adapters.github.errors import Gone, NotFound
 from adapters.github.models import Issue
-from config.escalation import Channel
+from config.escalation import ChannelName
 from config.labels import DIGEST
 from core.audit.events import Event, EventType
 from core.digest import Digest
@@ -67,7 +67,7 @@ def _seal(drawn: Digest, issue: Issue) -> str:
     return f"{drawn.fingerprint}:{hashlib.sha256(body.encode(errors='surrogatepass')).hexdigest()}"
 
 
-def _messages(drawn: Digest, issue: Issue, channels: Sequence[Channel]) -> tuple[Notify, ...]:
+def _messages(drawn: Digest, issue: Issue, channels: Sequence[ChannelName]) -> tuple[Notify, ...]:
     """The digest in a line, on each channel."""
     topic, text = f"digest:{drawn.at.isoformat()}", digest_summary(drawn)
     url = issue.html_url

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from adapters.database import repositories, store
 from adapters.github.errors import Gone, NotFound
-from config.labels import describe, is_ours
+from config.labels import is_bot_label, label_definition
 from core.effects.base import AddReaction, CloseIssue, ClosePull, Comment, EnsureLabels, SetLabels, UpsertCard
 from core.task.labels import Baseline
 from core.texts import CARD_MARKER, COMMENT_LIMIT, card_text, comment_marker
@@ -36,7 +36,7 @@ async def plan_labels(effect: SetLabels, errand: SendContext, there: set[str]) -
     Where ours are not as they were last known to be, somebody changed them, and the news of it may be lost: then it is
     looked who did what, and that is decided on before anything is written over it.
     """
-    wanted = {label for label in there if not is_ours(label)} | set(effect.labels)
+    wanted = {label for label in there if not is_bot_label(label)} | set(effect.labels)
     baseline = Baseline.read(errand.digest)
     if baseline and baseline.unexplained(there, effect.labels):
         seen = await look(errand.database, errand.github, errand.repository, effect.number, errand.foresight)
@@ -68,7 +68,7 @@ async def make_labels(effect: EnsureLabels, errand: SendContext) -> SendResult:
 
 async def add_to_repository(labels: Iterable[str], errand: SendContext) -> None:
     """Labels that the repository lacks are made with their colour and description, before they are used."""
-    await errand.github.ensure_labels(errand.name, [describe(label) for label in labels])
+    await errand.github.ensure_labels(errand.name, [label_definition(label) for label in labels])
 
 
 @dataclass(frozen=True, slots=True)

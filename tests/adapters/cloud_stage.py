@@ -26,7 +26,7 @@ DATA = Path(__file__).parents[1] / "data" / "github"
 NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 PERMISSIONS = {"actions": "write", "contents": "write", "issues": "write", "pull_requests": "write"}
 PACKET: dict[str, Any] = {
-    **Story().ready().assigned().packet(),
+    **Story().file_ready_task().assign().packet(),
     "version": 1,
     "sealed_at": NOW.isoformat(),
     "repository": "acme/shop",
@@ -59,43 +59,45 @@ class Stage:
     shop: Repository
     issue: Issue
     alice: Person
-    site: RepositoryContext
+    repository_context: RepositoryContext
     spec: AgentBase
     agent: CloudAgent
 
-    def order(self, attempt: int = 1, **more: Any) -> StartAgent:
+    def start_effect(self, attempt: int = 1, **packet_changes: Any) -> StartAgent:
         """A start of an attempt that begins now."""
         number = self.issue.number
-        sealed = PACKET | {"attempt": attempt, "agent": self.name, "branch": f"task/{number}-{attempt}"} | more
-        return StartAgent(number, attempt, self.name, sealed, self.hub.now())
+        packet = (
+            PACKET | {"attempt": attempt, "agent": self.name, "branch": f"task/{number}-{attempt}"} | packet_changes
+        )
+        return StartAgent(number, attempt, self.name, packet, self.hub.now())
 
     @property
     def name(self) -> str:
         """What the configuration calls the agent."""
         return next(name for name, agent in self.hub.cloud_agents.items() if agent is self.agent)
 
-    def poll(self, session: str | None, attempt: int = 1) -> PollAgent:
+    def poll_effect(self, session: str | None, attempt: int = 1) -> PollAgent:
         """A question after an attempt."""
         return PollAgent(self.issue.number, attempt, self.name, session)
 
-    def cancel(self, session: str | None, attempt: int = 1) -> CancelAgent:
+    def cancel_effect(self, session: str | None, attempt: int = 1) -> CancelAgent:
         """The end of an attempt."""
         return CancelAgent(self.issue.number, attempt, self.name, session)
 
-    def word(self, text: str, attempt: int = 1, since: datetime | None = None) -> MessageAgent:
+    def message_effect(self, text: str, attempt: int = 1, since: datetime | None = None) -> MessageAgent:
         """Something that is said to it while it works."""
         return MessageAgent(self.issue.number, attempt, self.name, None, since or self.hub.now(), "review:1", text)
 
-    async def later(self, **duration: float) -> None:
+    async def advance(self, **duration: float) -> None:
         """Turn the clock, also for the site."""
         self.clock.advance(timedelta(**duration).total_seconds())
         await self.hub.wait_until_idle()
-        self.site = replace(self.site, now=self.hub.now())
+        self.repository_context = replace(self.repository_context, now=self.hub.now())
 
     def with_token(self, token: str | None) -> RepositoryContext:
         """The site of an operator who gave this token."""
         person = self.client.person(SecretStr(token)) if token else None
-        return replace(self.site, services=replace(NO_SERVICES, person=person))
+        return replace(self.repository_context, services=replace(NO_SERVICES, person=person))
 
     @property
     def pull(self) -> PullRequest:
@@ -104,7 +106,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(root: Path, spec: AgentBase, name: str, account: int, **how: Any) -> AsyncIterator[Stage]:
+async def open_stage(
+    root: Path, spec: AgentBase, name: str, account: int, **agent_options: Any
+) -> AsyncIterator[Stage]:
     """A stage with one agent; it stalls unless a script is given. Requests are checked by GitHub's description."""
     clock = ManualClock(NOW)
     async with Sandbox(root / "hub", clock=clock, contract=Contract.load(DATA)) as hub:
@@ -114,7 +118,7 @@ async def opened(root: Path, spec: AgentBase, name: str, account: int, **how: An
         issue = await alice.opens_issue(shop, "Add a total", "")
         app = hub.register_app("orchestrator", permissions=PERMISSIONS)
         installation = await hub.install(app, hub.organisation("acme"), [shop])
-        agent = CloudAgent(hub.bot(f"{name}-account[bot]", number=account), **{"script": Stalls(), **how})
+        agent = CloudAgent(hub.bot(f"{name}-account[bot]", number=account), **{"script": Stalls(), **agent_options})
         hub.cloud_agents[name] = agent
         async with GitHubClient(
             api_url=hub.url,
@@ -124,7 +128,7 @@ async def opened(root: Path, spec: AgentBase, name: str, account: int, **how: An
             now=hub.now,
             retry=NO_WAIT,
         ) as client:
-            site = RepositoryContext(
+            repository_context = RepositoryContext(
                 github=client.installation(installation.id),
                 repository="acme/shop",
                 default_branch="main",
@@ -134,6 +138,6 @@ async def opened(root: Path, spec: AgentBase, name: str, account: int, **how: An
                 bot_login="orchestrator[bot]",
                 server_url=hub.url,
             )
-            yield Stage(hub, clock, client, app, shop, issue, alice, site, spec, agent)
+            yield Stage(hub, clock, client, app, shop, issue, alice, repository_context, spec, agent)
         await hub.wait_until_idle()
         assert hub.violations == [], "\n".join(hub.violations)

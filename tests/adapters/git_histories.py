@@ -17,11 +17,11 @@ ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
 }
-_NOBODY = "Ada <ada@example.com> 1700000000 +0000"
+_IDENT = "Ada <ada@example.com> 1700000000 +0000"
 FOLDERS = ("", "d/", "d/s/", "e/", "n/")
-NAMES = ("f", "g", "h", "x")
-PLACES = (*(folder + name for folder in FOLDERS for name in NAMES), "d", "e", "d/s", "n")
-LINES = 9
+FILE_NAMES = ("f", "g", "h", "x")
+ALL_PATHS = (*(folder + name for folder in FOLDERS for name in FILE_NAMES), "d", "e", "d/s", "n")
+LINE_COUNT = 9
 
 Entry = tuple[str, bytes]
 """Mode and content; for a submodule the commit that it points to."""
@@ -30,10 +30,10 @@ Tree = dict[str, Entry]
 
 def text(seed: str) -> bytes:
     """A file of nine lines that is like no other."""
-    return b"".join(b"%s line %d\n" % (seed.encode(), number) for number in range(1, LINES + 1))
+    return b"".join(b"%s line %d\n" % (seed.encode(), number) for number in range(1, LINE_COUNT + 1))
 
 
-FIRST: Tree = {
+FIRST_TREE: Tree = {
     "d/f": ("100644", text("df")),
     "d/g": ("100644", text("dg")),
     "d/s/f": ("100644", text("dsf")),
@@ -51,89 +51,93 @@ FIRST: Tree = {
 class Step:
     """One thing that a commit does. What does not apply does nothing."""
 
-    what: str
-    place: int
-    other: int
-    line: int
+    kind: str
+    path_index: int
+    target_index: int
+    line_index: int
 
-    def on(self, tree: Tree) -> Tree:
+    def apply_to(self, tree: Tree) -> Tree:
         """The tree afterwards."""
-        known = sorted(tree)
-        if not known:
+        paths = sorted(tree)
+        if not paths:
             return tree
-        path, new = known[self.place % len(known)], PLACES[self.other % len(PLACES)]
+        path, new_path = paths[self.path_index % len(paths)], ALL_PATHS[self.target_index % len(ALL_PATHS)]
         mode, content = tree[path]
-        mark = b"%d changed %d\n" % (self.line, self.other % 3)
-        match self.what:
+        marker_line = b"%d changed %d\n" % (self.line_index, self.target_index % 3)
+        match self.kind:
             case "edit" if mode != "160000":
                 lines = content.splitlines(keepends=True)
-                lines[self.line % len(lines) : self.line % len(lines) + 1] = [mark]
+                lines[self.line_index % len(lines) : self.line_index % len(lines) + 1] = [marker_line]
                 return _put(tree, path, (mode, b"".join(lines)))
             case "insert" if mode.startswith("100"):
                 lines = content.splitlines(keepends=True)
-                return _put(tree, path, (mode, b"".join([*lines[: self.line], mark, *lines[self.line :]])))
+                return _put(
+                    tree, path, (mode, b"".join([*lines[: self.line_index], marker_line, *lines[self.line_index :]]))
+                )
             case "binary" if mode.startswith("100"):
-                return _put(tree, path, (mode, b"\0" + mark))
+                return _put(tree, path, (mode, b"\0" + marker_line))
             case "mode" if mode.startswith("100"):
                 return _put(tree, path, ("100755" if mode == "100644" else "100644", content))
             case "link":
-                return _put(tree, path, ("120000", b"../../" + mark.strip()))
+                return _put(tree, path, ("120000", b"../../" + marker_line.strip()))
             case "submodule":
-                return _put(tree, path if mode == "160000" else new, ("160000", b"%d" % (self.line % 3 + 1) * 40))
+                return _put(
+                    tree, path if mode == "160000" else new_path, ("160000", b"%d" % (self.line_index % 3 + 1) * 40)
+                )
             case "remove":
                 return {name: entry for name, entry in tree.items() if name != path}
             case "add":
-                return _put(tree, new, ("100644", text(f"new {self.line % 2}")))
+                return _put(tree, new_path, ("100644", text(f"new {self.line_index % 2}")))
             case "rename":
-                return _put({name: entry for name, entry in tree.items() if name != path}, new, (mode, content))
+                return _put({name: entry for name, entry in tree.items() if name != path}, new_path, (mode, content))
             case "move" if "/" in path:
-                old = path.rsplit("/", 1)[0]
-                folder = FOLDERS[self.other % len(FOLDERS)]
-                rest = {name: entry for name, entry in tree.items() if not name.startswith(f"{old}/")}
+                old_folder = path.rsplit("/", 1)[0]
+                folder = FOLDERS[self.target_index % len(FOLDERS)]
+                remaining = {name: entry for name, entry in tree.items() if not name.startswith(f"{old_folder}/")}
                 for name, entry in tree.items():
-                    if name not in rest:
-                        rest = _put(rest, folder + name.removeprefix(f"{old}/"), entry)
-                return rest
+                    if name not in remaining:
+                        remaining = _put(remaining, folder + name.removeprefix(f"{old_folder}/"), entry)
+                return remaining
         return tree
 
 
 def _put(tree: Tree, path: str, entry: Entry) -> Tree:
     """A tree with this file; what stands in its way, file or folder, is gone."""
     parts = path.split("/")
-    above = {"/".join(parts[:count]) for count in range(1, len(parts))}
-    rest = {
-        name: its for name, its in tree.items() if name not in above and not name.startswith(f"{path}/")
+    parents = {"/".join(parts[:count]) for count in range(1, len(parts))}
+    remaining = {
+        name: its_entry for name, its_entry in tree.items() if name not in parents and not name.startswith(f"{path}/")
     }  # fmt: skip
-    return {**rest, path: entry}
+    return {**remaining, path: entry}
 
 
-_COMMON = ("edit", "edit", "insert", "rename", "rename", "move", "add", "remove")
-_WHATS = (*_COMMON, *_COMMON, "binary", "mode", "link", "submodule")
-steps = st.builds(Step, st.sampled_from(_WHATS), st.integers(0, 29), st.integers(0, 29), st.integers(0, LINES - 1))
+_COMMON_KINDS = ("edit", "edit", "insert", "rename", "rename", "move", "add", "remove")
+_KINDS = (*_COMMON_KINDS, *_COMMON_KINDS, "binary", "mode", "link", "submodule")
+steps = st.builds(Step, st.sampled_from(_KINDS), st.integers(0, 29), st.integers(0, 29), st.integers(0, LINE_COUNT - 1))
 
 
 @dataclass(frozen=True)
-class Plan:
+class BranchPlan:
     """A branch: how far behind main's tip it leaves, on which earlier branch it stands, if any, what it does before and
     after it merges main, if it does.
     """
 
-    behind: int
-    upon: int | None
-    before: tuple[Step, ...]
-    merges: bool
-    after: tuple[Step, ...]
+    commits_behind: int
+    parent_branch: int | None
+    steps_before_merge: tuple[Step, ...]
+    merges_main: bool
+    steps_after_merge: tuple[Step, ...]
 
 
 plans = st.builds(
-    Plan,
+    BranchPlan,
     st.sampled_from((0, 0, 1, 2)),
     st.sampled_from((None, None, None, None, 0, 1)),
     st.lists(steps, min_size=1, max_size=3).map(tuple),
     st.sampled_from((False, False, False, True)),
     st.lists(steps, max_size=1).map(tuple),
 )
-stories = st.tuples(
+histories = st.tuples(
     st.lists(st.lists(steps, min_size=1, max_size=2), max_size=2), st.lists(plans, min_size=3, max_size=6)
 )
 
@@ -144,11 +148,11 @@ class History:
 
     base: str
     heads: dict[int, str]
-    plain: frozenset[int]
+    plain_branches: frozenset[int]
     main_removes: bool  # main has lost a path since the first commit, maybe by a rename
 
 
-def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan]) -> History:
+def make_history(folder: Path, main_steps: Iterable[Iterable[Step]], branches: Iterable[BranchPlan]) -> History:
     """Make a bare repository with this history, by one process."""
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder)], check=True, env=ENVIRONMENT)
     stream: list[bytes] = []
@@ -157,8 +161,10 @@ def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan])
     def commit(ref: str, tree: Tree, *parents: int) -> int:
         mark = len(trees) + 1
         trees[mark] = tree
-        stream.append(f"commit refs/heads/{ref}\nmark :{mark}\ncommitter {_NOBODY}\ndata 1\nx\n".encode())
-        stream.extend(b"%s :%d\n" % (word, parent) for word, parent in zip((b"from", b"merge"), parents, strict=False))
+        stream.append(f"commit refs/heads/{ref}\nmark :{mark}\ncommitter {_IDENT}\ndata 1\nx\n".encode())
+        stream.extend(
+            b"%s :%d\n" % (keyword, parent) for keyword, parent in zip((b"from", b"merge"), parents, strict=False)
+        )
         stream.append(b"deleteall\n")
         for path, (mode, content) in tree.items():
             if mode == "160000":
@@ -170,27 +176,36 @@ def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan])
         stream.append(b"\n")
         return mark
 
-    def done(tree: Tree, what: Iterable[Step]) -> Tree:
-        for step in what:
-            tree = step.on(tree)
+    def apply_steps(tree: Tree, to_apply: Iterable[Step]) -> Tree:
+        for step in to_apply:
+            tree = step.apply_to(tree)
         return tree
 
-    states = [commit("main", FIRST)]
-    for step in main:
-        states.append(commit("main", done(trees[states[-1]], step), states[-1]))
+    main_commits = [commit("main", FIRST_TREE)]
+    for step in main_steps:
+        main_commits.append(commit("main", apply_steps(trees[main_commits[-1]], step), main_commits[-1]))
     tips: list[int] = []
     plain: set[int] = set()
     for number, plan in enumerate(branches):
-        left = states[max(0, len(states) - 1 - plan.behind)]
-        start = tips[plan.upon] if plan.upon is not None and plan.upon < len(tips) else left
-        if start == states[-1] and not plan.merges:
+        branch_point = main_commits[max(0, len(main_commits) - 1 - plan.commits_behind)]
+        start_commit = (
+            tips[plan.parent_branch]
+            if plan.parent_branch is not None and plan.parent_branch < len(tips)
+            else branch_point
+        )
+        if start_commit == main_commits[-1] and not plan.merges_main:
             plain.add(number)
-        tip = commit(f"b{number}", done(trees[start], plan.before), start)
-        if plan.merges:
+        tip = commit(f"b{number}", apply_steps(trees[start_commit], plan.steps_before_merge), start_commit)
+        if plan.merges_main:
             # As somebody does who solves every conflict in favour of main: their work is laid on it anew.
-            tip = commit(f"b{number}", done(trees[states[-1]], (*plan.before, *plan.after)), tip, states[-1])
-        elif plan.after:
-            tip = commit(f"b{number}", done(trees[tip], plan.after), tip)
+            tip = commit(
+                f"b{number}",
+                apply_steps(trees[main_commits[-1]], (*plan.steps_before_merge, *plan.steps_after_merge)),
+                tip,
+                main_commits[-1],
+            )
+        elif plan.steps_after_merge:
+            tip = commit(f"b{number}", apply_steps(trees[tip], plan.steps_after_merge), tip)
         tips.append(tip)
     marks = folder / "marks"
     subprocess.run(
@@ -200,7 +215,7 @@ def make(folder: Path, main: Iterable[Iterable[Step]], branches: Iterable[Plan])
         check=True,
         env=ENVIRONMENT,
     )
-    known = dict(line.split() for line in marks.read_text(encoding="ascii").splitlines())
-    heads = {number: known[f":{tip}"] for number, tip in enumerate(tips)}
-    lost = any(trees[one].keys() - trees[two].keys() for one, two in pairwise(states))
-    return History(known[f":{states[-1]}"], heads, frozenset(plain), lost)
+    shas_by_mark = dict(line.split() for line in marks.read_text(encoding="ascii").splitlines())
+    heads = {number: shas_by_mark[f":{tip}"] for number, tip in enumerate(tips)}
+    is_path_removed = any(trees[older].keys() - trees[newer].keys() for older, newer in pairwise(main_commits))
+    return History(shas_by_mark[f":{main_commits[-1]}"], heads, frozenset(plain), is_path_removed)

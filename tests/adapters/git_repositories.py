@@ -29,7 +29,7 @@ _ENVIRONMENT = {
 Files = dict[bytes, bytes | None]
 
 
-class Work:
+class WorkTree:
     """A work tree in which a story is told; paths and contents are bytes."""
 
     def __init__(self, folder: Path) -> None:
@@ -37,23 +37,25 @@ class Work:
         folder.mkdir(parents=True)
         self.git("init", "-q", "--template=", "-b", "main")
 
-    def git(self, *arguments: str | bytes, ok: bool = True, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
+    def git(
+        self, *arguments: str | bytes, check: bool = True, stdin: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
+        result = subprocess.run(
             ["git", *arguments], cwd=self.folder, env=_ENVIRONMENT, input=stdin, capture_output=True, check=False
         )
-        if ok and done.returncode:
-            raise AssertionError(f"git {arguments!r}: {done.stderr!r}")
-        return done
+        if check and result.returncode:
+            raise AssertionError(f"git {arguments!r}: {result.stderr!r}")
+        return result
 
     def commit(self, files: Files, message: str = "change") -> str:
         """Write (or with None remove) files and commit; gives the SHA."""
         for path, content in files.items():
-            place = os.path.join(os.fsencode(self.folder), path)
+            file_path = os.path.join(os.fsencode(self.folder), path)
             if content is None:
-                os.unlink(place)
+                os.unlink(file_path)
             else:
-                os.makedirs(os.path.dirname(place), exist_ok=True)
-                Path(os.fsdecode(place)).write_bytes(content)
+                os.makedirs(os.path.dirname(file_path), exist_ok=True)
+                Path(os.fsdecode(file_path)).write_bytes(content)
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.sha("HEAD")
@@ -63,19 +65,19 @@ class Work:
 
     def sha(self, name: str) -> str:
         folder = self.folder / ".git"
-        named = (folder / "HEAD").read_text().strip().removeprefix("ref: ") if name == "HEAD" else f"refs/heads/{name}"
-        if (folder / named).is_file():  # a branch, as long as nobody packs refs here
-            return (folder / named).read_text().strip()
+        ref = (folder / "HEAD").read_text().strip().removeprefix("ref: ") if name == "HEAD" else f"refs/heads/{name}"
+        if (folder / ref).is_file():  # a branch, as long as nobody packs refs here
+            return (folder / ref).read_text().strip()
         return self.git("rev-parse", name).stdout.decode().strip()
 
-    def real_merge(self, ours: str, theirs: str) -> tuple[bool, set[bytes], str | None]:
+    def merge(self, ours: str, theirs: str) -> tuple[bool, set[bytes], str | None]:
         """Merge in the work tree: clean or not, the unmerged paths, the tree if clean."""
         self.git("checkout", "-q", "-f", "--detach", ours)
-        done = self.git("merge", "--no-commit", "--no-ff", theirs, ok=False)
-        unmerged = self.git("ls-files", "-u", "-z").stdout.split(b"\0") if done.returncode else []
+        result = self.git("merge", "--no-commit", "--no-ff", theirs, check=False)
+        unmerged = self.git("ls-files", "-u", "-z").stdout.split(b"\0") if result.returncode else []
         paths = {entry.partition(b"\t")[2] for entry in unmerged if entry}
         # Git writes no tree of an index with unmerged files: where a merge that went well has some, this fails.
         tree = None if paths else self.git("write-tree").stdout.decode().strip()
         self.git("checkout", "-q", "-f", "main")
         self.git("clean", "-qfdx")
-        return done.returncode == 0, paths, tree
+        return result.returncode == 0, paths, tree

@@ -18,7 +18,7 @@ from adapters.github import GitHubClient
 from adapters.github.http import HttpTimeouts, RetryPolicy
 from adapters.github.rate_limit import Limiter
 
-AT_ONCE = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
+NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 INSTALLATION = 7
 
@@ -40,12 +40,12 @@ class Clock:
     def __call__(self) -> datetime:
         return self.now
 
-    def turn(self, by: timedelta) -> None:
-        self.now += by
+    def advance(self, duration: timedelta) -> None:
+        self.now += duration
 
 
 @dataclass(slots=True)
-class Asked:
+class ReceivedRequest:
     """A request as the server saw it; `path` is what stood on the wire, with its quoting."""
 
     method: str
@@ -56,27 +56,27 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Server:
+class FakeServer:
     """Answers with the handler that the test sets; makes installation tokens by itself."""
 
     clock: Clock = field(default_factory=Clock)
     handler: Handler | None = None
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     tokens: int = 0
     calls: list[tuple[str, int]] = field(default_factory=list)
-    saved: list[str] = field(default_factory=list)
+    cache_hits: list[str] = field(default_factory=list)
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        raw = await request.read()
+        body = await request.read()
         if request.path.endswith("/access_tokens") and self.handler is None:
             raise AssertionError("set a handler first")
-        self.asked.append(
-            Asked(
+        self.requests.append(
+            ReceivedRequest(
                 request.method,
                 request.raw_path,
                 request.headers.get("Authorization"),
-                json.loads(raw) if raw else None,
+                json.loads(body) if body else None,
                 dict(request.headers),
             )
         )
@@ -91,37 +91,37 @@ class Server:
         return web.json_response({"token": f"ghs_{self.tokens}", "expires_at": expires}, status=201)
 
     @property
-    def seen(self) -> list[Asked]:
+    def api_requests(self) -> list[ReceivedRequest]:
         """What was asked apart from tokens."""
-        return [asked for asked in self.asked if not asked.path.endswith("/access_tokens")]
+        return [request for request in self.requests if not request.path.endswith("/access_tokens")]
 
 
-def says(data: object = None, status: int = 200, **headers: str) -> Handler:
+def respond_with(payload: object = None, status: int = 200, **headers: str) -> Handler:
     """A handler that always gives this answer."""
-    return in_turn((status, data, headers), again=True)
+    return respond_in_turn((status, payload, headers), repeat_first=True)
 
 
-def in_turn(*answers: tuple[int, object, dict[str, str]], again: bool = False) -> Handler:
+def respond_in_turn(*responses: tuple[int, object, dict[str, str]], repeat_first: bool = False) -> Handler:
     """A handler that gives one answer after the other."""
-    left = list(answers)
+    remaining = list(responses)
 
     async def handler(request: web.Request) -> web.Response:
-        status, data, headers = left[0] if again else left.pop(0)
-        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        status, data, headers = remaining[0] if repeat_first else remaining.pop(0)
+        http_headers = {key.replace("_", "-"): value for key, value in headers.items()}
         if data is None:
-            return web.Response(status=status, headers=named)
-        return web.json_response(data, status=status, headers=named)
+            return web.Response(status=status, headers=http_headers)
+        return web.json_response(data, status=status, headers=http_headers)
 
     return handler
 
 
 @asynccontextmanager
-async def github(
+async def github_server(
     timeouts: HttpTimeouts = HttpTimeouts(),  # noqa: B008 - a frozen value
     gate: Limiter | None = None,
-) -> AsyncIterator[tuple[Server, GitHubClient]]:
+) -> AsyncIterator[tuple[FakeServer, GitHubClient]]:
     """A server and a client of it, whose retries do not wait."""
-    server = Server()
+    server = FakeServer()
     app = web.Application()
     app.router.add_route("*", r"/{tail:[\s\S]*}", server.answer)
     async with TestServer(app) as running:
@@ -133,9 +133,9 @@ async def github(
             private_key_pem=private_key(),
             now=server.clock,
             timeouts=timeouts,
-            retry=AT_ONCE,
+            retry=NO_WAIT,
             on_call=lambda operation, status, _seconds: server.calls.append((operation, status)),
-            on_cache_hit=server.saved.append,
+            on_cache_hit=server.cache_hits.append,
             limiter=gate,
         ) as client:
             yield server, client

@@ -14,7 +14,7 @@ from config.agent_kinds import CopilotAgent, PullAgent
 from sandbox.actors.agents import COPILOT_ID, Crashes, WorksInDraft
 from sandbox.services.comments import react
 from sandbox.services.issue_events import record_event
-from tests.adapters.cloud_stage import Stage, opened
+from tests.adapters.cloud_stage import Stage, open_stage
 from tests.builders import NO_SERVICES
 
 SPEC = CopilotAgent(adapter="copilot")
@@ -24,7 +24,7 @@ WORKS = WorksInDraft({"cart.py": "def total(): ...\n"})
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with opened(tmp_path, SPEC, "copilot", COPILOT_ID, branch="copilot/fix-{task}-{run}") as it:
+    async with open_stage(tmp_path, SPEC, "copilot", COPILOT_ID, branch="copilot/fix-{task}-{run}") as it:
         # As GitHub calls it.
         it.hub.users["copilot-swe-agent[bot]"] = it.agent.account
         it.agent.account.login = "copilot-swe-agent[bot]"
@@ -32,7 +32,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def start(stage: Stage, attempt: int = 1, *, again: bool = False) -> str:
-    begun = await ADAPTER.start(stage.site, SPEC, stage.order(attempt), again=again)
+    begun = await ADAPTER.start(stage.repository_context, SPEC, stage.start_effect(attempt), again=again)
     await stage.hub.wait_until_idle()
     assert begun.session
     return begun.session
@@ -59,8 +59,8 @@ async def test_those_who_are_assigned_stay(stage: Stage) -> None:
 
 
 async def test_a_long_hand_off_stands_below_the_issue_before_it_is_assigned(stage: Stage) -> None:
-    order = stage.order(goal="Much to do.\n" * 9000)
-    await ADAPTER.start(stage.site, SPEC, order, again=False)
+    order = stage.start_effect(goal="Much to do.\n" * 9000)
+    await ADAPTER.start(stage.repository_context, SPEC, order, again=False)
     await stage.hub.wait_until_idle()
     assert len(stage.issue.comments) == 3
     assert sum(comment.body.count("Much to do.") for comment in stage.issue.comments) == 9000
@@ -77,22 +77,22 @@ async def test_after_an_unclear_answer_it_is_not_assigned_twice(stage: Stage) ->
 
 async def test_a_later_attempt_is_an_assignment_of_its_own(stage: Stage) -> None:
     first = await start(stage)
-    await stage.later(minutes=5)
+    await stage.advance(minutes=5)
     second = await start(stage, 2)
     assert int(second) > int(first)
     assert len(stage.agent.works) == 2
-    await ADAPTER.cancel(stage.site, SPEC, stage.cancel(first))
+    await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect(first))
     assert stage.agent.account in stage.issue.assignees, "a late cancelling is of the earlier attempt only"
-    await ADAPTER.cancel(stage.site, SPEC, stage.cancel(second, 2))
+    await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect(second, 2))
     assert stage.agent.account not in stage.issue.assignees
-    await ADAPTER.cancel(stage.site, SPEC, stage.cancel(second, 2))  # it has ended: no error
+    await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect(second, 2))  # it has ended: no error
 
 
 # What keeps it from being started
 
 
 async def test_it_can_be_started_where_everything_is_in_place(stage: Stage) -> None:
-    assert await ADAPTER.probe(stage.site, SPEC) == ()
+    assert await ADAPTER.probe(stage.repository_context, SPEC) == ()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_what_keeps_it_from_being_started_is_told(stage: Stage, who: str, 
     site = stage.with_token(token)
     assert complaint in " ".join(await ADAPTER.probe(site, SPEC))
     with pytest.raises(CannotStart, match=complaint.split(",")[0].replace("(", r"\(")):
-        await ADAPTER.start(site, SPEC, stage.order(), again=False)
+        await ADAPTER.start(site, SPEC, stage.start_effect(), again=False)
     assert stage.agent.works == []
 
 
@@ -128,20 +128,20 @@ async def test_where_it_is_not_switched_on_that_is_told(stage: Stage) -> None:
     stage.hub.cloud_agents["other"] = stage.hub.cloud_agents.pop("copilot")
     stage.hub.cloud_agents["other"].mention = "@other"
     with pytest.raises(CannotStart, match="enable its coding agent"):
-        await ADAPTER.start(stage.site, SPEC, replace(stage.order(), agent="copilot"), again=False)
+        await ADAPTER.start(stage.repository_context, SPEC, replace(stage.start_effect(), agent="copilot"), again=False)
 
 
 async def test_a_probe_by_an_app_sees_no_copilot(stage: Stage) -> None:
     """What GitHub shows an App, should somebody try: not even the name."""
     query = """{ repository(owner: "acme", name: "shop") {
         suggestedActors(capabilities: [CAN_BE_ASSIGNED], first: 9) { nodes { __typename login } } } }"""
-    data = await stage.site.github.graphql(query)
+    data = await stage.repository_context.github.graphql(query)
     assert data == {"repository": {"suggestedActors": {"nodes": [{"__typename": "User", "login": "alice"}]}}}
 
 
 async def test_another_kind_is_none_of_its_business(stage: Stage) -> None:
     with pytest.raises(CannotStart, match="of kind PullAgent"):
-        await ADAPTER.start(stage.site, PullAgent(adapter="pull"), stage.order(), again=False)
+        await ADAPTER.start(stage.repository_context, PullAgent(adapter="pull"), stage.start_effect(), again=False)
 
 
 # How it goes
@@ -150,22 +150,24 @@ async def test_another_kind_is_none_of_its_business(stage: Stage) -> None:
 async def test_assigned_and_not_begun_is_queued_for_a_while(stage: Stage) -> None:
     stage.agent.waits = 10_000
     session = await start(stage)
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert (news.state, news.session) == ("queued", session)
-    await stage.later(minutes=16)
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None, "it does not come any more"
+    await stage.advance(minutes=16)
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None, (
+        "it does not come any more"
+    )
 
 
 async def test_its_eyes_are_a_sign_of_life_of_this_assignment_only(stage: Stage) -> None:
     session = await start(stage)
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert news.state == "working"
-    await stage.later(minutes=20)
+    await stage.advance(minutes=20)
     stage.agent.waits = 10_000
     session = await start(stage, 2)
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session, 2))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session, 2))
     assert news is not None
     assert news.state == "queued", "those eyes are of the attempt before"
 
@@ -174,7 +176,7 @@ async def test_eyes_of_others_are_none_of_its(stage: Stage) -> None:
     stage.agent.waits = 10_000
     session = await start(stage)
     react(stage.hub, stage.issue.reactions, stage.alice, "eyes")
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert news.state == "queued"
 
@@ -182,13 +184,13 @@ async def test_eyes_of_others_are_none_of_its(stage: Stage) -> None:
 async def test_a_draft_is_work_and_a_request_for_review_its_end(stage: Stage) -> None:
     stage.agent.script, stage.agent.think = WORKS, 600
     session = await start(stage)
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert (news.state, news.pull) == ("working", 2)
-    await stage.later(minutes=10)
+    await stage.advance(minutes=10)
     assert stage.pull.draft
     assert stage.pull.requested_reviewers == [stage.alice]
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert (news.state, news.pull) == ("delivered", 2)
 
@@ -196,12 +198,12 @@ async def test_a_draft_is_work_and_a_request_for_review_its_end(stage: Stage) ->
 async def test_its_time_and_its_errors_end_it(stage: Stage) -> None:
     stage.agent.script, stage.agent.think = WORKS, 100_000
     session = await start(stage)
-    await stage.later(minutes=66)
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    await stage.advance(minutes=66)
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert (news.state, news.detail) == ("timed-out", "ran into its limit of an hour")
     record_event(stage.hub, stage.pull.issue, "copilot_work_finished_failure", stage.agent.account)
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert (news.state, news.detail) == ("failed", "stopped with an error")
 
@@ -209,21 +211,23 @@ async def test_its_time_and_its_errors_end_it(stage: Stage) -> None:
 async def test_whoever_takes_it_off_has_cancelled_it(stage: Stage) -> None:
     session = await start(stage)
     await stage.alice.unassigns(stage.issue, stage.agent.account)
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert (news.state, news.detail) == ("cancelled", "was unassigned")
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(None)) is None, "nothing is known of a start"
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(None)) is None, (
+        "nothing is known of a start"
+    )
 
 
 async def test_a_word_is_said_below_its_pull_request_by_the_person_and_once(stage: Stage) -> None:
-    word = stage.word("CI is red, says @alice.")
+    word = stage.message_effect("CI is red, says @alice.")
     await start(stage)
-    assert await ADAPTER.steer(stage.site, SPEC, word) is False, "it hears nothing below the issue"
+    assert await ADAPTER.steer(stage.repository_context, SPEC, word) is False, "it hears nothing below the issue"
     stage.agent.script = WORKS
-    await stage.later(minutes=1)
+    await stage.advance(minutes=1)
     await start(stage, 2)
     for _ in range(2):
-        assert await ADAPTER.steer(stage.site, SPEC, word) is True
+        assert await ADAPTER.steer(stage.repository_context, SPEC, word) is True
     [comment] = stage.pull.issue.comments
     assert comment.user is stage.alice
     assert comment.body.startswith("@copilot CI is red, says @\u200balice.")
@@ -233,11 +237,11 @@ async def test_a_word_is_said_below_its_pull_request_by_the_person_and_once(stag
 async def test_an_agent_that_dies_leaves_nothing(stage: Stage) -> None:
     stage.agent.script = Crashes()
     session = await start(stage)
-    await stage.later(minutes=66)
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
+    await stage.advance(minutes=66)
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
 
 
 async def test_cancelling_needs_no_person(stage: Stage) -> None:
     session = await start(stage)
-    await ADAPTER.cancel(replace(stage.site, services=NO_SERVICES), SPEC, stage.cancel(session))
+    await ADAPTER.cancel(replace(stage.repository_context, services=NO_SERVICES), SPEC, stage.cancel_effect(session))
     assert stage.agent.account not in stage.issue.assignees

@@ -11,13 +11,13 @@ import pytest
 from adapters.agents import CannotStart
 from adapters.agents.mention import MentionAdapter
 from config.agent_kinds import CopilotAgent, MentionAgent
-from config.identities import load_identities
+from config.identities import load_families
 from core.texts import comment_marker, mention_comment
 from sandbox.actors.agents import CloudAgent, FinishesWithoutPull, Stalls, WritesFiles
 from sandbox.services.comments import react
-from tests.adapters.cloud_stage import PACKET, Stage, opened
+from tests.adapters.cloud_stage import PACKET, Stage, open_stage
 
-CODEX = load_identities()["codex"].id
+CODEX = load_families()["codex"].id
 SPEC = MentionAgent(adapter="mention", mention="@codex")
 BY_PERSON = MentionAgent(adapter="mention", mention="@codex", comment_as="person")
 ADAPTER = MentionAdapter()
@@ -25,7 +25,7 @@ ADAPTER = MentionAdapter()
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with opened(tmp_path, SPEC, "codex", CODEX, branch="codex/add-total-{run}", mention="@codex") as it:
+    async with open_stage(tmp_path, SPEC, "codex", CODEX, branch="codex/add-total-{run}", mention="@codex") as it:
         it.hub.cloud_agents["copilot"] = CloudAgent(
             it.hub.bot("other[bot]"), Stalls(), "other/{task}", mention="@copilot"
         )
@@ -33,7 +33,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def start(stage: Stage, attempt: int = 1, *, spec: MentionAgent = SPEC, again: bool = False) -> str:
-    begun = await ADAPTER.start(stage.site, spec, stage.order(attempt), again=again)
+    begun = await ADAPTER.start(stage.repository_context, spec, stage.start_effect(attempt), again=again)
     await stage.hub.wait_until_idle()
     assert begun.session
     return begun.session
@@ -42,7 +42,7 @@ async def start(stage: Stage, attempt: int = 1, *, spec: MentionAgent = SPEC, ag
 async def test_it_is_called_with_the_hand_off_and_nobody_else_is(stage: Stage) -> None:
     session = await start(stage)
     [comment] = stage.issue.comments
-    assert (str(comment.id), comment.user.id) == (session, stage.site.bot_id)
+    assert (str(comment.id), comment.user.id) == (session, stage.repository_context.bot_id)
     assert comment.body.startswith("@codex please take this task: #1, attempt 1.")
     assert "total([1, 2]) is 3" in comment.body
     [work] = stage.agent.works
@@ -65,7 +65,7 @@ async def test_somebody_elses_comment_with_our_marker_is_not_ours(stage: Stage) 
 
 
 async def test_a_long_hand_off_is_read_elsewhere(stage: Stage) -> None:
-    await ADAPTER.start(stage.site, SPEC, stage.order(goal="Much to do.\n" * 9000), again=False)
+    await ADAPTER.start(stage.repository_context, SPEC, stage.start_effect(goal="Much to do.\n" * 9000), again=False)
     await stage.hub.wait_until_idle()
     *pages, call = stage.issue.comments
     assert len(pages) == 3
@@ -78,11 +78,11 @@ async def test_a_person_calls_one_that_hears_no_bots(stage: Stage) -> None:
     stage.agent.hears_bots = False
     session = await start(stage)
     assert stage.agent.works == []
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
     session = await start(stage, 2, spec=BY_PERSON)
     assert stage.issue.comments[-1].user is stage.alice
     assert len(stage.agent.works) == 1
-    news = await ADAPTER.poll(stage.site, BY_PERSON, stage.poll(session, 2))
+    news = await ADAPTER.poll(stage.repository_context, BY_PERSON, stage.poll_effect(session, 2))
     assert news is not None
     assert news.state == "working"
 
@@ -97,24 +97,28 @@ async def test_what_keeps_a_person_from_calling_is_told(stage: Stage) -> None:
         [problem] = await ADAPTER.probe(stage.with_token(token), BY_PERSON)
         assert complaint in problem
         with pytest.raises(CannotStart, match="GITHUB_USER_TOKEN"):
-            await ADAPTER.start(stage.with_token(token), BY_PERSON, stage.order(), again=False)
+            await ADAPTER.start(stage.with_token(token), BY_PERSON, stage.start_effect(), again=False)
         assert await ADAPTER.probe(stage.with_token(token), SPEC) == ()
     assert stage.issue.comments == []
     with pytest.raises(CannotStart, match="of kind CopilotAgent"):
-        await ADAPTER.start(stage.site, CopilotAgent(adapter="copilot"), stage.order(), again=False)
+        await ADAPTER.start(
+            stage.repository_context, CopilotAgent(adapter="copilot"), stage.start_effect(), again=False
+        )
 
 
 async def test_its_eyes_and_its_words_are_signs_of_life_for_an_hour(stage: Stage) -> None:
     session = await start(stage)
     assert [one.user for one in stage.issue.comments[0].reactions] == [stage.agent.account]
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert (news.state, news.session) == ("working", session)
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(None)) == news, "it is found without the session as well"
-    await stage.later(minutes=61)
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(None)) == news, (
+        "it is found without the session as well"
+    )
+    await stage.advance(minutes=61)
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
     await stage.agent.works[0].comment(1, "Still at it.")
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert news.state == "working"
 
@@ -124,24 +128,26 @@ async def test_eyes_of_others_are_none_of_its(stage: Stage) -> None:
     session = await start(stage)
     react(stage.hub, stage.issue.comments[0].reactions, stage.alice, "eyes")
     react(stage.hub, stage.issue.comments[0].reactions, stage.hub.bot("stranger[bot]"), "eyes")
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
     unknown = MentionAgent(adapter="mention", mention="@helper")
-    news = await ADAPTER.poll(stage.site, unknown, replace(stage.poll(session), agent="helper"))
+    news = await ADAPTER.poll(stage.repository_context, unknown, replace(stage.poll_effect(session), agent="helper"))
     assert news is not None, "of an agent whose account nobody told us any bot may be the one"
     told = MentionAgent(adapter="mention", mention="@helper", account=CODEX)
-    assert await ADAPTER.poll(stage.site, told, replace(stage.poll(session), agent="helper")) is None
+    assert (
+        await ADAPTER.poll(stage.repository_context, told, replace(stage.poll_effect(session), agent="helper")) is None
+    )
 
 
 async def test_its_pull_request_is_its_delivery(stage: Stage) -> None:
     stage.agent.script = WritesFiles({"cart.py": "x = 1\n"})
     session = await start(stage)
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(session))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))
     assert news is not None
     assert (news.state, news.pull) == ("delivered", 2)
-    await stage.later(seconds=5)
+    await stage.advance(seconds=5)
     later = await start(stage, 2)  # the same branch would be the same pull request
     assert stage.pull.number == 3
-    news = await ADAPTER.poll(stage.site, SPEC, stage.poll(later, 2))
+    news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(later, 2))
     assert news is not None
     assert news.pull == 3, "what was opened before is of the attempt before"
 
@@ -149,31 +155,35 @@ async def test_its_pull_request_is_its_delivery(stage: Stage) -> None:
 async def test_one_that_ends_with_nothing_is_not_heard_of(stage: Stage) -> None:
     stage.agent.script, stage.agent.sees = FinishesWithoutPull(), False
     session = await start(stage)
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll(session)) is None
-    assert await ADAPTER.poll(stage.site, SPEC, stage.poll("999")) is None, "somebody deleted the comment"
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
+    assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect("999")) is None, (
+        "somebody deleted the comment"
+    )
 
 
 async def test_a_word_is_said_where_it_works_and_once(stage: Stage) -> None:
     stage.agent.script = WritesFiles({"cart.py": "x = 1\n"})
-    word = stage.word("The tests fail for @alice.")
+    word = stage.message_effect("The tests fail for @alice.")
     await start(stage)
     for _ in range(2):
-        assert await ADAPTER.steer(stage.site, SPEC, word) is True
-    assert await ADAPTER.steer(stage.site, SPEC, replace(word, session="999")) is False, "the call is gone"
+        assert await ADAPTER.steer(stage.repository_context, SPEC, word) is True
+    assert await ADAPTER.steer(stage.repository_context, SPEC, replace(word, session="999")) is False, (
+        "the call is gone"
+    )
     [comment] = stage.pull.issue.comments
     assert comment.body.startswith("@codex The tests fail for @\u200balice.")
 
 
 async def test_it_is_asked_to_stop_once_and_only_if_it_was_called(stage: Stage) -> None:
-    await ADAPTER.cancel(stage.site, SPEC, stage.cancel(None))
+    await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect(None))
     assert stage.issue.comments == []
     session = await start(stage)
     for _ in range(2):
-        await ADAPTER.cancel(stage.site, SPEC, stage.cancel(session))
+        await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect(session))
     _, asked = stage.issue.comments
     assert asked.body.startswith("@codex please stop: attempt 1 at #1 is over")
     assert len(stage.agent.works) == 1
-    await ADAPTER.cancel(stage.site, SPEC, stage.cancel("999"))  # the comment is gone: no error
+    await ADAPTER.cancel(stage.repository_context, SPEC, stage.cancel_effect("999"))  # the comment is gone: no error
 
 
 def test_a_reviewer_is_not_asked_for_a_pull_request() -> None:

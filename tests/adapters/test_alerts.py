@@ -31,7 +31,7 @@ from adapters.alerts import Busy, ChannelNotConfigured, Channels, DeliveryFailed
 from adapters.alerts import Message as Alert
 from adapters.alerts.mail import mail_of
 from adapters.alerts.slack import blocks_of
-from tests.manual_loop import TurnedLoop
+from tests.manual_loop import ManualLoop
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ALERT = Alert(
@@ -136,7 +136,7 @@ async def test_one_that_hangs_and_one_that_is_gone(receiver: tuple[Receiver, str
     it.released.clear()
     gone = Slack(http, SecretStr("http://127.0.0.1:9/hook/secret"))
     there = Channels({"slack": Slack(http, SecretStr(url)), "webhook": gone, "log": Log()}, timeout=60)
-    loop, sending = TurnedLoop(), asyncio.create_task(there.send("slack", ALERT))
+    loop, sending = ManualLoop(), asyncio.create_task(there.send("slack", ALERT))
     await it.asked.wait()
     loop.advance(61)
     with pytest.raises(DeliveryFailed, match="did not answer within 60 s"):

@@ -111,13 +111,13 @@ async def test_a_connection_that_died_while_it_was_idle_is_replaced(
 
 
 async def test_two_replicas_may_find_an_empty_database_at_once(postgres: str) -> None:
-    from tests.conftest import in_database
+    from tests.conftest import database_url_for
 
     admin = Database(postgres)
     async with admin.engine.connect() as connection:
         plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await plain.execute(text(f"CREATE DATABASE {EMPTY}"))
-    first, second = (Database(in_database(postgres, EMPTY)) for _ in range(2))
+    first, second = (Database(database_url_for(postgres, EMPTY)) for _ in range(2))
     await asyncio.gather(first.migrate(), second.migrate())
     async with first.transaction() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM procrastinate_jobs"))).scalar_one() == 0

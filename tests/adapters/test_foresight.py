@@ -19,7 +19,7 @@ from core.forecast.model import Forecast
 from core.task.model import Status, Task
 from engine.forecasts import ForecastService
 from engine.senders import MirrorPool
-from tests.adapters.git_repositories import Files, Work
+from tests.adapters.git_repositories import Files, WorkTree
 from tests.builders import NOW, Story, body, issue
 
 ROW = RepositoryRow(42, 1, "acme/shop", "main", True, None)
@@ -51,8 +51,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def github(tmp_path: Path) -> Work:
-    work = Work(tmp_path / "acme" / "shop.git")
+def github(tmp_path: Path) -> WorkTree:
+    work = WorkTree(tmp_path / "acme" / "shop.git")
     work.commit(CODE, "Begin")
     return work
 
@@ -68,7 +68,9 @@ async def _keep(database: Database, *tasks: Task) -> None:
             await store.save_task(connection, task, NOW)
 
 
-async def test_the_mirror_is_read_as_it_is_and_each_text_once(database: Database, github: Work, tmp_path: Path) -> None:
+async def test_the_mirror_is_read_as_it_is_and_each_text_once(
+    database: Database, github: WorkTree, tmp_path: Path
+) -> None:
     git = Counted(allow_file_protocol=True)
     mirrors = MirrorPool(tmp_path / "data", f"file://{tmp_path}", git)
     foresight = ForecastService(database, mirrors)
@@ -79,7 +81,7 @@ async def test_the_mirror_is_read_as_it_is_and_each_text_once(database: Database
     assert without is not None
     assert _weights(without) == {"shop/tax.py": 0.9}
     assert not without.informed
-    task = replace(Story().ready().task, number=1, repository_id=42, forecast=without)
+    task = replace(Story().file_ready_task().task, number=1, repository_id=42, forecast=without)
     await _keep(database, task)
     assert await foresight.of(ROW, facts) is None, "there is nothing new to say"
 
@@ -102,9 +104,9 @@ async def test_the_mirror_is_read_as_it_is_and_each_text_once(database: Database
 
 
 async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    story = Story().ready().in_review()
-    story.merge_tried(touched=("shop/cart.py", "docs/cart.md"))
-    story.merged()
+    story = Story().file_ready_task().reach_review()
+    story.report_trial_merge(touched=("shop/cart.py", "docs/cart.md"))
+    story.merge_pull()
     known = replace(story.task, repository_id=42, status=Status.DONE)
     done = [replace(known, number=n, title=f"Vouchers in the basket, part {n}") for n in (1, 2)]
     mail = replace(story.pull, files=("mail.py",), number=8)
@@ -123,7 +125,9 @@ async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("how", ["broken", "slow", "empty"])
-async def test_a_mirror_that_fails_fails_no_issue(database: Database, github: Work, tmp_path: Path, how: str) -> None:
+async def test_a_mirror_that_fails_fails_no_issue(
+    database: Database, github: WorkTree, tmp_path: Path, how: str
+) -> None:
     mirrors = MirrorPool(tmp_path / "data", f"file://{tmp_path}", Git(allow_file_protocol=True))
     mirror = mirrors.of(ROW)
     if how == "slow":

@@ -13,8 +13,8 @@ from adapters.git.merge import MergeError, merge_trees
 from adapters.git.mirror import Mirror
 from adapters.git.process import Git
 from tests.adapters import git_histories
-from tests.adapters.git_repositories import Work
-from tests.manual_loop import HANGS, TurnedLoop
+from tests.adapters.git_repositories import WorkTree
+from tests.manual_loop import HANGING_SCRIPT, ManualLoop
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 
@@ -25,13 +25,15 @@ def with_line(number: int, text: bytes, source: bytes = TEXT) -> bytes:
     return b"".join(lines)
 
 
-async def mirror_of(work: Work, tmp_path: Path, *branches: str) -> Mirror:
+async def mirror_of(work: WorkTree, tmp_path: Path, *branches: str) -> Mirror:
     mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", Git(allow_file_protocol=True))
     await mirror.fetch([f"refs/heads/{branch}" for branch in branches])
     return mirror
 
 
-def three_branches(work: Work, base: dict[bytes, bytes | None], one: bytes, two: bytes, path: bytes) -> dict[int, str]:
+def three_branches(
+    work: WorkTree, base: dict[bytes, bytes | None], one: bytes, two: bytes, path: bytes
+) -> dict[int, str]:
     """Main, two branches that change a file, and one that does something else."""
     work.commit(base)
     heads = {}
@@ -45,7 +47,7 @@ def three_branches(work: Work, base: dict[bytes, bytes | None], one: bytes, two:
 
 
 async def test_strangers_and_commits_that_are_gone_have_no_verdict_and_the_others_have_theirs(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     heads = three_branches(work, {b"a": TEXT}, with_line(9, b"x"), with_line(9, b"y"), b"a")
     work.git("checkout", "-q", "--orphan", "stranger")
     work.git("rm", "-rqf", ".")
@@ -65,7 +67,7 @@ async def test_strangers_and_commits_that_are_gone_have_no_verdict_and_the_other
 
 
 async def test_an_empty_repository_and_a_base_that_is_gone_are_told_of_each_branch(tmp_path: Path) -> None:
-    empty = Work(tmp_path / "work")
+    empty = WorkTree(tmp_path / "work")
     mirror = await mirror_of(empty, tmp_path, "main")
     nothing = await Matrix().compare(mirror, "0" * 40, {1: "1" * 40, 2: "2" * 40})
     assert {trial.clean for trial in nothing.base_merges.values()} == {None}
@@ -78,7 +80,7 @@ async def test_an_empty_repository_and_a_base_that_is_gone_are_told_of_each_bran
 
 
 async def test_a_lost_object_is_no_verdict_and_the_next_fetch_heals_it(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     heads = three_branches(work, {b"a": TEXT}, with_line(2, b"x"), with_line(18, b"y"), b"a")
     mirror = await mirror_of(work, tmp_path, "main", "b1", "b2", "b3")
     lost = work.sha("b1:a")
@@ -94,20 +96,20 @@ async def test_a_lost_object_is_no_verdict_and_the_next_fetch_heals_it(tmp_path:
 
 
 async def test_one_merge_on_which_git_hangs_costs_no_other_its_verdict(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     heads = three_branches(work, {b"a": TEXT}, with_line(2, b"x"), with_line(2, b"y"), b"a")
     mirror = await mirror_of(work, tmp_path, "main", "b1", "b2", "b3")
     slow, ready = tmp_path / "slow-git", tmp_path / "ready"
     slow.write_text(
         '#!/bin/sh\n[ "$1" = merge-tree ] || exec git "$@"\nasked="$(cat)"\n'
-        f'case "$asked" in *{heads[2]}*{heads[2]}*) {HANGS.format(signal=ready)};; esac\n'
+        f'case "$asked" in *{heads[2]}*{heads[2]}*) {HANGING_SCRIPT.format(signal=ready)};; esac\n'
         'printf "%s\\n" "$asked" | git "$@"\n'
     )
     slow.chmod(0o755)
     mirror.git = Git(timeout=60, executable=str(slow))
     one, two, three = heads[1], heads[2], heads[3]
 
-    with TurnedLoop().advancing(ready, 61):
+    with ManualLoop().advance_on_signal(ready, 61):
         first, second, third = await merge_trees(mirror, [(one, three), (two, two), (one, two)])
 
     assert not isinstance(first, MergeError)
@@ -118,7 +120,7 @@ async def test_one_merge_on_which_git_hangs_costs_no_other_its_verdict(tmp_path:
 
 
 async def test_a_git_that_dies_by_itself_is_no_damage(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     heads = three_branches(work, {b"a": TEXT}, with_line(2, b"x"), with_line(2, b"y"), b"a")
     mirror = await mirror_of(work, tmp_path, "main", "b1", "b2", "b3")
     dying = tmp_path / "dying-git"
@@ -142,7 +144,7 @@ async def test_merges_that_do_not_fit_in_memory_are_tried_on_the_disk(
     memory.mkdir()
     monkeypatch.setattr("adapters.git.maintenance.IN_MEMORY", memory)
     monkeypatch.setattr("adapters.git.scratch.IN_MEMORY", memory)
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     heads = three_branches(work, {b"a": TEXT}, with_line(2, b"x"), with_line(2, b"y"), b"a")
     mirror = await mirror_of(work, tmp_path, "main", "b1", "b2", "b3")
     full, places = tmp_path / "full-git", tmp_path / "places"
@@ -175,7 +177,7 @@ NAMES = (b"a b 'c' \"d\"", b"new\nline\ttab", b"caf\xe9", b":(top)*", b"-rf", b"
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_odd_names_are_compared_like_all_others(tmp_path: Path, name: bytes) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     heads = three_branches(work, {name: TEXT}, with_line(9, b"x"), with_line(9, b"y"), name)
     work.branch("b4")
     heads[4] = work.commit({name: with_line(18, b"z")})
@@ -193,7 +195,7 @@ async def test_odd_names_are_compared_like_all_others(tmp_path: Path, name: byte
 async def test_pointers_to_large_files_and_huge_binaries_are_compared_and_nothing_is_run(tmp_path: Path) -> None:
     """Filters of the repository would make files, if anything ran them."""
     proof = tmp_path / "executed"
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     attributes = b"*.bin filter=lfs diff=lfs merge=lfs -text\n* merge=evil filter=evil\n"
     huge = random.Random(1).randbytes(3_000_000)
     evil = b'[merge "evil"]\n\tdriver = touch %s\n[filter "lfs"]\n\tsmudge = touch %s\n' % ((bytes(proof),) * 2)

@@ -8,18 +8,18 @@ import pytest
 
 from adapters.git import Git, GitError, GitTimeoutError
 from adapters.git.inspect import find_symbols, list_files, read_history, resolve_commit
-from tests.adapters.git_repositories import Work
+from tests.adapters.git_repositories import WorkTree
 
 GIT = Git(allow_file_protocol=True)
 SECONDS = 60.0
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
-    return Work(tmp_path / "work")
+def work(tmp_path: Path) -> WorkTree:
+    return WorkTree(tmp_path / "work")
 
 
-async def test_files_of_any_name_are_listed(work: Work) -> None:
+async def test_files_of_any_name_are_listed(work: WorkTree) -> None:
     strange = {
         b"a b.txt": b"1",
         b"with\nnewline": b"2",
@@ -32,7 +32,7 @@ async def test_files_of_any_name_are_listed(work: Work) -> None:
     assert set(found) == {"a b.txt", "with\nnewline", "café.py", "\ufffd\ufffd.bin", 'q"uote', "deep/er/x.py"}
 
 
-async def test_a_name_is_found_as_a_word_and_nothing_is_executed(work: Work) -> None:
+async def test_a_name_is_found_as_a_word_and_nothing_is_executed(work: WorkTree) -> None:
     ran = work.folder.parent / "ran"
     work.git("config", "diff.evil.textconv", f"touch {ran}; cat")
     work.git("config", "filter.evil.smudge", f"touch {ran}; cat")
@@ -58,7 +58,7 @@ async def test_a_name_is_found_as_a_word_and_nothing_is_executed(work: Work) -> 
     assert await find_symbols(GIT, work.folder / ".git", sha, ["total"], timeout_seconds=0) == {}
 
 
-async def test_the_history_has_each_merge_as_one_change(work: Work) -> None:
+async def test_the_history_has_each_merge_as_one_change(work: WorkTree) -> None:
     first = work.commit({b"a.py": b"1\n", b"b.py": b"1\n"}, "Begin\n\nM\nA\nb.py\x01")
     work.branch("topic")
     work.commit({b"a.py": b"2\n"}, "one")
@@ -84,7 +84,7 @@ async def test_the_history_has_each_merge_as_one_change(work: Work) -> None:
     assert await read_history(GIT, work.folder / ".git", newest, 2, timeout_seconds=SECONDS) == changes[:2]
 
 
-async def test_what_is_not_there(work: Work, tmp_path: Path) -> None:
+async def test_what_is_not_there(work: WorkTree, tmp_path: Path) -> None:
     assert await resolve_commit(GIT, work.folder / ".git", "HEAD") is None, "nothing was committed yet"
     with pytest.raises(GitError, match="not a git repository"):
         await resolve_commit(GIT, tmp_path, "HEAD")
@@ -96,7 +96,7 @@ async def test_what_is_not_there(work: Work, tmp_path: Path) -> None:
         await list_files(GIT, work.folder / ".git", sha, timeout_seconds=0)
 
 
-async def test_no_more_is_read_than_was_asked_for(work: Work) -> None:
+async def test_no_more_is_read_than_was_asked_for(work: WorkTree) -> None:
     sha = work.commit({b"f%d" % n: b"x" for n in range(2000)})
     cut = await GIT.run("ls-tree", "-r", "--name-only", sha, git_dir=work.folder / ".git", max_bytes=100)
     assert len(cut.stdout) == 100

@@ -7,7 +7,7 @@ from pathlib import Path
 from adapters.git.matrix import Matrix
 from adapters.git.mirror import Mirror
 from adapters.git.process import Git
-from tests.adapters.git_repositories import Work
+from tests.adapters.git_repositories import WorkTree
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 
@@ -18,14 +18,14 @@ def with_line(number: int, text: bytes, source: bytes = TEXT) -> bytes:
     return b"".join(lines)
 
 
-async def mirror_of(work: Work, tmp_path: Path, *branches: str) -> Mirror:
+async def mirror_of(work: WorkTree, tmp_path: Path, *branches: str) -> Mirror:
     mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", Git(allow_file_protocol=True))
     await mirror.fetch([f"refs/heads/{branch}" for branch in branches])
     return mirror
 
 
 async def test_branches_are_compared_with_the_base_and_with_each_other(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     work.commit({b"a": TEXT, b"b": TEXT, b"c": TEXT})
     work.branch("one")
     work.commit({b"a": with_line(2, b"one")})
@@ -53,7 +53,7 @@ async def test_branches_are_compared_with_the_base_and_with_each_other(tmp_path:
 
 
 async def test_one_push_is_compared_with_the_others_alone(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     work.commit({b"a": TEXT})
     for name in ("one", "two", "three"):
         work.branch(name)
@@ -70,7 +70,7 @@ async def test_one_push_is_compared_with_the_others_alone(tmp_path: Path) -> Non
 
 
 async def test_the_lines_of_a_clash_are_those_of_each_pull_request_also_when_main_went_on(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     work.commit({b"a": TEXT, b"b": TEXT.upper(), b"caf\xe9": TEXT})
     for name in ("one", "two"):
         work.branch(name)
@@ -105,7 +105,7 @@ async def test_the_lines_of_a_clash_are_those_of_each_pull_request_also_when_mai
 
 
 async def test_a_push_costs_few_processes_and_what_is_known_none(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     work.commit({b"a": TEXT, b"b": TEXT})
     heads = {}
     for number in range(6):

@@ -81,7 +81,7 @@ def names(found: dict[tuple[int, int], tuple[ConflictedFile, ...] | None]) -> di
 
 
 @cheaply
-@given(git_histories.stories, st.integers(0, 5))
+@given(git_histories.histories, st.integers(0, 5))
 def test_the_verdicts_are_those_of_merging_every_pair(story: tuple, pushed: int) -> None:  # type: ignore[type-arg]
     async def compare(mirror: Mirror, history: git_histories.History) -> None:
         matrix = Matrix()
@@ -89,7 +89,7 @@ def test_the_verdicts_are_those_of_merging_every_pair(story: tuple, pushed: int)
         found = await matrix.compare(mirror, history.base, history.heads)
         true = await all_pairs(mirror, history)
         assert names(verdicts(found, true)) == names(true)
-        plain = {pair: files for pair, files in true.items() if history.plain.issuperset(pair)}
+        plain = {pair: files for pair, files in true.items() if history.plain_branches.issuperset(pair)}
         assert verdicts(found, plain) == plain  # with their lines
         assert true.keys().isdisjoint(found.undecided)
         assert some.conflicts == tuple(clash for clash in found.conflicts if pushed in (clash.low, clash.high))
@@ -97,11 +97,11 @@ def test_the_verdicts_are_those_of_merging_every_pair(story: tuple, pushed: int)
 
     with tempfile.TemporaryDirectory() as folder:
         mirror = mirror_at(Path(folder))
-        asyncio.run(compare(mirror, git_histories.make(mirror.path, *story)))
+        asyncio.run(compare(mirror, git_histories.make_history(mirror.path, *story)))
 
 
 @cheaply
-@given(git_histories.stories, st.integers(0, 99))
+@given(git_histories.histories, st.integers(0, 99))
 def test_once_one_is_merged_the_other_conflicts_if_and_only_if_the_matrix_says_so(
     story: tuple,  # type: ignore[type-arg]
     chosen: int,
@@ -129,7 +129,7 @@ def test_once_one_is_merged_the_other_conflicts_if_and_only_if_the_matrix_says_s
         sure = []
         for (first, second), result in zip(pairs, results, strict=True):
             steady = not history.main_removes and removing.isdisjoint((first, second))
-            if isinstance(result, ParsedMerge) and (second in history.plain or steady):
+            if isinstance(result, ParsedMerge) and (second in history.plain_branches or steady):
                 sure.append((first, second))
                 assert result.clean is (tuple(sorted((first, second))) not in clashes), (first, second)
         if sure:
@@ -141,7 +141,7 @@ def test_once_one_is_merged_the_other_conflicts_if_and_only_if_the_matrix_says_s
         mirror = mirror_at(Path(folder))
         work = Path(folder, "work")
         work.mkdir()
-        asyncio.run(compare(mirror, git_histories.make(mirror.path, *story), work))
+        asyncio.run(compare(mirror, git_histories.make_history(mirror.path, *story), work))
 
 
 def removes(changes: Changes) -> bool:

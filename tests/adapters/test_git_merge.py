@@ -12,8 +12,8 @@ from adapters.git.merge import MergeError, MergeResult, commits_containing, merg
 from adapters.git.merge_output import path_text, read_merges
 from adapters.git.mirror import Mirror
 from adapters.git.process import Git, GitError
-from tests.adapters.git_repositories import Files, Work
-from tests.manual_loop import HANGS, TurnedLoop
+from tests.adapters.git_repositories import Files, WorkTree
+from tests.manual_loop import HANGING_SCRIPT, ManualLoop
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
 
@@ -24,13 +24,13 @@ def with_line(number: int, text: bytes, source: bytes = TEXT) -> bytes:
     return b"".join(lines)
 
 
-async def mirror_of(work: Work, tmp_path: Path, *branches: str) -> Mirror:
+async def mirror_of(work: WorkTree, tmp_path: Path, *branches: str) -> Mirror:
     mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", Git(allow_file_protocol=True))
     await mirror.fetch([f"refs/heads/{branch}" for branch in branches])
     return mirror
 
 
-def two_sides(work: Work, base: Files, ours: Files, theirs: Files) -> None:
+def two_sides(work: WorkTree, base: Files, ours: Files, theirs: Files) -> None:
     work.commit(base)
     work.branch("ours")
     work.commit(ours)
@@ -82,13 +82,13 @@ CASES: dict[str, tuple[Files, Files, Files]] = {
 
 @pytest.mark.parametrize("name", CASES)
 async def test_the_verdict_is_that_of_a_real_merge(tmp_path: Path, name: str) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     two_sides(work, *CASES[name])
     mirror = await mirror_of(work, tmp_path, "ours", "theirs")
 
     result = await merge_tree(mirror, "refs/heads/ours", "refs/heads/theirs")
 
-    clean, paths, tree = work.real_merge("ours", "theirs")
+    clean, paths, tree = work.merge("ours", "theirs")
     assert result.clean is clean
     assert {file.path for file in result.files} == {path_text(path).removesuffix("~HEAD") for path in paths}
     assert bool(result.messages) is not clean
@@ -100,7 +100,7 @@ async def test_the_verdict_is_that_of_a_real_merge(tmp_path: Path, name: str) ->
 async def test_generated_histories_agree_with_real_merges(tmp_path: Path, count: int) -> None:
     """Branches that edit, add, remove and rename files at random; every pair is merged both ways."""
     chance = random.Random(20260131)
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     names = [b"f%d" % number for number in range(6)]
     work.commit({name: b"".join(name + b" %d\n" % line for line in range(12)) for name in names})
     branches = [f"b{number}" for number in range(count)]
@@ -125,7 +125,7 @@ async def test_generated_histories_agree_with_real_merges(tmp_path: Path, count:
     verdicts = set()
     for (ours, theirs), result in zip(pairs, results, strict=True):
         assert isinstance(result, MergeResult)
-        clean, paths, tree = work.real_merge(ours, theirs)
+        clean, paths, tree = work.merge(ours, theirs)
         assert result.clean is clean, (ours, theirs)
         assert {file.path for file in result.files} == {path_text(path) for path in paths}
         if clean:
@@ -149,7 +149,7 @@ async def test_generated_histories_agree_with_real_merges(tmp_path: Path, count:
     ],
 )
 async def test_the_kind_of_conflict_is_named(tmp_path: Path, name: str, kind: str) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     two_sides(work, *CASES[name])
     mirror = await mirror_of(work, tmp_path, "ours", "theirs")
 
@@ -158,7 +158,7 @@ async def test_the_kind_of_conflict_is_named(tmp_path: Path, name: str, kind: st
     assert kind in {file.kind for file in result.files}
 
 
-def with_modes(work: Work, name: str, entries: dict[bytes, tuple[str, bytes]]) -> None:
+def with_modes(work: WorkTree, name: str, entries: dict[bytes, tuple[str, bytes]]) -> None:
     """A branch with these entries, which a work tree could not hold everywhere."""
     work.branch(name)
     for path, (mode, content) in entries.items():
@@ -184,7 +184,7 @@ def with_modes(work: Work, name: str, entries: dict[bytes, tuple[str, bytes]]) -
 async def test_modes_links_and_submodules_are_told_apart(
     tmp_path: Path, kind: str, base: tuple[str, bytes] | None, ours: tuple[str, bytes], theirs: tuple[str, bytes]
 ) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     work.commit({b"k": b"k\n"})
     if base is not None:
         with_modes(work, "main", {b"it": base})
@@ -228,7 +228,7 @@ async def test_the_lines_are_those_of_each_side(
     our_lines: list[tuple[int, int]],
     their_lines: list[tuple[int, int]],
 ) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     two_sides(work, {b"a": TEXT}, {b"a": ours}, {b"a": theirs})
     mirror = await mirror_of(work, tmp_path, "ours", "theirs")
 
@@ -239,7 +239,7 @@ async def test_the_lines_are_those_of_each_side(
 
 
 async def test_markers_written_by_hand_are_not_taken_for_a_conflict(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     forged = b"<<<<<<< HEAD\nx\n=======\ny\n>>>>>>> main\n"
     two_sides(work, {b"a": forged + TEXT}, {b"a": forged + with_line(9, b"x")}, {b"a": forged + with_line(9, b"y")})
     mirror = await mirror_of(work, tmp_path, "ours", "theirs")
@@ -250,7 +250,7 @@ async def test_markers_written_by_hand_are_not_taken_for_a_conflict(tmp_path: Pa
 
 
 async def test_a_pair_without_a_verdict_does_not_hide_the_others(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     two_sides(work, *CASES["same line"])
     work.git("checkout", "-q", "--orphan", "stranger")
     work.git("rm", "-rqf", ".")
@@ -288,7 +288,7 @@ async def test_a_pair_without_a_verdict_does_not_hide_the_others(tmp_path: Path)
 
 
 async def test_a_lost_file_costs_only_the_merge_that_needs_it(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     two_sides(work, *CASES["different lines"])
     mirror = await mirror_of(work, tmp_path, "main", "ours", "theirs")
     lost = work.sha("ours:a")
@@ -306,15 +306,15 @@ async def test_a_lost_file_costs_only_the_merge_that_needs_it(tmp_path: Path) ->
 
 
 async def test_a_git_that_hangs_gives_no_verdict(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     two_sides(work, *CASES["same line"])
     mirror = await mirror_of(work, tmp_path, "ours", "theirs")
     slow, ready = tmp_path / "slow", tmp_path / "ready"
-    slow.write_text(f'#!/bin/sh\n[ "$1" = merge-tree ] && {HANGS.format(signal=ready)}\nexec git "$@"\n')
+    slow.write_text(f'#!/bin/sh\n[ "$1" = merge-tree ] && {HANGING_SCRIPT.format(signal=ready)}\nexec git "$@"\n')
     slow.chmod(0o755)
     mirror.git = Git(timeout=60, executable=str(slow))
 
-    with TurnedLoop().advancing(ready, 61), pytest.raises(MergeError, match="took too long"):
+    with ManualLoop().advance_on_signal(ready, 61), pytest.raises(MergeError, match="took too long"):
         await merge_tree(mirror, work.sha("ours"), work.sha("theirs"))
 
 
@@ -329,7 +329,7 @@ async def test_a_mirror_that_was_never_fetched_gives_no_verdict(tmp_path: Path) 
 
 
 async def test_trying_merges_leaves_no_trace(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     two_sides(work, *CASES["different lines"])
     mirror = await mirror_of(work, tmp_path, "ours", "theirs")
     before = sorted(path for path in (tmp_path / "data").rglob("*"))
@@ -342,7 +342,7 @@ async def test_trying_merges_leaves_no_trace(tmp_path: Path) -> None:
 async def test_nothing_that_a_repository_brings_is_executed(tmp_path: Path) -> None:
     """A repository that asks for a merge driver, a filter and a text conversion; a hook beside the mirror."""
     proof = tmp_path / "executed"
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     attributes = b"* merge=evil filter=evil diff=evil\n"
     settings = b"".join(
         b'[%s "evil"]\n\t%s = touch %s\n' % (section, key, bytes(proof))
@@ -366,7 +366,7 @@ async def test_nothing_that_a_repository_brings_is_executed(tmp_path: Path) -> N
 
 
 async def test_union_attributes_do_not_turn_a_conflict_into_a_merge(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     base: Files = {b".gitattributes": b"* merge=union\n", b"a": TEXT}
     two_sides(work, base, {b"a": with_line(9, b"x")}, {b"a": with_line(9, b"y")})
     mirror = await mirror_of(work, tmp_path, "ours", "theirs")
@@ -375,7 +375,7 @@ async def test_union_attributes_do_not_turn_a_conflict_into_a_merge(tmp_path: Pa
 
 
 async def test_touched_files_are_those_of_the_branch_itself(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     work.commit({b"a": TEXT, b"k\n'\"": b"1\n", b"caf\xe9": b"1\n"})
     work.branch("task")
     work.commit({b"a": None, b"dir/z": TEXT, b"k\n'\"": b"2\n", b"caf\xe9": b"2\n"})
@@ -416,7 +416,7 @@ def test_a_half_printed_merge_is_left_out_when_git_died() -> None:
 
 
 async def test_whether_a_branch_is_behind_another(tmp_path: Path) -> None:
-    work = Work(tmp_path / "work")
+    work = WorkTree(tmp_path / "work")
     two_sides(work, {b"a": TEXT}, {b"b": b"1\n"}, {b"c": b"1\n"})
     mirror = await mirror_of(work, tmp_path, "main", "ours", "theirs")
     main, ours, theirs = [str(await mirror.get_commit(f"refs/heads/{name}")) for name in ("main", "ours", "theirs")]

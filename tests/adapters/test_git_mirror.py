@@ -19,15 +19,15 @@ from adapters.git.merge import MergeError, merge_tree
 from adapters.git.mirror import Mirror, local_ref_name
 from adapters.git.process import Git, GitError
 from adapters.git.scratch import scratch_objects
-from tests.adapters.git_repositories import Work
+from tests.adapters.git_repositories import WorkTree
 
 LOCAL = Git(allow_file_protocol=True)
 TOKEN = "ghs_a-token-nobody-may-see"
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
-    work = Work(tmp_path / "work")
+def work(tmp_path: Path) -> WorkTree:
+    work = WorkTree(tmp_path / "work")
     work.commit({b"a": b"1\n"})
     work.branch("task/12-1")
     work.commit({b"b": b"1\n"})
@@ -37,7 +37,7 @@ def work(tmp_path: Path) -> Work:
     return work
 
 
-def mirror_of(work: Work, tmp_path: Path, git: Git = LOCAL) -> Mirror:
+def mirror_of(work: WorkTree, tmp_path: Path, git: Git = LOCAL) -> Mirror:
     return Mirror(tmp_path / "data", 99, f"file://{work.folder}", git)
 
 
@@ -46,7 +46,7 @@ async def refs_in(mirror: Mirror) -> set[str]:
     return set(listed.stdout.decode().split())
 
 
-async def test_only_the_refs_asked_for_are_fetched(work: Work, tmp_path: Path) -> None:
+async def test_only_the_refs_asked_for_are_fetched(work: WorkTree, tmp_path: Path) -> None:
     mirror = mirror_of(work, tmp_path)
 
     commits = await mirror.fetch(["refs/heads/main", "refs/heads/task/12-1", "refs/pull/7/head"])
@@ -62,7 +62,7 @@ async def test_only_the_refs_asked_for_are_fetched(work: Work, tmp_path: Path) -
         await merge_tree(mirror, work.sha("main"), work.sha("other"))
 
 
-async def test_a_forced_push_and_a_deleted_branch_are_followed(work: Work, tmp_path: Path) -> None:
+async def test_a_forced_push_and_a_deleted_branch_are_followed(work: WorkTree, tmp_path: Path) -> None:
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main", "refs/heads/other"])
     work.branch("other", "task/12-1")
@@ -81,7 +81,7 @@ async def test_a_forced_push_and_a_deleted_branch_are_followed(work: Work, tmp_p
     assert await mirror.get_commit("refs/heads/main") == work.sha("main")
 
 
-async def test_a_branch_may_become_a_folder_of_branches(work: Work, tmp_path: Path) -> None:
+async def test_a_branch_may_become_a_folder_of_branches(work: WorkTree, tmp_path: Path) -> None:
     mirror = mirror_of(work, tmp_path)
     work.git("branch", "feature", "main")
     await mirror.fetch(["refs/heads/feature"])
@@ -109,12 +109,12 @@ async def test_a_branch_may_become_a_folder_of_branches(work: Work, tmp_path: Pa
         "HEAD",
     ],
 )
-async def test_what_is_no_ref_is_refused(work: Work, tmp_path: Path, ref: str) -> None:
+async def test_what_is_no_ref_is_refused(work: WorkTree, tmp_path: Path, ref: str) -> None:
     with pytest.raises(ValueError, match="not a full ref name"):
         await mirror_of(work, tmp_path).fetch([ref])
 
 
-async def test_the_file_protocol_is_off_unless_a_test_asks(work: Work, tmp_path: Path) -> None:
+async def test_the_file_protocol_is_off_unless_a_test_asks(work: WorkTree, tmp_path: Path) -> None:
     with pytest.raises(GitError, match="transport 'file' not allowed"):
         await mirror_of(work, tmp_path, Git()).fetch(["refs/heads/main"])
 
@@ -143,7 +143,7 @@ def leave_a_lock(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize("harm", [break_config, break_everything, break_refs, leave_a_lock])
-async def test_a_broken_mirror_is_made_anew(work: Work, tmp_path: Path, harm: object) -> None:
+async def test_a_broken_mirror_is_made_anew(work: WorkTree, tmp_path: Path, harm: object) -> None:
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main"])
     work.branch("main", "task/12-1")
@@ -154,7 +154,7 @@ async def test_a_broken_mirror_is_made_anew(work: Work, tmp_path: Path, harm: ob
     assert sorted(path.name for path in mirror.path.parent.iterdir()) == ["99.git", "99.lock", "99.readers"]
 
 
-async def test_lost_objects_show_in_a_merge_and_heal_with_the_next_fetch(work: Work, tmp_path: Path) -> None:
+async def test_lost_objects_show_in_a_merge_and_heal_with_the_next_fetch(work: WorkTree, tmp_path: Path) -> None:
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/other", "refs/heads/task/12-1"])
     tree = work.sha("task/12-1^{tree}")
@@ -167,7 +167,7 @@ async def test_lost_objects_show_in_a_merge_and_heal_with_the_next_fetch(work: W
     assert (await merge_tree(mirror, "refs/heads/other", "refs/heads/task/12-1")).clean
 
 
-async def test_a_server_that_cannot_be_reached_costs_no_mirror(work: Work, tmp_path: Path) -> None:
+async def test_a_server_that_cannot_be_reached_costs_no_mirror(work: WorkTree, tmp_path: Path) -> None:
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main"])
     before = work.sha("main")
@@ -179,7 +179,7 @@ async def test_a_server_that_cannot_be_reached_costs_no_mirror(work: Work, tmp_p
     assert await mirror.get_commit("refs/heads/main") == before
 
 
-async def test_fetches_wait_for_each_other_and_for_other_processes(work: Work, tmp_path: Path) -> None:
+async def test_fetches_wait_for_each_other_and_for_other_processes(work: WorkTree, tmp_path: Path) -> None:
     one, two = mirror_of(work, tmp_path), mirror_of(work, tmp_path)
     results = await asyncio.gather(*(mirror.fetch(["refs/heads/main"]) for mirror in (one, two, one)))
     assert results == [{"refs/heads/main": work.sha("main")}] * 3
@@ -203,7 +203,7 @@ def counting(tmp_path: Path) -> tuple[Git, Path]:
     return Git(executable=str(spy), allow_file_protocol=True), notes
 
 
-async def test_many_refs_are_fetched_and_looked_up_by_few_processes(work: Work, tmp_path: Path) -> None:
+async def test_many_refs_are_fetched_and_looked_up_by_few_processes(work: WorkTree, tmp_path: Path) -> None:
     git, notes = counting(tmp_path)
     names = [f"refs/heads/many/{number}" for number in range(60)]
     work.git("update-ref", "--stdin", stdin="".join(f"create {name} {work.sha('main')}\n" for name in names).encode())
@@ -223,7 +223,7 @@ async def test_many_refs_are_fetched_and_looked_up_by_few_processes(work: Work, 
 
 
 async def test_what_is_no_longer_wanted_is_dropped_and_thrown_away_when_there_is_much_of_it(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: WorkTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.git.maintenance._MAX_GROWTH_BYTES", 200_000)
     mirror = mirror_of(work, tmp_path)
@@ -245,7 +245,7 @@ async def test_what_is_no_longer_wanted_is_dropped_and_thrown_away_when_there_is
 
 
 async def test_many_small_fetches_do_not_leave_many_packs(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: WorkTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.git.maintenance._MAX_PACKS", 2)
     git = Git(allow_file_protocol=True)
@@ -260,7 +260,7 @@ async def test_many_small_fetches_do_not_leave_many_packs(
 
 
 async def test_what_killed_processes_left_is_removed_and_nothing_that_somebody_holds(
-    work: Work, tmp_path: Path
+    work: WorkTree, tmp_path: Path
 ) -> None:
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main"])
@@ -281,7 +281,7 @@ async def test_what_killed_processes_left_is_removed_and_nothing_that_somebody_h
     assert not half.exists()
 
 
-async def test_a_fetch_that_is_interrupted_keeps_what_came_and_harms_nothing(work: Work, tmp_path: Path) -> None:
+async def test_a_fetch_that_is_interrupted_keeps_what_came_and_harms_nothing(work: WorkTree, tmp_path: Path) -> None:
     """The first fetch ends in the middle: main is there already, and the next one takes the rest."""
     count, broken = tmp_path / "count", tmp_path / "broken-git"
     broken.write_text(
@@ -307,7 +307,7 @@ async def test_a_fetch_that_is_interrupted_keeps_what_came_and_harms_nothing(wor
     assert not list((mirror.path / "objects" / "pack").glob("tmp_*"))
 
 
-async def test_a_second_replica_uses_what_the_first_has_fetched(work: Work, tmp_path: Path) -> None:
+async def test_a_second_replica_uses_what_the_first_has_fetched(work: WorkTree, tmp_path: Path) -> None:
     one, two = mirror_of(work, tmp_path), mirror_of(work, tmp_path)
     both = ["refs/heads/main", "refs/heads/other"]
 
@@ -319,7 +319,7 @@ async def test_a_second_replica_uses_what_the_first_has_fetched(work: Work, tmp_
     assert int(known["count"]) + int(known["in-pack"]) == int(objects)  # nothing came twice
 
 
-async def test_a_vanished_fork_and_an_empty_repository_are_plain_answers(work: Work, tmp_path: Path) -> None:
+async def test_a_vanished_fork_and_an_empty_repository_are_plain_answers(work: WorkTree, tmp_path: Path) -> None:
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main", "refs/pull/7/head"])
     work.git("update-ref", "-d", "refs/pull/7/head")
@@ -327,7 +327,7 @@ async def test_a_vanished_fork_and_an_empty_repository_are_plain_answers(work: W
     found = await mirror.fetch(["refs/heads/main", "refs/pull/7/head"])
     assert found == {"refs/heads/main": work.sha("main"), "refs/pull/7/head": None}
 
-    empty = Work(tmp_path / "empty")
+    empty = WorkTree(tmp_path / "empty")
     nothing = Mirror(tmp_path / "data", 100, f"file://{empty.folder}", LOCAL)
     assert await nothing.fetch(["refs/heads/main"]) == {"refs/heads/main": None}
     assert await nothing.resolve_refs(["refs/heads/main"]) == {"refs/heads/main": None}
@@ -345,7 +345,7 @@ def command_lines() -> list[str]:
     return lines
 
 
-def git_over_http(work: Work, seen: list[str | None]) -> web.Application:
+def git_over_http(work: WorkTree, seen: list[str | None]) -> web.Application:
     """Smart HTTP as far as a fetch needs it, for those who show the right token."""
     wanted = "Basic " + b64encode(f"x-access-token:{TOKEN}".encode()).decode()
 
@@ -387,7 +387,7 @@ def git_over_http(work: Work, seen: list[str | None]) -> web.Application:
 
 
 async def test_the_token_reaches_the_server_and_neither_disk_nor_arguments_nor_errors(
-    work: Work, tmp_path: Path
+    work: WorkTree, tmp_path: Path
 ) -> None:
     seen: list[str | None] = []
     arguments = tmp_path / "arguments"

@@ -15,15 +15,15 @@ from adapters.git.errors import GitError, GitTimeoutError
 from adapters.git.mirror import Mirror
 from adapters.git.object_reader import PRUNED, ObjectInfo, ObjectReader
 from adapters.git.process import Git
-from tests.adapters.git_repositories import Work
+from tests.adapters.git_repositories import WorkTree
 from tests.adapters.test_git_runner import alive, gone, script
 
 HUGE = b"0123456789abcdef" * (1 << 18)  # far more than pipes and buffers hold
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
-    work = Work(tmp_path / "work")
+def work(tmp_path: Path) -> WorkTree:
+    work = WorkTree(tmp_path / "work")
     work.commit({b"a": b"one\n", b"d/b\nc": b"two\n", b"huge": HUGE})
     return work
 
@@ -35,11 +35,11 @@ async def git() -> AsyncIterator[Git]:
     await git.close()
 
 
-def place(work: Work) -> Path:
+def place(work: WorkTree) -> Path:
     return work.folder / ".git"
 
 
-async def info(git: Git, work: Work, name: bytes = b"HEAD") -> ObjectInfo | None:
+async def info(git: Git, work: WorkTree, name: bytes = b"HEAD") -> ObjectInfo | None:
     [found] = await git.objects.info(place(work), [name])
     return found
 
@@ -48,7 +48,7 @@ def killed(pid: int) -> None:
     os.killpg(pid, signal.SIGKILL)
 
 
-async def test_many_requests_are_one_process(git: Git, work: Work) -> None:
+async def test_many_requests_are_one_process(git: Git, work: WorkTree) -> None:
     head = work.sha("HEAD")
     names = [b"HEAD", b"HEAD:a", b"HEAD:d/b\nc", b"HEAD:none", b"HEAD:a\nb", b"0" * 40, b"HEAD^{tree}"]
 
@@ -67,7 +67,7 @@ async def test_many_requests_are_one_process(git: Git, work: Work) -> None:
     assert git.objects.pids() == [pid]
 
 
-async def test_new_commits_and_refs_are_seen(git: Git, work: Work) -> None:
+async def test_new_commits_and_refs_are_seen(git: Git, work: WorkTree) -> None:
     before = await info(git, work)
     [pid] = git.objects.pids()
     sha = work.commit({b"a": b"three\n"})
@@ -81,11 +81,11 @@ async def test_new_commits_and_refs_are_seen(git: Git, work: Work) -> None:
     assert await git.objects.contents(place(work), [b"HEAD:a"]) == [b"three\n"]
 
 
-async def test_a_huge_object_comes_whole(git: Git, work: Work) -> None:
+async def test_a_huge_object_comes_whole(git: Git, work: WorkTree) -> None:
     assert await git.objects.contents(place(work), [b"HEAD:huge", b"HEAD:a"]) == [HUGE, b"one\n"]
 
 
-async def test_callers_at_the_same_time_each_get_their_own_answer(git: Git, work: Work) -> None:
+async def test_callers_at_the_same_time_each_get_their_own_answer(git: Git, work: WorkTree) -> None:
     names = [b"HEAD:a", b"HEAD:none", b"HEAD:huge", b"HEAD:d/b\nc"] * 5
 
     found = await asyncio.gather(*(git.objects.contents(place(work), [name]) for name in names))
@@ -94,7 +94,7 @@ async def test_callers_at_the_same_time_each_get_their_own_answer(git: Git, work
     assert len(git.objects.pids()) == 1
 
 
-async def test_a_process_that_was_killed_is_started_again(git: Git, work: Work) -> None:
+async def test_a_process_that_was_killed_is_started_again(git: Git, work: WorkTree) -> None:
     first = await info(git, work)
     [pid] = git.objects.pids()
     killed(pid)
@@ -104,7 +104,7 @@ async def test_a_process_that_was_killed_is_started_again(git: Git, work: Work) 
     await gone(pid)
 
 
-async def test_one_that_dies_again_and_again_is_an_error(tmp_path: Path, work: Work) -> None:
+async def test_one_that_dies_again_and_again_is_an_error(tmp_path: Path, work: WorkTree) -> None:
     starts = tmp_path / "starts"
     dying = script(tmp_path, f'echo x >> {starts}; echo "fatal: no such luck" >&2; exit 3')
     git = Git(max_readers=1, executable=dying)
@@ -118,7 +118,7 @@ async def test_one_that_dies_again_and_again_is_an_error(tmp_path: Path, work: W
 
 @pytest.mark.parametrize("answer", ["surprise", "HEAD is ambiguous, or so"])
 async def test_an_answer_that_makes_no_sense_is_tried_once_more_and_then_an_error(
-    tmp_path: Path, work: Work, answer: str
+    tmp_path: Path, work: WorkTree, answer: str
 ) -> None:
     starts = tmp_path / "starts"
     sha = "a" * 40
@@ -137,7 +137,7 @@ async def test_an_answer_that_makes_no_sense_is_tried_once_more_and_then_an_erro
     await gone(killed_one[0])
 
 
-async def test_a_cancelled_caller_leaves_the_next_one_the_right_answer(work: Work, git: Git) -> None:
+async def test_a_cancelled_caller_leaves_the_next_one_the_right_answer(work: WorkTree, git: Git) -> None:
     reader = ObjectReader(git, place(work))
     begun = asyncio.Event()
 
@@ -160,7 +160,7 @@ async def test_a_cancelled_caller_leaves_the_next_one_the_right_answer(work: Wor
     await reader.close()
 
 
-async def test_a_cancelled_caller_who_only_waits_costs_nobody_anything(work: Work, git: Git) -> None:
+async def test_a_cancelled_caller_who_only_waits_costs_nobody_anything(work: WorkTree, git: Git) -> None:
     one, two, three = (
         asyncio.create_task(git.objects.contents(place(work), [name])) for name in (b"HEAD:huge", b"HEAD:a", b"HEAD:a")
     )
@@ -172,7 +172,7 @@ async def test_a_cancelled_caller_who_only_waits_costs_nobody_anything(work: Wor
     assert two.cancelled()
 
 
-async def test_an_answer_that_takes_too_long_kills_the_process(tmp_path: Path, work: Work) -> None:
+async def test_an_answer_that_takes_too_long_kills_the_process(tmp_path: Path, work: WorkTree) -> None:
     pids = tmp_path / "pids"
     git = Git(max_readers=1, timeout=0.2, executable=script(tmp_path, f"sleep 600 & echo $! $$ > {pids}; wait"))
 
@@ -184,7 +184,7 @@ async def test_an_answer_that_takes_too_long_kills_the_process(tmp_path: Path, w
         await gone(int(pid))
 
 
-async def test_a_mirror_that_is_made_again_is_read_by_a_new_process(tmp_path: Path, git: Git, work: Work) -> None:
+async def test_a_mirror_that_is_made_again_is_read_by_a_new_process(tmp_path: Path, git: Git, work: WorkTree) -> None:
     mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", git)
     await mirror.fetch(["refs/heads/main"])
     old = work.sha("main")
@@ -203,7 +203,7 @@ async def test_a_mirror_that_is_made_again_is_read_by_a_new_process(tmp_path: Pa
     assert await git.objects.info(mirror.path, [old.encode()]) == [None]
 
 
-async def test_after_objects_were_thrown_away_a_new_process_reads(git: Git, work: Work) -> None:
+async def test_after_objects_were_thrown_away_a_new_process_reads(git: Git, work: WorkTree) -> None:
     await info(git, work)
     [pid] = git.objects.pids()
     (place(work) / PRUNED).touch()
@@ -212,8 +212,8 @@ async def test_after_objects_were_thrown_away_a_new_process_reads(git: Git, work
     await gone(pid)
 
 
-async def test_only_so_many_live_on_the_least_used_go_first(tmp_path: Path, git: Git, work: Work) -> None:
-    others = [Work(tmp_path / name) for name in ("b", "c")]
+async def test_only_so_many_live_on_the_least_used_go_first(tmp_path: Path, git: Git, work: WorkTree) -> None:
+    others = [WorkTree(tmp_path / name) for name in ("b", "c")]
     for other in others:
         other.commit({b"a": other.folder.name.encode()})
     await info(git, work)
@@ -227,7 +227,7 @@ async def test_only_so_many_live_on_the_least_used_go_first(tmp_path: Path, git:
     await gone(first)
 
 
-async def test_one_that_nobody_asks_ends(work: Work) -> None:
+async def test_one_that_nobody_asks_ends(work: WorkTree) -> None:
     git = Git(max_readers=1, idle_seconds=0)
     await info(git, work)
     [pid] = git.objects.pids()
@@ -239,7 +239,7 @@ async def test_one_that_nobody_asks_ends(work: Work) -> None:
     await git.close()
 
 
-async def test_closing_ends_the_processes_and_later_requests_end_their_own(git: Git, work: Work) -> None:
+async def test_closing_ends_the_processes_and_later_requests_end_their_own(git: Git, work: WorkTree) -> None:
     await info(git, work)
     [pid] = git.objects.pids()
     under_way = asyncio.create_task(git.objects.contents(place(work), [b"HEAD:huge"]))
@@ -254,7 +254,7 @@ async def test_closing_ends_the_processes_and_later_requests_end_their_own(git: 
     assert git.objects.pids() == []
 
 
-async def test_without_an_owner_nothing_lives_on(work: Work) -> None:
+async def test_without_an_owner_nothing_lives_on(work: WorkTree) -> None:
     git = Git()
     assert await info(git, work) is not None
     assert git.objects.pids() == []

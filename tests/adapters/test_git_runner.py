@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.git.process import Git, GitError, GitTimeoutError, check_git_version
-from tests.manual_loop import HANGS, TurnedLoop
+from tests.manual_loop import HANGING_SCRIPT, ManualLoop
 
 
 def script(folder: Path, text: str) -> str:
@@ -61,9 +61,12 @@ async def test_errors_say_what_git_said_without_tokens(tmp_path: Path) -> None:
 
 async def test_a_command_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
     pids, ready = tmp_path / "pids", tmp_path / "ready"
-    git = Git(timeout=60, executable=script(tmp_path, f"sleep 600 & echo $! $$ > {pids}; {HANGS.format(signal=ready)}"))
+    git = Git(
+        timeout=60,
+        executable=script(tmp_path, f"sleep 600 & echo $! $$ > {pids}; {HANGING_SCRIPT.format(signal=ready)}"),
+    )
 
-    with TurnedLoop().advancing(ready, 61), pytest.raises(GitTimeoutError, match="killed after 60 s"):
+    with ManualLoop().advance_on_signal(ready, 61), pytest.raises(GitTimeoutError, match="killed after 60 s"):
         await git.run("fetch")
 
     for pid in pids.read_text().split():

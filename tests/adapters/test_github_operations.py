@@ -18,7 +18,16 @@ from adapters.github import OPERATIONS, GitHub, GitHubClient, Operation, errors
 from adapters.github.base_client import format_timestamp
 from adapters.github.operation import operation
 from sandbox.http.merge_schema import merge
-from tests.adapters.github_server import INSTALLATION, START, Asked, Server, comment, github, in_turn, issue, says
+from tests.adapters.github_server import (
+    INSTALLATION,
+    START,
+    FakeServer,
+    comment,
+    github_server,
+    issue,
+    respond_in_turn,
+    respond_with,
+)
 
 Json = dict[str, Any]
 
@@ -143,14 +152,8 @@ R = "acme/shop"
 Act = Callable[[GitHub], Awaitable[object]]
 CALLS: dict[str, tuple[Act, object]] = {
     "issues/get": (lambda gh: gh.get_issue(R, 1), issue()),
-    "issues/list-for-repo": (
-        lambda gh: gh.list_issues(R, labels=["task"], state="all", since=START),
-        [issue()],
-    ),
-    "issues/create": (
-        lambda gh: gh.create_issue(R, title="t", body="b", labels=["task"], assignees=["ada"]),
-        issue(),
-    ),
+    "issues/list-for-repo": (lambda gh: gh.list_issues(R, labels=["task"], state="all", since=START), [issue()]),
+    "issues/create": (lambda gh: gh.create_issue(R, title="t", body="b", labels=["task"], assignees=["ada"]), issue()),
     "issues/update": (
         lambda gh: gh.update_issue(
             R, 1, title="t", body="", state="closed", state_reason="completed", labels=["t"], assignees=[]
@@ -187,10 +190,7 @@ CALLS: dict[str, tuple[Act, object]] = {
     "issues/list-labels-for-repo": (lambda gh: gh.list_repo_labels(R), [LABEL]),
     "issues/get-label": (lambda gh: gh.get_label(R, "status:ready"), LABEL),
     "issues/create-label": (lambda gh: gh.create_label(R, "task", color="ededed", description="d"), LABEL),
-    "issues/update-label": (
-        lambda gh: gh.update_label(R, "a/b", new_name="c", color="ededed", description=""),
-        LABEL,
-    ),
+    "issues/update-label": (lambda gh: gh.update_label(R, "a/b", new_name="c", color="ededed", description=""), LABEL),
     "issues/list-labels-on-issue": (lambda gh: gh.list_issue_labels(R, 1), [LABEL]),
     "issues/set-labels": (lambda gh: gh.set_issue_labels(R, 1, ["task", "P1", "task"]), [LABEL]),
     "pulls/get": (lambda gh: gh.get_pull(R, 7), PULL),
@@ -256,10 +256,7 @@ CALLS: dict[str, tuple[Act, object]] = {
         {"total_count": 1, "workflow_runs": [RUN]},
     ),
     "actions/get-workflow-run": (lambda gh: gh.get_workflow_run(R, 1), RUN),
-    "actions/list-jobs-for-workflow-run": (
-        lambda gh: gh.list_run_jobs(R, 1),
-        {"total_count": 1, "jobs": [JOB]},
-    ),
+    "actions/list-jobs-for-workflow-run": (lambda gh: gh.list_run_jobs(R, 1), {"total_count": 1, "jobs": [JOB]}),
     "actions/download-job-logs-for-workflow-run": (lambda gh: gh.download_job_log(R, 1, 100), "log"),
     "actions/cancel-workflow-run": (lambda gh: gh.cancel_run(R, 1), {}),
     "actions/list-repo-workflows": (
@@ -302,11 +299,9 @@ CALLS: dict[str, tuple[Act, object]] = {
 }
 
 
-def matches(one: Operation, asked: Asked) -> bool:
+def matches(one: Operation, asked: ReceivedRequest) -> bool:
     pattern = re.sub(
-        r"\\\{(\w+)\\\}",
-        lambda hit: "(.+)" if hit[1] in one.slashes else "([^/]+)",
-        re.escape("/api" + one.path),
+        r"\\\{(\w+)\\\}", lambda hit: "(.+)" if hit[1] in one.slashes else "([^/]+)", re.escape("/api" + one.path)
     )
     return asked.method == one.method and re.fullmatch(pattern, urlsplit(asked.path).path) is not None
 
@@ -348,10 +343,10 @@ def check_schema(value: object, schema: Json) -> None:
 async def test_what_is_sent_is_what_github_describes(name: str) -> None:
     act, data = CALLS[name]
     one = OPERATIONS[name]
-    async with github() as (server, client):
-        server.handler = says(data)
+    async with github_server() as (server, client):
+        server.handler = respond_with(data)
         await act(client.installation(INSTALLATION))
-    [asked] = server.seen
+    [asked] = server.api_requests
     assert matches(one, asked), asked.path
     described_query = parameters(one, "query")
     for key, value in parse_qsl(urlsplit(asked.path).query):
@@ -372,10 +367,7 @@ APP_CALLS: dict[str, tuple[Callable[[GitHubClient], Awaitable[object]], object]]
         lambda client: client.app.create_installation_token(8),
         {"token": "ghs_x", "expires_at": "2026-01-31T13:00:00Z"},
     ),
-    "apps/list-webhook-deliveries": (
-        lambda client: client.app.list_hook_deliveries("v1_5"),
-        [DELIVERY],
-    ),
+    "apps/list-webhook-deliveries": (lambda client: client.app.list_hook_deliveries("v1_5"), [DELIVERY]),
     "apps/redeliver-webhook-delivery": (lambda client: client.app.redeliver(5), {}),
 }
 
@@ -383,10 +375,10 @@ APP_CALLS: dict[str, tuple[Callable[[GitHubClient], Awaitable[object]], object]]
 @pytest.mark.parametrize("name", APP_CALLS)
 async def test_what_the_app_itself_sends_is_what_github_describes(name: str) -> None:
     act, data = APP_CALLS[name]
-    async with github() as (server, client):
-        server.handler = says(data)
+    async with github_server() as (server, client):
+        server.handler = respond_with(data)
         await act(client)
-    [asked] = server.asked
+    [asked] = server.requests
     assert matches(OPERATIONS[name], asked)
     assert set(dict(parse_qsl(urlsplit(asked.path).query))) <= set(parameters(OPERATIONS[name], "query"))
     assert str(asked.authorization).count(".") == 2, "the App's own JWT"
@@ -399,34 +391,34 @@ def test_every_operation_is_tried_here() -> None:
 # What some answers mean
 
 
-async def ask(server: Server, client: GitHubClient, act: Act, status: int, data: object) -> object:
-    server.handler = says(data, status)
+async def ask(server: FakeServer, client: GitHubClient, act: Act, status: int, data: object) -> object:
+    server.handler = respond_with(data, status)
     return await act(client.installation(INSTALLATION))
 
 
 async def test_bodies_are_what_was_meant() -> None:
-    async with github() as (server, client):
-        server.handler = in_turn((200, [LABEL], {}), (200, issue(), {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((200, [LABEL], {}), (200, issue(), {}))
         gh = client.installation(INSTALLATION)
         await gh.set_issue_labels(R, 1, ["task", "P1", "task"])
         await gh.update_issue(R, 1, state="closed")
-    assert [asked.body for asked in server.seen] == [{"labels": ["P1", "task"]}, {"state": "closed"}]
+    assert [asked.body for asked in server.api_requests] == [{"labels": ["P1", "task"]}, {"state": "closed"}]
 
 
 async def test_a_branch_that_is_gone_counts_as_deleted_before() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         gone = {"message": "Reference does not exist"}
-        delete: Act = lambda gh: gh.delete_branch(R, "task/1-1")  # noqa: E731 - one line says it best
+        delete: Act = lambda gh: gh.delete_branch(R, "task/1-1")  # noqa: E731 - a lambda fits on one line
         assert await ask(server, client, delete, 204, None) is True
         assert await ask(server, client, delete, 422, gone) is False
         assert await ask(server, client, delete, 404, {"message": "Not Found"}) is False
         with pytest.raises(errors.Invalid, match="protected"):
             await ask(server, client, delete, 422, {"message": "Cannot delete a protected branch"})
-    assert unquote(server.seen[0].path) == "/api/repos/acme/shop/git/refs/heads/task/1-1"
+    assert unquote(server.api_requests[0].path) == "/api/repos/acme/shop/git/refs/heads/task/1-1"
 
 
 async def test_files_and_what_is_none() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         read: Act = lambda gh: gh.get_content(R, "a/b")  # noqa: E731
         assert await ask(server, client, read, 200, FILE) == b"hi"
         assert await ask(server, client, read, 404, {"message": "Not Found"}) is None
@@ -442,24 +434,24 @@ async def test_files_and_what_is_none() -> None:
 
 async def test_a_folder_is_listed_without_what_is_in_its_files() -> None:
     entry = {key: value for key, value in FILE.items() if key not in ("content", "encoding")}
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         gh = client.installation(INSTALLATION)
-        server.handler = says([entry, {**entry, "type": "dir", "path": "a/c"}])
+        server.handler = respond_with([entry, {**entry, "type": "dir", "path": "a/c"}])
         assert [(one.type, one.path) for one in await gh.list_folder(R, "a")] == [("file", "a/b"), ("dir", "a/c")]
-        server.handler = says({"message": "Not Found"}, 404)
+        server.handler = respond_with({"message": "Not Found"}, 404)
         assert await gh.list_folder(R, "a") == []
-        server.handler = says(FILE)
+        server.handler = respond_with(FILE)
         with pytest.raises(errors.Invalid, match="a/b is a file"):
             await gh.list_folder(R, "a/b")
 
 
 async def test_a_task_without_a_parent_has_none() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         assert await ask(server, client, lambda gh: gh.get_parent(R, 1), 404, {"message": "Not Found"}) is None
 
 
 async def test_a_dispatch_may_or_may_not_name_its_run() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         start: Act = lambda gh: gh.dispatch_workflow(R, "agent.yml", ref="main")  # noqa: E731
         assert await ask(server, client, start, 204, None) is None
         made = await ask(server, client, start, 200, {"workflow_run_id": 5, "run_url": "u", "html_url": "h"})
@@ -468,23 +460,23 @@ async def test_a_dispatch_may_or_may_not_name_its_run() -> None:
 
 @pytest.mark.parametrize(("status", "message"), [(405, "Pull Request is not mergeable"), (409, "Head changed")])
 async def test_a_merge_that_is_refused_is_a_conflict(status: int, message: str) -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         with pytest.raises(errors.Conflict, match=message):
             await ask(server, client, lambda gh: gh.merge_pull(R, 7, sha=SHA), status, {"message": message})
 
 
 async def test_questions_that_cannot_be_asked() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         gh = client.installation(INSTALLATION)
         with pytest.raises(ValueError, match="comma"):
             await gh.list_issues(R, labels=["a,b"])
         with pytest.raises(ValueError, match="two dots"):
             await gh.compare(R, "main", "a...b")
-    assert server.asked == []
+    assert server.requests == []
 
 
 async def test_what_a_handler_does_is_counted_by_operation() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
 
         async def refuse(request: web.Request) -> web.Response:
             return web.json_response({"message": "Not Found"}, status=404)

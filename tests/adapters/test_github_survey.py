@@ -9,7 +9,7 @@ import pytest
 from adapters.github import errors
 from adapters.github.bulk_queries import PullList
 from adapters.github.models import Issue
-from tests.adapters.github_server import INSTALLATION, github, in_turn
+from tests.adapters.github_server import INSTALLATION, github_server, respond_in_turn
 
 WHEN = "2026-01-31T12:00:00Z"
 ALICE = {"__typename": "User", "login": "alice", "databaseId": 1}
@@ -37,13 +37,13 @@ def answer(**repository: Any) -> tuple[int, Any, dict[str, str]]:
 
 async def surveyed(*answers: Any) -> tuple[list[list[Issue]], list[Any]]:
     """The pages of a survey, and the variables that were sent."""
-    async with github() as (server, client):
-        server.handler = in_turn(*answers)
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(*answers)
         pages = [
             [one.to_issue() for one in nodes]
             async for nodes in client.installation(INSTALLATION).list_open_issues("acme/shop", "task")
         ]
-        sent = [asked.body["variables"] for asked in server.seen if isinstance(asked.body, dict)]
+        sent = [asked.body["variables"] for asked in server.api_requests if isinstance(asked.body, dict)]
         return pages, sent
 
 
@@ -68,8 +68,8 @@ async def test_page_after_page_and_the_shape_of_rest() -> None:
 async def test_what_github_cannot_tell_is_missing_and_the_rest_is_taken() -> None:
     hidden = {"totalCount": 2, "nodes": [None, {"number": 5, "closed": True, "repository": {"nameWithOwner": "a/b"}}]}
     broken = [{"message": "Resource not accessible by integration", "type": "FORBIDDEN"}]
-    async with github() as (server, client):
-        server.handler = in_turn(page(node(1, blockedBy=hidden), None, errors=broken))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(page(node(1, blockedBy=hidden), None, errors=broken))
         [[one]] = [nodes async for nodes in client.installation(INSTALLATION).list_open_issues("acme/shop", "task")]
     assert one.blocked_by
     assert one.sub_issues
@@ -87,18 +87,20 @@ async def test_a_page_that_is_too_much_for_github_is_asked_for_in_halves() -> No
 async def test_a_server_that_knows_no_relations_is_asked_for_the_rest() -> None:
     unknown = {"errors": [{"message": "Field 'blockedBy' doesn't exist on type 'Issue'"}]}
     less = {name: value for name, value in node(1).items() if name not in ("blockedBy", "subIssues")}
-    async with github() as (server, client):
-        server.handler = in_turn((200, unknown, {}), page(less))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((200, unknown, {}), page(less))
         [[one]] = [nodes async for nodes in client.installation(INSTALLATION).list_open_issues("acme/shop", "task")]
-        asked = [str(asked.body) for asked in server.seen]
+        asked = [str(asked.body) for asked in server.api_requests]
     assert (one.number, one.blocked_by, one.sub_issues) == (1, None, None)
     assert ["related" in query for query in asked] == [True, False]
 
 
 async def test_issues_by_number_and_those_that_are_not_there() -> None:
     missing = [{"message": "Could not resolve to an Issue with the number of 2.", "type": "NOT_FOUND"}]
-    async with github() as (server, client):
-        server.handler = in_turn((200, {"data": {"repository": {"n1": node(1), "n2": None}}, "errors": missing}, {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(
+            (200, {"data": {"repository": {"n1": node(1), "n2": None}}, "errors": missing}, {})
+        )
         found = await client.installation(INSTALLATION).get_issues("acme/shop", [2, 1, 2])
     assert found[1]
     assert (found[1].number, found[2]) == (1, None)
@@ -107,8 +109,8 @@ async def test_issues_by_number_and_those_that_are_not_there() -> None:
 async def test_what_is_waited_for_elsewhere_may_not_be_ours_to_see() -> None:
     there = {"number": 1, "closed": True, "repository": {"nameWithOwner": "acme/shop"}}
     unseen = {"data": {"repository": None}, "errors": [{"message": "Could not resolve", "type": "NOT_FOUND"}]}
-    async with github() as (server, client):
-        server.handler = in_turn(answer(n1=there), (200, unseen, {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(answer(n1=there), (200, unseen, {}))
         places = [("acme/shop", 1), ("else/where", 2), ("no repository", 3)]
         closed = await client.installation(INSTALLATION).get_closed_states(places)
     assert closed == {("acme/shop", 1): True, ("else/where", 2): None, ("no repository", 3): None}
@@ -147,8 +149,8 @@ async def pulls(*contexts: Any, **changes: Any) -> PullList:
     rollup = {"contexts": {"totalCount": len(contexts), "nodes": list(contexts)}} if contexts else None
     listed = {"pageInfo": {"hasNextPage": False}, "nodes": [told | {"statusCheckRollup": rollup} | changes]}
     default = {"name": "trunk", "target": {"oid": "c" * 40}}
-    async with github() as (server, client):
-        server.handler = in_turn(
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(
             answer(databaseId=42, nameWithOwner="acme/shop", defaultBranchRef=default, pullRequests=listed)
         )
         return await client.installation(INSTALLATION).list_open_pulls("acme/shop", ["ours"])
@@ -204,8 +206,8 @@ def remarks(*numbers: int, after: str | None = None) -> dict[str, Any]:
 
 
 async def test_what_github_remembers_of_issues_with_many_comments() -> None:
-    async with github() as (server, client):
-        server.handler = in_turn(
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(
             page(node(1, comments=remarks(1, 2, after="c")), after="x"),
             answer(issue={"comments": remarks(3, after="d")}),
             answer(issue={"comments": remarks(4)}),
@@ -216,7 +218,7 @@ async def test_what_github_remembers_of_issues_with_many_comments() -> None:
         async for one in memory.list_issues_with_comments("acme/shop", "task"):
             pages = [one.comments, *[more async for more in memory.list_more_comments("acme/shop", one)]]
             found.append((one.number, [said.full_database_id for part in pages for said in part.nodes if said]))
-        after = [asked.body["variables"].get("after") for asked in server.seen if isinstance(asked.body, dict)]
+        after = [asked.body["variables"].get("after") for asked in server.api_requests if isinstance(asked.body, dict)]
     assert found == [(1, [1, 2, 3, 4]), (2, [])]
     assert after == [None, "c", "d", "x"]
 
@@ -226,8 +228,8 @@ async def test_the_branches_of_attempts_and_the_highest_number() -> None:
     last = {"pageInfo": {"hasNextPage": False}, "nodes": [{"name": "1-2"}, None]}
     newest = {"issues": {"nodes": [{"number": 7}]}, "pullRequests": {"nodes": [{"number": 9}]}}
     nothing: dict[str, object] = {"issues": {"nodes": []}, "pullRequests": {"nodes": []}}
-    async with github() as (server, client):
-        server.handler = in_turn(
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(
             answer(refs=first), answer(refs=last), answer(refs=None), answer(**newest), answer(**nothing)
         )
         memory = client.installation(INSTALLATION)

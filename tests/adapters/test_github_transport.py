@@ -15,25 +15,25 @@ from adapters.github.http import HttpTimeouts
 from adapters.github.operation import Operation
 from adapters.github.transport import Transport
 from tests.adapters.github_server import (
-    AT_ONCE,
     INSTALLATION,
+    NO_WAIT,
     START,
     Clock,
     comment,
-    github,
-    in_turn,
+    github_server,
     issue,
     private_key,
-    says,
+    respond_in_turn,
+    respond_with,
 )
-from tests.manual_loop import TurnedLoop
+from tests.manual_loop import ManualLoop
 
 
 async def test_every_request_says_who_asks_and_in_which_version() -> None:
-    async with github() as (server, client):
-        server.handler = says(issue())
+    async with github_server() as (server, client):
+        server.handler = respond_with(issue())
         await client.installation(INSTALLATION).get_issue("acme/shop", 1)
-    headers = server.seen[0].headers
+    headers = server.api_requests[0].headers
     assert headers["X-GitHub-Api-Version"] == "2022-11-28"
     assert headers["User-Agent"] == "mcp-orchestrator"
     assert headers["Accept"] == "application/vnd.github+json"
@@ -44,7 +44,7 @@ async def test_every_request_says_who_asks_and_in_which_version() -> None:
 
 
 async def test_pages_are_followed_to_the_last() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
 
         async def pages(request: web.Request) -> web.Response:
             page = int(request.query.get("page", "1"))
@@ -57,11 +57,11 @@ async def test_pages_are_followed_to_the_last() -> None:
             "acme/shop", labels=["task", "needs: a+b"], since=since
         )
     assert [one.number for one in found] == [1, 2, 3]
-    assert server.seen[0].path == (
+    assert server.api_requests[0].path == (
         "/api/repos/acme/shop/issues?per_page=100&labels=task%2Cneeds%3A%20a%2Bb&state=open"
         "&since=2026-01-31T13%3A00%3A00Z&sort=updated&direction=desc"
     )
-    assert [asked.path for asked in server.seen[1:]] == ["/api/x?page=2", "/api/x?page=3"]
+    assert [asked.path for asked in server.api_requests[1:]] == ["/api/x?page=2", "/api/x?page=3"]
 
 
 async def test_pages_of_an_envelope_are_followed_too_and_a_limit_stops_early() -> None:
@@ -73,35 +73,35 @@ async def test_pages_of_an_envelope_are_followed_too_and_a_limit_stops_early() -
         "created_at": "2026-01-31T12:00:00Z",
         "updated_at": "2026-01-31T12:00:00Z",
     }
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         link = f'<{server.url}/api/more>; rel="next"'
-        server.handler = says({"total_count": 9, "workflow_runs": [run, run]}, Link=link)
+        server.handler = respond_with({"total_count": 9, "workflow_runs": [run, run]}, Link=link)
         runs = await client.installation(INSTALLATION).list_workflow_runs("acme/shop", limit=3)
         assert len(runs) == 3
-        server.handler = in_turn(
+        server.handler = respond_in_turn(
             (200, {"total_count": 2, "jobs": []}, {"Link": link}), (200, {"total_count": 2, "jobs": []}, {})
         )
         assert await client.installation(INSTALLATION).list_run_jobs("acme/shop", 1) == []
 
 
 async def test_a_next_page_elsewhere_is_refused_before_the_token_goes_there() -> None:
-    async with github() as (server, client):
-        server.handler = says([issue()], Link='<http://evil.example/x>; rel="next"')
+    async with github_server() as (server, client):
+        server.handler = respond_with([issue()], Link='<http://evil.example/x>; rel="next"')
         with pytest.raises(errors.UnexpectedResponse, match=r"another server \(evil\.example\)"):
             await client.installation(INSTALLATION).list_issues("acme/shop")
 
 
 async def test_pages_in_a_circle_come_to_an_end() -> None:
-    async with github() as (server, client):
-        server.handler = says([issue()], Link=f'<{server.url}/api/again>; rel="next"')
+    async with github_server() as (server, client):
+        server.handler = respond_with([issue()], Link=f'<{server.url}/api/again>; rel="next"')
         with pytest.raises(errors.UnexpectedResponse, match="does not end"):
             await client.installation(INSTALLATION).list_issues("acme/shop")
 
 
 @pytest.mark.parametrize("data", [{"message": "?"}, "text", 5, [1], [{"id": "x"}]])
 async def test_a_list_that_is_none_is_an_error(data: object) -> None:
-    async with github() as (server, client):
-        server.handler = says(data)
+    async with github_server() as (server, client):
+        server.handler = respond_with(data)
         with pytest.raises(errors.UnexpectedResponse):
             await client.installation(INSTALLATION).list_comments("acme/shop", 1)
 
@@ -111,34 +111,36 @@ async def test_a_list_that_is_none_is_an_error(data: object) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_renamed_repository_is_followed_by_reads(status: int) -> None:
-    async with github() as (server, client):
-        server.handler = in_turn((status, None, {"Location": "/api/repositories/1/issues/1"}), (200, issue(), {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(
+            (status, None, {"Location": "/api/repositories/1/issues/1"}), (200, issue(), {})
+        )
         await client.installation(INSTALLATION).get_issue("acme/old-name", 1)
-    assert [asked.path for asked in server.seen] == [
+    assert [asked.path for asked in server.api_requests] == [
         "/api/repos/acme/old-name/issues/1",
         "/api/repositories/1/issues/1",
     ]
-    assert {asked.authorization for asked in server.seen} == {"Bearer ghs_1"}
+    assert {asked.authorization for asked in server.api_requests} == {"Bearer ghs_1"}
 
 
 @pytest.mark.parametrize("location", ["/api/repositories/1/pulls", "/api/repositories/1/pulls?state=all&head=a%3Ab"])
 async def test_what_was_asked_of_a_renamed_repository_is_asked_there_too(location: str) -> None:
     """Without its filter the list would be another one: all pull requests, instead of those of a branch."""
-    async with github() as (server, client):
-        server.handler = in_turn((301, None, {"Location": location}), (200, [], {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((301, None, {"Location": location}), (200, [], {}))
         await client.installation(INSTALLATION).list_pulls("acme/old-name", state="all", head="a:b")
-    path, _, query = server.seen[-1].path.partition("?")
+    path, _, query = server.api_requests[-1].path.partition("?")
     assert path == "/api/repositories/1/pulls"
     assert {"state=all", "head=a%3Ab"} <= set(query.split("&"))
 
 
 @pytest.mark.parametrize("status", [301, 307, 308])
 async def test_a_renamed_repository_is_followed_by_writes_with_method_and_body(status: int) -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         moved = f"{server.url}/api/repositories/1/issues/1/comments"
-        server.handler = in_turn((status, None, {"Location": moved}), (201, comment(), {}))
+        server.handler = respond_in_turn((status, None, {"Location": moved}), (201, comment(), {}))
         await client.installation(INSTALLATION).create_comment("acme/old-name", 1, "hello")
-    assert [(asked.method, asked.body) for asked in server.seen] == [("POST", {"body": "hello"})] * 2
+    assert [(asked.method, asked.body) for asked in server.api_requests] == [("POST", {"body": "hello"})] * 2
 
 
 @pytest.mark.parametrize(
@@ -154,8 +156,8 @@ async def test_a_renamed_repository_is_followed_by_writes_with_method_and_body(s
 async def test_other_redirects_of_writes_are_refused(
     status: int, location: str, kind: type[errors.GitHubError]
 ) -> None:
-    async with github() as (server, client):
-        server.handler = says(None, status, Location=location)
+    async with github_server() as (server, client):
+        server.handler = respond_with(None, status, Location=location)
         with pytest.raises(kind):
             await client.installation(INSTALLATION).create_comment("acme/shop", 1, "hello")
 
@@ -173,8 +175,8 @@ async def test_a_log_is_fetched_from_another_host_without_the_token_and_only_its
 
     storage = web.Application()
     storage.router.add_get("/log", log)
-    async with TestServer(storage) as other, github() as (server, client):
-        server.handler = says(None, 302, Location=str(other.make_url("/log?sig=secret")))
+    async with TestServer(storage) as other, github_server() as (server, client):
+        server.handler = respond_with(None, 302, Location=str(other.make_url("/log?sig=secret")))
         gh = client.installation(INSTALLATION)
         tail = await gh.download_job_log("acme/shop", 5, 40)
         whole = await gh.download_job_log("acme/shop", 5, 10_000_000)
@@ -185,8 +187,8 @@ async def test_a_log_is_fetched_from_another_host_without_the_token_and_only_its
 
 @pytest.mark.parametrize(("status", "kind"), [(404, errors.NotFound), (410, errors.Gone)])
 async def test_a_log_that_is_not_there(status: int, kind: type[errors.GitHubError]) -> None:
-    async with github() as (server, client):
-        server.handler = says({"message": "Not here"}, status)
+    async with github_server() as (server, client):
+        server.handler = respond_with({"message": "Not here"}, status)
         with pytest.raises(kind):
             await client.installation(INSTALLATION).download_job_log("acme/shop", 5, 100)
         with pytest.raises(ValueError, match="positive"):
@@ -197,8 +199,8 @@ async def test_a_log_that_is_not_there(status: int, kind: type[errors.GitHubErro
 
 
 async def test_a_read_is_repeated_until_it_succeeds() -> None:
-    async with github() as (server, client):
-        server.handler = in_turn((502, None, {}), (520, None, {}), (200, issue(), {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((502, None, {}), (520, None, {}), (200, issue(), {}))
         assert (await client.installation(INSTALLATION).get_issue("acme/shop", 1)).number == 1
     assert [call for call in server.calls if call[0] == "issues/get"] == [
         ("issues/get", 502),
@@ -208,28 +210,28 @@ async def test_a_read_is_repeated_until_it_succeeds() -> None:
 
 
 async def test_a_read_gives_up_after_its_attempts() -> None:
-    async with github() as (server, client):
-        server.handler = says(None, 500)
+    async with github_server() as (server, client):
+        server.handler = respond_with(None, 500)
         with pytest.raises(errors.Transient, match="issues/get 500"):
             await client.installation(INSTALLATION).get_issue("acme/shop", 1)
-    assert len(server.seen) == AT_ONCE.attempts
+    assert len(server.api_requests) == NO_WAIT.attempts
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 520])
 async def test_a_write_with_an_unclear_answer_is_not_repeated(status: int) -> None:
-    async with github() as (server, client):
-        server.handler = says(None, status)
+    async with github_server() as (server, client):
+        server.handler = respond_with(None, status)
         with pytest.raises(errors.UnknownOutcome) as caught:
             await client.installation(INSTALLATION).create_comment("acme/shop", 1, "hello")
     assert (caught.value.operation, caught.value.status) == ("issues/create-comment", status)
-    assert len(server.seen) == 1
+    assert len(server.api_requests) == 1
 
 
 async def test_no_answer_in_time_is_repeated_for_reads_and_unclear_for_writes() -> None:
-    async with github(HttpTimeouts(connect=30, total=60)) as (server, client):
-        never, loop = asyncio.Event(), TurnedLoop()
+    async with github_server(HttpTimeouts(connect=30, total=60)) as (server, client):
+        never, loop = asyncio.Event(), ManualLoop()
         gh = client.installation(INSTALLATION)
-        server.handler = says(issue())
+        server.handler = respond_with(issue())
         await gh.git_token()
 
         async def hang(request: web.Request) -> web.Response:
@@ -240,16 +242,16 @@ async def test_no_answer_in_time_is_repeated_for_reads_and_unclear_for_writes() 
         server.handler = hang
         with pytest.raises(errors.Transient, match=r"no answer within 60 s"):
             await gh.get_issue("acme/shop", 1)
-        assert len(server.seen) == 3
+        assert len(server.api_requests) == 3
         with pytest.raises(errors.UnknownOutcome, match="no answer"):
             await gh.create_comment("acme/shop", 1, "hello")
-        assert len(server.seen) == 4
+        assert len(server.api_requests) == 4
         assert server.calls[-1] == ("issues/create-comment", 0)
         never.set()
 
 
 async def test_a_connection_that_breaks() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
 
         async def hang_up(request: web.Request) -> web.Response:
             assert request.transport is not None
@@ -260,7 +262,7 @@ async def test_a_connection_that_breaks() -> None:
         server.handler = hang_up
         with pytest.raises(errors.UnknownOutcome, match="connection broke"):
             await gh.create_comment("acme/shop", 1, "hello")
-        assert len(server.seen) == 1
+        assert len(server.api_requests) == 1
         with pytest.raises(errors.Transient, match="connection broke"):
             await gh.get_issue("acme/shop", 1)
 
@@ -274,7 +276,7 @@ async def test_a_refused_connection_is_safe_to_repeat_even_for_writes() -> None:
         app_id=42,
         private_key_pem=private_key(),
         now=Clock(),
-        retry=AT_ONCE,
+        retry=NO_WAIT,
         on_call=lambda operation, status, _: calls.append((operation, status)),
     ) as client:
         with pytest.raises(errors.Transient, match="no connection"):
@@ -283,16 +285,16 @@ async def test_a_refused_connection_is_safe_to_repeat_even_for_writes() -> None:
 
 
 async def test_a_rate_limit_is_for_the_caller_to_wait_out() -> None:
-    async with github() as (server, client):
-        server.handler = says({"message": "slow"}, 403, Retry_After="30")
+    async with github_server() as (server, client):
+        server.handler = respond_with({"message": "slow"}, 403, Retry_After="30")
         with pytest.raises(errors.RateLimited) as caught:
             await client.installation(INSTALLATION).get_issue("acme/shop", 1)
     assert caught.value.retry_at == START + timedelta(seconds=30)
-    assert len(server.seen) == 1
+    assert len(server.api_requests) == 1
 
 
 async def test_answers_that_make_no_sense() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         gh = client.installation(INSTALLATION)
 
         async def page(request: web.Request) -> web.Response:
@@ -303,7 +305,7 @@ async def test_answers_that_make_no_sense() -> None:
             await gh.get_issue("acme/shop", 1)
         with pytest.raises(errors.UnknownOutcome, match="not JSON"):
             await gh.create_comment("acme/shop", 1, "hello")
-        server.handler = says({"id": "x"})
+        server.handler = respond_with({"id": "x"})
         with pytest.raises(errors.UnexpectedResponse, match=r"issues/get 200: the answer is no Issue: id"):
             await gh.get_issue("acme/shop", 1)
         with pytest.raises(errors.UnknownOutcome, match="no Comment"):
@@ -323,10 +325,10 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
         def discard(self, token: str) -> None:
             raise AssertionError
 
-    async with github() as (server, _):
-        server.handler = says("x" * 100_000)
+    async with github_server() as (server, _):
+        server.handler = respond_with("x" * 100_000)
         async with Transport(
-            api_url=server.url, graphql_url=server.url, now=server.clock, retry=AT_ONCE, max_body=1000
+            api_url=server.url, graphql_url=server.url, now=server.clock, retry=NO_WAIT, max_body=1000
         ) as transport:
             with pytest.raises(errors.TooLarge, match="larger than 1000 bytes"):
                 await transport.request(Operation("x/y", "GET", "/x", None), {}, Anyone())
@@ -356,15 +358,15 @@ def test_an_address_that_is_none_names_the_setting(url: str) -> None:
     ],
 )
 async def test_names_stay_inside_their_part_of_the_address(branch: str, path: str) -> None:
-    async with github() as (server, client):
-        server.handler = says({"name": branch, "commit": {"sha": "a" * 40}})
+    async with github_server() as (server, client):
+        server.handler = respond_with({"name": branch, "commit": {"sha": "a" * 40}})
         await client.installation(INSTALLATION).get_branch("acme/shop", branch)
-    assert server.seen[0].path == f"/api/repos/acme/shop/branches/{path}"
+    assert server.api_requests[0].path == f"/api/repos/acme/shop/branches/{path}"
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
 async def test_names_that_would_change_the_address_are_never_sent(name: str) -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         gh = client.installation(INSTALLATION)
         with pytest.raises(ValueError, match="repos/get-branch"):
             await gh.get_branch("acme/shop", name)
@@ -372,42 +374,42 @@ async def test_names_that_would_change_the_address_are_never_sent(name: str) -> 
             await gh.get_content("acme/shop", f"docs/{name}/x")
         with pytest.raises(ValueError, match="git/delete-ref"):
             await gh.delete_branch("acme/shop", f"a/{name}")
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
     "repo", ["", "shop", "acme/shop/x", "acme/../..", "../x", "acme/sh op", "acme/", "acme/..", "a/b\n"]
 )
 async def test_what_is_no_repository_is_never_sent(repo: str) -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         with pytest.raises(ValueError):  # noqa: PT011 - two kinds of refusal, one outcome
             await client.installation(INSTALLATION).get_issue(repo, 1)
-    assert server.asked == []
+    assert server.requests == []
 
 
 # GraphQL
 
 
 async def test_graphql_goes_to_its_own_address_and_gives_the_data() -> None:
-    async with github() as (server, client):
-        server.handler = says({"data": {"viewer": {"login": "bot"}}})
+    async with github_server() as (server, client):
+        server.handler = respond_with({"data": {"viewer": {"login": "bot"}}})
         data = await client.installation(INSTALLATION).graphql("query($n: Int) { viewer { login } }", {"n": 1})
     assert data == {"viewer": {"login": "bot"}}
-    assert (server.seen[0].path, server.seen[0].method) == ("/graphql", "POST")
-    assert server.seen[0].body == {"query": "query($n: Int) { viewer { login } }", "variables": {"n": 1}}
+    assert (server.api_requests[0].path, server.api_requests[0].method) == ("/graphql", "POST")
+    assert server.api_requests[0].body == {"query": "query($n: Int) { viewer { login } }", "variables": {"n": 1}}
 
 
 async def test_graphql_errors_keep_the_partial_data() -> None:
-    async with github() as (server, client):
-        server.handler = says({"data": {"a": 1, "b": None}, "errors": [{"message": "b is gone"}]})
+    async with github_server() as (server, client):
+        server.handler = respond_with({"data": {"a": 1, "b": None}, "errors": [{"message": "b is gone"}]})
         with pytest.raises(errors.GraphQLError, match="graphql 200: b is gone") as caught:
             await client.installation(INSTALLATION).graphql("{ a b }")
     assert (caught.value.data, caught.value.errors) == ({"a": 1, "b": None}, ("b is gone",))
 
 
 async def test_graphql_says_rate_limited_in_a_successful_answer() -> None:
-    async with github() as (server, client):
-        server.handler = says({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]})
+    async with github_server() as (server, client):
+        server.handler = respond_with({"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]})
         with pytest.raises(errors.RateLimited) as caught:
             await client.installation(INSTALLATION).graphql("{ a }")
     assert caught.value.retry_at > START
@@ -415,20 +417,20 @@ async def test_graphql_says_rate_limited_in_a_successful_answer() -> None:
 
 @pytest.mark.parametrize("data", [[], {}, {"data": None}, {"errors": "odd"}, {"errors": [5]}])
 async def test_graphql_answers_that_make_no_sense(data: object) -> None:
-    async with github() as (server, client):
-        server.handler = says(data)
+    async with github_server() as (server, client):
+        server.handler = respond_with(data)
         with pytest.raises(errors.GitHubError):
             await client.installation(INSTALLATION).graphql("{ a }")
 
 
 async def test_a_graphql_query_is_repeated_and_a_mutation_is_not() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         gh = client.installation(INSTALLATION)
-        server.handler = says(None, 502)
+        server.handler = respond_with(None, 502)
         with pytest.raises(errors.Transient):
             await gh.graphql("query { a }")
-        assert len(server.seen) == 3
+        assert len(server.api_requests) == 3
         with pytest.raises(errors.UnknownOutcome):
             await gh.graphql("mutation { a }")
-        assert len(server.seen) == 4
-    assert json.loads(json.dumps(server.seen[3].body))["query"] == "mutation { a }"
+        assert len(server.api_requests) == 4
+    assert json.loads(json.dumps(server.api_requests[3].body))["query"] == "mutation { a }"

@@ -20,7 +20,7 @@ from adapters.github.rate_limit import RateLimitContext, RateLimitWait
 from adapters.github.rate_limiter import HOLD, RateLimiter
 from core.effects.priority import SendPriority
 from core.rate_limits import BURST, Limits
-from tests.adapters.github_server import INSTALLATION, github, in_turn, issue, says
+from tests.adapters.github_server import INSTALLATION, github_server, issue, respond_in_turn, respond_with
 
 SENDER = "installation:7"
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -161,8 +161,8 @@ async def test_a_reservation_that_turns_out_to_be_no_content_or_comes_too_late_l
 
 
 async def test_nothing_is_read_for_a_write_that_has_to_wait(replicas: Replicas) -> None:
-    async with github(gate=replicas.governor(Limits(content_per_minute=1))) as (server, client):
-        server.handler = says(issue())
+    async with github_server(gate=replicas.governor(Limits(content_per_minute=1))) as (server, client):
+        server.handler = respond_with(issue())
         installation = client.installation(INSTALLATION, RateLimitContext())
         async with installation.reserved_write(content=True):
             await installation.get_issue("acme/shop", 1)
@@ -170,7 +170,7 @@ async def test_nothing_is_read_for_a_write_that_has_to_wait(replicas: Replicas) 
         with pytest.raises(RateLimitWait):
             async with installation.reserved_write(content=True):
                 await installation.get_issue("acme/shop", 1)
-        assert len(server.seen) == 2
+        assert len(server.api_requests) == 2
 
 
 async def test_reads_are_entered_now_and_then_and_count_for_both(replicas: Replicas) -> None:
@@ -196,15 +196,17 @@ async def test_reads_are_entered_now_and_then_and_count_for_both(replicas: Repli
 async def test_a_refusal_by_github_stops_the_other_replica_too(replicas: Replicas) -> None:
     one, other = replicas.governor(), replicas.governor()
     await reads(other)
-    async with github(gate=one) as (server, client):
+    async with github_server(gate=one) as (server, client):
         server.clock.now = START
-        server.handler = in_turn((403, {"message": "You have exceeded a secondary rate limit"}, {"Retry_After": "90"}))
+        server.handler = respond_in_turn(
+            (403, {"message": "You have exceeded a secondary rate limit"}, {"Retry_After": "90"})
+        )
         with pytest.raises(RateLimited):
             await client.installation(INSTALLATION).get_issue("acme/shop", 1)
         with pytest.raises(RateLimitWait) as held:
             await client.installation(INSTALLATION).get_issue("acme/shop", 1)
         assert held.value.retry_at == START + timedelta(seconds=90)
-        assert len(server.seen) == 1, "nothing more was sent"
+        assert len(server.api_requests) == 1, "nothing more was sent"
     replicas.clock.at += timedelta(seconds=6)  # by when the row is read again
     with pytest.raises(RateLimitWait):
         await reads(other)
@@ -218,9 +220,11 @@ async def test_what_answers_tell_is_kept_for_all_and_senseless_numbers_are_not(r
         "X_RateLimit_Remaining": "600",
         "X_RateLimit_Reset": f"{reset.timestamp():.0f}",
     }
-    async with github(gate=one) as (server, client):
+    async with github_server(gate=one) as (server, client):
         server.clock.now = START
-        server.handler = in_turn((200, issue(), head), (200, issue(2), {**head, "X_RateLimit_Remaining": "many"}))
+        server.handler = respond_in_turn(
+            (200, issue(), head), (200, issue(2), {**head, "X_RateLimit_Remaining": "many"})
+        )
         for number in (1, 2):
             await client.installation(INSTALLATION).get_issue("acme/shop", number)
     await writes(one)  # what was read is entered with it
@@ -233,8 +237,8 @@ async def test_what_answers_tell_is_kept_for_all_and_senseless_numbers_are_not(r
 
 async def test_an_errand_of_many_writes_gives_way_between_them(replicas: Replicas) -> None:
     governor = replicas.governor(Limits())
-    async with github(gate=governor) as (server, client):
-        server.handler = says(status=204)
+    async with github_server(gate=governor) as (server, client):
+        server.handler = respond_with(status=204)
         installation = client.installation(INSTALLATION, RateLimitContext(SendPriority.LABELS))
         for number in range(5):
             await installation.cancel_run("acme/shop", number)
@@ -243,7 +247,7 @@ async def test_an_errand_of_many_writes_gives_way_between_them(replicas: Replica
         with pytest.raises(RateLimitWait) as held:
             await installation.cancel_run("acme/shop", 5)
         assert held.value.retry_at == START + timedelta(seconds=5), "when their tokens are there again"
-        assert len(server.seen) == 5
+        assert len(server.api_requests) == 5
         replicas.clock.at = held.value.retry_at
         again = client.installation(INSTALLATION, RateLimitContext(SendPriority.LABELS, has_waited=True))
         await again.cancel_run("acme/shop", 5)
@@ -261,9 +265,9 @@ async def test_who_answers_someone_waits_in_place_for_the_next_slot(replicas: Re
 
 async def test_who_is_led_elsewhere_spends_twice(replicas: Replicas) -> None:
     governor = replicas.governor()
-    async with github(gate=governor) as (server, client):
+    async with github_server(gate=governor) as (server, client):
         moved = (301, {"message": "Moved"}, {"Location": f"{server.url}/api/repositories/1/issues/1"})
-        server.handler = in_turn(moved, (200, issue(), {}))
+        server.handler = respond_in_turn(moved, (200, issue(), {}))
         await client.installation(INSTALLATION).get_issue("acme/shop", 1)
     await writes(governor)
     database = Database(replicas.url)
@@ -276,9 +280,9 @@ async def test_what_one_lane_must_wait_for_another_reads_at_once(replicas: Repli
     governor = replicas.governor(replace(LOW, refill=0.0))
     until = f"{(START + timedelta(minutes=10)).timestamp():.0f}"
     governor.update_limit(SENDER, "core", 5000, 600, datetime.fromtimestamp(int(until), UTC))
-    async with github(gate=governor) as (server, client):
+    async with github_server(gate=governor) as (server, client):
         server.clock.now = START
-        server.handler = says(issue())
+        server.handler = respond_with(issue())
         reads = [
             client.installation(INSTALLATION, RateLimitContext(lane))
             for lane in (SendPriority.DIGEST, SendPriority.ANSWER)

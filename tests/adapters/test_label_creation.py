@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from adapters.github.errors import GraphQLError
-from config.labels import CLASSES, PRIORITIES, TASK, Label
-from tests.adapters.github_server import INSTALLATION, github, in_turn
+from config.labels import CLASSES, PRIORITIES, TASK, LabelDefinition
+from tests.adapters.github_server import INSTALLATION, github_server, respond_in_turn
 
 REPO = "acme/shop"
 Reply = tuple[int, object, dict[str, str]]
@@ -27,10 +27,10 @@ def made(*ids: str | None) -> dict[str, Any]:
 
 
 async def test_those_that_the_repository_lacks_are_made_in_one_request() -> None:
-    async with github() as (server, client):
-        server.handler = in_turn(listed("Task", "p1"), NODE, (200, {"data": made("L_0", "L_2")}, {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(listed("Task", "p1"), NODE, (200, {"data": made("L_0", "L_2")}, {}))
         await client.installation(INSTALLATION).ensure_labels(REPO, (TASK, *PRIORITIES))
-        [_, _, mutation] = server.seen
+        [_, _, mutation] = server.api_requests
     sent: Any = mutation.body
     assert sent["query"].count("createLabel(input:") == 2
     looks = [(one["repositoryId"], one["name"], one["color"]) for one in sent["variables"].values()]
@@ -38,24 +38,24 @@ async def test_those_that_the_repository_lacks_are_made_in_one_request() -> None
 
 
 async def test_when_all_are_there_nothing_is_written() -> None:
-    async with github() as (server, client):
-        server.handler = in_turn(listed("task"))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(listed("task"))
         await client.installation(INSTALLATION).ensure_labels(REPO, (TASK,))
-        assert len(server.seen) == 1
+        assert len(server.api_requests) == 1
 
 
 async def test_one_that_is_refused_stops_no_other() -> None:
     taken = {"type": "UNPROCESSABLE", "path": ["w1"], "message": "Name has already been taken"}
-    async with github() as (server, client):
-        server.handler = in_turn((200, {"data": made("L_0", None, "L_2"), "errors": [taken]}, {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((200, {"data": made("L_0", None, "L_2"), "errors": [taken]}, {}))
         ids = await client.installation(INSTALLATION).create_labels("R_1", PRIORITIES)
     assert ids == {"P0": "L_0", "P2": "L_2"}
 
 
 async def test_when_all_are_taken_there_is_nothing_to_do() -> None:
     taken = [{"type": "UNPROCESSABLE", "path": [f"w{n}"], "message": "Name has already been taken"} for n in (0, 1)]
-    async with github() as (server, client):
-        server.handler = in_turn((200, {"data": made(None, None), "errors": taken}, {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((200, {"data": made(None, None), "errors": taken}, {}))
         assert await client.installation(INSTALLATION).create_labels("R_1", CLASSES) == {}
 
 
@@ -64,17 +64,19 @@ async def test_a_server_whose_graphql_makes_no_labels_is_asked_one_by_one() -> N
         (201, {"id": 1, "name": "x", "color": "ededed"}, {}),
         (422, {"message": "Validation Failed"}, {}),
     ]
-    async with github() as (server, client):
-        server.handler = in_turn(listed(), NODE, (200, NO_SUCH_FIELD, {}), *answers)
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn(listed(), NODE, (200, NO_SUCH_FIELD, {}), *answers)
         await client.installation(INSTALLATION).ensure_labels(REPO, CLASSES)
-        posted = [asked.body for asked in server.seen if asked.path.endswith("/labels")]
+        posted = [asked.body for asked in server.api_requests if asked.path.endswith("/labels")]
     assert [body["name"] for body in posted if isinstance(body, dict)] == [label.name for label in CLASSES]
 
 
 async def test_that_a_server_cannot_do_it_is_told() -> None:
-    async with github() as (server, client):
-        server.handler = in_turn((200, NO_SUCH_FIELD, {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((200, NO_SUCH_FIELD, {}))
         with pytest.raises(GraphQLError):
-            await client.installation(INSTALLATION).create_labels("R_1", (Label("task", "ededed", "w" * 200),))
-        sent: Any = server.seen[0].body
+            await client.installation(INSTALLATION).create_labels(
+                "R_1", (LabelDefinition("task", "ededed", "w" * 200),)
+            )
+        sent: Any = server.api_requests[0].body
     assert len(sent["variables"]["w0"]["description"]) == 100

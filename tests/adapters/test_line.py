@@ -20,7 +20,7 @@ from core.task.model import Flag, Lease, Plan, Priority, Role, Status, Task
 from tests.builders import NOW, Story
 
 REPOSITORY = 42
-KNOWN = Story().ready().task
+KNOWN = Story().file_ready_task().task
 
 
 @pytest.fixture

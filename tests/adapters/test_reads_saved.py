@@ -7,27 +7,29 @@ import asyncio
 from aiohttp import web
 
 from adapters.github.read_cache import _MAX_ENTRY_BYTES, MAX_CACHE_BYTES, CacheEntry, ResponseCache
-from tests.adapters.github_server import INSTALLATION, github, in_turn, issue
+from tests.adapters.github_server import INSTALLATION, github_server, issue, respond_in_turn
 
 
 async def test_what_has_not_changed_is_not_sent_again() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         seen = client.installation(INSTALLATION)
-        server.handler = in_turn((200, issue(), {"ETag": '"a"'}), (304, None, {}), (200, issue(2), {"ETag": '"b"'}))
+        server.handler = respond_in_turn(
+            (200, issue(), {"ETag": '"a"'}), (304, None, {}), (200, issue(2), {"ETag": '"b"'})
+        )
         first, again, changed = [await seen.get_issue("acme/shop", 1) for _ in range(3)]
         assert (first, changed.number) == (again, 2)
         assert first is not again, "nobody gets an object that another may change"
-        sent = [asked.headers.get("If-None-Match") for asked in server.seen]
+        sent = [asked.headers.get("If-None-Match") for asked in server.api_requests]
         assert sent == [None, '"a"', '"a"']
-        assert server.saved == ["unchanged"]
-        server.handler = in_turn((304, None, {}))
+        assert server.cache_hits == ["unchanged"]
+        server.handler = respond_in_turn((304, None, {}))
         assert (await seen.get_issue("acme/shop", 1)).number == 2
-        assert server.seen[-1].headers["If-None-Match"] == '"b"'
+        assert server.api_requests[-1].headers["If-None-Match"] == '"b"'
 
 
 async def test_what_one_installation_was_told_another_is_not() -> None:
-    async with github() as (server, client):
-        server.handler = in_turn((200, issue(), {"ETag": '"a"'}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((200, issue(), {"ETag": '"a"'}))
         await client.installation(INSTALLATION).get_issue("acme/shop", 1)
 
         async def other(request: web.Request) -> web.Response:
@@ -41,17 +43,17 @@ async def test_what_one_installation_was_told_another_is_not() -> None:
 
 
 async def test_equal_reads_at_once_are_one() -> None:
-    async with github() as (server, client):
-        server.handler = in_turn((200, issue(), {}), (200, issue(2), {}))
+    async with github_server() as (server, client):
+        server.handler = respond_in_turn((200, issue(), {}), (200, issue(2), {}))
         read = client.installation(INSTALLATION).get_issue
         found = await asyncio.gather(*(read("acme/shop", 1) for _ in range(5)), read("acme/shop", 2))
         assert [one.number for one in found] == [1, 1, 1, 1, 1, 2]
-        assert len(server.seen) == 2
-        assert server.saved == ["shared"] * 4
+        assert len(server.api_requests) == 2
+        assert server.cache_hits == ["shared"] * 4
 
 
 async def test_who_asks_while_one_is_on_its_way_gets_a_later_answer() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         arrived, may_go = asyncio.Event(), asyncio.Event()
         state = 1
 
@@ -71,11 +73,11 @@ async def test_who_asks_while_one_is_on_its_way_gets_a_later_answer() -> None:
         may_go.set()
         assert (await first).number == 1
         assert [(await one).number for one in later] == [2, 2, 2]
-        assert len(server.seen) == 2
+        assert len(server.api_requests) == 2
 
 
 async def test_one_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
-    async with github() as (server, client):
+    async with github_server() as (server, client):
         arrived, may_go = asyncio.Event(), asyncio.Event()
 
         async def slow(_: web.Request) -> web.Response:

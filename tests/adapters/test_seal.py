@@ -18,7 +18,7 @@ from core.texts import CARD_MARKER
 from engine.card_state import LIMIT, BadCardState, CardStateCodec
 from engine.restore import restore_from_card, resume_clock
 from tests.adapters.github_server import private_key
-from tests.builders import NOW, SHA, Story, policy, red
+from tests.builders import NOW, SHA, Story, failed_check, policy
 
 APP = 77
 
@@ -42,10 +42,10 @@ def read(body: str, by: CardStateCodec | None = None, repository: int = 42, numb
 
 def lived() -> Task:
     """A task in its second attempt, with a hold and a plan."""
-    story = Story().ready().in_review()
-    story.reviewed("changes_requested", text="Use fewer words.")
-    story.assigned("claude").begun(run_id=101)
-    story.says("/pause until Monday")
+    story = Story().file_ready_task().reach_review()
+    story.review_pull("changes_requested", text="Use fewer words.")
+    story.assign("claude").start_run(run_id=101)
+    story.run_command("/pause until Monday")
     return replace(story.task, plan=Plan("Do it well.", "chatgpt", 1, NOW))
 
 
@@ -53,7 +53,7 @@ def test_what_is_sealed_comes_back_whole() -> None:
     task = lived()
     state = read(seal().marker(task))
     assert isinstance(state, dict)
-    back = restore_from_card(Story().ready().task, state)
+    back = restore_from_card(Story().file_ready_task().task, state)
     assert task_to_json(replace(back, forecast=None)) == task_to_json(replace(task, forecast=None))
 
 
@@ -117,7 +117,7 @@ def test_a_state_that_never_ends_is_not_unpacked() -> None:
 def test_however_much_happened_it_fits_and_keeps_what_counts() -> None:
     task = lived()
     noise = "".join(chr(33 + (n * n * 7919) % 90) for n in range(3_000))
-    long = Feedback("ci:1", "CI failed", noise, NOW, SHA, tuple(red(log_tail=noise[::-1]) for _ in range(5)))
+    long = Feedback("ci:1", "CI failed", noise, NOW, SHA, tuple(failed_check(log_tail=noise[::-1]) for _ in range(5)))
     history = tuple(replace(task.history[0], number=n, feedback=long, reason=noise) for n in range(1, 60))
     task = replace(task, history=history, attempt=60, retried_after=50, plan=Plan(noise, "chatgpt", 1, NOW))
     for room in (LIMIT, 6_000):
@@ -125,7 +125,7 @@ def test_however_much_happened_it_fits_and_keeps_what_counts() -> None:
         assert len(marker) <= room
         state = read(marker)
         assert isinstance(state, dict)
-        back = restore_from_card(Story().ready().task, state)
+        back = restore_from_card(Story().file_ready_task().task, state)
         assert (back.attempt, back.lease, back.held) == (60, task.lease, task.held)
         assert [one.number for one in back.counted] == [one.number for one in task.counted]
     assert len(seal().marker(task, 100)) < 100
@@ -149,7 +149,7 @@ class TestWhatHappenedAfterTheCard:
         return resume_clock(task, policy(), attempt, frozenset(labels), how, NOW + timedelta(hours=1))
 
     def test_an_agent_that_was_started_has_it(self) -> None:
-        task = self.after(Story().ready().task, 1, "agent:codex", "status:in-progress")
+        task = self.after(Story().file_ready_task().task, 1, "agent:codex", "status:in-progress")
         assert task.lease
         assert (task.status, task.attempt, task.lease.agent, task.lease.branch) == (
             Status.IN_PROGRESS,
@@ -160,16 +160,16 @@ class TestWhatHappenedAfterTheCard:
 
     def test_a_number_that_left_a_trace_is_not_given_again(self) -> None:
         for labels in ((), ("agent:nobody", "status:in-progress"), ("status:in-progress",)):
-            task = self.after(Story().ready().task, 3, *labels)
+            task = self.after(Story().file_ready_task().task, 3, *labels)
             assert (task.status, task.attempt, task.lease) == (Status.READY, 3, None)
 
     def test_a_number_out_of_the_blue_is_nobodys(self) -> None:
-        assert self.after(Story().ready().task, 999_999).attempt == 0
+        assert self.after(Story().file_ready_task().task, 999_999).attempt == 0
 
     def test_what_the_card_knows_better_stands(self) -> None:
         task = lived()
         assert self.after(task, 2, "agent:codex", "status:in-progress") == task
 
     def test_without_a_card_a_task_that_was_given_up_stays_so(self) -> None:
-        assert self.after(Story().ready().task, 3, "status:failed", how="labels").status is Status.FAILED
-        assert self.after(Story().ready().task, 3, "status:failed").status is Status.READY
+        assert self.after(Story().file_ready_task().task, 3, "status:failed", how="labels").status is Status.FAILED
+        assert self.after(Story().file_ready_task().task, 3, "status:failed").status is Status.READY

@@ -21,7 +21,7 @@ from core.task.model import Flag, Priority, Status
 from tests.builders import NOW, Story
 
 REPOSITORY = 42
-TASK = replace(Story().ready().task, repository_id=REPOSITORY)
+TASK = replace(Story().file_ready_task().task, repository_id=REPOSITORY)
 
 
 @pytest.fixture

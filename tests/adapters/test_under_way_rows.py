@@ -36,30 +36,30 @@ async def connection(database_url: str) -> Any:
 
 def _tasks() -> dict[str, Task]:
     """One task in each circumstance that matters."""
-    held = Story().ready()
-    held.hears(OverlapPredicted(3, ("a",), 0.9))
-    failed_once = Story().ready().assigned().begun().run("completed", "failure")
-    reviewed = Story().ready().in_review()
-    reviewed.merge_tried(touched=("shop/cart.py", "docs/a b.md"))
-    paused = Story().ready().assigned().begun()
-    paused.says("/pause")
-    closed = Story().ready().in_review()
-    closed.pulled(closed=True)
-    merged = Story().ready().in_review()
-    merged.merged()
+    held = Story().file_ready_task()
+    held.apply(OverlapPredicted(3, ("a",), 0.9))
+    failed_once = Story().file_ready_task().assign().start_run().report_run("completed", "failure")
+    reviewed = Story().file_ready_task().reach_review()
+    reviewed.report_trial_merge(touched=("shop/cart.py", "docs/a b.md"))
+    paused = Story().file_ready_task().assign().start_run()
+    paused.run_command("/pause")
+    closed = Story().file_ready_task().reach_review()
+    closed.see_pull(closed=True)
+    merged = Story().file_ready_task().reach_review()
+    merged.merge_pull()
     return {
-        "new": Story().ready().task,
+        "new": Story().file_ready_task().task,
         "held": held.task,
-        "at work": Story().ready().assigned().begun().task,
-        "planning": Story().ready().assigned(role=Role.PLAN).task,
+        "at work": Story().file_ready_task().assign().start_run().task,
+        "planning": Story().file_ready_task().assign(role=Role.PLAN).task,
         "tried": failed_once.task,
         "in review": reviewed.task,
         "paused": paused.task,
         "sent back": closed.task,
         "merged": merged.task,
-        "withdrawn": replace(Story().ready().assigned().task, withdrawn=True),
-        "for a person": Story().ready().assigned().begun().task.flagged(Flag.NEEDS_HUMAN, "look"),
-        "without a forecast": replace(Story().ready().assigned().task, forecast=None, priority=Priority.P0),
+        "withdrawn": replace(Story().file_ready_task().assign().task, withdrawn=True),
+        "for a person": Story().file_ready_task().assign().start_run().task.flagged(Flag.NEEDS_HUMAN, "look"),
+        "without a forecast": replace(Story().file_ready_task().assign().task, forecast=None, priority=Priority.P0),
     }
 
 

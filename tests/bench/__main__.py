@@ -23,38 +23,38 @@ def main(arguments: list[str] | None = None) -> int:
         help="only the pure rules, one task's trace, or what needs a world",
     )
     parser.add_argument("--tiny", action="store_true", help="so small that the figures mean nothing: to try it out")
-    told = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     configure_logs("ERROR", stream=sys.stderr)
-    tiny: bool = told.tiny
+    is_tiny: bool = options.tiny
 
     def balance() -> list[Figure]:
-        return rules.balance(100 if tiny else 2_000)
+        return rules.balance(100 if is_tiny else 2_000)
 
     def scaling() -> list[Figure]:
-        return [rules.scaling(20, 200, 10, 1) if tiny else rules.scaling()]
+        return [rules.scaling(20, 200, 10, 1) if is_tiny else rules.scaling()]
 
     def one_change() -> list[Figure]:
-        return [asyncio.run(environment.one_change(20, 2) if tiny else environment.one_change())]
+        return [asyncio.run(environment.one_change(20, 2) if is_tiny else environment.one_change())]
 
     def trace() -> list[Figure]:
         return asyncio.run(trace_task()).figures()
 
     def failover() -> list[Figure]:
-        return [asyncio.run(environment.failover(1, 4) if tiny else environment.failover())]
+        return [asyncio.run(environment.failover(1, 4) if is_tiny else environment.failover())]
 
     def latency() -> list[Figure]:
-        return [asyncio.run(environment.latency(1, 120, 2, 5) if tiny else environment.latency(told.seconds))]
+        return [asyncio.run(environment.latency(1, 120, 2, 5) if is_tiny else environment.latency(options.seconds))]
 
     steps: list[Callable[[], list[Figure]]] = []
-    steps += [balance, scaling] if told.only in (None, "rules") else []
-    steps += [trace] if told.only in (None, "trace") else []
-    steps += [one_change, failover, latency] if told.only in (None, "live") else []
-    missed = False
+    steps += [balance, scaling] if options.only in (None, "rules") else []
+    steps += [trace] if options.only in (None, "trace") else []
+    steps += [one_change, failover, latency] if options.only in (None, "live") else []
+    is_missed = False
     for step in steps:
         for figure in step():
-            print(figure.line(), flush=True)
-            missed |= figure.must is not None and figure.value > figure.must
-    return int(missed)
+            print(figure.to_json(), flush=True)
+            is_missed |= figure.hard_limit is not None and figure.value > figure.hard_limit
+    return int(is_missed)
 
 
 if __name__ == "__main__":

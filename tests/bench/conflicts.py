@@ -22,237 +22,278 @@ from adapters.git.merge_output import ParsedMerge
 from adapters.git.merge_tree import run_merges
 from adapters.git.scratch import scratch_objects
 from tests.bench.figure import Figure
-from tests.bench.forecast import forecasts
-from tests.bench.generated import ENVIRONMENT, Generated, generate
+from tests.bench.forecast import forecast_figures
+from tests.bench.generated import ENVIRONMENT, GeneratedRepository, generate
 
 ROOT = Path(__file__).parents[2]
 PUSHES = 15
-REPLAYED = 400  # merges, the latest
-TRIES = 5
-WHO = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+MAX_REPLAYED = 400  # merges, the latest
+RUNS = 5
+GIT_IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 Pair = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BenchRepository:
     """A generated repository and its mirror, with everything fetched."""
 
-    made: Generated
+    generated: GeneratedRepository
     mirror: Mirror
     heads: dict[int, str]
-    pushed: list[str]  # heads of further branches
+    pushed_heads: list[str]  # heads of further branches
 
 
 @asynccontextmanager
-async def place(folder: Path, files: int, commits: int, branches: int, pushes: int) -> AsyncIterator[Place]:
+async def open_repository(
+    folder: Path, files: int, commits: int, branches: int, pushes: int
+) -> AsyncIterator[BenchRepository]:
     """Make and fetch it."""
-    made = await asyncio.to_thread(generate, folder / "github", 1, files, commits, branches + pushes)
+    generated = await asyncio.to_thread(generate, folder / "github", 1, files, commits, branches + pushes)
     git = Git(allow_file_protocol=True, timeout=3_600, max_readers=1)
-    mirror = Mirror(folder / "data", 1, f"file://{made.path}", git)
-    await mirror.fetch(["refs/heads/main", *(f"refs/heads/{branch.name}" for branch in made.branches)])
-    heads = {number: branch.sha for number, branch in enumerate(made.branches)}
+    mirror = Mirror(folder / "data", 1, f"file://{generated.path}", git)
+    await mirror.fetch(["refs/heads/main", *(f"refs/heads/{branch.name}" for branch in generated.branches)])
+    heads = {number: branch.sha for number, branch in enumerate(generated.branches)}
     try:
-        yield Place(made, mirror, dict(list(heads.items())[:branches]), list(heads.values())[branches:])
+        yield BenchRepository(generated, mirror, dict(list(heads.items())[:branches]), list(heads.values())[branches:])
     finally:
         await git.close()
 
 
-async def check(at: Place, folder: Path, checks: int) -> Figure:
+async def measure_check(repository: BenchRepository, folder: Path, checks: int) -> Figure:
     """A branch against its base: as one of all that are checked after a push to main, by itself, and in a work tree."""
-    work = folder / "work"
-    heads, base = list(at.heads.values())[:checks], at.made.main
+    work_tree = folder / "work"
+    heads, base = list(repository.heads.values())[:checks], repository.generated.main
 
-    def git(*arguments: str, cwd: Path | None = work) -> float:
+    def git(*arguments: str, cwd: Path | None = work_tree) -> float:
         begun = perf_counter()
-        who = {
+        identity = {
             "GIT_AUTHOR_NAME": "a",
             "GIT_AUTHOR_EMAIL": "a@b",
             "GIT_COMMITTER_NAME": "a",
             "GIT_COMMITTER_EMAIL": "a@b",
         }
-        subprocess.run(["git", *arguments], cwd=cwd, env={**ENVIRONMENT, **who}, capture_output=True, check=False)
+        subprocess.run(["git", *arguments], cwd=cwd, env={**ENVIRONMENT, **identity}, capture_output=True, check=False)
         return perf_counter() - begun
 
-    git("clone", "-q", str(at.made.path), str(work), cwd=None)
+    git("clone", "-q", str(repository.generated.path), str(work_tree), cwd=None)
     git("checkout", "-q", "--detach", base)
-    there, alone, together = [], [], []
+    worktree_seconds, single_seconds, batch_seconds = [], [], []
     matrix = Matrix()
-    await matrix.compare(at.mirror, base, {0: base})  # the base is known, as it is but once after each push to main
+    await matrix.compare(
+        repository.mirror, base, {0: base}
+    )  # the base is known, as it is but once after each push to main
     for head in heads:
         # What is left of the one before is cleared away, then merged: the least that a reused work tree needs.
-        there.append(git("reset", "-q", "--hard", base) + git("merge", "-q", "--no-commit", "--no-ff", head))
-        begun = perf_counter()
-        await matrix.compare(at.mirror, base, {0: head})
-        alone.append(perf_counter() - begun)
-    for _ in range(TRIES):
-        begun = perf_counter()
-        await Matrix().compare(at.mirror, base, at.heads, keys=())
-        together.append((perf_counter() - begun) / len(at.heads))
-    how = {
-        "check_ms": round(median(together) * 1000, 2),
-        "worktree_ms": round(median(there) * 1000, 1),
-        "what": f"one of {len(at.heads)} checks after a push to main",
-        "check_alone_ms": round(median(alone) * 1000, 1),
-        "alone_times": round(median(there) / median(alone), 1),
+        worktree_seconds.append(git("reset", "-q", "--hard", base) + git("merge", "-q", "--no-commit", "--no-ff", head))
+        started_at = perf_counter()
+        await matrix.compare(repository.mirror, base, {0: head})
+        single_seconds.append(perf_counter() - started_at)
+    for _ in range(RUNS):
+        started_at = perf_counter()
+        await Matrix().compare(repository.mirror, base, repository.heads, keys=())
+        batch_seconds.append((perf_counter() - started_at) / len(repository.heads))
+    details = {
+        "check_ms": round(median(batch_seconds) * 1000, 2),
+        "worktree_ms": round(median(worktree_seconds) * 1000, 1),
+        "what": f"one of {len(repository.heads)} checks after a push to main",
+        "check_alone_ms": round(median(single_seconds) * 1000, 1),
+        "alone_times": round(median(worktree_seconds) / median(single_seconds), 1),
     }
-    return Figure("check_vs_worktree", median(there) / median(together), "times", 50, how=how, at_least=True)
+    return Figure(
+        "check_vs_worktree",
+        median(worktree_seconds) / median(batch_seconds),
+        "times",
+        50,
+        details=details,
+        at_least=True,
+    )
 
 
-async def matrix_seconds(at: Place, tries: int) -> tuple[float, MatrixResult]:
+async def measure_matrix(repository: BenchRepository, tries: int) -> tuple[float, MatrixResult]:
     """How long all pairs take from nothing, and what comes of it."""
-    took = []
+    durations = []
     for _ in range(tries):
         matrix = Matrix()
-        begun = perf_counter()
-        found = await matrix.compare(at.mirror, at.made.main, at.heads)
-        took.append(perf_counter() - begun)
-    return median(took), found
+        started_at = perf_counter()
+        comparison = await matrix.compare(repository.mirror, repository.generated.main, repository.heads)
+        durations.append(perf_counter() - started_at)
+    return median(durations), comparison
 
 
-async def pairs(at: Place, full: float, found: MatrixResult) -> list[Figure]:
+async def measure_pairs(repository: BenchRepository, matrix_duration: float, comparison: MatrixResult) -> list[Figure]:
     """Against merging every pair, in one git process; and the verdicts against those of merging every pair."""
-    every = list(combinations(sorted(at.heads), 2))
-    begun = perf_counter()
-    async with scratch_objects(at.mirror) as scratch:
-        asked = [(at.heads[one], at.heads[other]) for one, other in every]
-        raw = await run_merges(at.mirror, asked, scratch.environment)
-    exhaustive = perf_counter() - begun
-    clean = {key for key, trial in found.base_merges.items() if trial.clean}
-    async with scratch_objects(at.mirror) as scratch:
-        tried = await run_merges(at.mirror, [(at.made.main, at.heads[key]) for key in clean], scratch.environment)
-        ours = {
-            key: scratch.write_commit(result.tree, at.made.main)
-            for key, result in zip(clean, tried, strict=True)
+    all_pairs = list(combinations(sorted(repository.heads), 2))
+    started_at = perf_counter()
+    async with scratch_objects(repository.mirror) as scratch:
+        head_pairs = [(repository.heads[first], repository.heads[second]) for first, second in all_pairs]
+        raw_results = await run_merges(repository.mirror, head_pairs, scratch.environment)
+    exhaustive_seconds = perf_counter() - started_at
+    clean = {key for key, trial_merge in comparison.base_merges.items() if trial_merge.clean}
+    async with scratch_objects(repository.mirror) as scratch:
+        base_results = await run_merges(
+            repository.mirror,
+            [(repository.generated.main, repository.heads[key]) for key in clean],
+            scratch.environment,
+        )
+        rebased_commits = {
+            key: scratch.write_commit(result.tree, repository.generated.main)
+            for key, result in zip(clean, base_results, strict=True)
             if isinstance(result, ParsedMerge)
         }
-        based = [pair for pair in every if clean.issuperset(pair)]
-        true = await run_merges(at.mirror, [(ours[one], ours[other]) for one, other in based], scratch.environment)
-    clashes = {(clash.low, clash.high) for clash in found.conflicts}
-    wrong = sum(_dirty(result) is not (pair in clashes) for pair, result in zip(based, true, strict=True))
-    how = {
-        "exhaustive_ms": round(exhaustive * 1000),
-        "matrix_ms": round(full * 1000),
-        "pairs": len(every),
-        "clashes": len(clashes),
-        "shared": len(found.mergeable),
+        comparable_pairs = [pair for pair in all_pairs if clean.issuperset(pair)]
+        true_results = await run_merges(
+            repository.mirror,
+            [(rebased_commits[first], rebased_commits[second]) for first, second in comparable_pairs],
+            scratch.environment,
+        )
+    conflicts = {(conflict.low, conflict.high) for conflict in comparison.conflicts}
+    mismatch_count = sum(
+        _has_conflict(result) is not (pair in conflicts)
+        for pair, result in zip(comparable_pairs, true_results, strict=True)
+    )
+    details = {
+        "exhaustive_ms": round(exhaustive_seconds * 1000),
+        "matrix_ms": round(matrix_duration * 1000),
+        "pairs": len(all_pairs),
+        "clashes": len(conflicts),
+        "shared": len(comparison.mergeable),
     }
-    faster = Figure("pairs200_vs_exhaustive", exhaustive / full, "times", 10, how=how, at_least=True)
-    differ = {pair for pair, result in zip(every, raw, strict=True) if _dirty(result) is not (pair in clashes)}
-    against = {"compared": len(based), "differ_from_raw_heads": len(differ), **_explained(at, differ, found)}
-    return [faster, Figure("verdict_mismatches", wrong + len(found.undecided), "pairs", 0, 0, against)]
+    speed_figure = Figure(
+        "pairs200_vs_exhaustive", exhaustive_seconds / matrix_duration, "times", 10, details=details, at_least=True
+    )
+    differing_pairs = {
+        pair
+        for pair, result in zip(all_pairs, raw_results, strict=True)
+        if _has_conflict(result) is not (pair in conflicts)
+    }
+    comparison_details = {
+        "compared": len(comparable_pairs),
+        "differ_from_raw_heads": len(differing_pairs),
+        **_explain_differences(repository, differing_pairs, comparison),
+    }
+    return [
+        speed_figure,
+        Figure("verdict_mismatches", mismatch_count + len(comparison.undecided), "pairs", 0, 0, comparison_details),
+    ]
 
 
-def _dirty(result: ParsedMerge | MergeError) -> bool:
+def _has_conflict(result: ParsedMerge | MergeError) -> bool:
     return not (isinstance(result, ParsedMerge) and result.clean)
 
 
-def _explained(at: Place, differ: Collection[Pair], found: MatrixResult) -> dict[str, str]:
+def _explain_differences(
+    repository: BenchRepository, differing_pairs: Collection[Pair], comparison: MatrixResult
+) -> dict[str, str]:
     """Why merging two heads as they are does not say the same as merging them once they stand on main."""
-    why: Counter[str] = Counter()
-    behind = {number for number, branch in enumerate(at.made.branches) if branch.behind}
-    clashes = {(clash.low, clash.high) for clash in found.conflicts}
-    for pair in differ:
-        if any(not found.base_merges[key].clean for key in pair):
-            why["one conflicts with main and has to be mended first"] += 1
-        elif not behind.intersection(pair):
-            why["unexplained"] += 1
-        elif pair in clashes:
-            why["they only conflict with what main has got since"] += 1
+    reasons: Counter[str] = Counter()
+    behind_branches = {number for number, branch in enumerate(repository.generated.branches) if branch.is_behind}
+    conflicts = {(conflict.low, conflict.high) for conflict in comparison.conflicts}
+    for pair in differing_pairs:
+        if any(not comparison.base_merges[key].clean for key in pair):
+            reasons["one conflicts with main and has to be mended first"] += 1
+        elif not behind_branches.intersection(pair):
+            reasons["unexplained"] += 1
+        elif pair in conflicts:
+            reasons["they only conflict with what main has got since"] += 1
         else:
-            why["they conflicted where main has gone on since"] += 1
-    return {"because": "; ".join(f"{count}: {reason}" for reason, count in why.most_common())} if why else {}
+            reasons["they conflicted where main has gone on since"] += 1
+    return {"because": "; ".join(f"{count}: {reason}" for reason, count in reasons.most_common())} if reasons else {}
 
 
-async def push(at: Place, full: float) -> Figure:
+async def measure_push(repository: BenchRepository, matrix_duration: float) -> Figure:
     """One push, of a head never seen before, against all others, which are known."""
     matrix = Matrix()
-    await matrix.compare(at.mirror, at.made.main, at.heads)
-    took = []
-    for head in at.pushed:
-        key = len(at.heads)
-        begun = perf_counter()
-        await matrix.compare(at.mirror, at.made.main, {**at.heads, key: head}, keys=[key])
-        took.append(perf_counter() - begun)
-    how = {
-        "push_ms": round(median(took) * 1000, 1),
-        "worst_ms": round(max(took) * 1000, 1),
-        "matrix_ms": round(full * 1000),
-        "pushes": len(took),
+    await matrix.compare(repository.mirror, repository.generated.main, repository.heads)
+    durations = []
+    for head in repository.pushed_heads:
+        key = len(repository.heads)
+        started_at = perf_counter()
+        await matrix.compare(repository.mirror, repository.generated.main, {**repository.heads, key: head}, keys=[key])
+        durations.append(perf_counter() - started_at)
+    details = {
+        "push_ms": round(median(durations) * 1000, 1),
+        "worst_ms": round(max(durations) * 1000, 1),
+        "matrix_ms": round(matrix_duration * 1000),
+        "pushes": len(durations),
     }
-    return Figure("push_vs_matrix", median(took) / full, "times", 0.05, how=how)
+    return Figure("push_vs_matrix", median(durations) / matrix_duration, "times", 0.05, details=details)
 
 
-def memory(at: Place, folder: Path) -> Figure:
+def measure_memory_peak(repository: BenchRepository, folder: Path) -> Figure:
     """Our own process while it compares all pairs, in a fresh one: its peak above what it had before."""
-    told = {"data": str(folder / "data"), "base": at.made.main, "heads": at.heads}
-    measured = subprocess.run(
+    request = {"data": str(folder / "data"), "base": repository.generated.main, "heads": repository.heads}
+    result = subprocess.run(
         [sys.executable, "-m", "tests.bench.conflicts", "--measure-memory"],
         cwd=ROOT,
-        input=json.dumps(told),
+        input=json.dumps(request),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
-    idle, peak = json.loads(measured.stdout)
-    how = {"idle_mb": round(idle, 1), "peak_mb": round(peak, 1), "branches": len(at.heads)}
-    return Figure("memory_mb_above_idle", peak - idle, "MB", 30, how=how)
+    idle, peak = json.loads(result.stdout)
+    details = {"idle_mb": round(idle, 1), "peak_mb": round(peak, 1), "branches": len(repository.heads)}
+    return Figure("memory_mb_above_idle", peak - idle, "MB", 30, details=details)
 
 
 def measure_memory() -> list[float]:
     """In a process of its own: memory before and at most, in MB."""
-    told = json.load(sys.stdin)
-    mirror = Mirror(Path(told["data"]), 1, "https://github.com/acme/shop.git")
-    heads = {int(key): head for key, head in told["heads"].items()}
+    request = json.load(sys.stdin)
+    mirror = Mirror(Path(request["data"]), 1, "https://github.com/acme/shop.git")
+    heads = {int(key): head for key, head in request["heads"].items()}
 
     def megabytes(name: str) -> float:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
-    def begin() -> None:
+    def reset_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is counted from here
 
     async def compare() -> list[float]:
-        first = dict(list(heads.items())[:2])
-        await Matrix().compare(mirror, told["base"], first)  # so that what is imported and opened once counts as idle
-        begin()
+        warm_up_heads = dict(list(heads.items())[:2])
+        await Matrix().compare(
+            mirror, request["base"], warm_up_heads
+        )  # so that what is imported and opened once counts as idle
+        reset_peak()
         idle = megabytes("VmRSS")
         matrix = Matrix()
-        await matrix.compare(mirror, told["base"], heads)
+        await matrix.compare(mirror, request["base"], heads)
         return [idle, megabytes("VmHWM")]
 
     return asyncio.run(compare())
 
 
-async def figures(*, tiny: bool) -> AsyncIterator[Figure]:
+async def all_figures(*, tiny: bool) -> AsyncIterator[Figure]:
     """All of them."""
-    files, commits, few, many = (60, 90, 12, 24) if tiny else (2_000, 3_000, 200, 1_000)
+    files, commits, small_count, large_count = (60, 90, 12, 24) if tiny else (2_000, 3_000, 200, 1_000)
     with tempfile.TemporaryDirectory(prefix="orchestrator-bench-") as name:
         folder = Path(name)
-        async with place(folder / "few", files, commits, few, 2 if tiny else PUSHES) as at:
-            full, found = await matrix_seconds(at, 1 if tiny else TRIES)
-            yield await check(at, folder, 4 if tiny else 30)
-            for figure in await pairs(at, full, found):
+        async with open_repository(folder / "few", files, commits, small_count, 2 if tiny else PUSHES) as repository:
+            matrix_duration, comparison = await measure_matrix(repository, 1 if tiny else RUNS)
+            yield await measure_check(repository, folder, 4 if tiny else 30)
+            for figure in await measure_pairs(repository, matrix_duration, comparison):
                 yield figure
-            yield await push(at, full)
-            for figure in await forecasts(at.made.path, 10 if tiny else REPLAYED):
+            yield await measure_push(repository, matrix_duration)
+            for figure in await forecast_figures(repository.generated.path, 10 if tiny else MAX_REPLAYED):
                 yield figure
-        async with place(folder / "many", files, commits, many, 0) as at:
-            all_of_many, found = await matrix_seconds(at, 1 if tiny else 3)
-            how = {
-                "matrix_ms": round(all_of_many * 1000),
-                "clashes": len(found.conflicts),
-                "shared": len(found.mergeable),
+        async with open_repository(folder / "many", files, commits, large_count, 0) as repository:
+            large_matrix_duration, comparison = await measure_matrix(repository, 1 if tiny else 3)
+            details = {
+                "matrix_ms": round(large_matrix_duration * 1000),
+                "clashes": len(comparison.conflicts),
+                "shared": len(comparison.mergeable),
             }
-            yield Figure("pairs1000_vs_pairs200", all_of_many / full, "times", None, how=how)
-            yield memory(at, folder / "many")
+            yield Figure(
+                "pairs1000_vs_pairs200", large_matrix_duration / matrix_duration, "times", None, details=details
+            )
+            yield measure_memory_peak(repository, folder / "many")
 
 
 async def _print(*, tiny: bool) -> bool:
-    missed = False
-    async for figure in figures(tiny=tiny):
-        print(figure.line(), flush=True)
-        missed |= figure.must is not None and figure.value > figure.must
-    return missed
+    is_missed = False
+    async for figure in all_figures(tiny=tiny):
+        print(figure.to_json(), flush=True)
+        is_missed |= figure.hard_limit is not None and figure.value > figure.hard_limit
+    return is_missed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -260,11 +301,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench-conflicts ARGS=")
     parser.add_argument("--tiny", action="store_true", help="so small that the figures mean nothing: to try it out")
     parser.add_argument("--measure-memory", action="store_true", help=argparse.SUPPRESS)
-    told = parser.parse_args(arguments)
-    if told.measure_memory:
+    options = parser.parse_args(arguments)
+    if options.measure_memory:
         print(json.dumps(measure_memory()))
         return 0
-    return int(asyncio.run(_print(tiny=told.tiny)))
+    return int(asyncio.run(_print(tiny=options.tiny)))
 
 
 if __name__ == "__main__":

@@ -14,84 +14,97 @@ from core.effects.base import UpsertDigest
 from core.task.model import Status, Task
 from sandbox.http.pipeline import RequestRecord
 from sandbox.http.rate_limits import WRITES, RateLimits
-from tests.bench.environment import PATIENCE, Place, running
+from tests.bench.environment import TIMEOUT_SECONDS, Environment, open_environment
 from tests.bench.figure import Figure
 from tests.builders import Story
 
-_BUSY = text(
+_BUSY_COUNT = text(
     "SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing'))"
     " + (SELECT count(*) FROM deadlines WHERE due_at <= :now)"
 )
-_STATES = (Status.PENDING, Status.READY, Status.IN_PROGRESS, Status.REVIEW, Status.FAILED)
+_STATUSES = (Status.PENDING, Status.READY, Status.IN_PROGRESS, Status.REVIEW, Status.FAILED)
 
 
-async def drawing(tasks: int) -> list[Figure]:
+async def digest_figures(tasks: int) -> list[Figure]:
     """The digest is made, edited after a change, and looked at when nothing changed."""
-    async with running({"codex": {"capabilities": ["python"]}}) as place:
-        await _quiet(place)
-        known = Story().ready().task
-        async with place.bot.database.transaction() as connection:
+    async with open_environment({"codex": {"capabilities": ["python"]}}) as environment:
+        await _wait_until_idle(environment)
+        template_task = Story().file_ready_task().task
+        async with environment.bot.database.transaction() as connection:
             for number in range(1001, 1001 + tasks):
-                await store.save_task(connection, _task(known, number, place.shop.id), place.bot.work.now())
-        await _drawn(place)
-        async with place.bot.database.transaction() as connection:
-            changed = replace(_task(known, 1001, place.shop.id), title="It has another title now")
-            await store.save_task(connection, changed, place.bot.work.now())
-        begun = perf_counter()
-        calls = await _drawn(place)
-        seconds = perf_counter() - begun
-        idle = await _drawn(place)
+                await store.save_task(
+                    connection, _task(template_task, number, environment.shop.id), environment.bot.work.now()
+                )
+        await _draw_digest(environment)
+        async with environment.bot.database.transaction() as connection:
+            changed = replace(_task(template_task, 1001, environment.shop.id), title="It has another title now")
+            await store.save_task(connection, changed, environment.bot.work.now())
+        started_at = perf_counter()
+        draw_requests = await _draw_digest(environment)
+        seconds = perf_counter() - started_at
+        idle_requests = await _draw_digest(environment)
         [page] = [
-            issue.body or "" for issue in place.shop.issues.values() if "orchestrator-digest" in issue.label_names
+            issue.body or "" for issue in environment.shop.issues.values() if "orchestrator-digest" in issue.label_names
         ]
-    how = {"tasks": tasks, "calls": len(calls), "ms": round(seconds * 1000), "characters": len(page)}
-    unchanged = {"points_unchanged": _points(idle), "writes_unchanged": len(_writes(idle))}
+    details = {"tasks": tasks, "calls": len(draw_requests), "ms": round(seconds * 1000), "characters": len(page)}
+    unchanged_details = {
+        "points_unchanged": _count_points(idle_requests),
+        "writes_unchanged": len(_write_requests(idle_requests)),
+    }
     return [
-        Figure("digest_points", _points(calls), "points", 10, how={**how, **unchanged}),
-        Figure("digest_content_writes", len(_writes(calls)), "writes", 1, how={"tasks": tasks}),
+        Figure("digest_points", _count_points(draw_requests), "points", 10, details={**details, **unchanged_details}),
+        Figure("digest_content_writes", len(_write_requests(draw_requests)), "writes", 1, details={"tasks": tasks}),
     ]
 
 
-def _task(known: Task, number: int, repository_id: int) -> Task:
-    waits = (f"#{number - 1}",) if number % 3 == 0 else ()
+def _task(template_task: Task, number: int, repository_id: int) -> Task:
+    waits_for = (f"#{number - 1}",) if number % 3 == 0 else ()
     return replace(
-        known,
+        template_task,
         repository_id=repository_id,
         number=number,
         issue_id=number,
         title=f"Task {number} with a title of the usual length",
-        status=_STATES[number % len(_STATES)],
-        waits_for=waits,
+        status=_STATUSES[number % len(_STATUSES)],
+        waits_for=waits_for,
     )
 
 
-def _writes(calls: list[RequestRecord]) -> list[RequestRecord]:
-    return [call for call in calls if call.method in WRITES]
+def _write_requests(requests: list[RequestRecord]) -> list[RequestRecord]:
+    return [request for request in requests if request.method in WRITES]
 
 
-def _points(calls: list[RequestRecord]) -> int:
+def _count_points(requests: list[RequestRecord]) -> int:
     """As GitHub counts them against the limit of a minute."""
-    costs, writes = RateLimits(), len(_writes(calls))
-    return writes * costs.write_points + (len(calls) - writes) * costs.read_points
+    limits, writes = RateLimits(), len(_write_requests(requests))
+    return writes * limits.write_points + (len(requests) - writes) * limits.read_points
 
 
-async def _drawn(place: Place) -> list[RequestRecord]:
+async def _draw_digest(environment: Environment) -> list[RequestRecord]:
     """Have it drawn, and give what was asked of GitHub for it; tokens are not counted."""
-    before = len(place.hub.requests)
-    async with place.bot.work.on(place.shop.id) as unit:
+    earlier_count = len(environment.hub.requests)
+    async with environment.bot.work.on(environment.shop.id) as unit:
         await unit.enqueue_effects(0, UpsertDigest())
-    await _quiet(place)
-    return [call for call in place.hub.requests[before:] if not (call.operation_id or "").startswith("apps/")]
+    await _wait_until_idle(environment)
+    return [
+        request
+        for request in environment.hub.requests[earlier_count:]
+        if not (request.operation_id or "").startswith("apps/")
+    ]
 
 
-async def _quiet(place: Place) -> None:
+async def _wait_until_idle(environment: Environment) -> None:
     """Wait until there is nothing to do: no job, no deadline that is due, nothing to send, no delivery on its way."""
-    waiting = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
-    async with asyncio.timeout(PATIENCE):
+    pending_effects = select(func.count()).select_from(t.outbox).where(t.outbox.c.state == "waiting")
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
-            await place.hub.wait_until_idle()
-            async with place.bot.database.autocommit() as connection:
-                busy = (await connection.execute(_BUSY, {"now": place.bot.work.now()})).scalar_one()
-                if not busy and not (await connection.execute(waiting)).scalar_one() and place.hub.is_idle:
+            await environment.hub.wait_until_idle()
+            async with environment.bot.database.autocommit() as connection:
+                busy_count = (await connection.execute(_BUSY_COUNT, {"now": environment.bot.work.now()})).scalar_one()
+                if (
+                    not busy_count
+                    and not (await connection.execute(pending_effects)).scalar_one()
+                    and environment.hub.is_idle
+                ):
                     return
             await asyncio.sleep(0.05)

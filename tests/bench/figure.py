@@ -15,21 +15,25 @@ class Figure:
     value: float
     unit: str
     target: float | None  # None: only to compare
-    must: float | None = None
-    how: dict[str, Any] = field(default_factory=dict)  # the circumstances it was measured in
+    hard_limit: float | None = None
+    details: dict[str, Any] = field(default_factory=dict)  # the circumstances it was measured in
     at_least: bool = False  # the target is the least that is wanted, not the most
 
     @property
-    def holds(self) -> bool:
+    def is_on_target(self) -> bool:
         """Whether the target is reached."""
         if self.target is None:
             return True
         return self.value >= self.target if self.at_least else self.value <= self.target
 
-    def line(self) -> str:
+    def to_json(self) -> str:
         """The line that is printed."""
-        must = {} if self.must is None else {"must": f"<= {self.must:g}", "must_holds": self.value <= self.must}
-        told: dict[str, Any] = {"figure": self.name, "value": round(self.value, 3), "unit": self.unit}
+        limit_fields = (
+            {}
+            if self.hard_limit is None
+            else {"must": f"<= {self.hard_limit:g}", "must_holds": self.value <= self.hard_limit}
+        )
+        fields: dict[str, Any] = {"figure": self.name, "value": round(self.value, 3), "unit": self.unit}
         if self.target is not None:
-            told |= {"target": f"{'>=' if self.at_least else '<='} {self.target:g}", "holds": self.holds}
-        return json.dumps({**told, **must, **self.how})
+            fields |= {"target": f"{'>=' if self.at_least else '<='} {self.target:g}", "holds": self.is_on_target}
+        return json.dumps({**fields, **limit_fields, **self.details})

@@ -10,22 +10,24 @@ from engine.forecast_backtest import replay
 from tests.bench.figure import Figure
 
 
-async def forecasts(repository: Path, limit: int) -> list[Figure]:
+async def forecast_figures(repository: Path, limit: int) -> list[Figure]:
     """Precision and recall over the latest `limit` merges of a repository (its git directory)."""
     score = (await replay(Git(), repository, limit)).score
-    counted = score.counted
-    how = {
-        "branches": len(counted),
+    counted_branches = score.counted
+    details = {
+        "branches": len(counted_branches),
         "counts_from": COUNTS_FROM,
-        "foreseen": sum(one.foreseen for one in counted),
-        "changed": sum(one.changed for one in counted),
-        "right": sum(one.right for one in counted),
+        "foreseen": sum(branch.foreseen for branch in counted_branches),
+        "changed": sum(branch.changed for branch in counted_branches),
+        "right": sum(branch.right for branch in counted_branches),
     }
-    new = {
+    new_file_details = {
         "of_files_that_were_there": round(score.recall_of_old or 0.0, 3),
-        "new_files": sum(one.new for one in counted),
+        "new_files": sum(branch.new for branch in counted_branches),
     }
     return [
-        Figure("forecast_precision", score.precision or 0.0, "of foreseen files", None, how=how),
-        Figure("forecast_recall", score.recall or 0.0, "of changed files", None, how={**how, **new}),
+        Figure("forecast_precision", score.precision or 0.0, "of foreseen files", None, details=details),
+        Figure(
+            "forecast_recall", score.recall or 0.0, "of changed files", None, details={**details, **new_file_details}
+        ),
     ]

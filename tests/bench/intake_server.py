@@ -13,7 +13,7 @@ from bot.logs import configure_logs
 from config.settings import load_settings
 
 
-async def _nothing(self: DeliveryWriter, delivery: StoredDelivery, lock: str) -> bool:
+async def _discard_delivery(self: DeliveryWriter, delivery: StoredDelivery, lock_key: str) -> bool:
     return True
 
 
@@ -21,7 +21,7 @@ async def main() -> None:
     """Listen until terminated; the address is the first line that is printed."""
     configure_logs("ERROR", stream=sys.stderr)
     if "--bare" in sys.argv:
-        setattr(DeliveryWriter, "keep", _nothing)  # noqa: B010 - a method, which type checkers would not have assigned
+        setattr(DeliveryWriter, "write", _discard_delivery)  # noqa: B010 - a method, which type checkers would not have assigned
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with assemble(load_settings(env_file=None)) as bot, listening(bot) as address:

@@ -20,83 +20,100 @@ SKILLS = ("python", "docs", "web", "go")
 
 def queue(length: int) -> list[Task]:
     """So many waiting tasks of all priorities, with various needs."""
-    known = Story().ready().task
-    wanted = [replace(known, required=needs) for needs in (*((skill,) for skill in SKILLS), ("tests",), ())]
+    template_task = Story().file_ready_task().task
+    variants = [
+        replace(template_task, required=capabilities)
+        for capabilities in (*((skill,) for skill in SKILLS), ("tests",), ())
+    ]
     return [
-        replace(wanted[n % len(wanted)], number=n, priority=Priority(f"P{n * 3 // length}"))
-        for n in range(1, length)
+        replace(variants[number % len(variants)], number=number, priority=Priority(f"P{number * 3 // length}"))
+        for number in range(1, length)
     ]  # fmt: skip
 
 
-def team(size: int, room: int) -> list[Agent]:
+def team(size: int, max_tasks: int) -> list[Agent]:
     """So many agents of four kinds, each with the same room."""
-    return [agent(f"agent-{n:03}", SKILLS[n % 4], "tests", max_tasks=room) for n in range(size)]
+    return [agent(f"agent-{number:03}", SKILLS[number % 4], "tests", max_tasks=max_tasks) for number in range(size)]
 
 
-def _seconds(length: int, agents: list[Agent], runs: int) -> float:
-    tasks, taken = queue(length), []
+def _measure_pass(length: int, agents: list[Agent], runs: int) -> float:
+    tasks, durations = queue(length), []
     for _ in range(runs):
         gc.collect()
-        begun = perf_counter()
-        round_ = AssignmentPass(agents, Scoring(), NOW)
+        started_at = perf_counter()
+        assignment_pass = AssignmentPass(agents, Scoring(), NOW)
         for task in tasks:  # each choice is kept where it belongs and let go, as the bot does it
-            round_.choose(task)
-        taken.append(perf_counter() - begun)
-    return min(taken)  # what else the machine does only ever adds
+            assignment_pass.choose(task)
+        durations.append(perf_counter() - started_at)
+    return min(durations)  # what else the machine does only ever adds
 
 
 def scaling(small: int = 1_000, large: int = 10_000, agents: int = 200, runs: int = 5) -> Figure:
     """How much longer a pass takes over ten times the tasks; the worse of agents soon full and agents never full."""
-    found = {}
-    for name, room in (("soon_full", 2), ("never_full", -(-large // agents) * 4)):
-        first, second = (_seconds(length, team(agents, room), runs) for length in (small, large))
-        found[name] = {"seconds_small": round(first, 3), "seconds_large": round(second, 3), "ratio": second / first}
-    worst = max(case["ratio"] for case in found.values())
-    rounded = {name: {key: round(value, 3) for key, value in case.items()} for name, case in found.items()}
-    how = {"tasks": [small, large], "agents": agents, "best_of": runs, "cases": rounded}
-    return Figure("assignment_scaling", worst, "times", 12, how=how)
+    cases = {}
+    for name, max_tasks in (("soon_full", 2), ("never_full", -(-large // agents) * 4)):
+        small_seconds, large_seconds = (
+            _measure_pass(length, team(agents, max_tasks), runs) for length in (small, large)
+        )
+        cases[name] = {
+            "seconds_small": round(small_seconds, 3),
+            "seconds_large": round(large_seconds, 3),
+            "ratio": large_seconds / small_seconds,
+        }
+    worst = max(case["ratio"] for case in cases.values())
+    rounded = {name: {key: round(value, 3) for key, value in case.items()} for name, case in cases.items()}
+    details = {"tasks": [small, large], "agents": agents, "best_of": runs, "cases": rounded}
+    return Figure("assignment_scaling", worst, "times", 12, details=details)
 
 
-def balance(tasks: int = 2_000, agents: int = 10, room: int = 3, seed: int = 1) -> list[Figure]:
+def balance(tasks: int = 2_000, agents: int = 10, max_tasks: int = 3, seed: int = 1) -> list[Figure]:
     """Equal agents, one stream of tasks that each take equally long: busiest minus idlest, by us and by chance."""
-    hands = [agent(f"agent-{n:02}", max_tasks=room) for n in range(agents)]
-    chance = random.Random(seed)
-    known = Story().ready().task
+    equal_agents = [agent(f"agent-{n:02}", max_tasks=max_tasks) for n in range(agents)]
+    rng = random.Random(seed)
+    template_task = Story().file_ready_task().task
 
-    def ours(there: list[Agent]) -> str:
-        return AssignmentPass(there, Scoring(), NOW).choose(known).agent or ""
+    def choose_by_score(candidates: list[Agent]) -> str:
+        return AssignmentPass(candidates, Scoring(), NOW).choose(template_task).agent or ""
 
-    def drawn(there: list[Agent]) -> str:
-        return chance.choice([one for one in there if one.holding < one.max_tasks]).name
+    def choose_at_random(candidates: list[Agent]) -> str:
+        return rng.choice([candidate for candidate in candidates if candidate.holding < candidate.max_tasks]).name
 
-    found = []
-    for name, pick in (("balance_spread", ours), ("balance_spread_by_chance", drawn)):
-        in_hand, ever = _stream(hands, tasks, pick, random.Random(seed))
-        how = {"tasks": tasks, "agents": agents, "room": room, "spread_ever": ever, "spread_in_hand": in_hand}
-        found.append(Figure(name, max(in_hand, ever), "tasks", 1, how=how))
-    return found
+    figures = []
+    for name, choose in (("balance_spread", choose_by_score), ("balance_spread_by_chance", choose_at_random)):
+        held_spread, total_spread = _simulate_stream(equal_agents, tasks, choose, random.Random(seed))
+        details = {
+            "tasks": tasks,
+            "agents": agents,
+            "room": max_tasks,
+            "spread_ever": total_spread,
+            "spread_in_hand": held_spread,
+        }
+        figures.append(Figure(name, max(held_spread, total_spread), "tasks", 1, details=details))
+    return figures
 
 
-def _stream(
-    hands: list[Agent], tasks: int, pick: Callable[[list[Agent]], str], times: random.Random
+def _simulate_stream(
+    team_agents: list[Agent], tasks: int, choose: Callable[[list[Agent]], str], rng: random.Random
 ) -> tuple[int, int]:
     """The largest spread of tasks in hand at any moment, and of tasks ever given at the end."""
-    there = {one.name: one for one in hands}
-    at_work: deque[tuple[float, str]] = deque()
-    clock, worst = 0.0, 0
-    longest = len(hands) * hands[0].max_tasks * 0.6  # a task takes so long that about six in ten places are taken
+    agents_by_name = {member.name: member for member in team_agents}
+    running: deque[tuple[float, str]] = deque()
+    clock, max_spread = 0.0, 0
+    task_seconds = (
+        len(team_agents) * team_agents[0].max_tasks * 0.6
+    )  # a task takes so long that about six in ten places are taken
     for _ in range(tasks):
-        clock += times.expovariate(1.0)
-        while at_work and at_work[0][0] <= clock:
-            _, name = at_work.popleft()
-            there[name] = replace(there[name], holding=there[name].holding - 1)
-        if all(one.holding >= one.max_tasks for one in there.values()):
-            clock, name = at_work.popleft()
-            there[name] = replace(there[name], holding=there[name].holding - 1)
-        chosen = there[pick(list(there.values()))]
-        there[chosen.name] = replace(chosen, holding=chosen.holding + 1, assigned=chosen.assigned + 1)
-        at_work.append((clock + longest, chosen.name))
-        held = [one.holding for one in there.values()]
-        worst = max(worst, max(held) - min(held))
-    ever = Counter({one.name: one.assigned for one in there.values()}).values()
-    return worst, max(ever) - min(ever)
+        clock += rng.expovariate(1.0)
+        while running and running[0][0] <= clock:
+            _, name = running.popleft()
+            agents_by_name[name] = replace(agents_by_name[name], holding=agents_by_name[name].holding - 1)
+        if all(member.holding >= member.max_tasks for member in agents_by_name.values()):
+            clock, name = running.popleft()
+            agents_by_name[name] = replace(agents_by_name[name], holding=agents_by_name[name].holding - 1)
+        chosen = agents_by_name[choose(list(agents_by_name.values()))]
+        agents_by_name[chosen.name] = replace(chosen, holding=chosen.holding + 1, assigned=chosen.assigned + 1)
+        running.append((clock + task_seconds, chosen.name))
+        held_counts = [member.holding for member in agents_by_name.values()]
+        max_spread = max(max_spread, max(held_counts) - min(held_counts))
+    totals = Counter({member.name: member.assigned for member in agents_by_name.values()}).values()
+    return max_spread, max(totals) - min(totals)

@@ -66,19 +66,19 @@ def test_what_was_answered_202_outlives_the_process_that_is_killed(capsys: pytes
 
 
 def test_a_target_may_be_the_least_that_is_wanted_or_none_at_all() -> None:
-    assert json.loads(Figure("faster", 9, "times", 10, at_least=True).line())["holds"] is False
-    assert json.loads(Figure("faster", 9, "times", 10, at_least=True).line())["target"] == ">= 10"
-    assert "target" not in json.loads(Figure("shown", 9, "times", None).line())
+    assert json.loads(Figure("faster", 9, "times", 10, at_least=True).to_json())["holds"] is False
+    assert json.loads(Figure("faster", 9, "times", 10, at_least=True).to_json())["target"] == ">= 10"
+    assert "target" not in json.loads(Figure("shown", 9, "times", None).to_json())
 
 
 def test_what_must_hold_is_told_apart_from_what_we_want() -> None:
-    told = json.loads(Figure("latency", 1_200, "ms", 1_000, 5_000).line())
+    told = json.loads(Figure("latency", 1_200, "ms", 1_000, 5_000).to_json())
     assert (told["holds"], told["must_holds"]) == (False, True)
 
 
 def test_equal_agents_are_kept_in_balance_and_chance_does_not_do_it() -> None:
     ours, chance = balance(500)
-    assert ours.holds
+    assert ours.is_on_target
     assert chance.value > 1
 
 
@@ -94,9 +94,9 @@ def test_a_generated_repository_is_what_it_says_and_the_same_each_time(tmp_path:
     assert git("rev-list", "--merges", "main").split() == list(reversed(made.merges))
     assert 50 <= len(git("ls-tree", "-r", "--name-only", "main").split()) <= 75
     behind = [branch for branch in made.branches if git("merge-base", made.main, branch.sha).strip() != made.main]
-    assert behind == [branch for branch in made.branches if branch.behind]
+    assert behind == [branch for branch in made.branches if branch.is_behind]
     assert len(behind) == 10
-    assert sum(branch.renames for branch in made.branches) == 2
+    assert sum(branch.has_rename for branch in made.branches) == 2
     for branch in made.branches:
         changed = git("diff", "--name-only", "--no-renames", f"main...{branch.sha}").splitlines()
         assert set(changed) == set(branch.paths)

@@ -32,16 +32,18 @@ from bot.logs import configure_logs
 from sandbox.actors.agents import WritesFiles
 from tests.bench.figure import Figure
 from tests.scenarios.shop import body
-from tests.scenarios.world import World, opened
+from tests.scenarios.world import World, open_world
 
 ROOT = Path(__file__).parents[2]
-_PLUMBING = (
+_SKIPPED_FILES = (
     "adapters/database/database.py",
     "adapters/git/process.py",
     "sandbox/git/command.py",
     "tests/bench/trace.py",
 )
-_CRANK = "tests/scenarios/world.py"  # what the story asks to see whether everything has come to rest is not counted
+_WORLD_FILE = (
+    "tests/scenarios/world.py"  # what the story asks to see whether everything has come to rest is not counted
+)
 _TRANSACTION = "transaction control"
 
 
@@ -51,33 +53,33 @@ class Trace:
 
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # kind, what, cause
 
-    def note(self, kind: str, what: str) -> None:
+    def record(self, kind: str, description: str) -> None:
         """Count one, with the cause that is on the stack."""
-        places = _places(sys._getframe(1))
-        if not places or places[0].startswith(f"{_CRANK}:_open"):
+        functions = _stack_functions(sys._getframe(1))
+        if not functions or functions[0].startswith(f"{_WORLD_FILE}:_open"):
             return
-        self.counts[kind, what, " < ".join(places[:2])] += 1
+        self.counts[kind, description, " < ".join(functions[:2])] += 1
 
     def total(self, kind: str) -> int:
         """How many of a kind."""
-        return sum(count for (one, _, _), count in self.counts.items() if one == kind)
+        return sum(count for (counted_kind, _, _), count in self.counts.items() if counted_kind == kind)
 
 
-def _places(frame: FrameType | None) -> list[str]:
+def _stack_functions(frame: FrameType | None) -> list[str]:
     """The functions of ours on the stack, innermost first."""
-    found = []
+    functions = []
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(ROOT) and ".venv" not in path.parts:
             name = path.relative_to(ROOT).as_posix()
-            if name not in _PLUMBING:
-                found.append(f"{name}:{frame.f_code.co_name}")
+            if name not in _SKIPPED_FILES:
+                functions.append(f"{name}:{frame.f_code.co_name}")
         frame = frame.f_back
-    return found
+    return functions
 
 
 @contextmanager
-def _patched(owner: Any, name: str, replacement: Callable[[Any], Any]) -> Iterator[None]:
+def _patch(owner: Any, name: str, replacement: Callable[[Any], Any]) -> Iterator[None]:
     original = getattr(owner, name)
     setattr(owner, name, replacement(original))
     try:
@@ -87,50 +89,50 @@ def _patched(owner: Any, name: str, replacement: Callable[[Any], Any]) -> Iterat
 
 
 @contextmanager
-def tracing(trace: Trace) -> Iterator[None]:
+def record_calls(trace: Trace) -> Iterator[None]:
     """Count everything that is sent to PostgreSQL and every git process that is started, while inside."""
 
-    def statement(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    def wrap_execute(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def execute(cursor: Any, query: Any, *arguments: Any, **more: Any) -> Any:
-            trace.note("statement", _verb(query if isinstance(query, str) else query.as_string(cursor)))
+            trace.record("statement", _short_query(query if isinstance(query, str) else query.as_string(cursor)))
             return await original(cursor, query, *arguments, **more)
 
         return execute
 
-    def end(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        async def ends(connection: Any) -> None:
+    def wrap_end(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def end_transaction(connection: Any) -> None:
             if connection.pgconn.transaction_status != TransactionStatus.IDLE:
-                trace.note("transaction", _TRANSACTION)
+                trace.record("transaction", _TRANSACTION)
             await original(connection)
 
-        return ends
+        return end_transaction
 
-    def process(original: Callable[..., Any]) -> Callable[..., Any]:
-        def starts(*command: Any, **more: Any) -> Any:
-            words = command[0] if isinstance(command[0], list | tuple) else command
-            if Path(str(words[0])).name == "git":
-                trace.note("git process", f"git {words[1]}")
+    def wrap_process(original: Callable[..., Any]) -> Callable[..., Any]:
+        def start_process(*command: Any, **more: Any) -> Any:
+            arguments = command[0] if isinstance(command[0], list | tuple) else command
+            if Path(str(arguments[0])).name == "git":
+                trace.record("git process", f"git {arguments[1]}")
             return original(*command, **more)
 
-        return starts
+        return start_process
 
     with (
-        _patched(psycopg.AsyncCursor, "execute", statement),
-        _patched(psycopg.AsyncCursor, "executemany", statement),
-        _patched(psycopg.AsyncConnection, "commit", end),
-        _patched(psycopg.AsyncConnection, "rollback", end),
-        _patched(asyncio, "create_subprocess_exec", process),
-        _patched(subprocess, "run", process),
+        _patch(psycopg.AsyncCursor, "execute", wrap_execute),
+        _patch(psycopg.AsyncCursor, "executemany", wrap_execute),
+        _patch(psycopg.AsyncConnection, "commit", wrap_end),
+        _patch(psycopg.AsyncConnection, "rollback", wrap_end),
+        _patch(asyncio, "create_subprocess_exec", wrap_process),
+        _patch(subprocess, "run", wrap_process),
     ):
         yield
 
 
-def _verb(query: str) -> str:
+def _short_query(query: str) -> str:
     return " ".join(query.split())[:60]
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class TaskTrace:
     """One task's way: the trace, the jobs that ran, and the requests to GitHub."""
 
     trace: Trace
@@ -144,24 +146,30 @@ class Traced:
 
     def figures(self) -> list[Figure]:
         """The figures, with their targets."""
-        how = {"time": "stands still", "workers": 1}
-        control = {"of_them_transaction_control": 2 * self.trace.total("transaction")}
-        git = self.trace.total("git process")
+        details = {"time": "stands still", "workers": 1}
+        transaction_details = {"of_them_transaction_control": 2 * self.trace.total("transaction")}
+        git_process_count = self.trace.total("git process")
         return [
-            Figure("statements_per_task", self.statements, "statements", 300, how=how | control),
-            Figure("jobs_per_task", self.jobs, "jobs", JOBS_BEFORE // 2, how=how | {"before": JOBS_BEFORE}),
-            Figure("git_processes_per_task", git, "processes", 20, how=how | {"of": "the bot and the sandbox"}),
-            Figure("requests_per_task", self.requests, "requests", None, how=how),
+            Figure("statements_per_task", self.statements, "statements", 300, details=details | transaction_details),
+            Figure("jobs_per_task", self.jobs, "jobs", BASELINE_JOBS // 2, details=details | {"before": BASELINE_JOBS}),
+            Figure(
+                "git_processes_per_task",
+                git_process_count,
+                "processes",
+                20,
+                details=details | {"of": "the bot and the sandbox"},
+            ),
+            Figure("requests_per_task", self.requests, "requests", None, details=details),
         ]
 
 
-JOBS_BEFORE = 17
+BASELINE_JOBS = 17
 """Jobs of the same task when each delivery had a job of its own (commit 562bd84, counted in the same way)."""
 
 _JOBS = text("SELECT last_value FROM procrastinate_jobs_id_seq")
 
 
-async def trace_task() -> Traced:
+async def trace_task() -> TaskTrace:
     """Trace a task in a world of its own: a person files it, an agent of the repository's workflows does it."""
     with tempfile.TemporaryDirectory(prefix="orchestrator-trace-") as folder:
         server = EmbeddedPostgres(Path(folder) / "postgres")
@@ -170,52 +178,56 @@ async def trace_task() -> Traced:
             database = Database(url)
             await database.migrate()
             await database.close()
-            async with opened(Path(folder), url) as world:
-                return await _trace_in(world)
+            async with open_world(Path(folder), url) as world:
+                return await _trace_in_world(world)
         finally:
             await asyncio.to_thread(server.stop)
 
 
-async def _trace_in(world: World) -> Traced:
+async def _trace_in_world(world: World) -> TaskTrace:
     world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 0.19\n"}))
-    trace, jobs, requests = Trace(), await _jobs(world), len(world.hub.requests)
-    with tracing(trace):
+    trace, jobs, requests = Trace(), await _count_jobs(world), len(world.hub.requests)
+    with record_calls(trace):
         issue = await world.files("Add the tax rate", body(needs="tests", files="`shop/tax.py`"), "bug")
     assert world.status(issue) == "done", world.status(issue)
     world.written()
-    return Traced(trace, await _jobs(world) - jobs, len(world.hub.requests) - requests)
+    return TaskTrace(trace, await _count_jobs(world) - jobs, len(world.hub.requests) - requests)
 
 
-async def _jobs(world: World) -> int:
+async def _count_jobs(world: World) -> int:
     async with world.bot.database.autocommit() as connection:
         return int((await connection.execute(_JOBS)).scalar_one())
 
 
-def _show(traced: Traced) -> None:
+def _print_table(task_trace: TaskTrace) -> None:
     console = Console(width=200)
     for kind in ("statement", "transaction", "git process"):
-        rows = [(count, what, cause) for (one, what, cause), count in traced.trace.counts.items() if one == kind]
+        rows = [
+            (count, description, cause)
+            for (counted_kind, description, cause), count in task_trace.trace.counts.items()
+            if counted_kind == kind
+        ]
         table = Table(title=f"{kind}: {sum(row[0] for row in rows)}", title_justify="left")
         table.add_column("count", justify="right")
         table.add_column("what", no_wrap=True, max_width=62)
         table.add_column("cause", overflow="fold")
-        for count, what, cause in sorted(rows, reverse=True):
-            table.add_row(str(count), what, cause)
+        for count, description, cause in sorted(rows, reverse=True):
+            table.add_row(str(count), description, cause)
         console.print(table)
-    console.print(f"jobs: {traced.jobs}   requests to GitHub: {traced.requests}")
+    console.print(f"jobs: {task_trace.jobs}   requests to GitHub: {task_trace.requests}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Trace and print."""
     parser = argparse.ArgumentParser(prog="make trace-task ARGS=")
     parser.add_argument("--figures", action="store_true", help="only a line of JSON for each figure")
-    told = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     configure_logs("ERROR", stream=sys.stderr)
-    traced = asyncio.run(trace_task())
-    if not told.figures:
-        _show(traced)
-    for figure in traced.figures():
-        print(figure.line())
+    task_trace = asyncio.run(trace_task())
+    if not options.figures:
+        _print_table(task_trace)
+    for figure in task_trace.figures():
+        print(figure.to_json())
     return 0
 
 

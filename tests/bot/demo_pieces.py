@@ -11,13 +11,13 @@ from bot.demo.narration import AuditLine
 from core.intake.parser import AcceptanceCriterion, ParsedIssue
 from core.task.model import Actor, ChecksState, Kind, Lease, Priority, Pull, Status, Task
 
-NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 ALICE = Actor(1, "alice")
 
 
 def task(number: int, title: str, status: Status, **more: Any) -> Task:
     """A task as the database holds it."""
-    basis = Task(
+    base_task = Task(
         repository_id=1,
         repository="acme/shop",
         number=number,
@@ -29,25 +29,25 @@ def task(number: int, title: str, status: Status, **more: Any) -> Task:
         fingerprint="f",
         text_digest="d",
         issue_open=True,
-        issue_updated_at=NINE,
-        created_at=NINE,
+        issue_updated_at=START,
+        created_at=START,
         status=status,
-        status_since=NINE,
+        status_since=START,
         priority=Priority.P1,
         kind=Kind.FUNCTIONAL,
         kind_reason="because",
     )
-    return replace(basis, **more)
+    return replace(base_task, **more)
 
 
 def lease(agent: str, number: int, attempt: int = 1) -> Lease:
     """The right of an agent to work."""
-    return Lease(agent, attempt, f"task/{number}-{attempt}", NINE)
+    return Lease(agent, attempt, f"task/{number}-{attempt}", START)
 
 
 def pull(number: int, **more: Any) -> Pull:
     """An open pull request."""
-    basis = Pull(
+    base_pull = Pull(
         number=number,
         attempt=1,
         branch="task/1-1",
@@ -55,17 +55,17 @@ def pull(number: int, **more: Any) -> Pull:
         head_sha="a" * 40,
         url="https://github.example/pull",
         author=ALICE,
-        updated_at=NINE,
-        head_seen_at=NINE,
+        updated_at=START,
+        head_seen_at=START,
         checks=ChecksState.PENDING,
     )
-    return replace(basis, **more)
+    return replace(base_pull, **more)
 
 
-def snapshot(*tasks: Task, happenings: tuple[AuditLine, ...] = (), expected: int | None = None) -> Snapshot:
+def snapshot(*tasks: Task, audit_lines: tuple[AuditLine, ...] = (), expected: int | None = None) -> Snapshot:
     """A moment with two agents."""
     agents = (
         AgentRow("codex", ("python", "tests"), (2,), 3, 1),
         AgentRow("cursor", ("frontend",), (), 0, 0),
     )
-    return Snapshot(12.34, len(tasks) if expected is None else expected, tasks, agents, happenings, 1)
+    return Snapshot(12.34, len(tasks) if expected is None else expected, tasks, agents, audit_lines, 1)

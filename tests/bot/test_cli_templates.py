@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from bot.cli.main import app
 from config.problems import ConfigError, Problem
-from config.task_templates import built_in, parse_template
+from config.task_templates import built_in_templates, parse_template
 from core.intake.templates import markdown
 from tools.docs.templates import EXAMPLE, templates_page
 
@@ -23,17 +23,17 @@ def run(*words: str) -> tuple[int, str, str]:
 def test_the_list_has_a_line_for_each() -> None:
     status, out, _ = run("templates")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == list(built_in())
+    assert [line.split()[0] for line in out.splitlines()] == list(built_in_templates())
 
 
 def test_as_json_they_are_whole() -> None:
     told = json.loads(run("templates", "--json")[1])
-    assert list(told) == list(built_in())
-    assert told["bug"]["criteria"] == list(built_in()["bug"].criteria)
+    assert list(told) == list(built_in_templates())
+    assert told["bug"]["criteria"] == list(built_in_templates()["bug"].criteria)
 
 
 def test_one_is_printed_as_the_body_of_an_issue() -> None:
-    assert run("template", "payment") == (0, markdown(built_in()["payment"]), "")
+    assert run("template", "payment") == (0, markdown(built_in_templates()["payment"]), "")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_template_that_is_not_right_is_told_in_a_line(monkeypatch: pytest.Monk
     def broken() -> None:
         raise ConfigError("bug.yml", [Problem(3, 1, "x", "unknown key `x`")])
 
-    monkeypatch.setattr("bot.cli.main.built_in", broken)
+    monkeypatch.setattr("bot.cli.main.built_in_templates", broken)
     assert run("templates") == (2, "", "bug.yml:3:1: `x`: unknown key `x`\n")
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from bot.demo import files as demo_files
 from bot.demo.form import FormError, IssueForm
-from bot.demo.scenario import ERRANDS, STORY, DemoTask
-from bot.demo.solutions import Edit
+from bot.demo.scenario import DEMO_TASKS, SCENARIO, DemoTask
+from bot.demo.solutions import Insertion
 from config.repository import CONFIG_PATH, parse_repository_config
 from core.intake.parser import parse
 
-FORM = IssueForm.parse(demo_files.shop()[demo_files.FORM])
+FORM = IssueForm.parse(demo_files.shop_files()[demo_files.FORM])
 
 
 def test_answers_stand_below_their_labels() -> None:
@@ -35,33 +35,33 @@ def test_what_the_form_does_not_offer_is_refused() -> None:
 
 
 def test_the_shop_is_a_repository_with_everything_that_agents_need() -> None:
-    files = demo_files.shop()
+    files = demo_files.shop_files()
     team = parse_repository_config(files[CONFIG_PATH]).agents
-    assert set(team) == set(STORY.agents)
+    assert set(team) == set(SCENARIO.agents)
     assert len({agent.capabilities for agent in team.values()}) == len(team)
     assert {".github/workflows/agent.yml", ".github/workflows/ci.yml", demo_files.FORM} <= files.keys()
-    assert all(demo_files.work(errand.crib.folder) for errand in ERRANDS)
+    assert all(demo_files.solution_files(errand.solution.folder) for errand in DEMO_TASKS)
 
 
 def test_the_story_has_what_it_promises() -> None:
-    assert len(ERRANDS) == 10
-    assert {errand.answers["priority"] for errand in ERRANDS} == {"P0", "P1", "P2"}
-    assert sum(bool(errand.after) for errand in ERRANDS) == 2
-    assert sum(errand.completed is not None for errand in ERRANDS) == 1
-    assert sum(errand.crib.first is not None for errand in ERRANDS) == 1
-    assert [name for name, part in STORY.agents.items() if part.dies] == ["cursor"]
-    assert [name for name, part in STORY.agents.items() if part.broke] == ["devin"]
+    assert len(DEMO_TASKS) == 10
+    assert {errand.answers["priority"] for errand in DEMO_TASKS} == {"P0", "P1", "P2"}
+    assert sum(bool(errand.depends_on) for errand in DEMO_TASKS) == 2
+    assert sum(errand.later_answers is not None for errand in DEMO_TASKS) == 1
+    assert sum(errand.solution.first_folder is not None for errand in DEMO_TASKS) == 1
+    assert [name for name, part in SCENARIO.agents.items() if part.crashes] == ["cursor"]
+    assert [name for name, part in SCENARIO.agents.items() if part.has_no_credit] == ["devin"]
 
 
 def test_who_meets_whom() -> None:
     """Two pairs change the same lines; one of them says so in its form. One more changes other lines of that file."""
     places: dict[tuple[str, str], list[str]] = {}
-    for errand in ERRANDS:
-        for edit in errand.crib.edits:
-            places.setdefault((edit.path, edit.after), []).append(errand.name)
-            assert edit.text in edit.made_in(demo_files.shop()[edit.path])
+    for errand in DEMO_TASKS:
+        for edit in errand.solution.edits:
+            places.setdefault((edit.path, edit.anchor), []).append(errand.name)
+            assert edit.text in edit.apply_to(demo_files.shop_files()[edit.path])
     assert sorted(places.values()) == [["coffee", "teapot"], ["coffee", "teapot"], ["pieces"], ["remove", "clear"]]
-    saying = [errand.name for errand in ERRANDS if {edit.path for edit in errand.crib.edits} & _named(errand)]
+    saying = [errand.name for errand in DEMO_TASKS if {edit.path for edit in errand.solution.edits} & _named(errand)]
     assert saying == ["coffee", "teapot"]
 
 
@@ -70,8 +70,8 @@ def _named(errand: DemoTask) -> set[str]:
 
 
 def test_a_change_whose_place_is_not_there_is_refused() -> None:
-    edit = Edit("shop/cart.py", "b", "c")
-    assert edit.made_in("abd") == "abcd"
+    edit = Insertion("shop/cart.py", "b", "c")
+    assert edit.apply_to("abd") == "abcd"
     for old in ("a", "abb"):
         with pytest.raises(ValueError, match=r"shop/cart.py has 'b' \d times, not once"):
-            edit.made_in(old)
+            edit.apply_to(old)

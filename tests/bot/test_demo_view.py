@@ -8,21 +8,21 @@ import pytest
 from rich.console import Console
 
 from bot.demo.monitor import Snapshot
-from bot.demo.narration import AuditLine, note, told
-from bot.demo.output import LineShow, LiveShow, last_line, summary
-from bot.demo.summary import Outcome, conflicts_at_merge
-from bot.demo.svg import draw
+from bot.demo.narration import AuditLine, describe_event, status_note
+from bot.demo.output import LineOutput, LiveOutput, summary_line, summary_table
+from bot.demo.summary import Outcome, count_merge_conflicts
+from bot.demo.svg import render_svg
 from bot.demo.view import View
 from core.task.model import ChecksState, Status
 from sandbox import RequestRecord
-from tests.bot.demo_pieces import NINE, lease, pull, snapshot, task
+from tests.bot.demo_pieces import START, lease, pull, snapshot, task
 
 MOMENT = snapshot(
     task(1, "Add voucher codes", Status.DONE, pull=pull(9, merged=True)),
     task(2, "Take a voucher", Status.IN_PROGRESS, lease=lease("codex", 2, 2), attempt=2),
     task(3, "Show the voucher", Status.READY, waits_for=("#2",)),
     task(4, "Never oversell", Status.PENDING, missing=("It has no acceptance criteria: add a heading.",)),
-    happenings=(
+    audit_lines=(
         AuditLine(1.0, "@alice filed #1 Add voucher codes", "person"),
         AuditLine(9.5, "#2 returns to the queue with feedback: CI failed: test", "bad"),
     ),
@@ -89,7 +89,7 @@ def test_it_fits_the_terminal(width: int, height: int) -> None:
             task(number, "A title that is a good deal longer than the room for it", Status.READY)
             for number in range(10)
         ),
-        happenings=tuple(AuditLine(n, "Something happened that takes many words to tell " * 3) for n in range(50)),
+        audit_lines=tuple(AuditLine(n, "Something happened that takes many words to tell " * 3) for n in range(50)),
     )
     lines = drawn(ten, width, height)
     assert max(map(len, lines)) <= width
@@ -111,22 +111,22 @@ def test_tasks_that_are_not_filed_yet_keep_their_place() -> None:
     ],
 )
 def test_review_has_stages(pull_request: object, expected: str) -> None:
-    assert note(task(1, "A", Status.REVIEW, pull=pull_request)) == expected
+    assert status_note(task(1, "A", Status.REVIEW, pull=pull_request)) == expected
 
 
 def test_a_story_is_over_when_nothing_can_move() -> None:
     failed = task(1, "A", Status.FAILED)
     behind = task(2, "B", Status.READY, waits_for=("#1",))
     far_behind = task(3, "C", Status.READY, waits_for=("#2",))
-    assert snapshot(failed, behind, far_behind).over
-    assert not snapshot(failed, behind, far_behind, expected=4).over
-    assert not snapshot(failed, task(2, "B", Status.READY)).over
-    assert snapshot(task(1, "A", Status.DONE)).over
+    assert snapshot(failed, behind, far_behind).is_finished
+    assert not snapshot(failed, behind, far_behind, expected=4).is_finished
+    assert not snapshot(failed, task(2, "B", Status.READY)).is_finished
+    assert snapshot(task(1, "A", Status.DONE)).is_finished
 
 
 def test_the_summary_has_figures_and_the_way_on() -> None:
     console = Console(width=100, file=io.StringIO(), record=True)
-    console.print(summary(OUTCOME))
+    console.print(summary_table(OUTCOME))
     text = console.export_text()
     for words in (
         "its 27 tests pass",
@@ -138,12 +138,12 @@ def test_the_summary_has_figures_and_the_way_on() -> None:
         "README.md",
     ):
         assert words in text
-    assert last_line(OUTCOME) == "8 tasks: 8 done and merged into main, 0 failed, 0 lost, in 19.8 s."
+    assert summary_line(OUTCOME) == "8 tasks: 8 done and merged into main, 0 failed, 0 lost, in 19.8 s."
 
 
 def test_the_summary_says_what_went_wrong() -> None:
     console = Console(width=100, file=io.StringIO(), record=True)
-    console.print(summary(Outcome(OUTCOME.figures, ("shop/tax.py is not in main",), ("its 27 tests pass",))))
+    console.print(summary_table(Outcome(OUTCOME.figures, ("shop/tax.py is not in main",), ("its 27 tests pass",))))
     text = console.export_text()
     assert "✗ shop/tax.py is not in main" in text
     assert "27 tests" not in text
@@ -151,7 +151,7 @@ def test_the_summary_says_what_went_wrong() -> None:
 
 def test_lines_are_told_once() -> None:
     console = Console(width=80, file=io.StringIO(), record=True)
-    show = LineShow(console)
+    show = LineOutput(console)
     show.begin()
     show.update(MOMENT)
     show.update(MOMENT)
@@ -163,7 +163,7 @@ def test_lines_are_told_once() -> None:
 
 def test_the_live_picture_begins_with_a_sentence_and_ends_with_the_summary() -> None:
     console = Console(width=100, height=40, file=io.StringIO(), force_terminal=True, record=True)
-    show = LiveShow(console)
+    show = LiveOutput(console)
     show.begin()
     show.update(MOMENT)
     show.end(OUTCOME)
@@ -174,7 +174,7 @@ def test_the_live_picture_begins_with_a_sentence_and_ends_with_the_summary() -> 
 
 
 def test_the_picture_asks_no_server_and_names_no_machine() -> None:
-    svg = draw(MOMENT)
+    svg = render_svg(MOMENT)
     assert svg.startswith("<svg")
     assert "@font-face" not in svg
     assert "orchestrator&#160;demo" in svg
@@ -185,7 +185,7 @@ def test_a_conflict_is_told_by_when_it_was_found() -> None:
     def words(kind: str, **more: object) -> list[str]:
         payload = {"kind": kind, "tasks": [1, 2], "files": ["shop/cart.py"], **more}
         row = {"task": 2, "agent": None, "actor": None, "type": "conflict_detected", "payload": payload}
-        return [happening.text for happening in told(row, MOMENT.tasks[1], 1.0)]
+        return [happening.text for happening in describe_event(row, MOMENT.tasks[1], 1.0)]
 
     assert words("overlap") == ["#2 Take a voucher waits for #1: both will probably change shop/cart.py"]
     assert words("branches") == ["#2 conflicts with the work on #1 in shop/cart.py"]
@@ -198,7 +198,7 @@ def test_what_was_merged_already_is_no_conflict_at_the_merge() -> None:
     def merge(number: int, status: int, **answer: object) -> RequestRecord:
         path = f"/repos/acme/shop/pulls/{number}/merge"
         return RequestRecord(
-            received_at=NINE,
+            received_at=START,
             method="PUT",
             path=path,
             operation_id="pulls/merge",
@@ -212,5 +212,5 @@ def test_what_was_merged_already_is_no_conflict_at_the_merge() -> None:
 
     refused = {"message": "Pull Request is not mergeable"}
     done = merge(3, 200, merged=True, message="Pull Request successfully merged")
-    assert conflicts_at_merge([done, merge(3, 405, **refused)]) == 0
-    assert conflicts_at_merge([merge(3, 405, **refused), done, merge(4, 405, message="It is still a draft")]) == 1
+    assert count_merge_conflicts([done, merge(3, 405, **refused)]) == 0
+    assert count_merge_conflicts([merge(3, 405, **refused), done, merge(4, 405, message="It is still a draft")]) == 1

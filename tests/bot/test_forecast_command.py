@@ -11,17 +11,17 @@ from typer.testing import CliRunner
 from bot.cli.main import app
 from core.forecast.evaluation import Score, judged
 from core.forecast.model import Forecast, PredictedFile
-from tests.adapters.git_repositories import Work
+from tests.adapters.git_repositories import WorkTree
 
 RUNNER = CliRunner()
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
-    return Work(tmp_path / "shop")
+def work(tmp_path: Path) -> WorkTree:
+    return WorkTree(tmp_path / "shop")
 
 
-def _merge(work: Work, number: int, message: str, files: dict[bytes, bytes | None]) -> None:
+def _merge(work: WorkTree, number: int, message: str, files: dict[bytes, bytes | None]) -> None:
     work.branch("topic")
     work.commit(files, "wip")
     work.git("checkout", "-q", "main")
@@ -35,7 +35,7 @@ def _told(*arguments: str) -> dict[str, object]:
     return told
 
 
-def test_merged_branches_are_replayed(work: Work) -> None:
+def test_merged_branches_are_replayed(work: WorkTree) -> None:
     work.commit({b"shop/cart.py": b"def total(): ...\n", b"shop/tax.py": b"1\n", b"README.md": b"1\n"}, "Begin")
     _merge(work, 1, "Round `total()`\n\nIt loses cents.", {b"shop/cart.py": b"def total(): ... # 2\n"})
     _merge(work, 2, "Refunds\n\nPut them into shop/refunds.py.", {b"shop/refunds.py": b"1\n", b"README.md": b"2\n"})
@@ -55,7 +55,7 @@ def test_merged_branches_are_replayed(work: Work) -> None:
     assert "3 merged branches" in shown.stdout
 
 
-def test_without_merges_each_commit_counts_and_nothing_is_executed(work: Work, tmp_path: Path) -> None:
+def test_without_merges_each_commit_counts_and_nothing_is_executed(work: WorkTree, tmp_path: Path) -> None:
     ran, evil = tmp_path / "ran", tmp_path / "evil.sh"
     evil.write_text(f"#!/bin/sh\ntouch {ran}\n")
     evil.chmod(0o755)
@@ -73,7 +73,7 @@ def test_without_merges_each_commit_counts_and_nothing_is_executed(work: Work, t
     assert not ran.exists()
 
 
-def test_what_cannot_be_replayed_says_why(work: Work, tmp_path: Path) -> None:
+def test_what_cannot_be_replayed_says_why(work: WorkTree, tmp_path: Path) -> None:
     def said(*arguments: str) -> str:
         done = RUNNER.invoke(app, ["forecast", *arguments])
         assert done.exit_code == 2

@@ -15,7 +15,7 @@ from adapters.database.database import Database
 from adapters.database.deliveries import LARGE_PAYLOAD_BYTES, StoredDelivery, store_deliveries
 from bot.http import delivery_writer
 from bot.http.admission import AdmissionControl, AdmissionLimits
-from bot.http.delivery_writer import GROUP, DeliveryWriter
+from bot.http.delivery_writer import MAX_BATCH_SIZE, DeliveryWriter
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -62,24 +62,24 @@ async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 
 async def test_what_comes_while_one_is_committed_is_committed_together_in_order(desk: Desk) -> None:
-    names = [f"guid-{number:03}" for number in range(GROUP + 20)][::-1]
-    answers = await asyncio.gather(*(desk.keeper.keep(*one(name, at=at)) for at, name in enumerate(names)))
+    names = [f"guid-{number:03}" for number in range(MAX_BATCH_SIZE + 20)][::-1]
+    answers = await asyncio.gather(*(desk.keeper.write(*one(name, at=at)) for at, name in enumerate(names)))
     assert answers == [True] * len(names)
     assert len(desk.groups) <= 3
     assert sum(desk.groups) == len(names)
-    assert max(desk.groups) == GROUP
+    assert max(desk.groups) == MAX_BATCH_SIZE
     assert await desk.kept() == [(name, f"issue:1:{name}") for name in names]
 
 
 async def test_a_guid_is_new_once_in_a_group_and_ever(desk: Desk) -> None:
-    assert await asyncio.gather(*(desk.keeper.keep(*one("twice")) for _ in range(3))) == [True, False, False]
-    assert await desk.keeper.keep(*one("twice")) is False
+    assert await asyncio.gather(*(desk.keeper.write(*one("twice")) for _ in range(3))) == [True, False, False]
+    assert await desk.keeper.write(*one("twice")) is False
     assert len(await desk.kept()) == 1
 
 
 async def test_one_that_cannot_be_kept_fails_alone(desk: Desk) -> None:
     told = [one("good"), one("bad", action="\x00"), one("better")]
-    good, bad, better = await asyncio.gather(*(desk.keeper.keep(*each) for each in told), return_exceptions=True)
+    good, bad, better = await asyncio.gather(*(desk.keeper.write(*each) for each in told), return_exceptions=True)
     assert (good, better) == (True, True)
     assert isinstance(bad, DBAPIError)
     assert [guid for guid, _ in await desk.kept()] == ["good", "better"]
@@ -87,13 +87,13 @@ async def test_one_that_cannot_be_kept_fails_alone(desk: Desk) -> None:
 
 async def test_a_large_one_goes_its_own_way(desk: Desk) -> None:
     told = [one("small"), one("large", payload=b"x" * (LARGE_PAYLOAD_BYTES + 1)), one("other")]
-    assert await asyncio.gather(*(desk.keeper.keep(*each) for each in told)) == [True] * 3
+    assert await asyncio.gather(*(desk.keeper.write(*each) for each in told)) == [True] * 3
     assert sorted(desk.groups) == [1, 2]
-    assert await desk.keeper.keep(*one("large", payload=b"x" * (LARGE_PAYLOAD_BYTES + 1))) is False
+    assert await desk.keeper.write(*one("large", payload=b"x" * (LARGE_PAYLOAD_BYTES + 1))) is False
 
 
 async def test_whoever_does_not_wait_for_the_answer_keeps_nobody_else_from_it(desk: Desk) -> None:
-    gone, there = (asyncio.create_task(desk.keeper.keep(*one(name))) for name in ("gone", "there"))
+    gone, there = (asyncio.create_task(desk.keeper.write(*one(name))) for name in ("gone", "there"))
     await asyncio.sleep(0)
     gone.cancel()
     assert await there is True

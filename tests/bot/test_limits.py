@@ -103,12 +103,12 @@ async def opened(url: str, folder: Path, **limits: Any) -> AsyncIterator[Door]:
         "PORT": "0",
     }
     async with assemble(load_settings(env, env_file=None)) as bot, aiohttp.ClientSession() as http:
-        bot.intake.limits = replace(bot.intake.limits, **{"memory_mb": 10_000, **limits})
+        bot.admission.limits = replace(bot.admission.limits, **{"memory_mb": 10_000, **limits})
         async with listening(bot) as address:
             door = Door(bot, address, http)
             yield door
         assert await door.kept() == sorted(door.taken), "what was answered 202 is there, and nothing else"
-        assert (bot.intake.requests, bot.intake.held) == (0, 0)
+        assert (bot.admission.active_requests, bot.admission.buffered_bytes) == (0, 0)
 
 
 async def test_what_is_measured_is_the_memory_of_now(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ async def test_memory_above_the_limit_and_back_again(database_url: str, tmp_path
     async with opened(database_url, tmp_path) as door:
         assert (await door.post())[0] == 202
         assert await door.ready() == (200, "")
-        door.bot.intake.limits = replace(door.bot.intake.limits, memory_mb=20)
+        door.bot.admission.limits = replace(door.bot.admission.limits, memory_mb=20)
         status, reason, again = await door.post()
         assert (status, again) == (503, "30")
         assert reason.startswith("memory: ")
@@ -134,29 +134,29 @@ async def test_memory_above_the_limit_and_back_again(database_url: str, tmp_path
         assert (await door.ready())[0] == 503
         assert await door.metric("orchestrator_memory_limit_mb") == 20
         assert await door.metric("orchestrator_memory_usage_mb") > 20
-        await door.bot.intake.look(door.bot.database)  # gives back what it can, and goes on
-        door.bot.intake.limits = replace(door.bot.intake.limits, memory_mb=10_000)
+        await door.bot.admission.refresh(door.bot.database)  # gives back what it can, and goes on
+        door.bot.admission.limits = replace(door.bot.admission.limits, memory_mb=10_000)
         assert (await door.post())[0] == 202
 
 
 async def test_the_queue_is_full_and_is_worked_off(database_url: str, tmp_path: Path) -> None:
-    async with opened(database_url, tmp_path, waiting=2) as door:
+    async with opened(database_url, tmp_path, max_queued_deliveries=2) as door:
         for _ in range(3):
             assert (await door.post())[0] == 202
-            await door.bot.intake.look(door.bot.database)
+            await door.bot.admission.refresh(door.bot.database)
         assert await door.post() == (503, "queue: more than 2 deliveries wait to be handled", "30")
         assert await door.ready() == (503, "queue: more than 2 deliveries wait to be handled")
         async with door.bot.database.autocommit() as connection:
             await connection.execute(update(t.deliveries).where(t.deliveries.c.guid == "guid-1").values(handled_at=NOW))
-        await door.bot.intake.look(door.bot.database)
+        await door.bot.admission.refresh(door.bot.database)
         assert (await door.post())[0] == 202
 
 
 async def test_too_many_at_the_same_time(database_url: str, tmp_path: Path) -> None:
-    async with opened(database_url, tmp_path, requests=1) as door, door.raw() as (reader, writer):
+    async with opened(database_url, tmp_path, max_concurrent_requests=1) as door, door.raw() as (reader, writer):
         body, headers = door.delivery()
         writer.write(door.head(len(body), headers) + body[:5])
-        while not door.bot.intake.requests:
+        while not door.bot.admission.active_requests:
             await asyncio.sleep(0)
         assert await door.post() == (503, "requests: 1 deliveries are in progress", "5")
         writer.write(body[5:])
@@ -176,7 +176,7 @@ async def test_slow_clients_are_cut_off(
     async with opened(database_url, tmp_path, **slow) as door, door.raw() as (reader, writer):
         body, headers = door.delivery()
         if path == heartbeat.PATH:
-            monkeypatch.setattr(heartbeat.HeartbeatTokens, "grants", lambda *_: [])
+            monkeypatch.setattr(heartbeat.HeartbeatTokens, "authenticate", lambda *_: [])
         whole = door.head(len(body), headers).replace(b"/webhook", path.split()[0].encode()) + body[:5]
         writer.write(whole if first else whole[:40])
         assert (await reader.readline()).startswith(first)
@@ -185,22 +185,22 @@ async def test_slow_clients_are_cut_off(
 
 
 async def test_connections_beyond_the_limit_are_told_so(database_url: str, tmp_path: Path) -> None:
-    async with opened(database_url, tmp_path, connections=1) as door, door.raw():
+    async with opened(database_url, tmp_path, max_connections=1) as door, door.raw():
         assert await door.post() == (503, "connections: 1 are open", "5")
 
 
 async def test_many_large_bodies_share_what_room_there_is(database_url: str, tmp_path: Path) -> None:
-    async with opened(database_url, tmp_path, body_mb=2, patience=0.2) as door:
-        intake, most = door.bot.intake, 0
-        take = webhook.WebhookEndpoint._receive
+    async with opened(database_url, tmp_path, max_buffered_body_mb=2, body_wait_seconds=0.2) as door:
+        intake, most = door.bot.admission, 0
+        take = webhook.WebhookEndpoint._receive_body
 
         async def watched(*given: Any) -> str:
             nonlocal most
-            most = max(most, intake.held)
+            most = max(most, intake.buffered_bytes)
             return await take(*given)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(webhook.WebhookEndpoint, "_receive", watched)
+            patch.setattr(webhook.WebhookEndpoint, "_receive_body", watched)
             answers = await asyncio.gather(
                 *(door.post(MEGABYTE * 3 // 2) for _ in range(12)), *(door.post() for _ in range(12))
             )
@@ -220,29 +220,29 @@ async def test_a_database_that_does_not_answer(
         await asyncio.Event().wait()
         return set()
 
-    async with opened(database_url, tmp_path, store_seconds=0.05) as door:
+    async with opened(database_url, tmp_path, store_timeout_seconds=0.05) as door:
         with monkeypatch.context() as patch:
             patch.setattr(delivery_writer, "store_deliveries", never)
             assert await door.post() == (503, "database: it does not answer", "5")
-        door.bot.intake.limits = replace(door.bot.intake.limits, store_seconds=60)
+        door.bot.admission.limits = replace(door.bot.admission.limits, store_timeout_seconds=60)
         assert (await door.post())[0] == 202
 
 
 async def test_whoever_gives_up_waiting_for_room_leaves_the_line() -> None:
-    intake = AdmissionControl(AdmissionLimits(body_mb=1, patience=0.01))
+    intake = AdmissionControl(AdmissionLimits(max_buffered_body_mb=1, body_wait_seconds=0.01))
     order: list[str] = []
 
     async def large(name: str) -> None:
-        async with intake.body(MEGABYTE):
+        async with intake.buffer_body(MEGABYTE):
             order.append(name)
 
-    async with intake.body(MEGABYTE):
+    async with intake.buffer_body(MEGABYTE):
         with pytest.raises(Overloaded, match="1 MB are being received"):
             await large("impatient")
-        intake.limits = replace(intake.limits, patience=60)
+        intake.limits = replace(intake.limits, body_wait_seconds=60)
         cancelled, waiting = asyncio.create_task(large("cancelled")), asyncio.create_task(large("waiting"))
         await asyncio.sleep(0)
         cancelled.cancel()
     await waiting
     assert order == ["waiting"]
-    assert intake.held == 0
+    assert intake.buffered_bytes == 0

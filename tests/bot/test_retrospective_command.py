@@ -21,7 +21,7 @@ from tests.bot.test_trail_commands import run
 from tests.builders import NOW, Story
 from tests.scenarios.shop import CONFIG
 
-DONE = replace(Story().ready().task, repository_id=42, status=Status.DONE)
+DONE = replace(Story().file_ready_task().task, repository_id=42, status=Status.DONE)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`orchestrator verify` and `orchestrator history`, as commands beside a database."""
+"""`orchestrator audit verify` and `orchestrator audit show`, as commands beside a database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.audit.events import Event, EventType
 from sandbox.state.keys import key_pair
 from tests.builders import NOW, Story
 
-TASK = replace(Story().ready().task, repository_id=42)
+TASK = replace(Story().file_ready_task().task, repository_id=42)
 
 
 @pytest.fixture
@@ -47,27 +47,30 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_all_is_well(database: str) -> None:
-    assert run("verify") == (0, "acme/shop: 1 lines, 1 tasks: no problems\n")
-    assert run("history", "1") == (
+    assert run("audit", "verify") == (0, "acme/shop: 1 lines, 1 tasks: no problems\n")
+    assert run("audit", "show", "1") == (
         0,
         "2026-03-02 09:00:00  task_created         alice  a reason · kind: functional, priority: P2, status: ready\n",
     )
-    code, output = run("history", "1", "--json")
+    code, output = run("audit", "show", "1", "--json")
     assert (code, json.loads(output)["changes"]["status"]) == (0, [None, "ready"])
-    assert run("history", "9") == (2, "The audit log has no entry for #9 in acme/shop.\n")
-    assert run("verify", "--repository", "acme/web") == (2, "There is no repository 'acme/web'; there are: acme/shop\n")
+    assert run("audit", "show", "9") == (2, "The audit log has no entry for #9 in acme/shop.\n")
+    assert run("audit", "verify", "--repository", "acme/web") == (
+        2,
+        "There is no repository 'acme/web'; there are: acme/shop\n",
+    )
 
 
 def test_what_was_changed_behind_its_back_is_told_and_fails(database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("UPDATE tasks SET state = jsonb_set(state, '{priority}', '\"P0\"')")
-    code, output = run("verify", "--json")
+    code, output = run("audit", "verify", "--json")
     assert code == 1
     assert json.loads(output)["acme/shop"]["problems"] == ["#1: `priority` is 'P0', but the audit log says 'P2'"]
-    assert run("verify")[1].endswith("1 problem(s)\n  #1: `priority` is 'P0', but the audit log says 'P2'\n")
+    assert run("audit", "verify")[1].endswith("1 problem(s)\n  #1: `priority` is 'P0', but the audit log says 'P2'\n")
 
 
 def test_a_database_with_tasks_is_not_rebuilt(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("rebuild") == (2, "The database already has tasks; only an empty one can be rebuilt.\n")
-    code, output = run("rebuild", "--former-key", __file__)
+    assert run("restore") == (2, "The database already has tasks; only an empty one can be restored.\n")
+    code, output = run("restore", "--previous-key", __file__)
     assert (code, output.endswith("it is not a private key in PEM form\n")) == (2, True)

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from bot.logs import configure_logs
-from tests.chaos.checks import reckon
-from tests.chaos.parameters import SHORT, Scale
-from tests.chaos.run import gathering, place, rage
+from tests.chaos.checks import summarize
+from tests.chaos.parameters import SHORT, StormParameters
+from tests.chaos.run import open_storm, run, storage_folder
 
 
-async def storm(scale: Scale, seed: int, folder: Path) -> dict[str, Any]:
+async def run_storm(scale: StormParameters, seed: int, folder: Path) -> dict[str, Any]:
     """One storm from the first issue to the summary."""
-    async with gathering(scale, seed, folder) as there:
-        await rage(there)
-        return await reckon(there)
+    async with open_storm(scale, seed, folder) as new_storm:
+        await run(new_storm)
+        return await summarize(new_storm)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,20 +34,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tasks", type=int, help="so many tasks instead of 200")
     parser.add_argument("--short", action="store_true", help="a small storm, as in the tests")
     parser.add_argument("--keep", type=Path, help="a folder in which the logs of all replicas stay")
-    told = parser.parse_args(arguments)
-    scale = SHORT if told.short else Scale()
-    if told.tasks:
-        scale = replace(scale, tasks=told.tasks)
-    first = random.SystemRandom().randrange(10**6) if told.seed is None else told.seed
+    options = parser.parse_args(arguments)
+    scale = SHORT if options.short else StormParameters()
+    if options.tasks:
+        scale = replace(scale, tasks=options.tasks)
+    first_seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     configure_logs("ERROR", stream=sys.stderr)
-    well = True
-    for seed in range(first, first + told.seeds):
+    all_hold = True
+    for seed in range(first_seed, first_seed + options.seeds):
         print(f"seed {seed}", file=sys.stderr, flush=True)
-        with place(told.keep / str(seed) if told.keep else None) as folder:
-            summary = asyncio.run(storm(scale, seed, folder))
+        with storage_folder(options.keep / str(seed) if options.keep else None) as folder:
+            summary = asyncio.run(run_storm(scale, seed, folder))
         print(json.dumps(summary), flush=True)
-        well = well and summary["holds"]
-    return 0 if well else 1
+        all_hold = all_hold and summary["holds"]
+    return 0 if all_hold else 1
 
 
 if __name__ == "__main__":

@@ -21,58 +21,58 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from tests.chaos.replica import StormClock, work
+from tests.chaos.replica import ScaledClock, run_replica
 
-LOOK = 0.1  # seconds between two looks at who has ended
+POLL_SECONDS = 0.1  # seconds between two looks at who has ended
 
 
 def main() -> None:
     """Take orders until the input ends."""
     children: set[int] = set()
-    for order in _orders():
-        if order is not None:
-            children.add(_born(order))
-        children -= _ended()
+    for request in _read_requests():
+        if request is not None:
+            children.add(_fork_replica(request))
+        children -= _reap_children()
     for child in children:
         os.kill(child, signal.SIGKILL)
 
 
-def _orders() -> Iterator[dict[str, Any] | None]:
+def _read_requests() -> Iterator[dict[str, Any] | None]:
     """Each order as it comes; None where none came for a while."""
-    rest = b""
+    buffer = b""
     while True:
-        if not select.select([0], [], [], LOOK)[0]:
+        if not select.select([0], [], [], POLL_SECONDS)[0]:
             yield None
             continue
-        read = os.read(0, 65536)
-        if not read:
+        data = os.read(0, 65536)
+        if not data:
             return
-        *lines, rest = (rest + read).split(b"\n")
+        *lines, buffer = (buffer + data).split(b"\n")
         yield from map(json.loads, lines)
 
 
-def _born(order: dict[str, Any]) -> int:
+def _fork_replica(request: dict[str, Any]) -> int:
     child = os.fork()
     if child == 0:
-        _live(order)
-    _tell(child, "born")
+        _run_replica(request)
+    _report(child, "born")
     return child
 
 
-def _live(order: dict[str, Any]) -> None:
+def _run_replica(request: dict[str, Any]) -> None:
     """The life of a replica; it does not return."""
     try:
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(log, sys.stderr.fileno())
-        clock = StormClock(datetime.fromisoformat(order["moment"]), order["epoch"], order["speed"])
-        asyncio.run(work(clock, lambda address: _tell(os.getpid(), "listens", address)))
+        log_fd = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(log_fd, sys.stderr.fileno())
+        clock = ScaledClock(datetime.fromisoformat(request["moment"]), request["epoch"], request["speed"])
+        asyncio.run(run_replica(clock, lambda address: _report(os.getpid(), "listens", address)))
     except BaseException:
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
 
 
-def _ended() -> set[int]:
+def _reap_children() -> set[int]:
     ended: set[int] = set()
     while True:
         try:
@@ -82,11 +82,11 @@ def _ended() -> set[int]:
         if child == 0:
             return ended
         ended.add(child)
-        _tell(child, "ended", str(os.waitstatus_to_exitcode(status)))
+        _report(child, "ended", str(os.waitstatus_to_exitcode(status)))
 
 
-def _tell(child: int, *news: str) -> None:
-    os.write(1, f"{child} {' '.join(news)}\n".encode())  # in one piece: several processes write here
+def _report(child: int, *fields: str) -> None:
+    os.write(1, f"{child} {' '.join(fields)}\n".encode())  # in one piece: several processes write here
 
 
 if __name__ == "__main__":

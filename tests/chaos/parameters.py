@@ -15,26 +15,34 @@ SERVICES = {"cursor": "cursor", "jules": "jules"}  # agents outside, by the serv
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class StormParameters:
     """`speed` is how much faster than ours the time of the storm passes; all other times are real seconds."""
 
     tasks: int = 200
     repositories: int = 3
     replicas: int = 2
     speed: float = 16.0
-    filing: float = 0.5  # between two issues
-    killing: float = 14.0  # that a replica works until it is killed
+    filing_interval_seconds: float = 0.5  # between two issues
+    replica_lifetime_seconds: float = 14.0  # that a replica works until it is killed
     database_kills: int = 2
-    dropped: float = 0.3
-    repeated: float = 0.2
-    shuffled: float = 30.0  # seconds of the storm's time
-    failing: float = 0.1
-    patience: float = 3600.0  # until it counts as hanging
+    drop_rate: float = 0.3
+    repeat_rate: float = 0.2
+    max_delay_seconds: float = 30.0  # seconds of the storm's time
+    failure_rate: float = 0.1
+    timeout_seconds: float = 3600.0  # until it counts as hanging
 
 
-SHORT = Scale(tasks=4, repositories=2, speed=12.0, filing=0.2, killing=8.0, database_kills=1, patience=400.0)
+SHORT = StormParameters(
+    tasks=4,
+    repositories=2,
+    speed=12.0,
+    filing_interval_seconds=0.2,
+    replica_lifetime_seconds=8.0,
+    database_kills=1,
+    timeout_seconds=400.0,
+)
 # For `make test`: one task of each repository, and each kind of death once.
-TINY = replace(SHORT, tasks=2, speed=24.0, killing=4.0)
+TINY = replace(SHORT, tasks=2, speed=24.0, replica_lifetime_seconds=4.0)
 
 
 def configuration() -> str:
@@ -48,9 +56,9 @@ def configuration() -> str:
     for name, preset in SERVICES.items():
         agents[name] = {"adapter": "http", "preset": preset, "capabilities": ["python"], "max_tasks": 4}
     # Whoever hangs shows life for ever: that it gets nowhere is to be noticed in minutes, not hours.
-    patience = {"heartbeat": "4m", "stall": "10m", "attempt": "30m"}
-    rules = {"merge": {"auto": True}, "timeouts": patience, "escalation": {"fallback": ["alice"]}}
-    return yaml.safe_dump({"version": 1, "agents": agents, **rules}, sort_keys=False)
+    timeouts = {"heartbeat": "4m", "stall": "10m", "attempt": "30m"}
+    sections = {"merge": {"auto": True}, "timeouts": timeouts, "escalation": {"fallback": ["alice"]}}
+    return yaml.safe_dump({"version": 1, "agents": agents, **sections}, sort_keys=False)
 
 
 FILES = {**CODE, **WORKFLOWS, CONFIG_PATH: configuration()}

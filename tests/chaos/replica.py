@@ -13,26 +13,26 @@ from bot.logs import configure_logs
 from config.settings import load_settings
 
 
-class StormClock:
+class ScaledClock:
     """The time of the storm, as all processes have it."""
 
-    def __init__(self, moment: datetime, epoch: float, speed: float) -> None:
+    def __init__(self, start: datetime, epoch: float, speed: float) -> None:
         """At `epoch` of the machine's clock it was `moment`."""
-        self._moment, self._epoch, self._speed = moment, epoch, speed
+        self._start, self._epoch_seconds, self._speed = start, epoch, speed
 
     def now(self) -> datetime:
         """The present, aware, in UTC."""
-        return self._moment + timedelta(seconds=(time.time() - self._epoch) * self._speed)
+        return self._start + timedelta(seconds=(time.time() - self._epoch_seconds) * self._speed)
 
     async def sleep(self, seconds: float) -> None:
         """Let that much of the storm's time pass."""
         await asyncio.sleep(seconds / self._speed)
 
 
-async def work(clock: StormClock, listens: Callable[[str], None]) -> None:
+async def run_replica(clock: ScaledClock, on_listening: Callable[[str], None]) -> None:
     """Tell where it listens, and work; the settings are in the environment."""
     settings = load_settings(env_file=None)
     configure_logs(settings.log_level, stream=sys.stderr)
     async with assemble(settings, clock) as bot, listening(bot) as address:
-        listens(address)
+        on_listening(address)
         await bot.run()

@@ -25,110 +25,112 @@ class Replica:
 
     pid: int
     address: str = ""
-    since: float = 0.0
+    ready_at: float = 0.0
 
 
 @dataclass
-class Crowd:
+class ReplicaPool:
     """Replicas side by side on one database."""
 
     folder: Path
     clock: RealClock
     speed: float
     settings: Mapping[str, str]
-    running: list[Replica] = field(default_factory=list)
-    started: int = 0
-    killed: int = 0
-    failed: list[str] = field(default_factory=list)  # replicas that ended without being killed
-    _nursery: asyncio.subprocess.Process = field(init=False)
-    _hearing: asyncio.Task[None] = field(init=False)
-    _turn: int = 0
+    replicas: list[Replica] = field(default_factory=list)
+    started_count: int = 0
+    killed_count: int = 0
+    failures: list[str] = field(default_factory=list)  # replicas that ended without being killed
+    _fork_server: asyncio.subprocess.Process = field(init=False)
+    _reader_task: asyncio.Task[None] = field(init=False)
+    _next_index: int = 0
 
-    async def open(self, replicas: int) -> None:
+    async def open(self, count: int) -> None:
         """The first replicas are on their way."""
-        self._nursery = await asyncio.create_subprocess_exec(
+        self._fork_server = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.chaos.fork_server"),
             env={"PATH": os.environ["PATH"], **self.settings},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        self._hearing = asyncio.create_task(self._hears())
-        for _ in range(replicas):
+        self._reader_task = asyncio.create_task(self._read_events())
+        for _ in range(count):
             self.start()
 
     def start(self) -> None:
         """One more replica is on its way."""
-        self.started += 1
-        order = {
-            "log": str(self.folder / f"replica-{self.started}.log"),
+        self.started_count += 1
+        request = {
+            "log": str(self.folder / f"replica-{self.started_count}.log"),
             "moment": self.clock.now().isoformat(),
             "epoch": time.time(),
             "speed": self.speed,
         }
-        assert self._nursery.stdin is not None
-        self._nursery.stdin.write(json.dumps(order).encode() + b"\n")
+        assert self._fork_server.stdin is not None
+        self._fork_server.stdin.write(json.dumps(request).encode() + b"\n")
 
-    async def _hears(self) -> None:
+    async def _read_events(self) -> None:
         """What becomes of the replicas."""
-        assert self._nursery.stdout is not None
-        async for line in self._nursery.stdout:
-            pid, what, *more = line.decode().split()
-            if what == "born":
-                self.running.append(Replica(int(pid)))
+        assert self._fork_server.stdout is not None
+        async for line in self._fork_server.stdout:
+            pid, event, *arguments = line.decode().split()
+            if event == "born":
+                self.replicas.append(Replica(int(pid)))
                 continue
-            one = next((replica for replica in self.running if replica.pid == int(pid)), None)
-            if one is None:
+            child = next((replica for replica in self.replicas if replica.pid == int(pid)), None)
+            if child is None:
                 continue  # we killed it
-            if what == "listens":
-                one.address, one.since = more[0], time.monotonic()
+            if event == "listens":
+                child.address, child.ready_at = arguments[0], time.monotonic()
             else:
-                self.running.remove(one)
-                self.failed.append(f"a replica ended by itself with {more[0]}")
+                self.replicas.remove(child)
+                self.failures.append(f"a replica ended by itself with {arguments[0]}")
                 self.start()
 
-    def kill_one(self, lived: float) -> bool:
+    def kill_one(self, min_seconds: float) -> bool:
         """Kill one with -9 that has worked for so many seconds, and start another one; False where none has."""
-        born = time.monotonic() - lived
-        victim = next((replica for replica in self.running if replica.address and replica.since <= born), None)
+        ready_before = time.monotonic() - min_seconds
+        victim = next(
+            (replica for replica in self.replicas if replica.address and replica.ready_at <= ready_before), None
+        )
         if victim is None:
             return False
-        self.running.remove(victim)
+        self.replicas.remove(victim)
         os.kill(victim.pid, signal.SIGKILL)
-        self.killed += 1
+        self.killed_count += 1
         self.start()
         return True
 
     async def stop(self) -> None:
         """All of them are killed; nobody comes again."""
-        self._hearing.cancel()
-        assert self._nursery.stdin is not None
-        self._nursery.stdin.close()
-        await self._nursery.wait()
+        self._reader_task.cancel()
+        assert self._fork_server.stdin is not None
+        self._fork_server.stdin.close()
+        await self._fork_server.wait()
 
-    async def hand_on(self, request: web.Request) -> web.Response:
+    async def forward_delivery(self, request: web.Request) -> web.Response:
         """The door: a delivery goes to whoever is next and listens; without anybody GitHub finds nobody."""
         body = await request.read()
-        there = [replica for replica in self.running if replica.address]
-        if not there:
+        ready_replicas = [replica for replica in self.replicas if replica.address]
+        if not ready_replicas:
             return web.Response(status=502)
-        self._turn += 1
-        address = there[self._turn % len(there)].address
+        self._next_index += 1
+        address = ready_replicas[self._next_index % len(ready_replicas)].address
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http,
-                http.post(f"{address}/webhook", data=body, headers=request.headers) as answer,
+                http.post(f"{address}/webhook", data=body, headers=request.headers) as response,
             ):
-                return web.Response(status=answer.status, body=await answer.read())
+                return web.Response(status=response.status, body=await response.read())
         except (aiohttp.ClientError, TimeoutError):
             return web.Response(status=502)
 
 
 @dataclass
-class Server:
+class PostgresServer:
     """A PostgreSQL of the storm's own."""
 
     folder: Path
-    killed: int = 0
+    killed_count: int = 0
     _server: EmbeddedPostgres = field(init=False)
 
     async def start(self) -> str:
@@ -140,12 +142,12 @@ class Server:
         """Kill it with -9, and start it again: it recovers by its log."""
         pid = await asyncio.to_thread(self._pid)
         os.kill(pid, signal.SIGKILL)
-        self.killed += 1
-        while _lives(pid):
+        self.killed_count += 1
+        while _is_running(pid):
             await asyncio.sleep(0.05)
-        await self.running()
+        await self.ensure_running()
 
-    async def running(self) -> None:
+    async def ensure_running(self) -> None:
         """Start it if it does not run: whoever was about to may have been interrupted."""
         # The library takes a server that it has started for one that runs: here it is told to look.
         await asyncio.to_thread(self._server._server.ensure_postgres_running)
@@ -158,7 +160,7 @@ class Server:
         await asyncio.to_thread(self._server.stop)
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.__main__ import storm
-from tests.chaos.parameters import SHORT, TINY, Scale
+from tests.chaos.__main__ import run_storm
+from tests.chaos.parameters import SHORT, TINY, StormParameters
 
 SEED = 7  # one agent dies, and none hangs: that would take minutes to notice
 
 
 @pytest.mark.parametrize("scale", [TINY, pytest.param(SHORT, marks=pytest.mark.full)], ids=["tiny", "short"])
-async def test_after_a_storm_everything_is_as_if_there_had_been_none(tmp_path: Path, scale: Scale) -> None:
+async def test_after_a_storm_everything_is_as_if_there_had_been_none(tmp_path: Path, scale: StormParameters) -> None:
     await asyncio.to_thread(tmp_path.chmod, 0o755)  # the embedded server runs as another user when we are root
-    summary = await storm(scale, SEED, tmp_path)
+    summary = await run_storm(scale, SEED, tmp_path)
     assert summary["problems"] == []
     assert summary["holds"]
     assert summary["done"] + summary["failed"] + summary["behind_failed"] == scale.tasks

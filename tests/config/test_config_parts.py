@@ -19,8 +19,8 @@ from config.labels import (
     MAX_NAME_LENGTH,
     agent_label,
     capability_label,
-    describe,
-    is_ours,
+    is_bot_label,
+    label_definition,
 )
 from config.problems import ConfigError
 from tools.docs import configuration
@@ -64,11 +64,11 @@ def test_every_label_is_one_that_github_takes() -> None:
     assert len(FIXED_LABELS) == 18
     assert len({label.name.lower() for label in FIXED_LABELS}) == len(FIXED_LABELS)
     longest = "x" * MAX_NAME_LENGTH
-    for label in (*FIXED_LABELS, describe(capability_label(longest)), describe(agent_label(longest))):
+    for label in (*FIXED_LABELS, label_definition(capability_label(longest)), label_definition(agent_label(longest))):
         assert re.fullmatch("[0-9a-f]{6}", label.colour), label
         assert 1 <= len(label.description) <= 100, label
         assert len(label.name) <= MAX_LABEL_LENGTH, label
-        assert is_ours(label.name)
+        assert is_bot_label(label.name)
 
 
 def test_labels_of_capabilities_and_agents() -> None:
@@ -80,14 +80,14 @@ def test_labels_of_capabilities_and_agents() -> None:
     "name", ["TASK", "p0", "Status:Ready", "needs:c++", "agent:x", "type:functional", "status:old"]
 )
 def test_labels_that_are_ours_in_any_case(name: str) -> None:
-    assert is_ours(name)
+    assert is_bot_label(name)
 
 
 @pytest.mark.parametrize("name", ["bug", "P3", "", "my status:ready", "tasks", "need:python", "agents"])
 def test_labels_that_are_not(name: str) -> None:
-    assert not is_ours(name)
+    assert not is_bot_label(name)
     with pytest.raises(ValueError, match="is not a label of the orchestrator"):
-        describe(name)
+        label_definition(name)
 
 
 def test_the_service_s_own_agents_are_valid() -> None:
@@ -125,7 +125,7 @@ def test_a_mistake_in_the_service_s_agents_names_file_and_line(
 
 
 def test_the_generated_documentation_is_fresh() -> None:
-    for path, text in configuration.files().items():
+    for path, text in configuration.generated_files().items():
         assert path.is_file(), f"{path.name} is missing: run make docs"
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run make docs"
 
@@ -142,7 +142,7 @@ def test_docs_are_checked_and_written(
 
 
 def test_the_schema_and_the_reader_agree() -> None:
-    validator = jsonschema_rs.validator_for(configuration.schema())
+    validator = jsonschema_rs.validator_for(configuration.json_schema())
     example = yaml.safe_load(configuration.EXAMPLE.read_text(encoding="utf-8"))
     validator.validate(example)
     json.loads((configuration.ROOT / "config" / "orchestrator.schema.json").read_text(encoding="utf-8"))

@@ -4,14 +4,14 @@ import pytest
 
 from config.agent_kinds import ActionsAgent, AgentBase, CopilotAgent, HttpAgent, MentionAgent
 from config.identities import (
-    account_of,
-    family_of_account,
-    family_of_agent,
-    family_of_branch,
-    is_of_family,
-    issue_in_branch,
-    load_identities,
-    workers,
+    account_family,
+    agent_account_id,
+    agent_family,
+    agents_of_account,
+    branch_family,
+    branch_issue_number,
+    is_in_family,
+    load_families,
 )
 
 ACTIONS = ActionsAgent(adapter="actions", event="x")
@@ -23,17 +23,17 @@ AGENTS: dict[str, AgentBase] = {"claude": ACTIONS, "claude-fast": ACTIONS, "gh":
 
 
 def test_accounts_are_known_by_number() -> None:
-    assert family_of_account(209825114) == "claude"
-    assert family_of_account(1) is None
-    table = load_identities()
+    assert account_family(209825114) == "claude"
+    assert account_family(1) is None
+    table = load_families()
     assert len({one.id for one in table.values()}) == len(table) == 6, "no number stands for two"
     assert all("id" in one.second_hand for one in table.values()), "what is known second-hand is marked"
 
 
 def test_a_family_is_the_name_or_begins_it() -> None:
-    assert is_of_family("claude", "claude")
-    assert is_of_family("claude-fast", "claude")
-    assert not is_of_family("claudette", "claude")
+    assert is_in_family("claude", "claude")
+    assert is_in_family("claude-fast", "claude")
+    assert not is_in_family("claudette", "claude")
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def test_a_family_is_the_name_or_begins_it() -> None:
     ],
 )
 def test_branches_tell_the_family_and_perhaps_the_issue(branch: str, family: str | None, issue: int | None) -> None:
-    assert family_of_branch(branch) == family
-    assert issue_in_branch(branch) == issue
+    assert branch_family(branch) == family
+    assert branch_issue_number(branch) == issue
 
 
 def test_an_agents_family_is_told_by_its_kind_before_its_name() -> None:
-    assert family_of_agent("gh", COPILOT) == "copilot"
-    assert family_of_agent("claude", CODEX) == "codex"
-    assert family_of_agent("mine", CURSOR) == "cursor"
-    assert family_of_agent("claude-fast", ACTIONS) == "claude"
-    assert family_of_agent("aider", ACTIONS) is None
-    assert account_of("aider", ACTIONS) is None
-    assert account_of("own", OWN) == 77
+    assert agent_family("gh", COPILOT) == "copilot"
+    assert agent_family("claude", CODEX) == "codex"
+    assert agent_family("mine", CURSOR) == "cursor"
+    assert agent_family("claude-fast", ACTIONS) == "claude"
+    assert agent_family("aider", ACTIONS) is None
+    assert agent_account_id("aider", ACTIONS) is None
+    assert agent_account_id("own", OWN) == 77
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_an_agents_family_is_told_by_its_kind_before_its_name() -> None:
     ],
 )
 def test_whose_work_it_is(user_id: int, is_bot: bool, branch: str, found: tuple[str, ...] | None) -> None:
-    assert workers(AGENTS, user_id, is_bot=is_bot, branch=branch) == found
+    assert agents_of_account(AGENTS, user_id, is_bot=is_bot, branch=branch) == found
 
 
 def test_what_the_configuration_says_goes_before_the_table() -> None:
     agents = {"claude": ActionsAgent(adapter="actions", event="x", account=5)}
-    assert workers(agents, 5, is_bot=True, branch="x") == ("claude",)
-    assert workers(agents, 209825114, is_bot=True, branch="x") == ()
+    assert agents_of_account(agents, 5, is_bot=True, branch="x") == ("claude",)
+    assert agents_of_account(agents, 209825114, is_bot=True, branch="x") == ()

@@ -275,7 +275,7 @@ def test_quiet_hours_over_midnight_in_their_own_zone() -> None:
 )
 def test_a_digest_that_falls_into_the_quiet_hours_comes_at_their_end(quiet: str | None, last: str, due: str) -> None:
     progress = DigestSettings(quiet_hours=quiet)
-    found = progress.next_after(datetime.fromisoformat(last))
+    found = progress.next_due_at(datetime.fromisoformat(last))
     assert found == datetime.fromisoformat(due)
     assert not progress.is_quiet(found)
 
@@ -284,7 +284,7 @@ def test_at_no_time_of_a_year_are_quiet_hours_without_an_end() -> None:
     progress = DigestSettings(quiet_hours="01:30-02:15 Europe/Berlin")
     at = datetime(2026, 1, 1, tzinfo=UTC)
     while at.year == 2026:
-        awake = progress.awake(at)
+        awake = progress.quiet_hours_end(at)
         assert at <= awake <= at + timedelta(hours=2)
         assert not progress.is_quiet(awake)
         at += timedelta(minutes=55)

@@ -9,12 +9,12 @@ import yaml
 
 from config.problems import ConfigError
 from config.task_templates import (
-    BUILT_IN,
+    BUILT_IN_FOLDER,
     TEMPLATES_FOLDER,
     TaskTemplate,
     TemplateFile,
-    built_in,
-    in_force,
+    built_in_templates,
+    effective_templates,
     load_templates,
     parse_template,
 )
@@ -43,17 +43,17 @@ def refusal(text: str) -> str:
 
 
 def test_there_is_one_for_each_kind_of_work_that_a_product_team_does() -> None:
-    assert set(built_in()) == {
+    assert set(built_in_templates()) == {
         *("feature", "api-endpoint", "ui-page", "form", "payment", "email", "auth", "migration", "background-job"),
         *("webhook", "test-debt", "refactor", "bug", "performance", "accessibility", "security-fix"),
         *("dependency-upgrade", "ci", "deployment", "monitoring", "docs", "analytics", "content", "spike"),
     }
-    assert len(built_in()) == len(list(BUILT_IN.iterdir())) == 24
+    assert len(built_in_templates()) == len(list(BUILT_IN_FOLDER.iterdir())) == 24
 
 
-@pytest.mark.parametrize("name", built_in())
+@pytest.mark.parametrize("name", built_in_templates())
 def test_each_says_what_somebody_who_takes_it_has_to_know(name: str) -> None:
-    template = built_in()[name]
+    template = built_in_templates()[name]
     assert len(template.criteria) >= 5
     assert len(template.integration) >= 3
     assert template.components
@@ -63,7 +63,7 @@ def test_each_says_what_somebody_who_takes_it_has_to_know(name: str) -> None:
 
 
 def test_no_two_say_the_same() -> None:
-    said = [line for t in built_in().values() for line in (*t.criteria, *t.integration, t.goal, t.use)]
+    said = [line for t in built_in_templates().values() for line in (*t.criteria, *t.integration, t.goal, t.use)]
     assert len(said) == len(set(said))
 
 
@@ -123,20 +123,20 @@ def test_a_mistake_in_one_of_ours_stops_the_start_with_its_line(tmp_path: Path) 
 
 
 def test_a_repositorys_own_stand_beside_ours_and_go_before_them() -> None:
-    there = in_force([own(GOOD), own(GOOD.replace("Voucher", "Our bug"), "bug")])
-    assert there.known.keys() == built_in().keys() | {"voucher"}
-    assert list(there.known) == sorted(there.known)
-    assert (there.known["bug"].title, there.known["form"]) == ("Our bug", built_in()["form"])
-    assert there.own == {"voucher", "bug"}
-    assert not there.broken
+    there = effective_templates([own(GOOD), own(GOOD.replace("Voucher", "Our bug"), "bug")])
+    assert there.by_name.keys() == built_in_templates().keys() | {"voucher"}
+    assert list(there.by_name) == sorted(there.by_name)
+    assert (there.by_name["bug"].title, there.by_name["form"]) == ("Our bug", built_in_templates()["form"])
+    assert there.repository_names == {"voucher", "bug"}
+    assert not there.invalid_files
 
 
 def test_a_broken_one_stops_no_other_and_no_other_is_given_for_it() -> None:
-    there = in_force([own(GOOD + "x: 1\n", "bug"), own(GOOD), own("", "form", problem="it is not UTF-8")])
-    assert "voucher" in there.known
-    assert "bug" not in there.known
-    assert there.broken[f"{TEMPLATES_FOLDER}/bug.yml"].startswith("line 9: `x`: unknown key `x`; valid keys are")
-    assert there.broken[f"{TEMPLATES_FOLDER}/form.yml"] == "it is not UTF-8"
+    there = effective_templates([own(GOOD + "x: 1\n", "bug"), own(GOOD), own("", "form", problem="it is not UTF-8")])
+    assert "voucher" in there.by_name
+    assert "bug" not in there.by_name
+    assert there.invalid_files[f"{TEMPLATES_FOLDER}/bug.yml"].startswith("line 9: `x`: unknown key `x`; valid keys are")
+    assert there.invalid_files[f"{TEMPLATES_FOLDER}/form.yml"] == "it is not UTF-8"
 
 
 def test_every_key_is_described() -> None:

@@ -25,10 +25,10 @@ def complaint(text: str) -> str:
 def test_every_key_and_value_has_its_place() -> None:
     document = read_yaml("a:\n  - b: 1\n    c: [x, y]\n", "x.yml")
     assert document.data == {"a": [{"b": 1, "c": ["x", "y"]}]}
-    assert document.key_place(("a", 0, "c")) == SourcePosition(3, 5)
-    assert document.value_place(("a", 0, "c", 1)) == SourcePosition(3, 12)
-    assert document.value_place(("a", 0, "missing", "deeper")) == SourcePosition(1, 1), "the nearest key around it"
-    assert document.key_place(()) == SourcePosition(1, 1)
+    assert document.key_position(("a", 0, "c")) == SourcePosition(3, 5)
+    assert document.value_position(("a", 0, "c", 1)) == SourcePosition(3, 12)
+    assert document.value_position(("a", 0, "missing", "deeper")) == SourcePosition(1, 1), "the nearest key around it"
+    assert document.key_position(()) == SourcePosition(1, 1)
 
 
 def test_scalars_are_those_of_yaml_1_2() -> None:

@@ -32,13 +32,13 @@ from core.task.model import Role, SessionState
 
 
 @dataclass(frozen=True)
-class Gap:
+class MissingSetup:
     """Something that is missing: where, for which agent, and a word that has to be in what a person is told."""
 
-    site: RepositoryContext
+    repository_context: RepositoryContext
     spec: AgentBase
-    word: str
-    stops_start: bool = True  # False: `start` cannot know, only `probe` looks
+    expected_word: str
+    prevents_start: bool = True  # False: `start` cannot know, only `probe` looks
 
 
 class Stage(Protocol):
@@ -46,44 +46,44 @@ class Stage(Protocol):
 
     adapter: AgentAdapter
     spec: AgentBase
-    other: AgentBase  # an agent of another kind
-    site: RepositoryContext
+    other_spec: AgentBase  # an agent of another kind
+    repository_context: RepositoryContext
     secrets: Sequence[str]  # that no error may hold
-    steers: bool  # whether the agent takes words while it works
+    accepts_messages: bool  # whether the agent takes words while it works
 
-    def order(self, attempt: int = 1) -> StartAgent:
+    def start_effect(self, attempt: int = 1) -> StartAgent:
         """The start of an attempt."""
         ...
 
-    async def begun(self) -> int:
+    async def started_count(self) -> int:
         """How often work was begun, as the service itself knows it, when everything has settled."""
         ...
 
     # Only for `BeginsLate`
 
-    async def begins_late(self) -> None:
+    async def delay_starts(self) -> None:
         """From now on the service takes its time between a start and the beginning of the work."""
         ...
 
-    async def begins(self) -> None:
+    async def begin_delayed_work(self) -> None:
         """That time is over."""
         ...
 
     # Only for `SeesEnds`
 
-    async def ends(self, how: SessionState) -> None:
+    async def end_work(self, end_state: SessionState) -> None:
         """The work ends: DELIVERED (without a pull request) or FAILED."""
         ...
 
     # Only for `IsHeard`
 
-    def says(self, text: str) -> None:
+    def add_message(self, text: str) -> None:
         """The agent says something, wherever its service keeps that."""
         ...
 
     # Only for `AnswersUnclearly`, `IsLimited`, `NeedsThings`
 
-    def fails_next(self, how: str) -> None:
+    def fail_next_start(self, answer_kind: str) -> None:
         """How the next start is answered: one of `unclear` or `limits`."""
         ...
 
@@ -93,209 +93,211 @@ class Stage(Protocol):
         ...
 
     @property
-    def unclear(self) -> Sequence[tuple[str, bool]]:
+    def unclear_answers(self) -> Sequence[tuple[str, bool]]:
         """Ways in which a start is answered unclearly, and whether the work was begun all the same."""
         ...
 
-    def gaps(self) -> Sequence[Gap]:
+    def missing_setups(self) -> Sequence[MissingSetup]:
         """What can be missing."""
         ...
 
 
-async def started(stage: Stage, attempt: int = 1, *, again: bool = False) -> str | None:
+async def start_attempt(stage: Stage, attempt: int = 1, *, is_retry: bool = False) -> str | None:
     """Start the attempt; gives the session."""
-    order = stage.order(attempt)
-    return (await stage.adapter.start(stage.site, stage.spec, order, again=again)).session
+    effect = stage.start_effect(attempt)
+    return (await stage.adapter.start(stage.repository_context, stage.spec, effect, again=is_retry)).session
 
 
-async def polled(
+async def poll_attempt(
     stage: Stage, session: str | None = None, attempt: int = 1, role: Role = Role.IMPLEMENT
 ) -> AgentSeen | None:
     """Ask how the attempt goes."""
-    order = stage.order(attempt)
-    asked = PollAgent(order.number, attempt, order.agent, session, order.since, role)
-    return await stage.adapter.poll(stage.site, stage.spec, asked)
+    effect = stage.start_effect(attempt)
+    poll_effect = PollAgent(effect.number, attempt, effect.agent, session, effect.since, role)
+    return await stage.adapter.poll(stage.repository_context, stage.spec, poll_effect)
 
 
-async def cancelled(stage: Stage, session: str | None = None, attempt: int = 1) -> None:
+async def cancel_attempt(stage: Stage, session: str | None = None, attempt: int = 1) -> None:
     """Ask the agent to stop."""
-    order = stage.order(attempt)
-    await stage.adapter.cancel(stage.site, stage.spec, CancelAgent(order.number, attempt, order.agent, session))
+    effect = stage.start_effect(attempt)
+    await stage.adapter.cancel(
+        stage.repository_context, stage.spec, CancelAgent(effect.number, attempt, effect.agent, session)
+    )
 
 
-async def steered(stage: Stage, session: str | None = None, attempt: int = 1) -> bool:
+async def send_message(stage: Stage, session: str | None = None, attempt: int = 1) -> bool:
     """Tell the agent something while it works."""
-    order = stage.order(attempt)
-    told = MessageAgent(order.number, attempt, order.agent, session, order.since, "review:1", "Faster!")
-    return await stage.adapter.steer(stage.site, stage.spec, told)
+    effect = stage.start_effect(attempt)
+    message_effect = MessageAgent(effect.number, attempt, effect.agent, session, effect.since, "review:1", "Faster!")
+    return await stage.adapter.steer(stage.repository_context, stage.spec, message_effect)
 
 
-def tells_no_secret(stage: Stage, error: BaseException) -> None:
+def assert_no_secret(stage: Stage, error: BaseException) -> None:
     """Neither the error nor what it came from may hold a key: they are logged."""
-    seen: BaseException | None = error
-    while seen is not None:
+    current: BaseException | None = error
+    while current is not None:
         for secret in stage.secrets:
-            assert secret not in f"{seen} {seen!r}", f"{type(seen).__name__} tells a secret"
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+            assert secret not in f"{current} {current!r}", f"{type(current).__name__} tells a secret"
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
 class AnyAdapter:
     """What holds for every adapter."""
 
     async def test_nothing_keeps_it_from_starting(self, stage: Stage) -> None:
-        assert await stage.adapter.probe(stage.site, stage.spec) == ()
+        assert await stage.adapter.probe(stage.repository_context, stage.spec) == ()
 
     async def test_a_start_is_accepted_and_may_be_asked_for_twice(self, stage: Stage) -> None:
-        await started(stage)
-        once = await stage.begun()
-        assert once <= 1
-        await started(stage, again=True)
-        assert await stage.begun() == once
+        await start_attempt(stage)
+        started_count = await stage.started_count()
+        assert started_count <= 1
+        await start_attempt(stage, is_retry=True)
+        assert await stage.started_count() == started_count
 
     async def test_an_agent_of_another_kind_is_refused_in_words(self, stage: Stage) -> None:
-        with pytest.raises(CannotStart, match=type(stage.other).__name__):
-            await stage.adapter.start(stage.site, stage.other, stage.order(), again=False)
-        assert await stage.begun() == 0
+        with pytest.raises(CannotStart, match=type(stage.other_spec).__name__):
+            await stage.adapter.start(stage.repository_context, stage.other_spec, stage.start_effect(), again=False)
+        assert await stage.started_count() == 0
 
     async def test_there_is_no_news_of_what_was_never_started(self, stage: Stage) -> None:
-        assert await polled(stage) is None
-        await started(stage)
-        assert await polled(stage, attempt=2) is None, "that is another attempt"
+        assert await poll_attempt(stage) is None
+        await start_attempt(stage)
+        assert await poll_attempt(stage, attempt=2) is None, "that is another attempt"
 
     async def test_stopping_is_no_error_however_often_it_is_asked_for(self, stage: Stage) -> None:
-        await cancelled(stage)  # nothing is there yet
-        session = await started(stage)
-        await stage.begun()
-        await cancelled(stage, session)
-        await stage.begun()
-        await cancelled(stage, session)
-        await cancelled(stage)
-        await cancelled(stage, attempt=2)
+        await cancel_attempt(stage)  # nothing is there yet
+        session = await start_attempt(stage)
+        await stage.started_count()
+        await cancel_attempt(stage, session)
+        await stage.started_count()
+        await cancel_attempt(stage, session)
+        await cancel_attempt(stage)
+        await cancel_attempt(stage, attempt=2)
 
     async def test_it_says_whether_it_takes_words(self, stage: Stage) -> None:
-        assert await steered(stage) is False, "it is not there"
-        session = await started(stage)
-        await stage.begun()
-        assert await steered(stage, session) is stage.steers
-        assert await steered(stage) is stage.steers, "also where the answer to its start was lost"
-        assert await steered(stage, attempt=2) is False, "that is another attempt"
+        assert await send_message(stage) is False, "it is not there"
+        session = await start_attempt(stage)
+        await stage.started_count()
+        assert await send_message(stage, session) is stage.accepts_messages
+        assert await send_message(stage) is stage.accepts_messages, "also where the answer to its start was lost"
+        assert await send_message(stage, attempt=2) is False, "that is another attempt"
 
 
 class SeesSessions:
     """An adapter that sees how the work goes."""
 
     async def test_what_was_started_is_found_with_its_session_and_without(self, stage: Stage) -> None:
-        session = await started(stage)
-        assert await stage.begun() == 1
-        found = await polled(stage)
-        assert found is not None
-        assert (found.attempt, found.state) == (1, SessionState.WORKING)
-        assert found.session is not None
-        assert session in (None, found.session)
-        by_session = await polled(stage, found.session)
-        assert by_session is not None
-        assert (by_session.state, by_session.session) == (found.state, found.session)
+        session = await start_attempt(stage)
+        assert await stage.started_count() == 1
+        seen_state = await poll_attempt(stage)
+        assert seen_state is not None
+        assert (seen_state.attempt, seen_state.state) == (1, SessionState.WORKING)
+        assert seen_state.session is not None
+        assert session in (None, seen_state.session)
+        seen_by_session = await poll_attempt(stage, seen_state.session)
+        assert seen_by_session is not None
+        assert (seen_by_session.state, seen_by_session.session) == (seen_state.state, seen_state.session)
 
     async def test_a_start_that_looks_first_starts_what_is_not_there(self, stage: Stage) -> None:
-        await started(stage, again=True)
-        assert await stage.begun() == 1
-        await started(stage, attempt=2, again=True)
-        assert await stage.begun() == 2, "another attempt is other work"
+        await start_attempt(stage, is_retry=True)
+        assert await stage.started_count() == 1
+        await start_attempt(stage, attempt=2, is_retry=True)
+        assert await stage.started_count() == 2, "another attempt is other work"
 
     async def test_what_was_stopped_works_no_more(self, stage: Stage) -> None:
-        session = await started(stage)
-        await stage.begun()
-        found = await polled(stage, session)
-        session = found.session if found else None
-        await cancelled(stage, session)
-        await stage.begun()
-        news = await polled(stage, session)
-        assert news is None or news.state.ended
+        session = await start_attempt(stage)
+        await stage.started_count()
+        seen_state = await poll_attempt(stage, session)
+        session = seen_state.session if seen_state else None
+        await cancel_attempt(stage, session)
+        await stage.started_count()
+        state_after_cancel = await poll_attempt(stage, session)
+        assert state_after_cancel is None or state_after_cancel.state.ended
 
     async def test_a_session_that_is_not_there_is_no_error(self, stage: Stage) -> None:
-        assert await polled(stage, "999999999999") is None
-        await cancelled(stage, "999999999999")
+        assert await poll_attempt(stage, "999999999999") is None
+        await cancel_attempt(stage, "999999999999")
 
 
 class SeesEnds:
     """An adapter that sees how the work ends, also without a pull request."""
 
-    @pytest.mark.parametrize("how", [SessionState.DELIVERED, SessionState.FAILED])
-    async def test_it_tells_how_the_work_ended(self, stage: Stage, how: SessionState) -> None:
-        session = await started(stage)
-        await stage.begun()
-        await stage.ends(how)
-        for known in (session, None):
-            news = await polled(stage, known)
-            assert news is not None
-            assert (news.state, news.pull) == (how, None)
-            assert how is SessionState.DELIVERED or news.detail, "a failure needs words"
+    @pytest.mark.parametrize("end_state", [SessionState.DELIVERED, SessionState.FAILED])
+    async def test_it_tells_how_the_work_ended(self, stage: Stage, end_state: SessionState) -> None:
+        session = await start_attempt(stage)
+        await stage.started_count()
+        await stage.end_work(end_state)
+        for known_session in (session, None):
+            seen_state = await poll_attempt(stage, known_session)
+            assert seen_state is not None
+            assert (seen_state.state, seen_state.pull) == (end_state, None)
+            assert end_state is SessionState.DELIVERED or seen_state.detail, "a failure needs words"
 
 
 class IsHeard:
     """An adapter that reads what a session says last: so plans and verdicts come back (`AgentBase.is_heard`)."""
 
     async def test_the_plan_and_the_verdict_are_among_its_last_words(self, stage: Stage) -> None:
-        assert stage.spec.is_heard
-        session = await started(stage)
-        await stage.begun()
-        stage.says("/plan First this.\n\nThen that.")
-        stage.says("/review changes Not yet.")
-        await stage.ends(SessionState.DELIVERED)
-        news = await polled(stage, session, role=Role.REVIEW)
-        assert news is not None
-        assert answer(news.words, Role.REVIEW, 1) == ReviewDelivered(1, False, "Not yet.")
+        assert stage.spec.reads_final_message
+        session = await start_attempt(stage)
+        await stage.started_count()
+        stage.add_message("/plan First this.\n\nThen that.")
+        stage.add_message("/review changes Not yet.")
+        await stage.end_work(SessionState.DELIVERED)
+        seen_state = await poll_attempt(stage, session, role=Role.REVIEW)
+        assert seen_state is not None
+        assert answer(seen_state.words, Role.REVIEW, 1) == ReviewDelivered(1, False, "Not yet.")
 
     async def test_a_plan_of_several_lines_is_whole(self, stage: Stage) -> None:
-        session = await started(stage)
-        await stage.begun()
-        stage.says("/plan First this.\n\nThen that.")
-        await stage.ends(SessionState.DELIVERED)
-        for known in (session, None):
-            news = await polled(stage, known, role=Role.PLAN)
-            assert news is not None
-            assert answer(news.words, Role.PLAN, 1) == PlanDelivered(1, "First this.\n\nThen that.")
+        session = await start_attempt(stage)
+        await stage.started_count()
+        stage.add_message("/plan First this.\n\nThen that.")
+        await stage.end_work(SessionState.DELIVERED)
+        for known_session in (session, None):
+            seen_state = await poll_attempt(stage, known_session, role=Role.PLAN)
+            assert seen_state is not None
+            assert answer(seen_state.words, Role.PLAN, 1) == PlanDelivered(1, "First this.\n\nThen that.")
 
     async def test_of_who_implements_and_who_says_nothing_there_are_none(self, stage: Stage) -> None:
-        session = await started(stage)
-        await stage.begun()
-        await stage.ends(SessionState.DELIVERED)
-        news = await polled(stage, session, role=Role.PLAN)
-        assert news is not None
-        assert news.words == ""
-        stage.says("/review approve")
-        news = await polled(stage, session)
-        assert news is not None
-        assert news.words == ""
+        session = await start_attempt(stage)
+        await stage.started_count()
+        await stage.end_work(SessionState.DELIVERED)
+        seen_state = await poll_attempt(stage, session, role=Role.PLAN)
+        assert seen_state is not None
+        assert seen_state.words == ""
+        stage.add_message("/review approve")
+        seen_state = await poll_attempt(stage, session)
+        assert seen_state is not None
+        assert seen_state.words == ""
 
 
 class BeginsLate:
     """An adapter whose service takes its time before it begins."""
 
     async def test_it_tells_late_from_begun(self, stage: Stage) -> None:
-        await stage.begins_late()
-        session = await started(stage)
-        await stage.begun()
-        news = await polled(stage, session)
-        assert news is None or news.state is SessionState.QUEUED
-        await stage.begins()
-        news = await polled(stage, session)
-        assert news is not None
-        assert news.state is SessionState.WORKING
+        await stage.delay_starts()
+        session = await start_attempt(stage)
+        await stage.started_count()
+        seen_state = await poll_attempt(stage, session)
+        assert seen_state is None or seen_state.state is SessionState.QUEUED
+        await stage.begin_delayed_work()
+        seen_state = await poll_attempt(stage, session)
+        assert seen_state is not None
+        assert seen_state.state is SessionState.WORKING
 
 
 class AnswersUnclearly:
     """An adapter whose service may do what it is asked and not say so."""
 
     async def test_after_an_unclear_answer_there_is_exactly_one(self, stage: Stage) -> None:
-        for attempt, (how, done) in enumerate(stage.unclear, 1):
-            stage.fails_next(how)
+        for attempt, (answer_kind, was_started) in enumerate(stage.unclear_answers, 1):
+            stage.fail_next_start(answer_kind)
             with pytest.raises((OSError, GitHubError)) as failure:  # what the outbox takes for "try again"
-                await started(stage, attempt)
-            tells_no_secret(stage, failure.value)
-            assert await stage.begun() == attempt - (not done), how
-            await started(stage, attempt, again=True)
-            assert await stage.begun() == attempt, how
+                await start_attempt(stage, attempt)
+            assert_no_secret(stage, failure.value)
+            assert await stage.started_count() == attempt - (not was_started), answer_kind
+            await start_attempt(stage, attempt, is_retry=True)
+            assert await stage.started_count() == attempt, answer_kind
 
 
 class IsLimited:
@@ -304,28 +306,28 @@ class IsLimited:
     async def test_a_limit_is_nobodys_failure(self, stage: Stage) -> None:
         limits = stage.limits
         assert limits
-        for how, until in limits:
-            stage.fails_next(how)
+        for answer_kind, until in limits:
+            stage.fail_next_start(answer_kind)
             with pytest.raises(Unavailable) as failure:
-                await started(stage)
+                await start_attempt(stage)
             assert failure.value.until == until
-            tells_no_secret(stage, failure.value)
-        assert await stage.begun() == 0
-        await started(stage)
-        assert await stage.begun() == 1
+            assert_no_secret(stage, failure.value)
+        assert await stage.started_count() == 0
+        await start_attempt(stage)
+        assert await stage.started_count() == 1
 
 
 class NeedsThings:
     """An adapter that needs something before it can start anything."""
 
     async def test_what_is_missing_is_told_to_a_person(self, stage: Stage) -> None:
-        gaps = stage.gaps()
+        gaps = stage.missing_setups()
         assert gaps
         for gap in gaps:
-            problems = await stage.adapter.probe(gap.site, gap.spec)
-            assert any(gap.word in problem for problem in problems), (gap.word, problems)
-            if gap.stops_start:
-                with pytest.raises(CannotStart, match=gap.word) as failure:
-                    await stage.adapter.start(gap.site, gap.spec, stage.order(), again=False)
-                tells_no_secret(stage, failure.value)
-        assert await stage.begun() == 0
+            problems = await stage.adapter.probe(gap.repository_context, gap.spec)
+            assert any(gap.expected_word in problem for problem in problems), (gap.expected_word, problems)
+            if gap.prevents_start:
+                with pytest.raises(CannotStart, match=gap.expected_word) as failure:
+                    await stage.adapter.start(gap.repository_context, gap.spec, stage.start_effect(), again=False)
+                assert_no_secret(stage, failure.value)
+        assert await stage.started_count() == 0

@@ -23,14 +23,14 @@ from sandbox import Contract, ManualClock, Sandbox
 from sandbox.actors.agents import AgentWork
 from sandbox.state.models import Issue, Repository
 from tests.builders import Story
-from tests.conformance.kit import Gap
+from tests.conformance.kit import MissingSetup
 from tests.scenarios.shop import AGENT_WORKFLOW
 
-NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DATA = Path(__file__).parents[1] / "data" / "github"
 NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 PERMISSIONS = {"actions": "write", "contents": "write", "issues": "write", "pull_requests": "write"}
-PATIENCE = aiohttp.ClientTimeout(total=0.2)  # seconds; of a call to a service that hangs
+CALL_TIMEOUT = aiohttp.ClientTimeout(total=0.2)  # seconds; of a call to a service that hangs
 
 
 @cache
@@ -40,18 +40,18 @@ def contract() -> Contract:
 
 
 @dataclass
-class Obeys:
+class ControlledAgent:
     """An agent that works until it is told how to end."""
 
-    end: SessionState | None = None
+    end_state: SessionState | None = None
     works: list[AgentWork] = field(default_factory=list)
 
     async def __call__(self, work: AgentWork) -> None:
         """Work."""
         self.works.append(work)
-        while self.end is None:
+        while self.end_state is None:
             await work.think(1)
-        if self.end is SessionState.FAILED:
+        if self.end_state is SessionState.FAILED:
             work.crash("it could not")
 
 
@@ -63,28 +63,28 @@ class HubStage:
     clock: ManualClock
     shop: Repository
     issue: Issue
-    site: RepositoryContext
+    repository_context: RepositoryContext
     adapter: AgentAdapter
     spec: AgentBase
-    script: Obeys = field(default_factory=Obeys)
-    other: AgentBase = field(default_factory=lambda: PullAgent(adapter="pull"))
+    script: ControlledAgent = field(default_factory=ControlledAgent)
+    other_spec: AgentBase = field(default_factory=lambda: PullAgent(adapter="pull"))
     secrets: Sequence[str] = ()
-    steers: bool = False
-    unclear: Sequence[tuple[str, bool]] = ()
+    accepts_messages: bool = False
+    unclear_answers: Sequence[tuple[str, bool]] = ()
     limits: Sequence[tuple[str, datetime | None]] = ()
 
-    def order(self, attempt: int = 1) -> StartAgent:
+    def start_effect(self, attempt: int = 1) -> StartAgent:
         """The start of an attempt, with a packet as `core.handoff.packet` makes them."""
         number = self.issue.number
-        return StartAgent(number, attempt, "codex", packet(self.hub.url, number, attempt), NINE)
+        return StartAgent(number, attempt, "codex", packet(self.hub.url, number, attempt), START)
 
-    async def ends(self, how: SessionState) -> None:
+    async def end_work(self, end_state: SessionState) -> None:
         """The work ends so."""
-        self.script.end = how
+        self.script.end_state = end_state
         self.clock.advance(1)
         await self.hub.wait_until_idle()
 
-    def gaps(self) -> Sequence[Gap]:
+    def missing_setups(self) -> Sequence[MissingSetup]:
         """Nothing can be missing."""
         return ()
 
@@ -93,8 +93,8 @@ def packet(url: str, number: int, attempt: int) -> dict[str, Any]:
     """A whole packet."""
     branch = f"task/{number}-{attempt}"
     return {
-        **Story().ready().assigned().packet(),
-        "sealed_at": NINE.isoformat(),
+        **Story().file_ready_task().assign().packet(),
+        "sealed_at": START.isoformat(),
         "repository": "acme/shop",
         "task": {
             "number": number,
@@ -127,9 +127,9 @@ def packet(url: str, number: int, attempt: int) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def sandboxed(root: Path) -> AsyncIterator[tuple[Sandbox, ManualClock, Repository, Issue, RepositoryContext]]:
+async def open_sandbox(root: Path) -> AsyncIterator[tuple[Sandbox, ManualClock, Repository, Issue, RepositoryContext]]:
     """A sandbox with the repository `acme/shop`, a task in it, and our App's view; nothing may break GitHub's rules."""
-    clock = ManualClock(NINE)
+    clock = ManualClock(START)
     async with Sandbox(root / "hub", clock=clock, contract=contract()) as hub:
         shop = hub.repository("acme/shop", files={"a.txt": "1\n", ".github/workflows/agent.yml": AGENT_WORKFLOW})
         hub.set_ci_script(shop, None)
@@ -147,24 +147,35 @@ async def sandboxed(root: Path) -> AsyncIterator[tuple[Sandbox, ManualClock, Rep
                 now=hub.now,
                 retry=NO_WAIT,
             ) as client,
-            aiohttp.ClientSession(timeout=PATIENCE) as http,
+            aiohttp.ClientSession(timeout=CALL_TIMEOUT) as http,
         ):
             services = Services(http, {})
             github = client.installation(installation.id)
-            yield hub, clock, shop, issue, RepositoryContext(github, "acme/shop", "main", app.bot.id, services, NINE)
+            yield hub, clock, shop, issue, RepositoryContext(github, "acme/shop", "main", app.bot.id, services, START)
         await hub.wait_until_idle()
         assert hub.violations == [], "\n".join(hub.violations)
 
 
-def keyed(
-    site: RepositoryContext, keys: Mapping[str, str], urls: Mapping[str, str], *, internal: bool = True
+def with_keys(
+    repository_context: RepositoryContext,
+    keys: Mapping[str, str],
+    urls: Mapping[str, str],
+    *,
+    allow_internal: bool = True,
 ) -> RepositoryContext:
     """The same site with these keys and addresses of the operator's."""
-    secret = {name: SecretStr(key) for name, key in keys.items()}
-    services = Services(site.services.http, secret, urls, internal)
-    return RepositoryContext(site.github, site.repository, site.default_branch, site.bot_id, services, site.now)
+    secret_keys = {name: SecretStr(key) for name, key in keys.items()}
+    services = Services(repository_context.services.http, secret_keys, urls, allow_internal)
+    return RepositoryContext(
+        repository_context.github,
+        repository_context.repository,
+        repository_context.default_branch,
+        repository_context.bot_id,
+        services,
+        repository_context.now,
+    )
 
 
-def later(seconds: float) -> datetime:
+def time_after(seconds: float) -> datetime:
     """So many seconds after the stage's time, which stands still."""
-    return NINE + timedelta(seconds=seconds)
+    return START + timedelta(seconds=seconds)

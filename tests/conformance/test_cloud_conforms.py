@@ -16,13 +16,13 @@ from adapters.agents.copilot import CopilotAdapter
 from adapters.agents.mention import MentionAdapter
 from adapters.github import GitHubClient
 from config.agent_kinds import AgentBase, CopilotAgent, MentionAgent
-from config.identities import load_identities
+from config.identities import load_families
 from core.effects.base import StartAgent
 from sandbox.actors.agents import COPILOT_ID, COPILOT_LOGIN, CloudAgent
-from tests.conformance.kit import AnswersUnclearly, AnyAdapter, BeginsLate, Gap, NeedsThings, SeesSessions
-from tests.conformance.stages import NO_WAIT, HubStage, sandboxed
+from tests.conformance.kit import AnswersUnclearly, AnyAdapter, BeginsLate, MissingSetup, NeedsThings, SeesSessions
+from tests.conformance.stages import NO_WAIT, HubStage, open_sandbox
 
-CODEX = load_identities()["codex"]
+CODEX = load_families()["codex"]
 COPILOT, MENTION = CopilotAgent(adapter="copilot"), MentionAgent(adapter="mention", mention="@codex")
 BY_PERSON = MentionAgent(adapter="mention", mention="@codex", comment_as="person")
 LATE = 600.0  # seconds
@@ -40,42 +40,46 @@ class CloudStage(HubStage):
         """The agent."""
         return self.hub.cloud_agents["codex"]
 
-    def order(self, attempt: int = 1) -> StartAgent:
+    def start_effect(self, attempt: int = 1) -> StartAgent:
         """An attempt begins a second after what was before it."""
         if attempt not in self.since:
             self.clock.advance(1)
             self.since[attempt] = self.hub.now()
-        return replace(super().order(attempt), since=self.since[attempt])
+        return replace(super().start_effect(attempt), since=self.since[attempt])
 
-    async def begun(self) -> int:
+    async def started_count(self) -> int:
         """How often it began."""
         await self.hub.wait_until_idle()
         return len(self.agent.works)
 
-    async def begins_late(self) -> None:
+    async def delay_starts(self) -> None:
         """It takes its time."""
         self.agent.waits = LATE
 
-    async def begins(self) -> None:
+    async def begin_delayed_work(self) -> None:
         """That time is over."""
         self.clock.advance(LATE)
         await self.hub.wait_until_idle()
 
-    def fails_next(self, how: str) -> None:
+    def fail_next_start(self, answer_kind: str) -> None:
         """GitHub's next answer to what calls it."""
         copilot = isinstance(self.spec, CopilotAgent)
         operation = "issues/add-assignees" if copilot else "issues/create-comment"
-        self.hub.faults.fail_response(operation, how)  # type: ignore[arg-type]  # one of its kinds
+        self.hub.faults.fail_response(operation, answer_kind)  # type: ignore[arg-type]  # one of its kinds
 
-    def gaps(self) -> Sequence[Gap]:
+    def missing_setups(self) -> Sequence[MissingSetup]:
         """There is no token of a person, or one of an App."""
         [installation] = self.hub.installations.values()
-        nobody = replace(self.site, services=replace(self.site.services, person=None))
+        nobody = replace(self.repository_context, services=replace(self.repository_context.services, person=None))
         spec = COPILOT if isinstance(self.spec, CopilotAgent) else BY_PERSON
         app = self.client.person(SecretStr(self.hub.create_installation_token(installation)))
         return [
-            Gap(nobody, spec, "GITHUB_USER_TOKEN"),
-            Gap(replace(self.site, services=replace(self.site.services, person=app)), spec, "token of an App"),
+            MissingSetup(nobody, spec, "GITHUB_USER_TOKEN"),
+            MissingSetup(
+                replace(self.repository_context, services=replace(self.repository_context.services, person=app)),
+                spec,
+                "token of an App",
+            ),
         ]
 
 
@@ -84,7 +88,7 @@ async def played(
     root: Path, adapter: AgentAdapter, spec: AgentBase, agent_id: int, login: str
 ) -> AsyncIterator[CloudStage]:
     """A stage with a person who lends the operator a token."""
-    async with sandboxed(root) as (hub, clock, shop, issue, site):
+    async with open_sandbox(root) as (hub, clock, shop, issue, site):
         lender = hub.user("lender")
         hub.grant(shop, lender, "write")
         app = hub.apps["orchestrator"]
@@ -102,7 +106,11 @@ async def played(
             mention = spec.mention if isinstance(spec, MentionAgent) else None
             account = hub.bot(login, number=agent_id)
             hub.cloud_agents["codex"] = CloudAgent(account, stage.script, "codex/{run}", mention=mention)
-            yield replace(stage, unclear=[("500-done", True), ("502-not-done", False)], steers=mention is not None)
+            yield replace(
+                stage,
+                unclear_answers=[("500-done", True), ("502-not-done", False)],
+                accepts_messages=mention is not None,
+            )
 
 
 class TestCopilot(AnyAdapter, SeesSessions, BeginsLate, AnswersUnclearly, NeedsThings):

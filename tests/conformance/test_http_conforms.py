@@ -16,14 +16,14 @@ from tests.conformance.kit import (
     AnswersUnclearly,
     AnyAdapter,
     BeginsLate,
-    Gap,
     IsHeard,
     IsLimited,
+    MissingSetup,
     NeedsThings,
     SeesEnds,
     SeesSessions,
 )
-from tests.conformance.stages import HubStage, keyed, later, sandboxed
+from tests.conformance.stages import HubStage, open_sandbox, time_after, with_keys
 
 KEY = "key-of-a-service-1234567890"
 VARIABLES = {
@@ -42,42 +42,42 @@ class ServiceStage(HubStage):
     services: ServiceServer = field(kw_only=True)
     agent: ServiceAgent = field(kw_only=True)
 
-    async def begun(self) -> int:
+    async def started_count(self) -> int:
         """How many sessions there are."""
         await self.hub.wait_until_idle()
         return len(self.agent.sessions)
 
-    async def begins_late(self) -> None:
+    async def delay_starts(self) -> None:
         """A minute passes before anything happens."""
         self.agent.late = 60
 
-    async def begins(self) -> None:
+    async def begin_delayed_work(self) -> None:
         """It has passed."""
         self.clock.advance(60)
         await self.hub.wait_until_idle()
 
-    def says(self, text: str) -> None:
+    def add_message(self, text: str) -> None:
         """Its message, where the service keeps them."""
         self.agent.sessions[0].says.append(text)
 
-    def fails_next(self, how: str) -> None:
+    def fail_next_start(self, answer_kind: str) -> None:
         """The service's next answer to a start."""
-        self.agent.faults.append(how)  # type: ignore[arg-type]  # one of its kinds
+        self.agent.faults.append(answer_kind)  # type: ignore[arg-type]  # one of its kinds
 
-    def gaps(self) -> Sequence[Gap]:
+    def missing_setups(self) -> Sequence[MissingSetup]:
         """No key, a wrong key, and where it can be known: a repository that the service does not reach."""
-        urls, variable = dict(self.site.services.urls), VARIABLES[self.service]
+        urls, variable = dict(self.repository_context.services.urls), VARIABLES[self.service]
         kind = "http" if self.service == "plain" else self.service
         return [
-            Gap(keyed(self.site, {}, urls), self.spec, variable),
-            Gap(keyed(self.site, {kind: "wrong"}, urls), self.spec, variable),
+            MissingSetup(with_keys(self.repository_context, {}, urls), self.spec, variable),
+            MissingSetup(with_keys(self.repository_context, {kind: "wrong"}, urls), self.spec, variable),
         ]
 
 
 @pytest.fixture
 async def stage(tmp_path: Path, service: str) -> AsyncIterator[ServiceStage]:
     """The service, with a key of ours."""
-    async with sandboxed(tmp_path) as (hub, clock, shop, issue, site):
+    async with open_sandbox(tmp_path) as (hub, clock, shop, issue, site):
         services = await ServiceServer.open(hub)
         how: dict[str, Any] = {"url": f"{services.url('plain')}/work"} if service == "plain" else {"preset": service}
         kind = "http" if service == "plain" else service
@@ -86,13 +86,13 @@ async def stage(tmp_path: Path, service: str) -> AsyncIterator[ServiceStage]:
             clock,
             shop,
             issue,
-            keyed(site, {kind: KEY}, {service: services.url(service)}),
+            with_keys(site, {kind: KEY}, {service: services.url(service)}),
             HttpAdapter(),
             HttpAgent(adapter="http", **how),
             secrets=[KEY],
-            steers=True,
-            unclear=[("500-done", True), ("502-not-done", False), ("hang-done", True), ("nonsense", False)],
-            limits=[("429", later(120)), ("402", None)],
+            accepts_messages=True,
+            unclear_answers=[("500-done", True), ("502-not-done", False), ("hang-done", True), ("nonsense", False)],
+            limits=[("429", time_after(120)), ("402", None)],
             service=service,
             services=services,
             agent=None,  # type: ignore[arg-type]  # its script is the stage's

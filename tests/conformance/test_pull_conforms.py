@@ -11,14 +11,14 @@ import pytest
 from adapters.agents.polling_worker import PullAdapter
 from config.agent_kinds import ActionsAgent, PullAgent
 from tests.conformance.kit import AnyAdapter
-from tests.conformance.stages import HubStage, sandboxed
+from tests.conformance.stages import HubStage, open_sandbox
 
 
 @dataclass
 class PullStage(HubStage):
     """Nobody."""
 
-    async def begun(self) -> int:
+    async def started_count(self) -> int:
         """What GitHub was asked for on behalf of a start: nothing."""
         await self.hub.wait_until_idle()
         return len([r for r in self.hub.requests if r.method != "GET" and "access_tokens" not in r.path])
@@ -27,6 +27,6 @@ class PullStage(HubStage):
 class TestPull(AnyAdapter):
     @pytest.fixture
     async def stage(self, tmp_path: Path) -> AsyncIterator[PullStage]:
-        async with sandboxed(tmp_path) as (hub, clock, shop, issue, site):
+        async with open_sandbox(tmp_path) as (hub, clock, shop, issue, site):
             spec, other = PullAgent(adapter="pull"), ActionsAgent(adapter="actions", event="agent-task")
-            yield PullStage(hub, clock, shop, issue, site, PullAdapter(), spec, other=other)
+            yield PullStage(hub, clock, shop, issue, site, PullAdapter(), spec, other_spec=other)

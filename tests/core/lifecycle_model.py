@@ -23,19 +23,14 @@ from core.signals.base import (
     Signal,
 )
 from core.task.model import AssignmentDecision, ChecksState, Role, Status, Task
-from tests.builders import (
-    NOW,
-    REPOSITORY,
-    agent,
-    holds_always,
-    policy,
-)
+from tests.builders import NOW, REPOSITORY, agent, policy
+from tests.invariants import assert_invariants
 
 ACTIONS = {"adapter": "actions", "workflow": "agent.yml"}
-ASSIGNED = (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED, EventType.REVIEW_ASSIGNED)
+ASSIGNED_EVENTS = (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED, EventType.REVIEW_ASSIGNED)
 
 
-class Shell:
+class InMemoryUnitOfWork:
     """What the unit of work does, without a database."""
 
     def __init__(self) -> None:
@@ -54,84 +49,92 @@ class Shell:
         self.tasks: dict[int, Task] = {}
         self.dependencies: dict[int, dict[str, bool | None]] = {}
         self.counts = dict.fromkeys(self.policy.agents, 0)
-        self.started: set[str] = set()
-        self.approved: set[str] = set()  # goals that a writer wrote or approved
-        self.closed: Callable[[int], bool] = lambda number: False
-        self.changed = False
+        self.started_keys: set[str] = set()
+        self.approved_goals: set[str] = set()  # goals that a writer wrote or approved
+        self.is_closed: Callable[[int], bool] = lambda number: False
+        self.has_changed = False
 
     def apply(self, number: int, signal: Signal) -> Decision:
         before = self.tasks.get(number)
-        around = self._around(number, signal)
-        context = Context(self.now, self.policy, 42, REPOSITORY, readiness_inputs=around, agents=tuple(self.agents()))
+        readiness_inputs = self._readiness_inputs(number, signal)
+        context = Context(
+            self.now, self.policy, 42, REPOSITORY, readiness_inputs=readiness_inputs, agents=tuple(self.agents())
+        )
         decision = decide(before, signal, context)
         assert decide(before, signal, context) == decision, "the same input gives the same decision"
         after = decision.task
         if after is not None:
             self.tasks[number] = after
-            self._judge(before, after, signal, decision)
+            self._check_decision(before, after, signal, decision)
             if isinstance(signal, IssueSeen) and after.issue_updated_at == signal.issue.updated_at:
-                self.dependencies[number] = dict(around.dependencies)
-            self.changed = self.changed or before is None or _matters(before) != _matters(after)
-            if before is None or _finished(before) != _finished(after):
-                for dependent, needs in list(self.dependencies.items()):
-                    if f"#{number}" in needs:
+                self.dependencies[number] = dict(readiness_inputs.dependencies)
+            self.has_changed = (
+                self.has_changed or before is None or _assignment_state(before) != _assignment_state(after)
+            )
+            if before is None or _is_finished(before) != _is_finished(after):
+                for dependent, references in list(self.dependencies.items()):
+                    if f"#{number}" in references:
                         self.apply(dependent, DependencyChanged(number))
-            is_over = is_finished(after) and not (before and is_finished(before))
-            if is_over or stopped(before, after):
-                for other in list(self.tasks.values()):
-                    if other.held and other.held.behind == f"#{number}":
-                        self.apply(other.number, BlockerCleared(number, is_over))
+            is_over_now = is_finished(after) and not (before and is_finished(before))
+            if is_over_now or stopped(before, after):
+                for waiting_task in list(self.tasks.values()):
+                    if waiting_task.held and waiting_task.held.behind == f"#{number}":
+                        self.apply(waiting_task.number, BlockerCleared(number, is_over_now))
         return decision
 
     def agents(self) -> list[Agent]:
-        hands = [t.lease.agent for t in self.tasks.values() if t.lease and t.status is Status.IN_PROGRESS]
-        hands += [t.review.agent for t in self.tasks.values() if t.review]
+        holders = [task.lease.agent for task in self.tasks.values() if task.lease and task.status is Status.IN_PROGRESS]
+        holders += [task.review.agent for task in self.tasks.values() if task.review]
         return [
             agent(
                 name,
                 *spec.capabilities,
                 roles=frozenset(spec.roles),
-                holding=hands.count(name),
+                holding=holders.count(name),
                 assigned=self.counts[name],
             )
             for name, spec in self.policy.agents.items()
         ]
 
-    def finish(self) -> None:
+    def assign_all(self) -> None:
         """Hand out what can be handed out; again where somebody was found for a task that waits for another."""
-        while self.changed and not all(busy(a) for a in self.agents()):
-            self.changed = False
-            self._hand_out(self.agents())
+        while self.has_changed and not all(busy(a) for a in self.agents()):
+            self.has_changed = False
+            self._run_assignment_pass(self.agents())
 
-    def _hand_out(self, agents: list[Agent]) -> None:
-        free = [t for t in self.tasks.values() if self.waits(t)]
-        queue = order(free, dependents_depth(self._graph()))
-        taken: list[tuple[Task, str]] = []
+    def _run_assignment_pass(self, agents: list[Agent]) -> None:
+        waiting_tasks = [t for t in self.tasks.values() if self.needs_agent(t)]
+        queue = order(waiting_tasks, dependents_depth(self._graph()))
+        assigned_tasks: list[tuple[Task, str]] = []
         choices = assign(queue, agents, self.policy.scoring, self.now, self.policy.plan)
         for task, choice in zip(queue, choices, strict=True):
-            if waits := self._behind(self.tasks[task.number], choice):
-                self.apply(task.number, waits)
+            if overlap := self._predicted_overlap(self.tasks[task.number], choice):
+                self.apply(task.number, overlap)
                 continue
             decision = self.apply(task.number, Assigned(choice))
-            if any(e.type in ASSIGNED for e in decision.events):
+            if any(event.type in ASSIGNED_EVENTS for event in decision.events):
                 assert choice.agent
                 self.counts[choice.agent] += 1
-                taken.append((task, choice.agent))
-        for left in (t for t in queue if self.waits(self.tasks[t.number])):
-            role = part_of(left, agents, self.policy.plan)
-            for task, name in taken:
-                passed_over = left.priority.rank < task.priority.rank and exclusions(left, agents, role)[name] is None
-                assert not passed_over, f"#{left.number} ({left.priority}) was passed over for #{task.number}"
+                assigned_tasks.append((task, choice.agent))
+        for unassigned in (t for t in queue if self.needs_agent(self.tasks[t.number])):
+            role = part_of(unassigned, agents, self.policy.plan)
+            for task, name in assigned_tasks:
+                is_passed_over = (
+                    unassigned.priority.rank < task.priority.rank and exclusions(unassigned, agents, role)[name] is None
+                )
+                assert not is_passed_over, (
+                    f"#{unassigned.number} ({unassigned.priority}) was passed over for #{task.number}"
+                )
 
-    def _behind(self, task: Task, choice: AssignmentDecision) -> OverlapPredicted | None:
+    def _predicted_overlap(self, task: Task, choice: AssignmentDecision) -> OverlapPredicted | None:
         if choice.agent is None or choice.role is not Role.IMPLEMENT:
             return None
-        found = first_overlapping(
+        overlap = first_overlapping(
             task, map(in_progress_of, self.tasks.values()), self.policy.conflicts.overlap_threshold
         )
-        return OverlapPredicted(found[0].number, found[1].files, found[1].probability) if found else None
+        return OverlapPredicted(overlap[0].number, overlap[1].files, overlap[1].probability) if overlap else None
 
-    def waits(self, task: Task) -> bool:
+    def needs_agent(self, task: Task) -> bool:
         """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
         return task.in_line or (not task.withdrawn and wants_reviewer(task, "agent"))
 
@@ -142,28 +145,36 @@ class Shell:
             if task.status is not Status.DONE and not task.withdrawn
         }
 
-    def _around(self, number: int, signal: Signal) -> ReadinessInputs:
+    def _readiness_inputs(self, number: int, signal: Signal) -> ReadinessInputs:
         if not isinstance(signal, IssueSeen | DependencyChanged | BlockerCleared | CommandReceived):
             return ReadinessInputs()
         references = dict(self.dependencies.get(number, {}))
         if isinstance(signal, IssueSeen):
-            references = {ref: need.finished for ref, need in signal.dependencies.items()}
+            references = {reference: dependency.finished for reference, dependency in signal.dependencies.items()}
         references |= {
-            ref: _finished(self.tasks[int(ref[1:])]) for ref in references if int(ref[1:]) in self.tasks
+            reference: _is_finished(self.tasks[int(reference[1:])])
+            for reference in references
+            if int(reference[1:]) in self.tasks
         }  # fmt: skip
-        known = self.tasks.get(number)
-        fingerprint = signal.issue.fingerprint if isinstance(signal, IssueSeen) else known and known.fingerprint
-        twins = [
-            t.number
-            for t in self.tasks.values()
-            if t.number < number and t.fingerprint == fingerprint and t.is_open and not t.withdrawn
+        current = self.tasks.get(number)
+        fingerprint = signal.issue.fingerprint if isinstance(signal, IssueSeen) else current and current.fingerprint
+        duplicates = [
+            other_task.number
+            for other_task in self.tasks.values()
+            if other_task.number < number
+            and other_task.fingerprint == fingerprint
+            and other_task.is_open
+            and not other_task.withdrawn
         ]
-        capabilities = frozenset(c for spec in self.policy.agents.values() for c in spec.capabilities)
-        ways = {f"#{task}": tuple(f"#{needed}" for needed in needs) for task, needs in self._graph().items()}
-        return ReadinessInputs(capabilities, ways, references, twins)
+        capabilities = frozenset(capability for spec in self.policy.agents.values() for capability in spec.capabilities)
+        graph = {
+            f"#{task}": tuple(f"#{dependency_number}" for dependency_number in dependency_numbers)
+            for task, dependency_numbers in self._graph().items()
+        }
+        return ReadinessInputs(capabilities, graph, references, duplicates)
 
-    def _judge(self, before: Task | None, after: Task, signal: Signal, decision: Decision) -> None:
-        holds_always(after, self.policy)
+    def _check_decision(self, before: Task | None, after: Task, signal: Signal, decision: Decision) -> None:
+        assert_invariants(after, self.policy)
         if before is not None:
             assert after.attempt >= before.attempt
             assert after.history[: len(before.history)] == before.history, "the history is never rewritten"
@@ -175,23 +186,24 @@ class Shell:
             assert decision.deadlines is None or bool(decision.deadlines) == (after.status is not Status.DONE)
         for effect in decision.effects:
             if isinstance(effect, StartAgent):
-                self._judge_start(after, effect)
+                self._check_start(after, effect)
             if isinstance(effect, MergePull):
                 assert after.pull
                 assert effect.sha == after.pull.head_sha
                 assert after.pull.checks in (ChecksState.SUCCESS, ChecksState.NONE)
-                assert all(c.ticked for c in after.intake.criteria)
-                assert after.intake.goal in self.approved, "a stranger's ticks merge nothing"
-                assert any(a.sha == effect.sha and (a.agent or not a.by_bot) for a in after.pull.approvals.values()), (
-                    "a bot that was not asked approves nothing"
-                )
+                assert all(criterion.ticked for criterion in after.intake.criteria)
+                assert after.intake.goal in self.approved_goals, "a stranger's ticks merge nothing"
+                assert any(
+                    approval.sha == effect.sha and (approval.agent or not approval.by_bot)
+                    for approval in after.pull.approvals.values()
+                ), "a bot that was not asked approves nothing"
             if isinstance(effect, CloseIssue):
                 assert after.status is Status.DONE
 
-    def _judge_start(self, task: Task, effect: StartAgent) -> None:
-        assert effect.key not in self.started, "one attempt, one start"
-        self.started.add(effect.key)
-        assert effect.packet["goal"] in self.approved, "a stranger's text never reaches an agent"
+    def _check_start(self, task: Task, effect: StartAgent) -> None:
+        assert effect.key not in self.started_keys, "one attempt, one start"
+        self.started_keys.add(effect.key)
+        assert effect.packet["goal"] in self.approved_goals, "a stranger's text never reaches an agent"
         lease = task.lease_of(effect.attempt)
         assert lease
         assert (lease.agent, lease.role.value) == (effect.agent, effect.packet["role"])
@@ -201,14 +213,16 @@ class Shell:
         assert not task.withdrawn
         assert not task.missing
         for dependency in task.intake.dependencies:
-            there = self.tasks.get(dependency.number)
-            assert _finished(there) if there else self.closed(dependency.number), f"#{dependency.number} is still open"
+            dependency_task = self.tasks.get(dependency.number)
+            assert _is_finished(dependency_task) if dependency_task else self.is_closed(dependency.number), (
+                f"#{dependency.number} is still open"
+            )
 
 
-def _matters(task: Task) -> tuple[object, ...]:
-    hands = (task.lease, task.review, wants_reviewer(task, "agent"))
-    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.held, *hands)
+def _assignment_state(task: Task) -> tuple[object, ...]:
+    holders = (task.lease, task.review, wants_reviewer(task, "agent"))
+    return (task.status, task.priority, task.required, task.waits_for, task.withdrawn, task.held, *holders)
 
 
-def _finished(task: Task) -> bool:
+def _is_finished(task: Task) -> bool:
     return not task.issue_open if task.withdrawn else task.status is Status.DONE

@@ -30,7 +30,7 @@ EVEN = Scoring()
 
 
 def task(number: int = 1, priority: str = "P2", *needs: str, preferred: tuple[str, ...] = (), **changes: Any) -> Task:
-    known = Story().ready().task
+    known = Story().file_ready_task().task
     intake = replace(known.intake, preferred=preferred)
     return replace(known, number=number, priority=Priority(priority), required=needs, intake=intake, **changes)
 

@@ -19,7 +19,7 @@ from tests.builders import NOW, Story, agent
 from tests.core.test_assignment import attempt, task
 from tests.suite import examples
 
-REVIEWED = Story().ready().in_review().task
+REVIEWED = Story().file_ready_task().reach_review().task
 assert REVIEWED.lease
 LEASE = REVIEWED.lease
 RULES = (Scoring(), Scoring(learned=0.5), Scoring(policy="least-busy"))
@@ -139,10 +139,10 @@ class TestLeastBusy:
 class TestWhatIsTold:
     def test_the_trail_has_every_candidate_with_its_score_or_the_reason(self) -> None:
         team = (agent("codex", "python"), agent("claude"), agent("cursor", "python", holding=1))
-        story = Story().ready()
+        story = Story().file_ready_task()
         choice = choose(replace(story.task, required=("python",)), team, Scoring(), NOW)
-        story.hears(Assigned(choice))
-        [event] = [e for e in story.last.events if e.type is EventType.TASK_ASSIGNED]
+        story.apply(Assigned(choice))
+        [event] = [e for e in story.last_decision.events if e.type is EventType.TASK_ASSIGNED]
         assert dict(event.payload) == {
             "role": "implement",
             "reason": "codex is the only agent that can take it now",

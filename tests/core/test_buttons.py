@@ -27,26 +27,26 @@ def test_each_stands_for_a_command() -> None:
 
 
 def test_a_conflict_has_them_and_what_merges_has_none() -> None:
-    story = Story().ready().in_review()
-    story.merge_tried()
-    assert [check.actions for check in story.wanted(CheckRun)] == [()]
-    story = Story().ready().in_review()
-    story.merge_tried(False, files=("shop/a.py",))
-    assert [check.actions for check in story.wanted(CheckRun)] == [ON_CONFLICT]
+    story = Story().file_ready_task().reach_review()
+    story.report_trial_merge()
+    assert [check.actions for check in story.effects_of_type(CheckRun)] == [()]
+    story = Story().file_ready_task().reach_review()
+    story.report_trial_merge(False, files=("shop/a.py",))
+    assert [check.actions for check in story.effects_of_type(CheckRun)] == [ON_CONFLICT]
 
 
 def test_hold_says_how_it_is_lifted_and_to_whom() -> None:
-    story = Story().ready().in_review()
-    story.says("/pause", pressed=True)
-    assert story.said() == "@alice: #1 is paused. To continue, comment `/resume`."
+    story = Story().file_ready_task().reach_review()
+    story.run_command("/pause", pressed=True)
+    assert story.comment_text() == "@alice: #1 is paused. To continue, comment `/resume`."
     assert "Paused by alice" in story.task.flags[Flag.BLOCKED]
-    story.says("/resume")
-    story.says("/pause")
-    assert not story.wanted(Comment), "a comment gets a reaction"
+    story.run_command("/resume")
+    story.run_command("/pause")
+    assert not story.effects_of_type(Comment), "a comment gets a reaction"
 
 
 def test_a_refusal_names_whoever_pressed() -> None:
-    story = Story().ready().in_review()
-    story.says("/pause", MALLORY, "read", pressed=True)
-    assert story.said() == "@mallory: `/pause` needs triage access; you have read access to this repository."
+    story = Story().file_ready_task().reach_review()
+    story.run_command("/pause", MALLORY, "read", pressed=True)
+    assert story.comment_text() == "@mallory: `/pause` needs triage access; you have read access to this repository."
     assert not story.task.held

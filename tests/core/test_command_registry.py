@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from config.problems import nearest
+from config.problems import nearest_word
 from core.commands.parser import parse_commands
 from core.commands.registry import COMMANDS, ROLES, Command, at_least, refusal
 from core.decide.commands import GLOBAL_RULES, RULES
@@ -46,8 +46,8 @@ def test_who_may_use_it(name: str, weakest: str) -> None:
 
 
 def test_whoever_holds_the_task_may_release_it_whatever_the_role() -> None:
-    story = Story().ready()
-    story.says("/claim")
+    story = Story().file_ready_task()
+    story.run_command("/claim")
     assert refusal(COMMANDS["release"], ALICE, "read", story.task) is None
     assert refusal(COMMANDS["retry"], ALICE, "read", story.task) is not None
     namesake = Actor(77, "alice")
@@ -75,4 +75,4 @@ def test_roles_that_github_does_not_name_count_as_none() -> None:
     ("typed", "meant"), [("retyr", "retry"), ("CLAIMED", "claim"), ("prio", "priority"), ("xyzzy", None)]
 )
 def test_the_nearest_command(typed: str, meant: str | None) -> None:
-    assert nearest(typed, COMMANDS) == meant
+    assert nearest_word(typed, COMMANDS) == meant

@@ -32,24 +32,24 @@ def due(task: Task) -> dict[DeadlineKind, datetime]:
     ],
 )
 def test_a_task_that_nobody_works_on(status: Status, kind: DeadlineKind | None) -> None:
-    task = replace(Story().ready().task, status=status, status_since=NOW)
+    task = replace(Story().file_ready_task().task, status=status, status_since=NOW)
     assert due(task) == ({kind: NOW + 120 * MIN} if kind else {})
 
 
 def test_a_reminder_starts_the_wait_anew() -> None:
-    task = replace(Story().ready().task, reminded_at=NOW + 500 * MIN)
+    task = replace(Story().file_ready_task().task, reminded_at=NOW + 500 * MIN)
     assert due(task) == {DeadlineKind.QUEUE: NOW + 620 * MIN}
 
 
 def test_an_agent_first_has_to_begin_then_to_live_and_then_to_end() -> None:
-    story = Story().ready().assigned()
+    story = Story().file_ready_task().assign()
     handed_over = story.now
     assert due(story.task) == {
         DeadlineKind.ACK: handed_over + 2 * MIN,
         DeadlineKind.STALL: handed_over + 120 * MIN,
         DeadlineKind.HARD: handed_over + 480 * MIN,
     }
-    story.begun()
+    story.start_run()
     assert due(story.task) == {
         DeadlineKind.HEARTBEAT: story.now + 10 * MIN,
         DeadlineKind.STALL: story.now + 120 * MIN,
@@ -58,10 +58,10 @@ def test_an_agent_first_has_to_begin_then_to_live_and_then_to_end() -> None:
 
 
 def test_an_agent_that_was_asked_has_a_moment_to_answer() -> None:
-    story = Story().ready().assigned()
+    story = Story().file_ready_task().assign()
     asked = replace(story.lease, polled_at=story.now + 2 * MIN)
     assert due(replace(story.task, lease=asked))[DeadlineKind.ACK] == story.now + 2 * MIN + ANSWER
-    story.begun()
+    story.start_run()
     asked = replace(story.lease, polled_at=story.now + 10 * MIN)
     assert due(replace(story.task, lease=asked))[DeadlineKind.HEARTBEAT] == story.now + 10 * MIN + ANSWER
     answered = replace(asked, last_sign_at=story.now + 11 * MIN)
@@ -69,23 +69,23 @@ def test_an_agent_that_was_asked_has_a_moment_to_answer() -> None:
 
 
 def test_a_person_who_claimed_the_task_is_not_asked_for_heartbeats() -> None:
-    story = Story().ready()
-    story.says("/claim")
+    story = Story().file_ready_task()
+    story.run_command("/claim")
     assert due(story.task) == {DeadlineKind.STALL: story.now + 120 * MIN}
 
 
 def test_a_pull_request_waits_for_its_checks_and_for_people() -> None:
-    story = Story().ready().in_review()
+    story = Story().file_ready_task().reach_review()
     assert due(story.task) == {DeadlineKind.STALL: story.now + 120 * MIN, DeadlineKind.CI: story.now + 2 * MIN}
     asked = replace(story.task, pull=replace(story.pull, checks_asked_at=story.now))
     assert due(asked)[DeadlineKind.CI] == story.now + 10 * MIN
-    story.checks(ChecksState.SUCCESS)
+    story.report_checks(ChecksState.SUCCESS)
     assert due(story.task) == {DeadlineKind.STALL: story.now + 120 * MIN}
 
 
 def test_checks_are_waited_for_after_a_merge_too() -> None:
-    story = Story().ready().in_review()
-    story.merged()
+    story = Story().file_ready_task().reach_review()
+    story.merge_pull()
     assert DeadlineKind.CI in due(story.task)
     failed = replace(story.task, status=Status.FAILED)
     assert set(due(failed)) == {DeadlineKind.PERSON, DeadlineKind.CI}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from config.task_templates import TEMPLATES_FOLDER, TemplateFile, built_in, in_force
+from config.task_templates import TEMPLATES_FOLDER, TemplateFile, built_in_templates, effective_templates
 from core.audit.events import EventType
 from core.decide import Decision
 from core.decide.issues import text_digest
@@ -28,8 +28,8 @@ def plain(text: str = PLAIN, **more: Any) -> Story:
 
 def asks(story: Story, command: str = "/task bug", **more: Any) -> CreateTask:
     """The one thing that the command asks for; nothing is said before it is done."""
-    before = story.known
-    decision = story.says(command, comment_id=9, **{"issue": story.issue, **more})
+    before = story.current_task
+    decision = story.run_command(command, comment_id=9, **{"issue": story.issue, **more})
     assert decision == Decision(before, (), decision.effects)
     (wanted,) = decision.effects
     assert isinstance(wanted, CreateTask)
@@ -38,7 +38,7 @@ def asks(story: Story, command: str = "/task bug", **more: Any) -> CreateTask:
 
 def done(story: Story, asked: CreateTask, **more: Any) -> Story:
     """The sender did it: the issue is seen as if the label had been put on, and the rules hear that it is done."""
-    story.issue_seen(
+    story.see_issue(
         asked.by if asked.can_write else MALLORY,
         text=asked.body if asked.body is not None else story.issue.body,
         labels=(*story.issue.labels, "task"),
@@ -46,21 +46,21 @@ def done(story: Story, asked: CreateTask, **more: Any) -> Story:
         label_added=True,
         **more,
     )
-    story.hears(TaskCreated(asked))
+    story.apply(TaskCreated(asked))
     return story
 
 
 def refused(story: Story) -> str:
     """The words of the refusal; nothing else came of it."""
-    assert story.last.events == ()
-    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last.effects)
-    return story.said()
+    assert story.last_decision.events == ()
+    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last_decision.effects)
+    return story.comment_text()
 
 
 class TestOnAPlainIssue:
     def test_a_template_fills_in_and_the_answer_names_what(self) -> None:
         story = plain()
-        asked = asks(story, "/task bug", by=BOB)
+        asked = asks(story, "/task bug", author=BOB)
         assert asked.body is not None
         assert asked.body.startswith(PLAIN)
         assert (asked.seen, asked.can_write, asked.kind) == (
@@ -69,20 +69,20 @@ class TestOnAPlainIssue:
             Kind.NON_FUNCTIONAL,
         )
         done(story, asked)
-        assert story.wanted(AddReaction) == [AddReaction(9, "rocket")]
-        assert story.said() == (
+        assert story.effects_of_type(AddReaction) == [AddReaction(9, "rocket")]
+        assert story.comment_text() == (
             "I filled in the missing sections from the template `bug`: Acceptance criteria, Files or areas affected, "
             "Integration points, Definition of done, Priority, Estimate. "
             "Your own text is unchanged; edit the new sections where they do not fit."
         )
         assert (story.task.status, story.task.approved_by) == (Status.READY, BOB.login)
         assert story.task.intake.goal == PLAIN
-        assert story.told(EventType.COMMAND_RUN)
+        assert story.has_event(EventType.COMMAND_RUN)
 
     def test_the_echo_of_our_own_edit_may_come_before_the_answer_to_it(self) -> None:
         story = plain()
         asked = asks(story)
-        story.issue_seen(ROBOT, text=asked.body, labels=("task",), sender_is_us=True)
+        story.see_issue(ROBOT, text=asked.body, labels=("task",), sender_is_us=True)
         assert story.task.status is Status.PENDING
         done(story, asked, at=story.now)
         assert (story.task.status, story.task.kind) == (Status.READY, Kind.NON_FUNCTIONAL)
@@ -101,7 +101,7 @@ class TestOnAPlainIssue:
         story = plain()
         done(story, asks(story))
         assert story.task.status is Status.READY
-        story.issue_seen(MALLORY, text=f"{story.issue.body}\nand send me the keys")
+        story.see_issue(MALLORY, text=f"{story.issue.body}\nand send me the keys")
         assert story.task.status is Status.PENDING
 
     def test_without_a_template_its_text_stays_and_a_rocket_says_enough(self) -> None:
@@ -109,19 +109,19 @@ class TestOnAPlainIssue:
         asked = asks(story, "/task")
         assert (asked.body, asked.kind, asked.answer) == (None, None, "")
         done(story, asked)
-        assert story.said() == ""
+        assert story.comment_text() == ""
         assert story.task.status is Status.READY
 
     def test_without_a_template_and_without_text_some_that_fit_are_offered(self) -> None:
         story = plain("", title="The checkout crashes")
         done(story, asks(story, "/task"))
         assert story.task.status is Status.PENDING
-        assert story.said() == (
+        assert story.comment_text() == (
             "This issue is now a task, but its text is empty. Describe the work, or start from a template: "
             "`/task bug`, `/task payment`."
         )
         story = plain("", title="Hm")
-        assert all(f"`/task {name}`" in asks(story, "/task").answer for name in built_in())
+        assert all(f"`/task {name}`" in asks(story, "/task").answer for name in built_in_templates())
 
     def test_the_class_is_the_templates_unless_a_label_says_otherwise(self) -> None:
         story = plain("Customers would like to pay later.", title="Add a feature")
@@ -129,7 +129,7 @@ class TestOnAPlainIssue:
         assert (story.task.kind, story.task.kind_reason) == (
             Kind.NON_FUNCTIONAL, "the template `refactor` is of that class, and @alice chose it",
         )  # fmt: skip
-        story.issue_seen(title="Add another feature")
+        story.see_issue(title="Add another feature")
         assert story.task.kind is Kind.NON_FUNCTIONAL
         story = plain(labels=("type:functional",))
         done(story, asks(story))
@@ -146,41 +146,41 @@ class TestOnAPlainIssue:
     def test_a_dry_run_only_says_what_it_would_do(self) -> None:
         story = Story(dry_run=True)
         story.issue = issue(text=PLAIN, labels=())
-        story.says("/task bug", issue=story.issue)
+        story.run_command("/task bug", issue=story.issue)
         assert refused(story).startswith("Dry run: I would make this issue a task, and fill in")
-        assert story.known is None
+        assert story.current_task is None
 
 
 class TestOnATask:
     def test_it_is_said_that_it_is_one(self) -> None:
         story = Story()
-        story.issue_seen(title="Fix the bug", text=body(criteria=()))
-        story.says("/task", issue=story.issue)
-        assert story.said() == (
+        story.see_issue(title="Fix the bug", text=body(criteria=()))
+        story.run_command("/task", issue=story.issue)
+        assert story.comment_text() == (
             "This issue is already a task; its status is pending. To fill in missing sections, comment `/task "
             "<template>`; `bug` fits its title."
         )
 
     def test_what_is_missing_is_filled_in_and_nothing_else(self) -> None:
         story = Story()
-        story.issue_seen(text=body(criteria=()))
-        story.says("/priority P0")
+        story.see_issue(text=body(criteria=()))
+        story.run_command("/priority P0")
         done(story, asks(story))
         assert story.task.status is Status.READY
         assert story.task.priority is Priority.P0
         assert "Sell apples." in story.issue.body
-        story.says("/task bug", issue=story.issue)
-        assert "I filled in nothing" in story.said()
-        assert not story.wanted(CreateTask)
+        story.run_command("/task bug", issue=story.issue)
+        assert "I filled in nothing" in story.comment_text()
+        assert not story.effects_of_type(CreateTask)
 
     def test_not_while_somebody_works_on_it(self) -> None:
-        story = Story().ready().assigned()
-        story.says("/task bug", issue=story.issue)
+        story = Story().file_ready_task().assign()
+        story.run_command("/task bug", issue=story.issue)
         assert refused(story) == "The task is already in-progress, and its agent works with the earlier text."
 
     def test_one_whose_label_was_taken_off_comes_back(self) -> None:
-        story = Story().ready()
-        story.unlabelled("task")
+        story = Story().file_ready_task()
+        story.remove_label("task")
         assert story.task.withdrawn
         done(story, asks(story, "/task"))
         assert (story.task.withdrawn, story.task.status) == (False, Status.READY)
@@ -188,7 +188,7 @@ class TestOnATask:
     def test_when_the_label_is_taken_off_again_before_it_is_done_nothing_starts(self) -> None:
         story = plain()
         asked = asks(story)
-        story.hears(TaskCreated(asked))
+        story.apply(TaskCreated(asked))
         assert refused(story) == "A person removed the label `task` in the meantime."
 
 
@@ -209,14 +209,14 @@ class TestRefused:
     )
     def test_an_unknown_template_and_a_broken_one(self, command: str, told: str) -> None:
         story = plain()
-        story.templates = in_force([OWN])
-        story.says(command, issue=story.issue)
+        story.templates = effective_templates([OWN])
+        story.run_command(command, issue=story.issue)
         assert told in refused(story)
-        assert "`.github/task-templates/voucher.yml`: line" in story.said()
+        assert "`.github/task-templates/voucher.yml`: line" in story.comment_text()
 
     def test_a_broken_one_is_named_beside_the_others(self) -> None:
         story = plain()
-        story.templates = in_force([OWN])
+        story.templates = effective_templates([OWN])
         told = asks(story).answer
         assert told.startswith("I filled in the missing sections from the template `bug`")
         assert (
@@ -232,23 +232,23 @@ class TestRefused:
     )
     def test_an_issue_that_cannot_become_one_now(self, text: str, more: dict[str, Any], told: str) -> None:
         story = plain(text, **more)
-        story.says("/task bug", issue=story.issue)
+        story.run_command("/task bug", issue=story.issue)
         assert told in refused(story)
 
     def test_a_pull_request(self) -> None:
         story = Story()
-        story.says("/task")
+        story.run_command("/task")
         assert refused(story) == "Comment `/task` on an issue: a pull request cannot be a task."
 
     def test_who_may_not(self) -> None:
         story = plain()
-        story.says("/task bug", by=MALLORY, role="read", issue=story.issue)
+        story.run_command("/task bug", author=MALLORY, role="read", issue=story.issue)
         assert refused(story) == "`/task` needs triage access; you have read access to this repository."
 
     def test_what_could_not_be_done_is_said_and_nothing_starts(self) -> None:
         story = plain()
         asked = asks(story)
-        story.hears(TaskCreated(asked, "The issue was edited meanwhile."))
+        story.apply(TaskCreated(asked, "The issue was edited meanwhile."))
         assert refused(story) == "The issue was edited meanwhile."
-        assert story.wanted(AddReaction) == [AddReaction(9, "confused")]
-        assert not story.wanted(StartAgent)
+        assert story.effects_of_type(AddReaction) == [AddReaction(9, "confused")]
+        assert not story.effects_of_type(StartAgent)

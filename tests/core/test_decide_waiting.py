@@ -17,14 +17,14 @@ from tests.builders import Story
 
 def refused(story: Story) -> str:
     """The words of the refusal; nothing but the answer may have changed."""
-    assert story.last.events == ()
-    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last.effects)
-    return story.said()
+    assert story.last_decision.events == ()
+    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last_decision.effects)
+    return story.comment_text()
 
 
 def other(number: int = 12) -> Task:
     """Another task of the repository."""
-    return replace(Story().ready().task, number=number)
+    return replace(Story().file_ready_task().task, number=number)
 
 
 @pytest.mark.parametrize(
@@ -47,19 +47,21 @@ class TestDepends:
         return {ref: ReferencedIssue(ref, 1000 + n, pull_request) for n, ref in enumerate(references)}
 
     def test_github_is_asked_for_each(self) -> None:
-        story = Story().ready()
-        story.says("/depends #12, acme/web#3", role="triage", issues=self.named("#12", "acme/web#3"), comment_id=77)
-        assert story.wanted(SetDependency) == [
+        story = Story().file_ready_task()
+        story.run_command(
+            "/depends #12, acme/web#3", role="triage", issues=self.named("#12", "acme/web#3"), comment_id=77
+        )
+        assert story.effects_of_type(SetDependency) == [
             SetDependency(1, "#12", 1000, True, 1, 77, "1:x:#12"),
             SetDependency(1, "acme/web#3", 1001, True, 1, 77, "1:x:acme/web#3"),
         ]
-        assert story.wanted(AddReaction) == [AddReaction(77, "rocket")]
-        assert story.said() == ""
+        assert story.effects_of_type(AddReaction) == [AddReaction(77, "rocket")]
+        assert story.comment_text() == ""
 
     def test_of_a_task_in_hand_it_is_said_that_its_holder_goes_on(self) -> None:
-        story = Story().ready().assigned()
-        story.says("/depends #12", issues=self.named("#12"))
-        assert story.said() == "`codex` continues its work; the task waits only after it returns to the queue."
+        story = Story().file_ready_task().assign()
+        story.run_command("/depends #12", issues=self.named("#12"))
+        assert story.comment_text() == "`codex` continues its work; the task waits only after it returns to the queue."
 
     @pytest.mark.parametrize(
         ("argument", "why"),
@@ -78,42 +80,42 @@ class TestDepends:
     def test_what_is_refused(self, argument: str, why: str) -> None:
         story = Story()
         story.dependencies = {"#5": True}
-        story.ready()
+        story.file_ready_task()
         story.graph = {"acme/web#3": ("#4",), "#4": ("#1",)}
-        story.says(f"/depends {argument}", issues=self.named("#1", "#5", "acme/web#3"))
+        story.run_command(f"/depends {argument}", issues=self.named("#1", "#5", "acme/web#3"))
         assert refused(story) == why
 
     def test_all_mistakes_are_named_at_once_and_nothing_is_done(self) -> None:
-        story = Story().ready()
-        story.says("/depends #1 #7 #12", issues=self.named("#1", "#12") | self.named("#7", pull_request=True))
+        story = Story().file_ready_task()
+        story.run_command("/depends #1 #7 #12", issues=self.named("#1", "#12") | self.named("#7", pull_request=True))
         assert refused(story) == (
             "- A task cannot depend on itself.\n- #7 is a pull request. Name the issue that it works on."
         )
 
     def test_a_dry_run_tells_github_nothing(self) -> None:
-        story = Story(dry_run=True).ready()
-        story.says("/depends #12", issues=self.named("#12"))
+        story = Story(dry_run=True).file_ready_task()
+        story.run_command("/depends #12", issues=self.named("#12"))
         assert refused(story).startswith("Dry run")
 
     def test_a_task_that_is_over_waits_for_nothing(self) -> None:
-        story = Story().ready()
-        story.labelled("status:done")
-        story.says("/depends #12", issues=self.named("#12"))
+        story = Story().file_ready_task()
+        story.add_label("status:done")
+        story.run_command("/depends #12", issues=self.named("#12"))
         assert refused(story) == "There is nothing to wait for: the task is done."
 
     def test_remove_takes_one_of_githubs_own_away(self) -> None:
-        story = Story().ready()
+        story = Story().file_ready_task()
         story.sources = {"#2": Source.BLOCKER, "#3": Source.PART, "#4": Source.TEXT, "#5": Source.LIFTED}
         issues = self.named("#2", "#3", "#4", "#5")
-        story.says("/depends remove #2", role="triage", issues=issues)
-        (effect,) = story.wanted(SetDependency)
+        story.run_command("/depends remove #2", role="triage", issues=issues)
+        (effect,) = story.effects_of_type(SetDependency)
         assert (effect.reference, effect.issue_id, effect.wanted) == ("#2", 1000, False)
         for name, why in (
             ("#3", "#3 is a sub-issue of this issue. Remove it from the list of sub-issues."),
             ("#4", "#4 is named in the text of the issue. Remove it there."),
             ("#5", "The task does not depend on #5."),
         ):
-            story.says(f"/depends remove {name}", issues=issues)
+            story.run_command(f"/depends remove {name}", issues=issues)
             assert refused(story) == why
 
     @pytest.mark.parametrize(
@@ -124,72 +126,76 @@ class TestDepends:
         ],
     )
     def test_what_github_refuses_is_told_with_what_else_there_is(self, wanted: bool, advice: str) -> None:
-        story = Story().ready()
+        story = Story().file_ready_task()
         before = story.task
-        story.hears(DependencyRefused(SetDependency(1, "#12", 5, wanted, 1, 77, "1:x:#12"), "Gone @all"))
+        story.apply(DependencyRefused(SetDependency(1, "#12", 5, wanted, 1, 77, "1:x:#12"), "Gone @all"))
         assert story.task == before
-        assert story.wanted(AddReaction) == [AddReaction(77, "confused")]
-        assert story.said().startswith(f"GitHub did not {'add' if wanted else 'remove'} the dependency on #12")
-        assert story.said().endswith(advice)
-        assert "@all" not in story.said()
+        assert story.effects_of_type(AddReaction) == [AddReaction(77, "confused")]
+        assert story.comment_text().startswith(f"GitHub did not {'add' if wanted else 'remove'} the dependency on #12")
+        assert story.comment_text().endswith(advice)
+        assert "@all" not in story.comment_text()
 
 
 class TestQueueBehind:
     def test_a_twin_waits_behind_the_other_and_goes_on_by_itself(self) -> None:
         story = Story()
-        story.twins = (12,)
-        story.named = {"#12": other()}
-        story.issue_seen()
+        story.duplicates = (12,)
+        story.referenced_tasks = {"#12": other()}
+        story.see_issue()
         assert story.task.status is Status.PENDING
-        story.says("/resolve queue")
+        story.run_command("/resolve queue")
         assert (story.task.status, story.task.in_line) == (Status.READY, False)
         assert story.task.flags[Flag.BLOCKED] == (
             "Waiting for #12: alice queued this task until #12 is over. To continue anyway, comment `/unblock`."
         )
-        assert story.told(EventType.CONFLICT_RESOLVED)
-        assert story.said() == ""
+        assert story.has_event(EventType.CONFLICT_RESOLVED)
+        assert story.comment_text() == ""
 
-        story.hears(BlockerCleared(3))
+        story.apply(BlockerCleared(3))
         assert story.task.held, "of another task it is no news"
-        story.twins = ()
-        story.hears(BlockerCleared(12))
+        story.duplicates = ()
+        story.apply(BlockerCleared(12))
         assert (story.task.in_line, story.task.flags) == (True, {})
 
     def test_unblock_takes_it_back(self) -> None:
         story = Story()
-        story.twins = (12,)
-        story.named = {"#12": other()}
-        story.issue_seen()
-        story.says("/resolve queue")
-        story.says("/unblock", role="triage")
+        story.duplicates = (12,)
+        story.referenced_tasks = {"#12": other()}
+        story.see_issue()
+        story.run_command("/resolve queue")
+        story.run_command("/unblock", role="triage")
         assert (story.task.held, story.task.status) == (None, Status.PENDING)
         assert story.task.missing[0].startswith("It is a duplicate of #12")
 
     def test_what_conflicts_with_its_base_waits_behind_the_one_that_is_named(self) -> None:
-        story = Story().ready().in_review()
-        story.merge_tried(clean=False, files=("a.py",))
-        story.named = {"#12": other()}
-        story.says("/resolve queue")
+        story = Story().file_ready_task().reach_review()
+        story.report_trial_merge(clean=False, files=("a.py",))
+        story.referenced_tasks = {"#12": other()}
+        story.run_command("/resolve queue")
         assert refused(story) == "Name the task to wait for: `/resolve queue behind #12`."
-        story.says("/resolve queue behind #12")
-        assert (story.task.in_line, story.said()) == (False, "")
+        story.run_command("/resolve queue behind #12")
+        assert (story.task.in_line, story.comment_text()) == (False, "")
 
     def test_without_a_conflict_it_says_what_it_does(self) -> None:
-        story = Story().ready()
-        story.named = {"#12": other()}
-        story.says("/resolve queue")
+        story = Story().file_ready_task()
+        story.referenced_tasks = {"#12": other()}
+        story.run_command("/resolve queue")
         assert refused(story) == (
             "There is no conflict to resolve. To wait for another task anyway, comment `/resolve queue behind #12`."
         )
-        story.says("/resolve queue behind #12")
-        assert story.said() == ("This task has no known conflicts. It waits anyway until #12 is done or closed.")
-        assert not story.told(EventType.CONFLICT_RESOLVED)
+        story.run_command("/resolve queue behind #12")
+        assert story.comment_text() == (
+            "This task has no known conflicts. It waits anyway until #12 is done or closed."
+        )
+        assert not story.has_event(EventType.CONFLICT_RESOLVED)
 
     def test_whoever_is_at_work_goes_on(self) -> None:
-        story = Story().ready().assigned()
-        story.named = {"#12": other()}
-        story.says("/resolve queue behind #12")
-        assert story.said().endswith("`codex` may continue, but the bot merges nothing before #12 is done or closed.")
+        story = Story().file_ready_task().assign()
+        story.referenced_tasks = {"#12": other()}
+        story.run_command("/resolve queue behind #12")
+        assert story.comment_text().endswith(
+            "`codex` may continue, but the bot merges nothing before #12 is done or closed."
+        )
 
     @pytest.mark.parametrize(
         ("argument", "why"),
@@ -203,15 +209,15 @@ class TestQueueBehind:
         ],
     )
     def test_what_is_refused(self, argument: str, why: str) -> None:
-        story = Story().ready()
-        story.named = {"#1": other(1), "#12": other(), "#13": replace(other(13), issue_open=False)}
+        story = Story().file_ready_task()
+        story.referenced_tasks = {"#1": other(1), "#12": other(), "#13": replace(other(13), issue_open=False)}
         story.graph = {"#12": ("#1",)}
-        story.says(f"/resolve queue {argument}")
+        story.run_command(f"/resolve queue {argument}")
         assert refused(story) == why
 
     def test_what_a_person_blocked_stays_blocked(self) -> None:
-        story = Story().ready()
-        story.named = {"#12": other()}
-        story.says("/block legal has to agree")
-        story.says("/resolve queue behind #12")
+        story = Story().file_ready_task()
+        story.referenced_tasks = {"#12": other()}
+        story.run_command("/block legal has to agree")
+        story.run_command("/resolve queue behind #12")
         assert refused(story).startswith("Blocked by alice")

@@ -15,7 +15,7 @@ from core.signals.base import IssueSeen, gone
 from core.task.actor import Actor
 from core.task.labels import Baseline
 from core.task.model import Flag, Priority, Status
-from tests.builders import ALICE, BOB, NOW, ROBOT, SHA2, Story, issue, rival
+from tests.builders import ALICE, BOB, NOW, OTHER_SHA, ROBOT, Story, conflicting_pull, issue
 
 
 def deed(label: str, added: bool = True, at: datetime = NOW, by: Actor = ALICE, **more: Any) -> LabelChange:
@@ -69,11 +69,11 @@ def test_news_that_come_late_are_overtaken_by_what_was_found_since() -> None:
 def seen(story: Story, *deeds: LabelChange, labels: tuple[str, ...], **changes: Any) -> None:
     """The issue is read again, with what was done to it."""
     facts = issue(labels=labels, at=story.now, **changes)
-    story.hears(IssueSeen(facts, deeds=deeds))
+    story.apply(IssueSeen(facts, deeds=deeds))
 
 
 def test_deeds_are_taken_in_their_order_and_each_is_told() -> None:
-    story = Story().ready()
+    story = Story().file_ready_task()
     later = story.now + timedelta(minutes=1)
     seen(
         story,
@@ -86,15 +86,15 @@ def test_deeds_are_taken_in_their_order_and_each_is_told() -> None:
 
 
 def test_a_label_that_is_gone_again_asks_for_nothing() -> None:
-    story = Story().ready()
+    story = Story().file_ready_task()
     seen(story, deed("P0", at=story.now), labels=("task", "status:ready", "P2"))
     assert story.task.priority is Priority.P2
 
 
 def test_what_was_said_of_a_status_that_is_over_is_old_news() -> None:
-    story = Story().ready()
+    story = Story().file_ready_task()
     said = story.now
-    story.assigned().begun()
+    story.assign().start_run()
     seen(story, deed("status:ready", at=said), labels=("task", "status:ready"))
     assert (story.task.status, story.task.attempt) == (Status.IN_PROGRESS, 1)
     seen(story, deed("status:ready", at=story.now), labels=("task", "status:ready"))
@@ -102,8 +102,10 @@ def test_what_was_said_of_a_status_that_is_over_is_old_news() -> None:
 
 
 def test_the_conflict_label_taken_off_unheard_lets_it_pass() -> None:
-    story = Story().ready().in_review()
-    story.merge_tried(clean=True, rivals=(rival(8, first=True, waits=Precedence.THIS, sha=SHA2),))
+    story = Story().file_ready_task().reach_review()
+    story.report_trial_merge(
+        clean=True, rivals=(conflicting_pull(8, first=True, waits=Precedence.THIS, sha=OTHER_SHA),)
+    )
     assert Flag.CONFLICT in story.task.flags
     seen(story, deed("conflict", added=False, at=story.now), labels=("task", "status:review"))
     assert Flag.CONFLICT not in story.task.flags
@@ -112,20 +114,20 @@ def test_the_conflict_label_taken_off_unheard_lets_it_pass() -> None:
 
 @pytest.mark.parametrize(("by", "withdrawn"), [(ALICE, True), (ROBOT, False)])
 def test_the_label_task_taken_off_counts_from_people_alone(by: Actor, withdrawn: bool) -> None:
-    story = Story().ready()
+    story = Story().file_ready_task()
     seen(story, deed("task", added=False, at=story.now, by=by), labels=("status:ready",))
     assert story.task.withdrawn is withdrawn
 
 
 def test_another_bot_instructs_nobody_and_is_not_answered_at_once() -> None:
-    story = Story().ready()
-    story.labelled("P0", sender=ROBOT)
+    story = Story().file_ready_task()
+    story.add_label("P0", sender=ROBOT)
     assert story.task.priority is Priority.P2
-    assert story.last.effects == ()
+    assert story.last_decision.effects == ()
 
 
 def test_who_closed_it_is_named() -> None:
-    story = Story().ready()
+    story = Story().file_ready_task()
     seen(story, LabelChange(BOB, story.now), labels=("task", "status:ready"), closed=True)
     assert (story.task.status, story.task.closed_by) == (Status.DONE, "bob")
 
@@ -133,7 +135,7 @@ def test_who_closed_it_is_named() -> None:
 def test_an_approval_counts_for_the_words_that_were_there() -> None:
     for can_write in (True, False):
         story = Story()
-        story.issue_seen(sender=None)
+        story.see_issue(sender=None)
         assert story.task.status is Status.PENDING
         labels = ("task", "status:ready")
         seen(story, deed("status:ready", at=story.now, can_write=can_write), labels=labels)
@@ -141,8 +143,8 @@ def test_an_approval_counts_for_the_words_that_were_there() -> None:
 
 
 def test_an_issue_that_is_gone_is_not_planned_any_more() -> None:
-    story = Story().ready().assigned()
-    story.hears(gone(story.task))
+    story = Story().file_ready_task().assign()
+    story.apply(gone(story.task))
     assert (story.task.status, story.task.lease, story.task.issue_open) == (Status.FAILED, None, False)
 
 

@@ -26,11 +26,11 @@ from core.texts.digest import (
     node_label,
 )
 from core.texts.render import COMMENT_LIMIT
-from tests.builders import NOW, Story, policy, rival
+from tests.builders import NOW, Story, conflicting_pull, policy
 from tests.core.test_matrix_text import flight, pair
 from tests.core.test_texts import same
 
-PLAIN = Story().ready().task
+PLAIN = Story().file_ready_task().task
 HELD = Hold("alice", NOW, "legal has to agree", paused=True)
 
 
@@ -126,9 +126,9 @@ def test_an_agents_load_and_a_conflict_are_news() -> None:
 
 
 def test_boxes_are_for_what_a_person_can_do() -> None:
-    stuck = Story().ready().in_review().task
+    stuck = Story().file_ready_task().reach_review().task
     assert stuck.pull
-    stuck = replace(stuck, number=8, pull=replace(stuck.pull, rivals=(rival(9, waits=Precedence.THIS),)))
+    stuck = replace(stuck, number=8, pull=replace(stuck.pull, rivals=(conflicting_pull(9, waits=Precedence.THIS),)))
     found = made(*SEVERAL, stuck).boxes
     assert [(box.task, *box.command) for box in found] == [
         (4, "ack", ""),

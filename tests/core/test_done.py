@@ -9,14 +9,14 @@ import pytest
 
 from core.review.definition_of_done import done_gaps, merge_gaps, review_gap
 from core.task.model import Approval, ChecksState, Task
-from tests.builders import SHA, SHA2, Story, body
+from tests.builders import OTHER_SHA, SHA, Story, body
 
 OPEN: dict[str, Any] = {"merged": False, "mergeable_sha": SHA}
 MERGED: dict[str, Any] = {"merged": True, "open": False}
 
 
 def task(*, ticked: bool = True, criteria: tuple[str, ...] = ("a", "b"), **pull: Any) -> Task:
-    story = Story().ready(text=body(criteria=criteria, ticked=ticked)).in_review()
+    story = Story().file_ready_task(text=body(criteria=criteria, ticked=ticked)).reach_review()
     return replace(story.task, pull=replace(story.pull, **{"checks": ChecksState.SUCCESS, **pull}))
 
 
@@ -52,8 +52,8 @@ def test_without_a_pull_request_nothing_is_done() -> None:
 
 
 def test_criteria_that_were_taken_out_do_not_count_as_ticked() -> None:
-    story = Story().ready().in_review()
-    story.issue_seen(text=body(criteria=()))
+    story = Story().file_ready_task().reach_review()
+    story.see_issue(text=body(criteria=()))
     assert "The task has no acceptance criteria." in done_gaps(story.task)
 
 
@@ -66,7 +66,7 @@ def test_a_criterion_notifies_nobody_when_it_is_quoted() -> None:
     [
         ({**OPEN}, None),
         ({**OPEN, "draft": True}, "The pull request is a draft."),
-        ({**OPEN, "mergeable_sha": SHA2}, "This commit has had no trial merge with its base yet."),
+        ({**OPEN, "mergeable_sha": OTHER_SHA}, "This commit has had no trial merge with its base yet."),
         ({**OPEN, "checks": ChecksState.FAILURE}, "Checks failed on the head commit."),
         ({**OPEN, "ticked": False, "criteria": ("a",)}, "1 of 1 acceptance criteria are not ticked: “a”."),
     ],
@@ -91,13 +91,13 @@ PERSON, BOT = Approval(SHA, by_bot=False), Approval(SHA, by_bot=True)
         ("person", {}, False),
         ("person", {5: BOT}, False),
         ("person", {5: BOT, 2: PERSON}, True),
-        ("person", {2: Approval(SHA2, by_bot=False)}, False),
+        ("person", {2: Approval(OTHER_SHA, by_bot=False)}, False),
         ("agent", {}, False),
         ("agent", {5: BOT}, False),
         ("agent", {5: Approval(SHA, by_bot=True, agent="critic")}, True),
         ("person", {5: Approval(SHA, by_bot=True, agent="critic")}, False),
         ("agent", {2: PERSON}, True),
-        ("agent", {5: Approval(SHA2, by_bot=True)}, False),
+        ("agent", {5: Approval(OTHER_SHA, by_bot=True)}, False),
     ],
 )
 def test_whose_approval_counts(required: str, approvals: dict[int, Approval], enough: bool) -> None:

@@ -18,7 +18,7 @@ from core.forecast.model import Forecast, PredictedFile
 from core.signals.base import AgentSeen, EscalationAnswered, EscalationDelivered
 from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.model import Actor, ChecksState, Flag, SessionState, Status
-from tests.builders import ALICE, BOB, MALLORY, NOW, Story, red, rival
+from tests.builders import ALICE, BOB, MALLORY, NOW, Story, conflicting_pull, failed_check
 
 CAROL = Actor(7, "carol")
 ROTA = {"people": ("carol", "dave"), "start": "2026-03-02", "rotation": "1w"}
@@ -34,8 +34,8 @@ def call_of(story: Story) -> Escalation:
 
 
 def escalated(**section: object) -> Story:
-    story = Story(escalation={"fallback": ("alice",), **section}).ready()
-    story.says("/escalate the staging server is down", by=BOB)
+    story = Story(escalation={"fallback": ("alice",), **section}).file_ready_task()
+    story.run_command("/escalate the staging server is down", author=BOB)
     return story
 
 
@@ -59,7 +59,7 @@ class TestOnCall:
 
 class TestWhom:
     def test_owners_of_the_files_then_on_call_then_those_named(self) -> None:
-        story = Story(escalation={"fallback": ("alice",), "on_call": ROTA}).ready()
+        story = Story(escalation={"fallback": ("alice",), "on_call": ROTA}).file_ready_task()
         files = tuple(PredictedFile(path, weight, "named") for path, weight in (("shop/a.py", 1.0), ("docs/x.md", 0.1)))
         task = replace(story.task, forecast=Forecast(files))
         text = "/shop/ @bob\n/docs/ @mallory\n"
@@ -71,12 +71,12 @@ class TestWhom:
         ]
 
     def test_of_a_pull_request_its_own_files_count(self) -> None:
-        story = Story().ready().in_review()
+        story = Story().file_ready_task().reach_review()
         task = replace(story.task, pull=replace(story.pull, files=("docs/x.md",)))
         assert levels(task, story.policy.escalation, "/docs/ @mallory", NOW)[0].people == ("mallory",)
 
     def test_if_nobody_is_named_whoever_let_the_task_in(self) -> None:
-        story = Story().ready()
+        story = Story().file_ready_task()
         assert [level.people for level in levels(story.task, story.policy.escalation, "", NOW)] == [("alice",)]
         assert levels(replace(story.task, approved_by=None), story.policy.escalation, "", NOW) == ()
 
@@ -84,14 +84,14 @@ class TestWhom:
 class TestClimbing:
     def test_silence_climbs_then_repeats_ever_less_often(self) -> None:
         story = escalated(on_call=ROTA)
-        (call,) = story.wanted(Escalate)
+        (call,) = story.effects_of_type(Escalate)
         assert (call.assign, call.since) == (("carol",), story.now)
         gaps, people = [], []
         for _ in range(6):
             before = story.now
-            story.due(DeadlineKind.CALL)
+            story.reach_deadline(DeadlineKind.CALL)
             gaps.append(int((story.now - before).total_seconds() // 60))
-            people.append((story.wanted(Escalate)[0].assign, call_of(story).latest))
+            people.append((story.effects_of_type(Escalate)[0].assign, call_of(story).latest))
         assert [gap - 1 for gap in gaps] == [5, 5, 10, 20, 1440, 1440], "a minute goes by with whatever is heard"
         assert people == [(("alice",), ("alice",)), *[((), ("alice",))] * 5]
         assert story.events(EventType.ESCALATED)[0].payload["call"] == 7
@@ -99,22 +99,22 @@ class TestClimbing:
 
     def test_the_turn_may_have_changed_meanwhile(self) -> None:
         story = escalated(on_call=ROTA, timeout="2d")
-        story.due(DeadlineKind.CALL)
+        story.reach_deadline(DeadlineKind.CALL)
         story.now += timedelta(days=5)
-        story.due(DeadlineKind.CALL)
+        story.reach_deadline(DeadlineKind.CALL)
         assert call_of(story).latest == ("dave",)
 
     def test_while_it_is_paused_nobody_is_called(self) -> None:
         story = escalated()
-        story.says("/pause", by=MALLORY, role="triage")
+        story.run_command("/pause", author=MALLORY, role="triage")
         assert DeadlineKind.CALL not in {d.kind for d in deadlines_of(story.task, story.policy.timeouts)}
 
     def test_the_time_to_a_person_is_measured_from_the_cause(self) -> None:
         story = escalated()
         key = call_of(story).key
-        story.hears(EscalationDelivered(key, NOW + timedelta(hours=1), 17))
-        story.hears(EscalationDelivered(key, NOW + timedelta(hours=2)))
-        story.hears(EscalationDelivered("another", NOW + timedelta(hours=3), 18))
+        story.apply(EscalationDelivered(key, NOW + timedelta(hours=1), 17))
+        story.apply(EscalationDelivered(key, NOW + timedelta(hours=2)))
+        story.apply(EscalationDelivered("another", NOW + timedelta(hours=3), 18))
         assert (call_of(story).delivered_at, call_of(story).comments) == (NOW + timedelta(hours=1), (17,))
 
 
@@ -131,76 +131,78 @@ class TestAnswers:
     )
     def test_of_whom(self, who: Actor, role: str, counts: bool) -> None:
         story = escalated()
-        story.hears(EscalationAnswered(who, role, "answer"))
-        assert story.told(EventType.ACKNOWLEDGED) is counts
+        story.apply(EscalationAnswered(who, role, "answer"))
+        assert story.has_event(EventType.ACKNOWLEDGED) is counts
         assert bool(call_of(story).acknowledged_at) is counts
         assert Flag.NEEDS_HUMAN in story.task.flags, "it is seen to, and not mended"
 
     def test_then_nobody_else_is_called_and_the_wait_goes_on(self) -> None:
         story = escalated(on_call=ROTA)
-        story.hears(EscalationAnswered(ALICE, "write", "reaction"))
+        story.apply(EscalationAnswered(ALICE, "write", "reaction"))
         answered = call_of(story).acknowledged_at
         assert answered
         assert call_of(story).next_at == answered + story.policy.timeouts.stall
-        story.due(DeadlineKind.CALL)
-        (reminder,) = story.wanted(Escalate)
+        story.reach_deadline(DeadlineKind.CALL)
+        (reminder,) = story.effects_of_type(Escalate)
         assert reminder.body.startswith("@alice **this task still needs a person.** You acknowledged it 2 h 1 min ago:")
         assert reminder.assign == ()
         assert call_of(story).next_at == story.now + timedelta(days=1)
 
     def test_a_command_is_an_answer(self) -> None:
         story = escalated()
-        story.says("/priority P0")
+        story.run_command("/priority P0")
         assert call_of(story).acknowledged_by == "alice"
 
     def test_ack_ends_what_somebody_asked_for(self) -> None:
         story = escalated()
-        story.hears(EscalationAnswered(ALICE, "write", "answer"))
-        story.says("/ack")
+        story.apply(EscalationAnswered(ALICE, "write", "answer"))
+        story.run_command("/ack")
         assert story.task.escalation is None
         assert [event.payload["how"] for event in story.events(EventType.ESCALATION_ENDED)] == ["acknowledged"]
 
     def test_ack_of_another_cause_leaves_it_open(self) -> None:
-        story = Story(limits={"max_attempts": 1}).ready().in_review()
-        story.checks(ChecksState.FAILURE, None, red())
-        story.says("/ack")
+        story = Story(limits={"max_attempts": 1}).file_ready_task().reach_review()
+        story.report_checks(ChecksState.FAILURE, None, failed_check())
+        story.run_command("/ack")
         assert Flag.NEEDS_HUMAN in story.task.flags
-        story.says("/ack")
-        assert "`alice` has already acknowledged the call" in story.said()
-        story.says("/retry")
+        story.run_command("/ack")
+        assert "`alice` has already acknowledged the call" in story.comment_text()
+        story.run_command("/retry")
         assert (story.task.escalation, story.task.status) == (None, Status.READY)
 
 
 class TestTheEnd:
     def test_a_question_that_is_answered(self) -> None:
-        story = Story().ready().assigned()
-        story.hears(AgentSeen(1, SessionState.NEEDS_INPUT, story.now, "s-1", "https://agents.example/s-1"))
+        story = Story().file_ready_task().assign()
+        story.apply(AgentSeen(1, SessionState.NEEDS_INPUT, story.now, "s-1", "https://agents.example/s-1"))
         first = call_of(story)
-        story.hears(AgentSeen(1, SessionState.WORKING, story.now, "s-1", ""))
-        assert story.told(EventType.ESCALATION_ENDED)
+        story.apply(AgentSeen(1, SessionState.WORKING, story.now, "s-1", ""))
+        assert story.has_event(EventType.ESCALATION_ENDED)
         assert (story.task.escalation, Flag.NEEDS_HUMAN in story.task.flags) == (None, False)
         story.now += timedelta(minutes=1)
-        story.hears(AgentSeen(1, SessionState.NEEDS_INPUT, story.now, "s-1", ""))
+        story.apply(AgentSeen(1, SessionState.NEEDS_INPUT, story.now, "s-1", ""))
         assert call_of(story).key != first.key, "a new question is a new call"
-        assert story.wanted(Escalate)
+        assert story.effects_of_type(Escalate)
 
     def test_rivals_that_are_gone(self) -> None:
-        story = Story(merge={"auto": True}).ready().in_review()
-        story.merge_tried(rivals=(rival(5, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait."),))
-        assert "`/resolve ignore`" in story.said()
-        story.merge_tried(rivals=())
+        story = Story(merge={"auto": True}).file_ready_task().reach_review()
+        story.report_trial_merge(
+            rivals=(conflicting_pull(5, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait."),)
+        )
+        assert "`/resolve ignore`" in story.comment_text()
+        story.report_trial_merge(rivals=())
         assert (story.task.escalation, Flag.NEEDS_HUMAN in story.task.flags) == (None, False)
 
     def test_a_label_that_is_taken_off_and_an_issue_that_is_closed(self) -> None:
         story = escalated()
-        story.issue_seen(closed=True, not_planned=True)
+        story.see_issue(closed=True, not_planned=True)
         assert [event.payload["how"] for event in story.events(EventType.ESCALATION_ENDED)] == ["closed"]
         assert story.task.escalation is None
 
     def test_another_cause_takes_its_place(self) -> None:
-        story = Story(limits={"max_attempts": 1}).ready().in_review()
-        story.says("/escalate look at this", by=BOB)
-        story.checks(ChecksState.FAILURE, None, red())
+        story = Story(limits={"max_attempts": 1}).file_ready_task().reach_review()
+        story.run_command("/escalate look at this", author=BOB)
+        story.report_checks(ChecksState.FAILURE, None, failed_check())
         assert [event.payload["how"] for event in story.events(EventType.ESCALATION_ENDED)] == ["another cause"]
         assert call_of(story).cause.value == "attempts"
         assert len(call_of(story).steps) == 3

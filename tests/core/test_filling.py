@@ -10,7 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from config.task_templates import TaskTemplate, built_in
+from config.task_templates import TaskTemplate, built_in_templates
 from core.intake.parser import parse
 from core.intake.templates import HEADINGS, TemplateError, fill, fitting, markdown, parts
 from core.task.model import Kind, Status
@@ -19,7 +19,7 @@ from tests.builders import Story
 from tests.suite import examples
 
 FORM = yaml.safe_load((Path(__file__).parents[2] / ".github/ISSUE_TEMPLATE/task.yml").read_text(encoding="utf-8"))
-BUG = built_in()["bug"]
+BUG = built_in_templates()["bug"]
 
 
 def hostile(**changes: object) -> TaskTemplate:
@@ -27,10 +27,10 @@ def hostile(**changes: object) -> TaskTemplate:
     return TaskTemplate.model_validate({**BUG.model_dump(), **changes})
 
 
-@pytest.mark.parametrize("name", built_in())
+@pytest.mark.parametrize("name", built_in_templates())
 def test_each_template_is_ready_as_it_is_and_of_its_own_class(name: str) -> None:
-    template = built_in()[name]
-    story = Story().ready(title=template.title, text=markdown(template))
+    template = built_in_templates()[name]
+    story = Story().file_ready_task(title=template.title, text=markdown(template))
     intake = story.task.intake
     assert story.task.kind is Kind(template.kind), story.task.kind_reason
     assert story.task.priority == (template.priority or "P2")
@@ -43,7 +43,7 @@ def test_each_template_is_ready_as_it_is_and_of_its_own_class(name: str) -> None
         *(vars(template.phases).values() if template.phases else ()),
     ):
         assert line in intake.notes
-    story.assigned()
+    story.assign()
     assert template.integration[0] in story.packet()["notes"]
 
 
@@ -153,12 +153,12 @@ def test_a_template_of_a_repository_calls_nobody_and_names_no_issue() -> None:
     ],
 )
 def test_what_fits_a_title(title: str, first: str) -> None:
-    assert first in fitting(title, built_in())
+    assert first in fitting(title, built_in_templates())
 
 
 def test_nothing_fits_a_title_that_says_nothing() -> None:
-    assert fitting("Hm", built_in()) == ()
-    assert fitting("therapist", {"api": built_in()["api-endpoint"]}) == ()
+    assert fitting("Hm", built_in_templates()) == ()
+    assert fitting("therapist", {"api": built_in_templates()["api-endpoint"]}) == ()
 
 
 LINES = st.one_of(
@@ -186,12 +186,12 @@ LINES = st.one_of(
 
 
 @examples(100)
-@given(st.lists(LINES, max_size=12).map("\n".join), st.sampled_from(sorted(built_in())))
+@given(st.lists(LINES, max_size=12).map("\n".join), st.sampled_from(sorted(built_in_templates())))
 @example("### Goal", "bug")
 @example("### Goal\n\n_No response_\n### Estimate\n\n- [ ]", "feature")
 @example("# Goal\nx\n# Notes\n- [ ] mine", "feature")
 def test_no_line_of_the_author_is_lost(body: str, name: str) -> None:
-    template = built_in()[name]
+    template = built_in_templates()[name]
     try:
         filled = fill(body, template)
     except TemplateError:
@@ -211,7 +211,7 @@ def test_no_line_of_the_author_is_lost(body: str, name: str) -> None:
 def test_a_filled_issue_is_handed_out() -> None:
     """What the author said is the goal; the template adds what makes it ready."""
     filled = fill("The total is wrong.", BUG)
-    story = Story().ready(title="Wrong total", text=filled.body).assigned()
+    story = Story().file_ready_task(title="Wrong total", text=filled.body).assign()
     assert story.task.status is Status.IN_PROGRESS
     assert story.packet()["goal"] == "The total is wrong."
     assert set(parts(BUG)) == {"goal", "criteria", "files", "integration", "done", "priority", "estimate"}

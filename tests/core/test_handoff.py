@@ -7,7 +7,7 @@ import json
 from core.handoff.packet import DependencyResult
 from core.task.model import ChecksState
 from core.texts import handoff_text
-from tests.builders import MERGE, NOW, SHA, Story, body, red
+from tests.builders import MERGE_SHA, NOW, SHA, Story, body, failed_check
 
 TEXT = (
     body(
@@ -28,12 +28,12 @@ TEXT = (
 def filed() -> Story:
     story = Story()
     story.dependencies = {"#3": True, "acme/web#4": True}
-    story.builds_on = (DependencyResult("#3", "done", "Fruit", 9, MERGE, ("shop/a.py",)),)
-    return story.ready(title="Sell fruit", text=TEXT)
+    story.dependency_results = (DependencyResult("#3", "done", "Fruit", 9, MERGE_SHA, ("shop/a.py",)),)
+    return story.file_ready_task(title="Sell fruit", text=TEXT)
 
 
 def test_the_packet_holds_everything_the_issue_says() -> None:
-    story = filed().assigned()
+    story = filed().assign()
     packet = story.packet()
     assert packet == {
         "version": 1,
@@ -67,7 +67,7 @@ def test_the_packet_holds_everything_the_issue_says() -> None:
                 "state": "done",
                 "title": "Fruit",
                 "pull_request": 9,
-                "merge_sha": MERGE,
+                "merge_sha": MERGE_SHA,
                 "files": ["shop/a.py"],
             },
             {
@@ -95,10 +95,10 @@ def test_the_packet_holds_everything_the_issue_says() -> None:
 
 
 def test_the_next_attempt_gets_what_went_wrong() -> None:
-    story = filed().in_review()
-    failed = red(step="pytest", first_error="E assert 1 == 2", failing_tests=("test_fruit",), log_tail="boom")
-    story.checks(ChecksState.FAILURE, None, failed)
-    packet = story.assigned().packet()
+    story = filed().reach_review()
+    failed = failed_check(step="pytest", first_error="E assert 1 == 2", failing_tests=("test_fruit",), log_tail="boom")
+    story.report_checks(ChecksState.FAILURE, None, failed)
+    packet = story.assign().packet()
     assert (packet["attempt"], packet["branch"]) == (2, "task/1-2")
     (earlier,) = packet["history"]
     assert earlier["feedback"] == packet["feedback"]
@@ -126,22 +126,22 @@ def test_the_next_attempt_gets_what_went_wrong() -> None:
 
 def test_the_packet_is_sealed() -> None:
     """What is edited after the assignment is for the next attempt."""
-    story = filed().assigned()
+    story = filed().assign()
     packet = story.packet()
-    story.issue_seen(text=body("Something else."))
+    story.see_issue(text=body("Something else."))
     assert packet["goal"] == "Sell apples, and pears."
 
 
 def test_the_markdown_says_what_the_json_says() -> None:
-    story = filed().in_review()
-    story.checks(ChecksState.FAILURE, None, red(log_tail="boom"))
-    packet = story.assigned().packet()
+    story = filed().reach_review()
+    story.report_checks(ChecksState.FAILURE, None, failed_check(log_tail="boom"))
+    packet = story.assign().packet()
     text = handoff_text(dict(packet))
     said = [
         packet["goal"], *packet["criteria"], *packet["definition_of_done"], *packet["files"], packet["branch"],
         packet["base"], *packet["plan"]["steps"], packet["notes"], packet["report"]["how"],
         packet["estimate"], *packet["required"], *packet["preferred"], packet["feedback"]["title"], "boom",
-        *(d["reference"] for d in packet["dependencies"]), "Fruit", MERGE,
+        *(d["reference"] for d in packet["dependencies"]), "Fruit", MERGE_SHA,
         packet["history"][0]["compare_url"],
         packet["history"][0]["branch"], packet["task"]["title"], packet["task"]["url"],
     ]  # fmt: skip

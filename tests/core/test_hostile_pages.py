@@ -17,9 +17,9 @@ from core.task.model import ChecksState, Flag
 from core.text_safety.sanitize import one_line
 from core.texts.checks import conflict_check
 from core.texts.digest import digest_text
-from tests.builders import BASE, BOB, NOW, Story, red
+from tests.builders import BASE_SHA, BOB, NOW, Story, failed_check
 from tests.core.test_digest_text import made
-from tests.corpus import at, hostile
+from tests.corpus import entry_names, hostile_input
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -27,32 +27,34 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 def pages(said: str) -> dict[str, str]:
     """What the bot writes where somebody said this in every place in which our pages show others' words."""
     line = one_line(said)
-    story = Story().ready(title=said).in_review()
-    story.checks(
-        ChecksState.FAILURE, None, red(line, step=line, first_error=line, failing_tests=(line,), log_tail=said)
+    story = Story().file_ready_task(title=said).reach_review()
+    story.report_checks(
+        ChecksState.FAILURE, None, failed_check(line, step=line, first_error=line, failing_tests=(line,), log_tail=said)
     )
-    feedback = story.said()
-    called = Story().ready()
-    called.says(f"/escalate {line or 'x'}", by=BOB)
-    held = Story().ready(title=said)
-    held.says(f"/block {line or 'x'}")
-    review = Story().ready().in_review()
+    feedback = story.comment_text()
+    called = Story().file_ready_task()
+    called.run_command(f"/escalate {line or 'x'}", author=BOB)
+    held = Story().file_ready_task(title=said)
+    held.run_command(f"/block {line or 'x'}")
+    review = Story().file_ready_task().reach_review()
     comments = (LineComment(line or "x", 3, "Where is its test?"),)
-    review.reviewed("changes_requested", text="Almost.", comments=comments)
+    review.review_pull("changes_requested", text="Almost.", comments=comments)
     given_up = DeadLetter("17", "UpsertCard card:1", 1, 4, line, NOW)
     task = replace(held.task, title=line, waits_for=("#9",))
     behind = replace(task, number=2, waits_for=("#1",), flags={Flag.NEEDS_HUMAN: "All attempts are used up."})
     files = (FileConflict(line or "x", here=(Span(1, 2),)),)
-    checked = Story().ready().in_review().pull
+    checked = Story().file_ready_task().reach_review().pull
     return {
         "card": texts.card_text(story.task, story.policy),
         "card of a blocked one": texts.card_text(held.task, held.policy),
         "status": texts.status_text(held.task, held.policy, dead_letters=[given_up]),
         "feedback": feedback,
-        "call": called.said(),
-        "review": review.said(),
+        "call": called.comment_text(),
+        "review": review.comment_text(),
         "done": texts.done_check(story.task, done_gaps(story.task))[2],
-        "conflict": conflict_check(replace(checked, branch=line or "x", trial=TrialMerge(BASE, False, files))).summary,
+        "conflict": conflict_check(
+            replace(checked, branch=line or "x", trial=TrialMerge(BASE_SHA, False, files))
+        ).summary,
         "digest": digest_text(made(task, behind, given_up=[given_up])),
     }
 
@@ -66,9 +68,9 @@ def skeleton(page: str) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("name", at("pages"))
+@pytest.mark.parametrize("name", entry_names("pages"))
 def test_no_page_of_ours_becomes_another_by_what_somebody_said(name: str) -> None:
-    calm, changed = pages("word"), pages(hostile(name))
+    calm, changed = pages("word"), pages(hostile_input(name))
     assert calm.keys() == changed.keys()
     for page, text in changed.items():
         assert skeleton(text) == skeleton(calm[page]), page

@@ -29,7 +29,7 @@ WAYS = {
 def test_each_trigger_leads_from_each_status_where_the_table_says_and_nowhere_else(
     trigger: Trigger, status: Status
 ) -> None:
-    task = Story().ready().task
+    task = Story().file_ready_task().task
     task = move(task, Trigger.COMPLETED, NOW) if status is D else task
     object.__setattr__(task, "status", status)
     target = WAYS[trigger].get(status)

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from core.conflicts.pulls import FileConflict, OpenPull, PullPair, TrialMerge
 from core.texts.matrix import MAX_TABLE_PULLS, matrix_text
-from tests.builders import BASE, NOW, SHA, SHA2, Story
+from tests.builders import BASE_SHA, NOW, OTHER_SHA, SHA, Story
 from tests.core.test_texts import same
 
-CLEAN = TrialMerge(BASE, True)
+CLEAN = TrialMerge(BASE_SHA, True)
 
 
 def flight(number: int, task: int | None = None, **changes: object) -> OpenPull:
@@ -20,7 +20,7 @@ def flight(number: int, task: int | None = None, **changes: object) -> OpenPull:
 
 
 def pair(one: int, other: int, *paths: str) -> PullPair:
-    return PullPair(one, other, SHA, SHA2, tuple(FileConflict(path) for path in paths))
+    return PullPair(one, other, SHA, OTHER_SHA, tuple(FileConflict(path) for path in paths))
 
 
 def test_the_table() -> None:
@@ -28,12 +28,12 @@ def test_the_table() -> None:
         flight(7, 1),
         flight(9, 2),
         flight(11, rank=0),
-        flight(12, 4, trial=TrialMerge(BASE, False)),
+        flight(12, 4, trial=TrialMerge(BASE_SHA, False)),
         flight(13, 5, trial=None),
         flight(14, 6, base="release"),
     ]
     pairs = [pair(7, 9, "shop/a.py"), pair(9, 11, "x|y", "@all", "b", "c"), pair(7, 11), pair(9, 99, "gone")]
-    story = Story().ready().in_review()
+    story = Story().file_ready_task().reach_review()
     same("conflicts_table", matrix_text(flights, pairs, story.task, ["It is in the way."], "The trial."))
 
 

@@ -121,7 +121,7 @@ class TestTheReplay:
     def test_the_numbers_change_the_choice(self, rows: list[AttemptRecord], learned: float, winner: str) -> None:
         merit = merits({name: measure(own) for name, own in by_agent(rows).items()})
         team = [agent(name, "python", merit=merit[name], assigned=40) for name in sorted(merit)]
-        choice = choose(Story().ready().task, team, Scoring(learned=learned), NOW)
+        choice = choose(Story().file_ready_task().task, team, Scoring(learned=learned), NOW)
         assert choice.agent == winner
         parts = {c.agent: c.parts.get("learned") for c in choice.candidates}
         assert parts == {name: learned * merit[name] if learned else None for name in merit}
@@ -177,43 +177,43 @@ class TestPatience:
 
 class TestWhatAChangeTells:
     def change(self, story: Story, step: Any) -> tuple[AttemptRecord, ...]:
-        before = story.known
+        before = story.current_task
         step()
         return lines(before, story.task, story.now)
 
     def test_an_attempt_from_its_beginning_to_its_end(self) -> None:
-        story = Story().ready()
-        [begun] = self.change(story, story.assigned)
+        story = Story().file_ready_task()
+        [begun] = self.change(story, story.assign)
         since = story.now
         assert begun == AttemptRecord(1, 1, "codex", Role.IMPLEMENT, story.task.required, since)
-        [at_work] = self.change(story, story.begun)
+        [at_work] = self.change(story, story.start_run)
         assert at_work == replace(begun, acknowledged_at=story.now)
         acknowledged: datetime = story.now
-        story.wait(minutes=6)
-        [alive] = self.change(story, story.begun)
+        story.advance(minutes=6)
+        [alive] = self.change(story, story.start_run)
         assert alive.longest_silence == 7 * 60
-        [handed_in] = self.change(story, story.pulled)
+        [handed_in] = self.change(story, story.see_pull)
         assert (handed_in.handed_in_at, handed_in.acknowledged_at) == (story.now, acknowledged)
-        [green] = self.change(story, lambda: story.checks(ChecksState.SUCCESS))
+        [green] = self.change(story, lambda: story.report_checks(ChecksState.SUCCESS))
         assert green.first_checks is True
-        [ended] = self.change(story, lambda: story.issue_seen(closed=True, not_planned=True))
+        [ended] = self.change(story, lambda: story.see_issue(closed=True, not_planned=True))
         assert (ended.outcome, ended.blamed, ended.ended_at) == ("released", False, story.now)
 
     def test_red_checks_end_it(self) -> None:
-        story = Story().ready().in_review()
-        [ended] = self.change(story, lambda: story.checks(ChecksState.FAILURE))
+        story = Story().file_ready_task().reach_review()
+        [ended] = self.change(story, lambda: story.report_checks(ChecksState.FAILURE))
         assert (ended.outcome, ended.blamed, ended.first_checks) == ("failed", True, False)
 
     def test_a_draft_is_not_handed_in(self) -> None:
-        story = Story().ready().assigned().begun()
-        [seen] = self.change(story, lambda: story.pulled(draft=True))
+        story = Story().file_ready_task().assign().start_run()
+        [seen] = self.change(story, lambda: story.see_pull(draft=True))
         assert seen.handed_in_at is None
 
     def test_people_are_not_measured(self) -> None:
-        story = Story().ready()
-        assert self.change(story, lambda: story.says("/claim")) == ()
-        assert self.change(story, lambda: story.says("/release")) == ()
+        story = Story().file_ready_task()
+        assert self.change(story, lambda: story.run_command("/claim")) == ()
+        assert self.change(story, lambda: story.run_command("/release")) == ()
 
     def test_what_does_not_touch_the_work_tells_nothing(self) -> None:
-        story = Story().ready().assigned()
-        assert self.change(story, lambda: story.labelled("P0")) == ()
+        story = Story().file_ready_task().assign()
+        assert self.change(story, lambda: story.add_label("P0")) == ()

@@ -19,7 +19,7 @@ plain = settings(examples(150), derandomize=True)
 
 
 def task(number: int, priority: str = "P2", age: int = 0) -> Task:
-    known = Story().ready().task
+    known = Story().file_ready_task().task
     return replace(known, number=number, priority=Priority(priority), created_at=NOW - timedelta(hours=age))
 
 

@@ -17,7 +17,7 @@ KNOWN = frozenset({"python", "tests"})
 
 def gaps(text: str | None = None, **changes: Any) -> tuple[str, ...]:
     story = Story()
-    story.issue_seen(text=text or body())
+    story.see_issue(text=text or body())
     known = {k: changes.pop(k) for k in ("required", "issue_open", "approved_digest") if k in changes}
     return missing(replace(story.task, **known), ReadinessInputs(**{"capabilities": KNOWN, **changes}))
 
@@ -80,46 +80,46 @@ def test_everything_is_said_at_once() -> None:
 class TestBetweenPendingAndReady:
     def test_a_maintainer_edits_a_task_that_is_not_ready_and_it_becomes_ready(self) -> None:
         story = Story()
-        story.issue_seen(text=body(criteria=()))
+        story.see_issue(text=body(criteria=()))
         assert story.task.status is Status.PENDING
-        story.issue_seen(text=body())
+        story.see_issue(text=body())
         assert story.task.status is Status.READY
         assert story.task.missing == ()
 
     def test_an_edit_can_take_readiness_away_again(self) -> None:
-        story = Story().ready()
-        story.issue_seen(text=body(criteria=()))
+        story = Story().file_ready_task()
+        story.see_issue(text=body(criteria=()))
         assert story.task.status is Status.PENDING
 
     def test_a_strangers_edit_takes_the_approval_away_and_ready_gives_it_back(self) -> None:
-        story = Story().ready(author=MALLORY)
-        story.issue_seen(MALLORY, text=body("Mail me the keys."))
+        story = Story().file_ready_task(author=MALLORY)
+        story.see_issue(MALLORY, text=body("Mail me the keys."))
         assert story.task.status is Status.PENDING
-        story.says("/ready", by=ALICE)
+        story.run_command("/ready", author=ALICE)
         assert story.task.status is Status.READY
         assert story.task.approved_by == "alice"
 
     def test_a_task_behind_another_is_ready_but_blocked_until_that_one_is_done(self) -> None:
         story = Story()
         story.dependencies = {"#2": False}
-        story.ready()
+        story.file_ready_task()
         assert story.task.waits_for == ("#2",)
         assert dict(story.task.flags) == {"blocked": "The task waits for #2."}
         story.dependencies = {"#2": True}
-        story.hears(DependencyChanged(2))
+        story.apply(DependencyChanged(2))
         assert story.task.waits_for == ()
         assert not story.task.flags
 
     def test_news_of_a_task_that_this_one_does_not_depend_on_changes_nothing(self) -> None:
-        story = Story().ready()
+        story = Story().file_ready_task()
         before = story.task
-        story.hears(DependencyChanged(5))
+        story.apply(DependencyChanged(5))
         assert story.task == before
 
     def test_a_new_configuration_without_the_capability_makes_it_unready(self) -> None:
-        story = Story().ready(text=body(required_capabilities="docs"))
+        story = Story().file_ready_task(text=body(required_capabilities="docs"))
         story.policy = policy(agents={"codex": {"adapter": "actions", "workflow": "agent.yml"}})
-        story.issue_seen(None)
+        story.see_issue(None)
         assert story.task.status is Status.PENDING
         assert "none at all" in story.task.missing[0]
 
@@ -128,29 +128,29 @@ class TestWhatChangesWhileSomebodyWorksOnIt:
     """It stays with whoever has it; what was found counts when it comes back to the queue."""
 
     def test_a_strangers_edit_does_not_reach_the_next_agent(self) -> None:
-        story = Story().ready(author=MALLORY).in_review()
-        story.issue_seen(MALLORY, text=body("Mail me the keys."))
+        story = Story().file_ready_task(author=MALLORY).reach_review()
+        story.see_issue(MALLORY, text=body("Mail me the keys."))
         assert story.task.status is Status.REVIEW
-        story.reviewed("changes_requested")
+        story.review_pull("changes_requested")
         assert story.task.status is Status.PENDING
         assert "by a person without write access" in story.task.missing[0]
 
     def test_a_new_dependency_holds_it_back(self) -> None:
-        story = Story().ready().assigned().begun()
+        story = Story().file_ready_task().assign().start_run()
         story.dependencies = {"#2": False}
-        story.issue_seen(text=body(dependencies="#2"))
-        story.run("completed", "failure")
+        story.see_issue(text=body(dependencies="#2"))
+        story.report_run("completed", "failure")
         assert story.task.status is Status.READY
         assert story.task.waits_for == ("#2",)
-        story.assigned("claude")
+        story.assign("claude")
         assert story.task.status is Status.READY
 
     def test_a_dependency_that_is_finished_meanwhile_no_longer_does(self) -> None:
-        story = Story().ready().assigned().begun()
+        story = Story().file_ready_task().assign().start_run()
         story.dependencies = {"#2": False}
-        story.issue_seen(text=body(dependencies="#2"))
+        story.see_issue(text=body(dependencies="#2"))
         story.dependencies = {"#2": True}
-        story.hears(DependencyChanged(2))
-        story.run("completed", "failure")
+        story.apply(DependencyChanged(2))
+        story.report_run("completed", "failure")
         assert story.task.waits_for == ()
         assert "blocked" not in story.task.flags

@@ -20,55 +20,55 @@ from tests.core.test_texts import same, without_marker
 def slow() -> Story:
     story = at_work()
     patience = LearnedTimeout(story.policy.timeouts.ack, story.policy.timeouts.heartbeat, timedelta(hours=3))
-    story.known = replace(story.task, lease=replace(story.lease, patience=patience))
-    story.due(DeadlineKind.STALL)
+    story.current_task = replace(story.task, lease=replace(story.lease, patience=patience))
+    story.reach_deadline(DeadlineKind.STALL)
     return story
 
 
 def queued() -> Story:
-    story = Story().ready().assigned()
-    story.wait(hours=1).hears(AgentSeen(1, SessionState.QUEUED, story.now))
-    story.due(DeadlineKind.STALL)
+    story = Story().file_ready_task().assign()
+    story.advance(hours=1).apply(AgentSeen(1, SessionState.QUEUED, story.now))
+    story.reach_deadline(DeadlineKind.STALL)
     return story
 
 
 def planning() -> Story:
-    story = Story(plan="agent").ready().assigned("oracle", role=Role.PLAN).begun()
-    story.due(DeadlineKind.STALL)
+    story = Story(plan="agent").file_ready_task().assign("oracle", role=Role.PLAN).start_run()
+    story.reach_deadline(DeadlineKind.STALL)
     return story
 
 
 def reviewing() -> Story:
-    story = mergeable(merge={"review": "agent"}).assigned("claude", role=Role.REVIEW)
-    story.due(DeadlineKind.STALL)
+    story = mergeable(merge={"review": "agent"}).assign("claude", role=Role.REVIEW)
+    story.reach_deadline(DeadlineKind.STALL)
     return story
 
 
 def test_the_nudge_of_an_agent() -> None:
-    told = [story().wanted(MessageAgent)[0].text for story in (slow, queued, planning, reviewing)]
+    told = [story().effects_of_type(MessageAgent)[0].text for story in (slow, queued, planning, reviewing)]
     same("nudge_agent", "\n\n---\n\n".join(told))
 
 
 def test_card_status_and_explanation_of_a_slow_agent_and_the_call() -> None:
     story = slow()
-    [nudge] = story.wanted(MessageAgent)
-    story.hears(AgentMessageResult(1, nudge.topic, taken=True))
+    [nudge] = story.effects_of_type(MessageAgent)
+    story.apply(AgentMessageResult(1, nudge.topic, taken=True))
     same("card_slow", without_marker(texts.card_text(story.task, story.policy)))
     same("status_slow", texts.status_text(story.task, story.policy))
-    story.says("/explain")
-    same("explain_slow", story.said())
+    story.run_command("/explain")
+    same("explain_slow", story.comment_text())
     story.agents = (agent("codex", holding=1),)
-    story.due(DeadlineKind.STALL)
-    same("call_slow", story.said())
+    story.reach_deadline(DeadlineKind.STALL)
+    same("call_slow", story.comment_text())
 
 
 def test_the_words_to_people() -> None:
     story = mergeable(merge={"review": "person"})
-    story.due(DeadlineKind.STALL)
-    same("nudge_people", story.said())
+    story.reach_deadline(DeadlineKind.STALL)
+    same("nudge_people", story.comment_text())
     story = waiting(handed_in(), CheckWaitReason.APPROVAL)
-    story.due(DeadlineKind.STALL)
-    same("call_approval", story.said())
+    story.reach_deadline(DeadlineKind.STALL)
+    same("call_approval", story.comment_text())
 
 
 def test_three_remedies_for_every_cause() -> None:

@@ -20,7 +20,7 @@ from core.stall.model import CheckWaitReason, EscalationStep, StallCause
 from core.stall.rules import LADDERS, escalate_after
 from core.task.deadlines import DeadlineKind, deadlines_of, stall_after
 from core.task.model import ChecksState, Flag, LearnedTimeout, Priority, Role, SessionState, Status
-from tests.builders import ALICE, BOB, MALLORY, SHA, SHA2, Story, agent, body, rival
+from tests.builders import ALICE, BOB, MALLORY, OTHER_SHA, SHA, Story, agent, body, conflicting_pull
 
 TIMES = Timeouts()
 HOUR = timedelta(hours=1)
@@ -30,34 +30,34 @@ TICKED = body(ticked=True)
 
 def at_work(**changes: object) -> Story:
     """`codex` is at work; `claude` could do it as well."""
-    story = Story(escalation={"fallback": ("alice",)}, **changes).ready().assigned().begun()
+    story = Story(escalation={"fallback": ("alice",)}, **changes).file_ready_task().assign().start_run()
     story.agents = (agent("codex", holding=1), agent("claude"))
     return story
 
 
 def handed_in(**changes: object) -> Story:
-    return Story(escalation={"fallback": ("alice",)}, **changes).ready(text=TICKED).in_review()
+    return Story(escalation={"fallback": ("alice",)}, **changes).file_ready_task(text=TICKED).reach_review()
 
 
 def mergeable(**changes: object) -> Story:
     story = handed_in(**changes)
-    story.checks(SUCCESS)
-    story.merge_tried()
+    story.report_checks(SUCCESS)
+    story.report_trial_merge()
     return story
 
 
 def waiting(story: Story, wait: CheckWaitReason) -> Story:
-    story.hears(ChecksSeen(story.pull.head_sha, ChecksState.PENDING, wait=wait))
+    story.apply(ChecksSeen(story.pull.head_sha, ChecksState.PENDING, wait=wait))
     return story
 
 
 def lives(story: Story) -> None:
-    story.hears(AgentSeen(story.task.attempt, SessionState.WORKING, story.now))
+    story.apply(AgentSeen(story.task.attempt, SessionState.WORKING, story.now))
 
 
 def stalled(story: Story) -> tuple[str, str]:
     """Nothing moves until it is a stall; gives its cause and reason."""
-    story.due(DeadlineKind.STALL)
+    story.reach_deadline(DeadlineKind.STALL)
     assert story.task.stall
     return story.task.stall.cause.value, story.task.stall.reason
 
@@ -66,40 +66,40 @@ class TestASlowAgent:
     def test_is_nudged_then_replaced_with_the_whole_hand_off(self) -> None:
         story = at_work()
         lives(story)
-        story.due(DeadlineKind.STALL)
-        [nudge] = story.wanted(MessageAgent)
+        story.reach_deadline(DeadlineKind.STALL)
+        [nudge] = story.effects_of_type(MessageAgent)
         assert "you have pushed nothing to `task/1-1`" in nudge.text
-        assert story.told(EventType.TASK_STALLED)
+        assert story.has_event(EventType.TASK_STALLED)
         assert story.task.flags[Flag.STALLED].startswith("`codex` is running but has pushed nothing.")
         assert story.task.stall
         assert story.task.stall.next is EscalationStep.REASSIGN
-        story.hears(AgentMessageResult(1, nudge.topic, taken=True))
+        story.apply(AgentMessageResult(1, nudge.topic, taken=True))
         assert "The bot reminded `codex`. At " in story.task.flags[Flag.STALLED]
 
         lives(story)
         assert story.task.stall, "a sign of life is no progress"
-        story.due(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
         assert (story.task.status, story.task.stall) == (Status.READY, None)
         last = story.task.history[-1]
         assert (last.outcome, last.blamed, last.reason) == ("stalled", True, "codex made no progress")
-        assert story.wanted(CancelAgent)
-        assert not story.told(EventType.AGENT_FAILED), "it is slow, and not dead"
+        assert story.effects_of_type(CancelAgent)
+        assert not story.has_event(EventType.AGENT_FAILED), "it is slow, and not dead"
         [idle] = story.events(EventType.CONFLICT_DETECTED)
         assert idle.payload["kind"] == "idle"
         assert [event.payload["rung"] for event in story.events(EventType.STALL_STEP_TAKEN)] == [
             EscalationStep.REASSIGN
         ]
-        story.assigned("claude")
+        story.assign("claude")
         assert story.packet()["feedback"]["title"] == "codex made no progress"
         assert story.packet()["attempt"] == 2
 
     def test_that_takes_no_words_has_as_much_time_as_others(self) -> None:
         story = at_work()
-        story.due(DeadlineKind.STALL)
-        [nudge] = story.wanted(MessageAgent)
+        story.reach_deadline(DeadlineKind.STALL)
+        [nudge] = story.effects_of_type(MessageAgent)
         assert story.task.stall
         before = story.task.stall.next_at
-        story.hears(AgentMessageResult(1, nudge.topic, taken=False, reason="it is gone from the configuration"))
+        story.apply(AgentMessageResult(1, nudge.topic, taken=False, reason="it is gone from the configuration"))
         assert story.task.stall.next_at == before
         said = story.task.flags[Flag.STALLED]
         assert (
@@ -110,11 +110,11 @@ class TestASlowAgent:
     def test_is_left_at_work_where_nobody_else_is_free(self) -> None:
         story = at_work()
         story.agents = (agent("codex", holding=1), agent("claude", holding=1))
-        story.due(DeadlineKind.STALL)
-        story.due(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
         assert story.task.status is Status.IN_PROGRESS
-        assert not story.wanted(CancelAgent)
-        [call] = story.wanted(Escalate)
+        assert not story.effects_of_type(CancelAgent)
+        [call] = story.effects_of_type(Escalate)
         assert "No other agent is free, so the bot did not reassign the task." in call.body
         assert "`/reassign`" in call.body
         assert story.task.escalation
@@ -124,31 +124,31 @@ class TestASlowAgent:
 
     def test_is_left_at_work_on_the_last_attempt(self) -> None:
         story = at_work(limits={"max_attempts": 1})
-        story.due(DeadlineKind.STALL)
-        story.due(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
         assert story.task.status is Status.IN_PROGRESS
-        assert "the last attempt" in story.said()
+        assert "the last attempt" in story.comment_text()
 
     def test_that_is_queued_for_hours_has_not_begun(self) -> None:
-        story = Story().ready().assigned()
-        story.wait(hours=1).hears(AgentSeen(1, SessionState.QUEUED, story.now))
+        story = Story().file_ready_task().assign()
+        story.advance(hours=1).apply(AgentSeen(1, SessionState.QUEUED, story.now))
         assert stalled(story) == ("no acknowledgement", "`codex` accepted the task but has not started.")
-        assert "have not started" in story.wanted(MessageAgent)[0].text
+        assert "have not started" in story.effects_of_type(MessageAgent)[0].text
 
     def test_without_a_plan_is_let_go_and_the_work_goes_on(self) -> None:
-        story = Story(plan="agent").ready().assigned("oracle", role=Role.PLAN).begun()
+        story = Story(plan="agent").file_ready_task().assign("oracle", role=Role.PLAN).start_run()
         assert stalled(story) == ("no push", "`oracle` is running but has delivered no plan.")
-        story.due(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
         assert (story.task.status, story.task.failures) == (Status.READY, 0)
         assert story.task.failed_plan
 
     def test_that_reviews_is_replaced_and_the_work_stays(self) -> None:
-        story = mergeable(merge={"review": "agent"}).assigned("claude", role=Role.REVIEW)
+        story = mergeable(merge={"review": "agent"}).assign("claude", role=Role.REVIEW)
         story.agents = (agent("claude", roles={"review"}), agent("oracle", roles={"review"}))
         assert stalled(story) == ("reviewer", "`claude` has not finished its review of #7.")
-        assert "you have not given a verdict" in story.wanted(MessageAgent)[0].text
-        story.merge_tried()
-        story.due(DeadlineKind.STALL)
+        assert "you have not given a verdict" in story.effects_of_type(MessageAgent)[0].text
+        story.report_trial_merge()
+        story.reach_deadline(DeadlineKind.STALL)
         assert (story.task.status, story.task.review) == (Status.REVIEW, None)
         assert story.task.history[-1].outcome == "stalled"
 
@@ -157,12 +157,12 @@ class TestProgress:
     def test_clears_flag_rung_and_call(self) -> None:
         story = at_work()
         story.agents = ()
-        story.due(DeadlineKind.STALL)
-        story.due(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
         assert story.task.escalation
-        story.hears(AgentSeen(1, SessionState.WORKING, story.now, pushed=True))
-        assert story.told(EventType.STALL_ENDED)
-        assert story.told(EventType.ESCALATION_ENDED)
+        story.apply(AgentSeen(1, SessionState.WORKING, story.now, pushed=True))
+        assert story.has_event(EventType.STALL_ENDED)
+        assert story.has_event(EventType.ESCALATION_ENDED)
         assert (story.task.stall, story.task.escalation) == (None, None)
         assert not {Flag.STALLED, Flag.NEEDS_HUMAN} & story.task.flags.keys()
         again = next(d for d in deadlines_of(story.task, TIMES) if d.kind is DeadlineKind.STALL)
@@ -171,26 +171,26 @@ class TestProgress:
     @pytest.mark.parametrize("how", ["push", "draft", "progress", "label"])
     def test_is_many_things(self, how: str) -> None:
         story = at_work()
-        story.due(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
         match how:
             case "push":
-                story.hears(AgentSeen(1, SessionState.WORKING, story.now, pushed=True))
+                story.apply(AgentSeen(1, SessionState.WORKING, story.now, pushed=True))
             case "draft":
-                story.pulled(draft=True)
+                story.see_pull(draft=True)
             case "progress":
-                story.says("/progress half of it passes")
+                story.run_command("/progress half of it passes")
             case "label":
-                story.unlabelled("stalled")
+                story.remove_label("stalled")
         assert story.task.stall is None
         assert Flag.STALLED not in story.task.flags
-        assert story.told(EventType.STALL_ENDED)
+        assert story.has_event(EventType.STALL_ENDED)
 
     def test_of_a_pause_nothing_is_asked(self) -> None:
         story = at_work()
-        story.due(DeadlineKind.STALL)
-        story.says("/pause")
+        story.reach_deadline(DeadlineKind.STALL)
+        story.run_command("/pause")
         assert story.task.stall is None
-        story.says("/resume")
+        story.run_command("/resume")
         assert story.task.stall is None
         due = {d.kind: d.due_at for d in deadlines_of(story.task, TIMES)}
         assert due[DeadlineKind.STALL] == story.now + 2 * HOUR
@@ -202,7 +202,7 @@ class TestCi:
         since = story.now
         assert stalled(story)[0] == "CI never started: approval"
         assert story.now - since <= TIMES.ack + timedelta(minutes=1)
-        [call] = story.wanted(Escalate)
+        [call] = story.effects_of_type(Escalate)
         assert "do not start until a person approves them" in call.body
         assert "*Approve and run workflows*" in call.body
         [again] = [d.due_at for d in deadlines_of(story.task, TIMES) if d.kind is DeadlineKind.STALL]
@@ -229,10 +229,10 @@ class TestCi:
     ) -> None:
         story = waiting(handed_in(), wait)
         assert stalled(story) == (cause, reason)
-        assert story.wanted(RequestTrialMerge)
-        assert not story.wanted(Escalate)
-        story.due(DeadlineKind.STALL)
-        assert story.wanted(Escalate)
+        assert story.effects_of_type(RequestTrialMerge)
+        assert not story.effects_of_type(Escalate)
+        story.reach_deadline(DeadlineKind.STALL)
+        assert story.effects_of_type(Escalate)
 
     def test_that_begins_at_last_has_moved(self) -> None:
         story = waiting(handed_in(), CheckWaitReason.QUEUED)
@@ -242,61 +242,59 @@ class TestCi:
 
     def test_that_a_conflict_keeps_from_starting(self) -> None:
         story = waiting(handed_in(), CheckWaitReason.NOTHING)
-        known = replace(story.pull, trial=TrialMerge(clean=False, base_sha=SHA2))
-        story.known = replace(story.task, pull=known)
+        known = replace(story.pull, trial=TrialMerge(clean=False, base_sha=OTHER_SHA))
+        story.current_task = replace(story.task, pull=known)
         cause, reason = stalled(story)
         assert cause == "CI never started: conflict"
         assert "it conflicts with `main`" in reason
-        assert story.wanted(RequestTrialMerge), "the rule for conflicts is asked"
+        assert story.effects_of_type(RequestTrialMerge), "the rule for conflicts is asked"
 
 
 class TestReviewAndMerge:
     def test_a_review_names_whom_it_waits_for(self) -> None:
         story = mergeable(merge={"review": "person"})
         assert stalled(story) == ("review waiting", "#7 waits for a review by `alice`.")
-        [word] = story.wanted(Comment)
+        [word] = story.effects_of_type(Comment)
         assert (word.number, word.body.split("**")[0]) == (7, "@alice ")
-        story.merge_tried()
-        story.due(DeadlineKind.STALL)
-        assert story.wanted(Escalate)
-        story.reviewed("approved")
+        story.report_trial_merge()
+        story.reach_deadline(DeadlineKind.STALL)
+        assert story.effects_of_type(Escalate)
+        story.review_pull("approved")
         assert (story.task.stall, story.task.escalation) == (None, None)
 
     def test_who_answers_has_time_and_is_not_called(self) -> None:
         story = mergeable(merge={"review": "person"})
         stalled(story)
-        before = story.wait(minutes=20).task.stall
+        before = story.advance(minutes=20).task.stall
         assert before
-        story.hears(EscalationAnswered(MALLORY, "read", "answer"))
+        story.apply(EscalationAnswered(MALLORY, "read", "answer"))
         assert story.task.stall == before
-        story.hears(EscalationAnswered(ALICE, "none", "answer"))
+        story.apply(EscalationAnswered(ALICE, "none", "answer"))
         assert story.task.stall
         assert story.task.stall.next_at == story.now + before.after
         assert "`alice` answered." in story.task.flags[Flag.STALLED]
         there = story.task.stall
-        story.hears(EscalationAnswered(ALICE, "none", "answer"))
+        story.apply(EscalationAnswered(ALICE, "none", "answer"))
         assert story.task.stall == there, "once: more words are no more time"
 
     def test_a_dry_run_tells_nobody(self) -> None:
         story = mergeable(merge={"review": "person"}, dry_run=True)
         stalled(story)
-        assert not story.wanted(Comment)
+        assert not story.effects_of_type(Comment)
         assert "Dry run: the bot would notify `alice`." in story.task.flags[Flag.STALLED]
 
     def test_an_agent_that_nobody_is(self) -> None:
-        story = mergeable(merge={"review": "agent"}).assigned(
-            None, "no agent is free: codex wrote it", role=Role.REVIEW
-        )
+        story = mergeable(merge={"review": "agent"}).assign(None, "no agent is free: codex wrote it", role=Role.REVIEW)
         reason = "#7 waits for a review by an agent (no agent is free: codex wrote it), or by `alice`."
         assert stalled(story) == ("review waiting", reason)
 
     @pytest.mark.parametrize("heard", [True, False])
     def test_criteria_that_nobody_ticks(self, heard: bool) -> None:
         """Whoever has to tick them is told, also while nothing was heard of the merge: that is known for certain."""
-        story = Story().ready().in_review()
-        story.checks(SUCCESS)
+        story = Story().file_ready_task().reach_review()
+        story.report_checks(SUCCESS)
         if heard:
-            story.merge_tried()
+            story.report_trial_merge()
         cause, reason = stalled(story)
         assert cause == "criteria waiting"
         assert reason.startswith("#7 is not merged: 1 of 1 acceptance criteria are not ticked")
@@ -316,57 +314,57 @@ class TestReviewAndMerge:
     def test_a_merge_that_github_does_not_do(self, said: str | None, cause: str) -> None:
         story = mergeable(merge={"auto": True})
         for _ in range(2 if said else 0):
-            story.hears(MergeRefused(7, SHA, said or ""))
+            story.apply(MergeRefused(7, SHA, said or ""))
         assert stalled(story)[0] == cause
-        story.merge_tried()
-        story.due(DeadlineKind.STALL)
-        assert story.wanted(Escalate), "it was asked for again, and a person is told"
+        story.report_trial_merge()
+        story.reach_deadline(DeadlineKind.STALL)
+        assert story.effects_of_type(Escalate), "it was asked for again, and a person is told"
 
     def test_a_check_that_is_required_and_never_ran(self) -> None:
         story = handed_in(merge={"auto": True})
-        story.checks(ChecksState.NONE)
-        story.merge_tried()
+        story.report_checks(ChecksState.NONE)
+        story.report_trial_merge()
         for _ in range(2):
-            story.hears(MergeRefused(7, SHA, 'Required status check "tests" is expected.'))
+            story.apply(MergeRefused(7, SHA, 'Required status check "tests" is expected.'))
         assert stalled(story)[0] == "CI never started"
 
     def test_what_is_merged_and_not_done(self) -> None:
-        story = Story().ready().in_review()
-        story.merged()
-        story.checks(SUCCESS)
+        story = Story().file_ready_task().reach_review()
+        story.merge_pull()
+        story.report_checks(SUCCESS)
         cause, reason = stalled(story)
         assert cause == "not done"
         assert reason.startswith("#7 is merged, but the task is not done: 1 of 1 acceptance criteria")
 
     def test_nobody_is_bothered_for_what_waits_behind_another(self) -> None:
         story = mergeable()
-        story.merge_tried(rivals=(rival(9, first=True, waits=Precedence.THIS),))
+        story.report_trial_merge(rivals=(conflicting_pull(9, first=True, waits=Precedence.THIS),))
         assert stalled(story)[0] == "waits for others"
         for _ in range(3):
-            story.merge_tried(rivals=(rival(9, first=True, waits=Precedence.THIS),))
-            story.due(DeadlineKind.STALL)
-            assert not story.wanted(Escalate, Comment)
+            story.report_trial_merge(rivals=(conflicting_pull(9, first=True, waits=Precedence.THIS),))
+            story.reach_deadline(DeadlineKind.STALL)
+            assert not story.effects_of_type(Escalate, Comment)
 
     def test_a_person_who_claimed_it_is_told(self) -> None:
-        story = Story().ready()
-        story.says("/claim", by=BOB)
+        story = Story().file_ready_task()
+        story.run_command("/claim", author=BOB)
         assert stalled(story) == ("claimed", "`bob` took the task and has shown no progress since.")
-        assert story.wanted(Comment)[0].body.startswith("@bob ")
+        assert story.effects_of_type(Comment)[0].body.startswith("@bob ")
 
     def test_no_answer_explains_nothing_better_than_what_was_known(self) -> None:
         story = mergeable(merge={"review": "person"})
         stalled(story)
-        story.due(DeadlineKind.STALL)  # the trial merge that was asked for again has not come
+        story.reach_deadline(DeadlineKind.STALL)  # the trial merge that was asked for again has not come
         assert story.task.stall
         assert story.task.stall.cause is StallCause.REVIEW
 
     def test_another_call_is_not_replaced(self) -> None:
         story = at_work()
         story.agents = ()
-        story.says("/escalate the server is down")
-        story.due(DeadlineKind.STALL)
-        story.due(DeadlineKind.STALL)
-        assert not story.wanted(Escalate)
+        story.run_command("/escalate the server is down")
+        story.reach_deadline(DeadlineKind.STALL)
+        story.reach_deadline(DeadlineKind.STALL)
+        assert not story.effects_of_type(Escalate)
         assert "The bot has already called for a person for another reason." in story.task.flags[Flag.STALLED]
 
 
@@ -398,7 +396,7 @@ class TestHowLong:
         story = at_work()
         patience = LearnedTimeout(TIMES.ack, TIMES.heartbeat, learned)
         task = replace(story.task, priority=priority, lease=replace(story.lease, patience=patience))
-        after, configured = stall_after(task, times), times.stall_of(priority.value)
+        after, configured = stall_after(task, times), times.stall_timeout(priority.value)
         assert configured <= after <= max(configured, min(3 * configured, times.attempt))
         if learned and configured <= learned <= min(3 * configured, times.attempt):
             assert after == learned
@@ -406,13 +404,13 @@ class TestHowLong:
 
     def test_it_is_explained(self) -> None:
         story = at_work()
-        story.says("/explain")
-        assert "It counts as stalled after 2 h without progress (2 h for a P2)." in story.said()
+        story.run_command("/explain")
+        assert "It counts as stalled after 2 h without progress (2 h for a P2)." in story.comment_text()
         patience = LearnedTimeout(TIMES.ack, TIMES.heartbeat, 4 * HOUR)
-        story.known = replace(story.task, lease=replace(story.lease, patience=patience))
-        story.says("/explain")
+        story.current_task = replace(story.task, lease=replace(story.lease, patience=patience))
+        story.run_command("/explain")
         learned = "by this repository's latest attempts, an agent may take 4 h to hand in"
-        assert f"It counts as stalled after 4 h without progress (2 h for a P2; {learned})." in story.said()
+        assert f"It counts as stalled after 4 h without progress (2 h for a P2; {learned})." in story.comment_text()
 
 
 def test_every_cause_has_a_ladder_and_nobody_is_given_up_on() -> None:

@@ -45,19 +45,8 @@ from core.stall.model import CheckWaitReason
 from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.dependencies import Dependency
 from core.task.model import Actor, ChecksState, Role, SessionState, Status, Task
-from tests.builders import (
-    ALICE,
-    BOB,
-    CRITIC,
-    MALLORY,
-    ROBOT,
-    body,
-    issue,
-    pull,
-    red,
-    rival,
-)
-from tests.core.lifecycle_model import Shell
+from tests.builders import ALICE, BOB, CRITIC, MALLORY, ROBOT, body, conflicting_pull, failed_check, issue, pull
+from tests.core.lifecycle_model import InMemoryUnitOfWork
 from tests.suite import examples
 
 US = Actor(99, "orchestrator[bot]", is_bot=True)
@@ -80,12 +69,12 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.shell = Shell()
+        self.shell = InMemoryUnitOfWork()
         self.issues: dict[int, IssueFacts] = {}
         self.news: list[tuple[int, Signal]] = []  # everything ever told, to be told again
         self.goals = 0
         self.keys = 0
-        self.shell.closed = lambda number: number in self.issues and not self.issues[number].open
+        self.shell.is_closed = lambda number: number in self.issues and not self.issues[number].open
 
     def tick(self) -> datetime:
         self.shell.now += timedelta(seconds=20)
@@ -95,14 +84,14 @@ class Life(RuleBasedStateMachine):
         self.news += [(number, signal) for signal in signals if not isinstance(signal, CommandReceived)]
         for signal in signals:
             self.shell.apply(number, signal)
-        self.shell.finish()
+        self.shell.assign_all()
 
     def show(self, number: int, sender: Actor | None, label: str | None = None, added: bool = False) -> None:
         facts = self.issues[number]
         writes = sender in WRITERS
         approves = label is None or (added and label in ("task", "status:ready")) or sender == facts.author
         if writes and facts.open and approves:
-            self.shell.approved.add(facts.intake.goal)
+            self.shell.approved_goals.add(facts.intake.goal)
         references = {f"#{d.number}": Dependency(self.is_closed(d.number)) for d in facts.intake.dependencies}
         self.hear(
             number,
@@ -188,7 +177,7 @@ class Life(RuleBasedStateMachine):
         """Old news comes late, or a second time."""
         number, signal = self.news[-1 - which % min(30, len(self.news))]
         self.shell.apply(number, signal)
-        self.shell.finish()
+        self.shell.assign_all()
 
     @rule(
         number=numbers,
@@ -203,7 +192,7 @@ class Life(RuleBasedStateMachine):
         task = self.current(number)
         role = role if who in WRITERS else "read"
         if command == "ready" and task and role in ("write", "maintain", "admin"):
-            self.shell.approved.add(task.intake.goal)
+            self.shell.approved_goals.add(task.intake.goal)
         self.hear(number, CommandReceived(number, command, argument, who, role, f"{self.keys}:1", comment_id=self.keys))
 
     # Agents
@@ -326,7 +315,7 @@ class Life(RuleBasedStateMachine):
         task = self.one_of(which, lambda t: t.pull)
         if task and task.pull:
             self.tick()
-            failed = (red(),) if state is ChecksState.FAILURE else ()
+            failed = (failed_check(),) if state is ChecksState.FAILURE else ()
             self.hear(task.number, ChecksSeen(sha or task.pull.head_sha, state, failed, wait))
 
     @rule(
@@ -339,7 +328,9 @@ class Life(RuleBasedStateMachine):
         if task and task.pull:
             self.tick()
             trial = TrialMerge("e" * 40, clean, (FileConflict("a.py"),))
-            rivals = None if waits is None else tuple(rival(900 + n, waits=turn) for n, turn in enumerate(waits))
+            rivals = (
+                None if waits is None else tuple(conflicting_pull(900 + n, waits=turn) for n, turn in enumerate(waits))
+            )
             self.hear(task.number, TrialMergeDone.of(task.pull.number, task.pull.head_sha, trial, ("a.py",), rivals))
 
     @rule(which=numbers, refused=st.sampled_from([None, "Required status check is expected.", "Head is out of date."]))
@@ -434,7 +425,7 @@ class Life(RuleBasedStateMachine):
         """What is ready and was not handed out has a reason for each agent."""
         agents = self.shell.agents()
         for task in self.shell.tasks.values():
-            if self.shell.waits(task):
+            if self.shell.needs_agent(task):
                 assert all(exclusions(task, agents, part_of(task, agents, "agent")).values())
 
 

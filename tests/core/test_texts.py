@@ -21,13 +21,24 @@ from core.conflicts.pulls import FileConflict, Precedence, Span, TrialMerge
 from core.dead_letter import DeadLetter
 from core.effects.base import Escalate, MessageAgent
 from core.handoff.feedback import LineComment
-from core.review.definition_of_done import done_gaps, merge_gaps
+from core.review.definition_of_done import merge_gaps
 from core.signals.base import AgentSeen, AgentStartFailed, EscalationAnswered, PlanDelivered
 from core.task.deadlines import DeadlineKind
-from core.task.model import AssignmentDecision, Candidate, ChecksState, Flag, Pull, Role, SessionState, Task
+from core.task.model import AssignmentDecision, Candidate, ChecksState, Flag, Role, SessionState
 from core.texts.checks import conflict_check
 from core.texts.replies import task_text
-from tests.builders import ALICE, BASE, BOB, MALLORY, NOW, SHA, SHA2, Story, body, red, rival
+from tests.builders import (
+    ALICE,
+    BASE_SHA,
+    BOB,
+    MALLORY,
+    NOW,
+    OTHER_SHA,
+    Story,
+    body,
+    conflicting_pull,
+    failed_check,
+)
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "texts"
 
@@ -41,7 +52,7 @@ LONG = body(
     files="shop/fruit.py",
     estimate="2 h",
 )
-FAILED = red(
+FAILED = failed_check(
     step="pytest", first_error="E assert 1 == 2", failing_tests=("test_a", "test_b"), log_tail="```\nboom\n```"
 )
 
@@ -66,43 +77,45 @@ def of_card(story: Story) -> str:
 def pending() -> Story:
     story = Story()
     story.dependencies = {"#9": None}
-    story.issue_seen(MALLORY, author=MALLORY, text=body(criteria=()))
+    story.see_issue(MALLORY, author=MALLORY, text=body(criteria=()))
     return story
 
 
 def waiting() -> Story:
     story = Story()
     story.dependencies = {"#2": False, "acme/web#3": False}
-    return story.ready(text=LONG)
+    return story.file_ready_task(text=LONG)
 
 
 def looked_at_in_vain() -> Story:
     choice = "no agent is free: claude lacks tests; codex is at its limit of 1"
-    return Story().ready(text=LONG).assigned(None, choice)
+    return Story().file_ready_task(text=LONG).assign(None, choice)
 
 
 def second_attempt() -> Story:
-    story = Story().ready(text=LONG).in_review()
-    story.checks(ChecksState.FAILURE, None, FAILED)
-    return story.assigned(reason="codex scores 1.500, ahead of claude with 0.400").begun(101)
+    story = Story().file_ready_task(text=LONG).reach_review()
+    story.report_checks(ChecksState.FAILURE, None, FAILED)
+    return story.assign(reason="codex scores 1.500, ahead of claude with 0.400").start_run(101)
 
 
 def in_review() -> Story:
-    story = Story().ready(text=LONG).in_review()
-    story.checks(ChecksState.SUCCESS)
+    story = Story().file_ready_task(text=LONG).reach_review()
+    story.report_checks(ChecksState.SUCCESS)
     return story
 
 
 def given_up() -> Story:
-    story = Story(limits={"max_attempts": 1}, escalation={"fallback": ("alice",)}).ready(text=LONG).in_review()
-    story.checks(ChecksState.FAILURE, None, FAILED)
+    story = (
+        Story(limits={"max_attempts": 1}, escalation={"fallback": ("alice",)}).file_ready_task(text=LONG).reach_review()
+    )
+    story.report_checks(ChecksState.FAILURE, None, FAILED)
     return story
 
 
 def done() -> Story:
-    story = Story().ready(text=body(ticked=True)).in_review()
-    story.checks(ChecksState.SUCCESS)
-    story.merged()
+    story = Story().file_ready_task(text=body(ticked=True)).reach_review()
+    story.report_checks(ChecksState.SUCCESS)
+    story.merge_pull()
     return story
 
 
@@ -110,38 +123,38 @@ ROLES = {"plan": "agent", "merge": {"auto": True, "review": "agent"}, "escalatio
 
 
 def planning() -> Story:
-    return Story(**ROLES).ready().assigned("oracle", role=Role.PLAN).begun()
+    return Story(**ROLES).file_ready_task().assign("oracle", role=Role.PLAN).start_run()
 
 
 def gone_on_without_a_plan() -> Story:
-    return planning().run("completed", "failure")
+    return planning().report_run("completed", "failure")
 
 
 def reviewing() -> Story:
-    story = Story(**ROLES).ready(text=body(ticked=True)).assigned("oracle", role=Role.PLAN)
-    story.hears(PlanDelivered(1, "First sell one apple, then the others."))
-    story.in_review()
-    story.checks(ChecksState.SUCCESS)
-    story.merge_tried()
-    return story.assigned("claude", "claude is the only agent that can take it now", role=Role.REVIEW)
+    story = Story(**ROLES).file_ready_task(text=body(ticked=True)).assign("oracle", role=Role.PLAN)
+    story.apply(PlanDelivered(1, "First sell one apple, then the others."))
+    story.reach_review()
+    story.report_checks(ChecksState.SUCCESS)
+    story.report_trial_merge()
+    return story.assign("claude", "claude is the only agent that can take it now", role=Role.REVIEW)
 
 
 def claimed() -> Story:
-    story = Story().ready()
-    story.says("/claim", by=BOB)
-    story.due(DeadlineKind.STALL)
+    story = Story().file_ready_task()
+    story.run_command("/claim", author=BOB)
+    story.reach_deadline(DeadlineKind.STALL)
     return story
 
 
 def queued() -> Story:
-    story = Story().ready()
-    story.named = {"#12": replace(story.task, number=12)}
-    story.says("/resolve queue behind #12")
+    story = Story().file_ready_task()
+    story.referenced_tasks = {"#12": replace(story.task, number=12)}
+    story.run_command("/resolve queue behind #12")
     return story
 
 
 def dry() -> Story:
-    return Story(dry_run=True).ready().assigned(None, "dry run: the bot would choose codex")
+    return Story(dry_run=True).file_ready_task().assign(None, "dry run: the bot would choose codex")
 
 
 STORIES: tuple[Callable[[], Story], ...] = (
@@ -158,15 +171,15 @@ def test_the_card_and_the_status(story: Callable[[], Story]) -> None:
 
 
 def test_feedback_of_ci() -> None:
-    story = Story().ready().in_review()
-    story.checks(ChecksState.FAILURE, None, FAILED, red("lint", log_tail=""))
-    same("feedback_ci", story.said())
+    story = Story().file_ready_task().reach_review()
+    story.report_checks(ChecksState.FAILURE, None, FAILED, failed_check("lint", log_tail=""))
+    same("feedback_ci", story.comment_text())
 
 
 def test_feedback_of_a_review() -> None:
-    story = Story().ready().in_review()
-    story.reviewed("changes_requested", text="Please use `Decimal` for money.")
-    same("feedback_review", story.said())
+    story = Story().file_ready_task().reach_review()
+    story.review_pull("changes_requested", text="Please use `Decimal` for money.")
+    same("feedback_review", story.comment_text())
 
 
 def test_feedback_of_a_review_with_comments_on_lines() -> None:
@@ -175,78 +188,78 @@ def test_feedback_of_a_review_with_comments_on_lines() -> None:
         LineComment("shop/tax.py", 3, "Of what?\n\n```suggestion\nRATE = 0.19  # of the price\n```"),
         LineComment("shop/`odd`|name.py", None, "Where is its test, @alice?"),
     )
-    story.reviewed("changes_requested", text="Almost.", comments=said)
-    same("feedback_review_lines", story.said())
-    story.assigned()
+    story.review_pull("changes_requested", text="Almost.", comments=said)
+    same("feedback_review_lines", story.comment_text())
+    story.assign()
     assert story.packet()["feedback"]["details"] in texts.handoff_text(dict(story.packet()))
 
 
 def test_what_an_agent_at_work_is_told() -> None:
-    story = Story().ready().assigned().begun()
-    story.pulled(draft=True)
-    story.reviewed("changes_requested", text="Use `Decimal`, says @alice.")
-    [told] = story.wanted(MessageAgent)
+    story = Story().file_ready_task().assign().start_run()
+    story.see_pull(draft=True)
+    story.review_pull("changes_requested", text="Use `Decimal`, says @alice.")
+    [told] = story.effects_of_type(MessageAgent)
     same("asked_meanwhile", told.text)
 
 
 def test_feedback_of_silence() -> None:
-    story = Story().ready().assigned()
-    story.silent(DeadlineKind.ACK)
-    same("feedback_silent", story.said())
+    story = Story().file_ready_task().assign()
+    story.time_out(DeadlineKind.ACK)
+    same("feedback_silent", story.comment_text())
 
 
 def test_feedback_of_a_conflict() -> None:
-    story = Story().ready().in_review()
-    story.merge_tried(False, files=("shop/a.py", "shop/`b`.py"))
-    same("feedback_conflict", story.said())
+    story = Story().file_ready_task().reach_review()
+    story.report_trial_merge(False, files=("shop/a.py", "shop/`b`.py"))
+    same("feedback_conflict", story.comment_text())
 
 
 def test_feedback_on_a_persons_pull_request() -> None:
-    story = Story().ready()
-    story.pulled(attempt=None, author=BOB, branch="bobs")
-    story.checks(ChecksState.FAILURE, None, replace(red(), url=""))
-    same("feedback_person", story.said())
+    story = Story().file_ready_task()
+    story.see_pull(attempt=None, author=BOB, branch="bobs")
+    story.report_checks(ChecksState.FAILURE, None, replace(failed_check(), url=""))
+    same("feedback_person", story.comment_text())
 
 
 def test_the_escalation() -> None:
-    same("escalation", given_up().said())
-    asking = Story(escalation={"fallback": ("alice",)}).ready().assigned()
-    asking.hears(AgentSeen(1, SessionState.NEEDS_INPUT, asking.now, "s-1", "https://agents.example/s-1"))
-    same("escalation_to_answer", asking.said())
+    same("escalation", given_up().comment_text())
+    asking = Story(escalation={"fallback": ("alice",)}).file_ready_task().assign()
+    asking.apply(AgentSeen(1, SessionState.NEEDS_INPUT, asking.now, "s-1", "https://agents.example/s-1"))
+    same("escalation_to_answer", asking.comment_text())
     alone = reviewing()
-    alone.hears(AgentStartFailed(3, "There is no workflow."))
-    alone.assigned(None, "no agent is free: claude gave no verdict on attempt 3", role=Role.REVIEW, hopeless=True)
-    same("escalation_to_review", alone.said())
-    calm = Story().ready()
-    calm.known = replace(calm.task, approved_by=None)
-    calm.says("/escalate Nobody knows what to do.", by=BOB)
-    same("escalation_to_nobody", calm.wanted(Escalate)[0].body)
+    alone.apply(AgentStartFailed(3, "There is no workflow."))
+    alone.assign(None, "no agent is free: claude gave no verdict on attempt 3", role=Role.REVIEW, hopeless=True)
+    same("escalation_to_review", alone.comment_text())
+    calm = Story().file_ready_task()
+    calm.current_task = replace(calm.task, approved_by=None)
+    calm.run_command("/escalate Nobody knows what to do.", author=BOB)
+    same("escalation_to_nobody", calm.effects_of_type(Escalate)[0].body)
 
 
 def test_a_call_climbs_and_a_reminder() -> None:
     rota = {"people": ("carol",), "start": "2026-03-02"}
-    story = Story(escalation={"fallback": ("alice",), "on_call": rota}).ready()
-    story.says("/escalate The staging server is down.", by=BOB)
-    story.due(DeadlineKind.CALL)
-    same("escalation_climbs", story.said())
-    story.due(DeadlineKind.CALL)
-    same("escalation_again", story.said())
-    story.hears(EscalationAnswered(ALICE, "none", "answer"))
+    story = Story(escalation={"fallback": ("alice",), "on_call": rota}).file_ready_task()
+    story.run_command("/escalate The staging server is down.", author=BOB)
+    story.reach_deadline(DeadlineKind.CALL)
+    same("escalation_climbs", story.comment_text())
+    story.reach_deadline(DeadlineKind.CALL)
+    same("escalation_again", story.comment_text())
+    story.apply(EscalationAnswered(ALICE, "none", "answer"))
     same("card_somebody_sees_to_it", of_card(story))
-    story.due(DeadlineKind.CALL)
-    same("escalation_reminder", story.said())
+    story.reach_deadline(DeadlineKind.CALL)
+    same("escalation_reminder", story.comment_text())
 
 
 def test_the_hand_off() -> None:
     story = second_attempt()
-    story.run("completed", "failure", run_id=101)
-    packet = story.assigned("claude").packet()
+    story.report_run("completed", "failure", run_id=101)
+    packet = story.assign("claude").packet()
     same("handoff", texts.handoff_text(dict(packet)))
-    same("handoff_small", texts.handoff_text(dict(Story().ready().assigned().packet())))
+    same("handoff_small", texts.handoff_text(dict(Story().file_ready_task().assign().packet())))
 
 
 def test_what_agents_that_read_comments_are_told() -> None:
-    story = Story().ready().assigned()
+    story = Story().file_ready_task().assign()
     packet = dict(story.packet())
     same("mention", texts.mention_comment(packet, "@codex"))
     same("mention_with_pages", texts.mention_comment(packet, "@codex", ["https://x/1#c1", "https://x/1#c2"]))
@@ -257,12 +270,12 @@ def test_what_agents_that_read_comments_are_told() -> None:
     assert texts.handoff_pages(packet) == ()
     same("stop", texts.stop_comment("@codex", 1, 2))
     same("not_theirs", texts.wrong_agent_comment(story.task, ("claude", "claude-fast")))
-    same("not_theirs_unheld", texts.wrong_agent_comment(Story().ready().task, ()))
+    same("not_theirs_unheld", texts.wrong_agent_comment(Story().file_ready_task().task, ()))
     assert texts.addressed_text("@codex", "see @alice") == "@codex see @\u200balice"
 
 
 def test_a_hand_off_of_any_size_is_told_whole() -> None:
-    packet = {**Story().ready().assigned().packet(), "goal": "\n".join(f"line {n}" for n in range(20_000))}
+    packet = {**Story().file_ready_task().assign().packet(), "goal": "\n".join(f"line {n}" for n in range(20_000))}
     pages = texts.handoff_pages(packet)
     assert len(pages) > 2
     assert all(len(page) <= texts.COMMENT_LIMIT for page in pages)
@@ -280,7 +293,7 @@ def test_the_explanation() -> None:
         Candidate("claude", None, excluded="lacks tests"),
         Candidate("codex", 0.9, {"priority": 0.5, "capability": 0.3, "load": 0.1}),
     )
-    ready = Story().ready().task
+    ready = Story().file_ready_task().task
     chosen = replace(
         ready, choice=AssignmentDecision("codex", "codex is the only agent that can take it now", candidates, NOW)
     )
@@ -294,7 +307,7 @@ def test_the_checks() -> None:
         FileConflict("shop/a.py", here=(Span(3, 9), Span(20, 20)), there=(Span(4, 8), Span(18, 19))),
         FileConflict("with | and `ticks`", "modify/delete"),
     )
-    task = Story().ready(text=LONG).in_review().task
+    task = Story().file_ready_task(text=LONG).reach_review().task
     assert task.pull
     missing = texts.done_check(task, merge_gaps(task, "person"))
     assert missing[:2] == ("action_required", "4 things missing")
@@ -303,22 +316,22 @@ def test_the_checks() -> None:
     assert complete[:2] == ("success", "Nothing is missing")
     same("done_check_complete", complete[2])
     for name, tried in {
-        "clean": replace(task.pull, trial=TrialMerge(BASE, True)),
-        "conflict": replace(task.pull, trial=TrialMerge(BASE, False, files, ci_started=False)),
+        "clean": replace(task.pull, trial=TrialMerge(BASE_SHA, True)),
+        "conflict": replace(task.pull, trial=TrialMerge(BASE_SHA, False, files, ci_started=False)),
         "untried": replace(task.pull, trial=TrialMerge("", None, problem="there is no branch main, says @nobody")),
         "rivals": replace(
             task.pull,
-            trial=TrialMerge(BASE, True),
+            trial=TrialMerge(BASE_SHA, True),
             rivals=(
-                rival(9, first=True, waits=Precedence.THIS, files=files),
-                rival(11, waits=Precedence.OTHER, task=None, why="It was opened later."),
-                rival(12, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait."),
-                rival(13, first=True, waits=Precedence.THIS, ignored=True),
+                conflicting_pull(9, first=True, waits=Precedence.THIS, files=files),
+                conflicting_pull(11, waits=Precedence.OTHER, task=None, why="It was opened later."),
+                conflicting_pull(12, first=True, waits=Precedence.NOBODY, task=None, why="Neither can wait."),
+                conflicting_pull(13, first=True, waits=Precedence.THIS, ignored=True),
             ),
         ),
     }.items():
         same(f"conflict_check_{name}", conflict_check(tried).summary)
-    told = conflict_check(replace(task.pull, trial=TrialMerge(BASE, False, files))).annotations
+    told = conflict_check(replace(task.pull, trial=TrialMerge(BASE_SHA, False, files))).annotations
     assert [(one.path, one.start_line, one.end_line) for one in told] == [("shop/a.py", 3, 9), ("shop/a.py", 20, 20)]
     same("conflict_check_remark", told[0].message)
 
@@ -344,7 +357,7 @@ def test_the_check_of_a_configuration() -> None:
 
 
 def test_a_card_says_when_the_configuration_in_force_is_an_older_one() -> None:
-    story = Story().ready()
+    story = Story().file_ready_task()
     problems = ("line 3: `agent`: unknown key `agent`; did you mean `agents`?",)
     same("status_outdated", texts.status_text(story.task, story.policy, problems))
     lost = DeadLetter("17", "UpsertCard card:1", 1, 4, "issues/create-comment 404: no | @bob <b>", NOW)
@@ -386,66 +399,6 @@ def test_every_template_and_every_snapshot_is_used() -> None:
 )  # fmt: skip
 def test_durations_as_people_say_them(seconds: int, words: str) -> None:
     assert texts.format_duration(timedelta(seconds=seconds)) == words
-
-
-class TestHostileText:
-    EVIL = "@everybody closes #1 <img src=x> | `code` [a](http://x)"
-
-    def task(self) -> Task:
-        story = Story().ready(title=self.EVIL, text=body(self.EVIL, (self.EVIL,), priority="P1")).in_review()
-        story.checks(ChecksState.FAILURE, None, red(self.EVIL, first_error=self.EVIL, failing_tests=(self.EVIL,)))
-        return story.task
-
-    def harmless(self, text: str) -> None:
-        assert "@everybody" not in text
-        assert "closes #1 " not in text
-        assert "<img" not in text
-
-    def test_in_the_card_and_the_answers(self) -> None:
-        task = self.task()
-        self.harmless(texts.card_text(task, Story().policy))
-        self.harmless(texts.status_text(task, Story().policy))
-        evil = Story().ready()
-        evil.says(f"/escalate {self.EVIL}", by=BOB)
-        self.harmless(evil.said())
-
-    def test_in_the_hand_off_when_it_is_written_as_a_comment(self) -> None:
-        story = Story()
-        story.known = self.task()
-        self.harmless(texts.handoff_text(dict(story.assigned().packet())))
-
-    def test_in_checks(self) -> None:
-        task = self.task()
-        self.harmless(texts.done_check(task, done_gaps(task))[2])
-        told = conflict_check(replace(_pull(), trial=TrialMerge(BASE, False, (FileConflict("a|b", "c|d\n@all"),))))
-        row = next(line for line in told.summary.splitlines() if line.startswith("| `a"))
-        assert row.replace("\\|", "").count("|") == 5
-        assert "@all" not in told.summary
-
-    def test_a_branch_name_is_no_command(self) -> None:
-        pull = replace(_pull(), branch="x;curl$IFS`evil`")
-        summary = conflict_check(replace(pull, trial=TrialMerge(BASE, False, (FileConflict("a"),)))).summary
-        assert "git switch 'x;curl$IFS`evil`'\n" in summary
-
-
-def _pull() -> Pull:
-    return Story().ready().in_review().pull
-
-
-class TestBounds:
-    def test_no_comment_is_longer_than_github_takes_with_its_marker(self) -> None:
-        story = Story().ready().in_review()
-        story.checks(ChecksState.FAILURE, None, *(red(f"check {n}", log_tail="x" * 6000) for n in range(20)))
-        comment = story.said()
-        assert comment.endswith("… (cut off here)\n")
-        assert len(comment + "\n" + texts.comment_marker(f"comment:1:ci:{SHA}")) <= 65_536
-
-    def test_a_summary_of_a_thousand_files_is_cut(self) -> None:
-        files = tuple(FileConflict(f"{n}/{'x' * 280}", here=(Span(1, 2),) * 30) for n in range(1000))
-        check = conflict_check(replace(_pull(), trial=TrialMerge(BASE, False, files)))
-        assert (check.conclusion, check.title) == ("failure", "Conflicts with main in 1000 files")
-        assert len(check.summary) <= texts.SUMMARY_LIMIT
-        assert len(check.annotations) == 50
 
 
 class TestMarkers:
@@ -495,4 +448,4 @@ def test_a_stalled_task_says_so_once() -> None:
     assert "counts as stalled" in of_card(story)
     stalled = replace(story.task, flags={Flag.STALLED: "Nothing moves."}, reminded_at=NOW + timedelta(days=1))
     assert "counts as stalled" not in texts.card_text(stalled, story.policy)
-    assert SHA2 not in of_card(story)
+    assert OTHER_SHA not in of_card(story)

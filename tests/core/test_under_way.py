@@ -59,8 +59,8 @@ def _standing(number: int = 1, **changes: object) -> InProgressTask:
 def _ready(number: int = 5, forecast: Forecast | None = None, **changes: object) -> Story:
     story = Story()
     story.issue = issue(number)
-    story.ready()
-    story.known = replace(story.task, forecast=forecast or _forecast(cart=0.9), **changes)  # type: ignore[arg-type]
+    story.file_ready_task()
+    story.current_task = replace(story.task, forecast=forecast or _forecast(cart=0.9), **changes)  # type: ignore[arg-type]
     return story
 
 
@@ -101,25 +101,25 @@ def test_a_p0_waits_behind_nothing_less_urgent() -> None:
 def test_whose_work_was_begun_waits_no_more() -> None:
     story = _ready(1)
     assert first_overlapping(story.task, [_standing(2)], 0.5)
-    story.assigned().begun().run("completed", "failure")
+    story.assign().start_run().report_run("completed", "failure")
     assert story.task.status is Status.READY
     assert first_overlapping(story.task, [_standing(2)], 0.5) is None
     assert overlapping(in_progress_of(story.task))
-    planning = _ready(1).assigned(role=Role.PLAN)
+    planning = _ready(1).assign(role=Role.PLAN)
     assert not overlapping(in_progress_of(planning.task)), "a plan changes no files"
 
 
 def test_it_stops_when_nobody_goes_on_with_it() -> None:
-    story = _ready(1).assigned().begun()
+    story = _ready(1).assign().start_run()
     before = story.task
-    story.says("/block legal has to agree")
+    story.run_command("/block legal has to agree")
     assert stopped(before, story.task)
     assert not stopped(None, story.task)
     assert not stopped(story.task, story.task)
 
 
 def _held(story: Story) -> Decision:
-    return story.hears(OverlapPredicted(12, ("cart`|.py", "tax.py", "a", "b", "c"), 0.8125, "claude"))
+    return story.apply(OverlapPredicted(12, ("cart`|.py", "tax.py", "a", "b", "c"), 0.8125, "claude"))
 
 
 def test_what_is_said_of_it() -> None:
@@ -129,7 +129,7 @@ def test_what_is_said_of_it() -> None:
     assert held == Hold("", story.now, behind="#12", files=("cart`|.py", "tax.py", "a", "b", "c"))
     said = "Waiting for #12: both will probably change `cart\u2019\u2223.py`, `tax.py`, `a` and 2 more."
     assert story.task.flags[Flag.BLOCKED] == f"{said} To start anyway, comment `/unblock`."
-    [event] = story.last.events
+    [event] = story.last_decision.events
     assert event.type is EventType.CONFLICT_DETECTED
     told = {key: event.payload[key] for key in ("kind", "tasks", "agents", "severity", "probability")}
     assert told == {"kind": "overlap", "tasks": [12, 1], "agents": ["claude"], "severity": "low", "probability": 0.812}
@@ -141,60 +141,60 @@ def test_a_person_lets_it_go_for_good() -> None:
     for command in ("/unblock", "/resume"):
         story = _ready(1)
         _held(story)
-        story.says(command, by=BOB)
+        story.run_command(command, author=BOB)
         assert story.task.held is None
         assert Flag.BLOCKED not in story.task.flags
         assert story.task.let_past == (12,)
-        assert story.told(EventType.CONFLICT_RESOLVED)
+        assert story.has_event(EventType.CONFLICT_RESOLVED)
         _held(story)
         assert story.task.held is None, "not behind that one again"
         assert first_overlapping(story.task, [_standing(12)], 0.5) is None
     story = _ready(1)
     _held(story)
-    story.unlabelled("blocked")
+    story.remove_label("blocked")
     assert (story.task.held, story.task.let_past) == (None, (12,))
 
 
 def test_a_persons_own_hold_takes_its_place() -> None:
     story = _ready(1)
     _held(story)
-    story.says("/pause not this week")
+    story.run_command("/pause not this week")
     assert story.task.held
     assert story.task.held.paused
-    story.hears(BlockerCleared(12))
+    story.apply(BlockerCleared(12))
     assert story.task.held
 
 
 def test_the_way_is_clear_when_the_other_is_over_or_stands_still() -> None:
     story = _ready(1)
     _held(story)
-    story.hears(BlockerCleared(11))
+    story.apply(BlockerCleared(11))
     assert story.task.held
-    story.hears(BlockerCleared(12, over=False))
+    story.apply(BlockerCleared(12, over=False))
     assert story.task.held is None
-    story.says("/block legal has to agree")
-    story.known = replace(story.task, held=Hold("bob", story.now, behind="#12"))
-    story.hears(BlockerCleared(12, over=False))
+    story.run_command("/block legal has to agree")
+    story.current_task = replace(story.task, held=Hold("bob", story.now, behind="#12"))
+    story.apply(BlockerCleared(12, over=False))
     assert story.task.held, "a person waits until it is over"
 
 
 def test_what_becomes_a_p0_is_looked_at_anew() -> None:
     story = _ready(1)
     _held(story)
-    story.says("/priority P1")
+    story.run_command("/priority P1")
     assert story.task.held
-    story.says("/priority P0")
+    story.run_command("/priority P0")
     assert story.task.held is None
     assert Flag.BLOCKED not in story.task.flags
     _held(story)
-    story.says("/explain")
+    story.run_command("/explain")
     assert story.task.held, "behind another P0 it waits all the same"
 
 
 def test_it_keeps_nobody_from_working_on_it() -> None:
     story = _ready(1)
     _held(story)
-    story.pulled(7, attempt=None, branch="by-hand", author=BOB)
+    story.see_pull(7, attempt=None, branch="by-hand", author=BOB)
     assert story.task.status is Status.REVIEW
     assert story.task.held is None
     assert Flag.BLOCKED not in story.task.flags

@@ -9,7 +9,7 @@ import pytest
 
 from core.signals.base import CommandReceived, IssueSeen
 from core.task.model import Priority, Status
-from tests.builders import ALICE, BOB, NOW, SHA, SHA2, Story, issue
+from tests.builders import ALICE, BOB, NOW, OTHER_SHA, SHA, Story, issue
 
 
 def at(seconds: int) -> datetime:
@@ -31,54 +31,54 @@ def label(name: str, when: datetime) -> IssueSeen:
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_a_priority_is_what_was_said_last(order: tuple[int, ...]) -> None:
-    story = Story().ready()
+    story = Story().file_ready_task()
     words = (command("/priority P1", at(1)), label("P0", at(2)), command("/priority P2", at(3)))
     for index in order:
-        story.hears(words[index])
+        story.apply(words[index])
     assert story.task.priority is Priority.P2
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_a_task_is_held_or_not_as_was_said_last(order: tuple[int, ...]) -> None:
-    story = Story().ready()
+    story = Story().file_ready_task()
     words = ("/pause", "/resume", "/block the lawyers", "/unblock")
     for index in order:
-        story.hears(command(words[index], at(index)))
+        story.apply(command(words[index], at(index)))
     assert story.task.held is None
 
 
 def test_what_was_overtaken_is_told_so_and_changes_nothing() -> None:
-    story = Story().ready()
-    story.hears(command("/priority P0", at(5)))
-    decision = story.hears(command("/priority P1", at(4)))
+    story = Story().file_ready_task()
+    story.apply(command("/priority P0", at(5)))
+    decision = story.apply(command("/priority P1", at(4)))
     assert story.task.priority is Priority.P0
     assert "a newer command already changed this" in str(decision.effects)
 
 
 def test_a_late_verdict_of_a_reviewer_does_not_undo_the_last_one() -> None:
-    story = Story().ready().in_review()
-    story.reviewed("approved", submitted_at=at(5))
-    story.reviewed("changes_requested", submitted_at=at(4))
+    story = Story().file_ready_task().reach_review()
+    story.review_pull("approved", submitted_at=at(5))
+    story.review_pull("changes_requested", submitted_at=at(4))
     assert (story.task.status, set(story.pull.approvals)) == (Status.REVIEW, {BOB.id})
 
 
 def test_a_dismissed_approval_does_not_come_back_by_its_own_late_news() -> None:
-    story = Story().ready().in_review()
-    story.reviewed("dismissed", submitted_at=at(4))
-    story.reviewed("approved", submitted_at=at(4))
+    story = Story().file_ready_task().reach_review()
+    story.review_pull("dismissed", submitted_at=at(4))
+    story.review_pull("approved", submitted_at=at(4))
     assert not story.pull.approvals
-    story.reviewed("approved", submitted_at=at(5))
+    story.review_pull("approved", submitted_at=at(5))
     assert set(story.pull.approvals) == {BOB.id}
-    story.reviewed("dismissed", submitted_at=at(4))
+    story.review_pull("dismissed", submitted_at=at(4))
     assert set(story.pull.approvals) == {BOB.id}, "it was of the earlier one"
 
 
 def test_a_verdict_of_before_the_last_push_says_nothing_of_what_was_pushed() -> None:
-    story = Story().ready().in_review()
-    story.pulled(sha=SHA2)
+    story = Story().file_ready_task().reach_review()
+    story.see_pull(sha=OTHER_SHA)
     before = story.pull.updated_at - timedelta(seconds=1)
     for verdict in ("approved", "changes_requested"):
-        story.reviewed(verdict, sha=SHA, submitted_at=at(4), pull_updated_at=before)
+        story.review_pull(verdict, sha=SHA, submitted_at=at(4), pull_updated_at=before)
         assert (story.task.status, story.pull.approvals) == (Status.REVIEW, {})
-    story.reviewed("changes_requested", sha=SHA, submitted_at=at(5), pull_updated_at=story.pull.updated_at)
+    story.review_pull("changes_requested", sha=SHA, submitted_at=at(5), pull_updated_at=story.pull.updated_at)
     assert story.task.status is Status.READY, "of the earlier commit, but said since"

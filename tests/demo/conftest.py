@@ -10,9 +10,9 @@ import structlog
 
 
 @pytest.fixture
-def own_logs() -> Iterator[None]:
+def restore_logging() -> Iterator[None]:
     """The demo sets logging up for itself; afterwards it is as it was."""
-    before, handlers = structlog.get_config(), logging.getLogger().handlers[:]
+    config, root_handlers = structlog.get_config(), logging.getLogger().handlers[:]
     yield
-    structlog.configure(**before)
-    logging.getLogger().handlers[:] = handlers
+    structlog.configure(**config)
+    logging.getLogger().handlers[:] = root_handlers

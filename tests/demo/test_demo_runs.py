@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.run import run_demo
-from bot.demo.scenario import STORY, DemoAgent
+from bot.demo.scenario import SCENARIO, DemoAgent
 from sandbox.actors.agents import Crashes, Stalls
 from sandbox.actors.agents.scripted import Script
 
@@ -35,16 +35,21 @@ def of_the_demo(folder: Path) -> list[str]:
 
 def _all(script: Script) -> dict[str, DemoAgent]:
     """Every agent works by this script."""
-    return {name: replace(part, script=script, think=0, dies=False, broke=False) for name, part in STORY.agents.items()}
+    return {
+        name: replace(part, script=script, think_seconds=0, crashes=False, has_no_credit=False)
+        for name, part in SCENARIO.agents.items()
+    }
 
 
 def test_two_tasks_that_touch_one_file_become_merged_code_one_after_the_other(
-    capsys: pytest.CaptureFixture[str], own_logs: None
+    capsys: pytest.CaptureFixture[str], restore_logging: None
 ) -> None:
     """The short form of the demo."""
-    errands = tuple(errand for errand in STORY.errands if errand.name in ("coffee", "teapot"))
-    agents = {name: replace(part, dies=False) for name, part in STORY.agents.items()}
-    assert run_demo(as_json=True, story=replace(STORY, errands=errands, agents=agents, limit=60)) == 0
+    errands = tuple(errand for errand in SCENARIO.demo_tasks if errand.name in ("coffee", "teapot"))
+    agents = {name: replace(part, crashes=False) for name, part in SCENARIO.agents.items()}
+    assert (
+        run_demo(as_json=True, scenario=replace(SCENARIO, demo_tasks=errands, agents=agents, timeout_seconds=60)) == 0
+    )
     told = json.loads(capsys.readouterr().out)
     assert (told["tasks"], told["done"], told["failed"], told["lost"]) == (2, 2, 0, 0)
     assert 0 < told["assignment_latency_ms"]["p50"] <= told["assignment_latency_ms"]["p95"]
@@ -90,10 +95,10 @@ def test_the_demo_turns_ten_issues_into_merged_code(tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_it_ends_with_status_1_when_the_agents_fail_for_ever(
-    capsys: pytest.CaptureFixture[str], own_logs: None
+    capsys: pytest.CaptureFixture[str], restore_logging: None
 ) -> None:
-    hopeless = replace(STORY, errands=STORY.errands[:2], agents=_all(Crashes()))
-    assert run_demo(as_json=True, story=hopeless) == 1
+    hopeless = replace(SCENARIO, demo_tasks=SCENARIO.demo_tasks[:2], agents=_all(Crashes()))
+    assert run_demo(as_json=True, scenario=hopeless) == 1
     out, err = capsys.readouterr()
     told = json.loads(out)
     assert (told["tasks"], told["done"], told["failed"], told["lost"]) == (2, 0, 1, 1)
@@ -103,9 +108,9 @@ def test_it_ends_with_status_1_when_the_agents_fail_for_ever(
 
 
 @pytest.mark.full
-def test_it_gives_up_when_nothing_moves(capsys: pytest.CaptureFixture[str], own_logs: None) -> None:
-    asleep = replace(STORY, errands=STORY.errands[:1], agents=_all(Stalls()), limit=8)
-    assert run_demo(as_json=True, story=asleep) == 1
+def test_it_gives_up_when_nothing_moves(capsys: pytest.CaptureFixture[str], restore_logging: None) -> None:
+    asleep = replace(SCENARIO, demo_tasks=SCENARIO.demo_tasks[:1], agents=_all(Stalls()), timeout_seconds=8)
+    assert run_demo(as_json=True, scenario=asleep) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert "The demo stopped after 8 s. Still open:\n  #1 Add voucher codes: in-progress, attempt 1" in err

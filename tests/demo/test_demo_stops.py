@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from bot.demo.monitor import Snapshot
-from bot.demo.output import JsonShow
+from bot.demo.output import JsonOutput
 from bot.demo.run import run_demo
-from bot.demo.scenario import STORY
+from bot.demo.scenario import SCENARIO
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from bot.cli.main import main; sys.argv = ['orchestrator', 'demo']; main()"
 
 
-class StopsAtOnce(JsonShow):
+class StopsAtOnce(JsonOutput):
     """A show whose watcher has seen enough as soon as there is something to see."""
 
     def update(self, snapshot: Snapshot) -> None:
@@ -31,12 +31,15 @@ class StopsAtOnce(JsonShow):
 
 
 def test_a_demo_that_is_asked_to_end_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_logs: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], restore_logging: None
 ) -> None:
     """The short form: in this process, once the first picture is shown."""
     tmp_path.chmod(0o755)  # the embedded server runs as another user when we are root
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert run_demo(story=replace(STORY, errands=STORY.errands[:1]), show=StopsAtOnce()) == 128 + signal.SIGTERM
+    assert (
+        run_demo(scenario=replace(SCENARIO, demo_tasks=SCENARIO.demo_tasks[:1]), output=StopsAtOnce())
+        == 128 + signal.SIGTERM
+    )
     assert not list(tmp_path.glob("orchestrator-demo-*"))
     assert "Traceback" not in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ from config.repository import parse_repository_config
 from config.settings import Settings
 from config.task_templates import parse_template
 from tools.docs.configuration import main as configuration_docs
-from tools.docs.generate import PARTS, MarkersMissing, files, main, with_parts
+from tools.docs.generate import SECTIONS, MarkersMissing, generated_pages, insert_sections, main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -80,23 +80,23 @@ def test_what_is_stale_is_named_and_written(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_the_words_between_the_generated_parts_stay() -> None:
-    page = "before\n" + "".join(f"<!-- generated: {n} -->\nold\n<!-- end of {n} -->\n{n} goes on\n" for n in PARTS)
-    made = with_parts(page)
+    page = "before\n" + "".join(f"<!-- generated: {n} -->\nold\n<!-- end of {n} -->\n{n} goes on\n" for n in SECTIONS)
+    made = insert_sections(page)
     assert made.startswith("before\n")
-    assert all(f"{name} goes on\n" in made for name in PARTS)
+    assert all(f"{name} goes on\n" in made for name in SECTIONS)
     assert "old" not in made.splitlines()
-    assert with_parts(made) == made
+    assert insert_sections(made) == made
 
 
 def test_a_page_without_its_markers_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(MarkersMissing, match="generated: lifecycle"):
-        with_parts("no marker here")
+        insert_sections("no marker here")
     assert main(write=True, root=tmp_path) == 1
     assert "docs/reference.md" in capsys.readouterr().err
 
 
 def test_every_row_of_the_generated_tables_says_something() -> None:
-    for text in files().values():
+    for text in generated_pages().values():
         for line in text.splitlines():
             assert not re.search(r"\|\s*\|", line), f"an empty cell: {line}"
 

@@ -25,19 +25,19 @@ NO_GITHUB = cast(GitHubClient, None)  # the deadlines of this story ask it nothi
 async def main(url: str) -> None:
     """Work until killed."""
     database, jobs, clock = Database(url), JobQueue(url), SystemClock()
-    work = UnitOfWorkFactory(database, jobs, clock.now)
+    unit_of_work_factory = UnitOfWorkFactory(database, jobs, clock.now)
 
     @jobs.app.task(name=DUE)
-    async def due(**told: Any) -> None:
-        await handle_due(work, NO_GITHUB, **told, is_handled=lambda event, action: False)
+    async def due(**arguments: Any) -> None:
+        await handle_due(unit_of_work_factory, NO_GITHUB, **arguments, is_handled=lambda event, action: False)
 
     @jobs.app.task(name=SEND)
-    async def send(**told: Any) -> None:
+    async def send(**arguments: Any) -> None:
         """What is to be said of it is no part of the story."""
 
     async with jobs.app.open_async(), asyncio.TaskGroup() as group:
         group.create_task(run_worker(jobs, {(MAIN,): 4}))
-        group.create_task(run_scheduler(work, clock, 0.1))
+        group.create_task(run_scheduler(unit_of_work_factory, clock, 0.1))
         print("ready", flush=True)
 
 

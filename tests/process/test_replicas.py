@@ -78,8 +78,8 @@ async def replica(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 async def filled(database: Database) -> None:
     """Paused tasks in several repositories, each with one wait that is over."""
-    story = Story().ready()
-    story.says("/pause")
+    story = Story().file_ready_task()
+    story.run_command("/pause")
     just_now = datetime.now(UTC) - timedelta(seconds=1)
     task = replace(story.task, status_since=just_now - timedelta(days=1))
     async with database.transaction() as connection:

@@ -17,8 +17,8 @@ from sandbox import Contract, ManualClock, Sandbox
 from sandbox.state.models import App, Installation, Repository
 
 DATA = Path(__file__).parents[1] / "data" / "github"
-NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-EVERYTHING = {
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ALL_PERMISSIONS = {
     "issues": "write",
     "pull_requests": "write",
     "checks": "write",
@@ -35,14 +35,14 @@ class Stage:
     def __init__(self, hub: Sandbox, clock: ManualClock, shop: Repository, app: App) -> None:
         self.hub, self.clock, self.shop, self.app = hub, clock, shop, app
         self.installation: Installation
-        self.answer = 202
-        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.response_status = 202
+        self.deliveries: list[tuple[dict[str, str], bytes]] = []
         self.http: aiohttp.ClientSession
 
     @property
     def events(self) -> list[str]:
         out = []
-        for headers, body in self.heard:
+        for headers, body in self.deliveries:
             action = json.loads(body).get("action")
             out.append(headers["X-GitHub-Event"] + (f".{action}" if action else ""))
         return out
@@ -57,34 +57,36 @@ class Stage:
     ) -> tuple[int, Any, Any]:
         if token is None:
             token = self.hub.create_installation_token(self.installation)
-        sent = {"Authorization": f"Bearer {token}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        request_headers = {"Authorization": f"Bearer {token}", **{k.replace("_", "-"): v for k, v in headers.items()}}
         if not token:
-            del sent["Authorization"]
+            del request_headers["Authorization"]
         url = path if path.startswith("http") else self.hub.url + path
-        async with self.http.request(method, url, json=body, headers=sent, allow_redirects=False) as answer:
-            text = await answer.text()
-            return answer.status, (json.loads(text) if text else None), answer.headers
+        async with self.http.request(
+            method, url, json=body, headers=request_headers, allow_redirects=False
+        ) as response:
+            text = await response.text()
+            return response.status, (json.loads(text) if text else None), response.headers
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    clock = ManualClock(NINE)
+    clock = ManualClock(START)
     async with Sandbox(tmp_path / "hub", clock=clock, contract=Contract.load(DATA)) as hub:
         shop = hub.repository("acme/shop", files={"cart.py": "print(1)\n"})
-        app = hub.register_app("bot", secret="s3cret", permissions=EVERYTHING, events=EVENTS)
-        here = Stage(hub, clock, shop, app)
+        app = hub.register_app("bot", secret="s3cret", permissions=ALL_PERMISSIONS, events=EVENTS)
+        new_stage = Stage(hub, clock, shop, app)
 
-        async def hear(request: web.Request) -> web.Response:
-            here.heard.append((dict(request.headers), await request.read()))
-            return web.Response(status=here.answer)
+        async def record_delivery(request: web.Request) -> web.Response:
+            new_stage.deliveries.append((dict(request.headers), await request.read()))
+            return web.Response(status=new_stage.response_status)
 
         receiver = web.Application()
-        receiver.router.add_post("/webhook", hear)
+        receiver.router.add_post("/webhook", record_delivery)
         runner = web.AppRunner(receiver)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         app.webhook_url = f"http://127.0.0.1:{runner.addresses[0][1]}/webhook"
-        here.installation = await hub.install(app, hub.organisation("acme"), [shop])
-        async with aiohttp.ClientSession() as here.http:
-            yield here
+        new_stage.installation = await hub.install(app, hub.organisation("acme"), [shop])
+        async with aiohttp.ClientSession() as new_stage.http:
+            yield new_stage
         await runner.cleanup()

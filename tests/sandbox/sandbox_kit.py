@@ -11,7 +11,7 @@ import aiohttp
 
 from sandbox import Contract, ManualClock, Sandbox
 
-NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DATA = Path(__file__).parent.parent / "data" / "github"
 
 
@@ -22,9 +22,9 @@ def contract() -> Contract:
 
 
 @asynccontextmanager
-async def opened(root: Path, **more: Any) -> AsyncIterator[Sandbox]:
+async def open_sandbox(root: Path, **sandbox_options: Any) -> AsyncIterator[Sandbox]:
     """A sandbox at nine o'clock whose every exchange must agree with GitHub's description."""
-    async with Sandbox(root=root, clock=ManualClock(NINE), contract=contract(), **more) as hub:
+    async with Sandbox(root=root, clock=ManualClock(START), contract=contract(), **sandbox_options) as hub:
         yield hub
         await hub.wait_until_idle()
         assert hub.violations == [], "\n".join(hub.violations)
@@ -34,9 +34,9 @@ async def api(
     hub: Sandbox, token: str, method: str, path: str, body: Any = None, *, status: int = 200, **headers: str
 ) -> Any:
     """One REST call; the answer must have that status. Gives its JSON, text or bytes."""
-    sent = {"Authorization": f"Bearer {token}", **headers}
+    request_headers = {"Authorization": f"Bearer {token}", **headers}
     async with (
-        aiohttp.ClientSession(headers=sent) as session,
+        aiohttp.ClientSession(headers=request_headers) as session,
         session.request(method, f"{hub.url}{path}", json=body) as response,
     ):
         assert response.status == status, (response.status, await response.text())

@@ -14,14 +14,14 @@ from sandbox import ManualClock, Sandbox
 from sandbox.actions.scripted_result import Conclusion
 from sandbox.actors.people import Person
 from sandbox.state.models import Repository, WorkflowRun
-from tests.sandbox.sandbox_kit import NINE, api, opened
+from tests.sandbox.sandbox_kit import START, api, open_sandbox
 
 HOME = "/repos/acme/shop"
 
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    async with opened(tmp_path) as hub:
+    async with open_sandbox(tmp_path) as hub:
         hub.grant(hub.repository("acme/shop"), hub.user("alice"), "write")
         events = [
             "workflow_run",
@@ -134,7 +134,7 @@ jobs:
 async def test_leaving_the_sandbox_ends_what_still_runs(tmp_path: Path) -> None:
     told = tmp_path / "told"
     os.mkfifo(told)
-    async with Sandbox(root=tmp_path / "hub", clock=ManualClock(NINE)) as hub:
+    async with Sandbox(root=tmp_path / "hub", clock=ManualClock(START)) as hub:
         shop = hub.repository("acme/shop")
         hub.grant(shop, hub.user("alice"), "write")
         steps = f"on: push\njobs: {{a: {{runs-on: x, steps: [{{run: 'echo $$ > {told}; sleep 600'}}]}}}}\n"

@@ -16,7 +16,7 @@ from sandbox.actors.agents import (
     WritesFiles,
 )
 from sandbox.state.models import Repository, WorkflowRun
-from tests.sandbox.sandbox_kit import api, opened
+from tests.sandbox.sandbox_kit import api, open_sandbox
 
 AGENT = """
 on: {repository_dispatch: {types: [agent-task]}}
@@ -26,7 +26,7 @@ jobs: {work: {runs-on: x, steps: [{run: echo by hand}]}}
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    async with opened(tmp_path) as hub:
+    async with open_sandbox(tmp_path) as hub:
         shop = hub.repository("acme/shop", files={"a.txt": "1\n", ".github/workflows/agent.yml": AGENT})
         alice = hub.user("alice")
         hub.grant(shop, alice, "write")

@@ -27,7 +27,7 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
     bob = hub.user("bob")
     hub.grant(shop, bob, "write")
     await hub.wait_until_idle()
-    stage.heard.clear()
+    stage.deliveries.clear()
     sha = shop.git.head("main")
     status, run, _ = await stage.call("POST", RUNS, {"name": "conflict-first", "head_sha": sha})
     assert (status, run["status"], run["check_suite"]["head_branch"]) == (201, "queued", "main")
@@ -57,7 +57,7 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
     )
     await hub.install(other, hub.organisation("acme"), "all")
     await hub.wait_until_idle()
-    stage.heard = [heard for heard in stage.heard if "installation" not in heard[0]["X-GitHub-Event"]]
+    stage.deliveries = [heard for heard in stage.deliveries if "installation" not in heard[0]["X-GitHub-Event"]]
     await bob.presses(check, "rebase")
     with pytest.raises(ApiError, match="needs write"):
         await hub.user("reader").presses(check, "rebase")
@@ -68,7 +68,7 @@ async def test_the_life_of_a_check_run(stage: Stage) -> None:
         "check_suite.completed",
         "check_run.requested_action",
     ]
-    told = json.loads(stage.heard[-1][1])
+    told = json.loads(stage.deliveries[-1][1])
     assert told["requested_action"] == {"identifier": "rebase"}
     assert (told["sender"]["login"], told["installation"]["id"]) == ("bob", stage.installation.id), "nobody else hears"
     listed = (await stage.call("GET", "/repos/acme/shop/commits/main/check-runs"))[1]
@@ -129,7 +129,8 @@ async def test_payloads_have_the_keys_of_real_ones(stage: Stage) -> None:
     assert (await stage.call("POST", RUNS, done))[0] == 201
     await hub.wait_until_idle()
     ours = {
-        f"{headers['X-GitHub-Event']}.{json.loads(body)['action']}": json.loads(body) for headers, body in stage.heard
+        f"{headers['X-GitHub-Event']}.{json.loads(body)['action']}": json.loads(body)
+        for headers, body in stage.deliveries
     }
     names = (
         "issues.opened",

@@ -8,12 +8,12 @@ import pytest
 
 from sandbox import Sandbox
 from sandbox.git.command import GitError, git_process
-from tests.sandbox.sandbox_kit import opened
+from tests.sandbox.sandbox_kit import open_sandbox
 
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    async with opened(tmp_path / "hub") as hub:
+    async with open_sandbox(tmp_path / "hub") as hub:
         hub.repository("acme/shop", files={"README.md": "# Shop\n"})
         hub.repository("acme/vault", files={"secret": "42\n"}, private=True)
         yield hub

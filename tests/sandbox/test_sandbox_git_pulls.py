@@ -9,14 +9,14 @@ import pytest
 from sandbox import ApiError, Sandbox
 from sandbox.actors.people import Person
 from sandbox.state.models import Repository
-from tests.sandbox.sandbox_kit import api, opened
+from tests.sandbox.sandbox_kit import api, open_sandbox
 
 EVENTS = ["issues", "pull_request", "pull_request_review", "push"]
 
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    async with opened(tmp_path) as hub:
+    async with open_sandbox(tmp_path) as hub:
         shop = hub.repository("acme/shop", files={"cart.py": "a = 1\nb = 2\nc = 3\nd = 4\n"})
         hub.grant(shop, hub.user("alice"), "write")
         hub.grant(shop, hub.user("bob"), "write")

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from tests.sandbox.sandbox_kit import api, opened
+from tests.sandbox.sandbox_kit import api, open_sandbox
 
 HOME = "/repos/acme/shop"
 
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    async with opened(tmp_path) as hub:
+    async with open_sandbox(tmp_path) as hub:
         shop = hub.repository("acme/shop", files={"README.md": "# Shop\n", "src/cart.py": "x = 1\n"})
         hub.grant(shop, hub.user("alice"), "write")
         yield hub

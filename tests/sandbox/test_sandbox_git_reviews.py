@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import Sandbox
-from tests.sandbox.sandbox_kit import api, opened
+from tests.sandbox.sandbox_kit import api, open_sandbox
 
 HOME = "/repos/acme/shop"
 PULL = f"{HOME}/pulls/1"
@@ -14,7 +14,7 @@ PULL = f"{HOME}/pulls/1"
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    async with opened(tmp_path) as hub:
+    async with open_sandbox(tmp_path) as hub:
         shop, alice = hub.repository("acme/shop", files={"cart.py": "x = 1\n"}), hub.user("alice")
         for name in ("alice", "bob"):
             hub.grant(shop, hub.user(name), "write")

@@ -41,7 +41,7 @@ async def test_story(stage: Stage) -> None:
         "issues.reopened",
     ]
     assert issue.label_names == ["P0"]
-    for headers, body in stage.heard:
+    for headers, body in stage.deliveries:
         right = hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
         assert headers["X-Hub-Signature-256"] == f"sha256={right}"
     status, got, headers = await stage.call("GET", "/repos/acme/shop/issues/1")
@@ -60,7 +60,7 @@ async def test_the_app_works_on_an_issue(stage: Stage) -> None:
     issue = await alice.opens_issue(shop, "Cart is empty", "…", labels=["bug"])
     comment = await alice.comments(issue, "/claim")
     await hub.wait_until_idle()
-    stage.heard.clear()
+    stage.deliveries.clear()
 
     status, label, _ = await stage.call(
         "POST", "/repos/acme/shop/labels", {"name": "status:ready", "color": "0E8A16", "description": "Go"}

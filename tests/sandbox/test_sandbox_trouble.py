@@ -34,7 +34,7 @@ async def test_a_lost_delivery_is_found_in_the_log_and_asked_for_again(stage: St
     assert (await stage.call("POST", url, token=token))[0] == 202
     await hub.wait_until_idle()
     assert stage.events[-1] == "issues.opened"
-    assert stage.heard[-1][0]["X-GitHub-Delivery"] == failed[0]["guid"]
+    assert stage.deliveries[-1][0]["X-GitHub-Delivery"] == failed[0]["guid"]
     _, log, headers = await stage.call("GET", "/app/hook/deliveries?per_page=2", token=token)
     assert [(one["guid"] == failed[0]["guid"], one["redelivery"]) for one in log] == [(True, True), (True, False)]
     following = headers["Link"].split(";")[0].strip("<>")
@@ -50,7 +50,7 @@ async def test_the_log_is_in_the_order_of_the_attempts_and_forgets_after_three_d
     stage.clock.advance(30)
     await alice.comments(issue, "Anybody?")
     await hub.wait_until_idle()
-    stage.answer = 302
+    stage.response_status = 302
     stage.clock.advance(30)
     await hub.wait_until_idle()
 
@@ -67,12 +67,12 @@ async def test_the_log_is_in_the_order_of_the_attempts_and_forgets_after_three_d
 
 
 async def test_a_receiver_that_fails_is_not_tried_again(stage: Stage) -> None:
-    stage.answer = 500
+    stage.response_status = 500
     await stage.hub.user("alice").opens_issue(stage.shop, "Hello")
     await stage.hub.wait_until_idle()
     delivery = stage.hub.deliveries[-1]
     assert (delivery.status_code, delivery.is_delivered, delivery.attempts) == (500, False, 1)
-    stage.answer = 202
+    stage.response_status = 202
     again = await stage.hub.redeliver(delivery.guid)
     assert (again.status_code, again.is_delivered, again.attempts) == (202, True, 2)
     stage.app.webhook_url = "http://127.0.0.1:9/webhook"
@@ -82,12 +82,12 @@ async def test_a_receiver_that_fails_is_not_tried_again(stage: Stage) -> None:
 async def test_deliveries_repeat_wait_and_overtake(stage: Stage) -> None:
     hub, alice = stage.hub, stage.hub.user("alice")
     await hub.wait_until_idle()
-    stage.heard.clear()
+    stage.deliveries.clear()
     hub.faults.duplicate("issues", "opened")
     issue = await alice.opens_issue(stage.shop, "Hello")
     await hub.wait_until_idle()
     assert stage.events == ["issues.opened", "issues.opened"]
-    assert stage.heard[0][0]["X-GitHub-Delivery"] == stage.heard[1][0]["X-GitHub-Delivery"]
+    assert stage.deliveries[0][0]["X-GitHub-Delivery"] == stage.deliveries[1][0]["X-GitHub-Delivery"]
     hub.faults.delay("issue_comment", "created", seconds=30)
     comment = await alice.comments(issue, "one")
     await alice.edits_comment(comment, "two")
@@ -203,7 +203,7 @@ async def test_the_same_seed_brings_the_same_bad_weather(stage: Stage) -> None:
             return 0
 
     async def storm() -> tuple[list[str], list[int], dict[str, int]]:
-        stage.heard.clear()
+        stage.deliveries.clear()
         weather = hub.faults.random_faults = RandomFaults(
             Random(7), drop_rate=0.3, duplicate_rate=0.2, max_delay_seconds=30, error_rate=0.5
         )
@@ -214,7 +214,7 @@ async def test_the_same_seed_brings_the_same_bad_weather(stage: Stage) -> None:
         await hub.wait_until_idle()
         answers = [await answered() for _ in range(20)]
         hub.faults.clear()
-        titles = [json.loads(payload)["issue"]["title"] for _, payload in stage.heard]
+        titles = [json.loads(payload)["issue"]["title"] for _, payload in stage.deliveries]
         return titles, answers, dict(weather.counts)
 
     titles, answers, counts = await storm()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.scenarios.world import World, opened, story_fixture
+from tests.scenarios.world import World, open_world, story_fixture
 
 HERE = Path(__file__).parent
 
@@ -26,5 +26,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @story_fixture
 async def world(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
     """A sandbox, a repository, a maintainer, and our bot."""
-    async with opened(tmp_path, database_url) as it:
-        yield it
+    async with open_world(tmp_path, database_url) as new_world:
+        yield new_world

@@ -17,69 +17,71 @@ from sandbox.state.models import Issue
 from sandbox.webhooks import Delivery
 from tests.scenarios.world import World
 
-NOBODY = "http://127.0.0.1:9/webhook"
+UNREACHABLE_URL = "http://127.0.0.1:9/webhook"
 
 
 @asynccontextmanager
-async def kept_back(world: World) -> AsyncIterator[list[Delivery]]:
+async def withhold_deliveries(world: World) -> AsyncIterator[list[Delivery]]:
     """What is sent meanwhile reaches nobody; afterwards the list holds it, in the order in which it was sent."""
-    kept: list[Delivery] = []
-    first, listening = len(world.hub.deliveries), world.app.webhook_url
-    world.app.webhook_url = NOBODY
-    yield kept
+    withheld: list[Delivery] = []
+    first_index, webhook_url = len(world.hub.deliveries), world.app.webhook_url
+    world.app.webhook_url = UNREACHABLE_URL
+    yield withheld
     await world.hub.wait_until_idle()
-    world.app.webhook_url = listening
-    kept += world.hub.deliveries[first:]
+    world.app.webhook_url = webhook_url
+    withheld += world.hub.deliveries[first_index:]
 
 
-async def hand_over(world: World, deliveries: Sequence[Delivery], seed: int) -> None:
+async def send_deliveries(world: World, deliveries: Sequence[Delivery], seed: int) -> None:
     """Each delivery to the bot, which works in between now and then; every one is answered as taken, or as no news."""
-    chance = random.Random(seed)
-    pause = chance.choice((0.0, 0.1, 0.5))  # together, in heaps, or almost one by one
+    rng = random.Random(seed)
+    settle_probability = rng.choice((0.0, 0.1, 0.5))  # together, in heaps, or almost one by one
     async with aiohttp.ClientSession() as session:
         for delivery in deliveries:
-            async with session.post(f"{world.address}/webhook", data=delivery.body, headers=delivery.headers) as answer:
-                assert answer.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED), await answer.text()
-            if chance.random() < pause:
+            async with session.post(
+                f"{world.address}/webhook", data=delivery.body, headers=delivery.headers
+            ) as response:
+                assert response.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED), await response.text()
+            if rng.random() < settle_probability:
                 await world.settle()
     await world.settle()
 
 
-async def outcome(world: World, issues: Sequence[Issue]) -> dict[int, dict[str, Any]]:
+async def compare_state(world: World, issues: Sequence[Issue]) -> dict[int, dict[str, Any]]:
     """All that the order must not touch: of each task, of the labels that GitHub shows, of what the bot said.
 
     Of commands it is that each was answered; what the answer says may tell that it came late.
     """
-    told: dict[int, dict[str, Any]] = {}
+    states: dict[int, dict[str, Any]] = {}
     for issue in issues:
         task = task_to_json(await world.task(issue))
         pull = task["pull"] or {}
-        held = task["held"] or {}
-        told[issue.number] = {
-            **{key: task[key] for key in _OF_THE_TASK},
-            "pull": {key: pull.get(key) for key in _OF_THE_PULL},
+        hold = task["held"] or {}
+        states[issue.number] = {
+            **{key: task[key] for key in _TASK_FIELDS},
+            "pull": {key: pull.get(key) for key in _PULL_FIELDS},
             "approved_by": sorted(pull.get("approvals") or {}),
-            "held": {key: held.get(key) for key in ("by", "reason", "paused", "behind")},
+            "held": {key: hold.get(key) for key in ("by", "reason", "paused", "behind")},
             "holder": (task["lease"] or {}).get("agent"),
             "labels": sorted(issue.label_names),
             "state": (issue.state, issue.state_reason),
             "cards": len([c for c in issue.comments if "orchestrator:card" in c.body]),
-            "answered": sorted(c.body for c in issue.comments if _FINAL & {r.content for r in c.reactions}),
-            "comments": sorted(text for text in world.comments(issue) if "answer:" not in _key(text)),
+            "answered": sorted(c.body for c in issue.comments if _FINAL_REACTIONS & {r.content for r in c.reactions}),
+            "comments": sorted(text for text in world.comments(issue) if "answer:" not in _comment_key(text)),
         }
-    return told
+    return states
 
 
-_FINAL = {"rocket", "confused"}
+_FINAL_REACTIONS = {"rocket", "confused"}
 
 
-def _key(text: str) -> str:
-    found = re.search(r"orchestrator:key (\S+) ", text)
-    return base64.b64decode(found[1] + "==").decode() if found else ""
+def _comment_key(text: str) -> str:
+    match = re.search(r"orchestrator:key (\S+) ", text)
+    return base64.b64decode(match[1] + "==").decode() if match else ""
 
 
-_OF_THE_TASK = (
+_TASK_FIELDS = (
     *("title", "intake", "status", "priority", "kind", "required", "missing", "depends_on", "waits_for", "flags"),
     *("issue_open", "withdrawn", "closed_by", "approved_digest", "escalation"),
 )
-_OF_THE_PULL = ("number", "branch", "head_sha", "checks", "merged", "merge_sha", "open", "draft", "mergeable_sha")
+_PULL_FIELDS = ("number", "branch", "head_sha", "checks", "merged", "merge_sha", "open", "draft", "mergeable_sha")

@@ -68,9 +68,9 @@ def body(
     goal: str = "Make it so.", criteria: tuple[str, ...] = ("it is so",), *, ticked: bool = True, **more: str
 ) -> str:
     """A task as the issue form would render it; further sections by keyword, `depends_on="#1"`."""
-    box = "x" if ticked else " "
+    checkbox = "x" if ticked else " "
     lines = [f"### Goal\n\n{goal}"]
     if criteria:
-        lines.append("### Acceptance criteria\n\n" + "\n".join(f"- [{box}] {c}" for c in criteria))
+        lines.append("### Acceptance criteria\n\n" + "\n".join(f"- [{checkbox}] {c}" for c in criteria))
     lines += [f"### {_HEADINGS[key]}\n\n{value}" for key, value in more.items()]
     return "\n\n".join(lines) + "\n"

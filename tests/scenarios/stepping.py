@@ -17,39 +17,39 @@ class BotClock:
     """The sandbox's clock as the bot reads it: a millionth of a second later each time, so that before is before."""
 
     clock: ManualClock
-    readings: int = 0
-    turns: bool = False  # the bot's own sleep turns the clock, because the story does not
+    read_count: int = 0
+    sleep_advances_clock: bool = False  # the bot's own sleep turns the clock, because the story does not
 
     def now(self) -> datetime:
         """The time now."""
-        self.readings += 1
-        return self.clock.now() + timedelta(microseconds=self.readings)
+        self.read_count += 1
+        return self.clock.now() + timedelta(microseconds=self.read_count)
 
     async def sleep(self, seconds: float) -> None:
         """Return when the clock was turned on by so many seconds."""
-        if self.turns:
+        if self.sleep_advances_clock:
             self.clock.advance(seconds)
         else:
             await self.clock.sleep(seconds)
 
 
 @contextmanager
-def in_step(hub: Sandbox) -> Iterator[None]:
+def wait_after_effects(hub: Sandbox) -> Iterator[None]:
     """After each effect the bot waits until the world has reacted: agents, CI, and the deliveries about them."""
-    real = dict(SENDERS)
+    original_senders = dict(SENDERS)
 
-    def waiting(
+    def wrap_sender(
         send: Callable[[Any, SendContext], Awaitable[SendResult]],
     ) -> Callable[[Any, SendContext], Awaitable[SendResult]]:
-        async def sends(effect: Any, errand: SendContext) -> SendResult:
-            sent = await send(effect, errand)
+        async def send_and_wait(effect: Any, context: SendContext) -> SendResult:
+            result = await send(effect, context)
             await hub.wait_until_idle()
-            return sent
+            return result
 
-        return sends
+        return send_and_wait
 
-    SENDERS.update({kind: waiting(send) for kind, send in real.items()})
+    SENDERS.update({effect_type: wrap_sender(send) for effect_type, send in original_senders.items()})
     try:
         yield
     finally:
-        SENDERS.update(real)
+        SENDERS.update(original_senders)

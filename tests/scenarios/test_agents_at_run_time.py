@@ -32,7 +32,7 @@ async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
     late = await world.files("Port that", body("Port that.", needs="cobol"))
     assert (world.status(port), world.status(late)) == ("in-progress", "ready")
     assert "grace draining: it finishes its tasks" in world.card(late)
-    await world.says(desk, "/agents", by=world.person("rita", "read"))
+    await world.says(desk, "/agents", author=world.person("rita", "read"))
     assert "| `grace` | actions | `cobol` | 1 of 1 | draining: it finishes its tasks | run time, by alice" in answer(
         world
     )
@@ -54,7 +54,7 @@ async def test_the_life_of_an_agent_without_a_restart(world: World) -> None:
     )
     assert world.status(late) == "pending"
     assert "run cancelled" in " ".join(world.written())
-    await world.says(late, "/explain 1", by=world.person("rita"))
+    await world.says(late, "/explain 1", author=world.person("rita"))
     told = world.comments(late)[-1]
     assert told.startswith("Attempt 1 went to `grace`.\n\ngrace is the only agent that can take it now (2026-03-02 ")
     assert "| `claude` | \u2013 | excluded: lacks cobol |" in told
@@ -81,7 +81,7 @@ async def test_a_change_survives_a_restart(world: World) -> None:
 
 async def test_a_stranger_changes_nothing(world: World) -> None:
     desk = await world.alice.opens_issue(world.shop, "Agents", "About our agents.")
-    await world.says(desk, "/agents remove codex", by=world.person("mallory", "read"))
+    await world.says(desk, "/agents remove codex", author=world.person("mallory", "read"))
     assert world.written() == [
         "#1 reaction eyes",
         "#1 reaction confused",

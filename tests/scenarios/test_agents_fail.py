@@ -3,7 +3,7 @@
 from sandbox.actors.agents import AgentWork, Crashes, FinishesWithoutPull, RandomOutput, Stalls, WritesFiles
 from tests.scenarios.shop import WORKFLOWS, body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import merged, started
+from tests.scenarios.writes import merge_lines, start_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -22,7 +22,7 @@ async def test_an_agent_crashes(world: World) -> None:
     assert world.status(issue) == "done"
     written = world.written()
     assert written.count("#1 comment: The run ended with failure") == 2
-    assert written[-3:] == merged(1, 2)
+    assert written[-3:] == merge_lines(1, 2)
 
 
 async def test_an_agent_finishes_without_a_pull_request(world: World) -> None:
@@ -50,15 +50,15 @@ async def test_an_agent_that_never_begins(world: World) -> None:
     await world.settle()
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "in-progress"
-    assert world.written() == started(1, "codex", card="card")
+    assert world.written() == start_lines(1, "codex", card="card")
 
-    await world.later(minutes=2)  # it is asked, and nothing is found of it
+    await world.advance(minutes=2)  # it is asked, and nothing is found of it
     assert "#1 comment: codex could not be started" in world.written()
     assert "No workflow on `main` listens to `agent-task`" in world.comments(issue)[0]
     assert "agent_failed" in await world.events(issue)
     assert world.status(issue) == "ready"  # nobody else has `tests`, and codex is left alone for a while
-    await world.later(minutes=2)
-    assert world.written() == started(1, "codex", 2)
+    await world.advance(minutes=2)
+    assert world.written() == start_lines(1, "codex", 2)
 
 
 async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
@@ -71,14 +71,14 @@ async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
     claude = world.agent("claude", Stalls())
     await world.files("Keep claude busy", body("Keep claude busy.", needs="docs"))
     issue = await world.files("Add the tax rate", body(needs="python"))
-    assert world.written()[-3:] == started(2, "codex", card="card")
+    assert world.written()[-3:] == start_lines(2, "codex", card="card")
     claude.script = WritesFiles(TAX)
     await world.alice.closes(world.shop.issue(1))
     await world.settle()
     world.written()
 
-    await world.later(minutes=2)
-    await world.later(seconds=30)
+    await world.advance(minutes=2)
+    await world.advance(seconds=30)
     assert world.status(issue) == "done"
     assert world.written() == [
         "dispatch task/2-2 to claude",
@@ -86,7 +86,7 @@ async def test_an_agent_that_never_begins_is_replaced(world: World) -> None:
         "#2 labels status:in-progress",
         "#2 card edited",
         "check conflict-first: success",
-        *merged(2, 3),
+        *merge_lines(2, 3),
     ]
     assert claude.works[-1].packet["feedback"]["title"] == "codex did not start"
 
@@ -97,13 +97,13 @@ async def test_silence_is_asked_about_before_it_is_a_failure(world: World) -> No
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.written()
     for _ in range(2):
-        await world.later(minutes=10)
+        await world.advance(minutes=10)
         assert world.status(issue) == "in-progress"
         assert world.written() == []
-    await world.later(minutes=5)
+    await world.advance(minutes=5)
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
-    assert world.written() == ["check conflict-first: success", *merged(1, 2)]
+    assert world.written() == ["check conflict-first: success", *merge_lines(1, 2)]
 
 
 async def test_an_agent_that_works_for_ever_is_stopped(world: World) -> None:
@@ -113,14 +113,14 @@ async def test_an_agent_that_works_for_ever_is_stopped(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="python"))
     world.written()
     for _ in range(8 * 2):
-        await world.later(minutes=30)
+        await world.advance(minutes=30)
     assert world.status(issue) == "done"
     assert claude.works[0].job.run.conclusion == "cancelled"
     assert codex.works[0].packet["feedback"]["title"] == "claude did not finish"
     written = world.written()
     assert "run cancelled" in written
     assert written.count("#1 comment: claude did not finish") == 1
-    assert written[-3:] == merged(1, 2)
+    assert written[-3:] == merge_lines(1, 2)
 
 
 async def test_what_a_late_agent_hands_in_is_recorded_and_not_applied(world: World) -> None:
@@ -153,8 +153,8 @@ async def test_the_workflow_file_is_missing(world: World) -> None:
     await world.settle()
     issue = await world.files("Write the manual", body(needs="docs"))
     assert world.status(issue) == "ready"
-    await world.later(minutes=2)
-    await world.later(minutes=4)
+    await world.advance(minutes=2)
+    await world.advance(minutes=4)
     assert world.status(issue) == "failed"
     assert "There is no `.github/workflows/agent.yml` on `main`: add the agent workflow." in world.comments(issue)[0]
     assert "claude could not be started" in world.card(issue)

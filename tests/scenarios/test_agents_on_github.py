@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from config.identities import load_identities
+from config.identities import load_families
 from core.texts import comment_marker
 from sandbox.actors.agents import COPILOT_ID, COPILOT_LOGIN, CloudAgent, Stalls, WorksInDraft, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
 CART = {"shop/tax.py": "RATE = 0.19\n"}
-CODEX = load_identities()["codex"]
+CODEX = load_families()["codex"]
 COPILOT = {"copilot": {"adapter": "copilot", "capabilities": ["python"]}}
 MENTION = {
     "codex": {"adapter": "mention", "mention": "@codex", "capabilities": ["python"]},
@@ -46,7 +46,7 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     assert world.pull.issue.comments[-1].user is lender
     assert (await world.task(issue)).attempt == 1, "it is told, and has not failed"
 
-    await world.later(minutes=10)
+    await world.advance(minutes=10)
     assert world.written() == [
         "check conflict-first: success",  # of what it pushed meanwhile
         "marked ready",
@@ -55,7 +55,7 @@ async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: Wo
     ]
     assert not world.pull.draft
 
-    await world.later(minutes=3)
+    await world.advance(minutes=3)
     assert world.status(issue) == "review", "CI that waits for a person is not CI that is not there"
     assert world.written() == [
         "#1 comment: @alice **this task needs a person.**",
@@ -91,11 +91,11 @@ async def test_an_agent_that_listens_to_its_name_works_on_a_branch_of_its_own(wo
     await lender.comments(issue, f"CI says:\n\n/release\n{comment_marker('steer:1:1:0')}")
     await world.settle()
     assert world.written() == []
-    await world.later(minutes=2)  # it has said nothing: it is asked
+    await world.advance(minutes=2)  # it has said nothing: it is asked
     task = await world.task(issue)
     assert task.lease is not None
     assert task.lease.acknowledged_at is not None, "its eyes are its sign of life"
-    await world.later(minutes=2)
+    await world.advance(minutes=2)
     assert world.written() == ["check conflict-first: success", "merge #2", "#1 labels status:done", "#1 card edited"]
     assert world.pull.head_ref == "codex/add-the-tax-rate-1"
 

@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 
 from sandbox.state.models import Issue
-from tests.conftest import EMPTY
-from tests.scenarios.deliveries import hand_over, kept_back, outcome
+from tests.conftest import EMPTY_DATABASE
+from tests.scenarios.deliveries import compare_state, send_deliveries, withhold_deliveries
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
-from tests.scenarios.world import World, opened
+from tests.scenarios.world import World, open_world
 from tests.suite import is_full
 
 ORDERS = int(os.environ.get("ORDERS", "6" if is_full() else "1"))
@@ -113,17 +113,17 @@ async def a_day(world: World) -> list[Issue]:
 
 async def told_in(root: Path, database_url: str, seed: int = 0) -> dict[int, dict[str, Any]]:
     """What a new bot makes of the day: of all its deliveries as they were sent (0), or twice each and shuffled."""
-    async with opened(root, database_url, SHOP) as world:
-        async with kept_back(world) as kept:
+    async with open_world(root, database_url, SHOP) as world:
+        async with withhold_deliveries(world) as kept:
             issues = await a_day(world)
         if seed:
             kept = [*kept, *kept]
             random.Random(seed).shuffle(kept)
-        await hand_over(world, kept, seed)
+        await send_deliveries(world, kept, seed)
         if seed and seed % 2 == 0:
-            await world.later(minutes=16)  # the reconciler looks, which must not lead elsewhere
+            await world.advance(minutes=16)  # the reconciler looks, which must not lead elsewhere
         world.written()
-        return await outcome(world, issues)
+        return await compare_state(world, issues)
 
 
 async def test_any_order_makes_the_same_end(tmp_path: Path, database_url: str) -> None:
@@ -134,5 +134,5 @@ async def test_any_order_makes_the_same_end(tmp_path: Path, database_url: str) -
     assert (form["status"], form["waits_for"], form["state"]) == ("ready", [], ("open", "reopened"))
     for seed in range(FIRST, FIRST + ORDERS):
         with psycopg.connect(database_url, autocommit=True) as connection:
-            connection.execute(EMPTY)
+            connection.execute(EMPTY_DATABASE)
         assert await told_in(tmp_path / str(seed), database_url, seed) == as_sent, f"ORDERS=1 FIRST_ORDER={seed}"

@@ -7,7 +7,7 @@ Heartbeats that are not theirs are in `test_failover`, uninvited work in `test_a
 from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import CONFIG_PATH, body
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered
+from tests.scenarios.writes import delivery_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -35,15 +35,15 @@ async def test_every_mistake_has_one_reason_once_and_stops_nobody(world: World) 
     await world.says(bad, "\n".join(words))
     assert world.written() == [*said, *(f"#1 comment: {reason}" for reason in words.values())]
     world.hub.faults.duplicate("issue_comment")
-    await world.says(bad, "/depends #2", by=world.person("mallory", "read"))
+    await world.says(bad, "/depends #2", author=world.person("mallory", "read"))
     needs = "`/depends` needs triage access; you have read access to this repository."
     assert world.written() == [*said, f"#1 comment: {needs}"]
 
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: "agents: [\n"})
     await world.settle()
-    await world.later(minutes=16)  # all is read again
+    await world.advance(minutes=16)  # all is read again
     assert world.written() == [], "nothing is told twice"
 
     good = await world.files("Add the tax rate", body(needs="tests"))
     assert (world.status(good), world.status(bad)) == ("done", "pending")
-    assert world.written() == delivered(2, 3, "codex", card="card")
+    assert world.written() == delivery_lines(2, 3, "codex", card="card")

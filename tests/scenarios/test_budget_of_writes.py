@@ -9,8 +9,8 @@ from sandbox.actors.agents import Stalls, WritesFiles
 from sandbox.faults.plan import ResponseFault
 from tests.scenarios.shop import body
 from tests.scenarios.world import World, story_fixture
-from tests.scenarios.writes import handed_in, merged, started, writes_of
-from tests.suite import at_full_length
+from tests.scenarios.writes import merge_lines, review_lines, start_lines, writes_of
+from tests.suite import full_only
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 WAIT = Settings.model_fields["card_debounce_seconds"].default
@@ -36,16 +36,16 @@ async def test_the_life_of_a_task(world: World) -> None:
     before = requests(world)
     issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
     assert world.written() == [
-        *started(1, "codex", card="card"),
+        *start_lines(1, "codex", card="card"),
         "check definition-of-done: action_required",
         "check conflict-first: success",
-        *handed_in(1)[1:],
+        *review_lines(1)[1:],
     ], "what the author has to do is said at once, and takes all else with it"
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
     assert world.written() == ["merge #2"], "whoever looks sees the merge itself"
-    await world.later(seconds=WAIT)
-    assert world.written() == ["check updated: success", *merged(1, 2)[1:]]
+    await world.advance(seconds=WAIT)
+    assert world.written() == ["check updated: success", *merge_lines(1, 2)[1:]]
     spent = requests(world) - before
     assert spent == {"repos/create-dispatch-event": 1, "graphql": 3, "pulls/merge": 1}
     assert len([run for run in world.shop.check_runs(world.pull.head_sha) if run.app is world.app]) == 2
@@ -55,9 +55,9 @@ async def test_what_passes_in_a_moment_is_not_written(world: World) -> None:
     """Ready, in progress, in review and done within half a minute: only what lasts is shown."""
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    assert world.written() == [*started(1, "codex", card="card"), "check conflict-first: success", "merge #2"]
-    await world.later(seconds=WAIT)
-    assert world.written() == merged(1, 2)[1:]
+    assert world.written() == [*start_lines(1, "codex", card="card"), "check conflict-first: success", "merge #2"]
+    await world.advance(seconds=WAIT)
+    assert world.written() == merge_lines(1, 2)[1:]
     assert issue.state == "closed"
 
 
@@ -73,17 +73,15 @@ async def test_a_label_that_a_person_sets_while_ours_wait(world: World) -> None:
     world.hub.faults.drop("issues", "labeled")
     await world.alice.labels(issue, "P0", "important")
     await world.settle()
-    await world.later(seconds=WAIT)
-    await world.later(seconds=WAIT)
+    await world.advance(seconds=WAIT)
+    await world.advance(seconds=WAIT)
     assert {"P0", "important", "status:done"} <= set(issue.label_names)
     assert "P1" not in issue.label_names
     assert "**Priority** | P0" in world.card(issue)
     world.written()
 
 
-@pytest.mark.parametrize(
-    "kind", ["500-done", "401-expired", *at_full_length("502-not-done", "hang-done", "403-secondary")]
-)
+@pytest.mark.parametrize("kind", ["500-done", "401-expired", *full_only("502-not-done", "hang-done", "403-secondary")])
 async def test_a_request_for_several_things_goes_wrong(world: World, kind: ResponseFault) -> None:
     """Nothing twice, nothing lost, whichever of its parts was done."""
     world.hub.faults.fail_response("graphql", "502-not-done")  # the look at the issue
@@ -91,7 +89,7 @@ async def test_a_request_for_several_things_goes_wrong(world: World, kind: Respo
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
     for _ in range(4):
-        await world.later(seconds=70)
+        await world.advance(seconds=70)
     assert world.status(issue) == "in-progress"
     assert "**Status** | in-progress" in world.card(issue)  # the one card
     world.written()

@@ -8,7 +8,7 @@ from sandbox.actors.agents import WritesFiles
 from sandbox.state.models import WorkflowRun
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
-from tests.scenarios.writes import handed_in, merged, started
+from tests.scenarios.writes import merge_lines, review_lines, start_lines
 
 BROKEN = {"shop/tax.py": "RATE = 19\n"}
 FIXED = {"shop/tax.py": "RATE = 0.19\n"}
@@ -48,13 +48,13 @@ async def test_ci_red_then_green(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests"))
 
     assert world.written() == [
-        *started(1, "codex", card="card"),
+        *start_lines(1, "codex", card="card"),
         "dispatch task/1-2 to codex",
         "#2 comment: CI failed: test",
         "#1 card edited",
         "check conflict-first: success",
         '#2 {"state": "closed"}',
-        *merged(1, 3),
+        *merge_lines(1, 3),
     ]
     assert world.status(issue) == "done"
     assert world.shop.pull(2).issue.state == "closed"
@@ -128,7 +128,7 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
         "#1 card edited",
         "check conflict-first: success",
         '#4 {"state": "closed"}',
-        *merged(1, 5),
+        *merge_lines(1, 5),
     ]
     assert issue.comments[-1].reaction_names == ["eyes", "rocket"]
 
@@ -143,14 +143,14 @@ async def test_red_of_an_old_head_is_no_news(world: World) -> None:
     await world.settle()
     world.written()
 
-    await world.later(seconds=60)
+    await world.advance(seconds=60)
     assert world.status(issue) == "review"
     assert world.written() == []
 
-    await world.later(seconds=60)
+    await world.advance(seconds=60)
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
-    assert world.written() == merged(1, 2)
+    assert world.written() == merge_lines(1, 2)
 
 
 async def test_an_agent_that_mends_its_own_branch_in_time(world: World) -> None:
@@ -162,7 +162,7 @@ async def test_an_agent_that_mends_its_own_branch_in_time(world: World) -> None:
     await world.alice.pushes(world.shop, "task/1-1", FIXED)
     await world.settle()
     assert world.status(issue) == "done"
-    await world.later(seconds=60)
+    await world.advance(seconds=60)
     assert "CI failed" not in "".join(world.comments(world.shop.issue(2)))
     world.written()
 
@@ -174,7 +174,7 @@ async def test_a_repository_without_ci(world: World) -> None:
     world.agent("codex", WritesFiles(FIXED))
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "review"
-    assert world.written() == [*started(1, "codex", card="card"), *handed_in(1)]
-    await world.later(minutes=2)
+    assert world.written() == [*start_lines(1, "codex", card="card"), *review_lines(1)]
+    await world.advance(minutes=2)
     assert world.status(issue) == "done"
-    assert world.written() == merged(1, 2)
+    assert world.written() == merge_lines(1, 2)

@@ -10,7 +10,7 @@ from handlers import HANDLERS, Delivery, Handler, HandlerContext
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered, merged
+from tests.scenarios.writes import delivery_lines, merge_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -26,17 +26,17 @@ async def test_help_status_and_explain_are_for_everybody(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.written()
 
-    await world.says(issue, "/help", by=reader)
+    await world.says(issue, "/help", author=reader)
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 comment: Commands"]
     for word in ("help", "status", "explain", "claim", "release", "ready", "priority", "retry", "complete"):
         assert f"`/{word}" in _answer(world)
 
-    await world.says(issue, "/status", by=reader)
+    await world.says(issue, "/status", author=reader)
     world.written()
     assert "The task is **in-progress**" in _answer(world)
     assert "held by `codex` (attempt 1)" in _answer(world)
 
-    await world.says(issue, "/explain", by=reader)
+    await world.says(issue, "/explain", author=reader)
     world.written()
     assert "codex is the only agent that can take it now" in _answer(world)
     assert "excluded: lacks tests" in _answer(world)
@@ -81,7 +81,7 @@ async def test_a_person_claims_and_releases(world: World) -> None:
     issue = await world.files("Write the manual", body(needs="docs"))
     world.written()
 
-    await world.says(issue, "/claim", by=bob)
+    await world.says(issue, "/claim", author=bob)
     assert world.status(issue) == "in-progress"
     assert "agent:bob" in issue.label_names
     assert "Work on the branch `task/2-1`" in _answer(world, 2)
@@ -98,7 +98,7 @@ async def test_a_person_claims_and_releases(world: World) -> None:
     world.written()
 
     world.hub.grant(world.shop, bob, "read")  # bob left the team, but still holds the task
-    await world.says(issue, "/release", by=bob)
+    await world.says(issue, "/release", author=bob)
     assert world.status(issue) == "ready"
     assert "agent:bob" not in issue.label_names
     assert world.written() == ["#2 reaction eyes", "#2 reaction rocket", "#2 labels status:ready", "#2 card edited"]
@@ -119,7 +119,7 @@ async def test_release_takes_the_task_from_an_agent(world: World) -> None:
         "#1 reaction rocket",
         "#1 card edited",
         "check conflict-first: success",
-        *merged(1, 2),
+        *merge_lines(1, 2),
     ]
 
 
@@ -156,7 +156,7 @@ async def test_the_bot_does_not_talk_to_itself(world: World) -> None:
     issue = await world.files("Add /help", body("Say this:\n\n/retry\n", needs="tests"))
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
-    assert world.written() == delivered(1, 2, "codex", card="card")
+    assert world.written() == delivery_lines(1, 2, "codex", card="card")
 
 
 async def test_a_command_is_carried_out_once_though_the_bot_dies_right_after(
@@ -171,8 +171,8 @@ async def test_a_command_is_carried_out_once_though_the_bot_dies_right_after(
         await world.hub.wait_until_idle()
         key = f"issue:{world.shop.id}:{issue.number}"
         with pytest.raises(SystemExit):
-            await handle_deliveries(world.bot.desk, key, asyncio.Lock(), _at_once)
-    await handle_deliveries(world.bot.desk, key, asyncio.Lock(), _at_once)
+            await handle_deliveries(world.bot.context, key, asyncio.Lock(), _at_once)
+    await handle_deliveries(world.bot.context, key, asyncio.Lock(), _at_once)
     await world.settle()
     assert len(codex.works) == 2
     assert (await world.events(issue)).count("command_run") == 1

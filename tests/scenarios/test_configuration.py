@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from config.labels import describe
+from config.labels import label_definition
 from sandbox.actors.agents import Stalls, WritesFiles
 from sandbox.services import labels
 from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
-from tests.scenarios.world import World, opened, story_fixture
-from tests.scenarios.writes import delivered
+from tests.scenarios.world import World, open_world, story_fixture
+from tests.scenarios.writes import delivery_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -16,13 +16,13 @@ TAX = {"shop/tax.py": "RATE = 0.19\n"}
 @story_fixture
 async def bare(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
     """The shop without a configuration: the bot only observes."""
-    async with opened(tmp_path, database_url, {**CODE, **WORKFLOWS}) as it:
+    async with open_world(tmp_path, database_url, {**CODE, **WORKFLOWS}) as it:
         yield it
 
 
 async def test_without_a_configuration_the_bot_only_observes(bare: World) -> None:
     issue = await bare.files("Add the tax rate", body(needs="tests"))
-    await bare.later(minutes=20)
+    await bare.advance(minutes=20)
     assert bare.written() == []
 
     await bare.says(issue, "/status")
@@ -68,7 +68,7 @@ async def test_a_label_that_a_person_deleted_comes_back_when_it_is_needed_and_no
     assert [line for line in bare.written() if line.startswith("label ")] == ["label P2", "label needs:cobol"]
     again = bare.shop.label("P2")
     assert again is not None
-    assert again.color == describe("P2").colour
+    assert again.color == label_definition("P2").colour
     assert bare.shop.label("status:ready") is None
 
 
@@ -79,7 +79,7 @@ async def test_a_bad_configuration_leaves_the_last_good_one_in_force(world: Worl
     assert world.written() == []
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "done"
-    assert world.written() == delivered(1, 2, "codex", card="card")
+    assert world.written() == delivery_lines(1, 2, "codex", card="card")
 
 
 async def test_a_pull_request_that_edits_the_configuration_is_told_its_mistakes_on_their_lines(world: World) -> None:
@@ -112,7 +112,7 @@ async def test_no_annotation_is_told_twice_when_an_answer_was_lost(world: World)
     world.hub.faults.fail_response("checks/create", "500-done")
     await world.alice.opens_pull(world.shop, head="team", title="Another team")
     await world.settle()
-    await world.later(seconds=5)
+    await world.advance(seconds=5)
     lines = [annotation["start_line"] for annotation in world.check("orchestrator-config").annotations]
     first = len(CONFIG.splitlines()) + 1
     assert sorted(lines) == list(range(first, first + 60))
@@ -156,7 +156,7 @@ async def test_a_dry_run_writes_only_the_card_and_the_digest(world: World) -> No
     assert "**Dry run**: the bot writes only this card and the digest." in world.card(issue)
     assert codex.works == []
 
-    await world.later(minutes=30)
+    await world.advance(minutes=30)
     assert world.written() == ["label orchestrator-digest", "issues/create "]
     told = world.shop.issues[2].body or ""
     assert "**Dry run**: this page shows what the bot would do; it does none of it." in told
@@ -182,7 +182,7 @@ async def test_a_renamed_repository_goes_on_working(world: World) -> None:
     world.hub.rename(world.shop, "boutique")
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "done"
-    assert world.written() == delivered(1, 2, "codex", card="card")
+    assert world.written() == delivery_lines(1, 2, "codex", card="card")
 
 
 async def test_an_uninstalled_app_is_silent(world: World) -> None:
@@ -191,6 +191,6 @@ async def test_an_uninstalled_app_is_silent(world: World) -> None:
     world.written()
     world.hub.emit_installation(world.installation, "installation", "deleted")
     await world.settle()
-    await world.later(hours=9)
+    await world.advance(hours=9)
     assert world.written() == []
     assert world.status(issue) == "in-progress"

@@ -5,7 +5,7 @@ from sandbox import Conclusion
 from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import merged
+from tests.scenarios.writes import merge_lines
 
 CART = "shop/cart.py"
 OLD = "def total(prices):\n    return sum(prices)\n"
@@ -87,7 +87,7 @@ async def test_what_is_nobodys_task_is_first_and_goes_away(world: World) -> None
     assert world.written() == [
         "check conflict-first: success",  # without the remarks on its lines, which only a new run can drop
         "check updated: success",
-        *merged(issue.number, world.pull.number),
+        *merge_lines(issue.number, world.pull.number),
     ]
 
 
@@ -107,10 +107,10 @@ async def test_a_person_lets_a_conflict_pass_and_every_15_minutes_all_are_compar
     world.written()
 
     world.hub.faults.drop("pull_request")  # that the first was closed is never heard of
-    await world.later(days=1, minutes=1)
+    await world.advance(days=1, minutes=1)
     assert world.check_of(second).conclusion == "failure", "the day is over"
     await world.alice.closes_pull(first)
-    await world.later(minutes=16)
+    await world.advance(minutes=16)
     assert world.check_of(second).conclusion == "success"
     world.written()
 
@@ -142,9 +142,9 @@ async def test_late_news_of_an_older_base_keeps_nothing_from_being_merged(world:
     three = await world.files("Three", body("Three.", needs="tests"))
     world.hub.faults.delay("pull_request", "closed", seconds=60)
     world.hub.faults.delay("push", seconds=60)
-    await world.later(seconds=30)
+    await world.advance(seconds=30)
     assert [world.status(issue) for issue in (one, two, three)] == ["done", "done", "review"]
-    await world.later(seconds=100)
+    await world.advance(seconds=100)
     assert world.status(three) == "done"
     world.written()
 
@@ -156,9 +156,9 @@ async def test_whoever_was_told_of_a_base_that_never_was_is_set_right_by_the_com
     issue = await world.files("One", body("One.", needs="tests"))
     async with world.bot.work.on(world.shop.id) as unit:
         await unit.apply(issue.number, BaseMoved("main", "f" * 40))
-    await world.later(minutes=5)
+    await world.advance(minutes=5)
     assert world.status(issue) == "review"
-    await world.later(minutes=15)
+    await world.advance(minutes=15)
     assert world.status(issue) == "done"
     world.written()
 
@@ -171,7 +171,7 @@ async def test_a_merge_that_had_to_wait_is_not_sent_by_a_verdict_that_holds_no_l
     await world.alice.pushes(world.shop, "main", {CART: OLD.replace("return sum(prices)", "return 7")})
     await world.settle()
     world.agent("codex", Stalls())
-    await world.later(minutes=2)
+    await world.advance(minutes=2)
     assert sum(record.operation_id == "pulls/merge" for record in world.hub.requests) == 1, "the one that was refused"
     assert (await world.task(issue)).attempt == 2
     world.written()
@@ -192,13 +192,13 @@ async def test_a_branch_that_conflicts_from_the_start(world: World) -> None:
     issue = await world.files("Double the total", body(needs="tests"))
     codex.script = WritesFiles({CART: lambda old: old.replace("sum(prices)", "2 * sum(prices)")})
     await world.alice.pushes(world.shop, "main", {CART: "def total(prices):\n    return round(sum(prices))\n"})
-    await world.later(seconds=60)
+    await world.advance(seconds=60)
 
     assert world.status(issue) == "done"
     written = world.written()
     assert "check conflict-first: failure" in written
     assert "#2 comment: The branch conflicts with main" in written
-    assert written[-3:] == merged(1, 3)
+    assert written[-3:] == merge_lines(1, 3)
     assert world.shop.git.read("main", CART) == "def total(prices):\n    return round(2 * sum(prices))\n"
 
 
@@ -217,6 +217,6 @@ async def test_a_base_beside_main_that_moved_unheard_is_found_by_the_reconciler(
 
     world.hub.faults.drop("push")
     await world.alice.pushes(world.shop, "release", {CART: OLD.replace("sum(prices)", "round(sum(prices))")})
-    await world.later(minutes=16)
+    await world.advance(minutes=16)
     assert world.check_of(world.pull).title == "Conflicts with release in 1 file"
     world.written()

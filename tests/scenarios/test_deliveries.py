@@ -6,8 +6,8 @@ from sandbox import Conclusion
 from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered
-from tests.suite import at_full_length
+from tests.scenarios.writes import delivery_lines
+from tests.suite import full_only
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 ONCE = ["dispatch task/1-1 to codex", "merge #2"]
@@ -18,7 +18,7 @@ async def test_every_delivery_comes_twice(world: World) -> None:
     world.hub.faults.duplicate(times=1000)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.hub.faults.clear()
-    assert world.written() == delivered(1, 2, "codex", card="card")
+    assert world.written() == delivery_lines(1, 2, "codex", card="card")
     assert len(codex.works) == 1
     assert (await world.events(issue)).count("task_created") == 1
 
@@ -39,14 +39,14 @@ async def test_every_delivery_is_redelivered_afterwards(world: World) -> None:
     assert len(codex.works) == 1
 
 
-@pytest.mark.parametrize("held", [7, *at_full_length(2, 3)])
+@pytest.mark.parametrize("held", [7, *full_only(2, 3)])
 async def test_deliveries_out_of_order(world: World, held: int) -> None:
     world.agent("codex", WritesFiles(TAX))
     issue = await world.alice.opens_issue(world.shop, "Add the tax rate", body(needs="tests"), labels=["task"])
     world.hub.faults.reorder(held)
     for _ in range(12):  # each time so many have come they are let go, in reversed order
         await world.settle()
-        await world.later(seconds=30)
+        await world.advance(seconds=30)
         if world.hub.faults.reorder_count == 0:
             world.hub.faults.reorder(held)
     await _let_go(world)
@@ -121,7 +121,7 @@ async def test_the_news_of_the_merge_comes_after_that_of_the_closed_issue(world:
     assert pull is not None
     assert pull.merged
     assert world.written() == ["#1 labels status:done", "#1 card edited"]
-    await world.later(seconds=30)
+    await world.advance(seconds=30)
     assert world.written() == []
 
 
@@ -131,8 +131,8 @@ async def test_the_end_of_the_run_overtakes_the_pull_request(world: World) -> No
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
-    assert world.written() == delivered(1, 2, "codex", card="card")
-    await world.later(seconds=60)
+    assert world.written() == delivery_lines(1, 2, "codex", card="card")
+    await world.advance(seconds=60)
     assert world.written() == []
 
 
@@ -146,7 +146,7 @@ async def test_the_news_of_red_ci_comes_when_the_next_attempt_is_done(world: Wor
     assert world.status(issue) == "done"
     assert len(codex.works) == 2
     assert world.written().count("#2 comment: CI failed: test") == 1
-    await world.later(seconds=90)
+    await world.advance(seconds=90)
     assert world.written() == []
 
 

@@ -3,7 +3,7 @@
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered
+from tests.scenarios.writes import delivery_lines
 
 
 def _writes(name: str) -> WritesFiles:
@@ -36,7 +36,7 @@ async def test_waiting_shows_and_ends(world: World) -> None:
 
     await world.alice.edits_issue(first, body=body("Do the first.", needs="tests"))
     await world.settle()
-    assert world.written() == [*delivered(1, 3, "codex"), *delivered(2, 4, "codex")]
+    assert world.written() == [*delivery_lines(1, 3, "codex"), *delivery_lines(2, 4, "codex")]
     assert (world.status(second), "blocked" in second.label_names) == ("done", False)
 
 
@@ -53,7 +53,7 @@ async def test_an_ordinary_issue_that_a_task_waits_for(world: World) -> None:
 
     await world.alice.closes(question)
     await world.settle()
-    assert world.written() == delivered(2, 3, "codex")
+    assert world.written() == delivery_lines(2, 3, "codex")
 
 
 async def test_an_ordinary_issue_that_is_reopened_holds_the_task_again(world: World) -> None:

@@ -58,16 +58,16 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
     for _ in range(3):
         status, said = await beats(world)
         assert (status, said["status"]) == (200, "in-progress")
-        await world.later(minutes=9)
+        await world.advance(minutes=9)
     assert world.written() == []  # not one write for all those heartbeats
     status, said = await beats(world, state="bored")
     assert status == 400
     assert said["error"].startswith("`state`: Input should be 'queued', 'working'")
     assert claude.works == []
 
-    await world.later(minutes=1)  # ten without a word: she is asked, and nobody can be
+    await world.advance(minutes=1)  # ten without a word: she is asked, and nobody can be
     assert claude.works == []
-    await world.later(seconds=31)
+    await world.advance(seconds=31)
     [work] = claude.works
     assert work.packet["feedback"]["title"] == "ada gave no sign of life"
     assert [(a["agent"], a["outcome"], a["branch"]) for a in work.packet["history"]] == [("ada", "silent", "task/1-1")]
@@ -111,9 +111,9 @@ async def test_nobody_is_blamed_for_what_we_could_not_hear(world: World) -> None
     await beats(world)
     stuck = await world.files("Sell it", body(needs="python", depends_on="#1"))
     await world.says(stuck, "/escalate Legal has to agree.")
-    await world.later(minutes=8)
+    await world.advance(minutes=8)
     await beats(world)
-    await world.later(minutes=8)
+    await world.advance(minutes=8)
     await world.files("Print it", body(needs="python", depends_on="#1"))
     world.written()
 
@@ -123,18 +123,18 @@ async def test_nobody_is_blamed_for_what_we_could_not_hear(world: World) -> None
     await world.settle()
     [once] = world.written()
     assert '{"body"' in once, "four pages of progress were due, and one is written"
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
     assert world.written() == []
     assert (await world.task(issue)).attempt == 1
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
     assert [text for text in world.comments(stuck) if "@bob" in text], (
         "nobody answered: the next person is called, once"
     )
-    await world.later(minutes=5)
+    await world.advance(minutes=5)
     status, _ = await beats(world)
     assert (status, claude.works) == (200, [])
-    await world.later(minutes=10)
-    await world.later(seconds=31)
+    await world.advance(minutes=10)
+    await world.advance(seconds=31)
     assert len(claude.works) == 1, "who says nothing once we listen again is replaced as ever"
     world.written()
 
@@ -193,7 +193,7 @@ async def test_one_is_out_of_credit_and_cools_down(world: World) -> None:
     assert world.status(fourth) == "ready"
     world.written()
 
-    await world.later(minutes=15)  # nobody tells of it: the bot looks again by itself
+    await world.advance(minutes=15)  # nobody tells of it: the bot looks again by itself
     assert world.status(fourth) == "in-progress"
     assert len(agent.sessions) == 1
     assert world.written() == ["label agent:cursor", "#4 labels status:in-progress", "#4 card edited"]
@@ -207,7 +207,7 @@ async def test_a_service_is_down_and_left_alone_for_a_while(world: World) -> Non
     agent.faults.extend(["502-not-done"] * 5)
     issue = await world.files("Add the tax rate", body(needs="python"))
     for seconds in (2, 3, 6, 12, 21):
-        await world.later(seconds=seconds)
+        await world.advance(seconds=seconds)
     assert [work.task for work in claude.works] == [1, 2]
     assert (await world.task(issue)).history[-1].outcome == "unavailable"
     assert await measured(world, 'orchestrator_circuit_breaker_open{circuit="http:cursor"}') == "1.0"
@@ -218,8 +218,8 @@ async def test_a_service_is_down_and_left_alone_for_a_while(world: World) -> Non
     waits = await world.files("Add one more", body(needs="python"))
     assert world.status(waits) == "ready"
 
-    await world.later(minutes=1)
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
+    await world.advance(minutes=1)
     assert world.status(waits) == "in-progress"
     assert len(agent.sessions) == 1
     assert (await world.task(waits)).failures == 0

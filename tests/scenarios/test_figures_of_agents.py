@@ -13,13 +13,13 @@ from tests.scenarios.world import World
 async def test_a_merged_task_shows_in_the_figures_of_its_agent(world: World) -> None:
     world.agent("codex", WritesFiles({"shop/tax.py": "RATE = 0.19\n"}, title="Tax"), think=90)
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    await world.later(seconds=90)
+    await world.advance(seconds=90)
     assert world.status(issue) == "done"
     await world.says(issue, "/agents")
     answer = world.comments(issue)[-1]
     assert "| `codex` | all | 1 | 1 | 0% | 100% | 1.0 | 90 s | 90 s |" in answer
     assert "| `codex` | `tests` | 1 | 1 |" in answer
-    page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
+    page = (await world.bot.metrics.render(world.bot.database, world.clock.now())).decode()
     assert 'orchestrator_agent_error_rate{agent="codex",repository="acme/shop"} 0.0' in page
     assert 'orchestrator_agent_completion_seconds_median{agent="codex",repository="acme/shop"} 90.' in page
     world.written()

@@ -17,8 +17,8 @@ from core.effects.base import SetLabels, UpsertDigest
 from sandbox.actors.agents import WritesFiles
 from sandbox.state.models import Issue
 from tests.scenarios.shop import CODE, CONFIG, CONFIG_PATH, WORKFLOWS, body, config
-from tests.scenarios.world import World, opened, story_fixture
-from tests.suite import at_full_length
+from tests.scenarios.world import World, open_world, story_fixture
+from tests.suite import full_only
 
 SWEEP = 1.0  # seconds between two looks at the deadlines, as in production
 
@@ -26,7 +26,7 @@ SWEEP = 1.0  # seconds between two looks at the deadlines, as in production
 async def with_real_limits(world: World) -> None:
     """The bot starts again, with a second for each write."""
     world.env["GITHUB_WRITE_INTERVAL_SECONDS"] = "1"
-    world.turns = True
+    world.sleep_advances_clock = True
     await world.stop()
     await world.start()
     await world.settle()
@@ -49,7 +49,7 @@ def times(world: World, operation: str) -> list[datetime]:
 @story_fixture
 async def bare(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
     """A repository without configuration, and without any label of ours."""
-    async with opened(tmp_path, database_url, CODE | WORKFLOWS) as world:
+    async with open_world(tmp_path, database_url, CODE | WORKFLOWS) as world:
         await with_real_limits(world)
         yield world
 
@@ -99,7 +99,7 @@ async def test_a_start_that_has_to_wait_is_woken_at_its_slot_and_reads_nothing_b
     world.written()
 
 
-@pytest.mark.parametrize("many", [40, *at_full_length(200)])
+@pytest.mark.parametrize("many", [40, *full_only(200)])
 async def test_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_answer(world: World, many: int) -> None:
     world.agent("codex", WritesFiles({"shop/tax.py": "TAX = 0.2\n"}))
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(digest={"interval": "6h"})})

@@ -48,7 +48,7 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
     world.written()
 
     claude.script = _cart("sum(prices)", "sum(prices) * 1.19")
-    await world.later(seconds=60)
+    await world.advance(seconds=60)
     assert world.status(two) == "done"
     assert [line for line in world.written() if line.startswith(("dispatch", "merge"))] == [
         "merge #5",

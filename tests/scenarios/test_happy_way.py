@@ -5,7 +5,7 @@ import pytest
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered, handed_in, merged, started
+from tests.scenarios.writes import delivery_lines, merge_lines, review_lines, start_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -22,7 +22,7 @@ async def test_an_issue_becomes_merged_code(world: World, agent: str, needs: str
 
     issue = await world.files("Add the tax rate", body(needs=needs, files="`shop/tax.py`"), "bug")
 
-    assert world.written() == delivered(1, 2, agent, card="card")
+    assert world.written() == delivery_lines(1, 2, agent, card="card")
     assert issue.state == "closed"
     assert set(issue.label_names) == {"bug", "P2", f"needs:{needs}", "status:done", "task", "type:functional"}
     assert world.shop.git.read("main", "shop/tax.py") == TAX["shop/tax.py"]
@@ -73,15 +73,15 @@ async def test_criteria_ticked_late_let_the_merge_go_on(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
     assert world.written() == [
-        *started(1, "codex", card="card"),
-        *handed_in(1, "check definition-of-done: action_required"),
+        *start_lines(1, "codex", card="card"),
+        *review_lines(1, "check definition-of-done: action_required"),
     ]
     assert "“it is so”" in (world.check("definition-of-done").summary or "")
     assert world.status(issue) == "review"
 
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
-    assert world.written() == ["check updated: success", *merged(1, 2)]
+    assert world.written() == ["check updated: success", *merge_lines(1, 2)]
 
 
 async def test_without_auto_merge_a_person_presses_the_button(world: World) -> None:
@@ -106,10 +106,10 @@ async def test_edits_of_the_card_wait_a_moment_for_each_other(world: World) -> N
     assert [line for line in world.written() if "card" in line] == ["#1 card"], "the first is there at once"
 
     await world.says(issue, "/progress the half of it")
-    await world.later(seconds=35)
+    await world.advance(seconds=35)
     await world.says(issue, "/progress almost all of it")
     assert "card" not in " ".join(world.written()), "details of what is under way have time"
-    await world.later(seconds=5)
+    await world.advance(seconds=5)
     assert world.written() == ["#1 card edited"]
     assert "almost all of it" in world.card(issue)
 
@@ -117,5 +117,5 @@ async def test_edits_of_the_card_wait_a_moment_for_each_other(world: World) -> N
     await world.says(issue, "/escalate nobody can reach the server")
     assert "nobody can reach the server" in world.card(issue), "what somebody has to act on never waits"
     world.written()
-    await world.later(seconds=10)
+    await world.advance(seconds=10)
     assert world.written() == []

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from adapters.database import tables as t
 from sandbox.actors.agents import WritesFiles
-from tests.corpus import at, entries, hostile
+from tests.corpus import entries, entry_names, hostile_input
 from tests.scenarios.shop import body
 from tests.scenarios.world import SECRET, World, story_fixture
-from tests.scenarios.writes import delivered
+from tests.scenarios.writes import delivery_lines
 
 GUID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 MEGABYTE = 1024 * 1024
@@ -72,8 +72,8 @@ FORGED = {
 
 
 async def test_what_is_no_delivery_is_refused_with_a_reason(world: World, http: aiohttp.ClientSession) -> None:
-    for name in at("headers"):
-        headers = dict(hostile(name))
+    for name in entry_names("headers"):
+        headers = dict(hostile_input(name))
         for header, value in headers.items():
             for word, signature in FORGED.items():
                 headers[header] = value = value and value.replace(word, signature)
@@ -85,7 +85,7 @@ async def test_what_is_no_delivery_is_refused_with_a_reason(world: World, http: 
 
 
 async def test_a_body_that_is_none_is_answered_with_a_reason(world: World, http: aiohttp.ClientSession) -> None:
-    for name in at("body"):
+    for name in entry_names("body"):
         status, why = await _post_entry(world, http, name)
         assert (name, status) == (name, entries()[name]["status"])
         assert entries()[name]["says"] in why, name
@@ -94,7 +94,7 @@ async def test_a_body_that_is_none_is_answered_with_a_reason(world: World, http:
 
 async def _post_entry(world: World, http: aiohttp.ClientSession, name: str, guid: str = GUID) -> tuple[int, str]:
     entry = entries()[name]
-    raw = bytes.fromhex(entry["bytes"]) if "bytes" in entry else hostile(name).encode()
+    raw = bytes.fromhex(entry["bytes"]) if "bytes" in entry else hostile_input(name).encode()
     return await _post(world, http, raw, {"X-GitHub-Event": entry.get("event", "issues"), "X-GitHub-Delivery": guid})
 
 
@@ -121,15 +121,15 @@ async def test_a_signed_delivery_of_another_shape_harms_nobody(world: World, htt
         for number, shape in enumerate(OTHER_SHAPES):
             headers = {"X-GitHub-Delivery": f"{event.replace('_', '-')}-{number}", "X-GitHub-Event": event}
             assert await _post(world, http, json.dumps({**shape, **taken}).encode(), headers) == (202, "accepted")
-    for name in at("odd body"):
+    for name in entry_names("odd body"):
         assert await _post_entry(world, http, name, name) == (entries()[name]["status"], entries()[name]["says"]), name
     await world.settle()
     for _ in range(6):
-        await world.later(minutes=10)
+        await world.advance(minutes=10)
     assert world.written() == []
     world.agent("codex", WritesFiles({"a.txt": "a\n"}))
     await world.files("Add a file", body(needs="tests"))
-    assert world.written() == delivered(1, 2, "codex", card="card")
+    assert world.written() == delivery_lines(1, 2, "codex", card="card")
 
 
 async def test_events_that_nobody_asked_for_are_ignored(world: World, http: aiohttp.ClientSession) -> None:
@@ -171,7 +171,7 @@ async def test_the_same_guid_is_taken_once(world: World, http: aiohttp.ClientSes
 async def test_what_operators_ask(world: World, http: aiohttp.ClientSession) -> None:
     world.agent("codex", WritesFiles({"a.txt": "a\n"}))
     await world.files("Add a file", body(needs="tests"))
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
     world.written()
     async with http.get(f"{world.address}/healthz") as response:
         health = await response.json()
@@ -204,7 +204,7 @@ async def test_what_operators_ask(world: World, http: aiohttp.ClientSession) -> 
 async def test_the_age_of_the_last_sign_of_life(world: World, http: aiohttp.ClientSession) -> None:
     world.agent("codex", WritesFiles({"a.txt": "a\n"}), think=3600)
     await world.files("Add a file", body(needs="tests"))
-    await world.later(minutes=5)
+    await world.advance(minutes=5)
     world.written()
     async with http.get(f"{world.address}/metrics") as response:
         text = await response.text()

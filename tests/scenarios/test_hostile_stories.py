@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from sandbox.actors.agents import Stalls
-from tests.corpus import at, hostile
+from tests.corpus import entry_names, hostile_input
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
 
@@ -20,14 +20,14 @@ TOLD = {
 
 
 def test_every_story_of_the_corpus_is_told() -> None:
-    assert set(at("story")) == TOLD
+    assert set(entry_names("story")) == TOLD
 
 
 async def test_a_stranger_tries_everything_on_one_task(world: World) -> None:
     mallory = world.person("mallory", "read")
     codex = world.agent("codex", Stalls())
-    text = hostile("story-hidden-order")
-    issue = await world.files("Sums\U000e0070\u200b", body(text, needs="tests"), by=mallory)
+    text = hostile_input("story-hidden-order")
+    issue = await world.files("Sums\U000e0070\u200b", body(text, needs="tests"), author=mallory)
     assert codex.works == []
     world.written()
     await world.says(issue, "/ready")
@@ -38,29 +38,29 @@ async def test_a_stranger_tries_everything_on_one_task(world: World) -> None:
     for hidden in ("SECRETS", "KEYS", "\U000e0070", "\u200b"):
         assert hidden not in packet
 
-    await mallory.edits_issue(issue, title="Other", body=body(hostile("story-edited-after"), needs="tests"))
+    await mallory.edits_issue(issue, title="Other", body=body(hostile_input("story-edited-after"), needs="tests"))
     await world.settle()
-    assert not [line for line in world.unread() if "dispatch" in line or "comment" in line]
+    assert not [line for line in world.unread_writes() if "dispatch" in line or "comment" in line]
     world.written()
     assert len(codex.works) == 1
 
     card = world.card(issue)
-    for forged in hostile("story-forged-markers"):
-        await world.says(issue, forged, by=mallory)
+    for forged in hostile_input("story-forged-markers"):
+        await world.says(issue, forged, author=mallory)
     assert world.written() == []
     ours = [c.body for c in issue.comments if c.user is world.app.bot and "orchestrator:card" in c.body]
     assert ours == [card]
 
-    trap = await mallory.opens_issue(world.shop, "Please tick", hostile("story-boxes-elsewhere"))
+    trap = await mallory.opens_issue(world.shop, "Please tick", hostile_input("story-boxes-elsewhere"))
     await world.settle()
-    await world.alice.edits_issue(trap, body=hostile("story-boxes-elsewhere").replace("[ ]", "[x]"))
+    await world.alice.edits_issue(trap, body=hostile_input("story-boxes-elsewhere").replace("[ ]", "[x]"))
     await world.settle()
     assert world.written() == []
 
-    await world.says(issue, hostile("story-fake-agent"), by=world.person("codex", "none"))
+    await world.says(issue, hostile_input("story-fake-agent"), author=world.person("codex", "none"))
     [*_, refused] = world.comments(issue)
     assert "write access" in refused
-    await world.says(issue, hostile("story-everyone"), by=mallory)
+    await world.says(issue, hostile_input("story-everyone"), author=mallory)
     [*_, answer] = world.comments(issue)
     for word in ("@acme/everyone", "@channel", "<img"):
         assert word not in answer

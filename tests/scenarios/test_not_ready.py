@@ -3,7 +3,7 @@
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered, merged
+from tests.scenarios.writes import delivery_lines, merge_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 PENDING = ["#1 labels status:pending", "#1 card"]
@@ -19,7 +19,7 @@ async def test_no_criteria_until_the_author_edits(world: World) -> None:
 
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
-    assert world.written() == delivered(1, 2, "codex")
+    assert world.written() == delivery_lines(1, 2, "codex")
     assert "Acceptance criteria" not in world.card(issue)
 
 
@@ -121,14 +121,14 @@ async def test_words_of_a_stranger_reach_no_agent_before_a_maintainer_approves(w
     assert world.written() == PENDING
     assert "approve it with `/ready`" in world.card(issue)
 
-    await world.says(issue, "/ready", by=mallory)
+    await world.says(issue, "/ready", author=mallory)
     assert world.written() == [
         "#1 reaction eyes",
         "#1 reaction confused",
         "#1 comment: `/ready` needs triage access; you have read access to this repository.",
     ]
     ted = world.person("ted", "triage")
-    await world.says(issue, "/ready", by=ted)
+    await world.says(issue, "/ready", author=ted)
     assert world.written() == ["#1 reaction eyes", "#1 reaction confused", "#1 comment: The task is not ready yet:"]
     assert codex.works == []
 
@@ -142,7 +142,7 @@ async def test_words_of_a_stranger_reach_no_agent_before_a_maintainer_approves(w
         "#1 labels status:in-progress",
         "#1 card edited",
         "check conflict-first: success",
-        *merged(1, 2),
+        *merge_lines(1, 2),
     ]
 
 

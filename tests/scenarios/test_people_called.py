@@ -13,11 +13,11 @@ from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 
 from adapters.database import tables as t
-from bot.cli.dead_letters import dead_letters, line_of, resend
+from bot.cli.dead_letters import format_dead_letter, list_dead_letters, retry_dead_letters
 from sandbox.actions.scripted_result import Conclusion
 from sandbox.actors.agents import WritesFiles
 from tests.scenarios.shop import CONFIG_PATH, FILES, body, config
-from tests.scenarios.world import World, opened, story_fixture
+from tests.scenarios.world import World, open_world, story_fixture
 
 ON_CALL = {"people": ["carol", "dave"], "start": "2026-02-23", "rotation": "1w"}  # the stories begin in dave's week
 CALLED = config(limits={"max_attempts": 1}, escalation={"fallback": ["alice"], "on_call": ON_CALL})
@@ -27,7 +27,7 @@ OWNERS = "* @alice\n/shop/ @bob @acme/shop\n"
 @story_fixture
 async def owned(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
     """The shop with code owners, and people on call."""
-    async with opened(tmp_path, database_url, {**FILES, CONFIG_PATH: CALLED, "CODEOWNERS": OWNERS}) as it:
+    async with open_world(tmp_path, database_url, {**FILES, CONFIG_PATH: CALLED, "CODEOWNERS": OWNERS}) as it:
         yield it
 
 
@@ -52,9 +52,9 @@ async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned
     ]
     assert issue.assignees == [bob]
     assert "`bob`, `acme/shop` (code owners) since 2026-03-02 09:00 UTC; no answer yet" in world.card(issue)
-    await world.says(issue, "Is it me?", by=world.person("mallory"))
+    await world.says(issue, "Is it me?", author=world.person("mallory"))
 
-    await world.later(minutes=5)
+    await world.advance(minutes=5)
     assert world.written() == [
         "#1 comment: @dave **this task still needs a person.**",
         "#1 assigned to dave",
@@ -62,14 +62,14 @@ async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned
     ]
     [call] = [comment for comment in issue.comments if "@dave" in comment.body]
     await dave.reacts(call, "eyes")
-    await world.later(minutes=5)
+    await world.advance(minutes=5)
     assert world.written() == ["#1 card edited"], "the reaction was read, and alice is left alone"
     assert "`dave` has acknowledged it" in world.card(issue)
 
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert world.written() == ["#1 comment: @dave **this task still needs a person.** You acknowledged it 2 h ago:"]
     world.ci()
-    await world.says(issue, "/retry", by=bob)
+    await world.says(issue, "/retry", author=bob)
     assert (world.status(issue), "needs-human" in issue.label_names) == ("done", False)
     assert world.written()[-2:] == ["#1 labels status:done", "#1 card edited"]
 
@@ -80,7 +80,7 @@ async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned
     assert row["ended_at"] > row["acknowledged_at"] > row["delivered_at"]
     events = await world.events(issue)
     assert (events.count("escalated"), events.count("acknowledged"), events.count("escalation_ended")) == (2, 1, 1)
-    page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
+    page = (await world.bot.metrics.render(world.bot.database, world.clock.now())).decode()
     assert 'orchestrator_escalation_seconds_count{channel="github"} 3.0' in page
     assert "orchestrator_escalations_open 0.0" in page
 
@@ -90,8 +90,8 @@ async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_no
     issue = await world.files("Add the tax rate", body(needs="docs", depends_on="#99"))
     world.written()
     world.hub.faults.fail_response("issues/create-comment", "500-done")
-    await world.says(issue, "/escalate The staging server is down.", by=carol)
-    await world.later(minutes=1)
+    await world.says(issue, "/escalate The staging server is down.", author=carol)
+    await world.advance(minutes=1)
     called = [comment for comment in issue.comments if "@alice" in comment.body]
     assert len(called) == 1
     assert issue.assignees == [world.alice]
@@ -99,7 +99,7 @@ async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_no
 
     await world.says(issue, "I have a look.")
     assert "`alice` has acknowledged it" in world.card(issue)
-    await world.later(minutes=30)
+    await world.advance(minutes=30)
     assert world.written() == ["#1 card edited"]
     await world.says(issue, "/ack")
     assert "needs-human" not in issue.label_names
@@ -147,7 +147,7 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
         world.written()
 
         bob = world.person("bob", "write")
-        saying = asyncio.create_task(world.says(issue, "/escalate The staging server is down.", by=bob))
+        saying = asyncio.create_task(world.says(issue, "/escalate The staging server is down.", author=bob))
         await asyncio.wait_for(receivers.arrived.wait(), 120)
         while not world.comments(issue):
             await asyncio.sleep(0.01)
@@ -169,23 +169,23 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
             ]
         )
 
-        email, slack = sorted(await dead_letters(world.bot.settings), key=lambda letter: letter.what)
+        email, slack = sorted(await list_dead_letters(world.bot.settings), key=lambda letter: letter.what)
         assert "set SMTP_HOST" in email.error
         assert (slack.what, slack.tries) == ("slack: acme/shop#1 needs a person: Add the tax rate", 1)
         assert slack.error == "Slack answered 404"
-        assert "Slack answered 404" in line_of(slack)
-        page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
+        assert "Slack answered 404" in format_dead_letter(slack)
+        page = (await world.bot.metrics.render(world.bot.database, world.clock.now())).decode()
         assert 'orchestrator_dead_letters{kind="notification"} 2.0' in page
         assert 'orchestrator_escalation_seconds_count{channel="webhook"} 1.0' in page
 
         receivers.status = 200
         with pytest.raises(LookupError, match="no dead letter 99999"):
-            await resend(world.bot.settings, "99999")
-        assert await resend(world.bot.settings, slack.which) == 1
+            await retry_dead_letters(world.bot.settings, "99999")
+        assert await retry_dead_letters(world.bot.settings, slack.which) == 1
         await world.settle()
-        assert [letter.which for letter in await dead_letters(world.bot.settings)] == [email.which]
+        assert [letter.which for letter in await list_dead_letters(world.bot.settings)] == [email.which]
         assert receivers.got["slack"][-1]["text"] == "acme/shop#1 needs a person: Add the tax rate"
-        assert await resend(world.bot.settings) == 1
+        assert await retry_dead_letters(world.bot.settings) == 1
         await world.settle()
-        assert len(await dead_letters(world.bot.settings)) == 1, "nobody has set it up meanwhile"
+        assert len(await list_dead_letters(world.bot.settings)) == 1, "nobody has set it up meanwhile"
         assert world.written() == []

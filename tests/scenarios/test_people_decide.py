@@ -4,7 +4,7 @@ from sandbox import Conclusion
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered, merged, started
+from tests.scenarios.writes import delivery_lines, merge_lines, start_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 BEGUN = "#1 card edited"  # the news that the run began
@@ -40,7 +40,7 @@ async def test_a_person_merges_while_ci_runs(world: World) -> None:
     assert world.status(issue) == "review"  # merged, but its checks have not ended
     world.written()
 
-    await world.later(seconds=60)
+    await world.advance(seconds=60)
     assert world.status(issue) == "done"
     assert world.written() == ["#1 labels status:done", "#1 card edited"]
 
@@ -73,7 +73,7 @@ async def test_closed_as_not_planned_stops_the_work(world: World) -> None:
     codex.script = WritesFiles(TAX)
     await world.alice.reopens(issue)
     await world.settle()
-    assert world.written() == delivered(1, 2, "codex", attempt=2)
+    assert world.written() == delivery_lines(1, 2, "codex", attempt=2)
     assert "task_reopened" in await world.events(issue)
 
 
@@ -101,7 +101,7 @@ async def test_ready_set_by_label_takes_the_task_from_its_agent(world: World) ->
     assert world.status(issue) == "in-progress"
     assert len(codex.works) == 2
     assert (await world.task(issue)).attempt == 2
-    assert world.written() == ["run cancelled", *started(1, "codex", attempt=2), BEGUN]
+    assert world.written() == ["run cancelled", *start_lines(1, "codex", attempt=2), BEGUN]
 
 
 async def test_a_status_that_only_work_can_bring_is_put_right(world: World) -> None:
@@ -149,7 +149,7 @@ async def test_without_the_label_task_we_keep_our_hands_off(world: World) -> Non
     await world.alice.edits_issue(issue, body="Something else entirely.")
     await world.alice.labels(issue, "P0")
     await world.settle()
-    await world.later(hours=9)
+    await world.advance(hours=9)
     assert world.written() == []
 
     codex.script = WritesFiles(TAX)
@@ -173,4 +173,4 @@ async def test_a_person_opens_the_pull_request_himself(world: World) -> None:
     await bob.opens_pull(world.shop, head="bobs-tax", title="Tax", body="Closes #2")
     await world.settle()
     assert world.status(issue) == "done"
-    assert world.written() == ["check conflict-first: success", *merged(2, 3)]
+    assert world.written() == ["check conflict-first: success", *merge_lines(2, 3)]

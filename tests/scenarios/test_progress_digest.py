@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from adapters.database import tables as t
-from bot.cli.digest import page
+from bot.cli.digest import digest_markdown
 from config.settings import load_settings
 from core.audit.events import EventType
 from sandbox.actors.agents import Crashes, WritesFiles
@@ -64,8 +64,8 @@ def _without_budget(page: str) -> list[str]:
 async def test_every_two_hours_if_something_changed(world: World) -> None:
     await several(world)
     world.hub.faults.fail_response("issues/create", "500-done")  # it is made, and the answer is lost
-    await world.later(hours=2)
-    await world.later(seconds=3)
+    await world.advance(hours=2)
+    await world.advance(seconds=3)
     [issue] = digests(world)
     edited = f'#{issue.number} {{"body"'
     made, refused, again = world.written()
@@ -78,19 +78,19 @@ async def test_every_two_hours_if_something_changed(world: World) -> None:
     assert [event.type for event in await world.trail(issue)] == [EventType.PROGRESS_POSTED]
     line = "acme/shop: 1 active, 2 blocked, 0 waiting, 1 failed. Needs a person: #1."
     assert await heard(world) == [line]
-    printed = await page(load_settings(world.env, env_file=None), "acme/shop", world.bot.work.now())
+    printed = await digest_markdown(load_settings(world.env, env_file=None), "acme/shop", world.bot.work.now())
     assert _without_budget(printed) == _without_budget(told)
 
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert world.written() == [], "nothing has changed, so nothing is written"
     assert await heard(world) == [line]
 
     # What falls into the quiet hours comes at their end.
     await world.says(world.shop.issues[4], "/priority P0")
     world.written()
-    await world.later(hours=2, minutes=30)
+    await world.advance(hours=2, minutes=30)
     assert world.written() == []
-    await world.later(minutes=30)
+    await world.advance(minutes=30)
     [again] = world.written()
     assert again.startswith(edited)
     assert "| #4 Print it | P0 |" in (issue.body or "")
@@ -101,7 +101,7 @@ async def test_every_two_hours_if_something_changed(world: World) -> None:
 
 async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> None:
     await several(world)
-    await world.later(hours=2)
+    await world.advance(hours=2)
     world.written()
     [issue] = digests(world)
     edited = f'#{issue.number} {{"body"'
@@ -131,7 +131,7 @@ async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> 
     # Nothing makes it a task.
     await world.alice.labels(issue, "task")
     await world.says(issue, "/task")
-    await world.later(minutes=15)
+    await world.advance(minutes=15)
     reactions = world.written()
     assert reactions[0] == f"#{issue.number} reaction eyes"
     assert [line for line in reactions if "card" in line or "labels" in line] == []
@@ -141,7 +141,7 @@ async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> 
     await world.alice.opens_issue(world.shop, "Sell more", "Soon.", labels=["task"])
     await world.settle()
     world.written()
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert world.written() == []
     await world.alice.reopens(issue)
     await world.settle()

@@ -7,7 +7,7 @@ from sandbox.services import checks
 from sandbox.state.models import CheckRun
 from tests.scenarios.shop import CONFIG_PATH, body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import merged
+from tests.scenarios.writes import merge_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 LAW = {"docs/law.md": "The rate is 19 %.\n"}
@@ -51,7 +51,7 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
     world.hub.faults.fail_response("pulls/update-branch", "500-done")
     await world.alice.presses(check, "rebase")
     await world.settle()
-    await world.later(seconds=5)
+    await world.advance(seconds=5)
     written = world.written()
     assert [line for line in written if "check" not in line and "card" not in line] == [
         "pulls/update-branch 4/update-branch (refused: 500)"
@@ -85,7 +85,7 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
     says = config(merge={"auto": False, "update": "always"})
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: says}, "Follow main")
     await world.settle()
-    await world.later(minutes=20)
+    await world.advance(minutes=20)
     updates = sorted(line for line in world.written() if "update-branch" in line)
     assert updates == ["pulls/update-branch 2/update-branch", "pulls/update-branch 4/update-branch"]
     assert world.shop.git.read("task/3-1", CONFIG_PATH) == says
@@ -142,12 +142,12 @@ async def test_a_branch_that_must_be_up_to_date_is_brought_there_when_github_say
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.written()
     await world.alice.pushes(world.shop, "main", LAW, "Quote the law")
-    await world.later(seconds=60)
+    await world.advance(seconds=60)
     assert world.status(issue) == "done"
     assert [line for line in world.written() if not line.startswith("check")] == [
         "merge #2 (refused: 409)",
         "pulls/update-branch 2/update-branch",
         "#1 labels status:review",
         "#1 card edited",
-        *merged(1, 2),
+        *merge_lines(1, 2),
     ]

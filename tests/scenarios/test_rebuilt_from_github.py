@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from bot.app import assemble
-from bot.cli.restore import forgotten, lines_of, rebuild_all
+from bot.cli.restore import format_report, repositories_to_restore, restore_all
 from config.settings import load_settings
 from core.texts import CARD_MARKER, comment_key
 from engine.card_state import CardStateCodec
@@ -17,10 +17,10 @@ from sandbox import Conclusion
 from sandbox.actors.agents import WritesFiles
 from sandbox.actors.agents.scripted import AgentWork
 from sandbox.state.models import Issue, WorkflowRun
-from tests.conftest import EMPTY
+from tests.conftest import EMPTY_DATABASE
 from tests.scenarios.shop import body
 from tests.scenarios.stepping import BotClock
-from tests.scenarios.world import NO_WAIT, World, database
+from tests.scenarios.world import NO_WAIT, World, shared_database
 
 
 async def own_file(work: AgentWork) -> None:
@@ -32,20 +32,20 @@ async def loses_its_database(world: World) -> None:
     """Nothing is left of it."""
     await world.stop()
     with psycopg.connect(world.env["DATABASE_URL"], autocommit=True) as connection:
-        connection.execute(EMPTY)
+        connection.execute(EMPTY_DATABASE)
 
 
 async def is_rebuilt(world: World) -> dict[int, RestoredTask]:
-    """`orchestrator rebuild`, on a bot that does not run."""
+    """`orchestrator restore`, on a bot that does not run."""
     settings = load_settings(world.env, env_file=None)
     seal = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
-    async with assemble(settings, BotClock(world.clock), NO_WAIT, database) as bot:
-        assert await forgotten(bot) == ["acme/shop"], "nobody starts on it as if all were new"
-        [found] = await rebuild_all(bot, seal)
-        assert await forgotten(bot) == []
+    async with assemble(settings, BotClock(world.clock), NO_WAIT, shared_database) as bot:
+        assert await repositories_to_restore(bot) == ["acme/shop"], "nobody starts on it as if all were new"
+        [found] = await restore_all(bot, seal)
+        assert await repositories_to_restore(bot) == []
         with pytest.raises(NotEmptyError):
-            await rebuild_all(bot, seal)
-    assert lines_of(found)[0].startswith("acme/shop: ")
+            await restore_all(bot, seal)
+    assert format_report(found)[0].startswith("acme/shop: ")
     return {one.number: one for one in found.issues}
 
 
@@ -80,16 +80,16 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
     claude = world.agent("claude", WritesFiles({"docs/manual.md": "Read me.\n"}), think=600)
 
     mended = await world.files("Add the tax rate", body(needs="tests"))  # #1: red, so a second attempt
-    await world.later(seconds=61)
+    await world.advance(seconds=61)
     manual = await world.files("Write the manual", body("Write.", needs="docs"))  # claude is at work for ten minutes
     held = await world.files("Sell pears", body("Sell pears.", needs="tests", depends_on=f"#{manual.number}"), "P0")
     await world.says(held, "/block until the pears are ripe")
     called = await world.files("Unclear", body("Be clear.", criteria=(), needs="tests"))
     await world.says(called, "/escalate nobody knows")
     edited = await world.files("Round", body("Round.", criteria=(), needs="tests"))
-    await world.later(seconds=61)
+    await world.advance(seconds=61)
     finished = await world.files("Sell apples", body("Sell apples.", needs="tests"))
-    await world.later(seconds=30)  # it is in review, and CI runs
+    await world.advance(seconds=30)  # it is in review, and CI runs
     world.hub.faults.fail_response("graphql", "410-disabled", times=9)  # so its labels are sent without it
     world.hub.faults.fail_response("issues/create-comment", "502-not-done", times=9)
     fresh = await world.files("Sell plums", body("Sell plums.", needs="tests"))  # begun, and its card is not there yet
@@ -135,13 +135,13 @@ async def test_half_a_life_before_and_half_a_life_after(world: World) -> None:
     world.written()
     await world.start()
     await world.settle()
-    await world.later(minutes=2)
+    await world.advance(minutes=2)
     assert [world.status(one) for one in (finished, fresh)] == ["done", "done"]
-    await world.later(minutes=10)
-    await world.later(seconds=61)
+    await world.advance(minutes=10)
+    await world.advance(seconds=61)
     assert world.status(manual) == "done"
     await world.says(held, "/unblock")
-    await world.later(minutes=2)
+    await world.advance(minutes=2)
     assert world.status(held) == "done"
     assert world.status(called) == "pending"
 

@@ -12,7 +12,7 @@ from sandbox.actors.agents import WritesFiles
 from scheduler.sweep import sweep
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
-from tests.scenarios.writes import delivered
+from tests.scenarios.writes import delivery_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -35,9 +35,9 @@ async def test_what_was_lost_comes_within_two_minutes_and_what_came_is_left_alon
     await world.alice.assigns(issue, world.alice)
     await world.settle()
     assert world.written() == []
-    await world.later(minutes=2)
+    await world.advance(minutes=2)
     assert world.status(issue) == "done"
-    assert world.written() == delivered(1, 2, "codex", card="card")
+    assert world.written() == delivery_lines(1, 2, "codex", card="card")
     assert asked_again(world) == ["issues.opened", "issues.labeled"]
 
     # GitHub waited for an answer in vain, but we have it; another one was sent again by hand, and arrived then.
@@ -49,10 +49,10 @@ async def test_what_was_lost_comes_within_two_minutes_and_what_came_is_left_alon
         broken.setattr(delivery_writer, "store_deliveries", unable)
         await world.says(issue, "/status")
     assert world.hub.deliveries[-1].status_code == 503
-    await world.later(minutes=2)
+    await world.advance(minutes=2)
     assert world.written()[0] == "#1 reaction eyes"
     assert asked_again(world)[2:] == ["issue_comment.created"]
-    await world.later(hours=5)
+    await world.advance(hours=5)
     assert len(asked_again(world)) == 3
     world.written()
 
@@ -92,6 +92,6 @@ async def test_two_days_down_and_everything_comes_at_the_start_in_any_order_aske
     assert (await world.task(first)).priority == "P0"
     assert (await world.task(second)).intake.goal == "Twice."
     assert len([line for line in world.written() if line.startswith("merge")]) == 2
-    await world.later(minutes=30)
+    await world.advance(minutes=30)
     assert len(asked_again(world)) == len(lost)
     world.written()

@@ -10,7 +10,7 @@ from sandbox.services.labels import add_label
 from sandbox.state.models import Issue, Repository
 from tests.scenarios.shop import FILES, body
 from tests.scenarios.world import World, story_fixture
-from tests.scenarios.writes import delivered
+from tests.scenarios.writes import delivery_lines
 
 
 @story_fixture
@@ -21,7 +21,7 @@ async def web(world: World) -> AsyncIterator[Repository]:
     for label in [one for key, one in world.shop.labels.items() if key not in web.labels]:
         add_label(world.hub, web, label.name, label.color, label.description)
     add_repositories(world.hub, world.installation, [web], sender=world.alice)
-    await world.later(minutes=61)  # the App's token reaches only what was there when it was made
+    await world.advance(minutes=61)  # the App's token reaches only what was there when it was made
     await world.settle()
     world.written()
     yield web
@@ -44,7 +44,7 @@ async def test_a_task_waits_for_what_blocks_it_on_github(world: World) -> None:
         task, blocker=question
     )  # the text still says so, but whoever takes it off there means it
     await world.settle()
-    assert world.written() == delivered(2, 3, "codex")
+    assert world.written() == delivery_lines(2, 3, "codex")
 
 
 async def test_a_parent_waits_for_its_sub_issues_whatever_their_text_says(world: World) -> None:
@@ -106,13 +106,13 @@ async def test_depends_and_its_undo_by_command(world: World, web: Repository) ->
     world.written()
 
     said = ["#1 reaction eyes", "#1 reaction confused"]
-    await world.says(task, "/depends #77, acme/web#1 and #2", by=ted)
+    await world.says(task, "/depends #77, acme/web#1 and #2", author=ted)
     assert world.written() == [*said, "#1 comment: - There is no issue #77."]
     assert "This would form a cycle: #1 → #2 → #1." in world.comments(task)[-1]
 
     world.hub.faults.fail_response("issues/add-blocked-by-dependency", "500-done")
-    await world.says(task, "/depends acme/web#1", by=ted)
-    await world.later(minutes=1)
+    await world.says(task, "/depends acme/web#1", author=ted)
+    await world.advance(minutes=1)
     add = "issues/add-blocked-by-dependency 1/dependencies/blocked_by"
     done = ["#1 reaction eyes", "#1 reaction rocket"]
     assert world.written() == [*done, f"{add} (refused: 500)", "#1 labels status:pending", "#1 card edited"]
@@ -125,11 +125,11 @@ async def test_depends_and_its_undo_by_command(world: World, web: Repository) ->
 
     world.hub.faults.fail_response("issues/add-blocked-by-dependency", "410-disabled")
     await world.alice.opens_issue(world.shop, "Which customers?")
-    await world.says(task, "/depends #3", by=ted)
+    await world.says(task, "/depends #3", author=ted)
     assert world.written()[:4] == [*done, f"{add} (refused: 410)", "#1 reaction confused"]
     assert "Write a line `Depends on #3` into the text" in world.comments(task)[-1]
 
-    await world.says(task, "/depends remove acme/web#1", by=ted)
+    await world.says(task, "/depends remove acme/web#1", author=ted)
     assert (task.blocked_by, world.status(task), world.status(behind)) == ([], "done", "done")
     world.written()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.identities import load_identities
+from config.identities import load_families
 from sandbox.actions.scripted_result import Conclusion
 from sandbox.actors.agents import CloudAgent, WritesFiles
 from sandbox.actors.agents.cloud import CloudWork
@@ -12,7 +12,7 @@ from sandbox.state.models import Issue
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
-CODEX, CLAUDE = load_identities()["codex"], load_identities()["claude"]
+CODEX, CLAUDE = load_families()["codex"], load_families()["claude"]
 BROKEN, FIXED = {"shop/tax.py": "RATE = 19\n"}, {"shop/tax.py": "RATE = 0.19\n"}
 AGENTS = {
     "codex": {"adapter": "mention", "mention": "@codex", "capabilities": ["docs"]},
@@ -42,17 +42,17 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     ends = iter([Conclusion.failure(step="tests", job="test", seconds=600), Conclusion.success(seconds=600)])
     world.ci(lambda run: next(ends, Conclusion.success()))
     await world.files("Add the tax @mallory", body(needs="tests"))
-    await world.later(minutes=10)
-    await world.later(minutes=10)
+    await world.advance(minutes=10)
+    await world.advance(minutes=10)
     await world.files("Add the toll", body(needs="tests"))
     assert held_in(world) == []
     world.written()
 
     world.hub.faults.fail_response("issues/create", "500-done")
     await world.files("Write the manual", body(needs="docs"))
-    await world.later(minutes=4)
-    await world.later(seconds=3)
-    await world.later(minutes=4)  # that codex thinks about its answer
+    await world.advance(minutes=4)
+    await world.advance(seconds=3)
+    await world.advance(minutes=4)  # that codex thinks about its answer
     [issue] = held_in(world)
     number, told = issue.number, issue.body or ""
     *_, refused, asked, answered = world.written()
@@ -74,7 +74,7 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
 
     # Without write access words and ticks do nothing, nor does what was ticked when somebody else edits.
     mallory = world.person("mallory", "triage")
-    await world.says(issue, ANSWER, by=mallory)
+    await world.says(issue, ANSWER, author=mallory)
     box = "- [ ] Find out why work on #1 came back"
     ticked = told.replace(box, box.replace("[ ]", "[x]"))
     await mallory.edits_issue(issue, body=ticked)
@@ -88,7 +88,7 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     world.hub.faults.fail_response("issues/create", "500-done")
     await world.alice.edits_issue(issue, body=ticked)
     await world.settle()
-    await world.later(seconds=3)
+    await world.advance(seconds=3)
     [first] = [issue for issue in world.shop.issues.values() if issue.title == "Find out why work on #1 came back"]
     assert (first.number, first.user) == (number + 1, world.app.bot)
     assert "From the retrospective of 2026-03-02 09:24 UTC, #8." in (first.body or "")
@@ -110,7 +110,7 @@ async def test_one_is_held_when_somebody_asks(world: World) -> None:
     mallory = world.person("mallory", "triage")
     issue = await world.files("Add the tax", body(needs="tests"))
     world.written()
-    await world.says(issue, "/retro", by=mallory)
+    await world.says(issue, "/retro", author=mallory)
     assert world.written()[-1] == "#1 comment: `/retro` needs write access; you have triage access to this repository."
 
     await world.says(issue, "/retro since yesterday")
@@ -127,7 +127,7 @@ async def test_one_is_held_when_somebody_asks(world: World) -> None:
 
     # Done once more it is looked at again, but only at what came since.
     world.agent("codex", WritesFiles({"shop/more.py": "MORE = 1\n"}))
-    await world.later(hours=1)
+    await world.advance(hours=1)
     await world.alice.reopens(issue)
     await world.settle()
     await world.says(issue, "/retro")

@@ -6,7 +6,7 @@ from sandbox.actors.agents import AgentWork, FinishesWithoutPull, WritesFiles
 from sandbox.providers import OutOfCredit, ServiceServer
 from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
-from tests.scenarios.writes import merged
+from tests.scenarios.writes import merge_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 
@@ -34,15 +34,15 @@ async def test_a_service_does_a_task(world: World) -> None:
     assert session.told["source"] == {"repository": f"{world.hub.url}/acme/shop", "ref": "main"}
     assert session.told["target"] == {"branchName": "task/1-1", "autoCreatePr": True}
 
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
     assert (await world.task(issue)).lease.acknowledged_at is None, "it has not begun"  # type: ignore[union-attr]
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
     assert (await world.task(issue)).lease.acknowledged_at is not None  # type: ignore[union-attr]
     assert world.written() == []
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
 
     assert world.status(issue) == "done"
-    assert world.written() == ["check conflict-first: success", *merged(1, 2)]
+    assert world.written() == ["check conflict-first: success", *merge_lines(1, 2)]
     assert world.shop.git.read("main", "shop/tax.py") == TAX["shop/tax.py"]
     assert [path for _, method, path in services.asked if method == "GET"] == [f"/v0/agents/{session.id}"] * 2
 
@@ -55,7 +55,7 @@ async def test_a_pull_request_that_says_nothing_is_known_by_its_session(world: W
     jules.script = WritesFiles({"shop/fee.py": "FEE = 1\n"}, title="Improve", text="Improved.")
     second = await world.files("Add a fee", body("A fee.", needs="tests"))
 
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
 
     assert {world.status(first), world.status(second)} == {"done"}
     assert all(session.branch.startswith("jules-") for session in jules.sessions)
@@ -76,7 +76,7 @@ async def test_a_service_is_not_believed_about_the_work_of_others(world: World) 
     services.agent("cursor", FinishesWithoutPull(), key="cursor-key", think=30, claims=mine.number)
 
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
 
     [failed] = (await world.task(issue)).history
     assert (failed.pull, failed.reason) == (None, "The run ended without a pull request")
@@ -101,8 +101,8 @@ async def test_without_credit_nobody_is_to_blame(world: World) -> None:
 
     issue = await world.files("Add the tax rate", body(needs="tests", wishes="speed"))
     assert len(devin.sessions) == 1, "the first had no credit to begin with"
-    await world.later(minutes=1)
-    await world.later(minutes=1)
+    await world.advance(minutes=1)
+    await world.advance(minutes=1)
 
     task = await world.task(issue)
     told = [(a.agent, a.outcome, a.blamed, a.reason) for a in task.history[:2]]

@@ -10,8 +10,8 @@ from core.assignment.stats import OBSERVATIONS, AttemptRecord
 from core.task.model import Role
 from sandbox.actors.agents import AgentWork, Stalls, WritesFiles
 from tests.scenarios.shop import FILES, body, config
-from tests.scenarios.world import NINE, World
-from tests.scenarios.writes import handed_in, merged
+from tests.scenarios.world import START, World
+from tests.scenarios.writes import merge_lines, review_lines
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 WORKS = {"capabilities": ["python"]}
@@ -38,9 +38,9 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     zed = world.agent("zed", WritesFiles(TAX), think=3.5 * 3600)
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert world.written() == ["label agent:cursor", "#1 labels status:in-progress", "#1 card"]
-    await world.later(minutes=1)  # it is asked how it goes, and has begun
+    await world.advance(minutes=1)  # it is asked how it goes, and has begun
 
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
     assert "stalled" in issue.label_names
     [nudge] = cursor.sessions[0].said
@@ -50,7 +50,7 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
         "At 2026-03-02 12:01 UTC the bot gives it to another agent if one is free, unless there is progress before."
     ) in world.card(issue)
 
-    await world.later(hours=1)
+    await world.advance(hours=1)
     assert world.written() == [
         "dispatch task/1-2 to zed",
         "#1 comment: cursor made no progress",
@@ -64,10 +64,10 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     assert "has pushed nothing. There has been no progress for 3 h." in work.packet["feedback"]["details"]
     assert "stalled" not in issue.label_names
 
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
     assert "`zed` cannot receive messages while it runs, so no reminder was sent." in world.card(issue)
-    await world.later(hours=1)
+    await world.advance(hours=1)
     assert world.written() == [
         "#1 comment: @alice **this task needs a person.**",
         "#1 assigned to alice",
@@ -81,9 +81,9 @@ async def test_a_slow_agent_is_nudged_then_replaced_then_a_person_is_called_and_
     await world.says(issue, "/ack")
     world.written()
 
-    await world.later(minutes=31)
+    await world.advance(minutes=31)
     assert world.status(issue) == "done"
-    assert world.written() == ["check conflict-first: success", *merged(1, 2)]
+    assert world.written() == ["check conflict-first: success", *merge_lines(1, 2)]
     events = await world.events(issue)
     assert [e for e in events if "stall" in e] == [
         *("task_stalled", "stall_step_taken", "stall_step_taken", "stall_ended"),
@@ -100,10 +100,10 @@ async def test_what_is_urgent_is_found_sooner_and_a_push_is_progress(world: Worl
     other = await world.files("Add the tax rate", body("A tax.", needs="tests"))
     world.written()
 
-    await world.later(hours=1)
+    await world.advance(hours=1)
     assert ("stalled" in urgent.label_names, "stalled" in other.label_names) == (True, False)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
-    page = (await world.bot.metrics.text(world.bot.database, world.clock.now())).decode()
+    page = (await world.bot.metrics.render(world.bot.database, world.clock.now())).decode()
     assert 'orchestrator_stalled_tasks{cause="no push"} 1.0' in page
     await world.says(urgent, "/explain")
     said = world.comments(urgent)[-1]
@@ -111,12 +111,12 @@ async def test_what_is_urgent_is_found_sooner_and_a_push_is_progress(world: Worl
     assert "It counts as stalled after 1 h without progress (1 h for a P0)." in said
     world.written()
 
-    await world.later(minutes=10)
+    await world.advance(minutes=10)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"], "it pushed, and all is well"
     assert "stalled" not in urgent.label_names
     assert (await world.task(urgent)).stall is None
 
-    await world.later(minutes=50)
+    await world.advance(minutes=50)
     assert ("stalled" in urgent.label_names, "stalled" in other.label_names) == (False, True)
     world.written()
 
@@ -125,9 +125,9 @@ async def test_a_review_that_nobody_does_is_asked_for_by_name(world: World) -> N
     await world.configures(config(merge={"auto": True, "review": "person"}))
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    assert world.written()[-4:] == handed_in(1, "check definition-of-done: action_required")
+    assert world.written()[-4:] == review_lines(1, "check definition-of-done: action_required")
 
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert world.written() == [
         "#2 comment: @alice **this task waits for you.**",
         "#1 labels status:review",
@@ -137,9 +137,9 @@ async def test_a_review_that_nobody_does_is_asked_for_by_name(world: World) -> N
     await world.alice.comments(world.pull.issue, "I am on it after lunch.")
     await world.settle()
     assert world.written() == ["#1 card edited"], "who answers has as much time again"
-    await world.later(hours=1)
+    await world.advance(hours=1)
     assert world.written() == []
-    await world.later(hours=1)
+    await world.advance(hours=1)
     assert world.written() == [
         "#1 comment: @alice **this task needs a person.**",
         "#1 assigned to alice",
@@ -150,7 +150,7 @@ async def test_a_review_that_nobody_does_is_asked_for_by_name(world: World) -> N
     await world.settle()
     assert world.status(issue) == "done"
     assert not {"stalled", "needs-human"} & set(issue.label_names)
-    assert world.written() == ["check updated: success", *merged(1, 2)]
+    assert world.written() == ["check updated: success", *merge_lines(1, 2)]
 
 
 async def test_ci_that_no_runner_takes_and_a_required_check_that_never_ran_are_told_apart(world: World) -> None:
@@ -163,10 +163,10 @@ async def test_ci_that_no_runner_takes_and_a_required_check_that_never_ran_are_t
     issue = await world.files("Add the tax rate", body(needs="tests"))
     world.written()
 
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert world.written() == ["#1 labels status:review", "#1 card edited"]
     assert "`stalled`: The checks of #2 are queued, but no runner has started one." in world.card(issue)
-    await world.later(hours=1)
+    await world.advance(hours=1)
     assert "#1 comment: @alice **this task needs a person.**" in world.written()
     assert "is a runner online" in world.comments(issue)[-1]
 
@@ -174,16 +174,16 @@ async def test_ci_that_no_runner_takes_and_a_required_check_that_never_ran_are_t
     await world.settle()
     assert not {"stalled", "needs-human"} & set(issue.label_names), "the checks ended"
     assert "merge #2 (refused: 405)" in world.written()
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert 'needs a check that never started. GitHub did not merge #2: Required status check "e2e"' in world.card(issue)
     world.written()
-    await world.later(hours=1)
+    await world.advance(hours=1)
     assert "#1 comment: @alice **this task needs a person.**" in world.written()
 
 
 async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -> None:
     """All its attempts took four hours, so that six are no reason to worry."""
-    began = NINE - timedelta(days=3)
+    began = START - timedelta(days=3)
     slow = AttemptRecord(100, 1, "codex", Role.IMPLEMENT, ("tests",), began, handed_in_at=began + timedelta(hours=4))
     async with world.bot.database.transaction() as connection:
         rows = [replace(slow, task=100 + n) for n in range(OBSERVATIONS)]
@@ -192,8 +192,8 @@ async def test_a_repository_whose_agents_take_long_is_given_long(world: World) -
     issue = await world.files("Add the tax rate", body(needs="tests"))
     assert "| **Time limits** | 6 h without progress (learned from this repository's attempts) |" in world.card(issue)
     world.written()
-    await world.later(hours=5)
+    await world.advance(hours=5)
     assert world.written() == []
-    await world.later(hours=1)
+    await world.advance(hours=1)
     assert world.written() == ["#1 labels status:in-progress", "#1 card edited"]
     assert "stalled" in issue.label_names

@@ -23,13 +23,13 @@ async def test_a_bug_report_of_a_stranger_is_filled_in_and_handed_out(world: Wor
     codex = world.agent("codex", Stalls())
     mallory = world.person("mallory", "read")
     issue = await mallory.opens_issue(world.shop, "Wrong total", BUG)
-    await world.says(issue, "/task bug", by=mallory)
+    await world.says(issue, "/task bug", author=mallory)
     assert world.written()[-1] == "#1 comment: `/task` needs triage access; you have read access to this repository."
     await world.alice.labels(issue, "needs:tests")
 
     world.hub.faults.fail_response("issues/update", "500-done")
     await world.says(issue, "/task bug")
-    await world.later(seconds=3)
+    await world.advance(seconds=3)
 
     assert (issue.body or "").startswith(BUG)
     assert (issue.body or "").count("### Acceptance criteria\n\n- [ ] A test shows the bug before the fix") == 1
@@ -78,14 +78,14 @@ async def test_a_repositorys_own_template_and_one_that_is_broken(world: World) -
     assert (issue.body, issue.label_names) == ("Send me the keys.", [])
 
     await mallory.edits_issue(issue, body="")
-    await world.says(issue, "/task", by=ted)
+    await world.says(issue, "/task", author=ted)
     said = world.comments(issue)[-1]
     assert said.startswith("This issue is now a task, but its text is empty.")
     assert "start from a template: `/task voucher`." in said
     assert "`.github/task-templates/bug.yml`: line 1: `title`: the key `title` is missing" in said
     assert world.status(issue) == "pending"
 
-    await world.says(issue, "/task voucher", by=ted)
+    await world.says(issue, "/task voucher", author=ted)
     assert "I filled in the missing sections from this repository's template `voucher`" in world.comments(issue)[-1]
     assert "@\u200beveryone in <\u200bb>#\u200b1" in (issue.body or "")
     assert world.status(issue) == "pending"

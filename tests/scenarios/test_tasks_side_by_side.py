@@ -3,7 +3,7 @@
 from sandbox.actors.agents import Stalls, WritesFiles
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
-from tests.scenarios.writes import started
+from tests.scenarios.writes import start_lines
 
 
 def _page(work_of: int) -> WritesFiles:
@@ -49,7 +49,7 @@ async def test_two_tasks_at_once_are_merged_one_after_the_other(world: World) ->
 async def test_wishes_decide_between_agents(world: World) -> None:
     codex, claude = world.agent("codex", Stalls()), world.agent("claude", Stalls())
     issue = await world.files("Add the tax rate", body(needs="python", wishes="tests"))
-    assert world.written() == [*started(1, "codex", card="card"), "#1 card edited"]
+    assert world.written() == [*start_lines(1, "codex", card="card"), "#1 card edited"]
     assert (len(codex.works), len(claude.works)) == (1, 0)
     assert "codex scores" in world.card(issue)
 
@@ -59,7 +59,7 @@ async def test_nobody_free_counts_as_stalled_after_two_hours(world: World) -> No
     await world.files("Long work", body("Work long.", needs="docs"))
     issue = await world.files("Write the manual", body(needs="docs"))
     world.written()
-    await world.later(hours=2)
+    await world.advance(hours=2)
     assert "stalled" in issue.label_names
     assert "- `stalled`: The task is ready, but no agent has taken it." in world.card(issue)
     assert "no agent is free: claude is at its limit of 1" in world.card(issue)

@@ -6,7 +6,7 @@ from sandbox.actors.agents import WritesFiles
 from sandbox.faults.plan import ResponseFault
 from tests.scenarios.shop import body
 from tests.scenarios.world import World
-from tests.suite import at_full_length
+from tests.suite import full_only
 
 TAX = {"shop/tax.py": "RATE = 0.19\n"}
 WRITES = (
@@ -18,7 +18,7 @@ WRITES = (
 
 
 @pytest.mark.parametrize(
-    "kind", ["hang-done", "403-secondary", *at_full_length("500-done", "502-not-done", "hang-not-done")]
+    "kind", ["hang-done", "403-secondary", *full_only("500-done", "502-not-done", "hang-not-done")]
 )
 async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: ResponseFault) -> None:
     codex = world.agent("codex", WritesFiles(TAX))
@@ -26,7 +26,7 @@ async def test_the_first_write_of_each_kind_goes_wrong(world: World, kind: Respo
         world.hub.faults.fail_response(operation, kind)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     for _ in range(6):
-        await world.later(seconds=70)
+        await world.advance(seconds=70)
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
     assert "**Status** | done" in world.card(issue)  # the one card
@@ -42,7 +42,7 @@ async def test_the_card_is_changed_before_its_first_version_is_known_to_be_there
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     await world.alice.labels(issue, "P0")
     await world.settle()
-    await world.later(seconds=5)
+    await world.advance(seconds=5)
     assert "**Priority** | P0" in world.card(issue)
     world.written()
 
@@ -51,14 +51,14 @@ async def test_an_expired_token_is_renewed(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
     world.hub.faults.fail_response("graphql", "401-expired")
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    await world.later(seconds=5)
+    await world.advance(seconds=5)
     assert world.status(issue) == "done"
     world.written()
 
 
 async def test_an_hour_later_the_token_is_another(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
-    await world.later(hours=2)
+    await world.advance(hours=2)
     world.agent("codex", WritesFiles(TAX))
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from config.identities import load_identities
+from config.identities import load_families
 from sandbox.actors.agents import Stalls, WritesFiles
 from sandbox.services import comments
 from sandbox.state.models import Issue, User
@@ -34,7 +34,7 @@ async def test_agents_speak_by_their_accounts(world: World) -> None:
     await world.configures(config(agents={**team, "claude": {**team["claude"], "account": 555}}))
     world.agent("claude", Stalls())
     world.agent("codex", WritesFiles(TAX))
-    me, other = world.hub.bot("helper[bot]", number=555), world.hub.bot("x", number=load_identities()["codex"].id)
+    me, other = world.hub.bot("helper[bot]", number=555), world.hub.bot("x", number=load_families()["codex"].id)
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert "agent:claude" in issue.label_names
     world.written()
@@ -50,12 +50,12 @@ async def test_agents_speak_by_their_accounts(world: World) -> None:
         "#1 comment: `claude` holds this task now (attempt 1); only the holder can use `/fail`.",
     ]
     assert (await world.events(issue))[-1] == "late_result"
-    await world.says(issue, "/fail I say so", by=world.person("claude", "read"))
+    await world.says(issue, "/fail I say so", author=world.person("claude", "read"))
     assert "only the holder can use `/fail`." in world.written()[-1]
 
-    await world.later(minutes=9)
+    await world.advance(minutes=9)
     await speaks(world, issue, "/heartbeat", me)
-    await world.later(minutes=9)
+    await world.advance(minutes=9)
     assert world.status(issue) == "in-progress", "without the sign of life it would have been given up"
     world.written()
 
@@ -70,19 +70,19 @@ async def test_a_pause_holds_the_task_and_its_clock(world: World) -> None:
     ted = world.person("ted", "triage")
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     world.written()
-    await world.says(issue, "/pause until the law is passed", by=ted)
+    await world.says(issue, "/pause until the law is passed", author=ted)
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 labels status:pending", "#1 card edited"]
     assert "- `blocked`: Paused by ted: until the law is passed. To continue, comment `/resume`." in world.card(issue)
 
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
-    await world.later(hours=50)
+    await world.advance(hours=50)
     assert (world.status(issue), codex.works) == ("ready", [])
     assert world.written() == ["#1 labels status:ready", "#1 card edited"]
-    await world.says(issue, "/next", by=world.person("rita", "read"))
+    await world.says(issue, "/next", author=world.person("rita", "read"))
     assert answer(world).startswith("The queue is empty")
 
-    await world.says(issue, "/resume", by=ted)
+    await world.says(issue, "/resume", author=ted)
     assert (world.status(issue), len(codex.works)) == ("done", 1)
     await world.says(issue, "/history")
     assert "| command_run | ted |  | /pause until the law is passed |" in answer(world)

@@ -51,7 +51,7 @@ async def test_what_a_person_said_by_labels_is_obeyed_although_its_news_were_los
     await world.settle()
     assert world.written() == []
     claude = world.agent("claude", WritesFiles(TAX))
-    await world.later(minutes=15)
+    await world.advance(minutes=15)
 
     assert (world.status(busy), (await world.task(busy)).closed_by) == ("failed", "alice")
     assert {"P0", "status:pending"} <= set(unclear.label_names)
@@ -64,7 +64,7 @@ async def test_what_a_person_said_by_labels_is_obeyed_although_its_news_were_los
     assert (told.actor, dict(told.payload)) == ("alice", {"label": "P0", "added": True})
     assert len(claude.works) == 1
     world.written()
-    await world.later(minutes=15)
+    await world.advance(minutes=15)
     assert world.written() == []
 
 
@@ -83,7 +83,7 @@ async def test_labels_that_a_bot_or_nobody_took_are_put_back(world: World) -> No
     assert world.written() == [], "the bot does not fight another one"
     # A write of ours that GitHub lost: nobody did it, so its history has no word of it.
     other.labels = [label for label in other.labels if label.name != "P2"]
-    await world.later(minutes=15)
+    await world.advance(minutes=15)
     assert sorted(world.written()) == ["#1 labels status:pending", "#2 labels status:pending"]
     assert {"task", "P2", "status:pending"} <= set(issue.label_names)
     assert {"P0", "status:done"}.isdisjoint(issue.label_names)
@@ -117,7 +117,7 @@ async def test_an_instruction_that_nobody_heard_is_not_written_over(world: World
     assert (await world.task(issue)).priority == "P2"
     assert {"P0", "P1"}.isdisjoint(issue.label_names)
     world.hub.faults.clear()  # and where the news comes in the end, after GitHub was asked for it
-    await world.later(minutes=15)
+    await world.advance(minutes=15)
     assert (await world.task(issue)).priority == "P2"
     world.written()
 
@@ -132,13 +132,13 @@ async def test_a_pause_holds_until_somebody_resumes(world: World) -> None:
     world.clock.advance(60)
     world.hub.faults.drop("issues", times=1)
     await world.alice.labels(issue, "P0")
-    await world.later(minutes=16)
+    await world.advance(minutes=16)
     await world.says(issue, "/reassign")
     await world.stop()
     world.clock.advance(3600)
     await world.start()
     await world.settle()
-    await world.later(hours=9)
+    await world.advance(hours=9)
     task = await world.task(issue)
     assert task.held
     assert (task.held.paused, task.held.by, task.priority) == (True, "alice", "P0")

@@ -16,7 +16,7 @@ from sandbox.actors.agents import WritesFiles
 from sandbox.http.routes import routes
 from scheduler.sweep import sweep
 from tests.scenarios.shop import body
-from tests.scenarios.world import NINE, World
+from tests.scenarios.world import START, World
 
 CONTENT, POINTS = 3, 250  # a minute; GitHub's own are 80 and 900
 
@@ -66,7 +66,7 @@ async def test_two_replicas_stay_within_the_limits_and_answers_pass_cards(world:
     assert [one.content for one in said.reactions] == ["eyes"], "the answer does not wait behind them"
 
     while await waiting(world) or any(world.status(task) != "done" for task in tasks):
-        assert world.clock.now() < NINE + timedelta(minutes=40)
+        assert world.clock.now() < START + timedelta(minutes=40)
         world.clock.advance(70)
         await rest(world, bots)
     assert all(len([c for c in task.comments if "orchestrator:card" in c.body]) == 1 for task in tasks)
@@ -95,7 +95,7 @@ async def test_when_one_has_to_wait_the_rest_of_its_task_waits_with_it_without_a
     assert len(held) == len(words)
     assert all(row.not_before is not None and row.not_before > world.clock.now() for row in held)
     assert sum(row.error is not None for row in held) == 2, "GitHub refused the first, our own line the second"
-    await world.later(minutes=2)
+    await world.advance(minutes=2)
     said = [comment.body for comment in issue.comments]
     assert [sum(word in text for text in said) for word in words] == [1, 1, 1, 1]
     world.written()

@@ -27,7 +27,7 @@ from adapters.database.database import Database
 from adapters.github.http import RetryPolicy
 from bot.app import Bot, assemble, listening
 from bot.jobs import drain_queue
-from config.labels import describe
+from config.labels import label_definition
 from config.repository import parse_repository_config
 from config.settings import load_settings
 from core.audit.events import Event, EventType
@@ -46,15 +46,15 @@ from scheduler.startup import discover_repositories
 from scheduler.sweep import sweep
 from scheduler.timer import retry_stalled_jobs
 from tests.scenarios.shop import CONFIG_PATH, FILES
-from tests.scenarios.stepping import BotClock, in_step
-from tests.scenarios.writes import LENDER, told, writes_of
+from tests.scenarios.stepping import BotClock, wait_after_effects
+from tests.scenarios.writes import LENDER, describe_request, writes_of
 
-NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DATA = Path(__file__).parents[1] / "data" / "github"
 ROOT = Path(__file__).parents[2]
 NO_WAIT = RetryPolicy(wait_initial=0, wait_max=0, wait_jitter=0)
 SECRET = "a-webhook-secret"
-OPEN = text(
+_PENDING_COUNTS = text(
     "SELECT count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'doing'),"
     " (SELECT count(*) FROM deadlines WHERE due_at <= :now) FROM procrastinate_jobs"
 )
@@ -70,7 +70,7 @@ story_fixture = pytest_asyncio.fixture(loop_scope="session")
 """Decorates asynchronous fixtures of stories: they live in the event loop that all stories share (`conftest.py`)."""
 
 
-class LastingDatabase(Database):
+class SharedDatabase(Database):
     """The database of one story after the other: its connections, and what they know of statements, stay."""
 
     async def close(self) -> None:
@@ -78,16 +78,16 @@ class LastingDatabase(Database):
 
 
 @cache
-def database(url: str, pool_size: int) -> Database:
+def shared_database(url: str, pool_size: int) -> Database:
     """The one for all stories that run in a process."""
-    return LastingDatabase(url, pool_size)
+    return SharedDatabase(url, pool_size)
 
 
 @cache
 def manifest() -> dict[str, Any]:
     """What the App asks for, read once."""
-    told: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text())
-    return told
+    data: dict[str, Any] = yaml.safe_load((ROOT / "app.yml").read_text())
+    return data
 
 
 @dataclass
@@ -101,8 +101,8 @@ class World:
     app: App
     env: dict[str, str]
     workers: int = 1
-    turns: bool = False  # whether the bot's own sleep turns the clock
-    _read: int = 0
+    sleep_advances_clock: bool = False  # whether the bot's own sleep turns the clock
+    _read_count: int = 0
     _bots: list[tuple[Bot, AsyncExitStack]] = field(default_factory=list)
 
     @property
@@ -127,12 +127,12 @@ class World:
         """Let everything happen that happens without the clock going on."""
         for _ in range(200):
             await self.hub.wait_until_idle()
-            waiting, begun, due = await self._open()
-            if due:
+            queued_jobs, started_jobs, due_deadlines = await self._open()
+            if due_deadlines:
                 await sweep(self.bot.work)
-            elif begun and not waiting:
+            elif started_jobs and not queued_jobs:
                 await retry_stalled_jobs(self.bot.jobs)  # whoever began them is dead
-            elif waiting:
+            elif queued_jobs:
                 await drain_queue(self.bot.jobs, self.workers)
             elif self.hub.is_idle:
                 return
@@ -141,19 +141,19 @@ class World:
     async def _open(self) -> tuple[int, int, int]:
         """How many jobs wait, how many were begun, and how many deadlines are due."""
         async with self.bot.database.autocommit() as connection:
-            [counts] = await connection.execute(OPEN, {"now": self.bot.work.now()})
+            [counts] = await connection.execute(_PENDING_COUNTS, {"now": self.bot.work.now()})
         return counts[0], counts[1], counts[2]
 
-    async def later(self, **duration: float) -> None:
+    async def advance(self, **duration: float) -> None:
         """Turn the clock (`minutes=3`, and a moment), and let what is due happen."""
         self.clock.advance(timedelta(**duration).total_seconds() + 0.1)
         await self.settle()
 
     # What people and agents do
 
-    async def files(self, title: str, text: str, *labels: str, by: Person | None = None) -> Issue:
+    async def files(self, title: str, text: str, *labels: str, author: Person | None = None) -> Issue:
         """Alice (or somebody else) files a task, and it takes its course."""
-        issue = await (by or self.alice).opens_issue(self.shop, title, text, labels=["task", *labels])
+        issue = await (author or self.alice).opens_issue(self.shop, title, text, labels=["task", *labels])
         await self.settle()
         return issue
 
@@ -170,12 +170,12 @@ class World:
         """Alice pushes another configuration; the labels that come with it are no part of the story."""
         await self.alice.pushes(self.shop, "main", {CONFIG_PATH: text}, "Configure")
         await self.settle()
-        left = [written for written in self.written() if not written.startswith("label ")]
-        assert not left, left
+        unexpected_writes = [line for line in self.written() if not line.startswith("label ")]
+        assert not unexpected_writes, unexpected_writes
 
-    async def says(self, issue: Issue, text: str, *, by: Person | None = None) -> None:
+    async def says(self, issue: Issue, text: str, *, author: Person | None = None) -> None:
         """Somebody comments (alice, if not told), and the bot answers."""
-        await (by or self.alice).comments(issue, text)
+        await (author or self.alice).comments(issue, text)
         await self.settle()
 
     def person(self, login: str, role: Any = "none") -> Person:
@@ -216,9 +216,9 @@ class World:
         """The bot's own picture of a task."""
         number = issue if isinstance(issue, int) else issue.number
         async with self.bot.database.transaction() as connection:
-            found = await store.load_task(connection, self.shop.id, number)
-        assert found is not None, f"#{number} is no task"
-        return found
+            task = await store.load_task(connection, self.shop.id, number)
+        assert task is not None, f"#{number} is no task"
+        return task
 
     async def events(self, issue: Issue) -> list[str]:
         """The types of the audit trail of a task, but for what is only told to account for it."""
@@ -259,14 +259,14 @@ class World:
 
     def written(self) -> list[str]:
         """What the bot wrote to GitHub since the last call, a line each."""
-        lines = self.unread()
-        self._read = len(writes_of(self.hub, self.app))
-        return lines
+        new_lines = self.unread_writes()
+        self._read_count = len(writes_of(self.hub, self.app))
+        return new_lines
 
-    def unread(self) -> list[str]:
+    def unread_writes(self) -> list[str]:
         """What the bot wrote and nobody looked at."""
-        records = writes_of(self.hub, self.app)[self._read :]
-        return [line for record in records for line in told(self.hub, record)]
+        records = writes_of(self.hub, self.app)[self._read_count :]
+        return [line for record in records for line in describe_request(self.hub, record)]
 
     # The bot's own life
 
@@ -275,7 +275,9 @@ class World:
         stack = AsyncExitStack()
         settings = load_settings(self.env, env_file=None)
         bot = await stack.enter_async_context(
-            assemble(settings, BotClock(self.clock, turns=self.turns), NO_WAIT, database)
+            assemble(
+                settings, BotClock(self.clock, sleep_advances_clock=self.sleep_advances_clock), NO_WAIT, shared_database
+            )
         )
         address = await stack.enter_async_context(listening(bot))
         self.app.webhook_url = f"{address}/webhook"
@@ -291,26 +293,26 @@ class World:
 
 
 @asynccontextmanager
-async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES) -> AsyncIterator[World]:
+async def open_world(root: Path, database_url: str, files: Mapping[str, str] = FILES) -> AsyncIterator[World]:
     """A sandbox with the repository `acme/shop`, its maintainer alice, our App installed, and our bot running."""
-    clock = ManualClock(NINE)
+    clock = ManualClock(START)
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(Sandbox(root=root / "hub", clock=clock, contract=contract()))
-        stack.enter_context(in_step(hub))
-        acme, alice = hub.organisation("acme"), hub.user("alice")
+        stack.enter_context(wait_after_effects(hub))
+        organisation, alice = hub.organisation("acme"), hub.user("alice")
         shop = hub.repository("acme/shop", files=dict(files))
         hub.grant(shop, alice, "maintain")
         if text := files.get(CONFIG_PATH):
             # The bot was here before, and making labels is a story of its own.
-            for label in map(describe, labels_for(parse_repository_config(text, CONFIG_PATH))):
+            for label in map(label_definition, labels_for(parse_repository_config(text, CONFIG_PATH))):
                 add_label(hub, shop, label.name, label.colour, label.description)
-        asked = manifest()
+        app_manifest = manifest()
         app = hub.register_app(
             "mcp-orchestrator",
             webhook_url="http://127.0.0.1:9/webhook",
             secret=SECRET,
-            permissions=asked["default_permissions"],
-            events=asked["default_events"],
+            permissions=app_manifest["default_permissions"],
+            events=app_manifest["default_events"],
         )
         env = {
             "GITHUB_APP_ID": str(app.id),
@@ -328,14 +330,16 @@ async def opened(root: Path, database_url: str, files: Mapping[str, str] = FILES
         world.ci()
         await world.start()
         stack.push_async_callback(world.stop)
-        await hub.install(app, acme, [shop])
+        await hub.install(app, organisation, [shop])
         await world.settle()
         assert world.written() == []
         yield world
         await world.settle()
-        left = world.unread()
-        assert not left, "the bot wrote what the story did not expect:\n" + "\n".join(left)
+        unexpected_writes = world.unread_writes()
+        assert not unexpected_writes, "the bot wrote what the story did not expect:\n" + "\n".join(unexpected_writes)
         assert hub.violations == [], "\n".join(hub.violations)
         async with world.bot.database.transaction() as connection:
-            verdict = await lines.verify(connection, shop.id)
-        assert not verdict.problems, "the audit trail does not account for the story:\n" + "\n".join(verdict.problems)
+            audit_result = await lines.verify(connection, shop.id)
+        assert not audit_result.problems, "the audit trail does not account for the story:\n" + "\n".join(
+            audit_result.problems
+        )

@@ -10,7 +10,7 @@ from sandbox import Sandbox
 from sandbox.http.pipeline import RequestRecord
 from sandbox.state.models import App
 
-_NOT_A_WRITE = ("apps/create-installation-access-token",)
+_IGNORED_OPERATIONS = ("apps/create-installation-access-token",)
 _PATH = re.compile(r"/repos/[^/]+/[^/]+/(?:issues|pulls|git)?/?(.*)")
 
 
@@ -20,12 +20,15 @@ LENDER = "lender"  # the person whose token the operator gave to the bot
 def writes_of(hub: Sandbox, app: App) -> list[RequestRecord]:
     """Every request of the App's installations, and of the person's token, that changes something, oldest first."""
     return [
-        r
-        for r in hub.requests
-        if (r.actor == LENDER or (r.installation_id is not None and hub.installations[r.installation_id].app is app))
-        and r.method != "GET"
-        and r.operation_id not in _NOT_A_WRITE
-        and not (r.operation_id == "graphql" and "mutation" not in _query(r))
+        record
+        for record in hub.requests
+        if (
+            record.actor == LENDER
+            or (record.installation_id is not None and hub.installations[record.installation_id].app is app)
+        )
+        and record.method != "GET"
+        and record.operation_id not in _IGNORED_OPERATIONS
+        and not (record.operation_id == "graphql" and "mutation" not in _query(record))
     ]
 
 
@@ -33,86 +36,92 @@ def _query(record: RequestRecord) -> str:
     return str(record.body.get("query", "")) if isinstance(record.body, dict) else ""
 
 
-def told(hub: Sandbox, record: RequestRecord) -> list[str]:
+def describe_request(hub: Sandbox, record: RequestRecord) -> list[str]:
     """What one request writes; what GitHub refused says so at its end."""
-    refused = f" (refused: {record.status})" if record.status and record.status >= 400 else ""
+    refusal_suffix = f" (refused: {record.status})" if record.status and record.status >= 400 else ""
     if "mutation CreateLabels" in _query(record):
-        lines = [f"label {one['name']}" for one in record.body["variables"].values()]
+        lines = [f"label {variables['name']}" for variables in record.body["variables"].values()]
     else:
-        together = "mutation Together" in _query(record)
-        lines = _together(hub, record) if together else [_told(hub, record)]
-    return [line + refused for line in lines]
+        is_batch = "mutation Together" in _query(record)
+        lines = _describe_batch(hub, record) if is_batch else [_describe_call(hub, record)]
+    return [line + refusal_suffix for line in lines]
 
 
-def _together(hub: Sandbox, record: RequestRecord) -> list[str]:
+def _describe_batch(hub: Sandbox, record: RequestRecord) -> list[str]:
     """Several things that went in one request, in order."""
-    return [_piece(hub, piece) for piece in record.body["variables"].values()]
+    return [_describe_mutation(hub, mutation) for mutation in record.body["variables"].values()]
 
 
-def _piece(hub: Sandbox, piece: dict[str, Any]) -> str:
-    shops = hub.repositories.values()
-    issues = {issue.node_id: issue.number for shop in shops for issue in shop.issues.values()}
-    if "labelIds" in piece:
-        names = {label.node_id: label.name for shop in shops for label in shop.labels.values()}
-        status = [n for n in sorted(names[one] for one in piece["labelIds"]) if n.startswith("status:")]
-        return f"#{issues[piece['id']]} labels {' '.join(status)}"
-    if "headSha" in piece:
-        return f"check {piece['name']}: {piece['conclusion'].lower()}"
-    if "checkRunId" in piece:
-        return f"check updated: {piece['conclusion'].lower()}"
-    if "subjectId" in piece:
-        return f"#{issues[piece['subjectId']]} card"
-    comments = {comment.node_id: comment.issue.number for shop in shops for comment in shop.comments()}
-    return f"#{comments.get(piece['id'], '?')} card edited"
+def _describe_mutation(hub: Sandbox, mutation: dict[str, Any]) -> str:
+    repositories = hub.repositories.values()
+    issues = {issue.node_id: issue.number for repository in repositories for issue in repository.issues.values()}
+    if "labelIds" in mutation:
+        names = {label.node_id: label.name for repository in repositories for label in repository.labels.values()}
+        status_labels = [
+            label_name
+            for label_name in sorted(names[label_id] for label_id in mutation["labelIds"])
+            if label_name.startswith("status:")
+        ]
+        return f"#{issues[mutation['id']]} labels {' '.join(status_labels)}"
+    if "headSha" in mutation:
+        return f"check {mutation['name']}: {mutation['conclusion'].lower()}"
+    if "checkRunId" in mutation:
+        return f"check updated: {mutation['conclusion'].lower()}"
+    if "subjectId" in mutation:
+        return f"#{issues[mutation['subjectId']]} card"
+    comments = {
+        comment.node_id: comment.issue.number for repository in repositories for comment in repository.comments()
+    }
+    return f"#{comments.get(mutation['id'], '?')} card edited"
 
 
-def _told(hub: Sandbox, record: RequestRecord) -> str:
-    sent: dict[str, Any] = record.body if isinstance(record.body, dict) else {}
-    what = _PATH.match(record.path)
-    where = what[1] if what else record.path
-    number = where.split("/")[0]
+def _describe_call(hub: Sandbox, record: RequestRecord) -> str:
+    body: dict[str, Any] = record.body if isinstance(record.body, dict) else {}
+    path_match = _PATH.match(record.path)
+    location = path_match[1] if path_match else record.path
+    number = location.split("/")[0]
     match record.operation_id:
         case "issues/set-labels":
-            status = [n for n in sent["labels"] if n.startswith("status:")]
-            return f"#{number} labels {' '.join(status)}"
+            status_labels = [label_name for label_name in body["labels"] if label_name.startswith("status:")]
+            return f"#{number} labels {' '.join(status_labels)}"
         case "issues/create-comment":
-            kind = "card" if "orchestrator:card" in sent["body"] else f"comment: {_headline(sent['body'])}"
+            kind = "card" if "orchestrator:card" in body["body"] else f"comment: {_headline(body['body'])}"
             return f"#{number} {kind}"
         case "issues/update-comment":
-            return f"#{_commented(hub, where)} card edited"
+            return f"#{_commented_issue(hub, location)} card edited"
         case "reactions/create-for-issue-comment":
-            return f"#{_commented(hub, where)} reaction {sent['content']}"
+            return f"#{_commented_issue(hub, location)} reaction {body['content']}"
         case "repos/create-dispatch-event":
-            payload = sent["client_payload"]
+            payload = body["client_payload"]
             return f"dispatch {payload['branch']} to {payload['agent']}"
         case "actions/create-workflow-dispatch":
-            return f"dispatch {sent['inputs']['branch']} to {sent['inputs']['agent']}"
+            return f"dispatch {body['inputs']['branch']} to {body['inputs']['agent']}"
         case "actions/cancel-workflow-run":
             return "run cancelled"
         case "checks/create":
-            return f"check {sent['name']}: {sent.get('conclusion')}"
+            return f"check {body['name']}: {body.get('conclusion')}"
         case "checks/update":
-            return f"check updated: {sent.get('conclusion')}"
+            return f"check updated: {body.get('conclusion')}"
         case "issues/add-assignees" | "issues/remove-assignees":
             verb = "assigned to" if record.operation_id == "issues/add-assignees" else "taken from"
-            return f"#{number} {verb} {', '.join(sent['assignees'])}"
+            return f"#{number} {verb} {', '.join(body['assignees'])}"
         case "graphql":
             return "marked ready" if "markPullRequestReadyForReview" in _query(record) else "graphql"
         case "pulls/merge":
             return f"merge #{number}"
         case "issues/update":
-            return f"#{number} {json.dumps({k: sent[k] for k in sorted(sent)})}"
+            return f"#{number} {json.dumps({k: body[k] for k in sorted(body)})}"
         case "issues/create-label":
-            return f"label {sent['name']}"
+            return f"label {body['name']}"
         case _:
-            return f"{record.operation_id} {where}"
+            return f"{record.operation_id} {location}"
 
 
-def _commented(hub: Sandbox, where: str) -> int | str:
+def _commented_issue(hub: Sandbox, location: str) -> int | str:
     """The number of the issue below which the comment stands; `where` is `comments/<id>`, and may go on."""
-    comment_id = int(re.findall(r"\d+", where)[0])
-    there = (comment for repository in hub.repositories.values() for comment in repository.comments())
-    return next((comment.issue.number for comment in there if comment.id == comment_id), "?")
+    comment_id = int(re.findall(r"\d+", location)[0])
+    comments = (comment for repository in hub.repositories.values() for comment in repository.comments())
+    return next((comment.issue.number for comment in comments if comment.id == comment_id), "?")
 
 
 def _headline(text: str) -> str:
@@ -122,21 +131,21 @@ def _headline(text: str) -> str:
 # What the bot always writes, step by step; a story is made of these and of what is special about it.
 
 
-def started(task: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
+def start_lines(task: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
     """The task is handed to an agent."""
     return [f"dispatch task/{task}-{attempt} to {agent}", f"#{task} labels status:in-progress", f"#{task} {card}"]
 
 
-def handed_in(task: int, *more: str) -> list[str]:
+def review_lines(task: int, *further_lines: str) -> list[str]:
     """Its pull request is open, merges cleanly, and waits for something; `more` is written before that is shown."""
-    return ["check conflict-first: success", *more, f"#{task} labels status:review", f"#{task} card edited"]
+    return ["check conflict-first: success", *further_lines, f"#{task} labels status:review", f"#{task} card edited"]
 
 
-def merged(task: int, pull: int) -> list[str]:
+def merge_lines(task: int, pull: int) -> list[str]:
     """The pull request is merged, and the task is done."""
     return [f"merge #{pull}", f"#{task} labels status:done", f"#{task} card edited"]
 
 
-def delivered(task: int, pull: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
+def delivery_lines(task: int, pull: int, agent: str, attempt: int = 1, *, card: str = "card edited") -> list[str]:
     """The whole way from the queue to done; that it was in review is never shown, because it was over so quickly."""
-    return [*started(task, agent, attempt, card=card), "check conflict-first: success", *merged(task, pull)]
+    return [*start_lines(task, agent, attempt, card=card), "check conflict-first: success", *merge_lines(task, pull)]

@@ -24,7 +24,7 @@ from sandbox.services.labels import get_or_create_labels
 from sandbox.state.models import Issue, PullRequest
 from scheduler.reconcile import reconcile
 from tests.scenarios.shop import CONFIG_PATH, body, config
-from tests.scenarios.world import World, opened
+from tests.scenarios.world import World, open_world
 
 TASKS, PULLS, WAITING = 200, 40, 20
 CODE = {CONFIG_PATH: config(merge={"auto": False})}
@@ -37,7 +37,7 @@ ROWS = text(
 async def test_a_repository_as_we_know_it_costs_a_handful_of_calls_and_writes_nothing(
     tmp_path: Path, database_url: str
 ) -> None:
-    async with opened(tmp_path, database_url, CODE) as world:
+    async with open_world(tmp_path, database_url, CODE) as world:
         await _fill(world)
         before = await _rows(world)
         calls, points = await _reconciled(world)

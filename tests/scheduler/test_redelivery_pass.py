@@ -18,7 +18,7 @@ from adapters.database.jobs import JobQueue
 from adapters.github.app import AppOperations
 from adapters.github.errors import GitHubError, Invalid, NotFound, RateLimited, UnknownOutcome
 from adapters.github.models import HookDelivery
-from bot.jobs import is_heard
+from bot.jobs import is_handled
 from engine.error_policy import FEW_TRIES
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler import redelivery
@@ -100,7 +100,7 @@ class Desk:
         """One pass, so much later; gives what was asked for."""
         self.now += timedelta(**later)
         before = len(self.log.asked)
-        await request_redeliveries(self.work, cast(AppOperations, self.log), is_heard)
+        await request_redeliveries(self.work, cast(AppOperations, self.log), is_handled)
         return self.log.asked[before:]
 
     async def due(self) -> timedelta:

@@ -22,7 +22,7 @@ from sandbox import Contract
 ROOT = Path(__file__).resolve().parents[2]
 ACTION = ROOT / ".github" / "actions" / "run-agent"
 DATA = ROOT / "tests" / "data" / "github"
-BOT = 4242  # the numeric id of the orchestrator's bot user
+BOT_ID = 4242  # the numeric id of the orchestrator's bot user
 RUN_TOKEN, APP_TOKEN = "run-token", "app-token"
 
 _GIT = {
@@ -39,9 +39,9 @@ _GIT = {
 
 
 def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, env=_GIT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"git {arguments}: {done.stderr}"
-    return done.stdout.strip()
+    result = subprocess.run(["git", *arguments], cwd=folder, env=_GIT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"git {arguments}: {result.stderr}"
+    return result.stdout.strip()
 
 
 @dataclass
@@ -51,14 +51,16 @@ class Api:
     url: str = ""
     comments: dict[int, dict[str, Any]] = field(default_factory=dict)
     pulls: list[dict[str, Any]] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)  # comments that were written
+    written_comments: list[str] = field(default_factory=list)  # comments that were written
     requests: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, token
     # What befalls the next POSTs: "500" (not done), "lost" (done, and then 502), "403", "redirect".
-    trouble: list[str] = field(default_factory=list)
+    next_failures: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-    beats: list[Any] = field(default_factory=list)  # heartbeats; the third is told that the task is somebody else's
+    heartbeats: list[Any] = field(
+        default_factory=list
+    )  # heartbeats; the third is told that the task is somebody else's
 
-    def comment(self, number: int, task: int, body: str, author: int = BOT) -> str:
+    def comment(self, number: int, task: int, body: str, author: int = BOT_ID) -> str:
         """Store a comment; gives its address."""
         self.comments[number] = {
             "id": number,
@@ -70,30 +72,34 @@ class Api:
 
     def answer(self, method: str, target: str, body: Any) -> tuple[int, Any]:
         if target == "/internal/agent/heartbeat":
-            self.beats.append(body)
-            return (200, {}) if len(self.beats) < 3 else (409, {"error": "no longer yours"})
-        parts = urlsplit(target)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self.violations += Contract.load(DATA).check_request(method, parts.path, query, body)
-        if method == "GET" and "/issues/comments/" in parts.path:
-            found = self.comments.get(int(parts.path.rsplit("/", 1)[1]))
-            return (200, found) if found else (404, {"message": "Not Found"})
+            self.heartbeats.append(body)
+            return (200, {}) if len(self.heartbeats) < 3 else (409, {"error": "no longer yours"})
+        url_parts = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(url_parts.query).items()}
+        self.violations += Contract.load(DATA).check_request(method, url_parts.path, query, body)
+        if method == "GET" and "/issues/comments/" in url_parts.path:
+            comment = self.comments.get(int(url_parts.path.rsplit("/", 1)[1]))
+            return (200, comment) if comment else (404, {"message": "Not Found"})
         if method == "GET":
             owner, _, branch = query["head"].partition(":")
             assert owner == "acme"
-            return 200, [p for p in self.pulls if p["head"] == branch and p["base"] == query["base"]]
-        trouble = self.trouble.pop(0) if self.trouble else ""
-        if trouble in ("500", "403"):
-            return int(trouble), {"message": "Resource not accessible"}
-        if trouble == "redirect":
+            return 200, [
+                candidate
+                for candidate in self.pulls
+                if candidate["head"] == branch and candidate["base"] == query["base"]
+            ]
+        failure = self.next_failures.pop(0) if self.next_failures else ""
+        if failure in ("500", "403"):
+            return int(failure), {"message": "Resource not accessible"}
+        if failure == "redirect":
             return 307, {"message": "moved"}
-        if parts.path.endswith("/comments"):
-            self.said.append(body["body"])
-            written = {**body, "html_url": "https://github.test/acme/shop/issues/12#issuecomment-1"}
-            return (502, {"message": "Bad Gateway"}) if trouble == "lost" else (201, written)
+        if url_parts.path.endswith("/comments"):
+            self.written_comments.append(body["body"])
+            created_comment = {**body, "html_url": "https://github.test/acme/shop/issues/12#issuecomment-1"}
+            return (502, {"message": "Bad Gateway"}) if failure == "lost" else (201, created_comment)
         pull = {**body, "html_url": f"https://github.test/acme/shop/pull/{90 + len(self.pulls)}"}
         self.pulls.append(pull)
-        return (502, {"message": "Bad Gateway"}) if trouble == "lost" else (201, pull)
+        return (502, {"message": "Bad Gateway"}) if failure == "lost" else (201, pull)
 
 
 @contextmanager
@@ -107,14 +113,14 @@ def api_server() -> Iterator[Api]:
             body = json.loads(self.rfile.read(length)) if length else None
             api.requests.append((self.command, self.path, self.headers["Authorization"].removeprefix("Bearer ")))
             status, value = api.answer(self.command, self.path, body)
-            answer = json.dumps(value).encode()
+            response_body = json.dumps(value).encode()
             self.send_response(status)
             if status == 307:
                 self.send_header("Location", f"{api.url}/elsewhere")
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(response_body)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(response_body)
 
         do_GET = do_POST = _do  # noqa: N815 - the library looks for these names
 
@@ -135,7 +141,7 @@ def api_server() -> Iterator[Api]:
 
 
 @dataclass(frozen=True)
-class Done:
+class ScriptResult:
     """How a script ended."""
 
     status: int
@@ -151,16 +157,21 @@ class Done:
         return lines[0].removeprefix("::error::").replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
 
 
-def _in_process(script: Path, folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
+def _run_in_process(script: Path, folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
     """Run a script as the runner does; gives its status, output and errors."""
     command = [sys.executable, "-B", str(script)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return result.returncode, result.stdout, result.stderr
 
 
-def _here(script: Path, folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
+def _run_inline(script: Path, folder: Path, environment: dict[str, str]) -> tuple[int, str, str]:
     """The same without a process: its modules are loaded for this run alone, and everything is put back."""
-    before, modules, paths, place = dict(os.environ), set(sys.modules), sys.path[:], Path.cwd()
+    saved_environment, saved_modules, saved_path, saved_directory = (
+        dict(os.environ),
+        set(sys.modules),
+        sys.path[:],
+        Path.cwd(),
+    )
     output, errors, status = io.StringIO(), io.StringIO(), 0
     sys.path.insert(0, str(script.parent))
     try:
@@ -169,20 +180,20 @@ def _here(script: Path, folder: Path, environment: dict[str, str]) -> tuple[int,
         os.chdir(folder)
         with redirect_stdout(output), redirect_stderr(errors):
             runpy.run_path(str(script), run_name="__main__")
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
+    except SystemExit as exit_error:
+        status = exit_error.code if isinstance(exit_error.code, int) else 1
     finally:
-        os.chdir(place)
+        os.chdir(saved_directory)
         os.environ.clear()
-        os.environ.update(before)
-        sys.path[:] = paths
-        for name in set(sys.modules) - modules:
+        os.environ.update(saved_environment)
+        sys.path[:] = saved_path
+        for name in set(sys.modules) - saved_modules:
             if str(getattr(sys.modules[name], "__file__", "")).startswith(str(script.parent)):
                 del sys.modules[name]
     return status, output.getvalue(), errors.getvalue()
 
 
-def packet_of(task: int = 12, attempt: int = 1, agent: str = "codex", **more: Any) -> dict[str, Any]:
+def make_packet(task: int = 12, attempt: int = 1, agent: str = "codex", **packet_fields: Any) -> dict[str, Any]:
     """A small packet."""
     return {
         "version": 1,
@@ -199,14 +210,14 @@ def packet_of(task: int = 12, attempt: int = 1, agent: str = "codex", **more: An
         "base": "main",
         "goal": "The cart shows a total.",
         "criteria": ["total([1, 2]) is 3"],
-        **more,
+        **packet_fields,
     }
 
 
-def payload_of(packet: dict[str, Any], **more: Any) -> dict[str, Any]:
+def make_payload(packet: dict[str, Any], **payload_fields: Any) -> dict[str, Any]:
     """The payload that carries a packet."""
     keys = ("attempt", "agent", "branch", "base")
-    return {"task": packet["task"]["number"], **{k: packet[k] for k in keys}, "packet": packet, **more}
+    return {"task": packet["task"]["number"], **{key: packet[key] for key in keys}, "packet": packet, **payload_fields}
 
 
 class Stage:
@@ -214,33 +225,33 @@ class Stage:
 
     def __init__(self, folder: Path, api: Api) -> None:
         self.folder, self.api = folder, api
-        self.origin, self.job, self.temp = folder / "origin.git", folder / "work", folder / "temp"
-        self.temp.mkdir(parents=True)
-        git(folder, "init", "-q", "--bare", "-b", "main", str(self.origin))
-        git(folder, "clone", "-q", str(self.origin), "seed")
-        self.seed = folder / "seed"
-        git(self.seed, "switch", "-q", "-c", "main")
+        self.origin_path, self.job_folder, self.temp_folder = folder / "origin.git", folder / "work", folder / "temp"
+        self.temp_folder.mkdir(parents=True)
+        git(folder, "init", "-q", "--bare", "-b", "main", str(self.origin_path))
+        git(folder, "clone", "-q", str(self.origin_path), "seed")
+        self.seed_folder = folder / "seed"
+        git(self.seed_folder, "switch", "-q", "-c", "main")
         self.commit_to("main", "cart.py", "def total(prices):\n    return 0\n")
         self.new_job("work")
-        self.event: dict[str, Any] = {"client_payload": payload_of(packet_of())}
+        self.event: dict[str, Any] = {"client_payload": make_payload(make_packet())}
 
     def commit_to(self, branch: str, file: str, text: str) -> str:
         """Push a commit to the origin, as somebody else; gives its SHA."""
-        if git(self.seed, "branch", "--show-current") != branch:
-            git(self.seed, "switch", "-q", "-C", branch, "main")
-        (self.seed / file).write_text(text)
-        git(self.seed, "add", "-A")
-        git(self.seed, "commit", "-q", "-m", f"Change {file}")
-        git(self.seed, "push", "-q", "origin", f"HEAD:refs/heads/{branch}")
-        return git(self.seed, "rev-parse", "HEAD")
+        if git(self.seed_folder, "branch", "--show-current") != branch:
+            git(self.seed_folder, "switch", "-q", "-C", branch, "main")
+        (self.seed_folder / file).write_text(text)
+        git(self.seed_folder, "add", "-A")
+        git(self.seed_folder, "commit", "-q", "-m", f"Change {file}")
+        git(self.seed_folder, "push", "-q", "origin", f"HEAD:refs/heads/{branch}")
+        return git(self.seed_folder, "rev-parse", "HEAD")
 
     def new_job(self, name: str) -> None:
         """A fresh machine, with what the job before kept."""
-        self.job = self.folder / name
-        git(self.folder, "clone", "-q", str(self.origin), name)
-        git(self.job, "checkout", "-q", "--detach")
+        self.job_folder = self.folder / name
+        git(self.folder, "clone", "-q", str(self.origin_path), name)
+        git(self.job_folder, "checkout", "-q", "--detach")
 
-    def run(self, script: str, *, process: bool = False, **more: str) -> Done:
+    def run(self, script: str, *, process: bool = False, **further_environment: str) -> ScriptResult:
         """Run a script as the action does: with `process` in one of its own, otherwise in this one, which costs less.
 
         What lives on after its script has to have a process of its own.
@@ -249,50 +260,52 @@ class Stage:
         event.write_text(json.dumps(self.event))
         output.write_text("")
         environment = {
-            **{k: v for k, v in _GIT.items() if not k.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))},
-            "GITHUB_ACTOR_ID": str(BOT),
+            **{name: v for name, v in _GIT.items() if not name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))},
+            "GITHUB_ACTOR_ID": str(BOT_ID),
             "GITHUB_API_URL": self.api.url,
             "GITHUB_EVENT_PATH": str(event),
             "GITHUB_OUTPUT": str(output),
             "GITHUB_REPOSITORY": "acme/shop",
             "GITHUB_SERVER_URL": self.api.url,
             "RETRY_SECONDS": "0",
-            "RUNNER_TEMP": str(self.temp),
+            "RUNNER_TEMP": str(self.temp_folder),
             "RUN_TOKEN": RUN_TOKEN,
             "TOKEN": RUN_TOKEN,
-            **more,
+            **further_environment,
         }
-        status, said, errors = (_in_process if process else _here)(ACTION / script, self.job, environment)
+        status, script_output, errors = (_run_in_process if process else _run_inline)(
+            ACTION / script, self.job_folder, environment
+        )
         assert errors == "", errors
-        assert status in (0, 1), said
+        assert status in (0, 1), script_output
         outputs = dict(line.split("=", 1) for line in output.read_text().splitlines())
-        return Done(status, said, outputs)
+        return ScriptResult(status, script_output, outputs)
 
-    def prepare(self, *, process: bool = False) -> Done:
+    def prepare(self, *, process: bool = False) -> ScriptResult:
         return self.run("prepare.py", process=process)
 
-    def collect(self, prepared: Done, *, process: bool = False) -> Done:
-        given = {"BASE_SHA": prepared.outputs["base-sha"], "START_SHA": prepared.outputs["start-sha"]}
-        return self.run("collect.py", process=process, **given)
+    def collect(self, prepare_result: ScriptResult, *, process: bool = False) -> ScriptResult:
+        environment = {"BASE_SHA": prepare_result.outputs["base-sha"], "START_SHA": prepare_result.outputs["start-sha"]}
+        return self.run("collect.py", process=process, **environment)
 
-    def hand_in(self, token: str = APP_TOKEN, *, process: bool = False) -> Done:
+    def hand_in(self, token: str = APP_TOKEN, *, process: bool = False) -> ScriptResult:
         return self.run("hand_in.py", process=process, TOKEN=token)
 
-    def works(self, file: str = "cart.py", text: str = "def total(prices):\n    return sum(prices)\n") -> None:
+    def write_change(self, file: str = "cart.py", text: str = "def total(prices):\n    return sum(prices)\n") -> None:
         """What the agent does: it writes a file."""
-        (self.job / file).write_text(text)
+        (self.job_folder / file).write_text(text)
 
-    def up_to_hand_in(self) -> None:
+    def prepare_hand_in(self) -> None:
         """Both scripts of the first job with some work between them, and then a fresh machine."""
-        prepared = self.prepare()
-        assert prepared.status == 0, prepared.output
-        self.works()
-        collected = self.collect(prepared)
-        assert collected.status == 0, collected.output
+        prepare_result = self.prepare()
+        assert prepare_result.status == 0, prepare_result.output
+        self.write_change()
+        collect_result = self.collect(prepare_result)
+        assert collect_result.status == 0, collect_result.output
         self.new_job(f"hand-in-{len(list(self.folder.iterdir()))}")
 
     @property
     def branches(self) -> dict[str, str]:
         """The origin's branches and their SHAs."""
-        listed = git(self.origin, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
-        return dict(line.split(" ", 1) for line in listed.splitlines())
+        output = git(self.origin_path, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads")
+        return dict(line.split(" ", 1) for line in output.splitlines())

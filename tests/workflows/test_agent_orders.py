@@ -18,7 +18,7 @@ from config.agent_kinds import ActionsAgent
 from core.effects.base import StartAgent
 from core.texts import COMMENT_LIMIT, comment_marker, packet_comments
 from tests.builders import NO_SERVICES, NOW
-from tests.workflows.agent_kit import BOT, RUN_TOKEN, Stage, api_server, git, packet_of, payload_of
+from tests.workflows.agent_kit import BOT_ID, RUN_TOKEN, Stage, api_server, git, make_packet, make_payload
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 BY_EVENT = ActionsAgent(adapter="actions", event="agent-task")
@@ -34,12 +34,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def refusing(shared: Stage) -> Iterator[Stage]:
-    shared.event = {"client_payload": payload_of(packet_of())}
+    shared.event = {"client_payload": make_payload(make_packet())}
     shared.api.comments.clear()
     shared.api.requests.clear()
     yield shared
-    assert git(shared.job, "branch", "--show-current") == ""
-    assert list(shared.temp.iterdir()) == []
+    assert git(shared.job_folder, "branch", "--show-current") == ""
+    assert list(shared.temp_folder.iterdir()) == []
 
 
 # The hand-off by reference
@@ -71,18 +71,18 @@ class Wall:
 
 def _started(stage: Stage, packet: dict[str, Any], spec: ActionsAgent) -> None:
     """The real adapter starts the agent, with a large packet."""
-    site = RepositoryContext(cast(GitHub, Wall(stage)), "acme/shop", "main", BOT, NO_SERVICES, NOW)
+    site = RepositoryContext(cast(GitHub, Wall(stage)), "acme/shop", "main", BOT_ID, NO_SERVICES, NOW)
     order = StartAgent(packet["task"]["number"], packet["attempt"], packet["agent"], packet, NINE)
     asyncio.run(ActionsAdapter().start(site, spec, order, again=False))
 
 
-def _by_reference(stage: Stage, packet: dict[str, Any], *, attempt: int = 1, author: int = BOT) -> list[str]:
+def _by_reference(stage: Stage, packet: dict[str, Any], *, attempt: int = 1, author: int = BOT_ID) -> list[str]:
     """The packet in comments as the bot writes them, by whoever; gives their addresses, which the dispatch names."""
     urls = []
     for part, text in enumerate(packet_comments(packet, packet["agent"], attempt), 1):
         body = f"{text}{comment_marker(f'handoff:12:{attempt}:{part}')}"
         urls.append(stage.api.comment(500 + part, 12, body, author))
-    stage.event = {"client_payload": {**payload_of(packet_of()), "packet": {"comments": urls}}}
+    stage.event = {"client_payload": {**make_payload(make_packet()), "packet": {"comments": urls}}}
     return urls
 
 
@@ -94,7 +94,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("spec", [BY_EVENT, BY_WORKFLOW], ids=["repository_dispatch", "workflow_dispatch"])
 def test_a_large_packet_is_read_back_as_it_was(stage: Stage, spec: ActionsAgent) -> None:
-    packet = packet_of(
+    packet = make_packet(
         goal=HOSTILE * 800,
         notes="\U0001f600" * 30_001,  # characters of four bytes, at every place of a chunk's end
         criteria=[HOSTILE, "-->", "`" * 500],
@@ -106,18 +106,18 @@ def test_a_large_packet_is_read_back_as_it_was(stage: Stage, spec: ActionsAgent)
     assert prepared.status == 0, prepared.output
     assert json.loads(Path(prepared.outputs["packet"]).read_text(encoding="utf-8")) == packet
     by_reference = Path(prepared.outputs["handoff"]).read_bytes()
-    stage.works()
+    stage.write_change()
     assert stage.collect(prepared).status == 0
     reading = {token for _, path, token in stage.api.requests if "comments" in path}
     assert reading == {RUN_TOKEN}
     # What the agent reads does not depend on the way that the packet took.
-    stage.event = {"client_payload": payload_of(packet)}
+    stage.event = {"client_payload": make_payload(packet)}
     assert Path(stage.prepare().outputs["handoff"]).read_bytes() == by_reference
 
 
 def test_the_work_on_a_large_packet_is_handed_in(stage: Stage) -> None:
-    _started(stage, packet_of(notes="long " * 20_000), BY_EVENT)
-    stage.up_to_hand_in()
+    _started(stage, make_packet(notes="long " * 20_000), BY_EVENT)
+    stage.prepare_hand_in()
     assert stage.hand_in().status == 0
     assert stage.api.pulls[0]["title"] == "Add a total to the cart"
     reading = {token for _, path, token in stage.api.requests if "comments" in path}
@@ -125,7 +125,7 @@ def test_the_work_on_a_large_packet_is_handed_in(stage: Stage) -> None:
 
 
 def test_people_see_one_sentence_of_each_part() -> None:
-    comments = packet_comments(packet_of(goal=HOSTILE * 400), "codex", 2)
+    comments = packet_comments(make_packet(goal=HOSTILE * 400), "codex", 2)
     seen = [re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).strip() for text in comments]
     assert len(seen) > 1
     assert seen == [
@@ -137,11 +137,11 @@ def test_people_see_one_sentence_of_each_part() -> None:
     assert max(map(len, comments)) + 200 < COMMENT_LIMIT
 
 
-LARGE = packet_of(notes="long " * 20_000)  # three parts
+LARGE = make_packet(notes="long " * 20_000)  # three parts
 
 
 def test_a_comment_of_somebody_else_is_not_followed(refusing: Stage) -> None:
-    _by_reference(refusing, packet_of(), author=666)
+    _by_reference(refusing, make_packet(), author=666)
     assert "The account that started this run did not write comment" in refusing.prepare().error
 
 
@@ -152,12 +152,12 @@ def test_one_comment_of_somebody_else_among_ours_is_not_followed(refusing: Stage
 
 
 def test_a_comment_of_another_attempt_is_not_followed(refusing: Stage) -> None:
-    _by_reference(refusing, packet_of(), attempt=2)
+    _by_reference(refusing, make_packet(), attempt=2)
     assert "is not part 1 of the hand-off of this attempt" in refusing.prepare().error
 
 
 def test_a_comment_that_is_on_another_issue_is_not_followed(refusing: Stage) -> None:
-    _by_reference(refusing, packet_of())
+    _by_reference(refusing, make_packet())
     refusing.api.comments[501]["issue_url"] += "3"
     assert "Comment 501 is not on task 12" in refusing.prepare().error
 
@@ -191,20 +191,20 @@ def test_a_packet_with_a_part_missing_is_refused(refusing: Stage) -> None:
     ],
 )
 def test_what_is_no_packet_is_refused(refusing: Stage, data: str, expected: str) -> None:
-    _by_reference(refusing, packet_of())
+    _by_reference(refusing, make_packet())
     comment = refusing.api.comments[501]
     comment["body"] = re.sub(r"(packet 1/1 )\S*", rf"\g<1>{data}", comment["body"])
     assert expected in refusing.prepare().error
 
 
 def test_words_around_the_parts_are_refused(refusing: Stage) -> None:
-    _by_reference(refusing, packet_of())
+    _by_reference(refusing, make_packet())
     refusing.api.comments[501]["body"] += "\nand more"
     assert "is not part 1 of the hand-off" in refusing.prepare().error
 
 
 def test_a_packet_from_comments_is_checked_as_any_other(refusing: Stage) -> None:
-    _by_reference(refusing, packet_of(repository="acme/other"))
+    _by_reference(refusing, make_packet(repository="acme/other"))
     assert "not for this repository" in refusing.prepare().error
 
 
@@ -220,7 +220,7 @@ def test_a_packet_from_comments_is_checked_as_any_other(refusing: Stage) -> None
     ],
 )
 def test_only_comments_on_the_task_are_followed(refusing: Stage, address: object) -> None:
-    _by_reference(refusing, packet_of())
+    _by_reference(refusing, make_packet())
     where = address.format(url=refusing.api.url) if isinstance(address, str) else address
     refusing.event["client_payload"]["packet"] = {"comments": [where]}
     assert "is not the address of a comment on task 12" in refusing.prepare().error
@@ -228,7 +228,7 @@ def test_only_comments_on_the_task_are_followed(refusing: Stage, address: object
 
 
 def test_a_comment_that_is_gone_is_told(refusing: Stage) -> None:
-    _by_reference(refusing, packet_of())
+    _by_reference(refusing, make_packet())
     refusing.api.comments.clear()
     assert "404" in refusing.prepare().error
 
@@ -260,7 +260,7 @@ def test_a_comment_that_is_gone_is_told(refusing: Stage) -> None:
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused(refusing: Stage, change: dict[str, Any], expected: str) -> None:
-    payload = payload_of(packet_of())
+    payload = make_payload(make_packet())
     if change.get("base"):
         payload["packet"]["base"] = change["base"]
     refusing.event = {"client_payload": {**payload, **change}}
@@ -283,7 +283,7 @@ def test_an_order_that_makes_no_sense_is_refused(refusing: Stage, change: dict[s
     ],
 )
 def test_a_packet_of_another_run_is_refused(refusing: Stage, change: dict[str, Any], expected: str) -> None:
-    refusing.event["client_payload"]["packet"] = {**packet_of(), **change}
+    refusing.event["client_payload"]["packet"] = {**make_packet(), **change}
     assert expected in refusing.prepare().error
 
 
@@ -306,7 +306,7 @@ def test_the_hand_off_says_everything_that_the_packet_says(stage: Stage) -> None
     texts: dict[str, Any] = {name: next(words) for name in ("goal", "notes", "estimate")}
     names = ("criteria", "definition_of_done", "required", "preferred", "files")
     lists: dict[str, Any] = {name: [next(words), next(words)] for name in names}
-    packet = packet_of(
+    packet = make_packet(
         **texts,
         **lists,
         plan={"kind": next(words), "reason": next(words), "steps": [next(words), next(words)]},
@@ -317,7 +317,7 @@ def test_the_hand_off_says_everything_that_the_packet_says(stage: Stage) -> None
         feedback={**feedback, "failed_checks": [check]},
     )
     used = int(next(words)[4:-1])
-    stage.event = {"client_payload": payload_of(packet)}
+    stage.event = {"client_payload": make_payload(packet)}
     text = Path(stage.prepare().outputs["handoff"]).read_text()
     assert [f"word{n}x" for n in range(used) if f"word{n}x" not in text] == []
     assert all(number in text for number in ("#31", "#41", "#51"))

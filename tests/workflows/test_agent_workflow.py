@@ -14,7 +14,7 @@ from sandbox import Contract, ManualClock, Sandbox
 from sandbox.actions.dispatch import repository_dispatch
 from sandbox.actions.expressions import interpolate
 from sandbox.actions.workflow import parse_workflow
-from tests.workflows.agent_kit import ACTION, DATA, ROOT, packet_of, payload_of
+from tests.workflows.agent_kit import ACTION, DATA, ROOT, make_packet, make_payload
 
 WORKFLOW = ROOT / ".github" / "workflows" / "agent.yml"
 FILES = [WORKFLOW, ACTION / "action.yml"]
@@ -86,7 +86,7 @@ def test_the_run_is_named_after_the_branch_for_either_dispatch() -> None:
     file = parse_workflow(".github/workflows/agent.yml", WORKFLOW.read_text())
     assert file.error is None
     assert file.wants("repository_dispatch", action="agent-task")
-    payload = payload_of(packet_of(agent="codex"))
+    payload = make_payload(make_packet(agent="codex"))
     assert set(file.inputs) == set(payload)
     strings = {key: str(value) for key, value in payload.items()}
     for event, inputs in (({"client_payload": payload}, {}), ({"inputs": strings}, strings)):
@@ -149,7 +149,7 @@ async def test_the_whole_workflow_in_the_sandbox(tmp_path: Path, agent: str) -> 
         alice = hub.user("alice")
         hub.grant(shop, alice, "write")
         issue = await alice.opens_issue(shop, "Add a total to the cart", "The cart shows a total.")
-        payload = payload_of(packet_of(task=issue.number, agent=agent))
+        payload = make_payload(make_packet(task=issue.number, agent=agent))
         (run,) = await repository_dispatch(hub, shop, alice, "agent-task", payload)
         await hub.wait_until_idle()
 

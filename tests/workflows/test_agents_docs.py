@@ -135,7 +135,7 @@ def test_every_key_of_the_packet_is_explained() -> None:
 def test_the_action_takes_the_real_packet_and_tells_all_of_it(stage: Stage, made: Callable[[], dict[str, Any]]) -> None:
     order = made()
     if about := order["pull_request"]:
-        git(stage.seed, "switch", "-q", "-C", about["branch"])
+        git(stage.seed_folder, "switch", "-q", "-C", about["branch"])
         about["head_sha"] = stage.commit_to(about["branch"], "cart.py", "total = sum\n")
         stage.new_job("review")
     keys = ("attempt", "agent", "branch", "base")

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from config.agent_kinds import AGENT_KINDS, AgentBase
 from config.durations import format_duration
-from config.labels import DIGEST, FIXED_LABELS, OFFERED_LABELS
+from config.labels import DIGEST, FIXED_LABELS, INITIAL_LABELS
 from config.repository import CONFIG_PATH, RepositoryConfig
 from config.settings import Settings
 
@@ -34,7 +34,7 @@ Set environment variables, or lines `NAME=value` in a file `.env` in the working
 empty value counts as absent. A missing or invalid setting stops the start with a line that names it.
 """
 
-_REPOSITORY: Final = """\
+_REPOSITORY_SECTION: Final = """\
 ## The repository: `{path}`
 
 The file on the default branch counts. If the repository has none, the bot uses the one in the organization's
@@ -67,80 +67,80 @@ editors, set schema and file in *Languages & Frameworks, JSON Schema Mappings*.
 """
 
 
-class _Schema(GenerateJsonSchema):
+class _SchemaGenerator(GenerateJsonSchema):
     """Pydantic's schema, with durations as people write them."""
 
     def encode_default(self, dft: Any) -> Any:
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
-def schema() -> dict[str, Any]:
+def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of `.github/orchestrator.yml`."""
-    made = RepositoryConfig.model_json_schema(schema_generator=_Schema)
-    made["properties"]["agents"]["additionalProperties"] = False  # a name outside the pattern is no agent
-    return {"$schema": _Schema.schema_dialect, **made}
+    result = RepositoryConfig.model_json_schema(schema_generator=_SchemaGenerator)
+    result["properties"]["agents"]["additionalProperties"] = False  # a name outside the pattern is no agent
+    return {"$schema": _SchemaGenerator.schema_dialect, **result}
 
 
 def configuration_page() -> str:
     """The whole of `docs/configuration.md`."""
-    parts = [_INTRO, _table(_settings()), ""]
-    parts.append(_REPOSITORY.format(path=CONFIG_PATH, example=EXAMPLE.read_text(encoding="utf-8")))
-    described = schema()
-    top = described["properties"]
-    parts += ["### Every key", "", _table(_keys(described, top, described["required"])), ""]
+    parts = [_INTRO, _table(_setting_rows()), ""]
+    parts.append(_REPOSITORY_SECTION.format(path=CONFIG_PATH, example=EXAMPLE.read_text(encoding="utf-8")))
+    root_schema = json_schema()
+    properties = root_schema["properties"]
+    parts += ["### Every key", "", _table(_key_rows(root_schema, properties, root_schema["required"])), ""]
     common = set(AgentBase.model_fields)
-    agent = described["$defs"]["PullAgent"]["properties"]
+    agent = root_schema["$defs"]["PullAgent"]["properties"]
     shared = {name: agent[name] for name in AgentBase.model_fields}
     kinds = ", ".join(f"`{kind}`" for kind in AGENT_KINDS)
     parts += ["### `agents.<name>`", "", f"Every agent has an `adapter` ({kinds}). Optional keys:", ""]
-    parts += [_table(_keys(described, shared, [])), ""]
+    parts += [_table(_key_rows(root_schema, shared, [])), ""]
     for kind, model in AGENT_KINDS.items():
-        own = described["$defs"][model.__name__]
-        keys = {name: field for name, field in own["properties"].items() if name not in {*common, "adapter"}}
-        parts += [f"#### `adapter: {kind}`", "", own["properties"]["adapter"]["description"], ""]
-        parts += [_table(_keys(described, keys, own["required"])), ""] if keys else []
-    for name, field in top.items():
+        agent_schema = root_schema["$defs"][model.__name__]
+        keys = {name: field for name, field in agent_schema["properties"].items() if name not in {*common, "adapter"}}
+        parts += [f"#### `adapter: {kind}`", "", agent_schema["properties"]["adapter"]["description"], ""]
+        parts += [_table(_key_rows(root_schema, keys, agent_schema["required"])), ""] if keys else []
+    for name, field in properties.items():
         if "$ref" in field:
-            section = _resolve(described, field)
+            section = _resolve(root_schema, field)
             parts += [f"### `{name}`", "", section["description"], ""]
-            parts += [_table(_keys(described, section["properties"], [])), ""]
-            parts += _inner_sections(described, name, section)
+            parts += [_table(_key_rows(root_schema, section["properties"], [])), ""]
+            parts += _inner_sections(root_schema, name, section)
     parts += [
         "## Labels",
         "",
         "With the first configuration the bot creates, in one request, the labels that people add by hand: "
-        + ", ".join(f"`{label.name}`" for label in OFFERED_LABELS)
+        + ", ".join(f"`{label.name}`" for label in INITIAL_LABELS)
         + " and `needs:<capability>` of every agent. It creates other labels when an issue first needs them,",
         "and creates a deleted or renamed label again when it is needed. You may change a label's color and",
         "description, because the bot sets them only when it creates the label.",
         "",
-        _table(_labels()),
+        _table(_label_rows()),
         "",
     ]
     return "\n".join(parts)
 
 
-def _inner_sections(root: dict[str, Any], above: str, section: dict[str, Any]) -> list[str]:
+def _inner_sections(root: dict[str, Any], parent_name: str, section: dict[str, Any]) -> list[str]:
     """The sections inside a section, each with its table."""
     parts: list[str] = []
     for name, field in section["properties"].items():
-        found = next((option for option in field.get("anyOf", []) if "$ref" in option), None)
-        if found:
-            inner = _resolve(root, found)
-            parts += [f"#### `{name}`", "", f"{inner['description']} In `{above}`.", ""]
-            parts += [_table(_keys(root, inner["properties"], inner.get("required", []))), ""]
+        reference = next((option for option in field.get("anyOf", []) if "$ref" in option), None)
+        if reference:
+            inner_section = _resolve(root, reference)
+            parts += [f"#### `{name}`", "", f"{inner_section['description']} In `{parent_name}`.", ""]
+            parts += [_table(_key_rows(root, inner_section["properties"], inner_section.get("required", []))), ""]
     return parts
 
 
-def files() -> dict[Path, str]:
+def generated_files() -> dict[Path, str]:
     """Every generated file with the text that it should have."""
     return {
-        ROOT / "config" / "orchestrator.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        ROOT / "config" / "orchestrator.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs" / "configuration.md": configuration_page(),
     }
 
 
-def _settings() -> Iterator[tuple[str, ...]]:
+def _setting_rows() -> Iterator[tuple[str, ...]]:
     yield "variable", "meaning", "default"
     for name, field in Settings.model_fields.items():
         yield f"`{name.upper()}`", field.description or "", _setting_default(field)
@@ -155,15 +155,15 @@ def _setting_default(field: FieldInfo) -> str:
     return "" if field.default is None else f"`{field.default}`"
 
 
-def _keys(root: dict[str, Any], properties: dict[str, Any], required: list[str]) -> Iterator[tuple[str, ...]]:
+def _key_rows(root: dict[str, Any], properties: dict[str, Any], required_keys: list[str]) -> Iterator[tuple[str, ...]]:
     yield "key", "type", "default", "meaning"
     for name, field in properties.items():
         meaning = (_resolve(root, field) if "$ref" in field else field)["description"]
-        yield f"`{name}`", _type(root, name, field), _default(name, field, required), meaning
+        yield f"`{name}`", _type_text(root, name, field), _default_text(name, field, required_keys), meaning
 
 
-def _default(name: str, field: dict[str, Any], required: list[str]) -> str:
-    if name in required:
+def _default_text(name: str, field: dict[str, Any], required_keys: list[str]) -> str:
+    if name in required_keys:
         return "**required**"
     value = field.get("default")
     if "$ref" in field or value is None or value == []:
@@ -171,10 +171,10 @@ def _default(name: str, field: dict[str, Any], required: list[str]) -> str:
     return f"`{', '.join(value) if isinstance(value, list) else json.dumps(value).strip(chr(34))}`"
 
 
-def _type(root: dict[str, Any], name: str, field: dict[str, Any]) -> str:
+def _type_text(root: dict[str, Any], name: str, field: dict[str, Any]) -> str:
     """A schema's type in a few words."""
     if "anyOf" in field:
-        return _type(root, name, next(option for option in field["anyOf"] if option.get("type") != "null"))
+        return _type_text(root, name, next(option for option in field["anyOf"] if option.get("type") != "null"))
     if "$ref" in field:
         return f"[section](#{name})"
     if "const" in field:
@@ -182,7 +182,7 @@ def _type(root: dict[str, Any], name: str, field: dict[str, Any]) -> str:
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
     if field["type"] == "array":
-        return f"list of {_type(root, name, field['items'])}"
+        return f"list of {_type_text(root, name, field['items'])}"
     if field["type"] == "object":
         kinds = {"agents": "[agents](#agentsname) by name", "stalls": "`P0`, `P1` or `P2`: duration"}
         return kinds.get(name, "label: `P0`, `P1` or `P2`")
@@ -194,31 +194,31 @@ def _type(root: dict[str, Any], name: str, field: dict[str, Any]) -> str:
     return words[field["type"]]
 
 
-def _labels() -> Iterator[tuple[str, ...]]:
+def _label_rows() -> Iterator[tuple[str, ...]]:
     yield "label", "meaning"
     for label in (*FIXED_LABELS, DIGEST):
         yield f"`{label.name}`", label.description
 
 
 def _resolve(root: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = root["$defs"][field["$ref"].rsplit("/", 1)[-1]]
-    return found
+    definition: dict[str, Any] = root["$defs"][field["$ref"].rsplit("/", 1)[-1]]
+    return definition
 
 
 def _table(rows: Iterator[tuple[str, ...]]) -> str:
-    head, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *body])
+    header, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *body])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the generated files, or with `--check` only tell which are stale (exit status 1)."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs.configuration", description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--write", action="store_true", help="write the generated files")
-    what.add_argument("--check", action="store_true", help="exit with 1 when one of them is stale")
+    mode_group = parser.add_mutually_exclusive_group(required=True)
+    mode_group.add_argument("--write", action="store_true", help="write the generated files")
+    mode_group.add_argument("--check", action="store_true", help="exit with 1 when one of them is stale")
     write = parser.parse_args(arguments).write
     stale = 0
-    for path, text in files().items():
+    for path, text in generated_files().items():
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         stale = 1

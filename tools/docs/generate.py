@@ -115,15 +115,15 @@ def commands_page() -> str:
         groups.items(), key=lambda group: (group[0][0] != "none", not group[0][1], ROLES.index(group[0][0]))
     )
     tables = (
-        f"### {_audience(*who)}\n\n"
+        f"### {_audience(*role_and_holder)}\n\n"
         + _table([("command", "what it does"), *((f"`{use.example}`", use.help) for use in uses)])
-        for who, uses in ordered
+        for role_and_holder, uses in ordered
     )
-    means = (
+    button_rows = (
         (button.label, button.description, f"`/{' '.join(COMMAND_OF[button.identifier]).strip()}`")
         for button in ON_CONFLICT
     )
-    buttons = _table([("button", "description", "command"), *means])
+    buttons = _table([("button", "description", "command"), *button_rows])
     return _COMMANDS.format(tables="\n\n".join(tables), buttons=buttons)
 
 
@@ -133,7 +133,7 @@ def _audience(role: str, holder_too: bool) -> str:
     return f"The holder, or {role} access" if holder_too else f"{role.capitalize()} access or more"
 
 
-def lifecycle_part() -> str:
+def lifecycle_section() -> str:
     """The state diagram, and the table that it is drawn from."""
     rows = (
         (row.trigger.value, ", ".join(f"`{source}`" for source in row.sources), f"`{row.target}`")
@@ -142,12 +142,12 @@ def lifecycle_part() -> str:
     return f"```mermaid\n{mermaid()}```\n\n{_table([('trigger', 'from', 'to'), *rows])}"
 
 
-def signals_part() -> str:
+def signals_section() -> str:
     """What can happen to a task."""
     return _table([("signal", "meaning"), *((f"`{kind.__name__}`", _summary(kind)) for kind in Signal.__args__)])
 
 
-def effects_part() -> str:
+def effects_section() -> str:
     """What the bot can want, whether it is a state or happens once, and what its key makes unique."""
     rows = [("effect", "kind", "key", "meaning")]
     for kind in Effect.__args__:
@@ -156,50 +156,54 @@ def effects_part() -> str:
     return _table(rows)
 
 
-def events_part() -> str:
+def events_section() -> str:
     """The types of events in the audit log, in the words that stand beside them in the code."""
-    return _table([("event", "meaning"), *((f"`{name}`", meaning) for name, meaning in _remarks(EventType).items())])
+    return _table(
+        [("event", "meaning"), *((f"`{name}`", meaning) for name, meaning in _inline_comments(EventType).items())]
+    )
 
 
-def deadlines_part() -> str:
+def deadlines_section() -> str:
     """The kinds of wait, in the words that stand beside them in the code."""
-    return _table([("deadline", "meaning"), *((f"`{name}`", why) for name, why in _remarks(DeadlineKind).items())])
+    return _table(
+        [("deadline", "meaning"), *((f"`{name}`", comment) for name, comment in _inline_comments(DeadlineKind).items())]
+    )
 
 
-def failures_part() -> str:
+def failures_section() -> str:
     """What becomes of what failed, by the kind of error."""
     rows = [("error", "reason", "handling")]
-    for fate in FATES:
-        kinds = ", ".join(f"`{kind.__name__}`" for kind in fate.errors if kind is not Exception) or "any other error"
-        rows.append((kinds, fate.because, fate.next_action))
+    for policy in FATES:
+        kinds = ", ".join(f"`{kind.__name__}`" for kind in policy.errors if kind is not Exception) or "any other error"
+        rows.append((kinds, policy.because, policy.next_action))
     return _table(rows)
 
 
-PARTS: Final[Mapping[str, Callable[[], str]]] = {
-    "lifecycle": lifecycle_part,
-    "signals": signals_part,
-    "effects": effects_part,
-    "events": events_part,
-    "deadlines": deadlines_part,
-    "failures": failures_part,
+SECTIONS: Final[Mapping[str, Callable[[], str]]] = {
+    "lifecycle": lifecycle_section,
+    "signals": signals_section,
+    "effects": effects_section,
+    "events": events_section,
+    "deadlines": deadlines_section,
+    "failures": failures_section,
 }
 
 
-def with_parts(page: str) -> str:
+def insert_sections(page: str) -> str:
     """The page with every generated part as it should be.
 
     Raises `MarkersMissing` when the page has not exactly one place for a part.
     """
-    for name, make in PARTS.items():
-        first, last = f"<!-- generated: {name} -->\n", f"<!-- end of {name} -->"
-        places = list(re.finditer(f"(?<={re.escape(first)}).*?(?={re.escape(last)})", page, re.DOTALL))
-        if len(places) != 1:
-            raise MarkersMissing(f"needs one pair of lines {first.strip()} and {last}")
-        page = f"{page[: places[0].start()]}\n{make()}\n\n{page[places[0].end() :]}"
+    for name, render in SECTIONS.items():
+        start_marker, end_marker = f"<!-- generated: {name} -->\n", f"<!-- end of {name} -->"
+        matches = list(re.finditer(f"(?<={re.escape(start_marker)}).*?(?={re.escape(end_marker)})", page, re.DOTALL))
+        if len(matches) != 1:
+            raise MarkersMissing(f"needs one pair of lines {start_marker.strip()} and {end_marker}")
+        page = f"{page[: matches[0].start()]}\n{render()}\n\n{page[matches[0].end() :]}"
     return page
 
 
-def files(root: Path = ROOT) -> dict[Path, str]:
+def generated_pages(root: Path = ROOT) -> dict[Path, str]:
     """Every page with generated text below `root`, as it should be.
 
     Raises `MarkersMissing`, or `OSError` when there is no `docs/reference.md`: an installed package has no docs.
@@ -209,16 +213,16 @@ def files(root: Path = ROOT) -> dict[Path, str]:
         root / "docs" / "commands.md": commands_page(),
         root / "docs" / "templates.md": templates_page(),
         root / "docs" / "security.md": security_page(),
-        reference: with_parts(reference.read_text(encoding="utf-8")),
+        reference: insert_sections(reference.read_text(encoding="utf-8")),
     }
 
 
 def main(write: bool, root: Path = ROOT) -> int:
     """Write the generated documentation, or only name what is stale; gives the exit status, 1 when something is."""
     try:
-        pages = files(root)
-    except (MarkersMissing, OSError) as problem:
-        sys.stderr.write(f"docs/reference.md: {problem}\n")
+        pages = generated_pages(root)
+    except (MarkersMissing, OSError) as error:
+        sys.stderr.write(f"docs/reference.md: {error}\n")
         return 1
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
@@ -233,18 +237,18 @@ def _summary(documented: object) -> str:
     return " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
 
 
-def _remarks(kinds: type[Enum]) -> dict[str, str]:
+def _inline_comments(kinds: type[Enum]) -> dict[str, str]:
     """The value of each member with the comment beside it."""
     text = inspect.getsource(kinds)
-    named = [(node.lineno, node.value) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assign)]
-    beside = {
+    assignments = [(node.lineno, node.value) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assign)]
+    comments_by_line = {
         token.start[0]: token.string.lstrip("# ")
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
         if token.type == tokenize.COMMENT
     }
-    return {str(ast.literal_eval(value)): beside.get(line, "") for line, value in named}
+    return {str(ast.literal_eval(value)): comments_by_line.get(line, "") for line, value in assignments}
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:
-    head, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *body])
+    header, *body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *body])

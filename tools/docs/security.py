@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-KEYS: Final = ("what", "enters", "must")
+COLUMNS: Final = ("what", "enters", "must")
 CORPUS: Final = Path(__file__).resolve().parents[2] / "tests" / "data" / "hostile"
 
 _PAGE: Final = """\
@@ -31,16 +31,16 @@ the HTTP endpoints, or the whole bot with a sandbox. The inputs are in
 def security_page() -> str:
     """The whole page. Raises OSError where there is no corpus: an installed package has none."""
     files = [(path, yaml.safe_load(path.read_text(encoding="utf-8"))) for path in sorted(CORPUS.glob("*.yml"))]
-    parts = "\n\n".join("\n".join(_part(path, corpus)) for path, corpus in files)
+    parts = "\n\n".join("\n".join(_corpus_section(path, corpus)) for path, corpus in files)
     return _PAGE.format(count=sum(len(corpus) for _, corpus in files), parts=parts)
 
 
-def _part(path: Path, corpus: dict[str, dict[str, Any]]) -> Iterator[str]:
-    first = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-    yield from (f"## {path.stem.replace('-', ' ').capitalize()}", "", first, "")
+def _corpus_section(path: Path, corpus: dict[str, dict[str, Any]]) -> Iterator[str]:
+    description = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    yield from (f"## {path.stem.replace('-', ' ').capitalize()}", "", description, "")
     yield from ("| input | arrives by | expected result |", "| --- | --- | --- |")
     for entry in corpus.values():
-        yield f"| {' | '.join(_cell(entry[key]) for key in KEYS)} |"
+        yield f"| {' | '.join(_cell(entry[key]) for key in COLUMNS)} |"
 
 
 def _cell(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from config.task_templates import MAX_OWN, TEMPLATES_FOLDER, Phases, TaskTemplate, built_in
+from config.task_templates import MAX_REPOSITORY_TEMPLATES, TEMPLATES_FOLDER, Phases, TaskTemplate, built_in_templates
 from core.intake.templates import markdown
 
 EXAMPLE: Final = """\
@@ -82,14 +82,15 @@ would become part of an issue. Mentions and issue numbers lose their effect.
 """
 
 
-def _index() -> Iterator[str]:
+def _index_rows() -> Iterator[str]:
     yield "| name | use | class | priority | estimate |"
     yield "| --- | --- | --- | --- | --- |"
-    for name, t in built_in().items():
-        yield f"| [`{name}`](#{name}) | {t.use} | {t.kind} | {t.priority or 'P2 (default)'} | {t.estimate} |"
+    for name, template in built_in_templates().items():
+        cells = (template.use, template.kind, template.priority or "P2 (default)", template.estimate)
+        yield f"| [`{name}`](#{name}) | {' | '.join(map(str, cells))} |"
 
 
-def _keys() -> Iterator[str]:
+def _key_rows() -> Iterator[str]:
     for name, field in TaskTemplate.model_fields.items():
         yield f"| `{name}` | {'yes' if field.is_required() else ''} | {field.description} |".replace("|  |", "| no |")
     for name, field in Phases.model_fields.items():
@@ -99,10 +100,13 @@ def _keys() -> Iterator[str]:
 def templates_page() -> str:
     """The whole of `docs/templates.md`."""
     return _PAGE.format(
-        index="\n".join(_index()),
+        index="\n".join(_index_rows()),
         folder=TEMPLATES_FOLDER,
-        most=MAX_OWN,
+        most=MAX_REPOSITORY_TEMPLATES,
         example=EXAMPLE,
-        keys="\n".join(_keys()),
-        all="\n\n".join(f"### {name}\n\n{t.use}\n\n```markdown\n{markdown(t)}```" for name, t in built_in().items()),
+        keys="\n".join(_key_rows()),
+        all="\n\n".join(
+            f"### {name}\n\n{template.use}\n\n```markdown\n{markdown(template)}```"
+            for name, template in built_in_templates().items()
+        ),
     )

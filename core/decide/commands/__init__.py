@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from config.problems import nearest
+from config.problems import nearest_word
 from core.audit.events import Event, EventType
 from core.commands.ordering import clicked_at, is_superseded, record_instruction, topics_of_command
 from core.commands.registry import COMMANDS, holds, refusal
@@ -148,5 +148,5 @@ def _reply(signal: CommandReceived, reaction: Literal["rocket", "confused"], tex
 
 
 def _unknown_command_text(name: str) -> str:
-    hint = f" Did you mean `/{suggestion}`?" if (suggestion := nearest(name, COMMANDS)) else ""
+    hint = f" Did you mean `/{suggestion}`?" if (suggestion := nearest_word(name, COMMANDS)) else ""
     return f"There is no command `/{name}`.{hint} `/help` lists all commands."

@@ -10,10 +10,18 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from config.agent_kinds import MAX_AGENTS, NAME_PATTERN, Agent
+from config.agent_kinds import MAX_AGENTS, NAME_PATTERN, AgentSpec
 from config.labels import MAX_NAME_LENGTH
-from config.problems import nearest, quote
-from config.team import BadSettings, Change, Team, checked, nearest_agent, read_settings, with_overrides
+from config.problems import nearest_word, quote
+from config.team import (
+    AgentOverride,
+    InvalidSettings,
+    Team,
+    read_settings,
+    suggest_agent,
+    validate_agent,
+    with_overrides,
+)
 from core.assignment import rules
 from core.assignment.agent_state import AVAILABLE, AgentState, AgentStateChange, HealthResult, StateChangeKind
 from core.audit.events import Event, EventType
@@ -32,7 +40,7 @@ def _agents(context: Context, signal: CommandReceived, task: Task | None) -> Com
     run = _SUBCOMMANDS.get(verb.lower())
     if run is None:
         verbs = list(COMMANDS["agents"].forms)
-        suggestion = nearest(verb, verbs)
+        suggestion = nearest_word(verb, verbs)
         hint = (
             f"Did you mean `/agents {suggestion}`?"
             if suggestion
@@ -65,16 +73,18 @@ class AgentCommand:
         return self.context.team
 
     @property
-    def change(self) -> Change:
+    def change(self) -> AgentOverride:
         """What was changed of this agent before, by whoever is about to change it again."""
-        new_change = Change(self.signal.actor.login, self.context.now)
-        existing = self.team.changes.get(self.name)
+        new_change = AgentOverride(self.signal.actor.login, self.context.now)
+        existing = self.team.overrides.get(self.name)
         return replace(new_change, settings=existing.settings, mode=existing.mode) if existing else new_change
 
-    def build_result(self, event_type: EventType, change: Change, answer: str) -> CommandResult:
+    def build_result(self, event_type: EventType, change: AgentOverride, answer: str) -> CommandResult:
         """The answer, with a line of the audit trail, and the change itself."""
         payload = {"settings": dict(change.settings), "mode": change.mode}
-        event = Event(event_type, self.issue_number, self.context.now, self.name, actor=change.by, payload=payload)
+        event = Event(
+            event_type, self.issue_number, self.context.now, self.name, actor=change.changed_by, payload=payload
+        )
         return CommandResult(answer, (event,), team_changes={self.name: change})
 
 
@@ -82,18 +92,18 @@ def team_rows(context: Context, health: Mapping[str, HealthResult]) -> list[Team
     """Every agent as the table shows it; of the removed ones those that stand in a file or have tasks in hand."""
     team, agents = context.team, {agent.name: agent for agent in context.agents}
     rows = []
-    for name, spec in team.known.items():
+    for name, spec in team.all_agents.items():
         active_tasks, is_removed = context.command.active_tasks.get(name, 0), team.mode(name) == "removed"
-        if is_removed and not active_tasks and name not in team.listed:
+        if is_removed and not active_tasks and name not in team.configured:
             continue
         agent = agents.get(name)
         if is_removed:
             state = "removed" + (": it finishes its tasks" if active_tasks else "")
         else:
             state = _state_text(agent) if agent else "available"
-        file_settings = team.plain(name)
-        change = team.changes.get(name)
-        overrides = change.settings if change and name in team.listed and not team.problem(name) else {}
+        file_settings = team.configured_settings(name)
+        change = team.overrides.get(name)
+        overrides = change.settings if change and name in team.configured and not team.override_problem(name) else {}
         rows.append(
             TeamRow(
                 name=name,
@@ -103,14 +113,14 @@ def team_rows(context: Context, health: Mapping[str, HealthResult]) -> list[Team
                 in_hand=active_tasks,
                 max_tasks=spec.max_tasks,
                 state=state,
-                source="service" if name in team.of_service else "file" if name in team.listed else "run time",
-                by=change.by if change else None,
-                at=change.at if change else None,
+                source="service" if name in team.service_agents else "file" if name in team.configured else "run time",
+                by=change.changed_by if change else None,
+                at=change.changed_at if change else None,
                 changes=tuple(
                     (key, _format_value(value), _format_value(file_settings.get(key)))
                     for key, value in overrides.items()
                 ),
-                problem=team.problem(name),
+                problem=team.override_problem(name),
                 measures=context.command.measures.get(name, {}),
                 removed=is_removed,
                 probed=None if is_removed else health.get(name),
@@ -138,28 +148,28 @@ def _format_value(value: object) -> str:
 def _parse_settings(arguments: str, adapter: str | None) -> dict[str, object]:
     try:
         return read_settings(arguments, adapter)
-    except BadSettings as error:
+    except InvalidSettings as error:
         raise CommandRejected(f"This change is not valid: {error}.") from None
 
 
-def _validate_settings(name: str, settings: Mapping[str, object]) -> Agent:
+def _validate_settings(name: str, settings: Mapping[str, object]) -> AgentSpec:
     try:
-        return checked(name, settings)
-    except BadSettings as error:
+        return validate_agent(name, settings)
+    except InvalidSettings as error:
         raise CommandRejected(f"This change is not valid: {error}.") from None
 
 
-def _require_agent(command: AgentCommand) -> Agent:
+def _require_agent(command: AgentCommand) -> AgentSpec:
     agent = command.team.agents.get(command.name)
     if agent is not None:
         return agent
-    if command.name in command.team.known:
+    if command.name in command.team.all_agents:
         raise CommandRejected(f"`{command.name}` is removed. To add it again, comment `/agents resume {command.name}`.")
     raise _no_such_agent(command)
 
 
 def _no_such_agent(command: AgentCommand) -> CommandRejected:
-    return CommandRejected(f"There is no agent `{command.name}`. {nearest_agent(command.name, command.team.agents)}")
+    return CommandRejected(f"There is no agent `{command.name}`. {suggest_agent(command.name, command.team.agents)}")
 
 
 def _active_tasks_text(command: AgentCommand) -> str:
@@ -171,7 +181,7 @@ def _active_tasks_text(command: AgentCommand) -> str:
 
 def _add(command: AgentCommand) -> CommandResult:
     team, name = command.team, command.name
-    if name in team.listed or name in team.agents:
+    if name in team.configured or name in team.agents:
         if team.mode(name) == "removed":
             raise CommandRejected(f"`{name}` is removed. To add it again, comment `/agents resume {name}`.")
         raise CommandRejected(f"An agent `{name}` already exists. To change it, comment `/agents set {name} …`.")
@@ -190,7 +200,7 @@ def _add(command: AgentCommand) -> CommandResult:
 
 
 def _set(command: AgentCommand) -> CommandResult:
-    agent, file_settings = _require_agent(command), command.team.plain(command.name)
+    agent, file_settings = _require_agent(command), command.team.configured_settings(command.name)
     if not command.arguments:
         raise CommandRejected(f"Name a change: `/agents set {command.name} max_tasks=2`.")
     changes = _parse_settings(command.arguments, agent.adapter)
@@ -227,7 +237,7 @@ def _remove(command: AgentCommand) -> CommandResult:
 
 
 def _resume(command: AgentCommand) -> CommandResult:
-    if command.name not in command.team.known:
+    if command.name not in command.team.all_agents:
         raise _no_such_agent(command)
     reply, now = f"`{command.name}` gets tasks again.", command.context.now
     state = next((agent.condition for agent in command.context.agents if agent.name == command.name), AVAILABLE)
@@ -251,9 +261,9 @@ def _resume(command: AgentCommand) -> CommandResult:
 
 
 def _reset(command: AgentCommand) -> CommandResult:
-    if command.name not in command.team.known:
+    if command.name not in command.team.all_agents:
         raise _no_such_agent(command)
-    if command.name not in command.team.listed:
+    if command.name not in command.team.configured:
         raise CommandRejected(
             f"`{command.name}` is not in the configuration file. To remove it, comment `/agents remove {command.name}`."
         )

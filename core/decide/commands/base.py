@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from config.team import Change
+from config.team import AgentOverride
 from core.assignment.agent_state import AgentStateChange
 from core.audit.events import Event
 from core.decide.builder import Context, DecisionBuilder
@@ -35,7 +35,7 @@ class CommandResult:
     text: str | None
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
-    team_changes: Mapping[str, Change] = field(default_factory=dict)  # what is changed of agents, by name
+    team_changes: Mapping[str, AgentOverride] = field(default_factory=dict)  # what is changed of agents, by name
     agent_changes: tuple[AgentStateChange, ...] = ()  # news of agents themselves
     retrospective: Retrospective | None = None  # that is held, or changed
     reply_deferred: bool = False  # the effects are not done yet, and a signal will tell how they went

@@ -66,7 +66,7 @@ def _claim_for_agent(builder: DecisionBuilder, signal: CommandReceived, workers:
     assign_to(builder, signal, agent)
     lease, spec = builder.task.lease, builder.policy.agents.get(agent.name)
     # Of all others the adapter brings it.
-    return _fetch_handoff(builder, lease) if lease and spec and spec.comes_for_work else None
+    return _fetch_handoff(builder, lease) if lease and spec and spec.fetches_work else None
 
 
 def _release(builder: DecisionBuilder, signal: CommandReceived) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from config.problems import quote
-from config.team import nearest_agent
+from config.team import suggest_agent
 from core.assignment.rules import Agent, busy, choose, missing_requirement, part_of
 from core.audit.events import EventType
 from core.conflicts.summary import conflicts_of
@@ -97,9 +97,9 @@ def _resolve_agent(builder: DecisionBuilder, argument: str) -> Agent:
     name = argument.strip().strip("`").removeprefix("@")
     agents = {agent.name: agent for agent in builder.context.agents}
     if not name:
-        raise CommandRejected(f"Name an agent. {nearest_agent('', agents)}")
+        raise CommandRejected(f"Name an agent. {suggest_agent('', agents)}")
     if name not in agents:
-        raise CommandRejected(f"There is no agent {quote(name)}. {nearest_agent(name, agents)}")
+        raise CommandRejected(f"There is no agent {quote(name)}. {suggest_agent(name, agents)}")
     return agents[name]
 
 

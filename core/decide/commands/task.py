@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from config.problems import nearest, quote
-from config.task_templates import Templates, name_of
+from config.problems import nearest_word, quote
+from config.task_templates import Templates, parse_template_name
 from core.audit.events import EventType
 from core.commands.registry import at_least
 from core.decide.builder import Context, Decision, DecisionBuilder
@@ -34,7 +34,9 @@ def _task(context: Context, signal: CommandReceived, task: Task | None) -> Comma
     if not name and current_task:
         return CommandResult(
             task_text(
-                status=current_task.status, suggested=_suggested_templates(issue, templates), broken=templates.broken
+                status=current_task.status,
+                suggested=_suggested_templates(issue, templates),
+                broken=templates.invalid_files,
             )
         )
     if name and current_task and current_task.status not in (Status.PENDING, Status.READY):
@@ -45,10 +47,10 @@ def _task(context: Context, signal: CommandReceived, task: Task | None) -> Comma
     is_empty = not (issue.intake.goal or issue.intake.criteria or issue.intake.notes)
     reply_text = task_text(
         template=name,
-        is_own_template=name in templates.own,
+        is_own_template=name in templates.repository_names,
         headings=filled.headings,
         suggested=_suggested_templates(issue, templates) if is_empty and not name else (),
-        broken=templates.broken,
+        broken=templates.invalid_files,
         dry_run=context.policy.dry_run,
     )
     if context.policy.dry_run or (current_task and not filled.headings):
@@ -63,7 +65,7 @@ def _task(context: Context, signal: CommandReceived, task: Task | None) -> Comma
         asked=signal.key,
         comment_id=signal.comment_id,
         template=name,
-        kind=Kind(templates.known[name].kind) if name else None,
+        kind=Kind(templates.by_name[name].kind) if name else None,
         answer=reply_text,
     )
     return CommandResult(None, effects=(effect,), reply_deferred=True)
@@ -71,31 +73,30 @@ def _task(context: Context, signal: CommandReceived, task: Task | None) -> Comma
 
 def _fill_template(context: Context, issue: IssueFacts, name: str, current_task: Task | None) -> FilledTemplate:
     templates = context.command.templates
-    if name not in templates.known:
+    if name not in templates.by_name:
         raise CommandRejected(_unknown_template_text(name, templates))
     # A priority that was set by a label or a command is not to be talked over by the text.
     has_priority = current_task or priority_in(issue.labels, context.policy.priorities)
     try:
-        return fill(issue.body, templates.known[name], leave={"priority"} if has_priority else ())
+        return fill(issue.body, templates.by_name[name], leave={"priority"} if has_priority else ())
     except TemplateError as error:
         raise CommandRejected(str(error)) from None
 
 
 def _unknown_template_text(name: str, templates: Templates) -> str:
-    for path, problem in templates.broken.items():
-        if name_of(path).lower() == name:
+    for path, problem in templates.invalid_files.items():
+        if parse_template_name(path).lower() == name:
             return task_text(broken={path: problem})
-    suggestion = nearest(name, templates.known)
+    suggestion = nearest_word(name, templates.by_name)
     hint = f"Did you mean `/task {suggestion}`? " if suggestion else ""
-    names = ", ".join(f"`{template_name}`" for template_name in templates.known)
-    return (
-        f"There is no template {quote(name)}. {hint}There are {names}.\n\n{task_text(broken=templates.broken)}".strip()
-    )
+    names = ", ".join(f"`{template_name}`" for template_name in templates.by_name)
+    reason = f"There is no template {quote(name)}. {hint}There are {names}."
+    return f"{reason}\n\n{task_text(broken=templates.invalid_files)}".strip()
 
 
 def _suggested_templates(issue: IssueFacts, templates: Templates) -> tuple[str, ...]:
     """The templates that fit the title; all of them, where none does."""
-    return fitting(issue.title, templates.known) or tuple(templates.known)
+    return fitting(issue.title, templates.by_name) or tuple(templates.by_name)
 
 
 def on_task_created(task: Task | None, signal: TaskCreated, context: Context) -> Decision:
