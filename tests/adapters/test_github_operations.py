@@ -22,6 +22,7 @@ from tests.adapters.github_server import (
     INSTALLATION,
     START,
     FakeServer,
+    ReceivedRequest,
     comment,
     github_server,
     issue,
