@@ -153,6 +153,14 @@ def text_problems(name: str, text: str) -> Iterator[str]:
                 yield f"{name}:{number}: names {what}: {match[0]}"
 
 
+def discarded_write_problems(name: str, tree: ast.Module) -> Iterator[str]:
+    """`world.written()` as a statement of its own: the writes vanish, and no reason says which."""
+    for node in ast.walk(tree):
+        call = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "written":
+            yield f"{name}:{node.lineno}: assert what written() returns, or name it with ignore_writes(reason)"
+
+
 def files_of_the_tree() -> list[str]:
     """What belongs to the project: all that git knows or would take."""
     listed = subprocess.run(
@@ -205,6 +213,8 @@ def test_the_house_is_in_order() -> None:
         problems += purity_problems(name, tree)
     for name, _, text in sources(*BELOW, "tests"):
         problems += length_problems(name, text)
+    for name, tree, _ in sources("tests"):
+        problems += discarded_write_problems(name, tree)
     problems += length_only_problems({name: tree for name, tree, _ in sources("tests")})
     for name in files_of_the_tree():
         if not name.startswith(FOREIGN_TEXT):
@@ -273,6 +283,8 @@ def test_docstrings_lengths_and_texts_are_seen() -> None:
     assert list(namesake_problems(["tests/a/test_x.py", "tests/test_y.py", "tests/b/test_x.py", "bot/test_x.py"])) == [
         "tests/b/test_x.py: has the base name of tests/a/test_x.py"
     ]
+    story = ast.parse("world.written()\nworld.ignore_writes('set-up')\nassert world.written() == []")
+    assert [problem.split(": ")[0] for problem in discarded_write_problems("tests/a.py", story)] == ["tests/a.py:1"]
     long = ast.parse("@pytest.mark.full\ndef test_a(): ...")
     whole = ast.parse("pytestmark = pytest.mark.full\ndef test_b(): ...")
     assert list(length_only_problems({"tests/a/test_a.py": long, "tests/a/test_b.py": whole})) == [

@@ -109,7 +109,7 @@ async def test_the_work_of_an_agent_that_does_not_hold_the_task_is_not_taken(wor
     issue = await world.files("Write the manual", body(needs="docs"))
     other = await world.files("Add the tax rate", body(needs="python"))
     assert world.status(other) == "done"
-    world.written()
+    world.ignore_writes("the tasks of both agents")
 
     await world.alice.comments(issue, "@codex could you do this as well?")
     await world.settle()

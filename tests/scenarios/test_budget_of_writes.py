@@ -65,7 +65,7 @@ async def test_a_label_that_a_person_sets_while_ours_wait(world: World) -> None:
     """Decided before, written after, and the news of it is lost: it is an instruction all the same."""
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests", ticked=False, priority="P1"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.edits_issue(issue, body=body(needs="tests", priority="P1"))
     await world.settle()
     assert world.written() == ["merge #2"]
@@ -78,7 +78,7 @@ async def test_a_label_that_a_person_sets_while_ours_wait(world: World) -> None:
     assert {"P0", "important", "status:done"} <= set(issue.label_names)
     assert "P1" not in issue.label_names
     assert "**Priority** | P0" in world.card(issue)
-    world.written()
+    world.ignore_writes("labels and card, asserted above")
 
 
 @pytest.mark.parametrize("kind", ["500-done", "401-expired", *full_only("502-not-done", "hang-done", "403-secondary")])
@@ -92,16 +92,16 @@ async def test_a_request_for_several_things_goes_wrong(world: World, kind: Respo
         await world.advance(seconds=70)
     assert world.status(issue) == "in-progress"
     assert "**Status** | in-progress" in world.card(issue)  # the one card
-    world.written()
+    world.ignore_writes("only the outcome matters")
 
 
 async def test_where_one_thing_is_refused_each_goes_its_own_way(world: World) -> None:
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     card = next(comment for comment in issue.comments if "orchestrator:card" in comment.body)
     await world.alice.deletes_comment(card)
     await world.says(issue, "/escalate nobody can reach the server")
     assert "nobody can reach the server" in world.card(issue)
     assert "needs-human" in issue.label_names
-    world.written()
+    world.ignore_writes("card and label, asserted above")

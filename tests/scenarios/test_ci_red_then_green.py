@@ -79,7 +79,7 @@ async def test_the_feedback_is_bounded_masked_and_harmless(world: World) -> None
     world.agent("codex", WritesFiles(BROKEN, fixes=FIXED))
     world.ci(_in_turn(_red()))
     await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
 
     [text] = _feedback(world.comments(world.shop.issue(2)))
     assert "in step “pytest”" in text
@@ -141,7 +141,7 @@ async def test_red_of_an_old_head_is_no_news(world: World) -> None:
     assert world.status(issue) == "review"
     await world.alice.pushes(world.shop, "task/1-1", FIXED)
     await world.settle()
-    world.written()
+    world.ignore_writes("the red run and the push")
 
     await world.advance(seconds=60)
     assert world.status(issue) == "review"
@@ -158,13 +158,13 @@ async def test_an_agent_that_mends_its_own_branch_in_time(world: World) -> None:
     world.agent("codex", WritesFiles(BROKEN))
     world.ci(_in_turn(Conclusion.failure(step="pytest", log=LOG, seconds=60)))
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.pushes(world.shop, "task/1-1", FIXED)
     await world.settle()
     assert world.status(issue) == "done"
     await world.advance(seconds=60)
     assert "CI failed" not in "".join(world.comments(world.shop.issue(2)))
-    world.written()
+    world.ignore_writes("the merge")
 
 
 async def test_a_repository_without_ci(world: World) -> None:

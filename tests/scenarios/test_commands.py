@@ -24,7 +24,7 @@ async def test_help_status_and_explain_are_for_everybody(world: World) -> None:
     reader = world.person("rita", "read")
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
 
     await world.says(issue, "/help", author=reader)
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 comment: Commands"]
@@ -32,12 +32,12 @@ async def test_help_status_and_explain_are_for_everybody(world: World) -> None:
         assert f"`/{word}" in _answer(world)
 
     await world.says(issue, "/status", author=reader)
-    world.written()
+    world.ignore_writes("the answer to /status")
     assert "The task is **in-progress**" in _answer(world)
     assert "held by `codex` (attempt 1)" in _answer(world)
 
     await world.says(issue, "/explain", author=reader)
-    world.written()
+    world.ignore_writes("the answer to /explain")
     assert "codex is the only agent that can take it now" in _answer(world)
     assert "excluded: lacks tests" in _answer(world)
     assert issue.comments[-2].reaction_names == ["eyes", "rocket"]
@@ -47,7 +47,7 @@ async def test_help_status_and_explain_are_for_everybody(world: World) -> None:
 async def test_several_commands_in_one_comment(world: World) -> None:
     codex = world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests", depends_on="#1"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.says(issue, "Please:\n\n/priority P0\n/status\n\nThank you, and /retry is not needed.")
     assert world.written() == [
         "#1 reaction eyes",
@@ -63,7 +63,7 @@ async def test_of_an_edited_comment_only_what_is_new_runs(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     comment = await world.alice.comments(issue, "/priority P1")
     await world.settle()
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.edits_comment(comment, "/priority P1\n\nand, by the way,\n\n/status")
     await world.settle()
     assert world.written() == ["#1 comment: The task is **pending** since 2026-03-02 09:00 UTC, P1."]
@@ -79,7 +79,7 @@ async def test_a_person_claims_and_releases(world: World) -> None:
     bob = world.person("bob", "write")
     await world.files("Keep claude busy", body("Keep claude busy.", needs="docs"))
     issue = await world.files("Write the manual", body(needs="docs"))
-    world.written()
+    world.ignore_writes("set-up")
 
     await world.says(issue, "/claim", author=bob)
     assert world.status(issue) == "in-progress"
@@ -95,7 +95,7 @@ async def test_a_person_claims_and_releases(world: World) -> None:
     ]
     await world.says(issue, "/claim")
     assert "`bob` is working on this task. Release it first with `/release`." in _answer(world, 2)
-    world.written()
+    world.ignore_writes("the refusal of /claim")
 
     world.hub.grant(world.shop, bob, "read")  # bob left the team, but still holds the task
     await world.says(issue, "/release", author=bob)
@@ -107,7 +107,7 @@ async def test_a_person_claims_and_releases(world: World) -> None:
 async def test_release_takes_the_task_from_an_agent(world: World) -> None:
     codex = world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     codex.script = WritesFiles(TAX)
     await world.says(issue, "/release")
     assert world.status(issue) == "done"
@@ -126,7 +126,7 @@ async def test_release_takes_the_task_from_an_agent(world: World) -> None:
 async def test_complete_says_what_is_missing_on_the_pull_request(world: World) -> None:
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
-    world.written()
+    world.ignore_writes("set-up")
     await world.says(world.pull.issue, "/complete")
     assert world.written() == [
         "#2 reaction eyes",

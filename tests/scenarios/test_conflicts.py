@@ -41,7 +41,7 @@ async def test_the_later_of_two_that_edit_the_same_lines_waits_and_is_mended(wor
     table = world.comments(two)[-1]
     assert f"| #{first.number} for #{one.number} | \u00b7 | ✕ | ✓ |" in table
     assert f"#{first.number} was opened first" in table
-    world.written()
+    world.ignore_writes("the answer to /conflicts")
 
     async def on_top(work: AgentWork) -> None:
         await WritesFiles({CART: lambda old: old.replace("sum(prices)", "sum(prices) * 1.19")})(work)
@@ -79,7 +79,7 @@ async def test_what_is_nobodys_task_is_first_and_goes_away(world: World) -> None
     assert "check updated: success" in world.written()
     await world.says(own.issue, "/conflicts")
     assert "✕ conflict" in world.comments(own.issue)[-1]
-    world.written()
+    world.ignore_writes("the answer to /conflicts")
 
     await world.alice.closes_pull(own)
     await world.settle()
@@ -104,7 +104,7 @@ async def test_a_person_lets_a_conflict_pass_and_every_15_minutes_all_are_compar
     assert world.check_of(second).conclusion == "success"
     assert "conflict" not in two.label_names
     assert f"@alice: The bot ignores the conflict with #{first.number} until" in world.comments(second.issue)[-1]
-    world.written()
+    world.ignore_writes("the conflict and the button")
 
     world.hub.faults.drop("pull_request")  # that the first was closed is never heard of
     await world.advance(days=1, minutes=1)
@@ -112,7 +112,7 @@ async def test_a_person_lets_a_conflict_pass_and_every_15_minutes_all_are_compar
     await world.alice.closes_pull(first)
     await world.advance(minutes=16)
     assert world.check_of(second).conclusion == "success"
-    world.written()
+    world.ignore_writes("the reconciler's trial merge")
 
 
 async def test_different_lines_of_one_file_both_merge(world: World) -> None:
@@ -146,7 +146,7 @@ async def test_late_news_of_an_older_base_keeps_nothing_from_being_merged(world:
     assert [world.status(issue) for issue in (one, two, three)] == ["done", "done", "review"]
     await world.advance(seconds=100)
     assert world.status(three) == "done"
-    world.written()
+    world.ignore_writes("only the outcome matters")
 
 
 async def test_whoever_was_told_of_a_base_that_never_was_is_set_right_by_the_comparison(world: World) -> None:
@@ -160,7 +160,7 @@ async def test_whoever_was_told_of_a_base_that_never_was_is_set_right_by_the_com
     assert world.status(issue) == "review"
     await world.advance(minutes=15)
     assert world.status(issue) == "done"
-    world.written()
+    world.ignore_writes("only the outcome matters")
 
 
 async def test_a_merge_that_had_to_wait_is_not_sent_by_a_verdict_that_holds_no_longer(world: World) -> None:
@@ -174,7 +174,7 @@ async def test_a_merge_that_had_to_wait_is_not_sent_by_a_verdict_that_holds_no_l
     await world.advance(minutes=2)
     assert sum(record.operation_id == "pulls/merge" for record in world.hub.requests) == 1, "the one that was refused"
     assert (await world.task(issue)).attempt == 2
-    world.written()
+    world.ignore_writes("only the outcome matters")
 
 
 async def test_a_branch_that_conflicts_from_the_start(world: World) -> None:
@@ -219,4 +219,4 @@ async def test_a_base_beside_main_that_moved_unheard_is_found_by_the_reconciler(
     await world.alice.pushes(world.shop, "release", {CART: OLD.replace("sum(prices)", "round(sum(prices))")})
     await world.advance(minutes=16)
     assert world.check_of(world.pull).title == "Conflicts with release in 1 file"
-    world.written()
+    world.ignore_writes("only the outcome matters")

@@ -25,7 +25,7 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
     world.agent("codex", slow)
     claude = world.agent("claude", WritesFiles({"shop/tax.py": "RATE = 0.19\n"}))
     await world.files("Round the total", body("Round it.", needs="tests", files=CART))
-    world.written()
+    world.ignore_writes("set-up")
 
     two = await world.files("Tax in the total", body("`total()` in `cart.py` is to have it.", needs="python"))
     assert world.written() == ["#2 labels status:ready", "#2 card"]
@@ -37,7 +37,7 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
 
     three = await world.files("The rate of the tax", body("Put it down.", needs="python", files="shop/tax.py"))
     assert world.status(three) == "done"
-    world.written()
+    world.ignore_writes("the forecast for the third task")
 
     await world.says(two, "/explain")
     told = world.comments(two)[-1]
@@ -45,7 +45,7 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
     assert "| `shop/cart.py` | 94% | named in the text; `total` is in it |" in told
     await world.says(two, "/claim")
     assert "Waiting for #1" in world.comments(two)[-1]
-    world.written()
+    world.ignore_writes("the answers to /explain and /claim")
 
     claude.script = _cart("sum(prices)", "sum(prices) * 1.19")
     await world.advance(seconds=60)
@@ -69,7 +69,7 @@ async def test_who_does_not_wait_behind_whom(world: World) -> None:
     one = await world.files("Round the total", body("Round it.", needs="tests", files=CART))
     two = await world.files("Tax in the total", body("Add it.", needs="docs", files=CART))
     assert "blocked" in two.label_names
-    world.written()
+    world.ignore_writes("set-up")
 
     await world.says(two, "/unblock")
     assert world.status(two) == "in-progress"
@@ -79,17 +79,17 @@ async def test_who_does_not_wait_behind_whom(world: World) -> None:
     assert "dispatch task/2-2 to claude" in world.written()
     await world.alice.closes(two)
     await world.settle()
-    world.written()
+    world.ignore_writes("the closing")
 
     urgent = await world.files("The total is wrong", body("Mend it.", needs="docs", files=CART, priority="P0"))
     assert world.status(urgent) == "in-progress"
     await world.alice.closes(urgent)
     await world.settle()
-    world.written()
+    world.ignore_writes("the P0 and its closing")
 
     later = await world.files("Count the total", body("Count it.", needs="docs", files=CART))
     assert "blocked" in later.label_names
-    world.written()
+    world.ignore_writes("the start of the later task")
     await world.says(one, "/pause the customer has to be asked")
     assert world.status(later) == "in-progress"
     assert "dispatch task/4-1 to claude" in world.written()
@@ -104,4 +104,4 @@ async def test_who_does_not_wait_behind_whom(world: World) -> None:
     await world.alice.edits_issue(last, body=body("Sum it up.", needs="docs", files="shop/sums.py"))
     await world.settle()
     assert world.status(last) == "in-progress"
-    world.written()
+    world.ignore_writes("the edit of the last task")

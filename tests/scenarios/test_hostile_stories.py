@@ -29,9 +29,9 @@ async def test_a_stranger_tries_everything_on_one_task(world: World) -> None:
     text = hostile_input("story-hidden-order")
     issue = await world.files("Sums\U000e0070\u200b", body(text, needs="tests"), author=mallory)
     assert codex.works == []
-    world.written()
+    world.ignore_writes("set-up")
     await world.says(issue, "/ready")
-    world.written()
+    world.ignore_writes("the approval")
     [work] = codex.works
     packet = json.dumps(work.packet, ensure_ascii=False)
     assert "Round the total." in packet
@@ -41,7 +41,7 @@ async def test_a_stranger_tries_everything_on_one_task(world: World) -> None:
     await mallory.edits_issue(issue, title="Other", body=body(hostile_input("story-edited-after"), needs="tests"))
     await world.settle()
     assert not [line for line in world.unread_writes() if "dispatch" in line or "comment" in line]
-    world.written()
+    world.ignore_writes("the stranger's edit")
     assert len(codex.works) == 1
 
     card = world.card(issue)
@@ -66,4 +66,4 @@ async def test_a_stranger_tries_everything_on_one_task(world: World) -> None:
         assert word not in answer
     assert (await world.task(issue)).status == "in-progress"
     assert len(codex.works) == 1
-    world.written()
+    world.ignore_writes("the refusals, asserted above")

@@ -88,14 +88,14 @@ async def test_whose_file_it_is_then_who_is_on_call_until_somebody_answers(owned
 async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_nobody_twice(world: World) -> None:
     carol = world.person("carol", "write")
     issue = await world.files("Add the tax rate", body(needs="docs", depends_on="#99"))
-    world.written()
+    world.ignore_writes("set-up")
     world.hub.faults.fail_response("issues/create-comment", "500-done")
     await world.says(issue, "/escalate The staging server is down.", author=carol)
     await world.advance(minutes=1)
     called = [comment for comment in issue.comments if "@alice" in comment.body]
     assert len(called) == 1
     assert issue.assignees == [world.alice]
-    world.written()
+    world.ignore_writes("the escalation")
 
     await world.says(issue, "I have a look.")
     assert "`alice` has acknowledged it" in world.card(issue)
@@ -103,7 +103,7 @@ async def test_an_answer_in_words_is_enough_and_a_lost_answer_of_github_calls_no
     assert world.written() == ["#1 card edited"]
     await world.says(issue, "/ack")
     assert "needs-human" not in issue.label_names
-    world.written()
+    world.ignore_writes("the answer to /ack")
     assert [row["how"] for row in await calls(world)] == ["acknowledged"]
 
 
@@ -144,7 +144,7 @@ async def test_a_channel_that_hangs_delays_no_other_and_a_dead_one_is_kept_and_s
         channels = ["slack", "webhook", "email", "log"]
         await world.configures(config(escalation={"fallback": ["alice"], "channels": channels}))
         issue = await world.files("Add the tax rate", body(needs="docs", depends_on="#99"))
-        world.written()
+        world.ignore_writes("set-up")
 
         bob = world.person("bob", "write")
         saying = asyncio.create_task(world.says(issue, "/escalate The staging server is down.", author=bob))

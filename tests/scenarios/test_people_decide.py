@@ -14,7 +14,7 @@ async def test_a_pull_request_closed_unmerged_goes_back_to_the_queue(world: Worl
     await world.configures(config(merge={"auto": False}))
     codex = world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     codex.script = Stalls()
     await world.alice.closes_pull(world.pull)
     await world.settle()
@@ -34,11 +34,11 @@ async def test_a_person_merges_while_ci_runs(world: World) -> None:
     world.ci(lambda run: Conclusion.success(seconds=60))
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.merges(world.pull)
     await world.settle()
     assert world.status(issue) == "review"  # merged, but its checks have not ended
-    world.written()
+    world.ignore_writes("the merge")
 
     await world.advance(seconds=60)
     assert world.status(issue) == "done"
@@ -51,7 +51,7 @@ async def test_a_person_merges_what_is_not_done(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests", ticked=False))
     await world.alice.merges(world.pull)
     await world.settle()
-    world.written()
+    world.ignore_writes("set-up")
     assert world.status(issue) == "review"
     assert "not ticked" in world.card(issue)
 
@@ -64,7 +64,7 @@ async def test_a_person_merges_what_is_not_done(world: World) -> None:
 async def test_closed_as_not_planned_stops_the_work(world: World) -> None:
     codex = world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.closes(issue, reason="not_planned")
     await world.settle()
     assert world.written() == ["run cancelled", "#1 labels status:failed", "#1 card edited"]
@@ -80,7 +80,7 @@ async def test_closed_as_not_planned_stops_the_work(world: World) -> None:
 async def test_done_set_by_label(world: World) -> None:
     world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.labels(issue, "status:done")
     await world.settle()
     assert world.written() == [
@@ -95,7 +95,7 @@ async def test_done_set_by_label(world: World) -> None:
 async def test_ready_set_by_label_takes_the_task_from_its_agent(world: World) -> None:
     codex = world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.labels(issue, "status:ready")
     await world.settle()
     assert world.status(issue) == "in-progress"
@@ -106,7 +106,7 @@ async def test_ready_set_by_label_takes_the_task_from_its_agent(world: World) ->
 
 async def test_a_status_that_only_work_can_bring_is_put_right(world: World) -> None:
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.labels(issue, "status:review")
     await world.settle()
     assert world.status(issue) == "pending"
@@ -116,7 +116,7 @@ async def test_a_status_that_only_work_can_bring_is_put_right(world: World) -> N
 async def test_priority_class_and_capabilities_by_label(world: World) -> None:
     await world.configures(config(priorities={"critical": "P0"}))
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=(), priority="P1"))
-    world.written()
+    world.ignore_writes("set-up")
     for act, priority in ((world.alice.labels, "P0"), (world.alice.unlabels, "P1")):
         await act(issue, "critical")
         await world.settle()
@@ -142,7 +142,7 @@ async def test_priority_class_and_capabilities_by_label(world: World) -> None:
 async def test_without_the_label_task_we_keep_our_hands_off(world: World) -> None:
     codex = world.agent("codex", Stalls())
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.unlabels(issue, "task")
     await world.settle()
     assert world.written() == ["run cancelled", "#1 card edited"]
@@ -157,7 +157,7 @@ async def test_without_the_label_task_we_keep_our_hands_off(world: World) -> Non
     await world.alice.labels(issue, "task")
     await world.settle()
     assert world.status(issue) == "done"
-    world.written()
+    world.ignore_writes("the attempt and merge")
 
 
 async def test_a_person_opens_the_pull_request_himself(world: World) -> None:
@@ -166,7 +166,7 @@ async def test_a_person_opens_the_pull_request_himself(world: World) -> None:
     await world.files("Write the manual", body("Keep the agent busy.", needs="docs"))
     issue = await world.files("Add the tax rate", body(needs="docs"))
     assert world.status(issue) == "ready"
-    world.written()
+    world.ignore_writes("set-up")
 
     bob = world.person("bob", "write")
     await bob.pushes(world.shop, "bobs-tax", TAX)

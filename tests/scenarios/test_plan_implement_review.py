@@ -96,7 +96,7 @@ async def test_three_agents_hand_a_task_on_and_nothing_is_lost(world: World) -> 
     world.agent("codex", WritesFiles({"shop/rates.py": "RATES = {}\n"}))
     base = await world.files("Add a table of rates", body(needs="tests"))
     assert world.status(base) == "done"
-    world.written()
+    world.ignore_writes("set-up")
     services = await three_ways(world)
     world.ci(red_once)
     oracle = services.agent("plain", Plans(PLAN), key="plain-key", think=30)
@@ -206,9 +206,7 @@ def accounted(plan: Any, first: Any, fixed: Any, review: Any, better: Any, again
 
 async def configure(world: World) -> None:
     """Three agents, each with a part of its own."""
-    world.written()
     await world.configures(config(agents=TEAM, **PARTS))
-    world.written()
 
 
 async def test_without_a_plan_or_a_reviewer_the_work_goes_on_and_a_person_is_called(world: World) -> None:
@@ -222,7 +220,7 @@ async def test_without_a_plan_or_a_reviewer_the_work_goes_on_and_a_person_is_cal
     assert "needs-human" in issue.label_names
     [call] = [text for text in world.comments(issue) if "needs a person" in text]
     assert "gave no verdict on attempt 3" in call
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.reviews(world.pull, "APPROVE")
     await world.settle()
     assert world.status(issue) == "done"
@@ -235,7 +233,7 @@ async def test_an_answer_without_its_key_is_nobody_s_and_no_command(world: World
     oracle = world.agent("oracle", Stalls())
     world.agent("codex", WritesFiles(RIGHT))
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     mallory = world.person("mallory", "read")
     for attempt, key in ((1, "0" * 32), (2, oracle.works[0].packet["answer_key"])):
         marker = f"<!-- orchestrator:answer 1-{attempt} plan {key} -->"

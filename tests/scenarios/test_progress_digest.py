@@ -52,7 +52,7 @@ async def several(world: World) -> None:
     await world.files("Print it", body(needs="docs", depends_on="#2"))
     held = await world.alice.opens_issue(world.shop, "Sell it", body(needs="cobol"), labels=["task"])
     await world.says(held, "/pause legal has to agree")
-    world.written()
+    world.ignore_writes("only the outcome matters")
 
 
 def _without_budget(page: str) -> list[str]:
@@ -87,7 +87,7 @@ async def test_every_two_hours_if_something_changed(world: World) -> None:
 
     # What falls into the quiet hours comes at their end.
     await world.says(world.shop.issues[4], "/priority P0")
-    world.written()
+    world.ignore_writes("the escalated priority")
     await world.advance(hours=2, minutes=30)
     assert world.written() == []
     await world.advance(minutes=30)
@@ -102,7 +102,7 @@ async def test_every_two_hours_if_something_changed(world: World) -> None:
 async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> None:
     await several(world)
     await world.advance(hours=2)
-    world.written()
+    world.ignore_writes("set-up")
     [issue] = digests(world)
     edited = f'#{issue.number} {{"body"'
 
@@ -140,7 +140,7 @@ async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> 
     await world.alice.closes(issue)
     await world.alice.opens_issue(world.shop, "Sell more", "Soon.", labels=["task"])
     await world.settle()
-    world.written()
+    world.ignore_writes("the new tasks")
     await world.advance(hours=2)
     assert world.written() == []
     await world.alice.reopens(issue)

@@ -30,7 +30,7 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
     await world.settle()
     check = shown(world)
     assert [action["label"] for action in check.actions] == ["Rebase", "Hold", "Ignore for a day"]
-    world.written()
+    world.ignore_writes("set-up")
 
     # Somebody who may no longer write still sees the button on an open page.
     checks.request_action(world.hub, check, "rebase", world.person("rita", "read"))
@@ -45,7 +45,7 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
     assert "#4 comment: @alice: #3 is paused. To continue, comment `/resume`." in world.written()
     assert "Paused by alice" in world.card(issue)
     await world.says(issue, "/resume")
-    world.written()
+    world.ignore_writes("the answer to /resume")
 
     # GitHub does it, and its answer is lost.
     world.hub.faults.fail_response("pulls/update-branch", "500-done")
@@ -93,7 +93,7 @@ async def test_rebase_is_pressed_on_a_branch_that_is_behind(world: World) -> Non
     await world.alice.merges(world.pull)
     await world.settle()
     assert world.status(issue) == "done"
-    world.written()
+    world.ignore_writes("the merge")
 
 
 async def test_an_agent_at_work_is_told_of_the_conflict(world: World) -> None:
@@ -140,7 +140,7 @@ async def test_a_branch_that_must_be_up_to_date_is_brought_there_when_github_say
     await world.configures(config(merge={"auto": True, "update": "needed"}))
     world.agent("codex", WritesFiles(TAX), think=60)
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.pushes(world.shop, "main", LAW, "Quote the law")
     await world.advance(seconds=60)
     assert world.status(issue) == "done"

@@ -54,7 +54,6 @@ async def test_what_was_lost_comes_within_two_minutes_and_what_came_is_left_alon
     assert asked_again(world)[2:] == ["issue_comment.created"]
     await world.advance(hours=5)
     assert len(asked_again(world)) == 3
-    world.written()
 
 
 async def unable(*_: object) -> set[str]:
@@ -94,4 +93,3 @@ async def test_two_days_down_and_everything_comes_at_the_start_in_any_order_aske
     assert len([line for line in world.written() if line.startswith("merge")]) == 2
     await world.advance(minutes=30)
     assert len(asked_again(world)) == len(lost)
-    world.written()

@@ -61,7 +61,7 @@ async def test_an_approval_counts_for_the_head_it_was_given_to(world: World) -> 
     await world.alice.reviews(world.pull, "APPROVE")
     await world.settle()
     assert world.status(issue) == "review"
-    world.written()
+    world.ignore_writes("set-up")
 
     bob = world.person("bob", "write")
     await bob.pushes(world.shop, "task/1-1", {"shop/tax.py": "RATE = 0.07\n"})
@@ -80,7 +80,7 @@ async def test_a_stranger_s_review_moves_nothing(world: World) -> None:
     await world.configures(BY_A_PERSON)
     world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="tests"))
-    world.written()
+    world.ignore_writes("set-up")
     mallory = world.person("mallory", "read")
     await mallory.reviews(world.pull, "APPROVE")
     await mallory.reviews(world.pull, "REQUEST_CHANGES", "No.")
@@ -97,7 +97,7 @@ async def test_an_approval_that_is_dismissed_no_longer_counts(world: World) -> N
     await world.settle()
     await world.alice.dismisses(review, "I was too quick.")
     await world.settle()
-    world.written()
+    world.ignore_writes("set-up")
     await world.alice.edits_issue(issue, body=body(needs="tests"))
     await world.settle()
     assert world.status(issue) == "review"

@@ -64,7 +64,7 @@ async def test_a_pull_request_that_says_nothing_is_known_by_its_session(world: W
         assert pull is not None
         assert pull.number == session.pull
     assert world.shop.git.read("main", "shop/fee.py") == "FEE = 1\n"
-    world.written()
+    world.ignore_writes("only the outcome matters")
 
 
 async def test_a_service_is_not_believed_about_the_work_of_others(world: World) -> None:
@@ -81,7 +81,7 @@ async def test_a_service_is_not_believed_about_the_work_of_others(world: World) 
     [failed] = (await world.task(issue)).history
     assert (failed.pull, failed.reason) == (None, "The run ended without a pull request")
     assert not mine.merged
-    world.written()
+    world.ignore_writes("only the outcome matters")
 
 
 async def test_without_credit_nobody_is_to_blame(world: World) -> None:
@@ -111,4 +111,4 @@ async def test_without_credit_nobody_is_to_blame(world: World) -> None:
         ("devin", "unavailable", False, "Devin cannot continue: its credit is used up"),
     ]
     assert (world.status(issue), task.failures) == ("done", 0)
-    world.written()
+    world.ignore_writes("only the outcome matters")

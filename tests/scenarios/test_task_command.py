@@ -95,4 +95,4 @@ async def test_a_repositorys_own_template_and_one_that_is_broken(world: World) -
     await world.says(issue, "/ready")
     assert world.status(issue) == "in-progress"
     assert codex.works[0].packet["criteria"] == ["a voucher counts once"]
-    world.written()
+    world.ignore_writes("the tasks made from templates")

@@ -18,7 +18,7 @@ async def test_agents_work_up_to_their_limits(world: World) -> None:
     assert (len(codex.works), len(claude.works)) == (2, 1)
     card = world.card(tasks[3])
     assert "no agent is free: claude is at its limit of 1; codex is at its limit of 2" in card
-    world.written()
+    world.ignore_writes("set-up")
 
     freed = (await world.task(tasks[0])).lease
     assert freed is not None
@@ -58,7 +58,7 @@ async def test_nobody_free_counts_as_stalled_after_two_hours(world: World) -> No
     world.agent("claude", Stalls())
     await world.files("Long work", body("Work long.", needs="docs"))
     issue = await world.files("Write the manual", body(needs="docs"))
-    world.written()
+    world.ignore_writes("set-up")
     await world.advance(hours=2)
     assert "stalled" in issue.label_names
     assert "- `stalled`: The task is ready, but no agent has taken it." in world.card(issue)

@@ -37,7 +37,7 @@ async def test_agents_speak_by_their_accounts(world: World) -> None:
     me, other = world.hub.bot("helper[bot]", number=555), world.hub.bot("x", number=load_families()["codex"].id)
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert "agent:claude" in issue.label_names
-    world.written()
+    world.ignore_writes("set-up")
 
     await speaks(world, issue, "/progress half of the tests pass", me)
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 card edited"]
@@ -57,19 +57,19 @@ async def test_agents_speak_by_their_accounts(world: World) -> None:
     await speaks(world, issue, "/heartbeat", me)
     await world.advance(minutes=9)
     assert world.status(issue) == "in-progress", "without the sign of life it would have been given up"
-    world.written()
+    world.ignore_writes("the heartbeats")
 
     await speaks(world, issue, "/fail the tax office has no API", me)
     assert "claude gave up" in answer(world)
     assert (await world.task(issue)).history[0].outcome == "failed"
-    world.written()
+    world.ignore_writes("the failed attempt")
 
 
 async def test_a_pause_holds_the_task_and_its_clock(world: World) -> None:
     codex = world.agent("codex", WritesFiles(TAX))
     ted = world.person("ted", "triage")
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
-    world.written()
+    world.ignore_writes("set-up")
     await world.says(issue, "/pause until the law is passed", author=ted)
     assert world.written() == ["#1 reaction eyes", "#1 reaction rocket", "#1 labels status:pending", "#1 card edited"]
     assert "- `blocked`: Paused by ted: until the law is passed. To continue, comment `/resume`." in world.card(issue)
@@ -86,7 +86,7 @@ async def test_a_pause_holds_the_task_and_its_clock(world: World) -> None:
     assert (world.status(issue), len(codex.works)) == ("done", 1)
     await world.says(issue, "/history")
     assert "| command_run | ted |  | /pause until the law is passed |" in answer(world)
-    world.written()
+    world.ignore_writes("the answers to commands")
 
 
 async def test_a_maintainer_moves_a_task_from_one_agent_to_another(world: World) -> None:
@@ -94,7 +94,7 @@ async def test_a_maintainer_moves_a_task_from_one_agent_to_another(world: World)
     codex = world.agent("codex", WritesFiles(TAX))
     issue = await world.files("Add the tax rate", body(needs="python"))
     assert "agent:claude" in issue.label_names
-    world.written()
+    world.ignore_writes("set-up")
     await world.says(issue, "/reassign")
     assert len(codex.works) == 1
     assert world.status(issue) == "done"

@@ -36,7 +36,7 @@ async def test_what_a_person_said_by_labels_is_obeyed_although_its_news_were_los
     closed = await world.files("Nobody wants it", body("Do it.", criteria=(), needs="docs"))
     await world.settle()
     assert [world.status(one) for one in (busy, unclear, foreign)] == ["in-progress", "pending", "pending"]
-    world.written()
+    world.ignore_writes("set-up")
 
     world.clock.advance(60)
     world.hub.faults.drop("issues", times=7)
@@ -63,7 +63,7 @@ async def test_what_a_person_said_by_labels_is_obeyed_although_its_news_were_los
     [told] = [event for event in await world.trail(unclear) if event.type == "instruction"]
     assert (told.actor, dict(told.payload)) == ("alice", {"label": "P0", "added": True})
     assert len(claude.works) == 1
-    world.written()
+    world.ignore_writes("the instructions, asserted above")
     await world.advance(minutes=15)
     assert world.written() == []
 
@@ -72,7 +72,7 @@ async def test_labels_that_a_bot_or_nobody_took_are_put_back(world: World) -> No
     triage = world.hub.register_app("triage", permissions={"issues": "write"}, events=[]).bot
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
     other = await world.files("Round", body("Round.", needs="tests", criteria=()))
-    world.written()
+    world.ignore_writes("set-up")
     world.clock.advance(60)
     takes_off(world, issue, "status:pending", triage)
     takes_off(world, issue, "task", triage)
@@ -96,7 +96,7 @@ async def test_labels_that_a_bot_or_nobody_took_are_put_back(world: World) -> No
 async def test_an_instruction_that_nobody_heard_is_not_written_over(world: World) -> None:
     """Our own labels change before anybody looked: who is about to write sees that somebody was there."""
     issue = await world.files("Add the tax rate", body(needs="tests", criteria=()))
-    world.written()
+    world.ignore_writes("set-up")
     world.clock.advance(60)
     world.hub.faults.drop("issues", times=2)
     await world.alice.labels(issue, "P0", "blocked")
@@ -106,7 +106,7 @@ async def test_an_instruction_that_nobody_heard_is_not_written_over(world: World
     assert "P2" not in issue.label_names
     task = await world.task(issue)
     assert (task.priority, task.held and task.held.by) == ("P0", "alice")
-    world.written()
+    world.ignore_writes("the labels, asserted above")
 
     # What was said later wins, also where the earlier word is found last.
     world.clock.advance(60)
@@ -119,7 +119,7 @@ async def test_an_instruction_that_nobody_heard_is_not_written_over(world: World
     world.hub.faults.clear()  # and where the news comes in the end, after GitHub was asked for it
     await world.advance(minutes=15)
     assert (await world.task(issue)).priority == "P2"
-    world.written()
+    world.ignore_writes("the labels, asserted above")
 
 
 async def test_a_pause_holds_until_somebody_resumes(world: World) -> None:
@@ -152,4 +152,4 @@ async def test_a_pause_holds_until_somebody_resumes(world: World) -> None:
     await world.says(issue, "/resume\n/reassign")
     assert world.status(issue) == "done"
     assert len(codex.works) == 1
-    world.written()
+    world.ignore_writes("the attempt and merge")

@@ -1,7 +1,8 @@
 """The world of a story: a GitHub sandbox, our bot beside it, one clock for both, and everything cranked by hand.
 
 A story says what people and agents do, turns the clock, and reads what the bot wrote. At the end nothing the bot wrote
-may be left unread: `written()` takes what is new, and the fixture fails on what nobody took.
+may be left unread: `written()` returns what is new for an assertion, `ignore_writes("set-up")` discards it by name, and
+the fixture fails on what is left.
 
 The bot does one thing at a time, and the world comes to rest after each thing it sends, so that the same story always
 has the same writes in the same order. A story about races sets `workers` higher and reads only how it ends.
@@ -262,6 +263,11 @@ class World:
         new_lines = self.unread_writes()
         self._read_count = len(writes_of(self.hub, self.app))
         return new_lines
+
+    def ignore_writes(self, reason: str) -> None:
+        """Discard the writes up to now, which the story does not assert; `reason` says what they are."""
+        assert reason.strip(), "say which writes are ignored"
+        assert self.written(), f"there are no writes to ignore ({reason}): remove the call"
 
     def unread_writes(self) -> list[str]:
         """What the bot wrote and nobody looked at."""
