@@ -21,7 +21,7 @@ from core.assignment.rules import Agent
 from core.audit.events import Event, EventType
 from core.conflicts.pulls import ConflictingPull, FileConflict, Precedence
 from core.decide import CommandContext, Context, Decision, decide
-from core.effects.base import Comment, Effect, Escalate, StartAgent
+from core.effects.base import AddReaction, Comment, Effect, Escalate, StartAgent
 from core.handoff.feedback import FailedCheck
 from core.handoff.packet import DependencyResult
 from core.intake.readiness import ReadinessInputs
@@ -301,12 +301,12 @@ class Story:
         )
 
     def add_label(self, label: str, sender: Actor = ALICE) -> Decision:
-        """Somebody puts a label on."""
+        """A user adds a label."""
         labels = (*self.issue.labels, label)
         return self.see_issue(sender, labels=labels, label=label, label_added=True)
 
     def remove_label(self, label: str, sender: Actor = ALICE) -> Decision:
-        """Somebody takes a label off."""
+        """A user removes a label."""
         labels = tuple(existing for existing in self.issue.labels if existing != label)
         return self.see_issue(sender, labels=labels, label=label, label_added=False)
 
@@ -377,12 +377,12 @@ class Story:
     def review_pull(
         self, state: str, reviewer: Actor = BOB, *, can_write: bool = True, text: str = "", **more: Any
     ) -> Decision:
-        """Somebody reviews the pull request."""
+        """A user reviews the pull request."""
         values = {"review_id": 900, "pull_number": self.pull.number, "sha": self.pull.head_sha, **more}
         return self.apply(ReviewSeen(reviewer=reviewer, can_write=can_write, state=state, body=text, **values))
 
     def run_command(self, command: str, author: Actor = ALICE, role: str = "write", **more: Any) -> Decision:
-        """Somebody gives a slash command, on the issue."""
+        """A user comments a slash command on the issue."""
         name, _, argument = command.removeprefix("/").partition(" ")
         self.command_count += 1
         return self.apply(CommandReceived(1, name, argument, author, role, f"{self.command_count}:x", **more))
@@ -461,3 +461,10 @@ __all__ = [
     "policy",
     "pull",
 ]  # fmt: skip
+
+
+def refused(story: Story) -> str:
+    """Return the text of the refusal; nothing but the answer may have changed."""
+    assert story.last_decision.events == ()
+    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last_decision.effects)
+    return story.comment_text()

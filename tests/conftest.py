@@ -105,7 +105,7 @@ def database_url(common_database: str) -> Iterator[str]:
 def plain_logs() -> None:
     """Logs of a failing test as people read them, without the locals of half the libraries.
 
-    For each test anew: one that tries the command line sends them to a stream that is closed afterwards.
+    For each test again: one that tries the command line sends them to a stream that is closed afterwards.
     """
     structlog.reset_defaults()
     structlog.configure(

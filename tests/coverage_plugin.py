@@ -46,7 +46,7 @@ LIBRARIES = (
 STORY_FOLDERS = ("bench", "chaos", "demo", "process", "scenarios")  # the folders of whole stories
 # Texts of the greatest length that is taken: followed, each takes five times as long, and reaches nothing new.
 LONG_TEXT_TESTS = ("test_hostile_text.py", "test_hostile_pages.py", "test_digest_text.py")
-TRACED_STORY = "test_happy_way.py"  # the one story that is, because much is only reached by a whole one
+TRACED_STORY = "test_happy_path.py"  # the one story that is, because much is only reached by a whole one
 TEXT_TESTS = ("docs", "workflows", "test_house.py")  # pages, scripts that run by themselves, the look of the code
 
 MAX_TRACED_ROWS = 4  # of a table test that are followed, in each process: the others go the same ways through the code

@@ -29,7 +29,7 @@ def assert_invariants(task: Task, config: RepositoryConfig) -> None:
     if task.review:
         assert task.status is Status.REVIEW
         assert (task.review.role, task.review.attempt) == (Role.REVIEW, task.attempt)
-        assert task.lease is None or task.lease.agent != task.review.agent, "nobody reviews their own work"
+        assert task.lease is None or task.lease.agent != task.review.agent, "no agent reviews its own work"
     if task.status is Status.IN_PROGRESS:
         assert task.lease
     if task.status is Status.REVIEW:
@@ -43,7 +43,7 @@ def assert_invariants(task: Task, config: RepositoryConfig) -> None:
     kinds = {deadline.kind for deadline in deadlines_of(task, config.timeouts)}
     assert bool(kinds) == (task.status is not Status.DONE)
     is_active = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not (task.held and task.held.paused)
-    assert (DeadlineKind.STALL in kinds) == is_active, "whoever is working on it, it may come to stand still"
+    assert (DeadlineKind.STALL in kinds) == is_active, "a task in progress may stall, with any holder"
     if task.stall:
         assert is_active
         assert Flag.STALLED in task.flags

@@ -24,7 +24,9 @@ from _pytest.mark import ParameterSet
 from tests.servers import running_postgres
 
 # Folders by the time that their tests take, the longest first; what is not named comes last.
-LONGEST_FIRST = ("process", "chaos", "demo", "bench", "scenarios", "workflows", "conformance", "sandbox", "adapters")
+LONGEST_FIRST = (
+    *("process", "chaos", "demo", "bench", "scenarios", "workflows", "conformance", "sandbox", "adapters", "engine"),
+)
 FULL_LENGTH_ONLY = "runs with --full (make test-all) only: a short form of it stands beside it"
 QUICK, FULL = "quick", "full"
 EXAMPLES = {QUICK: 25, FULL: 200}  # of a property test that names no number of its own

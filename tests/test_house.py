@@ -73,7 +73,7 @@ REGISTRIES = (
     *("rubygems." + "org", "docker." + "io", "ghcr." + "io", "quay." + "io"),
 )
 FORBIDDEN_TEXT = {
-    "a path of somebody's machine": re.compile(r"(?<![\w.~-])/(work|root|home/\w+)" + r"/\w"),
+    "a path of a developer's machine": re.compile(r"(?<![\w.~-])/(work|root|home/\w+)" + r"/\w"),
     "a registry's host": re.compile(rf"\b({'|'.join(map(re.escape, REGISTRIES))})\b"),
 }
 # Other people's text, kept as it is: GitHub's own descriptions and payloads.
@@ -156,8 +156,9 @@ def text_problems(name: str, text: str) -> Iterator[str]:
 def discarded_write_problems(name: str, tree: ast.Module) -> Iterator[str]:
     """`world.written()` as a statement of its own: the writes vanish, and no reason says which."""
     for node in ast.walk(tree):
-        call = node.value if isinstance(node, ast.Expr) else None
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "written":
+        if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+            continue
+        if isinstance(node.value.func, ast.Attribute) and node.value.func.attr == "written":
             yield f"{name}:{node.lineno}: assert what written() returns, or name it with ignore_writes(reason)"
 
 

@@ -82,7 +82,7 @@ def test_the_permissions_are_those_that_the_code_uses_and_no_more() -> None:
     assert MANIFEST["default_permissions"] == needed
 
 
-def test_nobody_asks_by_graphql_because_nothing_declares_what_that_needs() -> None:
+def test_no_undeclared_graphql_query_exists() -> None:
     """A query would need permissions that no operation names: give it an entry in `BESIDES` when it comes."""
     sources = [path for room in ROOMS for path in (ROOT / room).rglob("*.py") if CLIENT not in path.parents]
     assert [path.name for path in sources if ".graphql(" in path.read_text(encoding="utf-8")] == []

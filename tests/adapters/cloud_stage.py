@@ -13,17 +13,16 @@ from pydantic import SecretStr
 
 from adapters.agents import RepositoryContext
 from adapters.github import GitHubClient
-from adapters.github.http import RetryPolicy
 from config.agent_kinds import AgentBase
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
-from sandbox import Contract, ManualClock, Sandbox
+from sandbox import ManualClock, Sandbox
 from sandbox.actors.agents import CloudAgent, Stalls
 from sandbox.actors.people import Person
 from sandbox.state.models import App, Issue, PullRequest, Repository
+from tests.adapters.github_server import NO_WAIT
 from tests.builders import NO_SERVICES, NOW, Story
+from tests.contract import contract
 
-DATA = Path(__file__).parents[1] / "data" / "github"
-NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 PERMISSIONS = {"actions": "write", "contents": "write", "issues": "write", "pull_requests": "write"}
 PACKET: dict[str, Any] = {
     **Story().file_ready_task().assign().packet(),
@@ -111,7 +110,7 @@ async def open_stage(
 ) -> AsyncIterator[Stage]:
     """A stage with one agent; it stalls unless a script is given. Requests are checked by GitHub's description."""
     clock = ManualClock(NOW)
-    async with Sandbox(root / "hub", clock=clock, contract=Contract.load(DATA)) as hub:
+    async with Sandbox(root / "hub", clock=clock, contract=contract()) as hub:
         shop = hub.repository("acme/shop", files={"a.txt": "1\n"})
         alice = hub.user("alice")
         hub.grant(shop, alice, "maintain")

@@ -197,7 +197,7 @@ def make_history(folder: Path, main_steps: Iterable[Iterable[Step]], branches: I
             plain.add(number)
         tip = commit(f"b{number}", apply_steps(trees[start_commit], plan.steps_before_merge), start_commit)
         if plan.merges_main:
-            # As somebody does who solves every conflict in favour of main: their work is laid on it anew.
+            # Like a developer who resolves every conflict in favour of main and applies the work again.
             tip = commit(
                 f"b{number}",
                 apply_steps(trees[main_commits[-1]], (*plan.steps_before_merge, *plan.steps_after_merge)),

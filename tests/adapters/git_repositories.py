@@ -6,6 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
+from adapters.git.mirror import Mirror
+from adapters.git.process import Git
+
 _ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": os.devnull,
@@ -66,7 +69,7 @@ class WorkTree:
     def sha(self, name: str) -> str:
         folder = self.folder / ".git"
         ref = (folder / "HEAD").read_text().strip().removeprefix("ref: ") if name == "HEAD" else f"refs/heads/{name}"
-        if (folder / ref).is_file():  # a branch, as long as nobody packs refs here
+        if (folder / ref).is_file():  # a branch, as long as no test packs refs here
             return (folder / ref).read_text().strip()
         return self.git("rev-parse", name).stdout.decode().strip()
 
@@ -81,3 +84,18 @@ class WorkTree:
         self.git("checkout", "-q", "-f", "main")
         self.git("clean", "-qfdx")
         return result.returncode == 0, paths, tree
+
+
+TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
+
+
+def with_line(number: int, text: bytes, source: bytes = TEXT) -> bytes:
+    lines = source.splitlines(keepends=True)
+    lines[number - 1] = text + b"\n"
+    return b"".join(lines)
+
+
+async def mirror_of(work: WorkTree, tmp_path: Path, *branches: str) -> Mirror:
+    mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", Git(allow_file_protocol=True))
+    await mirror.fetch([f"refs/heads/{branch}" for branch in branches])
+    return mirror

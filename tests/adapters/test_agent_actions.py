@@ -8,7 +8,6 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +16,24 @@ import pytest
 from adapters.agents import CannotStart, RepositoryContext
 from adapters.agents.actions import MAX_PARTS, ActionsAdapter, identify
 from adapters.github import GitHubClient
-from adapters.github.http import RetryPolicy
 from config.agent_kinds import ActionsAgent, PullAgent
 from core.effects.base import CancelAgent, MessageAgent, PollAgent, StartAgent
 from core.texts import PACKET_CHUNK_BYTES, comment_marker, packet_comments
-from sandbox import Contract, ManualClock, Sandbox
+from sandbox import ManualClock, Sandbox
 from sandbox.actors.agents import ScriptedAgent, Stalls
 from sandbox.actors.people import Person
 from sandbox.state.models import Issue, Repository, WorkflowRun
+from tests.adapters.github_server import NO_WAIT
 from tests.builders import NO_SERVICES, NOW
+from tests.contract import contract
 from tests.scenarios.shop import AGENT_WORKFLOW
 
 NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-DATA = Path(__file__).parents[1] / "data" / "github"
-NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 PERMISSIONS = {"actions": "write", "contents": "write", "issues": "write"}
 BY_EVENT = ActionsAgent(adapter="actions", event="agent-task")
 BY_WORKFLOW = ActionsAgent(adapter="actions", workflow="agent.yml")
 BOTH = pytest.mark.parametrize("spec", [BY_EVENT, BY_WORKFLOW], ids=["repository_dispatch", "workflow_dispatch"])
 ADAPTER = ActionsAdapter()
-
-
-@cache
-def contract() -> Contract:
-    """GitHub's own description, read once."""
-    return Contract.load(DATA)
 
 
 @dataclass
@@ -162,7 +154,7 @@ async def test_a_run_that_only_bears_the_name_is_not_the_agents(stage: Stage) ->
     assert [run.event for run in await stage.start(BY_EVENT, again=True)] == ["push", "repository_dispatch"]
 
 
-async def test_what_keeps_it_from_starting_is_told(stage: Stage) -> None:
+async def test_setup_problems_are_reported(stage: Stage) -> None:
     missing = ActionsAgent(adapter="actions", workflow="gone.yml")
     with pytest.raises(CannotStart, match=r"There is no `\.github/workflows/gone\.yml` on `main`"):
         await stage.start(missing)
@@ -173,7 +165,7 @@ async def test_what_keeps_it_from_starting_is_told(stage: Stage) -> None:
     assert stage.runs == []
 
 
-async def test_an_app_that_may_not_start_workflows_is_told_what_it_lacks(stage: Stage) -> None:
+async def test_a_missing_workflow_permission_is_reported(stage: Stage) -> None:
     stage.hub.apps["orchestrator"].permissions = {"metadata": "read", "contents": "read", "actions": "read"}
     (installation,) = stage.hub.installations.values()
     installation.permissions = dict(stage.hub.apps["orchestrator"].permissions)
@@ -271,25 +263,25 @@ async def test_an_agent_whose_workflow_is_there_can_be_started(stage: Stage) -> 
     assert await ADAPTER.probe(stage.site, BY_EVENT) == (), "a file listens to the event"
 
 
-async def test_a_workflow_that_is_not_there_is_told(stage: Stage) -> None:
+async def test_a_missing_workflow_is_reported(stage: Stage) -> None:
     (problem,) = await ADAPTER.probe(stage.site, ActionsAgent(adapter="actions", workflow="gone.yml"))
     assert problem == "There is no `.github/workflows/gone.yml` on `main`: add the agent workflow."
 
 
-async def test_an_event_that_no_workflow_listens_to_is_told(stage: Stage) -> None:
+async def test_an_event_without_a_workflow_is_reported(stage: Stage) -> None:
     (problem,) = await ADAPTER.probe(stage.site, ActionsAgent(adapter="actions", event="other-task"))
     assert problem.startswith("No workflow on `main` listens to `other-task`")
 
 
 @BOTH
-async def test_a_workflow_that_is_switched_off_is_told(stage: Stage, spec: ActionsAgent) -> None:
+async def test_a_disabled_workflow_is_reported(stage: Stage, spec: ActionsAgent) -> None:
     [workflow] = await stage.hub.actions.register(stage.shop)
     workflow.state = "disabled_manually"
     (problem,) = await ADAPTER.probe(stage.site, spec)
     assert problem == "`.github/workflows/agent.yml` is disabled (`disabled_manually`): enable it under Actions."
 
 
-async def test_a_workflow_that_takes_no_such_dispatch_is_told(stage: Stage) -> None:
+async def test_a_workflow_without_dispatch_is_reported(stage: Stage) -> None:
     bob = stage.person("bob")
     await bob.pushes(stage.shop, "main", {".github/workflows/other.yml": "on: push\njobs: {}\n"}, "Another")
     other = ActionsAgent(adapter="actions", workflow="other.yml")

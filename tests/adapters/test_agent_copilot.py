@@ -98,20 +98,20 @@ async def test_it_can_be_started_where_everything_is_in_place(stage: Stage) -> N
 @pytest.mark.parametrize(
     ("who", "complaint"),
     [
-        ("nobody", "set `GITHUB_USER_TOKEN` to a personal access token"),
+        ("no token", "set `GITHUB_USER_TOKEN` to a personal access token"),
         ("app", "is the token of an App, and GitHub does not let Apps assign Copilot"),
         ("wrong", "is expired or revoked"),
         ("reader", "has no write access to this repository"),
         ("stranger", "cannot see this repository"),
     ],
 )
-async def test_what_keeps_it_from_being_started_is_told(stage: Stage, who: str, complaint: str) -> None:
+async def test_missing_access_is_reported(stage: Stage, who: str, complaint: str) -> None:
     [installation] = stage.hub.installations.values()
     reader = stage.hub.user("reader")
     stage.hub.grant(stage.shop, reader, "read")
     stage.shop.private = who == "stranger"
     token = {
-        "nobody": None,
+        "no token": None,
         "app": stage.hub.create_installation_token(installation),
         "wrong": "ghp_wrong",
         "reader": stage.hub.create_token(reader),
@@ -124,7 +124,7 @@ async def test_what_keeps_it_from_being_started_is_told(stage: Stage, who: str, 
     assert stage.agent.works == []
 
 
-async def test_where_it_is_not_switched_on_that_is_told(stage: Stage) -> None:
+async def test_a_disabled_agent_is_reported(stage: Stage) -> None:
     stage.hub.cloud_agents["other"] = stage.hub.cloud_agents.pop("copilot")
     stage.hub.cloud_agents["other"].mention = "@other"
     with pytest.raises(CannotStart, match="enable its coding agent"):
@@ -132,7 +132,7 @@ async def test_where_it_is_not_switched_on_that_is_told(stage: Stage) -> None:
 
 
 async def test_a_probe_by_an_app_sees_no_copilot(stage: Stage) -> None:
-    """What GitHub shows an App, should somebody try: not even the name."""
+    """GitHub shows an App not even the name of the agent."""
     query = """{ repository(owner: "acme", name: "shop") {
         suggestedActors(capabilities: [CAN_BE_ASSIGNED], first: 9) { nodes { __typename login } } } }"""
     data = await stage.repository_context.github.graphql(query)
@@ -208,7 +208,7 @@ async def test_its_time_and_its_errors_end_it(stage: Stage) -> None:
     assert (news.state, news.detail) == ("failed", "stopped with an error")
 
 
-async def test_whoever_takes_it_off_has_cancelled_it(stage: Stage) -> None:
+async def test_removing_the_assignee_cancels_the_run(stage: Stage) -> None:
     session = await start(stage)
     await stage.alice.unassigns(stage.issue, stage.agent.account)
     news = await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session))

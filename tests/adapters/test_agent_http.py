@@ -100,7 +100,7 @@ async def test_answers_that_are_none_are_unclear(server: Server, site: Repositor
             await start(site)
 
 
-async def test_nobody_listens(server: Server, site: RepositoryContext) -> None:
+async def test_the_server_is_unreachable(server: Server, site: RepositoryContext) -> None:
     unused = Services(site.services.http, site.services.keys, {"cursor": "http://127.0.0.1:9"})
     with pytest.raises(NoResponse, match="did not answer") as failure:
         await start(RepositoryContext(site.github, site.repository, "main", 1, unused, NOW))
@@ -108,14 +108,14 @@ async def test_nobody_listens(server: Server, site: RepositoryContext) -> None:
 
 
 async def test_a_redirect_is_not_followed(server: Server, site: RepositoryContext) -> None:
-    """It would carry the key to wherever the service, or whoever sits in between, likes."""
+    """A redirect would send the key to an address that the service or a proxy chooses."""
     server.answer = lambda: web.Response(status=307, headers={"Location": f"{server.url}/elsewhere"})
     with pytest.raises(CannotStart, match="the bot does not follow"):
         await start(site)
     assert [path for _, path, _, _ in server.asked] == ["/v0/agents"]
 
 
-async def test_a_key_that_is_told_back_is_not_told_on(server: Server, site: RepositoryContext) -> None:
+async def test_an_echoed_key_is_not_passed_on(server: Server, site: RepositoryContext) -> None:
     for status in (400, 401, 429, 500):
         server.says({"error": {"message": f"bad key {KEY} <!-- @everyone\n"}}, status)
         with pytest.raises((CannotStart, Unavailable, NoResponse), match=r"bad key \*\*\*") as failure:
@@ -128,7 +128,7 @@ async def test_a_key_that_is_told_back_is_not_told_on(server: Server, site: Repo
     [
         (429, "slow down", {"Retry-After": "120"}, 2),
         (429, "slow down", {"Retry-After": format_datetime(NOW + timedelta(minutes=5), usegmt=True)}, 5),
-        (429, "slow down", {"Retry-After": "99999999999"}, 24 * 60),  # nobody is believed for longer than a day
+        (429, "slow down", {"Retry-After": "99999999999"}, 24 * 60),  # at most a day is accepted
         (429, "slow down", {"Retry-After": "soon"}, None),
         (429, "slow down", {"Retry-After": "-5"}, None),
         (402, "pay first", {}, None),
@@ -168,7 +168,7 @@ async def test_a_session_without_credit_cannot_go_on(server: Server, site: Repos
         await ADAPTER.poll(site, DEVIN, POLL)
 
 
-async def test_a_state_that_nobody_knows_is_a_sign_of_life_and_no_more(server: Server, site: RepositoryContext) -> None:
+async def test_an_unknown_state_counts_only_as_a_heartbeat(server: Server, site: RepositoryContext) -> None:
     server.says({"id": "s-1", "status": "MEDITATING"})
     news = await ADAPTER.poll(site, CURSOR, POLL)
     assert news is not None
@@ -221,7 +221,7 @@ async def test_a_page_that_would_break_out_of_its_link_is_left_out(server: Serve
         assert (await start(site)).url == (page if good else "")
 
 
-async def test_what_has_ended_is_not_stopped_and_other_refusals_are_told(
+async def test_an_ended_run_is_not_cancelled_and_other_refusals_are_reported(
     server: Server, site: RepositoryContext
 ) -> None:
     replies = iter([web.json_response({}, status=409), web.json_response({"id": "s-1", "status": "FINISHED"})])
@@ -267,7 +267,7 @@ async def test_all_that_is_said_to_a_server_is_signed(server: Server, site: Repo
     assert begun["packet"] == order().packet
 
 
-async def test_a_server_that_speaks_another_language_is_told_ours(server: Server, site: RepositoryContext) -> None:
+async def test_an_unknown_state_is_answered_with_the_known_ones(server: Server, site: RepositoryContext) -> None:
     server.says({"session": "s-1", "state": "busy"})
     with pytest.raises(NoResponse, match="'busy'; it must be one of queued, working"):
         await start(site, HttpAgent(adapter="http", url=server.url))
@@ -293,7 +293,7 @@ async def test_a_server_that_speaks_another_language_is_told_ours(server: Server
     ],
 )
 async def test_an_internal_address_is_not_called(server: Server, site: RepositoryContext, url: str) -> None:
-    """Whoever configures a repository could otherwise have the bot knock at doors behind the firewall."""
+    """Otherwise a repository's configuration could make the bot send requests behind the firewall."""
     outside = Services(site.services.http, site.services.keys)
     there = RepositoryContext(site.github, site.repository, "main", 1, outside, NOW)
     with pytest.raises(CannotStart, match="internal address"):

@@ -39,7 +39,7 @@ async def start(stage: Stage, attempt: int = 1, *, spec: MentionAgent = SPEC, ag
     return begun.session
 
 
-async def test_it_is_called_with_the_hand_off_and_nobody_else_is(stage: Stage) -> None:
+async def test_only_the_agent_is_mentioned_with_the_hand_off(stage: Stage) -> None:
     session = await start(stage)
     [comment] = stage.issue.comments
     assert (str(comment.id), comment.user.id) == (session, stage.repository_context.bot_id)
@@ -47,7 +47,7 @@ async def test_it_is_called_with_the_hand_off_and_nobody_else_is(stage: Stage) -
     assert "total([1, 2]) is 3" in comment.body
     [work] = stage.agent.works
     assert work.said == comment.body
-    assert stage.hub.cloud_agents["copilot"].works == [], "names in the text of the issue call nobody"
+    assert stage.hub.cloud_agents["copilot"].works == [], "names in the issue's text mention no agent"
     assert comment.body.count("@codex") == 1
 
 
@@ -57,7 +57,7 @@ async def test_it_is_called_once_for_an_attempt(stage: Stage) -> None:
     assert len(stage.agent.works) == 2
 
 
-async def test_somebody_elses_comment_with_our_marker_is_not_ours(stage: Stage) -> None:
+async def test_another_author_s_comment_with_the_marker_is_ignored(stage: Stage) -> None:
     await stage.alice.comments(stage.issue, f"nothing\n{comment_marker('mention:1:1')}")
     await start(stage)
     assert len(stage.issue.comments) == 2
@@ -87,7 +87,7 @@ async def test_a_person_calls_one_that_hears_no_bots(stage: Stage) -> None:
     assert news.state == "working"
 
 
-async def test_what_keeps_a_person_from_calling_is_told(stage: Stage) -> None:
+async def test_a_missing_user_token_is_reported(stage: Stage) -> None:
     [installation] = stage.hub.installations.values()
     for token, complaint in [
         (None, "set `GITHUB_USER_TOKEN`"),
@@ -131,7 +131,7 @@ async def test_eyes_of_others_are_none_of_its(stage: Stage) -> None:
     assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
     unknown = MentionAgent(adapter="mention", mention="@helper")
     news = await ADAPTER.poll(stage.repository_context, unknown, replace(stage.poll_effect(session), agent="helper"))
-    assert news is not None, "of an agent whose account nobody told us any bot may be the one"
+    assert news is not None, "without a configured account, any bot may be the agent"
     told = MentionAgent(adapter="mention", mention="@helper", account=CODEX)
     assert (
         await ADAPTER.poll(stage.repository_context, told, replace(stage.poll_effect(session), agent="helper")) is None
@@ -152,12 +152,12 @@ async def test_its_pull_request_is_its_delivery(stage: Stage) -> None:
     assert news.pull == 3, "what was opened before is of the attempt before"
 
 
-async def test_one_that_ends_with_nothing_is_not_heard_of(stage: Stage) -> None:
+async def test_a_run_that_ends_without_a_pull_request_is_not_reported(stage: Stage) -> None:
     stage.agent.script, stage.agent.sees = FinishesWithoutPull(), False
     session = await start(stage)
     assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect(session)) is None
     assert await ADAPTER.poll(stage.repository_context, SPEC, stage.poll_effect("999")) is None, (
-        "somebody deleted the comment"
+        "the comment was deleted"
     )
 
 

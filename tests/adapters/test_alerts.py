@@ -92,7 +92,7 @@ async def test_a_webhook_is_signed_with_its_time(receiver: tuple[Receiver, str, 
     assert headers["X-Orchestrator-Id"] == ALERT.key
 
 
-async def test_slack_gets_blocks_in_which_nobody_is_called_by_accident(
+async def test_slack_blocks_mention_no_one_by_accident(
     receiver: tuple[Receiver, str, aiohttp.ClientSession],
 ) -> None:
     it, url, http = receiver
@@ -260,7 +260,7 @@ async def test_a_mail_server_that_refuses(post_office: tuple[Box, int, ssl.SSLCo
     with pytest.raises(Refused):
         await mail(port, trust).send(ALERT)
     with pytest.raises(DeliveryFailed):
-        await mail(port, None).send(ALERT)  # a certificate that nobody vouches for
+        await mail(port, None).send(ALERT)  # a self-signed certificate
     assert box.mails == []
 
 

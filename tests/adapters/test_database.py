@@ -59,9 +59,9 @@ async def test_a_server_that_is_not_there_is_waited_for_and_then_named(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.database.database.CONNECT_RETRY_SECONDS", 0)
-    nobody = Database("postgresql://postgres:secret@127.0.0.1:1/orchestrator")
+    unreachable = Database("postgresql://postgres:secret@127.0.0.1:1/orchestrator")
     with pytest.raises(DatabaseError, match=r"^orchestrator on 127\.0\.0\.1 cannot be reached: ") as caught:
-        await nobody.connect_and_migrate(0.05)
+        await unreachable.connect_and_migrate(0.05)
     assert "secret" not in str(caught.value)
     await database.connect_and_migrate(0)
 

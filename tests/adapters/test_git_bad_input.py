@@ -13,22 +13,8 @@ from adapters.git.merge import MergeError, merge_trees
 from adapters.git.mirror import Mirror
 from adapters.git.process import Git
 from tests.adapters import git_histories
-from tests.adapters.git_repositories import WorkTree
+from tests.adapters.git_repositories import TEXT, WorkTree, mirror_of, with_line
 from tests.manual_loop import HANGING_SCRIPT, ManualLoop
-
-TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
-
-
-def with_line(number: int, text: bytes, source: bytes = TEXT) -> bytes:
-    lines = source.splitlines(keepends=True)
-    lines[number - 1] = text + b"\n"
-    return b"".join(lines)
-
-
-async def mirror_of(work: WorkTree, tmp_path: Path, *branches: str) -> Mirror:
-    mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", Git(allow_file_protocol=True))
-    await mirror.fetch([f"refs/heads/{branch}" for branch in branches])
-    return mirror
 
 
 def three_branches(
@@ -66,7 +52,7 @@ async def test_strangers_and_commits_that_are_gone_have_no_verdict_and_the_other
     assert not mirror.path.with_suffix(".suspect").exists()  # strangers are no damage
 
 
-async def test_an_empty_repository_and_a_base_that_is_gone_are_told_of_each_branch(tmp_path: Path) -> None:
+async def test_an_empty_repository_and_a_missing_base_are_reported_per_branch(tmp_path: Path) -> None:
     empty = WorkTree(tmp_path / "work")
     mirror = await mirror_of(empty, tmp_path, "main")
     nothing = await Matrix().compare(mirror, "0" * 40, {1: "1" * 40, 2: "2" * 40})

@@ -46,7 +46,7 @@ def edits(**files: str) -> Changes:
     return Changes(frozenset(blobs), edited=blobs)
 
 
-def test_pairs_that_merely_edit_the_same_files_are_told_from_those_that_do_more() -> None:
+def test_pairs_that_only_edit_the_same_files_are_separate_from_those_that_do_more() -> None:
     moves = Changes(frozenset({"a", "d/x", "e/x"}), frozenset({"e/x"}), frozenset({"d"}))
     adds = Changes(frozenset({"d/new"}), frozenset({"d/new"}))
     file = Changes(frozenset({"e"}), frozenset({"e"}))

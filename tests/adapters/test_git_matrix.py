@@ -5,23 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from adapters.git.matrix import Matrix
-from adapters.git.mirror import Mirror
 from adapters.git.process import Git
-from tests.adapters.git_repositories import WorkTree
-
-TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
-
-
-def with_line(number: int, text: bytes, source: bytes = TEXT) -> bytes:
-    lines = source.splitlines(keepends=True)
-    lines[number - 1] = text + b"\n"
-    return b"".join(lines)
-
-
-async def mirror_of(work: WorkTree, tmp_path: Path, *branches: str) -> Mirror:
-    mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", Git(allow_file_protocol=True))
-    await mirror.fetch([f"refs/heads/{branch}" for branch in branches])
-    return mirror
+from tests.adapters.git_repositories import TEXT, WorkTree, mirror_of, with_line
 
 
 async def test_branches_are_compared_with_the_base_and_with_each_other(tmp_path: Path) -> None:

@@ -12,22 +12,8 @@ from adapters.git.merge import MergeError, MergeResult, commits_containing, merg
 from adapters.git.merge_output import path_text, read_merges
 from adapters.git.mirror import Mirror
 from adapters.git.process import Git, GitError
-from tests.adapters.git_repositories import Files, WorkTree
+from tests.adapters.git_repositories import TEXT, Files, WorkTree, mirror_of, with_line
 from tests.manual_loop import HANGING_SCRIPT, ManualLoop
-
-TEXT = b"".join(b"line %d\n" % number for number in range(1, 21))
-
-
-def with_line(number: int, text: bytes, source: bytes = TEXT) -> bytes:
-    lines = source.splitlines(keepends=True)
-    lines[number - 1] = text + b"\n"
-    return b"".join(lines)
-
-
-async def mirror_of(work: WorkTree, tmp_path: Path, *branches: str) -> Mirror:
-    mirror = Mirror(tmp_path / "data", 1, f"file://{work.folder}", Git(allow_file_protocol=True))
-    await mirror.fetch([f"refs/heads/{branch}" for branch in branches])
-    return mirror
 
 
 def two_sides(work: WorkTree, base: Files, ours: Files, theirs: Files) -> None:
@@ -181,7 +167,7 @@ def with_modes(work: WorkTree, name: str, entries: dict[bytes, tuple[str, bytes]
         ("contents", ("120000", b"a"), ("120000", b"../../b"), ("120000", b"/etc/passwd")),
     ],
 )
-async def test_modes_links_and_submodules_are_told_apart(
+async def test_modes_links_and_submodules_are_distinguished(
     tmp_path: Path, kind: str, base: tuple[str, bytes] | None, ours: tuple[str, bytes], theirs: tuple[str, bytes]
 ) -> None:
     work = WorkTree(tmp_path / "work")

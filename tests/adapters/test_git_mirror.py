@@ -1,4 +1,4 @@
-"""A mirror: only what was asked for, no token left behind, made anew when broken."""
+"""A mirror: only the requested refs, no token left behind, cloned again if broken."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def leave_a_lock(mirror: Mirror) -> None:
 
 
 @pytest.mark.parametrize("harm", [break_config, break_everything, break_refs, leave_a_lock])
-async def test_a_broken_mirror_is_made_anew(work: WorkTree, tmp_path: Path, harm: object) -> None:
+async def test_a_broken_mirror_is_cloned_again(work: WorkTree, tmp_path: Path, harm: object) -> None:
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main"])
     work.branch("main", "task/12-1")
@@ -236,7 +236,7 @@ async def test_what_is_no_longer_wanted_is_dropped_and_thrown_away_when_there_is
         monkeypatch.setattr("adapters.git.mirror._READERS_TIMEOUT_SECONDS", 0.01)
         await mirror.prune_refs(["refs/heads/main", "refs/heads/other", "refs/heads/never"])
         assert await refs_in(mirror) == {local_ref_name("refs/heads/main"), local_ref_name("refs/heads/other")}
-        await mirror.git.run("cat-file", "-e", big, git_dir=mirror.path)  # somebody reads: nothing is thrown away
+        await mirror.git.run("cat-file", "-e", big, git_dir=mirror.path)  # a reader is active: nothing is removed
     await mirror.prune_refs(["refs/heads/main", "refs/heads/other"])
 
     with pytest.raises(GitError):
@@ -259,9 +259,7 @@ async def test_many_small_fetches_do_not_leave_many_packs(
     assert await mirror.get_commit("refs/heads/other") == work.sha("other")
 
 
-async def test_what_killed_processes_left_is_removed_and_nothing_that_somebody_holds(
-    work: WorkTree, tmp_path: Path
-) -> None:
+async def test_files_of_killed_processes_are_removed_and_locked_files_are_kept(work: WorkTree, tmp_path: Path) -> None:
     mirror = mirror_of(work, tmp_path)
     await mirror.fetch(["refs/heads/main"])
     folder = mirror.path.parent

@@ -16,7 +16,7 @@ from adapters.git.mirror import Mirror
 from adapters.git.object_reader import PRUNED, ObjectInfo, ObjectReader
 from adapters.git.process import Git
 from tests.adapters.git_repositories import WorkTree
-from tests.adapters.test_git_runner import alive, gone, script
+from tests.adapters.test_git_process import alive, gone, script
 
 HUGE = b"0123456789abcdef" * (1 << 18)  # far more than pipes and buffers hold
 
@@ -160,7 +160,7 @@ async def test_a_cancelled_caller_leaves_the_next_one_the_right_answer(work: Wor
     await reader.close()
 
 
-async def test_a_cancelled_caller_who_only_waits_costs_nobody_anything(work: WorkTree, git: Git) -> None:
+async def test_a_cancelled_waiting_caller_does_not_affect_others(work: WorkTree, git: Git) -> None:
     one, two, three = (
         asyncio.create_task(git.objects.contents(place(work), [name])) for name in (b"HEAD:huge", b"HEAD:a", b"HEAD:a")
     )
@@ -227,7 +227,7 @@ async def test_only_so_many_live_on_the_least_used_go_first(tmp_path: Path, git:
     await gone(first)
 
 
-async def test_one_that_nobody_asks_ends(work: WorkTree) -> None:
+async def test_an_idle_reader_ends(work: WorkTree) -> None:
     git = Git(max_readers=1, idle_seconds=0)
     await info(git, work)
     [pid] = git.objects.pids()

@@ -122,7 +122,7 @@ async def test_a_second_refusal_is_the_answer() -> None:
     assert len(server.api_requests) == 2
 
 
-async def test_an_uninstalled_app_is_told_so_by_every_call() -> None:
+async def test_every_call_reports_an_uninstalled_app() -> None:
     async with github_server() as (server, client):
         server.handler = respond_with({"message": "Not Found"}, 404)
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""The queue: a send is asked for once, whoever else asks, and is never missed."""
+"""The queue: a send is queued once, however many ask for it, and is never missed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def place(database_url: str) -> AsyncIterator[Place]:
 
     @jobs.app.task(name="send")
     async def send(repository_id: int, number: int) -> None:
-        """Nobody works here."""
+        """No worker runs here."""
 
     async with jobs.app.open_async():
         yield Place(database, jobs)
@@ -64,7 +64,7 @@ async def test_one_that_runs_may_have_looked_already_so_another_follows(place: P
     assert await place.waiting() == ["send:1:1"]
 
 
-async def test_nobody_takes_the_one_that_waits_before_what_counts_on_it_is_committed(place: Place) -> None:
+async def test_a_queued_job_is_not_taken_before_the_commit_that_relies_on_it(place: Place) -> None:
     await place.ask(1)
     async with place.database.transaction() as connection:
         await place.jobs.defer_all(connection, [send_job(1, 1)])
@@ -82,7 +82,7 @@ async def test_two_who_count_on_it_do_not_wait_for_each_other(place: Place) -> N
 
 
 async def test_one_that_was_begun_before_is_not_counted_on(place: Place) -> None:
-    """Its worker was only slow: when that one ends, the job is gone, whoever waits for it."""
+    """Its worker was only slow: when that one ends, the job is gone, although another waits for it."""
     await place.ask(1)
     assert await place.take() == 1
     async with place.database.autocommit() as connection:
@@ -93,7 +93,7 @@ async def test_one_that_was_begun_before_is_not_counted_on(place: Place) -> None
     assert await place.waiting() == ["send:1:1"]
 
 
-async def test_what_somebody_waits_for_is_sent_before_labels_and_cards(place: Place) -> None:
+async def test_effects_that_people_wait_for_precede_labels_and_cards(place: Place) -> None:
     await place.ask(1, 2, 3)
     async with place.database.transaction() as connection:
         await place.jobs.defer_all(connection, [send_job(1, 4, urgent=True)])
@@ -127,7 +127,7 @@ async def test_one_that_is_to_run_later_again_is_not_waited_for(place: Place) ->
 
 
 async def test_a_long_queue_is_not_searched_with_the_plan_of_an_empty_one(place: Place) -> None:
-    """The plan is made, and kept, while next to nothing waits; nobody counts the rows before the queue is long."""
+    """The plan is made, and kept, while next to nothing waits; rows are counted only once the queue is long."""
     fetch = text("SELECT (procrastinate_fetch_job_v2(ARRAY['default'], 1)).id")
     query = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'procrastinate_jobs'"
     async with place.database.engine.connect() as connection:  # a session of its own, for plans are kept in it

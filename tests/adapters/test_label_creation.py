@@ -71,7 +71,7 @@ async def test_a_server_whose_graphql_makes_no_labels_is_asked_one_by_one() -> N
     assert [body["name"] for body in posted if isinstance(body, dict)] == [label.name for label in CLASSES]
 
 
-async def test_that_a_server_cannot_do_it_is_told() -> None:
+async def test_a_server_without_the_mutation_is_reported() -> None:
     async with github_server() as (server, client):
         server.handler = respond_in_turn((200, NO_SUCH_FIELD, {}))
         with pytest.raises(GraphQLError):

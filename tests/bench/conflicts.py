@@ -190,7 +190,7 @@ def _explain_differences(
     conflicts = {(conflict.low, conflict.high) for conflict in comparison.conflicts}
     for pair in differing_pairs:
         if any(not comparison.base_merges[key].clean for key in pair):
-            reasons["one conflicts with main and has to be mended first"] += 1
+            reasons["one conflicts with main and has to be fixed first"] += 1
         elif not behind_branches.intersection(pair):
             reasons["unexplained"] += 1
         elif pair in conflicts:

@@ -38,7 +38,7 @@ from tests.scenarios.shop import CONFIG, FILES
 ROOT = Path(__file__).parents[2]
 CONNECTIONS = 32
 ROUNDS = 3
-REPOSITORY_ID = 77  # a repository that only the database knows: nobody compares its 10,000 tasks with anything
+REPOSITORY_ID = 77  # a repository that only the database knows: the reconciler does not compare its 10,000 tasks
 LIMITS = RateLimits(requests_per_hour=10**6, points_per_minute=10**6, content_per_minute=10**6, content_per_hour=10**6)
 _PENDING_JOBS = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 

@@ -71,7 +71,7 @@ def test_a_target_may_be_the_least_that_is_wanted_or_none_at_all() -> None:
     assert "target" not in json.loads(Figure("shown", 9, "times", None).to_json())
 
 
-def test_what_must_hold_is_told_apart_from_what_we_want() -> None:
+def test_limits_are_distinguished_from_goals() -> None:
     told = json.loads(Figure("latency", 1_200, "ms", 1_000, 5_000).to_json())
     assert (told["holds"], told["must_holds"]) == (False, True)
 

@@ -45,7 +45,7 @@ def test_an_unknown_name_gets_the_nearest(name: str, hint: str) -> None:
     assert hint in err
 
 
-def test_a_template_that_is_not_right_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_template_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ConfigError("bug.yml", [Problem(3, 1, "x", "unknown key `x`")])
 

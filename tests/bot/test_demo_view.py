@@ -149,7 +149,7 @@ def test_the_summary_says_what_went_wrong() -> None:
     assert "27 tests" not in text
 
 
-def test_lines_are_told_once() -> None:
+def test_lines_are_printed_once() -> None:
     console = Console(width=80, file=io.StringIO(), record=True)
     show = LineOutput(console)
     show.begin()
@@ -181,7 +181,7 @@ def test_the_picture_asks_no_server_and_names_no_machine() -> None:
     assert len(svg) < 150_000
 
 
-def test_a_conflict_is_told_by_when_it_was_found() -> None:
+def test_a_conflict_is_shown_by_the_time_it_was_found() -> None:
     def words(kind: str, **more: object) -> list[str]:
         payload = {"kind": kind, "tasks": [1, 2], "files": ["shop/cart.py"], **more}
         row = {"task": 2, "agent": None, "actor": None, "type": "conflict_detected", "payload": payload}

@@ -28,7 +28,7 @@ def _merge(work: WorkTree, number: int, message: str, files: dict[bytes, bytes |
     work.git("merge", "-q", "--no-ff", "-m", f"Merge pull request #{number} from ada/topic\n\n{message}", "topic")
 
 
-def _told(*arguments: str) -> dict[str, object]:
+def _run_forecast(*arguments: str) -> dict[str, object]:
     done = RUNNER.invoke(app, ["forecast", *arguments, "--json"])
     assert done.exit_code == 0, done.output
     told: dict[str, object] = json.loads(done.stdout)
@@ -39,16 +39,16 @@ def test_merged_branches_are_replayed(work: WorkTree) -> None:
     work.commit({b"shop/cart.py": b"def total(): ...\n", b"shop/tax.py": b"1\n", b"README.md": b"1\n"}, "Begin")
     _merge(work, 1, "Round `total()`\n\nIt loses cents.", {b"shop/cart.py": b"def total(): ... # 2\n"})
     _merge(work, 2, "Refunds\n\nPut them into shop/refunds.py.", {b"shop/refunds.py": b"1\n", b"README.md": b"2\n"})
-    _merge(work, 3, "Mend `shop/tax.py`", {b"shop/other.py": b"1\n"})
-    told = _told(str(work.folder))
+    _merge(work, 3, "Fix `shop/tax.py`", {b"shop/other.py": b"1\n"})
+    told = _run_forecast(str(work.folder))
     assert (told["replayed"], told["branches"]) == ("merges", 3)
     assert told["each"] == [
         {"title": "Round `total()`", "foreseen": 1, "right": 1, "changed": 1, "new": 0, "left_out": False},
         {"title": "Refunds", "foreseen": 1, "right": 1, "changed": 2, "new": 0, "left_out": False},
-        {"title": "Mend `shop/tax.py`", "foreseen": 1, "right": 0, "changed": 1, "new": 1, "left_out": False},
+        {"title": "Fix `shop/tax.py`", "foreseen": 1, "right": 0, "changed": 1, "new": 1, "left_out": False},
     ]
     assert (told["precision"], told["recall"], told["recall_without_new_files"]) == (0.6667, 0.5, 0.6667)
-    assert _told(str(work.folder), "--limit", "1")["branches"] == 1
+    assert _run_forecast(str(work.folder), "--limit", "1")["branches"] == 1
     shown = RUNNER.invoke(app, ["forecast", str(work.folder / "shop")])
     assert shown.exit_code == 0
     assert "precision   67%" in shown.stdout
@@ -60,15 +60,15 @@ def test_without_merges_each_commit_counts_and_nothing_is_executed(work: WorkTre
     evil.write_text(f"#!/bin/sh\ntouch {ran}\n")
     evil.chmod(0o755)
     work.commit({b"a.py": b"1\n", b".gitattributes": b"* diff=evil filter=evil\n"}, "Begin")
-    work.commit({b"[red]b.py": b"1\n", b"a.py": b"2\n"}, "[bold]Mend[/bold] a.py and `evil_name` :smile: \x1b[31m")
+    work.commit({b"[red]b.py": b"1\n", b"a.py": b"2\n"}, "[bold]Fix[/bold] a.py and `evil_name` :smile: \x1b[31m")
     for key in ("gpg.program", "diff.external", "diff.evil.textconv", "diff.evil.command", "filter.evil.smudge",
                 "core.fsmonitor", "core.pager", "core.sshCommand", "core.editor"):  # fmt: skip
         work.git("config", key, str(evil))
     work.git("config", "log.showSignature", "true")
-    told = _told(str(work.folder))
+    told = _run_forecast(str(work.folder))
     assert (told["replayed"], told["branches"], told["right"]) == ("commits", 1, 1)
     shown = RUNNER.invoke(app, ["forecast", str(work.folder)]).stdout
-    assert "[bold]Mend[/bold] a.py" in shown
+    assert "[bold]Fix[/bold] a.py" in shown
     assert "\x1b" not in shown
     assert not ran.exists()
 

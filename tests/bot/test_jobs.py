@@ -198,8 +198,8 @@ async def test_a_large_payload_comes_as_it_was_and_its_connection_goes(office: O
     assert await load_payload(office.database, "large") == payload
 
 
-async def test_a_wait_that_is_over_at_once_does_not_look_as_if_nobody_swept(office: Office) -> None:
-    """As when somebody makes the time-outs shorter: nothing was missed."""
+async def test_a_deadline_set_in_the_past_does_not_look_like_downtime(office: Office) -> None:
+    """As after an operator shortens the time-outs: nothing was missed."""
     long_over = Deadline(DeadlineKind.STALL, NINE - timedelta(days=1), 0)
     async with office.database.transaction() as connection:
         await store.replace_deadlines(connection, 1, "task:7", [long_over], NINE)

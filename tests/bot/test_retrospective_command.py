@@ -17,7 +17,7 @@ from adapters.database.database import Database
 from core.audit.events import Event, EventType
 from core.task.model import Status
 from sandbox.state.keys import key_pair
-from tests.bot.test_trail_commands import run
+from tests.bot.test_audit_command import run
 from tests.builders import NOW, Story
 from tests.scenarios.shop import CONFIG
 

@@ -1,4 +1,4 @@
-"""Agents of the storm: most work, some die, some fall silent, some come back when nobody waits for them any more.
+"""Agents of the chaos test: most work, some crash, some fall silent, some answer after their lease ended.
 
 What an agent does on an attempt depends on the seed and the attempt alone, not on when it is asked.
 """

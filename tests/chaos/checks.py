@@ -101,7 +101,7 @@ async def _check_repository(
         ]
         if len(merged_pulls) != (task.status is Status.DONE):
             problems.append(f"{issue_name} is {task.status}, and merged by {[pull.number for pull in merged_pulls]}")
-        # What a service hands in as the work of a task is taken for it, whatever it is: nobody reviews here.
+        # What a service hands in as the work of a task is taken for it, whatever it is: there is no review here.
         other_work = any(pull.head_ref.startswith("improvements-") for pull in merged_pulls)
         if task.status is Status.DONE and not other_work and f"work/task_{issue.number}.py" not in main_files:
             problems.append(f"{issue_name} is done, and its work is not on main")
@@ -121,7 +121,7 @@ def _check_task(storm: ChaosRun, issue: Issue, task: Task, is_escalated: bool) -
         yield f"is {task.status}"
     comments = [comment.body for comment in issue.comments if comment.user is storm.app.bot]
     if task.status is Status.FAILED and not (is_escalated and any("@alice" in body for body in comments)):
-        yield "failed, and nobody was called"
+        yield "failed without an escalation"
     bot_labels = {label for label in issue.label_names if _is_bot_label(label)}
     if bot_labels != set(labels_of(task)):
         yield f"has the labels {sorted(bot_labels)}, and should have {sorted(labels_of(task))}"

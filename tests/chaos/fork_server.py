@@ -1,6 +1,6 @@
 """Where replicas are born: each is a process of its own, forked from one that has imported the bot already.
 
-A storm kills one every few seconds. If each imported everything anew, a small machine would do little else.
+A chaos run kills one every few seconds. If each imported everything again, a small machine would do little else.
 
 Run as `python -m tests.chaos.fork_server`, with the bot's settings in the environment.
 Each line of the input is an order

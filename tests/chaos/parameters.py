@@ -55,7 +55,7 @@ def configuration() -> str:
     }
     for name, preset in SERVICES.items():
         agents[name] = {"adapter": "http", "preset": preset, "capabilities": ["python"], "max_tasks": 4}
-    # Whoever hangs shows life for ever: that it gets nowhere is to be noticed in minutes, not hours.
+    # A hanging agent sends heartbeats for ever: its stall has to be detected in minutes, not hours.
     timeouts = {"heartbeat": "4m", "stall": "10m", "attempt": "30m"}
     sections = {"merge": {"auto": True}, "timeouts": timeouts, "escalation": {"fallback": ["alice"]}}
     return yaml.safe_dump({"version": 1, "agents": agents, **sections}, sort_keys=False)

@@ -101,14 +101,14 @@ class ReplicaPool:
         return True
 
     async def stop(self) -> None:
-        """All of them are killed; nobody comes again."""
+        """Kill all of them and restart none."""
         self._reader_task.cancel()
         assert self._fork_server.stdin is not None
         self._fork_server.stdin.close()
         await self._fork_server.wait()
 
     async def forward_delivery(self, request: web.Request) -> web.Response:
-        """The door: a delivery goes to whoever is next and listens; without anybody GitHub finds nobody."""
+        """The load balancer: a delivery goes to the next replica that listens; without one it fails."""
         body = await request.read()
         ready_replicas = [replica for replica in self.replicas if replica.address]
         if not ready_replicas:
@@ -148,7 +148,7 @@ class PostgresServer:
         await self.ensure_running()
 
     async def ensure_running(self) -> None:
-        """Start it if it does not run: whoever was about to may have been interrupted."""
+        """Start it if it does not run: an earlier call may have been interrupted."""
         # The library takes a server that it has started for one that runs: here it is told to look.
         await asyncio.to_thread(self._server._server.ensure_postgres_running)
 

@@ -32,8 +32,8 @@ from sandbox.state.models import App, Issue, Repository
 from tests.chaos.agent_faults import RandomAgent, random_ci
 from tests.chaos.parameters import ACTIONS, FILES, SERVICES, StormParameters, configuration
 from tests.chaos.replicas import PostgresServer, ReplicaPool
+from tests.contract import contract
 from tests.scenarios.shop import body
-from tests.scenarios.world import contract
 
 ROOT = Path(__file__).parents[2]
 KEY = "a-key-of-the-storm"
@@ -79,7 +79,7 @@ class ChaosRun:
         return time.monotonic() - self.started_at
 
     def report_progress(self, phase: str) -> None:
-        """A line of progress for whoever watches, every ten seconds."""
+        """Print a line of progress every ten seconds."""
         if self.seconds - self._reported_at < 10:
             return
         self._reported_at = self.seconds

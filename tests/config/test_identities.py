@@ -54,7 +54,7 @@ def test_branches_tell_the_family_and_perhaps_the_issue(branch: str, family: str
     assert branch_issue_number(branch) == issue
 
 
-def test_an_agents_family_is_told_by_its_kind_before_its_name() -> None:
+def test_an_agent_s_family_follows_its_kind_before_its_name() -> None:
     assert agent_family("gh", COPILOT) == "copilot"
     assert agent_family("claude", CODEX) == "codex"
     assert agent_family("mine", CURSOR) == "cursor"

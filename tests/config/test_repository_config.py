@@ -241,7 +241,7 @@ def test_very_many_mistakes_are_cut_off_and_counted() -> None:
     assert found[-1].message == "and 30 more problems after this one"
 
 
-def test_what_somebody_wrote_cannot_break_out_of_the_message() -> None:
+def test_configured_text_cannot_break_out_of_the_message() -> None:
     (problem,) = mistakes(SMALLEST + '"`@everyone`\\n<b>' + "x" * 100 + '": 1\n')
     assert "\n" not in str(problem)
     assert "`@" not in str(problem)

@@ -52,7 +52,7 @@ def test_there_is_one_for_each_kind_of_work_that_a_product_team_does() -> None:
 
 
 @pytest.mark.parametrize("name", built_in_templates())
-def test_each_says_what_somebody_who_takes_it_has_to_know(name: str) -> None:
+def test_each_template_has_what_an_assignee_needs(name: str) -> None:
     template = built_in_templates()[name]
     assert len(template.criteria) >= 5
     assert len(template.integration) >= 3
@@ -80,7 +80,7 @@ def test_no_two_say_the_same() -> None:
         ("capabilities: [Python 3]", "write `python-3`"),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_what_to_write(change: str, told: str) -> None:
+def test_a_mistake_is_reported_with_its_line_and_its_fix(change: str, told: str) -> None:
     assert told in refusal(f"{GOOD}{change}\n")
     assert "voucher.yml:9:" in refusal(f"{GOOD}{change}\n")
 

@@ -77,7 +77,7 @@ def test_a_text_that_is_not_taken(text: str, place: str | None, expected: str) -
     assert expected in said
 
 
-def test_every_duplicate_is_told() -> None:
+def test_every_duplicate_is_reported() -> None:
     assert complaint("a: 1\na: 2\nb: {c: 1, c: 2}\n").count("already in line") == 2
 
 

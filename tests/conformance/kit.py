@@ -303,7 +303,7 @@ class AnswersUnclearly:
 class IsLimited:
     """An adapter whose service has limits."""
 
-    async def test_a_limit_is_nobodys_failure(self, stage: Stage) -> None:
+    async def test_a_rate_limit_does_not_count_as_a_failure(self, stage: Stage) -> None:
         limits = stage.limits
         assert limits
         for answer_kind, until in limits:
@@ -320,7 +320,7 @@ class IsLimited:
 class NeedsThings:
     """An adapter that needs something before it can start anything."""
 
-    async def test_what_is_missing_is_told_to_a_person(self, stage: Stage) -> None:
+    async def test_missing_setup_is_reported_to_a_person(self, stage: Stage) -> None:
         gaps = stage.missing_setups()
         assert gaps
         for gap in gaps:

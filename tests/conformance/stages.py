@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,21 @@ from pydantic import SecretStr
 
 from adapters.agents import AgentAdapter, RepositoryContext, Services
 from adapters.github import GitHubClient
-from adapters.github.http import RetryPolicy
 from config.agent_kinds import AgentBase, PullAgent
 from core.effects.base import StartAgent
 from core.task.model import SessionState
-from sandbox import Contract, ManualClock, Sandbox
+from sandbox import ManualClock, Sandbox
 from sandbox.actors.agents import AgentWork
 from sandbox.state.models import Issue, Repository
+from tests.adapters.github_server import NO_WAIT
 from tests.builders import Story
 from tests.conformance.kit import MissingSetup
+from tests.contract import contract
 from tests.scenarios.shop import AGENT_WORKFLOW
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-DATA = Path(__file__).parents[1] / "data" / "github"
-NO_WAIT = RetryPolicy(attempts=3, wait_initial=0, wait_max=0, wait_jitter=0)
 PERMISSIONS = {"actions": "write", "contents": "write", "issues": "write", "pull_requests": "write"}
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=0.2)  # seconds; of a call to a service that hangs
-
-
-@cache
-def contract() -> Contract:
-    """GitHub's own description, read once."""
-    return Contract.load(DATA)
 
 
 @dataclass

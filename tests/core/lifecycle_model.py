@@ -97,7 +97,7 @@ class InMemoryUnitOfWork:
         ]
 
     def assign_all(self) -> None:
-        """Hand out what can be handed out; again where somebody was found for a task that waits for another."""
+        """Hand out what can be handed out; again if an agent was found for a task that waits for another."""
         while self.has_changed and not all(busy(a) for a in self.agents()):
             self.has_changed = False
             self._run_assignment_pass(self.agents())
@@ -135,7 +135,7 @@ class InMemoryUnitOfWork:
         return OverlapPredicted(overlap[0].number, overlap[1].files, overlap[1].probability) if overlap else None
 
     def needs_agent(self, task: Task) -> bool:
-        """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
+        """Whether the task needs an agent: to plan or implement it, or to review its pull request."""
         return task.in_line or (not task.withdrawn and wants_reviewer(task, "agent"))
 
     def _graph(self) -> dict[int, tuple[int, ...]]:

@@ -89,7 +89,7 @@ class TestCircuit:
         circuit = circuit.failed(NOW, "answered 503")
         assert (circuit.state(NOW), circuit.reopens_at(NOW)) == (CircuitState.OPEN, NOW + SERVICE.pause)
 
-    def test_a_success_in_between_begins_the_count_anew(self) -> None:
+    def test_a_success_resets_the_count(self) -> None:
         circuit = Circuit("http:cursor", failures=SERVICE.failures - 1, failed_at=NOW)
         assert circuit.succeeded() == Circuit("http:cursor")
 
@@ -103,7 +103,7 @@ class TestCircuit:
         assert (circuit.state(later), circuit.reopens_at(later)) == (CircuitState.HALF_OPEN, None)
         probing = circuit.with_probe(later)
         assert probing.reopens_at(later) == later + PROBE
-        assert probing.reopens_at(later + PROBE) is None  # whoever sent it has died
+        assert probing.reopens_at(later + PROBE) is None  # the process that sent it has died
 
     def test_a_probe_that_fails_opens_it_for_twice_as_long_up_to_a_limit(self) -> None:
         circuit, now = broken(), NOW

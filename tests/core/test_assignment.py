@@ -73,7 +73,7 @@ class TestWhoMayHaveIt:
             ),
         ],
     )  # fmt: skip
-    def test_failures_that_send_the_task_to_somebody_else(self, history: list[Attempt], reason: str | None) -> None:
+    def test_failures_that_send_the_task_to_another_agent(self, history: list[Attempt], reason: str | None) -> None:
         assert failed_before(task(history=tuple(history)), "codex") == reason
 
     def test_retry_wipes_the_slate(self) -> None:
@@ -91,7 +91,7 @@ class TestWhoMayHaveIt:
             agent("claude", roles=frozenset({"plan"})),
         ],
     )
-    def test_better_the_agent_that_failed_than_nobody(self, other: Agent) -> None:
+    def test_the_failed_agent_is_better_than_none(self, other: Agent) -> None:
         known = task(history=(attempt(1, "codex", "silent"),))
         assert chosen(known, agent("codex"), other) == "codex"
         assert chosen(known, agent("codex")) == "codex"
@@ -159,7 +159,7 @@ class TestTheExplanation:
             == "a and b both score 0.500; a comes first by name"
         )
 
-    def test_nobody(self) -> None:
+    def test_no_agent_is_eligible(self) -> None:
         choice = choose(task(), [agent("a", holding=1), agent("b", unavailable="is draining")], EVEN, NOW)
         assert choice.agent is None
         assert choice.reason == "no agent is free: a is at its limit of 1; b is draining"
@@ -172,7 +172,7 @@ class TestTheWholeQueue:
         choices = assign(queue, [agent("a", max_tasks=2), agent("b")], EVEN, NOW)
         assert [c.agent for c in choices] == ["a", "b", "a", None]
 
-    def test_a_task_that_nobody_can_take_holds_up_nobody(self) -> None:
+    def test_a_task_without_an_eligible_agent_delays_no_other(self) -> None:
         queue = [task(1, "P0", "cobol"), task(2, "P1")]
         assert [c.agent for c in assign(queue, [agent("a")], EVEN, NOW)] == [None, "a"]
 
@@ -181,7 +181,7 @@ class TestTheWholeQueue:
         st.lists(st.tuples(st.sampled_from(["P0", "P1", "P2"]), st.sets(st.sampled_from("xyz"))), max_size=7),
         st.lists(st.tuples(st.sets(st.sampled_from("xyz")), st.integers(1, 3), st.integers(0, 2)), max_size=4),
     )
-    def test_no_p1_passes_a_p0_and_nobody_gets_too_much(self, tasks: Any, agents: Any) -> None:
+    def test_no_p1_passes_a_p0_and_no_agent_exceeds_its_limit(self, tasks: Any, agents: Any) -> None:
         queue = order(
             [
                 replace(task(n, priority, *sorted(needs)), created_at=NOW + timedelta(hours=n))

@@ -45,7 +45,7 @@ def test_hold_says_how_it_is_lifted_and_to_whom() -> None:
     assert not story.effects_of_type(Comment), "a comment gets a reaction"
 
 
-def test_a_refusal_names_whoever_pressed() -> None:
+def test_a_refusal_names_the_user_who_pressed() -> None:
     story = Story().file_ready_task().reach_review()
     story.run_command("/pause", MALLORY, "read", pressed=True)
     assert story.comment_text() == "@mallory: `/pause` needs triage access; you have read access to this repository."

@@ -45,7 +45,7 @@ def test_who_may_use_it(name: str, weakest: str) -> None:
     assert allowed == list(ROLES[ROLES.index(weakest) :])
 
 
-def test_whoever_holds_the_task_may_release_it_whatever_the_role() -> None:
+def test_the_holder_may_release_the_task_in_any_role() -> None:
     story = Story().file_ready_task()
     story.run_command("/claim")
     assert refusal(COMMANDS["release"], ALICE, "read", story.task) is None

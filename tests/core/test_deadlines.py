@@ -31,12 +31,12 @@ def due(task: Task) -> dict[DeadlineKind, datetime]:
         (Status.DONE, None),
     ],
 )
-def test_a_task_that_nobody_works_on(status: Status, kind: DeadlineKind | None) -> None:
+def test_deadlines_of_a_task_that_is_not_in_progress(status: Status, kind: DeadlineKind | None) -> None:
     task = replace(Story().file_ready_task().task, status=status, status_since=NOW)
     assert due(task) == ({kind: NOW + 120 * MIN} if kind else {})
 
 
-def test_a_reminder_starts_the_wait_anew() -> None:
+def test_a_reminder_restarts_the_wait() -> None:
     task = replace(Story().file_ready_task().task, reminded_at=NOW + 500 * MIN)
     assert due(task) == {DeadlineKind.QUEUE: NOW + 620 * MIN}
 

@@ -58,7 +58,7 @@ class TestAssigned:
         assert story.task == before
         assert not story.effects_of_type(StartAgent)
 
-    def test_that_nobody_is_free_is_news_once(self) -> None:
+    def test_no_free_agent_is_recorded_once(self) -> None:
         story = Story().file_ready_task().assign(None, "no agent is free")
         assert story.effects_of_type(UpsertCard)
         found = story.task.choice
@@ -68,9 +68,9 @@ class TestAssigned:
         story.assign(None, "no agent is configured")
         assert story.effects_of_type(UpsertCard)
 
-    def test_it_is_no_longer_stalled_when_somebody_has_it(self) -> None:
+    def test_it_is_no_longer_stalled_once_assigned(self) -> None:
         story = Story().file_ready_task()
-        story.current_task = story.task.flagged(Flag.STALLED, "Nobody took it.")
+        story.current_task = story.task.flagged(Flag.STALLED, "No agent took it.")
         story.assign()
         assert not story.task.flags
 
@@ -163,7 +163,7 @@ class TestRuns:
         story.report_run("completed", "failure", run_id=101)
         assert story.task.status is Status.READY
 
-    def test_a_task_that_waits_for_nobody_records_it(self) -> None:
+    def test_a_result_for_an_unassigned_task_is_recorded(self) -> None:
         story = Story().file_ready_task().report_run("completed", "success", attempt=3)
         assert story.has_event(EventType.LATE_RESULT)
 
@@ -236,7 +236,7 @@ class TestTheAgentItself:
         story.apply(AgentSeen(1, SessionState.WORKING, story.now, agent="codex"))
         assert story.lease.last_sign_at == story.now
 
-    def test_whoever_claims_under_an_agent_s_name_is_no_agent(self) -> None:
+    def test_a_person_with_an_agent_s_name_is_no_agent(self) -> None:
         story = Story().file_ready_task()
         story.run_command("/claim")
         story.current_task = replace(story.task, lease=replace(story.lease, agent="codex"))
@@ -245,7 +245,7 @@ class TestTheAgentItself:
 
 
 class TestUnavailable:
-    def test_nobody_is_to_blame_and_the_agent_cools_down_until_then(self) -> None:
+    def test_no_agent_is_blamed_and_the_agent_cools_down_until_then(self) -> None:
         story = Story(limits={"max_attempts": 1}).file_ready_task().assign()
         until = story.now + timedelta(hours=1)
         story.apply(AgentUnavailable(1, "out of credit, ask @everybody", until))
@@ -273,7 +273,7 @@ class TestUnavailable:
         assert [told.until for told in story.last_decision.agent_changes] == [story.now + MAX_BACKOFF]
 
     @pytest.mark.parametrize(("begun", "unclear"), [(True, False), (False, True)])
-    def test_what_may_have_begun_is_told_to_stop(self, begun: bool, unclear: bool) -> None:
+    def test_a_run_that_may_have_begun_is_cancelled(self, begun: bool, unclear: bool) -> None:
         story = Story().file_ready_task().assign()
         if begun:
             story.start_run()
@@ -306,7 +306,7 @@ class TestAQuestion:
     def asks(self, story: Story, state: SessionState = SessionState.NEEDS_INPUT) -> None:
         story.apply(AgentSeen(1, state, story.now, "s-1", "https://agents.example/s-1"))
 
-    def test_calls_a_person_once_however_often_it_is_heard_of(self) -> None:
+    def test_escalates_once_however_often_it_is_reported(self) -> None:
         story = Story().file_ready_task().assign()
         self.asks(story)
         assert story.has_event(EventType.ESCALATED)
@@ -316,7 +316,7 @@ class TestAQuestion:
         assert not story.effects_of_type(Comment)
         assert story.task.status is Status.IN_PROGRESS
 
-    def test_that_was_answered_needs_nobody_any_more(self) -> None:
+    def test_an_answered_question_needs_no_person_any_more(self) -> None:
         story = Story().file_ready_task().assign()
         self.asks(story)
         self.asks(story, SessionState.WORKING)

@@ -59,7 +59,7 @@ def test_after_the_last_attempt_a_person_is_called() -> None:
     assert call.body.startswith("@alice @acme/maintainers **this task needs a person.**")
 
 
-def test_a_check_with_a_hostile_name_notifies_nobody() -> None:
+def test_a_check_with_a_hostile_name_sends_no_notification() -> None:
     story = Story(limits={"max_attempts": 1}).file_ready_task().reach_review()
     story.report_checks(ChecksState.FAILURE, None, failed_check("@everybody " * 100), failed_check("<img src=x>"))
     assert "@everybody" not in story.comment_text()

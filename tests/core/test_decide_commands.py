@@ -10,14 +10,7 @@ from core.audit.events import EventType
 from core.effects.base import AddReaction, CancelAgent, Comment, MergePull, StartAgent
 from core.signals.base import MergeRefused
 from core.task.model import ChecksState, Flag, Priority, Status
-from tests.builders import ALICE, BOB, MALLORY, SHA, Story, agent, body, failed_check
-
-
-def refused(story: Story) -> str:
-    """The words of the refusal; nothing but the answer may have changed."""
-    assert story.last_decision.events == ()
-    assert all(isinstance(effect, Comment | AddReaction) for effect in story.last_decision.effects)
-    return story.comment_text()
+from tests.builders import ALICE, BOB, MALLORY, SHA, Story, agent, body, failed_check, refused
 
 
 class TestAnswers:
@@ -100,7 +93,7 @@ class TestExplain:
         story.run_command("/explain")
         assert "codex scores best" in story.comment_text()
 
-    def test_of_one_that_waits_nobody_was_looked_for(self) -> None:
+    def test_no_agent_was_searched_for_a_waiting_task(self) -> None:
         story = Story()
         story.dependencies = {"#2": False}
         story.file_ready_task()
@@ -142,7 +135,7 @@ class TestClaimAndRelease:
         assert refused(story).startswith(reason)
         assert story.task == before
 
-    def test_whoever_is_called_to_a_failed_task_can_claim_it(self) -> None:
+    def test_the_person_called_to_a_failed_task_can_claim_it(self) -> None:
         story = (
             Story(limits={"max_attempts": 1}).file_ready_task().assign().start_run().report_run("completed", "failure")
         )
@@ -151,7 +144,7 @@ class TestClaimAndRelease:
         assert (story.task.status, story.lease.agent, story.task.failures) == (Status.IN_PROGRESS, "bob", 0)
         assert Flag.NEEDS_HUMAN not in story.task.flags
 
-    def test_released_it_is_nobodys_and_the_agent_stops(self) -> None:
+    def test_a_released_task_has_no_holder_and_the_agent_stops(self) -> None:
         story = Story().file_ready_task().assign().start_run()
         story.run_command("/release")
         assert (story.task.status, story.task.lease, story.task.failures) == (Status.READY, None, 0)
@@ -165,7 +158,7 @@ class TestClaimAndRelease:
         story.run_command("/claim", author=BOB)
         story.run_command("/release", author=BOB, role="read")
         assert story.task.status is Status.READY
-        assert not story.effects_of_type(CancelAgent), "nobody is stopped but oneself"
+        assert not story.effects_of_type(CancelAgent), "no other holder is stopped"
 
     def test_what_is_merged_is_not_given_back(self) -> None:
         story = Story().file_ready_task().reach_review()

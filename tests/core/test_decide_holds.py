@@ -37,7 +37,7 @@ class TestHeldBack:
         story.assign()
         assert len(story.effects_of_type(StartAgent)) == 1
 
-    def test_the_reason_is_told_and_harmless(self) -> None:
+    def test_the_reason_is_shown_sanitized(self) -> None:
         story = Story().file_ready_task()
         story.run_command("/block  ask @acme/legal <!-- first -->")
         assert story.task.flags[Flag.BLOCKED].startswith("Blocked by alice: ask ")
@@ -51,7 +51,7 @@ class TestHeldBack:
         story.report_run("completed", "failure")
         assert (story.task.status, Flag.BLOCKED in story.task.flags) == (Status.READY, True)
 
-    def test_a_pause_stops_the_clock_and_lifting_it_starts_it_anew(self) -> None:
+    def test_a_pause_stops_the_deadline_and_resume_restarts_it(self) -> None:
         story = Story().file_ready_task().assign().start_run()
         story.run_command("/pause")
         assert kinds(story) == [DeadlineKind.HELD]
@@ -67,7 +67,7 @@ class TestHeldBack:
         story.run_command("/pause")
         began = story.now
         story.advance(hours=20)
-        story.run_command("/pause until the customer has answered")  # which does not begin it anew
+        story.run_command("/pause until the customer has answered")  # which does not restart it
         story.run_command("/resume")
         due = {d.kind: d.due_at for d in deadlines_of(story.task, story.policy.timeouts)}
         assert due[DeadlineKind.HARD] == late + (story.now - began)
@@ -107,7 +107,7 @@ class TestHeldBack:
 
 
 class TestTheCard:
-    def test_only_what_nobody_has_to_act_on_may_wait_for_another_edit(self) -> None:
+    def test_only_edits_that_need_no_action_are_debounced(self) -> None:
         story = Story()
         assert [card.may_wait for card in (story.file_ready_task().effects_of_type(UpsertCard))] == [False], "the first"
         assert [card.may_wait for card in story.assign().effects_of_type(UpsertCard)] == [True]

@@ -125,7 +125,7 @@ class TestAnEdit:
     def test_a_writers_news_that_comes_late_still_approves_the_text_we_know(self) -> None:
         story = Story()
         written = issue(at=NOW)
-        story.see_issue(None, at=NOW + timedelta(minutes=5))  # somebody else set a label meanwhile, say
+        story.see_issue(None, at=NOW + timedelta(minutes=5))  # for example because another user set a label
         assert story.task.status is Status.PENDING
         story.apply(IssueSeen(written, sender=ALICE, sender_can_write=True))
         assert story.task.status is Status.READY
@@ -220,7 +220,7 @@ class TestLabelsAreInstructions:
 
     def test_a_flag_that_a_person_takes_off_is_gone(self) -> None:
         story = Story().file_ready_task()
-        story.current_task = story.task.flagged(Flag.STALLED, "Nobody took it.")
+        story.current_task = story.task.flagged(Flag.STALLED, "No agent took it.")
         story.see_issue(labels=("task", "stalled"), at=NOW)
         story.remove_label("stalled")
         assert not story.task.flags
@@ -254,7 +254,7 @@ class TestLabelsAreInstructions:
         assert story.task.lease is None
 
     @pytest.mark.parametrize("start", ["failed", "done"])
-    def test_nobody_is_sent_to_work_on_a_closed_issue(self, start: str) -> None:
+    def test_no_agent_is_started_on_a_closed_issue(self, start: str) -> None:
         story = _story_in(start)
         story.see_issue(closed=True)
         status = story.task.status
@@ -346,7 +346,7 @@ class TestTheStateOfTheIssue:
         story.see_issue(BOB, closed=True)
         assert story.task.status is Status.DONE
 
-    def test_a_failed_task_that_is_given_up_calls_nobody_any_more(self) -> None:
+    def test_closing_a_failed_task_as_not_planned_ends_its_escalation(self) -> None:
         story = (
             Story(limits={"max_attempts": 1}).file_ready_task().assign().start_run().report_run("completed", "failure")
         )
@@ -354,7 +354,7 @@ class TestTheStateOfTheIssue:
         story.see_issue(closed=True, not_planned=True)
         assert (story.task.status, dict(story.task.flags)) == (Status.FAILED, {})
 
-    def test_somebody_closed_it_while_nobody_told_us(self) -> None:
+    def test_the_closing_was_missed(self) -> None:
         story = Story().file_ready_task()
         story.see_issue(None, closed=True)
         assert (story.task.status, story.task.closed_by) == (Status.DONE, "somebody")
@@ -405,7 +405,7 @@ def test_a_repository_has_every_label_its_tasks_can_need() -> None:
     assert len(names) == len(set(names))
 
 
-def test_a_rule_that_forgets_to_look_for_a_pull_request_is_told_so() -> None:
+def test_a_rule_without_a_pull_request_check_raises() -> None:
     story = Story().file_ready_task()
     with pytest.raises(ValueError, match="#1 has no pull request"):
         DecisionBuilder(story.task, story.context).update_pull(draft=True)

@@ -49,7 +49,7 @@ class TestOpened:
         assert story.task == before
 
     @pytest.mark.parametrize("start", ["pending", "ready"])
-    def test_a_writer_may_work_on_a_task_that_nobody_holds(self, start: str) -> None:
+    def test_a_writer_may_work_on_an_unassigned_task(self, start: str) -> None:
         story = Story()
         story.see_issue(text=body(criteria=()) if start == "pending" else body())
         story.see_pull(attempt=None, author=BOB, branch="bobs-idea")
@@ -122,7 +122,7 @@ class TestADraft:
         story.see_pull(9, attempt=None, author=BOB, branch="sketch")
         assert story.task.status is Status.REVIEW
 
-    def test_a_draft_of_whoever_claimed_the_task_is_theirs(self) -> None:
+    def test_a_draft_of_the_claimant_belongs_to_the_task(self) -> None:
         story = Story().file_ready_task()
         story.run_command("/claim", author=BOB)
         story.see_pull(9, attempt=None, author=BOB, branch="bobs", draft=True)
@@ -172,7 +172,7 @@ class TestClosedUnmerged:
         assert story.task.failures == 1
         assert "closed without being merged" in story.comment_text()
 
-    def test_by_us_nobody_is_to_blame(self) -> None:
+    def test_closed_by_the_bot_blames_no_agent(self) -> None:
         story = Story().file_ready_task().reach_review()
         story.see_pull(closed=True, by_us=True)
         assert (story.task.status, story.task.failures) == (Status.READY, 0)
@@ -235,7 +235,7 @@ class TestMerged:
         assert story.effects_of_type(ReadChecks) == [ReadChecks(1, OTHER_SHA)]
         assert story.task.status is Status.REVIEW
 
-    def test_a_draft_that_a_person_merges_is_handed_in_and_nobody_falls_silent(self) -> None:
+    def test_a_draft_that_a_person_merges_counts_as_delivered(self) -> None:
         story = Story().file_ready_task(text=body(ticked=True)).assign()
         story.see_pull(draft=True)
         story.merge_pull()

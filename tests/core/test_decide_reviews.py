@@ -132,7 +132,7 @@ class TestOfADraft:
         assert story.task.status is Status.IN_PROGRESS
         return story
 
-    def test_the_agent_is_told_and_keeps_its_attempt(self) -> None:
+    def test_the_agent_is_notified_and_keeps_its_attempt(self) -> None:
         story = self.drafted()
         story.review_pull("changes_requested", text="Use `Decimal`, @all.", comments=(LineComment("a.py", 3, "Here."),))
         [told] = story.effects_of_type(MessageAgent)
@@ -159,7 +159,7 @@ class TestOfADraft:
         assert story.packet()["feedback"]["details"] == "Use `Decimal`."
 
     @pytest.mark.parametrize("state", ["approved", "dismissed"])
-    def test_whoever_asked_may_take_it_back(self, state: str) -> None:
+    def test_the_reviewer_may_withdraw_the_change_request(self, state: str) -> None:
         story = self.drafted()
         story.review_pull("changes_requested", text="No.")
         story.review_pull(state)
@@ -173,7 +173,7 @@ class TestOfADraft:
         story.run_command("/review changes I am nobody", MALLORY, "read")
         assert not story.effects_of_type(MessageAgent)
 
-    def test_a_person_at_work_is_told_by_github(self) -> None:
+    def test_github_notifies_a_person_at_work(self) -> None:
         story = Story().file_ready_task()
         story.run_command("/claim", author=ALICE)
         story.see_pull(draft=True, author=ALICE)

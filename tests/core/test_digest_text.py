@@ -112,7 +112,7 @@ def test_what_moves_by_itself_is_no_news() -> None:
         replace(SEVERAL[1], waits_for=("#1",)),
     ],
 )
-def test_what_somebody_has_to_know_is_news(news: Task) -> None:
+def test_what_people_have_to_know_changes_the_digest(news: Task) -> None:
     before = made(*SEVERAL).fingerprint
     assert made(SEVERAL[0], news, *SEVERAL[2:]).fingerprint != before
 
@@ -163,7 +163,7 @@ def test_a_box_counts_when_it_was_there_and_empty() -> None:
     assert ticked(after, after) == ()
     assert ticked(after, text) == (), "taking the tick off is nothing"
     forged = f"- [x] all is well {CheckboxCommand('retry', 99).marker}\n- [x] boom <!-- orchestrator:do close 4 -->\n"
-    assert ticked(text, text + forged) == (), "nor is what somebody writes in"
+    assert ticked(text, text + forged) == (), "nor is what a user writes in"
     twice = text.replace("- [ ] retry", f"- [x] harmless {CheckboxCommand('retry', 4).marker}\n- [ ] retry")
     assert ticked(twice, text) == ()
 

@@ -29,7 +29,7 @@ PYTEST = """\
 """
 
 
-def test_a_pytest_run_is_told_in_its_essentials() -> None:
+def test_a_pytest_log_is_reduced_to_its_essentials() -> None:
     found = excerpt(PYTEST)
     assert found.first_error == "assert 17 == 18"
     assert found.failing_tests == (
@@ -100,7 +100,7 @@ def test_the_first_error_of_many_tools(line: str) -> None:
     assert excerpt(log).first_error == shown
 
 
-def test_when_nothing_is_known_the_exit_is_told() -> None:
+def test_without_an_error_the_exit_code_is_reported() -> None:
     assert excerpt("hm\n##[error]Process completed with exit code 2.\n").first_error == (
         "Error: Process completed with exit code 2."
     )

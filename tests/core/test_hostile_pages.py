@@ -1,4 +1,4 @@
-"""The corpus of hostile inputs inside what the bot writes: no page is another one by somebody's words."""
+"""The corpus of hostile inputs inside what the bot writes: input never changes the kind of a page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def pages(said: str) -> dict[str, str]:
-    """What the bot writes where somebody said this in every place in which our pages show others' words."""
+    """What the bot writes if this text stands in every place in which its pages show input."""
     line = one_line(said)
     story = Story().file_ready_task(title=said).reach_review()
     story.report_checks(
@@ -69,7 +69,7 @@ def skeleton(page: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", entry_names("pages"))
-def test_no_page_of_ours_becomes_another_by_what_somebody_said(name: str) -> None:
+def test_hostile_input_never_changes_the_kind_of_a_page(name: str) -> None:
     calm, changed = pages("word"), pages(hostile_input(name))
     assert calm.keys() == changed.keys()
     for page, text in changed.items():

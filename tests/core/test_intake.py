@@ -228,7 +228,7 @@ def test_nothing_can_be_said_in_many_ways(nothing: str) -> None:
         ),
     ],
 )
-def test_what_is_not_understood_is_said_so_that_it_can_be_mended(body: str, problem: str) -> None:
+def test_what_cannot_be_parsed_is_reported_with_its_fix(body: str, problem: str) -> None:
     (said,) = parse(body).problems
     assert problem in said
 

@@ -48,7 +48,7 @@ def test_what_waits_for_another_comes_after_it_even_if_that_costs_a_conflict() -
     assert merge_order(pulls(0, 1), [(1, 2)], {1: [2]}) == MergeOrder((2, 1), (1,), exact=True)
 
 
-def test_waiting_for_strangers_or_in_circles_stops_nobody() -> None:
+def test_unknown_or_cyclic_dependencies_block_no_merge() -> None:
     order = merge_order(pulls(1, 1, 1), [(1, 99), (2, 2)], {1: [99, 1], 2: [3], 3: [2], 99: [1]})
     assert order == MergeOrder((1, 2, 3), (), exact=True)
 

@@ -142,7 +142,7 @@ queued = st.lists(
 
 
 @given(queued, st.integers(1, 12))
-def test_the_queue_is_full_before_anybody_is_parked_and_nobody_is_lost(line: list[Queued], depth: int) -> None:
+def test_tasks_are_parked_only_from_a_full_queue_and_none_is_lost(line: list[Queued], depth: int) -> None:
     over, room = overflow(line, depth)
     parked = ({one.number for one in line if one.parked} | set(over)) - set(room)
     inside = [one for one in line if one.number not in parked]

@@ -125,7 +125,7 @@ class TestBetweenPendingAndReady:
 
 
 class TestWhatChangesWhileSomebodyWorksOnIt:
-    """It stays with whoever has it; what was found counts when it comes back to the queue."""
+    """It stays with its holder; what was found counts when it comes back to the queue."""
 
     def test_a_strangers_edit_does_not_reach_the_next_agent(self) -> None:
         story = Story().file_ready_task(author=MALLORY).reach_review()

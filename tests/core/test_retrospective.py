@@ -114,7 +114,7 @@ def test_people_are_not_measured() -> None:
     assert task is not None
     assert (task.attempts, task.agents) == (2, ("codex",))
     closed = figures(Trail(2).ready().done().lines)
-    assert closed is not None, "somebody closed it: done without any attempt"
+    assert closed is not None, "a user closed it: done without any attempt"
     assert (closed.attempts, closed.cycle) == (0, None)
     assert hold(gathered(Trail(2).ready().done()), "k", NOW) is not None
 

@@ -107,7 +107,7 @@ class TestASlowAgent:
             "was sent." in said
         )
 
-    def test_is_left_at_work_where_nobody_else_is_free(self) -> None:
+    def test_stays_assigned_if_no_other_agent_is_free(self) -> None:
         story = at_work()
         story.agents = (agent("codex", holding=1), agent("claude", holding=1))
         story.reach_deadline(DeadlineKind.STALL)
@@ -166,7 +166,7 @@ class TestProgress:
         assert (story.task.stall, story.task.escalation) == (None, None)
         assert not {Flag.STALLED, Flag.NEEDS_HUMAN} & story.task.flags.keys()
         again = next(d for d in deadlines_of(story.task, TIMES) if d.kind is DeadlineKind.STALL)
-        assert again.due_at == story.now + 2 * HOUR, "and the wait begins anew"
+        assert again.due_at == story.now + 2 * HOUR, "and the wait restarts"
 
     @pytest.mark.parametrize("how", ["push", "draft", "progress", "label"])
     def test_is_many_things(self, how: str) -> None:
@@ -208,9 +208,9 @@ class TestCi:
         [again] = [d.due_at for d in deadlines_of(story.task, TIMES) if d.kind is DeadlineKind.STALL]
         assert again == story.now + 2 * HOUR, "who waits for a person asks GitHub seldom"
         waiting(story, CheckWaitReason.RUNNING)
-        assert (story.task.stall, story.task.escalation) == (None, None), "somebody approved"
+        assert (story.task.stall, story.task.escalation) == (None, None), "a user approved"
 
-    def test_whose_approval_came_in_time_calls_nobody(self) -> None:
+    def test_a_timely_approval_prevents_the_escalation(self) -> None:
         story = waiting(handed_in(), CheckWaitReason.APPROVAL)
         waiting(story, CheckWaitReason.QUEUED)
         due = {d.kind: d.due_at for d in deadlines_of(story.task, TIMES)}
@@ -277,20 +277,20 @@ class TestReviewAndMerge:
         story.apply(EscalationAnswered(ALICE, "none", "answer"))
         assert story.task.stall == there, "once: more words are no more time"
 
-    def test_a_dry_run_tells_nobody(self) -> None:
+    def test_a_dry_run_notifies_no_one(self) -> None:
         story = mergeable(merge={"review": "person"}, dry_run=True)
         stalled(story)
         assert not story.effects_of_type(Comment)
         assert "Dry run: the bot would notify `alice`." in story.task.flags[Flag.STALLED]
 
-    def test_an_agent_that_nobody_is(self) -> None:
+    def test_no_agent_can_review(self) -> None:
         story = mergeable(merge={"review": "agent"}).assign(None, "no agent is free: codex wrote it", role=Role.REVIEW)
         reason = "#7 waits for a review by an agent (no agent is free: codex wrote it), or by `alice`."
         assert stalled(story) == ("review waiting", reason)
 
     @pytest.mark.parametrize("heard", [True, False])
-    def test_criteria_that_nobody_ticks(self, heard: bool) -> None:
-        """Whoever has to tick them is told, also while nothing was heard of the merge: that is known for certain."""
+    def test_criteria_that_remain_unticked(self, heard: bool) -> None:
+        """The person who has to tick them is notified even while mergeability is unknown."""
         story = Story().file_ready_task().reach_review()
         story.report_checks(SUCCESS)
         if heard:
@@ -299,7 +299,7 @@ class TestReviewAndMerge:
         assert cause == "criteria waiting"
         assert reason.startswith("#7 is not merged: 1 of 1 acceptance criteria are not ticked")
 
-    def test_a_button_that_nobody_presses(self) -> None:
+    def test_a_button_that_is_not_pressed(self) -> None:
         reason = "Nothing is missing: #7 waits to be merged by `alice`."
         assert stalled(mergeable(merge={"auto": False})) == ("merge waiting", reason)
 
@@ -336,7 +336,7 @@ class TestReviewAndMerge:
         assert cause == "not done"
         assert reason.startswith("#7 is merged, but the task is not done: 1 of 1 acceptance criteria")
 
-    def test_nobody_is_bothered_for_what_waits_behind_another(self) -> None:
+    def test_no_escalation_for_a_task_that_waits_for_another(self) -> None:
         story = mergeable()
         story.report_trial_merge(rivals=(conflicting_pull(9, first=True, waits=Precedence.THIS),))
         assert stalled(story)[0] == "waits for others"
@@ -345,7 +345,7 @@ class TestReviewAndMerge:
             story.reach_deadline(DeadlineKind.STALL)
             assert not story.effects_of_type(Escalate, Comment)
 
-    def test_a_person_who_claimed_it_is_told(self) -> None:
+    def test_the_claimant_is_notified(self) -> None:
         story = Story().file_ready_task()
         story.run_command("/claim", author=BOB)
         assert stalled(story) == ("claimed", "`bob` took the task and has shown no progress since.")
@@ -413,7 +413,7 @@ class TestHowLong:
         assert f"It counts as stalled after 4 h without progress (2 h for a P2; {learned})." in story.comment_text()
 
 
-def test_every_cause_has_a_ladder_and_nobody_is_given_up_on() -> None:
+def test_every_cause_ends_with_a_person_or_another_look() -> None:
     assert LADDERS.keys() == set(StallCause)
     for cause, ladder in LADDERS.items():
         ends = {StallCause.QUESTION: EscalationStep.LOOK, StallCause.WAITS: EscalationStep.LOOK}

@@ -194,7 +194,7 @@ def test_feedback_of_a_review_with_comments_on_lines() -> None:
     assert story.packet()["feedback"]["details"] in texts.handoff_text(dict(story.packet()))
 
 
-def test_what_an_agent_at_work_is_told() -> None:
+def test_the_message_to_an_agent_at_work() -> None:
     story = Story().file_ready_task().assign().start_run()
     story.see_pull(draft=True)
     story.review_pull("changes_requested", text="Use `Decimal`, says @alice.")
@@ -258,7 +258,7 @@ def test_the_hand_off() -> None:
     same("handoff_small", texts.handoff_text(dict(Story().file_ready_task().assign().packet())))
 
 
-def test_what_agents_that_read_comments_are_told() -> None:
+def test_the_messages_to_agents_that_read_comments() -> None:
     story = Story().file_ready_task().assign()
     packet = dict(story.packet())
     same("mention", texts.mention_comment(packet, "@codex"))
@@ -274,7 +274,7 @@ def test_what_agents_that_read_comments_are_told() -> None:
     assert texts.addressed_text("@codex", "see @alice") == "@codex see @\u200balice"
 
 
-def test_a_hand_off_of_any_size_is_told_whole() -> None:
+def test_a_hand_off_of_any_size_is_complete() -> None:
     packet = {**Story().file_ready_task().assign().packet(), "goal": "\n".join(f"line {n}" for n in range(20_000))}
     pages = texts.handoff_pages(packet)
     assert len(pages) > 2

@@ -82,7 +82,7 @@ def test_the_demo_turns_ten_issues_into_merged_code(tmp_path: Path) -> None:
     assert told["content_writes_per_task"] > 0
     met = told["conflicts"]
     assert met["before_work"] >= 1, "the forms name one file"
-    assert met["during_work"] >= 1, "nobody could know before"
+    assert met["during_work"] >= 1, "not known before"
     assert met["at_merge"] == 0
     assert told["retrospectives"] >= 2, "one after three tasks, and one after three more"
     assert told["digests"] >= 1

@@ -1,4 +1,4 @@
-"""Whoever stops the demo finds nothing left behind."""
+"""Stopping the demo leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
-# Words of those who sell, marks of what is unfinished, and what concerns nobody outside.
+# Words of those who sell, marks of what is unfinished, and what concerns only the authors.
 FORBIDDEN = re.compile(
     r"\b(seamless\w*|blazing\w*|cutting[- ]edge|revolutionar\w+|effortless\w*|powerful|game[- ]chang\w+|leverag\w+|"
     r"todo|fixme|tbd|lorem ipsum|coming soon|stay tuned)\b|\.library\b|/work/",
@@ -88,7 +88,7 @@ def test_the_words_between_the_generated_parts_stay() -> None:
     assert insert_sections(made) == made
 
 
-def test_a_page_without_its_markers_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_without_its_markers_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(MarkersMissing, match="generated: lifecycle"):
         insert_sections("no marker here")
     assert main(write=True, root=tmp_path) == 1
@@ -149,7 +149,7 @@ def test_every_part_of_a_configuration_that_is_shown_is_right() -> None:
         parse_repository_config(f"version: 1\nagents:\n  codex: {{adapter: pull}}\n{part}")
 
 
-def test_every_metric_and_setting_that_operators_are_told_of_exists() -> None:
+def test_every_documented_metric_and_setting_exists() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot").rglob("*.py"))
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     metrics = set(re.findall(r"\borchestrator_[a-z_]+\b", text))
@@ -183,7 +183,7 @@ def test_every_make_command_that_is_named_exists() -> None:
     assert named <= there
 
 
-def test_what_operators_are_told_to_look_for_is_really_said() -> None:
+def test_everything_that_operators_should_look_for_exists() -> None:
     source = "\n".join(
         p.read_text(encoding="utf-8")
         for room in ("adapters", "engine", "bot", "scheduler")

@@ -1,4 +1,4 @@
-"""Several replicas on one database: each due deadline is handled once, whoever dies and whoever only slept."""
+"""Several replicas on one database: each due deadline is handled once, whichever replica dies or only slept."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _WAITS = text(
     "INSERT INTO deadlines (repository_id, subject, kind, attempt, due_at)"
     " SELECT repository_id, 'task:' || number, 'held', 0, :at FROM tasks"
 )
-# A wait of a paused task begins anew when it is over, which no line of the trail tells: the database itself counts.
+# A deadline of a paused task restarts when it is over, which the audit log does not record: the database itself counts.
 _COUNTING = """
 CREATE TABLE handled (repository_id bigint, number integer);
 CREATE FUNCTION note_handled() RETURNS trigger LANGUAGE plpgsql AS

@@ -23,8 +23,9 @@ from sandbox.actions.scripted_result import Conclusion
 from sandbox.actors.agents import ScriptedAgent, WritesFiles
 from sandbox.actors.people import Person
 from sandbox.state.models import App, Issue, PullRequest, Repository
+from tests.contract import contract
 from tests.scenarios.shop import FILES, body
-from tests.scenarios.world import ROOT, SECRET, contract
+from tests.scenarios.world import ROOT, SECRET
 
 PATIENCE = 180.0  # seconds that anything may take before the test gives up; on a busy machine all of it is slow
 
@@ -158,7 +159,7 @@ async def files_a_task(site: Site) -> Issue:
 async def test_a_bot_that_was_killed_at_work_finishes_it_after_a_restart_and_stops_cleanly(
     site: Site, tmp_path: Path
 ) -> None:
-    """The short form of what this folder tests: killed while GitHub has done what it was asked and nobody knows."""
+    """The short form of what this folder tests: killed after GitHub carried out a request and before the bot knows."""
     site.hub.faults.fail_response("repos/create-dispatch-event", "hang-done", seconds=600)
     async with site.bot() as bot:
         issue = await files_a_task(site)

@@ -22,7 +22,7 @@ UNREACHABLE_URL = "http://127.0.0.1:9/webhook"
 
 @asynccontextmanager
 async def withhold_deliveries(world: World) -> AsyncIterator[list[Delivery]]:
-    """What is sent meanwhile reaches nobody; afterwards the list holds it, in the order in which it was sent."""
+    """What is sent meanwhile reaches no bot; afterwards the list holds it, in the order in which it was sent."""
     withheld: list[Delivery] = []
     first_index, webhook_url = len(world.hub.deliveries), world.app.webhook_url
     world.app.webhook_url = UNREACHABLE_URL

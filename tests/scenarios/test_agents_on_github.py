@@ -18,7 +18,7 @@ MENTION = {
 
 
 async def test_copilot_is_assigned_by_a_person_and_its_draft_is_merged(world: World) -> None:
-    """Nobody runs CI for Copilot until a person looks; nobody but us takes the draft mark off."""
+    """CI for Copilot runs only after a person approves it; only the bot removes the draft state."""
     lender = await world.lends_a_token()
     await world.configures(config(agents=COPILOT))
     bot = world.hub.bot(COPILOT_LOGIN, number=COPILOT_ID)

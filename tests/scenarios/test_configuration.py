@@ -82,7 +82,7 @@ async def test_a_bad_configuration_leaves_the_last_good_one_in_force(world: Worl
     assert world.written() == delivery_lines(1, 2, "codex", card="card")
 
 
-async def test_a_pull_request_that_edits_the_configuration_is_told_its_mistakes_on_their_lines(world: World) -> None:
+async def test_configuration_mistakes_are_annotated_on_their_lines(world: World) -> None:
     mistakes = "".join(f"nonsense{number}: true\n" for number in range(60))
     bad = CONFIG.replace("capabilities: [python, docs]", "capabilites: [python]") + mistakes
     await world.alice.pushes(world.shop, "team", {CONFIG_PATH: bad})
@@ -107,7 +107,7 @@ async def test_a_pull_request_that_edits_the_configuration_is_told_its_mistakes_
     assert world.written() == ["check conflict-first: success"]
 
 
-async def test_no_annotation_is_told_twice_when_an_answer_was_lost(world: World) -> None:
+async def test_no_annotation_is_repeated_after_a_lost_response(world: World) -> None:
     await world.alice.pushes(world.shop, "team", {CONFIG_PATH: CONFIG + "".join(f"k{n}: 1\n" for n in range(60))})
     world.hub.faults.fail_response("checks/create", "500-done")
     await world.alice.opens_pull(world.shop, head="team", title="Another team")
@@ -119,7 +119,7 @@ async def test_no_annotation_is_told_twice_when_an_answer_was_lost(world: World)
     world.ignore_writes("only the outcome matters")
 
 
-async def test_cards_tell_of_a_bad_configuration_until_it_is_mended(world: World) -> None:
+async def test_cards_show_a_broken_configuration_until_it_is_fixed(world: World) -> None:
     world.agent("codex", Stalls())
     await world.alice.pushes(world.shop, "main", {CONFIG_PATH: "agents: [\n"})
     issue = await world.files("Add the tax rate", body(needs="tests"))

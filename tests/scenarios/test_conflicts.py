@@ -12,11 +12,11 @@ OLD = "def total(prices):\n    return sum(prices)\n"
 
 
 def _with(line: str) -> WritesFiles:
-    """Writes the cart anew, with this line for its second."""
+    """Rewrites the cart, with this line as its second."""
     return WritesFiles({CART: f"def total(prices):\n    {line}\n"})
 
 
-async def test_the_later_of_two_that_edit_the_same_lines_waits_and_is_mended(world: World) -> None:
+async def test_the_later_of_two_that_edit_the_same_lines_waits_and_is_fixed(world: World) -> None:
     world.agent("codex", _with("return round(sum(prices), 2)"))
     claude = world.agent("claude", _with("return sum(prices) * 1.19"))
     one = await world.files("Round the total", body("Round it.", needs="tests", ticked=False))
@@ -60,12 +60,12 @@ async def test_the_later_of_two_that_edit_the_same_lines_waits_and_is_mended(wor
     assert feedback["title"] == "The branch conflicts with main"
     assert "- `shop/cart.py`: lines 2 of the branch, lines 2 of `main`" in feedback["details"]
     assert world.shop.git.read("main", CART) == "def total(prices):\n    return round(sum(prices) * 1.19, 2)\n"
-    assert (await world.task(two)).failures == 0  # nobody's fault
+    assert (await world.task(two)).failures == 0  # no agent's fault
     kinds = [event.payload["kind"] for event in await world.trail(two) if event.type == "conflict_detected"]
     assert kinds == ["branches", "base"]
 
 
-async def test_what_is_nobodys_task_is_first_and_goes_away(world: World) -> None:
+async def test_a_pull_request_without_a_task_comes_first_and_closes(world: World) -> None:
     """A person's own pull request is compared as well. The task behind it goes on by itself when that is closed."""
     await world.alice.pushes(world.shop, "rounding", {CART: OLD.replace("sum(prices)", "round(sum(prices))")})
     own = await world.alice.opens_pull(world.shop, title="Round it", head="rounding", base="main")
@@ -106,7 +106,7 @@ async def test_a_person_lets_a_conflict_pass_and_every_15_minutes_all_are_compar
     assert f"@alice: The bot ignores the conflict with #{first.number} until" in world.comments(second.issue)[-1]
     world.ignore_writes("the conflict and the button")
 
-    world.hub.faults.drop("pull_request")  # that the first was closed is never heard of
+    world.hub.faults.drop("pull_request")  # the closing of the first is missed
     await world.advance(days=1, minutes=1)
     assert world.check_of(second).conclusion == "failure", "the day is over"
     await world.alice.closes_pull(first)
@@ -149,7 +149,7 @@ async def test_late_news_of_an_older_base_keeps_nothing_from_being_merged(world:
     world.ignore_writes("only the outcome matters")
 
 
-async def test_whoever_was_told_of_a_base_that_never_was_is_set_right_by_the_comparison(world: World) -> None:
+async def test_a_reported_base_that_never_existed_is_corrected_by_comparison(world: World) -> None:
     """As after a push that was taken back by force: git finds that commit in no history."""
     world.ci(lambda run: Conclusion.success(seconds=60))
     world.agent("codex", WritesFiles({"shop/one.py": "ONE = 1\n"}))
@@ -202,8 +202,8 @@ async def test_a_branch_that_conflicts_from_the_start(world: World) -> None:
     assert world.shop.git.read("main", CART) == "def total(prices):\n    return round(2 * sum(prices))\n"
 
 
-async def test_a_base_beside_main_that_moved_unheard_is_found_by_the_reconciler(world: World) -> None:
-    """A verdict with a base that nobody told us of counts once the base was looked at, whichever branch it is."""
+async def test_the_reconciler_finds_a_missed_push_to_a_base_besides_main(world: World) -> None:
+    """A verdict with an unknown base counts once the base was read, whichever branch it is."""
     await world.alice.pushes(world.shop, "release", {"README.md": "# release\n"})
     issue = await world.files("Tax in the total", body("Tax it.", needs="tests, docs"))
     await world.says(issue, "/claim")
@@ -211,7 +211,7 @@ async def test_a_base_beside_main_that_moved_unheard_is_found_by_the_reconciler(
     await world.alice.opens_pull(
         world.shop, head="tax", base="release", title="Tax it", body=f"Closes #{issue.number}", draft=True
     )
-    await world.alice.pushes(world.shop, "release", {"README.md": "# released\n"})  # this one is heard of
+    await world.alice.pushes(world.shop, "release", {"README.md": "# released\n"})  # this delivery arrives
     await world.settle()
     assert world.check_of(world.pull).conclusion == "success"
 

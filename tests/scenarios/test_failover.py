@@ -18,7 +18,12 @@ TOKEN = "a-token-of-ada-that-nobody-can-guess"
 CLAUDE = {"adapter": "actions", "workflow": "agent.yml", "capabilities": ["python"], "max_tasks": 3}
 ADA = {"adapter": "pull", "capabilities": ["python"]}
 CURSOR = {"adapter": "http", "preset": "cursor", "capabilities": ["python"], "max_tasks": 3}
-FAIR = {"priority": 0, "capability": 0, "load": 0, "fairness": 1}  # whoever had less gets it, or the first by name
+FAIR = {
+    "priority": 0,
+    "capability": 0,
+    "load": 0,
+    "fairness": 1,
+}  # the agent with fewer tasks, then by name
 
 
 async def restarted(world: World, **env: str) -> None:
@@ -65,7 +70,7 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
     assert said["error"].startswith("`state`: Input should be 'queued', 'working'")
     assert claude.works == []
 
-    await world.advance(minutes=1)  # ten without a word: she is asked, and nobody can be
+    await world.advance(minutes=1)  # ten without a heartbeat: ada would be polled, but cannot be
     assert claude.works == []
     await world.advance(seconds=31)
     [work] = claude.works
@@ -100,7 +105,7 @@ async def test_one_dies_at_work_and_another_goes_on(world: World) -> None:
     assert await measured(world, 'orchestrator_agents_by_state{repository="acme/shop",state="error"}') == "0.0"
 
 
-async def test_nobody_is_blamed_for_what_we_could_not_hear(world: World) -> None:
+async def test_no_agent_is_blamed_for_an_outage_of_the_bot(world: World) -> None:
     """The bot was away for an hour. It looks first; what it missed several times it does once."""
     await restarted(world, AGENT_TOKENS=f"acme/shop/ada={TOKEN}")
     calling = {"fallback": ["alice", "bob"], "timeout": "20m"}
@@ -127,9 +132,7 @@ async def test_nobody_is_blamed_for_what_we_could_not_hear(world: World) -> None
     assert world.written() == []
     assert (await world.task(issue)).attempt == 1
     await world.advance(minutes=1)
-    assert [text for text in world.comments(stuck) if "@bob" in text], (
-        "nobody answered: the next person is called, once"
-    )
+    assert [text for text in world.comments(stuck) if "@bob" in text], "no person answered: the next is notified, once"
     await world.advance(minutes=5)
     status, _ = await beats(world)
     assert (status, claude.works) == (200, [])
@@ -140,7 +143,7 @@ async def test_nobody_is_blamed_for_what_we_could_not_hear(world: World) -> None
 
 
 async def test_whose_heartbeat_counts(world: World) -> None:
-    """Nobody speaks for another, and a wrong word gets its reason."""
+    """No agent can report for another, and a refusal has its reason."""
     assert (await beats(world))[0] == 503
     await restarted(world, AGENT_TOKENS=f"ada={TOKEN}, acme/other/claude={TOKEN[::-1]}")
     await world.configures(config(agents={"ada": ADA, "claude": CLAUDE}, scoring=FAIR))
@@ -188,12 +191,12 @@ async def test_one_is_out_of_credit_and_cools_down(world: World) -> None:
     assert "takes no work until 2026-03-02 09:15" in world.card(fourth)
     assert agent.sessions == []
     agent.faults.append("402")
-    await world.says(fourth, "/agents resume cursor")  # somebody thinks that it has credit again: it is tried at once
+    await world.says(fourth, "/agents resume cursor")  # a user thinks that it has credit again: it is tried at once
     assert [(a.agent, a.outcome) for a in (await world.task(fourth)).history] == [("cursor", "unavailable")]
     assert world.status(fourth) == "ready"
     world.ignore_writes("the cool-down, asserted above")
 
-    await world.advance(minutes=15)  # nobody tells of it: the bot looks again by itself
+    await world.advance(minutes=15)  # no event reports it: the bot checks again by itself
     assert world.status(fourth) == "in-progress"
     assert len(agent.sessions) == 1
     assert world.written() == ["label agent:cursor", "#4 labels status:in-progress", "#4 card edited"]

@@ -63,7 +63,7 @@ async def test_the_second_of_two_that_change_one_file_waits_and_then_starts_by_i
 
 
 async def test_who_does_not_wait_behind_whom(world: World) -> None:
-    """A person lets it go, for good; a P0 waits for nothing less urgent; nobody waits for what stands still."""
+    """A person lets it go, for good; a P0 waits for nothing less urgent; no task waits for a stalled one."""
     await world.configures(config(merge={"auto": False}, limits={"max_attempts": 1}))
     codex, claude = world.agent("codex", Stalls()), world.agent("claude", Stalls())
     one = await world.files("Round the total", body("Round it.", needs="tests", files=CART))
@@ -81,7 +81,7 @@ async def test_who_does_not_wait_behind_whom(world: World) -> None:
     await world.settle()
     world.ignore_writes("the closing")
 
-    urgent = await world.files("The total is wrong", body("Mend it.", needs="docs", files=CART, priority="P0"))
+    urgent = await world.files("The total is wrong", body("Fix it.", needs="docs", files=CART, priority="P0"))
     assert world.status(urgent) == "in-progress"
     await world.alice.closes(urgent)
     await world.settle()

@@ -116,7 +116,7 @@ OTHER_SHAPES: list[dict[str, object]] = [
 ]
 
 
-async def test_a_signed_delivery_of_another_shape_harms_nobody(world: World, http: aiohttp.ClientSession) -> None:
+async def test_a_signed_delivery_of_another_shape_does_no_harm(world: World, http: aiohttp.ClientSession) -> None:
     for event, taken in TAKEN.items():
         for number, shape in enumerate(OTHER_SHAPES):
             headers = {"X-GitHub-Delivery": f"{event.replace('_', '-')}-{number}", "X-GitHub-Event": event}
@@ -132,7 +132,7 @@ async def test_a_signed_delivery_of_another_shape_harms_nobody(world: World, htt
     assert world.written() == delivery_lines(1, 2, "codex", card="card")
 
 
-async def test_events_that_nobody_asked_for_are_ignored(world: World, http: aiohttp.ClientSession) -> None:
+async def test_unsubscribed_events_are_ignored(world: World, http: aiohttp.ClientSession) -> None:
     assert await _post(world, http, headers={"X-GitHub-Event": "star"}) == (200, "ignored")
     assert await _post(world, http, headers={"X-GitHub-Event": "projects_v2_item"}) == (200, "ignored")
     assert await _post(world, http, headers={"X-GitHub-Event": "ping"}) == (200, "pong")

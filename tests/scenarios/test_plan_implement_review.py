@@ -158,7 +158,7 @@ def accounted(plan: Any, first: Any, fixed: Any, review: Any, better: Any, again
     told = first["plan_text"]
     assert (told["agent"], told["attempt"]) == ("oracle", 1)
     assert told["text"].replace("\u200b", "") == PLAN
-    assert "@alice" not in told["text"], "a plan mentions nobody"
+    assert "@alice" not in told["text"], "a plan mentions no user"
 
     # Histories only grow; what each attempt left behind is in all that come after it.
     assert plan["history"] == []
@@ -227,7 +227,7 @@ async def test_without_a_plan_or_a_reviewer_the_work_goes_on_and_a_person_is_cal
     assert "merge #2" in world.written()
 
 
-async def test_an_answer_without_its_key_is_nobody_s_and_no_command(world: World) -> None:
+async def test_an_answer_without_its_key_counts_for_nothing(world: World) -> None:
     """Neither with a key that was guessed, nor with the key of another attempt."""
     await configure(world)
     oracle = world.agent("oracle", Stalls())

@@ -1,4 +1,4 @@
-"""The progress digest: one issue, drawn anew when something changed, with boxes that are commands."""
+"""The progress digest: one issue, rewritten when something changed, with boxes that are commands."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def ticked(issue: Issue, box: str) -> str:
     return told.replace(box, box.replace("[ ]", "[x]"))
 
 
-async def heard(world: World) -> list[str]:
-    """What the channel was told of the digest, and has been delivered."""
+async def mentioned(world: World) -> list[str]:
+    """The digest notifications that the channel has delivered."""
     c = t.outbox.c
     query = select(c.payload["text"].as_string()).where(c.kind == "Notify", c.number < 0, c.state == "done")
     async with world.bot.database.autocommit() as connection:
@@ -77,13 +77,13 @@ async def test_every_two_hours_if_something_changed(world: World) -> None:
     assert '  n0["#35;2 Write it up"]:::active\n  n1["#35;4 Print it"]:::blocked\n  n0 --> n1\n' in told
     assert [event.type for event in await world.trail(issue)] == [EventType.PROGRESS_POSTED]
     line = "acme/shop: 1 active, 2 blocked, 0 waiting, 1 failed. Needs a person: #1."
-    assert await heard(world) == [line]
+    assert await mentioned(world) == [line]
     printed = await digest_markdown(load_settings(world.env, env_file=None), "acme/shop", world.bot.work.now())
     assert _without_budget(printed) == _without_budget(told)
 
     await world.advance(hours=2)
     assert world.written() == [], "nothing has changed, so nothing is written"
-    assert await heard(world) == [line]
+    assert await mentioned(world) == [line]
 
     # What falls into the quiet hours comes at their end.
     await world.says(world.shop.issues[4], "/priority P0")
@@ -96,7 +96,7 @@ async def test_every_two_hours_if_something_changed(world: World) -> None:
     assert "| #4 Print it | P0 |" in (issue.body or "")
     assert "as of 2026-03-02 16:00 UTC" in (issue.body or "")
     assert digests(world) == [issue]
-    assert await heard(world) == [line, line]
+    assert await mentioned(world) == [line, line]
 
 
 async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> None:
@@ -106,7 +106,7 @@ async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> 
     [issue] = digests(world)
     edited = f'#{issue.number} {{"body"'
 
-    # Of somebody without write access it is nothing, and what was written in goes again.
+    # Without write access it has no effect, and the edit is reverted.
     mallory = world.person("mallory", "triage")
     await mallory.edits_issue(issue, body=f"All is lost!\n{ticked(issue, RETRY)}")
     await world.settle()
@@ -126,7 +126,7 @@ async def test_a_ticked_box_is_a_command_and_the_issue_no_task(world: World) -> 
     [resumed] = [event for event in await world.trail(world.shop.issues[5]) if event.payload.get("command") == "resume"]
     assert resumed.actor == "alice"
 
-    assert len(await heard(world)) == 1, "nobody is told of what somebody has just done here"
+    assert len(await mentioned(world)) == 1, "no notification about an action taken here"
 
     # Nothing makes it a task.
     await world.alice.labels(issue, "task")

@@ -29,7 +29,7 @@ async def test_what_was_lost_comes_within_two_minutes_and_what_came_is_left_alon
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.agent("codex", WritesFiles(TAX))
-    for action in ("opened", "labeled", "assigned"):  # the last of them nobody handles
+    for action in ("opened", "labeled", "assigned"):  # the last of them has no handler
         world.hub.faults.drop("issues", action)
     issue = await world.files("Add the tax rate", body(needs="tests"))
     await world.alice.assigns(issue, world.alice)

@@ -18,7 +18,7 @@ from tests.scenarios.shop import body, config
 from tests.scenarios.world import World
 
 
-async def _looked_at_anew(world: World) -> list[int]:
+async def _evaluated_again(world: World) -> list[int]:
     """How many issues each comparison after a start took in."""
     await world.stop()
     with capture_logs() as lines:
@@ -33,14 +33,14 @@ async def test_only_another_program_or_other_settings_look_at_every_task(world: 
     for number in range(3):
         await world.files(f"Thing {number}", body("Make it.", needs="tests"))
     world.ignore_writes("set-up")
-    assert await _looked_at_anew(world) == [0]
+    assert await _evaluated_again(world) == [0]
     world.env["CARD_DEBOUNCE_SECONDS"] = "17"
-    assert await _looked_at_anew(world) == [3]
-    assert await _looked_at_anew(world) == [0]
+    assert await _evaluated_again(world) == [3]
+    assert await _evaluated_again(world) == [0]
     assert world.written() == [], "nothing came of it"
 
 
-async def test_a_configuration_that_nobody_acted_on_yet_is_not_forgotten(world: World) -> None:
+async def test_a_configuration_not_yet_applied_is_not_forgotten(world: World) -> None:
     """The bot is killed when it has read a new configuration, and before it has looked at any task by it."""
     world.agent("codex", Stalls())
     await world.files("Thing", body("Make it.", needs="tests"))
@@ -50,8 +50,8 @@ async def test_a_configuration_that_nobody_acted_on_yet_is_not_forgotten(world: 
     await read_configuration(
         world.bot.work, world.bot.client.installation(world.installation.id), world.shop.id, "acme/shop"
     )
-    assert await _looked_at_anew(world) == [1]
-    assert await _looked_at_anew(world) == [0]
+    assert await _evaluated_again(world) == [1]
+    assert await _evaluated_again(world) == [0]
     world.ignore_writes("only the outcome matters")
 
 
@@ -75,6 +75,6 @@ async def test_a_configuration_that_comes_while_tasks_are_looked_at_is_not_taken
     with monkeypatch.context() as patch:
         patch.setattr(reconcile, "reconcile_pulls", meanwhile)
         await reconcile.reconcile(work, github, row, full=True)
-    assert await _looked_at_anew(world) == [1]
-    assert await _looked_at_anew(world) == [0]
+    assert await _evaluated_again(world) == [1]
+    assert await _evaluated_again(world) == [0]
     world.ignore_writes("only the outcome matters")

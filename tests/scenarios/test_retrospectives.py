@@ -72,7 +72,7 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     assert f"The retrospective #{number} has a question for `claude`: You had 3 attempts" in world.comments(issue)[-1]
     world.ignore_writes("the retrospective's task")
 
-    # Without write access words and ticks do nothing, nor does what was ticked when somebody else edits.
+    # Without write access words and ticks do nothing, nor does what was ticked when another user edits.
     mallory = world.person("mallory", "triage")
     await world.says(issue, ANSWER, author=mallory)
     box = "- [ ] Find out why work on #1 came back"
@@ -104,7 +104,7 @@ async def test_three_tasks_make_one_and_its_action_becomes_a_task(world: World) 
     assert not any(line.startswith("issues/create") for line in world.written()), "it is a task already"
 
 
-async def test_one_is_held_when_somebody_asks(world: World) -> None:
+async def test_a_retrospective_is_opened_on_request(world: World) -> None:
     """What is done by then is not counted again, and a repository that writes nothing says what it would."""
     world.agent("codex", WritesFiles(FIXED))
     mallory = world.person("mallory", "triage")

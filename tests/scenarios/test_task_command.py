@@ -1,4 +1,4 @@
-"""`/task`: an issue that somebody wrote in their own words becomes a task that can be handed out."""
+"""`/task`: an issue in free text becomes a task that can be assigned."""
 
 from sandbox.actors.agents import Stalls
 from tests.scenarios.world import World
@@ -19,7 +19,7 @@ phases: {red: a test, green: some code, refactor: less code}
 
 
 async def test_a_bug_report_of_a_stranger_is_filled_in_and_handed_out(world: World) -> None:
-    """The answer to the one write of its text is lost on the way: it is written once, and nobody's word is lost."""
+    """The answer to the one write of its text is lost on the way: it is written once, and no text is lost."""
     codex = world.agent("codex", Stalls())
     mallory = world.person("mallory", "read")
     issue = await mallory.opens_issue(world.shop, "Wrong total", BUG)
@@ -57,7 +57,7 @@ async def test_a_bug_report_of_a_stranger_is_filled_in_and_handed_out(world: Wor
 
 
 async def test_a_repositorys_own_template_and_one_that_is_broken(world: World) -> None:
-    """What is in it calls nobody; and a text that changes before it is written is left alone, and not approved."""
+    """Its text mentions no user; and a text that changes before it is written is left alone, and not approved."""
     codex = world.agent("codex", Stalls())
     mallory, ted = world.person("mallory", "read"), world.person("ted", "triage")
     folder = ".github/task-templates"

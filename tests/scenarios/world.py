@@ -34,7 +34,7 @@ from config.settings import load_settings
 from core.audit.events import Event, EventType
 from core.task.labels import labels_for
 from core.task.model import Task
-from sandbox import Contract, ManualClock, Sandbox
+from sandbox import ManualClock, Sandbox
 from sandbox.actions.scripted_result import CiScript, Conclusion
 from sandbox.actors.agents import ScriptedAgent
 from sandbox.actors.agents.scripted import Script
@@ -46,12 +46,12 @@ from scheduler.downtime import extend_deadlines_after_downtime
 from scheduler.startup import discover_repositories
 from scheduler.sweep import sweep
 from scheduler.timer import retry_stalled_jobs
+from tests.contract import contract
 from tests.scenarios.shop import CONFIG_PATH, FILES
 from tests.scenarios.stepping import BotClock, wait_after_effects
 from tests.scenarios.writes import LENDER, describe_request, writes_of
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-DATA = Path(__file__).parents[1] / "data" / "github"
 ROOT = Path(__file__).parents[2]
 NO_WAIT = RetryPolicy(wait_initial=0, wait_max=0, wait_jitter=0)
 SECRET = "a-webhook-secret"
@@ -59,12 +59,6 @@ _PENDING_COUNTS = text(
     "SELECT count(*) FILTER (WHERE status = 'todo'), count(*) FILTER (WHERE status = 'doing'),"
     " (SELECT count(*) FROM deadlines WHERE due_at <= :now) FROM procrastinate_jobs"
 )
-
-
-@cache
-def contract() -> Contract:
-    """GitHub's own description, read once."""
-    return Contract.load(DATA)
 
 
 story_fixture = pytest_asyncio.fixture(loop_scope="session")
@@ -132,7 +126,7 @@ class World:
             if due_deadlines:
                 await sweep(self.bot.work)
             elif started_jobs and not queued_jobs:
-                await retry_stalled_jobs(self.bot.jobs)  # whoever began them is dead
+                await retry_stalled_jobs(self.bot.jobs)  # their worker is dead
             elif queued_jobs:
                 await drain_queue(self.bot.jobs, self.workers)
             elif self.hub.is_idle:
@@ -153,13 +147,13 @@ class World:
     # What people and agents do
 
     async def files(self, title: str, text: str, *labels: str, author: Person | None = None) -> Issue:
-        """Alice (or somebody else) files a task, and it takes its course."""
+        """Alice (or `author`) files a task, and everything due happens."""
         issue = await (author or self.alice).opens_issue(self.shop, title, text, labels=["task", *labels])
         await self.settle()
         return issue
 
     async def lends_a_token(self) -> Person:
-        """Somebody with write access gives the operator a personal token; the bot starts anew with it."""
+        """A user with write access gives the operator a personal token; the bot restarts with it."""
         lender = self.person(LENDER, "write")
         self.env = {**self.env, "GITHUB_USER_TOKEN": self.hub.create_token(lender)}
         await self.stop()
@@ -175,12 +169,12 @@ class World:
         assert not unexpected_writes, unexpected_writes
 
     async def says(self, issue: Issue, text: str, *, author: Person | None = None) -> None:
-        """Somebody comments (alice, if not told), and the bot answers."""
+        """A user (alice by default) comments, and the bot answers."""
         await (author or self.alice).comments(issue, text)
         await self.settle()
 
     def person(self, login: str, role: Any = "none") -> Person:
-        """Somebody with this role in the shop."""
+        """A user with this role in the shop."""
         person = self.hub.user(login)
         self.hub.grant(self.shop, person, role)
         return person
@@ -270,7 +264,7 @@ class World:
         assert self.written(), f"there are no writes to ignore ({reason}): remove the call"
 
     def unread_writes(self) -> list[str]:
-        """What the bot wrote and nobody looked at."""
+        """The writes that no call has taken."""
         records = writes_of(self.hub, self.app)[self._read_count :]
         return [line for record in records for line in describe_request(self.hub, record)]
 

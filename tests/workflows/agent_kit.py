@@ -58,7 +58,7 @@ class Api:
     violations: list[str] = field(default_factory=list)
     heartbeats: list[Any] = field(
         default_factory=list
-    )  # heartbeats; the third is told that the task is somebody else's
+    )  # heartbeats; the third is answered that the task has another holder
 
     def comment(self, number: int, task: int, body: str, author: int = BOT_ID) -> str:
         """Store a comment; gives its address."""
@@ -236,7 +236,7 @@ class Stage:
         self.event: dict[str, Any] = {"client_payload": make_payload(make_packet())}
 
     def commit_to(self, branch: str, file: str, text: str) -> str:
-        """Push a commit to the origin, as somebody else; gives its SHA."""
+        """Push a commit to the origin, as another author; returns its SHA."""
         if git(self.seed_folder, "branch", "--show-current") != branch:
             git(self.seed_folder, "switch", "-q", "-C", branch, "main")
         (self.seed_folder / file).write_text(text)

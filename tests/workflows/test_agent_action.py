@@ -191,13 +191,13 @@ def test_a_base_that_went_on_is_no_obstacle(stage: Stage) -> None:
     stage.write_change()
     assert stage.collect(prepared).status == 0
     git(stage.seed_folder, "switch", "-q", "main")
-    stage.commit_to("main", "elsewhere.txt", "somebody else's\n")
+    stage.commit_to("main", "elsewhere.txt", "another author's\n")
     stage.new_job("hand-in")
     assert stage.hand_in().status == 0
     assert git(stage.origin_path, "diff", "--name-only", "main...task/12-1") == "cart.py"
 
 
-def test_a_hook_at_the_origin_that_refuses_is_told(stage: Stage) -> None:
+def test_a_refusing_hook_at_the_origin_is_reported(stage: Stage) -> None:
     stage.prepare_hand_in()
     hook = stage.origin_path / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'refusing to allow an App to update workflow .github/w/ci.yml' >&2\nexit 1\n")
@@ -238,7 +238,7 @@ def test_a_hostile_title_is_only_a_title(stage: Stage) -> None:
 BEAT = {"ORCHESTRATOR_TOKEN": "a-token", "TASK": "12", "ATTEMPT": "2", "AGENT": "codex", "HEARTBEAT_SECONDS": "0"}
 
 
-def test_heartbeats_go_on_until_the_task_is_somebody_else_s(stage: Stage) -> None:
+def test_heartbeats_continue_until_the_task_is_reassigned(stage: Stage) -> None:
     sent = stage.run("heartbeat.py", process=True, ORCHESTRATOR_URL=stage.api.url, **BEAT)
     assert (sent.status, sent.output) == (0, "")
     # The loop goes on in the background; run in the foreground, it must end by itself.
@@ -250,10 +250,10 @@ def test_heartbeats_go_on_until_the_task_is_somebody_else_s(stage: Stage) -> Non
     assert ("POST", "/internal/agent/heartbeat", "a-token") in stage.api.requests
 
 
-def test_heartbeats_end_when_nobody_is_there() -> None:
+def test_heartbeats_end_if_the_bot_is_unreachable() -> None:
     """A loop that outlives its job must not go on for hours."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: whoever calls is refused
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         command = [sys.executable, "-B", str(ACTION / "heartbeat.py"), "loop"]
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
         environment = {**os.environ, **BEAT, "ORCHESTRATOR_URL": address, "GITHUB_REPOSITORY": "acme/shop"}

@@ -97,7 +97,7 @@ def test_a_dispatch_without_a_key_hands_in_nothing(stage: Stage) -> None:
     assert "no key for the answer" in stage.hand_in().error
 
 
-def test_the_token_that_may_not_comment_is_told_of(stage: Stage) -> None:
+def test_a_token_that_may_not_comment_is_reported(stage: Stage) -> None:
     prepared = asked(stage, "plan")
     Path(prepared.outputs["answer"]).write_text("First this.")
     stage.new_job("hand-in")

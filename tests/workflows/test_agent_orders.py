@@ -77,7 +77,7 @@ def _started(stage: Stage, packet: dict[str, Any], spec: ActionsAgent) -> None:
 
 
 def _by_reference(stage: Stage, packet: dict[str, Any], *, attempt: int = 1, author: int = BOT_ID) -> list[str]:
-    """The packet in comments as the bot writes them, by whoever; gives their addresses, which the dispatch names."""
+    """The packet in comments as the bot writes them, by any author; returns the addresses that the dispatch names."""
     urls = []
     for part, text in enumerate(packet_comments(packet, packet["agent"], attempt), 1):
         body = f"{text}{comment_marker(f'handoff:12:{attempt}:{part}')}"
@@ -140,12 +140,12 @@ def test_people_see_one_sentence_of_each_part() -> None:
 LARGE = make_packet(notes="long " * 20_000)  # three parts
 
 
-def test_a_comment_of_somebody_else_is_not_followed(refusing: Stage) -> None:
+def test_a_comment_of_another_author_is_not_followed(refusing: Stage) -> None:
     _by_reference(refusing, make_packet(), author=666)
     assert "The account that started this run did not write comment" in refusing.prepare().error
 
 
-def test_one_comment_of_somebody_else_among_ours_is_not_followed(refusing: Stage) -> None:
+def test_one_comment_of_another_author_among_the_bot_s_is_not_followed(refusing: Stage) -> None:
     _by_reference(refusing, LARGE)
     refusing.api.comments[502]["user"]["id"] = 666
     assert "The account that started this run did not write comment 502" in refusing.prepare().error
@@ -227,7 +227,7 @@ def test_only_comments_on_the_task_are_followed(refusing: Stage, address: object
     assert refusing.api.requests == []
 
 
-def test_a_comment_that_is_gone_is_told(refusing: Stage) -> None:
+def test_a_deleted_comment_is_reported(refusing: Stage) -> None:
     _by_reference(refusing, make_packet())
     refusing.api.comments.clear()
     assert "404" in refusing.prepare().error
@@ -287,7 +287,7 @@ def test_a_packet_of_another_run_is_refused(refusing: Stage, change: dict[str, A
     assert expected in refusing.prepare().error
 
 
-def test_a_run_that_was_not_dispatched_is_told_what_it_needs(refusing: Stage) -> None:
+def test_a_run_that_was_not_dispatched_reports_what_it_needs(refusing: Stage) -> None:
     refusing.event = {"ref": "refs/heads/main", "commits": []}
     assert "repository_dispatch (agent-task)" in refusing.prepare().error
 
