@@ -47,11 +47,11 @@ THEIRS: dict[str, Any] = {"sender": {"id": 71, "login": "alice"}}
         ("installation", {"action": "deleted"}, True),
     ],
 )
-def test_what_is_news(event: str, payload: dict[str, Any], news: bool) -> None:
+def test_which_deliveries_pass_the_filter(event: str, payload: dict[str, Any], news: bool) -> None:
     assert is_relevant(event, payload, US) is news
 
 
-def test_as_long_as_we_do_not_know_who_we_are_everything_may_be_news() -> None:
+def test_every_delivery_passes_until_the_bot_knows_its_account() -> None:
     assert is_relevant("issues", {"action": "labeled", **OURS}, None)
     assert is_relevant("issue_comment", {"action": "created", **OURS}, None)
     assert is_relevant("check_suite", {"action": "completed", "check_suite": {"app": {"id": 7}}}, None)

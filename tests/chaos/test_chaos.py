@@ -14,7 +14,7 @@ SEED = 7  # one agent dies, and none hangs: that would take minutes to notice
 
 
 @pytest.mark.parametrize("scale", [TINY, pytest.param(SHORT, marks=pytest.mark.full)], ids=["tiny", "short"])
-async def test_after_a_storm_everything_is_as_if_there_had_been_none(tmp_path: Path, scale: StormParameters) -> None:
+async def test_a_chaos_run_ends_in_the_same_state_as_a_calm_one(tmp_path: Path, scale: StormParameters) -> None:
     await asyncio.to_thread(tmp_path.chmod, 0o755)  # the embedded server runs as another user when we are root
     summary = await run_storm(scale, SEED, tmp_path)
     assert summary["problems"] == []

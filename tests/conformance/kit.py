@@ -159,7 +159,7 @@ class AnyAdapter:
             await stage.adapter.start(stage.repository_context, stage.other_spec, stage.start_effect(), again=False)
         assert await stage.started_count() == 0
 
-    async def test_there_is_no_news_of_what_was_never_started(self, stage: Stage) -> None:
+    async def test_a_run_that_never_started_reports_nothing(self, stage: Stage) -> None:
         assert await poll_attempt(stage) is None
         await start_attempt(stage)
         assert await poll_attempt(stage, attempt=2) is None, "that is another attempt"

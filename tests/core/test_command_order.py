@@ -62,7 +62,7 @@ def test_a_late_verdict_of_a_reviewer_does_not_undo_the_last_one() -> None:
     assert (story.task.status, set(story.pull.approvals)) == (Status.REVIEW, {BOB.id})
 
 
-def test_a_dismissed_approval_does_not_come_back_by_its_own_late_news() -> None:
+def test_a_late_delivery_does_not_restore_a_dismissed_approval() -> None:
     story = Story().file_ready_task().reach_review()
     story.review_pull("dismissed", submitted_at=at(4))
     story.review_pull("approved", submitted_at=at(4))

@@ -28,7 +28,7 @@ class TestAssigned:
         assert "agent:codex" in story.effects_of_type(SetLabels)[0].labels
         assert story.has_event(EventType.TASK_ASSIGNED)
 
-    def test_latency_counts_from_when_the_news_reached_us(self) -> None:
+    def test_latency_counts_from_the_receipt_of_the_delivery(self) -> None:
         from core.signals.base import Assigned
         from core.task.model import AssignmentDecision
 
@@ -95,7 +95,7 @@ class TestStarting:
         assert not story.effects_of_type(CancelAgent)
         assert story.has_event(EventType.AGENT_FAILED)
 
-    def test_of_an_earlier_attempt_or_one_handed_in_it_is_old_news(self) -> None:
+    def test_reports_of_an_earlier_or_delivered_attempt_are_ignored(self) -> None:
         story = Story().file_ready_task().assign()
         assert story.apply(AgentStartFailed(5, "no")).effects == ()
         story.see_pull()

@@ -78,7 +78,7 @@ def test_when_the_base_moves_the_merge_is_tried_again() -> None:
     assert [merge.round for merge in story.effects_of_type(MergePull)] == [2]
 
 
-def test_a_base_that_was_tried_already_is_no_news() -> None:
+def test_a_base_that_was_tried_already_is_ignored() -> None:
     story = asked()
     story.apply(BaseMoved("main", BASE_SHA))
     assert story.pull.mergeable_sha == SHA
@@ -151,7 +151,7 @@ def test_a_refusal_is_shown_in_words_that_do_nothing() -> None:
     assert not story.effects_of_type(MergePull)
 
 
-def test_a_refusal_of_an_earlier_head_or_after_the_merge_is_old_news() -> None:
+def test_a_refusal_of_an_earlier_head_or_after_the_merge_is_ignored() -> None:
     story = asked()
     assert story.apply(MergeRefused(7, OTHER_SHA, "no")).effects == ()
     story.merge_pull()

@@ -113,7 +113,7 @@ class TestAnEdit:
         story.see_issue(title="New feature: sell pears")
         assert story.task.kind is Kind.NON_FUNCTIONAL
 
-    def test_old_news_changes_nothing(self) -> None:
+    def test_an_outdated_event_changes_nothing(self) -> None:
         story = Story().file_ready_task()
         earlier = story.issue
         story.see_issue(text=body("Sell pears."))
@@ -122,7 +122,7 @@ class TestAnEdit:
         assert story.apply(replace(signal, issue=replace(earlier, labels=frozenset(), open=False))).events == ()
         assert story.task == before
 
-    def test_a_writers_news_that_comes_late_still_approves_the_text_we_know(self) -> None:
+    def test_a_late_event_of_a_writer_still_approves_the_known_text(self) -> None:
         story = Story()
         written = issue(at=NOW)
         story.see_issue(None, at=NOW + timedelta(minutes=5))  # for example because another user set a label
@@ -291,7 +291,7 @@ class TestTheLabelTaskTakenOff:
         assert story.see_issue(text=body("Something else.")).effects == ()
         assert story.apply(ChecksSeen(SHA, ChecksState.SUCCESS)).effects == ()
 
-    def test_news_of_it_may_be_lost_the_issue_still_shows_it(self) -> None:
+    def test_a_lost_event_is_replaced_by_the_state_of_the_issue(self) -> None:
         story = Story().file_ready_task()
         story.see_issue(None, labels=("P2",))
         assert story.task.withdrawn

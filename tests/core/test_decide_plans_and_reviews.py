@@ -190,7 +190,7 @@ class TestReviewing:
         assert story.has_event(EventType.REVIEW_ASSIGNED)
         assert {DeadlineKind.ACK, DeadlineKind.HARD} <= kinds(story)
 
-    def test_each_lease_hears_its_own_news(self) -> None:
+    def test_each_lease_gets_only_its_own_reports(self) -> None:
         story = reviewing()
         story.apply(AgentStarted(2, "900", "https://ci/900"))
         story.start_run(run_id=900)

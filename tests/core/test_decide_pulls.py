@@ -22,7 +22,7 @@ class TestOpened:
         assert decision.effects[-2:] == (RequestTrialMerge(1, 7, "task/1-1", "main", SHA), ReadChecks(1, SHA))
         assert story.has_event(EventType.TASK_REVIEW)
 
-    def test_it_is_a_sign_of_life_when_the_news_of_the_run_was_lost(self) -> None:
+    def test_it_is_a_heartbeat_if_the_event_of_the_run_was_lost(self) -> None:
         story = Story().file_ready_task().assign()
         story.see_pull()
         assert story.lease.acknowledged_at == story.now
@@ -144,7 +144,7 @@ class TestPushedTo:
         story.see_pull(base="release")
         assert story.effects_of_type(RequestTrialMerge) == [RequestTrialMerge(1, 7, "task/1-1", "release", SHA)]
 
-    def test_older_news_never_overwrites_newer(self) -> None:
+    def test_an_older_event_never_overwrites_a_newer_one(self) -> None:
         story = Story().file_ready_task().reach_review()
         story.see_pull(sha=OTHER_SHA)
         story.see_pull(sha=SHA, at=story.now - timedelta(minutes=5))

@@ -95,7 +95,7 @@ def test_each_task_is_counted_once_and_what_is_over_is_not() -> None:
     assert [line.number for line in drawn.lines] == [4, 3, 5, 7, 2, 1, 6], "what needs a person comes first"
 
 
-def test_what_moves_by_itself_is_no_news() -> None:
+def test_what_changes_with_time_alone_does_not_update_the_digest() -> None:
     before = made(*SEVERAL).fingerprint
     lease = replace(SEVERAL[1].lease, last_sign_at=NOW + timedelta(hours=3))  # type: ignore[type-var]
     later = (SEVERAL[0], replace(SEVERAL[1], lease=lease), *SEVERAL[2:])
@@ -117,7 +117,7 @@ def test_what_people_have_to_know_changes_the_digest(news: Task) -> None:
     assert made(SEVERAL[0], news, *SEVERAL[2:]).fingerprint != before
 
 
-def test_an_agents_load_and_a_conflict_are_news() -> None:
+def test_an_agent_s_load_and_a_conflict_update_the_digest() -> None:
     before = made(*SEVERAL).fingerprint
     flights = {7: flight(7, 2), 9: flight(9, 3)}
     assert made(*SEVERAL, agents=[agent("codex", 1)]).fingerprint != before

@@ -165,7 +165,7 @@ def test_a_persons_own_hold_takes_its_place() -> None:
     assert story.task.held
 
 
-def test_the_way_is_clear_when_the_other_is_over_or_stands_still() -> None:
+def test_the_hold_ends_when_the_other_is_over_or_stalled() -> None:
     story = _ready(1)
     _held(story)
     story.apply(BlockerCleared(11))

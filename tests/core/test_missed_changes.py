@@ -52,13 +52,13 @@ def test_a_missed_change_counts_unless_recorded_or_superseded(label: str, trail:
     assert bool(missed_changes([deed(label)], trail)) is news
 
 
-def test_each_line_tells_of_one_deed() -> None:
+def test_each_event_records_one_change() -> None:
     twice = [deed("P0"), deed("P0", at=LATER)]
     assert missed_changes(twice, [label_event("P0")]) == (twice[1],)
     assert missed_changes(twice, [label_event("P0"), label_event("P0", at=LATER)]) == ()
 
 
-def test_news_that_come_late_are_overtaken_by_what_was_found_since() -> None:
+def test_late_events_are_superseded_by_later_findings() -> None:
     again = line(EventType.TASK_CHANGED, LATER, changes={"flags": [None, ["stalled"]]})
     assert superseded(deed("stalled", False), [again])
     assert superseded(deed("P0"), [label_event("P0", at=LATER)])
@@ -91,7 +91,7 @@ def test_a_label_that_is_gone_again_asks_for_nothing() -> None:
     assert story.task.priority is Priority.P2
 
 
-def test_what_was_said_of_a_status_that_is_over_is_old_news() -> None:
+def test_instructions_for_a_previous_status_are_outdated() -> None:
     story = Story().file_ready_task()
     said = story.now
     story.assign().start_run()

@@ -110,7 +110,7 @@ class TestBetweenPendingAndReady:
         assert story.task.waits_for == ()
         assert not story.task.flags
 
-    def test_news_of_a_task_that_this_one_does_not_depend_on_changes_nothing(self) -> None:
+    def test_an_event_of_an_unrelated_task_changes_nothing(self) -> None:
         story = Story().file_ready_task()
         before = story.task
         story.apply(DependencyChanged(5))

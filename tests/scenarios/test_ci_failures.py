@@ -133,7 +133,7 @@ async def test_three_red_call_a_person_and_retry_starts_over(world: World) -> No
     assert issue.comments[-1].reaction_names == ["eyes", "rocket"]
 
 
-async def test_red_of_an_old_head_is_no_news(world: World) -> None:
+async def test_a_failed_check_of_an_old_head_is_ignored(world: World) -> None:
     """CI of the first commit ends red after a second one was pushed; only the second one's word counts."""
     codex = world.agent("codex", WritesFiles(BROKEN))
     world.ci(_in_turn(Conclusion.failure(step="pytest", log=LOG, seconds=60), Conclusion.success(seconds=120)))

@@ -131,7 +131,7 @@ async def test_different_lines_of_one_file_both_merge(world: World) -> None:
     assert not any("conflict" in line and "success" not in line for line in world.written())
 
 
-async def test_late_news_of_an_older_base_keeps_nothing_from_being_merged(world: World) -> None:
+async def test_a_late_event_of_an_older_base_does_not_block_the_merge(world: World) -> None:
     """The news of the first merge comes after that of the second: no comparison is ever again with that base."""
     world.ci(lambda run: Conclusion.success(seconds={"task/1-1": 5, "task/3-1": 20}.get(run.head_branch, 120)))
     world.agent("codex", WritesFiles({"shop/one.py": "ONE = 1\n"}))

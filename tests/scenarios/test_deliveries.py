@@ -107,7 +107,7 @@ async def test_closed_and_reopened_out_of_order(world: World) -> None:
     world.ignore_writes("only the outcome matters")
 
 
-async def test_the_news_of_the_merge_comes_after_that_of_the_closed_issue(world: World) -> None:
+async def test_the_merge_event_arrives_after_that_of_the_closed_issue(world: World) -> None:
     """GitHub closes the issue by the closing word, and says so before it tells of the merge."""
     await world.configures(config(merge={"auto": False}))
     world.agent("codex", WritesFiles(TAX))
@@ -136,7 +136,7 @@ async def test_the_end_of_the_run_overtakes_the_pull_request(world: World) -> No
     assert world.written() == []
 
 
-async def test_the_news_of_red_ci_comes_when_the_next_attempt_is_done(world: World) -> None:
+async def test_the_event_of_failed_ci_arrives_after_the_next_attempt(world: World) -> None:
     """The checks were read with the pull request; the delivery about them is old when it comes."""
     ends = iter([Conclusion.failure(log="E   boom")])
     world.ci(lambda run: next(ends, Conclusion.success()))

@@ -26,7 +26,7 @@ def takes_off(world: World, issue: Issue, name: str, by: User) -> None:
     unlabel_issue(world.hub, issue, label, by)
 
 
-async def test_what_a_person_said_by_labels_is_obeyed_although_its_news_were_lost(world: World) -> None:
+async def test_label_instructions_are_followed_although_their_events_were_lost(world: World) -> None:
     mallory = world.person("mallory", "read")
     world.agent("codex", Stalls())
     busy = await world.files("Long work", body("Work long.", needs="tests"))
