@@ -67,7 +67,7 @@ bench-conflicts: $(READY) ## measure the checks for conflicts, likewise; e.g. AR
 	@$(BIN)/python -m tests.bench.conflicts $(ARGS)
 
 bench-scheduler: $(READY) ## measure the clock and the audit trail, likewise
-	@$(BIN)/python -m tests.bench.scheduler $(ARGS)
+	@$(BIN)/python -m tests.bench.scheduler_load $(ARGS)
 
 bench-intake: $(READY) ## measure how deliveries are received, likewise; e.g. ARGS='--seconds 10'
 	@$(BIN)/python -m tests.bench.intake $(ARGS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import conflicts, intake, scheduler
+from tests.bench import conflicts, intake, scheduler_load
 from tests.bench.__main__ import main
 from tests.bench.figure import Figure
 from tests.bench.generated import generate
@@ -46,7 +46,7 @@ def test_the_figures_of_the_checks_for_conflicts_are_lines_of_json_and_the_verdi
 
 
 def test_the_figures_of_the_clock_are_lines_of_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert scheduler.main(["--tiny"]) == 0
+    assert scheduler_load.main(["--tiny"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     names = [line["figure"] for line in lines]
     assert names[:2] == ["sweep_scaling", "history_scaling"]
