@@ -1,7 +1,7 @@
-"""GitHub's limits as a budget: whether a call may go now, or from when on. Pure: counters and lane in, answer out.
+"""Computes whether a call fits GitHub's limits now or when it will. Pure: counters in, answer out.
 
-Times are seconds since 1970. What is counted is counted a little too long, never too short, so that what is let
-through fits into every window that GitHub may count, wherever it begins.
+Times are seconds since 1970. Everything is counted a little too long, never too short, so that the admitted calls fit
+into every window that GitHub may count, wherever it begins.
 """
 
 from __future__ import annotations

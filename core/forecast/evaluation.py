@@ -1,8 +1,8 @@
-"""How good forecasts are: what was foreseen, held against what was changed then.
+"""Measures the quality of forecasts against the files that were changed.
 
-Files are counted over all branches together (micro-averaged), so a branch that changed many counts for many. A file
-that a branch made new can only be foreseen where its text says its path; it counts among those that were missed, and
-how many there were of that kind is told beside.
+Files are counted over all branches together (micro-averaged), so a branch that changed many counts for many. A new file
+can only be predicted if the text names its path; it counts as missed, and the number of such files is reported
+separately.
 """
 
 from __future__ import annotations

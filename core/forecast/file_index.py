@@ -1,4 +1,4 @@
-"""The files of a repository, and finding those that somebody means."""
+"""Indexes the files of a repository and finds those that a text means."""
 
 from __future__ import annotations
 

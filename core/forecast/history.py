@@ -1,4 +1,4 @@
-"""What was done before: which files similar work changed, and which files are usually changed together."""
+"""Remembers which files similar work changed, and which files usually change together."""
 
 from __future__ import annotations
 

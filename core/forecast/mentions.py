@@ -1,4 +1,4 @@
-"""What a text names: files, and things in the code. Everything here is somebody's words, so all of it is bounded."""
+"""Extracts files and code symbols from a text. The text comes from outside, so everything is bounded."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which files a task is likely to change, and how likely two tasks are to meet in one of them.
+"""Describes a forecast and computes the overlap of two tasks.
 
-`core.forecast.model` makes the forecast; here is what the rest of the rules needs of it.
+`core.forecast.predict` makes the forecast.
 """
 
 from __future__ import annotations

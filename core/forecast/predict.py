@@ -1,7 +1,7 @@
-"""The forecast itself: every source says how likely it thinks a file, and what they say is put together.
+"""Predicts the files of a task by combining the probabilities from several sources.
 
-The weights are chances: of a hundred files that a source gives the weight 0.6, about sixty should be changed. They were
-set by replaying histories (`orchestrator forecast`, docs/forecast.md); where a source knows less, it says less.
+The weights are probabilities: of a hundred files to which a source gives 0.6, about sixty should be changed. They were
+set by replaying histories (`orchestrator forecast`, docs/forecast.md). A source with little data gives lower values.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ LEAST = 0.05  # less likely files are left out
 SURE = 0.95  # nothing that is only foreseen is more likely
 
 IN_FORM, IN_TEXT = "named in the form", "named in the text"
-_SPELT = frozenset((IN_FORM, IN_TEXT))  # whoever spells a path out says its words, too
+_SPELT = frozenset((IN_FORM, IN_TEXT))  # an author who spells out a path also says its words
 
 
 @dataclass(frozen=True, slots=True)

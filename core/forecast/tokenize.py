@@ -1,4 +1,4 @@
-"""Words by which texts and paths are compared: folded, split where names are split, without those that say nothing."""
+"""Splits texts and paths into normalized words for comparison, without stop words."""
 
 from __future__ import annotations
 

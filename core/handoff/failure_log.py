@@ -1,8 +1,8 @@
-"""What an agent has to know of a failed job, out of its log.
+"""Extracts the reason for a failed job from its log.
 
-A job's log is long, and the reason stands somewhere above the clean-up at its end. Test runners and compilers
-say where in lines of a known shape; the shapes are data below. The result is bounded, free of secrets and
-escapes, and meant for a code fence (`core.text_safety.sanitize.fence`).
+A job's log is long, and the reason is somewhere above the clean-up at its end. Test runners and compilers report
+locations in lines of a known form; the forms are data below. The result is bounded, free of secrets and escapes, and
+meant for a code fence (`core.text_safety.sanitize.fence`).
 """
 
 import re

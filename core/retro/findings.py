@@ -1,7 +1,7 @@
-"""What went well and what to improve: sentences and action items, by fixed rules from the figures alone.
+"""Derives findings and action items from the figures by fixed rules.
 
 Each rule has its threshold as a named constant with its reason. No model takes part, and the same figures give the same
-sentences; an action item's id says which rule made it, so that it is the same item however its words change.
+sentences. An action item's id names its rule, so it is the same item even if its text changes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ MOSTLY_RIGHT = 0.75  # of the tasks without rework: of four at most one came bac
 MUCH_REWORK = 1 / 3  # rounds of rework for each task: with three tasks the first one counts
 FASTER = 0.8  # of the median before: below the noise that a few tasks have
 SLOWER = 1.5  # of the median before: slower things happen by chance more easily than faster ones
-LONG = timedelta(minutes=30)  # a wait below that is not worth anybody's afternoon
-MOST_ACTIONS = 5  # more than that nobody does before the next one
+LONG = timedelta(minutes=30)  # a shorter wait is not worth an afternoon of work
+MOST_ACTIONS = 5  # more are not done before the next retrospective
 FILES_NAMED = 5
 
 

@@ -1,7 +1,7 @@
-"""What the audit trail says of tasks that are done: figures and nothing else, the same for the same trail.
+"""Computes metrics of finished tasks from the audit log.
 
-The trail of a task is cut for this: it begins where the task was made (or, if it was done before and reopened, behind
-the last time that it was done) and ends where it was done. All times are wall-clock times.
+The events of a task are cut for this: they begin when the task was created (or, if it was reopened, after it was last
+done) and end when it was done. All times are wall-clock times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The retrospective itself: a value made once from the figures, to which numbers, answers and tasks are added."""
+"""Describes a retrospective: computed once from metrics, then extended with issue number, answers and tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.retro.metrics import AgentMetrics, TaskMetrics, figures, middle, of_ag
 from core.text_safety.sanitize import clean, mask_secrets, one_line
 from core.texts.render import format_duration
 
-TURN = "turn:"  # begins the keys of those that nobody asked for
+TURN = "turn:"  # prefix of the keys of scheduled ones
 NEXT = 3  # tasks that are named as the next ones
 MOST_TASKS = 100  # that one retrospective looks at, the latest
 ANSWER_LIMIT = 1_500  # characters of one agent's answer
@@ -63,7 +63,7 @@ class Retrospective:
 
     @property
     def in_turn(self) -> bool:
-        """Whether it was its turn, and nobody asked for it."""
+        """Whether it was scheduled and not requested by a user."""
         return self.key.startswith(TURN)
 
     @property
@@ -89,15 +89,15 @@ class Retrospective:
         return next((action for action in self.actions if action.id == id_), None)
 
     def with_task(self, id_: str, number: int) -> Retrospective:
-        """The same, with an action item that has become a task."""
+        """The retrospective with an action item that became a task."""
         return replace(self, actions=tuple(replace(a, task=number) if a.id == id_ else a for a in self.actions))
 
     def ticked(self, ids: Sequence[str], by: str) -> Retrospective:
-        """The same, with these action items asked for."""
+        """The retrospective with these action items requested."""
         return replace(self, actions=tuple(replace(a, ticked_by=by) if a.id in ids else a for a in self.actions))
 
     def answered(self, agent: str, text: str, by: str) -> Retrospective | None:
-        """The same, with an agent's (raw) answer, the last one that counts; None where that agent was not asked."""
+        """The retrospective with an agent's (raw) answer, the last one counts; None if that agent was not asked."""
         told = clean(mask_secrets(text), ANSWER_LIMIT).strip()
         if not told or all(question.agent != agent for question in self.questions):
             return None
@@ -122,7 +122,7 @@ class RetrospectiveInput:
 def hold(
     gathered: RetrospectiveInput, key: str, now: datetime, *, since: datetime | None = None, by: str | None = None
 ) -> Retrospective | None:
-    """The retrospective on what was gathered; None where no task was done."""
+    """Compute the retrospective; None if no task was done."""
     titles = {**titles_of(gathered.trails), **gathered.titles}
     told = [figures(trail, one_line(titles.get(number, ""), TITLE_LIMIT)) for number, trail in gathered.trails.items()]
     tasks = tuple(one for one in told if one is not None)
@@ -169,7 +169,7 @@ def _list(numbers: Sequence[int]) -> str:
 def read_since(text: str, now: datetime) -> datetime | None:
     """`2026-03-01` (midnight UTC), `7d`, `2w` or `12h` → that moment, before `now`; nothing → None.
 
-    Raises ValueError with a line for whoever wrote it.
+    Raises ValueError with a sentence for the user.
     """
     said = text.strip().strip("`").lower().removeprefix("since").strip()
     if not said:

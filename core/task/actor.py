@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody on GitHub. The numeric id is the identity; the login is only how we write it."""
+    """A user or bot on GitHub. The numeric id is the identity; the login is only for display."""
 
     id: int
     login: str

@@ -1,9 +1,8 @@
-"""Whom a task waits for when GitHub's own relations and the text of the issue both speak of it.
+"""Combines a task's dependencies from GitHub's relations and from the issue text.
 
-A reference is written as in an issue: `#12` in the task's own repository, `owner/repo#3` elsewhere. Both kinds of
-source count together. Where they contradict, GitHub's own relations win: a blocker that was there and was taken off in
-the sidebar no longer counts though the text still names it, and a line of the text that turns one of them around is
-left out.
+A reference is written as in an issue: `#12` in the task's own repository, `owner/repo#3` elsewhere. Both sources count.
+If they contradict, GitHub's relations win: a blocker that was removed in the sidebar no longer counts even if the text
+still names it, and a line of the text that reverses a relation is ignored.
 """
 
 from __future__ import annotations

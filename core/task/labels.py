@@ -61,28 +61,28 @@ def with_status(labels: Collection[str], task: Task) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Our labels on an issue as they were known to be at a moment: whatever differs since, somebody did after it."""
+    """The bot's labels on an issue at a known moment: any difference was made later by another actor."""
 
     at: datetime
-    labels: frozenset[str]  # ours alone, in small letters
+    labels: frozenset[str]  # only the bot's, in lower case
 
     @classmethod
     def of(cls, labels: Collection[str], at: datetime) -> Baseline:
-        """Of all the labels that an issue has."""
+        """The baseline of all labels of an issue."""
         return cls(at, frozenset(label.casefold() for label in labels if is_bot_label(label)))
 
     def __str__(self) -> str:
-        """One line of text, which `read` reads."""
+        """One line of text that `read` parses."""
         return f"{self.at.isoformat()} {','.join(sorted(self.labels))}"
 
     @classmethod
     def read(cls, text: str | None) -> Baseline | None:
-        """The baseline that such a text tells; None where there is none."""
+        """The baseline in such a text; None if there is none."""
         at, _, labels = (text or "").partition(" ")
         return cls(datetime.fromisoformat(at), frozenset(filter(None, labels.split(",")))) if at else None
 
     def unexplained(self, there: Collection[str], wanted: Collection[str]) -> frozenset[str]:
-        """Labels that came or went since, and that we do not want to come or go ourselves."""
+        """Labels that were added or removed since, and that the bot does not want to add or remove itself."""
         now = Baseline.of(there, self.at).labels
         wish = Baseline.of(wanted, self.at).labels
         return ((now - self.labels) - wish) | ((self.labels - now) & wish)

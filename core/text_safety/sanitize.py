@@ -1,8 +1,7 @@
-"""Making hostile text harmless: before an agent or a person reads it, and before it is quoted in a comment.
+"""Makes hostile text harmless before agents or people read it or the bot quotes it.
 
-Three different dangers, three functions that do not replace each other: `clean` takes out what a reader
-cannot see, `defuse` keeps a quotation from notifying people or linking issues, `mask_secrets` hides
-credentials.
+Three dangers, three functions that do not replace each other: `clean` removes what a reader cannot see, `defuse` keeps
+a quotation from notifying people or linking issues, `mask_secrets` hides credentials.
 """
 
 import re
@@ -71,7 +70,7 @@ def clean(text: str, limit: int = BODY_LIMIT) -> str:
         text = cut(visible(plain(text)).strip("\n").rstrip(), limit)
         if text == before:
             return text
-    # Taking something out has made something new to take out, again and again: nobody writes so by accident.
+    # Each removal created something new to remove, again and again: no author writes that by accident.
     return cut(plain(re.sub(r"\]:", "] :", text.replace("<", "\uff1c"))).strip("\n").rstrip(), limit)
 
 

@@ -116,7 +116,7 @@ def _commands_by_status(task: Task) -> tuple[str, ...]:
 
 
 def _card_marker(task: Task) -> str:
-    """What is not to be seen on a card and yet makes it be written anew. Whoever writes it puts the sealed state here.
+    """Hidden content of a card whose change causes a rewrite. The sender puts the sealed card state here.
 
     base64, so that nothing in it ends a comment.
     """
@@ -154,7 +154,7 @@ def comment_key(marker: str) -> str | None:
 
 
 def feedback_comment(task: Task, feedback: Feedback) -> str:
-    """Tells agent and people why the attempt did not succeed."""
+    """Tells the agent and the user why the attempt failed."""
     return render("feedback", task=task, feedback=feedback)
 
 
@@ -164,7 +164,7 @@ def failed_check_details(check: FailedCheck) -> str:
 
 
 def wrong_agent_comment(task: Task, agents: Sequence[str]) -> str:
-    """Says below an agent's pull request why it is not taken as the work on the task."""
+    """Says on an agent's pull request why it is not accepted as the work on the task."""
     names = " or ".join(f"`{name}`" for name in agents)
     return render("not_theirs", task=task, agents=names, holder=task.lease.agent if task.lease else None)
 
@@ -205,17 +205,17 @@ def instructions_text(packet: dict[str, Any], pages: Sequence[str] = ()) -> str:
 
 
 def addressed_text(name: str, text: str) -> str:
-    """Feedback for an agent that listens to its name; the text comes from elsewhere and calls nobody."""
+    """Feedback for an agent that listens to its name; the text comes from elsewhere and mentions no user."""
     return f"{name} {defuse(text)}"
 
 
 def changes_requested_message(feedback: Feedback, lease: Lease) -> str:
-    """What an agent at work is told of changes that are asked for of its draft."""
+    """Tells a working agent which changes are requested of its draft."""
     return render("asked_meanwhile", feedback=feedback, lease=lease)
 
 
 def base_update_message(effect: UpdateBranch, lease: Lease, trial: TrialMerge | None = None) -> str:
-    """What an agent at work is told when the base was merged into its branch, or (`trial`) conflicts with it."""
+    """Tells a working agent that the base was merged into its branch, or (`trial`) conflicts with it."""
     return render("base_meanwhile", branch=effect.branch, base=effect.base, lease=lease, trial=trial).strip()
 
 
@@ -225,7 +225,9 @@ def stop_comment(name: str, number: int, attempt: int) -> str:
 
 
 def has_key_marker(body: str) -> bool:
-    """Whether a comment ends with our marker: we wrote it, be it in a person's name (or somebody pretends so)."""
+    """Whether a comment ends with the bot's marker: the bot wrote it, even under a person's name (or another user
+    pretends so).
+    """
     return body.rstrip().rpartition("\n")[2].startswith(KEY_MARKER)
 
 
@@ -256,7 +258,7 @@ def help_text() -> str:
 
 
 def no_task_text() -> str:
-    """The answer where there is no task."""
+    """The answer if there is no task."""
     return render("how_to_begin")
 
 
@@ -306,7 +308,7 @@ def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str,
 def review_details(
     text: str, comments: Sequence[LineComment], *, is_truncated: bool = False, limit: int = 40_000
 ) -> str:
-    """What the next attempt is told of a review, in `limit` characters; text and comments are cleaned already."""
+    """The review as text for the next attempt, in `limit` characters; text and comments are cleaned already."""
     details = render("review_details", text=text, comments=comments, more=is_truncated).strip()
     while comments and len(details) > limit:
         comments, is_truncated = comments[:-1], True
@@ -315,5 +317,5 @@ def review_details(
 
 
 def conflict_details(trial: TrialMerge, pull: Pull) -> str:
-    """What the next attempt is told of a conflict with the base."""
+    """The conflict with the base as text for the next attempt."""
     return render("conflict_details", trial=trial, pull=pull).strip()

@@ -12,7 +12,7 @@ from core.texts.render import render
 
 CONFLICT_CHECK = "conflict-first"
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
-MAX_ANNOTATIONS = 50  # annotations that GitHub takes in one request; nobody reads more
+MAX_ANNOTATIONS = 50  # annotations that GitHub accepts in one request; more are not readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class CheckText:
 
 
 def conflict_check(pull: Pull) -> CheckText:
-    """The check for a pull request whose merge was tried. Only what has to wait, or be mended, fails."""
+    """The check for a pull request after its trial merge. It fails only if the pull request must wait or be fixed."""
     trial = pull.trial
     if trial is None:
         raise ValueError(f"the merge of #{pull.number} was not tried")

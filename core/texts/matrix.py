@@ -1,4 +1,4 @@
-"""The answer to `/conflicts`: the open pull requests, and how each two of them merge."""
+"""Writes the answer to `/conflicts`: open pull requests and how each pair merges."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _sign(pull: OpenPull, other: OpenPull, known_pairs: Mapping[tuple[int, int],
         return "\u00b7"
     if pair := known_pairs.get((min(pull.number, other.number), max(pull.number, other.number))):
         return "≈" if pair.clean else "✕"
-    # One that does not merge with the base is compared with the others when that is mended.
+    # A pull request that conflicts with the base is compared with the others once that is fixed.
     return "✓" if all(side.trial and side.trial.clean for side in (pull, other)) else "?"
 
 

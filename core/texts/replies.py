@@ -17,7 +17,7 @@ from core.texts.render import render
 
 @dataclass(frozen=True, slots=True)
 class TeamRow:
-    """One agent as `/agents` shows it. `by` and `at` are of what somebody changed of it while the bot runs."""
+    """One agent as `/agents` shows it. `by` and `at` belong to its last change at run time."""
 
     name: str
     kind: str
@@ -101,7 +101,7 @@ def prep_text(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
 
 
 def stale_button(login: str, sha: str, task: Task) -> str:
-    """Tells whoever pressed a button on an earlier commit that it did nothing, and what to do."""
+    """Tells the user who pressed a button on an earlier commit that it had no effect, and what to do."""
     pull = task.pull
     now = (
         f"Use the buttons on the check of the current commit, `{pull.head_sha[:8]}`, or the commands."
@@ -112,9 +112,9 @@ def stale_button(login: str, sha: str, task: Task) -> str:
 
 
 def update_text(signal: BranchUpdateDone, lease: Lease | None, *, is_sent_back: bool) -> str:
-    """Tells whoever asked for it why the base was not merged into the branch.
+    """Tells the user who asked for it why the base was not merged into the branch.
 
-    Of a conflict: who was told of it, or whether the task goes back for it.
+    For a conflict: who was notified, or whether the task goes back.
     """
     effect = signal.asked
     text = render(

@@ -1,4 +1,4 @@
-"""The texts of a retrospective: its issue, the task that an action item becomes, and the answers to `/retro`."""
+"""Writes the texts of a retrospective: issue, action items as tasks, answers to `/retro`."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def retrospective_body(retrospective: Retrospective) -> str:
 
 
 def retrospective_marker(key: str) -> str:
-    """The hidden last line by which its issue is found again before it is written a second time."""
+    """The hidden last line by which the bot finds its issue before a retry."""
     return f"{ISSUE_MARKER}{base64.urlsafe_b64encode(key.encode()).decode()} -->"
 
 
 def ticked_items(body: str) -> frozenset[str]:
-    """The ids of the action items that are ticked in a body, whoever wrote it."""
+    """The ids of the ticked action items in a body, by any editor."""
     return frozenset(match[2] for match in _ITEM.finditer(body[:70_000].replace("\r", "")) if match[1] in "xX")
 
 
@@ -64,7 +64,7 @@ def question_comment(question: Question) -> str:
 
 
 def pending_question_text(retrospective: Retrospective, question: Question) -> str:
-    """Tells an agent that comes for work what it was asked meanwhile."""
+    """Gives an agent that fetches work the pending question."""
     introduction = f"The retrospective #{retrospective.number} has a question for `{question.agent}`"
     return f"{introduction}: {question.text} Answer in a comment there."
 
