@@ -1,4 +1,4 @@
-"""Looking into a repository without a work tree: its files, where a name is in them, and what was done to it.
+"""Inspects a repository without a work tree: files, symbols, history.
 
 Everything is bounded in time and in what is read, and nothing of the repository is executed: no filter, no text
 conversion, no program that checks signatures.

@@ -1,10 +1,8 @@
-"""Merges tried without a work tree, by `git merge-tree` on a mirror: the verdict that a real `git merge`
-would give.
+"""Merges commits without a work tree, by `git merge-tree` on a mirror, with the result of `git merge`.
 
-New objects go to a throw-away directory with the mirror's objects as alternate, so trying merges leaves no
-trace and needs no lock. Attributes, filters and merge drivers of the repository play no part: a bare
-repository has no `.gitattributes` in force, and our configuration defines no driver (GitHub does not run them
-either).
+New objects go to a temporary directory with the mirror's objects as alternate, so trial merges leave no trace and need
+no lock. Attributes, filters and merge drivers of the repository have no effect: a bare repository has no
+`.gitattributes` in force, and the bot's configuration defines no driver (GitHub does not run them either).
 """
 
 from __future__ import annotations

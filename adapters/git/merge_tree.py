@@ -1,4 +1,4 @@
-"""Runs `git merge-tree` for many pairs of commits, in as few processes as can be."""
+"""Runs `git merge-tree` for many pairs of commits in few processes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ async def _run_once(
             raise MergeError(f"git answered {len(merges)} of {len(pairs)} merges")
         return merges, None
     if result.exit_status < 0 and len(merges) < len(pairs):
-        # It was not told to stop: a mistake of its own, as versions up to 2.39 make in rare cases. The mirror is sound.
+        # Git was not stopped by the bot: a bug of its own, which versions up to 2.39 have in rare cases. The mirror is
+        # sound.
         return merges, _MergeInterrupted(
             f"git itself failed on this merge: {message or f'signal {-result.exit_status}'}"
         )

@@ -1,8 +1,7 @@
-"""Runs git as a child process: with a clean environment, a time limit, and errors that never hold a token.
+"""Runs git as a child process: with a clean environment, a time limit, and errors without tokens.
 
-The child sees no configuration but ours: neither the system's nor a user's, no hooks, no credential helpers,
-no prompts, no other protocols than HTTP(S). So nothing that a repository or a machine brings along is ever
-executed.
+The child sees only the bot's configuration: neither the system's nor a user's, no hooks, no credential helpers, no
+prompts, no other protocols than HTTP(S). So nothing that a repository or a machine contains is ever executed.
 """
 
 from __future__ import annotations

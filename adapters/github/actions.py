@@ -1,4 +1,4 @@
-"""GitHub Actions: runs, jobs and their logs, and starting workflows."""
+"""Calls GitHub Actions: runs, jobs, logs, and dispatches."""
 
 from __future__ import annotations
 

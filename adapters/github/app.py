@@ -1,4 +1,4 @@
-"""What is asked as the App itself (with its JWT), and the one list an installation has of itself."""
+"""Calls what only the App itself (with its JWT) or an installation may ask."""
 
 from __future__ import annotations
 

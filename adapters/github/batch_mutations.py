@@ -1,7 +1,7 @@
-"""Several writes about one issue in one request.
+"""Sends several writes about one issue in one request.
 
 REST takes a request for each: labels, a comment, a check. GraphQL runs the fields of one mutation one after the other,
-and GitHub counts requests. One that fails does not undo the others, so whoever sends must be able to send them again.
+and GitHub counts requests. One that fails does not undo the others, so the sender must be able to send them again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A whole repository in a handful of GraphQL queries: its open issues and pull requests, with what belongs to them.
+"""Reads a repository's open issues and pull requests in a few GraphQL queries.
 
-Names and arguments are those of GitHub's public schema. What a query costs is counted by the lists in it, as if all
-were full: a hundred issues with labels, blockers and sub-issues cost three points, fifty pull requests with their
-checks one, the histories of fifty issues one.
+Names and arguments are those of GitHub's public schema. The cost of a query is computed from its lists as if all were
+full: a hundred issues with labels, blockers and sub-issues cost three points, fifty pull requests with their checks
+one, the timelines of fifty issues one.
 """
 
 from __future__ import annotations

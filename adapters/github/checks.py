@@ -1,4 +1,4 @@
-"""Checks and statuses of a commit."""
+"""Calls checks and statuses of a commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client: one transport, the App, and a `GitHub` for each installation."""
+"""Provides the client: one transport, the App, and a `GitHub` for each installation."""
 
 from __future__ import annotations
 
@@ -113,9 +113,9 @@ class GitHubClient:
         self._tokens = InstallationTokens(self.app.create_installation_token, now)
 
     def installation(self, installation_id: int, context: RateLimitContext | None = None) -> GitHub:
-        """Give GitHub as this installation sees it; cheap, tokens are shared by all that have the same id.
+        """GitHub as this installation sees it; cheap, because all with the same id share tokens.
 
-        `passage` says on what errand; without one it is that of an answer to somebody.
+        `passage` is the context for the rate limiter; without one, the call is treated as an answer to a user.
         """
         return GitHub(
             self._transport, InstallationCredential(self._tokens, installation_id, context or RateLimitContext())

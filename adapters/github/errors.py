@@ -1,8 +1,8 @@
-"""What can go wrong between us and GitHub, sorted by what to do about it.
+"""Defines the errors of calls to GitHub, grouped by what to do about them.
 
-`classify` is pure: an answer and the time go in, the error to raise comes out. The table of statuses is
-GitHub's documentation of its REST API ("troubleshooting" and "rate limits") read with the sharp edges in
-mind: 429 and secondary limits look like plain refusals, and 520 is no status that Python's `http` knows.
+`classify` is pure: a response and the time go in, the error to raise comes out. The table of statuses is GitHub's
+documentation of its REST API ("troubleshooting" and "rate limits"), with its exceptions: 429 and secondary limits look
+like plain refusals, and 520 is no status that Python's `http` knows.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ class Transient(GitHubError):
 
 
 class UnknownOutcome(GitHubError):
-    """A write whose fate is unknown (timeout, 5xx, broken connection): look whether it was done before
-    repeating it.
+    """A write with an unknown result (timeout, 5xx, broken connection): look whether it was done before repeating it.
     """
 
 
@@ -85,7 +84,7 @@ class Gone(GitHubError):
 
 
 class Conflict(GitHubError):
-    """The state of the object forbids it (409, and 405 "not mergeable"): read it anew and decide again."""
+    """The state of the object forbids it (409, and 405 "not mergeable"): read it again and decide again."""
 
 
 class Invalid(GitHubError):

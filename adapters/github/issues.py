@@ -1,4 +1,4 @@
-"""Issues: reading and changing them, their comments, reactions and relations."""
+"""Calls issues, their comments, reactions and relations."""
 
 from __future__ import annotations
 
@@ -192,7 +192,9 @@ class IssueOperations(BaseClient):
     async def add_assignees(
         self, repo: str, number: int, logins: Sequence[str], *, agent: Mapping[str, str] | None = None
     ) -> Issue:
-        """Assign people, or a coding agent with its `agent_assignment`; whoever cannot be is left out silently."""
+        """Assign people, or a coding agent with its `agent_assignment`; GitHub silently skips accounts that cannot be
+        assigned.
+        """
         body = body_params(assignees=list(logins), agent_assignment=dict(agent) if agent else None)
         return await self._request_one(ADD_ASSIGNEES, Issue, _issue_params(repo, number), body=body)
 

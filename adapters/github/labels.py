@@ -1,4 +1,4 @@
-"""Labels of a repository and of an issue."""
+"""Calls labels of a repository and of an issue."""
 
 from __future__ import annotations
 

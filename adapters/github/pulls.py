@@ -1,4 +1,4 @@
-"""Pull requests: what they are, what they change, merging them."""
+"""Calls pull requests, their files and reviews, and merges."""
 
 from __future__ import annotations
 

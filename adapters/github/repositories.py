@@ -1,4 +1,4 @@
-"""Repositories: branches, commits, files, and what a person may do."""
+"""Calls repositories: branches, commits, files, and permissions."""
 
 from __future__ import annotations
 
@@ -115,5 +115,5 @@ class RepositoryOperations(BaseClient):
         return [parse(GET_CONTENT, FileContent, entry, response.status) for entry in response.data]
 
     async def get_permission(self, repo: str, login: str) -> Permission:
-        """What a person may do; compare `user.id`, logins are given away anew. An error means: nothing."""
+        """A user's permission; compare `user.id`, because logins are reused. An error means: none."""
         return await self._request_one(GET_PERMISSION, Permission, {**repository_parts(repo), "username": login})

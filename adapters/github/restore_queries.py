@@ -1,4 +1,4 @@
-"""What GitHub remembers of tasks, for when our own memory is lost: every issue with its comments, branches, numbers."""
+"""Reads what `restore` needs: every issue with its comments, branches, numbers."""
 
 from __future__ import annotations
 

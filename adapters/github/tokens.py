@@ -1,7 +1,7 @@
-"""Who we are: the App's JWT, and the hourly tokens of its installations.
+"""Provides credentials: the App's JWT, and the hourly tokens of its installations.
 
-Both are kept until shortly before they expire; time comes from the injected clock. gidgethub makes JWTs too,
-but by the machine's own clock, which tests cannot turn.
+Both are cached until shortly before they expire, by the injected clock. gidgethub makes JWTs too, but by the machine's
+own clock, which tests cannot control.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class InstallationTokens:
             del self._cache[installation_id]
 
     async def close(self) -> None:
-        """End requests that nobody waits for any more."""
+        """Cancel requests without waiting callers."""
         tasks = list(self._in_flight.values())
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""GitHub as a person sees it, by a token of theirs: for the few things that GitHub does for no App."""
+"""Calls GitHub as a person, for the few things that GitHub refuses to Apps."""
 
 from __future__ import annotations
 

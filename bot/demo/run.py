@@ -1,4 +1,4 @@
-"""Runs the demo: everything in one process and one temporary directory, which is gone afterwards."""
+"""Runs the demo in one process and one temporary directory, which is removed afterwards."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def _play(root: Path, scenario: Scenario, output: Output) -> Outcome:
                         break
                     for task in (environment.bot_task, *maintainer_tasks):
                         if task.done():
-                            task.result()  # nobody of them ends before the story but by a failure
+                            task.result()  # no part ends before the scenario, except by a failure
                     await asyncio.sleep(REFRESH_SECONDS)
                 await _wait_until_idle(watcher)
             finally:
