@@ -197,7 +197,7 @@ def effective_templates(files: Iterable[TemplateFile]) -> Templates:
         parsed = _parse_file(file)
         if isinstance(parsed, str):
             invalid_files[file.path] = parsed
-            by_name.pop(parse_template_name(file.path), None)  # whoever asks for it is told, and not given another one
+            by_name.pop(parse_template_name(file.path), None)  # asking for it shows the reason, not another template
         else:
             by_name[parse_template_name(file.path)] = parsed
             repository_names.add(parse_template_name(file.path))

@@ -22,8 +22,7 @@ DELIVERY_RETENTION = timedelta(days=7)
 
 
 async def prune_database(work: UnitOfWorkFactory) -> int:
-    """Delete rows that were handled or counted long ago, and schedule the next run; returns the number of deliveries.
-    """
+    """Delete rows that were handled or counted long ago, and schedule the next run; returns how many deliveries."""
     now = work.now()
     async with work.database.transaction() as connection:
         await store.set_deadline(connection, 0, SERVICE_TARGET, PRUNE, now + INTERVAL)

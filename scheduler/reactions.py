@@ -23,8 +23,7 @@ MAX_PEOPLE = 10  # people whose permission is read
 async def read_reactions(
     work: UnitOfWorkFactory, client: GitHubClient, repository_id: int, number: int
 ) -> list[EscalationAnswered]:
-    """The people who reacted to the latest notifications of a task's open escalation. Unreadable reactions are ignored.
-    """
+    """People who reacted to the latest notifications of an open escalation; unreadable reactions are ignored."""
     async with work.database.autocommit() as connection:
         row = await repositories.load_repository(connection, repository_id)
         task = await store.load_task(connection, repository_id, number)

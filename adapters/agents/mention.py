@@ -1,8 +1,8 @@
 """Starts agents that listen to a name in comments (`@codex`, `@cursor`, `@claude`).
 
 The hand-off is a comment with the name in it, and the id of that comment is the session. Such agents answer by an
-account of their own: with 👀 on the comment, with comments, with a pull request from their own branch. Some ignore bots;
-with `comment_as: person` the comment is written as a person.
+account of their own: with 👀 on the comment, with comments, with a pull request from their own branch. Some ignore
+bots; with `comment_as: person` the comment is written as a person.
 """
 
 from __future__ import annotations

@@ -21,8 +21,7 @@ VERSION: Final = 1
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """HMAC-SHA256 of the timestamp, a dot and the body; the receiver must compare it with the header in constant time.
-    """
+    """HMAC-SHA256 of timestamp, dot and body; the receiver must compare it with the header in constant time."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 

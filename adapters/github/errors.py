@@ -52,8 +52,7 @@ class Transient(GitHubError):
 
 
 class UnknownOutcome(GitHubError):
-    """A write with an unknown result (timeout, 5xx, broken connection): look whether it was done before repeating it.
-    """
+    """A write with an unknown result (timeout, 5xx, broken connection): check it before repeating it."""
 
 
 class RateLimited(GitHubError):

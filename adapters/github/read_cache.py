@@ -75,7 +75,7 @@ class RequestCoalescer(Generic[T]):
         return await asyncio.shield(task), is_shared
 
     async def _run(self, key: Hashable, previous: asyncio.Task[T] | None, read: Callable[[], Awaitable[T]]) -> T:
-        await (asyncio.wait({previous}) if previous else asyncio.sleep(0))  # whoever asks in this moment comes along
+        await (asyncio.wait({previous}) if previous else asyncio.sleep(0))  # callers in this moment join
         self._running[key] = self._next.pop(key)
         return await read()
 

@@ -97,8 +97,7 @@ def busy(agent: Agent) -> str | None:
 
 
 def failed_before(task: Task, name: str) -> str | None:
-    """Whether another agent should get the task: after two failed attempts in a row, or one silent or stalled attempt.
-    """
+    """Why another agent should get the task: two failed attempts in a row, or one silent or stalled; else None."""
     in_a_row = 0
     for attempt in reversed(task.work):
         if attempt.worker != name:

@@ -217,8 +217,7 @@ def at_least(role: str, required: str) -> bool:
 
 
 def holds(lease: Lease | None, actor: Actor, workers: Collection[str] | None) -> bool:
-    """Whether this actor holds the lease: the person who claimed the task, or an account that one of the agents uses.
-    """
+    """Whether this actor holds the lease: the person who claimed the task, or the account of one of the agents."""
     if lease is None:
         return False
     return lease.holder_id == actor.id if lease.worker is None else lease.worker in (workers or ())

@@ -96,8 +96,7 @@ def changes_requested(
     comments: Sequence[LineComment],
     sha: str | None = None,
 ) -> Feedback:
-    """The changes that a reviewer requests, as feedback for the next attempt: the review's text and its line comments.
-    """
+    """The requested changes as feedback for the next attempt: the review's text and its line comments."""
     line_comments = tuple(
         LineComment(one_line(comment.path, 300), comment.line, comment_text)
         for comment in comments[:MAX_LINE_COMMENTS]

@@ -23,9 +23,7 @@ from core.task.lifecycle import Trigger, allows
 from core.task.model import Actor, AssignmentDecision, Flag, LearnedTimeout, Lease, Role, SessionState, Status
 from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
 
-INITIAL_BACKOFF = timedelta(
-    minutes=15
-)  # if an agent takes no work and does not say until when; doubled each time
+INITIAL_BACKOFF = timedelta(minutes=15)  # if an agent takes no work and does not say until when; doubled each time
 MAX_BACKOFF = timedelta(hours=12)  # whatever a service says, it is asked at least twice a day
 REASON_LIMIT = 5_000  # characters of an adapter's reason that are shown
 

@@ -40,7 +40,7 @@ class CommandContext:
 
     measures: Mapping[str, Mapping[str, Measures]] = field(default_factory=dict)  # by agent, then capability; "": all
     active_tasks: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent works on
-    referenced_tasks: Mapping[str, Task] = field(default_factory=dict)  # tasks that `/resolve` may mean, by reference
+    referenced_tasks: Mapping[str, Task] = field(default_factory=dict)  # for `/resolve`, by reference
     recent_events: tuple[Event, ...] = ()  # the end of the task's audit log, for `/history`
     templates: Templates = field(default_factory=Templates)  # for `/task`
     open_pulls: tuple[OpenPull, ...] = ()  # open pull requests, for `/conflicts`
@@ -48,7 +48,7 @@ class CommandContext:
     dead_letters: tuple[DeadLetter, ...] = ()  # of this task, for `/status`
     queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain of dependents, for `/next`
     retrospective_input: RetrospectiveInput = field(default_factory=RetrospectiveInput)  # the input of `/retro`
-    retrospective: Retrospective | None = None  # the one whose issue this is, or the last one; for `/retro` and `/next`
+    retrospective: Retrospective | None = None  # of this issue, or the last one; for `/retro` and `/next`
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,13 +71,10 @@ def on_agent_poll_empty(builder: DecisionBuilder, signal: AgentPollEmpty) -> Non
 
 
 def _poll_or_fail(builder: DecisionBuilder, lease: Lease, failure: str) -> None:
-    """Poll a silent agent once, then fail the attempt; the agent is not at fault if it could not be started or polled.
-    """
+    """Poll a silent agent once, then fail the attempt; the agent is not at fault if it cannot be started or polled."""
     last_heard_at, polled_at = lease.last_heard_at, lease.polled_at
     if lease.started_at is None and lease.acknowledged_at is None:
-        builder.update_lease(
-            lease, polled_at=builder.now
-        )  # the call waits in the outbox, and will be sent or given up
+        builder.update_lease(lease, polled_at=builder.now)  # the call waits in the outbox, and will be sent or given up
     elif (
         polled_at is not None
         and polled_at > last_heard_at

@@ -69,8 +69,7 @@ def _is_current(builder: DecisionBuilder, signal: ReviewSeen, pull: Pull) -> boo
 
 
 def _apply_agent_review(builder: DecisionBuilder, signal: ReviewSeen, lease: Lease, pull: Pull) -> None:
-    """Apply a review that the reviewing agent submitted by its own account. A comment is a sign of life, not a verdict.
-    """
+    """Apply a review that the reviewing agent submitted itself. A comment is a sign of life, not a verdict."""
     if signal.state not in ("approved", "changes_requested"):
         record_heartbeat(builder, lease)
     elif signal.sha != pull.head_sha:

@@ -318,7 +318,7 @@ def _apply_issue_state(builder: DecisionBuilder, signal: IssueSeen) -> None:
     if task.issue_open and not issue.open:
         if issue.not_planned:
             abandon_task(builder, login, f"@{login} closed the issue as not planned")
-        elif not is_merged:  # else GitHub closed it with the merge; whether it is done, `evaluate` says
+        elif not is_merged:  # else the merge closed it; `evaluate_completion` decides whether it is done
             builder.update_task(issue_open=False)
             complete_task(builder, login=login)
     elif not task.issue_open and issue.open:

@@ -33,7 +33,7 @@ class TaskMetrics:
     created_at: datetime
     done_at: datetime
     ready_at: datetime | None = None  # when it was first ready to be handed out
-    assigned_at: datetime | None = None  # when it first went to somebody
+    assigned_at: datetime | None = None  # when it was first assigned
     handed_in_at: datetime | None = None  # when its pull request was first there to be looked at
     attempts: int = 0
     rework: int = 0
@@ -52,7 +52,7 @@ class TaskMetrics:
 
     @property
     def cycle(self) -> timedelta | None:
-        """Cycle time: from the first assignment to its end; None where it went to nobody."""
+        """Cycle time: from the first assignment to its end; None if it was never assigned."""
         return self.done_at - self.assigned_at if self.assigned_at else None
 
     @property
@@ -62,7 +62,7 @@ class TaskMetrics:
 
     @property
     def waited(self) -> timedelta | None:
-        """How long it waited for somebody once it was ready."""
+        """How long it waited for an assignment once it was ready."""
         return self.assigned_at - (self.ready_at or self.created_at) if self.assigned_at else None
 
     @property

@@ -77,9 +77,7 @@ class IssueSeen:
     # The dependencies from the text and from GitHub's own relations, by reference (`#12`, `owner/repo#3`).
     dependencies: Mapping[str, Dependency] = field(default_factory=dict)
     forecast: Forecast | None = None  # of this text; None: nothing new
-    deeds: tuple[
-        LabelChange, ...
-    ] = ()  # earlier changes whose events were lost; the oldest first
+    deeds: tuple[LabelChange, ...] = ()  # earlier changes whose events were lost; the oldest first
 
 
 def gone(task: Task) -> IssueSeen:

@@ -19,8 +19,7 @@ class EscalationDelivered:
 
 @dataclass(frozen=True, slots=True)
 class EscalationAnswered:
-    """A user commented on the task or reacted to a notification; counts if the user was notified or has write access.
-    """
+    """A user commented on the task or reacted to a notification; counts if they were notified or may write."""
 
     actor: Actor
     permission: str

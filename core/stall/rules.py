@@ -70,7 +70,7 @@ def diagnose(task: Task, policy: RepositoryConfig, whom: Sequence[str] = ()) -> 
         return _in_ci(pull)
     if task.held or task.waits_for or pull.waits_behind:
         return StallCause.WAITS, _waits(task, pull)
-    if pull.mergeable_sha != pull.head_sha and not criteria_gaps(task):  # what people owe is known for certain
+    if pull.mergeable_sha != pull.head_sha and not criteria_gaps(task):  # missing criteria are known for certain
         return (
             StallCause.UNHEARD,
             f"GitHub has not reported whether #{pull.number} can be merged into {code(pull.base)}.",

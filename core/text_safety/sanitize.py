@@ -181,7 +181,7 @@ def mask_secrets(text: str) -> str:
     Known: keys and tokens of GitHub, AWS, Slack, OpenAI, Anthropic, Google, GitLab, Stripe, npm, PyPI,
     Hugging Face and SendGrid, JSON Web Tokens, private keys in PEM (a truncated one up to the end),
     authorisation headers, assignments to names such as `password`, `token`, `api_key`, options such as
-    `--token x`, and the user part of URLs (`git@` alone is nobody's secret). When in doubt it masks.
+    `--token x`, and the user part of URLs (`git@` alone is no secret). When in doubt it masks.
     """
     text = _PEM.sub("***", text)
     text = _WHOLE.sub("***", text)

@@ -60,8 +60,9 @@ def reply(
 
 
 def failure_reply(request: Asked, text: str) -> tuple[Effect, ...]:
-    """Answer a command that was started with 🚀 and failed: 😕 and the reason. A user who pressed a button is mentioned,
-    because there is no comment.
+    """Answer a command that was started with 🚀 and failed: 😕 and the reason.
+
+    A user who pressed a button is mentioned, because there is no comment.
     """
     reply_text = f"@{request.login}: {text}" if request.pressed else text
     effects: tuple[Effect, ...] = (Comment(request.number, f"refused:{request.key}", reply_text),)
