@@ -23,7 +23,7 @@ class Channels:
     timeout: float = TIMEOUT  # seconds
 
     async def send(self, channel: str, message: Message) -> None:
-        """Deliver a message. Raises `ChannelNotConfigured`, `DeliveryFailed` (also for a timeout), `Busy` or `Refused`."""
+        """Deliver a message. Raises `ChannelNotConfigured`, `DeliveryFailed` (also a timeout), `Busy` or `Refused`."""
         if channel not in self.there:
             wanted = _SETTINGS.get(channel, "it up")
             raise ChannelNotConfigured(

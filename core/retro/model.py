@@ -15,8 +15,8 @@ from core.text_safety.sanitize import clean, mask_secrets, one_line
 from core.texts.render import format_duration
 
 TURN = "turn:"  # prefix of the keys of scheduled ones
-NEXT = 3  # tasks that are named as the next ones
-MOST_TASKS = 100  # that one retrospective looks at, the latest
+NEXT = 3  # tasks that are listed as next
+MOST_TASKS = 100  # in one retrospective, the latest
 ANSWER_LIMIT = 1_500  # characters of one agent's answer
 TITLE_LIMIT = 120
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -25,11 +25,11 @@ _BACK = re.compile(r"([0-9]{1,4})(d|w)")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one agent is asked, how, and what it answered."""
+    """The question to one agent, and its answer."""
 
     agent: str
     text: str
-    mention: str = ""  # the name that wakes it, where its adapter listens to comments
+    mention: str = ""  # the name that it listens to in comments, if it does
     answer: str = ""  # cleaned
     answered_by: str = ""
 
@@ -45,7 +45,7 @@ class NextTask:
 
 @dataclass(frozen=True, slots=True)
 class Retrospective:
-    """One retrospective. `key` names it for ever; `number` is that of its issue, once that is there."""
+    """One retrospective. `key` identifies it; `number` is that of its issue, once it exists."""
 
     key: str
     held_at: datetime
@@ -57,7 +57,7 @@ class Retrospective:
     questions: tuple[Question, ...] = ()
     upcoming: tuple[NextTask, ...] = ()
     since: datetime | None = None  # tasks done after this; None: all that are not in an earlier one
-    by: str | None = None  # who asked for it on GitHub
+    by: str | None = None  # the user who asked for it on GitHub
     left_out: int = 0  # tasks beyond `MOST_TASKS`
     number: int | None = None
 
@@ -77,11 +77,11 @@ class Retrospective:
         return middle(task.cycle for task in self.tasks)
 
     def total(self, what: str) -> int:
-        """The sum of one figure over all tasks, by the name of a field of `Figures` that is a number."""
+        """The sum of one figure over all tasks, by the name of a numeric field of `TaskMetrics`."""
         return sum(getattr(task, what) for task in self.tasks)
 
     def unanswered(self, agent: str) -> Question | None:
-        """What this agent was asked and has not answered."""
+        """The question that this agent has not answered."""
         return next((question for question in self.questions if question.agent == agent and not question.answer), None)
 
     def action(self, id_: str) -> Action | None:
@@ -109,7 +109,7 @@ class Retrospective:
 
 @dataclass(frozen=True, slots=True)
 class RetrospectiveInput:
-    """What there is to look back at: the cut trails of done tasks by number, in the order in which they were done."""
+    """The input of a retrospective: the cut events of done tasks by number, in the order in which they were done."""
 
     trails: Mapping[int, tuple[Event, ...]] = field(default_factory=dict)
     upcoming: tuple[NextTask, ...] = ()
@@ -147,7 +147,7 @@ def hold(
 
 
 def _question(agent: AgentMetrics, mention: str) -> Question:
-    """One question that its own figures raise."""
+    """One question that the agent's own figures raise."""
     if agent.failed:
         ask = "What stopped you, and what would have helped you to continue?"
     elif agent.came_back:

@@ -1,4 +1,4 @@
-"""Who did something on GitHub."""
+"""Identifies who did something on GitHub."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every text that the bot writes. The words are in the templates beside this file; tests keep a snapshot of each.
+"""Renders every text that the bot writes, from the templates beside this file; tests keep a snapshot of each.
 
-All functions are pure: the templates are read once, when the program starts. Text that came from outside was cleaned
-before it got into a `Task`, and is defused or fenced here where it is shown.
+All functions are pure: the templates are read once, when the program starts. Text from outside was cleaned before it
+got into a `Task`, and is defused or fenced here where it is shown.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ MAX_DEAD_LETTERS = 20  # that `/status` shows, the latest
 HANDOFF_PAGE_LIMIT = 50_000  # characters of a hand-off in one comment, beside what stands around it
 PACKET_CHUNK_BYTES = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
 
-# A failing heartbeat or a running check changes by the minute; the card shows only what stays true for a while,
-# because every change of the card is a write to GitHub.
+# A heartbeat or a running check changes by the minute; the card shows only what stays true for a while, because every
+# change of the card is a write to GitHub.
 _SHOWN_DEADLINES = {
     DeadlineKind.HARD: "the attempt ends",
     DeadlineKind.STALL: "the task counts as stalled",
@@ -46,11 +46,11 @@ _SHOWN_DEADLINES = {
 
 
 def card_text(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str:
-    """The task card: where the task stands, what it waits for, and what can be done now.
+    """The task card: the task's state, what it waits for, and what can be done now.
 
-    `outdated` tells that the configuration in force is an older one, because the present file has mistakes.
+    `outdated` says that an older configuration is active, because the present file has mistakes.
     """
-    # Once it counts as stalled the flag says what comes next. Of an agent at work each push would be a write.
+    # Once the task is stalled the flag says what comes next. For an agent at work each push would be a write.
     hidden = {DeadlineKind.STALL} if Flag.STALLED in task.flags or _is_agent_working(task) else set()
     deadlines = [
         (_SHOWN_DEADLINES[deadline.kind], deadline.due_at)
@@ -71,7 +71,7 @@ def card_text(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -
 
 
 def _learned_timeouts(task: Task, policy: RepositoryConfig) -> list[str]:
-    """How much longer than configured it may take, and by what that was learned."""
+    """How much longer than configured it may take, and why."""
     learned, timeouts = task.lease.patience if task.lease else None, policy.timeouts
     sentences = []
     if learned and (learned.ack, learned.heartbeat) != (timeouts.ack, timeouts.heartbeat):
@@ -140,12 +140,12 @@ def _card_marker(task: Task) -> str:
 
 
 def comment_marker(key: str) -> str:
-    """The hidden line by which a comment of ours is found again before it is written a second time."""
+    """The hidden line by which the bot finds its comment before a retry."""
     return f"{KEY_MARKER}{base64.urlsafe_b64encode(key.encode()).decode()} -->"
 
 
 def comment_key(marker: str) -> str | None:
-    """The key of the comment that ends with this line; None where the line is none of ours."""
+    """The key of the comment that ends with this line; None if the line is no marker of the bot."""
     encoded = marker.removeprefix(KEY_MARKER).removesuffix(" -->")
     try:
         return base64.urlsafe_b64decode(encoded).decode() if marker == f"{KEY_MARKER}{encoded} -->" else None
@@ -175,9 +175,9 @@ def handoff_text(packet: dict[str, Any]) -> str:
 
 
 def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE_LIMIT) -> tuple[str, ...]:
-    """The hand-off for agents that read comments, whole: in comments of its own where it is over `limit` characters.
+    """The complete hand-off for agents that read comments: in separate comments if it is over `limit` characters.
 
-    Empty where it is not: then it travels inside the text that calls the agent.
+    Empty if it is not: then it is part of the text that starts the agent.
     """
     text = render_unbounded("handoff", p=packet)
     if len(text) <= limit:
@@ -195,7 +195,7 @@ def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE_LIMIT) -> tu
 
 
 def mention_comment(packet: dict[str, Any], name: str, pages: Sequence[str] = ()) -> str:
-    """The comment that calls an agent to its task; `pages` are the addresses of a hand-off that is in comments."""
+    """The comment that starts an agent on its task; `pages` are the addresses of a hand-off in separate comments."""
     return render("mention", p=packet, mention=name, pages=pages, handoff=handoff_text(packet) if not pages else "")
 
 
@@ -232,10 +232,10 @@ def has_key_marker(body: str) -> bool:
 
 
 def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[str, ...]:
-    """A packet that no dispatch can carry, as comments: a sentence for people, and a part of its JSON that they hide.
+    """A packet that is too large for a dispatch, as comments: a sentence for people, and a hidden part of its JSON.
 
     The parts are base64, because the packet holds other people's words and nothing in it may end a comment. Decoded and
-    put together in order they are the packet's JSON in UTF-8, byte for byte.
+    joined in order they are the packet's JSON in UTF-8, byte for byte.
     """
     data = json.dumps(packet, ensure_ascii=False, separators=(",", ":")).encode()
     chunks = [data[offset : offset + PACKET_CHUNK_BYTES] for offset in range(0, len(data), PACKET_CHUNK_BYTES)]
@@ -263,7 +263,7 @@ def no_task_text() -> str:
 
 
 def no_configuration_text(problems: Sequence[str] = ()) -> str:
-    """The answer to any command in a repository without a (correct) configuration."""
+    """The answer to any command in a repository without a valid configuration."""
     return render("no_configuration", problems=problems)
 
 
@@ -276,7 +276,7 @@ def explain_text(task: Task, learned_timeouts: str = "") -> str:
 def status_text(
     task: Task, policy: RepositoryConfig, problems: Sequence[str] = (), dead_letters: Sequence[DeadLetter] = ()
 ) -> str:
-    """The answer to `/status`, for the task as it is now; `problems` are those of a configuration that is not taken."""
+    """The answer to `/status`, for the present task; `problems` are those of a rejected configuration."""
     is_waiting = task.in_line or wants_reviewer(task, policy.merge.review)
     choice = task.choice if is_waiting else None
     gaps = done_gaps(task) if task.pull else ()

@@ -1,4 +1,4 @@
-"""The check `conflict-first`: what it concludes, and what it says to people."""
+"""Writes the check `conflict-first`: conclusion and text."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _file_count(files: tuple[FileConflict, ...]) -> str:
 
 
 def _annotations(pull: Pull) -> tuple[Annotation, ...]:
-    """A remark on each conflicting place, as it stands in the pull request."""
+    """An annotation for each conflicting place, with the lines of the pull request."""
     trial = pull.trial
     annotations: list[Annotation] = []
     sides = [(trial.files, f"`{one_line(pull.base, 60)}`")] if trial and trial.clean is False else []

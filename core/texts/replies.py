@@ -1,4 +1,4 @@
-"""Answers to commands that show many things at once: the agents, the queue, the audit trail."""
+"""Writes answers to commands that list much: agents, queue, audit log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TeamRow:
     by: str | None = None
     at: datetime | None = None
     changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
-    problem: str | None = None  # why a change does not count
+    problem: str | None = None  # why a change does not apply
     removed: bool = False
     probed: HealthResult | None = None  # what its adapter last said; None when that is not known
     measures: Mapping[str, Measures] = field(default_factory=dict)  # of its latest attempts: `""` all, by capability
@@ -47,7 +47,7 @@ def history_text(events: Sequence[Event], has_more: bool) -> str:
 
 
 def explain_attempt_text(event: Event, choice: AssignmentDecision | None) -> str:
-    """The answer to `/explain 2`: why that attempt went where it went; no choice where a person took the task."""
+    """The answer to `/explain 2`: why that attempt went to its agent; no choice if a person took the task."""
     return render("explain", event=event, choice=choice, forecast=(), patience="")
 
 
@@ -58,12 +58,12 @@ class QueueRow:
     number: int
     title: str
     priority: str
-    place: str  # why it stands where it stands
+    place: str  # why it has this place
     goes_to: str
 
 
 def next_text(rows: Sequence[QueueRow], total: int, agent: str, next_number: int | None) -> str:
-    """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None when no agent asks."""
+    """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None if no agent asks."""
     return render("next", rows=rows, total=total, who=agent, mine=next_number)
 
 
@@ -77,10 +77,10 @@ def task_text(
     broken: Mapping[str, str] | None = None,
     dry_run: bool = False,
 ) -> str:
-    """The answer to `/task`; empty where 🚀 says enough.
+    """The answer to `/task`; empty if 🚀 is enough.
 
-    `status` is of an issue that was a task before; `headings` are those that the `template` filled in (`own`: it is the
-    repository's); `offered` are names of templates; `broken` are files that are not taken, and why.
+    `status` is that of an issue that was already a task; `headings` are those that the `template` filled in (`own`: it
+    is the repository's); `offered` are names of templates; `broken` are invalid files, with reasons.
     """
     text = render(
         "task",
@@ -96,7 +96,7 @@ def task_text(
 
 
 def prep_text(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
-    """The answer to `/prep`: the hand-off before there is one."""
+    """The answer to `/prep`: the hand-off before assignment."""
     return render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)
 
 

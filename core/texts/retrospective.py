@@ -28,7 +28,7 @@ def retrospective_title(retrospective: Retrospective) -> str:
 
 
 def retrospective_body(retrospective: Retrospective) -> str:
-    """The body of its issue, with what was answered and what became of the action items so far."""
+    """The body of its issue, with the answers and the results of the action items so far."""
     return render(
         "retrospective",
         held=retrospective,
@@ -70,7 +70,7 @@ def pending_question_text(retrospective: Retrospective, question: Question) -> s
 
 
 def retro_text(retrospective: Retrospective, *, dry_run: bool) -> str:
-    """The answer to `/retro`: in a dry run the whole text, for then it is written nowhere else."""
+    """The answer to `/retro`: in a dry run the whole text, because it is written nowhere else."""
     return render("retro", held=retrospective, body=retrospective_body(retrospective) if dry_run else "")
 
 
