@@ -95,7 +95,7 @@ class Service(Protocol):
 
 
 def text_of(data: Any, *path: str) -> str:
-    """The text at this path of a JSON object; empty where there is none."""
+    """The text at this path of a JSON object; empty if there is none."""
     for key in path:
         data = data.get(key) if isinstance(data, Mapping) else None
     return data if isinstance(data, str) else ""

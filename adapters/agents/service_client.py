@@ -73,7 +73,7 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The public addresses of a name; OSError where there are none."""
+        """The public addresses of a name; OSError if there are none."""
         found = [one for one in await self._real.resolve(host, port, family) if is_public(one["host"])]
         if not found:
             raise OSError("the name resolves to no public address")

@@ -161,7 +161,7 @@ def _read_loose_ref(file: Path) -> str | None:
 
 
 async def resolve_commit(git: Git, git_dir: Path, ref: str) -> str | None:
-    """The commit of a ref or of `HEAD`; None where there is none."""
+    """The commit of a ref or of `HEAD`; None if there is none."""
     arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     result = await git.run(*arguments, git_dir=git_dir, allowed_statuses=(0, 1, 128))
     if result.exit_status == 128 and result.stderr.strip():

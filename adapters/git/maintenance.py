@@ -22,7 +22,7 @@ _MAX_LOOSE_OBJECTS: Final = 2_000
 """So many packs, or loose objects, before they are gathered: every read looks through all of them."""
 
 _MAX_GROWTH_BYTES: Final = 64 * 1024 * 1024
-"""Bytes beyond twice its size that a mirror may grow before what no ref leads to is thrown away."""
+"""Bytes beyond twice its size that a mirror may grow before what no ref leads to is deleted."""
 
 _STALE_SECONDS: Final = 600.0
 """Seconds after which a temporary directory without a lock was left by a process that died."""
@@ -30,7 +30,7 @@ _STALE_SECONDS: Final = 600.0
 SCRATCH_PREFIX: Final = "merge-"
 
 IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made there is ours alone, by mkdtemp
-"""Where files live in memory, on Linux. What is thrown away a moment later need not reach a disk."""
+"""Where files live in memory, on Linux. What is deleted a moment later need not reach a disk."""
 
 IN_MEMORY_PREFIX: Final = "orchestrator-merge-"
 _MAX_IN_MEMORY_BYTES: Final = 256 * 1024 * 1024
@@ -53,7 +53,7 @@ def fits_in_memory(mirror: Path) -> bool:
 
 
 def remove_stale_files(directory: Path, mirror: Path) -> None:
-    """Remove what killed processes left: throw-away directories, and packs that were not received to their end."""
+    """Remove what killed processes left: temporary directories, and packs that were not received to their end."""
     for path in (mirror.with_suffix(".new"), mirror.with_suffix(".old")):
         shutil.rmtree(path, ignore_errors=True)
     for path in (mirror / "objects" / "pack").glob("tmp_*"):

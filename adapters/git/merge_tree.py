@@ -13,7 +13,7 @@ from adapters.git.process import GitError, GitTimeoutError
 CommitPair = tuple[str, str]
 _NO_COMMIT: Final = b"expected commit type"
 _FAST_WRITE_CONFIG: Final = {"core.looseCompression": "0", "core.createObject": "rename"}
-"""What is thrown away a moment later need not be small, nor be linked and unlinked: a third less time."""
+"""What is deleted a moment later need not be small, nor be linked and unlinked: a third less time."""
 
 
 class MergeError(Exception):
@@ -33,7 +33,7 @@ class _MergeInterrupted(MergeError):
 async def run_merges(
     mirror: Mirror, pairs: Sequence[CommitPair], environment: Mapping[str, str]
 ) -> list[ParsedMerge | MergeError]:
-    """Merge each pair of commits; the results stand in the order of the pairs.
+    """Merge each pair of commits; the results are in the order of the pairs.
 
     A pair without a verdict has a MergeError in its place. Raises MergeError when git or the mirror is at fault.
     """

@@ -71,7 +71,7 @@ class Mirror:
     async def fetch(self, refs: Iterable[str], token: str | None = None) -> dict[str, str | None]:
         """Fetch these refs (`refs/heads/main`, `refs/pull/7/head`) and nothing else.
 
-        Gives each ref's commit, None for a ref that the repository does not have (any more). Raises
+        Returns each ref's commit, None for a ref that the repository does not have (any more). Raises
         ValueError for something that is no full ref name, GitError when the server cannot be reached or
         refuses the token, TimeoutError when another process keeps the mirror locked. The token is handed over
         in the environment of git alone.
@@ -105,11 +105,11 @@ class Mirror:
             return commits
 
     async def get_commit(self, ref: str) -> str | None:
-        """Give the commit that a ref had when it was last fetched, None when it is not here."""
+        """Return the commit that a ref had when it was last fetched, None when it is not here."""
         return (await self.resolve_refs([ref]))[ref]
 
     async def resolve_refs(self, refs: Iterable[str]) -> dict[str, str | None]:
-        """Give the commits that refs had when they were last fetched, None for those that are not here.
+        """Return the commits that refs had when they were last fetched, None for those that are not here.
 
         Raises ValueError for something that is no full ref name, GitError when the mirror is
         broken.

@@ -69,7 +69,7 @@ class PairMerger:
         for heads in portions(missing_heads):
             await run_merges(self._mirror, [(self._base, head) for head in heads], self._scratch.environment)
         for portion in portions(items):
-            # What it writes is thrown away before the next one begins.
+            # What it writes is deleted before the next one begins.
             async with scratch_objects(self._mirror, self._scratch) as scratch:
                 await self._merge_portion(scratch, portion, [], verdicts)
         return verdicts

@@ -187,7 +187,7 @@ class Git:
 
 
 async def check_git_version(git: Git) -> tuple[int, int]:
-    """Give git's version; RuntimeError with a sentence for the operator when it is missing or too old."""
+    """Return git's version; RuntimeError with a sentence for the operator when it is missing or too old."""
     required = ".".join(map(str, MIN_GIT_VERSION))
     try:
         output = (await git.run("version")).stdout.decode("utf-8", "replace")

@@ -21,7 +21,7 @@ _PASSED = frozenset({"success", "neutral", "skipped"})
 _WAITING = frozenset({"action_required", "stale"})
 _JOB_URL = re.compile(r"/actions/runs/(\d+)/job/(\d+)")
 LOG_BYTES = 200_000  # of a job's log, the last ones: errors stand near the end
-MAX_FAILED = 5  # failed checks told in detail; a hand-off has limits, and the first ones explain the rest
+MAX_FAILED = 5  # failed checks described in detail; a hand-off has limits, and the first ones explain the rest
 
 
 async def read_checks(github: GitHub, repo: str, sha: str, our_app_id: int, *, is_final: bool = False) -> ChecksSeen:

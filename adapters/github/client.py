@@ -55,7 +55,7 @@ class GitHub(
         self._installation = credential
 
     async def git_token(self) -> str:
-        """Give the token that git fetches with (user `x-access-token`); valid for at least five minutes."""
+        """Return the token that git fetches with (user `x-access-token`); valid for at least five minutes."""
         return await self._installation.token()
 
     async def graphql(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, object]:
@@ -78,7 +78,7 @@ class GitHub(
 class GitHubClient:
     """Everything the bot needs to talk to GitHub. Use as `async with GitHubClient(...) as client`.
 
-    `now` gives the present as an aware datetime; the hooks and the gate are those of `Transport`.
+    `now` returns the present as an aware datetime; the hooks and the gate are those of `Transport`.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class GitHubClient:
         )
 
     def person(self, token: SecretStr) -> UserClient:
-        """Give GitHub as the person sees it whose token this is."""
+        """Return GitHub as the person sees it whose token this is."""
         return UserClient(self._transport, PersonCredential(token))
 
     async def __aenter__(self) -> Self:

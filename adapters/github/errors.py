@@ -116,7 +116,7 @@ class GraphQLError(GitHubError):
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, method: str, now: datetime) -> GitHubError:
-    """Give the error for an answer that is not a success.
+    """Return the error for an answer that is not a success.
 
     `headers` may have keys of any case, `now` is aware. Nothing in the answer makes this raise: a body that
     is no JSON, senseless numbers in headers and unknown statuses all lead to an error of the most careful
@@ -165,7 +165,7 @@ _GRAPHQL: Final[dict[str, type[GitHubError]]] = {
 
 
 def classify_graphql(errors: Sequence[Mapping[str, object]], data: object) -> GitHubError:
-    """Give the error for a GraphQL answer with `errors`.
+    """Return the error for a GraphQL answer with `errors`.
 
     Where nothing at all was answered and all errors are of one known type, it is the error that REST would give. Else
     it is a GraphQLError, which keeps the partial data: what was asked may have been answered, or done, in part.

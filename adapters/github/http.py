@@ -60,7 +60,7 @@ class Credential(Protocol):
         """On what errand it is used; None for who is not bound to a budget."""
 
     async def token(self) -> str:
-        """Give a token that is valid now."""
+        """Return a token that is valid now."""
 
     def discard(self, token: str) -> None:
         """Drop this token, GitHub refused it; the next `token()` gives another."""

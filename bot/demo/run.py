@@ -33,7 +33,7 @@ class DemoTimeout(RuntimeError):
 
 
 def run_demo(as_json: bool = False, scenario: Scenario = SCENARIO, output: Output | None = None) -> int:
-    """Play the story and show it; gives the exit status, 0 only if every task is done, merged and works.
+    """Play the story and show it; returns the exit status, 0 only if every task is done, merged and works.
 
     1 when it is not, or when it took longer than `story.limit` seconds; 130 after Ctrl-C.
     """

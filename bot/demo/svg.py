@@ -67,7 +67,7 @@ def render_svg(snapshot: Snapshot) -> str:
 
 
 def main() -> int:
-    """Play the demo and write the picture; gives the exit status."""
+    """Play the demo and write the picture; returns the exit status."""
     recorder = FrameRecorder()
     status = run_demo(output=recorder)
     if status == 0:
