@@ -66,7 +66,7 @@ class Ingress:
 
     @asynccontextmanager
     async def listening(self, bot: Bot) -> AsyncIterator[str]:
-        """It listens, while inside; returns its address. Raises OSError with the reason when it cannot."""
+        """Listen, while inside; returns its address. Raises OSError with the reason if it cannot."""
         reader, writer = await asyncio.open_connection(sock=self._socket)
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-"))
