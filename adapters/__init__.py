@@ -1,1 +1,1 @@
-"""The outside world: GitHub, git, the database, agents, and the outbox that writes to it."""
+"""Connects to outside systems: GitHub, git, the database, agents, alert channels."""

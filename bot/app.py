@@ -1,4 +1,4 @@
-"""The running bot: everything put together, started in order, stopped in the reverse order."""
+"""Assembles the running bot; its parts start in order and stop in reverse order."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ from scheduler.timer import run_scheduler
 log = structlog.get_logger()
 
 AGENT_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)  # seconds, of a call to an agent outside GitHub
-MAX_IDLE_GIT_PROCESSES = 16  # that look up objects of the mirrors last used; each takes a few megabytes
+MAX_IDLE_GIT_PROCESSES = 16  # that look up objects of recently used mirrors; each takes a few megabytes
 
 
 class Identities:
-    """Who we are, asked once. `on_known` is told."""
+    """The bot's own identity, read once. `on_known` is called then."""
 
     def __init__(self, client: GitHubClient) -> None:
         self._client = client
@@ -63,7 +63,7 @@ class Identities:
         self._lock = asyncio.Lock()
 
     async def __call__(self, installation_id: int) -> Identity:
-        """Ask, as this installation, unless it is known."""
+        """Read it with this installation, unless it is known."""
         async with self._lock:
             if self.identity is None:
                 app = await self._client.app.get_app()
@@ -76,7 +76,7 @@ class Identities:
 
 @dataclass(slots=True)
 class Bot:
-    """All parts of one bot. Made by `assemble`."""
+    """All parts of one bot, created by `assemble`."""
 
     settings: Settings
     clock: Clock
@@ -93,11 +93,11 @@ class Bot:
     application: web.Application
 
     async def run(self) -> None:
-        """Work and keep time, until cancelled."""
+        """Run workers and scheduler until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.admission.watch(self.database))
             group.create_task(discover_with_retries(self.work, self.client, self.clock))
-            # One for each channel beside: a slow channel holds up no work.
+            # One worker for each alert channel: a slow channel delays no other work.
             group.create_task(run_worker(self.jobs, {(MAIN,): self.settings.workers, (ALERTS,): len(CHANNELS)}))
             group.create_task(run_scheduler(self.work, self.clock, self.settings.scheduler_interval_seconds))
 
@@ -109,19 +109,19 @@ async def assemble(
     retry: RetryPolicy = DEFAULT_RETRY,
     connect: Callable[[str, int], Database] = Database,
 ) -> AsyncIterator[Bot]:
-    """A bot with its database up to date, ready to be served and run. `connect` makes a database of URL and pool size.
+    """A bot with an up-to-date database, ready to serve and run. `connect` opens a database by URL and pool size.
 
     Raises `DatabaseError`, `DataDirectoryError`, `ConfigError` or `RuntimeError` (git) with a line that says what is
-    wrong: nothing is half started.
+    wrong; nothing is left half started.
     """
-    load_default_agents()  # a mistake there must stop the start, not the first delivery
-    built_in_templates()  # and so must one in a template
+    load_default_agents()  # an invalid file must stop the start, not the first delivery
+    built_in_templates()  # and so must an invalid template
     git = Git(max_readers=MAX_IDLE_GIT_PROCESSES)
     await check_git_version(git)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(git.close)
         url = await database_url(settings, stack)
-        pool_size = settings.workers + 3  # hardly ever does everything ask at once
+        pool_size = settings.workers + 3  # they rarely all need a connection at once
         database = connect(url, pool_size)
         stack.push_async_callback(database.close)
         await database.connect_and_migrate()
@@ -200,11 +200,11 @@ def _limits(settings: Settings) -> Limits:
 
 
 async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
-    """The address of the database; the embedded server is started, or joined, and left when the stack is."""
+    """The address of the database. The embedded server is started or joined, and released when the stack closes."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     server = EmbeddedPostgres(settings.data_dir)
-    # Whoever is stopped while it starts cannot stop the thread: what that has started is stopped when it is there.
+    # Cancelling the start cannot stop the thread: the server that it starts is stopped once it runs.
     start_task = asyncio.create_task(asyncio.to_thread(server.start))
 
     async def stop() -> None:
@@ -218,7 +218,7 @@ async def database_url(settings: Settings, stack: AsyncExitStack) -> str:
 
 @asynccontextmanager
 async def listening(bot: Bot) -> AsyncIterator[str]:
-    """The bot's web server in this very process, while inside; gives its address."""
+    """Run the bot's web server in this process, while inside; returns its address."""
     settings = bot.settings
     async with server.listening(bot.application, settings.host, settings.port, bot.admission.limits) as address:
         yield address

@@ -1,7 +1,7 @@
-"""The jobs: what a worker does with a delivery, a due deadline, and a full outbox.
+"""Defines the jobs of a worker: deliveries, due deadlines, the outbox.
 
-No job ever disappears. One that fails for a reason in the world is set down as a deadline and comes back; one that
-dies with its worker is put back into the queue by the timer; one that is interrupted by a shutdown is given back.
+No job ever disappears. One that fails because of an external cause becomes a deadline and returns; one that dies with
+its worker is returned to the queue by the timer; one that is interrupted by a shutdown is given back.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RESTART_PAUSE = 1.0
 def register(
     jobs: JobQueue, context: HandlerContext, outbox: Outbox, yield_to_requests: Callable[[], Awaitable[None]]
 ) -> None:
-    """Tell the queue what its jobs do. `give_way` is called before each delivery that is handled."""
+    """Register the jobs with the queue. `give_way` is called before each delivery that is handled."""
     large_payload_lock = asyncio.Lock()
 
     @jobs.app.task(name=DELIVERY)
@@ -54,7 +54,7 @@ def register(
             try:
                 await handle_due(context.work, context.client, repository_id, subject, kind, attempt, is_handled)
             except Exception as error:
-                # It has been set anew already; a second try by the queue would only double it.
+                # It was already scheduled again; a second try by the queue would only duplicate it.
                 policy = policy_for(error)
                 log_failure = log.warning if policy.is_transient else log.error
                 log_failure("deadline_later", error=str(error), exc_info=error if policy.ours else None)
@@ -65,7 +65,7 @@ def register(
 
 
 def is_handled(event: str, action: str | None) -> bool:
-    """Whether anybody would do anything about such a delivery."""
+    """Whether a handler would process such a delivery."""
     return event in HANDLERS and may_be_relevant(event, action)
 
 
@@ -77,8 +77,8 @@ async def handle_deliveries(
 ) -> None:
     """Handle the deliveries that wait under an ordering key, the oldest first.
 
-    A failure is noted and comes back later by itself, or stays visible when nothing helps. Of large ones there is one
-    in memory at a time: read, it takes many times its size.
+    A failure is recorded and retried later, or becomes a dead letter if nothing helps. Only one large delivery is in
+    memory at a time: parsed, it takes many times its size.
     """
     handled_guid: str | None = None
     while True:
@@ -99,7 +99,7 @@ async def handle_deliveries(
 
 
 async def _handle(context: HandlerContext, stored: StoredDelivery, payload: dict[str, Any]) -> bool:
-    """Whether the delivery was handled; otherwise it is noted what became of it."""
+    """Whether the delivery was handled; otherwise its failure is recorded."""
     guid = stored.guid
     with structlog.contextvars.bound_contextvars(delivery=guid, event_name=stored.event, action=stored.action):
         delivery = Delivery(guid, stored.event, stored.action, payload, stored.received_at, stored.repository)
@@ -120,7 +120,7 @@ async def _record_failure(context: HandlerContext, stored: StoredDelivery, error
     retry_at = next_retry_at(error, max(attempts, 1), work.now(), 0.5)
     exc_info = error if policy.ours else None
     values: dict[str, Any] = {"tries": attempts, "error": f"{type(error).__name__}: {error}"[:1000]}
-    values["ordering_key"] = retry_key(stored.guid)  # those behind it do not wait for it
+    values["ordering_key"] = retry_key(stored.guid)  # later deliveries do not wait for it
     if retry_at is None:
         log.error("delivery_dead_lettered", tries=attempts, error=str(error), exc_info=exc_info)
         values["handled_at"] = work.now()
@@ -139,7 +139,7 @@ async def _record_failure(context: HandlerContext, stored: StoredDelivery, error
 
 
 async def run_worker(jobs: JobQueue, concurrency_by_queues: Mapping[tuple[str, ...], int]) -> None:
-    """Work until cancelled; then finish what is in hand, and give back what takes too long.
+    """Work until cancelled; then finish running jobs, and return those that take too long.
 
     `slots` maps the names of queues to how many of their jobs run at once.
     """
@@ -154,5 +154,5 @@ async def run_worker(jobs: JobQueue, concurrency_by_queues: Mapping[tuple[str, .
 
 
 async def drain_queue(jobs: JobQueue, concurrency: int) -> None:
-    """Do the jobs that are there, and those they lead to, then return: a worker that is cranked by hand."""
+    """Run all present jobs and those they create, then return: for tests."""
     await Worker(jobs, {(MAIN, ALERTS): concurrency}).run_until_idle()

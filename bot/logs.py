@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with nothing secret in it."""
+"""Configures logs: one JSON object per line, without secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.text_safety.sanitize import mask_secrets
 
 
 def _mask_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The last gate before the line is written: whatever looks like a secret is not."""
+    """Mask whatever looks like a secret, as the last step before the line is written."""
     return {key: mask_secrets(value) if isinstance(value, str) else value for key, value in event.items()}
 
 

@@ -1,4 +1,4 @@
-"""What `/metrics` shows. What the database knows is counted there, so that every replica tells the same."""
+"""Defines what `/metrics` shows. Values stored in the database are counted there, so that all replicas agree."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The lowest room: settings of the service, a repository's configuration, labels, defaults."""
+"""Holds the lowest layer: settings, a repository's configuration, labels, defaults."""

@@ -1,4 +1,4 @@
-"""The agents of a repository: one strict model for each kind of adapter."""
+"""Defines the agents of a repository: one strict model for each kind of adapter."""
 
 import re
 from collections.abc import Hashable
@@ -22,7 +22,7 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class ConfigModel(BaseModel):
-    """What all parts of the configuration share: no unknown keys, no guessed types, no changes afterwards."""
+    """The base of all configuration models: no unknown keys, no type coercion, immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -45,7 +45,7 @@ def _check_workflow(value: str) -> str:
 
 
 def _check_event(value: str) -> str:
-    # GitHub takes at most 100 characters for `event_type`.
+    # GitHub accepts at most 100 characters for `event_type`.
     if 1 <= len(value) <= 100 and value.isprintable() and value == value.strip():
         return value
     raise validation_error(
@@ -81,7 +81,7 @@ def _check_https_url(value: str) -> str:
 
 
 def check_unique(values: tuple[Item, ...]) -> tuple[Item, ...]:
-    """The same values; raises the usual mistake when one of them appears twice."""
+    """The same values. Raises the usual validation error if one of them appears twice."""
     seen: set[Item] = set()
     for value in values:
         if value in seen:
@@ -100,11 +100,11 @@ Capabilities = Annotated[tuple[Name, ...], Field(max_length=MAX_CAPABILITIES), A
 
 
 class AgentBase(ConfigModel):
-    """What every agent has, whatever starts it."""
+    """The keys that every agent has, whatever starts it."""
 
     # Traits of a kind, the same for all its agents.
-    poll_seconds: ClassVar[int | None] = None  # how often its service is asked, because it tells nothing by itself
-    reads_final_message: ClassVar[bool] = False  # what it says last is read: its plan or its verdict needs no comment
+    poll_seconds: ClassVar[int | None] = None  # how often its service is polled, because it sends no events
+    reads_final_message: ClassVar[bool] = False  # its last message is read: its plan or verdict needs no comment
     fetches_work: ClassVar[bool] = False  # it is offered work and fetches it: until then silence is no failure
 
     capabilities: Capabilities = Field(
@@ -166,7 +166,7 @@ class CopilotAgent(AgentBase):
 
 
 class MentionAgent(AgentBase):
-    """An agent that listens to comments."""
+    """An agent that reads comments."""
 
     adapter: Literal["mention"] = Field(description="Mentions the agent in a comment on the issue.")
     mention: Annotated[str, AfterValidator(_check_mention), _string_schema(MENTION_PATTERN, 100)] = Field(
@@ -206,7 +206,7 @@ class HttpAgent(AgentBase):
 
 
 class PullAgent(AgentBase):
-    """An agent that asks for work itself."""
+    """An agent that fetches its work itself."""
 
     fetches_work: ClassVar[bool] = True
 

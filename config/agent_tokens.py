@@ -1,4 +1,4 @@
-"""The tokens by which agents prove who they are to our own endpoints."""
+"""Reads the tokens by which agents authenticate to the bot's own endpoints."""
 
 import re
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ _REPOSITORY_PATTERN: Final = r"[A-Za-z0-9._-]{1,39}/[A-Za-z0-9._-]{1,100}"
 
 @dataclass(frozen=True, slots=True)
 class AgentToken:
-    """One token: of an agent in one repository, or of the agent of that name in every repository."""
+    """One token: for an agent in one repository, or for the agent of that name in every repository."""
 
     agent: str
     token: SecretStr
     repository: str | None = None  # owner/name
 
     def covers(self, repository: str, agent: str) -> bool:
-        """Whether whoever has this token may speak for this agent there."""
+        """Whether the bearer of this token may speak for this agent in this repository."""
         return self.agent == agent and self.repository in (None, repository.lower())
 
 
 def read_agent_tokens(value: object) -> object:
-    """`codex=token,acme/shop/claude=token` → the tokens. Messages never contain one."""
+    """Parse `codex=token,acme/shop/claude=token`. Error messages never contain a token."""
     if not isinstance(value, str):
         return value
     return tuple(_parse_entry(number, part.strip()) for number, part in enumerate(value.split(","), 1))

@@ -1,4 +1,4 @@
-"""The agents that the service itself brings along, from `config/agents.yml`."""
+"""Loads the agents that ship with the service, from `config/agents.yml`."""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -22,8 +22,8 @@ class ServiceAgents(ConfigModel):
 def load_default_agents(path: Path = DEFAULT_AGENTS_FILE) -> dict[str, AgentSpec]:
     """The service's own agents by name, in the file's order.
 
-    Raises ConfigError (its text names file and line) when the file cannot be read or is not right; the start
-    stops then, because half a team would look like a working service.
+    Raises ConfigError (its text names file and line) if the file cannot be read or is invalid. The start then stops,
+    because half a team would look like a working service.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Which program runs, and with which settings."""
+"""Identifies the running program and its settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 @cache
 def build_sha() -> str:
-    """The commit that runs: `BUILD_SHA` of the environment, else what the checkout says, else `unknown`."""
+    """The commit of the running program: `BUILD_SHA` of the environment, else of the checkout, else `unknown`."""
     if configured_sha := os.environ.get("BUILD_SHA"):
         return configured_sha[:64]
     directory = Path(__file__).parent
@@ -29,9 +29,10 @@ def build_sha() -> str:
 
 
 def policy_fingerprint(settings: Settings) -> str:
-    """A mark of all that decisions rest on beside the repository: the program and its settings; secrets count as there.
+    """A fingerprint of everything outside the repository that decisions depend on: the program and its settings.
 
-    Empty where it is not known which program runs: then nothing is known to be the same.
+    Of secrets, only whether they are set counts. Empty if the running program is unknown: then nothing is known to be
+    the same.
     """
     if build_sha() == UNKNOWN:
         return ""

@@ -1,4 +1,4 @@
-"""Durations as people write them: `90s`, `2m`, `8h`, `1d`, `1h30m`."""
+"""Parses and formats durations: `90s`, `2m`, `8h`, `1d`, `1h30m`."""
 
 import re
 from datetime import timedelta
@@ -10,7 +10,7 @@ from config.problems import validation_error
 
 DURATION_PATTERN: Final = r"^(?=[0-9])([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,7}s)?$"
 MIN_DURATION: Final = timedelta(seconds=1)
-# Check runs go stale after 14 days and a task should not sleep longer than its team's memory of it.
+# Check runs become stale after 14 days, and a task should not sleep longer than its team remembers it.
 MAX_DURATION: Final = timedelta(days=30)
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
@@ -18,7 +18,7 @@ _UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 def parse_duration(text: str) -> timedelta:
     """`1h30m` → 90 minutes. Units are d, h, m and s, larger before smaller, whole numbers only.
 
-    Raises ValueError when the text is no duration or lies outside 1 s … 30 d.
+    Raises ValueError if the text is no duration or is outside 1 s … 30 d.
     """
     match = re.match(DURATION_PATTERN, text, re.ASCII)
     if match is None or text.endswith("\n"):

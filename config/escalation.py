@@ -1,4 +1,4 @@
-"""The section `escalation` of a repository's configuration: whom to call, and where besides GitHub."""
+"""Defines the section `escalation` of a repository's configuration: people and alert channels to notify."""
 
 import re
 from datetime import date, timedelta
@@ -65,7 +65,7 @@ RotationLength = Annotated[
 
 
 class OnCall(ConfigModel):
-    """Who is on call: one after the other, in the order of the list."""
+    """Who is on call: one person after the other, in the order of the list."""
 
     people: Annotated[tuple[Person, ...], Field(min_length=1, max_length=50)] = Field(
         description="Logins or teams, in the order of their turns; an entry that appears twice has two turns."
@@ -80,7 +80,7 @@ class OnCall(ConfigModel):
 
 
 class EscalationSettings(ConfigModel):
-    """Whom to call when only a person can help: code owners first, then who is on call, then `to`."""
+    """Whom to notify if only a person can help: code owners first, then who is on call, then `to`."""
 
     timeout: Duration = Field(
         timedelta(minutes=5), description="How long the bot waits for an answer before it calls the next level."

@@ -1,6 +1,6 @@
-"""How each family of agents shows on GitHub (account, branches): data, in `identities.yml`.
+"""Describes how each family of agents appears on GitHub (account, branches), from `identities.yml`.
 
-What a repository's configuration says of an agent (`account`) goes before the table.
+The `account` that a repository's configuration gives an agent overrides the table.
 """
 
 import re
@@ -25,7 +25,7 @@ class Family(BaseModel):
     id: int = Field(gt=0)
     login: str
     branches: tuple[str, ...]
-    second_hand: tuple[Literal["id", "login", "branches"], ...] = ()  # what we know from others only
+    second_hand: tuple[Literal["id", "login", "branches"], ...] = ()  # facts from other sources, not verified by us
 
 
 _FAMILIES: Final = TypeAdapter(dict[str, Family])
@@ -35,7 +35,7 @@ _FAMILIES: Final = TypeAdapter(dict[str, Family])
 def load_families() -> dict[str, Family]:
     """The families by name (`claude`, `codex`, …).
 
-    Raises ConfigError or pydantic's ValidationError when the file, which comes with the program, is not right.
+    Raises ConfigError or pydantic's ValidationError if the file, which ships with the program, is invalid.
     """
     return _FAMILIES.validate_python(read_yaml(IDENTITIES_FILE.read_text(encoding="utf-8"), str(IDENTITIES_FILE)).data)
 
@@ -46,12 +46,12 @@ def _family_by_account_id() -> dict[int, str]:
 
 
 def account_family(user_id: int) -> str | None:
-    """The family whose account this is, by our table."""
+    """The family with this account."""
     return _family_by_account_id().get(user_id)
 
 
 def is_in_family(agent: str, family: str) -> bool:
-    """Whether an agent of a configuration is of this family by its name: `claude` and `claude-…` are Claude."""
+    """Whether a configured agent belongs to this family by name: `claude` and `claude-…` are Claude."""
     return agent == family or agent.startswith(f"{family}-")
 
 
@@ -65,7 +65,7 @@ def _branch_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 def branch_family(branch: str) -> str | None:
-    """The family whose branches begin like this one."""
+    """The family whose branch prefix this branch has."""
     return next((name for name, pattern in _branch_patterns() if pattern.match(branch)), None)
 
 
@@ -78,7 +78,7 @@ def branch_issue_number(branch: str) -> int | None:
 
 
 def agent_family(name: str, spec: AgentBase) -> str | None:
-    """The family that an agent of a configuration belongs to: by its kind, its mention or preset, else by its name."""
+    """The family of a configured agent: by its kind, its mention or preset, else by its name."""
     if isinstance(spec, CopilotAgent):
         return "copilot"
     families = load_families()
@@ -91,7 +91,7 @@ def agent_family(name: str, spec: AgentBase) -> str | None:
 
 
 def agent_account_id(name: str, spec: AgentBase) -> int | None:
-    """The numeric id of the account that an agent acts as; None when nothing tells it."""
+    """The numeric id of the account that an agent uses; None if unknown."""
     if spec.account is not None:
         return spec.account
     family = agent_family(name, spec)
@@ -101,10 +101,10 @@ def agent_account_id(name: str, spec: AgentBase) -> int | None:
 def agents_of_account(
     agents: Mapping[str, AgentBase], user_id: int, *, is_bot: bool, branch: str = ""
 ) -> tuple[str, ...] | None:
-    """Which agents of a configuration this can be: whoever, as `user_id`, spoke, or did something on `branch`.
+    """The configured agents that this can be: the author of a comment as `user_id`, or of a change on `branch`.
 
-    None when it is no agent's account; empty when it is one, but of none that is configured. A bot whose id the table
-    does not have is known by its branch; a person never is, because anybody may name a branch. Logins never count.
+    None if it is no agent's account; empty if it is one, but of no configured agent. A bot whose id is not in the table
+    is recognised by its branch; a person never is, because any user may name a branch. Logins never count.
     """
     matching = tuple(name for name, spec in agents.items() if spec.account == user_id)
     if matching:

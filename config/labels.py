@@ -1,9 +1,9 @@
-"""Every label that the bot owns: its name, colour and description."""
+"""Defines every label of the bot: name, colour and description."""
 
 from dataclasses import dataclass
 from typing import Final
 
-# GitHub takes 50 characters for a label's name; `needs:` and `agent:` use six of them.
+# GitHub allows 50 characters for a label's name; `needs:` and `agent:` use six of them.
 MAX_LABEL_LENGTH: Final = 50
 CAPABILITY_PREFIX: Final = "needs:"
 AGENT_PREFIX: Final = "agent:"
@@ -13,7 +13,7 @@ PREFIXES: Final = ("status:", "type:", CAPABILITY_PREFIX, AGENT_PREFIX)
 
 @dataclass(frozen=True, slots=True)
 class LabelDefinition:
-    """A label as GitHub's API takes it: `colour` is six hex digits, `description` at most 100 characters."""
+    """A label as GitHub's API expects it: `colour` is six hex digits, `description` at most 100 characters."""
 
     name: str
     colour: str
@@ -53,10 +53,10 @@ FLAGS: Final = (
 )
 
 RETROSPECTIVE: Final = LabelDefinition("retrospective", "bfdadc", "What was done, what went well, what to improve")
-# On the progress digest, and made with it: no task ever carries it.
+# Only on the progress digest, and created with it: no task has it.
 DIGEST: Final = LabelDefinition("orchestrator-digest", "0052cc", "Shows the progress of the orchestrator's tasks")
 
-# Those that people put on by hand: each is an instruction.
+# Labels that people add by hand: each is an instruction.
 _MANUAL_LABEL_NAMES: Final = ("status:ready", "status:pending", "status:done", "status:failed", "blocked")
 INITIAL_LABELS: Final = (
     TASK,
@@ -79,15 +79,15 @@ def agent_label(agent: str) -> str:
 
 
 def is_bot_label(label: str) -> bool:
-    """Whether the bot owns this label name. GitHub does not tell upper from lower case here, nor do we."""
+    """Whether the bot owns this label name. Case does not matter here, as on GitHub."""
     name = label.casefold()
     return name in _LABELS_BY_NAME or name.startswith(PREFIXES)
 
 
 def label_definition(label: str) -> LabelDefinition:
-    """Colour and description for one of our labels, the named ones and those of agents and capabilities.
+    """Colour and description of one of the bot's labels, fixed ones and those of agents and capabilities.
 
-    Raises ValueError for a label that is not ours: its looks are its owner's business.
+    Raises ValueError for any other label: its owner decides how it looks.
     """
     name = label.casefold()
     if name in _LABELS_BY_NAME:

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file, told so that its author can mend it."""
+"""Describes problems of a configuration file so that its author can fix them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-# Each becomes an annotation on a pull request; a file with more mistakes than that is mended in rounds.
+# Each becomes an annotation on a pull request; a file with more problems is fixed in rounds.
 MAX_PROBLEMS: Final = 200
 _MAX_QUOTED: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: where it stands (line and column count from 1), what it is, and what to write instead."""
+    """One problem: its place (line and column count from 1), what is wrong, and what to write instead."""
 
     line: int
     column: int
@@ -29,7 +29,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration file that cannot be used; `problems` has every mistake found, in the file's order."""
+    """A configuration file that cannot be used; `problems` has every problem found, in the file's order."""
 
     def __init__(self, path: str, problems: Sequence[Problem]) -> None:
         sorted_problems = sorted(problems, key=lambda problem: (problem.line, problem.column))
@@ -43,15 +43,15 @@ class ConfigError(Exception):
 
 
 def quote(text: object) -> str:
-    """What somebody wrote, safe to show in a message: one line, at most 60 characters, in backticks."""
+    """Text from the file, safe to show in a message: one line, at most 60 characters, in backticks."""
     line = "".join(char if char.isprintable() and char != "`" else "'" for char in str(text))
     return f"`{line if len(line) <= _MAX_QUOTED else line[: _MAX_QUOTED - 1] + '…'}`"
 
 
 def nearest_word(word: str, valid: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The valid word that somebody who wrote `word` most likely meant, or None.
+    """The valid word that the author of `word` most likely meant, or None.
 
-    Capitals do not count. `cutoff` is how alike they must be, from 0 to 1 (`difflib`).
+    Case does not count. `cutoff` is the required similarity, from 0 to 1 (`difflib`).
     """
     valid_by_lower = {valid_word.lower(): valid_word for valid_word in valid}
     matches = get_close_matches(word.lower()[:_MAX_QUOTED], valid_by_lower, n=1, cutoff=cutoff)

@@ -1,4 +1,4 @@
-"""A repository's configuration, `.github/orchestrator.yml`: every key, its type, default and meaning."""
+"""Defines a repository's configuration, `.github/orchestrator.yml`: every key, its type, default and meaning."""
 
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -20,7 +20,7 @@ CONFIG_PATH: Final = ".github/orchestrator.yml"
 QUIET_HOURS_PATTERN: Final = r"^([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9]) ([A-Za-z0-9_+/-]+)$"
 
 PriorityName: TypeAlias = Literal["P0", "P1", "P2"]
-# Of `timeouts.stall`: the more urgent a task, the sooner somebody is to know that it stands still.
+# Shares of `timeouts.stall`: the more urgent a task, the sooner a person must know that it is stalled.
 STALL_SHARES: Final[dict[PriorityName, float]] = {"P0": 0.5, "P1": 0.75, "P2": 1.0}
 
 
@@ -99,7 +99,7 @@ class Merge(ConfigModel):
 
 
 class Scoring(ConfigModel):
-    """How an agent is chosen among those that can have a task; of the weights only the proportions matter."""
+    """How an agent is chosen among the eligible ones; only the proportions of the weights matter."""
 
     policy: Literal["weighted", "least-busy"] = Field(
         "weighted",
@@ -123,7 +123,7 @@ class Scoring(ConfigModel):
 
 
 class TaskLimits(ConfigModel):
-    """Where the bot stops."""
+    """When the bot stops."""
 
     max_attempts: int = Field(3, ge=1, le=20, description="Attempts at a task before the bot calls for a person.")
     max_queue_depth: int = Field(
@@ -136,7 +136,7 @@ class TaskLimits(ConfigModel):
 
 
 class Timeouts(ConfigModel):
-    """How long silence is taken for work."""
+    """How long silence is accepted."""
 
     ack: Duration = Field(
         timedelta(minutes=2), description="Time from the start of an agent to its first sign of life."
@@ -192,13 +192,13 @@ class DigestSettings(ConfigModel):
     )
 
     def is_quiet(self, now: datetime) -> bool:
-        """Whether `now` (aware) lies in the quiet hours; their end no longer belongs to them."""
+        """Whether `now` (aware) is in the quiet hours; their end is not part of them."""
         return self.quiet_hours_end(now) != now
 
     def quiet_hours_end(self, at: datetime) -> datetime:
-        """The first moment from `at` (aware) on that is not quiet: `at` itself, or the end of the quiet hours.
+        """The first moment from `at` (aware) that is not quiet: `at` itself, or the end of the quiet hours.
 
-        By the clock on the wall: when that is turned, the hours are as much longer or shorter.
+        By local time: if the clocks change, the quiet hours are longer or shorter.
         """
         match = re.fullmatch(QUIET_HOURS_PATTERN, self.quiet_hours or "", re.ASCII)
         if match is None:
@@ -211,12 +211,12 @@ class DigestSettings(ConfigModel):
         if not (start <= local_time < end or (spans_midnight and (local_time >= start or local_time < end))):
             return at
         day = local.date() + timedelta(days=1 if spans_midnight and local_time >= start else 0)
-        # Of an end that the clock shows twice the first counts, unless that is over: then the second.
+        # If the local time of the end occurs twice, the first one counts, unless it is over.
         ends = (datetime.combine(day, end, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
         return next((candidate for candidate in ends if candidate > at), at)
 
     def next_due_at(self, now: datetime) -> datetime:
-        """When the next digest is due, if the last one was at `now` (aware): not in the quiet hours."""
+        """When the next digest is due, if the last one was at `now` (aware): never in the quiet hours."""
         return self.quiet_hours_end(now + self.interval)
 
 
@@ -232,7 +232,7 @@ class RetrospectiveRules(ConfigModel):
 
 
 class Conflicts(ConfigModel):
-    """Which tasks wait for each other so that nobody's work is lost."""
+    """Which tasks wait for each other to avoid conflicts."""
 
     overlap_threshold: Annotated[float, Field(gt=0, le=1)] = Field(
         0.5,
@@ -242,7 +242,7 @@ class Conflicts(ConfigModel):
 
 
 class Classification(ConfigModel):
-    """Words in a task that decide its class, besides the built-in ones. A person can overrule the outcome."""
+    """Words that decide a task's class, besides the built-in ones. A person can override the result."""
 
     functional: Keywords = Field(
         (),

@@ -1,4 +1,4 @@
-"""The checks of single settings. Their messages follow the variable's name and never contain its value."""
+"""Checks single settings. Messages follow the variable's name and never contain its value."""
 
 import ipaddress
 import re
@@ -17,13 +17,13 @@ from pydantic import SecretStr
 from config.agent_kinds import LOOPBACK_HOSTS
 from config.problems import validation_error
 
-# GitHub's own App keys have 2048 bits, and RS256 asks for no less.
+# GitHub's own App keys have 2048 bits, and RS256 requires no less.
 MIN_KEY_BITS: Final = 2048
 
 
 @lru_cache(maxsize=8)
 def _load_key(pem: str) -> PrivateKeyTypes:
-    """The key of a PEM text. Checking that its numbers fit together takes 20 ms; the same text needs it once."""
+    """The key of a PEM text. Checking its numbers takes 20 ms, so the result is cached."""
     return load_pem_private_key(pem.encode("utf-8", "replace"), password=None)
 
 
@@ -73,7 +73,7 @@ def web_address(value: str) -> str:
 
 
 def key_address(value: str) -> str:
-    """An address that a key may be sent to: encrypted, unless it never leaves the machine."""
+    """An address that a key may be sent to: encrypted, or on this machine."""
     parts = urlsplit(value)
     if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
         raise validation_error("must begin with https:// because the bot sends a key there")
@@ -81,7 +81,7 @@ def key_address(value: str) -> str:
 
 
 def secret_address(value: SecretStr) -> SecretStr:
-    """An address that is a secret itself, as those of incoming webhooks are; also with a query."""
+    """An address that is itself a secret, such as an incoming webhook's; a query is allowed."""
     address = value.get_secret_value().strip()
     web_address(address.partition("?")[0])
     key_address(address)
@@ -91,7 +91,7 @@ def secret_address(value: SecretStr) -> SecretStr:
 
 
 def mail_address(value: str) -> str:
-    """One address of e-mail, without a name beside it."""
+    """One e-mail address without a display name."""
     if len(value) > 254 or not re.fullmatch(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", value):
         raise validation_error("must be an address such as team@example.com")
     return value
@@ -105,15 +105,15 @@ def mail_addresses(value: object) -> object:
 
 
 def graphql_address(settings: Mapping[str, object]) -> str:
-    """Where GraphQL is served beside the REST API, on GitHub, GitHub Enterprise and anything like them."""
+    """The GraphQL address for a REST address, on GitHub, GitHub Enterprise and compatible servers."""
     api = str(settings["github_api_url"])
     return f"{api.removesuffix('/v3')}/graphql" if api.endswith("/api/v3") else f"{api}/graphql"
 
 
 def server_address(settings: Mapping[str, object]) -> str:
-    """Where git and the pages are served beside the REST API.
+    """The address of git and the web pages for a REST address.
 
-    It is never github.com when the API is another one: that server's tokens are not for GitHub to see.
+    It is never github.com if the API is another one: that server's tokens must not reach GitHub.
     """
     parts = urlsplit(str(settings["github_api_url"]))
     return f"{parts.scheme}://{parts.netloc.removeprefix('api.')}"
@@ -125,7 +125,7 @@ def database_address(value: SecretStr) -> SecretStr:
     try:
         parts = urlsplit(address)
         is_usable = parts.scheme in {"postgres", "postgresql"} and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
+    except ValueError:  # an invalid port or a broken IPv6 address
         is_usable = False
     if not is_usable or "://" not in address:
         raise validation_error(

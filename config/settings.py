@@ -1,4 +1,4 @@
-"""The service's settings: from the environment or a `.env` file, checked before anything starts."""
+"""Loads the service's settings from the environment or a `.env` file and checks them before the start."""
 
 import os
 import re
@@ -26,7 +26,7 @@ _MAX_KEY_BYTES: Final = 64 * 1024
 _PRIVATE_KEY: Final = "GITHUB_PRIVATE_KEY"
 _PRIVATE_KEY_PATH: Final = "GITHUB_PRIVATE_KEY_PATH"
 
-# What to do about a setting that is not there.
+# What to do about a missing setting.
 _MISSING_HINTS: Final = {
     "GITHUB_APP_ID": "set it to the number on the App's settings page",
     _PRIVATE_KEY: f"set it to the text of the App's private key, or {_PRIVATE_KEY_PATH} to its file",
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
 
     @property
     def agent_keys(self) -> dict[str, SecretStr]:
-        """The keys that are set, by the kind of agent or preset that they are for."""
+        """The keys that are set, by the kind of agent or preset."""
         keys = {
             "copilot": self.github_user_token,
             "cursor": self.cursor_api_key,
@@ -204,7 +204,7 @@ class Settings(BaseSettings):
 
     @property
     def agent_urls(self) -> dict[str, str]:
-        """Where the keys are sent, by the preset that they are for."""
+        """The addresses to which the keys are sent, by preset."""
         return {"cursor": self.cursor_api_url, "jules": self.jules_api_url, "devin": self.devin_api_url}
 
     @classmethod
@@ -216,7 +216,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_settings` hands over: nothing slips in from a surrounding environment."""
+        """Use only what `load_settings` passes: nothing comes from the surrounding environment."""
         return (init_settings,)
 
 
@@ -259,13 +259,13 @@ def _read_env_file(env_file: Path | None) -> dict[str, str]:
 
 def _default_data_dir(environment: Mapping[str, str]) -> str:
     if os.geteuid() == 0:
-        # Not root's home: the embedded server runs as another user and opens the way to its directory.
+        # Not root's home: the embedded server runs as another user and must be able to open its directory.
         return "/var/lib/mcp-orchestrator"
     return f"{environment.get('XDG_DATA_HOME') or '~/.local/share'}/mcp-orchestrator"
 
 
 def _load_private_key(values: dict[str, str]) -> list[str]:
-    """Put the key's text where its file is named; returns what is wrong with that, at most one line."""
+    """Read the key's text if a file is named; returns what is wrong, at most one line."""
     if "github_private_key_path" not in values:
         return []
     if "github_private_key" in values:
@@ -281,7 +281,7 @@ def _load_private_key(values: dict[str, str]) -> list[str]:
 
 
 def _describe_error(error: ErrorDetails) -> str:
-    """One of pydantic's errors as a line; empty for the consequences of another one."""
+    """One of pydantic's errors as a line; empty for the consequence of another one."""
     variable_name, context = str(error["loc"][0]).upper(), error.get("ctx", {})
     match error["type"]:
         case "missing":

@@ -1,4 +1,4 @@
-"""Ready-made tasks: the service's own in `config/templates/`, a repository's in `.github/task-templates/`."""
+"""Loads task templates: the service's own in `config/templates/`, a repository's in `.github/task-templates/`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from config.validation import parse_model
 
 TEMPLATES_FOLDER: Final = ".github/task-templates"
 BUILT_IN_FOLDER: Final = Path(__file__).with_name("templates")
-MAX_REPOSITORY_TEMPLATES: Final = 50  # of a repository; what is over is named and left out
+MAX_REPOSITORY_TEMPLATES: Final = 50  # per repository; the others are named and left out
 MAX_LINE_LENGTH: Final = 300  # characters of one line of a list
 MAX_TEXT_LENGTH: Final = 4_000  # characters of the goal
 
-# What would end its section, or open something that swallows those below it.
+# Text that would end its section, or open a block that swallows the following sections.
 _BLOCK_SYNTAX = re.compile(r"^ {0,3}(?:#{1,6}(?:\s|$)|```|~~~|=+\s*$|-+\s*$|<)", re.MULTILINE)
 
 
@@ -72,7 +72,7 @@ ComponentList = Annotated[
 
 
 class Phases(ConfigModel):
-    """What each step of a test-first plan is in this kind of task."""
+    """The steps of a test-first plan for this kind of task."""
 
     red: SingleLine = Field(description="The tests to write first, which must fail.")
     green: SingleLine = Field(description="The simplest code that makes them pass.")
@@ -80,7 +80,7 @@ class Phases(ConfigModel):
 
 
 class TaskTemplate(ConfigModel):
-    """A ready-made task. Its name is the name of its file, without `.yml`."""
+    """A task template. Its name is the name of its file, without `.yml`."""
 
     version: Literal[1] = Field(description="The version of this format: 1.")
     title: SingleLine = Field(description="Name of this kind of task in lists.")
@@ -123,30 +123,30 @@ class TaskTemplate(ConfigModel):
 
 @dataclass(frozen=True, slots=True)
 class TemplateFile:
-    """A file of a repository's own folder, as it was last read."""
+    """A file of a repository's template folder, as it was last read."""
 
     path: str
-    sha: str  # of its content, by which it is known whether it changed
+    sha: str  # of its content, to recognise changes
     text: str = ""
     problem: str = ""  # why it could not be read
 
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """The templates that count in a repository, by name; its own go before the service's."""
+    """The templates of a repository, by name; its own override the service's."""
 
     by_name: Mapping[str, TaskTemplate] = field(default_factory=dict)
     repository_names: frozenset[str] = frozenset()
-    invalid_files: Mapping[str, str] = field(default_factory=dict)  # files that are not taken, by path, and why
+    invalid_files: Mapping[str, str] = field(default_factory=dict)  # invalid files, by path, with the reason
 
 
 def parse_template_name(path: str) -> str:
-    """The name of the template in a file."""
+    """The template's name for a file."""
     return PurePosixPath(path).stem
 
 
 def parse_template(text: str, path: str) -> TaskTemplate:
-    """The template in a file. Raises ConfigError with every mistake, its line and the nearest valid word."""
+    """Parse a template. Raises ConfigError with every problem, its line and the nearest valid word."""
     name = parse_template_name(path)
     if not re.fullmatch(NAME_PATTERN, name, re.ASCII) or len(name) > MAX_NAME_LENGTH:
         rule = f"is not a valid template name: use a-z 0-9 + # . _ - and at most {MAX_NAME_LENGTH} characters"
@@ -157,7 +157,7 @@ def parse_template(text: str, path: str) -> TaskTemplate:
 def load_templates(folder: Path = BUILT_IN_FOLDER) -> dict[str, TaskTemplate]:
     """The service's own templates by name, in alphabetical order.
 
-    Raises ConfigError (its text names file and line) when one cannot be read or is not right; the start stops then.
+    Raises ConfigError (its text names file and line) if one cannot be read or is invalid; the start stops then.
     """
     templates: dict[str, TaskTemplate] = {}
     for path in sorted(folder.glob("*.yml")):
@@ -180,7 +180,7 @@ def built_in_templates() -> Mapping[str, TaskTemplate]:
 
 @lru_cache(maxsize=512)
 def _parse_file(file: TemplateFile) -> TaskTemplate | str:
-    """The template in a repository's file, or why it is not taken."""
+    """The template in a repository's file, or why it is invalid."""
     if file.problem:
         return file.problem
     try:
@@ -191,13 +191,13 @@ def _parse_file(file: TemplateFile) -> TaskTemplate | str:
 
 
 def effective_templates(files: Iterable[TemplateFile]) -> Templates:
-    """What counts in a repository with these files: one that has a mistake stops no other."""
+    """The templates of a repository with these files; an invalid file does not affect the others."""
     by_name, repository_names, invalid_files = dict(built_in_templates()), set[str](), dict[str, str]()
     for file in files:
         parsed = _parse_file(file)
         if isinstance(parsed, str):
             invalid_files[file.path] = parsed
-            by_name.pop(parse_template_name(file.path), None)  # whoever asks for it is told, and not given another one
+            by_name.pop(parse_template_name(file.path), None)  # asking for it shows the reason, not another template
         else:
             by_name[parse_template_name(file.path)] = parsed
             repository_names.add(parse_template_name(file.path))

@@ -1,4 +1,4 @@
-"""The team of a repository: the agents of its file, those of the service, and what people changed at run time."""
+"""Combines a repository's agents: from its file, from the service, and from changes at run time."""
 
 import json
 import re
@@ -15,18 +15,18 @@ from config.problems import ConfigError, nearest_word, quote
 from config.validation import parse_model
 
 AgentMode: TypeAlias = Literal["draining", "removed"]
-AgentSettings: TypeAlias = Mapping[str, Any]  # as in the file; a key whose value is None is taken out of the file's
+AgentSettings: TypeAlias = Mapping[str, Any]  # as in the file; a key whose value is None is removed
 
 _DRAINING_REASON: Final = "draining: it finishes its tasks"
 
 
 class InvalidSettings(ValueError):
-    """Settings that a person gave an agent cannot be used; the text has every mistake, with what to write instead."""
+    """A person gave an agent invalid settings; the text has every problem, with what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentOverride:
-    """What a person changed of one agent while the bot runs. Neither settings nor mode: it is as the file has it."""
+    """A person's change of one agent at run time. Without settings and mode, the agent is as in the file."""
 
     changed_by: str
     changed_at: datetime
@@ -36,15 +36,15 @@ class AgentOverride:
 
 @dataclass(frozen=True)
 class Team:
-    """Who there is. `agents` are handed tasks; what was removed is still known, because it may have tasks in hand."""
+    """All agents. `agents` receive tasks; removed agents are kept, because they may still hold tasks."""
 
-    configured: Mapping[str, AgentSpec] = field(default_factory=dict)  # of the repository's file, and of the service
+    configured: Mapping[str, AgentSpec] = field(default_factory=dict)  # from the repository's file and from the service
     service_agents: frozenset[str] = frozenset()
     overrides: Mapping[str, AgentOverride] = field(default_factory=dict)
 
     @cached_property
     def all_agents(self) -> dict[str, AgentSpec]:
-        """Every agent with the settings that count, the removed ones among them."""
+        """Every agent with its effective settings, including removed ones."""
         result = dict(self.configured)
         for name, override in self.overrides.items():
             try:
@@ -53,25 +53,25 @@ class Team:
                         name, with_overrides(self.configured_settings(name), override.settings)
                     )
             except InvalidSettings:
-                continue  # the file has changed since; it counts, and `problem` says so
+                continue  # the file has changed since and wins; `override_problem` reports it
         return result
 
     @cached_property
     def agents(self) -> dict[str, AgentSpec]:
-        """The agents that take part, with the settings that count."""
+        """The agents that take part, with their effective settings."""
         return {name: agent for name, agent in self.all_agents.items() if self.mode(name) != "removed"}
 
     def mode(self, name: str) -> AgentMode | None:
-        """Whether somebody took it out for a while or for good."""
+        """Whether a person drained or removed it."""
         override = self.overrides.get(name)
         return override.mode if override else None
 
     def unavailable_reason(self, name: str) -> str | None:
-        """Why it takes no new task, by the word of a person."""
+        """Why it takes no new task because of a person's decision."""
         return _DRAINING_REASON if self.mode(name) == "draining" else None
 
     def override_problem(self, name: str) -> str | None:
-        """Why a change of it no longer counts: the file was changed, and the two do not go together."""
+        """Why a change no longer applies: the file was changed, and the two do not fit."""
         override = self.overrides.get(name)
         if override is None or not override.settings:
             return None
@@ -82,20 +82,20 @@ class Team:
         return None
 
     def configured_settings(self, name: str) -> dict[str, Any]:
-        """The settings of the file; empty for an agent that stands in none."""
+        """The settings in the file; empty for an agent that is in no file."""
         agent = self.configured.get(name)
         return agent.model_dump(mode="json", exclude_unset=True) if agent else {}
 
 
 def with_overrides(settings: AgentSettings, overrides: AgentSettings) -> dict[str, Any]:
-    """Settings laid over others; None takes a key out."""
+    """Settings merged over others; None removes a key."""
     return {key: value for key, value in {**settings, **overrides}.items() if value is not None}
 
 
 def validate_agent(name: str, settings: AgentSettings) -> AgentSpec:
-    """The agent with these settings, by the same strict rules as in the file.
+    """The agent with these settings, checked by the same strict rules as in the file.
 
-    Raises `BadSettings`.
+    Raises `InvalidSettings`.
     """
     text = json.dumps({"version": 1, "agents": {name: dict(settings)}})
     try:
@@ -109,10 +109,10 @@ def validate_agent(name: str, settings: AgentSettings) -> AgentSpec:
 
 
 def read_settings(text: str, adapter: str | None = None) -> dict[str, Any]:
-    """Settings in words: `adapter=actions workflow=agent.yml capabilities=python,tests max_tasks=2`.
+    """Parse settings: `adapter=actions workflow=agent.yml capabilities=python,tests max_tasks=2`.
 
-    What is empty (`ref=`) is None: it is taken out. `adapter` is the kind of agent, unless the words say it. Whether
-    the settings are right, `checked` tells. Raises `BadSettings` for words that are no settings.
+    An empty value (`ref=`) is None: the key is removed. `adapter` is the kind of agent, unless the text names it.
+    `validate_agent` checks the values. Raises `InvalidSettings` for text that is no settings.
     """
     try:
         words = shlex.split(re.sub(r"\s*,\s*", ",", text))
@@ -131,7 +131,9 @@ def read_settings(text: str, adapter: str | None = None) -> dict[str, Any]:
 
 
 def _parse_value(kind: type[AgentBase], key: str, text: str) -> Any:
-    """The text as what the model has there: a list, a number, or text. What is wrong stays text, and is refused."""
+    """The text as the type that the model has: a list, a number, or text. Invalid values stay text and are rejected
+    later.
+    """
     model_field = kind.model_fields.get(key)
     if model_field is None:
         return text
@@ -146,7 +148,7 @@ def _parse_value(kind: type[AgentBase], key: str, text: str) -> Any:
 
 
 def suggest_agent(word: str, names: Mapping[str, object]) -> str:
-    """The agents there are, as a hint for somebody who named one that there is not."""
+    """The existing agents, as a hint for a user who named an unknown one."""
     if suggestion := nearest_word(word, names):
         return f"Did you mean `{suggestion}`?"
     return f"There are {', '.join(f'`{name}`' for name in names)}." if names else "There are no agents yet."

@@ -1,4 +1,4 @@
-"""Checks a document against its model and tells each mistake with its line and the nearest valid word."""
+"""Validates a document against its model and reports each problem with its line and the nearest valid word."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from config.yaml_reader import Data, Document, KeyPath, SourcePosition, format_k
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# What pydantic's type errors mean to somebody who writes YAML.
+# What pydantic's type errors mean to the author of a YAML file.
 _TYPE_MESSAGES: Final = {
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
@@ -36,15 +36,15 @@ _BOUND_MESSAGES: Final = {
 def parse_model(model: type[Model], text: str, path: str) -> Model:
     """The YAML `text` as a `model`; `path` is the file's name for the messages.
 
-    Raises ConfigError, and nothing else, with every problem that the file has.
+    Raises ConfigError, and nothing else, with every problem of the file.
     """
     document = read_yaml(text, path)
     try:
-        # By way of JSON, pydantic is strict about types and still takes a list for a tuple.
+        # Via JSON, pydantic is strict about types and still accepts a list for a tuple.
         return model.model_validate_json(json.dumps(document.data))
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        # Pydantic counts wrong entries as absent; a list of only wrong ones is not an empty list.
+        # Pydantic treats wrong entries as absent; a list of only wrong entries is not an empty list.
         relevant_errors = [
             error_details
             for error_details in errors
@@ -91,7 +91,7 @@ def _to_problem(error: ErrorDetails, document: Document, model: type[BaseModel])
 
 
 def _to_key_path(loc: tuple[int | str, ...]) -> tuple[KeyPath, str]:
-    """Pydantic's path without what is not in the file: the kind of agent, and the mark of a key."""
+    """Pydantic's path without parts that are not in the file: the kind of agent, and the mark of a key."""
     tag = ""
     if len(loc) > 2 and loc[0] == "agents" and loc[2] in AGENT_KINDS:
         tag, loc = str(loc[2]), loc[:2] + loc[3:]

@@ -1,8 +1,7 @@
-"""YAML from outside as plain data, with the place of every key, and nothing that can hurt.
+"""Reads untrusted YAML as plain data with the position of every key.
 
-Only the nodes of PyYAML are used, never its constructors: what comes out is made of dict, list, str, int,
-float, bool and None. Keys are always text. As in YAML 1.2 only `true` and `false` are truth values, and
-`22:00` or `2026-01-01` stay the text that they look like.
+Only the nodes of PyYAML are used, never its constructors: the result consists of dict, list, str, int, float, bool and
+None. Keys are always text. As in YAML 1.2 only `true` and `false` are booleans, and `22:00` or `2026-01-01` stay text.
 """
 
 import re
@@ -15,7 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from config.problems import ConfigError, Problem, quote
 
-# A configuration is a page of text. The limits stop a file that is made to eat time or memory.
+# A configuration is a page of text. The limits stop a file that is made to consume time or memory.
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 16
 MAX_ALIASES: Final = 20
@@ -37,7 +36,7 @@ class SourcePosition:
 
 @dataclass(slots=True)
 class Document:
-    """The data of one file, and where each key and each value begins in it."""
+    """The data of one file, and the position of each key and value."""
 
     data: Data = None
     keys: dict[KeyPath, SourcePosition] = field(default_factory=dict)
@@ -60,11 +59,11 @@ class Document:
 
 
 class _LimitError(yaml.MarkedYAMLError):
-    """The text may be YAML, but it is more than a configuration needs."""
+    """The text may be YAML, but exceeds what a configuration needs."""
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that stops at too many aliases and too deep nesting, and knows the scalars of YAML 1.2."""
+    """A SafeLoader that stops at too many aliases or too deep nesting, and knows the scalars of YAML 1.2."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name
 
@@ -111,8 +110,8 @@ for _name, _pattern, _first_characters in (
 def read_yaml(text: str, path: str) -> Document:
     """Read one YAML document.
 
-    Raises ConfigError, and nothing else, for any text that is not usable: with every problem that can be
-    told apart (duplicate keys, foreign tags), or with the first one when the text is no YAML at all.
+    Raises ConfigError, and nothing else, for any unusable text: with every problem that can be separated (duplicate
+    keys, foreign tags), or with the first one if the text is not YAML.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise ConfigError(path, [Problem(1, 1, "", f"the file is larger than {MAX_BYTES // 1024} KiB")])
@@ -154,7 +153,7 @@ class _Builder:
         self._nodes = 0
 
     def build(self, node: Node, path: KeyPath) -> Data:
-        """The data of `node`; what is wrong with it goes to `problems` and becomes None."""
+        """The data of `node`; an invalid node adds to `problems` and becomes None."""
         self._nodes += 1
         self.document.values[path] = _node_position(node)
         if len(path) > MAX_DEPTH:  # an alias to one of its own parents
@@ -200,7 +199,7 @@ class _Builder:
         if kind in {"int", "float"}:
             try:
                 return int(text) if kind == "int" else float(text)
-            except ValueError:  # only behind a tag that somebody wrote, as in `!!int many`
+            except ValueError:  # only after an explicit tag, as in `!!int many`
                 return self._add_problem(node, path, f"{quote(text)} is not a number")
         return self._add_problem(node, path, f"the tag {quote(node.tag)} is not accepted here")
 
@@ -223,5 +222,5 @@ def _node_position(node: Node) -> SourcePosition:
 
 
 def _has_lone_surrogate(text: str) -> bool:
-    """Half a surrogate pair, written as an escape: no text at all, and it could not be stored."""
+    """Whether the text has half a surrogate pair, written as an escape: it could not be stored."""
     return any("\ud800" <= char <= "\udfff" for char in text)

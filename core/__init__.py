@@ -1,1 +1,1 @@
-"""The rules: pure, without input or output, clock or chance. Everything that is decided is decided here."""
+"""Holds the rules: pure functions without I/O, clock or randomness. Every decision is made here."""

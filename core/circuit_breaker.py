@@ -1,7 +1,7 @@
-"""The circuit breaker of a service behind agents: after failures in a row it is left alone for a while.
+"""Implements the circuit breaker of an agent service: after failures in a row, calls pause for a while.
 
-closed → open after repeated failures → half-open when the pause is over: one call goes through, the probe → closed by
-its success, or open again for twice as long.
+closed → open after repeated failures → half-open when the pause is over: one call goes through, the probe. Its success
+closes the circuit; its failure opens it again for twice as long.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ class Limits:
     longest: timedelta
 
 
-# A service of its own: a handful of failures says that it is down, and asking rarely does no harm, because the tasks
-# go to agents elsewhere.
+# An agent service: a few failures mean that it is down, and calling it rarely does no harm, because the tasks go to
+# agents elsewhere.
 SERVICE = Limits(5, timedelta(minutes=10), timedelta(minutes=1), timedelta(minutes=30))
-# Agents that are reached through GitHub. When GitHub is out of order nothing else works either, there is nobody to turn
-# to, and all repositories share the circuit: so it opens late and never for long.
+# Agents that are reached through GitHub. If GitHub is down nothing else works either, there is no alternative, and all
+# repositories share the circuit. So it opens late and never for long.
 GITHUB = Limits(10, timedelta(minutes=10), timedelta(seconds=30), timedelta(minutes=2))
 THROUGH_GITHUB = frozenset({"actions", "copilot", "mention"})
 
-PROBE = timedelta(minutes=1)  # a probe that has told nothing after so long has died with its process
+PROBE = timedelta(minutes=1)  # a probe without a result after this time died with its process
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """One breaker. A new one is closed."""
+    """One circuit breaker. A new one is closed."""
 
     name: str
     failures: int = 0  # in a row
@@ -66,7 +66,7 @@ class Circuit:
         return CircuitState.OPEN if now < self.open_until else CircuitState.HALF_OPEN
 
     def reopens_at(self, now: datetime) -> datetime | None:
-        """Until when a call has to wait; None when it may go through now."""
+        """Until when a call has to wait; None if it may go through now."""
         match self.state(now):
             case CircuitState.OPEN:
                 return self.open_until
@@ -76,14 +76,14 @@ class Circuit:
                 return None
 
     def with_probe(self, now: datetime) -> Circuit:
-        """A call goes through now: half open, it is the probe, and no other one follows it."""
+        """The circuit after a call goes through: if half-open, the call is the probe and no other call follows it."""
         return replace(self, probe_at=now) if self.state(now) is CircuitState.HALF_OPEN else self
 
     def failed(self, now: datetime, reason: str) -> Circuit:
-        """A call failed in a way that tells of the service, not of what was asked."""
+        """The circuit after a call failed because of the service, not because of the request."""
         state, limits = self.state(now), self.limits
         if state is CircuitState.OPEN:
-            return self  # it went out before the circuit opened, and says nothing new
+            return self  # it was sent before the circuit opened, so it adds nothing
         stale = self.failed_at is None or now - self.failed_at > limits.window
         failures = 1 if stale and state is CircuitState.CLOSED else self.failures + 1
         over = failures - limits.failures
@@ -98,7 +98,7 @@ class Circuit:
 
 
 def name_of(spec: AgentBase) -> str:
-    """The circuit of an agent: by its kind, and for `http` the service behind it (`http:cursor`, `http:host`)."""
+    """The circuit's name of an agent: its kind, and for `http` the service (`http:cursor`, `http:host`)."""
     kind = str(getattr(spec, "adapter", ""))
     if kind != "http":
         return kind
@@ -107,7 +107,7 @@ def name_of(spec: AgentBase) -> str:
 
 
 class CircuitOpen(OSError):
-    """The service is left alone until `retry_at`; nothing was sent."""
+    """The service is paused until `retry_at`; nothing was sent."""
 
     def __init__(self, reason: str, retry_at: datetime) -> None:
         super().__init__(reason)

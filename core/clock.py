@@ -1,4 +1,4 @@
-"""The clock as a parameter, so that tests can turn it."""
+"""Makes the clock a parameter, so that tests can control it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What tells the time and lets it pass."""
+    """A source of the current time that can also sleep."""
 
     def now(self) -> datetime:
-        """The present, aware, in UTC."""
+        """The current time, aware, in UTC."""
         ...
 
     def sleep(self, seconds: float) -> Awaitable[None]:
-        """Let that much time pass."""
+        """Wait for a duration."""
         ...

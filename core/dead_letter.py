@@ -1,4 +1,4 @@
-"""What was given up: a person has to look, and everybody may know."""
+"""Describes what the bot stopped retrying, so that a person can act."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """An effect that could not be sent, or a delivery that could not be handled or never came."""
+    """An effect that could not be sent, or a delivery that could not be handled or never arrived."""
 
-    which: str  # by which it is sent again: a number for an effect, the GUID of a delivery
+    which: str  # what retries it: a number for an effect, the GUID for a delivery
     what: str  # one line: what it was about
-    number: int | None  # of the task or issue, if it is one's
+    number: int | None  # of the task or issue, if it belongs to one
     tries: int
     error: str
-    at: datetime  # when it was wanted, or came
+    at: datetime  # when the effect was requested, or the delivery arrived
     repository: str = ""

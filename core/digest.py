@@ -1,4 +1,4 @@
-"""The progress digest: where everything stands in one repository, as values; `core.texts.digest` has the words."""
+"""Collects a repository's progress digest as values; `core.texts.digest` writes the text."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from core.task.model import Flag, Status, Task
 from core.text_safety.sanitize import one_line
 from core.texts.matrix import merge_orders
 
-MOST_NODES = 50  # of the graph: more than that nobody can read
+MOST_NODES = 50  # nodes in the graph; more are unreadable
 MOST_EDGES = 150  # GitHub draws up to 500
 _TITLE = 60  # characters
 
 
 class TaskGroup(StrEnum):
-    """Where a task is counted: in exactly one of these."""
+    """The group that counts a task; each task is in exactly one."""
 
     FAILED = "failed"
-    BLOCKED = "blocked"  # held back, in conflict, or behind something that is not finished
-    ACTIVE = "active"  # somebody is at work on it, or its pull request is open
-    WAITING = "waiting"  # not ready yet, or for an agent
+    BLOCKED = "blocked"  # held, in conflict, or waiting for something unfinished
+    ACTIVE = "active"  # an agent or person works on it, or its pull request is open
+    WAITING = "waiting"  # not ready yet, or waiting for an agent
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """One task in the digest. `why` is the first reason that its card gives, if there is one."""
+    """One task in the digest. `why` is the first reason on its card, if there is one."""
 
     number: int
     title: str
@@ -46,17 +46,17 @@ class TaskRow:
     priority: str
     holder: str
     pull: int | None
-    since: datetime  # that it is in this status
-    heard_at: datetime | None  # the last sign of life of whoever has it, or the last commit seen
+    since: datetime  # in this status
+    heard_at: datetime | None  # the last sign of life of its holder, or the last commit
     deadline: Deadline | None  # the next one
     why: str
     needs_person: bool
-    looked_after: str = ""  # by whom, since they answered the call
+    looked_after: str = ""  # who answered its escalation
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A task in the graph, or an issue elsewhere that one of them waits for (`group` is None)."""
+    """A task in the graph, or an issue elsewhere that a task waits for (`group` is None)."""
 
     reference: str
     title: str
@@ -65,7 +65,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class ConflictRow:
-    """Two open pull requests that conflict, and in which files."""
+    """Two open pull requests that conflict, and the files."""
 
     one: int
     other: int
@@ -74,35 +74,35 @@ class ConflictRow:
 
 @dataclass(frozen=True, slots=True)
 class AgentLoad:
-    """An agent, what it has in hand, and how it is."""
+    """An agent, its load and its state."""
 
     name: str
     holding: int
     max_tasks: int
     state: str
-    why: str = ""  # it takes no work
+    why: str = ""  # why it takes no work
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is left of GitHub's limit of requests, until when, and how much was written in the last hour."""
+    """What is left of GitHub's request limit, until when, and how much was written in the last hour."""
 
     remaining: int
-    reset_at: datetime | None  # None: nothing of this hour is used yet, as far as we know
-    written: int = 0  # issues, comments and reactions, made or changed
+    reset_at: datetime | None  # None: no request in this hour is known
+    written: int = 0  # issues, comments and reactions created or changed
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """Everything that the page shows."""
+    """Everything that the digest shows."""
 
     repository: str
     at: datetime
     lines: tuple[TaskRow, ...]  # those that need a person first
     boxes: tuple[CheckboxCommand, ...]
     nodes: tuple[Node, ...]
-    edges: tuple[tuple[str, str], ...]  # (what has to be done first, what waits for it)
-    left_out: int  # tasks of the graph for which there was no room
+    edges: tuple[tuple[str, str], ...]  # (dependency, dependent)
+    left_out: int  # tasks that did not fit into the graph
     clashes: tuple[ConflictRow, ...]
     orders: tuple[tuple[str, MergeOrder], ...]  # by base
     agents: tuple[AgentLoad, ...]
@@ -123,9 +123,9 @@ class Digest:
 
     @property
     def fingerprint(self) -> str:
-        """The same as long as nothing happened that somebody has to know.
+        """Stays the same until something happens that a reader should know.
 
-        Ages, signs of life, deadlines and GitHub's budget move all the time, and are left out.
+        Ages, signs of life, deadlines and GitHub's budget change all the time and are left out.
         """
         moving = ("since", "heard_at", "deadline")
         lines = [[getattr(one, name.name) for name in fields(one) if name.name not in moving] for one in self.lines]
@@ -133,7 +133,7 @@ class Digest:
         said = [(base, order.sequence, order.mend) for base, order in self.orders]
         lost = [(one.which, one.error) for one in self.given_up]
         parts = (lines, lost, self.boxes, self.edges, self.clashes, said, agents, self.dry_run)
-        # Of plain values: their `repr` is the same in every process.
+        # All parts are plain values: their `repr` is the same in every process.
         return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()
 
 
@@ -148,7 +148,7 @@ def digest(
     budget: Budget | None = None,
     given_up: Iterable[DeadLetter] = (),
 ) -> Digest:
-    """Make the digest of a repository at `now` (aware). Of `tasks` those are shown that are not over."""
+    """Create the digest of a repository at `now` (aware). It shows those of `tasks` that are not over."""
     shown = sorted((task for task in tasks if _concerns(task)), key=_place)
     nodes, edges, left_out = _graph(shown)
     there = [pair for pair in pairs if not pair.clean and {pair.one, pair.other} <= flights.keys()]
@@ -170,12 +170,12 @@ def digest(
 
 
 def _concerns(task: Task) -> bool:
-    """Whether somebody may still have to look at it: a failed one until its issue is closed."""
+    """Whether a person may still have to look at it: a failed task until its issue is closed."""
     return not task.withdrawn and (task.is_open or (task.status is Status.FAILED and task.issue_open))
 
 
 def group_of(task: Task) -> TaskGroup:
-    """Where a task that is not over is counted."""
+    """The group of a task that is not over."""
     if task.status is Status.FAILED:
         return TaskGroup.FAILED
     if task.held or task.waits_for or {Flag.BLOCKED, Flag.CONFLICT} & task.flags.keys():
@@ -184,7 +184,7 @@ def group_of(task: Task) -> TaskGroup:
 
 
 def needs_person(task: Task) -> bool:
-    """Whether it goes on only when a person does something."""
+    """Whether it continues only if a person acts."""
     return task.status is Status.FAILED or Flag.NEEDS_HUMAN in task.flags
 
 
@@ -214,7 +214,7 @@ def _line(task: Task, policy: RepositoryConfig) -> TaskRow:
 
 
 def _why(task: Task) -> str:
-    """Why it stands where it does, in a sentence; of a dry run, whom it would go to."""
+    """Why it is in its state, in a sentence; in a dry run, which agent would get it."""
     flagged = next((task.flags[flag] for flag in Flag if flag in task.flags), "")
     if flagged or task.held:
         return flagged or (task.held.said if task.held else "")
@@ -228,7 +228,7 @@ def _looked_after(task: Task) -> str:
 
 
 def _boxes(task: Task) -> Iterable[CheckboxCommand]:
-    """What a person can do about it by ticking a box."""
+    """What a person can do about it by ticking a checkbox."""
     if Flag.NEEDS_HUMAN in task.flags and not _looked_after(task):
         yield CheckboxCommand("ack", task.number, f"acknowledge #{task.number}: you take it")
     if task.status is Status.FAILED:
@@ -246,7 +246,7 @@ def _load(agent: Agent) -> AgentLoad:
 
 
 def _graph(tasks: Sequence[Task]) -> tuple[tuple[Node, ...], tuple[tuple[str, str], ...], int]:
-    """The unfinished dependencies of open tasks, as many as can be read, and of how many tasks they could not be shown.
+    """The unfinished dependencies of open tasks, as many as are readable, and the number of tasks left out.
 
     The most urgent come first; of a dependency both ends are shown or none.
     """

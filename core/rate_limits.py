@@ -1,7 +1,7 @@
-"""GitHub's limits as a budget: whether a call may go now, or from when on. Pure: counters and lane in, answer out.
+"""Computes whether a call fits GitHub's limits now or when it will. Pure: counters in, answer out.
 
-Times are seconds since 1970. What is counted is counted a little too long, never too short, so that what is let
-through fits into every window that GitHub may count, wherever it begins.
+Times are seconds since 1970. Everything is counted a little too long, never too short, so that the admitted calls fit
+into every window that GitHub may count, wherever it begins.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from core.effects.priority import SendPriority
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 SLACK: Final = 5.0
-"""Seconds between our counting a call and GitHub's: it may take so long on its way, or clocks may differ by so much."""
+"""Seconds between the bot counting a call and GitHub counting it: latency and clock differences."""
 BURST: Final = 10
 """Writes that may follow each other without a pause: the size of the token bucket."""
 _PARTS: Final = 12
 
-# The share of each budget that a lane leaves to those before it, so that the least important wait first.
+# The share of each budget that a priority leaves to more important ones, so that the least important wait first.
 RESERVED: Final[Mapping[SendPriority, float]] = MappingProxyType(
     {
         SendPriority.AGENT: 0.0,
@@ -38,7 +38,7 @@ RESERVED: Final[Mapping[SendPriority, float]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """GitHub's limits for one installation besides the one by the hour, which its answers tell.
+    """GitHub's limits for one installation, except the one by the hour, which its responses report.
 
     Source: "Rate limits for the REST API" and "Best practices" in GitHub's documentation.
     """
@@ -46,24 +46,24 @@ class Limits:
     points_per_minute: int = 900
     content_per_minute: int = 80
     content_per_hour: int = 500
-    refill: float = 1.0  # seconds until the token bucket of writes holds one more; 0: there is no bucket
+    refill: float = 1.0  # seconds until the write bucket gets one more token; 0: there is no bucket
     read_points: int = 1
     write_points: int = 5
 
     @property
     def late(self) -> int:
-        """Reads that one replica may enter late; the others do not know of so many."""
+        """Reads that one replica may report late; the others do not know of so many."""
         return max(1, self.points_per_minute // 45)
 
     @property
     def points(self) -> int:
-        """Points of a minute that may be used: two other replicas may have reads that are not entered yet."""
+        """Points per minute that may be used: two other replicas may have unreported reads."""
         return max(1, self.points_per_minute - 2 * self.late)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was spent of late, counted in parts of the span: `(number of the part, amount)`, oldest first."""
+    """Recent usage, counted in parts of the span: `(number of the part, amount)`, oldest first."""
 
     span: float
     spent: tuple[tuple[int, int], ...] = ()
@@ -77,13 +77,13 @@ class Window:
         return sum(amount for part, amount in self.spent if self._counts_until(part) > now)
 
     def add(self, at: float, amount: int) -> Window:
-        """So much more was spent at `at`, which may lie a little ahead."""
+        """Add usage at `at`, which may be slightly in the future."""
         kept = {part: spent for part, spent in self.spent if self._counts_until(part) > at}
         kept[int(at // self._part)] = kept.get(int(at // self._part), 0) + amount
         return replace(self, spent=tuple(sorted(kept.items())))
 
     def without(self, at: float, amount: int) -> Window:
-        """So much of what was counted at `at` was not spent after all."""
+        """Remove usage that was counted at `at` but not needed."""
         kept = dict(self.spent)
         part = int(at // self._part)
         if part not in kept:
@@ -92,7 +92,7 @@ class Window:
         return replace(self, spent=tuple(sorted((one, left) for one, left in kept.items() if left > 0)))
 
     def available_at(self, now: float, amount: int, limit: int) -> float:
-        """From when on `amount` more fits below `limit`; what is larger than the limit fits into an empty window."""
+        """When `amount` more fits below `limit`; an amount above the limit fits into an empty window."""
         used, at = self.used(now), now
         for part, spent in self.spent:
             if used + amount <= limit:
@@ -107,14 +107,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class PrimaryLimit:
-    """The limit by the hour of one resource (`core`, `graphql`, `search`), as GitHub's answers tell it."""
+    """The limit by the hour of one resource (`core`, `graphql`, `search`), as GitHub's responses report it."""
 
     limit: int
     remaining: int
     reset_at: float
 
     def heard(self, other: PrimaryLimit) -> PrimaryLimit:
-        """Both are known: the later window counts, and of one window the one with less left."""
+        """Combine two reports: the later window counts, and within one window the lower rest."""
         if abs(other.reset_at - self.reset_at) > SLACK:
             return max(self, other, key=lambda one: one.reset_at)
         return replace(other, remaining=min(self.remaining, other.remaining))
@@ -122,22 +122,22 @@ class PrimaryLimit:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A token bucket of writes. Only `full_at` is kept: the moment from which it is full if nothing more is taken."""
+    """A token bucket of writes. Only `full_at` is stored: when it is full if nothing more is taken."""
 
     full_at: float = 0.0
 
     def holds_at(self, now: float, tokens: int, refill: float) -> float:
-        """The first moment, not before `now`, at which it holds so many tokens."""
+        """The first time, not before `now`, at which it holds so many tokens."""
         return max(now, self.full_at - (BURST - tokens) * refill)
 
     def taken(self, at: float, refill: float) -> Bucket:
-        """One token is taken at `at`."""
+        """The bucket after one token is taken at `at`."""
         return Bucket(max(self.full_at, at) + refill)
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A write that was admitted to go at `at`: what was counted for it."""
+    """A write that was admitted for `at`: what was counted for it."""
 
     at: float
     content: bool
@@ -146,7 +146,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """What was counted for an admitted write and was not used: all of it, or only that it is content."""
+    """What was counted for an admitted write and not used: all of it, or only that it is content."""
 
     write: Write
     whole: bool = True
@@ -154,7 +154,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What was spent by one sender (an installation), and what GitHub said of it. A new one is full."""
+    """The usage of one sender (an installation), and what GitHub reported. A new one is full."""
 
     points: Window = Window(MINUTE)
     content: Window = Window(MINUTE)
@@ -162,27 +162,27 @@ class Budget:
     bucket: Bucket = Bucket()
     blocked_until: float = 0.0  # by a secondary limit
     primary: Mapping[str, PrimaryLimit] = field(default_factory=dict)
-    # The writes of each lane that were told when to come back: the moment that the last of them was given.
+    # By priority: writes that must wait, as the latest time that was given to one of them.
     queue: Mapping[SendPriority, float] = field(default_factory=dict)
 
     def heard(self, resource: str, primary: PrimaryLimit) -> Budget:
-        """An answer told of the limit by the hour."""
+        """A response reported the limit by the hour."""
         known = self.primary.get(resource)
         return replace(self, primary={**self.primary, resource: known.heard(primary) if known else primary})
 
     def refused(self, until: float) -> Budget:
-        """GitHub asks everybody to wait."""
+        """GitHub asks this sender to wait."""
         return replace(self, blocked_until=max(self.blocked_until, until))
 
     def read(self, now: float, points: int) -> Budget:
-        """So many points were spent, on reads, or on what came of a call that was let through."""
+        """Add points for reads, or for follow-ups of an admitted call."""
         return replace(self, points=self.points.add(now, points)) if points else self
 
     def refunded(self, refund: Refund, now: float, limits: Limits) -> Budget:
-        """What an admitted write did not use is free again.
+        """Return what an admitted write did not use.
 
         Its token returns only within one refill: later the bucket may have been full in between, and an extra token
-        would let through more than the bucket allows.
+        would admit more than the bucket allows.
         """
         write, after = refund.write, self
         if write.content:
@@ -200,18 +200,20 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitRequest:
-    """A call that wants to go."""
+    """A call that asks for admission."""
 
     lane: SendPriority
     writes: bool
-    content: bool = False  # it makes something that people read, of which GitHub counts more closely
+    content: bool = False  # it creates what people read, which GitHub limits more strictly
     resource: str = "core"
-    waited: bool = False  # it was told to wait, and has come back
+    waited: bool = False  # it had to wait, and has come back
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """When the call may go. `budget` is what to keep: with the call in it if it `goes`, else with its place in line."""
+    """When the call may go. `budget` must be stored: with the call in it if it `goes`, else with its place in the
+    queue.
+    """
 
     at: float
     goes: bool
@@ -219,10 +221,10 @@ class Admission:
 
 
 def try_acquire(budget: Budget, ask: RateLimitRequest, now: float, limits: Limits, patience: float = 0.0) -> Admission:
-    """Whether a call may go now, or a write within `patience` seconds, at `Verdict.at`; or when to ask again.
+    """Whether a call may go now, or a write within `patience` seconds, at `Admission.at`; or when to ask again.
 
-    Every limit is kept the same way: a lane leaves a share of it to the lanes before it, of the bucket one token for
-    each. So a call never waits for a less important one, whichever replica that is in.
+    Every limit works the same way: a priority leaves a share of it to more important ones, and of the bucket one token
+    for each. So a call never waits for a less important one, whichever replica that is in.
     """
     at = _room(budget, ask, now, limits)
     if not ask.writes:
@@ -232,7 +234,7 @@ def try_acquire(budget: Budget, ask: RateLimitRequest, now: float, limits: Limit
             at, at <= now + patience, _counted(budget, ask, at, limits) if at <= now + patience else budget
         )
     waiting = [lane for lane, last in budget.queue.items() if lane <= ask.lane and last > now]
-    # A newcomer passes those of its own lane only if the next of them finds a token as well.
+    # A new write passes waiting ones of its own priority only if the next of them also finds a token.
     behind = not ask.waited and ask.lane in waiting
     turn = budget.bucket.holds_at(at, ask.lane + 1 + behind, limits.refill)
     # Nor does it take a future slot from a write that was told to come for it.
@@ -246,7 +248,7 @@ def try_acquire(budget: Budget, ask: RateLimitRequest, now: float, limits: Limit
 
 
 def _room(budget: Budget, ask: RateLimitRequest, now: float, limits: Limits) -> float:
-    """From when on the call fits into every window of GitHub's."""
+    """When the call fits into every window of GitHub's."""
     share = 1.0 - RESERVED[ask.lane]
     at = max(now, budget.blocked_until)
     primary = budget.primary.get(ask.resource)
@@ -280,7 +282,7 @@ def _counted(budget: Budget, ask: RateLimitRequest, at: float, limits: Limits) -
 
 
 def remaining(budget: Budget, now: float, limits: Limits) -> dict[str, int]:
-    """What is left at `now`, by limit: the most important lane may use all of it."""
+    """What is left at `now`, by limit, for the most important priority."""
     left = {
         resource: primary.remaining if primary.reset_at > now else primary.limit
         for resource, primary in budget.primary.items()

@@ -1,6 +1,6 @@
-"""What a delivery does to a task: one file per kind of event.
+"""Handles deliveries: one file per GitHub event.
 
-Every handler goes the same way: gather what the decision needs, then open a unit of work and apply signals.
+Every handler works the same way: it gathers what the decision needs, then opens a unit of work and applies signals.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from handlers.context import Delivery, HandlerContext
 
 Handler = Callable[[Delivery, HandlerContext], Awaitable[None]]
 
-# By event; the App's manifest asks for exactly these (installation events come by themselves).
+# By event; the App's manifest subscribes to exactly these (installation events always arrive).
 HANDLERS: dict[str, Handler] = {
     "check_run": buttons.on_button,
     "check_suite": checks.on_check_suite,

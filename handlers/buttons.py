@@ -1,4 +1,4 @@
-"""Buttons that somebody presses on a check of ours."""
+"""Handles button presses on the bot's checks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ log = structlog.get_logger()
 
 
 async def on_button(delivery: Delivery, context: HandlerContext) -> None:
-    """Somebody pressed a button of ours: it means the command that it stands for, with that person's permission.
+    """Carry out the command of a button with the permission of the user who pressed it.
 
-    GitHub tells only of buttons of our own App; that is checked all the same, as the identifier is.
+    GitHub sends only presses of the App's own buttons; this is checked anyway, and so is the identifier.
     """
     repository = await context.repository(delivery)
     if repository is None or repository.config is None:
@@ -33,7 +33,7 @@ async def on_button(delivery: Delivery, context: HandlerContext) -> None:
         log.warning("button_unknown", check=run.name, identifier=identifier)
         return
     user = User.model_validate(delivery.payload["sender"])
-    # One for each time it is pressed, and the same when GitHub delivers it again.
+    # One per press, and the same if GitHub delivers it again.
     key = f"press:{run.id}:{identifier}:{delivery.guid}"
     async with context.work.database.autocommit() as connection:
         tasks = await store.tasks_at_head(connection, repository.id, run.head_sha)
@@ -41,7 +41,7 @@ async def on_button(delivery: Delivery, context: HandlerContext) -> None:
         await _reject_stale_button(context, repository, run, user, key)
         return
     name, argument = COMMAND_OF[identifier]
-    for number in tasks:  # hardly ever more than one: two tasks whose pull requests have one head
+    for number in tasks:  # rarely more than one: two tasks whose pull requests have the same head
         origin_number = await _button_location(context, repository, number)
         await run_commands(
             delivery,
@@ -55,7 +55,7 @@ async def on_button(delivery: Delivery, context: HandlerContext) -> None:
 
 
 async def _button_location(context: HandlerContext, repository: RepositoryRow, number: int) -> int:
-    """The pull request that carries the task: that is where the button was. Its issue, should it be gone."""
+    """The pull request of the task, where the button was; the issue if there is no pull request any more."""
     async with context.work.database.autocommit() as connection:
         task = await store.load_task(connection, repository.id, number)
     return task.pull.number if task and task.pull else number
@@ -64,9 +64,9 @@ async def _button_location(context: HandlerContext, repository: RepositoryRow, n
 async def _reject_stale_button(
     context: HandlerContext, repository: RepositoryRow, run: CheckRun, user: User, key: str
 ) -> None:
-    """The commit is no task's present one: what was found of it may hold no longer, so nothing is done, and said so.
+    """Answer that the commit is outdated and do nothing, because its result may no longer be true.
 
-    Which task it was about, our own mark on the check tells.
+    The bot's own mark on the check says which task it was about.
     """
     attempt_branch = parse_branch((run.external_id or "").split(" ")[0])
     async with context.work.database.autocommit() as connection:

@@ -1,4 +1,4 @@
-"""Checks of commits: suites of any App, and statuses of the older kind."""
+"""Handles finished checks of commits: check suites and statuses."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from handlers.context import Delivery, HandlerContext
 
 
 async def on_check_suite(delivery: Delivery, context: HandlerContext) -> None:
-    """All runs of one App on a commit have ended."""
+    """All check runs of one App on a commit have ended."""
     check_suite = CheckSuite.model_validate(delivery.payload["check_suite"])
     await _read_checks(delivery, context, check_suite.head_sha)
 
 
 async def on_status(delivery: Delivery, context: HandlerContext) -> None:
-    """A status was set on a commit."""
+    """A commit status was set."""
     await _read_checks(delivery, context, str(delivery.payload["sha"]))
 
 
 async def _read_checks(delivery: Delivery, context: HandlerContext, sha: str) -> None:
-    """The news is only that something ended; what all checks say together is read, so that order does not matter."""
+    """Read all checks of the commit, because the event only says that one ended; so the order of events does not
+    matter.
+    """
     repository = await context.repository(delivery)
     if repository is None or repository.config is None:
         return

@@ -1,4 +1,4 @@
-"""Comments: slash commands."""
+"""Handles comments and their slash commands."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from handlers.run_commands import CommandInvocation, CommandOrigin, run_commands
 
 
 async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
-    """A comment was written or edited; of an edited one only what is new is carried out."""
+    """A comment was written or edited; in an edited comment only new commands are carried out."""
     if run_result := read_answer(str(delivery.payload["comment"].get("body") or "")):
-        # Whoever it is by, an agent's words are not searched for commands.
+        # Checked for every author: an agent's result is not searched for commands.
         if delivery.action == "created":
             await _apply_run_result(delivery, context, run_result)
         return
     if has_key_marker(str(delivery.payload["comment"].get("body") or "")):
-        return  # we wrote it in a person's name, and what it quotes of others are no commands of that person
+        return  # the bot wrote it in a person's name, and what it quotes is no command of that person
     commands = _commands(delivery)
     if not commands:
         await retrospectives.on_comment(delivery, context)
@@ -40,15 +40,15 @@ async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
         return
     comment = Comment.model_validate(delivery.payload["comment"])
     issue = Issue.model_validate(delivery.payload["issue"])
-    # Whoever edits a comment gives its new commands, not whoever wrote it first.
+    # The user who edits a comment gives its new commands, not its author.
     user = User.model_validate(delivery.payload["sender"])
     if await context.is_own_user(repository, comment.user):
-        return  # somebody edited our own words; they are no commands
+        return  # a user edited the bot's own comment; that is no command
     number = await _resolve_task(context, repository.id, issue)
     if number is None and not issue.is_pull_request and is_task(issue.label_names):
         number = await ensure_task(context, repository, issue.number, comment.created_at)
     if number is None and not any(command.known or command.suggestion for command in commands):
-        return  # where no task is, a word that we do not know is for somebody else
+        return  # outside a task, an unknown command may be meant for another bot
     if repository.config is None:
         reply = WriteComment(issue.number, f"answer:{comment.id}", no_configuration_text(repository.problems))
         await context.work.send(repository.id, issue.number, AddReaction(comment.id, "confused"), reply)
@@ -59,7 +59,7 @@ async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
     ]
     async with context.work.database.autocommit() as connection:
         digest_number = await store.digest_issue_number(connection, repository.id)
-    # What is no ordinary issue cannot be made a task.
+    # Only an ordinary issue can become a task.
     issue_facts = None if issue.is_pull_request or issue.number == digest_number else issue_reader.issue_facts(issue)
     await run_commands(
         delivery,
@@ -73,7 +73,7 @@ async def on_issue_comment(delivery: Delivery, context: HandlerContext) -> None:
 
 
 async def _is_acknowledgement(delivery: Delivery, context: HandlerContext) -> None:
-    """Words that are no command. Where a person was called or told and nobody answered yet, they may be the answer."""
+    """Whether a comment without commands may answer an open escalation or reminder."""
     repository = await context.repository(delivery)
     if repository is None or repository.config is None:
         return
@@ -98,7 +98,7 @@ async def _is_acknowledgement(delivery: Delivery, context: HandlerContext) -> No
 
 
 async def _apply_run_result(delivery: Delivery, context: HandlerContext, run_result: Answer) -> None:
-    """A run handed in a plan or a verdict."""
+    """Apply the plan or verdict that a run delivered."""
     repository = await context.repository(delivery)
     if (
         repository is None
@@ -111,7 +111,7 @@ async def _apply_run_result(delivery: Delivery, context: HandlerContext, run_res
 
 
 async def _resolve_task(context: HandlerContext, repository_id: int, issue: Issue) -> int | None:
-    """The task that a comment there speaks of: the issue itself, or what the pull request works on."""
+    """The task of the comment: the issue itself, or the task of the pull request."""
     async with context.work.database.autocommit() as connection:
         if issue.is_pull_request:
             return await store.task_of_pull(connection, repository_id, issue.number)

@@ -1,4 +1,4 @@
-"""What every handler has at hand, and the delivery it handles."""
+"""Defines what every handler can use, and the delivery it handles."""
 
 from __future__ import annotations
 
@@ -29,24 +29,23 @@ class Delivery:
     action: str | None
     payload: dict[str, Any]
     received_at: datetime
-    repository: RepositoryRow | None = None  # as it was when the delivery was loaded, if we know it
+    repository: RepositoryRow | None = None  # when the delivery was loaded, if known
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
-    """The tools of the handlers, and what a delivery's repository is to us."""
+    """The services that handlers use, and facts about the delivery's repository."""
 
     work: UnitOfWorkFactory
     client: GitHubClient
     identity: Callable[[int], Awaitable[Identity]]
     health_checks: HealthChecks
-    result_secrets: tuple[SecretStr, ...] = ()  # by which answers of runs are known
+    result_secrets: tuple[SecretStr, ...] = ()  # by which results of runs are authenticated
 
     async def repository(self, delivery: Delivery) -> RepositoryRow | None:
-        """The repository of the delivery, known and up to date; None where we are not installed or it is archived.
+        """The delivery's repository, up to date; None if the App is not installed there or it is archived.
 
-        A repository is learnt from any delivery that names it, not only from those about installations: theirs may
-        have been lost.
+        Any delivery that names a repository registers it, not only installation events, which may be lost.
         """
         payload = delivery.payload
         if "repository" not in payload or not payload.get("installation"):
@@ -82,16 +81,18 @@ class HandlerContext:
         return None if payload_repository.archived else row
 
     def github(self, repository: RepositoryRow) -> GitHub:
-        """GitHub as our installation there sees it."""
+        """A GitHub client of the installation of that repository."""
         return self.client.installation(repository.installation_id)
 
     async def is_own_user(self, repository: RepositoryRow, user: User | None) -> bool:
-        """Whether this is our own bot user, by its numeric id."""
+        """Whether this is the bot's own user, by its numeric id."""
         identity = await self.identity(repository.installation_id)
         return user is not None and user.id == identity.bot_id
 
     async def is_relevant(self, delivery: Delivery) -> bool:
-        """Whether a handler should see the delivery; asked before anything is read, because most are none."""
+        """Whether a handler should process the delivery; checked before anything is read, because most deliveries are
+        irrelevant.
+        """
         installation = delivery.payload.get("installation")
         identity = (
             await self.identity(int(installation["id"])) if installation and delivery.event in ECHOED_EVENTS else None

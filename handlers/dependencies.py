@@ -1,4 +1,4 @@
-"""GitHub's own relations between issues: dependencies, and sub-issues of a parent."""
+"""Handles GitHub's own relations between issues: dependencies and sub-issues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine import issue_reader
 from handlers.context import Delivery, HandlerContext
 from handlers.ensure_task import ensure_task
 
-# Each change is told twice, once from either end. Whoever waits is the one whose task may be another by it.
+# GitHub sends each change twice, once for each end. The task of the dependent issue may change.
 _DEPENDENT_KEYS = {
     "blocked_by_added": "blocked_issue",
     "blocked_by_removed": "blocked_issue",
@@ -19,7 +19,7 @@ _DEPENDENT_KEYS = {
 
 
 async def on_dependency(delivery: Delivery, context: HandlerContext) -> None:
-    """An issue waits for another one now, or no longer."""
+    """An issue depends on another one now, or no longer."""
     dependent = delivery.payload.get(_DEPENDENT_KEYS.get(delivery.action or "", ""))
     repository = await context.repository(delivery)
     if dependent is None or repository is None or repository.config is None:
@@ -33,7 +33,7 @@ async def on_dependency(delivery: Delivery, context: HandlerContext) -> None:
     ):
         return
     github = context.github(repository)
-    # The payload does not say what else there is, and may be older than what we know.
+    # The payload does not list the other relations, and may be older than the stored ones.
     issue = await github.get_issue(repository.full_name, number)
     signal = await issue_reader.issue_seen(database, github, repository, issue, context.work.foresight, afresh=True)
     async with context.work.on(repository.id, delivery.received_at) as unit:

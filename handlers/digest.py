@@ -1,4 +1,4 @@
-"""The digest issue changed: somebody ticked a box, wrote into it, or opened it again."""
+"""Handles edits of the digest issue: ticked checkboxes, other changes, reopening."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from handlers.run_commands import CommandInvocation, CommandOrigin, run_commands
 async def on_digest_issue(
     delivery: Delivery, context: HandlerContext, repository: RepositoryRow, issue: Issue, sender: User, *, is_own: bool
 ) -> None:
-    """A ticked box means its command, with the permission of whoever ticked it; whatever else was written goes."""
+    """Carry out the commands of ticked boxes, with the permission of the user who ticked them; other edits are
+    reverted.
+    """
     if is_own or delivery.action not in ("edited", "reopened"):
         return
     if delivery.action == "edited":
@@ -35,7 +37,7 @@ async def _run_checkbox_commands(
     user: User,
     commands: tuple[CheckboxCommand, ...],
 ) -> None:
-    # Whoever may not write cannot edit our issue either; should it come to us all the same, it is nobody's command.
+    # A user without write access cannot edit the bot's issue; if such an event arrives anyway, it is no command.
     role = await issue_reader.role_of(context.github(repository), repository.full_name, user)
     if not at_least(role, "write"):
         return
@@ -44,7 +46,7 @@ async def _run_checkbox_commands(
             task = await store.load_task(connection, repository.id, command.task)
         if task is None:
             continue
-        # One for each time it is ticked, and the same when GitHub delivers it again.
+        # One per tick, and the same if GitHub delivers it again.
         invocation = CommandInvocation(*command.command, f"tick:{command.word}:{command.task}:{delivery.guid}")
         origin = CommandOrigin(command.task, by_button=True)
         await run_commands(delivery, context, repository, command.task, user, [invocation], origin, role)

@@ -1,4 +1,4 @@
-"""A task of which we have not heard yet, although there is news about it: that of its beginning is late or lost."""
+"""Registers a task whose first event is late or lost when another event about it arrives."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from handlers.context import HandlerContext
 async def ensure_task(
     context: HandlerContext, repository: RepositoryRow, number: int, event_at: datetime
 ) -> int | None:
-    """Take an issue in as it is now, if it is a task, and was an open one at the time of the news; gives its number.
+    """Register an issue in its present state if it is a task and was open at the time of the event; returns its number.
 
-    Nobody has approved its text by that: the news of who wrote it does, when it comes.
+    This does not approve its text: the event that names its author does, when it arrives.
     """
     if repository.config is None:
         return None
@@ -44,7 +44,7 @@ async def ensure_task(
 
 
 async def resolve_task(context: HandlerContext, repository: RepositoryRow, pull: PullRequest) -> int | None:
-    """The task that a pull request works on; one that it names is taken in, should its own news be late."""
+    """The task that a pull request works on; it is registered if its own event is late."""
     if (number := await task_of(context.work.database, repository, pull)) is not None:
         return number
     for issue_number in named_by(repository, pull):

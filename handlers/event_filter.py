@@ -1,7 +1,7 @@
-"""Which deliveries can change anything at all, told by their payload alone.
+"""Filters deliveries that cannot change anything, by their payload alone.
 
-Most of what GitHub sends is no news to us: the echo of what we wrote ourselves, the runs of other workflows, actions
-that no rule asks about. It is set aside at the door, before anything is stored or read.
+Most deliveries are irrelevant: echoes of the bot's own writes, runs of other workflows, actions that no rule uses. They
+are dropped before anything is stored or read.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 from adapters.agents.actions import DISPATCHES, task_in_run_name
 from engine.senders import Identity
 
-# Of these events only some actions are news; all other events tell by themselves that something changed.
+# Of these events only some actions are relevant; of all others, every action is.
 _RELEVANT_ACTIONS = {
-    "check_run": frozenset({"requested_action"}),  # how runs begin and end, their suites tell
+    "check_run": frozenset({"requested_action"}),  # check suites report when runs begin and end
     "check_suite": frozenset({"completed"}),
     "issue_comment": frozenset({"created", "edited"}),
     "issues": frozenset({"opened", "edited", "labeled", "unlabeled", "closed", "reopened", "transferred", "deleted"}),
@@ -26,18 +26,18 @@ _RELEVANT_ACTIONS = {
     "pull_request_review": frozenset({"submitted", "dismissed"}),
 }
 
-ECHOED_EVENTS = frozenset({"check_suite", "issue_comment", "issues"})  # the events that tell us of what we do ourselves
+ECHOED_EVENTS = frozenset({"check_suite", "issue_comment", "issues"})  # the events that the bot's own writes cause
 
 
 def may_be_relevant(event: str, action: str | None) -> bool:
-    """Whether an event with this action can be news at all, whatever else its payload says."""
+    """Whether an event with this action can be relevant at all, whatever its payload says."""
     return event not in _RELEVANT_ACTIONS or action in _RELEVANT_ACTIONS[event]
 
 
 def is_relevant(event: str, payload: dict[str, Any], identity: Identity | None) -> bool:
-    """Whether a handler should see a delivery. `us` is None while we do not know yet who we are.
+    """Whether a handler should process a delivery. `us` is None while the bot's own identity is unknown.
 
-    What has another shape than GitHub's deliveries have counts as news: whoever reads it says what is wrong.
+    A payload of unexpected shape counts as relevant: the handler reports what is wrong.
     """
     if not may_be_relevant(event, str(payload.get("action"))):
         return False
@@ -45,7 +45,7 @@ def is_relevant(event: str, payload: dict[str, Any], identity: Identity | None) 
         case "status":
             return payload.get("state") != "pending"
         case "workflow_run":
-            # Those of CI are heard of by their check suites.
+            # The check suites report the runs of CI.
             run = _section(payload, "workflow_run")
             return str(run.get("event")) in DISPATCHES and task_in_run_name(str(run.get("display_title"))) is not None
         case "check_suite":
@@ -53,8 +53,8 @@ def is_relevant(event: str, payload: dict[str, Any], identity: Identity | None) 
         case "issue_comment":
             return not _is_sent_by(identity, payload)
         case "issues":
-            # Taken as news, the echo of a label would cost a read, and a person's edit that the read finds would be
-            # put down to us.
+            # The echo of a label would cost a read, and a person's edit that the read finds would be attributed to the
+            # bot.
             return payload["action"] not in ("labeled", "unlabeled") or not _is_sent_by(identity, payload)
     return True
 

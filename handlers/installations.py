@@ -1,4 +1,4 @@
-"""The App is installed, removed, suspended; repositories come and go."""
+"""Handles installations: App installed, removed or suspended; repositories added or removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handlers.context import Delivery, HandlerContext
 
 
 async def on_installation(delivery: Delivery, context: HandlerContext) -> None:
-    """The App was installed somewhere, or removed, or (un)suspended."""
+    """The App was installed, removed, suspended or unsuspended."""
     installation = delivery.payload["installation"]
     if delivery.action in ("deleted", "suspend"):
         async with context.work.database.transaction() as connection:
@@ -21,7 +21,7 @@ async def on_installation(delivery: Delivery, context: HandlerContext) -> None:
 
 
 async def on_installation_repositories(delivery: Delivery, context: HandlerContext) -> None:
-    """Repositories were added to an installation or taken out."""
+    """Repositories were added to an installation or removed."""
     installation_id = int(delivery.payload["installation"]["id"])
     async with context.work.database.transaction() as connection:
         for removed in delivery.payload.get("repositories_removed") or []:
@@ -32,7 +32,7 @@ async def on_installation_repositories(delivery: Delivery, context: HandlerConte
 async def _save_repositories(
     context: HandlerContext, installation_id: int, payload_repositories: list[dict[str, Any]]
 ) -> None:
-    """These deliveries name repositories without their default branch: read what the installation really sees."""
+    """These deliveries lack the default branch: read what the installation can access."""
     if not payload_repositories:
         return
     github = context.client.installation(installation_id)

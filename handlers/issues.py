@@ -1,4 +1,4 @@
-"""Issues: opened, edited, labelled, closed, reopened."""
+"""Handles issues: opened, edited, labelled, closed, reopened."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
     github, database = context.github(repository), context.work.database
     issue = Issue.model_validate(delivery.payload["issue"])
     if delivery.action in ("transferred", "deleted"):
-        # It is no longer here; for its task this is the same as being closed as not planned.
+        # The issue is no longer here; for its task this is the same as closing it as not planned.
         issue = issue.model_copy(update={"state": "closed", "state_reason": "not_planned"})
     sender = User.model_validate(delivery.payload["sender"])
     is_own = await context.is_own_user(repository, sender)
@@ -34,7 +34,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
         digest_number = await store.digest_issue_number(connection, repository.id) if task is None else None
     if issue.number == digest_number:
         await digest_handler.on_digest_issue(delivery, context, repository, issue, sender, is_own=is_own)
-        return  # whatever labels somebody gives it, it is no task
+        return  # whatever labels it has, it is no task
     if task is None and not is_task(issue.label_names):
         if delivery.action == "edited":
             await retrospectives.on_issue_edited(delivery, context, repository, issue, sender)
@@ -43,8 +43,8 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
     delivered_issue = issue
     is_removed = delivery.action in ("transferred", "deleted")
     if (task is None or issue.updated_at <= task.issue_updated_at) and not is_removed:
-        # Of a new task we may have missed what came before; and GitHub's clock ticks in seconds, so that two changes in
-        # one of them cannot be told apart by their time.
+        # Earlier events of a new task may be lost. GitHub's clock has seconds, so two changes within one second cannot
+        # be ordered by time.
         issue = await github.get_issue(repository.full_name, issue.number)
     label = delivery.payload.get("label", {}).get("name") if "label" in delivery.payload else None
     is_added = delivery.action == "labeled"
@@ -57,7 +57,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
             )
         if superseded(change, events):
             label = None
-    # Who wrote an earlier text has not approved the one that is there now.
+    # The author of an earlier text has not approved the present one.
     is_unchanged = (issue.title, issue.body) == (delivered_issue.title, delivered_issue.body)
     signal = await issue_reader.issue_seen(
         database,
@@ -78,7 +78,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
     )
     closing_pull = None
     if delivery.action == "closed" and task and task.pull and not task.pull.merged:
-        # A merge closes the issue by its closing word, and this news may overtake that of the merge.
+        # A merge closes the issue by its closing keyword, and this event may overtake that of the merge.
         closing_pull = await github.get_pull(repository.full_name, task.pull.number)
     async with context.work.on(repository.id, delivery.received_at) as unit:
         if closing_pull is not None:
@@ -89,7 +89,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
 
 
 async def _update_dependents(context: HandlerContext, repository: RepositoryRow, issue: Issue) -> None:
-    """An issue that is no task can still be what a task waits for."""
+    """A task can depend on an issue that is no task."""
     async with context.work.on(repository.id) as unit:
         dependents = await dependency_graph.update_dependency(
             unit.connection, repository, issue.number, issue.state == "closed"

@@ -1,4 +1,4 @@
-"""Which deliveries have to be handled one after the other: those of one issue and of what belongs to it."""
+"""Determines which deliveries must be handled in sequence: those about the same issue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from adapters.agents.actions import task_in_run_name
 from core.intake.references import parse_branch
 
-# Where a payload names the branch that it is about.
+# Where a payload names its branch.
 _BRANCHES = (
     ("pull_request", "head", "ref"),
     ("check_run", "check_suite", "head_branch"),
@@ -18,9 +18,9 @@ _BRANCHES = (
 
 
 def lock_key(event: str, payload: dict[str, Any]) -> str:
-    """A name that deliveries about the same thing share, as far as the payload alone can tell.
+    """A name that deliveries about the same thing share, as far as the payload alone shows.
 
-    It keeps the usual order; the rules do not rely on it, because GitHub does not promise any.
+    It keeps the usual order; the rules do not depend on it, because GitHub does not guarantee any.
     """
     repository = payload.get("repository")
     if not isinstance(repository, dict):
@@ -45,7 +45,7 @@ def _lock_subject(event: str, payload: dict[str, Any]) -> object:
 
 
 def _number(payload: dict[str, Any], section: str) -> int | None:
-    """The number of an issue or pull request; None for what is no number, and might be no name for a lock either."""
+    """The number of an issue or pull request; None if it is no valid number."""
     number = _get_path(payload, section, "number")
     return number if isinstance(number, int) and 0 < number < 10**10 else None
 

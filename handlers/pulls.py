@@ -1,4 +1,4 @@
-"""Pull requests: opened, pushed to, closed, merged."""
+"""Handles pull requests: opened, pushed to, closed, merged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.config_sync import check_configuration
 from handlers.context import Delivery, HandlerContext
 from handlers.ensure_task import resolve_task
 
-# What may show another file than before; a draft that is ready shows the same.
+# Actions that may change the files; marking a draft as ready does not.
 _NEW_CONTENT = frozenset({"opened", "edited", "reopened", "synchronize"})
 
 
@@ -32,10 +32,10 @@ async def on_pull_request(delivery: Delivery, context: HandlerContext) -> None:
     async with context.work.database.autocommit() as connection:
         updated_at = await open_pulls.updated_at(connection, repository.id, pull.number)
     if updated_at == pull.updated_at and delivery.action != "closed":
-        # Two pushes in one second cannot be told apart by their time; GitHub knows which was the last.
+        # Two pushes in one second cannot be ordered by time; GitHub knows which was the last.
         pull = await context.github(repository).get_pull(repository.full_name, pull.number)
     if number is None:
-        # Nobody's task, but it is compared with those that are.
+        # It has no task, but it is compared with pull requests that have one.
         async with context.work.on(repository.id, delivery.received_at) as unit:
             await conflicts.on_pull_seen(unit, pull_facts(pull), None)
         return
@@ -45,5 +45,5 @@ async def on_pull_request(delivery: Delivery, context: HandlerContext) -> None:
         task = (await unit.apply(number, signal)).task
         is_task_pull = task is not None and task.pull is not None and task.pull.number == pull.number
         if delivery.action == "review_requested" and signal.workers and is_task_pull and task and task.lease:
-            # So an agent says that it has ended, which may not take the draft mark off itself.
+            # An agent that cannot mark its draft as ready reports the end of its work this way.
             await unit.apply(number, AgentSeen(task.lease.attempt, SessionState.DELIVERED, pull.updated_at))

@@ -1,4 +1,4 @@
-"""Pushes: a sign of life of an agent; a moved base may make conflicts; and a pushed configuration is read."""
+"""Handles pushes: signs of life, moved bases, changed configuration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def on_push(delivery: Delivery, context: HandlerContext) -> None:
     attempt_branch = parse_branch(branch)
     async with context.work.on(repository.id, delivery.received_at) as unit:
         if attempt_branch:
-            # Whoever pushes to an attempt's branch is at work on it, long before there is a pull request.
+            # A push to an attempt's branch shows work, long before there is a pull request.
             number, attempt = attempt_branch
             await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at, pushed=True))
         active_tasks = await store.tasks_with_status(
@@ -48,7 +48,7 @@ async def on_push(delivery: Delivery, context: HandlerContext) -> None:
 
 
 def _working_task(tasks: Sequence[Task], pushing_agents: Collection[str], branch: str) -> Task | None:
-    """The task on which an agent works that pushed to a branch of its own; None where that is not plain."""
+    """The task of the agent that pushed to a branch of its own; None if that is ambiguous."""
     issue_number = branch_issue_number(branch)
     matches = [
         task
@@ -65,7 +65,7 @@ def _working_task(tasks: Sequence[Task], pushing_agents: Collection[str], branch
 def _touches_configuration(delivery: Delivery) -> bool:
     """Whether the push may have changed the configuration, a task template, or the code owners.
 
-    GitHub lists at most 2,048 commits, so many mean maybe.
+    GitHub lists at most 2,048 commits, so that many mean maybe.
     """
     commits = delivery.payload.get("commits") or []
     if len(commits) >= 2048 or delivery.payload.get("forced"):

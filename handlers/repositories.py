@@ -1,4 +1,4 @@
-"""Repositories are renamed, moved, archived. We know them by their id; the name is only where to reach them."""
+"""Handles renamed, transferred and archived repositories, which are identified by id."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from handlers.context import Delivery, HandlerContext
 
 
 async def on_repository(delivery: Delivery, context: HandlerContext) -> None:
-    """Something about the repository itself changed."""
+    """The repository itself changed."""
     repository_id = int(delivery.payload["repository"]["id"])
     if delivery.action in ("archived", "deleted"):
         async with context.work.database.transaction() as connection:
             await repositories.update_repository(connection, repository_id, active=False)
         return
-    await context.repository(delivery)  # takes over the new name, branch or owner
+    await context.repository(delivery)  # updates name, branch and owner

@@ -1,4 +1,4 @@
-"""The issue of a retrospective: its action items are ticked there, and agents answer below it."""
+"""Handles the issue of a retrospective: ticked action items and agents' answers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from handlers.context import Delivery, HandlerContext
 async def on_issue_edited(
     delivery: Delivery, context: HandlerContext, repository: RepositoryRow, issue: Issue, sender: User
 ) -> None:
-    """An issue that is no task was edited: if action items were ticked by it, they become tasks.
+    """An issue that is no task was edited: newly ticked action items become tasks.
 
-    Only what this edit ticked counts, so that nobody answers for what somebody else ticked before.
+    Only what this edit ticked counts, so that a user is not responsible for what another user ticked before.
     """
     previous_body = (delivery.payload.get("changes") or {}).get("body", {}).get("from")
     items = (
@@ -31,7 +31,7 @@ async def on_issue_edited(
 
 
 async def on_comment(delivery: Delivery, context: HandlerContext) -> None:
-    """Somebody said something that is no command: below a retrospective, by an agent's account, it is its answer."""
+    """A comment without a command: on a retrospective, by an agent's account, it is the agent's answer."""
     issue = Issue.model_validate(delivery.payload["issue"])
     if not any(name.casefold() == RETROSPECTIVE.name for name in issue.label_names):
         return
@@ -40,7 +40,7 @@ async def on_comment(delivery: Delivery, context: HandlerContext) -> None:
         return
     comment = Comment.model_validate(delivery.payload["comment"])
     agents = issue_reader.workers_of(repository, comment.user)
-    # Whoever edits an agent's comment puts words into its mouth.
+    # A user who edits an agent's comment would answer for the agent.
     if not agents or comment.user is None or comment.user.id != User.model_validate(delivery.payload["sender"]).id:
         return
     async with context.work.on(repository.id, delivery.received_at) as unit:

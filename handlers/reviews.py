@@ -1,4 +1,4 @@
-"""Reviews of pull requests."""
+"""Handles reviews of pull requests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def on_review(delivery: Delivery, context: HandlerContext) -> None:
 async def _update_pull(
     context: HandlerContext, repository: RepositoryRow, pull: PullRequest, review: Review
 ) -> int | None:
-    """The task whose pull request it is; read anew where we know another commit, or none: its news is late."""
+    """The task of the pull request. It is read again if its stored head differs, because its event is late."""
     number = await resolve_task(context, repository, pull)
     if number is None:
         return None
@@ -67,7 +67,7 @@ async def _update_pull(
 async def _comments(
     context: HandlerContext, repository: RepositoryRow, pull_number: int, review_id: int
 ) -> tuple[LineComment, ...]:
-    """What the review says on lines; the delivery has only its text."""
+    """The review's line comments; the delivery has only its text."""
     try:
         comments = await context.github(repository).list_review_comments(repository.full_name, pull_number, review_id)
     except (NotFound, Gone):

@@ -1,4 +1,4 @@
-"""Commands that somebody gave on GitHub, by whatever door: who gives them is asked about, and the rules decide."""
+"""Runs commands from comments, buttons and checkboxes after reading the user's permission."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class CommandInvocation:
 
 @dataclass(frozen=True, slots=True)
 class CommandOrigin:
-    """Where commands were given: the issue or pull request that the answer goes to, and what is known of it."""
+    """Where commands were given: the issue or pull request for the answer, and what is known of it."""
 
     number: int
     comment_id: int | None = None
-    issue: IssueFacts | None = None  # only of an issue
+    issue: IssueFacts | None = None  # only for an issue
     given_at: datetime | None = None  # when they were given, by GitHub's clock; None: now
-    by_button: bool = False  # by a button of a check
+    by_button: bool = False  # by a button on a check
 
 
 async def run_commands(
@@ -46,9 +46,9 @@ async def run_commands(
     origin: CommandOrigin,
     role: str | None = None,
 ) -> None:
-    """Ask GitHub what this person may do at this moment, read what the commands speak of, and let the rules decide.
+    """Read the user's permission from GitHub and what the commands refer to, then let the rules decide.
 
-    `role` is what GitHub has just said of the person, where it was asked already.
+    `role` is the permission if it was just read.
     """
     github = context.github(repository)
     role = role or await issue_reader.role_of(github, repository.full_name, user)
@@ -79,5 +79,5 @@ async def run_commands(
                     pressed=origin.by_button,
                 ),
             )
-        # In the same transaction: of all news a command is the one that must not be taken in twice.
+        # In the same transaction: a command must not be applied twice.
         await update_delivery(unit.connection, delivery.guid, handled_at=unit.now, error=None)

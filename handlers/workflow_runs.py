@@ -1,4 +1,4 @@
-"""Workflow runs that carry an agent's attempt. Those of CI are heard of by their check suites."""
+"""Handles workflow runs of an agent's attempt; check suites report the runs of CI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handlers.context import Delivery, HandlerContext
 
 
 async def on_workflow_run(delivery: Delivery, context: HandlerContext) -> None:
-    """A workflow run was requested, began, or ended."""
+    """A workflow run was requested, started, or ended."""
     repository = await context.repository(delivery)
     if repository is None or repository.config is None:
         return

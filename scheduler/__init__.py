@@ -1,1 +1,1 @@
-"""What the clock does to a task: one file per job."""
+"""Runs everything that the clock starts: one file per job."""

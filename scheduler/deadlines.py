@@ -1,4 +1,4 @@
-"""A deadline that has come due enters by the same door as everything else: as a signal."""
+"""Turns a due deadline into a signal, like everything else that happens."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ async def handle_deadline(
     attempt: int,
     is_handled: IsHandled,
 ) -> None:
-    """Handle one deadline. If that fails it comes due again soon: a wait is never lost.
+    """Handle one deadline. If that fails it is due again soon, so no deadline is lost.
 
-    `is_heard` tells whether deliveries of an event with an action are handled.
+    `is_heard` says whether deliveries of an event with an action are handled.
     """
     try:
         if subject == REPOSITORY and kind == RECONCILE:
@@ -70,23 +70,23 @@ async def _run_reconcile(work: UnitOfWorkFactory, client: GitHubClient, reposito
     async with work.database.transaction() as connection:
         row = await repositories.load_repository(connection, repository_id)
         if row is None or not row.active:
-            return  # the App is gone from there; being installed again sets it going again
-        # One that was asked for meanwhile comes when it was to come.
+            return  # the App was removed; installing it again restarts this
+        # A reconcile that was requested meanwhile comes at its own time.
         await store.advance_deadline(connection, repository_id, REPOSITORY, RECONCILE, work.now() + RECONCILE_EVERY)
-    # It reads much, and must leave room for what people wait for.
+    # It reads much, and must leave capacity for what people wait for.
     await reconcile(work, client.installation(row.installation_id, RateLimitContext(SendPriority.CARD)), row, full=full)
 
 
 async def _start_retrospective(work: UnitOfWorkFactory, repository_id: int) -> None:
-    """Tasks were done: look whether it is a retrospective's turn."""
+    """Tasks were done: check whether a retrospective is due."""
     with contextlib.suppress(NoConfiguration):
         async with work.on(repository_id) as unit:
             await retrospectives.look(unit)
 
 
 async def _update_digest(work: UnitOfWorkFactory, repository_id: int) -> None:
-    """The digest is brought up to date, once however many were missed; in the quiet hours it waits for their end."""
-    with contextlib.suppress(NoConfiguration):  # a configuration that comes sets it going again
+    """Update the digest, once however many were missed; in the quiet hours it waits for their end."""
+    with contextlib.suppress(NoConfiguration):  # a new configuration starts it again
         async with work.on(repository_id) as unit:
             progress = unit.policy.digest
             if not progress.enabled:
@@ -99,14 +99,14 @@ async def _update_digest(work: UnitOfWorkFactory, repository_id: int) -> None:
 
 
 async def _reassign_queue(work: UnitOfWorkFactory, repository_id: int) -> None:
-    """An agent that took no work for a while takes some now: look at the queue again."""
-    with contextlib.suppress(NoConfiguration):  # there is no queue; a configuration that comes brings it to life
+    """An agent that took no work for a while takes some now: assign the queue again."""
+    with contextlib.suppress(NoConfiguration):  # there is no queue; a new configuration restarts it
         async with work.on(repository_id) as unit:
             await unit.assign_queue()
 
 
 async def _reevaluate_task(work: UnitOfWorkFactory, repository_id: int, number: int) -> None:
-    """A neighbouring repository has news of what this task depends on."""
+    """A dependency of this task in another repository changed."""
     with contextlib.suppress(NoConfiguration):
         async with work.on(repository_id) as unit:
             await unit.apply(number, DependencyChanged(number))
@@ -117,7 +117,7 @@ async def _handle_task_deadline(
 ) -> None:
     signals: list[Signal] = []
     if kind in (DeadlineKind.QUEUE, DeadlineKind.AUTHOR):
-        # It has waited long: what it waits for may be elsewhere, where no delivery tells us of it.
+        # It has waited long: the dependency may be elsewhere, where no delivery reports it.
         async with work.database.autocommit() as connection:
             row = await repositories.load_repository(connection, repository_id)
         if row and row.active and row.config:
@@ -128,7 +128,7 @@ async def _handle_task_deadline(
             except GitHubError as error:
                 if policy_for(error).is_transient:
                     raise
-                # Deleted, moved away, or not for our eyes: the deadline itself is still told.
+                # The issue was deleted, moved, or is not readable: the deadline is still applied.
     if kind == DeadlineKind.CALL:
         signals += await read_reactions(work, client, repository_id, number)
     try:
@@ -137,7 +137,7 @@ async def _handle_task_deadline(
                 await unit.apply(number, signal)
             await unit.apply(number, DeadlineDue(kind, attempt))
     except NoConfiguration:
-        # Nothing is decided while there is no configuration; the wait goes on.
+        # Nothing is decided while there is no configuration; the deadline stays.
         async with work.database.transaction() as connection:
             row = await repositories.load_repository(connection, repository_id)
             if row and row.active:

@@ -1,9 +1,9 @@
-"""After a time in which nobody swept: first look, then judge.
+"""Extends deadlines after a downtime of all replicas.
 
-Whoever was not listening has heard nothing, so silence in that time proves nothing. A replica that comes back, or
-wakes, after all of them were away finds waits that were over long ago. It lets the reconciler look at once, and an
-agent has its whole patience again. Nobody is replaced, called or reminded for what happened while we were deaf. Waits
-are rows that replace each other, so nothing is done several times because several were missed.
+A bot that was not running received nothing, so silence in that time proves nothing. A replica that starts, or wakes,
+after all of them were down finds deadlines that were due long ago. It runs the reconciler at once, and each agent gets
+its full timeout again. No agent is replaced and no person notified because of the downtime. Deadlines are rows that
+replace each other, so nothing happens several times because several were missed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-DOWNTIME_THRESHOLD = timedelta(minutes=2)  # a sweep is never so late while any replica runs
-GRACE_PERIOD = timedelta(minutes=2)  # by then the reconciler has seen what happened, and lost deliveries came again
+DOWNTIME_THRESHOLD = timedelta(minutes=2)  # a sweep is never this late while any replica runs
+GRACE_PERIOD = timedelta(minutes=2)  # enough for reconcile, and for lost deliveries to arrive again
 
 _IS_TASK_DEADLINE = t.deadlines.c.subject.startswith("task:")
 _OVERDUE_REPOSITORIES = (
@@ -32,7 +32,7 @@ _OVERDUE_REPOSITORIES = (
 
 
 async def extend_deadlines_after_downtime(work: UnitOfWorkFactory) -> int:
-    """Put off what came due while nobody swept; gives how many waits. Nothing is late while a replica runs."""
+    """Extend the deadlines that came due during a downtime; returns how many. Does nothing while a replica runs."""
     now, extended = work.now(), 0
     async with work.database.autocommit() as connection:
         repository_ids = list(
@@ -47,7 +47,7 @@ async def extend_deadlines_after_downtime(work: UnitOfWorkFactory) -> int:
             overdue = update(t.deadlines).where(
                 t.deadlines.c.repository_id == repository_id,
                 _IS_TASK_DEADLINE,
-                t.deadlines.c.kind != DeadlineKind.POLL,  # asking is looking
+                t.deadlines.c.kind != DeadlineKind.POLL,  # polling is harmless
                 t.deadlines.c.due_at < extended_due_at,
             )
             extended += (await connection.execute(overdue.values(due_at=extended_due_at))).rowcount
@@ -59,7 +59,7 @@ async def extend_deadlines_after_downtime(work: UnitOfWorkFactory) -> int:
 
 
 def _grace(timeouts: Timeouts) -> ColumnElement[timedelta]:
-    """How long a wait of this kind goes on: an agent has its whole patience to be heard again."""
+    """How long a deadline of this kind is extended: an agent gets its full timeout to show life."""
     timeouts_by_kind = {DeadlineKind.ACK: timeouts.ack, DeadlineKind.HEARTBEAT: timeouts.heartbeat}
     grace_by_kind = {kind.value: max(timeout, GRACE_PERIOD) for kind, timeout in timeouts_by_kind.items()}
     return case(grace_by_kind, value=t.deadlines.c.kind, else_=GRACE_PERIOD)

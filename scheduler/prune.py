@@ -1,4 +1,4 @@
-"""Housekeeping: what was handled long ago, or counts no more, goes, so that the database does not grow for ever."""
+"""Deletes old deliveries and other rows that no longer count, so that the database does not grow for ever."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
-SERVICE_TARGET = "service"  # the subject of deadlines that belong to no repository
+SERVICE_TARGET = "service"  # the target of deadlines that belong to no repository
 PRUNE = "prune"
 INTERVAL = timedelta(days=1)
-# GitHub can be asked to deliver again for three days; a GUID must be known at least that long.
+# GitHub can redeliver for three days; a GUID must be known at least that long.
 DELIVERY_RETENTION = timedelta(days=7)
 
 
 async def prune_database(work: UnitOfWorkFactory) -> int:
-    """Drop what was handled or counted long ago, and come back tomorrow; gives how many deliveries went."""
+    """Delete rows that were handled or counted long ago, and schedule the next run; returns how many deliveries."""
     now = work.now()
     async with work.database.transaction() as connection:
         await store.set_deadline(connection, 0, SERVICE_TARGET, PRUNE, now + INTERVAL)
         is_old = t.deliveries.c.handled_at < now - DELIVERY_RETENTION
-        # What was given up stays until a person has looked.
+        # Dead letters stay until a person has looked.
         result = await connection.execute(delete(t.deliveries).where(is_old, t.deliveries.c.error.is_(None)))
         attempts = await attempt_records.prune(connection, now)
         await open_pulls.prune(connection, now - DELIVERY_RETENTION)

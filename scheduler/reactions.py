@@ -1,4 +1,4 @@
-"""Reactions to a call for a person. GitHub sends no deliveries of them, so they are read before the next call."""
+"""Reads reactions to an escalation before the next notification, because GitHub sends no events for them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ log = structlog.get_logger()
 
 ACKNOWLEDGING_REACTIONS = frozenset(
     {"+1", "eyes", "heart", "hooray", "rocket", "laugh"}
-)  # by which people tell that they saw it
-MAX_PEOPLE = 10  # people whose permission is asked for
+)  # reactions that count as an answer
+MAX_PEOPLE = 10  # people whose permission is read
 
 
 async def read_reactions(
     work: UnitOfWorkFactory, client: GitHubClient, repository_id: int, number: int
 ) -> list[EscalationAnswered]:
-    """Who reacted to the latest calls of a task, if its call is open. What cannot be read is no answer."""
+    """People who reacted to the latest notifications of an open escalation; unreadable reactions are ignored."""
     async with work.database.autocommit() as connection:
         row = await repositories.load_repository(connection, repository_id)
         task = await store.load_task(connection, repository_id, number)
@@ -52,5 +52,5 @@ async def read_reactions(
                 )
                 answers[user.id] = EscalationAnswered(actor(user), role, "reaction")
     except GitHubError as error:
-        log.warning("reactions_fetch_failed", issue=number, error=str(error))  # the next call goes out all the same
+        log.warning("reactions_fetch_failed", issue=number, error=str(error))  # the next notification is sent anyway
     return list(answers.values())

@@ -1,8 +1,8 @@
-"""The reconciler: GitHub against the database. What no delivery told us is found here.
+"""Compares GitHub with the database and repairs differences.
 
-A whole repository is read in a handful of queries. Of what is as we know it nothing more is read, and nothing is
-written, unless the rules may be others than when it was last looked at (`whole`). Of what differs GitHub is asked who
-did it: what a person did is an instruction as if its news had come, and the rest is put right.
+A whole repository is read in a few queries. If nothing differs, nothing more is read or written, unless the rules may
+have changed since the last time (`whole`). For differences, GitHub's timeline says who made them: what a person did is
+an instruction as if its event had arrived; the rest is corrected.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from scheduler.reconcile_pulls import reconcile_pulls
 log = structlog.get_logger()
 
 CONFIG_MAX_AGE = timedelta(minutes=1)
-"""A configuration that was read within this time is not read again: it is what made the comparison due."""
+"""A configuration that was read within this time is not read again: it caused the reconcile."""
 
 RECONCILE_EVERY = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubState:
-    """An issue as GitHub has it now. `relations` are None where not all of them can be seen."""
+    """An issue in its present state on GitHub. `relations` are None if not all of them are readable."""
 
     issue: Issue
     relations: Mapping[str, Dependency] | None = None
@@ -50,7 +50,7 @@ class GitHubState:
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """What we know of some issues: their tasks, what they wait for, and which of that has ended or begun since."""
+    """The stored state of some issues: their tasks, their dependencies, and which of these have changed."""
 
     tasks: Mapping[int, Task]
     dependencies: Mapping[int, Mapping[str, Dependency]]
@@ -59,17 +59,17 @@ class StoredState:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """How an issue differs from what we know: in what is to be taken in anyway, and in what somebody may have meant."""
+    """How an issue differs from the stored state: what is applied anyway, and what may be an instruction."""
 
     needs_update: bool
-    labels_differ: bool  # ours are not those that the task is to have
-    needs_attribution: bool  # who did it is to be asked
+    labels_differ: bool  # the bot's labels are not those of the task
+    needs_attribution: bool  # the timeline must say who did it
 
 
 async def reconcile(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow, *, full: bool = False) -> None:
-    """Read the repository's configuration, its tasks and their pull requests, and take in what differs.
+    """Read the repository's configuration, tasks and pull requests, and apply what differs.
 
-    `whole` decides anew on every open task: the configuration changed, or we have just started as another program.
+    `whole` decides again on every open task: the configuration or the program has changed.
     """
     async with work.database.autocommit() as connection:
         read_at = await repositories.config_read_at(connection, row.id)
@@ -93,11 +93,11 @@ async def reconcile(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow,
     if unlisted:
         diff_count += await _reconcile_unlisted(work, github, current_row, graph_queries, unlisted)
     pulls = await reconcile_pulls(work, github, current_row)
-    async with work.on(row.id) as unit:  # under its lock: nobody changes a dependency meanwhile
-        # A changed configuration may have an agent for what waits, though no task has changed.
+    async with work.on(row.id) as unit:  # under its lock: no dependency changes meanwhile
+        # A changed configuration may have an agent for a waiting task, although no task has changed.
         await unit.assign_queue()
         await task_queue.update_depths(await unit.written(), row.id)
-        # Should the job of something that waits have been lost, this is how it goes on.
+        # If the job that sends waiting effects was lost, this continues it.
         unsent = await store.unsent_numbers(await unit.written(), row.id, unit.now)
         await work.jobs.defer_all(await unit.written(), [send_job(row.id, number) for number in unsent])
         if full:
@@ -127,12 +127,12 @@ async def _reconcile_unlisted(
     graph_queries: ReferenceResolver,
     numbers: Sequence[int],
 ) -> int:
-    """Tasks that are no longer listed: closed, no longer labelled, moved away or deleted. Gives how many differ."""
+    """Tasks that are no longer listed: closed, no longer labelled, moved or deleted. Returns how many differ."""
     nodes = await github.get_issues(row.full_name, numbers)
     states = {number: _github_state(node, graph_queries) for number, node in nodes.items() if node}
     diff_count = await _reconcile_issues(work, github, row, graph_queries, states)
     for number in nodes.keys() - states.keys():
-        try:  # what follows from its being gone is much, so it is asked in another way as well
+        try:  # a missing issue has large consequences, so it is read again
             issue = await github.get_issue(row.full_name, number)
             is_gone = issue.repository.casefold() != row.full_name.casefold()
         except (NotFound, Gone):
@@ -155,7 +155,7 @@ async def _reconcile_issues(
     *,
     full: bool = False,
 ) -> int:
-    """Take in what differs of some issues; gives of how many."""
+    """Apply the differences of some issues; returns how many differed."""
     stored = await _load_stored_state(work, github, row, graph_queries, states)
     diffs = {
         number: diff
@@ -186,7 +186,7 @@ async def _load_stored_state(
         dependencies = await dependency_graph.dependencies_by_task(connection, row.id, states)
         references = {reference for issue_dependencies in dependencies.values() for reference in issue_dependencies}
         finished_tasks = await dependency_graph.load_finished(connection, graph_queries, references)
-    # Of tasks the tasks themselves tell. Of other issues GitHub does; of those that it relates, it just did.
+    # Tasks have their own status. For other issues, GitHub's state counts; for related ones it was just read.
     finished = {
         linked_reference: dependency.finished
         for state in states.values()
@@ -217,7 +217,7 @@ def _diff(
     stored: StoredState,
     full: bool,
 ) -> Diff | None:
-    """How an issue differs from its task; None where it does not."""
+    """How an issue differs from its task; None if it does not."""
     issue = github_state.issue
     if task is None:
         return Diff(needs_update=True, labels_differ=False, needs_attribution=True)
@@ -252,13 +252,13 @@ async def _apply_issue(
     task: Task | None,
     changes: tuple[LabelChange, ...],
 ) -> None:
-    """Hand an issue to the rules as it is now."""
+    """Apply an issue in its present state."""
     issue, relations = github_state.issue, github_state.relations
     is_stale = task is not None and issue.updated_at <= task.issue_updated_at
     if relations is None or (is_stale and task and text_digest(issue.title, issue.body or "") != task.text_digest):
-        # GitHub's clock ticks in seconds: what we know may be newer than what was just read.
+        # GitHub's clock has seconds: the stored state may be newer than what was just read.
         issue, relations = await github.get_issue(row.full_name, issue.number), None
-    # A text that nobody has judged yet is judged by who wrote the issue; a known one keeps its approval.
+    # The author of the issue counts for a text that was not judged yet; a known text keeps its approval.
     author = issue.user if task is None else None
     signal = await issue_reader.issue_seen(
         work.database,

@@ -1,4 +1,4 @@
-"""Pull requests, for the reconciler: which were opened, pushed to, closed or merged, and which checks have ended."""
+"""Reconciles pull requests and their checks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OWN_CHECKS = (CONFIG_CHECK, CONFLICT_CHECK, DONE_CHECK)
 
 
 async def reconcile_pulls(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow) -> int:
-    """Take in which pull requests differ from what we know, and compare them; gives how many are open."""
+    """Apply the pull requests that differ from the stored state, and compare them; returns how many are open."""
     survey = await github.list_open_pulls(row.full_name, OWN_CHECKS)
     async with work.database.autocommit() as connection:
         stored_pulls = await open_pulls.load_all(connection, row.id)
@@ -51,7 +51,7 @@ def _differs(pull: PullRequest, stored: SaveResult | None, task: Task | None) ->
     if stored != current:
         return True
     task_pull = task.pull if task else None
-    # That something was done to the pull request shows life, also where it looks the same.
+    # A change of the pull request is a sign of life, even if it looks the same.
     return task_pull is not None and (
         task_pull.base,
         task_pull.head_sha,
@@ -78,7 +78,7 @@ async def _apply_pull(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRo
 
 
 async def _read_checks(work: UnitOfWorkFactory, row: RepositoryRow, survey: PullList) -> None:
-    """Tasks in review: has CI ended, or ended otherwise, without our hearing of it?"""
+    """Tasks in review: read whether CI has ended, in case its event was lost."""
     async with work.database.autocommit() as connection:
         tasks_by_pull = await open_pulls.pulls_of_tasks(connection, row.id)
     check_results = {(entry.pull.number, entry.pull.head.sha): entry.passed for entry in survey.pulls}
@@ -99,19 +99,19 @@ def _checks_changed(pull: Pull, check_results: dict[tuple[int, str], bool | None
 
 
 def _has_other_base(open_pull: OpenPull, sha: str) -> bool:
-    """Whether its task was told of another place of the base, and so believes no comparison with this one."""
+    """Whether its task received another base SHA, and so would ignore a comparison with this one."""
     return open_pull.base_said not in (None, sha)
 
 
 async def _compare_branches(work: UnitOfWorkFactory, row: RepositoryRow, heads: Mapping[str, str]) -> None:
-    """Open pull requests: has their base moved, and do they still merge with each other?"""
+    """Compare open pull requests again if their base has moved or was never tried."""
     async with work.database.autocommit() as connection:
         pulls_by_number = await open_pulls.list_open(connection, row.id)
     bases = {open_pull.base for open_pull in pulls_by_number.values()}
     head = heads.get(row.default_branch)
     is_mirror_stale = head is not None and work.foresight is not None and await work.foresight.head(row) != head
     async with work.on(row.id) as unit:
-        # The comparison says on each pull request if its base is not there any more.
+        # The comparison shows on each pull request if its base no longer exists.
         for base, sha in heads.items():
             base_pulls = [open_pull for open_pull in pulls_by_number.values() if open_pull.base == base]
             if any(

@@ -1,7 +1,7 @@
-"""What GitHub could not hand over is asked for again: it never does that by itself.
+"""Requests redelivery of failed webhooks, because GitHub never does that by itself.
 
-Its log of deliveries is read from where the last pass stopped, and what failed is kept by GUID, the one thing that all
-attempts have in common. What arrived is never asked for, be it that GitHub says so or that we have it.
+The log of deliveries is read from where the last pass stopped, and failures are stored by GUID, which all attempts
+share. A delivery that arrived is never requested, according to GitHub or to the database.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ IsHandled = Callable[[str, str | None], bool]
 
 REDELIVER = "redeliver"
 INTERVAL = timedelta(minutes=2)
-RETRY_INTERVAL = timedelta(minutes=1)  # to the next pass when this one did not get through
-REDELIVERY_WINDOW = timedelta(days=3)  # GitHub: older ones cannot be asked for
+RETRY_INTERVAL = timedelta(minutes=1)  # until the next pass if this one failed
+REDELIVERY_WINDOW = timedelta(days=3)  # GitHub: older ones cannot be redelivered
 LOG_DELAY = timedelta(minutes=5)  # GitHub: a delivery can take a few minutes to appear in the log
-# In one pass, so that many minutes of catching up stay within GitHub's limits: 5,000 requests an hour, 900 points a
-# minute (a request to write counts five), 80 writes of any kind a minute.
+# Per pass, so that many minutes of catching up stay within GitHub's limits: 5,000 requests an hour, 900 points a minute
+# (a write counts five), 80 writes of any kind a minute.
 MAX_PAGES = 20  # of 100 deliveries
 BATCH_SIZE = 60
 MAX_ATTEMPTS = 12
-INITIAL_BACKOFF = timedelta(minutes=4)  # so that the log shows what became of it
+INITIAL_BACKOFF = timedelta(minutes=4)  # so that the log shows its result
 MAX_BACKOFF = timedelta(hours=4)
 
 
 def backoff(attempts: int) -> timedelta:
-    """How long one that was asked for so often is left alone; twelve tries take a little more than a day."""
+    """The pause after this many requests; twelve tries take a little more than a day."""
     return min(INITIAL_BACKOFF * (1 << min(attempts - 1, 10)), MAX_BACKOFF)
 
 
 async def request_redeliveries(work: UnitOfWorkFactory, app: AppOperations, is_handled: IsHandled) -> int:
-    """Read on in the log, ask for what is missing, and come back; gives how many were asked for."""
+    """Continue reading the log, request what is missing, and schedule the next pass; returns the number of requests."""
     requested, is_complete, delay = 0, False, INTERVAL
     try:
         is_complete = await _read_log(work, app, is_handled)
@@ -60,13 +60,13 @@ async def request_redeliveries(work: UnitOfWorkFactory, app: AppOperations, is_h
 
 
 async def retry_dead_webhooks(connection: AsyncConnection, now: datetime) -> None:
-    """At the start: what was given up gets one more chance, for whatever was wrong may be mended."""
+    """At the start: dead webhooks get one more try, because the cause may be fixed."""
     if retried := await redeliveries.retry_dead(connection, now - REDELIVERY_WINDOW, MAX_ATTEMPTS - 1, now):
         log.info("redelivery_resumed", deliveries=retried)
 
 
 async def _read_log(work: UnitOfWorkFactory, app: AppOperations, is_handled: IsHandled) -> bool:
-    """Read the log to where it was read before; False when that takes more passes."""
+    """Read the log back to the last position; False if that takes more passes."""
     async with work.database.autocommit() as connection:
         log_cursor = await redeliveries.load_cursor(connection)
     since = work.now() - REDELIVERY_WINDOW
@@ -78,7 +78,7 @@ async def _read_log(work: UnitOfWorkFactory, app: AppOperations, is_handled: IsH
         except Invalid:
             if log_cursor.cursor is None:
                 raise
-            log.info("delivery_log_rescan")  # GitHub does not know that place any more
+            log.info("delivery_log_rescan")  # GitHub no longer knows that position
             log_cursor = LogCursor(log_cursor.read_to, log_cursor.read_at)
             continue
         scan_started_at = log_cursor.newest or (page[0].delivered_at if page else None)
@@ -109,7 +109,7 @@ async def _save_page(
     }
     await redeliveries.mark_arrived(connection, arrived_guids, list(redelivered.values()))
     failed: dict[str, UndeliveredWebhook] = {}
-    for delivery in handled:  # the newest of a GUID comes first
+    for delivery in handled:  # the newest attempt of a GUID comes first
         if delivery.guid not in arrived_guids:
             failed.setdefault(delivery.guid, _undelivered_webhook(delivery))
     await redeliveries.save_failed(connection, list(failed.values()), now)
@@ -122,7 +122,7 @@ def _undelivered_webhook(delivery: HookDelivery) -> UndeliveredWebhook:
 
 
 async def _request_due(work: UnitOfWorkFactory, app: AppOperations) -> tuple[int, bool]:
-    """Ask for those whose turn it is; gives how many, and whether these were all."""
+    """Request those that are due; returns how many, and whether these were all."""
     now = work.now()
     async with work.database.transaction() as connection:
         await redeliveries.mark_received(connection)
@@ -139,7 +139,9 @@ async def _request_due(work: UnitOfWorkFactory, app: AppOperations) -> tuple[int
 
 
 async def _request_redelivery(work: UnitOfWorkFactory, app: AppOperations, webhook: UndeliveredWebhook) -> None:
-    """Ask for one delivery. The try is counted before the call: killed in between, it waits for its next turn."""
+    """Request one delivery. The try is counted before the call: if the bot is killed in between, the next try comes
+    later.
+    """
     async with work.database.autocommit() as connection:
         await redeliveries.record_request(
             connection, webhook.guid, webhook.asked + 1, work.now() + backoff(webhook.asked + 1)
@@ -148,7 +150,7 @@ async def _request_redelivery(work: UnitOfWorkFactory, app: AppOperations, webho
         await app.redeliver(webhook.delivery_id)
     except Exception as error:
         policy = policy_for(error)
-        if not policy.counts or isinstance(error, Unauthorised):  # it was not done, and is none of this one's fault
+        if not policy.counts or isinstance(error, Unauthorised):  # it was not done, and the delivery is not the cause
             async with work.database.autocommit() as connection:
                 await redeliveries.record_request(connection, webhook.guid, webhook.asked, work.now())
             raise

@@ -1,4 +1,4 @@
-"""A repository has moved: GitHub led us on from its former name, and no delivery told us of the new one."""
+"""Updates the name of a repository after GitHub redirected a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOVED = "moved"
 
 
 async def was_renamed(work: UnitOfWorkFactory, former_name: str) -> None:
-    """Note that calls to this name are led elsewhere; the timer asks for the new one."""
+    """Record that requests to this name are redirected; the timer reads the new name."""
     async with work.database.transaction() as connection:
         row = await repositories.find_by_name(connection, former_name)
         if row is not None:
@@ -24,7 +24,7 @@ async def was_renamed(work: UnitOfWorkFactory, former_name: str) -> None:
 
 
 async def update_renamed_repository(work: UnitOfWorkFactory, client: GitHubClient, repository_id: int) -> None:
-    """Learn the new name. We know a repository by its id; the name is only where to reach it."""
+    """Read the new name. A repository is identified by its id; the name is only its address."""
     async with work.database.autocommit() as connection:
         row = await repositories.load_repository(connection, repository_id)
     if row is None or not row.active:
@@ -32,9 +32,9 @@ async def update_renamed_repository(work: UnitOfWorkFactory, client: GitHubClien
     try:
         repository = await client.installation(row.installation_id).get_repository(row.full_name)
     except (NotFound, Gone):
-        return  # it is gone, which a delivery or the reconciler tells
+        return  # it is gone, which a delivery or reconcile reports
     async with work.database.transaction() as connection:
-        # To ask was to be led on once more.
+        # This request was redirected as well.
         await store.delete_deadline(connection, repository_id, REPOSITORY, MOVED)
         if repository.id == repository_id and repository.full_name != row.full_name:
             await repositories.update_repository(connection, repository_id, full_name=repository.full_name)

@@ -1,4 +1,4 @@
-"""At the start: where are we installed? What happened while we were away, the reconciler finds out."""
+"""Discovers repositories at the start and schedules reconcile for each."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from scheduler.redelivery import REDELIVER, retry_dead_webhooks
 log = structlog.get_logger()
 
 DISCOVER = "discover"
-RETRY_SECONDS = 1.0  # seconds until a start that was interrupted begins anew
+RETRY_SECONDS = 1.0  # until an interrupted start is tried again
 
 
 async def discover_repositories(work: UnitOfWorkFactory, client: GitHubClient) -> int:
-    """Learn every repository of every installation, and make the reconciler due for each; gives how many.
+    """Register every repository of every installation and make its reconcile due; returns how many.
 
-    Where GitHub cannot be reached we start all the same, and ask again later: deliveries and deadlines are waiting.
+    If GitHub cannot be reached the bot starts anyway and tries later: deliveries and deadlines are waiting.
     """
     async with work.database.transaction() as connection:
         await store.set_deadline(connection, 0, SERVICE_TARGET, PRUNE, work.now())
@@ -40,7 +40,7 @@ async def discover_repositories(work: UnitOfWorkFactory, client: GitHubClient) -
         try:
             count += await _save_repositories(work, client, installation.id)
         except (GitHubError, OSError) as error:
-            failure = error  # one that cannot be read keeps no other from being found
+            failure = error  # one unreadable installation must not hide the others
     if failure is not None:
         retry_at = next_poll_at(failure, work.now())
         log.warning("repository_discovery_failed", error=str(failure), again=retry_at.isoformat())
@@ -51,7 +51,9 @@ async def discover_repositories(work: UnitOfWorkFactory, client: GitHubClient) -
 
 
 async def discover_with_retries(work: UnitOfWorkFactory, client: GitHubClient, clock: Clock) -> None:
-    """Discover; should the database go away just then, again when it is back. Raises what will not pass by itself."""
+    """Discover repositories; if the database fails meanwhile, try again. Raises errors that will not pass by
+    themselves.
+    """
     while True:
         try:
             await discover_repositories(work, client)

@@ -1,4 +1,4 @@
-"""The one timer: takes the deadlines that have come due and turns each into a job, exactly once."""
+"""Takes due deadlines and creates a job for each, exactly once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from adapters.database import tables as t
 from adapters.database.jobs import DUE, URGENT_SEND, JobRequest, delivery_job, issue_lock, retry_key, send_job
 from engine.unit_of_work import UnitOfWorkFactory
 
-BATCH_SIZE = 200  # rows of one transaction; the next batch follows at once
+BATCH_SIZE = 200  # rows per transaction; the next batch follows at once
 
 
 _KEY = (t.deadlines.c.repository_id, t.deadlines.c.subject, t.deadlines.c.kind)
@@ -23,10 +23,10 @@ _TAKE_DUE = delete(t.deadlines).where(tuple_(*_KEY).in_(_DUE)).returning(t.deadl
 
 
 async def sweep(work: UnitOfWorkFactory) -> int:
-    """Take all deadlines that are due now; gives how many.
+    """Take all deadlines that are due now; returns how many.
 
-    Replicas sweep side by side: a row that one has locked the others pass over. Taking it and asking for its job is
-    one transaction, so a crash loses none and doubles none.
+    Replicas sweep in parallel: a row that one has locked is skipped by the others. Taking it and creating its job is
+    one transaction, so a crash loses and duplicates nothing.
     """
     count = 0
     while (batch := await _enqueue_batch(work)) > 0:
@@ -44,7 +44,7 @@ async def _enqueue_batch(work: UnitOfWorkFactory) -> int:
 def _job(row: RowMapping) -> JobRequest:
     repository_id, subject, number = row["repository_id"], row["subject"], row["attempt"]
     target_kind, _, target_id = subject.partition(":")
-    if target_kind == "outbox":  # where the number of an effect's task stands in the place of an attempt
+    if target_kind == "outbox":  # here the number of the effect's task is in place of an attempt
         return send_job(repository_id, number, urgent=row["kind"] == URGENT_SEND)
     if target_kind == "delivery":
         return delivery_job(retry_key(target_id))

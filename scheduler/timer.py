@@ -1,4 +1,4 @@
-"""The loop that everything timed hangs on: due deadlines, and the jobs of workers that died."""
+"""Runs the timer loop: sweeps deadlines and retries the jobs of dead workers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from scheduler.sweep import sweep
 
 log = structlog.get_logger()
 
-WORKER_TIMEOUT_SECONDS = 5.0  # seconds without a heartbeat of a worker, which beats every second
+WORKER_TIMEOUT_SECONDS = 5.0  # without a heartbeat of a worker, which sends one every second
 
 
 async def retry_stalled_jobs(jobs: JobQueue) -> int:
-    """Put the jobs of workers that died back into the queue; gives how many."""
+    """Return the jobs of dead workers to the queue; returns how many."""
     stalled_jobs = list(await jobs.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=WORKER_TIMEOUT_SECONDS))
     for job in stalled_jobs:
         log.warning("stalled_job_retried", job=job.id, task=job.task_name, arguments=job.task_kwargs)
-        # The queue keeps its own time, that of the database; any past moment means at once.
+        # The queue uses the database's clock; any past moment means at once.
         await jobs.app.job_manager.retry_job(job, retry_at=datetime.now(UTC))
     if stalled_jobs:
         jobs.notify_requeued()
@@ -31,9 +31,9 @@ async def retry_stalled_jobs(jobs: JobQueue) -> int:
 
 
 async def run_scheduler(work: UnitOfWorkFactory, clock: Clock, interval_seconds: float) -> None:
-    """Sweep, revive, sleep, until cancelled. A failing round is logged and followed by the next.
+    """Sweep, retry, sleep, until cancelled. A failing round is logged and the next one follows.
 
-    Every round begins with agreeing on the time, and with looking whether we were away since the last one.
+    Every round begins by reading the common time and by checking for a downtime since the last one.
     """
     while True:
         try:

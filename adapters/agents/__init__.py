@@ -1,4 +1,4 @@
-"""Adapters of agents, by the kind that the configuration names."""
+"""Lists the agent adapters by the kind that the configuration names."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The Actions adapter: an agent is a workflow of the repository, started by one of GitHub's two dispatches.
+"""Starts agents as workflows of the repository, by one of GitHub's two dispatches.
 
-The workflow names its run after the branch (`run-name: task/12-1 …`), and by that we know it again: a
-`repository_dispatch` answers with no run id. Only runs that a dispatch started count; the title of any other run
-(of a pull request from a fork, say) is written by whoever wants to.
+The workflow names its run after the branch (`run-name: task/12-1 …`), and the adapter recognises the run by that name,
+because a `repository_dispatch` returns no run id. Only runs that a dispatch started count; any user can choose the
+title of other runs (of a pull request from a fork, say).
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ MAX_PARTS = 50  # comments that one packet may take; `.github/actions/run-agent`
 
 
 def identify(run: WorkflowRun) -> tuple[int, int] | None:
-    """Task and attempt that a workflow run works on, or None when it is not one of an agent."""
+    """Task and attempt of a workflow run, or None if it belongs to no agent."""
     return task_in_run_name(run.display_title) if run.event in DISPATCHES else None
 
 
 def task_in_run_name(title: str) -> tuple[int, int] | None:
-    """Task and attempt that the title of a run names, whoever wrote it."""
+    """Task and attempt in the title of a run, whichever user chose it."""
     named = _RUN_NAME.match(title)
     return (int(named[1]), int(named[2])) if named else None
 
 
-# Conclusions of a run as the rules know them; what is not here has failed.
+# Conclusions of a run in the terms of the rules; all others are failures.
 _ENDS = {
     "success": SessionState.DELIVERED,
     "cancelled": SessionState.CANCELLED,
@@ -73,7 +73,7 @@ class ActionsAdapter:
     """Starts workflows."""
 
     async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
-        """Whether a workflow is there that our dispatch starts, that is switched on, and that works for our bot."""
+        """Whether the workflow exists, starts by the bot's dispatch, is enabled, and works for a bot."""
         settings = _settings(spec)
         try:
             states = {one.path: one.state for one in await site.github.list_workflows(site.repository)}
@@ -105,7 +105,7 @@ class ActionsAdapter:
         )
 
     async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
-        """Dispatch the workflow with the packet, unless the run is already there."""
+        """Dispatch the workflow with the packet, unless the run already exists."""
         settings = _settings(spec)
         if again and await self._find(site, order.number, order.attempt):
             return Started()
@@ -113,7 +113,7 @@ class ActionsAdapter:
         if len(json.dumps(order.packet).encode()) > PAYLOAD_LIMIT:
             packet = {"comments": await self._by_reference(site, order)}
         if site.services.answers and order.packet["role"] != "implement":
-            # Beside the packet, not in it: the comments that carry a large one can be read by anybody.
+            # Beside the packet, not in it: the comments that carry a large packet are public.
             secret = site.services.answers[0]
             packet = {**packet, "answer_key": answer_key(secret, site.repository_id, order.number, order.attempt)}
         payload = {
@@ -149,10 +149,10 @@ class ActionsAdapter:
         return f"GitHub refused {what}: {error}"
 
     async def _by_reference(self, site: RepositoryContext, order: StartAgent) -> list[str]:
-        """Put a packet too large for a dispatch into comments; gives their addresses, in order.
+        """Write a packet that is too large for a dispatch into comments; returns their addresses, in order.
 
-        An earlier call may have written some of them. Anybody can write our marker, so only our own comments count, and
-        only at their end: what we quote from others stands above it.
+        An earlier call may have written some of them. Any user can write the bot's marker, so only the bot's own
+        comments count, and only their last line: quotes of others are above it.
         """
         parts = packet_comments(order.packet, order.agent, order.attempt)
         if len(parts) > MAX_PARTS:
@@ -191,7 +191,7 @@ class ActionsAdapter:
         return news_of(run, order.attempt) if run else None
 
     async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
-        """A workflow takes no words once it runs: a new attempt carries the feedback."""
+        """A running workflow receives no messages: the next attempt carries the feedback."""
         return False
 
     async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:

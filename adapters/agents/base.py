@@ -1,7 +1,6 @@
-"""The contract of every agent, whatever it is and wherever it runs.
+"""Defines the contract of every agent adapter.
 
-An adapter translates; it decides nothing. What an agent does comes back as signals, and what becomes of them is the
-business of `core`.
+An adapter translates; it decides nothing. What an agent does returns as signals, and `core` decides what follows.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from core.signals.base import AgentSeen
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What reaches agents outside GitHub: a connection, and what the operator set for each kind or preset.
+    """What reaches agents outside GitHub: a connection, and the operator's settings for each kind or preset.
 
-    A key goes only to the address that the same operator set: no repository's configuration can send it elsewhere.
+    A key is sent only to the address that the same operator set: no repository's configuration can redirect it.
     """
 
     http: aiohttp.ClientSession
@@ -33,12 +32,12 @@ class Services:
     urls: Mapping[str, str] = field(default_factory=dict)  # of presets
     internal: bool = False  # whether agents with a `url` may be on internal addresses
     person: UserClient | None = None  # GitHub as the person of GITHUB_USER_TOKEN sees it
-    answers: tuple[SecretStr, ...] = ()  # by which answers of runs are known; the first makes new keys
+    answers: tuple[SecretStr, ...] = ()  # authenticate the results of runs; the first one makes new keys
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryContext:
-    """Where an agent is started: one repository, as our App sees it."""
+    """Where an agent is started: one repository, as the App sees it."""
 
     github: GitHub
     repository: str  # owner/name
@@ -60,13 +59,13 @@ class Started:
 
 
 class CannotStart(Exception):
-    """The agent cannot be started here. The text says what a person must mend."""
+    """The agent cannot be started here. The text says what a person must fix."""
 
 
 class Unavailable(Exception):
-    """The agent takes no work now, and that is nobody's fault: its rate limit, its credit, its service.
+    """The agent takes no work now, without fault: its rate limit, its credit, its service.
 
-    `until` (aware) is when it may be asked again; None leaves that to us.
+    `until` (aware) is when it may be asked again; None leaves that to the bot.
     """
 
     def __init__(self, reason: str, until: datetime | None = None) -> None:
@@ -78,28 +77,28 @@ class AgentAdapter(Protocol):
     """What the bot asks of an agent."""
 
     async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
-        """What keeps the agent from being started here, in words a person can act on; empty when nothing does."""
+        """What prevents the agent from being started here, in words a person can act on; empty if nothing does."""
         ...
 
     async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
-        """Start the agent on the sealed packet; `again` when an earlier call's fate is unknown: look first.
+        """Start the agent on the sealed packet; `again` if an earlier call's result is unknown: look first.
 
-        Returning proves nothing but that the call was accepted. Raises `CannotStart`, `Unavailable`, or what the client
+        Returning proves only that the call was accepted. Raises `CannotStart`, `Unavailable`, or what the client
         raises.
         """
         ...
 
     async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
-        """How the attempt goes; None when there is no trace of it.
+        """The state of the attempt; None if there is no trace of it.
 
-        Raises `Unavailable` when the agent cannot go on for want of credit, or what the client raises.
+        Raises `Unavailable` if the agent cannot continue for lack of credit, or what the client raises.
         """
         ...
 
     async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
-        """Tell an agent at work `order.text`; False where it takes no words, or is not there.
+        """Send `order.text` to a working agent; False if it receives no messages or is not there.
 
-        When an earlier call's fate is unknown it is asked for again: twice is better than never.
+        If an earlier call's result is unknown it is sent again: twice is better than never.
         """
         ...
 

@@ -1,8 +1,8 @@
-"""The Copilot adapter: GitHub's own coding agent is started by assigning the issue to it.
+"""Starts GitHub's own coding agent by assigning the issue to it.
 
-GitHub lets a person do that, and no App: an App's token is refused, sometimes without a word. So the assignment goes by
-the token of a person (GITHUB_USER_TOKEN); everything else is read as the App. Every assignment is a line in the issue's
-history, and the id of that line is the session: by it a later assignment is told from an earlier one.
+GitHub allows a person to do that, but no App: an App's token is refused, sometimes silently. So the assignment uses the
+token of a person (GITHUB_USER_TOKEN); everything else is read as the App. Every assignment is an event in the issue's
+timeline, and the id of that event is the session, which distinguishes it from later assignments.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from core.texts import addressed_text, instructions_text
 LOGIN = load_families()["copilot"].login  # by which it is assigned
 MENTION = "@copilot"  # by which it is spoken to below its own pull request
 INSTRUCTIONS_LIMIT = 20_000  # characters of `custom_instructions`; GitHub names no limit, so this is careful
-# It begins within minutes and works for an hour at most; whoever is over that by this much does not come any more.
+# It starts within minutes and works for an hour at most; if it is later than that by this margin, it is lost.
 BEGINS_WITHIN = timedelta(minutes=15)
 WORKS_FOR = timedelta(minutes=65)
 # What it writes into the history of its pull request. Known second-hand: where these never come, the request for a
@@ -85,7 +85,7 @@ class CopilotAdapter:
         pages = await write_pages(site, order.packet, order.number, order.attempt, INSTRUCTIONS_LIMIT)
         try:
             if held:
-                # From an earlier attempt: assigned again without being taken off, it would not begin anew.
+                # Assigned by an earlier attempt: it would not start again without being removed first.
                 await person.remove_assignees(site.repository, order.number, [LOGIN])
             agent = {
                 "target_repo": site.repository,
@@ -146,7 +146,7 @@ class CopilotAdapter:
         return AgentSeen(order.attempt, state, pull.updated_at, session, pull.html_url, detail, pull.number)
 
     async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
-        """Speak to it below its pull request; it hears nothing that is said below the issue."""
+        """Mention it on its pull request; it does not read comments on the issue."""
         person = site.services.person
         if person is None or person.is_app_token:
             return False
@@ -158,7 +158,7 @@ class CopilotAdapter:
         return False
 
     async def cancel(self, site: RepositoryContext, spec: AgentBase, order: CancelAgent) -> None:
-        """Take it off the issue, unless a later attempt has assigned it again."""
+        """Remove the assignment, unless a later attempt has assigned it again."""
         try:
             held = await _assignment(site, order.number, _account(spec))
             if held is None or order.session not in (None, str(held.id)):

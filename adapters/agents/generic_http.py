@@ -1,4 +1,4 @@
-"""Any server that speaks our small protocol: five signed POSTs; docs/other-agents.md describes it."""
+"""Talks to any server with the bot's small protocol: five signed POSTs; docs/other-agents.md describes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSION: Final = 1
 
 
 def signature(key: str, body: bytes) -> str:
-    """What a server compares, in constant time, with the header: HMAC-SHA256 of the body's bytes."""
+    """HMAC-SHA256 of the body; the server must compare it with the header in constant time."""
     return "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
 
 
@@ -34,7 +34,7 @@ class GenericHttpService:
         return {SIGNATURE: signature(key, body)}
 
     async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
-        """Whether the server answers and takes our signature; one that does not know the question is well, too."""
+        """Whether the server answers and accepts the signature; a server without this endpoint counts as healthy."""
         told = {"version": VERSION, "action": "probe", "to": line.base, "sent_at": line.now.isoformat()}
         try:
             answer = await line.post("/probe", told)
@@ -48,22 +48,22 @@ class GenericHttpService:
         return self._read(await self._post(line, job, "start", None, packet=dict(job.packet), prompt=job.prompt))
 
     async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
-        """Ask by the key alone."""
+        """Find the session by the key alone."""
         try:
             return self._read(await self._post(line, job, "poll", None))
         except NotFound:
             return None
 
     async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
-        """Ask how it goes."""
+        """Read the session's state."""
         return self._read(await self._post(line, job, "poll", session))
 
     async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
-        """They come with the answer to every question."""
+        """They are part of every state."""
         return session.words
 
     async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
-        """Send words."""
+        """Send a message."""
         await self._post(line, job, "steer", session, text=text)
 
     async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
@@ -73,7 +73,7 @@ class GenericHttpService:
     async def _post(
         self, line: ServiceClient, job: AgentRequest, action: str, session: str | None, **more: Any
     ) -> dict[str, Any]:
-        # All of it is signed, also where it goes and when: what was signed for one server is worth nothing at another.
+        # Everything is signed, including address and time: what was signed for one server is worthless at another.
         told = {
             "version": VERSION,
             "action": action,

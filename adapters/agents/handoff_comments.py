@@ -1,4 +1,4 @@
-"""What agents that read comments are told: written once, and found again by a hidden marker at its end."""
+"""Writes comments for agents once, recognised by a hidden marker at the end."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from config.identities import branch_issue_number
 from core.intake.references import closing_references
 from core.texts import comment_marker, handoff_pages
 
-MAX_PAGES = 20  # comments that one hand-off may take: whoever has to read more than a million characters will not
+MAX_PAGES = 20  # comments of one hand-off; no agent reads more than a million characters
 
 
 async def write_once(
     site: RepositoryContext, writer: IssueOperations, author_id: int, number: int, key: str, text: str
 ) -> Comment:
-    """Our comment with this key; written if it is not there.
+    """The comment with this key; written if it does not exist.
 
-    Anybody can write our marker, so only the author's own comments count, and only at their end: what we quote from
-    others stands above it.
+    Any user can write the bot's marker, so only the author's own comments count, and only their last line: quotes of
+    others are above it.
     """
     marker = comment_marker(key)
     for comment in await writer.list_comments(site.repository, number):
@@ -35,7 +35,7 @@ async def write_pages(
 ) -> list[str]:
     """The addresses of the comments that hold a hand-off too long for one text; none for a shorter one.
 
-    Raises CannotStart for one that is too long to be read.
+    Raises CannotStart if it is too long to read.
     """
     pages = handoff_pages(packet, limit)
     if len(pages) > MAX_PAGES:
@@ -51,7 +51,7 @@ async def write_pages(
 
 
 def steering_key(number: int, attempt: int, text: str) -> str:
-    """The key of a word said to an agent at work: the same word is said once."""
+    """The key of a message to a working agent: the same message is sent once."""
     return f"steer:{number}:{attempt}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

@@ -1,7 +1,7 @@
-"""The HTTP adapter: an agent behind an interface of its own, a known service (`preset`) or any server (`url`).
+"""Runs agents over HTTP: a known service (`preset`) or any server (`url`).
 
-None of them can be trusted to tell us its news, so they are asked regularly (`AgentBase.poll_seconds`). What they
-answer is checked here before it goes on: ids and addresses by their form, words by `AgentSeen`'s readers.
+None of them reliably sends events, so they are polled (`AgentBase.poll_seconds`). Responses are checked here before
+they are used: ids and addresses by their form, messages by `AgentSeen`'s readers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class HttpAdapter:
             return (str(problem),)
 
     async def start(self, site: RepositoryContext, spec: AgentBase, order: StartAgent, *, again: bool) -> Started:
-        """Have the service work on the packet, unless it already does."""
+        """Start the service on the packet, unless it already works on it."""
         job = _job(site, order)
         async with _reached(site, spec) as (service, line):
             session = await service.find(line, job) if again else None
@@ -64,7 +64,7 @@ class HttpAdapter:
         return Started(_id(service, session), _page(session))
 
     async def poll(self, site: RepositoryContext, spec: AgentBase, order: PollAgent) -> AgentSeen | None:
-        """Ask how the session goes; raises `Unavailable` when it cannot go on for want of credit."""
+        """Read the state of the session. Raises `Unavailable` if it cannot continue for lack of credit."""
         job = _job(site, order)
         try:
             async with _reached(site, spec) as (service, line):
@@ -75,7 +75,7 @@ class HttpAdapter:
         except NotFound:
             return None
         except RateLimited as limit:
-            raise NoResponse(str(limit)) from None  # we asked too often; that says nothing of the session
+            raise NoResponse(str(limit)) from None  # the bot asked too often; that says nothing about the session
         if session is None:
             return None
         if session.used_up:
@@ -95,7 +95,7 @@ class HttpAdapter:
         )
 
     async def steer(self, site: RepositoryContext, spec: AgentBase, order: MessageAgent) -> bool:
-        """Tell the session something; False where it takes nothing."""
+        """Send the session a message; False if it receives none."""
         job = _job(site, order)
         async with _reached(site, spec) as (service, line):
             try:
@@ -124,20 +124,20 @@ class HttpAdapter:
             except NotFound:
                 return
             except Unavailable as limit:
-                raise NoResponse(str(limit)) from None  # it goes on until it was told: the outbox asks again
+                raise NoResponse(str(limit)) from None  # it continues until it is stopped: the outbox tries again
 
     async def _stop(self, service: Service, line: ServiceClient, session: str, job: AgentRequest) -> None:
         try:
             await service.stop(line, session, job)
         except CannotStart:
-            # Services refuse to stop what has ended already. Anything else is a refusal indeed.
+            # Services refuse to stop what has already ended. Anything else is a real refusal.
             if not (await service.look(line, session, job)).state.ended:
                 raise
 
 
 @asynccontextmanager
 async def _reached(site: RepositoryContext, spec: AgentBase) -> AsyncIterator[tuple[Service, ServiceClient]]:
-    """The agent's service, and a line to it. Raises `CannotStart` where the operator has to do something first."""
+    """The agent's service, and a client for it. Raises `CannotStart` if the operator must act first."""
     if not isinstance(spec, HttpAgent):
         raise CannotStart(f"the HTTP adapter cannot start an agent of kind {type(spec).__name__}")
     service: Service = PRESETS[spec.preset] if spec.preset else GenericHttpService()
@@ -164,7 +164,7 @@ async def _reached(site: RepositoryContext, spec: AgentBase) -> AsyncIterator[tu
 async def _words(
     service: Service, line: ServiceClient, job: AgentRequest, session: Session | None, order: PollAgent
 ) -> str:
-    """What a session that plans or reviews said last; not asked for before there can be an answer."""
+    """The last message of a session that plans or reviews; not requested before there can be one."""
     if order.role is Role.IMPLEMENT or session is None:
         return ""
     if session.state not in (SessionState.DELIVERED, SessionState.NEEDS_INPUT):

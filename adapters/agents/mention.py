@@ -1,8 +1,8 @@
-"""The mention adapter: agents that listen to a name in comments (`@codex`, `@cursor`, `@claude`).
+"""Starts agents that listen to a name in comments (`@codex`, `@cursor`, `@claude`).
 
-The hand-off is a comment of ours with the name in it, and the id of that comment is the session. Such agents answer
-as an account of their own: with eyes on the comment, with comments, with a pull request from a branch of their own.
-Whether they listen to a bot at all differs; `comment_as: person` lets a person's comment call them.
+The hand-off is a comment with the name in it, and the id of that comment is the session. Such agents answer by an
+account of their own: with 👀 on the comment, with comments, with a pull request from their own branch. Some ignore
+bots; with `comment_as: person` the comment is written as a person.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.signals.base import AgentSeen
 from core.task.model import SessionState
 from core.texts import HANDOFF_PAGE_LIMIT, addressed_text, comment_marker, mention_comment, stop_comment
 
-# These agents work for minutes and tell little: one of which nothing was seen for so long is gone.
+# These agents work for minutes and show little: one that was silent for this long is gone.
 QUIET_FOR = timedelta(hours=1)
 
 _NOBODY = "`comment_as: person` needs a user token: set `GITHUB_USER_TOKEN`, or let the App write (`comment_as: app`)."
@@ -35,7 +35,7 @@ class MentionAdapter:
     """Calls agents by their name."""
 
     async def probe(self, site: RepositoryContext, spec: AgentBase) -> tuple[str, ...]:
-        """Whether there is somebody to write the comment. Whether the agent listens, only its answer tells."""
+        """Whether an account can write the comment. Only the agent's answer shows whether it listens."""
         settings, person = _settings(spec), site.services.person
         if settings.comment_as == "app":
             return ()

@@ -1,9 +1,9 @@
-"""Answers of workflow runs that hand in words and no work: a plan, or the verdict of a review.
+"""Reads results of workflow runs that deliver text: a plan, or the verdict of a review.
 
-A run writes its answer as a comment on the task, by whatever account its token belongs to: GitHub's own bot for
-Actions, an App, a person. So the account proves nothing. What proves it is a key that only the dispatch of this very
-attempt carried, made from the webhook secret; the comment gives it back in its last line. It is of no use afterwards,
-because the attempt is over by then.
+A run writes its result as a comment on the task, by whatever account its token belongs to: GitHub's own bot for
+Actions, an App, a person. So the account proves nothing. The proof is a key that only the dispatch of this attempt
+carried, made from the webhook secret; the comment returns it in its last line. It is useless afterwards, because the
+attempt is over by then.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _MARKER = re.compile(
 
 
 def answer_key(secret: SecretStr, repository_id: int, number: int, attempt: int) -> str:
-    """The key by which the answer of this attempt is known."""
+    """The key that authenticates the result of this attempt."""
     what = f"answer of {repository_id}:{number}:{attempt}".encode()
     return hmac.new(secret.get_secret_value().encode(), what, hashlib.sha256).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as a comment tells it; whether it may speak for the attempt, `is_genuine` says."""
+    """A result as a comment states it; `is_genuine` says whether it belongs to the attempt."""
 
     number: int
     attempt: int
@@ -40,20 +40,20 @@ class Answer:
     key: str
 
     def is_genuine(self, secrets: Sequence[SecretStr], repository_id: int) -> bool:
-        """Whether it comes from whoever got the dispatch. While the secret is changed, each of them counts."""
+        """Whether its key belongs to the dispatch. During a change of the secret, each valid secret counts."""
         expected = (answer_key(secret, repository_id, self.number, self.attempt) for secret in secrets)
         return any(hmac.compare_digest(self.key, key) for key in expected)
 
     @property
     def signal(self) -> PlanDelivered | ReviewDelivered:
-        """The answer as the rules hear it."""
+        """The result as a signal."""
         if self.kind == "plan":
             return PlanDelivered(self.attempt, self.text)
         return ReviewDelivered(self.attempt, self.kind == "approve", self.text)
 
 
 def read_answer(body: str) -> Answer | None:
-    """The answer that a comment is, or None. Its first line is for people, its last one holds the marker."""
+    """The result in a comment, or None. Its first line is for people, its last one holds the marker."""
     lines = body.strip().splitlines()
     found = _MARKER.fullmatch(lines[-1].strip()) if lines else None
     if found is None:

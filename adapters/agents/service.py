@@ -1,6 +1,6 @@
-"""What the HTTP adapter needs to know of a service: how it is asked, and how its answers read.
+"""Defines what the HTTP adapter needs from a service: its requests and its responses.
 
-Each service is one small class with its words as data. What they share stands in `adapters.agents.http`.
+Each service is one small class with its terms as data. `adapters.agents.http` has what they share.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.task.model import Role, SessionState
 
 @dataclass(frozen=True, slots=True)
 class AgentRequest:
-    """One attempt, as a service is told of it."""
+    """One attempt, as a service receives it."""
 
     repository: str  # owner/name
     address: str  # of the repository, as a web page
@@ -32,7 +32,7 @@ class AgentRequest:
 
     @property
     def works(self) -> bool:
-        """Whether a pull request is wanted; else only words are, a plan or a verdict."""
+        """Whether a pull request is wanted; else only text is, a plan or a verdict."""
         return bool(self.packet.get("role", Role.IMPLEMENT) == Role.IMPLEMENT)
 
     @property
@@ -43,14 +43,14 @@ class AgentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of a service, in our vocabulary."""
+    """A session of a service, in the bot's terms."""
 
     id: str
     state: SessionState
     url: str = ""
     pull: str = ""  # the address of its pull request
     detail: str = ""  # how it ended, as the predicate of a sentence
-    used_up: str = ""  # it cannot go on, and that is nobody's fault: why
+    used_up: str = ""  # why it cannot continue, without fault of its own
     words: str = ""  # what it said last, where that comes with the rest
 
 
@@ -62,40 +62,40 @@ class Service(Protocol):
     address: ClassVar[str]  # where it is, unless the operator says otherwise
 
     def headers(self, key: str, body: bytes) -> Mapping[str, str]:
-        """By what it knows us."""
+        """The headers that authenticate the bot."""
         ...
 
     async def check(self, line: ServiceClient, site: RepositoryContext) -> tuple[str, ...]:
-        """What keeps it from working here, once the key is good. Raises what the line raises."""
+        """What prevents it from working here, with a valid key. Raises what the client raises."""
         ...
 
     async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
-        """Have it work."""
+        """Start a session."""
         ...
 
     async def find(self, line: ServiceClient, job: AgentRequest) -> Session | None:
-        """The session of this very attempt, however it was begun."""
+        """The session of this attempt, however it was started."""
         ...
 
     async def look(self, line: ServiceClient, session: str, job: AgentRequest) -> Session:
-        """How a session goes; `NoSuchThing` when it is not there."""
+        """The state of a session. Raises `NotFound` if it does not exist."""
         ...
 
     async def words(self, line: ServiceClient, session: Session, job: AgentRequest) -> str:
-        """What it said last; with the newest that is a plan or a verdict, if there is one (`last_words`)."""
+        """Its last message, or the newest one that is a plan or a verdict, if there is one (`last_words`)."""
         ...
 
     async def say(self, line: ServiceClient, session: str, job: AgentRequest, text: str) -> None:
-        """Tell it something while it works."""
+        """Send it a message while it works."""
         ...
 
     async def stop(self, line: ServiceClient, session: str, job: AgentRequest) -> None:
-        """Have it stop."""
+        """Stop it."""
         ...
 
 
 def text_of(data: Any, *path: str) -> str:
-    """The text at this path of a JSON object; empty where there is none."""
+    """The text at this path of a JSON object; empty if there is none."""
     for key in path:
         data = data.get(key) if isinstance(data, Mapping) else None
     return data if isinstance(data, str) else ""

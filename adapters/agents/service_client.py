@@ -1,7 +1,7 @@
-"""A line to an agent's service: bounded, never redirected, and what is refused is told in words.
+"""Calls an agent's service: bounded, without redirects, and with readable refusals.
 
-What a service answers is as hostile as any text from outside, and the key is the operator's: it goes to the one address
-that the operator set for it, and into no error and no log.
+What a service returns is as hostile as any text from outside. The key is the operator's: it is sent to the one address
+that the operator set for it, and appears in no error and no log.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from adapters.agents.base import CannotStart, Unavailable
 from core.text_safety.sanitize import mask_secrets, one_line
 
 LONGEST_ANSWER: Final = 2 * 1024 * 1024  # bytes; a list of a hundred sessions is a tenth of that
-LONGEST_WAIT: Final = timedelta(days=1)  # that we believe a service which says when to come back
+LONGEST_WAIT: Final = timedelta(days=1)  # the longest `Retry-After` that is believed
 
-# What services say with a 400 or 403 when it is the credit or the quota, and not the request.
+# How services say with a 400 or 403 that the credit or quota is used up, and not that the request is wrong.
 _USED_UP: Final = re.compile(
     r"out.of.(?:credit|quota)|(?:usage|spend(?:ing)?|rate|session).limit|quota|payment|billing|"
     r"insufficient.(?:credit|fund|balance)|RESOURCE_EXHAUSTED",
@@ -42,15 +42,15 @@ _NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
 
 
 class NoResponse(ConnectionError):
-    """No clear answer: it may have been done or not. The outbox tries again and has us look first."""
+    """No clear response: the request may have been carried out or not. The outbox tries again and looks first."""
 
 
 class RateLimited(Unavailable):
-    """We asked too often, or too much at once."""
+    """Too many requests."""
 
 
 class NotFound(LookupError):
-    """The service does not know what it was asked about."""
+    """The service does not know the requested object."""
 
 
 def is_public(address: str) -> bool:
@@ -73,7 +73,7 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The public addresses of a name; OSError where there are none."""
+        """The public addresses of a name; OSError if there are none."""
         found = [one for one in await self._real.resolve(host, port, family) if is_public(one["host"])]
         if not found:
             raise OSError("the name resolves to no public address")
@@ -102,7 +102,7 @@ def refuse_inside(url: str) -> None:
 
 @asynccontextmanager
 async def public_session(like: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session as patient as another that reaches public addresses alone; for one errand, as names may move."""
+    """A session with the same timeouts that reaches public addresses only; for one call, because names may move."""
     connector = aiohttp.TCPConnector(resolver=PublicResolver(), use_dns_cache=False)
     async with aiohttp.ClientSession(connector=connector, timeout=like.timeout) as session:
         yield session
@@ -135,10 +135,10 @@ class ServiceClient:
     async def call(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        """The service's answer, a JSON object; empty where it has nothing to say.
+        """The service's response, a JSON object; empty if there is no body.
 
-        Raises `CannotStart` (it refuses, a person has to look), `Unavailable` (its limit or the credit is used up),
-        `NoSuchThing`, or `Unanswered`.
+        Raises `CannotStart` (it refuses, a person must act), `Unavailable` (its limit or the credit is used up),
+        `NotFound`, or `NoResponse`.
         """
         raw = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {"Accept": "application/json", "User-Agent": "mcp-orchestrator", **self.headers(self.key, raw)}
@@ -192,7 +192,7 @@ class ServiceClient:
         return CannotStart(f"{self.name} refused the work (status {status}){said}")
 
     def _until(self, told: str) -> datetime | None:
-        """When it wants to be asked again, by its `Retry-After`: seconds or a date, at most a day ahead."""
+        """When to try again, by `Retry-After`: seconds or a date, at most a day ahead."""
         try:
             at = self.now + timedelta(seconds=int(told)) if told.isdigit() else parsedate_to_datetime(told)
         except (ValueError, OverflowError):
@@ -213,7 +213,7 @@ class ServiceClient:
         return self._safe(data) if isinstance(data, str) else ""
 
     def _safe(self, text: str) -> str:
-        """Somebody else's words without our key, on one line."""
+        """Text from outside without the key, on one line."""
         return one_line(mask_secrets(text.replace(self.key, "***") if self.key else text), 300)
 
 

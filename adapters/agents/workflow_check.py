@@ -1,4 +1,4 @@
-"""What in a workflow file keeps it from being an agent's: read as data, told in words a person can act on."""
+"""Checks whether a workflow file can start an agent, and explains problems."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def problems_of_dispatch(text: str, path: str) -> list[str]:
 
 
 def problems_with_bots(text: str, path: str, bot_login: str) -> list[str]:
-    """Steps that would stop because our bot started them. What an expression gives cannot be known here."""
+    """Steps that would stop because a bot started them. The values of expressions are unknown here."""
     try:
         document = _read(text, path)
     except ConfigError:

@@ -1,6 +1,6 @@
-"""Channels besides GitHub by which people are called: a webhook, Slack, e-mail, the log.
+"""Implements alert channels besides GitHub: a webhook, Slack, e-mail, the log.
 
-Where each one leads is set by whoever runs the service; a repository only names them.
+The operator configures each address; a repository only names channels.
 """
 
 from adapters.alerts.base import Busy, Channel, ChannelNotConfigured, DeliveryFailed, Message, Refused

@@ -1,4 +1,4 @@
-"""What every channel is given, and how it says that it could not deliver."""
+"""Defines what every alert channel receives, and its errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Message:
 
 
 class DeliveryFailed(ConnectionError):
-    """It did not get through now; it is tried again. The words hold no address and no secret."""
+    """It could not be delivered now; it is tried again. The text holds no address and no secret."""
 
 
 class Busy(DeliveryFailed):
@@ -39,15 +39,15 @@ class Busy(DeliveryFailed):
 
 
 class Refused(Exception):
-    """The service will not take it, however often it is tried: a person has to look."""
+    """The service refuses it permanently: a person must act."""
 
 
 class ChannelNotConfigured(Refused):
-    """Whoever runs the service has not said where the channel leads."""
+    """The operator has not configured the channel."""
 
 
 class Channel(Protocol):
     """A way to people."""
 
     async def send(self, message: Message) -> None:
-        """Deliver it, within `TIMEOUT`. Raises `Undelivered` (try again) or `Refused` (do not)."""
+        """Deliver it, within `TIMEOUT`. Raises `DeliveryFailed` (try again) or `Refused` (do not)."""

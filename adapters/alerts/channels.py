@@ -1,4 +1,4 @@
-"""The channels of this service, by name."""
+"""Lists the alert channels of this service, by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Channels:
     timeout: float = TIMEOUT  # seconds
 
     async def send(self, channel: str, message: Message) -> None:
-        """Deliver a message. Raises `NotSetUp`, and what the channel raises; one that hangs is `Undelivered`."""
+        """Deliver a message. Raises `ChannelNotConfigured`, `DeliveryFailed` (also a timeout), `Busy` or `Refused`."""
         if channel not in self.there:
             wanted = _SETTINGS.get(channel, "it up")
             raise ChannelNotConfigured(

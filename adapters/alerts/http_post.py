@@ -1,4 +1,4 @@
-"""A POST of JSON to the operator's address: bounded, never redirected, and no address in its errors."""
+"""Sends JSON to the operator's address: bounded, without redirects, and no address in errors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import aiohttp
 from adapters.alerts.base import Busy, DeliveryFailed, Refused
 from core.text_safety.sanitize import mask_secrets, one_line
 
-LONGEST_WAIT: Final = 3600  # seconds that we believe a service which says when to come back
+LONGEST_WAIT: Final = 3600  # the longest `Retry-After` that is believed
 _AGAIN: Final = frozenset({408, 409, 425})  # besides those from 500: worth another try
 
 
 async def post(http: aiohttp.ClientSession, what: str, url: str, body: bytes, headers: Mapping[str, str]) -> None:
-    """Send the body; any 2xx is a delivery. Raises `Undelivered`, `Busy` or `Refused`."""
+    """Send the body; any 2xx is a delivery. Raises `DeliveryFailed`, `Busy` or `Refused`."""
     try:
         sent = {"Content-Type": "application/json", "User-Agent": "mcp-orchestrator", **headers}
         async with http.post(url, data=body, headers=sent, allow_redirects=False) as answer:

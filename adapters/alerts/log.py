@@ -1,4 +1,4 @@
-"""The log of the service: for those who watch that, and for trying things out."""
+"""Writes alerts to the service's log, for operators who watch it and for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""E-mail, by the operator's SMTP server."""
+"""Sends alerts by e-mail through the operator's SMTP server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Mail:
     trust: ssl.SSLContext | None = None  # None: what the machine trusts
 
     async def send(self, message: Message) -> None:
-        """One mail to all. The same message again has the same Message-ID, which mail programs show once."""
+        """Send one mail to all. The same message has the same Message-ID, so that mail programs show it once."""
         try:
             await aiosmtplib.send(
                 mail_of(message, self.sender, self.to),
@@ -75,7 +75,7 @@ def mail_of(message: Message, sender: str, to: Sequence[str]) -> EmailMessage:
     mail["Date"] = format_datetime(message.sent_at)
     unique = hashlib.sha256(f"{message.repository} {message.key}".encode()).hexdigest()[:32]
     mail["Message-ID"] = f"<{unique}@{sender.rpartition('@')[2]}>"
-    mail["Auto-Submitted"] = "auto-generated"  # so that nobody's absence answers it
+    mail["Auto-Submitted"] = "auto-generated"  # so that no out-of-office reply is sent
     parts = [message.text]
     if message.tried:
         parts.append("Tried so far:\n" + "\n".join(f"- {line}" for line in message.tried))

@@ -1,4 +1,4 @@
-"""A message in Slack, by an incoming webhook."""
+"""Sends alerts to Slack by an incoming webhook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A signed POST of JSON to whatever the operator runs."""
+"""Sends alerts as a signed POST of JSON to the operator's endpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSION: Final = 1
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What a receiver compares, in constant time, with the header: HMAC-SHA256 of the timestamp, a dot and the body."""
+    """HMAC-SHA256 of timestamp, dot and body; the receiver must compare it with the header in constant time."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 

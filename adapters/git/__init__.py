@@ -1,4 +1,4 @@
-"""Git: local mirrors of repositories, and merges tried on them without a work tree."""
+"""Manages local mirrors of repositories and trial merges without a work tree."""
 
 from adapters.git.matrix import BaseMerge, ConflictingPair, Matrix, MatrixResult
 from adapters.git.merge import (

@@ -1,4 +1,4 @@
-"""Branches tried on their base: whether each merges, and what it changes there."""
+"""Tries branches on their base: whether each merges, and what it changes there."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def _merge_portion(
             base_merge = BaseMerge(head, True, touched=_path_texts(head_changes.touched))
             branches[head] = BranchResult(base_merge, head_changes, result.tree, has_new_tree, frozenset(new_files))
         else:
-            # What git moved aside, or left in the tree for somebody to mend, counts with the name that people know.
+            # What git moved aside, or left in the tree as unresolved, counts with the name that people know.
             paths = (path_text(original_path(raw_path(path), (base, head))) for path in changes[head].touched)
             touched = frozenset((*paths, *(file.path for file in files[head])))
             branches[head] = BranchResult(BaseMerge(head, False, files[head], touched))

@@ -1,13 +1,13 @@
-"""Which branches may conflict with each other, told from the paths they change. Pure.
+"""Finds the pairs of branches that may conflict, from the paths they change. Pure.
 
 Two branches with the same base can only conflict in three ways, whatever git's merge does in between:
 
-- both change the same path. A rename changes two, its old and its new one, so this covers all that renames do;
-- one makes a file where the other has something inside a folder of that name;
-- one leaves nothing of a folder and the other adds a file to it: git then takes the folder for renamed, and moves the
-  new file along. That is a conflict by default, and may cause others.
+- both change the same path. A rename changes two, its old and its new one, so this covers renames;
+- one creates a file where the other has something inside a folder of that name;
+- one removes all of a folder and the other adds a file to it: git then treats the folder as renamed, and moves the new
+  file along. That is a conflict by default, and may cause others.
 
-Everything else is taken from one side as it is. Tests hold this against merges of all pairs.
+Everything else is taken from one side unchanged. Tests compare this with merges of all pairs.
 """
 
 from __future__ import annotations

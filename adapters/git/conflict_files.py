@@ -1,4 +1,4 @@
-"""Files in conflict, as people are told of them."""
+"""Describes files in conflict for people."""
 
 from __future__ import annotations
 

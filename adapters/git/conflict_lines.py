@@ -1,8 +1,8 @@
-"""Which lines of each side's version stand in conflict.
+"""Finds the lines of each side's version that are in conflict.
 
-The merged file holds the conflicts between markers. Diffs from a side's own version to the one that was merged, and
-from that to the merged file, give the shift between their line numbers, so the part between the markers leads back to
-lines that people see in their pull request. All conflicts of many merges are looked up at once, by two processes.
+The merged file holds the conflicts between markers. Diffs from a side's own version to the merged input, and from that
+to the merged file, give the shift between line numbers, so the part between the markers leads back to lines that people
+see in their pull request. All conflicts of many merges are looked up at once, by two processes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from adapters.git.object_reader import ObjectInfo
 from adapters.git.scratch import ScratchObjects
 
 _MAX_FILE_BYTES: Final = 1024 * 1024
-"""Bytes of a file whose lines are looked up; nobody reads annotations on larger ones."""
+"""Bytes of a file whose lines are looked up; annotations on larger files help no reader."""
 
 _MAX_BATCH: Final = 500
 _MAX_BATCH_BYTES: Final = 4 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""What goes wrong with git."""
+"""Defines the errors of git commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking into a repository without a work tree: its files, where a name is in them, and what was done to it.
+"""Inspects a repository without a work tree: files, symbols, history.
 
 Everything is bounded in time and in what is read, and nothing of the repository is executed: no filter, no text
 conversion, no program that checks signatures.
@@ -161,7 +161,7 @@ def _read_loose_ref(file: Path) -> str | None:
 
 
 async def resolve_commit(git: Git, git_dir: Path, ref: str) -> str | None:
-    """The commit of a ref or of `HEAD`; None where there is none."""
+    """The commit of a ref or of `HEAD`; None if there is none."""
     arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     result = await git.run(*arguments, git_dir=git_dir, allowed_statuses=(0, 1, 128))
     if result.exit_status == 128 and result.stderr.strip():

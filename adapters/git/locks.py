@@ -1,4 +1,4 @@
-"""Locks between processes, on files: whoever dies lets go of them."""
+"""Locks files between processes; a lock ends with its process."""
 
 from __future__ import annotations
 

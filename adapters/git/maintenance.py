@@ -1,6 +1,6 @@
-"""Keeps a mirror small: packs are gathered, what no ref leads to is thrown away, and so is what killed processes left.
+"""Keeps a mirror small: packs objects, prunes unreachable ones and removes files of killed processes.
 
-All of it happens under the mirror's lock. Packs are only touched while nobody reads the mirror.
+All of it happens under the mirror's lock. Packs are only changed while no process reads the mirror.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _MAX_LOOSE_OBJECTS: Final = 2_000
 """So many packs, or loose objects, before they are gathered: every read looks through all of them."""
 
 _MAX_GROWTH_BYTES: Final = 64 * 1024 * 1024
-"""Bytes beyond twice its size that a mirror may grow before what no ref leads to is thrown away."""
+"""Bytes beyond twice its size that a mirror may grow before what no ref leads to is deleted."""
 
 _STALE_SECONDS: Final = 600.0
-"""Seconds after which a throw-away directory that nobody holds was left by somebody who died."""
+"""Seconds after which a temporary directory without a lock was left by a process that died."""
 
 SCRATCH_PREFIX: Final = "merge-"
 
 IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made there is ours alone, by mkdtemp
-"""Where files live in memory, on Linux. What is thrown away a moment later need not reach a disk."""
+"""Where files live in memory, on Linux. What is deleted a moment later need not reach a disk."""
 
 IN_MEMORY_PREFIX: Final = "orchestrator-merge-"
 _MAX_IN_MEMORY_BYTES: Final = 256 * 1024 * 1024
@@ -53,7 +53,7 @@ def fits_in_memory(mirror: Path) -> bool:
 
 
 def remove_stale_files(directory: Path, mirror: Path) -> None:
-    """Remove what killed processes left: throw-away directories, and packs that were not received to their end."""
+    """Remove what killed processes left: temporary directories, and packs that were not received to their end."""
     for path in (mirror.with_suffix(".new"), mirror.with_suffix(".old")):
         shutil.rmtree(path, ignore_errors=True)
     for path in (mirror / "objects" / "pack").glob("tmp_*"):
@@ -65,15 +65,15 @@ def remove_stale_files(directory: Path, mirror: Path) -> None:
 
 
 async def repack_if_needed(git: Git, mirror: Path, *, timeout_seconds: float) -> None:
-    """Gather packs if there are many, and throw away what no ref leads to if the mirror has grown a lot.
+    """Repack if there are many packs, and prune unreachable objects if the mirror has grown a lot.
 
-    Nobody may read or fetch meanwhile. Raises GitError.
+    No process may read or fetch meanwhile. Raises GitError.
     """
     size_file = mirror / "size-when-tidy"
     size = sum(_file_sizes(mirror / "objects"))
     try:
         last_size = int(size_file.read_text(encoding="ascii"))
-    except (FileNotFoundError, ValueError):  # made just now, or whoever wrote it was killed
+    except (FileNotFoundError, ValueError):  # created just now, or its writer was killed
         size_file.write_text(str(size), encoding="ascii")
         return
     if size > 2 * last_size + _MAX_GROWTH_BYTES:

@@ -1,9 +1,9 @@
-"""All pairs of branches: which of them cannot both be merged. Exact, and with few merges.
+"""Finds all pairs of branches that cannot both be merged, exactly and with few merges.
 
-Every head is merged with the base first, and the clean results become commits on the base. So all branches have
-one merge base, also those that are behind, and the paths each of them changes against it tell which pairs could
-conflict at all (see `changes`); only those are merged. A pair's verdict is what the later of the two will meet once the
-other has been merged, as one commit, into the base.
+Every head is merged with the base first, and the clean results become commits on the base. So all branches have one
+merge base, also those that are behind, and the paths each of them changes against it tell which pairs could conflict at
+all (see `changes`); only those are merged. A pair's result is what the later of the two will meet once the other has
+been merged, as one commit, into the base.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class ConflictingPair:
 
 @dataclass(frozen=True, slots=True)
 class MatrixResult:
-    """What came of comparing branches with their base and with each other, by their keys.
+    """The result of comparing branches with their base and with each other, by their keys.
 
-    `shared` are pairs that change the same file and merge cleanly. `unknown` are pairs without a verdict, and
-    why. A pair with a branch that does not merge with the base is in none of them: it has to be mended first.
+    `shared` are pairs that change the same file and merge cleanly. `unknown` are pairs without a result, and why. A
+    pair with a branch that does not merge with the base is in none of them: that must be fixed first.
     """
 
     base: str
@@ -87,7 +87,7 @@ class Matrix:
                 raise
             return await self.compare(mirror, base, heads, keys)
         except MergeError:
-            # The mirror may be another one soon, with fewer objects: what it has itself is looked at anew.
+            # The mirror may be replaced, with fewer objects: what it has is read again.
             self._branches.clear()
             raise
         except (GitError, OSError) as error:

@@ -1,10 +1,8 @@
-"""Merges tried without a work tree, by `git merge-tree` on a mirror: the verdict that a real `git merge`
-would give.
+"""Merges commits without a work tree, by `git merge-tree` on a mirror, with the result of `git merge`.
 
-New objects go to a throw-away directory with the mirror's objects as alternate, so trying merges leaves no
-trace and needs no lock. Attributes, filters and merge drivers of the repository play no part: a bare
-repository has no `.gitattributes` in force, and our configuration defines no driver (GitHub does not run them
-either).
+New objects go to a temporary directory with the mirror's objects as alternate, so trial merges leave no trace and need
+no lock. Attributes, filters and merge drivers of the repository have no effect: a bare repository has no
+`.gitattributes` in force, and the bot's configuration defines no driver (GitHub does not run them either).
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ async def merge_tree(mirror: Mirror, ours: str, theirs: str, *, lines: bool = Tr
 async def merge_trees(
     mirror: Mirror, pairs: Sequence[CommitPair], *, lines: bool = False
 ) -> tuple[MergeResult | MergeError, ...]:
-    """Merge each pair, in one git process for all; the results stand in the order of the pairs.
+    """Merge each pair, in one git process for all; the results are in the order of the pairs.
 
     A pair without a verdict has a MergeError in its place, so that one broken branch does not hide the
     others.
@@ -90,7 +88,7 @@ async def _merge_all(
 
 
 async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
-    """Give the paths that `head` changed since it left `base`; a renamed file counts with both names.
+    """Return the paths that `head` changed since it left `base`; a renamed file counts with both names.
 
     Raises MergeError when a commit is missing or the two have no common ancestor.
     """
@@ -108,7 +106,7 @@ async def touched_files(mirror: Mirror, base: str, head: str) -> frozenset[str]:
 
 
 async def commits_containing(mirror: Mirror, commit: str) -> frozenset[str]:
-    """The fetched commits whose history has this one in it, by full SHA. Raises GitError where it is missing."""
+    """The fetched commits whose history has this one in it, by full SHA. Raises GitError if it is missing."""
     result = await mirror.git.run(
         "for-each-ref", "--contains", commit, "--format=%(objectname)", "refs/mirror/", git_dir=mirror.path
     )

@@ -1,9 +1,9 @@
-r"""Reads what `git merge-tree --write-tree -z --stdin` prints, as seen with git 2.39.
+r"""Parses what `git merge-tree --write-tree -z --stdin` prints, as of git 2.39.
 
-For each merge, every item ended by NUL: the status (`1` clean, `0` conflict: the reverse of an exit status),
-the tree; for conflicts the entries `<mode> <object> <stage>\t<path>` of all unmerged files, an empty item,
-and the messages (`<n>`, n paths, type, text), at last an empty item. Where a submodule is in conflict, advice
-for people stands in the place of that last item.
+For each merge, every item ended by NUL: the status (`1` clean, `0` conflict: the reverse of an exit status), the tree;
+for conflicts the entries `<mode> <object> <stage>\t<path>` of all unmerged files, an empty item, and the messages
+(`<n>`, n paths, type, text), at last an empty item. If a submodule is in conflict, advice for people replaces that last
+item.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs `git merge-tree` for many pairs of commits, in as few processes as can be."""
+"""Runs `git merge-tree` for many pairs of commits in few processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adapters.git.process import GitError, GitTimeoutError
 CommitPair = tuple[str, str]
 _NO_COMMIT: Final = b"expected commit type"
 _FAST_WRITE_CONFIG: Final = {"core.looseCompression": "0", "core.createObject": "rename"}
-"""What is thrown away a moment later need not be small, nor be linked and unlinked: a third less time."""
+"""What is deleted a moment later need not be small, nor be linked and unlinked: a third less time."""
 
 
 class MergeError(Exception):
@@ -33,7 +33,7 @@ class _MergeInterrupted(MergeError):
 async def run_merges(
     mirror: Mirror, pairs: Sequence[CommitPair], environment: Mapping[str, str]
 ) -> list[ParsedMerge | MergeError]:
-    """Merge each pair of commits; the results stand in the order of the pairs.
+    """Merge each pair of commits; the results are in the order of the pairs.
 
     A pair without a verdict has a MergeError in its place. Raises MergeError when git or the mirror is at fault.
     """
@@ -97,7 +97,8 @@ async def _run_once(
             raise MergeError(f"git answered {len(merges)} of {len(pairs)} merges")
         return merges, None
     if result.exit_status < 0 and len(merges) < len(pairs):
-        # It was not told to stop: a mistake of its own, as versions up to 2.39 make in rare cases. The mirror is sound.
+        # Git was not stopped by the bot: a bug of its own, which versions up to 2.39 have in rare cases. The mirror is
+        # sound.
         return merges, _MergeInterrupted(
             f"git itself failed on this merge: {message or f'signal {-result.exit_status}'}"
         )

@@ -1,9 +1,9 @@
-"""A bare mirror of a repository on local disk: a cache of its commits, to try merges on.
+"""Keeps a bare mirror of a repository on local disk, as a cache for trial merges.
 
-A mirror can always be made again, so it is never repaired: one that git cannot work with is removed and
-fetched anew, once. Fetched refs are kept under names made by hashing (`refs/mirror/…`): branch names that
-differ only by case, or where one is a folder of the other (`task` and `task/1`, one deleted just before the
-other came), cannot get into each other's way, and no name from outside becomes a path on our disk.
+A mirror can always be created again, so it is never repaired: one that git cannot work with is removed and fetched
+again, once. Fetched refs are stored under hashed names (`refs/mirror/…`): branch names that differ only by case, or of
+which one is a folder of the other (`task` and `task/1`, one deleted just before the other came), cannot collide, and no
+name from outside becomes a path on disk.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Mirror:
     async def fetch(self, refs: Iterable[str], token: str | None = None) -> dict[str, str | None]:
         """Fetch these refs (`refs/heads/main`, `refs/pull/7/head`) and nothing else.
 
-        Gives each ref's commit, None for a ref that the repository does not have (any more). Raises
+        Returns each ref's commit, None for a ref that the repository does not have (any more). Raises
         ValueError for something that is no full ref name, GitError when the server cannot be reached or
         refuses the token, TimeoutError when another process keeps the mirror locked. The token is handed over
         in the environment of git alone.
@@ -105,11 +105,11 @@ class Mirror:
             return commits
 
     async def get_commit(self, ref: str) -> str | None:
-        """Give the commit that a ref had when it was last fetched, None when it is not here."""
+        """Return the commit that a ref had when it was last fetched, None when it is not here."""
         return (await self.resolve_refs([ref]))[ref]
 
     async def resolve_refs(self, refs: Iterable[str]) -> dict[str, str | None]:
-        """Give the commits that refs had when they were last fetched, None for those that are not here.
+        """Return the commits that refs had when they were last fetched, None for those that are not here.
 
         Raises ValueError for something that is no full ref name, GitError when the mirror is
         broken.
@@ -144,12 +144,12 @@ class Mirror:
 
     @contextlib.asynccontextmanager
     async def read_lock(self) -> AsyncIterator[None]:
-        """Read, and be sure that meanwhile nobody, in any process, throws objects away."""
+        """Read while no process removes objects."""
         async with file_lock(self._readers_lock, shared=True, timeout_seconds=self._lock_timeout):
             yield
 
     def invalidate(self) -> None:
-        """Note that objects are missing or broken: the next fetch makes the mirror anew."""
+        """Record that objects are missing or broken: the next fetch creates the mirror again."""
         if self.path.exists():
             self._invalid_marker.touch()
 
@@ -212,7 +212,7 @@ class Mirror:
             await self.git.run("update-ref", "--stdin", git_dir=self.path, stdin=commands)
 
     async def _repack(self) -> None:
-        """Keep the packs few, unless somebody is reading or it takes too long: then another time will do."""
+        """Keep the packs few, unless a process is reading or it takes too long: then do it another time."""
         try:
             async with file_lock(self._readers_lock, timeout_seconds=_READERS_TIMEOUT_SECONDS):
                 await repack_if_needed(self.git, self.path, timeout_seconds=_TRANSFER_SECONDS)
@@ -230,7 +230,7 @@ class Mirror:
 
     async def _remove(self) -> None:
         async with file_lock(self._readers_lock, timeout_seconds=self._lock_timeout):
-            # Moved away first: removing takes time, and nobody must meet half a mirror.
+            # Moved away first: removing takes time, and no process must see half a mirror.
             old_path = self.path.with_suffix(".old")
             shutil.rmtree(old_path, ignore_errors=True)
             with contextlib.suppress(FileNotFoundError):

@@ -1,8 +1,8 @@
-"""Merges of pairs of branches that may conflict, as few and as small as can be.
+"""Merges pairs of branches that may conflict, with few and small merges.
 
-Most pairs merely edit the same files. Git then merges each of these files by itself, whatever else the branches do.
-So all of them, of many pairs, are laid into one sheet, a tree made up of nothing but such files under numbers, and
-merged at once. Where branches rename, add, or remove what others touch, the two are merged as a whole.
+Most pairs merely edit the same files. Git then merges each of these files by itself, whatever else the branches do. So
+all of them, of many pairs, are placed in one batch, a tree of only such files under numbers, and merged at once. If
+branches rename, add, or remove what others touch, the two are merged as a whole.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class PairMerger:
         for heads in portions(missing_heads):
             await run_merges(self._mirror, [(self._base, head) for head in heads], self._scratch.environment)
         for portion in portions(items):
-            # What it writes is thrown away before the next one begins.
+            # What it writes is deleted before the next one begins.
             async with scratch_objects(self._mirror, self._scratch) as scratch:
                 await self._merge_portion(scratch, portion, [], verdicts)
         return verdicts

@@ -1,8 +1,7 @@
-"""Runs git as a child process: with a clean environment, a time limit, and errors that never hold a token.
+"""Runs git as a child process: with a clean environment, a time limit, and errors without tokens.
 
-The child sees no configuration but ours: neither the system's nor a user's, no hooks, no credential helpers,
-no prompts, no other protocols than HTTP(S). So nothing that a repository or a machine brings along is ever
-executed.
+The child sees only the bot's configuration: neither the system's nor a user's, no hooks, no credential helpers, no
+prompts, no other protocols than HTTP(S). So nothing that a repository or a machine contains is ever executed.
 """
 
 from __future__ import annotations
@@ -188,7 +187,7 @@ class Git:
 
 
 async def check_git_version(git: Git) -> tuple[int, int]:
-    """Give git's version; RuntimeError with a sentence for the operator when it is missing or too old."""
+    """Return git's version; RuntimeError with a sentence for the operator when it is missing or too old."""
     required = ".".join(map(str, MIN_GIT_VERSION))
     try:
         output = (await git.run("version")).stdout.decode("utf-8", "replace")

@@ -1,7 +1,7 @@
-"""A throw-away directory for new objects, and the few objects that we write there ourselves.
+"""Writes temporary objects for trial merges.
 
-Starting a git process costs more than a whole merge, so commits and trees that are only needed for a trial are
-written by hand, in git's own format for loose objects.
+Starting a git process costs more than a whole merge, so commits and trees that are only needed for a trial are written
+directly, in git's own format for loose objects.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ def _loose_object(kind: str, content: bytes) -> bytes:
 
 @asynccontextmanager
 async def scratch_objects(mirror: Mirror, *parents: ScratchObjects) -> AsyncIterator[ScratchObjects]:
-    """Give a directory in which git writes new objects, removed at the end with everything in it.
+    """Provide a directory in which git writes new objects; it is removed at the end with everything in it.
 
-    Meanwhile nobody throws away objects of the mirror.
+    Meanwhile no process removes objects of the mirror.
     """
     if mirror.in_memory and fits_in_memory(mirror.path):
         directory = Path(tempfile.mkdtemp(prefix=IN_MEMORY_PREFIX, dir=IN_MEMORY))
@@ -105,7 +105,7 @@ async def scratch_objects(mirror: Mirror, *parents: ScratchObjects) -> AsyncIter
             yield ScratchObjects(directory, alternates, reader)
     finally:
         os.close(descriptor)
-        # In a thread: thousands of small files take a while, and nobody need wait for it.
+        # In a thread: thousands of small files take a while, and no request should wait for it.
         await asyncio.shield(_remove(directory, reader))
 
 

@@ -1,4 +1,4 @@
-"""GitHub's REST and GraphQL API: `GitHubClient`, the models, the errors, and the registry `OPERATIONS`."""
+"""Provides GitHub's REST and GraphQL API: `GitHubClient`, the models, the errors, and the registry `OPERATIONS`."""
 
 from adapters.github.app import AppOperations
 from adapters.github.client import GitHub, GitHubClient

@@ -1,4 +1,4 @@
-"""GitHub Actions: runs, jobs and their logs, and starting workflows."""
+"""Calls GitHub Actions: runs, jobs, logs, and dispatches."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class ActionsOperations(BaseClient):
         return runs
 
     async def get_workflow_run(self, repo: str, run_id: int) -> WorkflowRun:
-        """Give a run as of its latest attempt."""
+        """Return a run as of its latest attempt."""
         return await self._request_one(GET_RUN, WorkflowRun, _run_params(repo, run_id))
 
     async def list_run_jobs(self, repo: str, run_id: int) -> list[WorkflowJob]:
@@ -105,7 +105,7 @@ class ActionsOperations(BaseClient):
         return await self._request_all(LIST_JOBS, WorkflowJob, _run_params(repo, run_id), query_params(filter="latest"))
 
     async def download_job_log(self, repo: str, job_id: int, max_bytes: int) -> str:
-        """Give the end of a job's log, at most `max_bytes` bytes of it, beginning with a whole line.
+        """Return the end of a job's log, at most `max_bytes` bytes of it, beginning with a whole line.
 
         Raises NotFound while the log is not there yet, Gone when it has expired.
         """
@@ -138,7 +138,7 @@ class ActionsOperations(BaseClient):
     ) -> WorkflowDispatched | None:
         """Start a workflow (file name or id) on a branch or tag.
 
-        Gives the run it started where the server tells it, else None: GitHub answered without a body for
+        Returns the run it started if the server reports it, else None: GitHub answered without a body for
         years and servers still do.
         """
         values = {**repository_parts(repo), "workflow_id": workflow}

@@ -1,4 +1,4 @@
-"""What is asked as the App itself (with its JWT), and the one list an installation has of itself."""
+"""Calls what only the App itself (with its JWT) or an installation may ask."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class AppOperations(BaseClient):
     """The App's own calls."""
 
     async def get_app(self) -> App:
-        """Give the App: its slug, permissions and events as GitHub has them now."""
+        """Return the App: its slug, permissions and events as GitHub has them now."""
         return await self._request_one(GET, App, {})
 
     async def list_installations(self) -> list[Installation]:
@@ -50,7 +50,7 @@ class AppOperations(BaseClient):
         return await self._request_all(LIST_INSTALLATIONS, Installation, {})
 
     async def create_installation_token(self, installation_id: int) -> InstallationToken:
-        """Make a new token for an installation, valid for an hour; NotFound once it was uninstalled."""
+        """Create a new token for an installation, valid for an hour; NotFound once it was uninstalled."""
         return await self._request_one(CREATE_TOKEN, InstallationToken, {"installation_id": installation_id})
 
     async def list_hook_deliveries(self, cursor: str | None = None) -> tuple[list[HookDelivery], str | None]:

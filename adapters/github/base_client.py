@@ -1,4 +1,4 @@
-"""The ground the families of operations stand on: one credential, typed answers."""
+"""Provides the base of all groups of operations: one credential, typed responses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Several writes about one issue in one request.
+"""Sends several writes about one issue in one request.
 
 REST takes a request for each: labels, a comment, a check. GraphQL runs the fields of one mutation one after the other,
-and GitHub counts requests. One that fails does not undo the others, so whoever sends must be able to send them again.
+and GitHub counts requests. One that fails does not undo the others, so the sender must be able to send them again.
 """
 
 from __future__ import annotations
@@ -106,9 +106,9 @@ class BatchOperations(BaseClient):
     """Writing several things about one issue at once."""
 
     async def get_node_ids(self, repo: str, number: int, labels: Sequence[str]) -> NodeId | None:
-        """Look at an issue, for writing to it. None where it has more labels than one look finds.
+        """Look at an issue, for writing to it. None if it has more labels than one look finds.
 
-        Raises NotFound where there is no such issue, or it is a pull request.
+        Raises NotFound if there is no such issue, or it is a pull request.
         """
         parts = repository_parts(repo)
         aliases = {f"l{index}": label for index, label in enumerate(labels)}
@@ -143,7 +143,7 @@ class BatchOperations(BaseClient):
             raise UnexpectedResponse(f"the answer is no issue: {error}", operation="graphql") from error
 
     async def send_batch(self, mutations: Sequence[Mutation]) -> list[Any]:
-        """Write all of it; gives the answer to each piece. Raises GraphQLError where some of it failed."""
+        """Write all of it; returns the answer to each piece. Raises GraphQLError if some of it failed."""
         variable_types = ", ".join(f"$w{index}: {mutation.input_type}!" for index, mutation in enumerate(mutations))
         fields = " ".join(
             f"w{index}: {mutation.field}(input: $w{index}) {{ {mutation.selection} }}"

@@ -1,8 +1,8 @@
-"""A whole repository in a handful of GraphQL queries: its open issues and pull requests, with what belongs to them.
+"""Reads a repository's open issues and pull requests in a few GraphQL queries.
 
-Names and arguments are those of GitHub's public schema. What a query costs is counted by the lists in it, as if all
-were full: a hundred issues with labels, blockers and sub-issues cost three points, fifty pull requests with their
-checks one, the histories of fifty issues one.
+Names and arguments are those of GitHub's public schema. The cost of a query is computed from its lists as if all were
+full: a hundred issues with labels, blockers and sub-issues cost three points, fifty pull requests with their checks
+one, the timelines of fifty issues one.
 """
 
 from __future__ import annotations
@@ -182,11 +182,11 @@ class BulkOperations(BaseClient):
             after = issues.page_info.end_cursor
 
     async def get_issues(self, repo: str, numbers: Iterable[int]) -> dict[int, IssueNode | None]:
-        """Give these issues; None for one that is not there: deleted, moved elsewhere, or no issue at all."""
+        """Return these issues; None for one that is not there: deleted, moved elsewhere, or no issue at all."""
         return await self._get_by_number(repo, numbers, "issue", "task", _ISSUE + ACTOR_FRAGMENT, IssueNode)
 
     async def list_open_pulls(self, repo: str, our_checks: Collection[str] = ()) -> PullList:
-        """Give all open pull requests, the oldest first. Check runs with one of the names `ours` count for nothing."""
+        """Return all open pull requests, the oldest first. Check runs named in `ours` are ignored."""
         pulls: list[PullWithChecks] = []
         heads: dict[str, str] = {}
         after = None
@@ -203,13 +203,13 @@ class BulkOperations(BaseClient):
             after = repository.pull_requests.page_info.end_cursor
 
     async def get_pulls(self, repo: str, numbers: Iterable[int], repository_id: int) -> dict[int, PullRequest | None]:
-        """Give these pull requests of the repository with the id `home_id`; None for one that is not there."""
+        """Return these pull requests of the repository with the id `home_id`; None for one that is not there."""
         repository = RepositoryNode(database_id=repository_id, name_with_owner=repo)
         nodes = await self._get_by_number(repo, numbers, "pullRequest", "pull", _PULL + ACTOR_FRAGMENT, PullNode)
         return {number: node.to_pull(repository) if node else None for number, node in nodes.items()}
 
     async def get_histories(self, repo: str, numbers: Iterable[int]) -> dict[int, IssueHistory | None]:
-        """Give what happened to the labels, the state and the title of these issues, the latest `HISTORY` lines."""
+        """Return what happened to the labels, the state and the title of these issues, the latest `HISTORY` lines."""
         return await self._get_by_number(repo, numbers, "issue", "history", _HISTORY + ACTOR_FRAGMENT, IssueHistory)
 
     async def get_closed_states(self, references: Collection[tuple[str, int]]) -> dict[tuple[str, int], bool | None]:

@@ -1,4 +1,4 @@
-"""Checks and statuses of a commit."""
+"""Calls checks and statuses of a commit."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class CheckOperations(BaseClient):
         return await self._request_all(LIST_SUITES, CheckSuite, {**repository_parts(repo), "ref": ref})
 
     async def get_combined_status(self, repo: str, ref: str) -> CombinedStatus:
-        """Give the statuses of the older kind, the latest of each context (the first 100)."""
+        """Return the commit statuses, the latest of each context (the first 100)."""
         return await self._request_one(
             COMBINED, CombinedStatus, {**repository_parts(repo), "ref": ref}, query={"per_page": 100}
         )
@@ -83,7 +83,7 @@ class CheckOperations(BaseClient):
         output: Mapping[str, object] | None = None,
         actions: Sequence[Mapping[str, str]] | None = None,
     ) -> CheckRun:
-        """Make a check run; `output` has title, summary and possibly text and annotations (≤ 50 a call)."""
+        """Create a check run; `output` has title, summary and possibly text and annotations (≤ 50 a call)."""
         body = body_params(
             name=name,
             head_sha=head_sha,

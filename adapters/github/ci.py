@@ -1,4 +1,4 @@
-"""What continuous integration says of a commit, gathered from check suites, check runs and the older statuses."""
+"""Summarizes continuous integration for a commit, from check suites, check runs and statuses."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _PASSED = frozenset({"success", "neutral", "skipped"})
 _WAITING = frozenset({"action_required", "stale"})
 _JOB_URL = re.compile(r"/actions/runs/(\d+)/job/(\d+)")
 LOG_BYTES = 200_000  # of a job's log, the last ones: errors stand near the end
-MAX_FAILED = 5  # failed checks told in detail; a hand-off has limits, and the first ones explain the rest
+MAX_FAILED = 5  # failed checks described in detail; a hand-off has limits, and the first ones explain the rest
 
 
 async def read_checks(github: GitHub, repo: str, sha: str, our_app_id: int, *, is_final: bool = False) -> ChecksSeen:
-    """The state of all checks on `sha` but ours.
+    """The state of all checks on `sha` except the bot's own.
 
-    Nothing there at all is `pending`, because checks need a moment to appear; with `final` it is `none`: they had
-    their moment.
+    No check at all is `pending`, because checks need a moment to appear; with `final` it is `none`: that moment has
+    passed.
     """
     suites = [
         suite
@@ -60,7 +60,7 @@ async def read_checks(github: GitHub, repo: str, sha: str, our_app_id: int, *, i
 
 
 def _wait_reason(suites: Sequence[CheckSuite], runs: Sequence[CheckRun], statuses: CombinedStatus) -> CheckWaitReason:
-    """What keeps checks from ending. A person's approval first: all else may be waiting for that."""
+    """What keeps checks from ending. A person's approval comes first: everything else may wait for that."""
     conclusions = {suite.conclusion for suite in suites} | {run.conclusion for run in runs}
     if "action_required" in conclusions:
         return CheckWaitReason.APPROVAL
@@ -81,7 +81,7 @@ def _failed_statuses(statuses: CombinedStatus) -> Sequence[FailedCheck]:
 
 
 async def _describe_failure(github: GitHub, repo: str, run: CheckRun) -> FailedCheck:
-    """A failed check run with the step and the end of the log, where it is a job of GitHub Actions."""
+    """A failed check run; for a job of GitHub Actions with the step and the end of the log."""
     url = run.html_url or run.details_url or ""
     name = one_line(run.name, 100)
     job = _JOB_URL.search(run.details_url or "") or _JOB_URL.search(url)

@@ -1,4 +1,4 @@
-"""The client: one transport, the App, and a `GitHub` for each installation."""
+"""Provides the client: one transport, the App, and a `GitHub` for each installation."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class GitHub(
         self._installation = credential
 
     async def git_token(self) -> str:
-        """Give the token that git fetches with (user `x-access-token`); valid for at least five minutes."""
+        """Return the token that git fetches with (user `x-access-token`); valid for at least five minutes."""
         return await self._installation.token()
 
     async def graphql(self, query: str, variables: Mapping[str, object] | None = None) -> dict[str, object]:
@@ -78,7 +78,7 @@ class GitHub(
 class GitHubClient:
     """Everything the bot needs to talk to GitHub. Use as `async with GitHubClient(...) as client`.
 
-    `now` gives the present as an aware datetime; the hooks and the gate are those of `Transport`.
+    `now` returns the present as an aware datetime; the hooks and the gate are those of `Transport`.
     """
 
     def __init__(
@@ -113,16 +113,16 @@ class GitHubClient:
         self._tokens = InstallationTokens(self.app.create_installation_token, now)
 
     def installation(self, installation_id: int, context: RateLimitContext | None = None) -> GitHub:
-        """Give GitHub as this installation sees it; cheap, tokens are shared by all that have the same id.
+        """GitHub as this installation sees it; cheap, because all with the same id share tokens.
 
-        `passage` says on what errand; without one it is that of an answer to somebody.
+        `passage` is the context for the rate limiter; without one, the call is treated as an answer to a user.
         """
         return GitHub(
             self._transport, InstallationCredential(self._tokens, installation_id, context or RateLimitContext())
         )
 
     def person(self, token: SecretStr) -> UserClient:
-        """Give GitHub as the person sees it whose token this is."""
+        """Return GitHub as the person sees it whose token this is."""
         return UserClient(self._transport, PersonCredential(token))
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""GitHub's pull request as the rules see it."""
+"""Converts GitHub's pull requests into the facts that the rules use."""
 
 from __future__ import annotations
 

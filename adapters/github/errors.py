@@ -1,8 +1,8 @@
-"""What can go wrong between us and GitHub, sorted by what to do about it.
+"""Defines the errors of calls to GitHub, grouped by what to do about them.
 
-`classify` is pure: an answer and the time go in, the error to raise comes out. The table of statuses is
-GitHub's documentation of its REST API ("troubleshooting" and "rate limits") read with the sharp edges in
-mind: 429 and secondary limits look like plain refusals, and 520 is no status that Python's `http` knows.
+`classify` is pure: a response and the time go in, the error to raise comes out. The table of statuses is GitHub's
+documentation of its REST API ("troubleshooting" and "rate limits"), with its exceptions: 429 and secondary limits look
+like plain refusals, and 520 is no status that Python's `http` knows.
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ class Transient(GitHubError):
 
 
 class UnknownOutcome(GitHubError):
-    """A write whose fate is unknown (timeout, 5xx, broken connection): look whether it was done before
-    repeating it.
-    """
+    """A write with an unknown result (timeout, 5xx, broken connection): check it before repeating it."""
 
 
 class RateLimited(GitHubError):
@@ -85,7 +83,7 @@ class Gone(GitHubError):
 
 
 class Conflict(GitHubError):
-    """The state of the object forbids it (409, and 405 "not mergeable"): read it anew and decide again."""
+    """The state of the object forbids it (409, and 405 "not mergeable"): read it again and decide again."""
 
 
 class Invalid(GitHubError):
@@ -118,7 +116,7 @@ class GraphQLError(GitHubError):
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, method: str, now: datetime) -> GitHubError:
-    """Give the error for an answer that is not a success.
+    """Return the error for an answer that is not a success.
 
     `headers` may have keys of any case, `now` is aware. Nothing in the answer makes this raise: a body that
     is no JSON, senseless numbers in headers and unknown statuses all lead to an error of the most careful
@@ -167,7 +165,7 @@ _GRAPHQL: Final[dict[str, type[GitHubError]]] = {
 
 
 def classify_graphql(errors: Sequence[Mapping[str, object]], data: object) -> GitHubError:
-    """Give the error for a GraphQL answer with `errors`.
+    """Return the error for a GraphQL answer with `errors`.
 
     Where nothing at all was answered and all errors are of one known type, it is the error that REST would give. Else
     it is a GraphQLError, which keeps the partial data: what was asked may have been answered, or done, in part.

@@ -1,8 +1,8 @@
-"""One exchange with GitHub: timeouts, headers, credentials, redirects, and retries of what is safe to repeat.
+"""Makes one request to GitHub: timeouts, headers, credentials, redirects, and safe retries.
 
-Reads are repeated in place a few times. A write is repeated only when it surely was not done (the connection
-was never made, or the credential was refused); otherwise `Unclear` is raised and the outbox looks before it
-sends again. A token goes to the configured servers only, never to a host that an answer names.
+Reads are repeated in place a few times. A write is repeated only if it was certainly not done (the connection was never
+made, or the credential was refused); otherwise `UnknownOutcome` is raised and the outbox looks before it sends again. A
+token is sent to the configured servers only, never to a host that a response names.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Credential(Protocol):
         """On what errand it is used; None for who is not bound to a budget."""
 
     async def token(self) -> str:
-        """Give a token that is valid now."""
+        """Return a token that is valid now."""
 
     def discard(self, token: str) -> None:
         """Drop this token, GitHub refused it; the next `token()` gives another."""

@@ -1,4 +1,4 @@
-"""Issues: reading and changing them, their comments, reactions and relations."""
+"""Calls issues, their comments, reactions and relations."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class IssueOperations(BaseClient):
     """Issues of a repository. `repo` is `owner/name`, `number` what people see; ids are the database's."""
 
     async def get_issue(self, repo: str, number: int) -> Issue:
-        """Give an issue (or the issue side of a pull request)."""
+        """Return an issue (or the issue side of a pull request)."""
         return await self._request_one(GET, Issue, _issue_params(repo, number))
 
     async def list_issues(
@@ -166,7 +166,7 @@ class IssueOperations(BaseClient):
         return await self._request_all(COMMENTS, Comment, _issue_params(repo, number), query_params(since=since))
 
     async def get_comment(self, repo: str, comment_id: int) -> Comment:
-        """Give one comment."""
+        """Return one comment."""
         return await self._request_one(GET_COMMENT, Comment, _comment_params(repo, comment_id))
 
     async def create_comment(self, repo: str, number: int, body: str) -> Comment:
@@ -192,7 +192,9 @@ class IssueOperations(BaseClient):
     async def add_assignees(
         self, repo: str, number: int, logins: Sequence[str], *, agent: Mapping[str, str] | None = None
     ) -> Issue:
-        """Assign people, or a coding agent with its `agent_assignment`; whoever cannot be is left out silently."""
+        """Assign people, or a coding agent with its `agent_assignment`; GitHub silently skips accounts that cannot be
+        assigned.
+        """
         body = body_params(assignees=list(logins), agent_assignment=dict(agent) if agent else None)
         return await self._request_one(ADD_ASSIGNEES, Issue, _issue_params(repo, number), body=body)
 
@@ -211,15 +213,15 @@ class IssueOperations(BaseClient):
         return await self._request_all(BLOCKED_BY, Issue, _issue_params(repo, number))
 
     async def add_blocked_by(self, repo: str, number: int, issue_id: int) -> Issue:
-        """Let the issue wait for the one with this database id; Invalid where it does already."""
+        """Let the issue wait for the one with this database id; Invalid if it does already."""
         return await self._request_one(ADD_BLOCKED_BY, Issue, _issue_params(repo, number), body={"issue_id": issue_id})
 
     async def remove_blocked_by(self, repo: str, number: int, issue_id: int) -> Issue:
-        """Let the issue no longer wait for the one with this database id; NotFound where it does not."""
+        """Let the issue no longer wait for the one with this database id; NotFound if it does not."""
         return await self._request_one(REMOVE_BLOCKED_BY, Issue, {**_issue_params(repo, number), "issue_id": issue_id})
 
     async def get_parent(self, repo: str, number: int) -> Issue | None:
-        """Give the issue this one is a sub-issue of, or None."""
+        """Return the issue this one is a sub-issue of, or None."""
         try:
             return await self._request_one(PARENT, Issue, _issue_params(repo, number))
         except NotFound:

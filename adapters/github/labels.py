@@ -1,4 +1,4 @@
-"""Labels of a repository and of an issue."""
+"""Calls labels of a repository and of an issue."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class LabelOperations(BaseClient):
         return await self._request_all(LIST, Label, repository_parts(repo))
 
     async def get_label(self, repo: str, name: str) -> Label:
-        """Give one label of the repository; NotFound when it has none of this name."""
+        """Return one label of the repository; NotFound when it has none of this name."""
         return await self._request_one(GET, Label, {**repository_parts(repo), "name": name})
 
     async def create_label(self, repo: str, name: str, *, color: str, description: str = "") -> Label:
-        """Make a label; Invalid with `already_exists` when there is one (names differ by more than case)."""
+        """Create a label; Invalid with `already_exists` when there is one (names differ by more than case)."""
         body = {"name": name, "color": color, "description": description}
         return await self._request_one(CREATE, Label, repository_parts(repo), body=body)
 
@@ -73,7 +73,7 @@ class LabelOperations(BaseClient):
         return str(repository["id"])
 
     async def create_labels(self, repository: str, labels: Sequence[OurLabel]) -> dict[str, str]:
-        """Make labels in one request; `repository` is its id in GraphQL. Gives the ids of those made, by name.
+        """Make labels in one request; `repository` is its id in GraphQL. Returns the ids of those made, by name.
 
         One that is there already, or that GitHub refuses, is left out and does not stop the others. Raises GraphQLError
         where the server cannot do this at all.
@@ -122,7 +122,7 @@ class LabelOperations(BaseClient):
         return await self._request_all(LIST_ON_ISSUE, Label, {**repository_parts(repo), "issue_number": number})
 
     async def set_issue_labels(self, repo: str, number: int, names: Iterable[str]) -> list[Label]:
-        """Make these the labels of an issue, all of them and no others, in one call; gives what GitHub now
+        """Make these the labels of an issue, all of them and no others, in one call; returns what GitHub now
         holds.
         """
         values = {**repository_parts(repo), "issue_number": number}

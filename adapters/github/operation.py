@@ -1,9 +1,8 @@
-"""The registry of what we ask of GitHub: every call is declared once, with its permission and the keys it may
-send.
+"""Declares every call to GitHub once, with its permission and the keys it may send.
 
-Other code reads `OPERATIONS`: a test compares it with GitHub's description, another the union of its
-permissions with the App's manifest, and metrics count calls by `Operation.id`. A call cannot send a key that
-is not declared, so what those tests prove about the declarations holds for the requests too.
+Other code reads `OPERATIONS`: a test compares it with GitHub's description, another the union of its permissions with
+the App's manifest, and metrics count calls by `Operation.id`. A call cannot send a key that is not declared, so what
+those tests prove about the declarations holds for the requests too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pull requests: what they are, what they change, merging them."""
+"""Calls pull requests, their files and reviews, and merges."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class PullOperations(BaseClient):
     """Pull requests of a repository."""
 
     async def get_pull(self, repo: str, number: int) -> PullRequest:
-        """Give a pull request; `mergeable` is None while GitHub is still working it out."""
+        """Return a pull request; `mergeable` is None while GitHub is still working it out."""
         return await self._request_one(GET, PullRequest, _pull_params(repo, number))
 
     async def list_pulls(
@@ -129,7 +129,7 @@ class PullOperations(BaseClient):
         return await self._request_one(MERGE, MergeOutcome, _pull_params(repo, number), body=body)
 
     async def mark_ready(self, repo: str, number: int) -> None:
-        """Make a draft a pull request that can be merged; nothing to do for one that is none. By GraphQL alone."""
+        """Mark a draft as ready for review; does nothing if it is no draft. GraphQL only."""
         pull = await self.get_pull(repo, number)
         if pull.draft:
             await self._transport.graphql(_MARK_READY, {"pull": pull.node_id}, self._credential)

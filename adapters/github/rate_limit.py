@@ -1,4 +1,4 @@
-"""The way out to GitHub: who goes through it, and who keeps it."""
+"""Defines the interface between calls to GitHub and the rate limiter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.rate_limits import Write
 
 
 class RateLimitWait(RateLimited):
-    """We ask ourselves to wait, so that GitHub does not have to: nothing was sent."""
+    """The bot must wait to stay within GitHub's limits: nothing was sent."""
 
     def __init__(self, retry_at: datetime) -> None:
         super().__init__(
@@ -27,7 +27,7 @@ def sender_name(installation_id: int) -> str:
 
 @dataclass(slots=True)
 class RateLimitContext:
-    """On what errand calls are made. `writes` counts those that were let through."""
+    """The context of calls. `writes` counts those that were admitted."""
 
     priority: SendPriority = SendPriority.ANSWER
     has_waited: bool = False  # it was held back before, and has come back
@@ -40,7 +40,7 @@ class Limiter(Protocol):
     """Keeps what one sender (`installation:7`) sends within GitHub's limits."""
 
     async def reserve(self, sender: str, context: RateLimitContext, *, content: bool) -> None:
-        """Return when a write may go, which `passage` then holds; raises Throttled like `enter`."""
+        """Return when a write may go; the context then holds it. Raises RateLimitWait like `acquire`."""
         ...
 
     def release(self, sender: str, context: RateLimitContext) -> None:
@@ -50,15 +50,15 @@ class Limiter(Protocol):
     async def acquire(
         self, sender: str, context: RateLimitContext, resource: str, *, is_write: bool, content: bool
     ) -> None:
-        """Return when the call may go; raises Throttled if that takes longer than is worth waiting here."""
+        """Return when the call may go. Raises RateLimitWait if that takes longer than is worth waiting here."""
         ...
 
     def count_request(self, sender: str, *, is_write: bool) -> None:
-        """A further request of a call that was let through: it was led on elsewhere."""
+        """Count a further request of an admitted call: it was redirected."""
         ...
 
     def update_limit(self, sender: str, resource: str, limit: int, remaining: int, reset_at: datetime) -> None:
-        """An answer told of the limit by the hour."""
+        """Record the limit by the hour from a response."""
         ...
 
     async def block_until(self, sender: str, until: datetime) -> None:

@@ -1,8 +1,8 @@
-"""The governor: one budget for each installation, shared by all replicas, so that GitHub never has to refuse us.
+"""Keeps each installation's calls within GitHub's limits, shared by all replicas.
 
-The budget is a row (`budgets`). A write is entered there before it goes, in one statement that counts only if nobody
-was quicker; whoever was overtaken reads the row and decides anew, and nobody waits for a lock of the database. Reads
-are many and cheap: they are counted here, and entered with the next write or every few seconds.
+The budget is a row. A write is recorded there before it is sent, in one statement that succeeds only if no other
+replica was faster; otherwise the row is read and the decision made again, so no replica waits for a database lock.
+Reads are many and cheap: they are counted in memory, and recorded with the next write or every few seconds.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class _Usage:
 
 
 class RateLimiter:
-    """The gate to GitHub, as `adapters.github.rate_limit.Gate` describes it."""
+    """The rate limiter, as `adapters.github.rate_limit.Limiter` describes it."""
 
     def __init__(self, database: Database, clock: Clock, limits: Limits, on_wait: OnWait | None = None) -> None:
         self._database = database
@@ -75,10 +75,10 @@ class RateLimiter:
         self._ledgers: dict[str, _Usage] = {}
 
     async def reserve(self, sender: str, context: RateLimitContext, *, content: bool) -> None:
-        """Return when a write may go; it is entered, and the next one of `passage` is this one.
+        """Return when a write may go; it is recorded, and the context's next write uses it.
 
-        So nothing is read for a write that then has to wait. What is not used is `release`d, and what is held for
-        longer than `HOLD` has lost its slot: no replica that dies blocks the others.
+        So nothing is read for a write that then has to wait. An unused write is `release`d, and one that is held for
+        longer than `HOLD` loses its slot: a replica that dies blocks no other.
         """
         self.release(sender, context)
         context.reserved_write = await self._write(
@@ -94,9 +94,10 @@ class RateLimiter:
     async def acquire(
         self, sender: str, context: RateLimitContext, resource: str, *, is_write: bool, content: bool
     ) -> None:
-        """Return when the call may go; raises Throttled, with nothing entered but its place in line, if it has to wait.
+        """Return when the call may go. Raises RateLimitWait if it has to wait, with only its place in the queue
+        recorded.
 
-        Every write asks for itself: between two writes of one errand those of more important lanes go.
+        Every write asks for itself, so that more urgent writes may go between two writes of one context.
         """
         ask = RateLimitRequest(context.priority, is_write, content, resource, context.has_waited)
         if is_write:
@@ -143,15 +144,15 @@ class RateLimiter:
         return True
 
     def count_request(self, sender: str, *, is_write: bool) -> None:
-        """A further request of a call that was let through."""
+        """Count a further request of an admitted call."""
         self._add(sender, _PendingUsage(points=self._limits.write_points if is_write else self._limits.read_points))
 
     def update_limit(self, sender: str, resource: str, limit: int, remaining: int, reset_at: datetime) -> None:
-        """An answer told of the limit by the hour."""
+        """Record the limit by the hour from a response."""
         self._add(sender, _PendingUsage(primary={resource: PrimaryLimit(limit, remaining, reset_at.timestamp())}))
 
     async def block_until(self, sender: str, until: datetime) -> None:
-        """GitHub asks this sender to wait: the other replicas are to know at once."""
+        """GitHub asks this sender to wait: tell the other replicas at once."""
         self._add(sender, _PendingUsage(blocked_until=until.timestamp()))
         await self._settle(sender, None, 0.0)
 
@@ -173,7 +174,7 @@ class RateLimiter:
                     continue
                 if verdict.budget == ledger.kept:
                     return verdict
-                ledger.news, entered = _PendingUsage(), False  # what comes while we write is for the next time
+                ledger.news, entered = _PendingUsage(), False  # what arrives during the write is for the next time
                 try:
                     entered = await rate_limits.save(connection, sender, ledger.version, verdict.budget)
                 finally:

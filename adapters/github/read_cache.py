@@ -1,6 +1,6 @@
-"""Reads that cost less: equal ones at once become one, and what has not changed is not sent again.
+"""Makes reads cheaper: equal concurrent reads share a request, and unchanged data is not sent again.
 
-Only bytes are kept, and decoded anew for each reader: nobody gets an object that another one may change.
+Only bytes are stored, and decoded again for each reader: no reader gets an object that another one may change.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ class ResponseCache:
 
 
 class RequestCoalescer(Generic[T]):
-    """Equal reads at once share one request.
+    """Lets equal concurrent reads share one request.
 
-    Whoever asks while one is on its way does not get its answer, which may be older than the news that made them ask:
-    all those share the next one, which leaves when the first has come back.
+    A read that starts while another is running does not get that response, which may be older than the event that
+    caused the read. All such reads share the next request, which starts when the first one has returned.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class RequestCoalescer(Generic[T]):
         self._next: dict[Hashable, asyncio.Task[T]] = {}
 
     async def share(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """The answer of a read that begins after this call, and whether it was made for somebody else."""
+        """The response to a read that begins after this call, and whether another caller made the request."""
         task = self._next.get(key)
         is_shared = task is not None
         if task is None:
@@ -75,7 +75,7 @@ class RequestCoalescer(Generic[T]):
         return await asyncio.shield(task), is_shared
 
     async def _run(self, key: Hashable, previous: asyncio.Task[T] | None, read: Callable[[], Awaitable[T]]) -> T:
-        await (asyncio.wait({previous}) if previous else asyncio.sleep(0))  # whoever asks in this moment comes along
+        await (asyncio.wait({previous}) if previous else asyncio.sleep(0))  # callers in this moment join
         self._running[key] = self._next.pop(key)
         return await read()
 
@@ -87,7 +87,7 @@ class RequestCoalescer(Generic[T]):
             task.exception()  # marks it as seen when every reader has been cancelled meanwhile
 
     async def close(self) -> None:
-        """End reads that nobody waits for any more."""
+        """Cancel reads without waiting callers."""
         tasks = [*self._running.values(), *self._next.values()]
         for task in tasks:
             task.cancel()

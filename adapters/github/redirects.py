@@ -1,4 +1,4 @@
-"""Where an answer leads: renamed repositories, and files that are kept elsewhere."""
+"""Follows redirects of renamed repositories and of files that are stored elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repositories: branches, commits, files, and what a person may do."""
+"""Calls repositories: branches, commits, files, and permissions."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class RepositoryOperations(BaseClient):
     """A repository and its git side. Branch names are plain (`task/12-1`), without `refs/heads/`."""
 
     async def get_repository(self, repo: str) -> Repository:
-        """Give a repository, by its present name also when asked by a former one."""
+        """Return a repository, by its present name also when asked by a former one."""
         return await self._request_one(GET, Repository, repository_parts(repo))
 
     async def get_branch(self, repo: str, branch: str) -> Branch:
-        """Give a branch and its head commit; NotFound when there is none."""
+        """Return a branch and its head commit; NotFound when there is none."""
         return await self._request_one(GET_BRANCH, Branch, {**repository_parts(repo), "branch": branch})
 
     async def delete_branch(self, repo: str, branch: str) -> bool:
@@ -74,11 +74,11 @@ class RepositoryOperations(BaseClient):
         return await self._request_one(COMPARE, Comparison, values, query={"per_page": 1})
 
     async def get_commit(self, repo: str, ref: str) -> Commit:
-        """Give a commit by SHA, branch or tag, with its (first 300) files."""
+        """Return a commit by SHA, branch or tag, with its (first 300) files."""
         return await self._request_one(GET_COMMIT, Commit, {**repository_parts(repo), "ref": ref})
 
     async def get_content(self, repo: str, path: str, *, ref: str | None = None) -> bytes | None:
-        """Give a file's bytes at `ref` (default branch when None); None when there is no such file.
+        """Return a file's bytes at `ref` (default branch when None); None when there is no such file.
 
         Raises TooLarge above GitHub's 1 MB for this way of asking, Invalid for a directory, link or
         submodule.
@@ -115,5 +115,5 @@ class RepositoryOperations(BaseClient):
         return [parse(GET_CONTENT, FileContent, entry, response.status) for entry in response.data]
 
     async def get_permission(self, repo: str, login: str) -> Permission:
-        """What a person may do; compare `user.id`, logins are given away anew. An error means: nothing."""
+        """A user's permission; compare `user.id`, because logins are reused. An error means: none."""
         return await self._request_one(GET_PERMISSION, Permission, {**repository_parts(repo), "username": login})

@@ -1,4 +1,4 @@
-"""What GitHub remembers of tasks, for when our own memory is lost: every issue with its comments, branches, numbers."""
+"""Reads what `restore` needs: every issue with its comments, branches, numbers."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class RestoreOperations(BulkOperations):
             after = refs.page_info.end_cursor
 
     async def get_latest_number(self, repo: str) -> int:
-        """Give the highest number of an issue or pull request; 0 where there is none."""
+        """Return the highest number of an issue or pull request; 0 if there is none."""
         repository = parse_node(_LatestRepository, await self.query_repository(_LATEST, repo, {}))
         return max(
             (node.number for node in (*repository.issues.nodes, *repository.pull_requests.nodes) if node), default=0

@@ -1,4 +1,4 @@
-"""A repository's own task templates: read from its default branch, and only those that changed."""
+"""Reads a repository's own task templates from its default branch, only the changed ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Who we are: the App's JWT, and the hourly tokens of its installations.
+"""Provides credentials: the App's JWT, and the hourly tokens of its installations.
 
-Both are kept until shortly before they expire; time comes from the injected clock. gidgethub makes JWTs too,
-but by the machine's own clock, which tests cannot turn.
+Both are cached until shortly before they expire, by the injected clock. gidgethub makes JWTs too, but by the machine's
+own clock, which tests cannot control.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class AppAuth:
         self._cached: tuple[str, datetime, datetime] | None = None
 
     async def token(self) -> str:
-        """Give a JWT that is valid for at least another minute."""
+        """Return a JWT that is valid for at least another minute."""
         return self.jwt()
 
     def jwt(self) -> str:
-        """Give a JWT: `iat` a minute back, `exp` nine minutes ahead."""
+        """Return a JWT: `iat` a minute back, `exp` nine minutes ahead."""
         now = self._now()
         if self._cached is not None:
             token, valid_from, valid_until = self._cached
@@ -92,7 +92,7 @@ class InstallationTokens:
         self._in_flight: dict[int, asyncio.Task[InstallationToken]] = {}
 
     async def token(self, installation_id: int) -> str:
-        """Give a token for the installation, valid for at least five more minutes; raises what GitHub
+        """Return a token for the installation, valid for at least five more minutes; raises what GitHub
         answers.
         """
         cached = self._cache.get(installation_id)
@@ -113,7 +113,7 @@ class InstallationTokens:
             del self._cache[installation_id]
 
     async def close(self) -> None:
-        """End requests that nobody waits for any more."""
+        """Cancel requests without waiting callers."""
         tasks = list(self._in_flight.values())
         for task in tasks:
             task.cancel()
@@ -146,7 +146,7 @@ class PersonCredential:
         return text.startswith("ghs_") or text.count(".") == 2
 
     async def token(self) -> str:
-        """Give the token."""
+        """Return the token."""
         return self._token.get_secret_value()
 
     def discard(self, token: str) -> None:
@@ -167,7 +167,7 @@ class InstallationCredential:
         return sender_name(self.installation_id)
 
     async def token(self) -> str:
-        """Give a valid token of the installation; also what git needs to fetch."""
+        """Return a valid token of the installation; also what git needs to fetch."""
         return await self._tokens.token(self.installation_id)
 
     def discard(self, token: str) -> None:

@@ -1,4 +1,4 @@
-"""Operations over HTTP: addresses, JSON, lists of many pages, the end of long logs, GraphQL."""
+"""Runs operations over HTTP: addresses, JSON, pagination, the end of long logs, GraphQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GitHub as a person sees it, by a token of theirs: for the few things that GitHub does for no App."""
+"""Calls GitHub as a person, for the few things that GitHub refuses to Apps."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class UserClient(IssueOperations, UserOperations):
         self._me: User | None = None
 
     async def get_current_user(self) -> User:
-        """Give the person; asked once."""
+        """Return the person; asked once."""
         if self._me is None:
             self._me = await self.get_me()
         return self._me
 
     async def get_assignable(self, repo: str) -> Assignable:
-        """Give whom the person may assign to issues of a repository. Raises NotFound where they do not see it."""
+        """Return whom the person may assign to issues of a repository. Raises NotFound if they do not see it."""
         parts = repository_parts(repo)
         variables = {"owner": parts["owner"], "name": parts["repo"]}
         data = await self._transport.graphql(_ASSIGNABLE, variables, self._credential)

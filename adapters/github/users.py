@@ -16,9 +16,9 @@ class UserOperations(BaseClient):
     """What anybody may know of an account."""
 
     async def get_user(self, login: str) -> User:
-        """Give the account that has this login now; `id` is what lasts."""
+        """Return the account that has this login now; `id` is what lasts."""
         return await self._request_one(GET_USER, User, {"username": login})
 
     async def get_me(self) -> User:
-        """Give the account whose token this is; Forbidden for an App's."""
+        """Return the account whose token this is; Forbidden for an App's."""
         return await self._request_one(GET_ME, User, {})

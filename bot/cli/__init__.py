@@ -1,1 +1,1 @@
-"""The command line: one file a command."""
+"""Implements the command line: one file per command."""

@@ -20,7 +20,7 @@ from core.text_safety.sanitize import one_line
 
 @asynccontextmanager
 async def open_read_only(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    """A connection that sees one state of the database throughout, and changes nothing."""
+    """A connection that sees one snapshot of the database and changes nothing."""
     async with AsyncExitStack() as stack:
         database = Database(await database_url(settings, stack), 2)
         stack.push_async_callback(database.close)
@@ -31,7 +31,7 @@ async def open_read_only(settings: Settings) -> AsyncIterator[AsyncConnection]:
 
 
 async def select_repositories(connection: AsyncConnection, name_filter: str) -> Sequence[tuple[int, str]]:
-    """The repositories that are meant: the one of this name, or all. Raises LookupError where there is none."""
+    """The repository of this name, or all. Raises LookupError if there is none."""
     all_repositories = await repositories.list_all(connection)
     matching = [
         (repository_id, full_name)
@@ -49,7 +49,7 @@ async def select_repositories(connection: AsyncConnection, name_filter: str) -> 
 
 
 async def verify_repositories(settings: Settings, name_filter: str = "") -> dict[str, AuditResult]:
-    """How the trail of each repository is found. Raises LookupError for a name that is not known."""
+    """The verification result of each repository's audit log. Raises LookupError for an unknown name."""
     async with open_read_only(settings) as connection:
         return {
             full_name: await audit_log.verify(connection, repository_id)
@@ -58,7 +58,7 @@ async def verify_repositories(settings: Settings, name_filter: str = "") -> dict
 
 
 async def task_history(settings: Settings, name_filter: str, number: int, limit: int) -> list[Event]:
-    """The end of a task's trail. Raises LookupError where the repository is not known, or has to be named."""
+    """The end of a task's audit log. Raises LookupError if the repository is unknown, or must be named."""
     async with open_read_only(settings) as connection:
         repositories_found = await select_repositories(connection, name_filter)
         if len(repositories_found) > 1:
@@ -72,7 +72,7 @@ async def task_history(settings: Settings, name_filter: str, number: int, limit:
 
 
 def format_event(event: Event, *, as_json: bool) -> str:
-    """One line of the trail, for people or as JSON."""
+    """One event of the audit log, for people or as JSON."""
     if as_json:
         identity_fields = {"type": event.type, "task": event.task, "agent": event.agent, "attempt": event.attempt}
         actor_fields = {"actor": event.actor, "occurred_at": event.occurred_at.isoformat()}

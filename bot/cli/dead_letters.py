@@ -1,4 +1,4 @@
-"""`orchestrator dead-letters`: what was given up, of every kind, and trying it again."""
+"""`orchestrator dead-letters`: list, retry and discard dead letters."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ async def _open_database(settings: Settings) -> AsyncIterator[tuple[Database, Jo
 
 
 async def list_dead_letters(settings: Settings) -> list[DeadLetter]:
-    """All that was given up, oldest first."""
+    """All dead letters, oldest first."""
     async with _open_database(settings) as (database, _), database.autocommit() as connection:
         return await dead_letter_store.all_dead_letters(connection)
 
 
 async def retry_dead_letters(settings: Settings, dead_letter_id: str | None = None, *, retry_all: bool = False) -> int:
-    """Let them be tried again by the running bot: one, `every` one, or all messages on channels; gives how many.
+    """Let the running bot retry dead letters: one, `every` one, or all alert messages; returns how many.
 
-    Raises LookupError for one that is not there, or that is never sent again.
+    Raises LookupError for one that does not exist or cannot be sent again.
     """
     async with _open_database(settings) as (database, jobs), database.transaction() as connection:
         count = await dead_letter_store.retry_all(
@@ -53,7 +53,7 @@ async def retry_dead_letters(settings: Settings, dead_letter_id: str | None = No
 
 
 async def discard_dead_letter(settings: Settings, dead_letter_id: str) -> None:
-    """A person has looked: it is not shown any more. Raises LookupError for one that is not there."""
+    """Discard a dead letter that a person has seen. Raises LookupError if it does not exist."""
     async with _open_database(settings) as (database, _), database.transaction() as connection:
         if not await dead_letter_store.discard(connection, dead_letter_id):
             raise LookupError(
@@ -62,7 +62,7 @@ async def discard_dead_letter(settings: Settings, dead_letter_id: str) -> None:
 
 
 def format_dead_letter(dead_letter: DeadLetter, *, as_json: bool = False) -> str:
-    """One of them as a line for people, or as JSON."""
+    """One dead letter as a line for people, or as JSON."""
     if as_json:
         return json.dumps({**asdict(dead_letter), "at": dead_letter.at.isoformat()})
     location = f"{dead_letter.repository}#{dead_letter.number}" if dead_letter.number else dead_letter.repository or "-"

@@ -1,4 +1,4 @@
-"""`orchestrator digest`: the progress of a repository, drawn from the database beside the running bot."""
+"""`orchestrator digest`: print a repository's progress from the database, also while the bot runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.digest_data import digest_of
 async def digest_markdown(settings: Settings, name_filter: str, now: datetime | None = None) -> str:
     """The digest as Markdown.
 
-    Raises LookupError where the repository is not known, has to be named, or has no configuration.
+    Raises LookupError if the repository is unknown, must be named, or has no configuration.
     """
     async with open_read_only(settings) as connection:
         matching = await select_repositories(connection, name_filter)

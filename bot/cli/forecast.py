@@ -1,4 +1,4 @@
-"""`orchestrator forecast <path>`: how good forecasts would have been on the history of a repository."""
+"""`orchestrator forecast <path>`: measure the forecast on a repository's history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_LISTED = 20  # branches in the table, the latest
 async def run_backtest(path: Path, limit: int, *, quiet: bool) -> BacktestResult:
     """Replay the repository at `path`; without `quiet` progress is shown on a terminal.
 
-    Raises `CannotReplay`, `GitError`, and RuntimeError where git is missing or too old.
+    Raises `CannotReplay`, `GitError`, and RuntimeError if git is missing or too old.
     """
     git = Git()
     await check_git_version(git)

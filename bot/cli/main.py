@@ -1,4 +1,4 @@
-"""The command line."""
+"""Defines the command line."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ def dead_letters(
 
 
 def _run_with_settings(query: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
-    """What the bot's database says; it may be running meanwhile."""
+    """Run a query on the bot's database, also while the bot runs."""
     try:
         settings = load_settings()
         configure_logs("ERROR")

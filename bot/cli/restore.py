@@ -1,4 +1,4 @@
-"""`orchestrator restore`: an empty database is filled again from what GitHub remembers. Run before the bot starts."""
+"""`orchestrator restore`: rebuild an empty database from GitHub before the bot starts."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from engine.restore import NotEmptyError, RestoredTask, RestoreReport, has_tasks
 
 log = structlog.get_logger()
 
-CHECK_TIMEOUT_SECONDS = 30  # seconds in which a start asks what an empty database may have forgotten
+CHECK_TIMEOUT_SECONDS = 30  # seconds to check at the start whether an empty database must be restored
 
-# Of these GitHub remembers nothing that we could trust.
+# GitHub stores nothing trustworthy about these.
 NOT_RESTORED = (
     "the earlier audit log and escalations",
     "changes of agents at run time (`/agents …`)",
@@ -33,10 +33,10 @@ NOT_RESTORED = (
 async def restore_repositories(
     settings: Settings, repository_name: str = "", previous_keys: Sequence[Path] = ()
 ) -> list[RestoreReport]:
-    """Rebuild the repository of this name, or all where the App is installed.
+    """Restore the repository of this name, or all where the App is installed.
 
-    Raises NotEmptyError where there are tasks already, LookupError for a name that is not known, OSError or ValueError
-    for an earlier key that cannot be read.
+    Raises NotEmptyError if there are tasks already, LookupError for an unknown name, OSError or ValueError for an
+    unreadable earlier key.
     """
     key = settings.github_private_key.get_secret_value()
     previous_pems = [path.read_text() for path in previous_keys]
@@ -51,7 +51,7 @@ async def restore_repositories(
 
 
 async def restore_all(bot: Bot, codec: CardStateCodec, repository_name: str = "") -> list[RestoreReport]:
-    """Rebuild with a bot that is assembled and does not run."""
+    """Restore with a bot that is assembled and not running."""
     async with bot.database.autocommit() as connection:
         if await store.has_tasks(connection):
             raise NotEmptyError("The database already has tasks; only an empty one can be restored.")
@@ -88,10 +88,10 @@ async def restore_all(bot: Bot, codec: CardStateCodec, repository_name: str = ""
 
 
 async def repositories_to_restore(bot: Bot) -> list[str]:
-    """The repositories whose tasks an empty database has forgotten: there are cards of ours, and it knows of no task.
+    """The repositories that must be restored: they have task cards, but the database has no task of them.
 
-    Looked at once, before the bot begins: it would take those tasks for new. Where GitHub cannot be reached nothing is
-    known to be forgotten.
+    Checked once before the bot starts, because it would treat those tasks as new. If GitHub cannot be reached, nothing
+    is known to be missing.
     """
     async with bot.database.autocommit() as connection:
         if await store.has_tasks(connection):
@@ -118,7 +118,7 @@ async def repositories_to_restore(bot: Bot) -> list[str]:
 
 
 def format_report(report: RestoreReport) -> list[str]:
-    """What became of a repository, for people."""
+    """The result for a repository, for people."""
     if report.problem:
         return [f"{report.repository}: nothing restored: {report.problem}"]
     tasks = [issue for issue in report.issues if issue.task]
@@ -138,7 +138,7 @@ def _cells(issue: RestoredTask) -> tuple[str, str, str, str, str, str]:
 
 
 def to_json(reports: Sequence[RestoreReport]) -> str:
-    """The same for programs."""
+    """The result for programs."""
     results = [
         {
             "repository": report.repository,

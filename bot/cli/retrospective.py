@@ -1,4 +1,4 @@
-"""`orchestrator retrospective`: what was done, in figures; with `--post` the bot opens the issue as well."""
+"""`orchestrator retrospective`: print figures on finished tasks; with `--post` the bot opens the issue as well."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _JSON = TypeAdapter(Retrospective)
 
 
 async def create_retrospective(settings: Settings, name_filter: str, since: str, post: bool) -> Retrospective:
-    """The retrospective as it would be held now; with `post` it is, and the running bot opens its issue.
+    """Compute the retrospective; with `post` it is stored, and the running bot opens its issue.
 
-    Raises LookupError, with a line for whoever asked, where there is nothing to look back at, or nowhere to post it.
+    Raises LookupError, with a sentence for the user, if there is no finished task or no place to post it.
     """
     now = SystemClock().now()
     try:
@@ -69,7 +69,7 @@ async def _post(settings: Settings, repository_id: int, retrospective: Retrospec
 
 
 def format_retrospective(retrospective: Retrospective, *, as_json: bool) -> str:
-    """What is printed: the Markdown of the issue, or all figures as one JSON object with times in ISO 8601."""
+    """The printed text: the Markdown of the issue, or all figures as one JSON object with times in ISO 8601."""
     if not as_json:
         text, _, _ = retrospective_body(retrospective).rstrip().rpartition("\n")  # without the marker
         return f"# {retrospective_title(retrospective)}\n\n{text.rstrip()}"

@@ -1,6 +1,6 @@
-"""The demo: a GitHub sandbox, our bot and a scripted team on this machine, for about half a minute.
+"""Runs the demo: a GitHub sandbox, the bot and a scripted team on this machine, for about half a minute.
 
-`story.py` says what happens, `stage.py` puts sandbox and bot together, `people.py` is the maintainer, `watch.py` reads
-how things stand, `view.py` and `words.py` show it, `summary.py` measures and checks the outcome, `run.py` runs it all.
-`shop/start` is the repository as it is at the beginning, `shop/work/<name>` what an agent does for a task.
+`scenario.py` says what happens, `environment.py` connects sandbox and bot, `people.py` is the maintainer, `monitor.py`
+reads the state, `view.py` and `narration.py` show it, `summary.py` measures and checks the result, `run.py` runs it
+all. `shop/start` is the repository at the beginning, `shop/work/<name>` the work of an agent on a task.
 """

@@ -1,4 +1,4 @@
-"""Sandbox and bot, put together as they would be in the world: they meet over HTTP only."""
+"""Connects sandbox and bot as in production: over HTTP only."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from sandbox.actors.agents.scripted import Script
 from sandbox.providers import ServiceAgent, ServiceServer
 from sandbox.state.models import App, Repository
 
-# The demo packs the work of an afternoon into half a minute. GitHub's limits by the hour hold, those by the minute
-# would make it wait: which it does well, but it is dull to watch.
+# The demo packs an afternoon's work into half a minute. GitHub's limits by the hour apply; those by the minute would
+# only make it wait, which it does well but is dull to watch.
 KEY = "a-key-of-the-demo"  # to the services outside
 CRASH_AFTER_SECONDS = (
     4.0  # seconds of the watcher's after which an agent dies: long enough to be asked once how it goes
@@ -35,7 +35,7 @@ LIMITS = RateLimits(points_per_minute=UNLIMITED, content_per_minute=UNLIMITED)
 
 @dataclass(slots=True)
 class CrashesOnce:
-    """An agent of a service that dies in the middle of its first task: its session is gone, and nobody says so."""
+    """An agent of a service that dies during its first task: its session disappears without an event."""
 
     agent: ServiceAgent
     script: Script = field(init=False)
@@ -72,7 +72,7 @@ class Environment:
 
 @asynccontextmanager
 async def open_environment(root: Path, scenario: Scenario) -> AsyncIterator[Environment]:
-    """The stage, with all its files below `root`; everything is stopped on the way out."""
+    """Start everything, with all files below `root`; everything is stopped on exit."""
     files = demo_files.shop_files()
     async with AsyncExitStack() as stack:
         clock = RealClock(speed=SPEED)

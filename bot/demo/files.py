@@ -1,4 +1,4 @@
-"""The files of the demo: the shop as it begins, and what the agents make of it."""
+"""Reads the demo's files: the initial shop, and the agents' work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 SHOP = Path(__file__).with_name("shop")
 CHECKOUT = Path(__file__).parents[2]  # the checkout: what a repository needs of ours is copied from there
 FORM = ".github/ISSUE_TEMPLATE/task.yml"
-# What docs/agents.md tells people to copy into their repository.
+# What docs/agents.md tells users to copy into their repository.
 COPIED_PATHS = (FORM, ".github/workflows/agent.yml", ".github/actions/run-agent")
 
 

@@ -1,4 +1,4 @@
-"""Filling in an issue form: GitHub makes a body of the answers, and so does this."""
+"""Fills in an issue form and renders the body as GitHub does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How things stand, read from the bot's database: what is shown is what the bot knows."""
+"""Reads the demo's state from the bot's database, so that the display shows what the bot knows."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class Snapshot:
         frozenset()
     )  # tasks whose branch was found to conflict, with another or with the base
     digest_updates: int = 0  # how often the page of progress was drawn
-    nudges: int = 0  # how often somebody was told that a task stands still
-    acknowledgements: int = 0  # calls for a person that were answered
+    nudges: int = 0  # reminders about stalled tasks
+    acknowledgements: int = 0  # escalations that were answered
     failover_seconds: tuple[
         float, ...
     ] = ()  # seconds each took, from the end of one agent's part to the start of another's
@@ -122,7 +122,7 @@ class Watcher:
         return sum(row["type"] == event_type.value and agent in (None, row["agent"]) for row in self._rows)
 
     def _sent_back_events(self, agent: str | None = None) -> list[Mapping[str, Any]]:
-        """Where there was something to learn; an agent that was lost on the way taught nobody anything."""
+        """Attempts that returned with feedback; a lost agent gives none."""
         return [
             row
             for row in self._rows
@@ -137,7 +137,7 @@ class Watcher:
         return frozenset(row["task"] for row in conflict_rows if row["payload"].get("kind") in kinds)
 
     def _failover_seconds(self) -> tuple[float, ...]:
-        """How long tasks were in nobody's hands after an agent was lost: until the start of the next was accepted."""
+        """How long tasks had no agent after one was lost: until the start of the next was accepted."""
         lost_at: dict[int, datetime] = {}
         durations: list[float] = []
         for row in self._rows:

@@ -1,4 +1,4 @@
-"""The audit trail in words, for somebody who sees it for the first time."""
+"""Describes the audit log in words for first-time viewers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class AuditLine:
 
 
 def describe_event(row: Mapping[str, Any], task: Task | None, elapsed: float) -> list[AuditLine]:
-    """A row of the audit trail as a line, or none when it says nothing to a newcomer.
+    """An event as a line, or None if it says nothing to a newcomer.
 
-    `task` is as it is now, a moment after the event.
+    `task` is its present state, a moment after the event.
     """
     text_and_tone = _describe(row, task)
     return [AuditLine(elapsed, *text_and_tone)] if text_and_tone else []

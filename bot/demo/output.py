@@ -121,7 +121,7 @@ class LiveOutput:
         self._console.print(summary_line(outcome), markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Give the cursor back."""
+        """Restore the cursor."""
         self._live.stop()
 
 

@@ -1,4 +1,4 @@
-"""Runs the demo: everything in one process and one temporary directory, which is gone afterwards."""
+"""Runs the demo in one process and one temporary directory, which is removed afterwards."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DemoTimeout(RuntimeError):
 
 
 def run_demo(as_json: bool = False, scenario: Scenario = SCENARIO, output: Output | None = None) -> int:
-    """Play the story and show it; gives the exit status, 0 only if every task is done, merged and works.
+    """Play the story and show it; returns the exit status, 0 only if every task is done, merged and works.
 
     1 when it is not, or when it took longer than `story.limit` seconds; 130 after Ctrl-C.
     """
@@ -104,7 +104,7 @@ async def _play(root: Path, scenario: Scenario, output: Output) -> Outcome:
                         break
                     for task in (environment.bot_task, *maintainer_tasks):
                         if task.done():
-                            task.result()  # nobody of them ends before the story but by a failure
+                            task.result()  # no part ends before the scenario, except by a failure
                     await asyncio.sleep(REFRESH_SECONDS)
                 await _wait_until_idle(watcher)
             finally:

@@ -1,8 +1,8 @@
-"""What happens in the demo: ten tasks, four agents, a maintainer. Change it here to try your own.
+"""Describes the demo: ten tasks, four agents, a maintainer. Change it here to try your own.
 
-Two tasks change the same lines and say so in their forms: the later one waits before anybody begins. Two more do so
-without anybody's knowing: their branches are found to conflict while both are at work. One changes other lines of that
-file, and is in nobody's way; its work is good, but the maintainer overlooks it, until she is told, and then called.
+Two tasks change the same lines and say so in their forms: the later one waits before work begins. Two more do so
+without saying so: their branches are found to conflict while both are in progress. One changes other lines of that file
+and conflicts with none; its work is good, but the maintainer overlooks it until she is reminded and then notified.
 """
 
 from __future__ import annotations

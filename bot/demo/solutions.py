@@ -19,7 +19,7 @@ class Insertion:
     text: str
 
     def apply_to(self, content: str) -> str:
-        """The file with it. Raises ValueError where the place is not there once."""
+        """The file with it. Raises ValueError if the place is not there once."""
         if content.count(self.anchor) != 1:
             raise ValueError(f"{self.path} has {self.anchor!r} {content.count(self.anchor)} times, not once")
         return content.replace(self.anchor, self.anchor + self.text)

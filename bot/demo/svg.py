@@ -20,7 +20,7 @@ from bot.demo.view import INTRODUCTION, View
 PICTURE = Path("docs/demo.svg")
 WIDTH, EVENT_LINES = 118, 11  # columns, and lines of the audit trail
 TITLE = "orchestrator demo"
-# Rich's picture asks a web server for its font. Ours asks nobody: whoever looks at it has a font for code.
+# Rich's picture loads its font from a web server. Ours loads none: readers of the README have a monospace font.
 _REMOTE_FONT = re.compile(r"@font-face\s*\{[^}]*\}\s*")
 
 
@@ -67,7 +67,7 @@ def render_svg(snapshot: Snapshot) -> str:
 
 
 def main() -> int:
-    """Play the demo and write the picture; gives the exit status."""
+    """Play the demo and write the picture; returns the exit status."""
     recorder = FrameRecorder()
     status = run_demo(output=recorder)
     if status == 0:

@@ -1,7 +1,7 @@
-"""What one process takes in at the same time: beyond that it says so, at once, before anything breaks.
+"""Limits how much one process accepts at a time; beyond that it rejects requests before anything breaks.
 
-GitHub is told 503 with `Retry-After`, and is asked for the delivery again later (`scheduler.redelivery`). What was
-taken is worked on meanwhile.
+GitHub gets 503 with `Retry-After`, and the bot requests the delivery again later (`scheduler.redelivery`). Deliveries
+that were accepted are handled meanwhile.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ log = structlog.get_logger()
 
 MEGABYTE = 1024 * 1024
 REFRESH_SECONDS = 1.0  # between two looks at the number of deliveries that wait
-MAX_YIELD_SECONDS = 0.05  # at most; GitHub waits for its answer, and a job for nobody
+MAX_YIELD_SECONDS = 0.05  # at most; GitHub waits for its response, and no one waits for a job
 MEMORY_CACHE_SECONDS = 0.1  # for which a measure of the memory is good enough
-SMALL_BODY_BYTES = 64 * 1024  # bytes of a body that need not stand in line behind a large one
-RETRY_SOON_SECONDS = 5  # seconds that are asked for when there is too much at the same moment
-RETRY_LATER_SECONDS = 30  # and when it takes longer until there is room
+SMALL_BODY_BYTES = 64 * 1024  # bytes of a body that need not wait for a large one
+RETRY_SOON_SECONDS = 5  # seconds in `Retry-After` if there are too many requests at this moment
+RETRY_LATER_SECONDS = 30  # and if it takes longer until there is capacity
 _STATM_PATH = "/proc/self/statm"
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
-    """How much is taken in; the settings of the same names, and what is not worth a setting."""
+    """How much is accepted: the settings of the same names, and limits that need no setting."""
 
     memory_mb: int = 512
-    max_queued_deliveries: int = 20_000  # deliveries that are not handled
+    max_queued_deliveries: int = 20_000  # deliveries that are not handled yet
     max_concurrent_requests: int = 200  # deliveries that are being answered
     max_buffered_body_mb: int = 32  # all bodies that are in memory; one of the largest always fits
     max_connections: int = 500
     header_timeout_seconds: float = 75.0  # until a request has come with all its headers
     body_timeout_seconds: float = 10.0  # until its body has come; GitHub hangs up after ten seconds
-    linger_seconds: float = 2.0  # for which the body of a request that was refused is still taken off the line
-    body_wait_seconds: float = 4.0  # seconds that a body waits for others to go
+    linger_seconds: float = 2.0  # for which the body of a rejected request is still read
+    body_wait_seconds: float = 4.0  # seconds that a body waits for memory
     store_timeout_seconds: float = 4.5  # until the database has it
 
 
 class Overloaded(Exception):
-    """No more now; `after` is in how many seconds it may be tried again, the text is the reason."""
+    """Nothing more is accepted now; `after` is in how many seconds to try again, the text is the reason."""
 
     def __init__(self, reason: str, retry_after_seconds: int) -> None:
         super().__init__(reason)
@@ -61,7 +61,7 @@ class Overloaded(Exception):
 
 
 def memory_mb() -> float:
-    """The resident memory of this process in MB, as it is now; where the system does not tell, the largest ever."""
+    """The present resident memory of this process in MB; the peak if the system does not report it."""
     try:
         with open(_STATM_PATH, "rb") as file:
             pages = int(file.read().split()[1])
@@ -77,9 +77,9 @@ def peak_memory_mb() -> float:
 
 
 def process_memory_mb(pid: int) -> tuple[float, float]:
-    """The resident memory of another process in MB, as it is now and at its largest; 0 where that cannot be told.
+    """The present and peak resident memory of another process in MB; 0 if unknown.
 
-    What both have from before they parted counts in both.
+    Memory shared since the fork counts in both.
     """
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8") as file:
@@ -90,20 +90,20 @@ def process_memory_mb(pid: int) -> tuple[float, float]:
 
 
 def malloc_trim() -> None:
-    """Return to the system what is free but kept, if the C library can."""
+    """Return free memory to the system, if the C library can."""
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
 
 
 @dataclass(slots=True)
 class AdmissionControl:
-    """What is being taken in, held against the limits."""
+    """Compares the present load with the limits."""
 
     limits: AdmissionLimits
     queued_deliveries: int = 0  # as of the last look
     active_requests: int = 0
     buffered_bytes: int = 0  # bytes of bodies
-    worker_pid: int = 0  # the process that works, where this one only takes in; its memory counts as well
+    worker_pid: int = 0  # the worker process, if this one only accepts requests; its memory counts as well
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _memory_mb: float = 0
     _measured_at: float = -MEMORY_CACHE_SECONDS - 1
@@ -121,7 +121,7 @@ class AdmissionControl:
         return peak_memory_mb() + (process_memory_mb(self.worker_pid)[1] if self.worker_pid else 0)
 
     def overload(self) -> Overloaded | None:
-        """Why nothing more can be taken in now, if so."""
+        """Why nothing more can be accepted now, if so."""
         limits = self.limits
         if (used_mb := self.memory_mb()) > limits.memory_mb:
             return Overloaded(
@@ -139,7 +139,7 @@ class AdmissionControl:
 
     @asynccontextmanager
     async def request_slot(self) -> AsyncIterator[None]:
-        """One more delivery is being answered; raises `Overloaded`."""
+        """Count one more request. Raises `Overloaded`."""
         if overloaded := self.overload():
             raise overloaded
         self.active_requests += 1
@@ -152,7 +152,7 @@ class AdmissionControl:
                 self._idle.set()
 
     async def yield_to_requests(self) -> None:
-        """Whoever works in the background lets those go first that are being answered now, but not for long."""
+        """Let background work wait briefly for requests that are being answered now."""
         if self.active_requests:
             with suppress(TimeoutError):
                 async with asyncio.timeout(MAX_YIELD_SECONDS):
@@ -160,7 +160,9 @@ class AdmissionControl:
 
     @asynccontextmanager
     async def buffer_body(self, size: int) -> AsyncIterator[None]:
-        """Room for a body of so many bytes; raises `Overloaded` when none comes in time. First come, first served."""
+        """Reserve memory for a body of so many bytes, first come, first served. Raises `Overloaded` if it is not free
+        in time.
+        """
         await self._acquire_buffer(size)
         try:
             yield
@@ -168,7 +170,7 @@ class AdmissionControl:
             self._release_buffer(size)
 
     async def refresh(self, database: Database) -> None:
-        """See how many deliveries wait; above the limit of memory, give back what is not used."""
+        """Read the number of waiting deliveries; above the memory limit, return free memory."""
         async with database.autocommit() as connection:
             self.queued_deliveries = await count_unhandled(connection, self.limits.max_queued_deliveries + 1)
         if memory_mb() > self.limits.memory_mb:
@@ -176,7 +178,7 @@ class AdmissionControl:
             malloc_trim()
 
     async def watch(self, database: Database) -> None:
-        """Look again and again, until cancelled; tell when it gets too much, and when that is over."""
+        """Refresh repeatedly until cancelled; log the beginning and end of an overload."""
         reported_kind = ""
         while True:
             try:
@@ -203,7 +205,7 @@ class AdmissionControl:
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
-                self._release_buffer(size)  # its turn came in the very moment
+                self._release_buffer(size)  # the memory was granted in this very moment
             elif (size, waiter) in self._waiters:
                 self._waiters.remove((size, waiter))
                 self._wake_waiters()
@@ -220,7 +222,7 @@ class AdmissionControl:
     def _wake_waiters(self) -> None:
         while self._waiters and self._fits(self._waiters[0][0]):
             size, waiter = self._waiters.popleft()
-            if not waiter.done():  # whoever gave up is about to leave the line
+            if not waiter.done():  # a cancelled waiter is about to leave the queue
                 self.buffered_bytes += size
                 waiter.set_result(None)
 

@@ -1,4 +1,4 @@
-"""Group commit: deliveries that come together are kept together, in one transaction, each answered only after it."""
+"""Commits concurrent deliveries in groups: one transaction, and each is answered only after it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from adapters.database.database import Database
 from adapters.database.deliveries import LARGE_PAYLOAD_BYTES, StoredDelivery, store_deliveries
 from bot.http.admission import AdmissionControl
 
-# The database does not answer, for whatever reason; a time-out is an OSError.
+# The database does not answer, for whatever reason; a timeout is an OSError.
 DATABASE_UNAVAILABLE = (OSError, OperationalError, PoolTimeout, psycopg.OperationalError)
 MAX_BATCH_SIZE = 50  # deliveries of one transaction
 
 
 class DeliveryWriter:
-    """Stores deliveries. While one group is being committed the next one gathers, so nobody waits for company."""
+    """Stores deliveries. While one group is being committed the next one gathers, so no request waits for a group to
+    fill.
+    """
 
     def __init__(self, database: Database, admission: AdmissionControl) -> None:
         self._database = database
@@ -27,9 +29,9 @@ class DeliveryWriter:
         self._write_task: asyncio.Task[None] | None = None
 
     async def write(self, delivery: StoredDelivery, lock_key: str) -> bool:
-        """Keep a delivery and ask for its job; True when it is committed, False when its GUID was here already.
+        """Store a delivery and create its job; True when it is committed, False if its GUID was already stored.
 
-        Raises one of `AWAY` when the database does not answer; then it may be there all the same.
+        Raises one of `DATABASE_UNAVAILABLE` if the database does not answer; then it may still be stored.
         """
         if len(delivery.payload) > LARGE_PAYLOAD_BYTES:
             return delivery.guid in await self._store_batch([(delivery, lock_key)])
@@ -46,7 +48,7 @@ class DeliveryWriter:
                 await self._commit_batch(batch)
         finally:
             self._write_task = None
-            for _, _, stored in self._pending:  # we were stopped: nothing was promised to these
+            for _, _, stored in self._pending:  # the writer was stopped: these were not acknowledged
                 stored.cancel()
             self._pending.clear()
 
@@ -56,7 +58,7 @@ class DeliveryWriter:
         except Exception as error:
             if len(batch) > 1 and not isinstance(
                 error, DATABASE_UNAVAILABLE
-            ):  # whoever is to blame is to bear it alone
+            ):  # each is stored by itself, so that only the faulty one fails
                 for entry in batch:
                     await self._commit_batch([entry])
                 return
@@ -67,9 +69,9 @@ class DeliveryWriter:
         for delivery, _, stored in batch:
             if not stored.done():
                 stored.set_result(delivery.guid in new_guids)
-                new_guids.discard(delivery.guid)  # a second one of the same GUID in this group was here already
+                new_guids.discard(delivery.guid)  # a second one of the same GUID in this group is a duplicate
 
     async def _store_batch(self, deliveries: list[tuple[StoredDelivery, str]]) -> set[str]:
-        # Whoever is stuck with a server that does not answer must not keep the next group from another connection.
+        # A server that does not answer must not keep the next group from another connection.
         async with asyncio.timeout(self._admission.limits.store_timeout_seconds):
             return await store_deliveries(self._database, deliveries)

@@ -1,4 +1,4 @@
-"""`/healthz`: the process lives. `/readyz`: it can do its work."""
+"""Serves `/healthz` (the process is alive) and `/readyz` (it can do its work)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def version() -> str:
 
 
 class Health:
-    """The two endpoints that whoever watches over the process asks."""
+    """The two endpoints for process supervisors."""
 
     def __init__(self, database: Database, clock: Clock, admission: AdmissionControl) -> None:
         """Uptime counts from here."""
@@ -45,7 +45,7 @@ class Health:
         return web.json_response(body)
 
     async def readyz(self, request: web.Request) -> web.Response:
-        """200 when deliveries can be taken, 503 with the reason when not."""
+        """200 if deliveries can be accepted, 503 with the reason if not."""
         try:
             await self._database.ping()
         except Exception as error:  # whatever it is, it means that we cannot work

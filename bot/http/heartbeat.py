@@ -1,7 +1,7 @@
-"""`POST /internal/agent/heartbeat`: an agent says that it is at work, how it goes, and learns whether the task is its.
+"""Serves `POST /internal/agent/heartbeat`: an agent reports progress and learns whether it still holds the task.
 
-Who speaks is proved by a token of the setting AGENT_TOKENS. `Credentials` is the place for another proof, such as the
-identity tokens of GitHub Actions.
+A token of the setting AGENT_TOKENS authenticates the agent. `Credentials` is the extension point for other proofs, such
+as the identity tokens of GitHub Actions.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class Heartbeat(BaseModel):
-    """What an agent says."""
+    """The body of a heartbeat."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -57,7 +57,7 @@ class Heartbeat(BaseModel):
 
 
 class HeartbeatRejected(Exception):
-    """The heartbeat is not taken; `status` is the answer, the text says why and holds nothing secret."""
+    """The heartbeat is rejected; `status` is the response, the text says why and holds no secret."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -77,7 +77,7 @@ class Credentials(Protocol):
     """Who may speak for which agent."""
 
     def authenticate(self, given_token: str) -> Sequence[Grant]:
-        """What this proof allows; raises `Refused` (401, 503) when it proves nothing."""
+        """What this proof allows. Raises `HeartbeatRejected` (401, 503) if it is not valid."""
         ...
 
 
@@ -210,7 +210,7 @@ class HeartbeatEndpoint:
 
 
 def _describe_errors(error: ValidationError) -> str:
-    """What is wrong with the body, in the words of whoever has to mend it; values are not repeated."""
+    """What is wrong with the body, in words for the agent's developer; values are not repeated."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     parts = (
         f"`{'.'.join(map(str, error_details['loc']))}`: {error_details['msg']}"

@@ -1,8 +1,8 @@
-"""The endpoint in a process of its own, so that whoever works never keeps GitHub waiting for its answer.
+"""Runs the webhook endpoint in its own process, so that busy workers never delay responses to GitHub.
 
-The bot parts in two before anything runs. The front listens where the bot listens, keeps deliveries, and answers for
-itself; what only the other can answer it hands on, over a socket that nobody else can reach. They end together: the
-front when the line to the other breaks, the other when the front is gone.
+The bot forks before anything runs. The ingress process listens, stores deliveries, and answers for itself; other
+requests are forwarded to the worker process over a private socket. They end together: the ingress when the connection
+to the worker breaks, the worker when the ingress is gone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NICENESS = 5  # how much less urgent the work is than the answers, as `nice` cou
 
 
 class Ingress:
-    """The other process, as the one that works sees it."""
+    """The ingress process, as the worker process sees it."""
 
     def __init__(self, pid: int, ingress_socket: socket.socket) -> None:
         """`line` is ours of the two ends."""
@@ -53,7 +53,7 @@ class Ingress:
 
     @classmethod
     def fork(cls, settings: Settings) -> Ingress:
-        """Part in two; only one of them returns. To be called before there is any loop, thread or connection."""
+        """Fork; only one of the processes returns. Must be called before there is any loop, thread or connection."""
         parent_socket, child_socket = socket.socketpair()
         parent_socket.setblocking(False)
         child_socket.setblocking(False)
@@ -66,7 +66,7 @@ class Ingress:
 
     @asynccontextmanager
     async def listening(self, bot: Bot) -> AsyncIterator[str]:
-        """It listens, while inside; gives its address. Raises OSError with the reason when it cannot."""
+        """Listen, while inside; returns its address. Raises OSError with the reason if it cannot."""
         reader, writer = await asyncio.open_connection(sock=self._socket)
         async with AsyncExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="orchestrator-"))
@@ -91,7 +91,7 @@ class Ingress:
             yield response["address"]
 
     async def wait_exited(self) -> None:
-        """Return when it is no more."""
+        """Return when the process has ended."""
         await self._exited.wait()
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
@@ -109,8 +109,8 @@ def _encode_message(message: dict[str, Any]) -> bytes:
 
 
 def _run_ingress_process(settings: Settings, worker_socket: socket.socket) -> NoReturn:
-    """The life of the front."""
-    for signal_number in (signal.SIGINT, signal.SIGTERM):  # whoever works is told, and tells us
+    """Run the ingress process."""
+    for signal_number in (signal.SIGINT, signal.SIGTERM):  # the worker gets the signal and stops this process
         signal.signal(signal_number, signal.SIG_IGN)
     status = 0
     try:
@@ -164,7 +164,7 @@ async def _sync_clock(clock: CommonClock) -> None:
 
 
 def _forward(http: aiohttp.ClientSession) -> WorkerRoutes:
-    """What the other answers, asked of it."""
+    """Forward a request to the worker and return its response."""
 
     async def heartbeat(request: web.Request) -> web.StreamResponse:
         request_headers = {

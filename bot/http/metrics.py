@@ -1,4 +1,4 @@
-"""What `/metrics` shows of taking deliveries in."""
+"""Counts what `/metrics` shows about accepting deliveries."""
 
 from __future__ import annotations
 

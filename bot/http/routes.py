@@ -1,4 +1,4 @@
-"""What the bot answers over HTTP: deliveries, heartbeats of agents, and the questions of its operators."""
+"""Defines the bot's HTTP routes: deliveries, heartbeats, health and metrics."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class WorkerRoutes:
-    """What whoever works answers: heartbeats, and its part of the metrics."""
+    """The routes of the worker process: heartbeats, and its part of the metrics."""
 
     heartbeat: RequestHandler
     metrics_page: Callable[[], Awaitable[bytes]]
 
     def create_application(self) -> web.Application:
-        """That alone, for a front that takes the rest."""
+        """The application with these routes only, for use behind an ingress."""
         application = web.Application()
         application.router.add_post(HEARTBEAT, self.heartbeat)
         application.router.add_get(METRICS_PATH, _metrics_handler(self.metrics_page))
@@ -46,7 +46,7 @@ def create_application(
     admission: AdmissionControl,
     worker_routes: WorkerRoutes,
 ) -> web.Application:
-    """All of it. `us` tells who we are, once that is known."""
+    """The complete application. `us` returns the bot's identity once it is known."""
     intake_metrics = IntakeMetrics(admission)
     secrets = [secret.get_secret_value() for secret in settings.github_webhook_secret]
     webhook = WebhookEndpoint(
@@ -74,7 +74,7 @@ def _metrics_handler(render_metrics: Callable[[], Awaitable[bytes]]) -> RequestH
 
 
 def admission_limits(settings: Settings) -> AdmissionLimits:
-    """How much is taken in at the same time."""
+    """How much is accepted at the same time."""
     return AdmissionLimits(
         memory_mb=settings.memory_limit_mb,
         max_queued_deliveries=settings.max_queued_deliveries,

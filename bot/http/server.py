@@ -1,4 +1,4 @@
-"""Where the bot listens: so many connections and no more, so that the database and git keep theirs."""
+"""Opens the bot's listening socket with a connection limit, so that the database and git keep theirs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _UNAVAILABLE_RESPONSE = (
 
 
 class _RejectConnection(asyncio.Protocol):
-    """A connection too many: it is told so, and closed."""
+    """A connection over the limit: it gets a response and is closed."""
 
     def __init__(self, limit: int) -> None:
         text = f'{{"error": "connections: {limit} are open"}}'
         self._response = _UNAVAILABLE_RESPONSE.format(length=len(text), text=text).encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Answer at once, whatever was going to be asked."""
+        """Respond at once, whatever the request would be."""
         if isinstance(transport, asyncio.Transport):
             transport.write(self._response)
             transport.close()
@@ -38,9 +38,9 @@ class _RejectConnection(asyncio.Protocol):
 
 @asynccontextmanager
 async def run_server(runner: web.AppRunner, host: str, port: int, limits: AdmissionLimits) -> AsyncIterator[str]:
-    """The runner's site at this address, while inside; gives its URL. Nobody new is let in afterwards.
+    """Run the site at this address, while inside; returns its URL. Afterwards no new connection is accepted.
 
-    Raises OSError when the address cannot be had.
+    Raises OSError if the address cannot be used.
     """
     web_server = runner.server
     if web_server is None:
@@ -62,16 +62,16 @@ async def run_server(runner: web.AppRunner, host: str, port: int, limits: Admiss
 
 @asynccontextmanager
 async def listening(application: web.Application, host: str, port: int, limits: AdmissionLimits) -> AsyncIterator[str]:
-    """The web server of a site, while inside; gives its address (port 0: a free one).
+    """Run the web server of a site, while inside; returns its address (port 0: a free one).
 
-    Raises OSError when the address cannot be had.
+    Raises OSError if the address cannot be used.
     """
     runner = web.AppRunner(
         application,
         access_log=None,
         shutdown_timeout=10,
-        # For this library a connection that was just opened is kept alive as well: so this cuts off whoever is slow
-        # with the headers.
+        # This library also treats a new connection as kept alive, so this closes clients that are slow with the
+        # headers.
         keepalive_timeout=limits.header_timeout_seconds,
         lingering_time=limits.linger_seconds,
     )

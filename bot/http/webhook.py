@@ -1,4 +1,4 @@
-"""The endpoint that GitHub calls: verify, keep, answer. Nothing is decided here."""
+"""Serves the webhook endpoint: verify, store, answer. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class WebhookEndpoint:
         identity: Callable[[], Identity | None],
         admission: AdmissionControl,
     ) -> None:
-        """`keep` keeps a delivery with the job behind its lock, and tells whether it is new; `secrets` are all that
-        are valid now; at least one.
+        """`keep` stores a delivery and its job and returns whether it is new; `secrets` are all valid ones; at least
+        one.
 
-        Raises `ValueError` without a secret: an unsigned endpoint would take orders from anybody.
+        Raises `ValueError` without a secret: an unsigned endpoint would accept requests from everyone.
         """
         if not secrets or not all(secrets):
             raise ValueError("a webhook secret is needed")
@@ -123,7 +123,7 @@ class WebhookEndpoint:
             return await self._receive_body(request, guid, event, signature)
 
     async def _receive_body(self, request: web.Request, guid: str, event: str, signature: str) -> str:
-        """Read the body, and store it if it is news."""
+        """Read the body, and store it if it is relevant."""
         limits = self._admission.limits
         try:
             async with asyncio.timeout(limits.body_timeout_seconds):

@@ -1,1 +1,1 @@
-"""Which agent gets which task: queue, scores, agent state."""
+"""Assigns tasks to agents: queue, scores, agent state."""

@@ -1,8 +1,8 @@
-"""How an agent is, apart from any one task: available, busy, in error, or offline, and until when.
+"""Derives an agent's state across all its tasks: available, busy, in error or offline, and until when.
 
-Agents say little while they have nothing to do, so silence counts only of one that was given a task: an agent is in
-error when it fell silent on a task or could not be started, and until it shows life again. Meanwhile it gets no tasks,
-but for one on trial after each pause; the pauses grow, so that a dead agent costs less and less.
+Idle agents send few signs of life, so silence counts only while an agent holds a task. An agent is in error from the
+moment it falls silent on a task or cannot be started until it shows life again. In that time it gets no tasks, except
+one trial task after each pause. The pauses grow, so a dead agent costs less and less.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ class AgentState(StrEnum):
     """The four states of an agent in a repository."""
 
     AVAILABLE = "available"
-    BUSY = "busy"  # at its limit of tasks, or at a limit of its service: it cools down
-    ERROR = "error"  # it fell silent or could not be started, or its service does not answer
-    OFFLINE = "offline"  # nothing can start it, or nothing was heard of it for long
+    BUSY = "busy"  # at its limit of tasks, or rate-limited by its service and backing off
+    ERROR = "error"  # it fell silent, could not be started, or its service does not answer
+    OFFLINE = "offline"  # nothing can start it, or it has shown no sign of life for long
 
 
 class StateChangeKind(StrEnum):
-    """What a decision on a task tells of the agent itself."""
+    """What a decision on a task says about the agent itself."""
 
     SEEN = "seen"
     DELIVERED = "delivered"
     FAILED = "failed"
     COOLING = "cooling"
-    RESUMED = "resumed"  # a person says that it can have tasks again
+    RESUMED = "resumed"  # a person allows it to get tasks again
 
 
 @dataclass(frozen=True, slots=True)
 class AgentStateChange:
-    """News of an agent, kept beside its settings in the transaction of the decision."""
+    """A change of an agent's state, stored in the transaction of the decision."""
 
     agent: str
     turn: StateChangeKind
     at: datetime
     reason: str = ""
-    until: datetime | None = None  # of cooling
+    until: datetime | None = None  # end of the back-off
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class SignsOfLife:
 
     @property
     def in_error(self) -> bool:
-        """Whether it failed and has shown no life since."""
+        """Whether the agent failed and has shown no life since."""
         return self.failed_at is not None and (self.seen_at is None or self.seen_at <= self.failed_at)
 
     def after(self, news: AgentStateChange) -> SignsOfLife:
-        """As they are after this news."""
+        """The signs of life after this change."""
         match news.turn:
             case StateChangeKind.SEEN | StateChangeKind.DELIVERED:
                 return replace(self, seen_at=news.at)
@@ -72,7 +72,7 @@ class SignsOfLife:
                 return self
 
     def changes_with(self, news: AgentStateChange) -> bool:
-        """Whether the news is worth a write: signs of life that come thicker than `SEEN_EVERY` are not."""
+        """Whether the change is worth a write: signs of life closer together than `SEEN_EVERY` are not."""
         if news.turn is not StateChangeKind.SEEN or self.seen_at is None or self.in_error:
             return True
         return self.seen_at <= news.at - SEEN_EVERY
@@ -80,7 +80,7 @@ class SignsOfLife:
 
 @dataclass(frozen=True, slots=True)
 class HealthResult:
-    """What kept an agent from being started when its adapter was asked: in words for a person; empty when nothing."""
+    """The result of an adapter's health check: the problem in words for a person, empty if there is none."""
 
     problems: tuple[str, ...]
     at: datetime
@@ -88,41 +88,41 @@ class HealthResult:
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """What is kept of an agent."""
+    """The stored state of an agent."""
 
     seen_at: datetime | None = None  # its last sign of life on any task
     failed_at: datetime | None = None
     failed_reason: str = ""
-    failures: int = 0  # since it last handed work in
+    failures: int = 0  # since it last handed in work
     cooling_until: datetime | None = None
     cooling_reason: str = ""
-    assigned: int = 0  # how often it was ever given a task
+    assigned: int = 0  # how many tasks it ever received
 
     @property
     def in_error(self) -> bool:
-        """Whether it failed and has shown no life since."""
+        """Whether the agent failed and has shown no life since."""
         return SignsOfLife(self.seen_at, self.failed_at).in_error
 
 
 @dataclass(frozen=True, slots=True)
 class AgentAvailability:
-    """The state of an agent now, with the reason in words that go behind its name."""
+    """The present state of an agent, with the reason as text to print after its name."""
 
     state: AgentState
     reason: str = ""
-    until: datetime | None = None  # when it has to be looked at again, though nobody tells of it
-    takes_work: bool = False  # but for its limit of tasks, which the assignment counts while it hands out
-    on_trial: bool = False  # it may have one task in hand, to show that it is back
-    own: bool = False  # it is a pause of the agent's own: a person can end it (`/agents resume`)
+    until: datetime | None = None  # when to evaluate it again, even without an event
+    takes_work: bool = False  # apart from its limit of tasks, which assignment checks itself
+    on_trial: bool = False  # it may hold one task, to prove that it is back
+    own: bool = False  # the agent asked for this pause; a person can end it (`/agents resume`)
 
 
 AVAILABLE = AgentAvailability(AgentState.AVAILABLE, takes_work=True)
 
 
 def pause_after(failures: int, timeouts: Timeouts) -> timedelta:
-    """How long an agent in error is left alone: `timeouts.ack`, doubled each time, up to `timeouts.stall`.
+    """The pause for an agent in error: `timeouts.ack`, doubled each time, up to `timeouts.stall`.
 
-    It begins short, because where nobody else can do the task, a crash that happens once shall not cost much.
+    The first pause is short, so that one crash does not block a task that no other agent can do.
     """
     return min(timeouts.ack * (1 << min(max(failures, 1) - 1, 20)), max(timeouts.stall, timeouts.ack))
 
@@ -137,9 +137,9 @@ def condition(
     startable: str | None = None,
     circuit: Circuit | None = None,
 ) -> AgentAvailability:
-    """The state of an agent that has `holding` of `max_tasks` in hand.
+    """The state of an agent that holds `holding` of at most `max_tasks` tasks.
 
-    `startable` says why nothing can start it, if so; `circuit` is the breaker of its service.
+    `startable` says why nothing can start it, if so; `circuit` is the circuit breaker of its service.
     """
     if startable:
         return AgentAvailability(AgentState.OFFLINE, startable)
@@ -170,5 +170,5 @@ def condition(
 
 
 def spoken_moment(at: datetime | None) -> str:
-    """A time in words that stay the same however often they are written."""
+    """A time in words that do not depend on when they are written."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "later"

@@ -1,4 +1,4 @@
-"""The order in which tasks are handed out, and the graph of who waits for whom."""
+"""Orders the queue and walks the dependency graph."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ Graph = Mapping[Node, Sequence[Node]]  # task → the tasks it depends on
 
 
 def dependents_depth(graph: Graph[int]) -> dict[int, int]:
-    """For each task, how many tasks the longest chain behind it has: what finishing it unblocks.
+    """For each task, the number of tasks on the longest chain that depends on it, which finishing it unblocks.
 
-    Tasks on a cycle, and what only they unblock, count as 0: nothing can be gained there before the cycle is broken.
-    Runs in time linear in tasks and dependencies, without recursion (a chain may be longer than Python's stack).
+    Tasks on a cycle, and tasks that only such tasks unblock, count as 0: finishing them gains nothing until the cycle
+    is broken. Linear in tasks and dependencies, and without recursion, because a chain may be longer than Python's
+    stack.
     """
     dependents: dict[int, list[int]] = {number: [] for number in graph}
     waiting_behind: dict[int, int] = dict.fromkeys(graph, 0)
@@ -26,7 +27,7 @@ def dependents_depth(graph: Graph[int]) -> dict[int, int]:
             if need in dependents:
                 dependents[need].append(number)
                 waiting_behind[need] += 1
-    # Peel the leaves (nobody waits for them) and walk towards what they wait for: Kahn's algorithm, backwards.
+    # Kahn's algorithm, backwards: remove the tasks without dependents and walk towards their dependencies.
     lengths = dict.fromkeys(graph, 0)
     leaves = [number for number, count in waiting_behind.items() if count == 0]
     while leaves:
@@ -42,7 +43,7 @@ def dependents_depth(graph: Graph[int]) -> dict[int, int]:
 
 
 def cycle_through(graph: Graph[Node], start: Node) -> tuple[Node, ...]:
-    """The shortest cycle of dependencies through `start`, beginning with it; empty when there is none."""
+    """The shortest cycle of dependencies through `start`, beginning with it; empty if there is none."""
     came_from: dict[Node, Node] = {}
     frontier = [start]
     while frontier:
@@ -62,7 +63,7 @@ def cycle_through(graph: Graph[Node], start: Node) -> tuple[Node, ...]:
 
 
 def strongly_connected_component(graph: Graph[Node], start: Node) -> frozenset[Node]:
-    """The tasks that lie on a cycle of dependencies through `start`, itself among them; empty when there is none."""
+    """The tasks on a cycle of dependencies through `start`, including `start`; empty if there is none."""
     backwards: dict[Node, list[Node]] = {}
     for number, needs in graph.items():
         for need in needs:
@@ -71,7 +72,7 @@ def strongly_connected_component(graph: Graph[Node], start: Node) -> frozenset[N
 
 
 def _reached(graph: Graph[Node], start: Node) -> frozenset[Node]:
-    """What can be reached from `start` in one step or more."""
+    """The nodes that can be reached from `start` in at least one step."""
     found: set[Node] = set()
     ahead = list(graph.get(start, ()))
     while ahead:
@@ -83,13 +84,13 @@ def _reached(graph: Graph[Node], start: Node) -> frozenset[Node]:
 
 
 def order(tasks: Iterable[Task], behind: Mapping[int, int]) -> list[Task]:
-    """Queue order: priority class, then what unblocks most, then the oldest. `behind` is from `chain_lengths`."""
+    """Sort into queue order: priority, then longest chain of dependents (`dependents_depth`), then age."""
     return sorted(tasks, key=lambda t: (t.priority.rank, -behind.get(t.number, 0), t.created_at, t.number))
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """One task that could be handed out, as far as its place in the queue goes."""
+    """A ready task with what its place in the queue depends on."""
 
     number: int
     priority: str
@@ -98,17 +99,17 @@ class Queued:
 
 
 def place_in_queue(task: Task) -> bool | None:
-    """True for a task in the queue, False for one that is parked before it, None for one that cannot be handed out.
+    """True for a task in the queue, False for a task parked outside it, None for a task that cannot be assigned.
 
-    A task that waits for others, or is held, has no place: it would keep those out that it waits for.
+    A task that waits for others or is held has no place: it would block the tasks that it waits for.
     """
     return Flag.PARKED not in task.flags if task.unflagged(Flag.PARKED).in_line else None
 
 
 def overflow(tasks: Iterable[Queued], depth: int) -> tuple[list[int], list[int]]:
-    """Which tasks are to be parked, and which taken into the queue, so that the first `depth` are in it.
+    """Which tasks to park and which to admit, so that the queue holds the first `depth` tasks.
 
-    A more urgent task comes before all others, so it is never parked while less urgent ones are in the queue.
+    A more urgent task comes before all others, so it is never parked while a less urgent one is in the queue.
     """
     line = sorted(tasks, key=lambda one: (one.priority, one.created_at, one.number))
     return [one.number for one in line[depth:] if not one.parked], [one.number for one in line[:depth] if one.parked]

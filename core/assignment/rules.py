@@ -1,8 +1,8 @@
-"""Which agent gets which task: deterministic, and it explains itself.
+"""Chooses an agent for each task, deterministically and with an explanation.
 
-Tasks come in queue order, so no score can let a P1 pass a P0. For each task the agents that may not have it are
-excluded with a reason; the others are scored, and the best one wins, ties broken by name. `choose` is the whole rule
-for one task; a `Round` asks it for one task after the other, and spares what cannot come out differently.
+Tasks come in queue order, so no score lets a P1 pass a P0. For each task, agents that may not have it are excluded with
+a reason. The others are scored and the best one wins; ties are broken by name. `choose` is the rule for one task; an
+`AssignmentPass` applies it to many tasks and skips work that cannot change the result.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from core.text_safety.sanitize import one_line
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One agent as the assignment sees it."""
+    """One agent as assignment sees it."""
 
     name: str
     capabilities: frozenset[str]
     prefers: frozenset[str]
     max_tasks: int
     roles: frozenset[str]
-    holding: int = 0  # tasks it has in hand
-    assigned: int = 0  # tasks it was ever given: the measure of fairness
-    unavailable: str | None = None  # why it takes no work now (offline, draining, …)
+    holding: int = 0  # tasks it holds
+    assigned: int = 0  # tasks it ever received: the measure of fairness
+    unavailable: str | None = None  # why it takes no work (offline, draining, …)
     condition: AgentAvailability = AVAILABLE
-    merit: float = 0.5  # how its latest attempts went, 0…1 (`core.assignment.stats.merits`); 0.5 while unknown
+    merit: float = 0.5  # success of its latest attempts, 0…1 (`core.assignment.stats.merits`); 0.5 if unknown
 
 
-# Priority's part of the score: the same for all candidates of one task, but it makes scores of different tasks
+# The priority's part of the score is the same for all candidates of a task. It makes scores of different tasks
 # comparable in the explanation. Three classes, evenly spaced.
 _PRIORITY_PART = {Priority.P0: 1.0, Priority.P1: 0.5, Priority.P2: 0.0}
-_REASON_LIMIT = 200  # characters of an exclusion in the audit trail; there are at most 100 agents
+_REASON_LIMIT = 200  # characters of an exclusion in the audit log; there are at most 100 agents
 
 
 def part_of(task: Task, agents: Sequence[Agent], plan: str) -> Role:
-    """Which part of a task is handed out next. `plan` (none | agent) says who plans.
+    """The next role to assign for a task. `plan` (none | agent) says who plans.
 
-    A plan is made once, before anybody implements. Where nobody could make it, or it was tried in vain, the work goes
-    on without: a plan is a help, never a reason to wait for ever.
+    A plan is made once, before the implementation. If no agent can plan, or planning failed, the task continues without
+    a plan: a plan helps, but is never a reason to wait for ever.
     """
     if task.status is Status.REVIEW:
         return Role.REVIEW
@@ -55,9 +55,9 @@ def part_of(task: Task, agents: Sequence[Agent], plan: str) -> Role:
 
 
 def missing_requirement(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> str | None:
-    """Why this agent can never have this part of the task, however long it waits; None when it could.
+    """Why this agent can never have this role in the task, however long the task waits; None if it can.
 
-    The required capabilities are those of whoever implements. Who plans or reviews need not have them, but scores by
+    Required capabilities are required of the implementer. Planners and reviewers need not have them, but are scored by
     them.
     """
     if role.value not in agent.roles:
@@ -70,7 +70,7 @@ def missing_requirement(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -
 
 
 def _authors(task: Task) -> frozenset[str]:
-    """Who worked on the pull request: its holder, and whoever had it before."""
+    """The agents that worked on the pull request: its holder and all earlier holders."""
     number = task.pull.number if task.pull else None
     earlier = [a.worker for a in task.work if a.pull is not None and a.pull == number]
     return frozenset(filter(None, (*earlier, task.lease.worker if task.lease else None)))
@@ -86,7 +86,7 @@ def _reviewed_in_vain(task: Task, name: str) -> str | None:
 
 
 def busy(agent: Agent) -> str | None:
-    """Why this agent takes no work now; None when it does."""
+    """Why this agent takes no work now; None if it does."""
     if agent.unavailable:
         return agent.unavailable
     if agent.condition.on_trial and agent.holding:
@@ -97,7 +97,7 @@ def busy(agent: Agent) -> str | None:
 
 
 def failed_before(task: Task, name: str) -> str | None:
-    """After two failed attempts in a row, or one that fell silent or stood still, another agent is to get the task."""
+    """Why another agent should get the task: two failed attempts in a row, or one silent or stalled; else None."""
     in_a_row = 0
     for attempt in reversed(task.work):
         if attempt.worker != name:
@@ -111,10 +111,10 @@ def failed_before(task: Task, name: str) -> str | None:
 
 
 def exclusions(task: Task, agents: Sequence[Agent], role: Role = Role.IMPLEMENT) -> dict[str, str | None]:
-    """For each agent, why it may not have this part of the task now, or None.
+    """For each agent, why it may not have this role in the task now, or None.
 
-    Earlier failures exclude an agent only while another one could do the task, if not now then when it has room:
-    better the same agent than nobody.
+    Earlier failures exclude an agent only while another agent could do the task, now or when it has capacity: the same
+    agent is better than no agent.
     """
     never = {agent.name: missing_requirement(task, agent, role) for agent in agents}
     names = {attempt.worker for attempt in task.work if attempt.worker} if role is Role.IMPLEMENT else ()
@@ -124,11 +124,10 @@ def exclusions(task: Task, agents: Sequence[Agent], role: Role = Role.IMPLEMENT)
 
 
 def preferred_match(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> float:
-    """Share of the task's wishes that the agent meets, 0…1.
+    """Share of the task's preferred capabilities that the agent has, 0…1.
 
-    Wishes are the preferred capabilities of the task; a task without any is matched by what the agent prefers among
-    its required ones, and is otherwise a perfect match for everybody. To whoever plans or reviews the required ones
-    are wishes too.
+    A task without preferred capabilities is matched by what the agent itself prefers among the required ones, and
+    otherwise matches every agent perfectly. For planners and reviewers, the required capabilities count as preferred.
     """
     wishes = set(task.intake.preferred) | (set() if role is Role.IMPLEMENT else set(task.required))
     if wishes:
@@ -139,7 +138,7 @@ def preferred_match(task: Task, agent: Agent, role: Role = Role.IMPLEMENT) -> fl
 
 
 def score(task: Task, agent: Agent, assigned_most: int, rules: Scoring, role: Role = Role.IMPLEMENT) -> Candidate:
-    """The agent's score for the task, with its parts (each already weighted)."""
+    """The agent's score for the task, with its parts (already weighted)."""
     room = 1 - agent.holding / agent.max_tasks
     if rules.policy == "least-busy":
         parts = {"load": room}
@@ -154,14 +153,14 @@ def score(task: Task, agent: Agent, assigned_most: int, rules: Scoring, role: Ro
             parts["learned"] = rules.learned * agent.merit
     last = next((a for a in reversed(task.history) if a.role is Role.IMPLEMENT), None)
     if role is Role.IMPLEMENT and last and (last.agent, last.outcome) == (agent.name, "failed"):
-        # Who knows the branch mends it fastest: worth as much as all the other parts together, but an agent that
-        # failed twice in a row was excluded before, and one that a person took the task from starts like anybody.
+        # An agent that knows the branch fixes it fastest, so this is worth as much as all other parts together. An
+        # agent that failed twice in a row was excluded before, and one that a person took the task from gets no bonus.
         parts["knows the branch"] = _most(rules)
     return Candidate(agent.name, round(sum(parts.values()), 6), parts)
 
 
 def _most(rules: Scoring) -> float:
-    """The best score that the usual parts can add up to."""
+    """The highest score that the other parts can add up to."""
     if rules.policy == "least-busy":
         return 1.0
     return rules.priority + rules.capability + rules.load + rules.fairness + rules.learned
@@ -170,7 +169,7 @@ def _most(rules: Scoring) -> float:
 def choose(
     task: Task, agents: Sequence[Agent], rules: Scoring, now: datetime, role: Role = Role.IMPLEMENT
 ) -> AssignmentDecision:
-    """The agent for one part of a task, with the whole table of candidates."""
+    """Choose the agent for one role in a task, with the complete table of candidates."""
     reasons = exclusions(task, agents, role)
     assigned_most = max((agent.assigned for agent in agents), default=0)
     candidates = tuple(
@@ -190,14 +189,14 @@ def _pick(
     now: datetime,
     role: Role,
 ) -> AssignmentDecision:
-    """The best of the candidates."""
+    """The best candidate."""
     able = [c for c in candidates if c.score is not None]
     if not able:
         hopeless = not any(
             missing_requirement(task, a, role) is None and (not a.unavailable or a.condition.until) for a in agents
         )
         return AssignmentDecision(None, _nobody(candidates), candidates, now, role, hopeless)
-    # Under `least-busy` fairness is no part of the score, it comes after it.
+    # With `least-busy`, fairness is not part of the score but breaks ties.
     turns = {a.name: a.assigned for a in agents} if rules.policy == "least-busy" else {}
     ranked = nsmallest(2, able, key=lambda c: (-(c.score or 0.0), turns.get(c.agent, 0), c.agent))
     return AssignmentDecision(ranked[0].agent, _why(*ranked, turns=turns), candidates, now, role)
@@ -221,7 +220,7 @@ def _why(best: Candidate, runner_up: Candidate | None = None, *, turns: Mapping[
 
 
 def choice_payload(choice: AssignmentDecision) -> dict[str, Any]:
-    """A choice as the audit trail keeps it, so that the choice for any attempt can be explained later."""
+    """A choice as the audit log stores it, so that it can be explained later."""
     return {
         "reason": choice.reason,
         "candidates": [
@@ -234,7 +233,7 @@ def choice_payload(choice: AssignmentDecision) -> dict[str, Any]:
 
 
 def choice_from_event(event: Event) -> AssignmentDecision | None:
-    """The choice that a line of the audit trail keeps (`told`); None where nobody was chosen by score."""
+    """The choice stored in a payload of the audit log; None if no agent was chosen by score."""
     if "candidates" not in event.payload:
         return None
     candidates = tuple(
@@ -246,38 +245,38 @@ def choice_from_event(event: Event) -> AssignmentDecision | None:
 
 
 def without_failures(choice: AssignmentDecision) -> AssignmentDecision:
-    """What becomes of a choice in a dry run."""
+    """The choice without failures, for a dry run."""
     return (
         replace(choice, agent=None, reason=f"dry run: the bot would choose {choice.agent}") if choice.agent else choice
     )
 
 
 class AssignmentPass:
-    """One pass over the queue, task by task: each choice counts against the load that the next one sees."""
+    """One pass over the queue: each choice counts against the load that the next one sees."""
 
     def __init__(self, agents: Iterable[Agent], rules: Scoring, now: datetime, plan: str = "none") -> None:
-        """`agents` with what they have in hand at the start; `plan` (none | agent) says who plans."""
+        """`agents` with their load at the start; `plan` (none | agent) says who plans."""
         self._hands = {agent.name: agent for agent in sorted(agents, key=lambda a: a.name)}
         self._rules = rules
         self._now = now
         self._plan = plan
-        self._in_vain: dict[object, AssignmentDecision] = {}  # for tasks alike, until somebody's hands change
-        self._seen: dict[object, dict[str, tuple[Agent, int, Candidate]]] = {}  # for tasks alike, by agent
+        self._in_vain: dict[object, AssignmentDecision] = {}  # by equivalence key, until a load changes
+        self._seen: dict[object, dict[str, tuple[Agent, int, Candidate]]] = {}  # by equivalence key, then agent
         self._most = max((agent.assigned for agent in self._hands.values()), default=0)
 
     @property
     def free(self) -> list[Agent]:
-        """The agents that take more work."""
+        """The agents that can take more work."""
         return [agent for agent in self._hands.values() if not busy(agent)]
 
     def choose(self, task: Task) -> AssignmentDecision:
-        """The choice for the next task of the queue: what `choose` gives for the agents as they are by now."""
+        """The choice for the next task in the queue: what `choose` returns for the current load."""
         choice = self.consider(task)
         self.take(choice)
         return choice
 
     def take(self, choice: AssignmentDecision) -> None:
-        """What was chosen is done: the agent has one task more in hand."""
+        """Record a choice: the agent holds one more task."""
         if choice.agent is None:
             return
         taken = self._hands[choice.agent]
@@ -286,10 +285,10 @@ class AssignmentPass:
         self._in_vain.clear()
 
     def consider(self, task: Task) -> AssignmentDecision:
-        """What would be chosen for the task; nobody has it yet.
+        """What would be chosen for a task that no agent has yet.
 
-        With 200 agents and 10,000 tasks most find nobody, and for the same reasons as others before them: those are
-        not looked for again.
+        With 200 agents and 10,000 tasks most tasks find no agent, for the same reasons as tasks before them. Those are
+        not evaluated again.
         """
         agents = tuple(self._hands.values())
         role = part_of(task, agents, self._plan)
@@ -305,9 +304,10 @@ class AssignmentPass:
         return choice
 
     def _candidates(self, task: Task) -> tuple[Candidate, ...]:
-        """The candidates for a task without a history: each depends on its own agent alone, and stays while that does.
+        """The candidates for a task without history; each depends on its own agent only, and is cached while that is
+        unchanged.
 
-        So a choice weighs one agent anew, whoever was chosen last, and not two hundred.
+        So a choice evaluates only the agent that was chosen last again, not two hundred.
         """
         seen = self._seen.setdefault((task.required, task.priority, task.intake.preferred), {})
         found = []
@@ -322,7 +322,7 @@ class AssignmentPass:
 
 
 def _alike(task: Task, role: Role) -> object:
-    """All of a task that `exclusions` looks at: two tasks with the same are refused by the same agents."""
+    """Everything about a task that `exclusions` reads: tasks with an equal key are refused by the same agents."""
     history = tuple((a.number, a.worker, a.role, a.outcome, a.blamed, a.pull) for a in task.counted)
     under_review = (task.pull and task.pull.number, task.lease and task.lease.worker) if role is Role.REVIEW else None
     return role, task.required, history, under_review
@@ -331,6 +331,6 @@ def _alike(task: Task, role: Role) -> object:
 def assign(
     queue: Iterable[Task], agents: Iterable[Agent], rules: Scoring, now: datetime, plan: str = "none"
 ) -> list[AssignmentDecision]:
-    """One choice per task of the queue, in its order; a task in review is in the queue for a reviewer."""
+    """One choice per task of the queue, in queue order; a task in review is in the queue for a reviewer."""
     round_ = AssignmentPass(agents, rules, now, plan)
     return [round_.choose(task) for task in queue]

@@ -1,7 +1,7 @@
-"""What a session that planned or reviewed said at its end, by the very words that a comment would have.
+"""Reads a plan or verdict from a session's last message, in the syntax of comments.
 
-Read is only a whole command at the beginning of a line, as in comments: whoever merely talks of approving has not
-approved. What is not read this way is no answer, except that a planner's last message is its plan.
+Only a complete command at the beginning of a line counts, as in comments: a message that only mentions approving is no
+approval. Everything else is no answer, except that a planner's last message is its plan.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from core.commands.registry import COMMANDS, WHOLE
 from core.signals.base import PlanDelivered, ReviewDelivered
 from core.task.model import Role
 
-LONGEST = 60_000  # characters of last words that are looked at
+LONGEST = 60_000  # characters of the last message that are read
 
 
 def answer(words: str, role: Role, attempt: int, *, ended: bool = True) -> PlanDelivered | ReviewDelivered | None:
-    """The plan or the verdict that these words are; None when they are neither.
+    """The plan or verdict in this text; None if it is neither.
 
-    While the session has not `ended`, a plan has to be called one.
+    Until the session has `ended`, a plan needs the command.
     """
     for said in parse_commands(words[:LONGEST], COMMANDS, WHOLE):
         if role is Role.PLAN and said.name == "plan":

@@ -1,8 +1,8 @@
-"""How well and how fast agents work: pure figures over the rows of their latest attempts.
+"""Measures how well and how fast agents work, from their latest attempts.
 
-An attempt counts while it is among the agent's latest `LATEST` of the last `WINDOW`: long enough for a handful of
-attempts a week to say something, short enough that a new model under an old name is judged by its own work within a
-month, and that a busy agent's figures turn over in days.
+An attempt counts while it is among the agent's latest `LATEST` within the last `WINDOW`. That is long enough for a few
+attempts a week to be meaningful, and short enough that a new model under an old name is judged by its own work within a
+month and that the figures of a busy agent change within days.
 """
 
 from __future__ import annotations
@@ -17,55 +17,55 @@ from core.task.model import Attempt, ChecksState, LearnedTimeout, Lease, Pull, R
 
 WINDOW = timedelta(days=30)
 LATEST = 50
-# What has to be seen before a deadline is learned: with less, one odd attempt would decide it.
+# Observations needed before a deadline is learned: with fewer, one odd attempt would decide it.
 OBSERVATIONS = 20
-MARGIN = 1.5  # on the 99th percentile: the next slow one may be a little slower
-UNKNOWN = 0.5  # the merit of whom nobody knows: in the middle
-CEILING = 6  # times the configured timeout: who takes longer than that is better asked, or replaced
+MARGIN = 1.5  # on the 99th percentile: the next slow attempt may be a little slower
+UNKNOWN = 0.5  # the merit of an agent without history: the middle
+CEILING = 6  # times the configured timeout: beyond that, polling or replacing the agent is better
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One attempt of an agent, as the table `attempts` keeps it."""
+    """One attempt of an agent, as stored in the table `attempts`."""
 
     task: int
     attempt: int
     agent: str
     role: Role
-    capabilities: tuple[str, ...]  # that the task asked for
+    capabilities: tuple[str, ...]  # that the task required
     started_at: datetime
     acknowledged_at: datetime | None = None
     handed_in_at: datetime | None = None  # when its pull request was first seen
     ended_at: datetime | None = None
     outcome: str | None = None  # of `core.task.model.Attempt`
     blamed: bool = False
-    first_checks: bool | None = None  # whether the first checks that ended passed; None: none has ended
+    first_checks: bool | None = None  # whether the first finished checks passed; None: none has finished
     longest_silence: float = 0  # seconds between two signs of life
 
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """The figures of one agent, or of its work that asked for one capability. None where nothing can be said yet."""
+    """The figures of one agent, or of its work that required one capability. None if there is too little data."""
 
-    attempts: int  # that have ended
+    attempts: int  # that ended
     done: int  # that were merged
     error_rate: float | None  # share of the ended attempts that count against the agent, 0…1
-    first_pass: float | None  # share of the attempts with checks whose first checks passed, 0…1
-    rework: float | None  # attempts for each one that was merged; 1 is perfect
-    median: timedelta | None  # from hand-over to pull request
+    first_pass: float | None  # share of attempts with checks whose first checks passed, 0…1
+    rework: float | None  # attempts per merged attempt; 1 is perfect
+    median: timedelta | None  # from assignment to pull request
     p90: timedelta | None
 
 
 def quantile(values: Iterable[float], share: float) -> float | None:
-    """The smallest value that `share` (0…1) of the values do not exceed (nearest rank); None without values."""
+    """The smallest value that is not exceeded by `share` (0…1) of the values (nearest rank); None without values."""
     ordered = sorted(values)
     return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
 
 
 def measure(rows: Sequence[AttemptRecord]) -> Measures:
-    """The figures of these attempts at the work itself; plans and reviews are not counted.
+    """The figures of these attempts at implementation; plans and reviews do not count.
 
-    Those that nobody is to blame for (released, unavailable) say nothing.
+    Attempts that ended without fault (released, unavailable) are left out.
     """
     rows = [row for row in rows if row.role is Role.IMPLEMENT]
     ended = [row for row in rows if row.ended_at and (row.blamed or row.outcome == "delivered")]
@@ -88,7 +88,7 @@ def _span(seconds: float | None) -> timedelta | None:
 
 
 def by_agent(rows: Iterable[AttemptRecord]) -> dict[str, list[AttemptRecord]]:
-    """The rows of each agent that has any, in their order."""
+    """The rows grouped by agent, in order."""
     found: dict[str, list[AttemptRecord]] = {}
     for row in rows:
         found.setdefault(row.agent, []).append(row)
@@ -96,7 +96,7 @@ def by_agent(rows: Iterable[AttemptRecord]) -> dict[str, list[AttemptRecord]]:
 
 
 def by_capability(rows: Iterable[AttemptRecord]) -> dict[str, Measures]:
-    """The figures of the attempts that asked for each capability, by its name."""
+    """The figures of the attempts that required each capability, by its name."""
     found: dict[str, list[AttemptRecord]] = {}
     for row in rows:
         for name in row.capabilities:
@@ -105,10 +105,10 @@ def by_capability(rows: Iterable[AttemptRecord]) -> dict[str, Measures]:
 
 
 def merits(measures: Mapping[str, Measures]) -> dict[str, float]:
-    """What counts in the score as `learned`, 0…1 for each agent: half success, half speed against the fastest.
+    """The score's part `learned` for each agent, 0…1: half success, half speed relative to the fastest.
 
-    Success is the share of attempts that were merged, with one merged and one failed added, so that nobody is perfect
-    or hopeless after a single attempt. Of whom nothing is known it is assumed to be in the middle.
+    Success is the share of merged attempts with one merged and one failed attempt added, so that no agent is perfect or
+    hopeless after one attempt. An agent without data gets the middle.
     """
     speeds = {name: m.median.total_seconds() for name, m in measures.items() if m.median is not None}
     fastest = max(1.0, min(speeds.values(), default=1.0))
@@ -120,11 +120,10 @@ def merits(measures: Mapping[str, Measures]) -> dict[str, float]:
 
 
 def patience(rows: Sequence[AttemptRecord], timeouts: Timeouts, work: timedelta | None = None) -> LearnedTimeout | None:
-    """How long this agent may be silent, by its own latest attempts; None where the configured timeouts stand.
+    """How long this agent may be silent, from its own latest attempts; None if the configured timeouts apply.
 
-    `work` is how long it may take until it hands in (`learned_work`); it is kept beside.
-
-    Attempts that ended in silence say nothing of how long a living agent is silent.
+    `work` is how long it may take until it hands in (`learned_work`). Attempts that ended in silence say nothing about
+    how long a living agent is silent, so they do not count.
     """
     lived = [row for row in rows if row.acknowledged_at and row.outcome != "silent"]
     begun = [(row.acknowledged_at - row.started_at).total_seconds() for row in lived if row.acknowledged_at]
@@ -138,10 +137,11 @@ def patience(rows: Sequence[AttemptRecord], timeouts: Timeouts, work: timedelta 
 
 
 def learned_work(taken: Sequence[float]) -> timedelta | None:
-    """How long an agent of a repository may work before it hands in, by how long the latest of all its agents took.
+    """How long an agent may work before it hands in, from the latest attempts of all agents of the repository.
 
-    `taken` are seconds from hand-over to pull request; None while they are too few. Whoever was replaced because it
-    took too long is not among them, so this alone would only ever get shorter: the configured time is its floor.
+    `taken` are seconds from assignment to pull request; returns None if there are too few. Agents that were replaced
+    because they took too long are not among them, so this value alone could only shrink: the configured time is its
+    lower bound.
     """
     if len(taken) < OBSERVATIONS:
         return None
@@ -156,9 +156,9 @@ def _learned(seen: Sequence[float], configured: timedelta) -> timedelta:
 
 
 def lines(before: Task | None, after: Task, now: datetime) -> tuple[AttemptRecord, ...]:
-    """What a change of a task tells of attempts that began, went on, or ended.
+    """The rows of attempts that a change of a task started, updated or ended.
 
-    The table adds it to what it has: of each moment the first stays, of each silence the longest.
+    The table merges them: of each time the first is kept, of each silence the longest.
     """
     was, now_held = _at_work(before), _at_work(after)
     moved = before is None or before.pull != after.pull
@@ -173,7 +173,7 @@ def lines(before: Task | None, after: Task, now: datetime) -> tuple[AttemptRecor
 
 
 def _at_work(task: Task | None) -> dict[int, Lease]:
-    """The leases of agents, by their attempt; people are not measured."""
+    """The leases of agents, by attempt; people are not measured."""
     held = (task.lease, task.review) if task else ()
     return {lease.attempt: lease for lease in held if lease and lease.holder_id is None}
 
@@ -192,11 +192,11 @@ def _row(task: Task, lease: Lease) -> AttemptRecord:
 
 def _going_on(task: Task, lease: Lease, known: Lease | None, now: datetime) -> AttemptRecord:
     row = _row(task, lease)
-    if known and known.acknowledged_at and lease.resumed_at == known.resumed_at:  # a pause is no silence of its own
+    if known and known.acknowledged_at and lease.resumed_at == known.resumed_at:  # a pause is no silence of the agent
         row = replace(row, longest_silence=(lease.last_heard_at - known.last_heard_at).total_seconds())
     pull = task.pull
     if lease != task.lease or lease.role is not Role.IMPLEMENT or pull is None or pull.draft:
-        return row  # a pull request is handed in by who implements, and not before it is more than a draft
+        return row  # only the implementer hands in a pull request, and only when it is no draft
     return replace(row, handed_in_at=now, first_checks=_verdict(pull))
 
 
@@ -215,7 +215,7 @@ def _ended(task: Task, lease: Lease, attempt: Attempt | None, now: datetime) -> 
 
 
 def _verdict(pull: Pull | None) -> bool | None:
-    """Whether the checks passed; None while they have not ended, and where there are none."""
+    """Whether the checks passed; None if they are running or there are none."""
     if pull is None or pull.checks not in (ChecksState.SUCCESS, ChecksState.FAILURE):
         return None
     return pull.checks is ChecksState.SUCCESS

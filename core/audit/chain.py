@@ -1,8 +1,8 @@
-"""The audit trail as evidence: each line is bound to the one before, and together they account for every task.
+"""Chains the events of the audit log by hash and replays tasks from them.
 
-Lines of one repository form a chain: the hash of each is made from what it says and from the hash before it, so nothing
-can be changed, left out or put in later without breaking all that follows. The last line of a decision says how it
-changed its task (`changes`); replaying them gives what the task is now.
+The events of a repository form a chain: each hash is made from the event and the previous hash, so nothing can be
+changed, removed or inserted without breaking all later hashes. The last event of a decision says how the decision
+changed its task (`changes`); replaying these yields the present task.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 from core.audit.events import Event, EventType
 from core.task.model import Task
 
-FIRST = ""  # the hash before the first line of a repository
+FIRST = ""  # the hash before the first event of a repository
 
-Shape = Mapping[str, Any]  # of a task: what the trail accounts for
+Shape = Mapping[str, Any]  # the fields of a task that the audit log accounts for
 
 
 class BrokenTrailError(Exception):
-    """The trail does not say what is stored; the words tell where."""
+    """The audit log contradicts what is stored; the message says where."""
 
 
 def canonical_task(task: Task | None) -> dict[str, Any]:
-    """What the trail accounts for of a task, as plain JSON values; what is None or false is left out."""
+    """The fields of a task that the audit log accounts for, as plain JSON values; None and false are left out."""
     if task is None:
         return {}
     lease, review, pull = task.lease, task.review, task.pull
@@ -48,13 +48,13 @@ def canonical_task(task: Task | None) -> dict[str, Any]:
 
 
 def changes(before: Task | None, after: Task | None) -> dict[str, list[Any]]:
-    """How a decision changed its task: by field, what was and what is."""
+    """How a decision changed its task: by field, the old and the new value."""
     was, now = canonical_task(before), canonical_task(after)
     return {name: [was.get(name), now.get(name)] for name in sorted({*was, *now}) if was.get(name) != now.get(name)}
 
 
 def events_with_changes(events: tuple[Event, ...], before: Task | None, after: Task | None) -> tuple[Event, ...]:
-    """The lines of a decision, the last of which says how the task changed; with one more where none tells of it."""
+    """The events of a decision, the last one with the change of the task; one is added if there is none."""
     made = changes(before, after)
     if not made or after is None:
         return events
@@ -68,7 +68,7 @@ def events_with_changes(events: tuple[Event, ...], before: Task | None, after: T
 
 
 def chain_hash(previous: str, repository_id: int, event: Event) -> str:
-    """The hash of a line behind the one with the hash `previous`: SHA-256 over its canonical JSON, in hexadecimal."""
+    """The hash of an event that follows the hash `previous`: SHA-256 over its canonical JSON, in hexadecimal."""
     said = {
         "previous": previous,
         "repository": repository_id,
@@ -85,7 +85,7 @@ def chain_hash(previous: str, repository_id: int, event: Event) -> str:
 
 
 def canonical(value: Any) -> str:
-    """One text for one JSON value, however a database writes its numbers."""
+    """The canonical JSON text of a value, independent of how a database writes numbers."""
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -95,12 +95,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     if isinstance(value, float) and value.is_integer():
-        return int(value)  # PostgreSQL gives 2.0 and 2 back as they came, but -0.0 and 1e22 in other words
+        return int(value)  # PostgreSQL keeps 2.0 and 2, but rewrites -0.0 and 1e22
     return value
 
 
 def replay(before: Shape, event: Event) -> dict[str, Any]:
-    """What a task is after this line. Raises BrokenTrailError where the line changes something that was not so."""
+    """The task after this event. Raises BrokenTrailError if the event changes a value that the task did not have."""
     now = dict(before)
     for name, (was, is_) in event.changes.items():
         if now.get(name) != was:

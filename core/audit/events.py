@@ -1,4 +1,4 @@
-"""The audit trail: what happened, once and for ever. Written in the transaction of the change it tells of."""
+"""Defines the events of the audit log, which are written in the transaction of the change they record."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class EventType(StrEnum):
     MERGE_REQUESTED = "merge_requested"  # The bot asked GitHub to merge the pull request.
 
 
-# By which an attempt begins; they carry whom it went to, and why.
+# The events that begin an attempt; they say which agent got it and why.
 ASSIGNMENTS = (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED, EventType.REVIEW_ASSIGNED)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the audit trail."""
+    """One event of the audit log."""
 
     type: EventType
     task: int

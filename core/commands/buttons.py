@@ -1,25 +1,25 @@
-"""The buttons on a check of ours, and the command that each of them stands for."""
+"""Maps the buttons on the bot's checks to commands."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# What GitHub takes: characters of each text, and buttons on one check.
+# GitHub's limits: characters of each text, and buttons on one check.
 LIMITS = {"label": 20, "description": 40, "identifier": 20}
 MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button that GitHub shows on a completed check. Whoever presses it sends us its identifier."""
+    """A button that GitHub shows on a completed check. GitHub sends its identifier when a user presses it."""
 
     label: str
     description: str
     identifier: str
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for a text that GitHub would refuse, and the whole check with it."""
+        """Raises `ValueError` for a text with which GitHub would reject the whole check."""
         for name, most in LIMITS.items():
             if not 0 < len(getattr(self, name)) <= most:
                 raise ValueError(f"the {name} of a button has 1 to {most} characters: {getattr(self, name)!r}")
@@ -29,10 +29,10 @@ REBASE = Button("Rebase", "Merge the base into this branch", "rebase")
 HOLD = Button("Hold", "Hold the task until /resume", "hold")
 IGNORE = Button("Ignore for a day", "Continue despite this conflict", "ignore")
 
-# Below a conflict, in the order in which they are shown.
+# Shown below a conflict, in this order.
 ON_CONFLICT = (REBASE, HOLD, IGNORE)
 
-# By identifier: the command and its argument. A button means what is typed, and nothing else.
+# By identifier: the command and its argument. A button does exactly what the typed command does.
 COMMAND_OF: Mapping[str, tuple[str, str]] = {
     REBASE.identifier: ("resolve", "rebase"),
     HOLD.identifier: ("pause", ""),

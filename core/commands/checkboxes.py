@@ -1,4 +1,4 @@
-"""Boxes that people tick instead of typing a command: how one is written, and which were ticked."""
+"""Writes checkboxes that stand for commands, and finds those that people ticked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# By the word in the hidden marker: the command and its argument. A box means what is typed, and nothing else.
+# By the word in the hidden marker: the command and its argument. A box does exactly what the typed command does.
 COMMAND_OF: Mapping[str, tuple[str, str]] = {
     "ack": ("ack", ""),
     "retry": ("retry", ""),
@@ -22,7 +22,7 @@ _BOX = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class CheckboxCommand:
-    """A command on a task, to be ticked; `says` is what the reader sees, safe to be shown."""
+    """A command on a task as a checkbox; `says` is its visible text, safe to show."""
 
     word: str
     task: int
@@ -30,17 +30,17 @@ class CheckboxCommand:
 
     @property
     def command(self) -> tuple[str, str]:
-        """The command that it stands for, and its argument."""
+        """The command and its argument."""
         return COMMAND_OF[self.word]
 
     @property
     def marker(self) -> str:
-        """What a ticked box is known by; it stands at the end of its line."""
+        """The hidden marker at the end of the line, by which a ticked box is recognised."""
         return f"<!-- orchestrator:do {self.word} {self.task} -->"
 
 
 def boxes_in(text: str) -> dict[CheckboxCommand, bool]:
-    """The boxes of a text, and whether each is ticked; of one that is there twice, whether one of the two is."""
+    """The boxes of a text, and whether each is ticked; of a duplicate box, whether either one is."""
     found: dict[CheckboxCommand, bool] = {}
     for mark, word, number in _BOX.findall(text.replace("\r\n", "\n")):
         if word in COMMAND_OF:
@@ -50,6 +50,6 @@ def boxes_in(text: str) -> dict[CheckboxCommand, bool]:
 
 
 def ticked(before: str, after: str) -> tuple[CheckboxCommand, ...]:
-    """The boxes that were there and empty, and are ticked now; what somebody writes in anew is no box of ours."""
+    """The boxes that existed unticked before and are ticked now; boxes that a user adds do not count."""
     was = boxes_in(before)
     return tuple(box for box, now in boxes_in(after).items() if now and was.get(box) is False)

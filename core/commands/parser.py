@@ -1,7 +1,7 @@
-"""Finding slash commands in a comment.
+"""Finds slash commands in a comment.
 
-A command is a line of ordinary text that begins with `/word`. What is quoted, shown as code, or part of a
-list, a link or HTML is talk about commands, not a command.
+A command is a line of ordinary text that begins with `/word`. Text that is quoted, in code, or in a list, link or HTML
+only mentions a command.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ from config.problems import nearest_word
 from core.text_safety.markdown import command_lines
 from core.text_safety.sanitize import BODY_LIMIT, clean, one_line, plain
 
-MAX_COMMANDS = 20  # of one comment; the rest is ignored
+MAX_COMMANDS = 20  # per comment; the rest is ignored
 MAX_ARGUMENT = 1_000  # characters
 MAX_TEXT = 20_000  # characters of an argument that is the whole rest of the comment
 
-# Punctuation after the word is forgiven; a slash or a dot inside it makes it a path.
+# Punctuation after the word is ignored; a slash or a dot inside the word makes it a path.
 _LINE = re.compile(r"/([A-Za-z][A-Za-z0-9_-]{0,31})[.,:;!?]{0,3}(?:\s+(.*))?", re.DOTALL)
 _ROOT_FOLDERS = frozenset(re.findall(r"\w+", "bin boot dev etc home lib mnt opt proc root run srv sys tmp usr var"))
 
@@ -27,9 +27,9 @@ _ROOT_FOLDERS = frozenset(re.findall(r"\w+", "bin boot dev etc home lib mnt opt 
 class ParsedCommand:
     """One command as it was written.
 
-    `name` is in lower case without the slash, `argument` the clean rest of the line, `line` counts from 1.
-    `key` is the same for the same command in another version of the comment, and different for every command
-    inside one comment, repetitions included. `suggestion` is the known command nearest to an unknown word.
+    `name` is in lower case without the slash, `argument` is the cleaned rest of the line, `line` counts from 1. `key`
+    is the same for the same command in another version of the comment, and different for every command within one
+    comment, repetitions included. `suggestion` is the known command nearest to an unknown word.
     """
 
     name: str
@@ -41,10 +41,10 @@ class ParsedCommand:
 
 
 def parse_commands(body: str | None, known: Collection[str], whole: Collection[str] = ()) -> tuple[ParsedCommand, ...]:
-    """The commands of a comment in order, unknown ones too; `known` are lower-case names without slash.
+    """The commands of a comment in order, including unknown ones; `known` are lower-case names without slash.
 
-    `whole` are those, by name or with their first word, whose argument is all that follows in the comment: what looks
-    like a command below them is part of it.
+    `whole` are the commands, by name or with their first word, whose argument is the rest of the comment: text below
+    them that looks like a command is part of it.
     """
     found: list[ParsedCommand] = []
     seen: Counter[tuple[str, str]] = Counter()
@@ -81,6 +81,6 @@ def parse_commands(body: str | None, known: Collection[str], whole: Collection[s
 def new_commands(
     before: str | None, after: str | None, known: Collection[str], whole: Collection[str] = ()
 ) -> tuple[ParsedCommand, ...]:
-    """The commands of an edited comment that its earlier text did not have; an added repetition is new."""
+    """The commands of an edited comment that its earlier text did not have; an added repetition counts as new."""
     old = {command.key for command in parse_commands(before, known, whole)}
     return tuple(command for command in parse_commands(after, known, whole) if command.key not in old)

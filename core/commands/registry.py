@@ -1,6 +1,6 @@
-"""The slash commands: each one registered once, with its help, who may use it, and an example.
+"""Registers the slash commands, each once, with help, required role and example.
 
-`/help`, the documentation, the permission check and the hint for a mistyped word are all made from this table.
+`/help`, the documentation, the permission check and the hint for a mistyped word are made from this table.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ ROLES = ("none", "read", "triage", "write", "maintain", "admin")  # GitHub's, we
 
 @dataclass(frozen=True, slots=True)
 class CommandForm:
-    """One way to use a command: what it does, who may do it, and an example.
+    """One form of a command: what it does, who may use it, and an example.
 
-    `role` is the weakest role on the repository that may; anyone has `none`.
+    `role` is the weakest role on the repository that may use it; a user without a role has `none`.
     """
 
     role: str
     help: str
     example: str
-    holder_too: bool = False  # whoever holds the task may, whatever the role
-    whole: bool = False  # its argument is all that follows in the comment
+    holder_too: bool = False  # the holder of the task may use it, whatever the role
+    whole: bool = False  # its argument is the rest of the comment
 
 
 @dataclass(frozen=True, slots=True)
 class Command(CommandForm):
-    """One slash command. The first word of its argument can make it another use, `/agents drain …`."""
+    """One slash command. The first word of its argument can select another form, as in `/agents drain …`."""
 
     forms: Mapping[str, CommandForm] = field(default_factory=dict)
 
@@ -39,13 +39,13 @@ class Command(CommandForm):
         return self.example.removeprefix("/").partition(" ")[0]
 
     def use(self, argument: str) -> tuple[str, CommandForm]:
-        """Which use of the command an argument makes, and how it is called."""
+        """The form that an argument selects, and its name."""
         word = argument.strip().partition(" ")[0].lower()
         return (f"{self.name} {word}", self.forms[word]) if word in self.forms else (self.name, self)
 
     @property
     def uses(self) -> tuple[CommandForm, ...]:
-        """All its uses."""
+        """All its forms."""
         return (self, *self.forms.values())
 
 
@@ -202,7 +202,7 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-# Commands, some of them with their first word, whose argument is all that follows in the comment.
+# Commands, some with their first word, whose argument is the rest of the comment.
 WHOLE = frozenset(
     name
     for command in COMMANDS.values()
@@ -212,12 +212,12 @@ WHOLE = frozenset(
 
 
 def at_least(role: str, required: str) -> bool:
-    """Whether `role` is `required` or stronger. A role GitHub did not name (a custom one) counts as none."""
+    """Whether `role` is `required` or stronger. An unknown role (a custom one) counts as none."""
     return required == "none" or (role in ROLES and ROLES.index(role) >= ROLES.index(required))
 
 
 def holds(lease: Lease | None, actor: Actor, workers: Collection[str] | None) -> bool:
-    """Whether the lease is this actor's: of the person who claimed, or of one of the agents that act by the account."""
+    """Whether this actor holds the lease: the person who claimed the task, or the account of one of the agents."""
     if lease is None:
         return False
     return lease.holder_id == actor.id if lease.worker is None else lease.worker in (workers or ())
@@ -231,7 +231,7 @@ def refusal(
     workers: Collection[str] | None = None,
     argument: str = "",
 ) -> str | None:
-    """Why this actor may not use the command now, or None. `workers` are the agents that act by this account."""
+    """Why this actor may not use the command now, or None. `workers` are the agents that use this account."""
     called, use = command.use(argument)
     held = task is not None and (holds(task.lease, actor, workers) or holds(task.review, actor, workers))
     if at_least(role, use.role) or (use.holder_too and held):

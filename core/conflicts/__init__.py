@@ -1,1 +1,1 @@
-"""Open pull requests that conflict, and the order in which they merge."""
+"""Compares open pull requests for conflicts and orders their merges."""

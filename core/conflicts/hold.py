@@ -1,4 +1,4 @@
-"""A task is held back: by a person, or because it would meet another one that is under way."""
+"""Describes a hold on a task: by a person, or by forecast of a conflict."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SHOWN = 3  # files that a sentence names
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Somebody holds the task back until it is lifted: it is not handed out, and its work is not merged.
+    """A hold on a task until it is lifted: the task is not assigned, and its work is not merged.
 
-    `paused` holds back the clock as well: no wait runs out. `behind` names a task of the repository, `#12`: the hold
-    is over when that one is. With `files` it is ours, by forecast: both tasks are likely to change them. Such a hold
-    keeps the task from being handed out, and nothing else.
+    `paused` stops the task's deadlines as well. `behind` names a task of the repository, `#12`: the hold ends when that
+    task is over. With `files` the hold is by forecast: both tasks will probably change these files. Such a hold only
+    prevents the assignment.
     """
 
     by: str
@@ -28,12 +28,12 @@ class Hold:
 
     @property
     def foreseen(self) -> bool:
-        """Whether it is ours, by forecast, and no person's."""
+        """Whether the hold is by forecast and not by a person."""
         return bool(self.files)
 
     @property
     def said(self) -> str:
-        """One sentence or two: who, why, and how it is lifted."""
+        """One or two sentences: who, why, and how to lift it."""
         if self.foreseen:
             files = _named(self.files)
             return f"Waiting for {self.behind}: both will probably change {files}. To start anyway, comment `/unblock`."

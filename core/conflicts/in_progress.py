@@ -1,7 +1,7 @@
-"""Tasks under way, as far as another one could meet them; and the rule which of them a task waits behind.
+"""Finds the task in progress that another task must wait for because their files overlap.
 
-A task waits only before its first attempt. So one that is under way, or was and is handed on, never waits by forecast,
-and a hold by forecast ends when the other is over or stops: no two tasks can wait for each other.
+A task waits only before its first attempt. So a task that is or was in progress never waits by forecast, and a hold by
+forecast ends when the other task is over or stops: no two tasks can wait for each other.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from core.task.model import Flag, Priority, Role, Status, Task
 
 @dataclass(frozen=True, slots=True)
 class InProgressTask:
-    """A task as others could meet it: little enough to be read of all that are in flight."""
+    """The part of a task that overlap needs, small enough to be read for all tasks in progress."""
 
     number: int
     status: Status
     priority: Priority
-    in_line: bool  # it could be handed out now
-    free: bool  # nothing keeps it from going on: not held, not withdrawn, its issue is open
+    in_line: bool  # it can be assigned now
+    free: bool  # nothing blocks it: not held, not withdrawn, its issue is open
     flags: Collection[str]
-    begun: bool  # somebody implements it, or has tried
+    begun: bool  # an agent or person implements it, or has tried
     agent: str | None
     pull_open: bool
     touched: Sequence[str]  # the files of its pull request
@@ -31,21 +31,21 @@ class InProgressTask:
 
     @property
     def chances(self) -> dict[str, float]:
-        """How likely it changes each file. Of what is in review its files are known; of a draft more may come."""
+        """How likely it changes each file. In review its files are known; a draft may still change more."""
         if self.pull_open and self.touched and self.status is Status.REVIEW:
             return chances((), self.touched)
         return chances(self.foreseen, self.touched if self.pull_open else ())
 
 
 def has_begun(task: Task) -> bool:
-    """Whether work on it was begun: planning is none."""
+    """Whether work on it has begun; planning does not count."""
     at_work = task.lease is not None and task.lease.role is Role.IMPLEMENT
     tried = any(attempt.role is Role.IMPLEMENT for attempt in task.history)
     return at_work or tried or bool(task.pull and task.pull.open)
 
 
 def in_progress_of(task: Task) -> InProgressTask:
-    """The task as others could meet it."""
+    """The part of the task that overlap needs."""
     lease, pull = task.lease, task.pull
     return InProgressTask(
         number=task.number,
@@ -63,7 +63,7 @@ def in_progress_of(task: Task) -> InProgressTask:
 
 
 def overlapping(one: InProgressTask) -> bool:
-    """Whether another task may wait behind this one: its work was begun, and nothing keeps it from coming to an end."""
+    """Whether another task may wait for this one: its work has begun, and nothing keeps it from finishing."""
     if not (one.begun and one.free) or Flag.NEEDS_HUMAN.value in one.flags:
         return False
     return one.status in (Status.IN_PROGRESS, Status.REVIEW) or one.in_line
@@ -72,10 +72,10 @@ def overlapping(one: InProgressTask) -> bool:
 def first_overlapping(
     task: Task, others: Iterable[InProgressTask], threshold: float
 ) -> tuple[InProgressTask, Overlap] | None:
-    """The task under way that this one, about to be handed out, waits behind: the one it most likely meets.
+    """The task in progress that this task must wait for before assignment: the one it most likely overlaps.
 
-    None where that is no likelier than `threshold`. A P0 waits behind nothing less urgent, and nobody behind a task
-    that a person let them go before.
+    None if no overlap is likelier than `threshold`. A P0 never waits for a less urgent task, and no task waits for one
+    that a person allowed it to overlap (`let_past`).
     """
     if has_begun(task) or task.forecast is None:
         return None
@@ -93,5 +93,5 @@ def first_overlapping(
 
 
 def stopped(before: Task | None, after: Task) -> bool:
-    """Whether its work was under way, and nobody goes on with it for now."""
+    """Whether its work was in progress before the change and is not now."""
     return before is not None and overlapping(in_progress_of(before)) and not overlapping(in_progress_of(after))

@@ -1,8 +1,8 @@
-"""In which order to merge the pull requests that are ready, so that the fewest of them meet a conflict. Pure.
+"""Computes the merge order of ready pull requests that causes the fewest conflicts.
 
-A pull request has to be mended if it clashes with one that was merged before it. Those that need not be are a set of
-which no two clash, so the best order begins with the largest such set: exact for groups of up to twelve that have to do
-with each other, beyond that a greedy choice that is improved until no exchange of one for two helps.
+A pull request needs a fix if it conflicts with one that was merged before it. Those that need none form a set without
+conflicts inside, so the best order begins with the largest such set. The search is exact for connected groups of up to
+twelve; beyond that it is a greedy choice, improved until no exchange of one for two helps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXACT_UP_TO: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class MergeablePull:
-    """A pull request that could be merged now: its number, how urgent it is (0 the most), and since when it is open."""
+    """A pull request that could be merged now: number, urgency (0 is the most urgent), and time it was opened."""
 
     number: int
     rank: int
@@ -27,7 +27,7 @@ class MergeablePull:
 
 @dataclass(frozen=True, slots=True)
 class MergeOrder:
-    """The numbers in order, those of them that will meet a conflict, and whether no order has fewer of these."""
+    """The numbers in order, those that will have a conflict, and whether no order has fewer."""
 
     sequence: tuple[int, ...]
     mend: tuple[int, ...]
@@ -41,11 +41,11 @@ def merge_order(
     *,
     exact_up_to: int = EXACT_UP_TO,
 ) -> MergeOrder:
-    """Give an order that leaves the fewest conflicts.
+    """Return an order that leaves the fewest conflicts.
 
-    `clashes` are pairs that cannot both be merged. `after` are the numbers that each has to wait for; those that are
-    not ready themselves, and those that wait for each other, are not waited for. Among equally good orders the more
-    urgent comes first, then who was first. The same input, in any sequence, gives the same order.
+    `clashes` are pairs that cannot both be merged. `after` are the numbers that each must wait for; numbers that are
+    not ready, and numbers that wait for each other, are ignored. Among equally good orders the more urgent comes first,
+    then the older. The result does not depend on the order of the input.
     """
     known = [pull.number for pull in sorted(ready, key=lambda pull: (pull.rank, pull.since, pull.number))]
     world = _Graph(known, clashes, after)
@@ -67,7 +67,7 @@ def merge_order(
 
 
 class _Graph:
-    """Pull requests by their place: what each clashes with, and what each has to wait for."""
+    """Pull requests by index: what each conflicts with, and what each must wait for."""
 
     def __init__(
         self, known: Sequence[int], clashes: Iterable[tuple[int, int]], after: Mapping[int, Collection[int]]
@@ -83,7 +83,7 @@ class _Graph:
         self.waits = {number: {n for n in waits[number] if number not in reach[n]} for number in known}
 
     def groups(self) -> list[list[int]]:
-        """Those that have to do with each other, by clashes or by waiting, each in order of place."""
+        """The groups that are connected by conflicts or by waiting, each in order of index."""
         near: dict[int, set[int]] = {number: set(others) for number, others in self.against.items()}
         for number, others in self.waits.items():
             for other in others:
@@ -100,9 +100,9 @@ class _Graph:
         return groups
 
     def sequence(self, group: Iterable[int], spared: Collection[int]) -> list[int]:
-        """The group in an order in which none of `spared` comes after one that it clashes with.
+        """The group in an order in which no member of `spared` comes after one that it conflicts with.
 
-        Empty if there is none, because of what has to wait for what.
+        Empty if the waiting rules allow no such order.
         """
         members = list(group)
         behind: dict[int, list[int]] = {number: [] for number in members}
@@ -126,7 +126,7 @@ class _Graph:
         return order if len(order) == len(members) else []
 
     def allows(self, group: Sequence[int], spared: Collection[int]) -> bool:
-        """Whether there is an order that spares all of these."""
+        """Whether an order exists that spares all of these."""
         return not any(self.waits[number] for number in group) or bool(self.sequence(group, spared))
 
 
@@ -142,7 +142,7 @@ def _reached(start: int, near: Mapping[int, Collection[int]]) -> set[int]:
 
 
 def _best(world: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[int]:
-    """The largest set of which no two clash; of several the one that has the first in order of place."""
+    """The largest set without conflicts inside; of several, the one with the lowest first index."""
     best: list[int] = []
     chosen: list[int] = []
 
@@ -164,7 +164,7 @@ def _best(world: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[
 
 
 def _good(world: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[int]:
-    """A large set of which no two clash: always the one that rules out fewest others, then improved."""
+    """A large set without conflicts inside: greedy by fewest conflicts, then improved."""
     left = set(contested)
     chosen: set[int] = set()
     while left:
@@ -179,7 +179,7 @@ def _good(world: _Graph, group: Sequence[int], contested: Sequence[int]) -> set[
 
 
 def _exchanged(world: _Graph, group: Sequence[int], contested: Sequence[int], chosen: set[int]) -> set[int] | None:
-    """The same with one more: another one, or two in place of one; None if there is no such exchange."""
+    """The set with one more member, by adding one or exchanging one for two; None if neither is possible."""
     only: dict[int, list[int]] = {}
     for number in contested:
         if number not in chosen:

@@ -1,4 +1,4 @@
-"""Open pull requests that cannot all be merged: what is known of one, and which of two waits for the other."""
+"""Describes conflicts between open pull requests and decides which of two waits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-GO_ON_APART = 0.95  # confidence that nothing is lost where two change different files
-GO_ON_MERGED = 0.85  # the same where they change one file, and a real three-way merge of both is clean
+GO_ON_APART = 0.95  # confidence that two changes of different files lose nothing
+GO_ON_MERGED = 0.85  # the same for changes of one file, if a real three-way merge of both is clean
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Lines `first` to `last` of a file, counted from 1, both included."""
+    """Lines `first` to `last` of a file, counted from 1, inclusive."""
 
     first: int
     last: int
@@ -21,10 +21,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class FileConflict:
-    """A file in conflict; `kind` is git's name for what is the matter.
+    """A file in conflict; `kind` is git's name for the kind of conflict.
 
-    `here` are the lines of the side that is told of it, `there` those of the other one; empty where there are none to
-    name: binary files, removed ones, renames.
+    `here` are the lines of this side, `there` those of the other side. Both are empty if there are no lines to name:
+    binary files, removed files, renames.
     """
 
     path: str
@@ -34,13 +34,13 @@ class FileConflict:
 
     @property
     def swapped(self) -> FileConflict:
-        """The same as the other side sees it."""
+        """The same conflict from the other side."""
         return FileConflict(self.path, self.kind, self.there, self.here)
 
 
 @dataclass(frozen=True, slots=True)
 class TrialMerge:
-    """How the merge of a head with its base came out; `clean` is None where it could not be tried (`problem`: why)."""
+    """The result of a trial merge of a head with its base; `clean` is None if it failed (`problem`: why)."""
 
     base_sha: str
     clean: bool | None
@@ -51,11 +51,11 @@ class TrialMerge:
 
 
 class Precedence(StrEnum):
-    """Who waits, as one of the two is told."""
+    """Which of two pull requests waits, seen from this one."""
 
     THIS = "this"
     OTHER = "other"
-    NOBODY = "nobody"  # neither can, so a person decides
+    NOBODY = "nobody"  # neither can wait, so a person decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,52 +63,53 @@ class ConflictingPull:
     """An open pull request that cannot be merged together with this one."""
 
     pull: int
-    task: int | None  # None: somebody's own pull request
+    task: int | None  # None: the pull request belongs to no task
     sha: str
     branch: str
-    who: str  # the agent that holds the task, or the login of whoever opened it
+    who: str  # the agent that holds the task, or the login of the pull request's author
     opened_at: datetime
     first: bool  # it was opened before this one
     waits: Precedence
     why: str
     files: tuple[FileConflict, ...] = ()
-    ignored: bool = False  # a person said so, for a while
+    ignored: bool = False  # a person chose to ignore this conflict for a day
 
 
 @dataclass(frozen=True, slots=True)
 class ConflictSide:
-    """One of two pull requests, as far as the rules look at it."""
+    """One of two pull requests, reduced to what the rules read."""
 
     pull: int
     opened_at: datetime
     task: int | None = None
     rank: int = 2  # of its priority, 0 for P0
-    needs: Collection[int] = ()  # the tasks that its own depends on
+    needs: Collection[int] = ()  # the tasks that its own task depends on
 
 
 class Action(StrEnum):
-    """What becomes of two pull requests."""
+    """What happens to a pair of pull requests."""
 
     GO_ON = "go-on"
-    QUEUE = "queue"  # one waits behind the other
+    QUEUE = "queue"  # one waits for the other
     ESCALATE = "escalate"
 
 
 @dataclass(frozen=True, slots=True)
 class ConflictResolution:
-    """The decision on two pull requests: the same for the same two, in whatever order they are named."""
+    """The decision on two pull requests; it does not depend on their order."""
 
     action: Action
     why: str
-    waits: int | None = None  # the pull request that waits
-    confidence: float | None = None  # that going on loses nothing
+    waits: int | None = None  # the number of the pull request that waits
+    confidence: float | None = None  # that continuing loses nothing
 
 
 def resolve(one: ConflictSide, other: ConflictSide, *, shares: bool, clean: bool) -> ConflictResolution:
-    """Decide on two pull requests. `shares`: they change a file in common; `clean`: a real merge of both is clean.
+    """Decide on two pull requests. `shares`: they change a common file; `clean`: a real merge of both is clean.
 
-    The later one waits. A task that depends on the other's waits whichever came first; a P0 does not wait behind what
-    is less urgent; and somebody's own pull request is not ours to hold. Where neither can wait a person decides.
+    The later one waits, with three exceptions: a task that depends on the other's task waits even if it is older, a P0
+    does not wait for a less urgent task, and the bot cannot hold a pull request without a task. If neither can wait, a
+    person decides.
     """
     if clean and not shares:
         return ConflictResolution(Action.GO_ON, "They change different files.", confidence=GO_ON_APART)
@@ -137,16 +138,16 @@ def resolve(one: ConflictSide, other: ConflictSide, *, shares: bool, clean: bool
 
 def _can_wait(side: ConflictSide, behind: ConflictSide) -> bool:
     if side.task is None:
-        return behind.task is None  # of two that are nobody's task the later is told to wait; neither is held
+        return behind.task is None  # of two pull requests without a task the later one waits, but neither is held
     return side.rank > 0 or (behind.task is not None and behind.rank == 0)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPull:
-    """An open pull request, whoever opened it, as it is compared with the others.
+    """An open pull request, with or without a task, as it is compared with others.
 
-    `task` is the one that it carries; `rank` is of that one's priority (0 for P0), `needs` are the tasks it depends on,
-    and `passed` tells whether its checks have.
+    `task` is the number of its task, `rank` the rank of that task's priority (0 for P0), `needs` the tasks it depends
+    on, and `passed` says whether its checks passed.
     """
 
     number: int
@@ -159,34 +160,34 @@ class OpenPull:
     author: str
     opened_at: datetime
     draft: bool = False
-    trial: TrialMerge | None = None  # of this head; None: not yet
-    shown: str = ""  # what its check last said, where no task remembers it
-    asks: bool = False  # its task waits for a verdict, or lets a conflict pass for a while
-    agent: str | None = None  # that holds the task
+    trial: TrialMerge | None = None  # of this head; None: not tried yet
+    shown: str = ""  # what its check last showed, if no task stores that
+    asks: bool = False  # its task waits for a verdict, or ignores a conflict for a while
+    agent: str | None = None  # the agent that holds the task
     rank: int = 2
     needs: tuple[int, ...] = ()
     passed: bool = True
-    base_said: str | None = None  # where its task was last told that the base is
+    base_said: str | None = None  # the base SHA that its task last received
 
     @property
     def who(self) -> str:
-        """Whose work it is: the agent that holds the task, or the login of whoever opened it."""
+        """The agent that holds the task, or the login of the author."""
         return self.agent or self.author
 
     @property
     def side(self) -> ConflictSide:
-        """It as the rules look at it."""
+        """The part that the rules read."""
         return ConflictSide(self.number, self.opened_at, self.task, self.rank, self.needs)
 
     @property
     def ready(self) -> bool:
-        """Whether it could be merged now, as far as conflicts and checks go."""
+        """Whether it could be merged now, considering conflicts and checks only."""
         return not self.draft and self.passed and self.trial is not None and self.trial.clean is True
 
 
 @dataclass(frozen=True, slots=True)
 class PullPair:
-    """Two pull requests that change the same file. `files` are those in conflict, as `one` sees them."""
+    """Two pull requests that change the same file. `files` are those in conflict, from the side of `one`."""
 
     one: int
     other: int
@@ -200,20 +201,20 @@ class PullPair:
         return not self.files
 
     def seen_from(self, number: int) -> tuple[FileConflict, ...]:
-        """The files as this one of the two sees them."""
+        """The files in conflict from the side of this pull request."""
         return self.files if number == self.one else tuple(file.swapped for file in self.files)
 
     def beside(self, number: int) -> int:
-        """The other one."""
+        """The other pull request of the pair."""
         return self.other if number == self.one else self.one
 
 
 @dataclass(frozen=True, slots=True)
 class ConflictReport:
-    """What comes of merging open pull requests with their base, and with each other.
+    """The result of merging open pull requests with their base and with each other.
 
-    `heads` are the commits that were merged, by pull request. `pairs` are those that change a file in common. `unsure`
-    are pairs of which nothing new is known; so is every pair where `pairs` is None.
+    `heads` are the merged commits, by pull request. `pairs` are those that change a common file. For the pairs in
+    `unsure` nothing new is known; if `pairs` is None, that is true for all pairs.
     """
 
     base: str
@@ -222,5 +223,5 @@ class ConflictReport:
     touched: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     pairs: tuple[PullPair, ...] | None = None
     unsure: frozenset[tuple[int, int]] = frozenset()
-    of: frozenset[int] | None = None  # it is about these and their pairs alone; None: about all
-    past: frozenset[str] = frozenset()  # where tasks were told that the base is, and it was before
+    of: frozenset[int] | None = None  # only these and their pairs were compared; None: all
+    past: frozenset[str] = frozenset()  # base SHAs that tasks last received and that are known to be older

@@ -1,4 +1,4 @@
-"""What is known of a task's conflicts, from its own state."""
+"""Summarizes a task's conflicts from its own state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMED_FILES = 3  # in one sentence
 
 
 def conflict_of(task: Task) -> str | None:
-    """Why the task wears the flag `conflict`, in one sentence; None when it does not."""
+    """Why the task has the flag `conflict`, in one sentence; None if it does not."""
     pull = task.pull
     if pull and pull.open:
         if pull.trial and pull.trial.clean is False:
@@ -29,7 +29,7 @@ def conflict_of(task: Task) -> str | None:
 
 
 def conflict_sentence(rival: ConflictingPull) -> str:
-    """One sentence about a pull request that cannot be merged together with this one."""
+    """One sentence about a pull request that conflicts with this one."""
     theirs = f"#{rival.pull}" if rival.task is None else f"#{rival.pull} (for #{rival.task})"
     both = f"It conflicts with {theirs} in {named(rival.files)}"
     if rival.ignored:
@@ -44,7 +44,7 @@ def conflict_sentence(rival: ConflictingPull) -> str:
 
 
 def conflicts_of(task: Task, twins: Collection[int] = ()) -> tuple[str, ...]:
-    """One sentence for each conflict; `twins` are open tasks that ask for the same."""
+    """One sentence for each conflict; `twins` are open duplicates of the task."""
     pull = task.pull
     found = [said] if (said := conflict_of(task)) else []
     if pull and pull.open:
@@ -57,7 +57,7 @@ def conflicts_of(task: Task, twins: Collection[int] = ()) -> tuple[str, ...]:
 
 
 def trial_of(task: Task) -> str | None:
-    """How the last trial merge of the pull request came out; None when there is no open one."""
+    """The result of the last trial merge of the pull request; None if no pull request is open."""
     pull = task.pull
     if pull is None or not pull.open:
         return None
@@ -73,7 +73,7 @@ def trial_of(task: Task) -> str | None:
 
 
 def blocking_pull(task: Task) -> tuple[int, ...]:
-    """The tasks whose pull requests conflict with this one's, and were opened before it."""
+    """The tasks whose pull requests conflict with this task's and were opened before it."""
     rivals = task.pull.rivals if task.pull and task.pull.open else ()
     return tuple(rival.task for rival in rivals if rival.task is not None and rival.first)
 
@@ -81,14 +81,15 @@ def blocking_pull(task: Task) -> tuple[int, ...]:
 def is_ignored(
     rivals: Collection[ConflictingPull], ignored: Mapping[int, datetime], now: datetime
 ) -> tuple[ConflictingPull, ...]:
-    """The rivals, those marked that a person lets pass now; `ignored` tells until when."""
+    """The conflicting pulls, marked if a person ignores them now; `ignored` maps their numbers to the end."""
     return tuple(replace(r, ignored=r.pull in ignored and ignored[r.pull] > now) for r in rivals)
 
 
 def check_fingerprint(pull: Pull, conclusion: str) -> str:
-    """What the check `conflict-first` says, as far as it has to be written again when that changes.
+    """Identifies what the check `conflict-first` shows; it is written again if this changes.
 
-    Neither the base's commit nor the other's head: they move all the time, and the conflict stays the same.
+    Neither the base's commit nor the other's head is part of it: they change all the time while the conflict stays the
+    same.
     """
     trial = pull.trial.files if pull.trial and pull.trial.clean is False else ()
     rivals = [(r.pull, r.waits.value, r.ignored, r.files) for r in pull.rivals]
@@ -96,12 +97,12 @@ def check_fingerprint(pull: Pull, conclusion: str) -> str:
 
 
 def _digest(*parts: object) -> str:
-    # Of plain values: their `repr` is the same in every process.
+    # All parts are plain values: their `repr` is the same in every process.
     return hashlib.sha256(repr(parts).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def named(files: Collection[FileConflict]) -> str:
-    """The first files by name, and how many more there are."""
+    """The first files by name, and the number of the others."""
     told = ", ".join(code(file.path) for file in list(files)[:NAMED_FILES])
     more = len(files) - NAMED_FILES
     return f"{told} and {more} more" if more > 0 else told or "unknown files"

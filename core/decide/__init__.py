@@ -1,7 +1,7 @@
-"""The one place where anything is decided: `decide(task, signal, context) -> Decision`.
+"""Makes every decision: `decide(task, signal, context) -> Decision`.
 
-Pure: the same input gives the same decision. The queue as a whole is assigned by
-`core.assignment.rules.assign`, whose choices come back here as `Assigned`.
+It is pure: the same input gives the same decision. `core.assignment.rules` assigns the queue as a whole; its choices
+return here as `Assigned`.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ __all__ = ["CommandContext", "Context", "Decision", "DecisionBuilder", "decide"]
 
 
 def decide(task: Task | None, signal: Signal, context: Context) -> Decision:
-    """What follows from `signal` for `task` (None: we have no such task).
+    """The decision on `signal` for `task` (None: there is no such task).
 
-    A signal that changes nothing gives a decision without events and effects; none is ever an error.
+    A signal that changes nothing gives a decision without events and effects; no signal is an error.
     """
     if isinstance(signal, IssueSeen):
         return issues.on_issue_seen(task, signal, context)

@@ -1,7 +1,6 @@
-"""What becomes of an agent's review: it is asked for, and its verdict approves the head or sends the task back.
+"""Assigns a reviewing agent and applies its verdict: approve the head or send the task back.
 
-The reviewer has a lease of its own beside the one of who wrote the work, with a fencing token of its own: the next
-number of an attempt.
+The reviewer has its own lease beside the implementer's, with its own fencing token: the next attempt number.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from core.task.model import Approval, Flag, Role
 from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
 from core.texts import review_details
 
-REVIEW_LIMIT = 20_000  # characters of a review that travel to the next attempt; a comment holds 65,536
-LINE_COMMENT_LIMIT = 2_000  # characters of one comment on a line
-DETAILS_LIMIT = 40_000  # characters of a review with its comments; `comments` has what is cut off here
-MAX_LINE_COMMENTS = 50  # comments on lines that travel; what is beyond them, the pull request shows
+REVIEW_LIMIT = 20_000  # characters of a review that the next attempt receives; a comment holds 65,536
+LINE_COMMENT_LIMIT = 2_000  # characters of one line comment
+DETAILS_LIMIT = 40_000  # characters of a review with its line comments; `comments` has what is cut off here
+MAX_LINE_COMMENTS = 50  # line comments that the next attempt receives; the pull request shows the others
 
 
 def on_review_assigned(builder: DecisionBuilder, signal: Assigned) -> None:
-    """The assignment pass looked for a reviewer."""
+    """Apply the assignment of a reviewer, or record that none was found."""
     task, choice = builder.task, signal.choice
     pull = task.pull
     if pull is None or not wants_reviewer(task, builder.policy.merge.review):
@@ -64,9 +63,9 @@ def on_review_assigned(builder: DecisionBuilder, signal: Assigned) -> None:
 
 
 def on_review_delivered(builder: DecisionBuilder, signal: ReviewDelivered, reviewer_id: int | None = None) -> None:
-    """A reviewing agent's verdict on the head that it was given; that of another attempt is only recorded.
+    """Apply a reviewing agent's verdict on the head that it received; a verdict of another attempt is only recorded.
 
-    `reviewer_id` is of the account by which it spoke on GitHub, if it has one: a dismissal names it.
+    `reviewer_id` is the id of the GitHub account that submitted it, if there is one: a dismissal names it.
     """
     lease, pull = builder.task.review, builder.task.pull
     if lease is None or lease.attempt != signal.attempt or pull is None:
@@ -97,7 +96,7 @@ def changes_requested(
     comments: Sequence[LineComment],
     sha: str | None = None,
 ) -> Feedback:
-    """What somebody wants changed, as the next attempt gets it: the words of the review and those on its lines."""
+    """The requested changes as feedback for the next attempt: the review's text and its line comments."""
     line_comments = tuple(
         LineComment(one_line(comment.path, 300), comment.line, comment_text)
         for comment in comments[:MAX_LINE_COMMENTS]
@@ -117,5 +116,5 @@ def changes_requested(
 
 
 def review_text(text: str) -> str:
-    """The words of a review, as they may be shown and handed on."""
+    """The text of a review, safe to show and hand on."""
     return defuse(clean(mask_secrets(text), REVIEW_LIMIT)).strip()

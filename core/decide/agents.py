@@ -1,4 +1,4 @@
-"""What agents do to a task: they get it, begin, give signs of life, and end."""
+"""Applies what agents do to a task: start, signs of life, results and failures."""
 
 from __future__ import annotations
 
@@ -23,15 +23,13 @@ from core.task.lifecycle import Trigger, allows
 from core.task.model import Actor, AssignmentDecision, Flag, LearnedTimeout, Lease, Role, SessionState, Status
 from core.text_safety.sanitize import clean, defuse, mask_secrets, one_line
 
-INITIAL_BACKOFF = timedelta(
-    minutes=15
-)  # for an agent that takes no work and does not say for how long; doubled each time
-MAX_BACKOFF = timedelta(hours=12)  # whatever a service says, it is asked again twice a day
+INITIAL_BACKOFF = timedelta(minutes=15)  # if an agent takes no work and does not say until when; doubled each time
+MAX_BACKOFF = timedelta(hours=12)  # whatever a service says, it is asked at least twice a day
 REASON_LIMIT = 5_000  # characters of an adapter's reason that are shown
 
 
 def on_assigned(builder: DecisionBuilder, signal: Assigned) -> None:
-    """The assignment pass looked at this task."""
+    """Apply the result of the assignment pass for this task."""
     task, choice = builder.task, signal.choice
     if choice.role is Role.REVIEW:
         agent_reviews.on_review_assigned(builder, signal)
@@ -39,7 +37,7 @@ def on_assigned(builder: DecisionBuilder, signal: Assigned) -> None:
     if not task.in_line:
         return
     if choice.agent is None:
-        # Only a new reason is news; the time at which it was found again is not.
+        # Only a new reason counts as a change; the time at which it was found again does not.
         if task.choice is None or (task.choice.reason, task.choice.agent) != (choice.reason, None):
             builder.update_task(choice=choice)
         return
@@ -66,7 +64,7 @@ def start_attempt(
     holder: Actor | None = None,
     patience: LearnedTimeout | None = None,
 ) -> Lease:
-    """Give the task to an agent, or to a person (`holder`), as a new attempt."""
+    """Assign the task to an agent, or to a person (`holder`), as a new attempt."""
     lease = grant_lease(builder, agent, choice.role if choice else Role.IMPLEMENT, holder, patience)
     builder.update_task(attempt=lease.attempt, lease=lease, choice=choice, pull=None)
     builder.transition(Trigger.ASSIGNED)
@@ -75,7 +73,7 @@ def start_attempt(
 
 
 def on_agent_started(builder: DecisionBuilder, signal: AgentStarted) -> None:
-    """The start call was accepted: worth a line in the trail, but no acknowledgement."""
+    """Record that the start call was accepted; that is no acknowledgement."""
     lease = builder.task.lease_of(signal.attempt)
     if lease is None:
         return
@@ -86,24 +84,24 @@ def on_agent_started(builder: DecisionBuilder, signal: AgentStarted) -> None:
 
 
 def on_agent_start_failed(builder: DecisionBuilder, signal: AgentStartFailed) -> None:
-    """The agent could not be started: say what must be mended, and let another one try."""
+    """The agent could not be started: say what must be fixed, and let another agent try."""
     lease = builder.task.lease_of(signal.attempt)
     if lease is None or not _is_result_pending(builder, lease):
         return
     if lease.acknowledged_at:
-        return  # it has begun all the same: the answer to its start was lost, or the question came late
+        return  # it has begun: the response to its start was lost, or the request was delayed
     details = defuse(clean(mask_secrets(signal.reason), REASON_LIMIT))
     feedback = Feedback(f"start:{signal.attempt}", f"{lease.agent} could not be started", details, builder.now)
     fail_attempt(builder, lease, feedback, outcome="silent", cancel=False, details=details)
 
 
 def _is_result_pending(builder: DecisionBuilder, lease: Lease) -> bool:
-    """Whether something is still to come of this lease: work that is not handed in, or a verdict."""
+    """Whether a result of this lease is still missing: work that is not handed in, or a verdict."""
     return lease.role is Role.REVIEW or builder.task.status is Status.IN_PROGRESS
 
 
 def on_agent_unavailable(builder: DecisionBuilder, signal: AgentUnavailable) -> None:
-    """The agent takes no work now. Nobody is to blame: the task goes back, and another one gets it."""
+    """The agent takes no work now. No one is at fault: the task goes back and another agent gets it."""
     lease = builder.task.lease_of(signal.attempt)
     if lease is None or not _is_result_pending(builder, lease):
         return
@@ -114,7 +112,7 @@ def on_agent_unavailable(builder: DecisionBuilder, signal: AgentUnavailable) -> 
 def back_off(
     builder: DecisionBuilder, lease: Lease, reason: str, *, until: datetime | None = None, cancel: bool = False
 ) -> None:
-    """The agent takes no work until then, and the task goes on without it. Without a time the pauses grow."""
+    """Record that the agent takes no work until then and release the task. Without a time, the pauses grow."""
     reason = defuse(one_line(mask_secrets(reason), 300))
     previous_count = 0
     for attempt in reversed(builder.task.counted):
@@ -137,7 +135,7 @@ def back_off(
 
 
 def on_agent_seen(builder: DecisionBuilder, signal: AgentSeen) -> None:
-    """News of the agent's work on an attempt."""
+    """Apply a report on the agent's work on an attempt."""
     lease = builder.task.lease_of(signal.attempt)
     holder = lease.worker if lease else None
     if lease is None or signal.agent not in (None, holder):
@@ -153,7 +151,7 @@ def on_agent_seen(builder: DecisionBuilder, signal: AgentSeen) -> None:
     if signal.state.ended:
         _on_run_ended(builder, signal, lease)
     elif signal.state in (SessionState.QUEUED, SessionState.PAUSED):
-        # It has not begun, or waits for something, but it is there. Slow is not dead.
+        # It has not begun or waits for something, but it responds. Slow is not dead.
         builder.update_lease(lease, last_sign_at=builder.now)
     else:
         record_heartbeat(builder, lease)
@@ -164,7 +162,7 @@ def on_agent_seen(builder: DecisionBuilder, signal: AgentSeen) -> None:
 
 
 def _update_question_escalation(builder: DecisionBuilder, state: SessionState, lease: Lease) -> None:
-    """An agent that asks something waits until somebody answers, however alive it is: a person is called."""
+    """Escalate while an agent waits for an answer to its question, however alive the agent is."""
     is_flagged, escalation = Flag.NEEDS_HUMAN in builder.task.flags, builder.task.escalation
     if state is SessionState.NEEDS_INPUT and not is_flagged:
         escalate(builder, f"{lease.agent} asked a question and waits for the answer", EscalationCause.QUESTION)
@@ -177,7 +175,7 @@ def _update_question_escalation(builder: DecisionBuilder, state: SessionState, l
 
 
 def _was_delivered(builder: DecisionBuilder, attempt: int) -> bool:
-    """Whether a plan or a verdict of this attempt was taken: the end of its run is no news then, and not late."""
+    """Whether a plan or verdict of this attempt was accepted: then the end of its run is neither new nor late."""
     return any(
         past_attempt.number == attempt
         and past_attempt.outcome == "delivered"
@@ -189,9 +187,9 @@ def _was_delivered(builder: DecisionBuilder, attempt: int) -> bool:
 def record_late_result(
     builder: DecisionBuilder, attempt: int | None, *, agent_name: str | None = None, **payload: Any
 ) -> None:
-    """News of an attempt that is over, or from somebody who does not hold it: recorded, and never applied.
+    """Record a report on an attempt that is over, or from an agent that does not hold it, without applying it.
 
-    Whoever works on although it was given up on is alive all the same, and may have other tasks.
+    An agent that still works on a revoked attempt is alive, and may hold other tasks.
     """
     agent = agent_name or next(
         (past_attempt.agent for past_attempt in builder.task.history if past_attempt.number == attempt), None
@@ -204,7 +202,7 @@ def record_late_result(
 
 
 def _is_earlier_session(session: str | None, current_session: str | None) -> bool:
-    """Whether news is of an earlier run of the same attempt: the ids of runs are numbers, and grow."""
+    """Whether a report is about an earlier run of the same attempt: run ids are numbers, and grow."""
     return bool(
         session
         and current_session
@@ -215,9 +213,9 @@ def _is_earlier_session(session: str | None, current_session: str | None) -> boo
 
 
 def record_heartbeat(builder: DecisionBuilder, lease: Lease | None = None) -> None:
-    """A sign of life of the holder, if there is one, or of another `lease`: the first is its acknowledgement.
+    """Record a sign of life of the holder, or of another `lease`; the first is the acknowledgement.
 
-    Life is no progress: whoever calls this says `moved_on` besides when something moved.
+    A sign of life is no progress: the caller also calls `record_progress` if something moved.
     """
     lease = lease or builder.task.lease
     if lease is None:
@@ -230,7 +228,7 @@ def record_heartbeat(builder: DecisionBuilder, lease: Lease | None = None) -> No
     builder.update_lease(lease, acknowledged_at=lease.acknowledged_at or builder.now, last_sign_at=builder.now)
 
 
-# What a run that ended well has to leave behind, by the part that it had: how the lack of it is told.
+# The result that a successful run must leave, by role, and the sentence if it is missing.
 _EXPECTED_RESULTS = {
     Role.PLAN: ("without a plan", "it delivered no plan"),
     Role.IMPLEMENT: ("without a pull request", "it opened no pull request from the agreed branch"),
@@ -244,7 +242,7 @@ def _on_run_ended(builder: DecisionBuilder, signal: AgentSeen, lease: Lease) -> 
     if lease.role is Role.IMPLEMENT and is_submitted:
         if task.pull and task.pull.open and task.pull.draft and signal.state is SessionState.DELIVERED:
             builder.add_effect(MarkReady(task.number, task.pull.number, task.pull.head_sha))
-        return  # what becomes of it, the pull request tells
+        return  # the pull request decides what follows
     if signal.state is SessionState.DELIVERED and _apply_session_output(builder, signal, lease):
         return
     run_link = f"[The run]({signal.url})" if signal.url else "The run"
@@ -261,7 +259,7 @@ def _on_run_ended(builder: DecisionBuilder, signal: AgentSeen, lease: Lease) -> 
 
 
 def _apply_session_output(builder: DecisionBuilder, signal: AgentSeen, lease: Lease) -> bool:
-    """Whether its last words are the plan or the verdict that was asked for; then they are taken."""
+    """Whether its last message is the requested plan or verdict; if so, it is applied."""
     result = answer(signal.words, lease.role, lease.attempt)
     if isinstance(result, PlanDelivered):
         plans.on_plan_delivered(builder, result)

@@ -1,4 +1,4 @@
-"""How an attempt ends: kept in the history, and the task goes back to the queue or to a person."""
+"""Ends attempts: stores them in the history and returns the task to the queue or a person."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def end_attempt(
     feedback: Feedback | None = None,
     cancel: bool = True,
 ) -> None:
-    """Put the current attempt into the history; nobody holds or reviews the task afterwards.
+    """Move the current attempt into the history; afterwards the task has no holder and no reviewer.
 
-    `cancel` tells an agent that has not handed in yet, and so may still be at work, to stop.
+    `cancel` stops an agent that has not handed in yet and so may still be working.
     """
     end_review(builder, "released", reason)
     task = builder.task
@@ -57,7 +57,7 @@ def end_attempt(
 
 
 def end_review(builder: DecisionBuilder, outcome: str, reason: str, *, cancel: bool = True) -> None:
-    """Put the present review into the history, if there is one. It is never held against the work."""
+    """Move the current review into the history, if there is one. It never counts against the work."""
     task = builder.task
     lease, pull = task.review, task.pull
     if lease is None:
@@ -89,10 +89,10 @@ def fail_attempt(
     cancel: bool = True,
     details: str = "",
 ) -> None:
-    """An agent came to nothing. What follows depends on its part.
+    """Record that an agent failed; what follows depends on its role.
 
-    The work itself must be done; a plan is only a help, and a review can be had of another. `why` is what the card says
-    of those two, if the title is too little.
+    The implementation must be done, but a plan is optional and another agent can review. `why` is the text on the card
+    for these two, if the title says too little.
     """
     if lease.role is Role.IMPLEMENT:
         send_back(builder, feedback, outcome=outcome, cancel=cancel)
@@ -119,7 +119,7 @@ def send_back(
     counts_against_agent: bool = True,
     cancel: bool = True,
 ) -> None:
-    """The attempt failed: back to the queue with feedback, or to a person when the attempts are used up."""
+    """The attempt failed: return the task to the queue with feedback, or escalate if the attempts are used up."""
     task = builder.task
     comment_number = task.pull.number if task.pull else task.number
     holder = task.lease.agent if task.lease else None
@@ -148,7 +148,7 @@ def send_back(
 
 
 def _record_idle_conflict(builder: DecisionBuilder, lease: Lease | None) -> None:
-    """Work that does not go on while somebody holds it is a conflict that others run into."""
+    """Record work that makes no progress while it is held, because other tasks wait for it."""
     builder.add_event(
         EventType.CONFLICT_DETECTED,
         lease=lease,

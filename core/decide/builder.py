@@ -1,7 +1,7 @@
-"""The draft of a decision, and the decision itself.
+"""Builds a decision step by step.
 
-A rule changes the draft's task and says what happened and what is wanted. What follows from the new state by itself
-(labels, card, deadlines) is added once, in `conclude`, so that no rule can forget it.
+A rule changes the draft's task and adds events and effects. What follows from the new state (labels, card, deadlines)
+is added once in `build`, so that no rule can forget it.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from core.texts import card_text
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What only a slash command may know; most of it is read for one command alone."""
+    """What only slash commands may read; most of it is loaded for one command only."""
 
     measures: Mapping[str, Mapping[str, Measures]] = field(default_factory=dict)  # by agent, then capability; "": all
-    active_tasks: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent is at work on
-    referenced_tasks: Mapping[str, Task] = field(default_factory=dict)  # tasks that `/resolve` may mean, by reference
-    recent_events: tuple[Event, ...] = ()  # the end of the task's audit trail, for `/history`
+    active_tasks: Mapping[str, int] = field(default_factory=dict)  # tasks that each agent works on
+    referenced_tasks: Mapping[str, Task] = field(default_factory=dict)  # for `/resolve`, by reference
+    recent_events: tuple[Event, ...] = ()  # the end of the task's audit log, for `/history`
     templates: Templates = field(default_factory=Templates)  # for `/task`
     open_pulls: tuple[OpenPull, ...] = ()  # open pull requests, for `/conflicts`
-    pairs: tuple[PullPair, ...] = ()  # of them, that change the same file
+    pairs: tuple[PullPair, ...] = ()  # those that change a common file
     dead_letters: tuple[DeadLetter, ...] = ()  # of this task, for `/status`
-    queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain behind each, for `/next`
-    retrospective_input: RetrospectiveInput = field(default_factory=RetrospectiveInput)  # what `/retro` looks back at
-    retrospective: Retrospective | None = None  # the one whose issue this is, or the last one; for `/retro` and `/next`
+    queue: tuple[tuple[Task, int], ...] = ()  # in order, with the length of the chain of dependents, for `/next`
+    retrospective_input: RetrospectiveInput = field(default_factory=RetrospectiveInput)  # the input of `/retro`
+    retrospective: Retrospective | None = None  # of this issue, or the last one; for `/retro` and `/next`
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a decision may know beyond the task and the signal."""
+    """What a decision may read besides the task and the signal."""
 
     now: datetime
     policy: RepositoryConfig
@@ -61,39 +61,39 @@ class Context:
     repository: str
     default_branch: str = "main"
     readiness_inputs: ReadinessInputs = field(default_factory=ReadinessInputs)
-    agents: tuple[Agent, ...] = ()  # as they are now, for `/explain`
-    config_problems: tuple[str, ...] = ()  # of the file on the default branch, when an older one is in force
-    signal_received_at: datetime | None = None  # when the news that led here reached us
+    agents: tuple[Agent, ...] = ()  # in their present state, for `/explain`
+    config_problems: tuple[str, ...] = ()  # of the file on the default branch, while an older version is active
+    signal_received_at: datetime | None = None  # when the bot received what caused this signal
     dependency_results: tuple[DependencyResult, ...] = ()  # what is known of the task's dependencies, for its packet
-    team: Team = field(default_factory=Team)  # the agents as the files and people have them
+    team: Team = field(default_factory=Team)  # the agents from files and commands
     failed_agents: frozenset[str] = frozenset()  # agents that failed and have shown no life since
     codeowners: str = ""  # the repository's CODEOWNERS file, raw
     command: CommandContext = field(default_factory=CommandContext)
 
     @property
     def received_at(self) -> datetime:
-        """When the news reached us; now, if nobody took the time."""
+        """When the signal's cause was received; now, if that was not recorded."""
         return self.signal_received_at or self.now
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The outcome: what the task is now, what happened, what is wanted, and what it waits for."""
+    """The outcome: the new task, events, effects, and deadlines."""
 
     task: Task | None
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
-    deadlines: tuple[Deadline, ...] | None = None  # None: they stay as they are
-    team_changes: Mapping[str, AgentOverride] = field(default_factory=dict)  # what is changed of agents, by name
-    agent_changes: tuple[AgentStateChange, ...] = ()  # what it tells of agents themselves
-    retrospective: Retrospective | None = None  # that is held, or changed
+    deadlines: tuple[Deadline, ...] | None = None  # None: unchanged
+    team_changes: Mapping[str, AgentOverride] = field(default_factory=dict)  # changes of agents' settings, by name
+    agent_changes: tuple[AgentStateChange, ...] = ()  # changes of agents' states
+    retrospective: Retrospective | None = None  # that is opened or changed
 
 
 class DecisionBuilder:
-    """A decision in the making. Lives only as long as one call of `decide`."""
+    """A decision under construction. It lives for one call of `decide`."""
 
     def __init__(self, task: Task, context: Context, *, is_new: bool = False) -> None:
-        """Start from the task as it is; a new one has no labels and no card yet."""
+        """Start from the present task; a new task has no labels and no card yet."""
         self.previous = None if is_new else task
         self.task = task
         self.context = context
@@ -116,7 +116,7 @@ class DecisionBuilder:
         self.task = replace(self.task, **changes)
 
     def update_pull(self, **changes: Any) -> Pull:
-        """Change fields of the task's pull request, which must be there."""
+        """Change fields of the task's pull request, which must exist."""
         if self.task.pull is None:
             raise ValueError(f"#{self.task.number} has no pull request")
         pull = replace(self.task.pull, **changes)
@@ -124,18 +124,18 @@ class DecisionBuilder:
         return pull
 
     def update_lease(self, lease: Lease, **changes: Any) -> Lease:
-        """Change fields of a lease of the task, of its holder or of its reviewer."""
+        """Change fields of one of the task's leases: the holder's or the reviewer's."""
         lease = replace(lease, **changes)
         self.update_task(**{"review" if lease.role is Role.REVIEW else "lease": lease})
         return lease
 
     def record_progress(self) -> None:
-        """Something happened to the work: it is not stalled, and that wait begins anew."""
+        """Record that the work moved: the task is not stalled, and the stall deadline starts again."""
         self.update_task(reminded_at=self.now, stall=None)
         self.task = self.task.unflagged(Flag.STALLED)
 
     def transition(self, trigger: Trigger) -> None:
-        """Follow the transition table; a new status starts its waits anew."""
+        """Follow the transition table; a new status restarts its deadlines."""
         self.task = replace(move(self.task, trigger, self.now), reminded_at=None)
 
     def add_event(
@@ -147,13 +147,13 @@ class DecisionBuilder:
         agent: str | None = None,
         **payload: Any,
     ) -> None:
-        """Write a line into the audit trail; about the holder's attempt, unless another `lease` or agent is meant."""
+        """Add an event to the audit log; about the holder's attempt, unless another `lease` or agent is given."""
         lease = lease or self.task.lease
         holder, attempt = (lease.agent, lease.attempt) if lease else (None, self.task.attempt or None)
         self.events.append(Event(event_type, self.task.number, self.now, agent or holder, attempt, actor, payload))
 
     def update_agent(self, agent: str, kind: StateChangeKind, reason: str = "", until: datetime | None = None) -> None:
-        """News of an agent itself. One that was in error and shows life has recovered."""
+        """Change an agent's state. An agent in error that shows life has recovered."""
         self.agent_changes.append(AgentStateChange(agent, kind, self.now, reason, until))
         is_recorded = any(event.type is EventType.AGENT_RECOVERED for event in self.events)
         if (
@@ -164,11 +164,11 @@ class DecisionBuilder:
             self.add_event(EventType.AGENT_RECOVERED, agent=agent)
 
     def add_effect(self, *effects: Effect) -> None:
-        """Ask for effects."""
+        """Add effects."""
         self.effects.extend(effects)
 
     def _is_routine_update(self) -> bool:
-        """Whether what labels and card say anew is only how things go. That a flag is gone asks nothing of anybody."""
+        """Whether the change of labels and card is routine. A removed flag requires no action either."""
         actionable = (Status.PENDING, Status.FAILED)
         previous_flags = set(self.previous.flags.items()) if self.previous else set()
         return (
@@ -178,13 +178,13 @@ class DecisionBuilder:
         )
 
     def _update_conflict_flag(self) -> None:
-        """The flag is a view of what is known of the pull request, but for what a person took it off for."""
+        """Set the flag from the state of the pull request, unless a person removed it for this conflict."""
         conflict = conflict_of(self.task) if self.task.is_open else None
         is_shown = conflict is not None and conflict != self.task.let_pass
         self.task = self.task.flagged(Flag.CONFLICT, conflict or "") if is_shown else self.task.unflagged(Flag.CONFLICT)
 
     def _drop_forecast_hold(self) -> None:
-        """A hold by forecast keeps a task from being handed out, and nothing else; and a P0 is looked at anew."""
+        """Drop a hold by forecast once the task cannot be assigned, and check a new P0 again."""
         task, hold = self.task, self.task.held
         if hold is None or not hold.foreseen:
             return
@@ -196,7 +196,7 @@ class DecisionBuilder:
         self.update_task(held=None)
 
     def _end_stall(self) -> None:
-        """A stall is over when something moved, when the work is another's, and when a person holds it or says so."""
+        """End the stall if something moved, if another agent has the work, or if a person holds or resolves it."""
         task = self.task
         is_paused = task.held is not None and task.held.paused
         is_active = task.status in (Status.IN_PROGRESS, Status.REVIEW) and not is_paused and not task.withdrawn
@@ -207,7 +207,7 @@ class DecisionBuilder:
             self.add_event(EventType.STALL_ENDED, reason=previous_stall.reason, cause=previous_stall.cause)
 
     def _end_escalation(self) -> None:
-        """A call for a person whose cause is gone is over, whoever mended it; so is one whose label was taken off."""
+        """End the escalation if its cause is gone, or if a person removed its label."""
         resolution = ended(self.task)
         if resolution is None:
             return
@@ -217,13 +217,13 @@ class DecisionBuilder:
         self.task = replace(self.task.unflagged(Flag.NEEDS_HUMAN), escalation=None)
 
     def build(self, current_labels: Collection[str] | None = None) -> Decision:
-        """The finished decision, with what follows from the state by itself.
+        """Finish the decision and add what follows from the state.
 
-        `labels_there` are the issue's, when they were just read: what a person did to ours is put right.
+        `labels_there` are the issue's labels if they were just read: the bot's own labels are corrected.
         """
         self._drop_forecast_hold()
         if self.task.held:
-            # The flag is a view of the hold, whatever else raised or lowered it; a task that is over has none.
+            # The flag shows the hold, whatever else set or cleared it; a finished task has none.
             hold, is_closed = self.task.held, not self.task.is_open
             self.task = replace(self.task, held=None) if is_closed else self.task.flagged(Flag.BLOCKED, hold.said)
         self._update_conflict_flag()
@@ -231,7 +231,7 @@ class DecisionBuilder:
         self._end_escalation()
         choice = self.task.choice
         if choice and choice.agent is None and choice.role is not Role.REVIEW and not self.task.in_line:
-            self.update_task(choice=None)  # nobody is looked for any more, so it says nothing of now
+            self.update_task(choice=None)  # no agent is searched now, so the choice is outdated
         task = self.task
         if Flag.PARKED in task.flags and place_in_queue(task) is None:
             task = self.task = task.unflagged(Flag.PARKED)
@@ -240,7 +240,7 @@ class DecisionBuilder:
         if not task.withdrawn and (
             labels_changed or (current_labels is not None and not with_status(current_labels, task))
         ):
-            # What a person did to ours is put right at once.
+            # Labels that a person changed are corrected at once.
             views.append(SetLabels(task.number, labels_of(task), may_wait=labels_changed and self._is_routine_update()))
         if self.previous is None or card_text(self.previous, self.policy) != card_text(task, self.policy):
             details = not labels_changed and task.status in (Status.IN_PROGRESS, Status.REVIEW)

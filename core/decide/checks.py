@@ -1,4 +1,4 @@
-"""What continuous integration does to a task. Its word counts for the current head only."""
+"""Applies the results of continuous integration, which count for the current head only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.texts import failed_check_details
 
 
 def on_checks_seen(builder: DecisionBuilder, signal: ChecksSeen) -> None:
-    """The checks of a commit were read."""
+    """Apply the state of a commit's checks."""
     pull = builder.task.pull
     if pull is None or pull.head_sha != signal.sha:
         return
@@ -22,12 +22,12 @@ def on_checks_seen(builder: DecisionBuilder, signal: ChecksSeen) -> None:
         builder.update_pull(checks=signal.state)
         builder.record_progress()
     if signal.state is ChecksState.PENDING and signal.wait not in (None, pull.checks_wait):
-        # What is known anew is no news yet; what is over is.
+        # A wait that was just found counts as progress only if it ends.
         if pull.checks_wait is CheckWaitReason.APPROVAL or builder.task.stall:
             builder.record_progress()
         builder.update_pull(checks_wait=signal.wait)
     failed = signal.state is ChecksState.FAILURE
-    # A draft is not handed in: its agent may still be at work on it.
+    # A draft is not handed in: its agent may still be working on it.
     if failed and builder.task.status is Status.REVIEW and pull.open and not pull.draft:
         send_back(builder, _feedback(signal, builder), cancel=False)
         return

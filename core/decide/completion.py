@@ -1,4 +1,4 @@
-"""From review to done: what is said on the pull request, when it is merged, and when the task is finished."""
+"""Takes a task from review to done: the check on the pull request, the merge, and completion."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from core.texts.checks import CONFLICT_CHECK, conflict_check
 
 
 def evaluate_completion(builder: DecisionBuilder) -> None:
-    """Take a task in review as far as it can go now. Safe to call after any change."""
+    """Advance a task in review as far as possible now. Safe to call after any change."""
     task = builder.task
     pull = task.pull
     if pull is None:
         return
-    # A failed task whose old pull request a person merged may be done after all.
+    # A failed task whose old pull request a person merged may still be done.
     is_late_merge = pull.merged and allows(task.status, Trigger.COMPLETED) and not done_gaps(task)
     if task.status is not Status.REVIEW and not is_late_merge:
         return
@@ -34,7 +34,7 @@ def evaluate_completion(builder: DecisionBuilder) -> None:
             builder.task = task.flagged(Flag.BLOCKED, f"Merged, but not done: {gaps[0]}")
         return
     if pull.checks not in (ChecksState.SUCCESS, ChecksState.NONE) or pull.mergeable_sha != pull.head_sha:
-        return  # what is still under way will tell us when it has ended
+        return  # checks that are still running will send an event when they end
     gaps = merge_gaps(task, builder.policy.merge.review)
     should_merge = not gaps and builder.policy.merge.auto and pull.merge_requested_sha != pull.head_sha
     _update_done_check_if_needed(builder, pull, gaps, may_wait=not gaps and builder.policy.merge.auto)
@@ -43,7 +43,7 @@ def evaluate_completion(builder: DecisionBuilder) -> None:
         builder.update_pull(merge_requested_sha=pull.head_sha, merge_round=merge_round)
         builder.add_event(EventType.MERGE_REQUESTED, pull=pull.number, head=pull.head_sha)
         title = f"{task.title} (#{pull.number})"
-        if pull.trial:  # a branch may be protected by that check: it waits no longer
+        if pull.trial:  # that check may be required by branch protection, so it is written at once
             check = conflict_check_run(task.number, pull)
             builder.effects = [effect for effect in builder.effects if effect.key != check.key]
             builder.add_effect(check)
@@ -53,7 +53,7 @@ def evaluate_completion(builder: DecisionBuilder) -> None:
 
 
 def retry_refused_merge(builder: DecisionBuilder) -> None:
-    """GitHub refused the merge; now something happened that may be what it asked for."""
+    """Try a refused merge again after a change that may have fixed the reason."""
     task = builder.task
     if task.pull and not task.pull.merged and task.pull.merge_requested_sha and Flag.BLOCKED in task.flags:
         builder.update_pull(merge_requested_sha=None)
@@ -63,13 +63,13 @@ def retry_refused_merge(builder: DecisionBuilder) -> None:
 def _update_done_check_if_needed(
     builder: DecisionBuilder, pull: Pull, gaps: tuple[str, ...], *, may_wait: bool
 ) -> None:
-    """Say on the pull request what is missing; where nothing ever was, the merge itself says so."""
+    """Show what is missing on the pull request; if nothing ever was, the merge itself is enough."""
     if gaps or pull.dod_shown is not None or not builder.policy.merge.auto:
         update_done_check(builder, pull, gaps, may_wait=may_wait)
 
 
 def conflict_check_run(number: int, pull: Pull) -> CheckRun:
-    """The check `conflict-first` as it is to be shown on the head of the pull request, whose merge was tried."""
+    """The check `conflict-first` for the head of a pull request after its trial merge."""
     check = conflict_check(pull)
     return CheckRun(
         number,
@@ -87,9 +87,9 @@ def conflict_check_run(number: int, pull: Pull) -> CheckRun:
 def update_done_check(
     builder: DecisionBuilder, pull: Pull, gaps: tuple[str, ...] = (), *, may_wait: bool = False
 ) -> None:
-    """Write the check `definition-of-done`; only when it says something new, because every write costs.
+    """Write the check `definition-of-done` if it shows something new, because every write costs.
 
-    It may wait while the bot merges: that is what everybody waits for, and it says the same.
+    It may be delayed while the bot merges: everyone waits for the merge, which says the same.
     """
     conclusion, title, summary = done_check(builder.task, gaps)
     fingerprint = f"{pull.head_sha}:{conclusion}:{summary}"
@@ -101,7 +101,7 @@ def update_done_check(
 
 
 def complete_task(builder: DecisionBuilder, login: str | None = None) -> None:
-    """The task is done: by its Definition of Done, or because a person (`by`) said so."""
+    """Complete the task: its definition of done is met, or a person (`by`) decided so."""
     if not allows(builder.task.status, Trigger.COMPLETED):
         return
     pull = builder.task.pull

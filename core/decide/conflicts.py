@@ -1,4 +1,4 @@
-"""Conflict-first, and the merge itself."""
+"""Implements the conflict check (`conflict-first`) and the reaction to merges."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from core.text_safety.sanitize import defuse, mask_secrets, one_line
 from core.texts import conflict_details
 from core.texts.checks import conflict_check
 
-IGNORE_PERIOD = timedelta(days=1)  # that is how long a person lets a conflict pass
-MAX_EVENT_FILES = 50  # names of files that one line of the audit trail holds
+IGNORE_PERIOD = timedelta(days=1)  # how long a person's decision to ignore a conflict lasts
+MAX_EVENT_FILES = 50  # file names per event of the audit log
 
 
 def apply_trial_merge(builder: DecisionBuilder, signal: TrialMergeDone) -> None:
-    """The head was merged with its base and the others. Say the result on the pull request, and act on it."""
+    """Apply the result of a trial merge: show it on the pull request, and act on it."""
     pull = builder.task.pull
     if pull is None or not pull.open or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
         return
     if pull.base_sha not in (None, signal.base_sha) and signal.base_sha:
         if pull.base_sha not in signal.past:
-            return  # the base moved while it was tried: the comparison that this asked for is on its way
-        pull = builder.update_pull(base_sha=signal.base_sha)  # the news of where it was came late
+            return  # the base moved during the trial: the next comparison was already requested
+        pull = builder.update_pull(base_sha=signal.base_sha)  # the event about the base was late
     previous_waits, was_flagged = (
         {conflicting.pull: conflicting.waits for conflicting in pull.waits_behind},
         Flag.CONFLICT in builder.task.flags,
@@ -51,7 +51,7 @@ def apply_trial_merge(builder: DecisionBuilder, signal: TrialMergeDone) -> None:
             _record_base_conflict(builder, signal, pull)
         _send_back_for_conflict(builder, signal, pull)
         return
-    # Where the merge could not be tried, GitHub's own refusal of conflicts is still behind us.
+    # If the trial merge failed, GitHub still refuses to merge conflicts.
     pull = builder.update_pull(mergeable_sha=pull.head_sha, tried_base_sha=signal.base_sha or None)
     _record_new_conflicts(
         builder,
@@ -68,11 +68,11 @@ def apply_trial_merge(builder: DecisionBuilder, signal: TrialMergeDone) -> None:
 
 
 def update_conflict_check(builder: DecisionBuilder, pull: Pull) -> None:
-    """Write the check `conflict-first`; only when it says something new, because every write costs."""
+    """Write the check `conflict-first` if it shows something new, because every write costs."""
     fingerprint = check_fingerprint(pull, conflict_check(pull).conclusion)
     if fingerprint == pull.conflict_shown:
         return
-    # That all is well calls nobody. Where something was wrong, somebody may be waiting for just that.
+    # A check that stays green is not urgent. If it was red, the user may be waiting for it.
     was_successful = pull.conflict_shown is None or pull.conflict_shown.split(":")[1] == "success"
     builder.update_pull(conflict_shown=fingerprint)
     check = conflict_check_run(builder.task.number, pull)
@@ -80,7 +80,7 @@ def update_conflict_check(builder: DecisionBuilder, pull: Pull) -> None:
 
 
 def ignore_conflict(builder: DecisionBuilder, login: str) -> tuple[ConflictingPull, ...]:
-    """A person lets the pull requests be behind which this one waits, for a day; gives which."""
+    """Ignore for a day the pull requests that this one waits for; returns them."""
     task, pull = builder.task, builder.task.pull
     conflicting_pulls = pull.waits_behind if pull and pull.open else ()
     if pull is None or not conflicting_pulls:
@@ -100,7 +100,7 @@ def ignore_conflict(builder: DecisionBuilder, login: str) -> tuple[ConflictingPu
 
 
 def _record_new_conflicts(builder: DecisionBuilder, pull: Pull, conflicting_pulls: Collection[ConflictingPull]) -> None:
-    """Rivals behind which it did not wait before: a line in the trail for each, and a person where neither can wait."""
+    """Record each new conflict that this pull request waits for, and escalate if neither can wait."""
     for conflicting in conflicting_pulls:
         is_undecided = conflicting.waits is Precedence.NOBODY
         builder.add_event(
@@ -113,7 +113,7 @@ def _record_new_conflicts(builder: DecisionBuilder, pull: Pull, conflicting_pull
             severity="high" if is_undecided else "medium",
             waits=None if is_undecided else pull.number,
         )
-        # Of two tasks the later one calls, so that nobody is called twice.
+        # Of two tasks the later one escalates, so that people are notified once.
         if is_undecided and (conflicting.task is None or conflicting.first):
             escalate(
                 builder,
@@ -138,7 +138,7 @@ def _record_base_conflict(builder: DecisionBuilder, signal: TrialMergeDone, pull
 
 def _send_back_for_conflict(builder: DecisionBuilder, signal: TrialMergeDone, pull: Pull) -> None:
     if builder.task.status is not Status.REVIEW:
-        return  # its agent is still at work on it
+        return  # its agent is still working on it
     send_back(
         builder,
         Feedback(
@@ -148,31 +148,31 @@ def _send_back_for_conflict(builder: DecisionBuilder, signal: TrialMergeDone, pu
             at=builder.now,
             sha=signal.head_sha,
         ),
-        # Nobody's fault: somebody else was merged first.
+        # No one is at fault: another pull request was merged first.
         counts_against_agent=False,
         cancel=False,
     )
 
 
 def on_base_moved(builder: DecisionBuilder, signal: BaseMoved) -> None:
-    """Something went into the base: what was clean before may conflict now. All branches are compared anew."""
+    """The base moved: a clean merge may conflict now, so all branches are compared again."""
     pull = builder.task.pull
     if pull is None or not pull.open or pull.base != signal.base:
         return
     if pull.tried_base_sha == signal.sha and pull.mergeable_sha == pull.head_sha:
         builder.update_pull(base_sha=signal.sha)
-        return  # it was tried with that already
+        return  # that base was already tried
     retry_refused_merge(builder)
     builder.update_pull(mergeable_sha=None, merge_requested_sha=None, base_sha=signal.sha)
 
 
 def apply_merge_refusal(builder: DecisionBuilder, signal: MergeRefused) -> None:
-    """GitHub would not merge: show why. A new push, review or base lets us ask again."""
+    """GitHub refused to merge: show why. A new push, review or base allows another try."""
     pull = builder.task.pull
     if pull is None or pull.merged or (pull.number, pull.head_sha) != (signal.pull_number, signal.head_sha):
         return
     if pull.dod_shown is None or pull.dod_waits:
-        # What goes without saying was not said yet; but a branch may be protected by that very check.
+        # The check was not written because nothing was missing; but branch protection may require it.
         update_done_check(builder, pull)
         builder.update_pull(merge_requested_sha=None)
         evaluate_completion(builder)

@@ -1,4 +1,4 @@
-"""What happens when a wait is over. The clock enters by the same door as everything else."""
+"""Handles due deadlines. The clock enters as a signal like everything else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.texts import format_duration
 
 
 def on_deadline_due(builder: DecisionBuilder, signal: DeadlineDue) -> None:
-    """A deadline has come due; one that the task no longer has, or has later now, is old news."""
+    """A deadline is due; one that the task no longer has, or has later now, is ignored."""
     task = builder.task
     current = {deadline.kind: deadline.due_at for deadline in deadlines_of(task, builder.policy.timeouts)}
     kind = next((kind for kind in current if kind == signal.kind), None)
@@ -28,7 +28,7 @@ def on_deadline_due(builder: DecisionBuilder, signal: DeadlineDue) -> None:
     lease = task.lease_of(signal.attempt)
     match kind:
         case DeadlineKind.ACK if lease and _is_polling_worker(builder, lease):
-            # It asks for work itself, and did not: it is away, which is no failure.
+            # It fetches its own work, and did not: it is away, which is no failure.
             duration = format_duration(builder.now - lease.since)
             back_off(builder, lease, f"it did not fetch its task within {duration}", cancel=True)
         case DeadlineKind.ACK if lease:
@@ -40,11 +40,11 @@ def on_deadline_due(builder: DecisionBuilder, signal: DeadlineDue) -> None:
         case DeadlineKind.CALL:
             continue_escalation(builder)
         case DeadlineKind.POLL if lease:
-            # Apart from `polled_at`: an answer that is late here is no reason to give up on the agent.
+            # Separate from `polled_at`: a late response here is no reason to give up on the agent.
             builder.update_lease(lease, asked_at=builder.now)
             builder.add_effect(_poll_effect(builder, lease))
         case DeadlineKind.CI if task.pull:
-            # The news may have been lost: read the checks. If none has begun by now, there are none.
+            # The webhook may have been lost: read the checks. If none has started by now, there are none.
             builder.update_pull(checks_asked_at=builder.now)
             builder.add_effect(ReadChecks(task.number, task.pull.head_sha, final=True))
         case DeadlineKind.STALL:
@@ -54,7 +54,7 @@ def on_deadline_due(builder: DecisionBuilder, signal: DeadlineDue) -> None:
             builder.task = builder.task.flagged(Flag.STALLED, "The task is ready, but no agent has taken it.")
             choice, previous_choice = current_choice(builder), task.choice
             if choice and choice.agent is None and (previous_choice is None or previous_choice.reason != choice.reason):
-                builder.update_task(choice=choice)  # the card is written anyway, so it may say what is true now
+                builder.update_task(choice=choice)  # the card is written anyway, so it shows the present choice
         case _:
             builder.update_task(reminded_at=builder.now)
 
@@ -65,18 +65,16 @@ def _is_polling_worker(builder: DecisionBuilder, lease: Lease) -> bool:
 
 
 def on_agent_poll_empty(builder: DecisionBuilder, signal: AgentPollEmpty) -> None:
-    """It was asked, and nobody knows of a sign of life."""
+    """The agent was polled, and there was no sign of life."""
     if lease := builder.task.lease_of(signal.attempt):
         builder.update_lease(lease, unheard_at=builder.now)
 
 
 def _poll_or_fail(builder: DecisionBuilder, lease: Lease, failure: str) -> None:
-    """Silence is what was asked for and not heard. That we could not start it or ask is none of the agent's fault."""
+    """Poll a silent agent once, then fail the attempt; the agent is not at fault if it cannot be started or polled."""
     last_heard_at, polled_at = lease.last_heard_at, lease.polled_at
     if lease.started_at is None and lease.acknowledged_at is None:
-        builder.update_lease(
-            lease, polled_at=builder.now
-        )  # the call waits in the outbox, and comes through or is given up
+        builder.update_lease(lease, polled_at=builder.now)  # the call waits in the outbox, and will be sent or given up
     elif (
         polled_at is not None
         and polled_at > last_heard_at

@@ -1,8 +1,8 @@
-"""Calling people: whom, when again, and what counts as an answer. The one way in is `call_person`.
+"""Escalates to people: whom to notify, when again, and what counts as an answer.
 
-Whoever is called first is called at once. Silence climbs to the next level; when nobody new is left, the last ones are
-called again, less and less often. An answer stops that, and the end of the cause closes the call
-(`core.escalation.rules.ended`).
+`escalate` is the only entry point and notifies the first level at once. Without an answer the next level follows; after
+the last level its people are notified again, less and less often. An answer stops that, and the end of the cause closes
+the escalation (`core.escalation.rules.ended`).
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from core.task.model import Flag
 from core.text_safety.sanitize import defuse, one_line
 from core.texts.escalation import escalation_comment, notification_title, reminder_comment
 
-MAX_REPEATS = 3  # calls of those who were called already, each after twice the time; then once a day
+MAX_REPEATS = 3  # repeated notifications, each after twice the time; then once a day
 DAY = timedelta(days=1)
-MAX_COMMENTS = 3  # of the latest calls, in which reactions are looked for
+MAX_COMMENTS = 3  # latest notifications in which reactions are searched
 
 
 def escalate(
     builder: DecisionBuilder, reason: str, cause: EscalationCause, topic: str | None = None, requested_by: str = ""
 ) -> None:
-    """Only a person can help: flag the task, and call the first level.
+    """Only a person can help: flag the task and notify the first level.
 
-    Of the same `topic` (if none is named: of this attempt and status) nobody is called twice while the call is open;
-    one of another topic takes its place. `by` is who asked for a person.
+    While an escalation on the same `topic` (by default: this attempt and status) is open, no one is notified twice; one
+    on another topic replaces it. `by` is the user who asked for a person.
     """
     task = builder.task
     topic = topic or f"{len(task.history)}:{task.status}"
@@ -62,7 +62,7 @@ def escalate(
 
 
 def continue_escalation(builder: DecisionBuilder) -> None:
-    """Nobody answered in time: the next level, or the same people once more. Who answered is reminded."""
+    """No answer in time: notify the next level, or the same people again. A person who answered is reminded."""
     escalation = builder.task.escalation
     if escalation is None:
         return
@@ -82,7 +82,7 @@ def continue_escalation(builder: DecisionBuilder) -> None:
 
 
 def on_escalation_delivered(builder: DecisionBuilder, signal: EscalationDelivered) -> None:
-    """A call is where people see it."""
+    """Record that a notification is visible to people."""
     escalation = builder.task.escalation
     if escalation is None or escalation.key != signal.escalation:
         return
@@ -97,7 +97,7 @@ def on_escalation_delivered(builder: DecisionBuilder, signal: EscalationDelivere
 
 
 def on_escalation_answered(builder: DecisionBuilder, signal: EscalationAnswered) -> None:
-    """Somebody showed that they saw it. Words of those who can do nothing about it, or asked for it, are none."""
+    """Apply an answer. Comments of users who cannot help, or who asked for a person, do not count."""
     escalation, login = builder.task.escalation, signal.actor.login
     if (
         escalation is None
@@ -111,7 +111,7 @@ def on_escalation_answered(builder: DecisionBuilder, signal: EscalationAnswered)
 
 
 def acknowledge(builder: DecisionBuilder, login: str, method: str) -> None:
-    """Somebody sees to it: nobody else is called, and that person is reminded if it takes long."""
+    """A person takes care: no one else is notified, and that person is reminded if it takes long."""
     escalation = builder.task.escalation
     builder.add_event(
         EventType.ACKNOWLEDGED, actor=login, reason=builder.task.flags.get(Flag.NEEDS_HUMAN, ""), how=method
@@ -126,7 +126,7 @@ def acknowledge(builder: DecisionBuilder, login: str, method: str) -> None:
 
 
 def close_escalation(builder: DecisionBuilder, resolution: str) -> None:
-    """The open call is over, and the flag goes with it."""
+    """Close the open escalation and remove its flag."""
     escalation = builder.task.escalation
     if escalation is not None:
         builder.add_event(EventType.ESCALATION_ENDED, reason=escalation.reason, how=resolution)

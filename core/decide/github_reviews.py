@@ -1,4 +1,4 @@
-"""What a review of the pull request does to its task."""
+"""Applies reviews of the pull request to its task."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from core.texts import changes_requested_message
 
 
 def on_review_seen(builder: DecisionBuilder, signal: ReviewSeen) -> None:
-    """Somebody reviewed the pull request.
+    """Apply a review of the pull request.
 
-    Only the word of people with write access moves anything, and that of the agent that was asked to review.
+    Only reviews by users with write access and by the assigned reviewing agent change anything.
     """
     pull = builder.task.pull
     if pull is None or pull.number != signal.pull_number or not pull.open:
         return
     if signal.reviewer.id == pull.author.id:
-        return  # nobody approves their own work; GitHub refuses it too
+        return  # authors cannot approve their own work; GitHub refuses it too
     lease = builder.task.review
     if lease and holds(lease, signal.reviewer, signal.workers):
         _apply_agent_review(builder, signal, lease, pull)
@@ -52,7 +52,7 @@ def on_review_seen(builder: DecisionBuilder, signal: ReviewSeen) -> None:
 
 
 def _is_current(builder: DecisionBuilder, signal: ReviewSeen, pull: Pull) -> bool:
-    """Whether this is the reviewer's last word, and of the pull request as it stands: the news may be old."""
+    """Whether this is the reviewer's latest review, and about the present head: the event may be old."""
     submitted_at, last_submitted_at = signal.submitted_at, pull.verdicts.get(signal.reviewer.id)
     if submitted_at is None or signal.state == "commented":
         return True
@@ -60,16 +60,16 @@ def _is_current(builder: DecisionBuilder, signal: ReviewSeen, pull: Pull) -> boo
         microsecond=0 if signal.state == "dismissed" else last_submitted_at.microsecond
     ):
         return False
-    # What was dismissed is not given again by the late news of it.
+    # A late event of a dismissed review must not restore it.
     submitted_at += timedelta(microseconds=signal.state == "dismissed")
     builder.update_pull(verdicts={**pull.verdicts, signal.reviewer.id: submitted_at})
-    # Changes that were asked for before the last push may be in it, and an approval was of another commit.
+    # Changes requested before the last push may be in it, and an approval was for another commit.
     is_before_push = signal.pull_updated_at is not None and signal.pull_updated_at < pull.updated_at
     return signal.state == "dismissed" or not is_before_push or signal.sha == pull.head_sha
 
 
 def _apply_agent_review(builder: DecisionBuilder, signal: ReviewSeen, lease: Lease, pull: Pull) -> None:
-    """The reviewing agent spoke as an account of its own. What it only comments is a sign of life, and no verdict."""
+    """Apply a review that the reviewing agent submitted itself. A comment is a sign of life, not a verdict."""
     if signal.state not in ("approved", "changes_requested"):
         record_heartbeat(builder, lease)
     elif signal.sha != pull.head_sha:
@@ -89,7 +89,7 @@ def apply_person_review(
     key: str,
     comments: Sequence[LineComment] = (),
 ) -> None:
-    """What a person with write access says of the pull request as it stands."""
+    """Apply a review by a user with write access of the present head."""
     pull = builder.task.pull
     if pull is None:
         return
@@ -113,9 +113,9 @@ def apply_person_review(
 
 
 def _message_working_agent(builder: DecisionBuilder, reviewer: Actor, feedback: Feedback) -> None:
-    """Changes are asked for of a draft: its agent is told while it works, so that it need not fail first.
+    """Changes are requested of a draft: tell its agent while it works, so that it need not fail first.
 
-    One that cannot be told, or does not listen, hands in the same commit: see `core.decide.pulls.hand_in`.
+    If the agent cannot be reached or hands in the same commit, `core.decide.pulls.start_review` sends the task back.
     """
     task, lease = builder.task, builder.task.lease
     if task.status is not Status.IN_PROGRESS or lease is None or lease.worker is None:

@@ -1,4 +1,4 @@
-"""A task is held back, by a person or because it would meet another one, and let go on."""
+"""Holds tasks, by a person or by forecast, and releases them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from core.signals.base import BlockerCleared, OverlapPredicted
 from core.task.model import Flag
 from core.text_safety.sanitize import defuse, mask_secrets, one_line
 
-OVERLAP = "overlap"  # the kind of a conflict that was foreseen
-MAX_ALLOWED_OVERLAPS = 50  # tasks that a person let it go before; older ones are long over
-MAX_SHARED_FILES = 10  # files that are kept of an overlap
+OVERLAP = "overlap"  # the kind of a predicted conflict
+MAX_ALLOWED_OVERLAPS = 50  # tasks that a person allowed this one to overlap; older ones are long over
+MAX_SHARED_FILES = 10  # files stored for an overlap
 
 
 def hold_task(
     builder: DecisionBuilder, login: str, reason: str = "", *, paused: bool = False, blocker: str = ""
 ) -> None:
-    """Not handed out, and not merged, until somebody lifts it. Whoever is at work may go on.
+    """Neither assign nor merge the task until the hold is lifted. The present holder may continue.
 
-    Said again it has a new reason, and goes on from when it began. `behind` names a task, `#12`, that lifts it by
-    being over.
+    Holding again replaces the reason and keeps the start. `blocker` names a task, `#12`, whose end lifts the hold.
     """
     previous_hold = builder.task.held
     since = previous_hold.at if previous_hold and previous_hold.paused == paused else builder.now
     builder.update_task(held=Hold(login, since, defuse(one_line(mask_secrets(reason), 300)), paused, blocker))
     if blocker:
-        check_readiness(builder)  # a twin that it is queued behind is no mistake any more
-    evaluate_completion(builder)  # which says on the pull request why it is not merged
+        check_readiness(builder)  # a duplicate that it waits for is no longer a gap
+    evaluate_completion(builder)  # shows on the pull request why it is not merged
 
 
 def lift_hold(builder: DecisionBuilder) -> None:
-    """The task goes on. After a pause the time for each attempt runs on with what was left of it; waits begin anew."""
+    """Let the task continue. After a pause each attempt keeps its remaining time; other deadlines start again."""
     current_hold = builder.task.held
     builder.update_task(held=None, reminded_at=builder.now)
     for lease in (builder.task.lease, builder.task.review):
@@ -47,7 +46,7 @@ def lift_hold(builder: DecisionBuilder) -> None:
 
 
 def release_hold(builder: DecisionBuilder, login: str) -> None:
-    """A person lifts it. What was held by forecast is not held behind the same task again."""
+    """A person lifts the hold. A hold by forecast does not return for the same task."""
     current_hold = builder.task.held
     if current_hold and current_hold.foreseen:
         builder.update_task(let_past=(*builder.task.let_past, int(current_hold.behind[1:]))[-MAX_ALLOWED_OVERLAPS:])
@@ -58,7 +57,7 @@ def release_hold(builder: DecisionBuilder, login: str) -> None:
 
 
 def on_blocker_cleared(builder: DecisionBuilder, signal: BlockerCleared) -> None:
-    """The task behind which it is queued is over, or is nobody's work any more: for a forecast that is enough."""
+    """The task that this one waits for is over; or stopped, which is enough for a hold by forecast."""
     current_hold = builder.task.held
     if current_hold is None or current_hold.behind != f"#{signal.number}" or not (signal.over or current_hold.foreseen):
         return
@@ -68,7 +67,7 @@ def on_blocker_cleared(builder: DecisionBuilder, signal: BlockerCleared) -> None
 
 
 def on_overlap_predicted(builder: DecisionBuilder, signal: OverlapPredicted) -> None:
-    """It waits behind the task under way, before anybody's work is lost."""
+    """Hold the task until the overlapping task in progress is over, before any work is lost."""
     task = builder.task
     if not task.in_line or signal.number in task.let_past:
         return
@@ -80,7 +79,7 @@ def on_overlap_predicted(builder: DecisionBuilder, signal: OverlapPredicted) -> 
         tasks=[signal.number, task.number],
         agents=[signal.agent] if signal.agent else [],
         files=list(files),
-        severity="low",  # nothing is lost: nobody has begun
+        severity="low",  # nothing is lost: no work has begun
         reason=builder.task.held.said if builder.task.held else "",
         probability=round(signal.probability, 3),
     )

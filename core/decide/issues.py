@@ -1,4 +1,4 @@
-"""What an issue's text, labels and state do to its task."""
+"""Applies an issue's text, labels and state to its task."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ TITLE_LIMIT = 256  # GitHub's own limit for a title
 
 
 def text_digest(title: str, body: str) -> str:
-    """Identifies the exact text of an issue, so that an approval covers that text and no other."""
+    """Identifies the exact text of an issue, so that an approval covers only that text."""
     return hashlib.sha256(f"{title}\0{body}".encode(errors="surrogatepass")).hexdigest()
 
 
 def _classify(issue: IssueFacts, policy: RepositoryConfig) -> Classification:
-    """By the built-in words and the repository's own.
+    """Classify by the built-in words and the repository's own.
 
-    Title, goal and criteria say what kind of work it is; "tests cover it" under Definition of done does not.
+    Title, goal and criteria determine the kind of work; "tests cover it" under Definition of done does not.
     """
     config = policy.classification
     rules = ClassificationRules(
@@ -57,14 +57,14 @@ def on_issue_seen(task: Task | None, signal: IssueSeen, context: Context) -> Dec
     else:
         builder = DecisionBuilder(task, context)
         if issue.updated_at < task.issue_updated_at:
-            # Old news, but an approval of the very text we know is none the worse for coming late.
+            # The event is old, but an approval of the present text is valid even if it arrives late.
             if not task.withdrawn and text_digest(issue.title, issue.body) == task.text_digest:
                 _apply_approval(builder, signal)
                 check_readiness(builder)
             return builder.build()
         if task.withdrawn:
             if not is_task(issue.labels) or signal.sender_is_us:
-                # Hands off; but those who wait for it still have to learn when it is closed.
+                # The task is withdrawn; but tasks that wait for it must still learn when it is closed.
                 builder.update_task(issue_open=issue.open, issue_updated_at=issue.updated_at)
                 return builder.build()
             builder.update_task(withdrawn=False)
@@ -82,13 +82,13 @@ def on_issue_seen(task: Task | None, signal: IssueSeen, context: Context) -> Dec
     builder.update_task(issue_open=issue.open, issue_updated_at=issue.updated_at)
     check_readiness(builder)
     evaluate_completion(builder)
-    # What another bot just did is put right in time, by whoever compares: two bots that answer each other never end.
+    # What another bot just did is corrected later by reconcile: two bots that answer each other never end.
     is_bot_change = signal.sender_is_us or (signal.sender is not None and signal.sender.is_bot)
     return builder.build(None if is_bot_change else issue.labels)
 
 
 def _label_steps(signal: IssueSeen) -> list[tuple[IssueSeen, datetime | None]]:
-    """What was done to the labels, one after the other: of what no news came with its time, then the news itself."""
+    """The label changes in order: first those without an event, with their times, then the event itself."""
     missed = [
         (
             replace(
@@ -125,7 +125,7 @@ def _new_task(issue: IssueFacts, context: Context) -> Task:
         intake=intake,
         fingerprint=issue.fingerprint,
         text_digest="",
-        issue_open=True,  # that it is closed by now is a step of its own
+        issue_open=True,  # that it is closed now is a step of its own
         issue_updated_at=issue.updated_at,
         created_at=issue.created_at,
         status=Status.PENDING,
@@ -173,7 +173,7 @@ def _apply_text(builder: DecisionBuilder, signal: IssueSeen) -> None:
 
 
 def _apply_forecast(builder: DecisionBuilder, signal: IssueSeen) -> None:
-    """Another text may be no reason any more to wait behind another task; if it is, that is seen at hand-out."""
+    """Store the forecast of the text. A hold by forecast is dropped; assignment checks the overlap again."""
     if signal.forecast is None:
         return
     previous, current_hold = builder.task.forecast, builder.task.held
@@ -183,10 +183,10 @@ def _apply_forecast(builder: DecisionBuilder, signal: IssueSeen) -> None:
 
 
 def _apply_approval(builder: DecisionBuilder, signal: IssueSeen) -> None:
-    """Somebody with write access who writes the text, or says by a label that this is work to do, approves it.
+    """Approve the text if a user with write access wrote it, or labelled the issue as work to do.
 
-    Any other label does not: who sets a priority may not have read what a stranger has just written. (Besides its
-    author only people with write access can edit an issue, so a writer's issue holds writers' words.)
+    Other labels do not approve: a user who sets a priority may not have read what a stranger just wrote. (Besides its
+    author only users with write access can edit an issue, so a writer's issue holds writers' words.)
     """
     if not signal.sender or not signal.sender_can_write or not signal.issue.open:
         return
@@ -199,15 +199,15 @@ def _apply_approval(builder: DecisionBuilder, signal: IssueSeen) -> None:
 def _apply_instructions(
     builder: DecisionBuilder, signal: IssueSeen, steps: Sequence[tuple[IssueSeen, datetime | None]]
 ) -> None:
-    """What people did to the labels, in order. Other bots instruct nobody."""
+    """Apply people's label changes in order. Other bots cannot instruct."""
     if not is_task(signal.issue.labels):
-        # Seen on the issue and not only in the news of it, which may have been lost.
+        # Compared with the issue, not only from the event, which may have been lost.
         remover = next((step for step, _ in reversed(steps) if _removes_task_label(step)), signal).sender
         if remover is None or not remover.is_bot:
             _untrack(builder, remover.login if remover else "somebody")
         return
     if builder.previous is None:
-        if signal.label:  # it counts as it is; but what was said before it counts no more
+        if signal.label:  # the change itself counts; but it supersedes earlier instructions
             topics = topics_of_label(signal.label, builder.policy.priorities, added=signal.label_added)
             builder.task = record_instruction(builder.task, topics, signal.at or signal.issue.updated_at)
         return
@@ -216,7 +216,7 @@ def _apply_instructions(
         if step.sender is None or step.sender.is_bot or step.label is None:
             continue
         if at is not None and at < status_since and status_in(step.label):
-            continue  # it was said of a status that is over
+            continue  # it was about a status that is over
         topics = topics_of_label(step.label, builder.policy.priorities, added=step.label_added)
         step_at = at or signal.at or signal.issue.updated_at
         if not is_superseded(builder.task, topics, step_at):
@@ -235,21 +235,21 @@ def _untrack(builder: DecisionBuilder, login: str) -> None:
 
 
 def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, login: str, *, is_late: bool) -> None:
-    """A label put on or taken off by a person is an instruction, and wins.
+    """Apply a label that a person added or removed: it is an instruction, and wins.
 
-    `late`: it counts although the label is not there any more, because the news of what came after it is still to come.
+    `late`: it counts although the label is gone, because the event about the later change is still to come.
     """
     task = builder.task
     current_labels = {other_label.casefold() for other_label in signal.issue.labels}
     if not is_late and signal.label_added and label.casefold() not in current_labels:
-        return  # it was answered already, or taken off again
+        return  # already answered, or removed again
     capability = capability_in(label)
     if capability:
         added = {capability} if signal.label_added else set()
         builder.update_task(required=tuple(sorted((set(task.required) - {capability}) | added)))
     elif not signal.label_added and (label_priority := closest_label(label, builder.policy.priorities)):
         if task.priority is not label_priority:
-            return  # somebody said otherwise since
+            return  # superseded by a later instruction
         other_labels = frozenset(
             other_label for other_label in signal.issue.labels if closest_label(other_label, builder.policy.priorities)
         )
@@ -258,7 +258,7 @@ def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, 
     elif not signal.label_added:
         removed_flags = [flag for flag in task.flags if flag == label.casefold()]
         if not removed_flags:
-            return  # the bot's own labels are put right; nothing else asks for anything by being gone
+            return  # the bot's own labels are restored; the removal of any other means nothing
         builder.task = task.unflagged(*removed_flags)
         if Flag.CONFLICT in removed_flags:
             ignore_conflict(builder, login)
@@ -280,7 +280,7 @@ def _apply_instruction(builder: DecisionBuilder, signal: IssueSeen, label: str, 
 
 
 def abandon_task(builder: DecisionBuilder, login: str, reason: str) -> None:
-    """A person does not want this task done, or not by us. One that is done stays done."""
+    """A person does not want this task done, or not by the bot. A done task stays done."""
     if builder.task.status is Status.DONE:
         return
     if allows(builder.task.status, Trigger.ABANDONED):
@@ -291,10 +291,10 @@ def abandon_task(builder: DecisionBuilder, login: str, reason: str) -> None:
 
 
 def _apply_status(builder: DecisionBuilder, status: Status, signal: IssueSeen) -> None:
-    """Drive towards the status that the person asked for, by the ways the table has."""
+    """Move to the status that the person asked for, by the transitions in the table."""
     task, login = builder.task, signal.sender.login if signal.sender else ""
     if status is task.status or not (signal.issue.open or status in (Status.DONE, Status.FAILED)):
-        return  # nobody is sent to work on an issue that is closed
+        return  # no agent works on a closed issue
     match status:
         case Status.DONE:
             complete_task(builder, login=login)
@@ -306,11 +306,11 @@ def _apply_status(builder: DecisionBuilder, status: Status, signal: IssueSeen) -
         case Status.READY | Status.PENDING if allows(task.status, Trigger.REOPENED):
             reopen_task(builder)
         case _:
-            pass  # in-progress and review come about by work; the labels are set right again
+            pass  # in-progress and review follow from work; the labels are corrected
 
 
 def _apply_issue_state(builder: DecisionBuilder, signal: IssueSeen) -> None:
-    """An issue that a person closed or reopened is an instruction too."""
+    """Closing or reopening an issue is an instruction too."""
     issue, task = signal.issue, builder.task
     change_actor = next((change.actor for change in reversed(signal.deeds) if not change.label), signal.sender)
     login = change_actor.login if change_actor else "somebody"
@@ -318,7 +318,7 @@ def _apply_issue_state(builder: DecisionBuilder, signal: IssueSeen) -> None:
     if task.issue_open and not issue.open:
         if issue.not_planned:
             abandon_task(builder, login, f"@{login} closed the issue as not planned")
-        elif not is_merged:  # else GitHub closed it with the merge; whether it is done, `evaluate` says
+        elif not is_merged:  # else the merge closed it; `evaluate_completion` decides whether it is done
             builder.update_task(issue_open=False)
             complete_task(builder, login=login)
     elif not task.issue_open and issue.open:
@@ -332,7 +332,7 @@ def _apply_issue_state(builder: DecisionBuilder, signal: IssueSeen) -> None:
 
 
 def reopen_task(builder: DecisionBuilder) -> None:
-    """Back to the start, with a clean slate of attempts."""
+    """Start again from pending and reset the attempts."""
     builder.transition(Trigger.REOPENED)
     builder.update_task(
         pull=None,

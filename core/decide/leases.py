@@ -1,4 +1,4 @@
-"""Granting a lease, and sealing what goes out with it."""
+"""Grants leases and seals the hand-off packet."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def grant_lease(
     holder: Actor | None = None,
     patience: LearnedTimeout | None = None,
 ) -> Lease:
-    """A lease for an agent, or for a person (`holder`), under the next attempt's number as its fencing token.
+    """Create a lease for an agent, or a person (`holder`), with the next attempt number as its fencing token.
 
-    The caller puts it on the task. Its branch is that of the work; of a plan or a review it only names the run.
+    The caller stores it in the task. Its branch is the branch of the work; for a plan or review it only names the run.
     """
     attempt = builder.task.attempt + 1
     spec = builder.policy.agents.get(agent)
@@ -40,7 +40,7 @@ def grant_lease(
 
 
 def current_choice(builder: DecisionBuilder) -> AssignmentDecision | None:
-    """Whom the task would go to at this moment; None where it waits for nobody."""
+    """The agent that the task would go to now; None if it waits for none."""
     task, policy, agents = builder.task, builder.policy, builder.context.agents
     if not (task.in_line or wants_reviewer(task, policy.merge.review)):
         return None
@@ -49,7 +49,7 @@ def current_choice(builder: DecisionBuilder) -> AssignmentDecision | None:
 
 
 def handoff_packet(builder: DecisionBuilder, lease: Lease) -> dict[str, Any]:
-    """The packet of this lease, as the task is now."""
+    """The packet of this lease, for the present task."""
     context = builder.context
     spec = builder.policy.agents.get(lease.agent)
     is_heard = spec is not None and lease.holder_id is None and spec.reads_final_message
@@ -59,7 +59,7 @@ def handoff_packet(builder: DecisionBuilder, lease: Lease) -> dict[str, Any]:
 
 
 def previous_failure_at(task: Task, role: Role) -> datetime | None:
-    """When the agent that had this part before was found to have failed, if that is why it is handed on."""
+    """When the previous agent in this role was found to have failed, if that is why it is reassigned."""
     last_attempt = next(
         (attempt for attempt in reversed(task.history) if attempt.role is role and attempt.outcome != "unavailable"),
         None,

@@ -1,4 +1,4 @@
-"""What a pull request does to its task."""
+"""Applies events of a pull request to its task."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def on_pull_seen(builder: DecisionBuilder, signal: PullSeen) -> None:
     task, facts = builder.task, signal.pull
     current = task.pull if task.pull and task.pull.number == facts.number else None
     if facts.from_fork:
-        return  # forks are never trusted; a person may still merge one, and then closes the issue
+        return  # forks are never trusted; a person may still merge one and then close the issue
     if current and facts.updated_at < current.updated_at:
         return
     if current and current.merged:
-        return  # nothing comes after a merge
+        return  # nothing follows a merge
     if facts.merged:
         _on_pull_merged(builder, facts, current)
     elif current is None:
@@ -54,19 +54,19 @@ def _can_link(builder: DecisionBuilder, signal: PullSeen) -> bool:
     if signal.attempt is not None:
         return lease is not None and lease.attempt == signal.attempt and lease.role is Role.IMPLEMENT
     if lease and lease.role is Role.PLAN and signal.pull.draft:
-        return False  # the plan is still being made; a sketch beside it changes nothing
+        return False  # planning is not finished; a draft beside it changes nothing
     facts = signal.pull
     if signal.workers is not None and (
         not _is_holder(builder, signal.workers) or facts.number in {attempt.pull for attempt in task.history}
     ):
-        return False  # of an agent that does not hold the task, or did so in an earlier attempt
+        return False  # of an agent that does not hold the task, or held it in an earlier attempt
     if facts.draft and not (lease and (facts.author.is_bot or facts.author.id == lease.holder_id)):
-        return False  # a person's sketch takes nothing out of anybody's hands
+        return False  # a person's draft does not take the task from its holder
     if any(
         attempt.pull == facts.number and attempt.feedback and attempt.feedback.sha == facts.head_sha
         for attempt in task.history
     ):
-        return False  # the very commit that was found wanting
+        return False  # the commit that was already rejected
     # The branch does not say: a writer's pull request counts (with or without a lease), a stranger's does not.
     return signal.author_can_write
 
@@ -77,7 +77,7 @@ def _is_holder(builder: DecisionBuilder, agents: tuple[str, ...]) -> bool:
 
 
 def _attach_pull(builder: DecisionBuilder, facts: PullFacts) -> None:
-    """From now on this pull request carries the task. Where nobody held it, that is an attempt of its own."""
+    """Link this pull request to the task. If the task had no holder, this starts a new attempt."""
     if builder.task.lease is None:
         builder.update_task(attempt=builder.task.attempt + 1, choice=None)
     builder.update_task(pull=_pull_from_facts(builder, facts))
@@ -115,23 +115,23 @@ def _link_pull(builder: DecisionBuilder, facts: PullFacts) -> None:
         )
     )
     if facts.draft:
-        # Not handed in yet; it shows that the agent lives, and where it is about to collide with others.
+        # Not handed in yet, but it shows that the agent is alive and where it will conflict.
         request_trial_merge(builder, builder.update_pull())
         return
     start_review(builder)
 
 
 def _stop_planning(builder: DecisionBuilder, facts: PullFacts) -> None:
-    """Work that is there needs no plan."""
+    """Stop planning: work that exists needs no plan."""
     if builder.task.lease and builder.task.lease.role is Role.PLAN:
         end_attempt(builder, "released", f"#{facts.number} was opened in the meantime", counts_against_agent=False)
 
 
 def start_review(builder: DecisionBuilder) -> None:
-    """The work is handed in with the pull request that carries it."""
+    """The pull request is handed in: the task moves to review."""
     feedback = builder.task.pull.asked if builder.task.pull else None
     if feedback and builder.task.pull and feedback.sha == builder.task.pull.head_sha:
-        send_back(builder, feedback)  # the very commit of which changes were asked for while it was a draft
+        send_back(builder, feedback)  # the commit for which changes were requested while it was a draft
         return
     builder.transition(Trigger.PULL_OPENED)
     if (lease := builder.task.lease) and lease.holder_id is None:
@@ -142,13 +142,13 @@ def start_review(builder: DecisionBuilder) -> None:
 
 
 def check_pull(builder: DecisionBuilder, pull: Pull) -> None:
-    """Try the merge and read the checks; both come back as signals."""
+    """Request a trial merge and the checks; both return as signals."""
     request_trial_merge(builder, pull)
     builder.add_effect(ReadChecks(builder.task.number, pull.head_sha))
 
 
 def request_trial_merge(builder: DecisionBuilder, pull: Pull) -> None:
-    """Merge it with its base and the others; the verdict comes back as a signal."""
+    """Request a trial merge with the base and the other pull requests; the result returns as a signal."""
     builder.add_effect(RequestTrialMerge(builder.task.number, pull.number, pull.branch, pull.base, pull.head_sha))
 
 
@@ -157,7 +157,7 @@ def _on_pull_updated(builder: DecisionBuilder, facts: PullFacts, current: Pull) 
     if head_changed or facts.updated_at > current.updated_at:  # else it was merely read again
         record_heartbeat(builder)
     if head_changed or facts.draft != current.draft:
-        builder.record_progress()  # words below it move nothing; some of them are ours
+        builder.record_progress()  # comments below it are no progress; some are the bot's own
     if head_changed:
         end_review(builder, "released", "new commits were pushed")
     elif facts.draft and not current.draft:
@@ -180,7 +180,7 @@ def _on_pull_updated(builder: DecisionBuilder, facts: PullFacts, current: Pull) 
             base_sha=current.base_sha if facts.base == current.base else None,
         )
         builder.update_task(pull=pull)
-        builder.task = builder.task.unflagged(Flag.BLOCKED)  # what GitHub refused was another commit
+        builder.task = builder.task.unflagged(Flag.BLOCKED)  # GitHub refused another commit
     if builder.task.status is Status.IN_PROGRESS and not facts.draft:
         start_review(builder)
     elif builder.task.status is Status.REVIEW and (head_changed or current.draft) and not facts.draft:
@@ -205,11 +205,11 @@ def _on_pull_closed(builder: DecisionBuilder, signal: PullSeen, current: Pull) -
 
 
 def _on_pull_merged(builder: DecisionBuilder, facts: PullFacts, current: Pull | None) -> None:
-    """A merge is a fact, whatever we thought of the pull request: the world wins over our bookkeeping."""
+    """Apply a merge, whatever the task's state was: GitHub's state wins."""
     task = builder.task
     if task.status is Status.DONE:
         if task.pull is None and task.closed_by and not any(attempt.pull for attempt in task.history):
-            # The issue was closed by this merge, of which we hear only now.
+            # This merge closed the issue, although its event arrived only now.
             builder.update_task(pull=_pull_from_facts(builder, facts), closed_by=None)
             builder.add_effect(ReadChecks(task.number, facts.head_sha))
         return
@@ -219,7 +219,7 @@ def _on_pull_merged(builder: DecisionBuilder, facts: PullFacts, current: Pull | 
             builder.add_event(EventType.LATE_RESULT, pull=facts.number, merged=True)
             return
         if task.lease and task.lease.holder_id is None and is_earlier_pull:
-            # An earlier attempt's work was taken after all; whoever is at the next one may stop.
+            # An earlier attempt's work was merged after all; the agent of the next attempt may stop.
             end_attempt(builder, "released", f"#{facts.number} was merged in the meantime", counts_against_agent=False)
         _stop_planning(builder, facts)
         _attach_pull(builder, facts)

@@ -1,4 +1,4 @@
-"""Between pending and ready: the Definition of Ready, and waiting for other tasks."""
+"""Moves tasks between pending and ready by the definition of ready and their dependencies."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.task.model import Flag, Status, Task
 
 
 def check_readiness(builder: DecisionBuilder) -> None:
-    """Apply the Definition of Ready.
+    """Apply the definition of ready.
 
-    A task that somebody works on stays with them; what was found counts when it comes back to the queue.
+    A task in progress stays with its holder; the result counts when it returns to the queue.
     """
     task = builder.task
     if not task.is_open:
@@ -29,10 +29,10 @@ def check_readiness(builder: DecisionBuilder) -> None:
 
 
 def _record_conflicts(builder: DecisionBuilder, previous: Task) -> None:
-    """An open twin, or work that was handed out before what it depends on is done: conflicts as any other."""
+    """Record a duplicate, or work that was assigned before its dependencies are done, as a conflict."""
     task = builder.task
     duplicates = sorted(duplicates_of(task, builder.context.readiness_inputs))
-    # Readiness is looked at often: what was missing before was told then.
+    # Readiness is checked often: gaps that existed before were recorded then.
     if duplicates and (builder.previous is None or twin_gap(duplicates) not in previous.missing):
         builder.add_event(
             EventType.CONFLICT_DETECTED, kind="duplicate", tasks=[task.number, *duplicates], severity="medium"
@@ -50,7 +50,7 @@ def _record_conflicts(builder: DecisionBuilder, previous: Task) -> None:
 
 
 def update_readiness(builder: DecisionBuilder) -> None:
-    """Move a task that nobody works on between pending and ready, by what is known of it."""
+    """Move a task without a holder between pending and ready."""
     task = builder.task
     if task.status not in (Status.PENDING, Status.READY):
         return
@@ -60,7 +60,7 @@ def update_readiness(builder: DecisionBuilder) -> None:
     elif task.status is Status.READY and task.missing:
         builder.transition(Trigger.UNREADY)
         builder.add_event(EventType.TASK_UNREADY, missing=list(task.missing))
-    # The flag `blocked` is up while the task waits for others.
+    # The flag `blocked` is set while the task waits for others.
     task = builder.task
     if task.waits_for:
         builder.task = task.flagged(Flag.BLOCKED, f"The task waits for {', '.join(task.waits_for)}.")
@@ -69,7 +69,7 @@ def update_readiness(builder: DecisionBuilder) -> None:
 
 
 def on_queue_admission(builder: DecisionBuilder, signal: QueueAdmission) -> None:
-    """Park a task before a full queue, or take it in. One that cannot be handed out any more has no place there."""
+    """Park a task outside a full queue, or admit it. A task that cannot be assigned any more has no place there."""
     task = builder.task
     queue_place = place_in_queue(task)
     if queue_place is None or queue_place is not signal.parked:

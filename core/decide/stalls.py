@@ -1,4 +1,4 @@
-"""The ladder of a task that stands still: whoever it waits for is told, then another agent gets it, then a person."""
+"""Handles a stalled task: remind the agent or person it waits for, then reassign, then escalate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AGENT_CAUSES = frozenset({StallCause.NO_ACK, StallCause.NO_PUSH, StallCause.REV
 
 
 def on_stall_due(builder: DecisionBuilder) -> None:
-    """Nothing has moved for too long: say why, climb the next rung, and look whether an answer was lost."""
+    """Nothing has moved for too long: say why, take the next step, and check whether an answer was lost."""
     stall = _current_stall(builder)
     ladder = LADDERS[stall.cause]
     while step := next((step for step in ladder if step not in stall.climbed), None):
@@ -39,7 +39,7 @@ def on_stall_due(builder: DecisionBuilder) -> None:
         builder.update_task(stall=stall)
         result = _run_step(builder, stall, step)
         if result is None:
-            return  # the task went on to somebody else
+            return  # the task has another holder now
         builder.add_event(
             EventType.STALL_STEP_TAKEN, lease=_active_lease(builder.task), rung=step, reason=result or stall.reason
         )
@@ -47,7 +47,7 @@ def on_stall_due(builder: DecisionBuilder) -> None:
         if result:
             stall = replace(stall, tried=(*stall.tried, result))
         if step is not EscalationStep.REASSIGN:
-            break  # what could not be handed on goes to a person at once
+            break  # what could not be reassigned goes to a person at once
     else:
         stall = replace(stall, next=None, next_at=builder.now + _recheck_interval(builder, stall))
     _save_stall(builder, stall)
@@ -55,7 +55,7 @@ def on_stall_due(builder: DecisionBuilder) -> None:
 
 
 def on_agent_message_result(builder: DecisionBuilder, signal: AgentMessageResult) -> None:
-    """The nudge reached the agent; or it takes no words, which is kept: nobody waits for an answer from it."""
+    """Record whether the reminder reached the agent; if the agent receives no messages, no answer is awaited."""
     stall, lease = builder.task.stall, builder.task.lease_of(signal.attempt)
     if stall is None or lease is None or stall.topic != signal.topic:
         return
@@ -70,7 +70,7 @@ def on_agent_message_result(builder: DecisionBuilder, signal: AgentMessageResult
 
 
 def on_escalation_answered(builder: DecisionBuilder, signal: EscalationAnswered) -> None:
-    """Somebody of those who were told what waits for them answers: no progress yet, but they have time for it."""
+    """A person who was reminded answers: no progress yet, but more time."""
     stall, login = builder.task.stall, signal.actor.login
     if stall is None or stall.next is None or not stall.told or signal.actor.is_bot:
         return
@@ -81,16 +81,16 @@ def on_escalation_answered(builder: DecisionBuilder, signal: EscalationAnswered)
 
 
 def _recheck_interval(builder: DecisionBuilder, stall: Stall) -> timedelta:
-    """When everything was tried, how long until the world is asked once more."""
+    """When all steps were taken, how long until GitHub is asked again."""
     return max(stall.after, builder.policy.timeouts.stall_timeout(builder.task.priority.value))
 
 
 def _current_stall(builder: DecisionBuilder) -> Stall:
-    """The stall as it is now: a new one where there was none, or where another cause keeps the task."""
+    """The present stall: a new one if there was none or the cause changed."""
     task = builder.task
     cause, reason = diagnose(task, builder.policy, _responsible(builder))
     if task.stall and cause in (task.stall.cause, StallCause.UNHEARD):
-        return task.stall  # that the world was not heard, because it was just asked, explains nothing better
+        return task.stall  # an answer that is missing because it was just requested explains nothing better
     timeout = stall_after(task, builder.policy.timeouts)
     stalled_since = task.stall.since if task.stall else max(task.status_since, task.reminded_at or task.status_since)
     stall = Stall(cause, reason, stalled_since, builder.now, timeout, builder.now)
@@ -111,7 +111,7 @@ def _save_stall(builder: DecisionBuilder, stall: Stall) -> None:
 
 
 def _run_step(builder: DecisionBuilder, stall: Stall, step: EscalationStep) -> str | None:
-    """Do what the rung says; gives what was done in a sentence, empty where it is told later, None where it is over."""
+    """Take the step; returns a sentence, empty if the result follows later, None if the stall is over."""
     match step:
         case EscalationStep.LOOK:
             return ""
@@ -130,7 +130,7 @@ def _nudge(builder: DecisionBuilder, stall: Stall) -> str:
         builder.add_effect(
             MessageAgent(task.number, lease.attempt, lease.agent, lease.session, lease.since, stall.topic, text)
         )
-        return ""  # whether it takes words, its adapter tells
+        return ""  # its adapter reports whether it receives messages
     people = (lease.agent,) if lease and stall.cause in (StallCause.CLAIMED, *_AGENT_CAUSES) else _responsible(builder)
     if not people:
         return "There is no person to notify."
@@ -146,7 +146,7 @@ def _nudge(builder: DecisionBuilder, stall: Stall) -> str:
 
 
 def _reassign(builder: DecisionBuilder, stall: Stall) -> str | None:
-    """Another agent gets it, if one is free. A slow agent is left at work rather than nobody."""
+    """Reassign the task if another agent is free. Otherwise the slow agent stays: it is better than none."""
     task, lease = builder.task, _active_lease(builder.task)
     if lease is None or lease.worker is None:
         return "No agent holds the task, so the bot did not reassign it."
@@ -173,7 +173,7 @@ def _reassign(builder: DecisionBuilder, stall: Stall) -> str | None:
 
 
 def _no_replacement_reason(builder: DecisionBuilder, lease: Lease) -> str:
-    """Why it cannot be handed on now; empty where another agent would get it at once."""
+    """Why it cannot be reassigned now; empty if another agent would get it at once."""
     task, policy = builder.task, builder.policy
     if task.missing or task.waits_for or task.held or task.approved_digest != task.text_digest:
         return "The task is not ready to be assigned again, so the bot did not reassign it."
@@ -187,7 +187,7 @@ def _no_replacement_reason(builder: DecisionBuilder, lease: Lease) -> str:
         attempt for attempt in task.counted if attempt.role is lease.role and attempt.outcome in ("silent", "stalled")
     )
     stalled_agents = {attempt.worker for attempt in stalled_attempts}
-    # Whoever stood still with it before may be chosen where nobody else is left: that helps nobody.
+    # The choice may fall on an agent that already stalled on it if no other is left: that helps nothing.
     return (
         "No other agent is free, so the bot did not reassign the task."
         if choice.agent in (None, lease.agent, *stalled_agents)
@@ -204,7 +204,7 @@ def _escalate(builder: DecisionBuilder, stall: Stall) -> str:
 
 
 def _recheck_pull(builder: DecisionBuilder) -> None:
-    """An answer of the world may have been lost: ask for all of them again."""
+    """An answer may have been lost: request all of them again."""
     pull = builder.task.pull
     if builder.task.status is Status.REVIEW and pull and pull.open and not pull.draft:
         builder.update_pull(mergeable_sha=None, merge_requested_sha=None)
@@ -216,6 +216,6 @@ def _active_lease(task: Task) -> Lease | None:
 
 
 def _responsible(builder: DecisionBuilder) -> tuple[str, ...]:
-    """The people whom it would wait for: those who would be called first."""
+    """The people that it waits for: the first level of an escalation."""
     all_levels = levels(builder.task, builder.policy.escalation, builder.context.codeowners, builder.now)
     return all_levels[0].people if all_levels else ()

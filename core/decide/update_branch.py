@@ -1,6 +1,6 @@
-"""Bringing a pull request's branch up to date with its base: when the configuration asks for it, and what comes of it.
+"""Updates a pull request's branch from its base if the configuration asks for it, and handles the result.
 
-What a person asks for is in `core.decide.commands.rebase`.
+`core.decide.commands.rebase` handles the request of a person.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from core.text_safety.sanitize import defuse, mask_secrets, one_line
 from core.texts import base_update_message
 from core.texts.replies import update_text
 
-# How GitHub says that a protected branch takes only what is up to date: "Head branch is out of date. Review and try the
-# merge again.", "The head branch is not up to date with the base branch". (That the *base* was modified is a race.)
+# How GitHub says that a protected branch must be up to date: "Head branch is out of date. Review and try the merge
+# again.", "The head branch is not up to date with the base branch". (That the *base* was modified is a race.)
 _BEHIND_PATTERN = re.compile(r"\b(out of date|out-of-date|not up to date|not up-to-date)\b", re.IGNORECASE)
 
 
@@ -29,7 +29,7 @@ def is_behind(reason: str) -> bool:
 
 
 def _agents_pull(task: Task) -> Pull | None:
-    """The open pull request of a task in review, if an agent wrote it: what people wrote is theirs to update."""
+    """The open pull request of a task in review, if an agent wrote it: people update their own."""
     pull, lease = task.pull, task.lease
     is_agents = lease is not None and lease.worker is not None
     return pull if pull and pull.open and is_agents and task.status is Status.REVIEW else None
@@ -43,9 +43,9 @@ def _request_update(builder: DecisionBuilder, pull: Pull) -> None:
 
 
 def on_trial_merge_done(builder: DecisionBuilder, signal: TrialMergeDone) -> None:
-    """The trial merge was judged. Where every branch is to be kept up to date, this one follows its base.
+    """After a trial merge: update the branch if the configuration keeps all branches up to date.
 
-    Not one that is about to be merged, or held back: for nothing would its checks run anew.
+    A pull request that is about to be merged or is held is left out, because its checks would run again for nothing.
     """
     conflicts.apply_trial_merge(builder, signal)
     pull = _agents_pull(builder.task)
@@ -59,7 +59,7 @@ def on_trial_merge_done(builder: DecisionBuilder, signal: TrialMergeDone) -> Non
 
 
 def on_merge_refused(builder: DecisionBuilder, signal: MergeRefused) -> None:
-    """GitHub would not merge. Because the branch is behind: then bringing it up to date is what helps."""
+    """GitHub refused to merge. If the branch is behind its base, updating it helps."""
     pull = _agents_pull(builder.task)
     branch_is_behind = is_behind(signal.reason)
     if branch_is_behind and builder.policy.merge.update != "never" and pull is not None:
@@ -75,7 +75,7 @@ def on_merge_refused(builder: DecisionBuilder, signal: MergeRefused) -> None:
 
 
 def on_branch_update_done(builder: DecisionBuilder, signal: BranchUpdateDone) -> None:
-    """GitHub was asked to merge the base into the branch: who asked is told where it did not, and what follows."""
+    """Apply the result of a branch update: if it failed, tell the user who asked for it."""
     effect, pull = signal.asked, builder.task.pull
     is_current = pull is not None and (pull.number, pull.head_sha) == (effect.pull_number, effect.head_sha)
     lease = _working_lease(builder.task) if pull and pull.number == effect.pull_number else None
@@ -86,7 +86,7 @@ def on_branch_update_done(builder: DecisionBuilder, signal: BranchUpdateDone) ->
             MessageAgent(builder.task.number, lease.attempt, lease.agent, lease.session, lease.since, topic, text)
         )
     if signal.outcome == "done":
-        return  # the new head is news of its own
+        return  # the new head causes its own event
     if request := effect.asked:
         text = update_text(signal, lease, is_sent_back=builder.task.status is Status.REVIEW)
         builder.add_effect(*failure_reply(request, text))
@@ -94,7 +94,7 @@ def on_branch_update_done(builder: DecisionBuilder, signal: BranchUpdateDone) ->
     if not is_current or pull is None or pull.merge_requested_sha != pull.head_sha:
         return
     if signal.outcome == "current":
-        # GitHub's word that it is behind was of an earlier moment; should it say so again, a person is to see it.
+        # GitHub's statement that it is behind was outdated; if it repeats it, a person must see it.
         builder.update_pull(merge_requested_sha=None)
         evaluate_completion(builder)
     elif signal.outcome == "refused":
@@ -104,6 +104,6 @@ def on_branch_update_done(builder: DecisionBuilder, signal: BranchUpdateDone) ->
 
 
 def _working_lease(task: Task) -> Lease | None:
-    """The lease of the agent that is at work on the branch just now."""
+    """The lease of the agent that works on the branch now."""
     lease = task.lease
     return lease if lease and lease.worker is not None and task.status is Status.IN_PROGRESS else None

@@ -1,8 +1,8 @@
-"""What the bot wants to happen in the world, as data.
+"""Defines effects: what the bot wants to do outside, as data.
 
-Each effect has a `key`. Two kinds exist. A *state* effect says how something is to look (`SetLabels`, `UpsertCard`,
-`CheckRun`): a later one with the same key replaces an earlier one that was not sent yet. A *once* effect says that
-something is to happen (`Comment`, `StartAgent`, `MergePull`): a second one with the same key is the same effect.
+Each effect has a `key`. A *state* effect says how something must look (`SetLabels`, `UpsertCard`, `CheckRun`): a later
+one with the same key replaces one that was not sent. A *once* effect says that something must happen (`Comment`,
+`StartAgent`, `MergePull`): a second one with the same key is the same effect.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from core.task.model import Role
 
 @dataclass(frozen=True, slots=True)
 class SetLabels:
-    """Our labels on an issue are exactly these; labels that are not ours stay as they are."""
+    """The bot's labels on an issue are exactly these; other labels stay as they are."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.LABELS
@@ -47,7 +47,7 @@ class SetLabels:
 
 @dataclass(frozen=True, slots=True)
 class EnsureLabels:
-    """The repository has these labels of ours, with their colours and descriptions, for people to put on by hand."""
+    """The repository has these labels with their colours and descriptions, so that people can add them by hand."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.LABELS
@@ -62,13 +62,13 @@ class EnsureLabels:
 
 @dataclass(frozen=True, slots=True)
 class UpsertCard:
-    """The task card shows the task as it is when this is sent. It is drawn then, so it needs no text here."""
+    """The task card shows the task as it is when this is sent. The text is rendered then."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.CARD
     number: int
-    may_wait: bool = False  # a moment, so that several changes become one edit: nobody has to act on this one
-    details: bool = False  # of what is under way: they may wait longer
+    may_wait: bool = False  # briefly, so that several changes become one edit: no one must act on this one
+    details: bool = False  # about work in progress: may be delayed longer
 
     @property
     def key(self) -> str:
@@ -78,12 +78,12 @@ class UpsertCard:
 
 @dataclass(frozen=True, slots=True)
 class UpsertDigest:
-    """The digest issue shows the repository as it is when this is sent. Where nothing changed, nothing is written."""
+    """The digest issue shows the repository as it is when this is sent. If nothing changed, nothing is written."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.DIGEST
     number: int = 0
-    tells: bool = False  # it is time for it: if it is written, the channels hear of it as well
+    tells: bool = False  # the digest is due: if it is written, the alert channels receive it as well
 
     @property
     def key(self) -> str:
@@ -93,7 +93,7 @@ class UpsertDigest:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A new comment, written once; a hidden marker with the key is looked for before it is sent again."""
+    """A new comment, written once; before a retry, the bot looks for its hidden marker with the key."""
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.ANSWER
@@ -124,7 +124,7 @@ class AddReaction:
 
 @dataclass(frozen=True, slots=True)
 class StartAgent:
-    """Hand the sealed packet to the agent."""
+    """Send the sealed packet to the agent and start it."""
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.AGENT
@@ -132,8 +132,8 @@ class StartAgent:
     attempt: int
     agent: str
     packet: dict[str, Any]  # `core.handoff.packet.packet`; its `role` says what is asked
-    since: datetime  # when the news reached us that made the assignment possible; latency counts from here
-    lost_at: datetime | None = None  # when the agent before it was found to have failed; failover counts from here
+    since: datetime  # when the cause of the assignment was received; latency counts from here
+    lost_at: datetime | None = None  # when the previous agent was found to have failed; failover time counts from here
 
     @property
     def key(self) -> str:
@@ -160,7 +160,7 @@ class CancelAgent:
 
 @dataclass(frozen=True, slots=True)
 class MessageAgent:
-    """Tell an agent at work what is asked of it meanwhile. Some take no words; see `Pull.asked`."""
+    """Send a message to an agent that is working. Some agents receive none; see `Pull.asked`."""
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.AGENT
@@ -169,7 +169,7 @@ class MessageAgent:
     agent: str
     session: str | None
     since: datetime  # when the attempt began
-    topic: str  # what asks for it: the key of the feedback
+    topic: str  # what causes it: the key of the feedback
     text: str  # Markdown, cleaned
 
     @property
@@ -180,7 +180,7 @@ class MessageAgent:
 
 @dataclass(frozen=True, slots=True)
 class PollAgent:
-    """Ask how the agent's attempt goes; the answer comes back as a signal."""
+    """Poll the state of the agent's attempt; the answer returns as a signal."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.LOOK
@@ -188,8 +188,8 @@ class PollAgent:
     attempt: int
     agent: str
     session: str | None
-    since: datetime | None = None  # when the attempt began: what is older belongs to an earlier one
-    role: Role = Role.IMPLEMENT  # of the others it is asked for its words, too
+    since: datetime | None = None  # when the attempt began: older results belong to an earlier one
+    role: Role = Role.IMPLEMENT  # other roles are also asked for their last message
 
     @property
     def key(self) -> str:
@@ -211,20 +211,20 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class CheckRun:
-    """A check of ours on a commit, with remarks on its lines. `conclusion` None means still in progress."""
+    """One of the bot's checks on a commit, with annotations. `conclusion` None means still in progress."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.CHECK
-    number: int  # of the task, or of the pull request where no task is
+    number: int  # of the task, or of the pull request if it has no task
     name: str
     sha: str
     conclusion: str | None  # success | failure | neutral | action_required
     title: str
     summary: str
-    annotations: tuple[Annotation, ...] = ()  # as many as you like: they are sent in portions
-    attempt: int = 0  # that the commit belongs to; the check carries it, as the fencing token it is
+    annotations: tuple[Annotation, ...] = ()  # any number: they are sent in portions
+    attempt: int = 0  # of the commit; the check carries it as its fencing token
     actions: tuple[Button, ...] = ()  # shown once it is completed; at most `core.commands.buttons.MOST`
-    may_wait: bool = False  # as for the card: all is well, and nothing is about to ask for it
+    may_wait: bool = False  # as for the card: the check is green, and nothing waits for it
 
     @property
     def key(self) -> str:
@@ -243,19 +243,19 @@ class CloseIssue:
 
     @property
     def key(self) -> str:
-        """One each time the task is done: a reopened task can be closed again."""
+        """One per completion of the task: a reopened task can be closed again."""
         return f"close-issue:{self.number}:{self.done_at.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)
 class ReadChecks:
-    """Read the checks of the pull request's head again; they come back as a signal."""
+    """Read the checks of the pull request's head again; they return as a signal."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.LOOK
     number: int
     sha: str
-    final: bool = False  # nothing ran in time: if nothing is there now either, nothing will be
+    final: bool = False  # no check started in time: if there is none now, none is expected
 
     @property
     def key(self) -> str:

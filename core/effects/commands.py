@@ -1,4 +1,4 @@
-"""Effects that a command asks for, and of which a signal says how they went: the command is answered after that."""
+"""Defines effects that a command requests and whose result a signal reports before the command is answered."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from core.task.model import Actor, Kind
 
 @dataclass(frozen=True, slots=True)
 class CreateTask:
-    """The issue is a task, with this text, if its text is still the one that was decided on. A signal says how it went.
+    """The issue is a task with this text, if its text has not changed since the decision. A signal reports the result.
 
-    Also on an issue that is a task already, whose text a template fills in.
+    Also used on an issue that is a task already, if a template fills in its text.
     """
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.ANSWER
     number: int
     title: str
-    seen: str  # `core.decide.issues.digest` of title and body that were decided on
+    seen: str  # `core.decide.issues.text_digest` of the title and body that were decided on
     body: str | None  # None: it stays as it is
     by: Actor
-    can_write: bool  # whether who asked for it approves that text by it
-    asked: str  # by which command: its key
+    can_write: bool  # whether the user who asked for it thereby approves the text
+    asked: str  # the key of the command
     comment_id: int | None = None  # of the comment with the command
     template: str = ""
     kind: Kind | None = None  # the template's
-    answer: str = ""  # for when it is done; where it is empty, 🚀 says enough
+    answer: str = ""  # sent when it is done; if empty, 🚀 is enough
 
     @property
     def key(self) -> str:
@@ -38,9 +38,10 @@ class CreateTask:
 
 @dataclass(frozen=True, slots=True)
 class SetDependency:
-    """GitHub's own dependency of an issue on another one is there (`wanted`), or is not.
+    """GitHub's own dependency of an issue on another one exists (`wanted`), or does not.
 
-    `said_in`, `comment_id` and `answer` are of the command that asks for it: should GitHub refuse, it is told there.
+    `said_in`, `comment_id` and `answer` belong to the command that requests it: if GitHub refuses, the user is notified
+    there.
     """
 
     state: ClassVar[bool] = True
@@ -61,18 +62,18 @@ class SetDependency:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asked for an effect by a command, and where the answer goes once it is known."""
+    """The user who requested an effect by a command, and where the answer goes once it is known."""
 
     number: int  # of the issue or pull request
     key: str  # of the command
     login: str
     comment_id: int | None = None
-    pressed: bool = False  # by a button, so that the answer has to say whom it is for
+    pressed: bool = False  # by a button, so the answer must mention the user
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateBranch:
-    """The base is merged into the branch of a pull request, bound to this head. A signal says how it went."""
+    """The base is merged into the branch of a pull request, for this head only. A signal reports the result."""
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.END
@@ -81,10 +82,10 @@ class UpdateBranch:
     branch: str
     base: str
     head_sha: str
-    base_sha: str  # that was tried; empty where none is known
+    base_sha: str  # that was tried; empty if none is known
     asked: Asked | None = None  # None: the configuration asks for it
 
     @property
     def key(self) -> str:
-        """One per head and base, or per command: a person may ask again for what was refused before."""
+        """One per head and base, or per command: a user may repeat a request that was refused before."""
         return f"update:{self.pull_number}:{self.head_sha}:{self.asked.key if self.asked else self.base_sha}"

@@ -1,4 +1,4 @@
-"""Effects that reach people; `core.effects.base` has them with all others."""
+"""Defines effects that notify people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHANNELS: tuple[ChannelName, ...] = get_args(ChannelName)
 
 @dataclass(frozen=True, slots=True)
 class Escalate:
-    """A comment that mentions people, and those of them who can be assigned are assigned to the issue."""
+    """A comment that mentions people; those that can be assigned are assigned to the issue."""
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.ANSWER
@@ -22,8 +22,8 @@ class Escalate:
     escalation: str  # `Escalation.key`
     call: int  # counts from 1
     body: str
-    assign: tuple[str, ...]  # logins; nobody for a reminder
-    since: datetime  # when the cause arose, or the call before this one was made
+    assign: tuple[str, ...]  # logins; empty for a reminder
+    since: datetime  # when the cause arose, or the previous notification was made
 
     @property
     def key(self) -> str:
@@ -33,13 +33,13 @@ class Escalate:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """A message on a channel besides GitHub. Each channel has a line of its own: none waits for another."""
+    """A message on an alert channel. Each channel has its own row, so that none waits for another."""
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.ANSWER
-    number: int  # of the task; 0: it is about the repository as a whole
+    number: int  # of the task; 0: about the repository as a whole
     channel: ChannelName
-    topic: str  # tells it from other messages about the task: `Escalation.key` and the call
+    topic: str  # distinguishes messages about the task: `Escalation.key` and the call
     title: str  # one line
     text: str  # Markdown, cleaned
     since: datetime  # when the cause arose
@@ -56,5 +56,5 @@ class Notify:
 
     @property
     def place(self) -> int:
-        """The number under which the outbox keeps it: below zero, the same for all messages of a channel."""
+        """The number under which the outbox stores it: negative, the same for all messages of a channel."""
         return -1 - CHANNELS.index(self.channel)

@@ -1,14 +1,14 @@
-"""The order in which what is wanted of the world is sent, and who waits first when GitHub's limits are near."""
+"""Orders effects by importance, for sending and for GitHub's rate limits."""
 
 from enum import IntEnum
 
 
 class SendPriority(IntEnum):
-    """In which order the effects of one task are sent, and how much of GitHub's budget they may use.
+    """The order in which effects of one task are sent, and how much of GitHub's budget they may use.
 
-    What somebody waits for goes first. A check comes before the merge that may need it; labels and card come last, so
-    that they are written once, when a chain of quick answers has come to its end. The number of a lane is also how
-    many tokens of the bucket of writes it leaves to the lanes before it.
+    What people or agents wait for goes first. A check comes before the merge that may need it. Labels and card come
+    last, so that they are written once, at the end of a chain of quick answers. The number is also how many tokens of
+    the write bucket an effect leaves to more important ones.
     """
 
     AGENT = 0

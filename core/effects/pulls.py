@@ -1,4 +1,4 @@
-"""Effects about pull requests: merges tried, and merges done."""
+"""Defines effects on pull requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.effects.priority import SendPriority
 
 @dataclass(frozen=True, slots=True)
 class MarkReady:
-    """Make the draft of an agent that has ended a pull request that can be merged: some may not do that themselves."""
+    """Mark the draft of an agent that has finished as ready for review: some agents cannot do that themselves."""
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.END
@@ -20,15 +20,15 @@ class MarkReady:
 
     @property
     def key(self) -> str:
-        """One per pull request and commit: somebody may make it a draft again, and the agent go on."""
+        """One per pull request and commit: a person may make it a draft again, and the agent continue."""
         return f"ready:{self.pull_number}:{self.sha}"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTrialMerge:
-    """Merge the head with its base, and with all other open pull requests, on the local mirror.
+    """Make a trial merge of the head with its base and with all other open pull requests, on the local mirror.
 
-    The verdicts come back as signals, to each task that they concern.
+    The results return as signals, to each task that they concern.
     """
 
     state: ClassVar[bool] = True
@@ -47,7 +47,7 @@ class RequestTrialMerge:
 
 @dataclass(frozen=True, slots=True)
 class CompareBranches:
-    """Merge all open pull requests that go into this base with it, and with each other, on the local mirror."""
+    """Make trial merges of all open pull requests into this base, with it and with each other, on the local mirror."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.LOOK
@@ -62,7 +62,7 @@ class CompareBranches:
 
 @dataclass(frozen=True, slots=True)
 class RefreshMirror:
-    """The local mirror has the newest commits of the default branch, for the next forecast."""
+    """Fetch the newest commits of the default branch into the local mirror, for the next forecast."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.LOOK
@@ -77,7 +77,7 @@ class RefreshMirror:
 
 @dataclass(frozen=True, slots=True)
 class MergePull:
-    """Merge the pull request, bound to this head. What is asked for anew stands for what was asked before."""
+    """Merge the pull request, bound to this head. A new request replaces an earlier one."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.END

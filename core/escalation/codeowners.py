@@ -1,7 +1,8 @@
-"""CODEOWNERS: who owns which files. The last line that matches counts; one without owners gives a file to nobody.
+"""Parses CODEOWNERS and finds the owners of files.
 
-Patterns are those of .gitignore without `!` and `[…]`, as GitHub has it. They come from outside, so they are matched
-without regular expressions: no pattern takes longer than its length times that of the path.
+The last line that matches counts; a line without owners leaves a file without an owner. Patterns are those of
+.gitignore without `!` and `[…]`, as on GitHub. They come from outside, so they are matched without regular expressions:
+no pattern takes longer than its length times that of the path.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-PATHS: Final = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # the first that is there counts, as on GitHub
-MAX_TEXT: Final = 100_000  # characters; of longer files we read nothing, as GitHub does over 3 MB
+PATHS: Final = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # the first that exists counts, as on GitHub
+MAX_TEXT: Final = 100_000  # characters; longer files are ignored, as GitHub does over 3 MB
 MAX_RULES: Final = 2_000
-MAX_FILES: Final = 30  # of one task that are looked at
-MAX_OWNERS: Final = 5  # people called for one task
+MAX_FILES: Final = 30  # files checked per task
+MAX_OWNERS: Final = 5  # people notified for one task
 _OWNER: Final = re.compile(r"@([A-Za-z0-9](?:-?[A-Za-z0-9])*(?:/[A-Za-z0-9._-]+)?)", re.ASCII)
 _LONGEST_NAME: Final = 140
 _LONGEST_PATTERN: Final = 300
@@ -32,9 +33,9 @@ class Rule:
     owners: tuple[str, ...]
 
     def matches(self, path: str) -> bool:
-        """Whether it speaks of this file, by its own name or by that of a folder it is in."""
+        """Whether the pattern matches this file, by its own name or by that of a folder above it."""
         names = path.split("/")
-        # `docs/*` are the files in docs, not those in folders there; every other pattern takes in what is below.
+        # `docs/*` matches the files in docs, not in its subfolders; every other pattern includes what is below.
         below = self.only_folders or self.parts[-1] != "*"
         ends = range(1, len(names)) if below else ()
         whole = () if self.only_folders else (len(names),)
@@ -43,7 +44,7 @@ class Rule:
 
 
 def _reached(parts: Sequence[str], names: Sequence[str]) -> set[int]:
-    """After how many names of the path the whole pattern can have been used up."""
+    """The numbers of path parts after which the whole pattern may be used up."""
     at = {0}
     for part in parts:
         if part == "**":
@@ -54,7 +55,7 @@ def _reached(parts: Sequence[str], names: Sequence[str]) -> set[int]:
 
 
 def _fits(pattern: str, name: str) -> bool:
-    """Whether a name fits `*` and `?`; the usual two pointers, which go back to the latest star alone."""
+    """Whether a name matches `*` and `?`, with the usual two pointers that backtrack to the latest star only."""
     if "*" not in pattern and "?" not in pattern:
         return pattern == name
     p = n = 0
@@ -75,7 +76,7 @@ def _fits(pattern: str, name: str) -> bool:
 
 @lru_cache(maxsize=64)
 def parse_owners(text: str) -> tuple[Rule, ...]:
-    """The rules of a CODEOWNERS file. A line that makes no sense is passed over, as GitHub does; nothing is raised."""
+    """The rules of a CODEOWNERS file. An invalid line is skipped, as on GitHub; nothing is raised."""
     if len(text) > MAX_TEXT:
         return ()
     rules: list[Rule] = []
@@ -83,11 +84,11 @@ def parse_owners(text: str) -> tuple[Rule, ...]:
         words = _words(line)
         if words and (rule := _rule(words[0], words[1:])):
             rules.append(rule)
-    return tuple(rules[-MAX_RULES:])  # the last ones are those that win
+    return tuple(rules[-MAX_RULES:])  # the last rules win
 
 
 def _words(line: str) -> list[str]:
-    """The pattern (in which a backslash keeps a space or `#`) and the owners, up to a comment."""
+    """The pattern (in which a backslash escapes a space or `#`) and the owners, up to a comment."""
     words: list[str] = [""]
     escaped = False
     for c in line:
@@ -117,7 +118,7 @@ def _rule(pattern: str, owners: Sequence[str]) -> Rule | None:
     if not anchored:
         parts.insert(0, "**")
     elif parts[-1] == "**":
-        parts[-1:] = ["**", "*"]  # everything below, and so at least one name
+        parts[-1:] = ["**", "*"]  # everything below, which is at least one name
     if not anchored and parts == ["**", "*"]:
         parts = ["**"]
     found = (_OWNER.fullmatch(owner) for owner in owners)
@@ -125,7 +126,7 @@ def _rule(pattern: str, owners: Sequence[str]) -> Rule | None:
 
 
 def owners_of(text: str, files: Iterable[str]) -> tuple[str, ...]:
-    """Who owns these files, whoever owns most of them first; empty where nobody does."""
+    """The owners of these files, most files first; empty if they have none."""
     rules = parse_owners(text)
     counts: Counter[str] = Counter()
     for path in list(files)[:MAX_FILES]:

@@ -1,4 +1,4 @@
-"""Whom to call, level by level: who owns the files, who is on call, whom the configuration names."""
+"""Determines the people to notify, level by level: code owners, on-call, configured people."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ ADMITTED = "approved the task"
 
 @dataclass(frozen=True, slots=True)
 class EscalationLevel:
-    """Those who are called together: logins, or teams as `acme/maintainers`."""
+    """People who are notified together: logins, or teams as `acme/maintainers`."""
 
     name: str
     people: tuple[str, ...]
 
 
 def on_call(rota: OnCall, now: datetime) -> str:
-    """Who is on call at `now` (aware). The turn goes on at midnight of the rota's zone, whatever its clocks do."""
+    """Who is on call at `now` (aware). The rota changes at midnight of its zone, also across changes of summer time."""
     days = (now.astimezone(ZoneInfo(rota.zone)).date() - rota.start).days
     return rota.people[days // rota.rotation.days % len(rota.people)]
 
 
 def files_of(task: Task) -> tuple[str, ...]:
-    """The files that the task is about: what its pull request changes, else what it is likely to change."""
+    """The files of the task: those that its pull request changes, else those of the forecast."""
     if task.pull and task.pull.files:
         return task.pull.files[:MAX_FILES]
     return tuple(file.path for file in task.forecast.likely[:MAX_FILES]) if task.forecast else ()
 
 
 def levels(task: Task, settings: EscalationSettings, codeowners: str, now: datetime) -> tuple[EscalationLevel, ...]:
-    """The levels that have anybody, in the order in which they are called."""
+    """The levels that are not empty, in the order in which they are notified."""
     found = (
         EscalationLevel(OWNERS, owners_of(codeowners, files_of(task)) if codeowners else ()),
         EscalationLevel(ON_CALL, (on_call(settings.on_call, now),) if settings.on_call else ()),
@@ -46,5 +46,5 @@ def levels(task: Task, settings: EscalationSettings, codeowners: str, now: datet
     )
     there = tuple(level for level in found if level.people)
     if not there and task.approved_by:
-        return (EscalationLevel(ADMITTED, (task.approved_by,)),)  # somebody with write access who wanted it done
+        return (EscalationLevel(ADMITTED, (task.approved_by,)),)  # the writer who approved the task
     return there

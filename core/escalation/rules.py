@@ -1,4 +1,4 @@
-"""Calls for a person, as far as they follow from the task: what can be done, what was tried, and when they are over."""
+"""Derives an escalation's options, history and end from the task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.stall.rules import steps
 from core.task.model import Flag, Status, Task
 from core.text_safety.sanitize import code, defuse, one_line
 
-TRIED = 5  # attempts that a call tells of
+TRIED = 5  # attempts that a notification lists
 
 
 def steps_for(task: Task, cause: EscalationCause) -> tuple[str, str, str]:
@@ -54,7 +54,7 @@ def steps_for(task: Task, cause: EscalationCause) -> tuple[str, str, str]:
 
 
 def tried_on(task: Task) -> tuple[str, ...]:
-    """The latest attempts, and what was done about a stall: a line of Markdown each."""
+    """The latest attempts, and the steps taken against a stall: one line of Markdown each."""
     attempts = tuple(
         f"attempt {a.number} by {code(a.agent)}: {defuse(one_line(a.reason, 300))}{f' (#{a.pull})' if a.pull else ''}"
         for a in task.history[-TRIED:]
@@ -63,7 +63,7 @@ def tried_on(task: Task) -> tuple[str, ...]:
 
 
 def ended(task: Task) -> str | None:
-    """How the open call of a task has come to its end; None while it stands, and where none is open."""
+    """How the task's open escalation ended; None while it is open, and if there is none."""
     call = task.escalation
     if call is None:
         return None
@@ -79,7 +79,7 @@ def ended(task: Task) -> str | None:
 def _mended(task: Task, call: Escalation) -> bool:
     match call.cause:
         case EscalationCause.ASKED:
-            return False  # nobody but a person can tell
+            return False  # only a person can tell
         case EscalationCause.STALLED:
             return task.stall is None or task.stall.topic != call.topic
         case EscalationCause.RIVALS:

@@ -1,1 +1,1 @@
-"""The forecast of a task: which files it will probably change, from its text and from what similar work changed."""
+"""Forecasts which files a task will probably change, from its text and from similar work."""

@@ -1,8 +1,8 @@
-"""How good forecasts are: what was foreseen, held against what was changed then.
+"""Measures the quality of forecasts against the files that were changed.
 
-Files are counted over all branches together (micro-averaged), so a branch that changed many counts for many. A file
-that a branch made new can only be foreseen where its text says its path; it counts among those that were missed, and
-how many there were of that kind is told beside.
+Files are counted over all branches together (micro-averaged), so a branch that changed many counts for many. A new file
+can only be predicted if the text names its path; it counts as missed, and the number of such files is reported
+separately.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.forecast.model import COUNTS_FROM, Forecast
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedForecast:
-    """One branch: how many files were foreseen (from `COUNTS_FROM` on), changed, both; and made by it, unforeseen."""
+    """One branch: numbers of files predicted (from `COUNTS_FROM` on), changed, both, and created unpredicted."""
 
     title: str
     foreseen: int
@@ -26,12 +26,12 @@ class EvaluatedForecast:
 
     @property
     def wide(self) -> bool:
-        """Whether it changed so many files that it is no one piece of work: it is left out."""
+        """Whether it changed so many files that it is no single piece of work: it is left out."""
         return self.changed > WIDE
 
 
 def judged(title: str, forecast: Forecast, changed: Iterable[str], there: Collection[str]) -> EvaluatedForecast:
-    """Hold a forecast against the files that were `changed`; `there` are those that were there before."""
+    """Compare a forecast with the files that were `changed`; `there` are the files that existed before."""
     likely = {file.path for file in forecast.files if file.weight >= COUNTS_FROM}
     real = set(changed)
     return EvaluatedForecast(
@@ -41,7 +41,7 @@ def judged(title: str, forecast: Forecast, changed: Iterable[str], there: Collec
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Over many branches. A share of nothing is None."""
+    """The result over many branches. A share of nothing is None."""
 
     branches: tuple[EvaluatedForecast, ...]
 
@@ -52,17 +52,17 @@ class Score:
 
     @property
     def precision(self) -> float | None:
-        """The share of the foreseen files that were changed."""
+        """The share of predicted files that were changed."""
         return _share(sum(one.right for one in self.counted), sum(one.foreseen for one in self.counted))
 
     @property
     def recall(self) -> float | None:
-        """The share of the changed files that were foreseen."""
+        """The share of changed files that were predicted."""
         return _share(sum(one.right for one in self.counted), sum(one.changed for one in self.counted))
 
     @property
     def recall_of_old(self) -> float | None:
-        """The same, without the files that a branch made unforeseen."""
+        """The recall without files that a branch created unpredicted."""
         return _share(sum(one.right for one in self.counted), sum(one.changed - one.new for one in self.counted))
 
 

@@ -1,4 +1,4 @@
-"""The files of a repository, and finding those that somebody means."""
+"""Indexes the files of a repository and finds those that a text means."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from itertools import islice
 
 from core.forecast.tokenize import words_of
 
-MAX_MEANT = 5  # files of the same name: of more, a bare name says nothing
-MAX_AREA = 200  # files of an area: of more, none is likely enough to matter
-SMALL = 200  # files: in a smaller repository a word of one name tells as much as in one of this size
-MAX_TRIED = 100_000  # files that one pattern is held against
+MAX_MEANT = 5  # files of the same name: with more, a bare name says nothing
+MAX_AREA = 200  # files of an area: with more, none is likely enough to matter
+SMALL = 200  # files: in a smaller repository a word of one name counts as in one of this size
+MAX_TRIED = 100_000  # files that one pattern is matched against
 
 _TEST = re.compile(r"\A[Tt]ests?_|[._-](?:tests?|spec)\Z|(?<=[a-z0-9])(?:Tests?|Spec)\Z")
 _WILD = re.compile(r"[*?\[]")
 
 
 class FileIndex:
-    """The paths of one commit. What is derived from them is made when it is first needed, and stays."""
+    """The paths of one commit. Derived data is computed when first needed, and cached."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         """`paths` are relative to the top of the repository, with `/`."""
@@ -45,7 +45,9 @@ class FileIndex:
 
     @cached_property
     def by_word(self) -> dict[str, list[str]]:
-        """For each word, the files with it in their own name, without the ending. Tests are found by what they test."""
+        """For each word, the files that have it in their own name, without the suffix. Tests are found by what they
+        test.
+        """
         found: dict[str, list[str]] = {}
         for path in self.paths:
             if not is_test(path):
@@ -62,7 +64,7 @@ class FileIndex:
         return found
 
     def rarity(self, word: str) -> float:
-        """How much a word tells of which file is meant, by how few paths have it."""
+        """How much a word says about which file is meant, by how few paths contain it."""
         return math.log((max(len(self.paths), SMALL) + 1) / (self._with_word[word] + 1))
 
     @cached_property
@@ -73,7 +75,7 @@ class FileIndex:
         return found
 
     def partners(self, path: str) -> tuple[str, ...]:
-        """The tests of a file, or what a test tests, by their names; of many those that lie in folders alike."""
+        """The tests of a file, or what a test tests, by name; of many, those in similar folders."""
         others = [one for one in self._by_thing.get(_thing(path), ()) if is_test(one) is not is_test(path)]
         if len(others) <= 1:
             return tuple(others)
@@ -91,7 +93,9 @@ class FileIndex:
         return found
 
     def meant(self, name: str) -> tuple[str, ...]:
-        """The files meant by a path, its end, a bare name or a dotted one (`shop.tax`); none or too many: ()."""
+        """The files meant by a path, its end, a bare name or a dotted name (`shop.tax`); () if there are none or too
+        many.
+        """
         if name in self._there:
             return (name,)
         last = name.rpartition("/")[2].lower()
@@ -103,7 +107,7 @@ class FileIndex:
         return tuple(found) if len(found) <= MAX_MEANT else ()
 
     def area(self, pattern: str) -> tuple[str, ...]:
-        """The files below a folder, or that fit a pattern (`shop/**`, `*.sql`); () for none, and for too many."""
+        """The files below a folder, or matching a pattern (`shop/**`, `*.sql`); () if there are none or too many."""
         pattern = pattern.strip("/")
         wild = _WILD.search(pattern)
         if wild is None:

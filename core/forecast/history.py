@@ -1,4 +1,4 @@
-"""What was done before: which files similar work changed, and which files are usually changed together."""
+"""Remembers which files similar work changed, and which files usually change together."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _MERGED = re.compile(r"\AMerge (?:pull request #\d{1,9} from \S+|remote-tracking
 _TRAILER = re.compile(r"[A-Z][A-Za-z-]{1,40}-(?:[Bb]y|[Ii]d|[Oo]n): ")
 
 KEPT = 300
-"""Pieces of work that are remembered, the latest. Older ones speak of files that are no longer what they were."""
+"""Changes that are remembered, the latest ones. Older ones are about files that have changed since."""
 
 ENOUGH = 20
-"""Pieces of work before shares of them say anything."""
+"""Changes needed before shares of them are meaningful."""
 
 WIDE = 50
-"""Work that changed more files than this (a rename, a formatter) says nothing about any of them."""
+"""A change of more files than this (a rename, a formatter) says nothing about any of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedWork:
-    """One piece of work that is finished: its words, and the files that it changed."""
+    """One finished change: its words, and the files that it changed."""
 
     words: frozenset[str]
     files: tuple[str, ...]
@@ -39,7 +39,7 @@ class FinishedWork:
 
 
 class ChangeHistory:
-    """The latest pieces of work, oldest first, kept so that those like a given text are found quickly."""
+    """The latest changes, oldest first, indexed so that similar ones are found quickly."""
 
     def __init__(self, done: Iterable[FinishedWork] = (), kept: int = KEPT) -> None:
         """`kept` is how many are remembered."""
@@ -57,7 +57,7 @@ class ChangeHistory:
         return iter(self._done)
 
     def add(self, one: FinishedWork) -> None:
-        """Remember this one too; the oldest is forgotten when there are too many."""
+        """Remember a change; the oldest is forgotten if there are too many."""
         if not one.files or len(one.files) > WIDE:
             return
         self._done.append(one)
@@ -69,15 +69,15 @@ class ChangeHistory:
             self._with_file.subtract(oldest.files)
 
     def changed(self, path: str) -> int:
-        """How many pieces of work changed this file."""
+        """How many changes contain this file."""
         return self._with_file[path]
 
     def usual(self, path: str) -> float:
-        """The share of all work that changed this file; 0 while there is too little of it to tell."""
+        """The share of all changes that contain this file; 0 while there are too few."""
         return self._with_file[path] / len(self._done) if len(self._done) >= ENOUGH else 0.0
 
     def with_partner(self, tree: FileIndex) -> float:
-        """How often a test was changed with what it tests, of the latest work; the middle where nothing is known."""
+        """How often a test was changed with what it tests, in the latest changes; the middle if unknown."""
         both = either = 1.0
         for one in list(self._done)[-ENOUGH * 5 :]:
             files = frozenset(one.files)
@@ -88,13 +88,13 @@ class ChangeHistory:
         return both / (either + 1)
 
     def rarity(self, word: str) -> float:
-        """How much a word tells, by how few texts have it; 0 where all have it (inverse document frequency)."""
+        """How much a word says, by how few texts contain it; 0 if all do (inverse document frequency)."""
         return math.log((len(self._done) + 1) / (self._with_word[word] + 1))
 
     def similar(self, words: frozenset[str], most: int) -> list[tuple[float, FinishedWork]]:
-        """The most similar pieces of work, with the cosine (0…1) of their words, weighted by rarity.
+        """The most similar changes, with the cosine (0…1) of their words, weighted by rarity.
 
-        Of equally similar ones the later counts first.
+        Of equally similar ones the later comes first.
         """
         weight = {word: self.rarity(word) ** 2 for word in words}
         mine = math.sqrt(sum(weight.values()))
@@ -110,7 +110,7 @@ class ChangeHistory:
         return [(likeness, one) for likeness, _, one in found[:most]]
 
     def together(self, path: str) -> Counter[str]:
-        """For each other file, in how many pieces of work it was changed together with this one."""
+        """For each other file, in how many changes it occurs together with this one."""
         found: Counter[str] = Counter()
         for one in self._done:
             if path in one.files:
@@ -120,7 +120,7 @@ class ChangeHistory:
 
 
 def words_for(message: str) -> str:
-    """What a commit's message says of the work: without trailers, and without GitHub's line about a merge.
+    """The words of a commit message: without trailers, and without GitHub's line about a merge.
 
     Below that line is the title of the pull request.
     """

@@ -1,4 +1,4 @@
-"""What a text names: files, and things in the code. Everything here is somebody's words, so all of it is bounded."""
+"""Extracts files and code symbols from a text. The text comes from outside, so everything is bounded."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from core.forecast.tokenize import MAX_TEXT
 
-MAX_TOKENS = 4_000  # pieces of a text that are looked at
-MAX_PATHS = 40  # that are taken from one text
-MAX_SYMBOLS = 6  # each is looked for in every file
+MAX_TOKENS = 4_000  # tokens of a text that are read
+MAX_PATHS = 40  # taken from one text
+MAX_SYMBOLS = 6  # each is searched in every file
 MAX_PATH = 300  # characters
 
 # Linear: one class, no nesting.
@@ -27,14 +27,14 @@ _NO_NAMES = frozenset(("and", "for", "that", "the", "this", "which", "with", "fr
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Paths as written, some of them perhaps none; and names from the code. The first ones first."""
+    """Paths as written, some of which may not exist; and code symbols. The first ones come first."""
 
     paths: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
 
 
 def mentions(text: str) -> References:
-    """What the text names. Takes time in proportion to its length, of which at most `MAX_TEXT` is read."""
+    """What the text names. Linear in the text's length, of which at most `MAX_TEXT` is read."""
     text = text[:MAX_TEXT]
     paths: dict[str, None] = {}
     for piece in _pieces(text):
@@ -58,7 +58,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _path(piece: str) -> str:
-    """The piece as a path, if it could be one: with a folder, or with the ending of a file."""
+    """The token as a path, if it can be one: with a folder, or with a file's suffix."""
     piece = _LINE.sub("", piece.strip("*_~").rstrip(".:!?*_~")).removeprefix("./")
     if not 3 <= len(piece) <= MAX_PATH or "://" in piece or piece.startswith(("/", "~", "#", "@", "-", "=")):
         return ""
@@ -69,7 +69,7 @@ def _path(piece: str) -> str:
 
 
 def names_a_file(path: str) -> bool:
-    """Whether a path that is not there reads like a file that is to be made: it ends like one."""
+    """Whether a path that does not exist looks like a new file: it ends like one."""
     return bool(_FILE.match(path.rpartition("/")[2])) and not _SITE.match(path)
 
 
@@ -84,7 +84,7 @@ def _symbols(text: str) -> Iterator[str]:
             at += 1
         quoted = at < len(spans) and spans[at][0] < begin
         after = text[end : end + 2]
-        # Inside a path or an address it names that, not a thing in the code.
+        # Inside a path or an address it is no code symbol.
         part = text[max(0, begin - 1) : begin] in ("/", "-", "@", "#", "&") or after[:1] in ("/", "-", "@")
         part = part or (after[:1] == "." and after[1:2].isalnum() and not quoted)
         if not part and _is_symbol(name, after, before, quoted=quoted):

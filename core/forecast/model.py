@@ -1,6 +1,6 @@
-"""Which files a task is likely to change, and how likely two tasks are to meet in one of them.
+"""Describes a forecast and computes the overlap of two tasks.
 
-`core.forecast.model` makes the forecast; here is what the rest of the rules needs of it.
+`core.forecast.predict` makes the forecast.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 MAX_FILES = 50
-"""Files of one forecast: of more, each is too unlikely to matter, and the task is read with every change."""
+"""Files of one forecast: further ones are too unlikely to matter, and the task is read with every change."""
 
 COUNTS_FROM = 0.3
 """A file that is at least this likely is shown to people and counts in precision and recall.
@@ -20,7 +20,7 @@ Less likely ones still count for the overlap, where many small chances add up.
 
 @dataclass(frozen=True, slots=True)
 class PredictedFile:
-    """One file that a task is likely to change: how likely (0…1), and why it is thought so."""
+    """One file that a task will probably change: how likely (0…1), and why."""
 
     path: str
     weight: float
@@ -29,36 +29,36 @@ class PredictedFile:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is foreseen of one text, the likeliest first. `informed`: the files of the repository were known."""
+    """The forecast for one text, the likeliest file first. `informed`: the files of the repository were known."""
 
     files: tuple[PredictedFile, ...] = ()
-    digest: str = ""  # of the text that it was made from
+    digest: str = ""  # of the text of this forecast
     informed: bool = False
 
     @property
     def likely(self) -> tuple[PredictedFile, ...]:
-        """Those that are worth telling."""
+        """The files that are likely enough to show."""
         return tuple(file for file in self.files if file.weight >= COUNTS_FROM)
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """How likely it is (0…1) that two tasks change a same file, and the files, the likeliest first."""
+    """How likely it is (0…1) that two tasks change a common file, and the files, the likeliest first."""
 
     probability: float
     files: tuple[str, ...] = ()
 
 
 def chances(foreseen: Iterable[PredictedFile], touched: Iterable[str] = ()) -> dict[str, float]:
-    """How likely each file is to be changed; what a branch has `touched` is certain."""
+    """How likely each file is to be changed; a file that a branch has `touched` is certain."""
     return {file.path: file.weight for file in foreseen} | dict.fromkeys(touched, 1.0)
 
 
 def overlap(one: Mapping[str, float], other: Mapping[str, float]) -> Overlap:
-    """The chance that both change at least one same file: 1 - Π(1 - p·q) over the files of both.
+    """The probability that both change at least one common file: 1 - Π(1 - p·q) over the files of both.
 
-    Taken as if files were independent of each other. They are not, so the sum of many small chances says too much
-    rather than too little; a forecast holds few files, and that keeps it small.
+    This treats files as independent. They are not, so the sum of many small probabilities is too high rather than too
+    low; a forecast holds few files, which keeps the error small.
     """
     shared = {path: one[path] * other[path] for path in sorted(one.keys() & other.keys())}
     apart = 1.0

@@ -1,7 +1,7 @@
-"""The forecast itself: every source says how likely it thinks a file, and what they say is put together.
+"""Predicts the files of a task by combining the probabilities from several sources.
 
-The weights are chances: of a hundred files that a source gives the weight 0.6, about sixty should be changed. They were
-set by replaying histories (`orchestrator forecast`, docs/forecast.md); where a source knows less, it says less.
+The weights are probabilities: of a hundred files to which a source gives 0.6, about sixty should be changed. They were
+set by replaying histories (`orchestrator forecast`, docs/forecast.md). A source with little data gives lower values.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from core.forecast.model import MAX_FILES, Forecast, PredictedFile
 from core.forecast.tokenize import words_of
 from core.text_safety.sanitize import code
 
-FORM = 0.9  # a file that the form names: its author thought of it
-AREA = 2.0  # files that are changed in an area, whatever its size: each has its share of that,
-AREA_MOST = 0.6  # and no more than this
-TEXT = 0.8  # a file that the text names: it may name others only to explain itself
-NEW = 0.7  # a path that reads like a file and is not there: it is to be made
-UNKNOWN = 0.6  # a path, where we do not know what is there
-SYMBOL = 0.7  # the one file that has a symbol of the text; of several each has its share
-SYMBOL_FILES = 8  # a symbol that is in more files than this is no hint
-NAMED = 0.8  # a file whose name is in the text, all its words and rare ones
-NAMED_FILES = 300  # a word that is in the names of more files than this is no hint
+FORM = 0.9  # a file named in the issue form: its author chose it
+AREA = 2.0  # expected number of changed files in an area, whatever its size: each file has its share,
+AREA_MOST = 0.6  # but at most this
+TEXT = 0.8  # a file that the text names: it may name others only to explain
+NEW = 0.7  # a path that looks like a file and does not exist: it will be created
+UNKNOWN = 0.6  # a path, if the files are unknown
+SYMBOL = 0.7  # the one file that contains a symbol of the text; several share this
+SYMBOL_FILES = 8  # a symbol in more files than this is no hint
+NAMED = 0.8  # a file whose whole name is in the text, in rare words
+NAMED_FILES = 300  # a word in the names of more files than this is no hint
 NAMED_DOUBT = 5.0  # rarity at which half of that is left
 SHARPNESS = 6  # how much more the best of several names counts
-FOLDER = 0.7  # a word of a folder, against one of the name itself
-NEIGHBOURS = 8  # similar pieces of work that are asked
-SIMILAR = 0.6  # what they all changed is no likelier than this
-SIMILAR_DOUBT = 1.5  # likeness that is needed before they count
-LIKELY = 10  # files whose companions are looked for
-TOGETHER = 0.8  # of the share of times that a file was changed together with a likely one
-TOGETHER_OFTEN = 3  # times that that one was changed, before it counts
+FOLDER = 0.7  # a word of a folder, relative to a word of the name itself
+NEIGHBOURS = 8  # similar changes that are used
+SIMILAR = 0.6  # the limit for a file that all of them changed
+SIMILAR_DOUBT = 1.5  # similarity needed before they count
+LIKELY = 10  # files whose companions are searched
+TOGETHER = 0.8  # of the share of times that a file changed together with a likely one
+TOGETHER_OFTEN = 3  # times that the likely file must have changed before it counts
 TOGETHER_FROM = 0.4  # the share from which it counts
-COMMON = 0.25  # a file that a larger share of all work changes is common ground (a change log):
-COMMON_COUNTS = 0.3  # its chance is made so much smaller, or all would wait for all
-SHOWN_WHYS = 2  # reasons that are told for one file
+COMMON = 0.25  # a file in a larger share of all changes is common to all work (a change log):
+COMMON_COUNTS = 0.3  # its probability is reduced by this factor, or all tasks would wait for each other
+SHOWN_WHYS = 2  # reasons shown for one file
 LEAST = 0.05  # less likely files are left out
-SURE = 0.95  # nothing that is only foreseen is more likely
+SURE = 0.95  # no prediction is more certain
 
 IN_FORM, IN_TEXT = "named in the form", "named in the text"
-_SPELT = frozenset((IN_FORM, IN_TEXT))  # whoever spells a path out says its words, too
+_SPELT = frozenset((IN_FORM, IN_TEXT))  # an author who spells out a path also says its words
 
 
 @dataclass(frozen=True, slots=True)
 class TaskText:
-    """What a task says: all of its text, and the files and areas of its form."""
+    """The text of a task, and the files and areas of its form."""
 
     text: str
     files: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class TaskText:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryKnowledge:
-    """What is known of the repository. `tree` None: nothing; `symbols`: in which files those of the text are."""
+    """What is known of the repository. `tree` None: nothing; `symbols`: the files that contain those of the text."""
 
     tree: FileIndex | None = None
     symbols: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -65,25 +65,25 @@ class RepositoryKnowledge:
 
 @dataclass(slots=True)
 class _Chance:
-    """What was said of one file so far."""
+    """What the sources say about one file so far."""
 
-    apart: float = 1.0  # the chance that every source is wrong
-    whys: dict[str, float] = field(default_factory=dict)  # what each of them said, and how sure it was
+    apart: float = 1.0  # the probability that every source is wrong
+    whys: dict[str, float] = field(default_factory=dict)  # the reason of each source, and its probability
 
     def hear(self, weight: float, why: str) -> None:
-        """One more source."""
+        """Add one source."""
         self.apart *= 1.0 - weight
         self.whys[why] = max(weight, self.whys.get(why, 0.0))
 
     @property
     def why(self) -> str:
-        """The best reasons."""
+        """The strongest reasons."""
         best = sorted(self.whys, key=lambda why: (-self.whys[why], why))
         return "; ".join(best[:SHOWN_WHYS])
 
 
 def forecast(said: TaskText, sight: RepositoryKnowledge, digest: str = "") -> Forecast:
-    """The files that a task is likely to change. The same input gives the same forecast."""
+    """The files that a task will probably change. The same input gives the same forecast."""
     named = mentions(said.text)
     found: dict[str, _Chance] = {}
     for path, weight, why in _sources(said, named, sight):
@@ -147,7 +147,7 @@ def _symbols(named: References, where: Mapping[str, tuple[str, ...]]) -> _Told:
 
 
 def _names(words: frozenset[str], sight: RepositoryKnowledge) -> Iterator[tuple[str, float, str]]:
-    """Files all of whose name is in the text; the more the rarer its words are, and the words of its folders."""
+    """Files whose whole name is in the text; rarer words and words of their folders count more."""
     tree = sight.tree
     if tree is None:
         return
@@ -166,7 +166,7 @@ def _names(words: frozenset[str], sight: RepositoryKnowledge) -> Iterator[tuple[
 
 
 def _similar(words: frozenset[str], sight: RepositoryKnowledge) -> _Told:
-    """Files that similar work changed, if they are still there: by how alike it is, and how many agree."""
+    """Existing files that similar changes contain: by similarity, and by how many agree."""
     near = sight.past.similar(words, NEIGHBOURS)
     if not near:
         return
@@ -181,7 +181,7 @@ def _similar(words: frozenset[str], sight: RepositoryKnowledge) -> _Told:
 
 
 def _together(found: Mapping[str, _Chance], sight: RepositoryKnowledge) -> _Told:
-    """What goes with the likely ones: the test of a file, by its name; and what was usually changed together."""
+    """Companions of the likely files: the test of a file, by name, and what usually changed together."""
     likely = sorted(found, key=lambda path: (found[path].apart, path))[:LIKELY]
     often = sight.past.with_partner(sight.tree) if sight.tree else 0.0
     for path in likely:

@@ -1,4 +1,4 @@
-"""Words by which texts and paths are compared: folded, split where names are split, without those that say nothing."""
+"""Splits texts and paths into normalized words for comparison, without stop words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_WORDS = 300  # different words that are kept of one text
 
 _RUN = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-# What is in any text about software, whatever it is about.
+# Words that occur in any text about software, whatever it is about.
 _EMPTY_WORDS = (
     "about above add added adds after again all also and any are because been before being both but can cannot could "
     "did does done each else every file files first for from get gets goes had has have her here his how into its just "
@@ -41,13 +41,13 @@ def _split(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=20_000)
 def _in_run(run: str) -> tuple[str, ...]:
-    """Kept, because the paths of a large repository are made of few words."""
+    """Cached, because the paths of a large repository consist of few words."""
     parts = [run] if run.islower() or run.isupper() else _HUMP.split(run)
     return tuple(word for part in parts if (word := folded(part)))
 
 
 def folded(part: str) -> str:
-    """The form in which a word is compared: lower case, without the ending of a plural; empty if it says nothing."""
+    """The normalized form of a word: lower case, without a plural ending; empty for a stop word."""
     word = part.lower()
     if not 3 <= len(word) <= 40 or word.isdigit() or word in _EMPTY:
         return ""

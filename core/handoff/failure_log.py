@@ -1,8 +1,8 @@
-"""What an agent has to know of a failed job, out of its log.
+"""Extracts the reason for a failed job from its log.
 
-A job's log is long, and the reason stands somewhere above the clean-up at its end. Test runners and compilers
-say where in lines of a known shape; the shapes are data below. The result is bounded, free of secrets and
-escapes, and meant for a code fence (`core.text_safety.sanitize.fence`).
+A job's log is long, and the reason is somewhere above the clean-up at its end. Test runners and compilers report
+locations in lines of a known form; the forms are data below. The result is bounded, free of secrets and escapes, and
+meant for a code fence (`core.text_safety.sanitize.fence`).
 """
 
 import re
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from core.text_safety.sanitize import mask_secrets, one_line, plain
 
-MAX_LOG = 2_000_000  # characters looked at, the last ones: a failure ends its job
-MAX_LINES = 50_000  # looked at, likewise
+MAX_LOG = 2_000_000  # characters read, the last ones: a failure ends its job
+MAX_LINES = 50_000  # read, likewise
 MAX_LINE = 500  # characters
 MAX_TESTS = 50
 
@@ -27,15 +27,15 @@ class LogExcerpt:
 
 
 def excerpt(log: str, max_lines: int = 60, max_chars: int = 6000) -> LogExcerpt:
-    """Read the log of one GitHub Actions job (time stamps, `##[group]`, `##[error]`, colours), or any other.
+    """Read the log of one GitHub Actions job (timestamps, `##[group]`, `##[error]`, colours), or any other.
 
-    `tail` has at most `max_lines` lines and `max_chars` characters and ends where the failure was reported; a
-    line is cut after `MAX_LINE` characters. Never raises; about 0.6 s were measured for `MAX_LOG` characters.
+    `tail` has at most `max_lines` lines and `max_chars` characters and ends where the failure was reported; a line is
+    cut after `MAX_LINE` characters. Never raises; about 0.6 s were measured for `MAX_LOG` characters.
     """
     lines = list(_lines("\n".join(log[-MAX_LOG:].rsplit("\n", MAX_LINES)[-MAX_LINES:])))
     while lines and not lines[-1].text.strip():
         lines.pop()
-    # After the last error comes only the clean-up of the steps that ran before.
+    # After the last error comes only the clean-up of earlier steps.
     last = max((n for n, line in enumerate(lines) if line.marker == "error"), default=len(lines) - 1)
     kept = [line.text[:MAX_LINE] for line in lines[: last + 1]]
     tail: list[str] = []
@@ -59,7 +59,7 @@ _SHOWN_AS = {"error": "Error: ", "warning": "Warning: ", "command": "$ ", "group
 
 
 def _unstamped(line: str) -> str:
-    # A progress bar rewrites its line with carriage returns; only what it said last counts.
+    # A progress bar rewrites its line with carriage returns; only the last version counts.
     return _STAMP.sub("", line.lstrip("\ufeff"), count=1).rstrip("\r").rpartition("\r")[2]
 
 
@@ -71,8 +71,8 @@ class _Line:
 
 
 def _lines(log: str) -> Iterator[_Line]:
-    # Secrets are masked in the whole text, since a private key spans lines, and without the stamps, which
-    # would break it up.
+    # Secrets are masked in the whole text, since a private key spans lines, and without timestamps, which would break
+    # it up.
     stripped = (_unstamped(line) for line in log.split("\n"))
     setup = False
     for text in mask_secrets(plain("\n".join(stripped))).split("\n"):
@@ -153,7 +153,7 @@ _EXIT = re.compile(r"Error: (?:The process .{1,300} failed with exit code|Proces
 
 
 def _first_error(lines: list[_Line]) -> str | None:
-    """The first line that names an error; that a process ended badly is told only if nothing else is known."""
+    """The first line that names an error; the exit status of a process only if nothing else is known."""
     exits: str | None = None
     for line in lines:
         text = line.text.strip()[:MAX_LINE]

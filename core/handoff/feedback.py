@@ -1,4 +1,4 @@
-"""What was found wrong with an attempt, as the next one gets it: already cleaned, masked and bounded."""
+"""Describes what was wrong with an attempt, cleaned, masked and bounded for the next attempt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class FailedCheck:
-    """One check that failed on a commit, with what an agent needs to mend it."""
+    """One check that failed on a commit, with what an agent needs to fix it."""
 
     name: str
     url: str
@@ -20,21 +20,21 @@ class FailedCheck:
 
 @dataclass(frozen=True, slots=True)
 class LineComment:
-    """What a reviewer said of one line of a file, or of the file."""
+    """A reviewer's comment on one line of a file, or on the file."""
 
     path: str
-    line: int | None  # in the file as the pull request has it; None: the whole file, or a line that is no longer there
+    line: int | None  # in the pull request's version; None: the whole file, or a line that no longer exists
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Why an attempt did not succeed, in the words that the next one gets."""
+    """Why an attempt failed, as text for the next attempt."""
 
     key: str  # makes the comment appear once: `ci:<sha>`, `review:<id>`, `agent:<attempt>`, …
     title: str
     details: str  # Markdown, already cleaned, masked and bounded
     at: datetime
-    sha: str | None = None  # the commit that was found wanting
+    sha: str | None = None  # the rejected commit
     failed_checks: tuple[FailedCheck, ...] = ()
     comments: tuple[LineComment, ...] = ()  # of a review; `details` has them too

@@ -1,7 +1,7 @@
-"""The hand-off: everything an agent needs, sealed at the moment of assignment.
+"""Builds the hand-off packet: everything an agent needs, sealed at assignment.
 
-One packet, two forms. As JSON it travels in dispatches and later through the API; as Markdown (drawn by `core.texts`
-from the same packet) it is read by people and by agents that are addressed in comments.
+The packet has two forms. As JSON it travels in dispatches and through the API; as Markdown (rendered by `core.texts`
+from the same packet) it is read by people and by agents that read comments.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class DependencyResult:
-    """Something that a task depends on, and what it changed as far as we know."""
+    """A dependency of a task, and what is known of its changes."""
 
     reference: str  # `#9`, `owner/repo#3`
-    state: str  # the status of a task of ours; of other issues `open`, `closed` or `unknown`
+    state: str  # the status of a task; of other issues `open`, `closed` or `unknown`
     title: str | None = None
     pull_request: int | None = None
     merge_sha: str | None = None
@@ -30,7 +30,7 @@ class DependencyResult:
 
 
 def built_on(reference: str, finished: bool | None, task: Task | None) -> DependencyResult:
-    """What is known of a dependency; `task` is it, where it is a task of ours."""
+    """The result of a dependency; `task` is the dependency if it is a task."""
     if task is None:
         return DependencyResult(reference, "unknown" if finished is None else "closed" if finished else "open")
     pull = task.pull if task.pull and task.pull.merged else None
@@ -48,7 +48,7 @@ def packet(
     *,
     heard: bool = False,
 ) -> dict[str, Any]:
-    """The packet of one attempt, as plain JSON values; `heard` where what the agent says last is read.
+    """The packet of one attempt, as plain JSON values; `heard` if the last message of the agent is read.
 
     Keys: `version`, `sealed_at`, `repository`, `task` (number, title, url, priority), `attempt`, `agent`, `role`,
     `branch`, `base`, `goal`, `criteria` (texts), `definition_of_done`, `plan` (kind, reason, steps), `plan_text` (what
@@ -127,14 +127,14 @@ def _plan_text(task: Task) -> dict[str, Any] | None:
 
 
 def _dependencies(task: Task, builds_on: Sequence[DependencyResult]) -> list[dict[str, Any]]:
-    """All that count, with what was found out about them."""
+    """All dependencies that count, with their results."""
     known = {one.reference: one for one in builds_on}
     found = [known.get(reference) or DependencyResult(reference, "unknown") for reference in task.depends_on]
     return [{**asdict(one), "files": list(one.files)} for one in found]
 
 
 def _pull(task: Task, pull: Pull) -> dict[str, Any]:
-    """What there is to review, by reference: a diff may be larger than any packet."""
+    """The pull request to review, by reference: a diff may be larger than any packet."""
     return {
         "number": pull.number,
         "url": pull.url,

@@ -1,1 +1,1 @@
-"""From the text of an issue to a task that is ready."""
+"""Turns the text of an issue into a ready task."""

@@ -1,8 +1,8 @@
-"""Telling functional tasks from non-functional ones, and the plan that follows from it.
+"""Classifies tasks as functional or non-functional, and derives the plan.
 
-Functional is new or changed behaviour that a test can pin down before the code exists. Everything else starts
-from something found wrong or missing: bug reports, configuration, environment, speed, clean-up, documents.
-No model takes part: the rules are lists of words that a repository can add to; the reason names those found.
+Functional is new or changed behaviour that a test can specify before the code exists. Everything else starts from
+something found wrong or missing: bug reports, configuration, environment, speed, clean-up, documents. No model takes
+part: the rules are lists of words that a repository can extend; the reason names the words found.
 """
 
 import re
@@ -16,8 +16,8 @@ from core.text_safety.sanitize import defuse, one_line, plain
 
 Class = Literal["functional", "non-functional"]
 
-TITLE_FACTOR = 3  # a title says what a task is; its body also says how it came about
-MAX_BODY = 4_000  # characters; what a task is stands at its beginning
+TITLE_FACTOR = 3  # a title says what a task is; its body also says how it came up
+MAX_BODY = 4_000  # characters; what a task is comes first
 DEFAULT_WEIGHT = 1
 
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t].*$", re.MULTILINE)
@@ -25,12 +25,11 @@ _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t].*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class ClassificationRules:
-    """Words and phrases that speak for a class.
+    """Words and phrases that count for a class.
 
-    A phrase matches whole words in any case; `*` at its end stands for any ending (`document*`),
-    at its beginning for any beginning but none (`*error`: not “error” itself).
-    Its weight is 1, or the number after `^` (`crash*^3`). In a title it counts three times as much as in a
-    body.
+    A phrase matches whole words in any case; `*` at its end stands for any ending (`document*`), at its beginning for
+    any non-empty beginning (`*error`: not “error” itself). Its weight is 1, or the number after `^` (`crash*^3`). In a
+    title it counts three times as much as in a body.
     """
 
     functional: tuple[str, ...]
@@ -63,16 +62,16 @@ _PLANS: dict[Class, tuple[str, ...]] = {
 
 
 def plan(kind: Class) -> tuple[str, ...]:
-    """The lines of the checklist that an agent receives for a task of this class, in order."""
+    """The checklist that an agent receives for a task of this class, in order."""
     return _PLANS[kind]
 
 
 def classify(title: str, body_text: str, rules: ClassificationRules = DEFAULT_RULES) -> Classification:
-    """The class of a task by its title and its goal in words. The same input gives the same answer.
+    """The class of a task by its title and goal. The same input gives the same result.
 
-    Give the goal (`Intake.goal`) rather than the whole body, whose other sections speak of tests and documents
-    whatever the task is. Headings are left out in any case: one of the form's own is `Dependencies`.
-    A tie, and a text without any known word, counts as functional: a test written first does no harm.
+    Pass the goal (`ParsedIssue.goal`) rather than the whole body, whose other sections mention tests and documents
+    whatever the task is. Headings are ignored in any case: one of the form's own is `Dependencies`. A tie, and a text
+    without any known word, counts as functional: a test written first does no harm.
     """
     head, body = plain(title[:1000]).lower(), plain(_HEADING.sub("", body_text[:MAX_BODY])).lower()
     speaks: list[tuple[str, int]] = []
@@ -80,7 +79,7 @@ def classify(title: str, body_text: str, rules: ClassificationRules = DEFAULT_RU
     for phrases, found in ((rules.functional, speaks), (rules.non_functional, against)):
         for word, stem, pattern, weight in _compiled(phrases):
             if stem not in head and stem not in body:
-                continue  # cheaper by far than the pattern, and true of almost all words
+                continue  # much cheaper than the pattern, and true of almost all words
             times = TITLE_FACTOR * bool(pattern.search(head)) + bool(pattern.search(body))
             if times:
                 found.append((word, weight * times))

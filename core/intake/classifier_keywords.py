@@ -1,7 +1,7 @@
-"""The words that speak for a class by themselves; a repository adds its own (`classification` in its configuration).
+"""Lists the words that count for a class by default; a repository adds its own (`classification` in its configuration).
 
-What a product is about (orders, bookings) and what its screens are made of (pages, buttons, forms) stands in bug
-reports and wishes alike: it is no evidence. A number after `^` is a weight, a star stands for any letters.
+The product's subject (orders, bookings) and the parts of its screens (pages, buttons, forms) occur in bug reports and
+feature requests alike, so they are no evidence. A number after `^` is a weight, a star stands for any letters.
 """
 
 FUNCTIONAL = (

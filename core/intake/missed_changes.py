@@ -1,4 +1,4 @@
-"""What people did to an issue without our hearing of it: what of it is news, and what was told or overtaken before."""
+"""Finds label and state changes by people whose webhooks were lost."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from core.audit.events import Event, EventType
 from core.task.actor import Actor
 from core.task.model import Flag
 
-SKEW = timedelta(seconds=5)  # that GitHub's clock and ours may be apart
+SKEW = timedelta(seconds=5)  # GitHub's clock and ours may differ by this much
 _SECOND = timedelta(seconds=1)  # GitHub's clock ticks in seconds
 
 
 @dataclass(frozen=True, slots=True)
 class LabelChange:
-    """A label put on (`added`) or taken off; or, without a label, the issue closed, or reopened (`added`).
+    """A label added (`added`) or removed; or, without a label, the issue closed or reopened (`added`).
 
-    `can_write` tells that the actor may write *and* that the text as it is now was there already, so that who says of
-    it that this is work to do can have read it.
+    `can_write` says that the actor has write access *and* that the present text existed at that time, so that an actor
+    who marks it as work to do can have read it.
     """
 
     actor: Actor
@@ -30,24 +30,24 @@ class LabelChange:
 
 
 def missed_changes(deeds: Sequence[LabelChange], trail: Sequence[Event]) -> tuple[LabelChange, ...]:
-    """Those of a task's deeds that its trail does not tell of, and that nothing has overtaken since.
+    """The changes that the task's audit log does not have and that no later change supersedes.
 
-    `trail` is the end of the task's audit trail, from the time of the first deed on. Whether somebody said otherwise
-    since, the rules see when they take a deed in (`core.commands.ordering`).
+    `trail` is the end of the task's audit log, from the time of the first change. The rules check later instructions
+    when they apply a change (`core.commands.ordering`).
     """
     told = [event for event in trail if event.type is EventType.INSTRUCTION]
     news = []
     for deed in deeds:
         known = next((event for event in told if _tells(event, deed)), None)
         if known is not None:
-            told.remove(known)  # each line tells of one deed: the same may be done again
+            told.remove(known)  # each event matches one change: the same change may happen again
         elif not any(_overtakes(event, deed) for event in trail):
             news.append(deed)
     return tuple(news)
 
 
 def superseded(deed: LabelChange, trail: Sequence[Event]) -> bool:
-    """Whether the news of a deed comes late: it was found in another way, or the bot has put the label on since."""
+    """Whether the event is late: the change was already found, or the bot has added the label since."""
     since = [event for event in trail if event.occurred_at >= deed.at + _SECOND]
     found = any(event.type is EventType.INSTRUCTION and _tells(event, deed) for event in since)
     return found or any(_overtakes(event, deed) for event in since)
@@ -60,11 +60,11 @@ def _tells(event: Event, deed: LabelChange) -> bool:
 
 
 def _overtakes(event: Event, deed: LabelChange) -> bool:
-    """Whether the bot has put the label on again since, for another reason."""
+    """Whether the bot has added the label again since, for another reason."""
     if not deed.label or event.occurred_at < deed.at + _SECOND:
         return False
     label = deed.label.casefold()
-    if label in set(Flag) - {Flag.BLOCKED}:  # of all else the task itself knows when people last spoke of it
+    if label in set(Flag) - {Flag.BLOCKED}:  # for all others the task knows the last instruction
         was, now = event.changes.get("flags", (None, None))
         return label in (now or ()) and label not in (was or ())
     return False

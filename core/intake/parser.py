@@ -1,8 +1,8 @@
-"""Reading a task out of the body of an issue.
+"""Parses a task from the body of an issue.
 
-One parser for both ways a body comes to be: GitHub renders the issue form as `### Label` with the answer
-below, and people write the same headings by hand, at any level and in words of their own. Nothing here
-raises; what cannot be understood becomes a sentence in `Intake.problems` that its author can act on.
+One parser handles both kinds of body: GitHub renders the issue form as `### Label` with the answer below, and people
+write the same headings by hand, at any level and in their own words. Nothing here raises; what cannot be understood
+becomes a sentence in `ParsedIssue.problems` that the author can act on.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class AcceptanceCriterion:
 
 @dataclass(frozen=True, slots=True)
 class DependencyReference:
-    """An issue that has to be finished first; `owner_repo` is None for the task's own repository."""
+    """An issue that must be finished first; `owner_repo` is None for the task's own repository."""
 
     owner_repo: str | None
     number: int
@@ -46,7 +46,7 @@ class DependencyReference:
 
 @dataclass(frozen=True, slots=True)
 class ParsedIssue:
-    """What the text of an issue says about its task: clean text, names and numbers not yet looked up."""
+    """What the text of an issue says about its task: clean text; names and numbers are not looked up yet."""
 
     goal: str = ""
     criteria: tuple[AcceptanceCriterion, ...] = ()
@@ -57,7 +57,7 @@ class ParsedIssue:
     dependencies: tuple[DependencyReference, ...] = ()
     files: tuple[str, ...] = ()  # relative paths and patterns
     estimate: str | None = None
-    notes: str = ""  # everything that stands under no heading we know
+    notes: str = ""  # everything under unknown headings
     problems: tuple[str, ...] = ()  # sentences for the author
 
 
@@ -103,12 +103,12 @@ def parse(body: str | None) -> ParsedIssue:
 
 
 def field_of(heading: str) -> str | None:
-    """The field that stands under this heading; None when it is none of ours."""
+    """The field of this heading; None if it is unknown."""
     return _FIELD_OF.get(re.sub(r"^\d+ ", "", _folded(heading)))
 
 
 def left_out(body: str | None) -> frozenset[str]:
-    """The fields about which the text says nothing: without their heading, or with nothing under it."""
+    """The fields about which the text says nothing: without heading, or with nothing below it."""
     fields, _ = _fields(clean(body or ""))
     return frozenset(field for field, parts in fields.items() if not _answer(parts))
 
@@ -126,7 +126,7 @@ def _folded(text: str) -> str:
 
 
 def _fields(text: str) -> tuple[dict[str, list[Section]], list[str]]:
-    """The sections of each field, and what is left over."""
+    """The sections of each field, and the rest."""
     fields: dict[str, list[Section]] = {field: [] for field in _HEADINGS}
     notes: list[str] = []
     current: tuple[str, int] | None = None
@@ -148,13 +148,13 @@ def _fields(text: str) -> tuple[dict[str, list[Section]], list[str]]:
     if preamble.source:
         if _answer(fields["goal"]):
             notes.insert(0, preamble.source)
-        else:  # an issue often says what it is about before its first heading
+        else:  # an issue often describes its subject before the first heading
             fields["goal"] = [preamble]
     return fields, notes
 
 
 def _answer(parts: Iterable[Section]) -> str:
-    """The text of a field; empty when it says in some way that there is nothing to say."""
+    """The text of a field; empty if it says in some way that there is nothing to say."""
     return "\n\n".join(part.source for part in parts if _folded(part.source) not in _NOTHING).strip()
 
 
@@ -224,7 +224,7 @@ def _capabilities(parts: Iterable[Section], name: str, problems: list[str]) -> t
 
 
 def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Paths and patterns, and the areas that are described in words."""
+    """Paths and patterns, and the areas described in words."""
     files: dict[str, None] = {}
     areas: dict[str, None] = {}
     for entry in _entries(parts):
@@ -254,7 +254,7 @@ def _files(parts: Iterable[Section], problems: list[str]) -> tuple[tuple[str, ..
     return tuple(files)[:MAX_FILES], tuple(areas)[:MAX_FILES]
 
 
-# "does not depend on" and its like say the opposite.
+# "does not depend on" and similar say the opposite.
 _LEAD = re.compile(
     r"(?<!not )(?<!n[\'\u2019]t )(?<!no longer )(?<!never )"
     r"\b(?:(?:depends?|depending|dependent)[ \t]{1,9}(?:up)?on|blocked[ \t]{1,9}by)\b[ \t]{0,9}:?",
@@ -300,5 +300,5 @@ def _skip(text: str, at: int) -> int:
 
 
 def _quoted(text: str) -> str:
-    """Words of the author inside a sentence of ours, short and without any effect."""
+    """The author's words inside a sentence of the bot, short and without any effect."""
     return f"“{defuse(one_line(text, 60))}”"

@@ -1,4 +1,4 @@
-"""Definition of Ready: what is missing before a task may be handed to an agent, in words its author can act on."""
+"""Checks the definition of ready and says what is missing, in words the author can act on."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from core.task.model import Task
 
 @dataclass(frozen=True, slots=True)
 class ReadinessInputs:
-    """What the check needs to know beyond the task itself."""
+    """What the check needs besides the task."""
 
     capabilities: Collection[str] = ()  # that some agent has
-    # Open tasks that can be reached from this one, also in other repositories: reference → what it depends on.
+    # Open tasks that can be reached from this one, also in other repositories: reference → its dependencies.
     graph: Graph[str] = field(default_factory=dict)
-    # Reference (`#12`, `owner/repo#3`) → finished? None: there is no such issue.
+    # Reference (`#12`, `owner/repo#3`) → finished? None: the issue does not exist.
     dependencies: Mapping[str, bool | None] = field(default_factory=dict)
-    twins: Collection[int] = ()  # open tasks with the same fingerprint that are older
-    sources: Mapping[str, Source] = field(default_factory=dict)  # where we know each dependency from, lifted ones too
+    twins: Collection[int] = ()  # older open tasks with the same fingerprint
+    sources: Mapping[str, Source] = field(default_factory=dict)  # the source of each dependency, including lifted ones
 
 
 def missing(task: Task, around: ReadinessInputs) -> tuple[str, ...]:
-    """One sentence for each thing that keeps the task from being ready; empty when it is."""
+    """One sentence for each thing that the task lacks to be ready; empty if it is ready."""
     intake = task.intake
     gaps: list[str] = list(intake.problems)
     if not task.issue_open:
@@ -59,18 +59,18 @@ def missing(task: Task, around: ReadinessInputs) -> tuple[str, ...]:
 
 
 def duplicates_of(task: Task, around: ReadinessInputs) -> set[int]:
-    """The older open tasks that ask for the same, but for one that a person queued it behind, and so knows of."""
+    """The older open duplicates, except one that a person made this task wait for, and so knows."""
     behind = {int(task.held.behind[1:])} if task.held and task.held.behind and not task.held.foreseen else set()
     return set(around.twins) - behind
 
 
 def twin_gap(twins: Collection[int]) -> str:
-    """What is missing while these tasks ask for the same."""
+    """What is missing while these duplicates are open."""
     return f"It is a duplicate of {_numbers(twins)}: close one of them, or describe how they differ."
 
 
 def unknown_capabilities(names: Collection[str], known: Collection[str]) -> tuple[str, ...]:
-    """What is to be said of those that no agent has: the nearest word, or where none is near, all that there are."""
+    """What to say about capabilities that no agent has: the nearest name, or all names if none is near."""
     told, strange = [], []
     for name in sorted(set(names) - set(known)):
         if near := nearest_word(name, known):

@@ -1,4 +1,4 @@
-"""Which issue a text or a branch speaks of: issue references, closing keywords, the names of our branches."""
+"""Finds issue references, closing keywords and task branches."""
 
 import re
 

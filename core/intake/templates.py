@@ -1,8 +1,8 @@
-"""A ready-made task as the text of an issue, and what of it fills in a text that leaves something out.
+"""Fills missing sections of an issue from a task template.
 
-What the author has written stays, word for word. The outcome is read again by the parser that reads every issue: each
-field says afterwards what its author said, or what the template says where the author said nothing. A text in which
-that cannot be (a code block that is never closed swallows whatever stands below it) is refused, never guessed at.
+What the author has written stays, word for word. The result is parsed again like every issue: each field must then say
+what its author said, or what the template says if the author said nothing. A text for which that is impossible (an
+unclosed code block swallows everything below it) is rejected.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "preferred": "Preferred capabilities",
     "estimate": "Estimate",
 }
-# What is read out of a text, by field. `preferred` goes by what is required, and notes are looked at line by line.
+# What is compared after parsing, by field. `preferred` depends on the required ones, and notes are compared by line.
 _READ: Final[Mapping[str, str]] = {
     "goal": "goal",
     "criteria": "criteria",
@@ -41,25 +41,25 @@ _READ: Final[Mapping[str, str]] = {
     "estimate": "estimate",
 }
 FORM_LEVEL: Final = 3  # of the headings that GitHub makes of the form
-# What GitHub's form puts where nothing was said: an empty answer, and the box that the form itself offers.
+# What GitHub's form writes for an empty answer: a placeholder, and the checkbox that the form itself offers.
 _UNSAID = re.compile(r"_No response_|- \[ \]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
 
 
 class TemplateError(Exception):
-    """The text cannot be filled in; says why, and what its author can do."""
+    """The text cannot be filled in; says why, and what the author can do."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilledTemplate:
-    """A text with what a template adds to it, and the headings under which it adds something."""
+    """A text completed from a template, and the headings that were added to."""
 
     body: str
     headings: tuple[str, ...] = ()
 
 
 def parts(template: TaskTemplate) -> dict[str, str]:
-    """What a template says under each heading, by field. None of it calls anybody or refers to an issue."""
+    """What a template says under each heading, by field. None of it mentions a user or refers to an issue."""
     phases = template.phases
     said = {
         "goal": template.goal,
@@ -96,9 +96,9 @@ def _sections(said: Mapping[str, str], level: int) -> str:
 
 
 def fill(body: str, template: TaskTemplate, leave: Collection[str] = ()) -> FilledTemplate:
-    """The text with what it leaves out and the template has; `leave` are fields that stay as they are.
+    """Fill in what the text lacks and the template has; fields in `leave` stay as they are.
 
-    Raises `CannotFill`.
+    Raises `TemplateError`.
     """
     wanting = _unsaid(body) - set(leave)
     said = {field: text for field, text in parts(template).items() if field in wanting}
@@ -122,7 +122,7 @@ def _unsaid(body: str) -> frozenset[str]:
 
 
 def _with(body: str, said: Mapping[str, str], *, in_place: bool) -> str:
-    """The body with these parts: under their heading where nothing but that stands there, the others at the end."""
+    """The body with these parts: under their heading if it is empty, the others at the end."""
     lines = [line for line in _LINE.findall(body) if line]
     heads, left = headings(body), dict(said)
     out: list[str] = []
@@ -144,7 +144,7 @@ def _with(body: str, said: Mapping[str, str], *, in_place: bool) -> str:
 
 
 def _says_both(before: str, after: str, said: Mapping[str, str]) -> bool:
-    """Whether the parser finds in `after` what the author said, and what the template says besides."""
+    """Whether `after` parses to what the author said plus what the template adds."""
     was, now, added = parse(before), parse(after), parse(_sections(said, FORM_LEVEL))
     wanted = {name: getattr(added if field in said else was, name) for field, name in _READ.items()}
     preferred = {*was.preferred, *(added.preferred if "preferred" in said else ())} - set(now.required)
@@ -170,7 +170,7 @@ def _in_order(lines: Collection[str], among: Collection[str]) -> bool:
 
 
 def fitting(title: str, templates: Mapping[str, TaskTemplate], limit: int = 5) -> tuple[str, ...]:
-    """The names of the templates whose words the title has; those with most of them first."""
+    """The names of the templates whose words the title has; most matches first."""
     folded = title.casefold()
     found = {name: sum(_stands(word, folded) for word in template.words) for name, template in templates.items()}
     fits = [name for name in sorted(found, key=lambda name: (-found[name], name)) if found[name]]

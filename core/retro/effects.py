@@ -1,4 +1,4 @@
-"""What retrospectives want of the world."""
+"""Defines the effects of retrospectives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.task.model import Actor
 
 @dataclass(frozen=True, slots=True)
 class PublishRetrospective:
-    """The issue of a retrospective is there and shows it as it is when this is sent, like the card of a task."""
+    """The issue of a retrospective exists and shows it as it is when this is sent, like a task's card."""
 
     state: ClassVar[bool] = True
     lane: ClassVar[SendPriority] = SendPriority.DIGEST
@@ -26,7 +26,7 @@ class PublishRetrospective:
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
-    """An action item of a retrospective is an issue of its own, a task, written once and approved by who ticked it."""
+    """An action item of a retrospective is an issue and a task, created once and approved by the user who ticked it."""
 
     state: ClassVar[bool] = False
     lane: ClassVar[SendPriority] = SendPriority.END

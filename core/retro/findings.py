@@ -1,7 +1,7 @@
-"""What went well and what to improve: sentences and action items, by fixed rules from the figures alone.
+"""Derives findings and action items from the figures by fixed rules.
 
 Each rule has its threshold as a named constant with its reason. No model takes part, and the same figures give the same
-sentences; an action item's id says which rule made it, so that it is the same item however its words change.
+sentences. An action item's id names its rule, so it is the same item even if its text changes.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from core.retro.metrics import AgentMetrics, TaskMetrics, middle
 from core.text_safety.sanitize import code
 from core.texts.render import format_duration
 
-MOSTLY_RIGHT = 0.75  # of the tasks without rework: of four at most one came back, which any team has
-MUCH_REWORK = 1 / 3  # rounds of rework for each task: with three tasks the first one counts
-FASTER = 0.8  # of the median before: below the noise that a few tasks have
-SLOWER = 1.5  # of the median before: slower things happen by chance more easily than faster ones
-LONG = timedelta(minutes=30)  # a wait below that is not worth anybody's afternoon
-MOST_ACTIONS = 5  # more than that nobody does before the next one
+MOSTLY_RIGHT = 0.75  # of the tasks without rework: at most one of four returned, which is normal
+MUCH_REWORK = 1 / 3  # rounds of rework per task: with three tasks the first one counts
+FASTER = 0.8  # of the previous median: beyond the noise of a few tasks
+SLOWER = 1.5  # of the previous median: slower results happen by chance more easily than faster ones
+LONG = timedelta(minutes=30)  # a shorter wait is not worth an afternoon of work
+MOST_ACTIONS = 5  # more are not done before the next retrospective
 FILES_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something to do about what was found. By its checkbox it becomes a task with this goal and these criteria."""
+    """Something to do about a finding. Ticking its checkbox makes it a task with this goal and these criteria."""
 
     id: str
     title: str
     goal: str
     criteria: tuple[str, ...]
-    task: int | None = None  # that it became
+    task: int | None = None  # the task that it became
     ticked_by: str | None = None
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was found."""
+    """The findings of a retrospective."""
 
     well: list[str] = field(default_factory=list)
     improve: list[str] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
 
     def bad(self, said: str, action: Action) -> None:
-        """Something to improve, and what can be done about it."""
+        """Add something to improve, and what can be done about it."""
         self.improve.append(said)
         if len(self.actions) < MOST_ACTIONS:
             self.actions.append(action)
 
 
 def find(tasks: Sequence[TaskMetrics], agents: Sequence[AgentMetrics], before: timedelta | None = None) -> Findings:
-    """What the figures say. `before` is the median cycle time of the last retrospective."""
+    """Derive findings from the figures. `before` is the median cycle time of the last retrospective."""
     found = Findings()
     _rework(found, tasks)
     _failovers(found, tasks, agents)

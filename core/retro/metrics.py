@@ -1,7 +1,7 @@
-"""What the audit trail says of tasks that are done: figures and nothing else, the same for the same trail.
+"""Computes metrics of finished tasks from the audit log.
 
-The trail of a task is cut for this: it begins where the task was made (or, if it was done before and reopened, behind
-the last time that it was done) and ends where it was done. All times are wall-clock times.
+The events of a task are cut for this: they begin when the task was created (or, if it was reopened, after it was last
+done) and end when it was done. All times are wall-clock times.
 """
 
 from __future__ import annotations
@@ -15,54 +15,54 @@ from statistics import median
 from core.audit.events import ASSIGNMENTS, Event, EventType
 from core.task.model import Role
 
-LATE = ("branches", "base")  # kinds of conflicts that were found when the work was there
-_LOST = ("silent", "unavailable")  # outcomes by which an agent, and not its work, was the trouble
+LATE = ("branches", "base")  # kinds of conflicts that were found when the work existed
+_LOST = ("silent", "unavailable")  # outcomes caused by the agent and not by its work
 
 
 @dataclass(frozen=True, slots=True)
 class TaskMetrics:
-    """One task, from its making to its end.
+    """One task, from creation to end.
 
-    `attempts` are those at the work itself, by agents and people; each after the first is one of `rework` (the one
-    before came back with feedback), `failovers` (its agent failed or was not available) and `taken_back` (people took
-    it back), so that 1 + rework + failovers + taken_back = attempts where there is any.
+    `attempts` are implementations by agents and people; each after the first is one of `rework` (the previous one
+    returned with feedback), `failovers` (its agent failed or was unavailable) and `taken_back` (a person took it back),
+    so that 1 + rework + failovers + taken_back = attempts if there is any.
     """
 
     number: int
     title: str
     created_at: datetime
     done_at: datetime
-    ready_at: datetime | None = None  # when it was first ready to be handed out
-    assigned_at: datetime | None = None  # when it first went to somebody
-    handed_in_at: datetime | None = None  # when its pull request was first there to be looked at
+    ready_at: datetime | None = None  # when it was first ready
+    assigned_at: datetime | None = None  # when it was first assigned
+    handed_in_at: datetime | None = None  # when its pull request first was ready for review
     attempts: int = 0
     rework: int = 0
     failovers: int = 0
     taken_back: int = 0
     foreseen: int = 0  # conflicts that were found before any work was lost
-    conflicts: int = 0  # conflicts that work ran into, with the base or with other work
-    called: int = 0  # how often a person was called
-    agents: tuple[str, ...] = ()  # that had a part in it, people left out, in order
-    files: tuple[str, ...] = ()  # in which work collided
+    conflicts: int = 0  # conflicts of finished work, with the base or with other work
+    called: int = 0  # how often a person was notified
+    agents: tuple[str, ...] = ()  # that took part, without people, in order
+    files: tuple[str, ...] = ()  # files in conflict
 
     @property
     def lead(self) -> timedelta:
-        """Lead time: from its making to its end."""
+        """Lead time: from creation to end."""
         return self.done_at - self.created_at
 
     @property
     def cycle(self) -> timedelta | None:
-        """Cycle time: from the first assignment to its end; None where it went to nobody."""
+        """Cycle time: from the first assignment to its end; None if it was never assigned."""
         return self.done_at - self.assigned_at if self.assigned_at else None
 
     @property
     def unready(self) -> timedelta:
-        """How long it took until it could be handed out."""
+        """How long it took to become ready."""
         return (self.ready_at or self.assigned_at or self.created_at) - self.created_at
 
     @property
     def waited(self) -> timedelta | None:
-        """How long it waited for somebody once it was ready."""
+        """How long it waited for an assignment once it was ready."""
         return self.assigned_at - (self.ready_at or self.created_at) if self.assigned_at else None
 
     @property
@@ -73,20 +73,20 @@ class TaskMetrics:
 
 @dataclass(frozen=True, slots=True)
 class AgentMetrics:
-    """One agent over all those tasks, in every part it played."""
+    """One agent over all these tasks, in every role."""
 
     name: str
-    tasks: tuple[int, ...]  # in which it had a part
+    tasks: tuple[int, ...]  # in which it took part
     attempts: int = 0  # in any role
     done: int = 0  # tasks that ended with its work
-    came_back: int = 0  # attempts that came back with feedback
-    failed: int = 0  # times that it failed or was not available
-    conflicts: int = 0  # that its work ran into
-    working: timedelta | None = None  # median time from being given the work to handing it in; None: it never did
+    came_back: int = 0  # attempts that returned with feedback
+    failed: int = 0  # times that it failed or was unavailable
+    conflicts: int = 0  # conflicts of its work
+    working: timedelta | None = None  # median time from assignment to handing in; None: it never did
 
 
 def figures(trail: Sequence[Event], title: str = "") -> TaskMetrics | None:
-    """The figures of one task by its cut trail; None where that does not end with the task being done."""
+    """The figures of one task from its cut events; None if they do not end with the task done."""
     done = next((event for event in reversed(trail) if event.type is EventType.TASK_COMPLETED), None)
     if done is None:
         return None
@@ -117,7 +117,7 @@ def figures(trail: Sequence[Event], title: str = "") -> TaskMetrics | None:
 
 
 def of_agents(trails: Iterable[Sequence[Event]]) -> tuple[AgentMetrics, ...]:
-    """The figures of every agent that had a part in these tasks, by name."""
+    """The figures of every agent that took part in these tasks, by name."""
     every = [event for trail in trails if figures(trail) for event in trail]
     people = _people(every)
     tasks: dict[str, dict[int, None]] = {}
@@ -156,13 +156,13 @@ def of_agents(trails: Iterable[Sequence[Event]]) -> tuple[AgentMetrics, ...]:
 
 
 def middle(times: Iterable[timedelta | None]) -> timedelta | None:
-    """The median of the times that are known, to the second; None where none is."""
+    """The median of the known times, to the second; None if there is none."""
     known = [time.total_seconds() for time in times if time is not None]
     return timedelta(seconds=round(median(known))) if known else None
 
 
 def titles_of(trails: Mapping[int, Sequence[Event]]) -> dict[int, str]:
-    """The titles as they were when the tasks were made."""
+    """The titles of the tasks at creation."""
     made = (event for trail in trails.values() for event in trail if event.type is EventType.TASK_CREATED)
     return {event.task: str(event.payload.get("title") or "") for event in made}
 
@@ -172,13 +172,13 @@ def _first(trail: Sequence[Event], type_: EventType) -> datetime | None:
 
 
 def _is_work(event: Event) -> bool:
-    """Whether it begins an attempt at the work itself; planning and reviewing are none."""
+    """Whether it begins an implementation attempt."""
     part = event.payload.get("role") or Role.IMPLEMENT
     return event.type in (EventType.TASK_ASSIGNED, EventType.TASK_REASSIGNED) and part == Role.IMPLEMENT
 
 
 def _why_again(trail: Sequence[Event], at: int) -> str:
-    """What ended the attempt before the one that begins at this place of the trail."""
+    """What ended the attempt before the one that begins at this index."""
     for event in reversed(trail[:at]):
         if event.type is EventType.TASK_SENT_BACK and event.payload.get("role") in (None, Role.IMPLEMENT):
             return "failover" if event.payload.get("outcome") in _LOST else "rework"
@@ -190,7 +190,7 @@ def _why_again(trail: Sequence[Event], at: int) -> str:
 
 
 def _people(trail: Iterable[Event]) -> set[tuple[int, int | None]]:
-    """The attempts of people, who claimed a task: they are not measured."""
+    """The attempts of people who claimed a task: they are not measured."""
     began = (event for event in trail if event.type in ASSIGNMENTS)
     return {(event.task, event.attempt) for event in began if event.payload.get("reason") == "claimed"}
 

@@ -1,4 +1,4 @@
-"""The retrospective itself: a value made once from the figures, to which numbers, answers and tasks are added."""
+"""Describes a retrospective: computed once from metrics, then extended with issue number, answers and tasks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.retro.metrics import AgentMetrics, TaskMetrics, figures, middle, of_ag
 from core.text_safety.sanitize import clean, mask_secrets, one_line
 from core.texts.render import format_duration
 
-TURN = "turn:"  # begins the keys of those that nobody asked for
-NEXT = 3  # tasks that are named as the next ones
-MOST_TASKS = 100  # that one retrospective looks at, the latest
+TURN = "turn:"  # prefix of the keys of scheduled ones
+NEXT = 3  # tasks that are listed as next
+MOST_TASKS = 100  # in one retrospective, the latest
 ANSWER_LIMIT = 1_500  # characters of one agent's answer
 TITLE_LIMIT = 120
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
@@ -25,11 +25,11 @@ _BACK = re.compile(r"([0-9]{1,4})(d|w)")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one agent is asked, how, and what it answered."""
+    """The question to one agent, and its answer."""
 
     agent: str
     text: str
-    mention: str = ""  # the name that wakes it, where its adapter listens to comments
+    mention: str = ""  # the name that it listens to in comments, if it does
     answer: str = ""  # cleaned
     answered_by: str = ""
 
@@ -45,7 +45,7 @@ class NextTask:
 
 @dataclass(frozen=True, slots=True)
 class Retrospective:
-    """One retrospective. `key` names it for ever; `number` is that of its issue, once that is there."""
+    """One retrospective. `key` identifies it; `number` is that of its issue, once it exists."""
 
     key: str
     held_at: datetime
@@ -57,13 +57,13 @@ class Retrospective:
     questions: tuple[Question, ...] = ()
     upcoming: tuple[NextTask, ...] = ()
     since: datetime | None = None  # tasks done after this; None: all that are not in an earlier one
-    by: str | None = None  # who asked for it on GitHub
+    by: str | None = None  # the user who asked for it on GitHub
     left_out: int = 0  # tasks beyond `MOST_TASKS`
     number: int | None = None
 
     @property
     def in_turn(self) -> bool:
-        """Whether it was its turn, and nobody asked for it."""
+        """Whether it was scheduled and not requested by a user."""
         return self.key.startswith(TURN)
 
     @property
@@ -77,11 +77,11 @@ class Retrospective:
         return middle(task.cycle for task in self.tasks)
 
     def total(self, what: str) -> int:
-        """The sum of one figure over all tasks, by the name of a field of `Figures` that is a number."""
+        """The sum of one figure over all tasks, by the name of a numeric field of `TaskMetrics`."""
         return sum(getattr(task, what) for task in self.tasks)
 
     def unanswered(self, agent: str) -> Question | None:
-        """What this agent was asked and has not answered."""
+        """The question that this agent has not answered."""
         return next((question for question in self.questions if question.agent == agent and not question.answer), None)
 
     def action(self, id_: str) -> Action | None:
@@ -89,15 +89,15 @@ class Retrospective:
         return next((action for action in self.actions if action.id == id_), None)
 
     def with_task(self, id_: str, number: int) -> Retrospective:
-        """The same, with an action item that has become a task."""
+        """The retrospective with an action item that became a task."""
         return replace(self, actions=tuple(replace(a, task=number) if a.id == id_ else a for a in self.actions))
 
     def ticked(self, ids: Sequence[str], by: str) -> Retrospective:
-        """The same, with these action items asked for."""
+        """The retrospective with these action items requested."""
         return replace(self, actions=tuple(replace(a, ticked_by=by) if a.id in ids else a for a in self.actions))
 
     def answered(self, agent: str, text: str, by: str) -> Retrospective | None:
-        """The same, with an agent's (raw) answer, the last one that counts; None where that agent was not asked."""
+        """The retrospective with an agent's (raw) answer, the last one counts; None if that agent was not asked."""
         told = clean(mask_secrets(text), ANSWER_LIMIT).strip()
         if not told or all(question.agent != agent for question in self.questions):
             return None
@@ -109,7 +109,7 @@ class Retrospective:
 
 @dataclass(frozen=True, slots=True)
 class RetrospectiveInput:
-    """What there is to look back at: the cut trails of done tasks by number, in the order in which they were done."""
+    """The input of a retrospective: the cut events of done tasks by number, in the order in which they were done."""
 
     trails: Mapping[int, tuple[Event, ...]] = field(default_factory=dict)
     upcoming: tuple[NextTask, ...] = ()
@@ -122,7 +122,7 @@ class RetrospectiveInput:
 def hold(
     gathered: RetrospectiveInput, key: str, now: datetime, *, since: datetime | None = None, by: str | None = None
 ) -> Retrospective | None:
-    """The retrospective on what was gathered; None where no task was done."""
+    """Compute the retrospective; None if no task was done."""
     titles = {**titles_of(gathered.trails), **gathered.titles}
     told = [figures(trail, one_line(titles.get(number, ""), TITLE_LIMIT)) for number, trail in gathered.trails.items()]
     tasks = tuple(one for one in told if one is not None)
@@ -147,7 +147,7 @@ def hold(
 
 
 def _question(agent: AgentMetrics, mention: str) -> Question:
-    """One question that its own figures raise."""
+    """One question that the agent's own figures raise."""
     if agent.failed:
         ask = "What stopped you, and what would have helped you to continue?"
     elif agent.came_back:
@@ -169,7 +169,7 @@ def _list(numbers: Sequence[int]) -> str:
 def read_since(text: str, now: datetime) -> datetime | None:
     """`2026-03-01` (midnight UTC), `7d`, `2w` or `12h` → that moment, before `now`; nothing → None.
 
-    Raises ValueError with a line for whoever wrote it.
+    Raises ValueError with a sentence for the user.
     """
     said = text.strip().strip("`").lower().removeprefix("since").strip()
     if not said:

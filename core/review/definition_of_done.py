@@ -1,4 +1,4 @@
-"""Definition of Done, and what has to be true before a pull request may be merged."""
+"""Checks the definition of done and the conditions for a merge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.text_safety.sanitize import defuse
 
 
 def criteria_gaps(task: Task) -> list[str]:
-    """Which acceptance criteria are not ticked, in a sentence; empty where all are."""
+    """The acceptance criteria that are not ticked, in a sentence; empty if all are ticked."""
     criteria = task.intake.criteria
     if not criteria:
         return ["The task has no acceptance criteria."]
@@ -31,7 +31,7 @@ def _check_gaps(pull: Pull) -> list[str]:
 
 
 def done_gaps(task: Task) -> tuple[str, ...]:
-    """What keeps the task from being done: merged, every check of the merged head passed, every criterion ticked."""
+    """What the task lacks to be done: merged, all checks of the merged head passed, all criteria ticked."""
     if task.pull is None:
         return ("There is no pull request.", *criteria_gaps(task))
     merged = [] if task.pull.merged else ["The pull request is not merged."]
@@ -39,10 +39,10 @@ def done_gaps(task: Task) -> tuple[str, ...]:
 
 
 def review_gap(pull: Pull, required: str) -> str | None:
-    """What `merge.review` (none | agent | person) still asks for; approvals count for the current head only.
+    """What `merge.review` (none | agent | person) still requires; approvals count for the current head only.
 
-    A person's approval is as good as the reviewing agent's, but not the other way round. What a bot says that was not
-    asked to review is nobody's approval.
+    A person's approval can replace the reviewing agent's, but not the reverse. A bot that was not asked to review
+    cannot approve.
     """
     good = [
         approval
@@ -56,7 +56,7 @@ def review_gap(pull: Pull, required: str) -> str | None:
 
 
 def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
-    """What keeps the pull request from being merged by us. It is merged only when the task would then be done."""
+    """What keeps the bot from merging the pull request. It is merged only if the task would then be done."""
     pull = task.pull
     if pull is None or not pull.open:
         return ("There is no open pull request.",)
@@ -67,7 +67,7 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
         gaps.append(f"It depends on {', '.join(task.waits_for)}, which is not done.")
     gaps += [conflict_sentence(rival) for rival in pull.waits_behind]
     if task.approved_digest != task.text_digest:
-        # Whoever may change the criteria could tick them as well.
+        # A user who may change the criteria could tick them as well.
         gaps.append("The issue text is by a person without write access: a maintainer must approve it with `/ready`.")
     if pull.draft:
         gaps.append("The pull request is a draft.")
@@ -79,10 +79,10 @@ def merge_gaps(task: Task, review: str) -> tuple[str, ...]:
 
 
 def wants_reviewer(task: Task, review: str) -> bool:
-    """Whether an agent is to be asked to review the pull request now (`review`: none | agent | person).
+    """Whether an agent should be asked to review the pull request now (`review`: none | agent | person).
 
-    Only what could be merged but for the review is worth an agent's time; and its packet holds the issue's text, so
-    that must be one that somebody with write access approved.
+    Only a pull request that lacks nothing but the review is worth an agent's time. The packet holds the issue's text,
+    so a user with write access must have approved that text.
     """
     pull = task.pull
     if review != "agent" or task.status is not Status.REVIEW or task.review is not None or pull is None:

@@ -1,7 +1,7 @@
-"""What can happen to a task, as data: the input of every decision.
+"""Defines signals, the input of every decision.
 
-A signal is a fact that somebody gathered (from a delivery, from GitHub's API, from git, from the clock). It carries
-what is needed to tell old news from new: `updated_at`, a head SHA, an attempt number.
+A signal is a fact from a delivery, GitHub's API, git or the clock. It carries what is needed to recognise outdated
+information: `updated_at`, a head SHA, an attempt number.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from core.task.model import Actor, AssignmentDecision, ChecksState, LearnedTimeo
 
 @dataclass(frozen=True, slots=True)
 class IssueFacts:
-    """An issue as GitHub tells it; `title` and `body` are still raw and hostile."""
+    """An issue as GitHub returns it; `title` and `body` are raw and hostile."""
 
     id: int
     number: int
@@ -48,7 +48,7 @@ class IssueFacts:
     url: str
     created_at: datetime
     updated_at: datetime
-    intake: ParsedIssue  # what the body says, read once
+    intake: ParsedIssue  # the parsed body
     fingerprint: str
 
 
@@ -62,8 +62,8 @@ def read_issue(*, title: str, body: str, **facts: Any) -> IssueFacts:
 class IssueSeen:
     """An issue was opened, edited, labelled, closed, reopened, or read again.
 
-    `sender` is None when nobody in particular can be named (the reconciler read it). `label` is the one that the
-    sender put on (`label_added`) or took off.
+    `sender` is None if the actor is unknown (reconcile read the issue). `label` is the label that the sender added
+    (`label_added`) or removed.
     """
 
     issue: IssueFacts
@@ -72,18 +72,16 @@ class IssueSeen:
     sender_is_us: bool = False
     label: str | None = None
     label_added: bool = False
-    at: datetime | None = None  # when that was done; None: the issue's own time says it
-    was_open: bool = False  # although it is closed now, it was open when whoever tells us of it did so
-    # What the text and GitHub's own relations say it depends on, by reference (`#12`, `owner/repo#3`).
+    at: datetime | None = None  # when that happened; None: at the issue's own time
+    was_open: bool = False  # it is closed now but was open when the event was created
+    # The dependencies from the text and from GitHub's own relations, by reference (`#12`, `owner/repo#3`).
     dependencies: Mapping[str, Dependency] = field(default_factory=dict)
-    forecast: Forecast | None = None  # made of this text; None: there is nothing new to say
-    deeds: tuple[
-        LabelChange, ...
-    ] = ()  # what was done to it before this, of which no news reached us; the oldest first
+    forecast: Forecast | None = None  # of this text; None: nothing new
+    deeds: tuple[LabelChange, ...] = ()  # earlier changes whose events were lost; the oldest first
 
 
 def gone(task: Task) -> IssueSeen:
-    """The issue of a task is not there any more: for the task the same as being closed as not planned."""
+    """The signal for a task whose issue no longer exists: the same as closing it as not planned."""
     facts = IssueFacts(
         id=task.issue_id,
         number=task.number,
@@ -104,7 +102,7 @@ def gone(task: Task) -> IssueSeen:
 
 @dataclass(frozen=True, slots=True)
 class PullFacts:
-    """A pull request as GitHub tells it."""
+    """A pull request as GitHub returns it."""
 
     number: int
     title: str
@@ -124,33 +122,33 @@ class PullFacts:
 
 @dataclass(frozen=True, slots=True)
 class PullSeen:
-    """A pull request that belongs to the task was opened, pushed to, closed, merged, or read again.
+    """A pull request of the task was opened, pushed to, closed, merged, or read again.
 
-    `attempt` comes from the branch name (`task/<n>-<attempt>`); None when the branch does not say.
+    `attempt` comes from the branch name (`task/<n>-<attempt>`); None if the branch does not say.
     """
 
     pull: PullFacts
     attempt: int | None
     author_can_write: bool
     closed_by_us: bool = False
-    # The agents of the configuration whose account opened it; empty where it is an agent's account that none of them
-    # uses, and None where it is no agent's.
+    # The configured agents whose account opened it; empty if it is an agent's account that none of them uses, and None
+    # if it is no agent's account.
     workers: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChecksSeen:
-    """The state of all checks on one commit, ours left out."""
+    """The state of all checks on one commit, except the bot's own."""
 
     sha: str
     state: ChecksState
     failed: tuple[FailedCheck, ...] = ()
-    wait: CheckWaitReason | None = None  # what those that have not ended wait for
+    wait: CheckWaitReason | None = None  # what unfinished checks wait for
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewSeen:
-    """Somebody reviewed the pull request."""
+    """A user or agent reviewed the pull request."""
 
     review_id: int
     pull_number: int
@@ -159,26 +157,26 @@ class ReviewSeen:
     can_write: bool
     state: str  # approved | changes_requested | commented | dismissed
     body: str
-    submitted_at: datetime | None = None  # when its verdict was given, by GitHub's clock
-    pull_updated_at: datetime | None = None  # of the pull request, when the news was sent
+    submitted_at: datetime | None = None  # when the review was submitted, by GitHub's clock
+    pull_updated_at: datetime | None = None  # of the pull request, when the event was sent
     workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account reviewed
     comments: tuple[LineComment, ...] = ()  # on lines, still raw
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSeen:
-    """How an agent's work on an attempt goes: a workflow run, a session of a service, or its own word."""
+    """The state of an agent's work on an attempt: from a workflow run, a session of a service, or the agent itself."""
 
     attempt: int
     state: SessionState
     at: datetime
-    session: str | None = None  # how the adapter finds it again; None when it cannot say
+    session: str | None = None  # how the adapter finds it again; None if unknown
     url: str = ""
     detail: str = ""  # how it ended, as the predicate of a sentence: `was cancelled`, `ended with failure`
-    pull: int | None = None  # the pull request that it says is its work
-    words: str = ""  # its last output, unchecked; may hold a plan or a review
-    agent: str | None = None  # who says so, where it proved its name; only the holder's word counts then
-    pushed: bool = False  # it is told by a push: that is progress, and not only a sign of life
+    pull: int | None = None  # the pull request that it reports as its work
+    words: str = ""  # its last message, unchecked; may hold a plan or a review
+    agent: str | None = None  # the sender, if it proved its name; only the holder's reports count then
+    pushed: bool = False  # reported by a push, which is progress and not only a sign of life
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,18 +189,18 @@ class PlanDelivered:
 
 @dataclass(frozen=True, slots=True)
 class ReviewDelivered:
-    """A reviewing agent delivered its verdict on the head that it was given; `text` is still raw."""
+    """A reviewing agent delivered its verdict on the head that it received; `text` is still raw."""
 
     attempt: int
     approves: bool
     text: str
-    key: str = ""  # of what it came in, a review or a comment; empty: there is one verdict per attempt
+    key: str = ""  # of the review or comment; empty: there is one verdict per attempt
     comments: tuple[LineComment, ...] = ()  # on lines, still raw
 
 
 @dataclass(frozen=True, slots=True)
 class AgentStarted:
-    """The start call was accepted. It proves nothing yet: the acknowledgement has to follow."""
+    """The call that starts an agent was accepted. It proves nothing yet: the acknowledgement must follow."""
 
     attempt: int
     session: str | None = None
@@ -211,7 +209,7 @@ class AgentStarted:
 
 @dataclass(frozen=True, slots=True)
 class AgentStartFailed:
-    """The agent could not be started. `reason` says what a person must mend."""
+    """The agent could not be started. `reason` says what a person must fix."""
 
     attempt: int
     reason: str
@@ -219,10 +217,10 @@ class AgentStartFailed:
 
 @dataclass(frozen=True, slots=True)
 class AgentUnavailable:
-    """The agent takes no work now (rate limit, out of credit, its service is down): nobody's fault.
+    """The agent takes no work now (rate limit, out of credit, service down); the attempt does not count.
 
-    `until` is when it may be asked again; None leaves that to the rules. `unclear`: a call whose fate is unknown went
-    out before, so it may have begun after all.
+    `until` is when it may be asked again; None leaves that to the rules. `unclear`: an earlier call had an unknown
+    result, so the agent may have started after all.
     """
 
     attempt: int
@@ -233,7 +231,7 @@ class AgentUnavailable:
 
 @dataclass(frozen=True, slots=True)
 class DeadlineDue:
-    """A deadline has come due. `attempt` is the one it was set for."""
+    """A deadline is due. `attempt` is the attempt it was set for."""
 
     kind: str
     attempt: int
@@ -241,9 +239,9 @@ class DeadlineDue:
 
 @dataclass(frozen=True, slots=True)
 class DependencyChanged:
-    """What this task's readiness rests on changed: a dependency, an older twin, or a cycle it is part of.
+    """Something that this task's readiness depends on changed: a dependency, an older duplicate, or a cycle.
 
-    `number` is the issue whose news it is.
+    `number` is the issue that changed.
     """
 
     number: int
@@ -251,7 +249,7 @@ class DependencyChanged:
 
 @dataclass(frozen=True, slots=True)
 class DependencyRefused:
-    """GitHub did not take a dependency (or its end) that a command asked for; `reason` is still raw."""
+    """GitHub refused to add or remove a dependency that a command asked for; `reason` is still raw."""
 
     asked: SetDependency
     reason: str
@@ -259,22 +257,22 @@ class DependencyRefused:
 
 @dataclass(frozen=True, slots=True)
 class QueueAdmission:
-    """The queue is full, and the task is parked before it; or there is room again."""
+    """The queue is full and the task is parked outside it; or the queue has room again."""
 
     parked: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The assignment pass chose (or could not choose) an agent for this task."""
+    """The assignment pass chose an agent for this task, or found none."""
 
     choice: AssignmentDecision
-    patience: LearnedTimeout | None = None  # what the chosen agent's own attempts teach; None: the configured timeouts
+    patience: LearnedTimeout | None = None  # learned from the chosen agent's attempts; None: the configured timeouts
 
 
 @dataclass(frozen=True, slots=True)
 class ReferencedIssue:
-    """An issue that a command names, as GitHub tells it; `reference` is how the task's repository writes it now."""
+    """An issue that a command names; `reference` is how the task's repository writes it now."""
 
     reference: str
     id: int
@@ -283,9 +281,9 @@ class ReferencedIssue:
 
 @dataclass(frozen=True, slots=True)
 class CommandReceived:
-    """A slash command, from a comment or another door. `permission` is GitHub's word at this moment."""
+    """A user or agent gave a command. `permission` is the role that GitHub reports at this moment."""
 
-    number: int  # of the issue or pull request where it was said: the answer goes there
+    number: int  # of the issue or pull request with the command: the answer goes there
     name: str
     argument: str
     actor: Actor
@@ -294,16 +292,16 @@ class CommandReceived:
     comment_id: int | None = None
     workers: tuple[str, ...] | None = None  # as of a pull request: the agents whose account said it
     probed: Mapping[str, HealthResult] = field(default_factory=dict)  # by agent, for `/agents`
-    # The issues that a command about dependencies names, by the reference as written; None: there is no such issue.
+    # The issues that a command about dependencies names, by the reference as written; None: the issue does not exist.
     issues: Mapping[str, ReferencedIssue | None] = field(default_factory=dict)
-    issue: IssueFacts | None = None  # as it was when the command was given; only for `/task`, and only of an issue
+    issue: IssueFacts | None = None  # when the command was given; only for `/task`, and only of an issue
     at: datetime | None = None  # when it was written, by GitHub's clock; None: now
-    pressed: bool = False  # by a button: there is no comment to react to, so the answer says whom it is for
+    pressed: bool = False  # by a button: there is no comment to react to, so the answer mentions the user
 
 
 @dataclass(frozen=True, slots=True)
 class TaskCreated:
-    """An issue was made a task as `/task` asked for; or it was not, and `problem` says why."""
+    """An issue was made a task as `/task` requested; if that failed, `problem` says why."""
 
     asked: CreateTask
     problem: str = ""

@@ -1,4 +1,4 @@
-"""Signals about merges: tried on the mirror, asked of GitHub, or made by others."""
+"""Defines signals about merges and branch updates."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Literal
 from core.conflicts.pulls import ConflictingPull, FileConflict, TrialMerge
 from core.effects.base import UpdateBranch
 
-# done: the base is in; current: it was in before; moved: the head is another by now, without the base.
+# done: the base is merged; current: it already was; moved: the head has changed and lacks the base.
 UpdateOutcome = Literal["done", "current", "conflict", "moved", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrialMergeDone:
-    """The head was merged with its base, and with the other open pull requests, on the local mirror.
+    """A trial merge of the head with its base and with the other open pull requests is done.
 
-    `clean` is of the merge with the base, None when it could not be tried. `rivals` are None when nothing new is known
-    of them.
+    `clean` is the result of the merge with the base, None if it could not be tried. `rivals` are None if nothing new is
+    known of them.
     """
 
     pull_number: int
@@ -30,7 +30,7 @@ class TrialMergeDone:
     behind: bool = False  # the base has commits that the head lacks
     rivals: tuple[ConflictingPull, ...] | None = None
     ci_started: bool = True
-    past: frozenset[str] = frozenset()  # commits that the base that was tried is known to have in it
+    past: frozenset[str] = frozenset()  # commits that the tried base is known to contain
 
     @classmethod
     def of(
@@ -42,19 +42,19 @@ class TrialMergeDone:
         rivals: tuple[ConflictingPull, ...] | None = None,
         past: frozenset[str] = frozenset(),
     ) -> TrialMergeDone:
-        """The news of a trial merge that was kept."""
+        """The signal for a stored trial merge."""
         known = (trial.base_sha, trial.clean, trial.files, trial.problem)
         return cls(pull, head_sha, *known, touched, trial.behind, rivals, trial.ci_started, past)
 
     @property
     def trial(self) -> TrialMerge:
-        """What it says of the merge with the base."""
+        """The result of the merge with the base."""
         return TrialMerge(self.base_sha, self.clean, self.files, self.problem, self.behind, self.ci_started)
 
 
 @dataclass(frozen=True, slots=True)
 class MergeRefused:
-    """GitHub would not merge the pull request now."""
+    """GitHub refused to merge the pull request now."""
 
     pull_number: int
     head_sha: str
@@ -63,17 +63,17 @@ class MergeRefused:
 
 @dataclass(frozen=True, slots=True)
 class BranchUpdateDone:
-    """GitHub was asked to merge the base into the branch of the pull request; `reason` is still raw."""
+    """GitHub answered a request to merge the base into the pull request's branch; `reason` is still raw."""
 
     asked: UpdateBranch
     outcome: UpdateOutcome
     reason: str = ""
-    trial: TrialMergeDone | None = None  # of a conflict: where it is
+    trial: TrialMergeDone | None = None  # of a conflict: its place
 
 
 @dataclass(frozen=True, slots=True)
 class BaseMoved:
-    """Something was pushed to the branch that pull requests go into."""
+    """The base branch of pull requests received a push."""
 
     base: str
     sha: str

@@ -1,4 +1,4 @@
-"""What is heard of people who were called; `core.signals.base` has them with all other signals."""
+"""Defines signals about the people whom an escalation notifies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.task.actor import Actor
 
 @dataclass(frozen=True, slots=True)
 class EscalationDelivered:
-    """A call reached GitHub (`comment_id`) or a channel."""
+    """An escalation's notification reached GitHub (`comment_id`) or an alert channel."""
 
     escalation: str  # `Escalation.key`
     at: datetime
@@ -19,7 +19,7 @@ class EscalationDelivered:
 
 @dataclass(frozen=True, slots=True)
 class EscalationAnswered:
-    """Somebody wrote below the task, or reacted to a call. It counts from whoever was called, or may write."""
+    """A user commented on the task or reacted to a notification; counts if they were notified or may write."""
 
     actor: Actor
     permission: str

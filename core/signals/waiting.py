@@ -1,4 +1,4 @@
-"""Signals of a task that waits for other tasks or for its agent."""
+"""Defines signals of a task that waits for other tasks or for its agent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BlockerCleared:
-    """The task behind which this one is queued is over; or, not `over`, nobody is at work on it for now."""
+    """The task that this one waits for is over; or, if not `over`, its work has stopped for now."""
 
     number: int  # of that task
     over: bool = True
@@ -15,26 +15,26 @@ class BlockerCleared:
 
 @dataclass(frozen=True, slots=True)
 class OverlapPredicted:
-    """It was about to be handed out, but it is likely to change files that a task under way changes as well."""
+    """The task was about to be assigned, but will probably change files that a task in progress changes too."""
 
     number: int  # of that task
     files: tuple[str, ...]  # the likeliest first
-    probability: float  # that both change at least one same file, 0…1
-    agent: str | None = None  # who has that task
+    probability: float  # that both change at least one common file, 0…1
+    agent: str | None = None  # the agent that holds that task
 
 
 @dataclass(frozen=True, slots=True)
 class AgentPollEmpty:
-    """How an attempt goes was asked, and there is no trace of it, or nobody who could tell."""
+    """The agent was polled, and there was no sign of life or no one could be asked."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class AgentMessageResult:
-    """The agent of an attempt was told something while it works; or not (`taken`), and `reason` may say why."""
+    """A message to a working agent was delivered (`taken`) or not; then `reason` may say why."""
 
     attempt: int
-    topic: str  # of the `SteerAgent`
+    topic: str  # of the `MessageAgent`
     taken: bool
     reason: str = ""

@@ -1,4 +1,4 @@
-"""A stall, as part of the task: nothing has moved for longer than it should, why, and what is done about it when."""
+"""Describes a stall, as part of the task: cause, steps taken, next step."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from enum import StrEnum
 
 
 class StallCause(StrEnum):
-    """Why nothing moves, by what is known of the task; each has a ladder of its own (`core.stall.rules.LADDERS`)."""
+    """Why nothing moves; each cause has its own steps (`core.stall.rules.LADDERS`)."""
 
     NO_ACK = "no acknowledgement"  # the agent has the task, and has not begun
-    NO_PUSH = "no push"  # the agent shows life, and hands in nothing
-    QUESTION = "question"  # the agent waits for an answer; a person was called for that already
-    CLAIMED = "claimed"  # a person took it
-    CI_CONFLICT = "CI never started: conflict"  # GitHub runs nothing for a pull request that conflicts
-    CI_APPROVAL = "CI never started: approval"  # it runs nothing until a person has looked at it
-    CI_NOT_STARTED = "CI never started"  # no check has begun
+    NO_PUSH = "no push"  # the agent is alive, but hands in nothing
+    QUESTION = "question"  # the agent waits for an answer; an escalation is open
+    CLAIMED = "claimed"  # a person claimed it
+    CI_CONFLICT = "CI never started: conflict"  # GitHub starts no checks for a pull request that conflicts
+    CI_APPROVAL = "CI never started: approval"  # GitHub starts no checks until a person approves them
+    CI_NOT_STARTED = "CI never started"  # no check has started
     CI_SLOW = "CI slow"
-    WAITS = "waits for others"  # another pull request or task comes first, or somebody holds it back
+    WAITS = "waits for others"  # another pull request or task comes first, or a person holds it
     REVIEWER = "reviewer"  # an agent reviews, and gives no verdict
-    REVIEW = "review waiting"  # nobody has reviewed it
-    CRITERIA = "criteria waiting"  # nobody has ticked the acceptance criteria, or approved the text
-    BUTTON = "merge waiting"  # everything is in place, and somebody has to press the button
+    REVIEW = "review waiting"  # no review has been submitted
+    CRITERIA = "criteria waiting"  # the acceptance criteria are not ticked, or the text is not approved
+    BUTTON = "merge waiting"  # everything is ready, and a person must press the button
     MERGE_REFUSED = "merge refused"
-    MERGE_QUEUE = "merge queue"  # the merge was asked for, and GitHub does not do it
+    MERGE_QUEUE = "merge queue"  # the merge was requested, and GitHub does not perform it
     NOT_DONE = "not done"  # merged, but not done
-    UNHEARD = "no answer"  # what was asked of GitHub or the mirror has not been answered
+    UNHEARD = "no answer"  # a request to GitHub or the mirror has had no answer
 
 
 class EscalationStep(StrEnum):
-    """What can be done about a stall; a ladder is climbed from the first to the last of its rungs."""
+    """The steps against a stall, taken in order."""
 
-    LOOK = "look"  # ask the world again: an answer may have been lost
-    NUDGE = "nudge"  # tell whoever it waits for
+    LOOK = "look"  # ask GitHub again: an answer may have been lost
+    NUDGE = "nudge"  # remind the agent or person it waits for
     REASSIGN = "reassign"
-    PERSON = "person"  # a call, like any other
+    PERSON = "person"  # an escalation
 
 
 class CheckWaitReason(StrEnum):
-    """What checks wait for that have not ended."""
+    """What unfinished checks wait for."""
 
     NOTHING = "nothing has begun"
     APPROVAL = "approval"
@@ -55,14 +55,14 @@ class Stall:
     reason: str  # one sentence, cleaned
     since: datetime  # the last progress
     at: datetime  # when it was found
-    after: timedelta  # how long nothing had to move
-    next_at: datetime  # when the next rung is climbed, or it is looked at again
+    after: timedelta  # the time without progress that made it a stall
+    next_at: datetime  # the next step, or the next look at it
     climbed: tuple[EscalationStep, ...] = ()
-    next: EscalationStep | None = None  # None: everything was tried
-    tried: tuple[str, ...] = ()  # what was done, a sentence of Markdown each
-    told: tuple[str, ...] = ()  # the people who were told; their answer gives them time
+    next: EscalationStep | None = None  # None: all steps were taken
+    tried: tuple[str, ...] = ()  # the steps taken, a sentence of Markdown each
+    told: tuple[str, ...] = ()  # the people who were reminded; their answer gives them time
 
     @property
     def topic(self) -> str:
-        """Tells it from other stalls of the task."""
+        """Identifies it among the stalls of the task."""
         return f"stall:{self.at:%Y%m%d%H%M%S}"

@@ -1,7 +1,7 @@
-"""Why a task stands still, told from what is known of it, and what can be done about that.
+"""Diagnoses why a task makes no progress and says what can be done.
 
-Slow is not dead: an agent without a sign of life is replaced long before this (`DeadlineKind.HEARTBEAT`). Here the
-question is whether anything *moves*: commits, a pull request, checks, a review, a merge.
+Slow is not dead: an agent without a sign of life is replaced long before this (`DeadlineKind.HEARTBEAT`). Stalls are
+about *progress*: commits, a pull request, checks, a review, a merge.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from core.texts.render import format_duration
 _AGENT = (EscalationStep.NUDGE, EscalationStep.REASSIGN, EscalationStep.PERSON)
 _PEOPLE = (EscalationStep.NUDGE, EscalationStep.PERSON)
 _WORLD = (EscalationStep.LOOK, EscalationStep.PERSON)
-# What others have in hand already is looked at again, and nobody is bothered.
+# Others already work on it, so GitHub is asked again and no one is disturbed.
 _OTHERS = (EscalationStep.LOOK,)
 LADDERS: Mapping[StallCause, tuple[EscalationStep, ...]] = {
     StallCause.NO_ACK: _AGENT,
@@ -44,19 +44,19 @@ LADDERS: Mapping[StallCause, tuple[EscalationStep, ...]] = {
     StallCause.NOT_DONE: _PEOPLE,
     StallCause.UNHEARD: _WORLD,
 }
-# How GitHub refuses what only its queue may merge: "Changes must be made through the merge queue".
+# GitHub's refusal if only its merge queue may merge: "Changes must be made through the merge queue".
 _QUEUE = re.compile(r"\bmerge queue\b", re.IGNORECASE)
-# How it refuses while a required check has not been seen: `Required status check "tests" is expected.`
+# GitHub's refusal while a required check has not reported: `Required status check "tests" is expected.`
 _EXPECTED = re.compile(r"\brequired status checks? .{0,200}\bexpected\b", re.IGNORECASE)
 
 
 def escalate_after(after: timedelta) -> timedelta:
-    """How long a rung is given before the next one: half of what made it a stall."""
+    """The time between two steps: half of the time that made it a stall."""
     return after / 2
 
 
 def diagnose(task: Task, policy: RepositoryConfig, whom: Sequence[str] = ()) -> tuple[StallCause, str]:
-    """Why nothing moves in a task at work or in review, in one sentence. `whom` are the people it would wait for."""
+    """Why a task in progress or in review does not move, in one sentence. `whom` are the people it would wait for."""
     pull = task.pull
     if task.status is Status.IN_PROGRESS or pull is None:
         return _at_work(task)
@@ -70,7 +70,7 @@ def diagnose(task: Task, policy: RepositoryConfig, whom: Sequence[str] = ()) -> 
         return _in_ci(pull)
     if task.held or task.waits_for or pull.waits_behind:
         return StallCause.WAITS, _waits(task, pull)
-    if pull.mergeable_sha != pull.head_sha and not criteria_gaps(task):  # what people owe is known for certain
+    if pull.mergeable_sha != pull.head_sha and not criteria_gaps(task):  # missing criteria are known for certain
         return (
             StallCause.UNHEARD,
             f"GitHub has not reported whether #{pull.number} can be merged into {code(pull.base)}.",
@@ -163,7 +163,7 @@ _NEXT = {
 
 
 def said(stall: Stall) -> str:
-    """Why it stands still, what was done about it, and what is done next, on one line."""
+    """Why it is stalled, which steps were taken and which is next, on one line."""
     told = [stall.reason, *stall.tried]
     if stall.next:
         told.append(f"At {stall.next_at:%Y-%m-%d %H:%M} UTC {_NEXT[stall.next]}, unless there is progress before.")
@@ -225,7 +225,7 @@ def steps(task: Task) -> tuple[str, str, str]:
 
 
 def patience_text(task: Task, policy: RepositoryConfig) -> str:
-    """After how long without progress the task counts as stalled, and why so; empty where it cannot be."""
+    """After how long without progress the task counts as stalled, and why; empty if it cannot stall."""
     if task.status not in (Status.IN_PROGRESS, Status.REVIEW):
         return ""
     configured, now = policy.timeouts.stall_timeout(task.priority.value), stall_after(task, policy.timeouts)

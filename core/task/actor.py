@@ -1,4 +1,4 @@
-"""Who did something on GitHub."""
+"""Identifies who did something on GitHub."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody on GitHub. The numeric id is the identity; the login is only how we write it."""
+    """A user or bot on GitHub. The numeric id is the identity; the login is only for display."""
 
     id: int
     login: str

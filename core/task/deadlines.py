@@ -1,4 +1,4 @@
-"""What a task waits for, and until when. Derived from its state, so that no state is without a deadline."""
+"""Derives a task's deadlines from its state, so that no state is without one."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from core.task.model import ChecksState, Lease, Pull, Role, Status, Task
 
 
 class DeadlineKind(StrEnum):
-    """The kinds of wait of a task."""
+    """The kinds of deadlines of a task."""
 
-    AUTHOR = "author"  # not ready: its author has to say more
-    QUEUE = "queue"  # ready: nobody took it
-    ACK = "ack"  # handed over, to work or to review: no sign yet that the agent began
-    HEARTBEAT = "heartbeat"  # at work: no sign of life
-    HARD = "hard"  # at work for too long
-    POLL = "poll"  # at work for a service that tells nothing by itself: it is asked
-    CI = "ci"  # there is a pull request, and its checks have not ended
-    STALL = "stall"  # at work, or in review: nothing moves; then the next rung of its ladder
-    PERSON = "person"  # failed: a person has not reacted
-    CALL = "call"  # a person was called, and has not answered, or has not mended it
-    HELD = "held"  # held back by a person: nothing is done when it is over, it begins anew
+    AUTHOR = "author"  # not ready: the author must add something
+    QUEUE = "queue"  # ready: no agent has taken it
+    ACK = "ack"  # assigned, for work or review: no sign yet that the agent started
+    HEARTBEAT = "heartbeat"  # in progress: no sign of life
+    HARD = "hard"  # in progress for too long
+    POLL = "poll"  # in progress at a service that sends no events: it is polled
+    CI = "ci"  # the pull request's checks have not ended
+    STALL = "stall"  # in progress or in review without progress; then the next step
+    PERSON = "person"  # failed: no person has reacted
+    CALL = "call"  # a person was notified, and has not answered or not fixed it
+    HELD = "held"  # held by a person: nothing happens when it is due, it starts again
 
 
-STALL_CEILING = 3  # times the configured time: whoever takes longer than that is better asked
-ANSWER = timedelta(seconds=30)  # for GitHub to tell how an agent's run goes; it takes a call, and a few if one fails
+STALL_CEILING = 3  # times the configured time: beyond that, asking the agent is better
+ANSWER = timedelta(seconds=30)  # for GitHub to report the state of a run: one call, and a few retries
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """One wait of one task. When `due_at` has passed it comes back as the signal `DeadlineDue`."""
+    """One deadline of one task. When `due_at` has passed it returns as the signal `DeadlineDue`."""
 
     kind: DeadlineKind
     due_at: datetime
@@ -41,7 +41,7 @@ class Deadline:
 
 
 def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
-    """All deadlines of a task in its present state; empty only when it is done."""
+    """All deadlines of a task in its present state; empty only if it is done."""
     due: dict[DeadlineKind, datetime] = {}
     quiet_since = max(task.status_since, task.reminded_at or task.status_since)
     paused = task.held is not None and task.held.paused
@@ -50,7 +50,7 @@ def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
     if task.held and task.is_open and (paused or task.status in (Status.PENDING, Status.READY)):
         due[DeadlineKind.HELD] = quiet_since + timeouts.stall
         for lease in filter(None, (task.lease, task.review)):
-            due |= _of_polling(lease)  # whose service tells nothing unasked is asked all the same
+            due |= _of_polling(lease)  # a service that sends no events is still polled
         return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
     match task.status:
         case Status.PENDING:
@@ -70,18 +70,17 @@ def deadlines_of(task: Task, timeouts: Timeouts) -> tuple[Deadline, ...]:
             due |= _of_checks(task.pull, timeouts)
         case Status.DONE:
             pass
-    # Of the two leases only one has deadlines at a time: who wrote it waits while another reviews it.
+    # Only one of the two leases has deadlines at a time: the implementer waits while another agent reviews.
     return tuple(Deadline(kind, at, task.attempt) for kind, at in due.items())
 
 
 def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
-    """How long nothing has to move before the task counts as stalled.
+    """How long nothing may move before the task counts as stalled.
 
-    Never less than is configured for its priority. Of an agent at work it may be more, by what agents of this
-    repository took before they handed in (`core.assignment.stats.learned_work`):
-    at most `STALL_CEILING` times the configured
-    time, and never more than a whole attempt. What only a person can start waits no longer than an agent may take to
-    begin.
+    At least the configured time for its priority. For an agent at work it may be more, from how long this repository's
+    agents took until they handed in (`core.assignment.stats.learned_work`): at most `STALL_CEILING` times the
+    configured time, and never more than a whole attempt. What only a person can start waits no longer than an agent may
+    take to begin.
     """
     pull = task.pull
     if task.status is Status.REVIEW and pull and _awaits_approval(pull):
@@ -92,7 +91,7 @@ def stall_after(task: Task, timeouts: Timeouts) -> timedelta:
 
 
 def learned_patience(task: Task) -> timedelta | None:
-    """How long the agent at work may take, by what this repository's agents took; None where that says nothing."""
+    """How long the present agent may take, from what this repository's agents took; None if there is no data."""
     lease = task.lease
     at_work = task.status is Status.IN_PROGRESS and lease is not None and lease.role is Role.IMPLEMENT
     if not at_work or lease is None or lease.patience is None:
@@ -109,7 +108,7 @@ def _of_stall(task: Task, quiet_since: datetime, timeouts: Timeouts) -> datetime
 
 
 def _of_checks(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
-    # Also of a pull request that was merged before its checks had ended: the task is done only when they passed.
+    # Also for a pull request that was merged before its checks ended: the task is done only when they passed.
     if pull is None or pull.checks is not ChecksState.PENDING:
         return {}
     asked = pull.checks_asked_at
@@ -118,12 +117,12 @@ def _of_checks(pull: Pull | None, timeouts: Timeouts) -> dict[DeadlineKind, date
 
 def _of_lease(lease: Lease, timeouts: Timeouts) -> dict[DeadlineKind, datetime]:
     ack, heartbeat = timeouts.ack, timeouts.heartbeat
-    if lease.patience:  # never shorter than configured, also when that was changed meanwhile
+    if lease.patience:  # at least the configured time, also if that changed meanwhile
         ack, heartbeat = max(ack, lease.patience.ack), max(heartbeat, lease.patience.heartbeat)
     begun = lease.acknowledged_at is not None
     kind, patience = (DeadlineKind.HEARTBEAT, heartbeat) if begun else (DeadlineKind.ACK, ack)
     heard = lease.last_heard_at
-    # Before an agent is declared dead it is asked once: its run may be queued, or its news lost.
+    # Before an agent is declared dead it is polled once: its run may be queued, or its event lost.
     asked = lease.polled_at if lease.polled_at and lease.polled_at > heard else None
     due = {
         kind: asked + ANSWER if asked else heard + patience,

@@ -1,9 +1,8 @@
-"""Whom a task waits for when GitHub's own relations and the text of the issue both speak of it.
+"""Combines a task's dependencies from GitHub's relations and from the issue text.
 
-A reference is written as in an issue: `#12` in the task's own repository, `owner/repo#3` elsewhere. Both kinds of
-source count together. Where they contradict, GitHub's own relations win: a blocker that was there and was taken off in
-the sidebar no longer counts though the text still names it, and a line of the text that turns one of them around is
-left out.
+A reference is written as in an issue: `#12` in the task's own repository, `owner/repo#3` elsewhere. Both sources count.
+If they contradict, GitHub's relations win: a blocker that was removed in the sidebar no longer counts even if the text
+still names it, and a line of the text that reverses a relation is ignored.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from core.assignment.queue import Graph
 
 
 class Source(StrEnum):
-    """Where we know a dependency from."""
+    """The source of a dependency."""
 
     TEXT = "text"  # a line of the issue
     BLOCKER = "blocker"  # GitHub's issue dependencies
     PART = "part"  # a sub-issue: its parent waits for it
-    BEHIND = "behind"  # a person queued it behind another task, until that is over
-    LIFTED = "lifted"  # the text names it, and in GitHub's issue dependencies it was there and was taken off
+    BEHIND = "behind"  # a person made it wait for another task, until that is over
+    LIFTED = "lifted"  # the text names it, but it was removed from GitHub's issue dependencies
 
     @property
     def native(self) -> bool:
-        """Whether GitHub itself keeps the relation."""
+        """Whether GitHub itself stores the relation."""
         return self in (Source.BLOCKER, Source.PART)
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One dependency as last gathered. `finished` is None where there is no such issue."""
+    """One dependency as last read. `finished` is None if the issue does not exist."""
 
     finished: bool | None
     source: Source = Source.TEXT
 
 
 def standing(told: Mapping[str, Dependency], stored: Mapping[str, Dependency]) -> dict[str, Dependency]:
-    """What was just gathered, in the light of what was known: a blocker that only the text still names is lifted."""
+    """The relations just read, compared with the previous ones: a blocker that only the text still names is lifted."""
     return {
         reference: Dependency(need.finished, Source.LIFTED)
         if need.source is Source.TEXT
@@ -51,7 +50,7 @@ def standing(told: Mapping[str, Dependency], stored: Mapping[str, Dependency]) -
 
 
 def counting(sources: Mapping[str, Mapping[str, Source]]) -> Graph[str]:
-    """The graph of the dependencies that count, from all that are named: task → needed task → source."""
+    """The graph of the dependencies that count: task → needed task → source."""
 
     def counts(task: str, needed: str, source: Source) -> bool:
         back = sources.get(needed, {}).get(task)
@@ -65,6 +64,6 @@ def counting(sources: Mapping[str, Mapping[str, Source]]) -> Graph[str]:
 
 
 def changed_natively(before: Mapping[str, Dependency], after: Mapping[str, Dependency]) -> Collection[str]:
-    """The references that came into or went out of GitHub's own relations."""
+    """The references that were added to or removed from GitHub's own relations."""
     was = {reference for reference, need in before.items() if need.source.native}
     return was ^ {reference for reference, need in after.items() if need.source.native}

@@ -1,4 +1,4 @@
-"""The labels of a task: a view of its state, never the state itself."""
+"""Derives the labels of a task: a view of its state, never the state itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TASK = "task"
 
 
 def labels_of(task: Task) -> tuple[str, ...]:
-    """The labels of ours that the issue is to carry, sorted."""
+    """The bot's labels that the issue must have, sorted."""
     labels = {TASK, f"status:{task.status}", task.priority.value, f"type:{task.kind}"}
     labels |= {capability_label(name) for name in task.required}
     labels |= {flag.value for flag in task.flags}
@@ -24,7 +24,7 @@ def labels_of(task: Task) -> tuple[str, ...]:
 
 
 def capabilities_of(policy: RepositoryConfig) -> frozenset[str]:
-    """What the repository's agents can do, all together."""
+    """The capabilities of all the repository's agents."""
     return frozenset(c for agent in policy.agents.values() for c in agent.capabilities)
 
 
@@ -38,9 +38,9 @@ def labels_for(policy: RepositoryConfig) -> tuple[str, ...]:
 
 
 def labels_to_offer(policy: RepositoryConfig) -> tuple[str, ...]:
-    """The labels that people put on by hand, so that they can: GitHub offers, and issue forms set, only what exists.
+    """The labels that people add by hand: GitHub offers, and issue forms set, only labels that exist.
 
-    The others are made when an issue is about to carry them.
+    The others are created when an issue is about to get them.
     """
     return (
         *(label.name for label in INITIAL_LABELS),
@@ -49,40 +49,40 @@ def labels_to_offer(policy: RepositoryConfig) -> tuple[str, ...]:
 
 
 def is_task(labels: Collection[str]) -> bool:
-    """Whether an issue with these labels is a task. GitHub takes `Task` and `task` for the same label; so do we."""
+    """Whether an issue with these labels is a task. Case does not matter, as on GitHub."""
     return any(label.casefold() == TASK for label in labels)
 
 
 def with_status(labels: Collection[str], task: Task) -> bool:
-    """Whether the labels of ours that an issue carries are those that the task is to have."""
+    """Whether the bot's labels on an issue are those that the task must have."""
     ours = {label.casefold() for label in labels if is_bot_label(label)}
     return ours == {label.casefold() for label in labels_of(task)}
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Our labels on an issue as they were known to be at a moment: whatever differs since, somebody did after it."""
+    """The bot's labels on an issue at a known moment: any difference was made later by another actor."""
 
     at: datetime
-    labels: frozenset[str]  # ours alone, in small letters
+    labels: frozenset[str]  # only the bot's, in lower case
 
     @classmethod
     def of(cls, labels: Collection[str], at: datetime) -> Baseline:
-        """Of all the labels that an issue has."""
+        """The baseline of all labels of an issue."""
         return cls(at, frozenset(label.casefold() for label in labels if is_bot_label(label)))
 
     def __str__(self) -> str:
-        """One line of text, which `read` reads."""
+        """One line of text that `read` parses."""
         return f"{self.at.isoformat()} {','.join(sorted(self.labels))}"
 
     @classmethod
     def read(cls, text: str | None) -> Baseline | None:
-        """The baseline that such a text tells; None where there is none."""
+        """The baseline in such a text; None if there is none."""
         at, _, labels = (text or "").partition(" ")
         return cls(datetime.fromisoformat(at), frozenset(filter(None, labels.split(",")))) if at else None
 
     def unexplained(self, there: Collection[str], wanted: Collection[str]) -> frozenset[str]:
-        """Labels that came or went since, and that we do not want to come or go ourselves."""
+        """Labels that were added or removed since, and that the bot does not want to add or remove itself."""
         now = Baseline.of(there, self.at).labels
         wish = Baseline.of(wanted, self.at).labels
         return ((now - self.labels) - wish) | ((self.labels - now) & wish)
@@ -107,12 +107,12 @@ def capability_in(label: str) -> str | None:
 
 
 def closest_label(label: str, own_words: Mapping[str, str]) -> Priority | None:
-    """The priority for which a label is a team's own word (`priorities`), if it is one; ours never are."""
+    """The priority for which a label is a team's own word (`priorities`), if it is one; the bot's labels never are."""
     return {word.casefold(): Priority(value) for word, value in own_words.items()}.get(label.casefold())
 
 
 def priority_in(labels: frozenset[str], own_words: Mapping[str, str]) -> Priority | None:
-    """The most urgent priority that the labels name, by ours or a team's own words (`priorities`)."""
+    """The most urgent priority among the labels, the bot's or a team's own words (`priorities`)."""
     folded = {label.casefold() for label in labels}
     named = [priority for priority in Priority if priority.casefold() in folded]
     named += [Priority(value) for word, value in own_words.items() if word.casefold() in folded]

@@ -1,4 +1,4 @@
-"""The life of a task as one table. Handlers, scheduler, commands and the documentation all read it here."""
+"""Defines the life cycle of a task as one table, used by all rules and the documentation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.task.model import Status, Task
 
 
 class Trigger(StrEnum):
-    """What can move a task from one status to another; the value is how the state diagram names it."""
+    """What can move a task from one status to another; the value is its name in the state diagram."""
 
     MADE_READY = "definition of ready met"
     UNREADY = "edited, no longer ready"
@@ -48,7 +48,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(Trigger.RELEASED, (_I, _V), _R),
     Transition(Trigger.ATTEMPTS_USED_UP, (_I, _V), _F),
     Transition(Trigger.RETRIED, (_I, _V, _F), _R),
-    # People may merge or close whatever they like, whenever they like: the world wins over our bookkeeping.
+    # People may merge or close anything at any time: GitHub's state wins.
     Transition(Trigger.COMPLETED, (_P, _R, _I, _V, _F), _D),
     Transition(Trigger.ABANDONED, (_P, _R, _I, _V), _F),
     Transition(Trigger.REOPENED, (_D, _F), _P),
@@ -60,7 +60,7 @@ _TARGETS: dict[tuple[Status, Trigger], Status] = {
 
 
 class IllegalTransition(ValueError):
-    """The table has no such row. It means that a rule forgot to look at the status first."""
+    """The table has no such row: a rule forgot to check the status first."""
 
 
 def allows(status: Status, trigger: Trigger) -> bool:
@@ -71,7 +71,7 @@ def allows(status: Status, trigger: Trigger) -> bool:
 def move(task: Task, trigger: Trigger, now: datetime) -> Task:
     """The task after `trigger`.
 
-    Raises `IllegalTransition` when the table has no such row.
+    Raises `IllegalTransition` if the table has no such row.
     """
     try:
         target = _TARGETS[task.status, trigger]

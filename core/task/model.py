@@ -1,7 +1,7 @@
-"""The task: everything the rules know about one issue, as one immutable value.
+"""Defines the task: everything the rules know about one issue, as one immutable value.
 
-A decision takes a `Task` and gives the next one (`dataclasses.replace`); nothing else holds state. The labels,
-the task card and the deadlines are all views of this value, so that they can never tell different stories.
+A decision takes a `Task` and returns the next one (`dataclasses.replace`); nothing else holds state. Labels, task card
+and deadlines are views of this value, so they cannot contradict each other.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from core.task.actor import Actor as Actor
 
 
 class SessionState(StrEnum):
-    """How the work of an agent on one attempt goes, in one vocabulary for every kind of agent."""
+    """The state of an agent's work on one attempt, the same for every kind of agent."""
 
-    QUEUED = "queued"  # accepted, not begun: it is there, and slow is not dead
+    QUEUED = "queued"  # accepted, not started: it is alive, and slow is not dead
     WORKING = "working"
-    NEEDS_INPUT = "needs-input"  # it asks a person something
+    NEEDS_INPUT = "needs-input"  # it asks a person a question
     PAUSED = "paused"
-    DELIVERED = "delivered"  # it says that it is done
+    DELIVERED = "delivered"  # it reports that it is done
     FAILED = "failed"
     CANCELLED = "cancelled"
     TIMED_OUT = "timed-out"
@@ -89,7 +89,7 @@ class Role(StrEnum):
 
 
 class ChecksState(StrEnum):
-    """What continuous integration says of one commit."""
+    """The result of continuous integration for one commit."""
 
     PENDING = "pending"
     SUCCESS = "success"
@@ -116,29 +116,29 @@ class Lease:
     since: datetime
     acknowledged_at: datetime | None = None
     last_sign_at: datetime | None = None
-    started_at: datetime | None = None  # when the call that starts it was accepted: only then it can be silent
-    polled_at: datetime | None = None  # when it was last asked for a sign of life, or found still to be started
-    unheard_at: datetime | None = None  # when that was answered, and there was none
+    started_at: datetime | None = None  # when the start call was accepted: only then it can be silent
+    polled_at: datetime | None = None  # when it was last polled, or found not started yet
+    unheard_at: datetime | None = None  # when the poll returned no sign of life
     session: str | None = None  # how its adapter finds the work again: the id of a run, of a session, …
     session_url: str | None = None
     holder_id: int | None = None  # of the person who claimed the task; None when an agent was assigned
     role: Role = Role.IMPLEMENT
-    poll_seconds: int | None = None  # how often its service is asked; None for agents whose news come by themselves
-    asked_at: datetime | None = None  # when it was last asked for that reason
-    progress: str = ""  # what the holder last said of its work, cleaned
+    poll_seconds: int | None = None  # how often its service is polled; None for agents that send events
+    asked_at: datetime | None = None  # when it was last polled for that reason
+    progress: str = ""  # the holder's last progress report, cleaned
     patience: LearnedTimeout | None = None  # None: the configured timeouts
-    paused: timedelta = timedelta()  # how long a person held its clock back: that much more time it has
-    resumed_at: datetime | None = None  # when that was last over
+    paused: timedelta = timedelta()  # how long a person paused it: it gets that much more time
+    resumed_at: datetime | None = None  # when the last pause ended
 
     @property
     def last_heard_at(self) -> datetime:
-        """From when its silence counts: the last sign of life, else its start; or the end of a pause after it."""
+        """When its silence began: the last sign of life, else its start; or the end of a later pause."""
         heard = self.last_sign_at or self.acknowledged_at or self.started_at or self.since
         return max(heard, self.resumed_at) if self.resumed_at else heard
 
     @property
     def worker(self) -> str | None:
-        """The agent that has it; None of a person, whose login may be the name of an agent."""
+        """The agent that holds it; None for a person, whose login may equal an agent's name."""
         return self.agent if self.holder_id is None else None
 
 
@@ -148,7 +148,7 @@ class Approval:
 
     sha: str
     by_bot: bool
-    agent: str | None = None  # the reviewing agent whose verdict it is; what other bots say is no verdict
+    agent: str | None = None  # the reviewing agent that gave it; other bots cannot approve
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +178,12 @@ class Pull:
     )  # when each person last gave one, or had it dismissed
     mergeable_sha: str | None = None  # head SHA whose merge with the base was tried and is clean
     tried_base_sha: str | None = None  # the base's SHA at that trial
-    base_sha: str | None = None  # where the base is said to be since; a trial with another one came too late
+    base_sha: str | None = None  # the latest known base SHA; a trial merge with another one is outdated
     merge_requested_sha: str | None = None
     update_asked: str = ""  # head and base of the last update of the branch that the configuration asked for
-    merge_round: int = 0  # how often we asked for the merge; only the last request counts
-    dod_shown: str | None = None  # what the check `definition-of-done` last said, so that it is not said twice
-    dod_waits: bool = False  # it was not urgent, and may not be written yet
+    merge_round: int = 0  # how often the merge was requested; only the last request counts
+    dod_shown: str | None = None  # what the check `definition-of-done` last showed, to write it only once
+    dod_waits: bool = False  # it is not urgent and may not be written yet
     conflict_shown: str | None = None  # the same for the check `conflict-first`
     files: tuple[str, ...] = ()  # that it changes, as far as they are known
     trial: TrialMerge | None = None  # how the merge of this head with the base came out
@@ -218,13 +218,13 @@ class Attempt:
 
     @property
     def worker(self) -> str | None:
-        """The agent whose attempt it was; None of a person, whose login may be the name of an agent."""
+        """The agent of the attempt; None for a person, whose login may equal an agent's name."""
         return None if self.by_person else self.agent
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a planning agent wrote for those who implement, already cleaned."""
+    """A planning agent's plan for the implementers, already cleaned."""
 
     text: str
     agent: str
@@ -289,32 +289,32 @@ class Task:
     pull: Pull | None = None
     choice: AssignmentDecision | None = None
     history: tuple[Attempt, ...] = ()
-    retried_after: int = 0  # how many attempts lay behind the last `/retry`: those no longer count
-    withdrawn: bool = False  # somebody took the label `task` off: we keep our hands off
+    retried_after: int = 0  # number of attempts before the last `/retry`: those no longer count
+    withdrawn: bool = False  # a user removed the label `task`: the bot leaves it alone
     closed_by: str | None = None
     held: Hold | None = None
     forecast: Forecast | None = None  # the files that it is likely to change
-    let_past: tuple[int, ...] = ()  # tasks behind which it was held by forecast until a person let it go
+    let_past: tuple[int, ...] = ()  # tasks that a person allowed this one to overlap
     plan: Plan | None = None
     review: Lease | None = None  # of the agent that reviews the pull request, beside the one that wrote it
     ignored: Mapping[int, datetime] = field(
         default_factory=dict
     )  # pull requests whose conflict does not count till then
-    let_pass: str = ""  # the conflict whose label a person took off: it comes back for another one alone
-    escalation: Escalation | None = None  # the open call for a person
+    let_pass: str = ""  # the conflict whose label a person removed: only another conflict sets it again
+    escalation: Escalation | None = None  # the open escalation
     stall: Stall | None = None  # nothing has moved for too long
     said: Mapping[str, datetime] = field(default_factory=dict)  # see `core.commands.ordering`
-    reminded_at: datetime | None = None  # when the present wait began anew: a reminder, or something moved
+    reminded_at: datetime | None = None  # when the present wait started again: a reminder, or progress
 
     @property
     def in_line(self) -> bool:
-        """Whether it can be handed to an agent now."""
+        """Whether it can be assigned to an agent now."""
         ready = self.status is Status.READY and not self.withdrawn
         return ready and not self.waits_for and not self.held and Flag.PARKED not in self.flags
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody may still have to work on it."""
+        """Whether work may still be needed."""
         return self.status not in (Status.DONE, Status.FAILED)
 
     @property
@@ -323,7 +323,7 @@ class Task:
         return next((a.feedback for a in reversed(self.history) if a.feedback), None)
 
     def lease_of(self, attempt: int) -> Lease | None:
-        """The lease with this fencing token: of whoever has the task in hand, or of its reviewer."""
+        """The lease with this fencing token: the holder's or the reviewer's."""
         return next((lease for lease in (self.lease, self.review) if lease and lease.attempt == attempt), None)
 
     @property

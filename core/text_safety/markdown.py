@@ -1,8 +1,8 @@
-"""Reading Markdown: sections, list items, running prose, command lines.
+"""Parses Markdown into sections, list items, prose and command lines.
 
-Everything leans on the tokens of a CommonMark parser rather than on patterns over the raw text, so that code,
-quotes and HTML are recognised by the rules that GitHub applies. The parser's worst case was measured at about
-one second for 65,536 characters, the longest body that GitHub takes.
+Everything uses the tokens of a CommonMark parser rather than patterns over the raw text, so that code, quotes and HTML
+are recognised by the rules that GitHub applies. The parser's worst case was measured at about one second for 65,536
+characters, the longest body that GitHub accepts.
 """
 
 import re
@@ -164,7 +164,7 @@ def _inline_prose(token: Token) -> str:
     return "".join(parts)
 
 
-# Elements in which a paragraph stands inside HTML although Markdown begins anew after an empty line.
+# Elements in which a paragraph is inside HTML although Markdown starts again after an empty line.
 _CONTAINERS = frozenset(
     re.findall(
         r"\w+",

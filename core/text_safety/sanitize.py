@@ -1,8 +1,7 @@
-"""Making hostile text harmless: before an agent or a person reads it, and before it is quoted in a comment.
+"""Makes hostile text harmless before agents or people read it or the bot quotes it.
 
-Three different dangers, three functions that do not replace each other: `clean` takes out what a reader
-cannot see, `defuse` keeps a quotation from notifying people or linking issues, `mask_secrets` hides
-credentials.
+Three dangers, three functions that do not replace each other: `clean` removes what a reader cannot see, `defuse` keeps
+a quotation from notifying people or linking issues, `mask_secrets` hides credentials.
 """
 
 import re
@@ -34,7 +33,7 @@ _ANSI = re.compile(
 def plain(text: str) -> str:
     """The text in NFC without invisible, bidirectional and control characters and ANSI escapes.
 
-    Every kind of line end becomes a line feed.
+    Every kind of line ending becomes a line feed.
     """
     text = _ANSI.sub("", _LINE_END.sub("\n", text))
     text = _INVISIBLE.sub("", text)
@@ -46,7 +45,7 @@ def plain(text: str) -> str:
 def _thinned(text: str) -> str:
     """At most 30 marks on one letter, as in Unicode's Stream-Safe Text Format.
 
-    Putting marks into their order takes the square of their number: minutes for those that fit into one log.
+    Sorting marks takes quadratic time: minutes for those that fit into one log.
     """
     kept, marks = [], 0
     for sign in text:
@@ -58,20 +57,18 @@ def _thinned(text: str) -> str:
 
 
 def clean(text: str, limit: int = BODY_LIMIT) -> str:
-    """What may reach an agent or a card: the text that a reader of the rendered Markdown sees, nothing
-    hidden.
+    """What may reach an agent or a card: the text that a reader of the rendered Markdown sees, nothing hidden.
 
-    `plain` removes characters; `core.text_safety.strip_hidden` removes comments and hidden HTML.
-    Code keeps its content. At most `limit` characters come back; a text that was longer says so at its end.
-    Cleaning twice changes nothing.
+    `plain` removes characters; `core.text_safety.strip_hidden` removes comments and hidden HTML. Code keeps its
+    content. At most `limit` characters are returned; a longer text says so at its end. Cleaning twice changes nothing.
     """
-    text = text[: 2 * limit]  # bounds the work; what is hidden may make room for what follows it, within reason
+    text = text[: 2 * limit]  # bounds the work; removed text may make room for what follows, within reason
     for _ in range(6):
         before = text
         text = cut(visible(plain(text)).strip("\n").rstrip(), limit)
         if text == before:
             return text
-    # Taking something out has made something new to take out, again and again: nobody writes so by accident.
+    # Each removal created something new to remove, again and again: no author writes that by accident.
     return cut(plain(re.sub(r"\]:", "] :", text.replace("<", "\uff1c"))).strip("\n").rstrip(), limit)
 
 
@@ -83,7 +80,7 @@ def cut(text: str, limit: int) -> str:
     if limit < 2 * len(note):
         return text[:limit].rstrip()
     kept = text[: limit - len(note)]
-    # Half a line may be half a tag or half a code span, which would read differently from what was written.
+    # Half a line may be half a tag or half a code span, which would read differently.
     whole = kept.rpartition("\n")[0]
     return (whole if 2 * len(whole) > len(kept) else kept).rstrip() + note
 
@@ -108,13 +105,12 @@ _ACTIVE = re.compile(
 def defuse(text: str) -> str:
     """The text made safe to quote in a comment: no mention, reference, closing keyword or HTML takes effect.
 
-    A zero-width space goes in behind the character that starts each of them. That shows exactly as written
-    and holds wherever the text stands. Backticks around a mention would not: a stray backtick before it turns
-    the code span inside out, and inside code that is there already they show. Escapes and entities are no
-    help, as they are decoded before GitHub looks for names. A closing keyword is harmless without its
-    reference. `clean` takes the spaces out again, so defuse last, when the comment is written. Defusing twice
-    changes nothing. The text can still open a code block or a list: for anything longer than a line, use
-    `fence`.
+    A zero-width space is inserted after the character that starts each of them. It is invisible and works wherever the
+    text is. Backticks around a mention would not: a stray backtick before it inverts the code span, and inside existing
+    code they are visible. Escapes and entities do not help, as they are decoded before GitHub looks for names. A
+    closing keyword is harmless without its reference. `clean` removes the spaces again, so defuse last, when the
+    comment is written. Defusing twice changes nothing. The text can still open a code block or a list: for anything
+    longer than a line, use `fence`.
     """
     return _ACTIVE.sub(lambda found: found[0] + _BREAK, text)
 
@@ -133,8 +129,8 @@ def fence(text: str, language: str = "") -> str:
     return f"{bar}{re.sub(r'[^A-Za-z0-9+#._-]', '', language)[:40]}\n{text}\n{bar}"
 
 
-# Each pattern ends in a run that is long enough at once or fails at once, or that cannot start inside its own
-# kind: so no input takes more than linear time.
+# Each pattern ends in a run that is long enough at once or fails at once, or that cannot start inside its own kind: so
+# every input takes linear time.
 _WHOLE = re.compile(
     r"gh[pousr]_[A-Za-z0-9_]{16,}"  # GitHub
     r"|github_pat_[A-Za-z0-9_]{16,}"
@@ -182,7 +178,7 @@ def mask_secrets(text: str) -> str:
     Known: keys and tokens of GitHub, AWS, Slack, OpenAI, Anthropic, Google, GitLab, Stripe, npm, PyPI,
     Hugging Face and SendGrid, JSON Web Tokens, private keys in PEM (a truncated one up to the end),
     authorisation headers, assignments to names such as `password`, `token`, `api_key`, options such as
-    `--token x`, and the user part of URLs (`git@` alone is nobody's secret). When in doubt it masks.
+    `--token x`, and the user part of URLs (`git@` alone is no secret). When in doubt it masks.
     """
     text = _PEM.sub("***", text)
     text = _WHOLE.sub("***", text)

@@ -1,7 +1,7 @@
-"""What of a Markdown source a reader of the rendered page sees, and nothing else.
+"""Keeps of a Markdown source only what a reader of the rendered page sees.
 
-An instruction that only the machine can read is the classic way to steer an agent behind the back of those
-who approved the text. So what does not show is taken out, by the parser's own idea of code, text and HTML.
+An instruction that only the machine can read is the classic way to steer an agent without the knowledge of those who
+approved the text. So hidden text is removed, by the parser's own idea of code, text and HTML.
 """
 
 import re

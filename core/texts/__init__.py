@@ -1,7 +1,7 @@
-"""Every text that the bot writes. The words are in the templates beside this file; tests keep a snapshot of each.
+"""Renders every text that the bot writes, from the templates beside this file; tests keep a snapshot of each.
 
-All functions are pure: the templates are read once, when the program starts. Text that came from outside was cleaned
-before it got into a `Task`, and is defused or fenced here where it is shown.
+All functions are pure: the templates are read once, when the program starts. Text from outside was cleaned before it
+got into a `Task`, and is defused or fenced here where it is shown.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ MAX_DEAD_LETTERS = 20  # that `/status` shows, the latest
 HANDOFF_PAGE_LIMIT = 50_000  # characters of a hand-off in one comment, beside what stands around it
 PACKET_CHUNK_BYTES = 40_000  # bytes of a packet in one comment; they are 53,336 characters of base64
 
-# A failing heartbeat or a running check changes by the minute; the card shows only what stays true for a while,
-# because every change of the card is a write to GitHub.
+# A heartbeat or a running check changes by the minute; the card shows only what stays true for a while, because every
+# change of the card is a write to GitHub.
 _SHOWN_DEADLINES = {
     DeadlineKind.HARD: "the attempt ends",
     DeadlineKind.STALL: "the task counts as stalled",
@@ -46,11 +46,11 @@ _SHOWN_DEADLINES = {
 
 
 def card_text(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -> str:
-    """The task card: where the task stands, what it waits for, and what can be done now.
+    """The task card: the task's state, what it waits for, and what can be done now.
 
-    `outdated` tells that the configuration in force is an older one, because the present file has mistakes.
+    `outdated` says that an older configuration is active, because the present file has mistakes.
     """
-    # Once it counts as stalled the flag says what comes next. Of an agent at work each push would be a write.
+    # Once the task is stalled the flag says what comes next. For an agent at work each push would be a write.
     hidden = {DeadlineKind.STALL} if Flag.STALLED in task.flags or _is_agent_working(task) else set()
     deadlines = [
         (_SHOWN_DEADLINES[deadline.kind], deadline.due_at)
@@ -71,7 +71,7 @@ def card_text(task: Task, policy: RepositoryConfig, *, outdated: bool = False) -
 
 
 def _learned_timeouts(task: Task, policy: RepositoryConfig) -> list[str]:
-    """How much longer than configured it may take, and by what that was learned."""
+    """How much longer than configured it may take, and why."""
     learned, timeouts = task.lease.patience if task.lease else None, policy.timeouts
     sentences = []
     if learned and (learned.ack, learned.heartbeat) != (timeouts.ack, timeouts.heartbeat):
@@ -116,7 +116,7 @@ def _commands_by_status(task: Task) -> tuple[str, ...]:
 
 
 def _card_marker(task: Task) -> str:
-    """What is not to be seen on a card and yet makes it be written anew. Whoever writes it puts the sealed state here.
+    """Hidden content of a card whose change causes a rewrite. The sender puts the sealed card state here.
 
     base64, so that nothing in it ends a comment.
     """
@@ -140,12 +140,12 @@ def _card_marker(task: Task) -> str:
 
 
 def comment_marker(key: str) -> str:
-    """The hidden line by which a comment of ours is found again before it is written a second time."""
+    """The hidden line by which the bot finds its comment before a retry."""
     return f"{KEY_MARKER}{base64.urlsafe_b64encode(key.encode()).decode()} -->"
 
 
 def comment_key(marker: str) -> str | None:
-    """The key of the comment that ends with this line; None where the line is none of ours."""
+    """The key of the comment that ends with this line; None if the line is no marker of the bot."""
     encoded = marker.removeprefix(KEY_MARKER).removesuffix(" -->")
     try:
         return base64.urlsafe_b64decode(encoded).decode() if marker == f"{KEY_MARKER}{encoded} -->" else None
@@ -154,7 +154,7 @@ def comment_key(marker: str) -> str | None:
 
 
 def feedback_comment(task: Task, feedback: Feedback) -> str:
-    """Tells agent and people why the attempt did not succeed."""
+    """Tells the agent and the user why the attempt failed."""
     return render("feedback", task=task, feedback=feedback)
 
 
@@ -164,7 +164,7 @@ def failed_check_details(check: FailedCheck) -> str:
 
 
 def wrong_agent_comment(task: Task, agents: Sequence[str]) -> str:
-    """Says below an agent's pull request why it is not taken as the work on the task."""
+    """Says on an agent's pull request why it is not accepted as the work on the task."""
     names = " or ".join(f"`{name}`" for name in agents)
     return render("not_theirs", task=task, agents=names, holder=task.lease.agent if task.lease else None)
 
@@ -175,9 +175,9 @@ def handoff_text(packet: dict[str, Any]) -> str:
 
 
 def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE_LIMIT) -> tuple[str, ...]:
-    """The hand-off for agents that read comments, whole: in comments of its own where it is over `limit` characters.
+    """The complete hand-off for agents that read comments: in separate comments if it is over `limit` characters.
 
-    Empty where it is not: then it travels inside the text that calls the agent.
+    Empty if it is not: then it is part of the text that starts the agent.
     """
     text = render_unbounded("handoff", p=packet)
     if len(text) <= limit:
@@ -195,7 +195,7 @@ def handoff_pages(packet: dict[str, Any], limit: int = HANDOFF_PAGE_LIMIT) -> tu
 
 
 def mention_comment(packet: dict[str, Any], name: str, pages: Sequence[str] = ()) -> str:
-    """The comment that calls an agent to its task; `pages` are the addresses of a hand-off that is in comments."""
+    """The comment that starts an agent on its task; `pages` are the addresses of a hand-off in separate comments."""
     return render("mention", p=packet, mention=name, pages=pages, handoff=handoff_text(packet) if not pages else "")
 
 
@@ -205,17 +205,17 @@ def instructions_text(packet: dict[str, Any], pages: Sequence[str] = ()) -> str:
 
 
 def addressed_text(name: str, text: str) -> str:
-    """Feedback for an agent that listens to its name; the text comes from elsewhere and calls nobody."""
+    """Feedback for an agent that listens to its name; the text comes from elsewhere and mentions no user."""
     return f"{name} {defuse(text)}"
 
 
 def changes_requested_message(feedback: Feedback, lease: Lease) -> str:
-    """What an agent at work is told of changes that are asked for of its draft."""
+    """Tells a working agent which changes are requested of its draft."""
     return render("asked_meanwhile", feedback=feedback, lease=lease)
 
 
 def base_update_message(effect: UpdateBranch, lease: Lease, trial: TrialMerge | None = None) -> str:
-    """What an agent at work is told when the base was merged into its branch, or (`trial`) conflicts with it."""
+    """Tells a working agent that the base was merged into its branch, or (`trial`) conflicts with it."""
     return render("base_meanwhile", branch=effect.branch, base=effect.base, lease=lease, trial=trial).strip()
 
 
@@ -225,15 +225,17 @@ def stop_comment(name: str, number: int, attempt: int) -> str:
 
 
 def has_key_marker(body: str) -> bool:
-    """Whether a comment ends with our marker: we wrote it, be it in a person's name (or somebody pretends so)."""
+    """Whether a comment ends with the bot's marker: the bot wrote it, even under a person's name (or another user
+    pretends so).
+    """
     return body.rstrip().rpartition("\n")[2].startswith(KEY_MARKER)
 
 
 def packet_comments(packet: dict[str, Any], agent: str, attempt: int) -> tuple[str, ...]:
-    """A packet that no dispatch can carry, as comments: a sentence for people, and a part of its JSON that they hide.
+    """A packet that is too large for a dispatch, as comments: a sentence for people, and a hidden part of its JSON.
 
     The parts are base64, because the packet holds other people's words and nothing in it may end a comment. Decoded and
-    put together in order they are the packet's JSON in UTF-8, byte for byte.
+    joined in order they are the packet's JSON in UTF-8, byte for byte.
     """
     data = json.dumps(packet, ensure_ascii=False, separators=(",", ":")).encode()
     chunks = [data[offset : offset + PACKET_CHUNK_BYTES] for offset in range(0, len(data), PACKET_CHUNK_BYTES)]
@@ -256,12 +258,12 @@ def help_text() -> str:
 
 
 def no_task_text() -> str:
-    """The answer where there is no task."""
+    """The answer if there is no task."""
     return render("how_to_begin")
 
 
 def no_configuration_text(problems: Sequence[str] = ()) -> str:
-    """The answer to any command in a repository without a (correct) configuration."""
+    """The answer to any command in a repository without a valid configuration."""
     return render("no_configuration", problems=problems)
 
 
@@ -274,7 +276,7 @@ def explain_text(task: Task, learned_timeouts: str = "") -> str:
 def status_text(
     task: Task, policy: RepositoryConfig, problems: Sequence[str] = (), dead_letters: Sequence[DeadLetter] = ()
 ) -> str:
-    """The answer to `/status`, for the task as it is now; `problems` are those of a configuration that is not taken."""
+    """The answer to `/status`, for the present task; `problems` are those of a rejected configuration."""
     is_waiting = task.in_line or wants_reviewer(task, policy.merge.review)
     choice = task.choice if is_waiting else None
     gaps = done_gaps(task) if task.pull else ()
@@ -306,7 +308,7 @@ def config_check(path: str, problems: Sequence[Problem]) -> tuple[str, str, str,
 def review_details(
     text: str, comments: Sequence[LineComment], *, is_truncated: bool = False, limit: int = 40_000
 ) -> str:
-    """What the next attempt is told of a review, in `limit` characters; text and comments are cleaned already."""
+    """The review as text for the next attempt, in `limit` characters; text and comments are cleaned already."""
     details = render("review_details", text=text, comments=comments, more=is_truncated).strip()
     while comments and len(details) > limit:
         comments, is_truncated = comments[:-1], True
@@ -315,5 +317,5 @@ def review_details(
 
 
 def conflict_details(trial: TrialMerge, pull: Pull) -> str:
-    """What the next attempt is told of a conflict with the base."""
+    """The conflict with the base as text for the next attempt."""
     return render("conflict_details", trial=trial, pull=pull).strip()

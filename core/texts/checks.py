@@ -1,4 +1,4 @@
-"""The check `conflict-first`: what it concludes, and what it says to people."""
+"""Writes the check `conflict-first`: conclusion and text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.texts.render import render
 
 CONFLICT_CHECK = "conflict-first"
 SUMMARY_LIMIT = 65_535  # characters of a check's summary; GitHub's limit
-MAX_ANNOTATIONS = 50  # annotations that GitHub takes in one request; nobody reads more
+MAX_ANNOTATIONS = 50  # annotations that GitHub accepts in one request; more are not readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class CheckText:
 
 
 def conflict_check(pull: Pull) -> CheckText:
-    """The check for a pull request whose merge was tried. Only what has to wait, or be mended, fails."""
+    """The check for a pull request after its trial merge. It fails only if the pull request must wait or be fixed."""
     trial = pull.trial
     if trial is None:
         raise ValueError(f"the merge of #{pull.number} was not tried")
@@ -57,7 +57,7 @@ def _file_count(files: tuple[FileConflict, ...]) -> str:
 
 
 def _annotations(pull: Pull) -> tuple[Annotation, ...]:
-    """A remark on each conflicting place, as it stands in the pull request."""
+    """An annotation for each conflicting place, with the lines of the pull request."""
     trial = pull.trial
     annotations: list[Annotation] = []
     sides = [(trial.files, f"`{one_line(pull.base, 60)}`")] if trial and trial.clean is False else []

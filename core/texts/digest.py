@@ -1,4 +1,4 @@
-"""The words of the progress digest: the page, and the one line for channels."""
+"""Writes the progress digest: the page, and the one-line summary for alert channels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WAIT_NAMES = {
 
 
 def digest_text(digest: Digest) -> str:
-    """The page in Markdown, at most `COMMENT_LIMIT` characters: as many tasks have a line of their own as fit."""
+    """The page in Markdown, at most `COMMENT_LIMIT` characters: as many tasks as fit have their own line."""
     for divisor in (1, 2, 4, 8, 1_000):
         text = _render_digest(
             digest,
@@ -74,7 +74,7 @@ def _render_digest(digest: Digest, max_rows: int, max_checkboxes: int, max_confl
 
 
 def node_label(node: Node) -> str:
-    """What stands in a node, safe between the quotes of Mermaid: letters, digits and a few marks of each text."""
+    """The label of a node, safe between Mermaid's quotes: only letters, digits and a few marks."""
     repository, _, number = node.reference.rpartition("#")
     reference = f"{_mermaid_text(repository, 120)}#35;{_mermaid_text(number, 20)}"
     return f"{reference} {_mermaid_text(node.title, _MAX_LABEL_LENGTH)}".rstrip()
@@ -101,7 +101,7 @@ def format_age(at: datetime, now: datetime) -> str:
 
 
 def digest_summary(digest: Digest) -> str:
-    """The same in one line, for channels; where the page is stands beside it."""
+    """The summary in one line, for alert channels, which show the page's address beside it."""
     counts = ", ".join(f"{digest.counts[group]} {group.value}" for group in (TaskGroup.ACTIVE, *_OTHER_GROUPS))
     escalated = [f"#{row.number}" for row in digest.calling]
     more = f" and {len(escalated) - 5} more" if len(escalated) > 5 else ""

@@ -1,4 +1,4 @@
-"""Texts that call people."""
+"""Writes the texts of escalations and reminders."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from core.texts.render import render
 
 
 def escalation_comment(escalation: Escalation, now: datetime, *, more: bool) -> str:
-    """Calls those of the present level: what happened, what was tried, what can be done; `more` people are left."""
+    """Notifies the people of the present level: what happened, what was tried, what can be done; `more` people are
+    left.
+    """
     return render("escalation", call=escalation, to=escalation.latest, again=escalation.calls > 1, now=now, more=more)
 
 
 def notification_title(task: Task, escalation: Escalation) -> str:
-    """What a message on a channel is about, in one line."""
+    """The subject of a message on an alert channel, in one line."""
     still = "still " if escalation.calls > 1 else ""
     return one_line(f"{task.repository}#{task.number} {still}needs a person: {task.title}", 200)
 
 
 def reminder_comment(escalation: Escalation, now: datetime) -> str:
-    """Tells whoever saw to it that it is still not mended."""
+    """Reminds the person who answered that it is still not fixed."""
     return render(
         "reminder",
         call=escalation,
@@ -33,10 +35,10 @@ def reminder_comment(escalation: Escalation, now: datetime) -> str:
 
 
 def agent_nudge_message(task: Task, stall: Stall, lease: Lease, now: datetime) -> str:
-    """Tells an agent at work that nothing has come of it for long, what helps, and what happens else."""
+    """Tells a working agent that nothing has moved for long, what helps, and what happens otherwise."""
     return render("nudge_agent", task=task, stall=stall, lease=lease, now=now).strip()
 
 
 def people_nudge_comment(stall: Stall, people: Sequence[str], steps: Sequence[str], now: datetime) -> str:
-    """Tells people what waits for them, before anybody is called."""
+    """Tells people what waits for them, before an escalation."""
     return render("nudge_people", stall=stall, people=people, steps=steps, now=now)

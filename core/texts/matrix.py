@@ -1,4 +1,4 @@
-"""The answer to `/conflicts`: the open pull requests, and how each two of them merge."""
+"""Writes the answer to `/conflicts`: open pull requests and how each pair merges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.conflicts.summary import named
 from core.task.model import Task
 from core.texts.render import render
 
-MAX_TABLE_PULLS = 12  # pull requests that are shown as a table; of more, only the conflicts are
+MAX_TABLE_PULLS = 12  # pull requests shown as a table; with more, only the conflicts are
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def matrix_text(
     conflicts: Sequence[str],
     trial: str | None,
 ) -> str:
-    """All open pull requests against each other; of the `task` where it was asked, its own `conflicts` as well."""
+    """All open pull requests against each other; on a `task`, its own `conflicts` as well."""
     pulls_by_number = {pull.number: pull for pull in open_pulls}
     known_pairs = {(pair.one, pair.other): pair for pair in pairs if {pair.one, pair.other} <= pulls_by_number.keys()}
     conflicting_pairs = [_pair_result(pair, pulls_by_number) for pair in known_pairs.values() if not pair.clean]
@@ -69,7 +69,7 @@ def _sign(pull: OpenPull, other: OpenPull, known_pairs: Mapping[tuple[int, int],
         return "\u00b7"
     if pair := known_pairs.get((min(pull.number, other.number), max(pull.number, other.number))):
         return "≈" if pair.clean else "✕"
-    # One that does not merge with the base is compared with the others when that is mended.
+    # A pull request that conflicts with the base is compared with the others once that is fixed.
     return "✓" if all(side.trial and side.trial.clean for side in (pull, other)) else "?"
 
 
@@ -82,7 +82,7 @@ def _pair_result(pair: PullPair, pulls_by_number: Mapping[int, OpenPull]) -> Pai
 
 
 def merge_orders(open_pulls: Sequence[OpenPull], pairs: Collection[PullPair]) -> list[tuple[str, MergeOrder]]:
-    """For each base the order of merging what is ready; only where there is something to choose."""
+    """The merge order of ready pull requests for each base, if there is a choice."""
     conflicts = [(pair.one, pair.other) for pair in pairs if not pair.clean]
     pull_of_task = {pull.task: pull.number for pull in open_pulls if pull.task is not None}
     result = []

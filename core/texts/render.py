@@ -1,4 +1,4 @@
-"""From a template to a text: the environment, and how moments, names and foreign words are written."""
+"""Renders templates: the environment, and filters for times, names and text from outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMMENT_LIMIT = 65_000  # characters of a comment: GitHub's limit of 65,536, wit
 
 
 def format_share(fraction: float | None) -> str:
-    """A share of 0…1 in percent, or a dash where nothing is known."""
+    """A share of 0…1 in percent, or a dash if unknown."""
     return "\u2013" if fraction is None else f"{fraction:.0%}"
 
 
@@ -50,7 +50,7 @@ def _cell(text: str) -> str:
 
 
 def _without_unpaired_backticks(line: str) -> str:
-    """The line without backticks that have no partner in it, and would find one in our own words behind it."""
+    """The line without unpaired backticks, which would pair with one in the bot's own text after it."""
     parts = re.split("(`+)", line)
     index = 1
     while index < len(parts):
@@ -74,7 +74,7 @@ def _short_cell(text: str) -> str:
 
 
 def _format_spans(spans: Sequence[Span]) -> str:
-    """Lines of a file as people write them: `3, 7-9`; a dash where there are none to name."""
+    """Line numbers as people write them: `3, 7-9`; a dash if there are none."""
     ranges = [
         str(span.first) if span.first == span.last else f"{span.first}\u2013{span.last}" for span in spans[:MAX_SPANS]
     ]
@@ -88,7 +88,7 @@ def _kind_reason(kind: str, reason: str) -> str:
 
 
 def _event_detail(event: Event) -> str:
-    """What an event tells beside who and when: its reason, or what was asked for."""
+    """The detail of an event besides actor and time: its reason, or the request."""
     detail = event.payload.get("reason") or event.payload.get("how") or event.payload.get("label")
     if event.type is EventType.CONFLICT_DETECTED:
         others = [f"#{number}" for number in event.payload.get("tasks", ()) if number != event.task]
@@ -102,7 +102,7 @@ def _event_detail(event: Event) -> str:
 def _environment() -> ImmutableSandboxedEnvironment:
     files = resources.files(__package__) / "templates"
     sources = {entry.name: entry.read_text("utf-8") for entry in files.iterdir() if entry.name.endswith(".md.j2")}
-    # The output is Markdown, not HTML: what comes from outside goes through `cell`, `defuse` or `fence`.
+    # The output is Markdown, not HTML: text from outside goes through `cell`, `defuse` or `fence`.
     environment = ImmutableSandboxedEnvironment(
         loader=DictLoader(sources),
         undefined=StrictUndefined,

@@ -1,4 +1,4 @@
-"""Answers to commands that show many things at once: the agents, the queue, the audit trail."""
+"""Writes answers to commands that list much: agents, queue, audit log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.texts.render import render
 
 @dataclass(frozen=True, slots=True)
 class TeamRow:
-    """One agent as `/agents` shows it. `by` and `at` are of what somebody changed of it while the bot runs."""
+    """One agent as `/agents` shows it. `by` and `at` belong to its last change at run time."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ class TeamRow:
     by: str | None = None
     at: datetime | None = None
     changes: tuple[tuple[str, str, str], ...] = ()  # key, what counts, what the file says
-    problem: str | None = None  # why a change does not count
+    problem: str | None = None  # why a change does not apply
     removed: bool = False
     probed: HealthResult | None = None  # what its adapter last said; None when that is not known
     measures: Mapping[str, Measures] = field(default_factory=dict)  # of its latest attempts: `""` all, by capability
@@ -47,7 +47,7 @@ def history_text(events: Sequence[Event], has_more: bool) -> str:
 
 
 def explain_attempt_text(event: Event, choice: AssignmentDecision | None) -> str:
-    """The answer to `/explain 2`: why that attempt went where it went; no choice where a person took the task."""
+    """The answer to `/explain 2`: why that attempt went to its agent; no choice if a person took the task."""
     return render("explain", event=event, choice=choice, forecast=(), patience="")
 
 
@@ -58,12 +58,12 @@ class QueueRow:
     number: int
     title: str
     priority: str
-    place: str  # why it stands where it stands
+    place: str  # why it has this place
     goes_to: str
 
 
 def next_text(rows: Sequence[QueueRow], total: int, agent: str, next_number: int | None) -> str:
-    """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None when no agent asks."""
+    """The answer to `/next`. `mine` is the task that the agent `who` would get, 0 for none; None if no agent asks."""
     return render("next", rows=rows, total=total, who=agent, mine=next_number)
 
 
@@ -77,10 +77,10 @@ def task_text(
     broken: Mapping[str, str] | None = None,
     dry_run: bool = False,
 ) -> str:
-    """The answer to `/task`; empty where 🚀 says enough.
+    """The answer to `/task`; empty if 🚀 is enough.
 
-    `status` is of an issue that was a task before; `headings` are those that the `template` filled in (`own`: it is the
-    repository's); `offered` are names of templates; `broken` are files that are not taken, and why.
+    `status` is that of an issue that was already a task; `headings` are those that the `template` filled in (`own`: it
+    is the repository's); `offered` are names of templates; `broken` are invalid files, with reasons.
     """
     text = render(
         "task",
@@ -96,12 +96,12 @@ def task_text(
 
 
 def prep_text(handoff_text: str, reason: str, waits: Sequence[str]) -> str:
-    """The answer to `/prep`: the hand-off before there is one."""
+    """The answer to `/prep`: the hand-off before assignment."""
     return render("prep", handoff=handoff_text.strip(), reason=reason, waits=waits)
 
 
 def stale_button(login: str, sha: str, task: Task) -> str:
-    """Tells whoever pressed a button on an earlier commit that it did nothing, and what to do."""
+    """Tells the user who pressed a button on an earlier commit that it had no effect, and what to do."""
     pull = task.pull
     now = (
         f"Use the buttons on the check of the current commit, `{pull.head_sha[:8]}`, or the commands."
@@ -112,9 +112,9 @@ def stale_button(login: str, sha: str, task: Task) -> str:
 
 
 def update_text(signal: BranchUpdateDone, lease: Lease | None, *, is_sent_back: bool) -> str:
-    """Tells whoever asked for it why the base was not merged into the branch.
+    """Tells the user who asked for it why the base was not merged into the branch.
 
-    Of a conflict: who was told of it, or whether the task goes back for it.
+    For a conflict: who was notified, or whether the task goes back.
     """
     effect = signal.asked
     text = render(

@@ -1,4 +1,4 @@
-"""The texts of a retrospective: its issue, the task that an action item becomes, and the answers to `/retro`."""
+"""Writes the texts of a retrospective: issue, action items as tasks, answers to `/retro`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def retrospective_title(retrospective: Retrospective) -> str:
 
 
 def retrospective_body(retrospective: Retrospective) -> str:
-    """The body of its issue, with what was answered and what became of the action items so far."""
+    """The body of its issue, with the answers and the results of the action items so far."""
     return render(
         "retrospective",
         held=retrospective,
@@ -44,12 +44,12 @@ def retrospective_body(retrospective: Retrospective) -> str:
 
 
 def retrospective_marker(key: str) -> str:
-    """The hidden last line by which its issue is found again before it is written a second time."""
+    """The hidden last line by which the bot finds its issue before a retry."""
     return f"{ISSUE_MARKER}{base64.urlsafe_b64encode(key.encode()).decode()} -->"
 
 
 def ticked_items(body: str) -> frozenset[str]:
-    """The ids of the action items that are ticked in a body, whoever wrote it."""
+    """The ids of the ticked action items in a body, by any editor."""
     return frozenset(match[2] for match in _ITEM.finditer(body[:70_000].replace("\r", "")) if match[1] in "xX")
 
 
@@ -64,13 +64,13 @@ def question_comment(question: Question) -> str:
 
 
 def pending_question_text(retrospective: Retrospective, question: Question) -> str:
-    """Tells an agent that comes for work what it was asked meanwhile."""
+    """Gives an agent that fetches work the pending question."""
     introduction = f"The retrospective #{retrospective.number} has a question for `{question.agent}`"
     return f"{introduction}: {question.text} Answer in a comment there."
 
 
 def retro_text(retrospective: Retrospective, *, dry_run: bool) -> str:
-    """The answer to `/retro`: in a dry run the whole text, for then it is written nowhere else."""
+    """The answer to `/retro`: in a dry run the whole text, because it is written nowhere else."""
     return render("retro", held=retrospective, body=retrospective_body(retrospective) if dry_run else "")
 
 

@@ -1,7 +1,7 @@
-"""What an agent hands in that was asked to plan or to review: words, and no commits.
+"""Hands in the text of an agent that was asked to plan or to review.
 
-They become one comment on the task, by the run's own token. Its last line holds the key that came with the dispatch: by
-that the orchestrator knows the answer, whoever it is by.
+The text becomes one comment on the task, by the run's own token. Its last line holds the key that came with the
+dispatch: the orchestrator recognises the result by it, whichever account wrote the comment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VERDICT = re.compile(r"\W*(approve|changes)(?:d|\s+requested)?\b[\s.:*_`-]*", r
 
 
 def read_words(folder: Path) -> str:
-    """What the agent wrote. Raises Refused when it wrote nothing."""
+    """The agent's text. Raises Refused if it is empty."""
     file = folder / ANSWER
     text = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
     if not text:
@@ -26,7 +26,7 @@ def read_words(folder: Path) -> str:
 
 
 def hand_in_words(order: Order, token: str) -> None:
-    """Comment the plan, or the verdict with its words. It may be there already, when a failed job is run again."""
+    """Comment the plan, or the verdict with its text. The comment may already exist if a failed job is run again."""
     text = read_words(work_folder())
     kind, what = "plan", "Plan"
     if order.role == "review":
@@ -41,7 +41,7 @@ def hand_in_words(order: Order, token: str) -> None:
     body = f"### {what} (attempt {order.attempt}, by `{order.agent}`)\n\n{text}\n\n{marker}"
     path = f"/repos/{setting('GITHUB_REPOSITORY')}/issues/{order.task}/comments"
     try:
-        # Written twice it is heard once: the attempt is over with the first.
+        # A duplicate counts once: the attempt is over with the first.
         comment = patiently(lambda: call("POST", path, token, {"body": body}))
     except Answered as error:
         if error.status == 403:

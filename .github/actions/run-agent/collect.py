@@ -1,4 +1,4 @@
-"""After the agent: commit what it left and pack its commits into one file, for a job that it never touched."""
+"""Commits the agent's changes and packs its commits into one file, for a job that the agent never touched."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from runner import (
 
 
 def main() -> None:
-    """Write the bundle. Raises Refused when nothing was changed, or when history was rewritten.
+    """Write the bundle. Raises Refused if nothing was changed, or if history was rewritten.
 
-    Of a plan or a review only the words are kept: what the agent changed beside them is left behind.
+    Of a plan or a review only the text is kept: other changes of the agent are dropped.
     """
     if read_order(setting("TOKEN")).role != "implement":
         read_words(work_folder())

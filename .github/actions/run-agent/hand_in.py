@@ -1,7 +1,7 @@
-"""Hand the work in: push the branch and open the pull request.
+"""Hands in the work: pushes the branch and opens the pull request.
 
-This runs in a job of its own with the token that may write; the agent was never on its machine. What the agent's job
-left behind is only data here: commits in a bundle. No file of them is checked out and nothing of them is run.
+This runs in a job of its own with the token that may write; the agent never had access to its machine. The output of
+the agent's job is only data here: commits in a bundle. No file of them is checked out and nothing of them is run.
 """
 
 from __future__ import annotations

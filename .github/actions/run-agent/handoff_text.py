@@ -1,4 +1,4 @@
-"""The hand-off as Markdown, as an agent reads it: the rules of the house first, then the task."""
+"""Renders the hand-off as Markdown for the agent: the rules first, then the task."""
 
 from __future__ import annotations
 

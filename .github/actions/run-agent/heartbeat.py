@@ -1,8 +1,8 @@
-"""Tell the orchestrator, every two minutes and in the background, that the agent's run is at work.
+"""Sends a heartbeat to the orchestrator every two minutes, in the background.
 
-The first heartbeat is sent at once and its answer shown; nothing here ever fails the run. The loop ends when the
-orchestrator says that the task is no longer this agent's, when nobody has answered for long, and at the latest with the
-job.
+The first heartbeat is sent at once and its response shown; nothing here ever fails the run. The loop ends when the
+orchestrator says that the agent no longer holds the task, when there was no response for long, and at the latest with
+the job.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from http.client import HTTPException
 from runner import TIMEOUT, _NoRedirect, run, say, setting
 
 PATH = "/internal/agent/heartbeat"
-UNANSWERED = 30  # in a row: an hour of silence, after which the task is long with somebody else
+UNANSWERED = 30  # in a row: an hour without response, after which another agent has the task
 LONGEST = 8 * 3600  # seconds; a job of GitHub's own runners may take six hours
 
 
@@ -50,12 +50,12 @@ def beat() -> tuple[int, str]:
 
 
 def is_final(status: int) -> bool:
-    """Whether saying it again is pointless: a clear no, but for "too often"."""
+    """Whether repeating it is pointless: a clear no, except "too often"."""
     return 300 <= status < 500 and status != 429
 
 
 def loop() -> None:
-    """Go on until a clear no, or until nobody is there any more."""
+    """Send heartbeats until a clear no, or until the orchestrator stops responding."""
     pause = float(os.environ.get("HEARTBEAT_SECONDS", "120"))
     end = time.monotonic() + LONGEST
     unanswered = 0

@@ -1,7 +1,7 @@
-"""The order that a dispatch carries: which agent works on which task, and the hand-off packet.
+"""Reads the order in a dispatch: which agent works on which task, and the hand-off packet.
 
-Who can dispatch has write access, but the words in the packet come from people who may have none. So everything is
-checked here before any of it becomes the name of a branch or a file, or part of a command.
+Only users with write access can dispatch, but the text in the packet comes from people who may have none. So everything
+is checked here before any of it becomes the name of a branch or a file, or part of a command.
 """
 
 from __future__ import annotations
@@ -144,9 +144,9 @@ def _check(packet: dict[str, Any], expected: dict[str, object], task: int) -> No
 
 
 def _from_comments(addresses: object, task: int, attempt: int, token: str) -> dict[str, Any]:
-    """The packet that was too large for the dispatch, put together from comments on the task.
+    """The packet that was too large for the dispatch, assembled from comments on the task.
 
-    Anybody can comment, and copy our markers: only comments by whoever sent the dispatch count, known by number.
+    Any user can comment and copy the markers: only comments by the account that sent the dispatch count, by id.
     """
     if not isinstance(addresses, list) or not 1 <= len(addresses) <= MAX_COMMENTS:
         raise Refused(f"The packet must name 1 to {MAX_COMMENTS} comments.")

@@ -1,4 +1,4 @@
-"""Before the agent: check the order, write the hand-off, switch to the branch."""
+"""Checks the order, writes the hand-off and switches to the branch before the agent starts."""
 
 from __future__ import annotations
 

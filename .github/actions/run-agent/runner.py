@@ -1,4 +1,4 @@
-"""What the three scripts share: the runner they run on, git, and GitHub's REST API.
+"""Provides what the scripts share: the runner, git, and GitHub's REST API.
 
 Standard library only, Python 3.10 or newer: this runs on GitHub's runners, where the orchestrator is not installed.
 """
@@ -102,8 +102,8 @@ def patiently(action: Callable[[], Value]) -> Value:
 def git(*arguments: str, token: str | None = None, statuses: tuple[int, ...] = (0,)) -> tuple[int, str, str]:
     """Run git in the current directory: status, output, errors. Raises Refused on any other status.
 
-    Hooks do not run: they belong to whoever wrote them, not to this step. The token goes in by the environment,
-    where neither the list of processes nor the repository's configuration shows it.
+    Hooks do not run, because they are not part of this step. The token is passed in the environment, where neither the
+    list of processes nor the repository's configuration shows it.
     """
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     if token:

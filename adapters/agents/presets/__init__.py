@@ -1,4 +1,4 @@
-"""Services that the HTTP adapter knows by name. What is second-hand about each is said in its file and in the docs."""
+"""Implements the services that the HTTP adapter knows by name. Each file and the docs say what is unverified."""
 
 from __future__ import annotations
 

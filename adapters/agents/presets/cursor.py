@@ -1,9 +1,8 @@
-"""Cursor's cloud agents, by the API that its documentation calls v0.
+"""Implements Cursor's cloud agents, by API v0.
 
-Read in the documentation, and not tried with a key of ours: the paths, the states, the conversation, that `branchName`
-is kept as given.
-By that branch an agent is found again, because the API takes no key of ours. Its webhook tells only the end
-(`FINISHED`, `ERROR`), so it is asked regularly instead.
+From the documentation, not tested with a real key: the paths, the states, the conversation, that `branchName` is kept
+as given. An agent is found by that branch, because the API accepts no key of the caller. Its webhook reports only the
+end (`FINISHED`, `ERROR`), so the agent is polled instead.
 """
 
 from __future__ import annotations

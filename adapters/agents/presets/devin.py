@@ -1,8 +1,9 @@
-"""Devin, by its API v1.
+"""Implements Devin, by API v1.
 
-Read in the documentation, and not tried with a key of ours: all of it. `idempotent` makes one session of two equal
-requests; we look by our tag before we ask again nevertheless. Second-hand: that a session which has opened its pull
-request goes on as `blocked` (it waits for a word), and the reasons of `suspended`, which are documented for API v3.
+Everything is from the documentation, not tested with a real key. `idempotent` merges two equal requests into one
+session; the adapter still looks for its tag before it repeats a request. From other sources: that a session with an
+open pull request continues as `blocked` (it waits for a message), and the reasons of `suspended`, which are documented
+for API v3.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Devin:
         return ()
 
     async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
-        """A session, told in its prompt which repository it is about."""
+        """Create a session; its prompt names the repository."""
         begun = await line.post(
             "/v1/sessions",
             {

@@ -1,8 +1,8 @@
-"""Google's Jules, by its API v1alpha.
+"""Implements Google's Jules, by API v1alpha.
 
-Read in the documentation, and not tried with a key of ours: all of it; the API calls itself alpha. It takes no key of
-ours and no branch: a session is found again by its title, and its pull request, from a branch of its own, by what the
-session says when it has ended.
+Everything is from the documentation, not tested with a real key; the API calls itself alpha. It accepts no key and no
+branch of the caller: a session is found by its title, and its pull request by what the session reports when it has
+ended.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Jules:
         raise CannotStart(f"Jules does not know `{repository}`: connect it at https://jules.google.com first.")
 
     async def begin(self, line: ServiceClient, job: AgentRequest) -> Session:
-        """A session that opens a pull request by itself, where work is wanted, and asks nobody to approve its plan."""
+        """Create a session that opens a pull request by itself, if work is wanted, and requires no approval of its
+        plan.
+        """
         source = await self._source(line, job.repository)
         return _read(
             await line.post(

@@ -1,7 +1,7 @@
-"""The fields of GitHub's objects that we read, in REST answers and in webhook payloads alike.
+"""Models the fields of GitHub's objects that the bot reads, in REST responses and webhook payloads.
 
-What we do not read is ignored, so a new field never breaks us. States and conclusions stay plain text: GitHub
-adds values, and an unknown one is for the rules to judge, not for the parser to refuse.
+Other fields are ignored, so a new field never breaks the bot. States and conclusions stay plain text: GitHub adds
+values, and the rules judge an unknown one, not the parser.
 """
 
 from adapters.github.models.app import App, HookDelivery, Installation, InstallationToken, Permission

@@ -1,7 +1,6 @@
-"""What GitHub's GraphQL tells of issues and pull requests, and the same as REST would have told it.
+"""Models issues and pull requests as GraphQL returns them, and converts them to REST's form.
 
-The rest of the house knows one shape of an issue and of a pull request, REST's; where a thing was read is no matter
-to it.
+The rest of the code uses only REST's form, wherever an object was read.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class GraphQLNode(GitHubModel):
 
 
 class ActorNode(GraphQLNode):
-    """Somebody who acts: a person, a bot, or what else GitHub lets act."""
+    """An actor: a person, a bot, or another kind of account."""
 
     kind: str = Field("User", alias="__typename")
     login: str
@@ -35,7 +34,7 @@ class ActorNode(GraphQLNode):
 
     @property
     def user(self) -> User | None:
-        """As REST tells it; None without an id, because logins are given away anew."""
+        """The actor in REST's form; None without an id, because logins are reused."""
         if self.database_id is None:
             return None
         is_bot = self.kind == "Bot"
@@ -99,7 +98,7 @@ class CommentNode(GraphQLNode):
     editor: ActorNode | None = None
 
     def is_by(self, user_id: int) -> bool:
-        """Whether it is this user's, and nobody else changed it."""
+        """Whether it is this user's, and no other user edited it."""
         return all(user is None or user.database_id == user_id for user in (self.author, self.editor)) and bool(
             self.author
         )

@@ -1,6 +1,7 @@
-"""What slash commands do. Who may use which is in the registry (`core.commands.registry`); here is what they mean.
+"""Carries out slash commands.
 
-One file for each group of commands, each with its table of rules; here they are put together and carried out.
+The registry (`core.commands.registry`) says who may use which. Each group of commands has a file with its table of
+rules; this module combines them.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def on_command_received(task: Task | None, signal: CommandReceived, context: Con
     try:
         result = _run_command(task, builder, signal, context)
     except CommandRejected as rejection:
-        # It was said all the same: what was written before it counts no more.
+        # A refused command still supersedes earlier instructions.
         updated_task = (
             builder.task
             if builder and builder.previous and builder.task == _record_command(builder.previous, signal, context)
@@ -84,7 +85,7 @@ def on_command_received(task: Task | None, signal: CommandReceived, context: Con
     builder.agent_changes.extend(result.agent_changes)
     builder.add_effect(*effects)
     if builder.previous and builder.previous.escalation:
-        # Whoever steers the task has looked at it, whatever the command.
+        # A user who gives a command has seen the task, whatever the command.
         escalation.on_escalation_answered(
             builder, EscalationAnswered(signal.actor, signal.permission, f"/{signal.name}")
         )
@@ -94,7 +95,7 @@ def on_command_received(task: Task | None, signal: CommandReceived, context: Con
 def _run_command(
     task: Task | None, builder: DecisionBuilder | None, signal: CommandReceived, context: Context
 ) -> CommandResult:
-    """Ask who may, then the rule."""
+    """Check the permission, then call the rule."""
     command = COMMANDS.get(signal.name)
     if command is None:
         raise CommandRejected(_unknown_command_text(signal.name))
@@ -123,7 +124,7 @@ def _record_command(task: Task, signal: CommandReceived, context: Context) -> Ta
 
 
 def _require_holder(task: Task, signal: CommandReceived, context: Context) -> None:
-    """An agent that speaks of work that is not its own (any more) is refused, and that is written down."""
+    """Reject and record a command of an agent about work that it does not hold (any more)."""
     lease = task.lease
     if holds(lease, signal.actor, signal.workers) or holds(task.review, signal.actor, signal.workers):
         return

@@ -1,7 +1,7 @@
-"""`/agents`: who there is, and agents added, changed, drained and removed while the bot runs.
+"""Implements `/agents`: list, add, change, drain and remove agents while the bot runs.
 
-A change is kept beside the file, never in it. It counts at once, for tasks that are handed out from now on; what an
-agent has in hand it keeps.
+A change is stored beside the configuration file, never in it. It applies at once to new assignments; an agent keeps the
+tasks that it holds.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _agents(context: Context, signal: CommandReceived, task: Task | None) -> Com
 
 @dataclass(frozen=True, slots=True)
 class AgentCommand:
-    """Somebody wants an agent changed."""
+    """A request to change an agent."""
 
     context: Context
     signal: CommandReceived
@@ -69,18 +69,18 @@ class AgentCommand:
 
     @property
     def team(self) -> Team:
-        """The team as it is."""
+        """The present team."""
         return self.context.team
 
     @property
     def change(self) -> AgentOverride:
-        """What was changed of this agent before, by whoever is about to change it again."""
+        """The earlier change of this agent, attributed to the user who changes it now."""
         new_change = AgentOverride(self.signal.actor.login, self.context.now)
         existing = self.team.overrides.get(self.name)
         return replace(new_change, settings=existing.settings, mode=existing.mode) if existing else new_change
 
     def build_result(self, event_type: EventType, change: AgentOverride, answer: str) -> CommandResult:
-        """The answer, with a line of the audit trail, and the change itself."""
+        """The answer, with the event for the audit log and the change itself."""
         payload = {"settings": dict(change.settings), "mode": change.mode}
         event = Event(
             event_type, self.issue_number, self.context.now, self.name, actor=change.changed_by, payload=payload
@@ -89,7 +89,7 @@ class AgentCommand:
 
 
 def team_rows(context: Context, health: Mapping[str, HealthResult]) -> list[TeamRow]:
-    """Every agent as the table shows it; of the removed ones those that stand in a file or have tasks in hand."""
+    """All agents as the table shows them; removed agents only if they are in a file or hold tasks."""
     team, agents = context.team, {agent.name: agent for agent in context.agents}
     rows = []
     for name, spec in team.all_agents.items():
@@ -132,9 +132,9 @@ def team_rows(context: Context, health: Mapping[str, HealthResult]) -> list[Team
 def _state_text(agent: rules.Agent) -> str:
     availability = agent.condition
     if agent.unavailable and agent.unavailable != availability.reason:
-        return agent.unavailable  # a person's word: draining
+        return agent.unavailable  # a person decided: draining
     if agent.holding >= agent.max_tasks and availability.takes_work:
-        return AgentState.BUSY  # how many it has in hand stands beside it
+        return AgentState.BUSY  # the number of its tasks is shown beside it
     hint = f"to end this, comment `/agents resume {agent.name}`" if availability.own else ""
     return "; ".join(filter(None, (": ".join(filter(None, (availability.state, availability.reason))), hint)))
 
@@ -204,7 +204,7 @@ def _set(command: AgentCommand) -> CommandResult:
     if not command.arguments:
         raise CommandRejected(f"Name a change: `/agents set {command.name} max_tasks=2`.")
     changes = _parse_settings(command.arguments, agent.adapter)
-    # A key that the file does not have needs no memory of being taken out.
+    # A key that is not in the file need not be stored as removed.
     settings = {
         setting_key: value
         for setting_key, value in {**command.change.settings, **changes}.items()

@@ -1,4 +1,4 @@
-"""What all rules of commands share: refusing, and the outcome of a command that needs no task."""
+"""Defines what all rules of commands share: rejection, result and reply."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.task.model import Task
 class CommandRejected(Exception):
     """The command cannot be carried out now; the text says why and what to do.
 
-    Its `events` are written down all the same.
+    Its `events` are still recorded.
     """
 
     def __init__(self, text: str, *events: Event) -> None:
@@ -30,27 +30,27 @@ class CommandRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What comes of a command that needs no task: the answer, and what else follows."""
+    """The result of a command that needs no task: the answer and what follows."""
 
     text: str | None
     events: tuple[Event, ...] = ()
     effects: tuple[Effect, ...] = ()
-    team_changes: Mapping[str, AgentOverride] = field(default_factory=dict)  # what is changed of agents, by name
-    agent_changes: tuple[AgentStateChange, ...] = ()  # news of agents themselves
-    retrospective: Retrospective | None = None  # that is held, or changed
-    reply_deferred: bool = False  # the effects are not done yet, and a signal will tell how they went
+    team_changes: Mapping[str, AgentOverride] = field(default_factory=dict)  # changes of agents' settings, by name
+    agent_changes: tuple[AgentStateChange, ...] = ()  # changes of agents' states
+    retrospective: Retrospective | None = None  # that is opened or changed
+    reply_deferred: bool = False  # the effects are still to be sent; a signal will report the result
 
 
-# Carries out a command on a task: gives the answer, or None where 🚀 says enough. Raises `Refused`.
+# Carries out a command on a task and returns the answer, or None if 🚀 is enough. Raises `CommandRejected`.
 Rule = Callable[[DecisionBuilder, CommandReceived], str | None]
-# The same for a command that may be given anywhere; the task is the one that the issue is, if it is one.
+# The same for a command that may be given on any issue; the task is that of the issue, if it has one.
 GlobalRule = Callable[[Context, CommandReceived, Task | None], CommandResult]
 
 
 def reply(
     number: int, key: str, comment_id: int | None, reaction: Literal["rocket", "confused"], text: str | None
 ) -> tuple[Effect, ...]:
-    """The reaction on the comment with the command, if it came in one, and the words, if there are any."""
+    """The reaction to the comment with the command, if there is one, and the answer, if there is one."""
     effects: list[Effect] = []
     if comment_id is not None:
         effects.append(AddReaction(comment_id, reaction))
@@ -60,12 +60,15 @@ def reply(
 
 
 def failure_reply(request: Asked, text: str) -> tuple[Effect, ...]:
-    """What was begun with 🚀 came to nothing: 😕, and why. Who pressed a button is named, for there is no comment."""
+    """Answer a command that was started with 🚀 and failed: 😕 and the reason.
+
+    A user who pressed a button is mentioned, because there is no comment.
+    """
     reply_text = f"@{request.login}: {text}" if request.pressed else text
     effects: tuple[Effect, ...] = (Comment(request.number, f"refused:{request.key}", reply_text),)
     return (AddReaction(request.comment_id, "confused"), *effects) if request.comment_id is not None else effects
 
 
 def gaps_text(problem: str, gaps: tuple[str, ...]) -> str:
-    """A sentence, and what is missing as a list."""
+    """A sentence, followed by the missing things as a list."""
     return f"{problem}:\n\n" + "\n".join(f"- {gap}" for gap in gaps)

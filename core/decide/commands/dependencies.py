@@ -1,4 +1,4 @@
-"""Commands that let a task wait for another one: by GitHub's own dependencies, or behind one that it conflicts with."""
+"""Implements commands that make a task wait for another: GitHub's dependencies, and the queue after a conflict."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from core.task.dependencies import Source
 from core.task.model import Status, Task
 from core.text_safety.sanitize import defuse, one_line
 
-MAX_REFERENCES = 20  # issues that one command names: each costs a question to GitHub
+MAX_REFERENCES = 20  # issues that one command may name: each costs a request to GitHub
 
 
 def parse_references(argument: str) -> tuple[bool, tuple[str, ...]]:
-    """Whether `/depends` takes dependencies away, and the issues that it names; raises `Refused` with what is wrong."""
+    """Whether `/depends` removes dependencies, and the issues that it names. Raises `CommandRejected` if they are
+    invalid.
+    """
     word, _, rest = argument.strip().partition(" ")
     remove = word.lower() == "remove"
     names, invalid = references_in(rest if remove else argument)
@@ -38,7 +40,7 @@ def parse_references(argument: str) -> tuple[bool, tuple[str, ...]]:
 
 
 def _depends(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
-    """Asks GitHub for its own dependency; the news of it makes the task wait."""
+    """Request a dependency from GitHub; GitHub's webhook then makes the task wait."""
     remove, names = parse_references(signal.argument)
     task = builder.task
     if not task.is_open and not remove:
@@ -102,7 +104,7 @@ def _remove_problem(builder: DecisionBuilder, issue: ReferencedIssue) -> str | N
 
 
 def on_dependency_refused(builder: DecisionBuilder, signal: DependencyRefused) -> None:
-    """GitHub did not take it: whoever asked for it is told what else there is."""
+    """GitHub refused the dependency: tell the user which alternatives exist."""
     effect = signal.asked
     reason = defuse(one_line(signal.reason, 200)).rstrip(".")
     text = (
@@ -118,7 +120,7 @@ def on_dependency_refused(builder: DecisionBuilder, signal: DependencyRefused) -
 
 
 def queue_after(builder: DecisionBuilder, signal: CommandReceived, argument: str) -> str | None:
-    """`/resolve queue`: held back until the other task is over. Without a conflict it has to be named."""
+    """`/resolve queue`: hold the task until the other one is over. Without a conflict, the user must name it."""
     task = builder.task
     if not task.is_open:
         raise CommandRejected(f"There is nothing to queue: the task is {task.status}.")
@@ -140,7 +142,7 @@ def queue_after(builder: DecisionBuilder, signal: CommandReceived, argument: str
 
 
 def _blocking_reference(builder: DecisionBuilder, argument: str, has_conflict: bool) -> str:
-    """The task that is meant: the one named, the one whose pull request was first, or the twin."""
+    """The task to wait for: the named one, the one whose pull request is older, or the duplicate."""
     example = "`/resolve queue behind #12`"
     word, _, rest = argument.strip().partition(" ")
     names, invalid = references_in(rest if word.lower() == "behind" else argument)
@@ -168,7 +170,7 @@ def _blocking_reference(builder: DecisionBuilder, argument: str, has_conflict: b
 
 
 def is_finished(task: Task) -> bool:
-    """Whether nothing waits behind this task any more. One that failed may still be retried."""
+    """Whether no task can wait for this one any more. A failed task may still be retried."""
     return task.withdrawn or not task.issue_open or task.status is Status.DONE
 
 

@@ -1,4 +1,4 @@
-"""Commands of whoever holds a task, or is about to."""
+"""Implements commands of the holder of a task, and `/claim`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from core.texts import handoff_text
 
 def _claim(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     if builder.task.status is Status.FAILED:
-        start_over(builder, signal)  # whoever finishes by hand what agents did not
+        start_over(builder, signal)  # a person finishes what agents did not
     task = builder.task
     if task.lease and task.lease.worker and holds(task.lease, signal.actor, signal.workers):
         return _fetch_handoff(builder, task.lease)
@@ -48,7 +48,7 @@ def _claim(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
 
 
 def _fetch_handoff(builder: DecisionBuilder, lease: Lease) -> str:
-    """An agent takes up what it was given, and asks for its hand-off."""
+    """Acknowledge the task for an agent and return its hand-off."""
     task = builder.task
     if task.approved_digest != task.text_digest:
         raise CommandRejected(
@@ -59,20 +59,20 @@ def _fetch_handoff(builder: DecisionBuilder, lease: Lease) -> str:
 
 
 def _claim_for_agent(builder: DecisionBuilder, signal: CommandReceived, workers: Collection[str]) -> str | None:
-    """An agent takes a task by itself: as the agent, with its limits and its deadlines, and never as a person."""
+    """Claim a task for an agent: with the agent's limits and deadlines, never as a person."""
     agent = next((agent for agent in builder.context.agents if agent.name in workers), None)
     if agent is None:
         raise CommandRejected("No configured agent uses your account.")
     assign_to(builder, signal, agent)
     lease, spec = builder.task.lease, builder.policy.agents.get(agent.name)
-    # Of all others the adapter brings it.
+    # For all other agents, the adapter delivers it.
     return _fetch_handoff(builder, lease) if lease and spec and spec.fetches_work else None
 
 
 def _release(builder: DecisionBuilder, signal: CommandReceived) -> None:
     task = builder.task
     if task.review and _resolve_lease(builder, signal) is task.review:
-        # The work stays where it is; who gives a review back is not asked for it again.
+        # The work stays with its implementer; a reviewer that gives the review back is not asked for it again.
         _fail_attempt(builder, task.review, "gave the review back", "")
         return
     if task.lease is None or not allows(task.status, Trigger.RELEASED):
@@ -103,7 +103,7 @@ def _complete(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
 
 
 def _resolve_lease(builder: DecisionBuilder, signal: CommandReceived) -> Lease:
-    """The lease that the command speaks of: the reviewer's where the reviewer says it, else the holder's."""
+    """The lease that the command is about: the reviewer's if the reviewer sends it, else the holder's."""
     task = builder.task
     is_holder = holds(task.lease, signal.actor, signal.workers)
     if task.review and not is_holder and holds(task.review, signal.actor, signal.workers):
@@ -168,7 +168,7 @@ def _fail(builder: DecisionBuilder, signal: CommandReceived) -> None:
 
 
 def _fail_attempt(builder: DecisionBuilder, lease: Lease, event: str, reason: str) -> None:
-    """A planner or a reviewer comes to nothing by its own word: that is never held against the work."""
+    """Fail a planner or reviewer at its own request; this never counts against the work."""
     feedback = Feedback(f"fail:{lease.attempt}", f"{lease.agent} {event}", reason, builder.now)
     fail_attempt(builder, lease, feedback, cancel=False, details=reason)
 
@@ -182,5 +182,5 @@ RULES: Mapping[str, Rule] = {
     "complete": _complete,
     "fail": _fail,
 }
-# What is said of the work itself counts only from whoever holds it; from others it is refused and recorded.
+# A statement about the work counts only from its holder; from others it is rejected and recorded.
 HOLDER_COMMANDS = frozenset({"heartbeat", "plan", "progress", "review", "fail"})

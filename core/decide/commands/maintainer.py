@@ -1,4 +1,4 @@
-"""Commands of those with write access, who decide who works on a task and what becomes of it."""
+"""Implements commands for users with write access: who works on a task and what happens to it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from core.task.model import Flag, Role, Status, Task
 from core.text_safety.sanitize import defuse
 from core.texts import format_duration
 
-RESOLUTIONS = ("reassign", "queue", "escalate", "rebase", "ignore")  # that `/resolve` knows
+RESOLUTIONS = ("reassign", "queue", "escalate", "rebase", "ignore")  # options of `/resolve`
 
 
 def reject_if_merged(task: Task) -> None:
-    """Raises `Refused` when the work is merged already, and so cannot be taken back."""
+    """Raises `CommandRejected` if the work is merged and so cannot be taken back."""
     if task.pull and task.pull.merged:
         raise CommandRejected(f"#{task.pull.number} is already merged. Close and reopen the issue to start over.")
 
 
 def start_over(builder: DecisionBuilder, signal: CommandReceived) -> None:
-    """Back to the queue with a clean slate of attempts."""
+    """Return the task to the queue and reset its attempts."""
     reject_if_merged(builder.task)
     if not builder.task.issue_open:
         raise CommandRejected("The issue is closed. Reopen it to start over.")
@@ -79,7 +79,7 @@ def _reassign(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     )
     if agent.name == lease.agent:
         raise CommandRejected(f"`{agent.name}` already holds this task. To let it start over, comment `/retry`.")
-    # Whoever has a plan in hand loses it with the task, so what is handed on is the same part of it.
+    # A planner loses its plan with the task, so the same role is reassigned.
     if reason := missing_requirement(task, agent, lease.role) or busy(agent):
         raise CommandRejected(f"`{agent.name}` cannot take this task: {reason}. `{lease.agent}` keeps it.")
     builder.add_event(EventType.TASK_RELEASED, actor=signal.actor.login, reason="reassigned")
@@ -93,7 +93,7 @@ def _reassign(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
 
 
 def _resolve_agent(builder: DecisionBuilder, argument: str) -> Agent:
-    """The agent that was named; raises `Refused` with the nearest name."""
+    """The named agent. Raises `CommandRejected` with the nearest name if it is unknown."""
     name = argument.strip().strip("`").removeprefix("@")
     agents = {agent.name: agent for agent in builder.context.agents}
     if not name:
@@ -104,7 +104,7 @@ def _resolve_agent(builder: DecisionBuilder, argument: str) -> Agent:
 
 
 def _find_replacement(builder: DecisionBuilder, excluded: str) -> Agent:
-    """The best agent for the task besides its holder."""
+    """The best agent for the task except its holder."""
     others = [agent for agent in builder.context.agents if agent.name != excluded]
     role = builder.task.lease.role if builder.task.lease else Role.IMPLEMENT
     choice = choose(builder.task, others, builder.policy.scoring, builder.now, role)
@@ -117,7 +117,7 @@ def _find_replacement(builder: DecisionBuilder, excluded: str) -> Agent:
 
 
 def assign_to(builder: DecisionBuilder, signal: CommandReceived, agent: Agent) -> None:
-    """To this agent, if it can have it now. That a person asks for it counts for more than any score."""
+    """Assign the task to this agent if possible. A person's request outranks any score."""
     task = builder.task
     if task.status is not Status.READY:
         raise CommandRejected(f"Only a ready task can be assigned; this one is {task.status}.")
@@ -128,7 +128,7 @@ def assign_to(builder: DecisionBuilder, signal: CommandReceived, agent: Agent) -
     agents = builder.context.agents
     role = part_of(task, agents, builder.policy.plan)
     if role is Role.PLAN and missing_requirement(task, agent, role):
-        role = Role.IMPLEMENT  # who is asked by name to do it need not wait for a plan
+        role = Role.IMPLEMENT  # an agent that is assigned by name need not wait for a plan
     if reason := missing_requirement(task, agent, role) or busy(agent):
         raise CommandRejected(f"`{agent.name}` cannot take this task: {reason}.")
     if builder.policy.dry_run:
@@ -162,7 +162,7 @@ def _resolve(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
 
 
 def _ignore_conflicts(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
-    """Let the other open pull requests that this one conflicts with be, for a day."""
+    """Ignore the conflicts with other open pull requests for a day."""
     pull = builder.task.pull
     if pull and pull.open and pull.trial and pull.trial.clean is False:
         raise CommandRejected(f"A conflict with `{pull.base}` cannot be ignored because GitHub does not merge it.")
@@ -201,7 +201,7 @@ def _ack(builder: DecisionBuilder, signal: CommandReceived) -> None:
     if escalation is None or not escalation.acknowledged_at:
         acknowledge(builder, signal.actor.login, "/ack")
     if escalation is None or escalation.cause is EscalationCause.ASKED:
-        close_escalation(builder, "acknowledged")  # a person was asked for, and one is there
+        close_escalation(builder, "acknowledged")  # a person was requested, and one has answered
 
 
 RULES: Mapping[str, Rule] = {

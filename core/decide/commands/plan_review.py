@@ -1,4 +1,4 @@
-"""Commands by which a plan or a verdict is said: by the agent that was asked, or by a person with write access."""
+"""Implements `/plan` and `/review`, for the assigned agent or a user with write access."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _plan(builder: DecisionBuilder, signal: CommandReceived) -> None:
 
 
 def _review_verdict(builder: DecisionBuilder, signal: CommandReceived) -> None:
-    """`/review approve` and `/review changes`, with what is to be said of it behind."""
+    """`/review approve` and `/review changes`, followed by the text of the review."""
     word, *rest = signal.argument.strip().split(maxsplit=1)
     approves, text = word.lower() == "approve", "".join(rest)
     lease: Lease | None = builder.task.review
@@ -61,5 +61,5 @@ def _require_write_access(signal: CommandReceived, subject: str) -> None:
 
 
 RULES: Mapping[str, Rule] = {"plan": _plan}
-# Rules of single uses of a command, by its name and first word.
+# Rules for single forms of a command, by its name and first word.
 FORM_RULES: Mapping[str, Rule] = {"review approve": _review_verdict, "review changes": _review_verdict}

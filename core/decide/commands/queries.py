@@ -1,4 +1,4 @@
-"""Commands by which anybody asks; they change nothing."""
+"""Implements commands that only read."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from core.texts.matrix import matrix_text
 from core.texts.replies import QueueRow, explain_attempt_text, history_text, next_text
 from core.texts.retrospective import pending_question_text
 
-MAX_HISTORY_EVENTS = 20  # of the audit trail that `/history` shows
-MAX_QUEUE_ROWS = 5  # of the queue that `/next` shows
+MAX_HISTORY_EVENTS = 20  # events that `/history` shows
+MAX_QUEUE_ROWS = 5  # rows that `/next` shows
 
 
 def _help(context: Context, signal: CommandReceived, task: Task | None) -> CommandResult:
@@ -29,7 +29,7 @@ def _help(context: Context, signal: CommandReceived, task: Task | None) -> Comma
 
 
 def _refreshed_task(builder: DecisionBuilder) -> Task:
-    """The task with what it waits for, as that is now. What is stored was true when the task was last told of it."""
+    """The task with its present dependencies; the stored ones may be outdated."""
     task, inputs = builder.task, builder.context.readiness_inputs
     if task.status is Status.PENDING:
         task = replace(task, missing=missing(task, inputs))
@@ -53,7 +53,7 @@ def _explain(builder: DecisionBuilder, signal: CommandReceived) -> str:
 
 
 def _explain_attempt(builder: DecisionBuilder, argument: str) -> str:
-    """Why an earlier attempt went to whom it went, as the audit trail has it."""
+    """Why an earlier attempt went to its agent, from the audit log."""
     events = {event.attempt: event for event in builder.context.command.recent_events if event.attempt is not None}
     match = re.fullmatch(r"(?:attempt\s+)?#?([0-9]{1,6})", argument, re.IGNORECASE)
     event = events.get(int(match[1])) if match else None
@@ -88,7 +88,7 @@ def _next(context: Context, signal: CommandReceived, task: Task | None) -> Comma
         QueueRow(queued.number, queued.title, queued.priority, _position_text(queued, dependents), choice.reason)
         for (queued, dependents), choice in zip(head, choices, strict=True)
     ]
-    # An agent that asks is told what it would get itself: the first task in the queue that it could do.
+    # For an agent, show the first task in the queue that it would get itself.
     asking_agent = next((agent for agent in agents if agent.name in (signal.workers or ())), None)
     next_number = None
     if asking_agent:

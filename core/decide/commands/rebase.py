@@ -1,4 +1,4 @@
-"""`/resolve rebase`: a person asks for the base to be merged into the branch of a pull request."""
+"""Implements `/resolve rebase`: merge the base into the branch of a pull request."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from core.task.model import Flag, Status
 
 
 def rebase(builder: DecisionBuilder, signal: CommandReceived) -> None:
-    """Ask GitHub for it. Whether there is anything to bring in, and whether it conflicts, GitHub's answer tells.
+    """Request the branch update. GitHub's response says whether there was anything to merge and whether it conflicts.
 
-    A person's own pull request as well: asked for is asked for. Those of forks are no task's.
+    People's own pull requests are updated too, because the user asked for it. Pull requests of forks belong to no task.
     """
     task, pull = builder.task, builder.task.pull
     if pull is None or not pull.open:

@@ -1,4 +1,4 @@
-"""`/retro`: looking back at what was done, and an agent's answer to what it was asked."""
+"""Implements `/retro`: open a retrospective, or store an agent's answer to its question."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`/task`: an issue becomes a task, and a template fills in what its text leaves out.
+"""Implements `/task`: make an issue a task and fill in missing sections from a template.
 
-The text that the decision saw is the one that is filled in and approved. It is looked at again before anything is
-written, so the rule only asks for it (`MakeTask`); what came of it is told by the signal `TaskMade`.
+The text that the decision saw is filled in and approved. It is checked again before it is written, so the rule only
+requests the change (`CreateTask`); the signal `TaskCreated` reports the result.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _fill_template(context: Context, issue: IssueFacts, name: str, current_task:
     templates = context.command.templates
     if name not in templates.by_name:
         raise CommandRejected(_unknown_template_text(name, templates))
-    # A priority that was set by a label or a command is not to be talked over by the text.
+    # A priority from a label or a command outranks the one in the text.
     has_priority = current_task or priority_in(issue.labels, context.policy.priorities)
     try:
         return fill(issue.body, templates.by_name[name], leave={"priority"} if has_priority else ())
@@ -95,12 +95,12 @@ def _unknown_template_text(name: str, templates: Templates) -> str:
 
 
 def _suggested_templates(issue: IssueFacts, templates: Templates) -> tuple[str, ...]:
-    """The templates that fit the title; all of them, where none does."""
+    """The templates that fit the title; all templates if none fits."""
     return fitting(issue.title, templates.by_name) or tuple(templates.by_name)
 
 
 def on_task_created(task: Task | None, signal: TaskCreated, context: Context) -> Decision:
-    """What `/task` asked for was done, or not; now it is answered."""
+    """Answer `/task` once its result is known."""
     effect = signal.asked
     if signal.problem or task is None or task.withdrawn:
         problem = signal.problem or "A person removed the label `task` in the meantime."

@@ -1,4 +1,4 @@
-"""Commands that shape a task before somebody works on it: is it ready, how urgent, what does it need, may it go on."""
+"""Implements commands that shape a task before work begins: readiness, priority, capabilities, holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.texts.replies import prep_text
 def _ready(builder: DecisionBuilder, signal: CommandReceived) -> None:
     task = builder.task
     can_approve = at_least(signal.permission, "write")
-    # Of a task that somebody works on, a text that was changed meanwhile can still be approved.
+    # If the text was changed while an agent works on the task, it can still be approved.
     can_approve_text = task.is_open and can_approve and task.approved_digest != task.text_digest
     if task.status not in (Status.PENDING, Status.READY) and not can_approve_text:
         raise CommandRejected(f"The task is already {task.status}.")
@@ -42,7 +42,7 @@ def _priority(builder: DecisionBuilder, signal: CommandReceived) -> None:
 
 
 def _prep(builder: DecisionBuilder, signal: CommandReceived) -> str:
-    """Shows and changes nothing but what a fresh look at readiness changes."""
+    """Show the hand-off; changes nothing except what a new readiness check changes."""
     check_readiness(builder)
     task = builder.task
     if not task.is_open:
@@ -80,7 +80,7 @@ def _block(builder: DecisionBuilder, signal: CommandReceived) -> None:
 
 def _pause(builder: DecisionBuilder, signal: CommandReceived) -> str | None:
     _hold_task(builder, signal, signal.argument, paused=True)
-    # A comment gets 🚀 for an answer; a button has nothing to put it on.
+    # A comment gets 🚀; a button has nothing to react to.
     return f"#{builder.task.number} is paused. To continue, comment `/resume`." if signal.pressed else None
 
 
