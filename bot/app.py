@@ -17,6 +17,7 @@ from adapters.agents import Services
 from adapters.database.database import Database, describe_url
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.jobs import ALERTS, MAIN, JobQueue
+from adapters.database.rate_limits import DatabaseBudgetStore
 from adapters.git import Git, MirrorPool, check_git_version
 from adapters.github import GitHubClient
 from adapters.github.http import DEFAULT_RETRY, RetryPolicy
@@ -146,7 +147,7 @@ async def assemble(
             retry=retry,
             on_call=metrics.on_request,
             on_cache_hit=metrics.on_cache_hit,
-            limiter=RateLimiter(database, clock, limits, metrics.on_throttled),
+            limiter=RateLimiter(DatabaseBudgetStore(database), clock, limits, metrics.on_throttled),
             on_renamed=partial(was_renamed, work),
         )
         await stack.enter_async_context(client)
