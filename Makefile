@@ -49,9 +49,10 @@ tests: $(READY)
 	$(BIN)/coverage report --fail-under=85
 	$(BIN)/coverage report --include='core/*' --fail-under=95
 
-lint: $(READY) ## style and types only
+lint: $(READY) ## style, imports and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy --strict
 
 docs: $(READY) ## write the generated documentation
@@ -81,7 +82,7 @@ lock: ## make requirements.lock again from pyproject.toml; needs uv
 		--no-annotate --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and everything that was made
-	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml

@@ -17,7 +17,8 @@ from adapters.agents import Services
 from adapters.database.database import Database, describe_url
 from adapters.database.embedded import EmbeddedPostgres
 from adapters.database.jobs import ALERTS, MAIN, JobQueue
-from adapters.git import Git, check_git_version
+from adapters.database.rate_limits import DatabaseBudgetStore
+from adapters.git import Git, MirrorPool, check_git_version
 from adapters.github import GitHubClient
 from adapters.github.http import DEFAULT_RETRY, RetryPolicy
 from adapters.github.rate_limiter import RateLimiter
@@ -40,7 +41,7 @@ from engine.card_state import CardStateCodec
 from engine.clock import CommonClock, SystemClock
 from engine.forecasts import ForecastService
 from engine.outbox import Outbox
-from engine.senders import Identity, MirrorPool
+from engine.senders import Identity
 from engine.unit_of_work import UnitOfWorkFactory
 from handlers import HandlerContext
 from scheduler.renamed_repository import was_renamed
@@ -135,7 +136,8 @@ async def assemble(
         limits = _limits(settings)
         admission = AdmissionControl(admission_limits(settings))
         metrics = Metrics(limits)
-        work = UnitOfWorkFactory(database, jobs, clock.now, timedelta(seconds=settings.card_debounce_seconds))
+        card_delay = timedelta(seconds=settings.card_debounce_seconds)
+        work = UnitOfWorkFactory(database, jobs, clock.now, card_delay, policy_fingerprint(settings))
         client = GitHubClient(
             api_url=settings.github_api_url,
             graphql_url=settings.github_graphql_url,
@@ -145,13 +147,12 @@ async def assemble(
             retry=retry,
             on_call=metrics.on_request,
             on_cache_hit=metrics.on_cache_hit,
-            limiter=RateLimiter(database, clock, limits, metrics.on_throttled),
+            limiter=RateLimiter(DatabaseBudgetStore(database), clock, limits, metrics.on_throttled),
             on_renamed=partial(was_renamed, work),
         )
         await stack.enter_async_context(client)
         mirrors = MirrorPool(settings.data_dir, settings.github_server_url, git)
-        work.foresight = ForecastService(database, mirrors)
-        work.rules = policy_fingerprint(settings)
+        forecasts = ForecastService(database, mirrors)
         identity = Identities(client)
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=AGENT_TIMEOUT))
         result_secrets = settings.github_webhook_secret
@@ -166,9 +167,9 @@ async def assemble(
         )
         alerts = configured_channels(settings, http)
         codec = CardStateCodec(settings.github_app_id, settings.github_private_key.get_secret_value())
-        outbox = Outbox(work, client, mirrors, services, identity, codec, metrics.on_sent, alerts)
+        outbox = Outbox(work, client, mirrors, services, identity, codec, forecasts, metrics.on_sent, alerts)
         health_checks = HealthChecks(client, database, services, identity, settings.github_server_url, clock.now)
-        context = HandlerContext(work, client, identity, health_checks, result_secrets)
+        context = HandlerContext(work, client, identity, health_checks, forecasts, result_secrets)
         register(jobs, context, outbox, admission.yield_to_requests)
         heartbeat = HeartbeatEndpoint(work, client, clock, HeartbeatTokens(settings.agent_tokens), result_secrets)
         worker_routes = WorkerRoutes(heartbeat.handle, lambda: metrics.render(database, clock.now()))

@@ -27,7 +27,7 @@ from adapters.database.worker import Worker
 from bot.http.admission import malloc_trim
 from engine.error_policy import next_retry_at, policy_for
 from engine.outbox import Outbox
-from engine.unit_of_work import NoConfiguration
+from engine.session import NoConfiguration
 from handlers import HANDLERS, Delivery, HandlerContext
 from handlers.event_filter import may_be_relevant
 from scheduler.deadlines import handle_deadline as handle_due
@@ -52,7 +52,9 @@ def register(
     async def due(repository_id: int, subject: str, kind: str, attempt: int) -> None:
         with structlog.contextvars.bound_contextvars(subject=subject, kind=kind):
             try:
-                await handle_due(context.work, context.client, repository_id, subject, kind, attempt, is_handled)
+                await handle_due(
+                    context.work, context.client, context.forecasts, repository_id, subject, kind, attempt, is_handled
+                )
             except Exception as error:
                 # It was already scheduled again; a second try by the queue would only duplicate it.
                 policy = policy_for(error)

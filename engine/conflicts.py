@@ -1,9 +1,8 @@
-"""What comes of comparing open pull requests, kept and told to those whom it concerns. Always inside a unit of work."""
+"""Saves open pull requests and the results of comparing them, and finds the tasks that these concern."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from adapters.database import open_pulls
 from core.conflicts.pulls import ConflictingPull, ConflictReport, OpenPull, Precedence, PullPair, resolve
@@ -12,108 +11,106 @@ from core.effects.base import CheckRun, CompareBranches, RequestTrialMerge
 from core.signals.base import BaseMoved, PullFacts, TrialMergeDone
 from core.task.model import Actor, Pull
 from core.texts.checks import CONFLICT_CHECK, conflict_check
-
-if TYPE_CHECKING:
-    from engine.unit_of_work import UnitOfWork
+from engine.session import NumberedSignal, Session
 
 
-async def on_pull_seen(unit: UnitOfWork, facts: PullFacts, task: int | None) -> None:
-    """A pull request was seen, of a `task` or of nobody's. One that is nobody's is compared when it changed.
+async def save_pull(session: Session, facts: PullFacts, task: int | None) -> list[NumberedSignal]:
+    """Save a pull request as GitHub has it, and return the signals that this causes.
 
-    A merge moves the base for all others: they are compared anew before anything else is merged.
+    One without a task is compared when it changed. A merge moves the base of all others: they are compared again before
+    anything else is merged.
     """
-    connection, home = unit.connection, unit.repository.id  # nothing that waits is read here
-    new = await open_pulls.upsert(connection, home, task, facts)
-    if new and task is None:
-        await unit.enqueue_effects(
-            facts.number, RequestTrialMerge(facts.number, facts.number, facts.branch, facts.base, facts.head_sha)
-        )
-    if facts.open:
-        return
-    if facts.merged:
-        await base_moved(unit, facts.base, facts.merge_sha or "")
-    else:
-        unit.pull_closed(facts.number)
+    connection, repository_id = session.connection, session.repository.id  # no pending write is read here
+    changed = await open_pulls.upsert(connection, repository_id, task, facts)
+    if changed and task is None:
+        effect = RequestTrialMerge(facts.number, facts.number, facts.branch, facts.base, facts.head_sha)
+        await session.enqueue_effects(facts.number, effect)
+    if facts.merged and not facts.open:
+        return await update_base(session, facts.base, facts.merge_sha or "")
+    if not facts.open:
+        session.closed_pulls.add(facts.number)
+    return []
 
 
-async def base_moved(unit: UnitOfWork, base: str, sha: str) -> None:
-    """Something went into `base`, which is at `sha` now: whatever is to go there is compared anew."""
-    there = await open_pulls.list_open(await unit.written(), unit.repository.id, base)
-    for flight in there.values():
-        if flight.task is not None:
-            await unit.apply(flight.task, BaseMoved(base, sha))
-    if any(flight.asks or flight.trial is None or flight.trial.base_sha != sha for flight in there.values()):
-        await unit.enqueue_effects(0, CompareBranches(base))
+async def update_base(session: Session, base: str, sha: str) -> list[NumberedSignal]:
+    """Request a new comparison of the pull requests into `base`, which is at `sha` now; return their tasks' signals."""
+    pulls = (await open_pulls.list_open(await session.written(), session.repository.id, base)).values()
+    if any(pull.asks or pull.trial is None or pull.trial.base_sha != sha for pull in pulls):
+        await session.enqueue_effects(0, CompareBranches(base))
+    return [(pull.task, BaseMoved(base, sha)) for pull in pulls if pull.task is not None]
 
 
-async def on_pulls_closed(unit: UnitOfWork, numbers: Collection[int]) -> None:
-    """These pull requests are not merged, and are in nobody's way any more."""
-    connection, home = unit.connection, unit.repository.id
-    known = await open_pulls.load_pairs(connection, home, numbers)
-    await open_pulls.delete_pairs(connection, home, [(pair.one, pair.other) for pair in known])
-    met = {number for pair in known if not pair.clean for number in (pair.one, pair.other)}
-    await _notify_pull(unit, met - set(numbers))
+async def delete_pairs_of(session: Session, numbers: Collection[int]) -> list[NumberedSignal]:
+    """Delete the pairs of pull requests that were closed without a merge; return the signals that this causes."""
+    connection, repository_id = session.connection, session.repository.id
+    pairs = await open_pulls.load_pairs(connection, repository_id, numbers)
+    await open_pulls.delete_pairs(connection, repository_id, [(pair.one, pair.other) for pair in pairs])
+    conflicting = {number for pair in pairs if not pair.clean for number in (pair.one, pair.other)}
+    return await _update_pulls(session, conflicting - set(numbers))
 
 
-async def apply_report(unit: UnitOfWork, found: ConflictReport) -> None:
-    """Keep what was found, as far as nothing was pushed meanwhile, and tell those whom it concerns."""
-    connection, home = await unit.written(), unit.repository.id
-    there = await open_pulls.list_open(connection, home, found.base)
-    current = {number for number, sha in found.heads.items() if number in there and there[number].head_sha == sha}
-    trials = {n: found.trials[n] for n in current if n in found.trials and found.trials[n] != there[n].trial}
-    await open_pulls.save_trial_merges(connection, home, trials)
-    stirred = set(trials) | (current & found.of if found.of is not None else {n for n in current if there[n].asks})
-    if found.pairs is not None:
-        about = current if found.of is None else current & found.of
-        known = {
+async def save_report(session: Session, report: ConflictReport) -> list[NumberedSignal]:
+    """Save a report, except for pull requests that were pushed to meanwhile; return the signals that this causes."""
+    connection, repository_id = await session.written(), session.repository.id
+    pulls = await open_pulls.list_open(connection, repository_id, report.base)
+    current = {number for number, sha in report.heads.items() if number in pulls and pulls[number].head_sha == sha}
+    trials = {n: report.trials[n] for n in current if n in report.trials and report.trials[n] != pulls[n].trial}
+    await open_pulls.save_trial_merges(connection, repository_id, trials)
+    affected = set(trials) | (current & report.of if report.of is not None else {n for n in current if pulls[n].asks})
+    if report.pairs is not None:
+        compared = current if report.of is None else current & report.of
+        before = {
             (pair.one, pair.other): pair
-            for pair in await open_pulls.load_pairs(connection, home, about)
-            if {pair.one, pair.other} <= current and (pair.one, pair.other) not in found.unsure
+            for pair in await open_pulls.load_pairs(connection, repository_id, compared)
+            if {pair.one, pair.other} <= current and (pair.one, pair.other) not in report.unsure
         }
-        now = {(pair.one, pair.other): pair for pair in found.pairs if {pair.one, pair.other} <= current}
-        new = {key: pair for key, pair in now.items() if known.get(key) != pair}
-        await open_pulls.delete_pairs(connection, home, known.keys() - now.keys())
-        await open_pulls.save_pairs(connection, home, new.values())
-        changed = new.keys() | (known.keys() - now.keys())
-        stirred |= {number for key in changed if _conflict(known.get(key)) != _conflict(now.get(key)) for number in key}
-    await _notify_pull(unit, stirred, found.touched, found.past)
+        after = {(pair.one, pair.other): pair for pair in report.pairs if {pair.one, pair.other} <= current}
+        new = {key: pair for key, pair in after.items() if before.get(key) != pair}
+        gone = before.keys() - after.keys()
+        await open_pulls.delete_pairs(connection, repository_id, gone)
+        await open_pulls.save_pairs(connection, repository_id, new.values())
+        for key in new.keys() | gone:
+            if _conflicting_files(before.get(key)) != _conflicting_files(after.get(key)):
+                affected.update(key)
+    return await _update_pulls(session, affected, report.touched, report.past)
 
 
-def _conflict(pair: PullPair | None) -> object:
+def _conflicting_files(pair: PullPair | None) -> object:
     return pair.files if pair else ()
 
 
-async def _notify_pull(
-    unit: UnitOfWork,
+async def _update_pulls(
+    session: Session,
     numbers: Collection[int],
     touched: Mapping[int, tuple[str, ...]] | None = None,
     past: frozenset[str] = frozenset(),
-) -> None:
-    """Tell these pull requests how they stand: their task decides; where there is none, the check just says it."""
+) -> list[NumberedSignal]:
+    """Return the signals for the tasks of these pull requests; of those without a task, update the check."""
     if not numbers:
-        return
-    connection, home = await unit.written(), unit.repository.id
-    there = await open_pulls.list_open(connection, home)
-    met: dict[int, list[PullPair]] = {}
-    for pair in await open_pulls.load_pairs(connection, home, numbers):
-        if not pair.clean and {pair.one, pair.other} <= there.keys():
-            met.setdefault(pair.one, []).append(pair)
-            met.setdefault(pair.other, []).append(pair)
-    for number in sorted(set(numbers) & there.keys()):
-        flight = there[number]
-        trial = flight.trial
-        if trial is None:
-            continue  # it is being compared, and told then
-        rivals = tuple(_rival(flight, there[pair.beside(number)], pair) for pair in met.get(number, ()))
-        if flight.task is not None:
-            signal = TrialMergeDone.of(number, flight.head_sha, trial, (touched or {}).get(number, ()), rivals, past)
-            await unit.apply(flight.task, signal)
+        return []
+    connection, repository_id = await session.written(), session.repository.id
+    pulls = await open_pulls.list_open(connection, repository_id)
+    conflicts: dict[int, list[PullPair]] = {}
+    for pair in await open_pulls.load_pairs(connection, repository_id, numbers):
+        if not pair.clean and {pair.one, pair.other} <= pulls.keys():
+            conflicts.setdefault(pair.one, []).append(pair)
+            conflicts.setdefault(pair.other, []).append(pair)
+    signals: list[NumberedSignal] = []
+    for number in sorted(set(numbers) & pulls.keys()):
+        pull = pulls[number]
+        if pull.trial is None:
+            continue  # its trial merge is under way, and causes the signal
+        rivals = tuple(_conflicting_pull(pull, pulls[pair.beside(number)], pair) for pair in conflicts.get(number, ()))
+        if pull.task is not None:
+            files = (touched or {}).get(number, ())
+            signals.append((pull.task, TrialMergeDone.of(number, pull.head_sha, pull.trial, files, rivals, past)))
         else:
-            await _update_check(unit, flight, rivals)
+            await _update_check(session, pull, rivals)
+    return signals
 
 
-def _rival(this: OpenPull, other: OpenPull, pair: PullPair) -> ConflictingPull:
-    verdict = resolve(this.side, other.side, shares=True, clean=False)
+def _conflicting_pull(this: OpenPull, other: OpenPull, pair: PullPair) -> ConflictingPull:
+    resolution = resolve(this.side, other.side, shares=True, clean=False)
     turns = {this.number: Precedence.THIS, other.number: Precedence.OTHER}
     return ConflictingPull(
         pull=other.number,
@@ -123,38 +120,38 @@ def _rival(this: OpenPull, other: OpenPull, pair: PullPair) -> ConflictingPull:
         who=other.who,
         opened_at=other.opened_at,
         first=(other.opened_at, other.number) < (this.opened_at, this.number),
-        waits=turns[verdict.waits] if verdict.waits is not None else Precedence.NOBODY,
-        why=verdict.why,
+        waits=turns[resolution.waits] if resolution.waits is not None else Precedence.NOBODY,
+        why=resolution.why,
         files=pair.seen_from(this.number),
     )
 
 
-async def _update_check(unit: UnitOfWork, flight: OpenPull, rivals: tuple[ConflictingPull, ...]) -> None:
+async def _update_check(session: Session, open_pull: OpenPull, rivals: tuple[ConflictingPull, ...]) -> None:
     pull = Pull(
-        number=flight.number,
+        number=open_pull.number,
         attempt=0,
-        branch=flight.branch,
-        base=flight.base,
-        head_sha=flight.head_sha,
-        url=flight.url,
-        author=Actor(0, flight.author),
-        updated_at=unit.now,
-        head_seen_at=unit.now,
-        trial=flight.trial,
+        branch=open_pull.branch,
+        base=open_pull.base,
+        head_sha=open_pull.head_sha,
+        url=open_pull.url,
+        author=Actor(0, open_pull.author),
+        updated_at=session.now,
+        head_seen_at=session.now,
+        trial=open_pull.trial,
         rivals=rivals,
     )
     check = conflict_check(pull)
-    shown = check_fingerprint(pull, check.conclusion)
-    if shown == flight.shown:
+    fingerprint = check_fingerprint(pull, check.conclusion)
+    if fingerprint == open_pull.shown:
         return
-    await open_pulls.set_check_fingerprint(unit.connection, unit.repository.id, flight.number, shown)
+    await open_pulls.set_check_fingerprint(session.connection, session.repository.id, open_pull.number, fingerprint)
     effect = CheckRun(
-        flight.number,
+        open_pull.number,
         CONFLICT_CHECK,
-        flight.head_sha,
+        open_pull.head_sha,
         check.conclusion,
         check.title,
         check.summary,
         annotations=check.annotations,
     )
-    await unit.enqueue_effects(flight.number, effect)
+    await session.enqueue_effects(open_pull.number, effect)

@@ -1,57 +1,74 @@
-"""Whose readiness rests on a task, and so looks again when it changes. Always inside a unit of work."""
+"""Finds the tasks that depend on a changed task, and the signals by which they are evaluated again."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from adapters.database import dependency_graph
 from adapters.database.dependency_graph import TaskKey
 from core.conflicts.in_progress import stopped
 from core.decide.commands.dependencies import is_finished
-from core.signals.base import BlockerCleared
+from core.signals.base import BlockerCleared, DependencyChanged
 from core.task.model import Status, Task
 from engine.readiness_inputs import hold_conflicts
+from engine.session import NumberedSignal, Session
 
-if TYPE_CHECKING:
-    from engine.unit_of_work import UnitOfWork
+
+def signal_dependents(session: Session, number: int, keys: Iterable[TaskKey]) -> list[NumberedSignal]:
+    """Return the signals for tasks that a change of `number` concerns.
+
+    Tasks of other repositories are evaluated later, each in a transaction on its own repository.
+    """
+    signals: list[NumberedSignal] = []
+    for repository_id, dependent in sorted(set(keys)):
+        if repository_id != session.repository.id:
+            session.neighbours.add((repository_id, dependent))
+        elif dependent != number:
+            signals.append((dependent, DependencyChanged(number)))
+    return signals
 
 
 async def reevaluate_dependents(
-    unit: UnitOfWork, number: int, before: Task | None, after: Task, concerned: frozenset[TaskKey] = frozenset()
-) -> None:
-    """Those whose readiness rests on this task look at it again.
+    session: Session, number: int, before: Task | None, after: Task, concerned: frozenset[TaskKey] = frozenset()
+) -> list[NumberedSignal]:
+    """Return the signals for tasks whose readiness the change of a task may affect.
 
-    They wait for it, and it exists now, is finished, or is open again; they ask for the same, and it no longer
-    does, or does now; or its new dependencies concern them.
+    They depend on it, and it was created, finished, or opened again; they are duplicates of it, and no longer are, or
+    now are; or its new dependencies concern them.
     """
-    others = set(concerned)
-    if before is None or _finished(before) != _finished(after):
-        others.update(await dependency_graph.list_dependents(unit.connection, unit.repository, number))
-    asked, asks = _asks_for(before), _asks_for(after)
-    for fingerprint in {asked, asks} - {None} if asked != asks else ():
-        twins = await dependency_graph.newer_duplicates(
-            await unit.written(), unit.repository.id, number, fingerprint or ""
-        )
-        others.update((unit.repository.id, twin) for twin in twins)
-    behind = {_behind(before), _behind(after)} - {""} if _behind(before) != _behind(after) else set()
-    if behind:
-        others.update(await hold_conflicts(await unit.written(), unit.repository, number, behind))
-    await unit.reevaluate(number, others)
+    repository_id, keys = session.repository.id, set(concerned)
+    if before is None or _is_finished(before) != _is_finished(after):
+        keys.update(await dependency_graph.list_dependents(session.connection, session.repository, number))
+    fingerprint_before, fingerprint = _open_fingerprint(before), _open_fingerprint(after)
+    if fingerprint_before != fingerprint:
+        for changed in {fingerprint_before, fingerprint} - {None}:
+            connection = await session.written()
+            duplicates = await dependency_graph.newer_duplicates(connection, repository_id, number, changed or "")
+            keys.update((repository_id, duplicate) for duplicate in duplicates)
+    if _queued_after(before) != _queued_after(after):
+        blockers = {_queued_after(before), _queued_after(after)} - {""}
+        keys.update(await hold_conflicts(await session.written(), session.repository, number, blockers))
+    return signal_dependents(session, number, keys)
+
+
+async def release_queued(session: Session, number: int, before: Task | None, after: Task) -> list[NumberedSignal]:
+    """Return the signals for tasks that are queued after a task, if the task is finished now or has stopped."""
     is_over = is_finished(after) and not (before and is_finished(before))
-    if is_over or stopped(before, after):
-        for waiting in await dependency_graph.tasks_queued_after(await unit.written(), unit.repository.id, number):
-            await unit.apply(waiting, BlockerCleared(number, is_over))
+    if not is_over and not stopped(before, after):
+        return []
+    queued = await dependency_graph.tasks_queued_after(await session.written(), session.repository.id, number)
+    return [(waiting, BlockerCleared(number, is_over)) for waiting in queued]
 
 
-def _behind(task: Task | None) -> str:
-    """The task behind which this one is queued."""
+def _queued_after(task: Task | None) -> str:
+    """The reference of the task that this task is queued after."""
     return task.held.behind if task and task.held and not task.held.foreseen else ""
 
 
-def _finished(task: Task) -> bool:
+def _is_finished(task: Task) -> bool:
     return not task.issue_open if task.withdrawn else task.status is Status.DONE
 
 
-def _asks_for(task: Task | None) -> str | None:
-    """The fingerprint by which a task has twins; one that is over has none."""
+def _open_fingerprint(task: Task | None) -> str | None:
+    """The fingerprint by which duplicates of a task are found; None for a task that is over."""
     return task.fingerprint if task and task.is_open and not task.withdrawn else None

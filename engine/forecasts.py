@@ -1,7 +1,7 @@
-"""Foresight: which files the text of an issue is likely to be about, by what is known of the repository already.
+"""Forecasts which files an issue will change, from its text and from what is read of the repository.
 
-Nothing is fetched here: the local mirror is read as it is, in a moment, or the forecast goes without. What was read
-once is kept for the next issue: the tree and the history of a commit never change.
+Nothing is fetched here: git reads the local mirror as it is, within a time limit; without it the forecast is less
+precise. The tree and the history of a commit are cached for the next issue, because they never change.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
+from adapters.git import Mirror, MirrorPool
 from adapters.git.inspect import find_symbols, list_files, read_history, resolve_ref
 from adapters.git.process import GitError, GitTimeoutError
 from core.decide.issues import text_digest
@@ -30,7 +31,6 @@ from core.forecast.model import Forecast
 from core.forecast.predict import RepositoryKnowledge, TaskText, forecast
 from core.signals.base import IssueFacts
 from core.task.model import Status
-from engine.senders.context import MirrorPool
 
 Where = Mapping[str, tuple[str, ...]]  # the files in which each name is
 
@@ -96,13 +96,13 @@ class ForecastService:
         self._seconds = seconds
         self._kept: OrderedDict[int, _CachedRepository] = OrderedDict()
 
-    async def of(self, repository: RepositoryRow, issue: IssueFacts) -> Forecast | None:
+    async def predict(self, repository: RepositoryRow, issue: IssueFacts) -> Forecast | None:
         """The forecast of the issue's text; None where the one that its task has is as good. Never raises for git."""
         text = text_digest(issue.title, issue.body)
         async with self._database.autocommit() as connection:
             which = {"repository": repository.id, "issue": issue.number}
             known = (await connection.execute(_KNOWN, which)).first()
-            there = self._mirrors.of(repository).path.exists()
+            there = self._mirror(repository).path.exists()
             if known and known[0] == text and (known[1] or not there):
                 return None
             memory = self._memory(repository.id)
@@ -113,8 +113,8 @@ class ForecastService:
         symbols: Where = {}
         if there:
             try:
-                async with asyncio.timeout(self._seconds), self._mirrors.of(repository).read_lock():
-                    await self._look(repository, memory)
+                async with asyncio.timeout(self._seconds), self._mirror(repository).read_lock():
+                    await self._refresh(repository, memory)
                     symbols = await self._find(repository, memory, mentions(words).symbols)
             except (GitError, TimeoutError, OSError) as error:
                 log.warning("forecast_without_mirror", repository=repository.full_name, error=str(error))
@@ -123,18 +123,21 @@ class ForecastService:
         found = await asyncio.to_thread(forecast, said, sight, text)
         return Forecast(found.files, text, there)
 
-    def knows_more(self, repository: RepositoryRow, known: Forecast | None) -> bool:
+    def can_improve(self, repository: RepositoryRow, known: Forecast | None) -> bool:
         """Whether a forecast that a task has was made in ignorance of files that are known by now."""
-        return known is None or not (known.informed or not self._mirrors.of(repository).path.exists())
+        return known is None or not (known.informed or not self._mirror(repository).path.exists())
 
-    async def look(self, repository: RepositoryRow) -> None:
+    async def refresh(self, repository: RepositoryRow) -> None:
         """Read the mirror after it was fetched, so that the next issue need not wait for that."""
-        async with self._mirrors.of(repository).read_lock():
-            await self._look(repository, self._memory(repository.id), 10 * self._seconds)
+        async with self._mirror(repository).read_lock():
+            await self._refresh(repository, self._memory(repository.id), 10 * self._seconds)
 
-    async def head(self, repository: RepositoryRow) -> str | None:
+    async def head_sha(self, repository: RepositoryRow) -> str | None:
         """The commit of the default branch that the mirror has; None without a mirror."""
-        return await resolve_ref(self._mirrors.of(repository), f"refs/heads/{repository.default_branch}")
+        return await resolve_ref(self._mirror(repository), f"refs/heads/{repository.default_branch}")
+
+    def _mirror(self, repository: RepositoryRow) -> Mirror:
+        return self._mirrors.get(repository.id, repository.full_name)
 
     def _memory(self, repository_id: int) -> _CachedRepository:
         memory = self._kept.pop(repository_id, None) or _CachedRepository()
@@ -144,12 +147,14 @@ class ForecastService:
             self._kept.popitem(last=False)
         return memory
 
-    async def _look(self, repository: RepositoryRow, memory: _CachedRepository, seconds: float | None = None) -> None:
+    async def _refresh(
+        self, repository: RepositoryRow, memory: _CachedRepository, seconds: float | None = None
+    ) -> None:
         """Bring the tree and the history up to what the mirror has."""
-        commit = await self.head(repository)
+        commit = await self.head_sha(repository)
         if commit is None or commit == memory.commit:
             return
-        mirror, limit = self._mirrors.of(repository), seconds or self._seconds
+        mirror, limit = self._mirror(repository), seconds or self._seconds
         tree = FileIndex(await list_files(mirror.git, mirror.path, commit, timeout_seconds=limit))
         if memory.tree and memory.tree.paths == tree.paths:
             tree = memory.tree  # most commits make no files, and its indexes are there
@@ -164,7 +169,7 @@ class ForecastService:
         memory.commit, memory.tree = commit, tree
 
     async def _find(self, repository: RepositoryRow, memory: _CachedRepository, symbols: Sequence[str]) -> Where:
-        mirror = self._mirrors.of(repository)
+        mirror = self._mirror(repository)
         if not memory.commit:
             return {}
         return await find_symbols(mirror.git, mirror.path, memory.commit, symbols, timeout_seconds=self._seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from adapters.database import dependency_graph
 from adapters.database.database import Database
@@ -23,9 +22,7 @@ from core.signals.base import IssueFacts, IssueSeen, ReferencedIssue, read_issue
 from core.task.dependencies import Dependency, Source
 from core.task.labels import is_task
 from engine.error_policy import policy_for
-
-if TYPE_CHECKING:
-    from engine.forecasts import ForecastService
+from engine.forecasts import ForecastService
 
 
 def issue_facts(issue: Issue) -> IssueFacts:
@@ -188,7 +185,7 @@ async def issue_seen(
     github: GitHub,
     repository: RepositoryRow,
     issue: Issue,
-    foresight: ForecastService | None,
+    forecasts: ForecastService | None,
     *,
     sender: User | None = None,
     sender_can_write: bool = False,
@@ -203,13 +200,13 @@ async def issue_seen(
 ) -> IssueSeen:
     """The whole signal for an issue; without a sender it was merely read again.
 
-    `foresight` makes the forecast of a text that is new; without it the task keeps the one that it has.
+    `forecasts` makes the forecast of a text that is new; without it the task keeps the one that it has.
     `afresh` reads GitHub's own relations even if their number seems to be what we know; `relations` are they, where
     they were read already. `deeds` are what was done to the issue without our hearing of it. `at` and `was_open` are
     those of the news, where the issue was read again since.
     """
     facts = issue_facts(issue)
-    wanted = foresight is not None and facts.open and is_task(facts.labels)
+    wanted = forecasts is not None and facts.open and is_task(facts.labels)
     return IssueSeen(
         issue=facts,
         sender=actor(sender) if sender else None,
@@ -220,7 +217,7 @@ async def issue_seen(
         dependencies=await dependencies(
             database, github, repository, issue, facts.intake, afresh=afresh, relations=relations
         ),
-        forecast=await foresight.of(repository, facts) if foresight and wanted else None,
+        forecast=await forecasts.predict(repository, facts) if forecasts and wanted else None,
         deeds=deeds,
         at=at,
         was_open=was_open,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from adapters.database import audit_log, store
 from adapters.database.database import Database
@@ -18,9 +17,7 @@ from core.signals.base import IssueSeen
 from core.task.labels import Baseline, is_task, status_in
 from core.task.model import Status, Task
 from engine import issue_reader
-
-if TYPE_CHECKING:
-    from engine.forecasts import ForecastService
+from engine.forecasts import ForecastService
 
 _SECOND = timedelta(seconds=1)
 _ADDED = {"LabeledEvent": True, "UnlabeledEvent": False, "ReopenedEvent": True, "ClosedEvent": False}
@@ -64,7 +61,7 @@ async def read_changes(
 
 
 async def look(
-    database: Database, github: GitHub, repository: RepositoryRow, number: int, foresight: ForecastService | None
+    database: Database, github: GitHub, repository: RepositoryRow, number: int, forecasts: ForecastService | None
 ) -> IssueSeen | None:
     """One issue as it is, with what was done to it unheard; None where that is nothing, or it is no task."""
     async with database.autocommit() as connection:
@@ -78,7 +75,7 @@ async def look(
     done = (await read_changes(database, github, repository, {number: issue}, {number: task})).get(number)
     if done is None or not any(deed.label for deed in done):
         return None
-    return await issue_reader.issue_seen(database, github, repository, issue, foresight, deeds=done)
+    return await issue_reader.issue_seen(database, github, repository, issue, forecasts, deeds=done)
 
 
 def _since(issue: Issue, task: Task | None, known: str | None) -> datetime:

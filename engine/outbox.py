@@ -24,19 +24,21 @@ from adapters.database import tables as t
 from adapters.database.codec import effect_from_json
 from adapters.database.jobs import SEND, URGENT_SEND
 from adapters.database.repositories import RepositoryRow
+from adapters.git import MirrorPool
 from adapters.github import GitHubClient
 from adapters.github.errors import Forbidden, Gone, GraphQLError, Invalid, NotFound, TooLarge
 from adapters.github.rate_limit import RateLimitContext, RateLimitWait
 from core.effects.base import CheckRun, Effect, Notify, PollAgent, StartAgent
 from core.effects.priority import SendPriority
 from core.signals.base import AgentPollEmpty, AgentStartFailed, AgentUnavailable, Signal
-from engine import conflicts, retrospectives
 from engine.card_state import CardStateCodec
 from engine.error_policy import next_retry_at, policy_for
-from engine.senders import SENDERS, Identity, MirrorPool, SendContext, SendResult
+from engine.forecasts import ForecastService
+from engine.senders import SENDERS, Identity, SendContext, SendResult
 from engine.senders.admission import admitted
 from engine.senders.batching import TOGETHER, send_batch
-from engine.unit_of_work import NoConfiguration, UnitOfWork, UnitOfWorkFactory
+from engine.session import NoConfiguration
+from engine.unit_of_work import UnitOfWork, UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -115,6 +117,7 @@ class Outbox:
     services: Services
     identity: Callable[[int], Awaitable[Identity]]  # by installation id
     seal: CardStateCodec
+    forecasts: ForecastService | None
     on_sent: OnSent | None = None
     alerts: Channels = field(default_factory=Channels)
 
@@ -204,7 +207,7 @@ class Outbox:
             digest=row["digest"],
             created_at=row["created_at"],
             now=self.work.now(),
-            foresight=self.work.foresight,
+            forecasts=self.forecasts,
             alerts=self.alerts,
         )
 
@@ -242,9 +245,9 @@ class Outbox:
         marked = False
         if sent.has_consequences:
             with contextlib.suppress(NoConfiguration):
-                async with self.work.on(row["repository_id"], sending=row["number"]) as unit:
-                    await unit.connection.execute(done)
-                    await _take_in(unit, row["number"], sent)
+                async with self.work.on(row["repository_id"], sending_number=row["number"]) as unit:
+                    await unit.session.connection.execute(done)
+                    await _apply_result(unit, row["number"], sent)
                 marked = True
         if not marked:
             async with self.work.database.autocommit() as connection:
@@ -304,23 +307,20 @@ class Outbox:
         if answer is not None:
             with contextlib.suppress(NoConfiguration):  # nothing is decided where there is none any more
                 async with self.work.on(row["repository_id"]) as unit:
-                    await unit.connection.execute(parked)
+                    await unit.session.connection.execute(parked)
                     await unit.apply(*answer)
                 return
         async with self.work.database.transaction() as connection:
             await connection.execute(parked)
 
 
-async def _take_in(unit: UnitOfWork, number: int, sent: SendResult) -> None:
-    """What follows from the answer to an effect of this number."""
-    for other, signal in sent.signals:
-        await unit.apply(other, signal)
-    if sent.found:
-        await conflicts.apply_report(unit, sent.found)
-    if sent.opened:
-        await retrospectives.opened(unit, sent.opened)
-    unit.record_events(*sent.events)
-    await unit.enqueue_effects(number, *sent.effects)
+async def _apply_result(unit: UnitOfWork, number: int, result: SendResult) -> None:
+    """Apply what follows from an effect of this number that was sent."""
+    await unit.apply_all(result.signals)
+    if result.report:
+        await unit.apply_report(result.report)
+    unit.session.record_events(*result.events)
+    await unit.session.enqueue_effects(number, *result.effects)
 
 
 def _given_up(effect: Effect | None, reason: str) -> tuple[int, Signal] | None:

@@ -1,70 +1,69 @@
-"""Retrospectives: when the next one is due, what it looks at, and what becomes of its issue and its action items."""
+"""Holds retrospectives when they are due, and keeps their issues, answers and action items up to date."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.database import retrospectives as kept
+from adapters.database import retrospectives as rows
 from adapters.database import tables as t
 from adapters.database.codec import task_from_json
 from adapters.database.repositories import RepositoryRow
 from config.agent_kinds import MentionAgent
 from core.audit.events import Event, EventType
 from core.effects.base import Comment, OpenTask, PublishRetrospective
-from core.retro.model import MOST_TASKS, NEXT, TURN, NextTask, Retrospective, RetrospectiveInput, hold, read_since
+from core.retro.model import (
+    MOST_TASKS,
+    NEXT,
+    TURN,
+    NextTask,
+    Retrospective,
+    RetrospectiveInput,
+    RetrospectiveOpened,
+    hold,
+    read_since,
+)
 from core.signals.base import CommandReceived
 from core.task.model import Actor
 from core.texts.retrospective import question_comment
-
-if TYPE_CHECKING:
-    from engine.unit_of_work import UnitOfWork
+from engine.session import Session
 
 log = structlog.get_logger()
 
-RETROSPECTIVE = "retrospective"  # the subject and kind of the deadline that looks whether one is due
+RETROSPECTIVE = "retrospective"  # the subject and kind of the deadline that checks whether a retrospective is due
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An issue that was opened for a retrospective: its own, or the task that one of its action items became."""
-
-    retrospective: str
-    number: int
-    action: str = ""
-
-
-async def gather(
+async def load_input(
     connection: AsyncConnection, repository: RepositoryRow, since: datetime | None = None
 ) -> RetrospectiveInput:
-    """What was done since the last retrospective, or after `since`."""
-    place = await kept.last_event_id(connection, repository.id, since)
-    done = await kept.completed_after(connection, repository.id, place)
-    if not done:
+    """Load what was done since the last retrospective, or after `since`."""
+    last_event_id = await rows.last_event_id(connection, repository.id, since)
+    completed = await rows.completed_after(connection, repository.id, last_event_id)
+    if not completed:
         return RetrospectiveInput()
-    numbers = done[-MOST_TASKS:]
-    before = await kept.find_latest(connection, repository.id)
-    trails = await kept.events_by_task(connection, repository.id, numbers, place)
+    numbers = completed[-MOST_TASKS:]
+    previous = await rows.find_latest(connection, repository.id)
+    trails = await rows.events_by_task(connection, repository.id, numbers, last_event_id)
     return RetrospectiveInput(
         trails={number: trails[number] for number in numbers},
-        upcoming=await _upcoming(connection, repository.id),
+        upcoming=await _load_upcoming(connection, repository.id),
         mentions={
             name: spec.mention for name, spec in repository.team.all_agents.items() if isinstance(spec, MentionAgent)
         },
-        titles=await kept.task_titles(connection, repository.id, numbers),
-        cycle_before=before.cycle if before else None,
-        left_out=len(done) - len(numbers),
+        titles=await rows.task_titles(connection, repository.id, numbers),
+        cycle_before=previous.cycle if previous else None,
+        left_out=len(completed) - len(numbers),
     )
 
 
-async def _upcoming(connection: AsyncConnection, repository_id: int) -> tuple[NextTask, ...]:
-    """The head of the queue, in its order."""
+async def _load_upcoming(connection: AsyncConnection, repository_id: int) -> tuple[NextTask, ...]:
+    """Load the head of the queue, in its order."""
     c = t.tasks.c
     query = (
         select(c.state)
@@ -76,91 +75,100 @@ async def _upcoming(connection: AsyncConnection, repository_id: int) -> tuple[Ne
     return tuple(NextTask(task.number, task.title, task.priority.value) for task in tasks)
 
 
-async def command_fields(unit: UnitOfWork, command: CommandReceived) -> dict[str, Any]:
-    """What `/retro` needs: fields of `CommandContext`."""
-    connection, repository_id = await unit.written(), unit.repository.id
-    retrospective = await kept.find_by_number(connection, repository_id, command.number)
-    fields: dict[str, Any] = {"retrospective": retrospective or await kept.find_latest(connection, repository_id)}
+async def load_command_fields(session: Session, command: CommandReceived) -> dict[str, Any]:
+    """Load what `/retro` needs: fields of `CommandContext`."""
+    connection, repository_id = await session.written(), session.repository.id
+    retrospective = await rows.find_by_number(connection, repository_id, command.number)
+    fields: dict[str, Any] = {"retrospective": retrospective or await rows.find_latest(connection, repository_id)}
     try:
-        since = read_since(command.argument, unit.now)
+        since = read_since(command.argument, session.now)
     except ValueError:
-        return fields  # an answer to a question, or an error: the rule says so
-    return {**fields, "retrospective_input": await gather(connection, unit.repository, since)}
+        return fields  # an answer to a question, or an error that the rule reports
+    return {**fields, "retrospective_input": await load_input(connection, session.repository, since)}
 
 
-async def latest(unit: UnitOfWork) -> Retrospective | None:
-    """The last that was held."""
-    return await kept.find_latest(await unit.written(), unit.repository.id)
+async def find_latest(session: Session) -> Retrospective | None:
+    """Load the last retrospective."""
+    return await rows.find_latest(await session.written(), session.repository.id)
 
 
-def done(unit: UnitOfWork) -> None:
-    """A task is done. Whether it is a retrospective's turn is looked at in a transaction of its own.
+def schedule_check(session: Session) -> None:
+    """Schedule a check whether a retrospective is due, after a task was completed.
 
-    Nothing that goes wrong there may keep a task from being done.
+    The check runs in a transaction of its own, so that its errors cannot keep a task from being completed.
     """
-    if unit.policy.retrospective.after_tasks:
-        unit.set_deadline(RETROSPECTIVE, RETROSPECTIVE, unit.now)
+    if session.policy.retrospective.after_tasks:
+        session.set_deadline(RETROSPECTIVE, RETROSPECTIVE, session.now)
 
 
-async def look(unit: UnitOfWork) -> Retrospective | None:
-    """Hold the next one if it is its turn; gives it."""
-    every = unit.policy.retrospective.after_tasks
-    if not every:
+async def hold_if_due(session: Session) -> Retrospective | None:
+    """Hold the next retrospective if it is due, and return it."""
+    after_tasks = session.policy.retrospective.after_tasks
+    if not after_tasks:
         return None
-    place = await kept.last_event_id(await unit.written(), unit.repository.id)
-    done = await kept.completed_after(await unit.written(), unit.repository.id, place)
-    if len(done) < every:
+    connection, repository = await session.written(), session.repository
+    last_event_id = await rows.last_event_id(connection, repository.id)
+    completed = await rows.completed_after(connection, repository.id, last_event_id)
+    if len(completed) < after_tasks:
         return None
-    if unit.policy.dry_run:
-        log.info("retrospective_skipped", repository=unit.repository.full_name, done=len(done), reason="dry run")
+    if session.policy.dry_run:
+        log.info("retrospective_skipped", repository=repository.full_name, done=len(completed), reason="dry run")
         return None
-    held = hold(await gather(await unit.written(), unit.repository), f"{TURN}{place}", unit.now)
-    if held:
-        await keep(unit, held)
-    return held
+    retrospective = hold(await load_input(connection, repository), f"{TURN}{last_event_id}", session.now)
+    if retrospective:
+        await save_retrospective(session, retrospective)
+    return retrospective
 
 
-async def keep(unit: UnitOfWork, held: Retrospective) -> None:
-    """Write it, and let its issue show it."""
-    await kept.save(await unit.written(), unit.repository.id, held)
-    await unit.enqueue_effects(0, PublishRetrospective(held.key))
+async def save_retrospective(session: Session, retrospective: Retrospective) -> None:
+    """Save a retrospective, and enqueue the update of its issue."""
+    await rows.save(await session.written(), session.repository.id, retrospective)
+    await session.enqueue_effects(0, PublishRetrospective(retrospective.key))
 
 
-async def opened(unit: UnitOfWork, news: Opened) -> None:
-    """An issue is there: it is remembered, and of a retrospective's own the agents that can be called are asked."""
-    held = await kept.find_by_key(await unit.written(), unit.repository.id, news.retrospective)
-    if held is None:
+async def record_opened_issue(session: Session, report: RetrospectiveOpened) -> None:
+    """Save the number of an issue that was opened; below a retrospective's own issue, ask its questions."""
+    connection, repository_id = await session.written(), session.repository.id
+    retrospective = await rows.find_by_key(connection, repository_id, report.retrospective)
+    if retrospective is None:
         return
-    if news.action:
-        await keep(unit, held.with_task(news.action, news.number))
+    if report.action:
+        await save_retrospective(session, retrospective.with_task(report.action, report.number))
         return
-    if held.number is not None:
+    if retrospective.number is not None:
         return
-    await kept.save(await unit.written(), unit.repository.id, replace(held, number=news.number))
-    payload = {"tasks": [task.number for task in held.tasks], "key": held.key}
-    unit.record_events(Event(EventType.RETROSPECTIVE_HELD, news.number, unit.now, actor=held.by, payload=payload))
-    for question in held.questions:
+    await rows.save(connection, repository_id, replace(retrospective, number=report.number))
+    payload = {"tasks": [task.number for task in retrospective.tasks], "key": retrospective.key}
+    event = Event(EventType.RETROSPECTIVE_HELD, report.number, session.now, actor=retrospective.by, payload=payload)
+    session.record_events(event)
+    for question in retrospective.questions:
         if question.mention:
-            text = question_comment(question)
-            await unit.enqueue_effects(news.number, Comment(news.number, f"question:{question.agent}", text))
+            comment = Comment(report.number, f"question:{question.agent}", question_comment(question))
+            await session.enqueue_effects(report.number, comment)
 
 
-async def tick(unit: UnitOfWork, number: int, items: Collection[str], by: Actor) -> None:
-    """Somebody with write access ticked these action items in the issue of a retrospective: they become tasks."""
-    held = await kept.find_by_number(await unit.written(), unit.repository.id, number)
-    if held is None or unit.policy.dry_run:
+async def open_ticked_tasks(session: Session, number: int, items: Collection[str], actor: Actor) -> None:
+    """Open the tasks of the action items that a person with write access ticked in a retrospective's issue."""
+    retrospective = await rows.find_by_number(await session.written(), session.repository.id, number)
+    if retrospective is None or session.policy.dry_run:
         return
-    wanted = [a.id for a in held.actions if a.id in items and a.task is None and a.ticked_by is None]
-    if not wanted:
+    ticked = [
+        action.id
+        for action in retrospective.actions
+        if action.id in items and action.task is None and action.ticked_by is None
+    ]
+    if not ticked:
         return
-    await keep(unit, held.ticked(wanted, by.login))
-    await unit.enqueue_effects(0, *(OpenTask(held.key, action, by) for action in wanted))
+    await save_retrospective(session, retrospective.ticked(ticked, actor.login))
+    await session.enqueue_effects(0, *(OpenTask(retrospective.key, action, actor) for action in ticked))
 
 
-async def answer(unit: UnitOfWork, number: int, agents: Collection[str], text: str, by: str) -> None:
-    """An agent's account said something below a retrospective: its answer, where it was asked."""
-    held = await kept.find_by_number(await unit.written(), unit.repository.id, number)
-    asked = next((question.agent for question in held.questions if question.agent in agents), None) if held else None
-    answered = held.answered(asked, text, by) if held and asked else None
-    if answered and answered != held:
-        await keep(unit, answered)
+async def save_answer(session: Session, number: int, agents: Collection[str], text: str, login: str) -> None:
+    """Save the comment of an agent's account below a retrospective as its answer, if the agent was asked."""
+    retrospective = await rows.find_by_number(await session.written(), session.repository.id, number)
+    if retrospective is None:
+        return
+    agent = next((question.agent for question in retrospective.questions if question.agent in agents), None)
+    answered = retrospective.answered(agent, text, login) if agent else None
+    if answered and answered != retrospective:
+        await save_retrospective(session, answered)

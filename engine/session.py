@@ -1,66 +1,148 @@
-"""Holds what one transaction has read of a repository, and what it is about to write."""
+"""Holds the state of one transaction on a repository, and collects what the transaction will write."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import agents, audit_log, store
+from adapters.database.dependency_graph import TaskKey
 from adapters.database.pending_writes import PendingWrites
-from core.assignment.agent_state import AgentStateChange, SignsOfLife
+from adapters.database.repositories import RepositoryRow
+from config.repository import RepositoryConfig
+from core.assignment.agent_state import AgentStateChange, SignsOfLife, StateChangeKind
+from core.assignment.rules import Agent
 from core.audit.events import Event
+from core.effects.base import AddReaction, Comment, Effect, UpsertCard, UpsertDigest
+from core.review.definition_of_done import wants_reviewer
+from core.signals.base import Signal
 from core.task.model import Task
+from engine.agent_states import roster
+
+# What a step returns when it causes signals for other tasks: the number of each task, and its signal.
+NumberedSignal = tuple[int, Signal]
+
+# What a dry run may write: what it would do, and answers to people.
+_DRY_RUN_EFFECTS = (UpsertCard, UpsertDigest, Comment, AddReaction)
+
+DETAIL_DELAY_FACTOR = 4  # a card that only shows details of a running attempt waits this many times longer
+
+_TEAM_CHANGES = (StateChangeKind.FAILED, StateChangeKind.COOLING, StateChangeKind.RESUMED)
+
+
+class NoConfiguration(LookupError):
+    """The repository has no configuration: we only observe, and nothing may be decided there."""
 
 
 class Session:
-    """What is read once, as the transaction sees it: while it has the repository locked, no other one changes it."""
+    """The state and the primitives of one transaction.
 
-    def __init__(self, connection: AsyncConnection, repository_id: int, now: datetime, sending: int | None) -> None:
-        """`sending` is the number whose effects are being sent by the job that opened the transaction."""
-        self.connection = connection
-        self.repository_id = repository_id
-        self.writes = PendingWrites(repository_id, now, sending)
+    Each row is read once. While the transaction has the repository locked, no other transaction changes it.
+    """
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        repository: RepositoryRow,
+        now: datetime,
+        received_at: datetime | None,
+        view_delay: timedelta,
+        sending_number: int | None,
+    ) -> None:
+        """`received_at` is when the event that is being handled reached us.
+
+        `sending_number` is the number whose effects are being sent by the job that opened the transaction.
+        """
+        self.connection = connection  # for reads that no pending write can change; other reads use `written`
+        self.now = now
+        self.received_at = received_at
+        self.writes = PendingWrites(repository.id, now, sending_number)
+        self.use_repository(repository)
+        self.changed_tasks: set[int] = set()  # whose change may lead to a different assignment
+        self.team_changed = False  # an agent was added, removed, changed, or became available or unavailable
+        self.closed_pulls: set[int] = set()  # pull requests that can no longer conflict with others
+        self.neighbours: set[TaskKey] = set()  # tasks of other repositories that must be evaluated again
+        self._view_delay = view_delay
         self._tasks: dict[int, Task | None] = {}
-        self._signs: dict[str, SignsOfLife] = {}  # of the agents
-        self._end: tuple[int, str] | None = None  # of the audit log; None: nothing was read yet
+        self._signs: dict[str, SignsOfLife] = {}  # by agent
+        self._events: tuple[Event, ...] = ()  # lines of the audit log that are not appended yet
+        self._chain_end: tuple[int, str] | None = None  # of the audit log; None before the first read
+
+    def use_repository(self, repository: RepositoryRow) -> None:
+        """Use this row and its configuration from now on; raises `NoConfiguration` if it has none."""
+        if repository.config is None:
+            raise NoConfiguration(repository.full_name)
+        self.repository = repository
+        self.policy: RepositoryConfig = repository.config
 
     async def written(self) -> AsyncConnection:
-        """The connection, after all that waits was written: for reads that have to see it."""
+        """Flush the pending writes and return the connection: for reads that have to see them."""
         await self.writes.flush(self.connection)
         return self.connection
 
     async def task(self, number: int) -> Task | None:
-        """The task of this issue, if it is one. The first time the rest of the state is read along with it."""
+        """Return the task of this issue, if it is one. The first call reads the rest of the state along with it."""
         if number not in self._tasks:
-            if self._end is None:
-                state = await store.load_state(self.connection, self.repository_id, number)
-                self._tasks[number], self._signs, self._end = state.task, state.signs_of_life, state.chain_end
+            if self._chain_end is None:
+                state = await store.load_state(self.connection, self.repository.id, number)
+                self._tasks[number], self._signs, self._chain_end = state.task, state.signs_of_life, state.chain_end
             else:
-                self._tasks[number] = await store.load_task(self.connection, self.repository_id, number)
+                self._tasks[number] = await store.load_task(self.connection, self.repository.id, number)
         return self._tasks[number]
 
     def save_task(self, task: Task) -> None:
-        """The task is as given."""
+        """Save the new state of a task."""
         self._tasks[task.number] = task
         self.writes.save_task(task)
 
-    def in_error(self) -> frozenset[str]:
-        """Agents that failed and have shown no life since. A task has to be read before."""
+    def failed_agents(self) -> frozenset[str]:
+        """Return the agents that failed and have shown no life since. A task has to be read before."""
         return frozenset(name for name, signs in self._signs.items() if signs.in_error)
 
-    async def note(self, news: AgentStateChange) -> None:
-        """Keep news of an agent, if it is worth a write."""
-        signs = self._signs.get(news.agent, SignsOfLife())
-        if signs.changes_with(news):
-            await agents.save_state_change(self.connection, self.repository_id, news)
-            self._signs[news.agent] = signs.after(news)
+    async def save_agent_change(self, change: AgentStateChange) -> None:
+        """Save a change of an agent's state, if it is worth a write."""
+        signs = self._signs.get(change.agent, SignsOfLife())
+        if signs.changes_with(change):
+            await agents.save_state_change(self.connection, self.repository.id, change)
+            self._signs[change.agent] = signs.after(change)
+        self.team_changed |= change.turn in _TEAM_CHANGES
 
-    async def append(self, events: Sequence[Event]) -> None:
-        """Append lines to the audit log."""
+    async def enqueue_effects(self, number: int, *effects: Effect) -> None:
+        """Put effects into the outbox, to be sent for this task or issue after the commit."""
+        for effect in effects:
+            if self.policy.dry_run and not isinstance(effect, _DRY_RUN_EFFECTS):
+                continue
+            delay = self._view_delay if getattr(effect, "may_wait", False) else timedelta()
+            if isinstance(effect, UpsertCard) and effect.details:
+                delay *= DETAIL_DELAY_FACTOR
+            self.writes.save_effect(number, effect, delay)
+
+    def set_deadline(self, subject: str, kind: str, due_at: datetime, attempt: int = 0) -> None:
+        """Set one deadline; a later call for the same subject and kind moves it."""
+        self.writes.set_deadline(self.repository.id, subject, kind, due_at, attempt)
+
+    def record_events(self, *events: Event) -> None:
+        """Add events to the audit log, in order. `write_audit_log` appends them."""
+        self._events += events
+
+    async def write_audit_log(self) -> None:
+        """Append the recorded events to the audit log."""
+        events, self._events = self._events, ()
+        await self._append(events)
+
+    async def _append(self, events: Sequence[Event]) -> None:
         if not events:
             return
-        if self._end is None:
-            self._end = await audit_log.load_chain_end(self.connection, self.repository_id)
-        self._end = self.writes.append_events(events, self._end)
+        if self._chain_end is None:
+            self._chain_end = await audit_log.load_chain_end(self.connection, self.repository.id)
+        self._chain_end = self.writes.append_events(events, self._chain_end)
+
+    async def agents(self) -> list[Agent]:
+        """Load the agents of the configuration, with their tasks and their state."""
+        return await roster(await self.written(), self.repository, self.now)
+
+    def needs_agent(self, task: Task) -> bool:
+        """Whether the task waits for an agent: to plan or implement it, or to review its pull request."""
+        return task.in_line or wants_reviewer(task, self.policy.merge.review)

@@ -1,8 +1,8 @@
-"""The unit of work: one transaction in which one repository has one writer, the rules decide, and all of it is kept.
+"""Applies signals to the tasks of one repository, in one transaction that has the repository locked.
 
-Whoever has news (a handler, the scheduler, the outbox) opens one, applies signals, and leaves. On the way out the
-queue is assigned if anything changed that could matter to it, and the jobs that send the effects are asked for. Either
-everything is committed (state, events, effects, deadlines, jobs) or nothing is.
+A handler, the scheduler, or the outbox opens a unit of work, applies signals, and leaves. On exit the queue is assigned
+if something changed that could matter to it, and the jobs that send the effects are enqueued. Either everything is
+committed (state, events, effects, deadlines, jobs) or nothing is.
 """
 
 from __future__ import annotations
@@ -11,26 +11,20 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from adapters.database import dependency_graph, escalations, repositories, store, task_queue
 from adapters.database.database import Database
 from adapters.database.dependency_graph import TaskKey
 from adapters.database.jobs import JobQueue
 from adapters.database.pending_writes import PendingWrites
-from adapters.database.repositories import RepositoryRow
-from config.repository import RepositoryConfig
-from config.team import AgentOverride
-from core.assignment.agent_state import StateChangeKind
-from core.assignment.rules import Agent
 from core.assignment.stats import lines
 from core.audit.chain import events_with_changes
-from core.audit.events import Event, EventType
+from core.audit.events import EventType
+from core.conflicts.pulls import ConflictReport
 from core.decide import CommandContext, Context, Decision, decide
-from core.effects.base import AddReaction, Comment, Effect, EnsureLabels, StartAgent, UpsertCard, UpsertDigest
+from core.effects.base import Effect, StartAgent
 from core.handoff.packet import DependencyResult, built_on
 from core.intake.readiness import ReadinessInputs
-from core.review.definition_of_done import wants_reviewer
+from core.retro.model import RetrospectiveOpened
 from core.signals.base import (
     AgentPollEmpty,
     Assigned,
@@ -47,23 +41,16 @@ from core.signals.base import (
 )
 from core.task.deadlines import DeadlineKind
 from core.task.dependencies import Dependency, standing
-from core.task.labels import capabilities_of, labels_to_offer
+from core.task.labels import capabilities_of
 from core.task.model import Status, Task
-from engine import conflicts, retrospectives
-from engine.agent_states import roster
+from engine import conflicts, dependents, retrospectives
 from engine.command_context import command_context, referenced_issues
-from engine.dependents import reevaluate_dependents
-from engine.dispatch import assign_queue, keep_depth, matters_to_queue
-from engine.forecasts import ForecastService
+from engine.dispatch import assign_queue, matters_to_queue, queue_admissions
 from engine.readiness_inputs import surroundings, take_dependencies
-from engine.session import Session
+from engine.session import NoConfiguration, NumberedSignal, Session
+from engine.team_changes import change_team
 
-LOOK = "look"  # the subject `look:12`: something that the task rests on changed in another repository
-
-# What a dry run may write: what it would do, and answers to people.
-_HARMLESS = (UpsertCard, UpsertDigest, Comment, AddReaction)
-
-DETAILS = 4  # times as long as other views a card waits that tells only details of what is under way
+LOOK = "look"  # the subject `look:12`: something that the task depends on changed in another repository
 
 _NO_SIGN_OF_LIFE = (
     IssueSeen
@@ -77,257 +64,204 @@ _NO_SIGN_OF_LIFE = (
 )
 
 
-# After these the waits of a task may be other ones although the task is as it was: the configuration may have changed,
+# After these the deadlines of a task may differ although the task did not change: the configuration may have changed,
 # or the sweep has taken the row.
-_RENEWS_WAITS = IssueSeen | DeadlineDue
+_RENEWS_DEADLINES = IssueSeen | DeadlineDue
 
 
-_LOOKS_AROUND = IssueSeen | DependencyChanged | BlockerCleared | CommandReceived  # at what readiness depends on
-
-
-class NoConfiguration(LookupError):
-    """The repository has no configuration: we only observe, and nothing may be decided there."""
+_EVALUATES_READINESS = IssueSeen | DependencyChanged | BlockerCleared | CommandReceived
 
 
 class UnitOfWork:
-    """One repository, locked. Made by `Work.on`; lives as long as its transaction."""
+    """Applies signals on one repository. Made by `UnitOfWorkFactory.on`; lives as long as its transaction."""
 
-    def __init__(
-        self,
-        connection: AsyncConnection,
-        repository: RepositoryRow,
-        now: datetime,
-        since: datetime | None,
-        view_wait: timedelta,
-        sending: int | None = None,
-    ) -> None:
-        """`since` is when the news that is being handled reached us.
-
-        `sending` is the number whose effects are being sent by the job that opens it.
-        """
-        if repository.config is None:
-            raise NoConfiguration(repository.full_name)
-        self.connection = connection  # for what `_writes` does not know; reads of tasks and the like want `written`
-        self.repository = repository
-        self.policy: RepositoryConfig = repository.config
-        self.now = now
-        self.since = since
-        self._view_wait = view_wait
-        self._session = Session(connection, repository.id, now, sending)
-        self._neighbours: set[TaskKey] = set()  # tasks of other repositories that have to look again
-        self._queue_news: set[int] = set()  # tasks whose change may let an assignment come out differently
-        self._trail: tuple[Event, ...] = ()  # lines of the audit trail that are to be written
-        self._left: set[int] = set()  # pull requests that are in nobody's way any more
-        self._team_news = False  # an agent came, went, was changed, takes work again, or no longer
-
-    async def task(self, number: int) -> Task | None:
-        """The task as this transaction sees it."""
-        return await self._session.task(number)
-
-    async def written(self) -> AsyncConnection:
-        """The connection, after all that waits was written: for reads that have to see it."""
-        return await self._session.written()
+    def __init__(self, session: Session) -> None:
+        self.session = session
 
     async def apply(self, number: int, signal: Signal) -> Decision:
-        """Let the rules decide on a signal for the issue `number`, and keep what they decide."""
-        before = await self.task(number)
-        stored = await self._stored_needs(number, signal)
-        around = await self._readiness_inputs(number, signal, before, stored)
+        """Decide on a signal for the issue `number`, save the decision, and apply all signals that this causes.
+
+        Depth first: what a signal causes is applied before the signal that follows it.
+        """
+        decision, caused = await self._decide(number, signal)
+        pending = [caused]
+        while pending:
+            following = await anext(pending[-1], None)
+            if following is None:
+                pending.pop()
+            else:
+                _, caused = await self._decide(*following)
+                pending.append(caused)
+        return decision
+
+    async def apply_all(self, signals: Iterable[NumberedSignal]) -> None:
+        """Apply signals in order."""
+        for number, signal in signals:
+            await self.apply(number, signal)
+
+    async def _decide(self, number: int, signal: Signal) -> tuple[Decision, AsyncIterator[NumberedSignal]]:
+        """Decide on a signal and save the decision; also return the signals that it causes, not applied yet."""
+        session = self.session
+        before = await session.task(number)
+        stored = await self._stored_dependencies(number, signal)
+        readiness_inputs = await self._readiness_inputs(number, signal, before, stored)
         context = Context(
-            now=self.now,
-            policy=self.policy,
-            repository_id=self.repository.id,
-            repository=self.repository.full_name,
-            default_branch=self.repository.default_branch,
-            readiness_inputs=around,
-            config_problems=self.repository.problems,
-            signal_received_at=self.since,
-            dependency_results=await self._builds_on(number, signal),
-            team=self.repository.team,
+            now=session.now,
+            policy=session.policy,
+            repository_id=session.repository.id,
+            repository=session.repository.full_name,
+            default_branch=session.repository.default_branch,
+            readiness_inputs=readiness_inputs,
+            config_problems=session.repository.problems,
+            signal_received_at=session.received_at,
+            dependency_results=await self._dependency_results(number, signal),
+            team=session.repository.team,
             # Signals that are never a sign of life bring no agent back.
-            failed_agents=frozenset() if isinstance(signal, _NO_SIGN_OF_LIFE) else self._session.in_error(),
-            codeowners=self.repository.codeowners,
-            agents=tuple(await self.agents()) if _needs_agents(signal) else (),
+            failed_agents=frozenset() if isinstance(signal, _NO_SIGN_OF_LIFE) else session.failed_agents(),
+            codeowners=session.repository.codeowners,
+            agents=tuple(await session.agents()) if _needs_agents(signal) else (),
             command=await self._command_context(number, signal),
         )
         decision = decide(before, signal, context)
-        await self._keep(number, before, decision, isinstance(signal, _RENEWS_WAITS))
+        await self._save(number, before, decision, isinstance(signal, _RENEWS_DEADLINES))
+        return decision, self._caused_signals(number, signal, before, decision, stored)
+
+    async def _caused_signals(
+        self, number: int, signal: Signal, before: Task | None, decision: Decision, stored: Mapping[str, Dependency]
+    ) -> AsyncIterator[NumberedSignal]:
+        """Carry out what follows from a decision, step by step: each step sees what the signals before it changed."""
+        session, task = self.session, decision.task
         if decision.team_changes:
-            await self._change_team(decision.team_changes)
-        if decision.task is not None:
-            concerned = await self._take_dependencies(number, signal, before, stored)
-            if _in_graph(before) != _in_graph(decision.task):
-                await task_queue.update_depths(await self.written(), self.repository.id, [number])
-            await reevaluate_dependents(self, number, before, decision.task, concerned)
-            pull, now = (before.pull if before else None), decision.task.pull
-            if pull and pull.open and (now is None or now.number != pull.number):
-                self.pull_closed(pull.number)
+            for caused in await change_team(session, decision.team_changes):
+                yield caused
+        if task is not None:
+            concerned = await self._save_dependencies(number, signal, before, stored)
+            if _in_graph(before) != _in_graph(task):
+                await task_queue.update_depths(await session.written(), session.repository.id, [number])
+            for caused in await dependents.reevaluate_dependents(session, number, before, task, concerned):
+                yield caused
+            for caused in await dependents.release_queued(session, number, before, task):
+                yield caused
+            pull, pull_now = (before.pull if before else None), task.pull
+            if pull and pull.open and (pull_now is None or pull_now.number != pull.number):
+                session.closed_pulls.add(pull.number)
         if isinstance(signal, PullSeen):
-            await conflicts.on_pull_seen(self, signal.pull, number if decision.task is not None else None)
-        return decision
+            for caused in await conflicts.save_pull(session, signal.pull, number if task is not None else None):
+                yield caused
 
     async def _command_context(self, number: int, signal: Signal) -> CommandContext:
         if not isinstance(signal, CommandReceived):
             return CommandContext()
-        await self.write_trail()  # so that it is read to its end
-        return await command_context(self, number, signal)
+        await self.session.write_audit_log()  # so that it is read to its end
+        return await command_context(self.session, number, signal)
 
-    def pull_closed(self, pull: int) -> None:
-        """Note that this pull request is in nobody's way any more: those it conflicted with are told in the end."""
-        self._left.add(pull)
-
-    async def _builds_on(self, number: int, signal: Signal) -> tuple[DependencyResult, ...]:
-        """What is known of the task's dependencies; read only when a packet may be sealed."""
+    async def _dependency_results(self, number: int, signal: Signal) -> tuple[DependencyResult, ...]:
+        """Load the results of the task's dependencies; only for signals that may seal a packet."""
         if not isinstance(signal, Assigned | CommandReceived):
             return ()
-        stored = await dependency_graph.load_dependencies(self.connection, self.repository.id, number)
-        found = []
-        for reference, need in sorted(stored.items()):
-            task = await self.task(int(reference[1:])) if reference.startswith("#") else None
-            found.append(built_on(reference, need.finished, task))
-        return tuple(found)
+        session = self.session
+        stored = await dependency_graph.load_dependencies(session.connection, session.repository.id, number)
+        results = []
+        for reference, dependency in sorted(stored.items()):
+            task = await session.task(int(reference[1:])) if reference.startswith("#") else None
+            results.append(built_on(reference, dependency.finished, task))
+        return tuple(results)
 
-    async def _stored_needs(self, number: int, signal: Signal) -> Mapping[str, Dependency]:
-        """What the task depends on, as last gathered; read only for signals that look at it."""
-        if not isinstance(signal, _LOOKS_AROUND):
+    async def _stored_dependencies(self, number: int, signal: Signal) -> Mapping[str, Dependency]:
+        """Load the dependencies as last saved; only for signals that evaluate readiness."""
+        if not isinstance(signal, _EVALUATES_READINESS):
             return {}
-        return await dependency_graph.load_dependencies(self.connection, self.repository.id, number)
+        session = self.session
+        return await dependency_graph.load_dependencies(session.connection, session.repository.id, number)
 
-    async def _take_dependencies(
+    async def _save_dependencies(
         self, number: int, signal: Signal, before: Task | None, stored: Mapping[str, Dependency]
     ) -> frozenset[TaskKey]:
-        """Keep what an issue depends on; gives those whom that concerns."""
+        """Save the dependencies of an issue; return the tasks whose readiness that may change."""
         if not isinstance(signal, IssueSeen) or (before and signal.issue.updated_at < before.issue_updated_at):
             return frozenset()
-        needs = standing(signal.dependencies, stored)
-        if needs == stored:
+        dependencies = standing(signal.dependencies, stored)
+        if dependencies == stored:
             return frozenset()
-        return await take_dependencies(await self.written(), self.repository, number, stored, needs)
+        session = self.session
+        return await take_dependencies(await session.written(), session.repository, number, stored, dependencies)
 
     async def _readiness_inputs(
         self, number: int, signal: Signal, task: Task | None, stored: Mapping[str, Dependency]
     ) -> ReadinessInputs:
-        """What readiness depends on; read only for signals that look at it."""
-        if not isinstance(signal, _LOOKS_AROUND):
+        """Load what readiness depends on; only for signals that evaluate it."""
+        if not isinstance(signal, _EVALUATES_READINESS):
             return ReadinessInputs()
-        news = signal if isinstance(signal, IssueSeen) else task
-        named = referenced_issues(signal) if isinstance(signal, CommandReceived) else ()
-        connection = await self.written()
-        capabilities = capabilities_of(self.policy)
-        return await surroundings(connection, self.repository, number, news, capabilities, stored, named)
+        session = self.session
+        source = signal if isinstance(signal, IssueSeen) else task
+        references = referenced_issues(signal) if isinstance(signal, CommandReceived) else ()
+        connection = await session.written()
+        capabilities = capabilities_of(session.policy)
+        return await surroundings(connection, session.repository, number, source, capabilities, stored, references)
 
-    async def _keep(self, number: int, before: Task | None, decision: Decision, renew: bool) -> None:
-        repository_id, task = self.repository.id, decision.task
+    async def _save(self, number: int, before: Task | None, decision: Decision, renew: bool) -> None:
+        session, task = self.session, decision.task
         if task is not None and task != before:
-            self._session.save_task(task)
-            self._session.writes.save_attempts(lines(before, task, self.now))
-            await escalations.save(self.connection, before, task, decision.events, self.now)
+            session.save_task(task)
+            session.writes.save_attempts(lines(before, task, session.now))
+            await escalations.save(session.connection, before, task, decision.events, session.now)
         if task is not None and decision.deadlines is not None and (renew or task != before):
-            self._session.writes.replace_deadlines(f"task:{number}", decision.deadlines)
-        self._trail += events_with_changes(decision.events, before, task)
+            session.writes.replace_deadlines(f"task:{number}", decision.deadlines)
+        session.record_events(*events_with_changes(decision.events, before, task))
         if any(event.type is EventType.TASK_COMPLETED for event in decision.events):
-            retrospectives.done(self)
+            retrospectives.schedule_check(session)
         if decision.retrospective:
-            await retrospectives.keep(self, decision.retrospective)
-        for news in decision.agent_changes:
-            await self._session.note(news)
-            self._team_news |= news.turn in (StateChangeKind.FAILED, StateChangeKind.COOLING, StateChangeKind.RESUMED)
-        self._team_news |= any(event.type is EventType.AGENT_RECOVERED for event in decision.events)
+            await retrospectives.save_retrospective(session, decision.retrospective)
+        for change in decision.agent_changes:
+            await session.save_agent_change(change)
+        session.team_changed |= any(event.type is EventType.AGENT_RECOVERED for event in decision.events)
         for effect in decision.effects:
             if isinstance(effect, StartAgent):
-                await store.count_assignment(self.connection, repository_id, effect.agent)
-        await self.enqueue_effects(number, *decision.effects)
-        review = self.policy.merge.review
+                await store.count_assignment(session.connection, session.repository.id, effect.agent)
+        await session.enqueue_effects(number, *decision.effects)
+        review = session.policy.merge.review
         if task is not None and (before is None or matters_to_queue(before, review) != matters_to_queue(task, review)):
-            self._queue_news.add(number)
+            session.changed_tasks.add(number)
 
-    async def _change_team(self, changes: Mapping[str, AgentOverride]) -> None:
-        """Keep what a person changed of agents. It counts at once: no restart, and tasks in hand are not touched."""
-        before = self.policy
-        for name, change in changes.items():
-            await repositories.save_team_change(self.connection, self.repository.id, name, change)
-        row = await repositories.load_repository(self.connection, self.repository.id)
-        if row is None or row.config is None:
-            raise NoConfiguration(self.repository.full_name)
-        self.repository, self.policy = row, row.config
-        self._team_news = True
-        if set(labels_to_offer(self.policy)) - set(labels_to_offer(before)):
-            await self.enqueue_effects(0, EnsureLabels(labels_to_offer(self.policy)))
-        had, has = capabilities_of(before), capabilities_of(self.policy)
-        if had == has:
-            return
-        connection = await self.written()
-        for task in await store.tasks_with_status(connection, self.repository.id, [Status.PENDING, Status.READY]):
-            if bool(set(task.required) - had) != bool(set(task.required) - has):
-                await self.apply(task.number, DependencyChanged(task.number))
-
-    async def enqueue_effects(self, number: int, *effects: Effect) -> None:
-        """Put effects into the outbox, to be sent for this task or issue once we have committed."""
-        for effect in effects:
-            if self.policy.dry_run and not isinstance(effect, _HARMLESS):
-                continue
-            wait = self._view_wait if getattr(effect, "may_wait", False) else timedelta()
-            if isinstance(effect, UpsertCard) and effect.details:
-                wait *= DETAILS
-            self._session.writes.save_effect(number, effect, wait)
-
-    async def reevaluate(self, number: int, places: Iterable[TaskKey]) -> None:
-        """What these tasks rest on changed by news of `number`. Those of other repositories look in their own turn."""
-        for repository_id, other in sorted(set(places)):
-            if repository_id != self.repository.id:
-                self._neighbours.add((repository_id, other))
-            elif other != number:
-                await self.apply(other, DependencyChanged(number))
-
-    def record_events(self, *events: Event) -> None:
-        """Lines for the audit trail that no decision on a task tells."""
-        self._trail += events
-
-    async def write_trail(self) -> None:
-        """Append what was decided to the audit trail."""
-        events, self._trail = self._trail, ()
-        await self._session.append(events)
-
-    def set_deadline(self, subject: str, kind: str, due_at: datetime, attempt: int = 0) -> None:
-        """One wait; a later call for the same subject and kind moves it."""
-        self._session.writes.set_deadline(self.repository.id, subject, kind, due_at, attempt)
-
-    async def agents(self) -> list[Agent]:
-        """The agents of the configuration: what they hold now, and how they are."""
-        return await roster(await self.written(), self.repository, self.now)
+    async def apply_report(self, report: ConflictReport | RetrospectiveOpened) -> None:
+        """Save what a sender reports, and apply the signals that this causes."""
+        if isinstance(report, ConflictReport):
+            await self.apply_all(await conflicts.save_report(self.session, report))
+        else:
+            await retrospectives.record_opened_issue(self.session, report)
 
     async def assign_queue(self) -> None:
-        """Hand out what can be handed out, in queue order, until nobody has room."""
-        await assign_queue(self, self._queue_news, team_news=self._team_news)
-
-    def needs_agent(self, task: Task) -> bool:
-        """Whether somebody is to be found for it: to plan or implement it, or to review its pull request."""
-        return task.in_line or wants_reviewer(task, self.policy.merge.review)
+        """Assign tasks in queue order, until no agent has room."""
+        await assign_queue(self.session, self.apply)
 
     async def finish(self) -> None:
-        """What follows from all that was applied: assignments, and the jobs that send."""
-        while self._left:
-            numbers, self._left = self._left, set()
-            await conflicts.on_pulls_closed(self, numbers)
-        if self._queue_news or self._team_news:
+        """Carry out what follows from all applied signals: assignments, and the jobs that send."""
+        session = self.session
+        while session.closed_pulls:
+            numbers, session.closed_pulls = session.closed_pulls, set()
+            await self.apply_all(await conflicts.delete_pairs_of(session, numbers))
+        if session.changed_tasks or session.team_changed:
             await self.assign_queue()
-            while await keep_depth(self):
-                await self.assign_queue()  # those who were let in may find an agent
-        await self.write_trail()
-        for repository_id, number in sorted(self._neighbours):
-            self._session.writes.set_deadline(repository_id, f"{LOOK}:{number}", LOOK, self.now)
-        await self._session.written()
+            while admissions := await queue_admissions(session):
+                await self.apply_all(admissions)
+                if all(admission.parked for _, admission in admissions):
+                    break
+                await self.assign_queue()  # an agent may be free for the admitted tasks
+        await session.write_audit_log()
+        for repository_id, number in sorted(session.neighbours):
+            session.writes.set_deadline(repository_id, f"{LOOK}:{number}", LOOK, session.now)
+        await session.written()
 
 
 def _needs_agents(signal: Signal) -> bool:
-    """Whether the decision asks which agents could take the task: commands do, and what waits for an agent."""
+    """Whether the decision needs the list of agents: for commands, and for tasks that wait for an agent."""
     if isinstance(signal, DeadlineDue):
         return signal.kind in (DeadlineKind.QUEUE, DeadlineKind.STALL)
     return isinstance(signal, CommandReceived)
 
 
 def _in_graph(task: Task | None) -> bool:
-    """Whether the chains of the queue go through it (`graph.open_graph`)."""
+    """Whether the open graph of dependencies contains the task (`dependency_graph.load_open_graph`)."""
     return task is not None and task.status is not Status.DONE and not task.withdrawn
 
 
@@ -335,36 +269,45 @@ class UnitOfWorkFactory:
     """Opens units of work."""
 
     def __init__(
-        self, database: Database, jobs: JobQueue, now: Callable[[], datetime], view_wait: timedelta = timedelta()
+        self,
+        database: Database,
+        jobs: JobQueue,
+        now: Callable[[], datetime],
+        view_delay: timedelta = timedelta(),
+        policy_fingerprint: str = "",
     ) -> None:
-        """`now` gives the aware time of our clock; what calls nobody may wait for others as long as `view_wait`."""
-        self.foresight: ForecastService | None = None  # whoever puts the bot together gives it one
-        self.rules = ""  # by which is decided, as `config.build.rules_of` has it; empty: not known
+        """`now` returns the aware time of our clock; views that notify nobody may wait `view_delay` for later changes.
+
+        `policy_fingerprint` identifies the rules by which this process decides; empty if it is not known.
+        """
         self.database = database
         self.jobs = jobs
         self.now = now
-        self._view_wait = view_wait
+        self.policy_fingerprint = policy_fingerprint
+        self._view_delay = view_delay
 
     @asynccontextmanager
     async def on(
-        self, repository_id: int, since: datetime | None = None, sending: int | None = None
+        self, repository_id: int, received_at: datetime | None = None, sending_number: int | None = None
     ) -> AsyncIterator[UnitOfWork]:
-        """A unit of work on one repository, committed at the end unless an exception leaves it.
+        """Open a unit of work on one repository; commit it at the end unless an exception leaves it.
 
-        `sending` is the number whose effects are being sent by the job that opens it: no other job is asked for that.
+        `sending_number` is the number whose effects are being sent by the job that opens it: no other job is enqueued
+        for that number.
 
-        Raises `NoConfiguration` where we only observe, also for a repository that we do not know.
+        Raises `NoConfiguration` where we only observe, also for an unknown repository.
         """
         async with self.database.transaction() as connection:
             row = await repositories.load_repository(connection, repository_id, lock=True)
             if row is None or not row.active:
                 raise NoConfiguration(f"repository {repository_id}")
-            unit = UnitOfWork(connection, row, self.now(), since, self._view_wait, sending)
+            session = Session(connection, row, self.now(), received_at, self._view_delay, sending_number)
+            unit = UnitOfWork(session)
             yield unit
             await unit.finish()
 
     async def send(self, repository_id: int, number: int, *effects: Effect) -> None:
-        """Put effects into the outbox that no decision on a task asked for: an answer where we only observe."""
+        """Put effects into the outbox without a decision on a task: an answer where we only observe."""
         writes = PendingWrites(repository_id, self.now())
         for effect in effects:
             writes.save_effect(number, effect)

@@ -15,6 +15,7 @@ from adapters.github import GitHub, GitHubClient
 from adapters.github.models import Repository, User
 from engine.agent_health import HealthChecks
 from engine.config_sync import read_configuration
+from engine.forecasts import ForecastService
 from engine.senders import Identity
 from engine.unit_of_work import UnitOfWorkFactory
 from handlers.event_filter import ECHOED_EVENTS, is_relevant
@@ -40,6 +41,7 @@ class HandlerContext:
     client: GitHubClient
     identity: Callable[[int], Awaitable[Identity]]
     health_checks: HealthChecks
+    forecasts: ForecastService | None
     result_secrets: tuple[SecretStr, ...] = ()  # by which results of runs are authenticated
 
     async def repository(self, delivery: Delivery) -> RepositoryRow | None:

@@ -27,7 +27,7 @@ async def on_digest_issue(
         if commands:
             await _run_checkbox_commands(delivery, context, repository, sender, commands)
     async with context.work.on(repository.id) as unit:
-        await unit.enqueue_effects(0, UpsertDigest())
+        await unit.session.enqueue_effects(0, UpsertDigest())
 
 
 async def _run_checkbox_commands(

@@ -37,7 +37,7 @@ async def ensure_task(
     if issue.is_pull_request or not is_task(issue.label_names) or not was_open:
         return None
     signal = await issue_reader.issue_seen(
-        database, github, repository, issue, context.work.foresight, afresh=True, was_open=was_open
+        database, github, repository, issue, context.forecasts, afresh=True, was_open=was_open
     )
     async with context.work.on(repository.id) as unit:
         return number if (await unit.apply(number, signal)).task else None

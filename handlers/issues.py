@@ -12,6 +12,7 @@ from core.intake.references import parse_branch
 from core.signals.base import PullSeen
 from core.task.labels import is_task
 from engine import issue_reader
+from engine.dependents import signal_dependents
 from handlers import digest as digest_handler
 from handlers import retrospectives
 from handlers.context import Delivery, HandlerContext
@@ -64,7 +65,7 @@ async def on_issue(delivery: Delivery, context: HandlerContext) -> None:
         github,
         repository,
         issue,
-        context.work.foresight,
+        context.forecasts,
         sender=sender,
         sender_can_write=not is_own
         and is_unchanged
@@ -92,6 +93,6 @@ async def _update_dependents(context: HandlerContext, repository: RepositoryRow,
     """A task can depend on an issue that is no task."""
     async with context.work.on(repository.id) as unit:
         dependents = await dependency_graph.update_dependency(
-            unit.connection, repository, issue.number, issue.state == "closed"
+            unit.session.connection, repository, issue.number, issue.state == "closed"
         )
-        await unit.reevaluate(issue.number, dependents)
+        await unit.apply_all(signal_dependents(unit.session, issue.number, dependents))

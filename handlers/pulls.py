@@ -37,7 +37,7 @@ async def on_pull_request(delivery: Delivery, context: HandlerContext) -> None:
     if number is None:
         # It has no task, but it is compared with pull requests that have one.
         async with context.work.on(repository.id, delivery.received_at) as unit:
-            await conflicts.on_pull_seen(unit, pull_facts(pull), None)
+            await unit.apply_all(await conflicts.save_pull(unit.session, pull_facts(pull), None))
         return
     is_closed_by_us = delivery.action == "closed" and await context.is_own_user(repository, sender)
     signal = await pull_seen(context.github(repository), repository, number, pull, closed_by_us=is_closed_by_us)

@@ -36,7 +36,7 @@ async def on_push(delivery: Delivery, context: HandlerContext) -> None:
             number, attempt = attempt_branch
             await unit.apply(number, AgentSeen(attempt, SessionState.WORKING, delivery.received_at, pushed=True))
         active_tasks = await store.tasks_with_status(
-            await unit.written(), repository.id, [Status.IN_PROGRESS, Status.REVIEW]
+            await unit.session.written(), repository.id, [Status.IN_PROGRESS, Status.REVIEW]
         )
         pushing_agents = (
             issue_reader.workers_of(repository, User.model_validate(delivery.payload["sender"]), branch) or ()
@@ -44,7 +44,7 @@ async def on_push(delivery: Delivery, context: HandlerContext) -> None:
         if not attempt_branch and (task := _working_task(active_tasks, pushing_agents, branch)):
             signal = AgentSeen(task.attempt, SessionState.WORKING, delivery.received_at, pushed=True)
             await unit.apply(task.number, signal)
-        await conflicts.base_moved(unit, branch, str(delivery.payload["after"]))
+        await unit.apply_all(await conflicts.update_base(unit.session, branch, str(delivery.payload["after"])))
 
 
 def _working_task(tasks: Sequence[Task], pushing_agents: Collection[str], branch: str) -> Task | None:

@@ -27,7 +27,7 @@ async def on_issue_edited(
     if not await issue_reader.can_write(context.github(repository), repository.full_name, sender):
         return
     async with context.work.on(repository.id, delivery.received_at) as unit:
-        await retrospectives.tick(unit, issue.number, items, actor(sender))
+        await retrospectives.open_ticked_tasks(unit.session, issue.number, items, actor(sender))
 
 
 async def on_comment(delivery: Delivery, context: HandlerContext) -> None:
@@ -44,4 +44,4 @@ async def on_comment(delivery: Delivery, context: HandlerContext) -> None:
     if not agents or comment.user is None or comment.user.id != User.model_validate(delivery.payload["sender"]).id:
         return
     async with context.work.on(repository.id, delivery.received_at) as unit:
-        await retrospectives.answer(unit, issue.number, agents, comment.body, comment.user.login)
+        await retrospectives.save_answer(unit.session, issue.number, agents, comment.body, comment.user.login)

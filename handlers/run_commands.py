@@ -80,4 +80,4 @@ async def run_commands(
                 ),
             )
         # In the same transaction: a command must not be applied twice.
-        await update_delivery(unit.connection, delivery.guid, handled_at=unit.now, error=None)
+        await update_delivery(unit.session.connection, delivery.guid, handled_at=unit.session.now, error=None)

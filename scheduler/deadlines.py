@@ -16,7 +16,9 @@ from core.task.deadlines import DeadlineKind
 from engine import issue_reader, retrospectives
 from engine.config_sync import DIGEST, RECONCILE, REPOSITORY, WHOLE
 from engine.error_policy import next_poll_at, policy_for
-from engine.unit_of_work import LOOK, NoConfiguration, UnitOfWorkFactory
+from engine.forecasts import ForecastService
+from engine.session import NoConfiguration
+from engine.unit_of_work import LOOK, UnitOfWorkFactory
 from scheduler.prune import PRUNE, SERVICE_TARGET, prune_database
 from scheduler.reactions import read_reactions
 from scheduler.reconcile import RECONCILE_EVERY, reconcile
@@ -28,6 +30,7 @@ from scheduler.startup import DISCOVER, discover_repositories
 async def handle_deadline(
     work: UnitOfWorkFactory,
     client: GitHubClient,
+    forecasts: ForecastService | None,
     repository_id: int,
     subject: str,
     kind: str,
@@ -40,7 +43,7 @@ async def handle_deadline(
     """
     try:
         if subject == REPOSITORY and kind == RECONCILE:
-            await _run_reconcile(work, client, repository_id, attempt == WHOLE)
+            await _run_reconcile(work, client, forecasts, repository_id, attempt == WHOLE)
         elif subject == retrospectives.RETROSPECTIVE:
             await _start_retrospective(work, repository_id)
         elif subject == REPOSITORY and kind == DIGEST:
@@ -58,7 +61,9 @@ async def handle_deadline(
         elif subject.startswith(f"{LOOK}:"):
             await _reevaluate_task(work, repository_id, int(subject.partition(":")[2]))
         elif subject.startswith("task:"):
-            await _handle_task_deadline(work, client, repository_id, int(subject.removeprefix("task:")), kind, attempt)
+            await _handle_task_deadline(
+                work, client, forecasts, repository_id, int(subject.removeprefix("task:")), kind, attempt
+            )
     except Exception as error:
         retry_at = next_poll_at(error, work.now())
         async with work.database.transaction() as connection:
@@ -66,7 +71,9 @@ async def handle_deadline(
         raise
 
 
-async def _run_reconcile(work: UnitOfWorkFactory, client: GitHubClient, repository_id: int, full: bool) -> None:
+async def _run_reconcile(
+    work: UnitOfWorkFactory, client: GitHubClient, forecasts: ForecastService | None, repository_id: int, full: bool
+) -> None:
     async with work.database.transaction() as connection:
         row = await repositories.load_repository(connection, repository_id)
         if row is None or not row.active:
@@ -74,28 +81,29 @@ async def _run_reconcile(work: UnitOfWorkFactory, client: GitHubClient, reposito
         # A reconcile that was requested meanwhile comes at its own time.
         await store.advance_deadline(connection, repository_id, REPOSITORY, RECONCILE, work.now() + RECONCILE_EVERY)
     # It reads much, and must leave capacity for what people wait for.
-    await reconcile(work, client.installation(row.installation_id, RateLimitContext(SendPriority.CARD)), row, full=full)
+    github = client.installation(row.installation_id, RateLimitContext(SendPriority.CARD))
+    await reconcile(work, github, forecasts, row, full=full)
 
 
 async def _start_retrospective(work: UnitOfWorkFactory, repository_id: int) -> None:
     """Tasks were done: check whether a retrospective is due."""
     with contextlib.suppress(NoConfiguration):
         async with work.on(repository_id) as unit:
-            await retrospectives.look(unit)
+            await retrospectives.hold_if_due(unit.session)
 
 
 async def _update_digest(work: UnitOfWorkFactory, repository_id: int) -> None:
     """Update the digest, once however many were missed; in the quiet hours it waits for their end."""
     with contextlib.suppress(NoConfiguration):  # a new configuration starts it again
         async with work.on(repository_id) as unit:
-            progress = unit.policy.digest
+            progress = unit.session.policy.digest
             if not progress.enabled:
                 return
-            is_quiet = progress.is_quiet(unit.now)
-            next_at = progress.quiet_hours_end(unit.now) if is_quiet else progress.next_due_at(unit.now)
-            unit.set_deadline(REPOSITORY, DIGEST, next_at)
+            is_quiet = progress.is_quiet(unit.session.now)
+            next_at = progress.quiet_hours_end(unit.session.now) if is_quiet else progress.next_due_at(unit.session.now)
+            unit.session.set_deadline(REPOSITORY, DIGEST, next_at)
             if not is_quiet:
-                await unit.enqueue_effects(0, UpsertDigest(tells=True))
+                await unit.session.enqueue_effects(0, UpsertDigest(tells=True))
 
 
 async def _reassign_queue(work: UnitOfWorkFactory, repository_id: int) -> None:
@@ -113,7 +121,13 @@ async def _reevaluate_task(work: UnitOfWorkFactory, repository_id: int, number: 
 
 
 async def _handle_task_deadline(
-    work: UnitOfWorkFactory, client: GitHubClient, repository_id: int, number: int, kind: str, attempt: int
+    work: UnitOfWorkFactory,
+    client: GitHubClient,
+    forecasts: ForecastService | None,
+    repository_id: int,
+    number: int,
+    kind: str,
+    attempt: int,
 ) -> None:
     signals: list[Signal] = []
     if kind in (DeadlineKind.QUEUE, DeadlineKind.AUTHOR):
@@ -124,7 +138,7 @@ async def _handle_task_deadline(
             github = client.installation(row.installation_id)
             try:
                 issue = await github.get_issue(row.full_name, number)
-                signals.append(await issue_reader.issue_seen(work.database, github, row, issue, work.foresight))
+                signals.append(await issue_reader.issue_seen(work.database, github, row, issue, forecasts))
             except GitHubError as error:
                 if policy_for(error).is_transient:
                     raise

@@ -29,6 +29,7 @@ from core.task.labels import TASK, closest_label, is_task, with_status
 from core.task.model import Task
 from engine import issue_reader, issue_timeline
 from engine.config_sync import read_configuration
+from engine.forecasts import ForecastService
 from engine.unit_of_work import UnitOfWorkFactory
 from scheduler.reconcile_pulls import reconcile_pulls
 
@@ -66,7 +67,14 @@ class Diff:
     needs_attribution: bool  # the timeline must say who did it
 
 
-async def reconcile(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow, *, full: bool = False) -> None:
+async def reconcile(
+    work: UnitOfWorkFactory,
+    github: GitHub,
+    forecasts: ForecastService | None,
+    row: RepositoryRow,
+    *,
+    full: bool = False,
+) -> None:
     """Read the repository's configuration, tasks and pull requests, and apply what differs.
 
     `whole` decides again on every open task: the configuration or the program has changed.
@@ -87,21 +95,23 @@ async def reconcile(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow,
     async for nodes in github.list_open_issues(row.full_name, TASK):
         states = {node.number: _github_state(node, graph_queries) for node in nodes if node.number != digest_number}
         listed |= states.keys()
-        diff_count += await _reconcile_issues(work, github, current_row, graph_queries, states, full=full)
+        diff_count += await _reconcile_issues(work, github, forecasts, current_row, graph_queries, states, full=full)
     async with work.database.autocommit() as connection:
         unlisted = [number for number in await store.open_task_numbers(connection, row.id) if number not in listed]
     if unlisted:
-        diff_count += await _reconcile_unlisted(work, github, current_row, graph_queries, unlisted)
-    pulls = await reconcile_pulls(work, github, current_row)
+        diff_count += await _reconcile_unlisted(work, github, forecasts, current_row, graph_queries, unlisted)
+    pulls = await reconcile_pulls(work, github, forecasts, current_row)
     async with work.on(row.id) as unit:  # under its lock: no dependency changes meanwhile
         # A changed configuration may have an agent for a waiting task, although no task has changed.
         await unit.assign_queue()
-        await task_queue.update_depths(await unit.written(), row.id)
+        await task_queue.update_depths(await unit.session.written(), row.id)
         # If the job that sends waiting effects was lost, this continues it.
-        unsent = await store.unsent_numbers(await unit.written(), row.id, unit.now)
-        await work.jobs.defer_all(await unit.written(), [send_job(row.id, number) for number in unsent])
+        unsent = await store.unsent_numbers(await unit.session.written(), row.id, unit.session.now)
+        await work.jobs.defer_all(await unit.session.written(), [send_job(row.id, number) for number in unsent])
         if full:
-            await repositories.save_policy_fingerprint(await unit.written(), row.id, work.rules, config_sha)
+            await repositories.save_policy_fingerprint(
+                await unit.session.written(), row.id, work.policy_fingerprint, config_sha
+            )
     log.info("reconciled", repository=row.full_name, issues=len(listed), differing=diff_count, pulls=pulls)
 
 
@@ -123,6 +133,7 @@ def _github_state(node: IssueNode, graph_queries: ReferenceResolver) -> GitHubSt
 async def _reconcile_unlisted(
     work: UnitOfWorkFactory,
     github: GitHub,
+    forecasts: ForecastService | None,
     row: RepositoryRow,
     graph_queries: ReferenceResolver,
     numbers: Sequence[int],
@@ -130,7 +141,7 @@ async def _reconcile_unlisted(
     """Tasks that are no longer listed: closed, no longer labelled, moved or deleted. Returns how many differ."""
     nodes = await github.get_issues(row.full_name, numbers)
     states = {number: _github_state(node, graph_queries) for number, node in nodes.items() if node}
-    diff_count = await _reconcile_issues(work, github, row, graph_queries, states)
+    diff_count = await _reconcile_issues(work, github, forecasts, row, graph_queries, states)
     for number in nodes.keys() - states.keys():
         try:  # a missing issue has large consequences, so it is read again
             issue = await github.get_issue(row.full_name, number)
@@ -139,7 +150,7 @@ async def _reconcile_unlisted(
             is_gone = True
         if is_gone:
             async with work.on(row.id) as unit:
-                task = await unit.task(number)
+                task = await unit.session.task(number)
                 if task is not None:
                     await unit.apply(number, gone(task))
             diff_count += 1
@@ -149,6 +160,7 @@ async def _reconcile_unlisted(
 async def _reconcile_issues(
     work: UnitOfWorkFactory,
     github: GitHub,
+    forecasts: ForecastService | None,
     row: RepositoryRow,
     graph_queries: ReferenceResolver,
     states: Mapping[int, GitHubState],
@@ -160,7 +172,7 @@ async def _reconcile_issues(
     diffs = {
         number: diff
         for number, state in states.items()
-        if (diff := _diff(work, row, state, stored.tasks.get(number), stored, full)) is not None
+        if (diff := _diff(forecasts, row, state, stored.tasks.get(number), stored, full)) is not None
     }
     attributable = {number: states[number].issue for number, diff in diffs.items() if diff.needs_attribution}
     changes = await issue_timeline.read_changes(work.database, github, row, attributable, stored.tasks)
@@ -169,7 +181,7 @@ async def _reconcile_issues(
     for number, diff in sorted(diffs.items()):
         issue_changes = changes.get(number, ())
         if diff.needs_update or issue_changes or (diff.labels_differ and not is_dry_run):
-            await _apply_issue(work, github, row, states[number], stored.tasks.get(number), issue_changes)
+            await _apply_issue(work, github, forecasts, row, states[number], stored.tasks.get(number), issue_changes)
             applied += 1
     return applied
 
@@ -210,7 +222,7 @@ async def _load_stored_state(
 
 
 def _diff(
-    work: UnitOfWorkFactory,
+    forecasts: ForecastService | None,
     row: RepositoryRow,
     github_state: GitHubState,
     task: Task | None,
@@ -239,7 +251,7 @@ def _diff(
             and {reference: dependency.source for reference, dependency in relations.items()} != native_sources
         )
         needs_update |= full or not stored.changed_references.isdisjoint(dependencies)
-        needs_update |= work.foresight is not None and work.foresight.knows_more(row, task.forecast)
+        needs_update |= forecasts is not None and forecasts.can_improve(row, task.forecast)
     needs_attribution = labels_differ or state_differs or bool(label_priorities - {task.priority})
     return Diff(needs_update, labels_differ, needs_attribution) if needs_update or needs_attribution else None
 
@@ -247,6 +259,7 @@ def _diff(
 async def _apply_issue(
     work: UnitOfWorkFactory,
     github: GitHub,
+    forecasts: ForecastService | None,
     row: RepositoryRow,
     github_state: GitHubState,
     task: Task | None,
@@ -265,7 +278,7 @@ async def _apply_issue(
         github,
         row,
         issue,
-        work.foresight,
+        forecasts,
         sender=author,
         sender_can_write=author is not None and await issue_reader.can_write(github, row.full_name, author),
         afresh=relations is None,

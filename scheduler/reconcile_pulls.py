@@ -20,6 +20,7 @@ from core.texts import CONFIG_CHECK, DONE_CHECK
 from core.texts.checks import CONFLICT_CHECK
 from engine import conflicts
 from engine.attribution import pull_seen, task_of
+from engine.forecasts import ForecastService
 from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
@@ -27,7 +28,9 @@ log = structlog.get_logger()
 OWN_CHECKS = (CONFIG_CHECK, CONFLICT_CHECK, DONE_CHECK)
 
 
-async def reconcile_pulls(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow) -> int:
+async def reconcile_pulls(
+    work: UnitOfWorkFactory, github: GitHub, forecasts: ForecastService | None, row: RepositoryRow
+) -> int:
     """Apply the pull requests that differ from the stored state, and compare them; returns how many are open."""
     survey = await github.list_open_pulls(row.full_name, OWN_CHECKS)
     async with work.database.autocommit() as connection:
@@ -42,7 +45,7 @@ async def reconcile_pulls(work: UnitOfWorkFactory, github: GitHub, row: Reposito
         elif _differs(pull, stored_pulls.get(number), tasks_by_pull.get(number)):
             await _apply_pull(work, github, row, pull)
     await _read_checks(work, row, survey)
-    await _compare_branches(work, row, survey.heads)
+    await _compare_branches(work, forecasts, row, survey.heads)
     return len(listed)
 
 
@@ -71,8 +74,8 @@ async def _apply_pull(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRo
     number = await task_of(work.database, row, pull)
     signal = await pull_seen(github, row, number, pull) if number is not None else None
     async with work.on(row.id) as unit:
-        if number is None or signal is None or await unit.task(number) is None:
-            await conflicts.on_pull_seen(unit, pull_facts(pull), None)
+        if number is None or signal is None or await unit.session.task(number) is None:
+            await unit.apply_all(await conflicts.save_pull(unit.session, pull_facts(pull), None))
         else:
             await unit.apply(number, signal)
 
@@ -90,7 +93,7 @@ async def _read_checks(work: UnitOfWorkFactory, row: RepositoryRow, survey: Pull
     if effects:
         async with work.on(row.id) as unit:
             for effect in effects:
-                await unit.enqueue_effects(effect.number, effect)
+                await unit.session.enqueue_effects(effect.number, effect)
 
 
 def _checks_changed(pull: Pull, check_results: dict[tuple[int, str], bool | None]) -> bool:
@@ -103,13 +106,15 @@ def _has_other_base(open_pull: OpenPull, sha: str) -> bool:
     return open_pull.base_said not in (None, sha)
 
 
-async def _compare_branches(work: UnitOfWorkFactory, row: RepositoryRow, heads: Mapping[str, str]) -> None:
+async def _compare_branches(
+    work: UnitOfWorkFactory, forecasts: ForecastService | None, row: RepositoryRow, heads: Mapping[str, str]
+) -> None:
     """Compare open pull requests again if their base has moved or was never tried."""
     async with work.database.autocommit() as connection:
         pulls_by_number = await open_pulls.list_open(connection, row.id)
     bases = {open_pull.base for open_pull in pulls_by_number.values()}
     head = heads.get(row.default_branch)
-    is_mirror_stale = head is not None and work.foresight is not None and await work.foresight.head(row) != head
+    is_mirror_stale = head is not None and forecasts is not None and await forecasts.head_sha(row) != head
     async with work.on(row.id) as unit:
         # The comparison shows on each pull request if its base no longer exists.
         for base, sha in heads.items():
@@ -118,8 +123,8 @@ async def _compare_branches(work: UnitOfWorkFactory, row: RepositoryRow, heads: 
                 sha != (open_pull.trial and open_pull.trial.base_sha) or _has_other_base(open_pull, sha)
                 for open_pull in base_pulls
             ):
-                await conflicts.base_moved(unit, base, sha)
+                await unit.apply_all(await conflicts.update_base(unit.session, base, sha))
         for base in sorted(bases):
-            await unit.enqueue_effects(0, CompareBranches(base))
+            await unit.session.enqueue_effects(0, CompareBranches(base))
         if is_mirror_stale and row.default_branch not in bases:
-            await unit.enqueue_effects(0, RefreshMirror(row.default_branch))
+            await unit.session.enqueue_effects(0, RefreshMirror(row.default_branch))

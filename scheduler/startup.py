@@ -79,7 +79,7 @@ async def _save_repositories(work: UnitOfWorkFactory, client: GitHubClient, inst
             )
             if not repository.archived:
                 stored = await repositories.load_repository(connection, repository.id)
-                is_unchanged = stored is not None and stored.policy_fingerprint == work.rules != ""
+                is_unchanged = stored is not None and stored.policy_fingerprint == work.policy_fingerprint != ""
                 await store.set_deadline(
                     connection, repository.id, REPOSITORY, RECONCILE, work.now(), 0 if is_unchanged else WHOLE
                 )

@@ -1,8 +1,10 @@
-"""What is left of GitHub's limits, by who sends: one row for all replicas, on a connection that the caller owns."""
+"""Loads and saves the budgets that are left of GitHub's limits: one row per credential, shared by all replicas."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -10,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import tables as t
+from adapters.database.database import Database
 from core.effects.priority import SendPriority
 from core.rate_limits import HOUR, MINUTE, Bucket, Budget, PrimaryLimit, Window
 
@@ -41,6 +44,34 @@ async def save(connection: AsyncConnection, sender: str, version: int, budget: B
     values = {"which": sender, "to": _to_json(budget)}
     statement = (_UPDATE, {**values, "seen": version}) if version else (_INSERT, values)
     return (await connection.execute(*statement)).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRows:
+    """Loads and saves budgets over one connection."""
+
+    _connection: AsyncConnection
+
+    async def load(self, credential: str) -> tuple[int, Budget]:
+        """Return the budget of a credential and its version; see `load`."""
+        return await load(self._connection, credential)
+
+    async def save(self, credential: str, version: int, budget: Budget) -> bool:
+        """Save the budget that follows `version`; see `save`."""
+        return await save(self._connection, credential, version, budget)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseBudgetStore:
+    """Gives the rate limiter access to the budgets."""
+
+    _database: Database
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[BudgetRows]:
+        """Open a connection for a few loads and saves, each of them committed at once."""
+        async with self._database.autocommit() as connection:
+            yield BudgetRows(connection)
 
 
 async def load_all(connection: AsyncConnection) -> dict[str, Budget]:

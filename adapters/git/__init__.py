@@ -12,6 +12,7 @@ from adapters.git.merge import (
     touched_files,
 )
 from adapters.git.mirror import Mirror
+from adapters.git.mirrors import MirrorPool
 from adapters.git.process import Git, GitError, GitTimeoutError, check_git_version
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "MergeError",
     "MergeResult",
     "Mirror",
+    "MirrorPool",
     "check_git_version",
     "commits_containing",
     "is_ancestor",

@@ -1,19 +1,19 @@
-"""Keeps each installation's calls within GitHub's limits, shared by all replicas.
+"""Limits the requests of each credential by a budget that all replicas share, so that GitHub never has to refuse one.
 
-The budget is a row. A write is recorded there before it is sent, in one statement that succeeds only if no other
-replica was faster; otherwise the row is read and the decision made again, so no replica waits for a database lock.
-Reads are many and cheap: they are counted in memory, and recorded with the next write or every few seconds.
+The budget is kept in a `BudgetStore`. A write is entered there before it is sent, and counts only if no other replica
+saved the budget meanwhile; otherwise the limiter loads it and decides again, and no replica waits for a lock. Reads are
+many and cheap: they are counted here, and entered with the next write or every few seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
-from adapters.database import rate_limits
-from adapters.database.database import Database
 from adapters.github.rate_limit import RateLimitContext, RateLimitWait
 from core.clock import Clock
 from core.effects.priority import SendPriority
@@ -25,6 +25,23 @@ BRIEFLY = 0.05  # seconds that any other write does: it must not keep a worker f
 HOLD = 4.0  # seconds within which a reserved write has to go; less than `core.rate_limits.SLACK`
 
 OnWait = Callable[[SendPriority], None]
+
+
+class BudgetConnection(Protocol):
+    """Loads and saves budgets over one connection."""
+
+    async def load(self, credential: str) -> tuple[int, Budget]:
+        """Return the budget of a credential (`installation:7`) and its version: 0 and a full one if there is none."""
+
+    async def save(self, credential: str, version: int, budget: Budget) -> bool:
+        """Save the budget that follows `version`; return false if another replica was quicker."""
+
+
+class BudgetStore(Protocol):
+    """Keeps the budgets that all replicas share."""
+
+    def connect(self) -> AbstractAsyncContextManager[BudgetConnection]:
+        """Open a connection for a few loads and saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +84,8 @@ class _Usage:
 class RateLimiter:
     """The rate limiter, as `adapters.github.rate_limit.Limiter` describes it."""
 
-    def __init__(self, database: Database, clock: Clock, limits: Limits, on_wait: OnWait | None = None) -> None:
-        self._database = database
+    def __init__(self, store: BudgetStore, clock: Clock, limits: Limits, on_wait: OnWait | None = None) -> None:
+        self._store = store
         self._clock = clock
         self._limits = limits
         self._on_wait = on_wait
@@ -159,12 +176,12 @@ class RateLimiter:
     async def _settle(self, sender: str, ask: RateLimitRequest | None, patience: float) -> Admission:
         """Enter what is new, and the call that wants to go, into the row."""
         ledger = self._of(sender)
-        async with ledger.lock, self._database.autocommit() as connection:
+        async with ledger.lock, self._store.connect() as connection:
             # What is known may be old, and then tells too little rather than too much: a refusal is made sure of.
             fresh = False
             while True:
                 if ledger.read_at is None:
-                    ledger.version, ledger.kept = await rate_limits.load(connection, sender)
+                    ledger.version, ledger.kept = await connection.load(sender)
                     ledger.read_at, fresh = self._now(), True
                 now, news = self._now(), ledger.news
                 known = news.onto(ledger.kept, now, self._limits)
@@ -176,7 +193,7 @@ class RateLimiter:
                     return verdict
                 ledger.news, entered = _PendingUsage(), False  # what arrives during the write is for the next time
                 try:
-                    entered = await rate_limits.save(connection, sender, ledger.version, verdict.budget)
+                    entered = await connection.save(sender, ledger.version, verdict.budget)
                 finally:
                     if not entered:
                         ledger.news, ledger.read_at = news.also(ledger.news), None

@@ -17,7 +17,8 @@ from core.retro.model import Retrospective, hold, read_since
 from core.texts.retrospective import retrospective_body, retrospective_title
 from engine import retrospectives
 from engine.clock import SystemClock
-from engine.unit_of_work import NoConfiguration, UnitOfWorkFactory
+from engine.session import NoConfiguration
+from engine.unit_of_work import UnitOfWorkFactory
 
 _JSON = TypeAdapter(Retrospective)
 
@@ -38,7 +39,9 @@ async def create_retrospective(settings: Settings, name_filter: str, since: str,
             raise LookupError("Name one: " + ", ".join(f"--repository {full_name}" for _, full_name in matching))
         repository_id, full_name = matching[0]
         repository = await repositories.load_repository(connection, repository_id)
-        retrospective_input = await retrospectives.gather(connection, repository, since_time) if repository else None
+        retrospective_input = (
+            await retrospectives.load_input(connection, repository, since_time) if repository else None
+        )
     retrospective = (
         hold(retrospective_input, f"asked:{now.isoformat()}", now, since=since_time) if retrospective_input else None
     )
@@ -59,9 +62,9 @@ async def _post(settings: Settings, repository_id: int, retrospective: Retrospec
         await stack.enter_async_context(jobs.app.open_async())
         try:
             async with UnitOfWorkFactory(database, jobs, SystemClock().now).on(repository_id) as unit:
-                if unit.policy.dry_run:
+                if unit.session.policy.dry_run:
                     raise LookupError("The repository is in dry run, so the bot does not write this to GitHub.")
-                await retrospectives.keep(unit, retrospective)
+                await retrospectives.save_retrospective(unit.session, retrospective)
         except NoConfiguration:
             raise LookupError(
                 "The repository has no configuration, so the bot does not write this to GitHub."

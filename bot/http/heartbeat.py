@@ -28,7 +28,8 @@ from core.task.deadlines import DeadlineKind, deadlines_of
 from core.task.model import SessionState
 from core.text_safety.sanitize import mask_secrets, one_line
 from engine.attempt_results import attempt_results
-from engine.unit_of_work import NoConfiguration, UnitOfWorkFactory
+from engine.session import NoConfiguration
+from engine.unit_of_work import UnitOfWorkFactory
 
 log = structlog.get_logger()
 
@@ -169,7 +170,7 @@ class HeartbeatEndpoint:
                     self._work.database, github, row, stored_task, heartbeat.attempt, self._result_secrets
                 )
         async with self._work.on(row.id, self._clock.now()) as unit:
-            task = await unit.task(heartbeat.task)
+            task = await unit.session.task(heartbeat.task)
             if task is None or task.withdrawn:
                 raise HeartbeatRejected(404, f"#{heartbeat.task} is not a task in {heartbeat.repository}")
             lease = task.lease_of(heartbeat.attempt)
@@ -187,7 +188,7 @@ class HeartbeatEndpoint:
             )
         due_times = [
             deadline.due_at
-            for deadline in deadlines_of(current_task, unit.policy.timeouts)
+            for deadline in deadlines_of(current_task, unit.session.policy.timeouts)
             if deadline.kind is DeadlineKind.HEARTBEAT and deadline.attempt == heartbeat.attempt
         ]
         return {"status": current_task.status.value, "deadline": due_times[0].isoformat() if due_times else None}

@@ -44,6 +44,15 @@ class NextTask:
 
 
 @dataclass(frozen=True, slots=True)
+class RetrospectiveOpened:
+    """Reports an issue that was opened: of a retrospective, or of the task that one of its action items became."""
+
+    retrospective: str  # its key
+    number: int
+    action: str = ""  # the id of the action item
+
+
+@dataclass(frozen=True, slots=True)
 class Retrospective:
     """One retrospective. `key` identifies it; `number` is that of its issue, once it exists."""
 

@@ -48,7 +48,7 @@ from engine.senders import (
     trial_merges,
     update_branch,
 )
-from engine.senders.context import Identity, MirrorPool, SendContext, SendResult
+from engine.senders.context import Identity, SendContext, SendResult
 
 SENDERS: dict[type[Effect], Callable[[Any, SendContext], Awaitable[SendResult]]] = {
     SetLabels: issues.set_labels,
@@ -79,4 +79,4 @@ SENDERS: dict[type[Effect], Callable[[Any, SendContext], Awaitable[SendResult]]]
     Notify: notifications.notify,
 }
 
-__all__ = ["SENDERS", "Identity", "MirrorPool", "SendContext", "SendResult"]
+__all__ = ["SENDERS", "Identity", "SendContext", "SendResult"]

@@ -1,27 +1,23 @@
-"""One effect on its way into the world: what the senders are given, and what they give back."""
+"""Defines what a sender of an effect may use, and what it returns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from adapters.agents import RepositoryContext, Services
 from adapters.alerts import Channels
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
-from adapters.git import Git, Matrix, Mirror
+from adapters.git import Mirror, MirrorPool
 from adapters.github import GitHub
 from core.audit.events import Event
 from core.conflicts.pulls import ConflictReport
 from core.effects.base import Effect
+from core.retro.model import RetrospectiveOpened
 from core.signals.base import Signal
 from engine.card_state import CardStateCodec
-
-if TYPE_CHECKING:
-    from engine.forecasts import ForecastService
-    from engine.retrospectives import Opened
+from engine.forecasts import ForecastService
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +34,9 @@ class Identity:
         return f"{self.slug}[bot]"
 
 
-@dataclass(slots=True)
-class MirrorPool:
-    """The local mirrors, one per repository, made when first needed."""
-
-    data_dir: Path
-    server_url: str
-    git: Git
-    matrix: Matrix = field(default_factory=Matrix)
-    _known: dict[str, Mirror] = field(default_factory=dict)
-
-    def of(self, repository: RepositoryRow) -> Mirror:
-        """The mirror of this repository at its present address."""
-        url = f"{self.server_url.rstrip('/')}/{repository.full_name}.git"
-        if url not in self._known:
-            self._known[url] = Mirror(self.data_dir, repository.id, url, self.git)
-        return self._known[url]
-
-
 @dataclass(frozen=True, slots=True)
 class SendContext:
-    """What a sender may use, and what is known of earlier sends under the same key."""
+    """What a sender may use, and what earlier sends under the same key left."""
 
     github: GitHub
     repository: RepositoryRow
@@ -73,13 +51,18 @@ class SendContext:
     digest: str | None  # of what was last written there
     created_at: datetime
     now: datetime
-    foresight: ForecastService | None = None
+    forecasts: ForecastService | None = None
     alerts: Channels = field(default_factory=Channels)
 
     @property
     def name(self) -> str:
         """The repository as `owner/name`."""
         return self.repository.full_name
+
+    @property
+    def mirror(self) -> Mirror:
+        """The local mirror of the repository."""
+        return self.mirrors.get(self.repository.id, self.repository.full_name)
 
     @property
     def site(self) -> RepositoryContext:
@@ -108,17 +91,16 @@ def repository_context(
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """The effect is in the world. `signals` (issue number, signal) go back in by the same door as everything else."""
+    """Reports an effect that was sent. The outbox applies its `signals` (issue number, signal) and its `report`."""
 
     remote_id: int | None = None
     digest: str | None = None
     signals: tuple[tuple[int, Signal], ...] = ()
-    found: ConflictReport | None = None  # of open pull requests; it is told to all whom it concerns
-    opened: Opened | None = None  # an issue for a retrospective
+    report: ConflictReport | RetrospectiveOpened | None = None  # what the sender did, for the feature that asked
     events: tuple[Event, ...] = ()  # lines for the audit trail
-    effects: tuple[Effect, ...] = ()  # what else is wanted now that this is there
+    effects: tuple[Effect, ...] = ()  # what to send next
 
     @property
     def has_consequences(self) -> bool:
-        """Whether anything follows from it; otherwise it is only marked as done."""
-        return bool(self.signals or self.found or self.opened or self.events or self.effects)
+        """Whether anything follows from it; otherwise the outbox only marks it as done."""
+        return bool(self.signals or self.report or self.events or self.effects)

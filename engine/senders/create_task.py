@@ -30,7 +30,7 @@ async def make_task(effect: CreateTask, errand: SendContext) -> SendResult:
         return _told(effect, "The issue no longer exists in this repository.")
     except Invalid as refused:
         return _told(effect, f"GitHub refused the new text: {refused.message}")
-    seen = await issue_reader.issue_seen(errand.database, errand.github, errand.repository, issue, errand.foresight)
+    seen = await issue_reader.issue_seen(errand.database, errand.github, errand.repository, issue, errand.forecasts)
     signal = replace(
         seen,
         sender=effect.by,

@@ -25,7 +25,7 @@ async def set_dependency(effect: SetDependency, errand: SendContext) -> SendResu
             return SendResult(signals=((effect.number, DependencyRefused(effect, error.message)),))
     issue = await github.get_issue(name, effect.number)
     seen = await issue_reader.issue_seen(
-        errand.database, github, errand.repository, issue, errand.foresight, afresh=True
+        errand.database, github, errand.repository, issue, errand.forecasts, afresh=True
     )
     return SendResult(signals=((effect.number, seen),))
 

@@ -39,7 +39,7 @@ async def plan_labels(effect: SetLabels, errand: SendContext, there: set[str]) -
     wanted = {label for label in there if not is_bot_label(label)} | set(effect.labels)
     baseline = Baseline.read(errand.digest)
     if baseline and baseline.unexplained(there, effect.labels):
-        seen = await look(errand.database, errand.github, errand.repository, effect.number, errand.foresight)
+        seen = await look(errand.database, errand.github, errand.repository, effect.number, errand.forecasts)
         if seen is not None:
             return SendResult(digest=str(Baseline.of(there, errand.now)), signals=((effect.number, seen),))
     if {label.casefold() for label in there} == {label.casefold() for label in wanted}:

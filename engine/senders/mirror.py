@@ -14,10 +14,10 @@ log = structlog.get_logger()
 async def refresh_mirror(effect: RefreshMirror, errand: SendContext) -> SendResult:
     """Fetch the branch. A mirror that cannot be fetched now is no reason to wait: the reconciler asks for it again."""
     try:
-        mirror = errand.mirrors.of(errand.repository)
+        mirror = errand.mirror
         await mirror.fetch([f"refs/heads/{effect.branch}"], await errand.github.git_token())
-        if errand.foresight:
-            await errand.foresight.look(errand.repository)
+        if errand.forecasts:
+            await errand.forecasts.refresh(errand.repository)
     except (GitError, TimeoutError) as error:
         log.warning("mirror_not_refreshed", repository=errand.name, error=str(error))
     return SendResult()

@@ -11,11 +11,11 @@ from adapters.github.errors import Gone, NotFound
 from adapters.github.models import Issue
 from config.labels import RETROSPECTIVE
 from core.retro.effects import OpenTask, PublishRetrospective
+from core.retro.model import RetrospectiveOpened
 from core.task.labels import TASK
 from core.texts import comment_marker
 from core.texts.retrospective import action_body, retrospective_body, retrospective_marker, retrospective_title
 from engine import issue_reader
-from engine.retrospectives import Opened
 from engine.senders.context import SendContext, SendResult
 from engine.senders.issues import add_to_repository
 
@@ -32,7 +32,7 @@ async def show_retrospective(effect: PublishRetrospective, errand: SendContext) 
     if number is None and errand.again and (there := await _find(retrospective_marker(held.key), "", errand)):
         number = there.number
         if _text(there.body) == _text(body):
-            return SendResult(number, digest, opened=Opened(held.key, number))
+            return SendResult(number, digest, report=RetrospectiveOpened(held.key, number))
     if number is None:
         await add_to_repository((RETROSPECTIVE.name,), errand)
         issue = await errand.github.create_issue(
@@ -42,7 +42,7 @@ async def show_retrospective(effect: PublishRetrospective, errand: SendContext) 
     elif digest != errand.digest:
         with contextlib.suppress(NotFound, Gone):  # somebody deleted it: what was held was held
             await errand.github.update_issue(errand.name, number, body=body)
-    return SendResult(number, digest, opened=Opened(held.key, number))
+    return SendResult(number, digest, report=RetrospectiveOpened(held.key, number))
 
 
 async def open_task(effect: OpenTask, errand: SendContext) -> SendResult:
@@ -58,12 +58,12 @@ async def open_task(effect: OpenTask, errand: SendContext) -> SendResult:
     if issue is None:
         await add_to_repository((TASK,), errand)
         issue = await errand.github.create_issue(errand.name, title=action.title, body=body, labels=[TASK])
-    seen = await issue_reader.issue_seen(errand.database, errand.github, errand.repository, issue, errand.foresight)
+    seen = await issue_reader.issue_seen(errand.database, errand.github, errand.repository, issue, errand.forecasts)
     # Whoever ticked it approved our words; others that stand there by now have to be approved anew.
     ours = (issue.title, _text(issue.body)) == (action.title, _text(body))
     signal = replace(seen, sender=effect.by, sender_can_write=ours, label=TASK, label_added=True)
-    opened = Opened(held.key, issue.number, action.id)
-    return SendResult(issue.number, signals=((issue.number, signal),), opened=opened)
+    report = RetrospectiveOpened(held.key, issue.number, action.id)
+    return SendResult(issue.number, signals=((issue.number, signal),), report=report)
 
 
 async def _find(marker: str, label: str, errand: SendContext) -> Issue | None:

@@ -27,7 +27,7 @@ async def try_merge(effect: RequestTrialMerge, errand: SendContext) -> SendResul
     there = await _in_flight(errand, effect.base)
     if effect.pull_number not in there or there[effect.pull_number].head_sha != effect.head_sha:
         return SendResult()  # it is closed, or another push came in between: its own news asks for another trial
-    return SendResult(found=await _compare(errand, effect.base, there, frozenset({effect.pull_number})))
+    return SendResult(report=await _compare(errand, effect.base, there, frozenset({effect.pull_number})))
 
 
 async def compare_branches(effect: CompareBranches, errand: SendContext) -> SendResult:
@@ -38,8 +38,8 @@ async def compare_branches(effect: CompareBranches, errand: SendContext) -> Send
     bases = {flight.base for flight in all_there.values()} | {errand.repository.default_branch}
     with contextlib.suppress(GitError, TimeoutError, ValueError):  # a later comparison tidies up
         kept = [*(f"refs/heads/{base}" for base in bases), *(f"refs/pull/{number}/head" for number in all_there)]
-        await errand.mirrors.of(errand.repository).prune_refs(kept)
-    return SendResult(found=found)
+        await errand.mirror.prune_refs(kept)
+    return SendResult(report=found)
 
 
 async def _in_flight(errand: SendContext, base: str | None = None) -> dict[int, OpenPull]:
@@ -50,7 +50,7 @@ async def _in_flight(errand: SendContext, base: str | None = None) -> dict[int, 
 async def _compare(
     errand: SendContext, base: str, there: Mapping[int, OpenPull], of: frozenset[int] | None
 ) -> ConflictReport:
-    mirror = errand.mirrors.of(errand.repository)
+    mirror = errand.mirror
     base_ref, refs = f"refs/heads/{base}", {number: f"refs/pull/{number}/head" for number in there}
     heads = {number: flight.head_sha for number, flight in there.items()}
     try:

@@ -9,6 +9,7 @@ import structlog
 from adapters.github.convert import pull_facts
 from adapters.github.errors import Conflict, Forbidden, GitHubError, Gone, Invalid, NotFound
 from adapters.github.models import PullRequest
+from core.conflicts.pulls import ConflictReport
 from core.effects.base import RequestTrialMerge, UpdateBranch
 from core.signals.base import BranchUpdateDone, PullSeen, Signal, TrialMergeDone, UpdateOutcome
 from core.text_safety.sanitize import one_line
@@ -64,12 +65,12 @@ async def _refused(effect: UpdateBranch, error: GitHubError, errand: SendContext
     if _CONFLICT in said:
         # GitHub does not say where. The trial's verdict is news for the task as well: it is taken in after this.
         look = RequestTrialMerge(effect.number, effect.pull_number, effect.branch, effect.base, effect.head_sha)
-        found = (await try_merge(look, errand)).found
-        known = found.trials.get(effect.pull_number) if found else None
-        trial = (
-            TrialMergeDone.of(effect.pull_number, effect.head_sha, known) if known and known.clean is False else None
-        )
-        return replace(_told(effect, "conflict", trial=trial), found=found)
+        report = (await try_merge(look, errand)).report
+        merge = report.trials.get(effect.pull_number) if isinstance(report, ConflictReport) else None
+        trial = None
+        if merge and merge.clean is False:
+            trial = TrialMergeDone.of(effect.pull_number, effect.head_sha, merge)
+        return replace(_told(effect, "conflict", trial=trial), report=report)
     log.warning("branch_not_updated", pull=effect.pull_number, reason=error.message)
     return _told(effect, "refused", reason=error.message)
 

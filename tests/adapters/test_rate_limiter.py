@@ -52,7 +52,9 @@ class Replicas:
     def governor(self, limits: Limits = LOW) -> RateLimiter:
         database = Database(self.url)
         self.stack.push_async_callback(database.close)
-        return RateLimiter(database, self.clock, limits, lambda lane: self.waits.update([lane]))
+        return RateLimiter(
+            rate_limits.DatabaseBudgetStore(database), self.clock, limits, lambda lane: self.waits.update([lane])
+        )
 
 
 @pytest.fixture

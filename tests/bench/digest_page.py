@@ -84,7 +84,7 @@ async def _draw_digest(environment: Environment) -> list[RequestRecord]:
     """Have it drawn, and give what was asked of GitHub for it; tokens are not counted."""
     earlier_count = len(environment.hub.requests)
     async with environment.bot.work.on(environment.shop.id) as unit:
-        await unit.enqueue_effects(0, UpsertDigest())
+        await unit.session.enqueue_effects(0, UpsertDigest())
     await _wait_until_idle(environment)
     return [
         request

@@ -274,7 +274,7 @@ async def one_change(queued_count: int = 10_000, runs: int = 15) -> Figure:
         for index in range(runs):
             started_at = perf_counter()
             async with environment.bot.work.on(environment.shop.id) as unit:
-                changed = await unit.task(first_number + index)
+                changed = await unit.session.task(first_number + index)
                 assert changed
                 await unit.apply(changed.number, _priority_command(changed))
             change_seconds.append(perf_counter() - started_at)

@@ -13,12 +13,11 @@ from adapters.database import store
 from adapters.database import tables as t
 from adapters.database.database import Database
 from adapters.database.repositories import RepositoryRow
-from adapters.git import Git
+from adapters.git import Git, MirrorPool
 from core.decide.issues import text_digest
 from core.forecast.model import Forecast
 from core.task.model import Status, Task
 from engine.forecasts import ForecastService
-from engine.senders import MirrorPool
 from tests.adapters.git_repositories import Files, WorkTree
 from tests.builders import NOW, Story, body, issue
 
@@ -76,30 +75,30 @@ async def test_the_mirror_is_read_as_it_is_and_each_text_once(
     foresight = ForecastService(database, mirrors)
     facts = issue(1, title="Round the total", text=body("`total()` loses cents.", files="shop/tax.py"))
 
-    without = await foresight.of(ROW, facts)
-    assert (git.asked, await foresight.head(ROW)) == (0, None)
+    without = await foresight.predict(ROW, facts)
+    assert (git.asked, await foresight.head_sha(ROW)) == (0, None)
     assert without is not None
     assert _weights(without) == {"shop/tax.py": 0.9}
     assert not without.informed
     task = replace(Story().file_ready_task().task, number=1, repository_id=42, forecast=without)
     await _keep(database, task)
-    assert await foresight.of(ROW, facts) is None, "there is nothing new to say"
+    assert await foresight.predict(ROW, facts) is None, "there is nothing new to say"
 
-    await mirrors.of(ROW).fetch(["refs/heads/main"])
-    await foresight.look(ROW)
+    await mirrors.get(ROW.id, ROW.full_name).fetch(["refs/heads/main"])
+    await foresight.refresh(ROW)
     git.asked = 0
-    found = await foresight.of(ROW, facts)
+    found = await foresight.predict(ROW, facts)
     assert found is not None
     assert (found.informed, found.digest) == (True, text_digest(facts.title, facts.body))
     assert _weights(found)["shop/cart.py"] > 0.6
     assert git.asked == 1, "where `total` is"
     await _keep(database, replace(task, forecast=found))
-    assert await foresight.of(ROW, facts) is None
+    assert await foresight.predict(ROW, facts) is None
     assert git.asked == 1
 
     github.commit({b"shop/refunds.py": b"def total(): ...\n"}, "Refunds")
-    await mirrors.of(ROW).fetch(["refs/heads/main"])
-    later = await foresight.of(ROW, issue(1, title="Fix the refunds", text=body("Fix them.")))
+    await mirrors.get(ROW.id, ROW.full_name).fetch(["refs/heads/main"])
+    later = await foresight.predict(ROW, issue(1, title="Fix the refunds", text=body("Fix them.")))
     assert "shop/refunds.py" in _weights(later)
 
 
@@ -115,10 +114,10 @@ async def test_tasks_that_are_done_teach(database: Database, tmp_path: Path, mon
     foresight = ForecastService(database, MirrorPool(tmp_path, "file:///nowhere", Git()))
     await _keep(database, *others)
     new = issue(9, title="Vouchers in the basket, at last", text=body("As before."))
-    assert _weights(await foresight.of(ROW, new)) == {}
+    assert _weights(await foresight.predict(ROW, new)) == {}
     await _keep(database, *done)
     monkeypatch.setattr("engine.forecasts.LEARN_SECONDS", 0)
-    found = await foresight.of(ROW, new)
+    found = await foresight.predict(ROW, new)
     assert _weights(found).keys() == {"shop/cart.py", "docs/cart.md"}
     assert found is not None
     assert found.files[0].why == "similar work changed it"
@@ -129,7 +128,7 @@ async def test_a_mirror_that_fails_fails_no_issue(
     database: Database, github: WorkTree, tmp_path: Path, how: str
 ) -> None:
     mirrors = MirrorPool(tmp_path / "data", f"file://{tmp_path}", Git(allow_file_protocol=True))
-    mirror = mirrors.of(ROW)
+    mirror = mirrors.get(ROW.id, ROW.full_name)
     if how == "slow":
         await mirror.fetch(["refs/heads/main"])
     else:
@@ -137,5 +136,5 @@ async def test_a_mirror_that_fails_fails_no_issue(
     if how == "broken":
         (mirror.path / "HEAD").write_text("nonsense")
     foresight = ForecastService(database, mirrors, seconds=0.000001 if how == "slow" else 5)
-    found = await foresight.of(ROW, issue(1, text=body("`total()` loses cents.", files="shop/tax.py")))
+    found = await foresight.predict(ROW, issue(1, text=body("`total()` loses cents.", files="shop/tax.py")))
     assert _weights(found) == {"shop/tax.py": 0.9}

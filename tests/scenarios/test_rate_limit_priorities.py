@@ -110,8 +110,8 @@ async def test_labels_a_digest_and_a_retrospective_delay_neither_a_start_nor_an_
 
     async with world.bot.work.on(world.shop.id) as unit:
         for issue in questions:
-            await unit.enqueue_effects(issue.number, SetLabels(issue.number, ("P1",)))
-        await unit.enqueue_effects(0, UpsertDigest())
+            await unit.session.enqueue_effects(issue.number, SetLabels(issue.number, ("P1",)))
+        await unit.session.enqueue_effects(0, UpsertDigest())
     await world.alice.comments(first, "/retro")
     await runs(world, 5)
     assert labelled(questions) < 20, "the others wait"

@@ -11,6 +11,7 @@ from adapters.github import GitHub
 from config.build import build_sha
 from config.repository import CONFIG_PATH
 from engine.config_sync import read_configuration
+from engine.forecasts import ForecastService
 from engine.unit_of_work import UnitOfWorkFactory
 from sandbox.actors.agents import Stalls
 from scheduler import reconcile
@@ -62,7 +63,9 @@ async def test_a_configuration_that_comes_while_tasks_are_looked_at_is_not_taken
     world.agent("codex", Stalls())
     await world.files("Thing", body("Make it.", needs="tests"))
 
-    async def meanwhile(work: UnitOfWorkFactory, github: GitHub, row: RepositoryRow) -> int:
+    async def meanwhile(
+        work: UnitOfWorkFactory, github: GitHub, forecasts: ForecastService | None, row: RepositoryRow
+    ) -> int:
         await world.alice.pushes(world.shop, "main", {CONFIG_PATH: config(timeouts={"attempt": "5h"})})
         await world.hub.wait_until_idle()
         await read_configuration(work, github, row.id, row.full_name)
@@ -74,7 +77,7 @@ async def test_a_configuration_that_comes_while_tasks_are_looked_at_is_not_taken
     assert row is not None
     with monkeypatch.context() as patch:
         patch.setattr(reconcile, "reconcile_pulls", meanwhile)
-        await reconcile.reconcile(work, github, row, full=True)
+        await reconcile.reconcile(work, github, world.bot.context.forecasts, row, full=True)
     assert await _evaluated_again(world) == [1]
     assert await _evaluated_again(world) == [0]
     world.ignore_writes("only the outcome matters")

@@ -120,7 +120,7 @@ async def _reconciled(world: World) -> tuple[Counter[str], int]:
     assert row
     bucket = world.hub.usage_counter.bucket(f"installation {world.installation.id}", "graphql", world.hub.now())
     asked, spent = len(world.hub.requests), bucket.used
-    await reconcile(work, github, row)
+    await reconcile(work, github, world.bot.context.forecasts, row)
     calls: Counter[str] = Counter(str(request.operation_id) for request in world.hub.requests[asked:])
     return calls, bucket.used - spent
 
